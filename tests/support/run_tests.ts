@@ -1,0 +1,88 @@
+// deno-lint-ignore-file no-console
+/**
+ * Runs the tests, then the examples in the documentation: `deno task test`.
+ *
+ * `--coverage` collects coverage in `coverage/data/`, `--junit=FOLDER` keeps the JUnit reports
+ * `tests.xml` and `docs.xml`. All other arguments go to `deno test`, and then the examples are left
+ * out: `deno task test tests/backends/file_test.ts --filter lock`.
+ */
+import { countJunit, type Counts, sumCounts } from "./reports.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const ALLOW = ["-A", "--unstable-kv"];
+const COVERAGE = ["--coverage=coverage/data", "--coverage-raw-data-only"];
+
+interface Plan {
+  coverage: boolean;
+  junit: string | undefined;
+  rest: string[];
+}
+
+function plan(args: readonly string[]): Plan {
+  const junit = args.find((arg) => arg.startsWith("--junit="))?.slice("--junit=".length);
+  const rest = args.filter((arg) => arg !== "--coverage" && !arg.startsWith("--junit="));
+  return { coverage: args.includes("--coverage"), junit, rest };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function testCommand({ coverage, rest }: Plan, report: string): string[] {
+  const where = rest.some((arg) => !arg.startsWith("-") && exists(arg)) ? [] : ["tests/"];
+  const extra = coverage ? COVERAGE : [];
+  return ["test", ...ALLOW, `--junit-path=${report}`, ...extra, ...where, ...rest];
+}
+
+function docsCommand(report: string): string[] {
+  return ["run", ...ALLOW, "tests/support/doc_tests.ts", `--junit-path=${report}`];
+}
+
+/** Runs deno and reads its report; a run that broke off counts as at least one failure. */
+async function run(args: string[], report: string): Promise<Counts> {
+  // An earlier report must not stand for a run that wrote none.
+  if (exists(report)) await Deno.remove(report);
+  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).spawn().status;
+  const counts = exists(report)
+    ? countJunit(await Deno.readTextFile(report))
+    : { passed: 0, failed: 0, ignored: 0 };
+  if (!success && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+async function runAll(what: Plan, folder: string): Promise<Counts[]> {
+  const tests = await run(testCommand(what, `${folder}/tests.xml`), `${folder}/tests.xml`);
+  if (what.rest.length > 0) return [tests];
+  const docs = await run(docsCommand(`${folder}/docs.xml`), `${folder}/docs.xml`);
+  return [tests, docs];
+}
+
+function describe(counts: Counts[]): string {
+  const { passed, failed, ignored } = sumCounts(counts);
+  const what = counts.length > 1 ? "tests and documentation examples" : "tests";
+  const rest = ignored > 0 ? ` (${ignored} ignored)` : "";
+  return failed > 0
+    ? `FAILED: ${failed} of ${passed + failed} ${what}${rest}`
+    : `ok: all ${passed} ${what}${rest}`;
+}
+
+if (import.meta.main) {
+  const what = plan(Deno.args);
+  if (what.coverage && exists("coverage/data")) {
+    await Deno.remove("coverage/data", { recursive: true });
+  }
+  const folder = what.junit ?? await Deno.makeTempDir({ prefix: "validmind-auth-junit-" });
+  await Deno.mkdir(folder, { recursive: true });
+  try {
+    const counts = await runAll(what, folder);
+    console.log(describe(counts));
+    if (sumCounts(counts).failed > 0) Deno.exitCode = 1;
+  } finally {
+    if (what.junit === undefined) await Deno.remove(folder, { recursive: true });
+  }
+}
