@@ -1,0 +1,125 @@
+/** A form of a {@linkcode Page}. */
+export interface Form {
+  readonly action: string;
+  readonly fields: Record<string, string>;
+}
+
+/** A page as a browser without scripts sees it. */
+export interface Page {
+  readonly url: string;
+  readonly status: number;
+  readonly title: string;
+  readonly html: string;
+  readonly forms: Form[];
+}
+
+interface Cookie {
+  readonly name: string;
+  readonly value: string;
+  readonly path: string;
+}
+
+const MAX_REDIRECTS = 10;
+
+/** Walks through HTML pages and forms over HTTP: cookies, redirects and hidden fields, no scripts. */
+export class Browser {
+  readonly #cookies = new Map<string, Cookie>();
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Loads a page, following redirects. */
+  open(url: string): Promise<Page> {
+    return this.#load(url);
+  }
+
+  /** Submits the page's only form with its hidden fields plus `values`. */
+  submit(page: Page, values: Record<string, string> = {}): Promise<Page> {
+    const form = page.forms[0];
+    if (form === undefined) {
+      throw new Error(`Cannot submit form: "${page.title}" (${page.status}) has none`);
+    }
+    const body = new URLSearchParams({ ...form.fields, ...values });
+    return this.#load(new URL(form.action, page.url).href, body);
+  }
+
+  async #load(start: string, form?: URLSearchParams): Promise<Page> {
+    let url = start;
+    let body = form;
+    for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
+      const response = await this.#request(url, body);
+      const location = response.headers.get("location");
+      if (location === null || response.status < 300 || response.status > 399) {
+        return toPage(url, response.status, await response.text());
+      }
+      await response.body?.cancel();
+      url = new URL(location, url).href;
+      body = undefined;
+    }
+    throw new Error(`Cannot load page: more than ${MAX_REDIRECTS} redirects`);
+  }
+
+  async #request(url: string, body?: URLSearchParams): Promise<Response> {
+    const response = await fetch(url, {
+      method: body ? "POST" : "GET",
+      headers: { accept: "text/html", cookie: this.#cookieHeader(url) },
+      redirect: "manual",
+      ...(body ? { body } : {}),
+      ...(this.#signal ? { signal: this.#signal } : {}),
+    });
+    for (const line of response.headers.getSetCookie()) this.#store(line);
+    return response;
+  }
+
+  #cookieHeader(url: string): string {
+    const { pathname } = new URL(url);
+    return [...this.#cookies.values()]
+      .filter(({ path }) => pathname === path || pathname.startsWith(path.replace(/\/?$/, "/")))
+      .map(({ name, value }) => `${name}=${value}`).join("; ");
+  }
+
+  #store(line: string): void {
+    const [pair = "", ...attributes] = line.split(";").map((part) => part.trim());
+    const equals = pair.indexOf("=");
+    const name = pair.slice(0, equals);
+    const value = pair.slice(equals + 1);
+    const path = attribute(attributes, "path") ?? "/";
+    const expires = attribute(attributes, "expires");
+    const key = `${name} ${path}`;
+    const gone = value === "" || (expires !== undefined && Date.parse(expires) <= Date.now());
+    if (gone) this.#cookies.delete(key);
+    else this.#cookies.set(key, { name, value, path });
+  }
+}
+
+function attribute(attributes: string[], name: string): string | undefined {
+  const found = attributes.find((item) => item.toLowerCase().startsWith(`${name}=`));
+  return found?.slice(name.length + 1);
+}
+
+function toPage(url: string, status: number, html: string): Page {
+  const forms = [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)]
+    .map(([, head = "", inner = ""]) => ({
+      action: htmlAttribute(head, "action") ?? url,
+      fields: inputs(inner),
+    }));
+  const title = html.match(/<title>([^<]*)<\/title>/)?.[1] ?? "";
+  return { url, status, title, html, forms };
+}
+
+function inputs(inner: string): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const [tag] of inner.matchAll(/<input\b[^>]*>/g)) {
+    const name = htmlAttribute(tag, "name");
+    if (name !== undefined) fields[name] = htmlAttribute(tag, "value") ?? "";
+  }
+  return fields;
+}
+
+function htmlAttribute(tag: string, name: string): string | undefined {
+  const value = tag.match(new RegExp(`\\b${name}="([^"]*)"`))?.[1];
+  return value?.replaceAll("&quot;", '"').replaceAll("&#39;", "'")
+    .replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+}

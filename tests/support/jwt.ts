@@ -1,0 +1,100 @@
+const RSA: RsaHashedKeyGenParams = {
+  name: "RSASSA-PKCS1-v1_5",
+  modulusLength: 2048,
+  publicExponent: new Uint8Array([1, 0, 1]),
+  hash: "SHA-256",
+};
+
+/** An RS256 signing key as a pair of JWKs. */
+export interface SigningKey {
+  readonly kid: string;
+  readonly privateKey: CryptoKey;
+  readonly privateJwk: JsonWebKey;
+  readonly publicJwk: JsonWebKey;
+}
+
+/** How {@linkcode signJwt} signs. */
+export interface SignOptions {
+  /** `none` leaves the signature empty; `HS256` uses `secret`. @default {"RS256"} */
+  alg?: "RS256" | "HS256" | "none";
+  /** @default {"validmind-test"} */
+  secret?: string;
+  /** Further or other header members. */
+  header?: Record<string, unknown>;
+}
+
+/** Makes an RSA key for RS256. */
+export async function makeSigningKey(): Promise<SigningKey> {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(RSA, true, ["sign", "verify"]);
+  const kid = crypto.randomUUID();
+  const privateJwk = await exportKey(privateKey, kid);
+  return { kid, privateKey, privateJwk, publicJwk: await exportKey(publicKey, kid) };
+}
+
+/** Makes a compact JWS of `claims`. */
+export async function signJwt(
+  claims: Record<string, unknown>,
+  key: SigningKey,
+  { alg = "RS256", secret = "validmind-test", header = {} }: SignOptions = {},
+): Promise<string> {
+  const head = encodeJson({ alg, kid: key.kid, ...header });
+  const input = `${head}.${encodeJson(claims)}`;
+  if (alg === "none") return `${input}.`;
+  const signer = alg === "RS256" ? key.privateKey : await hmacKey(secret);
+  const signature = await crypto.subtle.sign(signer.algorithm.name, signer, encode(input));
+  return `${input}.${encodeBase64(new Uint8Array(signature))}`;
+}
+
+/** The claims of an RS256 JWT that `jwk` has signed, or `undefined`. Expiry is not looked at. */
+export async function verifyJwt(
+  token: string,
+  jwk: JsonWebKey,
+): Promise<Record<string, unknown> | undefined> {
+  const [head = "", claims, signature, ...rest] = token.split(".");
+  if (claims === undefined || signature === undefined || rest.length > 0) return undefined;
+  if (decodeJson(head)?.alg !== "RS256") return undefined;
+  const bytes = decodeBase64(signature);
+  if (bytes === undefined) return undefined;
+  const { kty, n, e } = jwk as { kty: string; n: string; e: string };
+  const key = await crypto.subtle.importKey("jwk", { kty, n, e }, RSA, false, ["verify"]);
+  const valid = await crypto.subtle.verify(RSA.name, key, bytes, encode(`${head}.${claims}`));
+  return valid ? decodeJson(claims) : undefined;
+}
+
+async function exportKey(key: CryptoKey, kid: string): Promise<JsonWebKey> {
+  const { key_ops: _ops, ext: _ext, ...jwk } = await crypto.subtle.exportKey("jwk", key);
+  return Object.assign(jwk, { use: "sig", alg: "RS256", kid });
+}
+
+function hmacKey(secret: string): Promise<CryptoKey> {
+  const params = { name: "HMAC", hash: "SHA-256" };
+  return crypto.subtle.importKey("raw", encode(secret), params, false, ["sign"]);
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+function encodeBase64(bytes: Uint8Array): string {
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+function encodeJson(value: Record<string, unknown>): string {
+  return encodeBase64(encode(JSON.stringify(value)));
+}
+
+function decodeBase64(part: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Uint8Array.fromBase64(part, { alphabet: "base64url" });
+  } catch {
+    return undefined;
+  }
+}
+
+function decodeJson(part: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(decodeBase64(part)));
+  } catch {
+    return undefined;
+  }
+}

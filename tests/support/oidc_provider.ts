@@ -1,0 +1,246 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+// @ts-types="@types/oidc-provider"
+import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { type ApproveOptions, Approver, type AutoApproveOptions } from "./approver.ts";
+import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
+import { loadOidcProvider } from "./load_oidc_provider.ts";
+import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
+import { oidcInteractions } from "./oidc_interactions.ts";
+import { OidcStore } from "./oidc_store.ts";
+import { type RecordedRequest, RequestLog, type WaitForOptions } from "./request_log.ts";
+
+/** Options of {@linkcode startOidcProvider}; lifetimes are whole seconds. */
+export interface OidcProviderOptions {
+  /** @default {3600} */
+  accessTokenTtl?: number;
+  /** @default {14 days} */
+  refreshTokenTtl?: number;
+  /** @default {3600} */
+  idTokenTtl?: number;
+  /** @default {600} */
+  deviceCodeTtl?: number;
+  /** The `interval` of device answers. The real provider sends none, which means 5 seconds. */
+  interval?: number;
+  /** A new refresh token at each refresh; use of an old one revokes the whole grant. @default {true} */
+  rotateRefreshToken?: boolean;
+  /** Whether `offline_access` brings a refresh token. @default {true} */
+  issueRefreshToken?: boolean;
+  /** @default {true} */
+  revocation?: boolean;
+  /** Access tokens are RFC 9068 JWTs instead of opaque ones; introspection refuses those. */
+  jwtAccessTokens?: boolean;
+  /** @default {a free port} */
+  port?: number;
+  /** Path of the issuer, such as `/realms/acme`; a trailing slash becomes part of the issuer. */
+  path?: string;
+  /** Last word on the provider's configuration. */
+  configure?: (config: Configuration) => void;
+}
+
+/** What {@linkcode TestOidcProvider.beforeAnswer} may ask for. */
+export type AnswerFault = "drop" | void;
+
+/** A running provider. */
+export interface TestOidcProvider extends AsyncDisposable {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Requests of clients, pages of the browser left out. Always the same array. */
+  readonly requests: RecordedRequest[];
+  /** Approves each device code as soon as it is issued, as if a person stood by. @default {false} */
+  autoApprove: boolean | AutoApproveOptions;
+  /**
+   * Called when an answer is ready and before it goes out: a promise delays it, `"drop"` cuts the
+   * connection, so that the client never learns what the provider has done. `fetch` may then send the
+   * request again by itself: see `resetConnection` in `http_server.ts`.
+   */
+  beforeAnswer: ((request: RecordedRequest) => AnswerFault | Promise<AnswerFault>) | undefined;
+  /** Signs in and consents (or denies) on the provider's pages, over HTTP, as a browser would. */
+  approve(userCode: string, options?: ApproveOptions): Promise<void>;
+  /** Approves the next device code to be issued; resolves when that is done. */
+  approveNext(options?: AutoApproveOptions): Promise<void>;
+  /** Resolves with the first answered request that matches, seen or still to come. */
+  waitFor(
+    predicate: (request: RecordedRequest) => boolean,
+    options?: WaitForOptions,
+  ): Promise<RecordedRequest>;
+  /**
+   * Whether an access or refresh token is good now, without a request being recorded. Of a JWT only
+   * signature, issuer and expiry are looked at: like any API, it does not learn of a revoked grant.
+   */
+  isActive(token: string): Promise<boolean>;
+  /** Ends the life of device codes, approved or not. */
+  expireDeviceCodes(): void;
+  /** Ends the life of access tokens; introspection and the tracking API then refuse them. */
+  expireAccessTokens(): void;
+  /** Ends the life of refresh tokens. */
+  expireRefreshTokens(): void;
+  /** Drops all grants and their tokens, as an administrator would. */
+  revokeGrants(): void;
+  /** Empties `requests`. */
+  reset(): void;
+}
+
+/** Making a key takes longer than all the rest, so that one process makes only one. */
+let sharedKey: Promise<SigningKey> | undefined;
+
+/** Starts the certified `oidc-provider` in this process, on loopback. */
+export async function startOidcProvider(
+  options: OidcProviderOptions = {},
+): Promise<TestOidcProvider> {
+  sharedKey ??= makeSigningKey();
+  const [module, signingKey, server] = await Promise.all([
+    loadOidcProvider(),
+    sharedKey,
+    listen(options.port ?? 0),
+  ]);
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = origin + (options.path ?? "");
+  const mount = (options.path ?? "").replace(/\/$/, "");
+  const store = new OidcStore();
+  const config = oidcConfig(options, store, signingKey, mount);
+  options.configure?.(config);
+  const provider = new module.Provider(issuer, config);
+  const running = new RunningProvider(issuer, server, provider, store, signingKey);
+  running.install(options, mount);
+  return running;
+}
+
+class RunningProvider implements TestOidcProvider {
+  readonly issuer: string;
+  readonly clientId = CLIENT_ID;
+  beforeAnswer: TestOidcProvider["beforeAnswer"];
+  readonly #log = new RequestLog();
+  readonly #server: Server;
+  readonly #provider: Provider;
+  readonly #store: OidcStore;
+  readonly #signingKey: SigningKey;
+  readonly #approver: Approver;
+
+  constructor(
+    issuer: string,
+    server: Server,
+    provider: Provider,
+    store: OidcStore,
+    signingKey: SigningKey,
+  ) {
+    this.issuer = issuer;
+    this.#server = server;
+    this.#provider = provider;
+    this.#store = store;
+    this.#signingKey = signingKey;
+    this.#approver = new Approver(`${issuer.replace(/\/$/, "")}/device`, this.#log);
+  }
+
+  get requests(): RecordedRequest[] {
+    return this.#log.entries;
+  }
+
+  get autoApprove(): boolean | AutoApproveOptions {
+    return this.#approver.auto;
+  }
+
+  set autoApprove(value: boolean | AutoApproveOptions) {
+    this.#approver.auto = value;
+  }
+
+  install({ interval }: OidcProviderOptions, mount: string): void {
+    const provider = this.#provider;
+    provider.use((ctx, next) => this.#record(ctx as unknown as KoaContextWithOIDC, next));
+    provider.use(oidcInteractions(provider) as unknown as Parameters<Provider["use"]>[0]);
+    provider.on("device_authorization.success", (ctx, body) => {
+      if (interval !== undefined) Object.assign(ctx.body as object, { interval });
+      this.#approver.issued(String(body.user_code));
+    });
+    provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
+    const handle = provider.callback();
+    this.#server.on("request", (request, response) => {
+      // Like a mounted application: oidc-provider derives the mount path from the two.
+      const url = request.url ?? "/";
+      const inside = url === mount || url.startsWith(`${mount}/`);
+      request.url = inside ? url.slice(mount.length) || "/" : "/not-found";
+      Object.assign(request, { originalUrl: inside ? url : request.url });
+      void handle(request, response);
+    });
+  }
+
+  approve(userCode: string, options?: ApproveOptions): Promise<void> {
+    return this.#approver.approve(userCode, options);
+  }
+
+  approveNext(options?: AutoApproveOptions): Promise<void> {
+    return this.#approver.next(options);
+  }
+
+  waitFor(
+    predicate: (request: RecordedRequest) => boolean,
+    options?: WaitForOptions,
+  ): Promise<RecordedRequest> {
+    return this.#log.waitFor(predicate, options);
+  }
+
+  async isActive(token: string): Promise<boolean> {
+    const claims = await verifyJwt(token, this.#signingKey.publicJwk);
+    if (claims !== undefined) {
+      return claims.iss === this.issuer && Number(claims.exp) * 1000 > Date.now();
+    }
+    const found = await this.#provider.AccessToken.find(token) ??
+      await this.#provider.RefreshToken.find(token);
+    const grantId = found?.grantId;
+    if (!found?.isValid || grantId === undefined) return false;
+    return await this.#provider.Grant.find(grantId) !== undefined;
+  }
+
+  expireDeviceCodes(): void {
+    this.#store.expire("DeviceCode");
+  }
+
+  expireAccessTokens(): void {
+    this.#store.expire("AccessToken");
+  }
+
+  expireRefreshTokens(): void {
+    this.#store.expire("RefreshToken");
+  }
+
+  revokeGrants(): void {
+    this.#store.revoke();
+  }
+
+  reset(): void {
+    this.#log.reset();
+  }
+
+  async #record(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+    const url = new URL((ctx.req as { originalUrl?: string }).originalUrl ?? "/", this.issuer);
+    const isPage = ctx.path === "/device" || /^\/(device\/(?!auth$)|interaction\/)/.test(ctx.path);
+    if (isPage) return await next();
+    const headers = new Headers(ctx.headers as Record<string, string>);
+    const entry = await this.#log.start(ctx.method, url, headers);
+    await next();
+    await this.#log.setForm(entry, Object.entries((ctx.oidc?.body ?? {}) as object));
+    const fault = await this.beforeAnswer?.({ ...entry, status: ctx.status });
+    if (fault === "drop") {
+      ctx.respond = false;
+      ctx.req.socket.destroy();
+    }
+    this.#log.finish(entry, ctx.status);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const problems = await this.#approver.close();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+    if (problems.length > 0) throw new AggregateError(problems, "The test provider had errors");
+  }
+}
+
+async function listen(port: number): Promise<Server> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return server;
+}

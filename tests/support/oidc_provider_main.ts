@@ -1,0 +1,37 @@
+// deno-lint-ignore-file no-console -- its output is what the parent process reads
+/**
+ * The test provider and the tracking API as a process of their own:
+ *
+ * ```sh
+ * deno run -A tests/support/oidc_provider_main.ts --json '{"autoApprove":true}'
+ * ```
+ *
+ * Prints one JSON line, `{ issuer, clientId, apiHost }`, when ready; ends when standard input closes.
+ *
+ * @module
+ */
+import type { AutoApproveOptions } from "./approver.ts";
+import { type OidcProviderOptions, startOidcProvider } from "./oidc_provider.ts";
+import { startTrackingApi } from "./tracking_api.ts";
+
+/** What `--json` takes. */
+export type MainOptions = Omit<OidcProviderOptions, "configure"> & {
+  autoApprove?: boolean | AutoApproveOptions;
+};
+
+if (import.meta.main) await main(Deno.args);
+
+async function main(args: string[]): Promise<void> {
+  const { autoApprove = false, ...options } = parse(args);
+  await using provider = await startOidcProvider(options);
+  await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
+  provider.autoApprove = autoApprove;
+  const { issuer, clientId } = provider;
+  console.log(JSON.stringify({ issuer, clientId, apiHost: api.apiHost }));
+  for await (const _chunk of Deno.stdin.readable);
+}
+
+function parse(args: string[]): MainOptions {
+  const at = args.indexOf("--json");
+  return at < 0 ? {} : JSON.parse(args[at + 1] ?? "{}");
+}

@@ -1,0 +1,138 @@
+import { sha256Hex } from "./sha256_hex.ts";
+
+/** One request as a stand-in server saw it, with every secret replaced by its SHA-256 hex. */
+export interface RecordedRequest {
+  readonly method: string;
+  /** Path as the client sent it, without the query. */
+  readonly path: string;
+  readonly query: Record<string, string>;
+  /** `authorization` keeps its scheme: `Bearer <sha256 of the token>`. */
+  readonly headers: Record<string, string>;
+  /** The `grant_type` of a token request. */
+  grantType?: string;
+  /** Fields of a form body. */
+  form: Record<string, string>;
+  /** Body text, only where the server records it. */
+  body?: string;
+  /** Status of the answer; 0 until it is known, or where none was given. */
+  status: number;
+}
+
+/** Options of {@linkcode RequestLog.waitFor}. */
+export interface WaitForOptions {
+  /** How many requests have to match. @default {1} */
+  count?: number;
+  /** @default {5000} */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+interface Waiter {
+  check(): void;
+}
+
+const SECRET_FIELDS = new Set([
+  "access_token",
+  "assertion",
+  "client_assertion",
+  "client_secret",
+  "code",
+  "code_verifier",
+  "device_code",
+  "id_token",
+  "password",
+  "refresh_token",
+  "token",
+]);
+const SECRET_HEADERS = new Set(["cookie", "x-api-key", "x-api-secret"]);
+
+/** What a stand-in server was asked, in order of arrival. */
+export class RequestLog {
+  /** The same array for the log's whole life; {@linkcode reset} empties it. */
+  readonly entries: RecordedRequest[] = [];
+  readonly #waiters = new Set<Waiter>();
+
+  /** Adds a request whose answer is not known yet. */
+  async start(method: string, url: URL, headers: Headers): Promise<RecordedRequest> {
+    const entry: RecordedRequest = {
+      method,
+      path: url.pathname,
+      query: {},
+      headers: {},
+      form: {},
+      status: 0,
+    };
+    this.entries.push(entry);
+    Object.assign(entry.query, await maskFields(url.searchParams));
+    Object.assign(entry.headers, await maskHeaders(headers));
+    return entry;
+  }
+
+  /** Fills in the form fields of a request. */
+  async setForm(entry: RecordedRequest, form: Iterable<[string, string]>): Promise<void> {
+    entry.form = await maskFields(form);
+    if (entry.form.grant_type !== undefined) entry.grantType = entry.form.grant_type;
+  }
+
+  /** Fills in the status and wakes those that wait for such a request. */
+  finish(entry: RecordedRequest, status: number): void {
+    entry.status = status;
+    for (const waiter of this.#waiters) waiter.check();
+  }
+
+  /** Resolves with the first answered request that matches (or the `count`th), seen or still to come. */
+  async waitFor(
+    predicate: (request: RecordedRequest) => boolean,
+    { count = 1, timeoutMs = 5_000, signal }: WaitForOptions = {},
+  ): Promise<RecordedRequest> {
+    const found = Promise.withResolvers<RecordedRequest>();
+    const check = () => {
+      const match = this.entries.filter((entry) => entry.status !== 0 && predicate(entry));
+      if (match.length >= count) found.resolve(match[count - 1]!);
+    };
+    const waiter: Waiter = { check };
+    const onAbort = () => found.reject(signal?.reason);
+    const timer = setTimeout(() => {
+      found.reject(new Error(`Cannot find request: none matched within ${timeoutMs} ms`));
+    }, timeoutMs);
+    this.#waiters.add(waiter);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    check();
+    try {
+      return await found.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiters.delete(waiter);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Forgets everything so far. */
+  reset(): void {
+    this.entries.length = 0;
+  }
+}
+
+async function maskFields(fields: Iterable<[string, string]>): Promise<Record<string, string>> {
+  const masked: Record<string, string> = {};
+  for (const [name, value] of fields) {
+    masked[name] = SECRET_FIELDS.has(name) ? await sha256Hex(value) : value;
+  }
+  return masked;
+}
+
+async function maskHeaders(headers: Headers): Promise<Record<string, string>> {
+  const masked: Record<string, string> = {};
+  for (const [name, value] of headers) {
+    if (name === "authorization") masked[name] = await maskAuthorization(value);
+    else masked[name] = SECRET_HEADERS.has(name) ? await sha256Hex(value) : value;
+  }
+  return masked;
+}
+
+async function maskAuthorization(value: string): Promise<string> {
+  const space = value.indexOf(" ");
+  const scheme = value.slice(0, space + 1);
+  return scheme + await sha256Hex(value.slice(space + 1));
+}

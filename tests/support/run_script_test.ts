@@ -1,0 +1,58 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { runDeno } from "./run_script.ts";
+import { tempDir, withTempHome } from "./temp_home.ts";
+
+Deno.test("runDeno gives the child nothing but PATH and DENO_DIR", async () => {
+  const code = "console.log(JSON.stringify(Object.keys(Deno.env.toObject())))";
+  const result = await runDeno({ code, flags: ["--allow-env"], env: { ONLY: "this" } });
+  assertEquals(result.stderr, "");
+  const names = (JSON.parse(result.stdout) as string[]).filter((name) => !/^__/.test(name));
+  assertEquals(names.sort(), ["DENO_DIR", "ONLY", "PATH"]);
+});
+
+Deno.test("runDeno passes arguments, input and exit code, and never prompts", async () => {
+  const code = `
+    console.log(Deno.args[0], await new Response(Deno.stdin.readable).text());
+    try { Deno.readTextFileSync("/etc/hostname"); } catch (error) { console.error(error.name); }
+    Deno.exit(3);
+  `;
+  const result = await runDeno({ code, args: ["one"], stdin: "two" });
+  assertEquals(result, { code: 3, stdout: "one two\n", stderr: "NotCapable\n" });
+});
+
+Deno.test("runDeno resolves the import map", async () => {
+  const code = `import { assertEquals } from "@std/assert"; assertEquals(1, 1);`;
+  assertEquals(await runDeno({ code }), { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("runDeno kills a child that does not end", async () => {
+  const code = "setInterval(() => {}, 1000)";
+  const error = await assertRejects(() => runDeno({ code, timeoutMs: 90 }), Error);
+  assertStringIncludes(error.message, "killed after 90 ms");
+});
+
+Deno.test("tempDir and withTempHome leave nothing behind", async () => {
+  let path = "";
+  {
+    await using dir = await tempDir();
+    path = dir.path;
+    await Deno.mkdir(`${path}/a/b`, { recursive: true });
+  }
+  await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+  const before = Deno.env.get("HOME");
+  Deno.env.set("VM_TEST_LEFTOVER", "x");
+  try {
+    const home = await withTempHome((home) => {
+      assertEquals(Deno.env.get("HOME"), home);
+      assertEquals(Deno.env.get("VM_TEST_LEFTOVER"), undefined);
+      Deno.env.set("VM_TEST_OTHER", "y");
+      return home;
+    });
+    await assertRejects(() => Deno.stat(home), Deno.errors.NotFound);
+    assertEquals(Deno.env.get("HOME"), before);
+    assertEquals(Deno.env.get("VM_TEST_LEFTOVER"), "x");
+    assertEquals(Deno.env.get("VM_TEST_OTHER"), undefined);
+  } finally {
+    Deno.env.delete("VM_TEST_LEFTOVER");
+  }
+});
