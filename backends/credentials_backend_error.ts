@@ -1,0 +1,89 @@
+/**
+ * What went wrong with a store, stable over releases:
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `permission_required` | Deno denies an access; the message names the flag |
+ * | `backend_denied` | the operating system or the server refuses the access |
+ * | `backend_corrupt` | the store's content cannot be understood; nothing was changed |
+ * | `backend_version` | a newer program wrote the store; it can be read but not written |
+ * | `backend_locked` | another process holds the lock, or took it over |
+ * | `backend_too_large` | the entry is larger than the store can hold |
+ * | `backend_full` | no space is left |
+ * | `backend_unavailable` | the store cannot be reached, or an operation failed for another reason |
+ * | `backend_unproven` | a write, read, delete round trip gave back something else |
+ * | `backend_no_list` | the backend cannot list its keys |
+ * | `unstable_kv_required` | Deno KV needs `--unstable-kv` |
+ * | `home_unset` | the home directory is not known |
+ * | `invalid_options` | an option is unknown or has a wrong value |
+ * | `invalid_backend` | an object lacks `get`, `put` or `delete` |
+ * | `backend_spec_invalid` | `VM_OIDC_CREDENTIALS_BACKEND` cannot be understood |
+ * | `backend_import_unsupported` | a module address that Deno does not import from a package |
+ * | `backend_import_failed` | the backend's module did not load |
+ * | `backend_export_missing` | the module has no such export |
+ * | `backend_not_constructible` | the export is not a class, or its constructor failed |
+ * | `backend_kwargs_invalid` | `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` is not one JSON object |
+ * | `env_invalid` | another variable has a value that cannot be understood |
+ * | `env_unset` | a `${NAME}` in the KWARGS is not set |
+ */
+export type CredentialsBackendErrorCode =
+  | "permission_required"
+  | "backend_denied"
+  | "backend_corrupt"
+  | "backend_version"
+  | "backend_locked"
+  | "backend_too_large"
+  | "backend_full"
+  | "backend_unavailable"
+  | "backend_unproven"
+  | "backend_no_list"
+  | "unstable_kv_required"
+  | "home_unset"
+  | "invalid_options"
+  | "invalid_backend"
+  | "backend_spec_invalid"
+  | "backend_import_unsupported"
+  | "backend_import_failed"
+  | "backend_export_missing"
+  | "backend_not_constructible"
+  | "backend_kwargs_invalid"
+  | "env_invalid"
+  | "env_unset";
+
+/**
+ * A store could not do what was asked of it. Never means "not signed in": that is `undefined` from
+ * `get`.
+ *
+ * The message reads "Cannot X: reason. What to do." and names the file, host, variable or flag;
+ * {@linkcode CredentialsBackendErrorCode} is for programs. Neither holds a token or a key.
+ *
+ * @example
+ * ```ts
+ * import { CredentialsBackendError, FileCredentialsBackend } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * try {
+ *   new FileCredentialsBackend({ path: "" });
+ * } catch (error) {
+ *   if (!(error instanceof CredentialsBackendError)) throw error;
+ *   assertEquals(error.code, "invalid_options");
+ * }
+ * ```
+ */
+export class CredentialsBackendError extends Error {
+  /** What went wrong, for programs. */
+  readonly code: CredentialsBackendErrorCode;
+
+  /**
+   * Makes an error.
+   *
+   * @param code What went wrong.
+   * @param message "Cannot X: reason. What to do."
+   * @param options A cause, which must hold no secret.
+   */
+  constructor(code: CredentialsBackendErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "CredentialsBackendError";
+    this.code = code;
+  }
+}

@@ -1,0 +1,205 @@
+import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
+import {
+  type CredentialsDocument,
+  getEntry,
+  parseDocument,
+  setEntry,
+} from "./credentials_document.ts";
+import { credentialsPath } from "./credentials_path.ts";
+import { fileError } from "./file_error.ts";
+import type { FileStore } from "./file_store.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+  WithLockOptions,
+} from "./oidc_credentials_backend.ts";
+
+/** Options of {@linkcode FileCredentialsBackend}. */
+export interface FileCredentialsBackendOptions {
+  /**
+   * The file. A relative path is taken from the working directory at each access.
+   *
+   * @default credentialsPath()
+   */
+  path?: string;
+  /**
+   * Longest wait for another process's lock, in milliseconds.
+   *
+   * @default 30_000
+   */
+  lockTimeoutMs?: number;
+  /**
+   * Told once when the file or its folder was open to others and has been closed.
+   *
+   * @default a line on standard error
+   */
+  onWarning?: (message: string) => void;
+}
+
+/**
+ * Keeps credentials in one JSON file, by default the one that the ValidMind Python library uses:
+ * a sign-in made there serves here, and the other way round.
+ *
+ * The file is 0600 and the folder 0700. A write replaces the file whole (temp file, fsync, rename)
+ * under a kernel lock, so that processes writing different keys lose nothing and a crash leaves
+ * neither half a file nor a lock. A link is written through. Fields that this release does not know
+ * are kept; a file of a higher version is read but not written; one that cannot be understood is an
+ * error and is left as it is.
+ *
+ * The tokens in it are not encrypted: who can read the file can use them.
+ *
+ * Needs `--allow-read` and `--allow-write` for the file's folder, and `--allow-env=HOME`
+ * (`USERPROFILE` on Windows) unless a path is given.
+ *
+ * @example
+ * ```ts
+ * import { FileCredentialsBackend } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const backend = new FileCredentialsBackend({ path: `${folder}/credentials.json` });
+ * assertEquals(backend.get("https://login.example.com|my-app"), undefined);
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export class FileCredentialsBackend implements OidcCredentialsBackend {
+  /** Always `true`: a file survives the process. */
+  readonly persistent = true;
+  /** The file. */
+  readonly path: string;
+  readonly #lockTimeoutMs: number;
+  readonly #onWarning: (message: string) => void;
+  #store?: Promise<FileStore>;
+
+  /**
+   * Touches no file yet.
+   *
+   * @param options Where the file is.
+   * @throws {CredentialsBackendError} `invalid_options`; without a path also `permission_required`
+   * and `home_unset`.
+   */
+  constructor(options: FileCredentialsBackendOptions = {}) {
+    const owner = "FileCredentialsBackend";
+    checkOptions(owner, options, ["path", "lockTimeoutMs", "onWarning"]);
+    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
+    if (path !== undefined) checkPathOption(owner, path);
+    checkTimeoutOption(owner, "lockTimeoutMs", lockTimeoutMs);
+    this.path = path ?? credentialsPath();
+    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#onWarning = onWarning;
+  }
+
+  /** The file's path. */
+  get location(): string {
+    return this.path;
+  }
+
+  /**
+   * The entry under `key`, or `undefined` when the file or the row is absent. Reads the file
+   * synchronously: it is small, and half the cost.
+   *
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_corrupt`,
+   * `backend_unavailable`.
+   */
+  get(key: string): OidcCredentials | undefined {
+    const document = this.#read();
+    return document && getEntry(document, key, this.path);
+  }
+
+  /**
+   * Stores `entry` under `key` and resolves once it is on the disk.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_version`, `backend_locked`,
+   * `backend_full`. The file is then as it was.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    const store = await this.#writer();
+    await store.update((document) => {
+      setEntry(document, key, entry);
+      return true;
+    });
+  }
+
+  /**
+   * Removes the entry under `key`, if there is one.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async delete(key: string): Promise<void> {
+    if (!this.#hasRow(key)) return;
+    const store = await this.#writer();
+    await store.update(({ credentials }) => {
+      if (!Object.hasOwn(credentials, key)) return false;
+      return delete credentials[key];
+    });
+  }
+
+  /**
+   * The keys of all entries.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}.
+   */
+  async *list(): AsyncGenerator<string> {
+    const { credentials = {} } = this.#read() ?? {};
+    yield* Object.keys(credentials).filter((key) => credentials[key] !== null);
+  }
+
+  /**
+   * Deletes the file, without a need to understand it.
+   *
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_locked`,
+   * `backend_unavailable`.
+   */
+  async deleteAll(): Promise<void> {
+    const store = await this.#writer();
+    await store.remove();
+  }
+
+  /**
+   * Runs `fn` while no other process or session on this host holds the lock of the same key.
+   *
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
+   * when it ends the wait.
+   */
+  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions = {}): Promise<T> {
+    const store = await this.#writer();
+    return await store.withKeyLock(key, fn, options.signal);
+  }
+
+  #read(): CredentialsDocument | undefined {
+    try {
+      return parseDocument(Deno.readFileSync(this.path), this.path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound && !isDanglingLink(this.path)) return undefined;
+      throw fileError("read", this.path, error);
+    }
+  }
+
+  #hasRow(key: string): boolean {
+    const document = this.#read();
+    return document !== undefined && Object.hasOwn(document.credentials, key);
+  }
+
+  #writer(): Promise<FileStore> {
+    this.#store ??= import("./file_store.ts").then(({ FileStore }) =>
+      new FileStore({
+        path: this.path,
+        lockTimeoutMs: this.#lockTimeoutMs,
+        onWarning: this.#onWarning,
+      })
+    );
+    return this.#store;
+  }
+}
+
+function isDanglingLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
+function warnOnStderr(message: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`@validmind/auth: ${message}\n`));
+}

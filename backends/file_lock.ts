@@ -1,0 +1,92 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { delay } from "./delay.ts";
+import { fileError } from "./file_error.ts";
+
+/** Options of {@linkcode withFileLock}. */
+export interface FileLockOptions {
+  /** Longest wait, in milliseconds. */
+  timeoutMs: number;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs `fn` under the kernel's lock on the file at `path`, which is created for it and stays. The
+ * kernel drops the lock when the holder ends, however it ends: no lock outlives a crash.
+ *
+ * A free lock is taken without yielding, so a synchronous `fn` never contends within one process.
+ */
+export async function withFileLock<T>(
+  path: string,
+  fn: () => T | Promise<T>,
+  options: FileLockOptions,
+): Promise<T> {
+  options.signal?.throwIfAborted();
+  using file = openLockFile(path);
+  if (!tryLock(file, path)) await waitForLock(file, path, options);
+  noteHolder(file);
+  return await fn();
+}
+
+function openLockFile(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+  } catch (error) {
+    throw fileError("open the lock file", path, error);
+  }
+}
+
+function tryLock(file: Deno.FsFile, path: string): boolean {
+  try {
+    return file.tryLockSync(true);
+  } catch (error) {
+    throw fileError("lock", path, error);
+  }
+}
+
+async function waitForLock(
+  file: Deno.FsFile,
+  path: string,
+  { timeoutMs, signal }: FileLockOptions,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (let tries = 0; !tryLock(file, path); tries++) {
+    if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
+    await delay(jitter(tries), signal);
+  }
+}
+
+/** Short at first, since most holders are done in a millisecond; random, so waiters spread out. */
+function jitter(tries: number): number {
+  return (1 + Math.random()) * Math.min(2 + tries, 25);
+}
+
+/** Leaves the process id in the lock file, for the message of whoever waits in vain. */
+function noteHolder(file: Deno.FsFile): void {
+  try {
+    file.truncateSync(0);
+    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  } catch {
+    // The lock is held all the same; a full disk only costs the note.
+  }
+}
+
+function lockTimeout(file: Deno.FsFile, path: string, timeoutMs: number): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_locked",
+    `Cannot lock ${path} within ${timeoutMs} ms: ${readHolder(file)} holds it, most likely ` +
+      `another notebook or script that refreshes the same credentials. Wait for it or end it.`,
+  );
+}
+
+function readHolder(file: Deno.FsFile): string {
+  try {
+    const buffer = new Uint8Array(32);
+    file.seekSync(0, Deno.SeekMode.Start);
+    const length = file.readSync(buffer) ?? 0;
+    const pid = new TextDecoder().decode(buffer.subarray(0, length)).trim();
+    return /^\d+$/.test(pid) ? `process ${pid}` : "another process";
+  } catch {
+    return "another process";
+  }
+}

@@ -1,0 +1,102 @@
+import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+import { BACKEND_VARIABLE, isPathSpecifier } from "./parse_backend_spec.ts";
+
+type Constructor = new (options: Record<string, unknown>) => unknown;
+
+/** Imports a backend's module and constructs its export with `options`. */
+export async function importBackend(
+  specifier: string,
+  exportName: string,
+  options: Record<string, unknown>,
+): Promise<OidcCredentialsBackend> {
+  const origin = `${exportName} from ${specifier}`;
+  const module = await importModule(specifier);
+  if (!Object.hasOwn(module, exportName)) {
+    throw failure(
+      "backend_export_missing",
+      origin,
+      `the module exports ${Object.keys(module).join(", ") || "nothing"}`,
+      "Name one of its exports after the last colon.",
+    );
+  }
+  const backend = construct(module[exportName], origin, options);
+  assertCredentialsBackend(backend, origin);
+  return backend;
+}
+
+async function importModule(specifier: string): Promise<Record<string, unknown>> {
+  const url = isPathSpecifier(specifier) ? await pathToUrl(specifier) : specifier;
+  try {
+    return await import(url);
+  } catch (error) {
+    const denied = error instanceof Error &&
+      /run again with the (--allow-\w+) flag/.exec(error.message);
+    if (denied) {
+      throw failure(
+        "permission_required",
+        specifier,
+        "Deno does not permit the import",
+        `Run with ${denied[1]}, narrowed to this module.`,
+      );
+    }
+    throw failure(
+      "backend_import_failed",
+      specifier,
+      "the module did not load",
+      "See the cause, and check the module's address.",
+      error,
+    );
+  }
+}
+
+/** A path is taken from the working directory: `import()` itself would take it from this file. */
+async function pathToUrl(path: string): Promise<string> {
+  const isWindows = Deno.build.os === "windows";
+  const { isAbsolute, resolve, toFileUrl } =
+    await (isWindows ? import("@std/path/windows") : import("@std/path/posix"));
+  return toFileUrl(isAbsolute(path) ? path : resolve(Deno.cwd(), path)).href;
+}
+
+function construct(value: unknown, origin: string, options: Record<string, unknown>): unknown {
+  if (typeof value !== "function" || !isConstructible(value)) {
+    throw failure("backend_not_constructible", origin, "it is not a class", "Export a class.");
+  }
+  try {
+    return new (value as Constructor)(options);
+  } catch (error) {
+    if (error instanceof CredentialsBackendError) throw error;
+    throw failure(
+      "backend_not_constructible",
+      origin,
+      "its constructor failed",
+      "See the cause, and check VM_OIDC_CREDENTIALS_BACKEND_KWARGS.",
+      error,
+    );
+  }
+}
+
+/** Asks whether `new` would be accepted, without running the constructor. */
+function isConstructible(value: object): boolean {
+  try {
+    Reflect.construct(Object, [], value as Constructor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function failure(
+  code: CredentialsBackendError["code"],
+  what: string,
+  reason: string,
+  advice: string,
+  cause?: unknown,
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    code,
+    `Cannot load the credentials backend ${what} (${BACKEND_VARIABLE}): ${reason}. ${advice}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

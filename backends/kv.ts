@@ -1,0 +1,144 @@
+import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
+import type { KvStore } from "./kv_store.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+  WithLockOptions,
+} from "./oidc_credentials_backend.ts";
+
+/** Options of {@linkcode KvCredentialsBackend}. */
+export interface KvCredentialsBackendOptions {
+  /**
+   * `":memory:"`, the path of a database file, or the `http(s):` URL of a KV Connect server.
+   *
+   * @default ":memory:"
+   */
+  path?: string;
+  /**
+   * Longest wait for another holder's lock, in milliseconds.
+   *
+   * @default 30_000
+   */
+  lockTimeoutMs?: number;
+}
+
+/**
+ * Keeps credentials in [Deno KV](https://docs.deno.com/deploy/kv/): in memory by default, in a
+ * database file, or on a server that several hosts share. The store is opened at the first use.
+ *
+ * There is no way to use Deno's unnamed default database: it moves when a project's configuration
+ * does. A database file is 0600 (Deno's own default is 0644). An entry holds at most 64 KiB.
+ *
+ * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for it; with a URL
+ * `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
+ *
+ * @example
+ * ```ts
+ * import { KvCredentialsBackend } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const backend = new KvCredentialsBackend(); // this process only
+ * assertEquals(await backend.get("https://login.example.com|my-app"), undefined);
+ * await backend.close();
+ * ```
+ */
+export class KvCredentialsBackend implements OidcCredentialsBackend {
+  /** Whether entries survive the process: not in `:memory:`. */
+  readonly persistent: boolean;
+  /** The path or URL of the store. */
+  readonly path: string;
+  readonly #lockTimeoutMs: number;
+  #store: Promise<KvStore> | undefined;
+
+  /**
+   * Opens nothing yet.
+   *
+   * @param options Where the store is.
+   * @throws {CredentialsBackendError} `invalid_options`.
+   */
+  constructor(options: KvCredentialsBackendOptions = {}) {
+    const owner = "KvCredentialsBackend";
+    checkOptions(owner, options, ["path", "lockTimeoutMs"]);
+    const { path = ":memory:", lockTimeoutMs = 30_000 } = options;
+    checkPathOption(owner, path);
+    checkTimeoutOption(owner, "lockTimeoutMs", lockTimeoutMs);
+    this.path = path;
+    this.persistent = path !== ":memory:";
+    this.#lockTimeoutMs = lockTimeoutMs;
+  }
+
+  /** Where entries are, in words. */
+  get location(): string {
+    return this.persistent ? this.path : "a Deno KV database in the memory of this process";
+  }
+
+  /**
+   * The entry under `key`, or `undefined` when there is none.
+   *
+   * @throws {CredentialsBackendError} `unstable_kv_required`, `permission_required`,
+   * `backend_denied`, `backend_corrupt`, `backend_unavailable`.
+   */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    return (await this.#open()).get(key);
+  }
+
+  /**
+   * Stores `entry` under `key`. While this backend holds the key's lock, the write happens only if
+   * the lock is still its own.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
+   * `backend_locked`.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    await (await this.#open()).put(key, entry);
+  }
+
+  /**
+   * Removes the entry under `key`, if there is one.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async delete(key: string): Promise<void> {
+    await (await this.#open()).delete(key);
+  }
+
+  /**
+   * The keys of all entries.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}.
+   */
+  async *list(): AsyncGenerator<string> {
+    yield* (await this.#open()).list();
+  }
+
+  /**
+   * Runs `fn` while no other holder of the same key's lock runs, on any host that shares the store.
+   * The lock is a lease that is renewed while `fn` runs and ends by itself when a holder dies.
+   *
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
+   * when it ends the wait.
+   */
+  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions = {}): Promise<T> {
+    return await (await this.#open()).withLock(key, fn, options.signal);
+  }
+
+  /** Closes the store; what `:memory:` held is gone. A later use opens it again. */
+  async close(): Promise<void> {
+    const store = this.#store;
+    this.#store = undefined;
+    (await store?.catch(() => undefined))?.close();
+  }
+
+  #open(): Promise<KvStore> {
+    this.#store ??= this.#openStore().catch((error) => {
+      this.#store = undefined; // a permission granted later, or a folder made later, may help
+      throw error;
+    });
+    return this.#store;
+  }
+
+  async #openStore(): Promise<KvStore> {
+    const { KvStore } = await import("./kv_store.ts");
+    return await KvStore.open({ path: this.path, lockTimeoutMs: this.#lockTimeoutMs });
+  }
+}

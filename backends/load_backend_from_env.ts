@@ -1,0 +1,94 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { FileCredentialsBackend } from "./file.ts";
+import { KvCredentialsBackend } from "./kv.ts";
+import { MemoryCredentialsBackend } from "./memory.ts";
+import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+import { readEnv } from "./read_env.ts";
+
+const NO_PERSIST_VARIABLE = "VM_OIDC_NO_PERSIST";
+
+/** One instance per setting, so that a second `init()` in a process finds what the first stored. */
+const instances = new Map<string, Promise<OidcCredentialsBackend>>();
+
+/**
+ * The backend that the environment names: how a platform team chooses a store for people who write
+ * no code for it.
+ *
+ * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
+ * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, or `<module>:<ExportName>` of a `jsr:`,
+ * `npm:` or `file:` module or a path from the working directory; its constructor gets the JSON
+ * object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in which `${NAME}` stands for a variable. Equal
+ * settings give the same instance within a process.
+ *
+ * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND`; when a backend is named, also
+ * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and what its options expand; for a path `--allow-read` of
+ * the module. A denied variable is an error: a host's rule must not be missed.
+ *
+ * @returns The backend, or `undefined` when the environment names none.
+ * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
+ * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
+ * `backend_export_missing`, `backend_not_constructible`, `invalid_backend`, `invalid_options`.
+ *
+ * @example
+ * ```ts
+ * import { loadBackendFromEnv, MemoryCredentialsBackend } from "@validmind/auth";
+ * import { assertInstanceOf } from "@std/assert";
+ *
+ * Deno.env.set("VM_OIDC_CREDENTIALS_BACKEND", "memory");
+ * assertInstanceOf(await loadBackendFromEnv(), MemoryCredentialsBackend);
+ * Deno.env.delete("VM_OIDC_CREDENTIALS_BACKEND");
+ * ```
+ */
+export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | undefined> {
+  const purpose = "choose a credentials backend";
+  if (isTrue(readEnv(NO_PERSIST_VARIABLE, purpose))) {
+    return await shared("memory", () => new MemoryCredentialsBackend());
+  }
+  const text = readEnv("VM_OIDC_CREDENTIALS_BACKEND", purpose);
+  if (text === undefined) return undefined;
+  const { parseBackendSpec } = await import("./parse_backend_spec.ts");
+  const { readBackendKwargs } = await import("./read_backend_kwargs.ts");
+  const spec = parseBackendSpec(text);
+  const options = readBackendKwargs();
+  return await shared(JSON.stringify([spec, options]), async () => {
+    if (spec.kind === "built-in") return new (BUILT_IN[spec.name])(options);
+    const { importBackend } = await import("./import_backend.ts");
+    return await importBackend(spec.specifier, spec.exportName, options);
+  });
+}
+
+const BUILT_IN = {
+  file: FileCredentialsBackend,
+  memory: MemoryCredentialsBackend,
+  kv: KvCredentialsBackend,
+};
+
+/** The file backend of a person for whom nobody chose another one. */
+export function defaultFileBackend(): Promise<OidcCredentialsBackend> {
+  const backend = new FileCredentialsBackend();
+  return shared(JSON.stringify(["default", backend.path]), () => backend);
+}
+
+function shared(
+  setting: string,
+  create: () => OidcCredentialsBackend | Promise<OidcCredentialsBackend>,
+): Promise<OidcCredentialsBackend> {
+  let instance = instances.get(setting);
+  if (instance === undefined) {
+    instance = Promise.try(create);
+    instances.set(setting, instance);
+    instance.catch(() => instances.delete(setting));
+  }
+  return instance;
+}
+
+function isTrue(value: string | undefined): boolean {
+  const text = value?.trim().toLowerCase() ?? "";
+  if (["1", "true", "yes"].includes(text)) return true;
+  if (["", "0", "false", "no"].includes(text)) return false;
+  throw new CredentialsBackendError(
+    "env_invalid",
+    `Cannot choose a credentials backend: ${NO_PERSIST_VARIABLE} is neither 1, true or yes nor 0, ` +
+      `false or no. Set it to one of these, or unset it.`,
+  );
+}

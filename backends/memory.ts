@@ -1,0 +1,105 @@
+import { checkOptions } from "./check_options.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+  WithLockOptions,
+} from "./oidc_credentials_backend.ts";
+import { untilAborted } from "./until_aborted.ts";
+
+/**
+ * Keeps credentials in this process alone: they are gone when it ends, and nothing is written
+ * anywhere. For hosts where no token may be stored, and for tests.
+ *
+ * Entries are copied on the way in and out, so a caller's later change does not reach the store.
+ *
+ * Needs no permission.
+ *
+ * @example
+ * ```ts
+ * import { MemoryCredentialsBackend } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const backend = new MemoryCredentialsBackend();
+ * backend.put("https://login.example.com|my-app", {
+ *   issuer: "https://login.example.com",
+ *   client_id: "my-app",
+ *   access_token: "…",
+ *   expires_at: "2099-01-01T00:00:00Z",
+ * });
+ * assertEquals(backend.get("https://login.example.com|my-app")?.client_id, "my-app");
+ * ```
+ */
+export class MemoryCredentialsBackend implements OidcCredentialsBackend {
+  /** Always `false`: nothing survives the process. */
+  readonly persistent = false;
+  /** Where entries are, in words. */
+  readonly location = "the memory of this process";
+  // Text, not objects: a copy on the way in and out, and what every other backend could store too.
+  readonly #rows = new Map<string, string>();
+  readonly #tails = new Map<string, Promise<void>>();
+
+  /**
+   * Makes an empty store.
+   *
+   * @param options Takes none; an unknown one is an error.
+   * @throws {CredentialsBackendError} `invalid_options`.
+   */
+  constructor(options: Record<never, never> = {}) {
+    checkOptions("MemoryCredentialsBackend", options, []);
+  }
+
+  /** The entry under `key`, or `undefined` when there is none. */
+  get(key: string): OidcCredentials | undefined {
+    const row = this.#rows.get(key);
+    return row === undefined ? undefined : JSON.parse(row);
+  }
+
+  /** Stores a copy of `entry` under `key`. */
+  put(key: string, entry: OidcCredentials): void {
+    this.#rows.set(key, JSON.stringify(entry));
+  }
+
+  /** Removes the entry under `key`, if there is one. */
+  delete(key: string): void {
+    this.#rows.delete(key);
+  }
+
+  /** The keys of all entries. */
+  async *list(): AsyncGenerator<string> {
+    yield* [...this.#rows.keys()];
+  }
+
+  /** Removes every entry. */
+  deleteAll(): void {
+    this.#rows.clear();
+  }
+
+  /**
+   * Runs `fn` after every earlier holder of the same key's lock in this process has ended.
+   *
+   * @throws The signal's reason when it ends the wait.
+   */
+  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions = {}): Promise<T> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const before = this.#tails.get(key);
+    const own = Promise.withResolvers<void>();
+    const tail = before === undefined ? own.promise : before.then(() => own.promise);
+    this.#tails.set(key, tail);
+    try {
+      if (before !== undefined) await untilAborted(before, signal);
+      return await fn();
+    } finally {
+      own.resolve();
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    }
+  }
+}
+
+/**
+ * Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}, for
+ * those who look for the backend that does not persist.
+ */
+export const NullCredentialsBackend = MemoryCredentialsBackend;
+/** Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}. */
+export type NullCredentialsBackend = MemoryCredentialsBackend;

@@ -1,0 +1,104 @@
+/** A value, or a promise of it: a backend over a synchronous store need not pretend to be slow. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * One stored credential: the tokens of one person at one provider, as plain JSON.
+ *
+ * The field names are those of the credentials file that the ValidMind Python library shares, hence
+ * snake_case. **Every value of an entry but `issuer`, `client_id`, `audience`, `scope` and
+ * `expires_at` is a secret**: never print, log or render one.
+ *
+ * A backend stores the object whole and gives it back whole, with fields it does not know.
+ */
+export interface OidcCredentials {
+  /** Issuer identifier, without a trailing slash. */
+  issuer: string;
+  /** OAuth client id. */
+  client_id: string;
+  /** The access token. Secret. */
+  access_token: string;
+  /**
+   * When the bearer token stops being valid: ISO 8601, UTC. A timestamp without a zone is UTC. A
+   * missing or unreadable one counts as expired.
+   */
+  expires_at?: string | null;
+  /** The refresh token, where the provider gave one. Secret. `null` means absent. */
+  refresh_token?: string | null;
+  /** The ID token, where the provider gave one. Secret. `null` means absent. */
+  id_token?: string | null;
+  /** The API identifier that the tokens were asked for. */
+  audience?: string | null;
+  /** The scope that was asked for, not what was granted: providers grant less, or rename. */
+  scope?: string | null;
+  /** Fields of other versions and other programs, kept as they are. */
+  [field: string]: unknown;
+}
+
+/** Options of {@linkcode OidcCredentialsBackend.withLock}. */
+export interface WithLockOptions {
+  /** Ends the wait for the lock. It does not interrupt a function that has begun to run. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A place where credentials live: the protocol that every backend follows, built in or your own.
+ *
+ * Three methods are enough: `get`, `put` and `delete`. The others are optional and each adds
+ * something: without `withLock`, two processes may refresh one token at once; without `list`,
+ * nothing can clear or migrate all of a store.
+ *
+ * The contract, in short:
+ *
+ * - absent is `undefined` (or `null`) from `get`; **unreadable is an error**, since a failure taken
+ *   for "not signed in" makes people sign in again and overwrites what was there;
+ * - `put` resolves only when the entry is stored;
+ * - keys are opaque strings, up to some hundred characters, of any Unicode;
+ * - no error carries an entry's values.
+ *
+ * @example A backend of your own
+ * ```ts
+ * import type { OidcCredentials, OidcCredentialsBackend } from "@validmind/auth";
+ *
+ * class TeamStore implements OidcCredentialsBackend {
+ *   #rows = new Map<string, string>(); // stands for a client of your secret store
+ *
+ *   get(key: string): OidcCredentials | undefined {
+ *     const row = this.#rows.get(key);
+ *     return row === undefined ? undefined : JSON.parse(row);
+ *   }
+ *   put(key: string, entry: OidcCredentials): void {
+ *     this.#rows.set(key, JSON.stringify(entry));
+ *   }
+ *   delete(key: string): void {
+ *     this.#rows.delete(key);
+ *   }
+ * }
+ *
+ * const store: OidcCredentialsBackend = new TeamStore();
+ * await store.delete("absent"); // not an error
+ * ```
+ */
+export interface OidcCredentialsBackend {
+  /** The entry under `key`, or `undefined` (or `null`) only when there is none. */
+  get(key: string): MaybePromise<OidcCredentials | undefined | null>;
+  /** Stores `entry` under `key`, over what was there. Resolves only once it is stored. */
+  put(key: string, entry: OidcCredentials): MaybePromise<void>;
+  /** Removes the entry under `key`. An absent one is not an error. */
+  delete(key: string): MaybePromise<void>;
+  /**
+   * Runs `fn` while no other holder of the same key's lock runs, in this process or (where the
+   * store is shared) in any other, and releases the lock however `fn` ends. `fn` may call `get`,
+   * `put` and `delete` of this backend.
+   */
+  withLock?<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions): Promise<T>;
+  /** The keys of all entries, in no order that may be relied on. */
+  list?(): AsyncIterable<string>;
+  /** Removes every entry, without a need to read them: works on a store that cannot be parsed. */
+  deleteAll?(): MaybePromise<void>;
+  /** Whether entries survive the process. Absent means unknown. */
+  readonly persistent?: boolean;
+  /** Where entries are, in words for a person: a path, a host. Without secrets. */
+  readonly location?: string;
+  /** Releases handles. The backend may not be used after it. */
+  close?(): MaybePromise<void>;
+}

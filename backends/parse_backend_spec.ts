@@ -1,0 +1,63 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+
+/** The variable that names the backend. */
+export const BACKEND_VARIABLE = "VM_OIDC_CREDENTIALS_BACKEND";
+
+/** The built-in names that {@linkcode BACKEND_VARIABLE} takes. */
+export const BUILT_IN_NAMES = ["file", "memory", "kv"] as const;
+
+/** What {@linkcode BACKEND_VARIABLE} says. */
+export type BackendSpec =
+  | { kind: "built-in"; name: typeof BUILT_IN_NAMES[number] }
+  | { kind: "module"; specifier: string; exportName: string };
+
+/**
+ * Takes a backend's name apart: a built-in one, or `<module specifier>:<ExportName>`, split at the
+ * last colon (`#` also serves).
+ *
+ * @throws {CredentialsBackendError} `backend_spec_invalid`; `backend_import_unsupported` for an
+ * address that a package on JSR may not import.
+ */
+export function parseBackendSpec(spec: string): BackendSpec {
+  const text = spec.trim();
+  const name = BUILT_IN_NAMES.find((known) => known === text);
+  if (name !== undefined) return { kind: "built-in", name };
+  const [, specifier, exportName] = /^(.+)[:#]([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(text) ??
+    [];
+  if (specifier === undefined || exportName === undefined) {
+    throw invalidSpec(text, "it is neither a built-in name nor <module>:<ExportName>");
+  }
+  checkSpecifier(text, specifier);
+  return { kind: "module", specifier, exportName };
+}
+
+/** Whether a specifier is a path rather than an address. */
+export function isPathSpecifier(specifier: string): boolean {
+  return /^(\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(specifier);
+}
+
+function checkSpecifier(spec: string, specifier: string): void {
+  if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) return;
+  if (/^https?:/.test(specifier)) {
+    throw new CredentialsBackendError(
+      "backend_import_unsupported",
+      `Cannot use ${BACKEND_VARIABLE}="${spec}": Deno does not let a package from JSR import ` +
+        `${new URL(specifier).protocol} modules. Name a jsr:, npm: or file: module, or import it ` +
+        `in your own code and pass an instance: setDefaultBackend(new …) or ` +
+        `init({ credentialsBackend: new … }).`,
+    );
+  }
+  throw invalidSpec(
+    spec,
+    `"${specifier}" is a bare name, and a package does not see your import map`,
+  );
+}
+
+function invalidSpec(spec: string, reason: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_spec_invalid",
+    `Cannot use ${BACKEND_VARIABLE}="${spec}": ${reason}. Give one of ` +
+      `${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
+      `"./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".`,
+  );
+}

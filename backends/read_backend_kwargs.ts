@@ -1,0 +1,61 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { readEnv } from "./read_env.ts";
+
+/** The variable that holds the backend's options. */
+export const KWARGS_VARIABLE = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
+
+/**
+ * The options that the environment gives a backend: one JSON object, in which `${NAME}` in a string
+ * value stands for that variable. No value is ever shown in an error: it may be a secret.
+ */
+export function readBackendKwargs(): Record<string, unknown> {
+  const text = readEnv(KWARGS_VARIABLE, "read the backend's options");
+  if (text === undefined) return {};
+  const value = parse(text);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalidKwargs("it is not one JSON object");
+  }
+  return expand(value, "") as Record<string, unknown>;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidKwargs("it is not JSON"); // without the cause: it quotes the text
+  }
+}
+
+function expand(value: unknown, path: string): unknown {
+  if (typeof value === "string") {
+    return value.replace(/\$\{([^}]*)\}/g, (_, name: string) => lookUp(name, path));
+  }
+  if (Array.isArray(value)) return value.map((item, index) => expand(item, `${path}[${index}]`));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map((
+      [name, item],
+    ) => [name, expand(item, path ? `${path}.${name}` : name)]),
+  );
+}
+
+function lookUp(name: string, path: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    throw invalidKwargs(`"\${${name}}" in "${path}" does not name a variable`);
+  }
+  const value = readEnv(name, `expand \${${name}} in ${KWARGS_VARIABLE}`);
+  if (value !== undefined) return value;
+  throw new CredentialsBackendError(
+    "env_unset",
+    `Cannot read ${KWARGS_VARIABLE}: "${path}" uses \${${name}}, which is not set. Set ${name}, or ` +
+      `write the value itself.`,
+  );
+}
+
+function invalidKwargs(reason: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_kwargs_invalid",
+    `Cannot read ${KWARGS_VARIABLE}: ${reason}. Give one JSON object with the backend's options, ` +
+      `such as {"path": "\${HOME}/credentials.json"}.`,
+  );
+}
