@@ -1,0 +1,87 @@
+import { ValidMindAuthError } from "./errors.ts";
+import type { InitOptions, SessionOptions } from "./init_options.ts";
+
+const TYPES: Record<keyof InitOptions, string> = {
+  issuer: "string",
+  clientId: "string",
+  scope: "string",
+  audience: "string",
+  apiKey: "string",
+  apiSecret: "string",
+  apiHost: "string",
+  apiUrl: "string",
+  model: "string",
+  document: "string",
+  monitoring: "boolean",
+  credentialsBackend: "object",
+  bearer: "string",
+  interactive: "boolean",
+  onDeviceCode: "function",
+  fetch: "function",
+  signal: "object",
+  timeoutMs: "number",
+  now: "function",
+  delay: "function",
+};
+
+/** Names of the options that only `init` takes. */
+const INIT_ONLY = ["model", "document", "monitoring"];
+
+/**
+ * Refuses unknown options and values of a wrong type, so that a slip of the pen is told and not
+ * ignored. No value is shown: it may be a key.
+ *
+ * @param isInit Whether the options that only `init` takes are known.
+ */
+export function checkOptionNames(options: unknown, isInit: boolean): void {
+  const owner = isInit ? "init()" : "createSession()";
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw invalid(owner, "its options are not an object", "Pass { issuer, clientId, … }");
+  }
+  const known = Object.keys(TYPES).filter((name) => isInit || !INIT_ONLY.includes(name));
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const advice = INIT_ONLY.includes(unknown)
+    ? "Use init() for ValidMind, or leave it out"
+    : `It takes: ${known.join(", ")}`;
+  throw invalid(owner, `unknown option "${unknown}"`, advice);
+}
+
+/** Refuses values of a wrong type, and values that cannot be meant. */
+export function checkOptionTypes(options: SessionOptions, action: string): void {
+  for (const [name, value] of Object.entries(options)) {
+    const type = TYPES[name as keyof InitOptions];
+    const isEmpty = typeof value === "string" && value.trim() === "";
+    if (value === undefined || (typeof value === type && value !== null && !isEmpty)) continue;
+    throw new ValidMindAuthError(
+      "invalid_options",
+      `Cannot ${action}: option "${name}" is not ${
+        isEmpty ? "a non-empty string" : `a ${type}`
+      }. ` +
+        `Correct it, or leave it out.`,
+    );
+  }
+  checkBearer(options.bearer, action);
+  checkTimeout(options.timeoutMs, action);
+}
+
+function checkBearer(bearer: string | undefined, action: string): void {
+  if (bearer === undefined || ["auto", "access_token", "id_token"].includes(bearer)) return;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: option "bearer" is ${JSON.stringify(bearer)}. ` +
+      `Give "auto", "access_token" or "id_token".`,
+  );
+}
+
+function checkTimeout(timeoutMs: number | undefined, action: string): void {
+  if (timeoutMs === undefined || timeoutMs > 0) return;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: option "timeoutMs" is not above 0. Give milliseconds, or leave it out.`,
+  );
+}
+
+function invalid(owner: string, reason: string, advice: string): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", `Cannot call ${owner}: ${reason}. ${advice}.`);
+}

@@ -1,0 +1,96 @@
+import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
+import type { BearerKind } from "./init_options.ts";
+import { parseExpiry, SKEW_SECONDS } from "./is_expired.ts";
+import type { TokenSet } from "./oidc_provider.ts";
+import type { Identity } from "./resolve_options.ts";
+
+/** Lifetime of a token where the provider does not say: as in the Python library. */
+const DEFAULT_SECONDS = 3600;
+
+/** The token that goes on requests, and when it ends. */
+export interface Bearer {
+  token: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+}
+
+/** Which token is the bearer for this issuer. */
+export function bearerKind(bearer: BearerKind, issuer: string): "access_token" | "id_token" {
+  if (bearer !== "auto") return bearer;
+  return isEntraIssuer(issuer) ? "id_token" : "access_token";
+}
+
+/** Microsoft Entra's public and sovereign clouds. */
+function isEntraIssuer(issuer: string): boolean {
+  const { hostname } = new URL(issuer);
+  return [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+  ]
+    .includes(hostname);
+}
+
+/** The bearer in an entry; `undefined` when the entry has no such token. */
+export function bearerOf(
+  entry: OidcCredentials,
+  kind: "access_token" | "id_token",
+): Bearer | undefined {
+  const token = entry[kind];
+  if (typeof token !== "string" || token === "") return undefined;
+  const stated = parseExpiry(entry.expires_at);
+  // An ID token ends by its own clock; a row written by Python carries the access token's.
+  const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
+  return { token, expiresAt: typeof own === "number" ? own * 1000 : stated };
+}
+
+/** Whether a bearer lasts for some time yet. */
+export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < bearer.expiresAt - SKEW_SECONDS * 1000;
+}
+
+/** Whether an entry was asked for all of `scope`. A row without a scope, from Python, counts. */
+export function coversScope(entry: OidcCredentials, scope: string): boolean {
+  if (typeof entry.scope !== "string") return true;
+  const asked = new Set(entry.scope.split(" "));
+  return scope.split(" ").every((name) => asked.has(name));
+}
+
+/**
+ * The entry for new tokens. What the provider did not send again (a refresh token, an ID token) and
+ * fields that others wrote stay as they were.
+ */
+export function toEntry(
+  tokens: TokenSet,
+  identity: Extract<Identity, { kind: "oidc" }>,
+  kind: "access_token" | "id_token",
+  now: number,
+  previous?: OidcCredentials,
+): OidcCredentials {
+  const idExpiry = kind === "id_token" ? tokens.idTokenExpiry : undefined;
+  const expiresAt = idExpiry !== undefined
+    ? idExpiry * 1000
+    : now + (tokens.expiresIn ?? DEFAULT_SECONDS) * 1000;
+  return {
+    ...previous,
+    issuer: identity.issuer,
+    client_id: identity.clientId,
+    access_token: tokens.accessToken,
+    refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
+    id_token: tokens.idToken ?? previous?.id_token ?? null,
+    expires_at: new Date(expiresAt).toISOString(),
+    ...(identity.audience !== undefined && { audience: identity.audience }),
+    ...(previous === undefined && { scope: identity.scope }),
+  };
+}
+
+/** Claims of a token, for display and expiry only: nothing is trusted for what stands here. */
+export function readClaims(token: string): Record<string, unknown> | undefined {
+  try {
+    const payload = token.split(".")[1] ?? "";
+    const bytes = Uint8Array.fromBase64(payload, { alphabet: "base64url" });
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,102 @@
+import { ValidMindAuthError } from "./errors.ts";
+import type { DeviceCode } from "./init_options.ts";
+import type { DeviceAuthorization, OidcProvider, TokenSet } from "./oidc_provider.ts";
+import { ProviderUnavailableError } from "./provider_fetch.ts";
+import type { Runtime } from "./resolve_options.ts";
+
+/** What {@linkcode runDeviceFlow} is told. */
+export interface DeviceFlowOptions {
+  runtime: Runtime;
+  onDeviceCode: (code: DeviceCode) => void | Promise<void>;
+  signal?: AbortSignal | undefined;
+}
+
+/** Signs a person in by the device flow: RFC 8628. */
+export async function runDeviceFlow(
+  provider: OidcProvider,
+  { runtime, onDeviceCode, signal }: DeviceFlowOptions,
+): Promise<TokenSet> {
+  const device = await provider.authorizeDevice(signal);
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const promptFailed = Promise.withResolvers<never>();
+  // Not awaited: a prompt may stay open until the sign-in is over.
+  Promise.try(onDeviceCode, device.code).catch((error) => {
+    promptFailed.reject(promptError(error));
+  });
+  try {
+    return await Promise.race([poll(provider, device, runtime, either), promptFailed.promise]);
+  } finally {
+    stop.abort();
+  }
+}
+
+async function poll(
+  provider: OidcProvider,
+  device: DeviceAuthorization,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<TokenSet> {
+  const deadline = device.code.expiresAt.getTime();
+  let intervalMs = device.interval * 1000;
+  let waitMs = intervalMs;
+  while (runtime.now() + waitMs < deadline) {
+    await runtime.delay(waitMs, signal);
+    try {
+      return await provider.pollDevice(device, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const answer = readPollError(error);
+      if (answer.slowDown) intervalMs += 5000; // for good: RFC 8628, section 3.5
+      waitMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : intervalMs;
+      waitMs = Math.max(waitMs, answer.retryAfterMs ?? 0);
+    }
+  }
+  throw codeExpired(device.code.issuer);
+}
+
+interface PollAnswer {
+  slowDown?: boolean;
+  /** Nothing was decided: wait longer each time, until the code's own end. */
+  isFault?: boolean;
+  retryAfterMs?: number | undefined;
+}
+
+/** What a failed poll means for the next one; throws when it ends the sign-in. */
+function readPollError(error: unknown): PollAnswer {
+  if (error instanceof ProviderUnavailableError) {
+    return { isFault: true, retryAfterMs: error.retryAfterMs };
+  }
+  if (!(error instanceof ValidMindAuthError)) throw error;
+  switch (error.oauthError) {
+    case "authorization_pending":
+      return {};
+    case "slow_down":
+      return { slowDown: true };
+    case "access_denied":
+    case "authorization_declined": // Microsoft Entra
+      throw new ValidMindAuthError("device_code_denied", error.message, {
+        oauthError: error.oauthError,
+      });
+    case "expired_token":
+      throw new ValidMindAuthError("device_code_expired", error.message, {
+        oauthError: error.oauthError,
+      });
+  }
+  throw error;
+}
+
+function codeExpired(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "device_code_expired",
+    `Cannot sign in at ${issuer}: nobody approved before the code ended. Sign in again.`,
+  );
+}
+
+function promptError(error: unknown): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "prompt_failed",
+    "Cannot sign in: the function that shows the code failed. See the cause.",
+    { cause: error },
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * Why a sign-in, a token or a call failed, stable over releases:
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `invalid_options` | an option or variable is unknown or has a wrong value |
+ * | `conflicting_credentials` | an API key and OIDC together |
+ * | `missing_api_credentials` | neither an API key nor issuer and client id |
+ * | `missing_model` | `init()` without a model |
+ * | `insecure_url` | `http:` on a host that is not loopback |
+ * | `permission_required` | Deno denies an access; the message names the flag |
+ * | `no_active_session` | `init()` has not been called, or was cleared |
+ * | `session_closed` | the session was closed |
+ * | `no_access_token` | the session uses an API key |
+ * | `login_required` | a person has to sign in, and may not be asked now |
+ * | `provider_unavailable` | the provider did not answer, or not sensibly; trying again may help |
+ * | `provider_refused` | the provider answered with an OAuth error: see `oauthError` |
+ * | `provider_invalid` | an answer of the provider is wrong or unsafe, and is not used |
+ * | `device_flow_unsupported` | the provider has no device flow for this client |
+ * | `device_code_denied` | the person, or a rule, refused the sign-in |
+ * | `device_code_expired` | nobody approved the sign-in in time |
+ * | `prompt_failed` | the function that shows the code failed |
+ * | `id_token_invalid` | the ID token failed its checks |
+ * | `id_token_missing` | the ID token is to be the bearer, and the provider gave none |
+ * | `credentials_not_stored` | new tokens could not be stored; they live on in this process |
+ * | `wrong_origin` | a request to another origin than the API's |
+ * | `api_unreachable` | the API did not answer |
+ * | `api_error` | the API answered with an error status: an `ApiError` |
+ * | `unauthorized` | the API answered 401: an `ApiError` |
+ */
+export type ValidMindAuthErrorCode =
+  | "invalid_options"
+  | "conflicting_credentials"
+  | "missing_api_credentials"
+  | "missing_model"
+  | "insecure_url"
+  | "permission_required"
+  | "no_active_session"
+  | "session_closed"
+  | "no_access_token"
+  | "login_required"
+  | "provider_unavailable"
+  | "provider_refused"
+  | "provider_invalid"
+  | "device_flow_unsupported"
+  | "device_code_denied"
+  | "device_code_expired"
+  | "prompt_failed"
+  | "id_token_invalid"
+  | "id_token_missing"
+  | "credentials_not_stored"
+  | "wrong_origin"
+  | "api_unreachable"
+  | "api_error"
+  | "unauthorized";
+
+/** Options of {@linkcode ValidMindAuthError}. */
+export interface ValidMindAuthErrorOptions {
+  /** What led to it. Must hold no secret. */
+  cause?: unknown;
+  /** The OAuth error code that the provider sent, such as `invalid_grant`. */
+  oauthError?: string | undefined;
+}
+
+/**
+ * A sign-in, a token or a call failed. The message reads "Cannot X: reason. What to do.";
+ * {@linkcode ValidMindAuthErrorCode} is for programs. Neither holds a token, a code or a key.
+ *
+ * Trouble with the store is a `CredentialsBackendError` instead.
+ *
+ * @example
+ * ```ts
+ * import { init, ValidMindAuthError } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * try {
+ *   await init({ issuer: "http://login.example.com", clientId: "my-app", model: "cl123" });
+ * } catch (error) {
+ *   if (!(error instanceof ValidMindAuthError)) throw error;
+ *   assertEquals(error.code, "insecure_url");
+ * }
+ * ```
+ */
+export class ValidMindAuthError extends Error {
+  /** Why it failed, for programs. */
+  readonly code: ValidMindAuthErrorCode;
+  /** The OAuth error code that the provider sent, such as `invalid_grant`. */
+  readonly oauthError?: string;
+
+  /**
+   * Makes an error.
+   *
+   * @param code Why it failed.
+   * @param message "Cannot X: reason. What to do."
+   * @param options A cause and the provider's error code.
+   */
+  constructor(
+    code: ValidMindAuthErrorCode,
+    message: string,
+    options: ValidMindAuthErrorOptions = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "ValidMindAuthError";
+    this.code = code;
+    if (options.oauthError !== undefined) this.oauthError = options.oauthError;
+  }
+}
+
+/** Neither an API key nor issuer and client id were given, by option or by variable. */
+export class MissingApiCredentialsError extends ValidMindAuthError {
+  /**
+   * Makes an error.
+   *
+   * @param message "Cannot X: reason. What to do."
+   */
+  constructor(message: string) {
+    super("missing_api_credentials", message);
+    this.name = "MissingApiCredentialsError";
+  }
+}
+
+/** No model was given, by option or by variable. */
+export class MissingModelIdError extends ValidMindAuthError {
+  /**
+   * Makes an error.
+   *
+   * @param message "Cannot X: reason. What to do."
+   */
+  constructor(message: string) {
+    super("missing_model", message);
+    this.name = "MissingModelIdError";
+  }
+}
+
+/** The API answered with an error status. */
+export class ApiError extends ValidMindAuthError {
+  /** The HTTP status. */
+  readonly status: number;
+  /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
+  readonly body: string;
+
+  /**
+   * Makes an error.
+   *
+   * @param message "Cannot X: reason. What to do."
+   * @param status The HTTP status.
+   * @param body The beginning of the answer.
+   */
+  constructor(message: string, status: number, body: string) {
+    super(status === 401 ? "unauthorized" : "api_error", message);
+    this.name = "ApiError";
+    this.status = status;
+    this.body = body;
+  }
+}

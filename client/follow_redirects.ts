@@ -1,0 +1,80 @@
+import { ValidMindAuthError } from "./errors.ts";
+
+/** As many as browsers follow. */
+const MAX_HOPS = 20;
+
+/**
+ * `fetch`, following redirects by itself: the session's own headers go to the first URL's origin
+ * only, and once a redirect has left it they are not added again (fetch would keep `X-API-KEY`).
+ *
+ * @param own The session's headers, over those of `init`.
+ */
+export async function followRedirects(
+  fetch: typeof globalThis.fetch,
+  first: URL,
+  init: RequestInit,
+  own: Headers,
+): Promise<Response> {
+  let url = first;
+  let request = init;
+  let headers = merge(init.headers, own);
+  for (let hops = 0;; hops++) {
+    const response = await fetch(url, { ...request, headers, redirect: "manual" });
+    const next = redirectTarget(response, url);
+    if (next === undefined || init.redirect === "manual") return response;
+    if (init.redirect === "error" || hops === MAX_HOPS) throw await refuse(response, url, hops);
+    const rewritten = rewrite(response.status, request, headers);
+    if (rewritten === undefined) return response;
+    await response.body?.cancel();
+    if (next.origin !== url.origin) headers = withoutSecrets(rewritten.headers, own);
+    else headers = rewritten.headers;
+    request = rewritten.request;
+    url = next;
+  }
+}
+
+function merge(headers: HeadersInit | undefined, own: Headers): Headers {
+  const merged = new Headers(headers);
+  for (const [name, value] of own) merged.set(name, value);
+  return merged;
+}
+
+function redirectTarget(response: Response, url: URL): URL | undefined {
+  if (![301, 302, 303, 307, 308].includes(response.status)) return undefined;
+  const location = response.headers.get("location");
+  const next = location === null ? null : URL.parse(location, url);
+  return next !== null && /^https?:$/.test(next.protocol) ? next : undefined;
+}
+
+/** The next request, as the fetch standard has it; `undefined` when a body cannot be sent again. */
+function rewrite(status: number, request: RequestInit, headers: Headers) {
+  const method = request.method?.toUpperCase() ?? "GET";
+  const becomesGet = (status === 303 && method !== "HEAD") ||
+    ((status === 301 || status === 302) && method === "POST");
+  if (!becomesGet) {
+    return request.body instanceof ReadableStream ? undefined : { request, headers };
+  }
+  const { body: _, ...rest } = request;
+  const bare = new Headers(headers);
+  for (const name of ["content-type", "content-length", "content-encoding"]) bare.delete(name);
+  return { request: { ...rest, method: "GET" }, headers: bare };
+}
+
+function withoutSecrets(headers: Headers, own: Headers): Headers {
+  const bare = new Headers(headers);
+  for (const name of [...own.keys(), "authorization", "cookie", "proxy-authorization"]) {
+    bare.delete(name);
+  }
+  return bare;
+}
+
+async function refuse(response: Response, url: URL, hops: number): Promise<ValidMindAuthError> {
+  await response.body?.cancel();
+  return new ValidMindAuthError(
+    "api_unreachable",
+    `Cannot reach ${url.origin}${url.pathname}: ` +
+      `${
+        hops === MAX_HOPS ? "it redirects without end" : "it redirects elsewhere"
+      }. Check the path.`,
+  );
+}

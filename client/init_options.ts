@@ -1,0 +1,135 @@
+import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
+
+/**
+ * Which token goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the
+ * Python library, and the access token for all others.
+ */
+export type BearerKind = "auto" | "access_token" | "id_token";
+
+/** What a person needs to approve a sign-in. None of it is a secret: RFC 8628, section 3.3. */
+export interface DeviceCode {
+  /** The page to open. */
+  readonly verificationUri: string;
+  /** The code to enter there. */
+  readonly userCode: string;
+  /** The page with the code filled in, where the provider offers it. */
+  readonly verificationUriComplete?: string;
+  /** When the code ends. */
+  readonly expiresAt: Date;
+  /** The provider that is asked. */
+  readonly issuer: string;
+}
+
+/** Options of `createSession`. */
+export interface SessionOptions {
+  /**
+   * Issuer identifier of the OpenID Provider. `https:`, or `http:` on a loopback host.
+   *
+   * @default VM_OIDC_ISSUER
+   */
+  issuer?: string;
+  /**
+   * Id of a public OAuth client for which the device flow is enabled.
+   *
+   * @default VM_OIDC_CLIENT_ID
+   */
+  clientId?: string;
+  /**
+   * Scope to ask for. Without `offline_access` many providers give no refresh token, and the person
+   * signs in again when the token ends.
+   *
+   * @default VM_OIDC_SCOPE, or "openid profile email offline_access"
+   */
+  scope?: string;
+  /**
+   * API identifier that the tokens are asked for, for providers such as Auth0.
+   *
+   * @default VM_OIDC_AUDIENCE
+   */
+  audience?: string;
+  /**
+   * API key, instead of OIDC. `"..."`, the placeholder of an unedited notebook, means that the
+   * options for host, model and credentials are ignored and all is taken from the environment.
+   *
+   * @default VM_API_KEY
+   */
+  apiKey?: string;
+  /**
+   * API secret that belongs to the key.
+   *
+   * @default VM_API_SECRET
+   */
+  apiSecret?: string;
+  /**
+   * Base URL of the API. `https:`, or `http:` on a loopback host.
+   *
+   * @default VM_API_URL, VM_API_HOST, or for `init` "http://localhost:5000/api/v1/tracking/"
+   */
+  apiHost?: string;
+  /** The same as `apiHost`, and stronger. */
+  apiUrl?: string;
+  /**
+   * Where tokens are kept.
+   *
+   * @default the one of `setDefaultBackend`, else of the environment, else the shared file
+   */
+  credentialsBackend?: OidcCredentialsBackend;
+  /**
+   * Which token goes on requests.
+   *
+   * @default "auto"
+   */
+  bearer?: BearerKind;
+  /**
+   * Whether a person may be asked to sign in. `false` fails with `login_required` instead.
+   *
+   * @default true, unless VM_OIDC_INTERACTIVE is 0
+   */
+  interactive?: boolean;
+  /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
+  onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
+  /**
+   * Makes all requests, to the provider and to the API.
+   *
+   * @default globalThis.fetch
+   */
+  fetch?: typeof globalThis.fetch;
+  /** Ends the sign-in. */
+  signal?: AbortSignal;
+  /**
+   * Longest time for one request, in milliseconds.
+   *
+   * @default VM_API_TIMEOUT (in seconds), or 30_000
+   */
+  timeoutMs?: number;
+  /**
+   * The clock by which tokens expire, in milliseconds since the epoch. For tests.
+   *
+   * @default Date.now
+   */
+  now?: () => number;
+  /**
+   * Waits between polls, until `ms` have passed or `signal` aborts. For tests.
+   *
+   * @default a timer
+   */
+  delay?: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/** Options of `init`. */
+export interface InitOptions extends SessionOptions {
+  /**
+   * The model's CUID in ValidMind.
+   *
+   * @default VM_API_MODEL
+   */
+  model?: string;
+  /** The document type to work on. */
+  document?: string;
+  /**
+   * Whether calls belong to ongoing monitoring.
+   *
+   * @default false
+   */
+  monitoring?: boolean;
+}

@@ -1,0 +1,82 @@
+import * as oauth from "oauth4webapi";
+import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
+import { ValidMindAuthError, type ValidMindAuthErrorCode } from "./errors.ts";
+import { printable } from "./printable.ts";
+
+/**
+ * The coded error for a failure at the provider. oauth4webapi's own error never becomes the cause:
+ * it carries the answer, and the answer carries tokens.
+ */
+export function providerError(action: string, issuer: string, error: unknown): Error {
+  if (error instanceof ValidMindAuthError || error instanceof CredentialsBackendError) return error;
+  if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error);
+  const [code, reason, advice] = explain(error);
+  return new ValidMindAuthError(code, `Cannot ${action} at ${issuer}: ${reason}. ${advice}`);
+}
+
+const HINTS: Record<string, string> = {
+  invalid_client:
+    "Check the client id, and that it is a public client (no secret) with the device flow enabled.",
+  unauthorized_client: "Enable the device flow (device code grant) for this client.",
+  unsupported_grant_type: "Enable the device flow (device code grant) for this client.",
+  invalid_scope: "Check scope: ask only for what the provider knows for this client.",
+  invalid_grant: "Sign in again.",
+  invalid_target: "Check audience: the provider does not know this API.",
+  access_denied: "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+  expired_token: "Sign in again, and approve before the code ends.",
+};
+
+function refused(
+  action: string,
+  issuer: string,
+  error: oauth.ResponseBodyError,
+): ValidMindAuthError {
+  const name = printable(error.error, 60);
+  const description = typeof error.error_description === "string"
+    ? ` (${printable(error.error_description)})`
+    : "";
+  const hint = HINTS[name] ?? "See the provider's documentation of this error.";
+  return new ValidMindAuthError(
+    "provider_refused",
+    `Cannot ${action} at ${issuer}: the provider answered ${name}${description}. ${hint}`,
+    { oauthError: name },
+  );
+}
+
+function explain(error: unknown): [ValidMindAuthErrorCode, string, string] {
+  const code = (error as { code?: unknown } | null)?.code;
+  const attribute = (error as { cause?: { attribute?: unknown } } | null)?.cause?.attribute;
+  if (code === oauth.MISSING_SERVER_METADATA && attribute === "device_authorization_endpoint") {
+    return [
+      "device_flow_unsupported",
+      "the provider offers no device flow",
+      "Enable it, or use a provider that has it.",
+    ];
+  }
+  if (code === oauth.JSON_ATTRIBUTE_COMPARISON && attribute === "issuer") {
+    return [
+      "provider_invalid",
+      "its discovery document names another issuer",
+      "Give the issuer exactly as the provider states it.",
+    ];
+  }
+  // The messages of oauth4webapi's errors are fixed texts; their causes are not, and are left out.
+  const text = error instanceof Error ? printable(error.message) : "unknown error";
+  if (isAboutIdToken(code) || /\bJW[TSK]\b|id_token|signature/i.test(text)) {
+    return [
+      "id_token_invalid",
+      `the ID token failed its checks: ${text}`,
+      "Check this computer's clock and the client id, then ask who runs the provider.",
+    ];
+  }
+  return [
+    "provider_invalid",
+    `its answer breaks the protocol: ${text}`,
+    "Check the issuer, then ask who runs the provider.",
+  ];
+}
+
+function isAboutIdToken(code: unknown): boolean {
+  return code === oauth.JWT_CLAIM_COMPARISON || code === oauth.JWT_TIMESTAMP_CHECK ||
+    code === oauth.KEY_SELECTION;
+}

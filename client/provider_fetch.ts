@@ -1,0 +1,153 @@
+import { ValidMindAuthError } from "./errors.ts";
+import { normalizeAnswer } from "./normalize_answer.ts";
+import { printable } from "./printable.ts";
+import type { Runtime } from "./resolve_options.ts";
+import { secureUrl } from "./secure_url.ts";
+
+/** Which request to the provider an answer belongs to. */
+export type ProviderStep = "discovery" | "jwks" | "device" | "token" | "revocation";
+
+/** The provider did not answer, or not sensibly: nothing was decided, and trying again may help. */
+export class ProviderUnavailableError extends ValidMindAuthError {
+  /** How long the provider asked to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+
+  constructor(
+    message: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
+    super("provider_unavailable", message, options);
+    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** More than any answer of a provider needs, and too little to fill the memory. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * A `fetch` for oauth4webapi that stands between it and the provider: it limits time and size
+ * (body included), never follows a redirect, and puts the known deviations of providers right
+ * before oauth4webapi, which is strict, sees the answer.
+ */
+export function providerFetch(step: ProviderStep, runtime: Runtime) {
+  return async (url: string, init: RequestInit): Promise<Response> => {
+    secureUrl(url, `use the provider's ${step} endpoint:`);
+    const { response, text } = await fetchText(url, init, runtime);
+    if (response.status >= 300 && response.status < 400) {
+      throw new ValidMindAuthError(
+        "provider_invalid",
+        `Cannot use ${place(url)}: it redirects elsewhere, and tokens do not follow. Check the ` +
+          `issuer, and that no proxy asks for a sign-in of its own.`,
+      );
+    }
+    return rebuild(step, url, response, text);
+  };
+}
+
+async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: Runtime) {
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  const signal = init.signal ? AbortSignal.any([init.signal, timeout.signal]) : timeout.signal;
+  try {
+    const response = await fetch(url, { ...init, body: sentOnce(init.body), signal });
+    return { response, text: await readLimited(response, url) };
+  } catch (error) {
+    if (init.signal?.aborted) throw init.signal.reason;
+    if (error instanceof ValidMindAuthError) throw error;
+    throw unreachable(url, error, timeout.signal.aborted ? timeoutMs : undefined);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Deno sends a text body again when a kept connection ends before the answer (denoland/deno#32566),
+ * and a refresh token that is sent twice looks stolen. A Blob is sent once.
+ */
+function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefined {
+  return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
+}
+
+async function readLimited(response: Response, url: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_BYTES) {
+      throw new ProviderUnavailableError(
+        `Cannot read the answer of ${place(url)}: it is larger than ${MAX_BYTES} bytes. ` +
+          `Check the issuer.`,
+      );
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function rebuild(step: ProviderStep, url: string, response: Response, text: string): Response {
+  const retryAfter = response.headers.get("retry-after");
+  if (step === "revocation" && response.ok) return new Response(null, { status: 200 });
+  const answer = normalizeAnswer(step, response.status, parseObject(text));
+  if (answer === undefined) {
+    throw new ProviderUnavailableError(
+      `Cannot use the answer of ${
+        place(url)
+      }: it has status ${response.status} and is not what a ` +
+        `provider sends here (${describe(response)}). Check the network (a proxy, a sign-in page ` +
+        `of its own), and try again.`,
+      { retryAfterMs: parseRetryAfter(retryAfter) },
+    );
+  }
+  return new Response(JSON.stringify(answer.body), {
+    status: answer.status,
+    headers: {
+      "content-type": "application/json",
+      ...(retryAfter !== null && { "retry-after": retryAfter }),
+    },
+  });
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds, from seconds or a date: RFC 9110, section 10.2.3. */
+export function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}
+
+function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
+  if (error instanceof Deno.errors.NotCapable) {
+    const host = new URL(url).host;
+    return new ValidMindAuthError(
+      "permission_required",
+      `Cannot reach ${place(url)}: Deno does not permit it. Run with --allow-net=${host}.`,
+    );
+  }
+  const reason = timeoutMs === undefined
+    ? `the connection failed${error instanceof Error ? ` (${error.name})` : ""}`
+    : `there was no whole answer within ${timeoutMs} ms`;
+  return new ProviderUnavailableError(
+    `Cannot reach ${place(url)}: ${reason}. Check the network, a proxy (HTTPS_PROXY) and the ` +
+      `certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
+    { cause: error },
+  );
+}
+
+/** Without a query: nothing that a provider put there is shown. */
+function place(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}
+
+function describe(response: Response): string {
+  return printable(response.headers.get("content-type") ?? "no content type", 60);
+}

@@ -1,0 +1,42 @@
+import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
+import { readClaims } from "./credentials.ts";
+import { describeBackend } from "./credential_store.ts";
+import { runDeviceFlow } from "./device_flow.ts";
+import type { DeviceCode } from "./init_options.ts";
+import type { OidcProvider, TokenSet } from "./oidc_provider.ts";
+import type { Runtime } from "./resolve_options.ts";
+import { showDeviceCode, showNotice } from "./show_device_code.ts";
+
+/** What {@linkcode signInByDevice} is told. */
+export interface SignInByDeviceOptions {
+  runtime: Runtime;
+  backend: OidcCredentialsBackend;
+  /** Replaces the built-in prompt, and with it every word that this module says. */
+  onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
+  signal: AbortSignal | undefined;
+}
+
+/** Asks the person to sign in and says how it went. Loaded only when a person is asked. */
+export async function signInByDevice(
+  provider: OidcProvider,
+  { runtime, backend, onDeviceCode, signal }: SignInByDeviceOptions,
+): Promise<TokenSet> {
+  const tokens = await runDeviceFlow(provider, {
+    runtime,
+    signal,
+    onDeviceCode: onDeviceCode ?? showDeviceCode,
+  });
+  if (onDeviceCode === undefined) await showNotice(summary(tokens, backend));
+  return tokens;
+}
+
+function summary(tokens: TokenSet, backend: OidcCredentialsBackend): string {
+  const claims = tokens.idToken === undefined ? undefined : readClaims(tokens.idToken);
+  const who = claims?.email ?? claims?.preferred_username ?? claims?.sub;
+  const renewal = tokens.refreshToken === undefined
+    ? " The provider gave no refresh token, so you will be asked again when the token ends: ask " +
+      "for the scope offline_access."
+    : "";
+  return `Signed in${who === undefined ? "" : ` as ${who}`}. Tokens are kept in ` +
+    `${describeBackend(backend)}.${renewal}`;
+}

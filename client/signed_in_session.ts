@@ -1,0 +1,182 @@
+import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
+import { ApiClient } from "./api_client.ts";
+import type { ClearOptions, ClearResult } from "./clear_result.ts";
+import type { CredentialStore } from "./credential_store.ts";
+import { readClaims } from "./credentials.ts";
+import { ValidMindAuthError } from "./errors.ts";
+import type { Identity, ModelOptions, Runtime } from "./resolve_options.ts";
+import type {
+  AccessTokenOptions,
+  ClientInfo,
+  GetOptions,
+  PostOptions,
+  QueryParams,
+  Session,
+  SessionStatus,
+} from "./session.ts";
+import type { TokenSource } from "./token_source.ts";
+import { VERSION } from "./version.ts";
+
+/** What {@linkcode SignedInSession} is told. */
+export interface SignedInSessionOptions {
+  identity: Identity;
+  apiHost: string | undefined;
+  /** Only in a session of `init`: its presence adds ValidMind's own headers. */
+  modelOptions: ModelOptions | undefined;
+  runtime: Runtime;
+  /** Only with OIDC. */
+  oidc: { tokens: TokenSource; store: CredentialStore } | undefined;
+}
+
+/** The session that `init` and `createSession` give. Keeps its secrets in private fields. */
+export class SignedInSession implements Session {
+  readonly issuer?: string;
+  readonly clientId?: string;
+  readonly audience?: string;
+  readonly apiHost?: string;
+  readonly model?: string;
+  info?: ClientInfo;
+  readonly #options: SignedInSessionOptions;
+  readonly #api: ApiClient;
+  #isClosed = false;
+
+  constructor(options: SignedInSessionOptions) {
+    const { identity, apiHost, modelOptions, runtime, oidc } = options;
+    this.#options = options;
+    if (identity.kind === "oidc") {
+      this.issuer = identity.issuer;
+      this.clientId = identity.clientId;
+      if (identity.audience !== undefined) this.audience = identity.audience;
+    }
+    if (apiHost !== undefined) this.apiHost = apiHost;
+    if (modelOptions !== undefined) this.model = modelOptions.model;
+    this.#api = new ApiClient({
+      apiHost,
+      runtime,
+      headers: (rejected) => this.#headers(rejected),
+      canRenew: oidc !== undefined,
+    });
+  }
+
+  get backend(): OidcCredentialsBackend | undefined {
+    return this.#options.oidc?.store.backend;
+  }
+
+  async accessToken(options?: AccessTokenOptions): Promise<string> {
+    const tokens = this.#tokens();
+    const rejected = options?.forceRefresh === true ? tokens.bearer?.token ?? "" : undefined;
+    return await tokens.accessToken(rejected, options?.signal);
+  }
+
+  headers(): Promise<Headers> {
+    return this.#headers();
+  }
+
+  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return this.#api.fetch(input, init);
+  }
+
+  get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
+    return this.#api.get(path, params, options);
+  }
+
+  post(path: string, options?: PostOptions): Promise<unknown> {
+    return this.#api.post(path, options);
+  }
+
+  status(): Promise<SessionStatus> {
+    return Promise.try(() => this.#status());
+  }
+
+  async clear(options: ClearOptions = {}): Promise<ClearResult> {
+    const { oidc } = this.#options;
+    if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
+    oidc.tokens.forget();
+    const { clearCredentials } = await import("./clear_credentials.ts");
+    return await clearCredentials(oidc.store, options, () => oidc.tokens.provider());
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#options.oidc?.tokens.forget();
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #tokens(): TokenSource {
+    this.#assertOpen();
+    const { oidc } = this.#options;
+    if (oidc !== undefined) return oidc.tokens;
+    throw new ValidMindAuthError(
+      "no_access_token",
+      "Cannot give an access token: the session uses an API key. Use headers() or fetch().",
+    );
+  }
+
+  async #headers(rejected?: Headers): Promise<Headers> {
+    this.#assertOpen();
+    const { identity, modelOptions, oidc } = this.#options;
+    const headers = new Headers();
+    if (modelOptions !== undefined) addModelHeaders(headers, modelOptions);
+    if (identity.kind === "api_key") {
+      headers.set("X-API-KEY", identity.apiKey);
+      headers.set("X-API-SECRET", identity.apiSecret);
+      return headers;
+    }
+    const refused = rejected?.get("Authorization")?.slice("Bearer ".length);
+    headers.set("Authorization", `Bearer ${await oidc!.tokens.accessToken(refused)}`);
+    return headers;
+  }
+
+  #status(): SessionStatus {
+    const { identity, oidc } = this.#options;
+    if (identity.kind === "api_key" || oidc === undefined) {
+      return { kind: "api_key", signedIn: !this.#isClosed };
+    }
+    const { entry, bearer } = oidc.tokens;
+    const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+    const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
+    return {
+      kind: "oidc",
+      signedIn: isFresh || Boolean(entry?.refresh_token),
+      ...text("subject", claims?.sub),
+      ...text("name", claims?.name),
+      ...text("email", claims?.email),
+      ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
+      refreshable: Boolean(entry?.refresh_token),
+      scope: identity.scope,
+      backend: backendStatus(oidc.store.backend),
+    };
+  }
+
+  #assertOpen(): void {
+    if (!this.#isClosed) return;
+    throw new ValidMindAuthError(
+      "session_closed",
+      "Cannot use the session: it was closed. Call init() or createSession() again.",
+    );
+  }
+}
+
+function addModelHeaders(headers: Headers, { model, document, monitoring }: ModelOptions): void {
+  headers.set("X-MODEL-CUID", model);
+  headers.set("X-MONITORING", monitoring ? "True" : "False"); // as Python prints a bool
+  headers.set("X-LIBRARY-VERSION", VERSION);
+  if (document !== undefined) headers.set("X-DOCUMENT-TYPE", document);
+}
+
+function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
+  const { location, persistent } = backend;
+  return {
+    name: backend.constructor?.name || "unnamed",
+    ...(typeof location === "string" && { location }),
+    ...(typeof persistent === "boolean" && { persistent }),
+  };
+}
+
+function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
+  return (typeof value === "string" ? { [name]: value } : {}) as { [P in K]?: string };
+}
