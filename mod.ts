@@ -38,9 +38,15 @@ export {
 export { getDefaultBackend, setDefaultBackend } from "./backends/default_backend.ts";
 export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
-export { loadBackendFromEnv } from "./backends/load_backend_from_env.ts";
+export { loadBackendFromEnv, type LoadBackendOptions } from "./backends/load_backend_from_env.ts";
 export { MemoryCredentialsBackend, NullCredentialsBackend } from "./backends/memory.ts";
+export {
+  migrateCredentials,
+  type MigrateOptions,
+  type MigrationResult,
+} from "./backends/migrate_credentials.ts";
 export type {
+  BackendPermission,
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
@@ -68,9 +74,17 @@ export {
   type ValidMindAuthErrorCode,
   type ValidMindAuthErrorOptions,
 } from "./client/errors.ts";
+export type { DropPermissionsOptions, DropPermissionsResult } from "./client/drop_permissions.ts";
+export { formatPermissionFlags } from "./client/format_permission_flags.ts";
+export { formatPermissionSet } from "./client/format_permission_set.ts";
 export { init } from "./client/init.ts";
 export type { BearerKind, DeviceCode, InitOptions, SessionOptions } from "./client/init_options.ts";
 export { isExpired } from "./client/is_expired.ts";
+export type { PermissionNeed } from "./client/permission_need.ts";
+export {
+  requiredPermissions,
+  type RequiredPermissionsOptions,
+} from "./client/required_permissions.ts";
 export type {
   AccessTokenOptions,
   ClientInfo,

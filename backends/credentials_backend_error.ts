@@ -17,6 +17,7 @@
  * | `home_unset` | the home directory is not known |
  * | `invalid_options` | an option is unknown or has a wrong value |
  * | `invalid_backend` | an object lacks `get`, `put` or `delete` |
+ * | `invalid_permissions` | a backend declares permissions that are none, or that cannot be written |
  * | `backend_spec_invalid` | `VM_OIDC_CREDENTIALS_BACKEND` cannot be understood |
  * | `backend_import_unsupported` | a module address that Deno does not import from a package |
  * | `backend_import_failed` | the backend's module did not load |
@@ -41,6 +42,7 @@ export type CredentialsBackendErrorCode =
   | "home_unset"
   | "invalid_options"
   | "invalid_backend"
+  | "invalid_permissions"
   | "backend_spec_invalid"
   | "backend_import_unsupported"
   | "backend_import_failed"
@@ -55,7 +57,7 @@ export type CredentialsBackendErrorCode =
  * `get`.
  *
  * The message reads "Cannot X: reason. What to do." and names the file, host, variable or flag;
- * {@linkcode CredentialsBackendErrorCode} is for programs. Neither holds a token or a key.
+ * {@linkcode CredentialsBackendErrorCode} is for programs. Neither holds a token or another secret.
  *
  * @example
  * ```ts

@@ -11,6 +11,8 @@ export interface CredentialsDocument {
   [field: string]: unknown;
 }
 
+const NO_CREDENTIALS = `it has no "credentials" object`;
+
 /** A file without credentials, as the first write begins with. */
 export function emptyDocument(): CredentialsDocument {
   return { version: VERSION, credentials: {} };
@@ -31,11 +33,16 @@ export function parseDocument(bytes: Uint8Array, path: string): CredentialsDocum
     throw corrupt(path, "it is not JSON in UTF-8");
   }
   if (!isRecord(value)) throw corrupt(path, "it is not a JSON object");
-  const { version = VERSION, credentials = {} } = value;
+  // Any other JSON file, which a wrong path names, is not to get credentials written into it.
+  const isEmpty = Object.keys(value).every((name) => name === "version" || name === "credentials");
+  const version = value.version ?? VERSION;
+  const credentials = value.credentials ?? (isEmpty ? {} : undefined);
   if (typeof version !== "number" || !Number.isInteger(version) || version < 1) {
     throw corrupt(path, `its "version" is not a positive whole number`);
   }
-  if (!isRecord(credentials)) throw corrupt(path, `its "credentials" is not an object`);
+  if (!isRecord(credentials)) {
+    throw version > VERSION ? newerVersion(path, version) : corrupt(path, NO_CREDENTIALS);
+  }
   return { ...value, version, credentials };
 }
 
@@ -81,11 +88,22 @@ export function setEntry(
  * @throws {CredentialsBackendError} `backend_version`.
  */
 export function assertWritable(document: CredentialsDocument, path: string): void {
-  if (document.version <= VERSION) return;
-  throw new CredentialsBackendError(
+  if (document.version > VERSION) throw newerVersion(path, document.version);
+}
+
+/**
+ * Whether bytes that could not be understood may be thrown away: a damaged credentials file, and not
+ * somebody else's file that a wrong path names.
+ */
+export function looksLikeCredentials(bytes: Uint8Array): boolean {
+  return bytes.length === 0 || new TextDecoder().decode(bytes).includes('"credentials"');
+}
+
+function newerVersion(path: string, version: number): CredentialsBackendError {
+  return new CredentialsBackendError(
     "backend_version",
-    `Cannot change ${path}: it has version ${document.version}, and this release writes ` +
-      `version ${VERSION}. Update @validmind/auth, or use another path.`,
+    `Cannot change ${path}: it has version ${version}, and this release writes version ${VERSION}. ` +
+      `Update @validmind/auth, or use another path.`,
   );
 }
 

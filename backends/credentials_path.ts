@@ -3,6 +3,11 @@ import { join as joinWindows } from "@std/path/windows/join";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { readEnv } from "./read_env.ts";
 
+const isWindows = Deno.build.os === "windows";
+
+/** The variable that names the home folder. */
+export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
+
 /**
  * The credentials file that this module shares with the ValidMind Python library:
  * `~/.validmind/credentials.json`. Touches no file.
@@ -23,13 +28,11 @@ import { readEnv } from "./read_env.ts";
  */
 export function credentialsPath(): string {
   // The OS-neutral entry point of @std/path costs as much as the whole start: see design, section 9.
-  const isWindows = Deno.build.os === "windows";
-  const variable = isWindows ? "USERPROFILE" : "HOME";
-  const home = readEnv(variable, "find the credentials file");
+  const home = readEnv(HOME_VARIABLE, "find the credentials file");
   if (home === undefined) {
     throw new CredentialsBackendError(
       "home_unset",
-      `Cannot find the credentials file: ${variable} is not set. ` +
+      `Cannot find the credentials file: ${HOME_VARIABLE} is not set. ` +
         `Set it, or pass credentialsBackend: new FileCredentialsBackend({ path }).`,
     );
   }

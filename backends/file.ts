@@ -1,14 +1,22 @@
-import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
+import {
+  checkFunctionOption,
+  checkOptions,
+  checkPathOption,
+  checkTimeoutOption,
+} from "./check_options.ts";
 import {
   type CredentialsDocument,
   getEntry,
   parseDocument,
   setEntry,
 } from "./credentials_document.ts";
-import { credentialsPath } from "./credentials_path.ts";
+import { credentialsPath, HOME_VARIABLE } from "./credentials_path.ts";
 import { fileError } from "./file_error.ts";
+import { folderOf } from "./folder_of.ts";
+import { isLink } from "./is_link.ts";
 import type { FileStore } from "./file_store.ts";
 import type {
+  BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
@@ -48,7 +56,8 @@ export interface FileCredentialsBackendOptions {
  *
  * The tokens in it are not encrypted: who can read the file can use them.
  *
- * Needs `--allow-read` and `--allow-write` for the file's folder, and `--allow-env=HOME`
+ * Needs `--allow-read` for the file to use what is stored, `--allow-read` and `--allow-write` for its
+ * folder to store something, and `--allow-env=HOME`
  * (`USERPROFILE` on Windows) unless a path is given.
  *
  * @example
@@ -67,6 +76,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent = true;
   /** The file. */
   readonly path: string;
+  readonly #isDefaultPath: boolean;
   readonly #lockTimeoutMs: number;
   readonly #onWarning: (message: string) => void;
   #store?: Promise<FileStore>;
@@ -79,12 +89,14 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * and `home_unset`.
    */
   constructor(options: FileCredentialsBackendOptions = {}) {
-    const owner = "FileCredentialsBackend";
-    checkOptions(owner, options, ["path", "lockTimeoutMs", "onWarning"]);
+    const action = "create FileCredentialsBackend";
+    checkOptions(action, options, ["path", "lockTimeoutMs", "onWarning"]);
     const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
-    if (path !== undefined) checkPathOption(owner, path);
-    checkTimeoutOption(owner, "lockTimeoutMs", lockTimeoutMs);
+    if (path !== undefined) checkPathOption(action, path);
+    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
+    checkFunctionOption(action, "onWarning", onWarning);
     this.path = path ?? credentialsPath();
+    this.#isDefaultPath = path === undefined;
     this.#lockTimeoutMs = lockTimeoutMs;
     this.#onWarning = onWarning;
   }
@@ -145,7 +157,23 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Deletes the file, without a need to understand it.
+   * To read the file itself; to write its folder, which also holds the temp file and the locks; and
+   * the home's variable.
+   */
+  requiredPermissions(): BackendPermission[] {
+    const folder = folderOf(this.path);
+    const needs: BackendPermission[] = [
+      { name: "read", path: this.path },
+      { name: "read", path: folder, need: "sign_in" },
+      { name: "write", path: folder, need: "sign_in" },
+    ];
+    if (this.#isDefaultPath) needs.push({ name: "env", variable: HOME_VARIABLE });
+    return needs;
+  }
+
+  /**
+   * Deletes the file, without a need to understand it; but not one that does not look like a
+   * credentials file.
    *
    * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_locked`,
    * `backend_unavailable`.
@@ -161,16 +189,20 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
    * when it ends the wait.
    */
-  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions = {}): Promise<T> {
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T> = {},
+  ): Promise<T> {
     const store = await this.#writer();
-    return await store.withKeyLock(key, fn, options.signal);
+    return await store.withKeyLock(key, fn, options);
   }
 
   #read(): CredentialsDocument | undefined {
     try {
       return parseDocument(Deno.readFileSync(this.path), this.path);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound && !isDanglingLink(this.path)) return undefined;
+      if (error instanceof Deno.errors.NotFound && !isLink(this.path)) return undefined;
       throw fileError("read", this.path, error);
     }
   }
@@ -189,14 +221,6 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
       })
     );
     return this.#store;
-  }
-}
-
-function isDanglingLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
   }
 }
 

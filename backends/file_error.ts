@@ -20,10 +20,14 @@ type Explanation = [code: CredentialsBackendError["code"], reason: string, advic
 function explain(path: string, error: unknown): Explanation {
   if (error instanceof Deno.errors.NotCapable) {
     const flags = fileFlags(path);
-    return ["permission_required", "Deno does not permit it", `Run with ${flags}.`];
+    return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
   }
   if (error instanceof Deno.errors.PermissionDenied) {
-    return ["backend_denied", "the operating system denies it", "Check its owner and mode."];
+    return [
+      "backend_denied",
+      "the operating system denies it",
+      "Check the owner and mode of it and its folder.",
+    ];
   }
   switch (osCode(error)) {
     case "ENOSPC":

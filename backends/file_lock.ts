@@ -3,11 +3,13 @@ import { delay } from "./delay.ts";
 import { fileError } from "./file_error.ts";
 
 /** Options of {@linkcode withFileLock}. */
-export interface FileLockOptions {
+export interface FileLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
   /** Ends the wait. */
   signal?: AbortSignal | undefined;
+  /** Looks, before each further try, whether the lock is wanted no more: see `WithLockOptions`. */
+  peek?: (() => T | undefined | Promise<T | undefined>) | undefined;
 }
 
 /**
@@ -19,13 +21,16 @@ export interface FileLockOptions {
 export async function withFileLock<T>(
   path: string,
   fn: () => T | Promise<T>,
-  options: FileLockOptions,
+  options: FileLockOptions<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
   using file = openLockFile(path);
-  if (!tryLock(file, path)) await waitForLock(file, path, options);
+  const seen = tryLock(file, path) ? undefined : await waitForLock(file, path, options);
+  if (seen !== undefined) return seen;
   noteHolder(file);
-  return await fn();
+  const result = fn();
+  // To await what is no promise would hold the lock for a turn longer.
+  return result instanceof Promise ? await result : result;
 }
 
 function openLockFile(path: string): Deno.FsFile {
@@ -44,21 +49,24 @@ function tryLock(file: Deno.FsFile, path: string): boolean {
   }
 }
 
-async function waitForLock(
+/** Resolves with the lock, or with what `peek` saw instead. */
+async function waitForLock<T>(
   file: Deno.FsFile,
   path: string,
-  { timeoutMs, signal }: FileLockOptions,
-): Promise<void> {
+  { timeoutMs, signal, peek }: FileLockOptions<T>,
+): Promise<T | undefined> {
   const deadline = performance.now() + timeoutMs;
-  for (let tries = 0; !tryLock(file, path); tries++) {
+  for (let tries = 0;; tries++) {
     if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
     await delay(jitter(tries), signal);
+    const seen = await peek?.();
+    if (seen !== undefined || tryLock(file, path)) return seen;
   }
 }
 
 /** Short at first, since most holders are done in a millisecond; random, so waiters spread out. */
 function jitter(tries: number): number {
-  return (1 + Math.random()) * Math.min(2 + tries, 25);
+  return (1 + Math.random()) * Math.min(4 + 4 * tries, 80);
 }
 
 /** Leaves the process id in the lock file, for the message of whoever waits in vain. */

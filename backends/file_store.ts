@@ -2,12 +2,17 @@ import {
   assertWritable,
   type CredentialsDocument,
   emptyDocument,
+  looksLikeCredentials,
   parseDocument,
   serializeDocument,
 } from "./credentials_document.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { fileError } from "./file_error.ts";
-import { withFileLock } from "./file_lock.ts";
-import { folderOf, writeFileAtomic } from "./write_file_atomic.ts";
+import { type FileLockOptions, withFileLock } from "./file_lock.ts";
+import { folderOf } from "./folder_of.ts";
+import { isLink } from "./is_link.ts";
+import type { WithLockOptions } from "./oidc_credentials_backend.ts";
+import { removeIfPresent, tempPath, writeFileAtomic } from "./write_file_atomic.ts";
 
 /** What {@linkcode FileStore} is told. */
 export interface FileStoreOptions {
@@ -36,36 +41,50 @@ export class FileStore {
     const path = this.#prepare();
     await this.#locked(`${path}.lock`, () => {
       try {
-        const document = this.#readForUpdate(path);
+        const mode = openMode(path);
+        const document = readForUpdate(path);
         if (!change(document)) return;
         assertWritable(document, path);
         writeFileAtomic(path, serializeDocument(document));
+        if (mode !== undefined) this.#warnOfMode("file", path, mode);
       } catch (error) {
         throw fileError("write", path, error);
       }
     });
   }
 
-  /** Deletes the file without reading it. */
+  /** Deletes the file, and what a crash left beside it, without a need to understand either. */
   async remove(): Promise<void> {
     const path = this.#prepare();
     await this.#locked(`${path}.lock`, () => {
       try {
-        Deno.removeSync(path);
+        if (!isOwnName(this.#options.path)) assertOwn(path);
+        removeIfPresent(tempPath(path));
+        // Where a link leads to it: without its target, the link would be an error from now on.
+        if (path !== this.#options.path) writeFileAtomic(path, serializeDocument(emptyDocument()));
+        else removeIfPresent(path);
       } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw fileError("delete", path, error);
+        throw fileError("delete", path, error);
       }
     });
   }
 
   /** Runs `fn` under the lock of one key, which is not the lock that a write takes. */
-  async withKeyLock<T>(key: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async withKeyLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    { signal, peek }: WithLockOptions<T>,
+  ): Promise<T> {
     const path = this.#prepare();
-    return await this.#locked(`${path}.${await shortHash(key)}.lock`, fn, signal);
+    return await this.#locked(`${path}.${shortHash(key)}.lock`, fn, { signal, peek });
   }
 
-  #locked<T>(path: string, fn: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-    return withFileLock(path, fn, { timeoutMs: this.#options.lockTimeoutMs, signal });
+  #locked<T>(
+    path: string,
+    fn: () => T | Promise<T>,
+    options: Omit<FileLockOptions<T>, "timeoutMs"> = {},
+  ): Promise<T> {
+    return withFileLock(path, fn, { timeoutMs: this.#options.lockTimeoutMs, ...options });
   }
 
   /** Makes the folder, and gives the path of the file itself where the given one is a link. */
@@ -81,36 +100,71 @@ export class FileStore {
     }
   }
 
-  #readForUpdate(path: string): CredentialsDocument {
-    let bytes: Uint8Array;
-    try {
-      bytes = Deno.readFileSync(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return emptyDocument();
-      throw error;
-    }
-    this.#reportOpenMode("file", path);
-    return parseDocument(bytes, path);
-  }
-
   /** The module's own folder is closed to others; a folder of the caller's choice is left alone. */
   #tighten(folder: string): void {
     if (!/[/\\]\.validmind$/.test(folder)) return;
-    if (this.#reportOpenMode("folder", folder)) Deno.chmodSync(folder, 0o700);
+    const mode = openMode(folder);
+    if (mode === undefined) return;
+    Deno.chmodSync(folder, 0o700);
+    this.#warnOfMode("folder", folder, mode);
   }
 
-  #reportOpenMode(kind: "file" | "folder", path: string): boolean {
-    const { mode } = Deno.statSync(path);
-    if (Deno.build.os === "windows" || mode === null || (mode & 0o077) === 0) return false;
-    if (!this.#warned.has(kind)) {
-      this.#warned.add(kind);
+  #warnOfMode(kind: "file" | "folder", path: string, mode: number): void {
+    if (this.#warned.has(kind)) return;
+    this.#warned.add(kind);
+    try {
       this.#options.onWarning(
-        `${path} could be read by others on this host (mode ${(mode & 0o777).toString(8)}); ` +
+        `${path} could be read by others on this host (mode ${mode.toString(8)}); ` +
           `it is now closed to them. If others use this host, sign in again.`,
       );
+    } catch {
+      // What was to be warned of is done; a closed standard error must not make it a failure.
     }
-    return true;
   }
+}
+
+/** The mode of what others than its owner can open; `undefined` where they cannot, or it is absent. */
+function openMode(path: string): number | undefined {
+  if (Deno.build.os === "windows") return undefined;
+  try {
+    const mode = (Deno.statSync(path).mode ?? 0) & 0o777;
+    return (mode & 0o077) === 0 ? undefined : mode;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the name itself says what the file is. */
+function isOwnName(path: string): boolean {
+  return /(^|[/\\])credentials\.json$/.test(path);
+}
+
+/** Refuses to delete a file that a wrong path names and that is none of ours. */
+function assertOwn(path: string): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(path);
+  } catch {
+    return; // absent, or closed even to its owner
+  }
+  if (looksLikeCredentials(bytes)) return;
+  throw new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
+      `right one, delete the file yourself.`,
+  );
+}
+
+function readForUpdate(path: string): CredentialsDocument {
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return emptyDocument();
+    throw error;
+  }
+  return parseDocument(bytes, path);
 }
 
 /** The file that a link leads to; the path itself when it is no link, or nothing is there yet. */
@@ -123,16 +177,9 @@ function resolveLink(path: string): string {
   }
 }
 
-function isLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
-}
-
-/** Part of a file name for any key: 64 bits are plenty among one person's credentials. */
-async function shortHash(key: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
-  return new Uint8Array(digest).toHex().slice(0, 16);
+/** Part of a file name for any key (FNV-1a): two keys with one hash merely share a lock. */
+function shortHash(key: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }

@@ -27,11 +27,12 @@ export async function importBackend(
 }
 
 async function importModule(specifier: string): Promise<Record<string, unknown>> {
-  const url = isPathSpecifier(specifier) ? await pathToUrl(specifier) : specifier;
+  const url = await moduleUrl(specifier);
   try {
     return await import(url);
   } catch (error) {
-    const denied = error instanceof Error &&
+    // A module that is denied something while it runs throws NotCapable: that is its own error.
+    const denied = error instanceof TypeError &&
       /run again with the (--allow-\w+) flag/.exec(error.message);
     if (denied) {
       throw failure(
@@ -49,6 +50,11 @@ async function importModule(specifier: string): Promise<Record<string, unknown>>
       error,
     );
   }
+}
+
+/** The address of a module that is named by an address or a path. */
+export async function moduleUrl(specifier: string): Promise<string> {
+  return isPathSpecifier(specifier) ? await pathToUrl(specifier) : specifier;
 }
 
 /** A path is taken from the working directory: `import()` itself would take it from this file. */
@@ -72,9 +78,21 @@ function construct(value: unknown, origin: string, options: Record<string, unkno
       origin,
       "its constructor failed",
       "See the cause, and check VM_OIDC_CREDENTIALS_BACKEND_KWARGS.",
-      error,
+      withoutOptions(error, options),
     );
   }
+}
+
+/** A constructor's error by its message, without the options' values: one may be a secret. */
+function withoutOptions(error: unknown, options: unknown): Error {
+  let message = error instanceof Error ? `${error.name}: ${error.message}` : "no error object";
+  for (const value of textsIn(options)) message = message.replaceAll(value, "[option]");
+  return new Error(message);
+}
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === "string") return value === "" ? [] : [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
 /** Asks whether `new` would be accepted, without running the constructor. */

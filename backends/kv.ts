@@ -1,6 +1,9 @@
 import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { KvStore } from "./kv_store.ts";
+import { netHost } from "./net_host.ts";
 import type {
+  BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
@@ -20,6 +23,13 @@ export interface KvCredentialsBackendOptions {
    * @default 30_000
    */
   lockTimeoutMs?: number;
+  /**
+   * Longest wait for an answer of a KV Connect server, in milliseconds. A write that was given up
+   * may still be done later.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number;
 }
 
 /**
@@ -48,6 +58,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /** The path or URL of the store. */
   readonly path: string;
   readonly #lockTimeoutMs: number;
+  readonly #timeoutMs: number;
   #store: Promise<KvStore> | undefined;
 
   /**
@@ -57,14 +68,17 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: KvCredentialsBackendOptions = {}) {
-    const owner = "KvCredentialsBackend";
-    checkOptions(owner, options, ["path", "lockTimeoutMs"]);
-    const { path = ":memory:", lockTimeoutMs = 30_000 } = options;
-    checkPathOption(owner, path);
-    checkTimeoutOption(owner, "lockTimeoutMs", lockTimeoutMs);
+    const action = "create KvCredentialsBackend";
+    checkOptions(action, options, ["path", "lockTimeoutMs", "timeoutMs"]);
+    const { path = ":memory:", lockTimeoutMs = 30_000, timeoutMs = 30_000 } = options;
+    checkPathOption(action, path);
+    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
+    checkTimeoutOption(action, "timeoutMs", timeoutMs);
+    checkUrl(path);
     this.path = path;
     this.persistent = path !== ":memory:";
     this.#lockTimeoutMs = lockTimeoutMs;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Where entries are, in words. */
@@ -118,8 +132,23 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
    * when it ends the wait.
    */
-  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions = {}): Promise<T> {
-    return await (await this.#open()).withLock(key, fn, options.signal);
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T> = {},
+  ): Promise<T> {
+    return await (await this.#open()).withLock(key, fn, options);
+  }
+
+  /** The database file, or the server's host and the variable with its token; or nothing. */
+  requiredPermissions(): BackendPermission[] {
+    const { path } = this;
+    if (!this.persistent) return [];
+    if (!/^https?:/.test(path)) return [{ name: "read", path }, { name: "write", path }];
+    return [
+      { name: "net", host: netHost(new URL(path)) },
+      { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },
+    ];
   }
 
   /** Closes the store; what `:memory:` held is gone. A later use opens it again. */
@@ -139,6 +168,22 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   async #openStore(): Promise<KvStore> {
     const { KvStore } = await import("./kv_store.ts");
-    return await KvStore.open({ path: this.path, lockTimeoutMs: this.#lockTimeoutMs });
+    return await KvStore.open({
+      path: this.path,
+      lockTimeoutMs: this.#lockTimeoutMs,
+      timeoutMs: this.#timeoutMs,
+    });
   }
+}
+
+/** A password in the address would be shown with it; Deno takes its token from a variable. */
+function checkUrl(path: string): void {
+  if (!/^https?:/.test(path)) return;
+  const url = URL.parse(path);
+  if (url !== null && url.username === "" && url.password === "" && url.search === "") return;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot create KvCredentialsBackend: option "path" is no plain URL. Give one without a user ` +
+      `name, a password and a query, and the token in DENO_KV_ACCESS_TOKEN.`,
+  );
 }

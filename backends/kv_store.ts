@@ -1,13 +1,14 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
-import { fileError } from "./file_error.ts";
-import type { OidcCredentials } from "./oidc_credentials_backend.ts";
-import { folderOf } from "./write_file_atomic.ts";
+import { isDatabaseLocked, isUrl, kvError } from "./kv_error.ts";
+import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
+import { folderOf } from "./folder_of.ts";
 
 /** What {@linkcode KvStore.open} is told. */
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
+  timeoutMs: number;
 }
 
 interface Lease {
@@ -46,11 +47,9 @@ export class KvStore {
     }
     try {
       if (path !== ":memory:" && !isUrl(path)) prepareFile(path);
-      return new KvStore(await Deno.openKv(path), options);
+      return new KvStore(await perform(() => Deno.openKv(path), options), options);
     } catch (error) {
-      throw isUrl(path)
-        ? urlError(path, error)
-        : fileError("open the Deno KV database", path, error);
+      throw kvError("open", path, error);
     }
   }
 
@@ -82,20 +81,32 @@ export class KvStore {
 
   /** The keys of all entries. */
   async *list(): AsyncGenerator<string> {
-    for await (const { key } of this.#kv.list({ prefix: ["validmind", "oidc"] })) {
-      yield String(key.at(-1));
+    const rows = this.#kv.list({ prefix: ["validmind", "oidc"] });
+    for (;;) {
+      const { done, value } = await this.#try("list", () => rows.next());
+      if (done) return;
+      if (value.value !== null) yield String(value.key.at(-1));
     }
   }
 
   /** Runs `fn` under the key's lease. */
-  async withLock<T>(key: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T>,
+  ): Promise<T> {
     const holder = crypto.randomUUID();
-    await this.#acquire(key, holder, signal);
-    const renewal = setInterval(() => this.#renew(key, holder), LEASE_MS / 3);
+    const seen = await this.#acquire(key, holder, options);
+    if (seen !== undefined) return seen;
+    let renewal = Promise.resolve();
+    const timer = setInterval(() => {
+      renewal = renewal.then(() => this.#renew(key, holder));
+    }, LEASE_MS / 3);
     try {
       return await fn();
     } finally {
-      clearInterval(renewal);
+      clearInterval(timer);
+      await renewal; // one under way would put back the lease after its release
       await this.#release(key);
     }
   }
@@ -105,15 +116,22 @@ export class KvStore {
     this.#kv.close();
   }
 
-  async #acquire(key: string, holder: string, signal?: AbortSignal): Promise<void> {
+  /** Resolves with the lease, or with what `peek` saw instead. */
+  async #acquire<T>(
+    key: string,
+    holder: string,
+    { signal, peek }: WithLockOptions<T>,
+  ): Promise<T | undefined> {
     const deadline = Date.now() + this.#options.lockTimeoutMs;
     for (let tries = 0;; tries++) {
       signal?.throwIfAborted();
       const current = await this.#try("lock", () => this.#kv.get<Lease>(leaseKey(key)));
       const isFree = current.value === null || current.value.until <= Date.now();
-      if (isFree && await this.#writeLease(key, holder, current.versionstamp)) return;
+      if (isFree && await this.#writeLease(key, holder, current.versionstamp)) return undefined;
       if (Date.now() >= deadline) throw this.#lockTimeout();
       await delay((1 + Math.random()) * Math.min(5 + tries, 50), signal);
+      const seen = await peek?.();
+      if (seen !== undefined) return seen;
     }
   }
 
@@ -140,8 +158,13 @@ export class KvStore {
     this.#leases.delete(key);
     if (versionstamp === undefined) return;
     // Not ours any more, or out of reach: then the lease ends by itself.
-    await this.#kv.atomic().check({ key: leaseKey(key), versionstamp }).delete(leaseKey(key))
-      .commit().catch(() => undefined);
+    await this.#try(
+      "unlock",
+      () =>
+        this.#kv.atomic().check({ key: leaseKey(key), versionstamp }).delete(leaseKey(key))
+          .commit(),
+    )
+      .catch(() => undefined);
   }
 
   async #commit(key: string, change: (atomic: Deno.AtomicOperation) => void): Promise<void> {
@@ -176,51 +199,58 @@ export class KvStore {
 
   async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
     try {
-      return await operation();
+      return await perform(operation, this.#options);
     } catch (error) {
-      throw operationError(action, this.#options.path, error);
+      throw kvError(action, this.#options.path, error);
     }
   }
 }
 
-function isUrl(path: string): boolean {
-  return /^https?:/.test(path);
+/** Deno itself waits and tries for ever where a server does not answer. */
+async function perform<T>(operation: () => Promise<T>, options: KvStoreOptions): Promise<T> {
+  const { path, lockTimeoutMs, timeoutMs } = options;
+  // Held for milliseconds by whoever writes: not the lock whose wait the option limits.
+  if (!isUrl(path)) return await whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new DOMException(`no answer within ${timeoutMs} ms`, "TimeoutError")),
+    timeoutMs,
+  );
+  try {
+    return await Promise.race([operation(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Runs an operation again while another handle is writing to the same database file: Deno reports
+ * that at once instead of waiting, and has then done nothing.
+ */
+async function whenUnlocked<T>(operation: () => Promise<T>, timeoutMs: number): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (let tries = 0;; tries++) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!isDatabaseLocked(error) || Date.now() >= deadline) throw error;
+      await delay((1 + Math.random()) * Math.min(2 + tries, 25));
+    }
+  }
 }
 
 /** SQLite gives its companion files the mode of the database, so the file has to be first. */
 function prepareFile(path: string): void {
-  Deno.mkdirSync(folderOf(path), { recursive: true, mode: 0o700 });
-  Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+  try {
+    createFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.mkdirSync(folderOf(path), { recursive: true, mode: 0o700 });
+    createFile(path);
+  }
   if (Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
 }
 
-function operationError(action: string, path: string, error: unknown): CredentialsBackendError {
-  if (error instanceof TypeError && /too large/i.test(error.message)) {
-    return new CredentialsBackendError(
-      "backend_too_large",
-      `Cannot ${action} credentials in ${path}: the entry is larger than the 64 KiB that Deno KV ` +
-        `holds. Use another backend, or ask the provider for smaller tokens.`,
-    );
-  }
-  return isUrl(path)
-    ? urlError(path, error)
-    : fileError(`${action} credentials in the Deno KV database`, path, error);
-}
-
-function urlError(path: string, error: unknown): CredentialsBackendError {
-  const host = URL.parse(path)?.host ?? path;
-  if (error instanceof Deno.errors.NotCapable) {
-    return new CredentialsBackendError(
-      "permission_required",
-      `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with --allow-net=${host} ` +
-        `--allow-env=DENO_KV_ACCESS_TOKEN.`,
-      { cause: error },
-    );
-  }
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot use Deno KV at ${host}: ${error instanceof Error ? error.name : "unknown error"}. ` +
-      `Check that the server runs and that DENO_KV_ACCESS_TOKEN is right.`,
-    { cause: error },
-  );
+function createFile(path: string): void {
+  Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
 }

@@ -1,11 +1,28 @@
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { KvCredentialsBackend } from "./kv.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+import { parseFlag } from "./parse_flag.ts";
 import { readEnv } from "./read_env.ts";
 
 const NO_PERSIST_VARIABLE = "VM_OIDC_NO_PERSIST";
+
+/** Options of {@linkcode loadBackendFromEnv}. */
+export interface LoadBackendOptions {
+  /**
+   * Runs a third-party backend, one that the environment names by its module, in a Worker with these
+   * permissions and no others: it reaches its own store, and neither files nor hosts beyond. A
+   * module that is a file, or imports files, needs `read` of them, and one from JSR `import` of
+   * `jsr.io:443`. The Worker is started for each use,
+   * so what the backend keeps in memory does not last. A built-in backend is not affected.
+   *
+   * Needs `--unstable-worker-options` (or `"unstable": ["worker-options"]` in deno.json): without it
+   * Deno itself ends the process, with a message that names the flag.
+   *
+   * @default the backend runs in this process, with its permissions
+   */
+  isolate?: Deno.PermissionOptionsObject;
+}
 
 /** One instance per setting, so that a second `init()` in a process finds what the first stored. */
 const instances = new Map<string, Promise<OidcCredentialsBackend>>();
@@ -24,6 +41,7 @@ const instances = new Map<string, Promise<OidcCredentialsBackend>>();
  * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and what its options expand; for a path `--allow-read` of
  * the module. A denied variable is an error: a host's rule must not be missed.
  *
+ * @param options Whether a third-party backend is isolated.
  * @returns The backend, or `undefined` when the environment names none.
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
  * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
@@ -39,9 +57,11 @@ const instances = new Map<string, Promise<OidcCredentialsBackend>>();
  * Deno.env.delete("VM_OIDC_CREDENTIALS_BACKEND");
  * ```
  */
-export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | undefined> {
+export async function loadBackendFromEnv(
+  { isolate }: LoadBackendOptions = {},
+): Promise<OidcCredentialsBackend | undefined> {
   const purpose = "choose a credentials backend";
-  if (isTrue(readEnv(NO_PERSIST_VARIABLE, purpose))) {
+  if (parseFlag(NO_PERSIST_VARIABLE, readEnv(NO_PERSIST_VARIABLE, purpose))) {
     return await shared("memory", () => new MemoryCredentialsBackend());
   }
   const text = readEnv("VM_OIDC_CREDENTIALS_BACKEND", purpose);
@@ -50,10 +70,14 @@ export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | und
   const { readBackendKwargs } = await import("./read_backend_kwargs.ts");
   const spec = parseBackendSpec(text);
   const options = readBackendKwargs();
-  return await shared(JSON.stringify([spec, options]), async () => {
+  return await shared(JSON.stringify([spec, options, isolate]), async () => {
     if (spec.kind === "built-in") return new (BUILT_IN[spec.name])(options);
-    const { importBackend } = await import("./import_backend.ts");
-    return await importBackend(spec.specifier, spec.exportName, options);
+    const { specifier, exportName } = spec;
+    const { importBackend, moduleUrl } = await import("./import_backend.ts");
+    if (isolate === undefined) return await importBackend(specifier, exportName, options);
+    const { IsolatedBackend } = await import("./isolated_backend.ts");
+    const url = await moduleUrl(specifier);
+    return await IsolatedBackend.load({ url, exportName, options, permissions: isolate });
   });
 }
 
@@ -80,15 +104,4 @@ function shared(
     instance.catch(() => instances.delete(setting));
   }
   return instance;
-}
-
-function isTrue(value: string | undefined): boolean {
-  const text = value?.trim().toLowerCase() ?? "";
-  if (["1", "true", "yes"].includes(text)) return true;
-  if (["", "0", "false", "no"].includes(text)) return false;
-  throw new CredentialsBackendError(
-    "env_invalid",
-    `Cannot choose a credentials backend: ${NO_PERSIST_VARIABLE} is neither 1, true or yes nor 0, ` +
-      `false or no. Set it to one of these, or unset it.`,
-  );
 }

@@ -1,5 +1,6 @@
 import { checkOptions } from "./check_options.ts";
 import type {
+  BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
@@ -45,7 +46,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: Record<never, never> = {}) {
-    checkOptions("MemoryCredentialsBackend", options, []);
+    checkOptions("create MemoryCredentialsBackend", options, []);
   }
 
   /** The entry under `key`, or `undefined` when there is none. */
@@ -69,6 +70,11 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     yield* [...this.#rows.keys()];
   }
 
+  /** Nothing is needed. */
+  requiredPermissions(): BackendPermission[] {
+    return [];
+  }
+
   /** Removes every entry. */
   deleteAll(): void {
     this.#rows.clear();
@@ -79,7 +85,11 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
    *
    * @throws The signal's reason when it ends the wait.
    */
-  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions = {}): Promise<T> {
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T> = {},
+  ): Promise<T> {
     const { signal } = options;
     signal?.throwIfAborted();
     const before = this.#tails.get(key);

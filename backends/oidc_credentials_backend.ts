@@ -34,10 +34,26 @@ export interface OidcCredentials {
   [field: string]: unknown;
 }
 
+/**
+ * A permission that a backend declares. `need: "sign_in"` marks one that only storing and removing
+ * need, so that a start from a stored token does without it; any other is always needed.
+ */
+export type BackendPermission = Deno.PermissionDescriptor & {
+  /** When it is needed. */
+  readonly need?: "always" | "sign_in";
+};
+
 /** Options of {@linkcode OidcCredentialsBackend.withLock}. */
-export interface WithLockOptions {
+export interface WithLockOptions<T = unknown> {
   /** Ends the wait for the lock. It does not interrupt a function that has begun to run. */
   signal?: AbortSignal;
+  /**
+   * Looks whether the holder has done what the lock is wanted for: a value ends the wait, and is
+   * what `withLock` gives, without the lock and without a run of `fn`. A backend may call it before
+   * each further try for a lock that is held, or not at all; it saves a crowd of waiters from
+   * taking turns.
+   */
+  peek?: () => MaybePromise<T | undefined>;
 }
 
 /**
@@ -90,11 +106,17 @@ export interface OidcCredentialsBackend {
    * store is shared) in any other, and releases the lock however `fn` ends. `fn` may call `get`,
    * `put` and `delete` of this backend.
    */
-  withLock?<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions): Promise<T>;
+  withLock?<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T>;
   /** The keys of all entries, in no order that may be relied on. */
   list?(): AsyncIterable<string>;
   /** Removes every entry, without a need to read them: works on a store that cannot be parsed. */
   deleteAll?(): MaybePromise<void>;
+  /**
+   * All that the backend needs of Deno, each as narrow as it can be. The path of a file counts with
+   * its folder where the backend makes other files beside it. Absent means undeclared: the backend
+   * runs, and is reported as undeclared.
+   */
+  requiredPermissions?(): BackendPermission[];
   /** Whether entries survive the process. Absent means unknown. */
   readonly persistent?: boolean;
   /** Where entries are, in words for a person: a path, a host. Without secrets. */

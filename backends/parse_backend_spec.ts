@@ -38,25 +38,34 @@ export function isPathSpecifier(specifier: string): boolean {
 
 function checkSpecifier(spec: string, specifier: string): void {
   if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) return;
-  if (/^https?:/.test(specifier)) {
+  const [scheme] = /^https?:/i.exec(specifier) ?? [];
+  if (scheme !== undefined) {
     throw new CredentialsBackendError(
       "backend_import_unsupported",
-      `Cannot use ${BACKEND_VARIABLE}="${spec}": Deno does not let a package from JSR import ` +
-        `${new URL(specifier).protocol} modules. Name a jsr:, npm: or file: module, or import it ` +
+      `Cannot use ${BACKEND_VARIABLE}="${
+        shown(spec)
+      }": Deno does not let a package from JSR import ` +
+        `${scheme} modules. Name a jsr:, npm: or file: module, or import it ` +
         `in your own code and pass an instance: setDefaultBackend(new …) or ` +
         `init({ credentialsBackend: new … }).`,
     );
   }
   throw invalidSpec(
     spec,
-    `"${specifier}" is a bare name, and a package does not see your import map`,
+    `"${shown(specifier)}" is a bare name, and a package does not see your import map`,
   );
+}
+
+/** A name as it may be shown: without a password in an address, and cut short. */
+function shown(spec: string): string {
+  const bare = spec.replace(/\/\/[^/@]*@/, "//");
+  return bare.length > 200 ? `${bare.slice(0, 200)}…` : bare;
 }
 
 function invalidSpec(spec: string, reason: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_spec_invalid",
-    `Cannot use ${BACKEND_VARIABLE}="${spec}": ${reason}. Give one of ` +
+    `Cannot use ${BACKEND_VARIABLE}="${shown(spec)}": ${reason}. Give one of ` +
       `${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
       `"./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".`,
   );

@@ -41,7 +41,8 @@ function expand(value: unknown, path: string): unknown {
 
 function lookUp(name: string, path: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-    throw invalidKwargs(`"\${${name}}" in "${path}" does not name a variable`);
+    // Without the name: it may be part of a password.
+    throw invalidKwargs(`a \${…} in "${path}" does not name a variable`);
   }
   const value = readEnv(name, `expand \${${name}} in ${KWARGS_VARIABLE}`);
   if (value !== undefined) return value;

@@ -1,6 +1,10 @@
 import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
 import { getDefaultBackend } from "./default_backend.ts";
-import { defaultFileBackend, loadBackendFromEnv } from "./load_backend_from_env.ts";
+import {
+  defaultFileBackend,
+  loadBackendFromEnv,
+  type LoadBackendOptions,
+} from "./load_backend_from_env.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /**
@@ -11,6 +15,7 @@ import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
  * `FileCredentialsBackend` need.
  *
  * @param backend The caller's choice, if any.
+ * @param options How a backend that the environment names is run.
  * @returns The backend. No file or network has been touched yet, but for a module that the
  * environment names.
  * @throws {CredentialsBackendError} As `loadBackendFromEnv` and `FileCredentialsBackend`.
@@ -26,10 +31,11 @@ import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
  */
 export async function resolveCredentialsBackend(
   backend?: OidcCredentialsBackend,
+  options: LoadBackendOptions = {},
 ): Promise<OidcCredentialsBackend> {
   if (backend !== undefined) {
     assertCredentialsBackend(backend, "credentialsBackend");
     return backend;
   }
-  return getDefaultBackend() ?? await loadBackendFromEnv() ?? await defaultFileBackend();
+  return getDefaultBackend() ?? await loadBackendFromEnv(options) ?? await defaultFileBackend();
 }

@@ -1,5 +1,4 @@
-import { dirname as dirnamePosix } from "@std/path/posix/dirname";
-import { dirname as dirnameWindows } from "@std/path/windows/dirname";
+import { folderOf } from "./folder_of.ts";
 
 /**
  * Replaces a file so that every reader, and every restart after a crash, sees the old content or
@@ -9,11 +8,11 @@ import { dirname as dirnameWindows } from "@std/path/windows/dirname";
  * which the next write takes away. The caller holds the file's lock.
  */
 export function writeFileAtomic(path: string, text: string): void {
-  const temp = `${path}.tmp`;
+  const temp = tempPath(path);
   removeIfPresent(temp);
   try {
     writeSynced(temp, text);
-    Deno.renameSync(temp, path);
+    renameOver(temp, path);
   } catch (error) {
     removeIfPresent(temp);
     throw error;
@@ -21,9 +20,9 @@ export function writeFileAtomic(path: string, text: string): void {
   syncDirectory(folderOf(path));
 }
 
-/** The folder that holds `path`. */
-export function folderOf(path: string): string {
-  return (Deno.build.os === "windows" ? dirnameWindows : dirnamePosix)(path);
+/** Where the next content of `path` is written first. */
+export function tempPath(path: string): string {
+  return `${path}.tmp`;
 }
 
 function writeSynced(path: string, text: string): void {
@@ -36,14 +35,43 @@ function writeSynced(path: string, text: string): void {
   file.syncSync();
 }
 
-/** Makes the rename itself survive a power cut. Windows has no such call, and needs none. */
-function syncDirectory(path: string): void {
-  if (Deno.build.os === "windows") return;
-  using directory = Deno.openSync(path, { read: true });
-  directory.syncSync();
+/**
+ * Renames over a file. Windows refuses that for as long as another program, such as a virus scanner,
+ * has the file open, so it is tried again for about a second there.
+ */
+export function renameOver(
+  from: string,
+  to: string,
+  { rename = Deno.renameSync, isWindows = Deno.build.os === "windows" } = {},
+): void {
+  for (let tries = 1;; tries++) {
+    try {
+      return rename(from, to);
+    } catch (error) {
+      const isHeld = error instanceof Deno.errors.PermissionDenied ||
+        error instanceof Deno.errors.Busy;
+      if (!isWindows || !isHeld || tries === 40) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
+    }
+  }
 }
 
-function removeIfPresent(path: string): void {
+/**
+ * Makes the rename itself survive a power cut, where the file system can. Some cannot, and the file
+ * is in its place all the same. Windows has no such call.
+ */
+function syncDirectory(path: string): void {
+  if (Deno.build.os === "windows") return;
+  try {
+    using directory = Deno.openSync(path, { read: true });
+    directory.syncSync();
+  } catch {
+    // An error here would tell of a write that has succeeded as of one that failed.
+  }
+}
+
+/** Removes a file. An absent one is not an error. */
+export function removeIfPresent(path: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {

@@ -1,6 +1,11 @@
+import { netHost } from "../backends/net_host.ts";
+import { checkCallOptions } from "./check_call_options.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
-import { followRedirects } from "./follow_redirects.ts";
+import { followRedirects, isReplayable } from "./follow_redirects.ts";
 import { printable } from "./printable.ts";
+import { redact } from "./redact.ts";
+import { readText } from "./read_text.ts";
+import { safeCause } from "./safe_cause.ts";
 import type { Runtime } from "./resolve_options.ts";
 import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
 
@@ -10,10 +15,12 @@ export interface ApiClientOptions {
   apiHost: string | undefined;
   runtime: Runtime;
   /** The session's headers; `rejected` is a set of them that the API refused. */
-  headers: (rejected?: Headers) => Promise<Headers>;
+  headers: (options: { rejected?: Headers; signal?: AbortSignal | undefined }) => Promise<Headers>;
   /** Whether a refused set of headers can be replaced by a better one. */
   canRenew: boolean;
 }
+
+const POST_TYPES = { params: "object", json: "any", form: "object", signal: "object" };
 
 /** Makes a session's requests. */
 export class ApiClient {
@@ -36,6 +43,7 @@ export class ApiClient {
 
   /** See `Session.post`. */
   async post(path: string, options: PostOptions = {}): Promise<unknown> {
+    checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
       throw new ValidMindAuthError(
@@ -71,14 +79,16 @@ export class ApiClient {
 
   /** The answer, after one renewal and one retry where a 401 calls for them; and what was sent. */
   async #exchange(url: URL, request: RequestInit) {
-    const headers = await this.#options.headers();
-    const response = await this.#send(url, request, headers);
-    const isFinal = response.status !== 401 || !this.#options.canRenew ||
-      request.body instanceof ReadableStream;
-    const renewed = isFinal ? undefined : await this.#renew(headers);
+    const signal = request.signal ?? undefined;
+    const headers = await this.#options.headers({ signal });
+    const { response, isOwn } = await this.#send(url, request, headers);
+    // A 401 from elsewhere, after a redirect, says nothing of the session's token.
+    const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew ||
+      !isReplayable(request.body);
+    const renewed = isFinal ? undefined : await this.#renew(headers, response, signal);
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();
-    return { response: await this.#send(url, request, renewed), headers: renewed };
+    return { response: (await this.#send(url, request, renewed)).response, headers: renewed };
   }
 
   #prepare(input: string | URL | Request, init: RequestInit) {
@@ -109,16 +119,22 @@ export class ApiClient {
     );
   }
 
-  async #renew(rejected: Headers): Promise<Headers | undefined> {
+  async #renew(
+    rejected: Headers,
+    response: Response,
+    signal: AbortSignal | undefined,
+  ): Promise<Headers | undefined> {
     try {
-      return await this.#options.headers(rejected);
+      return await this.#options.headers({ rejected, signal });
     } catch (error) {
-      if (error instanceof ValidMindAuthError) return undefined; // the 401 itself tells the caller
+      // Then the 401 itself tells the caller. Anything else, such as a full disk, it would hide.
+      if (error instanceof ValidMindAuthError && error.code === "login_required") return undefined;
+      await response.body?.cancel();
       throw error;
     }
   }
 
-  async #send(url: URL, init: RequestInit, own: Headers): Promise<Response> {
+  async #send(url: URL, init: RequestInit, own: Headers) {
     const { fetch, timeoutMs } = this.#options.runtime;
     return await withTimeLimit(url, timeoutMs, init.signal, async (signal) => {
       return await followRedirects(fetch, url, { ...init, signal }, own);
@@ -128,13 +144,8 @@ export class ApiClient {
   async #read(response: Response, action: string, signal?: AbortSignal): Promise<string> {
     const url = new URL(this.#options.apiHost!);
     const { timeoutMs } = this.#options.runtime;
-    return await withTimeLimit(url, timeoutMs, signal, async (limit) => {
-      const onAbort = () => response.body?.cancel().catch(() => undefined);
-      limit.addEventListener("abort", onAbort, { once: true });
-      const text = await response.text();
-      limit.throwIfAborted();
-      return text;
-    }, action);
+    const read = async (limit: AbortSignal) => await readText(response, limit) ?? "";
+    return await withTimeLimit(url, timeoutMs, signal, read, action);
   }
 }
 
@@ -151,12 +162,9 @@ function apiError(action: string, status: number, body: string): ApiError {
 
 /** The beginning of an answer; an API may echo what it was sent, so credentials are taken out. */
 function excerpt(text: string, sent: Headers): string {
-  let safe = text;
-  for (const name of ["authorization", "x-api-key", "x-api-secret"]) {
-    const secret = sent.get(name)?.replace(/^Bearer /, "");
-    if (secret) safe = safe.replaceAll(secret, "[removed]");
-  }
-  return safe.slice(0, 2000);
+  const names = ["authorization", "x-api-key", "x-api-secret"];
+  const secrets = names.flatMap((name) => sent.get(name)?.replace(/^Bearer /, "") ?? []);
+  return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
 }
 
 function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
@@ -195,7 +203,7 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
   if (error instanceof Deno.errors.NotCapable) {
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot ${action}: Deno does not permit it. Run with --allow-net=${url.host}.`,
+      `Cannot ${action}: Deno does not permit it. Run with: --allow-net=${netHost(url)}`,
     );
   }
   const reason = timeoutMs === undefined
@@ -204,6 +212,6 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
   return new ValidMindAuthError(
     "api_unreachable",
     `Cannot ${action}: ${reason}. Check apiHost, the network and a proxy, and try again.`,
-    { cause: error },
+    safeCause(error),
   );
 }

@@ -14,6 +14,7 @@ const TYPES: Record<keyof InitOptions, string> = {
   document: "string",
   monitoring: "boolean",
   credentialsBackend: "object",
+  isolate: "object",
   bearer: "string",
   interactive: "boolean",
   onDeviceCode: "function",
@@ -61,8 +62,17 @@ export function checkOptionTypes(options: SessionOptions, action: string): void 
         `Correct it, or leave it out.`,
     );
   }
+  checkSignal(options.signal, action);
   checkBearer(options.bearer, action);
   checkTimeout(options.timeoutMs, action);
+}
+
+function checkSignal(signal: unknown, action: string): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: option "signal" is not an AbortSignal. Give that of an AbortController.`,
+  );
 }
 
 function checkBearer(bearer: string | undefined, action: string): void {

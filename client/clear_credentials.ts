@@ -4,10 +4,12 @@ import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { printable } from "./printable.ts";
+import { redact } from "./redact.ts";
 
 /**
  * Removes one credential from its backend, then has it revoked if that is wanted: in this order, so
- * that it is gone here whatever the network does.
+ * that it is gone here whatever the network does. An entry that cannot be read is removed unread;
+ * where even that takes a store that can be understood, the store is removed.
  *
  * @param provider Gives the provider that issued the entry. Called only to revoke.
  */
@@ -16,38 +18,55 @@ export async function clearCredentials(
   options: ClearOptions,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
-  let entry: OidcCredentials | undefined;
-  try {
-    entry = await removeAlone(store);
-  } catch (error) {
-    if (!isCorrupt(error) || store.backend.deleteAll === undefined) throw error;
-    await store.backend.deleteAll();
-    return {
-      keys: [store.key],
-      wholeStore: true,
-      ...(options.revoke
-        ? { revocation: "failed", reason: "the stored tokens could not be read" }
-        : { revocation: "not_requested" }),
-    };
-  }
-  const keys = entry === undefined ? [] : [store.key];
-  if (!options.revoke) return { keys, revocation: "not_requested" };
-  if (entry === undefined) return { keys, revocation: "nothing_to_revoke" };
-  return { keys, ...await revoke(entry, provider) };
+  const { entry, isUnread, wholeStore } = await removeAlone(store);
+  const result = {
+    keys: entry === undefined && !isUnread ? [] : [store.key],
+    ...(wholeStore && { wholeStore }),
+  };
+  if (!options.revoke) return { ...result, revocation: "not_requested" };
+  if (isUnread) return { ...result, ...UNREAD };
+  if (entry === undefined) return { ...result, revocation: "nothing_to_revoke" };
+  return { ...result, ...await revoke(entry, provider) };
+}
+
+/** What becomes of a revocation when the tokens are not known. */
+export const UNREAD: { revocation: Revocation; reason: string } = {
+  revocation: "failed",
+  reason: "the stored tokens could not be read",
+};
+
+interface Removal {
+  entry?: OidcCredentials | undefined;
+  /** Whether something was there that could not be read. */
+  isUnread: boolean;
+  wholeStore?: boolean;
 }
 
 /** Under the lock, so that a refresh that is under way does not bring the entry back. */
-async function removeAlone(store: CredentialStore): Promise<OidcCredentials | undefined> {
-  const remove = async () => {
-    const entry = await store.load();
-    await store.remove();
-    return entry;
-  };
+async function removeAlone(store: CredentialStore): Promise<Removal> {
   try {
-    return await store.withLock(remove);
+    return await store.withLock(() => remove(store));
   } catch (error) {
-    if (!(error instanceof CredentialsBackendError) || error.code !== "backend_locked") throw error;
-    return await remove();
+    if (!isLockFault(error)) throw error;
+    return await remove(store);
+  }
+}
+
+async function remove(store: CredentialStore): Promise<Removal> {
+  let entry: OidcCredentials | undefined;
+  let isUnread = false;
+  try {
+    entry = await store.loadLocked();
+  } catch {
+    isUnread = true; // what stands in the way of reading may not stand in the way of removal
+  }
+  try {
+    await store.remove();
+    return { entry, isUnread };
+  } catch (error) {
+    if (!isCorrupt(error) || store.backend.deleteAll === undefined) throw error;
+    await store.removeAll();
+    return { isUnread: true, wholeStore: true };
   }
 }
 
@@ -65,12 +84,19 @@ async function revoke(
       ? { revocation: "revoked" }
       : { revocation: "not_supported", reason: "the provider has no revocation endpoint" };
   } catch (error) {
-    const reason = error instanceof Error ? printable(error.message, 500) : "unknown error";
-    return { revocation: "failed", reason };
+    const secrets = [entry.refresh_token, entry.access_token].flatMap((token) => token || []);
+    const text = error instanceof Error ? error.message : "unknown error";
+    return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
   }
 }
 
 /** Whether a store cannot be understood: the one fault that removing it cures. */
 export function isCorrupt(error: unknown): boolean {
   return error instanceof CredentialsBackendError && error.code === "backend_corrupt";
+}
+
+/** Whether only the lock failed: signing out does not depend on it. */
+function isLockFault(error: unknown): boolean {
+  return error instanceof CredentialsBackendError &&
+    (error.code === "backend_locked" || error.message.startsWith("Cannot lock "));
 }

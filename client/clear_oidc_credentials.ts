@@ -3,16 +3,19 @@ import type {
   OidcCredentialsBackend,
 } from "../backends/oidc_credentials_backend.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
+import { delay } from "../backends/delay.ts";
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { peekActiveSession, setActiveSession } from "./active_session.ts";
-import { clearCredentials, isCorrupt } from "./clear_credentials.ts";
+import { checkCallOptions } from "./check_call_options.ts";
+import { clearNeeds } from "./clear_needs.ts";
+import { clearCredentials, isCorrupt, UNREAD } from "./clear_credentials.ts";
 import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
-import { credentialKey } from "./credential_key.ts";
-import { CredentialStore, describeBackend } from "./credential_store.ts";
+import { credentialKey, normalizeClientId, normalizeIssuer } from "./credential_key.ts";
+import { backendError, CredentialStore, describeBackend } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { SessionOptions } from "./init_options.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { type ResolvedOptions, resolveOptions } from "./resolve_options.ts";
+import { preflight } from "./preflight.ts";
+import { checkIssuer, type Identity, resolveIdentity } from "./resolve_options.ts";
 
 /** Options of `clearOidcCredentials`. */
 export interface ClearOidcCredentialsOptions extends ClearOptions {
@@ -38,7 +41,7 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
   /**
    * The audience of the entry, if it has one.
    *
-   * @default that of the active session, or VM_OIDC_AUDIENCE
+   * @default that of the active session if neither issuer nor clientId is given, or VM_OIDC_AUDIENCE
    */
   audience?: string;
   /**
@@ -47,14 +50,45 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    * @default that of the active session, or what `init()` would use
    */
   credentialsBackend?: OidcCredentialsBackend;
+  /**
+   * Runs a third-party backend that the environment names in a Worker with these permissions and no
+   * others: see `loadBackendFromEnv`.
+   *
+   * @default the backend runs in this process, with its permissions
+   */
+  isolate?: Deno.PermissionOptionsObject;
+  /**
+   * Makes the requests of a revocation.
+   *
+   * @default globalThis.fetch
+   */
+  fetch?: typeof globalThis.fetch;
+  /**
+   * Longest time for one request of a revocation, in milliseconds.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number;
 }
 
-const KNOWN = ["revoke", "all", "issuer", "clientId", "audience", "credentialsBackend"];
+const ACTION = "clear credentials";
+
+const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
+  revoke: "boolean",
+  all: "boolean",
+  issuer: "string",
+  clientId: "string",
+  audience: "string",
+  credentialsBackend: "any",
+  isolate: "object",
+  fetch: "function",
+  timeoutMs: "number",
+};
 
 /**
  * Signs out: removes the stored tokens, and with `revoke` asks the provider to end them too. The
- * entry is gone from the backend whatever the network does, and also from a file that cannot be
- * understood. Works without `init()`: the entry is then found as `init()` would find it.
+ * entry is gone from the backend whatever the network does, and also from a store that cannot be
+ * understood (a damaged credentials file is deleted whole). Works without `init()`: the entry is then found as `init()` would find it.
  *
  * Needs what the backend needs, `--allow-env` for the variables of options that are not given, and
  * with `revoke` `--allow-net` for the issuer's host.
@@ -80,85 +114,97 @@ const KNOWN = ["revoke", "all", "issuer", "clientId", "audience", "credentialsBa
 export async function clearOidcCredentials(
   options: ClearOidcCredentialsOptions = {},
 ): Promise<ClearResult> {
-  checkOptions(options);
+  checkCallOptions(ACTION, options, TYPES);
   const { revoke = false, all = false } = options;
-  const session = peekActiveSession();
-  const isNamed = options.issuer !== undefined || options.clientId !== undefined ||
-    options.audience !== undefined || options.credentialsBackend !== undefined;
-  if (all) return await clearAll(options, revoke);
-  if (session?.backend !== undefined && !isNamed) {
-    setActiveSession(undefined);
-    return await session.clear({ revoke });
-  }
-  return await clearNamed(options, revoke);
+  return await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
 }
 
 async function clearNamed(
   options: ClearOidcCredentialsOptions,
   revoke: boolean,
 ): Promise<ClearResult> {
-  const { issuer, clientId, audience } = options;
-  const resolved = resolve({
-    ...(issuer !== undefined && { issuer }),
-    ...(clientId !== undefined && { clientId }),
-    ...(audience !== undefined && { audience }),
-  });
-  const { identity } = resolved;
+  const identity = chooseIdentity(options);
   if (identity.kind === "api_key") return { keys: [], revocation: "nothing_to_revoke" };
-  const backend = await resolveCredentialsBackend(options.credentialsBackend);
+  const backend = await chooseBackend(options);
+  const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
+  await preflight(ACTION, clearNeeds(backend, issuers), "always");
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience);
   forgetActive(backend, [key]);
-  return await clearCredentials(
-    new CredentialStore(backend, key),
-    { revoke },
-    () => providerOf(resolved),
-  );
+  const provider = () => providerOf(identity, options);
+  return await clearCredentials(new CredentialStore(backend, key), { revoke }, provider);
 }
 
 async function clearAll(
   options: ClearOidcCredentialsOptions,
   revoke: boolean,
 ): Promise<ClearResult> {
-  const backend = options.credentialsBackend ?? peekActiveSession()?.backend ??
-    await resolveCredentialsBackend();
-  const keys = await listKeys(backend);
-  if (keys === "corrupt") {
-    await backend.deleteAll?.();
-    setActiveSession(undefined);
-    return {
-      keys: [],
-      wholeStore: true,
-      revocation: revoke ? "failed" : "not_requested",
-      ...(revoke && { reason: "the stored tokens could not be read" }),
-    };
+  const backend = await chooseBackend(options);
+  await preflight(ACTION, clearNeeds(backend, []), "always");
+  const listed = await listKeys(backend);
+  const unstored = CredentialStore.unstoredKeys(backend);
+  if (listed === "corrupt") {
+    await new CredentialStore(backend, "").removeAll();
+    forgetActive(backend, "all");
+    return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
-  const results: ClearResult[] = [];
-  for (const key of keys) {
-    const store = new CredentialStore(backend, key);
-    results.push(await clearCredentials(store, { revoke }, providerOfEntry));
-  }
+  const keys = [...new Set([...listed, ...unstored])];
   forgetActive(backend, keys);
+  const provider = (entry: OidcCredentials) => providerOf(identityOf(entry), options);
+  const results: ClearResult[] = [];
+  const faults: unknown[] = [];
+  for (const key of keys) {
+    try {
+      results.push(await clearCredentials(new CredentialStore(backend, key), { revoke }, provider));
+    } catch (error) {
+      faults.push(error); // told in the end: one that cannot be removed must not save the others
+    }
+  }
+  if (faults.length > 0) throw faults[0];
   return {
     keys: results.flatMap((result) => result.keys),
     ...worstRevocation(results, revoke),
+    ...(results.some((result) => result.wholeStore) && { wholeStore: true }),
   };
+}
+
+/** What is given, and for the rest the active session, or the environment where there is none. */
+function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
+  const session = peekActiveSession();
+  const isOwn = options.issuer === undefined && options.clientId === undefined;
+  const {
+    issuer = session?.issuer,
+    clientId = session?.clientId,
+    audience = isOwn ? session?.audience : undefined,
+  } = options;
+  return resolveIdentity({
+    ...(issuer !== undefined && { issuer }),
+    ...(clientId !== undefined && { clientId }),
+    ...(audience !== undefined && { audience }),
+  }, ACTION);
+}
+
+async function chooseBackend(
+  { credentialsBackend, isolate }: ClearOidcCredentialsOptions,
+): Promise<OidcCredentialsBackend> {
+  return await resolveCredentialsBackend(
+    credentialsBackend === undefined ? peekActiveSession()?.backend : credentialsBackend,
+    isolate === undefined ? {} : { isolate },
+  );
 }
 
 async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | "corrupt"> {
   if (backend.list === undefined) {
     throw new CredentialsBackendError(
       "backend_no_list",
-      `Cannot clear all of ${
-        describeBackend(backend)
-      }: it cannot list its keys. Clear entries one ` +
-        `by one, with issuer and clientId.`,
+      `Cannot clear all of ${describeBackend(backend)}: it cannot list its keys. Clear entries ` +
+        `one by one, with issuer and clientId.`,
     );
   }
   try {
     return await Array.fromAsync(backend.list());
   } catch (error) {
     if (isCorrupt(error) && backend.deleteAll !== undefined) return "corrupt";
-    throw error;
+    throw backendError("list credentials in", backend, error);
   }
 }
 
@@ -176,39 +222,36 @@ function worstRevocation(
 }
 
 /** The active session, if its entry is among those that are cleared, is over. */
-function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[]): void {
+function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] | "all"): void {
   const session = peekActiveSession();
   if (session?.backend !== backend || session.issuer === undefined) return;
   const key = credentialKey(session.issuer, session.clientId ?? "", session.audience);
-  if (!keys.includes(key)) return;
-  session.close();
+  if (keys !== "all" && !keys.includes(key)) return;
+  session.forget();
   setActiveSession(undefined);
 }
 
-function providerOfEntry(entry: OidcCredentials): Promise<OidcProvider> {
-  const { issuer, client_id, audience } = entry;
-  return providerOf(resolve({ issuer, clientId: client_id, ...(audience ? { audience } : {}) }));
+/** From the entry alone: another issuer, such as the environment's, must not get its tokens. */
+function identityOf({ issuer, client_id }: OidcCredentials): Identity {
+  if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
+    throw new ValidMindAuthError(
+      "invalid_options",
+      `Cannot ${ACTION}: the entry does not say who issued its tokens. End them at the provider.`,
+    );
+  }
+  return {
+    kind: "oidc",
+    issuer: checkIssuer(normalizeIssuer(issuer), ACTION),
+    clientId: normalizeClientId(client_id),
+    scope: "openid",
+  };
 }
 
-async function providerOf({ identity, runtime }: ResolvedOptions): Promise<OidcProvider> {
+async function providerOf(
+  identity: Identity,
+  { fetch = globalThis.fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions,
+): Promise<OidcProvider> {
   const { OidcProvider } = await import("./oidc_provider.ts");
-  if (identity.kind === "oidc") return new OidcProvider(identity, runtime);
-  throw new TypeError("an API key has no provider");
-}
-
-function resolve(options: SessionOptions): ResolvedOptions {
-  return resolveOptions(options, "clear credentials");
-}
-
-function checkOptions(options: unknown): void {
-  const isObject = typeof options === "object" && options !== null && !Array.isArray(options);
-  const unknown = isObject && Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (isObject && unknown === undefined) return;
-  throw new ValidMindAuthError(
-    "invalid_options",
-    `Cannot clear credentials: ${
-      isObject ? `unknown option "${unknown}"` : "no options object"
-    }. ` +
-      `It takes: ${KNOWN.join(", ")}.`,
-  );
+  if (identity.kind !== "oidc") throw new TypeError("an API key has no provider");
+  return new OidcProvider(identity, { fetch, timeoutMs, now: Date.now, delay });
 }

@@ -1,6 +1,9 @@
-import { checkOptionNames } from "./check_option_types.ts";
+import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
+import { envNeeds } from "./env_needs.ts";
+import { hostNeeds } from "./host_needs.ts";
 import type { SessionOptions } from "./init_options.ts";
-import { resolveOptions } from "./resolve_options.ts";
+import { preflight } from "./preflight.ts";
+import { resolveOptions, withoutPlaceholder } from "./resolve_options.ts";
 import type { Session } from "./session.ts";
 import { signIn } from "./sign_in.ts";
 
@@ -12,7 +15,7 @@ import { signIn } from "./sign_in.ts";
  * is asked to sign in by the device flow ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
  *
  * Needs `--allow-net` for the issuer's host (and those of the endpoints that it names elsewhere)
- * unless a valid token is stored, `--allow-net` for the API's host when requests are made, what the
+ * unless a valid token is stored, `--allow-net` for the API's host where one is given, what the
  * backend needs, and `--allow-env` for the variables of options that are not given.
  *
  * @param options Who signs in, where, and where the tokens are kept.
@@ -38,6 +41,14 @@ import { signIn } from "./sign_in.ts";
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
+  const action = "create the session";
   checkOptionNames(options, false);
-  return await signIn(options, resolveOptions(options, "create the session"));
+  checkOptionTypes(options, action);
+  const variables = envNeeds(withoutPlaceholder(options), "createSession");
+  await preflight(action, variables, "always");
+  const resolved = resolveOptions(options, action);
+  return await signIn(options, resolved, {
+    action,
+    needs: [...variables, ...hostNeeds(resolved)],
+  });
 }

@@ -1,6 +1,7 @@
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import type { DeviceAuthorization, OidcProvider, TokenSet } from "./oidc_provider.ts";
+import { ProviderRefusedError } from "./provider_error.ts";
 import { ProviderUnavailableError } from "./provider_fetch.ts";
 import type { Runtime } from "./resolve_options.ts";
 
@@ -40,19 +41,21 @@ async function poll(
   const deadline = device.code.expiresAt.getTime();
   let intervalMs = device.interval * 1000;
   let waitMs = intervalMs;
-  while (runtime.now() + waitMs < deadline) {
-    await runtime.delay(waitMs, signal);
+  for (;;) {
+    // A long pause after a fault ends in time for one more poll before the code does.
+    const pauseMs = Math.min(waitMs, Math.max(intervalMs, deadline - runtime.now() - 1000));
+    if (runtime.now() + pauseMs >= deadline) throw codeExpired(device.code.issuer);
+    await runtime.delay(pauseMs, signal);
     try {
       return await provider.pollDevice(device, signal);
     } catch (error) {
       signal.throwIfAborted();
       const answer = readPollError(error);
       if (answer.slowDown) intervalMs += 5000; // for good: RFC 8628, section 3.5
-      waitMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : intervalMs;
-      waitMs = Math.max(waitMs, answer.retryAfterMs ?? 0);
+      const backoffMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : 0;
+      waitMs = Math.max(intervalMs, backoffMs, answer.retryAfterMs ?? 0);
     }
   }
-  throw codeExpired(device.code.issuer);
 }
 
 interface PollAnswer {
@@ -67,12 +70,13 @@ function readPollError(error: unknown): PollAnswer {
   if (error instanceof ProviderUnavailableError) {
     return { isFault: true, retryAfterMs: error.retryAfterMs };
   }
-  if (!(error instanceof ValidMindAuthError)) throw error;
+  if (!(error instanceof ProviderRefusedError)) throw error;
+  const { retryAfterMs } = error;
   switch (error.oauthError) {
     case "authorization_pending":
-      return {};
+      return { retryAfterMs };
     case "slow_down":
-      return { slowDown: true };
+      return { slowDown: true, retryAfterMs };
     case "access_denied":
     case "authorization_declined": // Microsoft Entra
       throw new ValidMindAuthError("device_code_denied", error.message, {

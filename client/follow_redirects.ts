@@ -8,29 +8,40 @@ const MAX_HOPS = 20;
  * only, and once a redirect has left it they are not added again (fetch would keep `X-API-KEY`).
  *
  * @param own The session's headers, over those of `init`.
+ * @returns The answer, and whether it came from the first URL's origin by no way round.
  */
 export async function followRedirects(
   fetch: typeof globalThis.fetch,
   first: URL,
   init: RequestInit,
   own: Headers,
-): Promise<Response> {
+): Promise<{ response: Response; isOwn: boolean }> {
   let url = first;
   let request = init;
   let headers = merge(init.headers, own);
+  let isOwn = true;
   for (let hops = 0;; hops++) {
     const response = await fetch(url, { ...request, headers, redirect: "manual" });
     const next = redirectTarget(response, url);
-    if (next === undefined || init.redirect === "manual") return response;
+    if (next === undefined || init.redirect === "manual") return { response, isOwn };
     if (init.redirect === "error" || hops === MAX_HOPS) throw await refuse(response, url, hops);
     const rewritten = rewrite(response.status, request, headers);
-    if (rewritten === undefined) return response;
+    if (rewritten === undefined) return { response, isOwn };
     await response.body?.cancel();
-    if (next.origin !== url.origin) headers = withoutSecrets(rewritten.headers, own);
-    else headers = rewritten.headers;
+    isOwn &&= next.origin === first.origin;
+    headers = next.origin === url.origin
+      ? rewritten.headers
+      : withoutSecrets(rewritten.headers, own);
     request = rewritten.request;
     url = next;
   }
+}
+
+/** Whether a body is the same when it is sent again; a stream or a generator is then empty. */
+export function isReplayable(body: unknown): boolean {
+  return body === undefined || body === null || typeof body === "string" || body instanceof Blob ||
+    body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof URLSearchParams ||
+    body instanceof FormData;
 }
 
 function merge(headers: HeadersInit | undefined, own: Headers): Headers {
@@ -52,7 +63,7 @@ function rewrite(status: number, request: RequestInit, headers: Headers) {
   const becomesGet = (status === 303 && method !== "HEAD") ||
     ((status === 301 || status === 302) && method === "POST");
   if (!becomesGet) {
-    return request.body instanceof ReadableStream ? undefined : { request, headers };
+    return isReplayable(request.body) ? { request, headers } : undefined;
   }
   const { body: _, ...rest } = request;
   const bare = new Headers(headers);

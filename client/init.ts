@@ -1,8 +1,11 @@
 import { setActiveSession } from "./active_session.ts";
-import { checkOptionNames } from "./check_option_types.ts";
+import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
+import { envNeeds } from "./env_needs.ts";
+import { hostNeeds } from "./host_needs.ts";
 import type { InitOptions } from "./init_options.ts";
 import { ping } from "./ping.ts";
-import { resolveInitOptions } from "./resolve_options.ts";
+import { preflight } from "./preflight.ts";
+import { resolveInitOptions, withoutPlaceholder } from "./resolve_options.ts";
 import type { Session } from "./session.ts";
 import { signIn } from "./sign_in.ts";
 
@@ -38,10 +41,15 @@ import { signIn } from "./sign_in.ts";
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
+  const action = "sign in to ValidMind";
   checkOptionNames(options, true);
-  const resolved = resolveInitOptions(options);
-  const session = await signIn(options, resolved, resolved);
-  await ping(session);
+  checkOptionTypes(options, action);
+  const variables = envNeeds(withoutPlaceholder(options), "init");
+  await preflight(action, variables, "always");
+  const resolved = resolveInitOptions(options, action);
+  const needs = [...variables, ...hostNeeds(resolved)];
+  const session = await signIn(options, resolved, { action, needs, modelOptions: resolved });
+  await ping(session, options.signal);
   setActiveSession(session);
   return session;
 }

@@ -75,6 +75,13 @@ export interface SessionOptions {
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
+   * Runs a third-party backend that the environment names in a Worker with these permissions and no
+   * others: see `loadBackendFromEnv`. Needs `--unstable-worker-options`.
+   *
+   * @default the backend runs in this process, with its permissions
+   */
+  isolate?: Deno.PermissionOptionsObject;
+  /**
    * Which token goes on requests.
    *
    * @default "auto"

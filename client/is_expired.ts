@@ -30,6 +30,8 @@ export function isExpired(
 export function parseExpiry(expiresAt: unknown): number {
   if (typeof expiresAt !== "string") return 0;
   const text = expiresAt.trim().replace(" ", "T");
+  // Date.parse alone also takes "1" or "after 2099" for a date.
+  if (!/^\d{4}-\d\d-\d\d(T|$)/i.test(text)) return 0;
   const hasZone = /(Z|[+-]\d\d(:?\d\d)?(:?\d\d)?)$/i.test(text.slice(10));
   const time = Date.parse(hasZone || text.length <= 10 ? text : `${text}Z`);
   return Number.isNaN(time) ? 0 : time;

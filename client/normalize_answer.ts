@@ -10,6 +10,8 @@ export interface Answer {
 
 /** Lifetime of a device code where the provider does not say: as in the Python library. */
 const DEFAULT_CODE_SECONDS = 900;
+/** Some thirty years: more would leave the range of dates, and nobody means it. */
+const MAX_SECONDS = 1e9;
 
 /**
  * Puts right what providers are known to deviate in and what is safe to accept: explicit nulls,
@@ -64,5 +66,6 @@ function normalizeTokens(body: Json): Json {
 /** A number above 0, also out of a string; whatever else it is counts as not said. */
 function positive(value: unknown): number | undefined {
   const number = typeof value === "string" ? parseFloat(value) : value;
-  return typeof number === "number" && Number.isFinite(number) && number > 0 ? number : undefined;
+  if (typeof number !== "number" || !Number.isFinite(number) || number <= 0) return undefined;
+  return Math.min(number, MAX_SECONDS);
 }

@@ -1,6 +1,9 @@
 import * as oauth from "oauth4webapi";
+import { netHost } from "../backends/net_host.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
+import type { PermissionNeed } from "./permission_need.ts";
+import { preflight } from "./preflight.ts";
 import { printable } from "./printable.ts";
 import { providerError } from "./provider_error.ts";
 import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
@@ -28,6 +31,11 @@ export interface TokenSet {
   idTokenExpiry?: number;
   expiresIn?: number;
 }
+
+/** New tokens; or, where they failed a check, the refresh token that took the old one's place. */
+export type RefreshAnswer =
+  | { tokens: TokenSet }
+  | { tokens?: undefined; refreshToken: string; error: Error };
 
 /**
  * The one place that talks to the provider: discovery, device flow, refresh, revocation and the
@@ -94,47 +102,82 @@ export class OidcProvider {
         },
       );
       const answer = await oauth.processDeviceCodeResponse(server, this.#client, response);
-      return await this.#checkSignature(server, response, answer, signal);
+      try {
+        return await this.#checkSignature(server, response, answer, signal);
+      } catch (error) {
+        if (!(error instanceof ProviderUnavailableError)) throw error;
+        // Not as an error that polling survives: the code is spent, and its reuse ends the grant.
+        throw new ValidMindAuthError("provider_unavailable", error.message, { cause: error });
+      }
     });
   }
 
-  /** Trades a refresh token for new tokens: RFC 6749, section 6. */
-  async refresh(refreshToken: string, signal?: AbortSignal): Promise<TokenSet> {
-    return await this.#attempt("refresh the sign-in", signal, async () => {
-      const server = await this.#discover(signal);
+  /**
+   * Trades a refresh token for new tokens: RFC 6749, section 6.
+   *
+   * @param subject Whose tokens they are, where that is known: others' are refused, as OpenID
+   * Connect Core, section 12.2, demands.
+   */
+  async refresh(refreshToken: string, subject?: string): Promise<RefreshAnswer> {
+    let rotated: string | undefined;
+    const capture = ({ refresh_token }: Record<string, unknown>) => {
+      if (typeof refresh_token === "string") rotated = refresh_token;
+    };
+    try {
+      return { tokens: await this.#requestRefresh(refreshToken, subject, capture) };
+    } catch (error) {
+      // The old refresh token is spent, so the new one counts, whatever is wrong with the rest.
+      if (rotated === undefined) throw error;
+      return { refreshToken: rotated, error: error as Error };
+    }
+  }
+
+  async #requestRefresh(
+    refreshToken: string,
+    subject: string | undefined,
+    capture: (answer: Record<string, unknown>) => void,
+  ): Promise<TokenSet> {
+    return await this.#attempt("refresh the sign-in", undefined, async () => {
+      const server = await this.#discover();
       const response = await oauth.refreshTokenGrantRequest(
         server,
         this.#client,
         oauth.None(),
         refreshToken,
-        { ...this.#options("token", signal), additionalParameters: this.#audience() },
+        { ...this.#options("token", undefined, capture), additionalParameters: this.#audience() },
       );
       const answer = await oauth.processRefreshTokenResponse(server, this.#client, response);
+      const sub = oauth.getValidatedIdTokenClaims(answer)?.sub;
+      if (subject !== undefined && sub !== undefined && sub !== subject) {
+        throw otherPerson(this.#identity.issuer);
+      }
       try {
-        return await this.#checkSignature(server, response, answer, signal);
+        return await this.#checkSignature(server, response, answer);
       } catch (error) {
         if (!(error instanceof ProviderUnavailableError)) throw error;
-        // The old refresh token is spent: losing the new one for want of a key would end the grant.
-        return toTokenSet({ ...answer, id_token: undefined });
+        return toTokenSet({ ...answer, id_token: undefined }); // its key is out of reach: leave it
       }
     });
   }
 
   /** Revokes a token, and says `false` where the provider has no such endpoint: RFC 7009. */
-  async revoke(
-    token: string,
-    hint: "refresh_token" | "access_token",
-    signal?: AbortSignal,
-  ): Promise<boolean> {
-    return await this.#attempt("revoke the sign-in", signal, async () => {
-      const server = await this.#discover(signal);
+  async revoke(token: string, hint: "refresh_token" | "access_token"): Promise<boolean> {
+    return await this.#attempt("revoke the sign-in", undefined, async () => {
+      const server = await this.#discover();
       if (server.revocation_endpoint === undefined) return false;
       const response = await oauth.revocationRequest(server, this.#client, oauth.None(), token, {
-        ...this.#options("revocation", signal),
+        ...this.#options("revocation"),
         additionalParameters: { token_type_hint: hint },
       });
       await oauth.processRevocationResponse(response);
       return true;
+    });
+  }
+
+  /** The hosts, with ports, of the endpoints that a sign-in uses. */
+  async endpointHosts(): Promise<string[]> {
+    return await this.#attempt("find the provider's endpoints", undefined, async () => {
+      return hostsOf(await this.#discover());
     });
   }
 
@@ -160,7 +203,22 @@ export class OidcProvider {
     const { issuer: stated } = await response.clone().json();
     // With or without a trailing slash it is the same issuer; tokens name it as it names itself.
     const isSame = typeof stated === "string" && withoutSlash(stated) === withoutSlash(issuer.href);
-    return await oauth.processDiscoveryResponse(isSame ? new URL(stated) : issuer, response);
+    const expected = isSame ? new URL(stated) : issuer;
+    const server = await oauth.processDiscoveryResponse(expected, response);
+    await this.#checkHosts(server);
+    return server;
+  }
+
+  /** Before the person is asked for anything: an approval that cannot be fetched helps nobody. */
+  async #checkHosts(server: oauth.AuthorizationServer): Promise<void> {
+    if (this.#runtime.fetch !== globalThis.fetch) return;
+    const needs = hostsOf(server).map((host): PermissionNeed => ({
+      name: "net",
+      host,
+      reason: "to use the provider's endpoints",
+      need: "sign_in",
+    }));
+    await preflight("reach the provider", needs, "sign_in");
   }
 
   async #checkSignature(
@@ -201,9 +259,13 @@ export class OidcProvider {
     return audience === undefined ? {} : { audience };
   }
 
-  #options(step: ProviderStep, signal?: AbortSignal) {
+  #options(
+    step: ProviderStep,
+    signal?: AbortSignal,
+    capture?: (answer: Record<string, unknown>) => void,
+  ) {
     return {
-      [oauth.customFetch]: providerFetch(step, this.#runtime),
+      [oauth.customFetch]: providerFetch(step, this.#runtime, capture),
       // providerFetch itself refuses http: anywhere but on loopback.
       [oauth.allowInsecureRequests]: this.#identity.issuer.startsWith("http:"),
       ...(signal !== undefined && { signal }),
@@ -220,6 +282,14 @@ export class OidcProvider {
   }
 }
 
+function hostsOf(server: oauth.AuthorizationServer): string[] {
+  const { device_authorization_endpoint, token_endpoint, jwks_uri } = server;
+  const urls = [device_authorization_endpoint, token_endpoint, jwks_uri].flatMap((text) =>
+    URL.parse(text ?? "") ?? []
+  );
+  return [...new Set(urls.map(netHost))];
+}
+
 function toTokenSet(
   answer: Partial<oauth.TokenEndpointResponse>,
   idTokenExpiry?: number,
@@ -233,6 +303,14 @@ function toTokenSet(
   };
 }
 
+function otherPerson(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "id_token_invalid",
+    `Cannot refresh the sign-in at ${issuer}: the new ID token is another person's. Sign out and ` +
+      `sign in again, then ask who runs the provider.`,
+  );
+}
+
 /** Harmless to a provider that does not ask for it, and needed by one that does. */
 function needsPkce(server: oauth.AuthorizationServer): boolean {
   return server.code_challenge_methods_supported?.includes("S256") === true;
@@ -240,7 +318,15 @@ function needsPkce(server: oauth.AuthorizationServer): boolean {
 
 /** A page that a person is sent to: of the web, and nothing that a terminal or browser acts on. */
 function checkVerificationUri(text: string): string {
-  return secureUrl(text, "sign in: the provider's page").href;
+  try {
+    return secureUrl(text, "sign in: the provider's page").href;
+  } catch {
+    throw new ValidMindAuthError(
+      "provider_invalid",
+      "Cannot sign in: the page that the provider names for it is no https: page. " +
+        "Check the issuer, then ask who runs the provider.",
+    );
+  }
 }
 
 function withoutSlash(issuer: string): string {

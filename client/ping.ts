@@ -4,8 +4,11 @@ import type { SignedInSession } from "./signed_in_session.ts";
 type Json = Record<string, unknown>;
 
 /** Asks the API who is there, and keeps its answer on the session. */
-export async function ping(session: SignedInSession): Promise<ClientInfo> {
-  const answer = object(await session.get("ping"));
+export async function ping(
+  session: SignedInSession,
+  signal?: AbortSignal,
+): Promise<ClientInfo> {
+  const answer = object(await session.get("ping", {}, signal === undefined ? {} : { signal }));
   session.info = {
     model: object(answer.model),
     featureFlags: object(answer.feature_flags),

@@ -2,6 +2,18 @@ import * as oauth from "oauth4webapi";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "./errors.ts";
 import { printable } from "./printable.ts";
+import { parseRetryAfter } from "./provider_fetch.ts";
+
+/** The provider answered with an OAuth error. */
+export class ProviderRefusedError extends ValidMindAuthError {
+  /** How long the provider asked to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+
+  constructor(message: string, oauthError: string, retryAfterMs: number | undefined) {
+    super("provider_refused", message, { oauthError });
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
+  }
+}
 
 /**
  * The coded error for a failure at the provider. oauth4webapi's own error never becomes the cause:
@@ -30,16 +42,16 @@ function refused(
   action: string,
   issuer: string,
   error: oauth.ResponseBodyError,
-): ValidMindAuthError {
+): ProviderRefusedError {
   const name = printable(error.error, 60);
   const description = typeof error.error_description === "string"
     ? ` (${printable(error.error_description)})`
     : "";
   const hint = HINTS[name] ?? "See the provider's documentation of this error.";
-  return new ValidMindAuthError(
-    "provider_refused",
+  return new ProviderRefusedError(
     `Cannot ${action} at ${issuer}: the provider answered ${name}${description}. ${hint}`,
-    { oauthError: name },
+    name,
+    parseRetryAfter(error.response.headers.get("retry-after")),
   );
 }
 

@@ -1,7 +1,11 @@
+import { netHost } from "../backends/net_host.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { normalizeAnswer } from "./normalize_answer.ts";
+import { type Answer, normalizeAnswer } from "./normalize_answer.ts";
 import { printable } from "./printable.ts";
+import { redact } from "./redact.ts";
+import { readText } from "./read_text.ts";
 import type { Runtime } from "./resolve_options.ts";
+import { safeCause } from "./safe_cause.ts";
 import { secureUrl } from "./secure_url.ts";
 
 /** Which request to the provider an answer belongs to. */
@@ -28,19 +32,27 @@ const MAX_BYTES = 4 * 1024 * 1024;
  * A `fetch` for oauth4webapi that stands between it and the provider: it limits time and size
  * (body included), never follows a redirect, and puts the known deviations of providers right
  * before oauth4webapi, which is strict, sees the answer.
+ *
+ * @param capture Gets the normalised answer before oauth4webapi judges it.
  */
-export function providerFetch(step: ProviderStep, runtime: Runtime) {
+export function providerFetch(
+  step: ProviderStep,
+  runtime: Runtime,
+  capture: (answer: Record<string, unknown>) => void = () => {},
+) {
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, `use the provider's ${step} endpoint:`);
     const { response, text } = await fetchText(url, init, runtime);
     if (response.status >= 300 && response.status < 400) {
-      throw new ValidMindAuthError(
-        "provider_invalid",
+      throw new ProviderUnavailableError(
         `Cannot use ${place(url)}: it redirects elsewhere, and tokens do not follow. Check the ` +
-          `issuer, and that no proxy asks for a sign-in of its own.`,
+          `issuer, and that no network or proxy asks for a sign-in of its own.`,
       );
     }
-    return rebuild(step, url, response, text);
+    const answer = readAnswer(step, url, response, text);
+    const body = withoutEcho(answer.body, init.body);
+    capture(body);
+    return rebuild({ ...answer, body }, response.headers.get("retry-after"));
   };
 }
 
@@ -50,7 +62,7 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
   const signal = init.signal ? AbortSignal.any([init.signal, timeout.signal]) : timeout.signal;
   try {
     const response = await fetch(url, { ...init, body: sentOnce(init.body), signal });
-    return { response, text: await readLimited(response, url) };
+    return { response, text: await readLimited(response, url, signal) };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
@@ -68,44 +80,53 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
 }
 
-async function readLimited(response: Response, url: string): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > MAX_BYTES) {
-      throw new ProviderUnavailableError(
-        `Cannot read the answer of ${place(url)}: it is larger than ${MAX_BYTES} bytes. ` +
-          `Check the issuer.`,
-      );
-    }
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
+async function readLimited(response: Response, url: string, signal: AbortSignal): Promise<string> {
+  const text = await readText(response, signal, MAX_BYTES);
+  if (text !== undefined) return text;
+  throw new ProviderUnavailableError(
+    `Cannot read the answer of ${place(url)}: it is larger than ${MAX_BYTES} bytes. ` +
+      `Check the issuer.`,
+  );
 }
 
-function rebuild(step: ProviderStep, url: string, response: Response, text: string): Response {
-  const retryAfter = response.headers.get("retry-after");
-  if (step === "revocation" && response.ok) return new Response(null, { status: 200 });
+function readAnswer(step: ProviderStep, url: string, response: Response, text: string): Answer {
+  if (step === "revocation" && response.ok) return { status: 200, body: {} };
   const answer = normalizeAnswer(step, response.status, parseObject(text));
-  if (answer === undefined) {
-    throw new ProviderUnavailableError(
-      `Cannot use the answer of ${
-        place(url)
-      }: it has status ${response.status} and is not what a ` +
-        `provider sends here (${describe(response)}). Check the network (a proxy, a sign-in page ` +
-        `of its own), and try again.`,
-      { retryAfterMs: parseRetryAfter(retryAfter) },
-    );
-  }
-  return new Response(JSON.stringify(answer.body), {
-    status: answer.status,
+  if (answer !== undefined) return answer;
+  throw new ProviderUnavailableError(
+    `Cannot use the answer of ${place(url)}: it has status ${response.status} and is not what a ` +
+      `provider sends here (${
+        describe(response)
+      }). Check the network (a proxy, a sign-in page of ` +
+      `its own), and try again.`,
+    { retryAfterMs: parseRetryAfter(response.headers.get("retry-after")) },
+  );
+}
+
+function rebuild({ status, body }: Answer, retryAfter: string | null): Response {
+  return new Response(JSON.stringify(body), {
+    status,
     headers: {
       "content-type": "application/json",
       ...(retryAfter !== null && { "retry-after": retryAfter }),
     },
   });
+}
+
+/** An error's words, without the secrets that the provider was sent and may have echoed. */
+function withoutEcho(
+  body: Record<string, unknown>,
+  sent: BodyInit | null | undefined,
+): Record<string, unknown> {
+  if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
+  const names = ["refresh_token", "device_code", "code_verifier", "token"];
+  const secrets = names.flatMap((name) => sent.get(name) ?? []);
+  const error = redact(body.error, secrets);
+  return {
+    error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
+    ...(typeof body.error_description === "string" &&
+      { error_description: redact(body.error_description, secrets) }),
+  };
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
@@ -126,10 +147,10 @@ export function parseRetryAfter(value: string | null): number | undefined {
 
 function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
   if (error instanceof Deno.errors.NotCapable) {
-    const host = new URL(url).host;
+    const host = netHost(new URL(url));
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot reach ${place(url)}: Deno does not permit it. Run with --allow-net=${host}.`,
+      `Cannot reach ${place(url)}: Deno does not permit it. Run with: --allow-net=${host}`,
     );
   }
   const reason = timeoutMs === undefined
@@ -138,7 +159,7 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
   return new ProviderUnavailableError(
     `Cannot reach ${place(url)}: ${reason}. Check the network, a proxy (HTTPS_PROXY) and the ` +
       `certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
-    { cause: error },
+    safeCause(error),
   );
 }
 

@@ -1,6 +1,6 @@
 import { delay as realDelay } from "../backends/delay.ts";
+import { parseFlag } from "../backends/parse_flag.ts";
 import { isEnvGranted, readEnvIfGranted } from "../backends/read_env.ts";
-import { checkOptionTypes } from "./check_option_types.ts";
 import { normalizeAudience, normalizeClientId, normalizeIssuer } from "./credential_key.ts";
 import { MissingApiCredentialsError, MissingModelIdError, ValidMindAuthError } from "./errors.ts";
 import type { InitOptions, SessionOptions } from "./init_options.ts";
@@ -8,6 +8,8 @@ import { secureUrl } from "./secure_url.ts";
 
 const DEFAULT_SCOPE = "openid profile email offline_access";
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
+/** Timers that are to wait longer end at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Who signs in, and how. */
 export type Identity =
@@ -27,6 +29,8 @@ export interface ResolvedOptions {
   identity: Identity;
   /** With a trailing slash. */
   apiHost?: string;
+  /** Whether a person may be asked. */
+  interactive: boolean;
   runtime: Runtime;
 }
 
@@ -45,7 +49,6 @@ export interface ModelOptions {
  * @param action What cannot be done if it fails, as in "Cannot {action}".
  */
 export function resolveOptions(options: SessionOptions, action: string): ResolvedOptions {
-  checkOptionTypes(options, action);
   const given = withoutPlaceholder(options);
   const identity = resolveIdentity(given, action);
   const host = given.apiUrl ?? given.apiHost ?? readEnvIfGranted("VM_API_URL") ??
@@ -53,39 +56,44 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
   return {
     identity,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
+    interactive: identity.kind === "oidc" && (options.interactive ?? interactiveFromEnv()),
     runtime: {
       fetch: options.fetch ?? globalThis.fetch,
       now: options.now ?? Date.now,
       delay: options.delay ?? realDelay,
-      timeoutMs: options.timeoutMs ?? timeoutFromEnv(action) ?? 30_000,
+      timeoutMs: Math.min(options.timeoutMs ?? timeoutFromEnv(action) ?? 30_000, MAX_TIMEOUT_MS),
     },
   };
 }
 
 /** The same for `init`, which needs a model and has a default host. */
-export function resolveInitOptions(options: InitOptions): ResolvedOptions & ModelOptions {
+export function resolveInitOptions(
+  options: InitOptions,
+  action: string,
+): ResolvedOptions & ModelOptions {
   const { document, monitoring = false } = options;
-  const resolved = resolveOptions(options, "sign in to ValidMind");
+  const resolved = resolveOptions(options, action);
   const model = withoutPlaceholder(options).model ?? readEnvIfGranted("VM_API_MODEL");
-  if (model === undefined) throw missingModel();
+  if (model === undefined) throw missingModel(action);
   return {
     apiHost: DEFAULT_API_HOST,
     ...resolved,
-    model,
-    ...(document !== undefined && { document }),
+    model: headerValue(model, "model (VM_API_MODEL)", action),
+    ...(document !== undefined && { document: headerValue(document, "document", action) }),
     monitoring,
   };
 }
 
 /** An unedited notebook's `apiKey: "..."` means: take all from the environment, as in Python. */
-function withoutPlaceholder<T extends SessionOptions>(options: T): T {
+export function withoutPlaceholder<T extends SessionOptions>(options: T): T {
   if (options.apiKey !== "...") return options;
   const { apiKey: _, apiSecret: _1, apiHost: _2, apiUrl: _3, ...rest } = options;
   const { issuer: _4, clientId: _5, audience: _6, ...others } = rest;
   return { ...others, model: undefined } as unknown as T;
 }
 
-function resolveIdentity(options: SessionOptions, action: string): Identity {
+/** Who signs in: by option, or by variable where no option says. */
+export function resolveIdentity(options: SessionOptions, action: string): Identity {
   const hasOidcOption = options.issuer !== undefined || options.clientId !== undefined;
   const hasKeyOption = options.apiKey !== undefined || options.apiSecret !== undefined;
   const read = (option: string | undefined, name: string, wanted: boolean) =>
@@ -100,7 +108,11 @@ function resolveIdentity(options: SessionOptions, action: string): Identity {
   }
   if (hasOidc) return oidcIdentity(options, issuer, clientId, action);
   if (apiKey !== undefined && apiSecret !== undefined) {
-    return { kind: "api_key", apiKey, apiSecret };
+    return {
+      kind: "api_key",
+      apiKey: headerValue(apiKey, "apiKey (VM_API_KEY)", action),
+      apiSecret: headerValue(apiSecret, "apiSecret (VM_API_SECRET)", action),
+    };
   }
   throw missingCredentials(action, hasKeyOption);
 }
@@ -134,7 +146,7 @@ function oidcIdentity(
 }
 
 /** The issuer itself is kept to the letter: a URL object would rewrite it, and with it the key. */
-function checkIssuer(issuer: string, action: string): string {
+export function checkIssuer(issuer: string, action: string): string {
   const url = secureUrl(issuer, `${action}: the issuer`);
   if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
     return issuer;
@@ -148,8 +160,18 @@ function checkIssuer(issuer: string, action: string): string {
 
 function apiHost(host: string, action: string): string {
   const url = secureUrl(host.trim(), `${action}: the API host`);
+  if (url.username !== "" || url.password !== "") {
+    throw new ValidMindAuthError(
+      "invalid_options",
+      `Cannot ${action}: the API host has a user name or a password in it. Leave them out.`,
+    );
+  }
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url.href;
+}
+
+function interactiveFromEnv(): boolean {
+  return parseFlag("VM_OIDC_INTERACTIVE", readEnvIfGranted("VM_OIDC_INTERACTIVE")) ?? true;
 }
 
 function timeoutFromEnv(action: string): number | undefined {
@@ -168,6 +190,15 @@ function nonEmpty(value: string, name: string, action: string): string {
   throw new ValidMindAuthError(
     "invalid_options",
     `Cannot ${action}: ${name} is empty. Give a value, or leave it out.`,
+  );
+}
+
+/** Refused here, since the error of `Headers` comes after the sign-in and quotes the value. */
+function headerValue(value: string, name: string, action: string): string {
+  if (/^[\t\x20-\x7e\xa0-\xff]*$/.test(value)) return value;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: ${name} has a character that no HTTP header can carry. Correct it.`,
   );
 }
 
@@ -191,11 +222,10 @@ function missingCredentials(action: string, hasKeyOption: boolean): ValidMindAut
   );
 }
 
-function missingModel(): ValidMindAuthError {
-  assertReadable(["VM_API_MODEL"], "sign in to ValidMind");
+function missingModel(action: string): ValidMindAuthError {
+  assertReadable(["VM_API_MODEL"], action);
   return new MissingModelIdError(
-    "Cannot sign in to ValidMind: there is no model. Pass model, or set VM_API_MODEL, to the " +
-      "model's CUID.",
+    `Cannot ${action}: there is no model. Pass model, or set VM_API_MODEL, to the model's CUID.`,
   );
 }
 

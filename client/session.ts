@@ -1,5 +1,6 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
 
 /** What the ValidMind API says of the model at sign-in. */
 export interface ClientInfo {
@@ -36,6 +37,8 @@ export interface SessionStatus {
     readonly name: string;
     readonly location?: string;
     readonly persistent?: boolean;
+    /** Whether it says which permissions it needs: see `OidcCredentialsBackend`. */
+    readonly declaresPermissions: boolean;
   };
 }
 
@@ -136,6 +139,14 @@ export interface Session {
   status(): Promise<SessionStatus>;
   /** Forgets the tokens, here and in the backend; see `clearOidcCredentials`. */
   clear(options?: ClearOptions): Promise<ClearResult>;
+  /**
+   * Gives up permissions that this session does not need any more, for the whole process. Deno gives
+   * no way to take one back without asking the person, and to give up a path or a host also gives up
+   * a wider grant that covers it, unless that is a grant of the whole kind.
+   *
+   * @returns What was given up, and what could not be since it is part of a wider grant.
+   */
+  dropPermissions(options?: DropPermissionsOptions): Promise<DropPermissionsResult>;
   /** Ends the use of this session. The backend stays open: others may use it. */
   close(): Promise<void>;
   /** The same as {@linkcode close}, for `await using`. */

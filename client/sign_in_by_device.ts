@@ -10,24 +10,33 @@ import { showDeviceCode, showNotice } from "./show_device_code.ts";
 /** What {@linkcode signInByDevice} is told. */
 export interface SignInByDeviceOptions {
   runtime: Runtime;
-  backend: OidcCredentialsBackend;
   /** Replaces the built-in prompt, and with it every word that this module says. */
   onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
-  signal: AbortSignal | undefined;
+  signal: AbortSignal;
 }
 
-/** Asks the person to sign in and says how it went. Loaded only when a person is asked. */
+/** Asks the person to sign in. Loaded only when a person is asked. */
 export async function signInByDevice(
   provider: OidcProvider,
-  { runtime, backend, onDeviceCode, signal }: SignInByDeviceOptions,
+  { runtime, onDeviceCode, signal }: SignInByDeviceOptions,
 ): Promise<TokenSet> {
-  const tokens = await runDeviceFlow(provider, {
+  return await runDeviceFlow(provider, {
     runtime,
     signal,
     onDeviceCode: onDeviceCode ?? showDeviceCode,
   });
-  if (onDeviceCode === undefined) await showNotice(summary(tokens, backend));
-  return tokens;
+}
+
+/** Tells the person who is signed in and where the tokens are, once they are there. */
+export async function announceSignIn(
+  tokens: TokenSet,
+  backend: OidcCredentialsBackend,
+): Promise<void> {
+  try {
+    await showNotice(summary(tokens, backend));
+  } catch {
+    // A closed standard error costs the notice, not the sign-in.
+  }
 }
 
 function summary(tokens: TokenSet, backend: OidcCredentialsBackend): string {
@@ -37,6 +46,8 @@ function summary(tokens: TokenSet, backend: OidcCredentialsBackend): string {
     ? " The provider gave no refresh token, so you will be asked again when the token ends: ask " +
       "for the scope offline_access."
     : "";
-  return `Signed in${who === undefined ? "" : ` as ${who}`}. Tokens are kept in ` +
-    `${describeBackend(backend)}.${renewal}`;
+  const place = backend.location ?? describeBackend(backend);
+  return `Signed in${
+    who === undefined ? "" : ` as ${who}`
+  }. Tokens are kept in ${place}.${renewal}`;
 }

@@ -1,9 +1,12 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { ApiClient } from "./api_client.ts";
+import { checkCallOptions } from "./check_call_options.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import { readClaims } from "./credentials.ts";
 import { ValidMindAuthError } from "./errors.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
+import type { PermissionNeed } from "./permission_need.ts";
 import type { Identity, ModelOptions, Runtime } from "./resolve_options.ts";
 import type {
   AccessTokenOptions,
@@ -24,6 +27,8 @@ export interface SignedInSessionOptions {
   /** Only in a session of `init`: its presence adds ValidMind's own headers. */
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
+  /** What the sign-in needed of Deno. */
+  needs: readonly PermissionNeed[];
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; store: CredentialStore } | undefined;
 }
@@ -53,7 +58,7 @@ export class SignedInSession implements Session {
     this.#api = new ApiClient({
       apiHost,
       runtime,
-      headers: (rejected) => this.#headers(rejected),
+      headers: (options) => this.#headers(options),
       canRenew: oidc !== undefined,
     });
   }
@@ -89,16 +94,34 @@ export class SignedInSession implements Session {
   }
 
   async clear(options: ClearOptions = {}): Promise<ClearResult> {
+    checkCallOptions("clear the session", options, { revoke: "boolean" });
     const { oidc } = this.#options;
     if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
-    oidc.tokens.forget();
+    this.forget();
     const { clearCredentials } = await import("./clear_credentials.ts");
     return await clearCredentials(oidc.store, options, () => oidc.tokens.provider());
   }
 
+  async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
+    const action = "drop permissions";
+    checkCallOptions(action, options, { refresh: "boolean", all: "boolean" });
+    const { refresh = true, all = false } = options;
+    const { dropPermissions } = await import("./drop_permissions.ts");
+    const willRefresh = refresh && this.#options.oidc !== undefined;
+    if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
+    const isKept = (need: PermissionNeed) =>
+      need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
+    return await dropPermissions(this.#options.needs, isKept, all);
+  }
+
+  /** Drops the tokens from memory. */
+  forget(): void {
+    this.#options.oidc?.tokens.forget();
+  }
+
   close(): Promise<void> {
     this.#isClosed = true;
-    this.#options.oidc?.tokens.forget();
+    this.forget();
     return Promise.resolve();
   }
 
@@ -116,7 +139,9 @@ export class SignedInSession implements Session {
     );
   }
 
-  async #headers(rejected?: Headers): Promise<Headers> {
+  async #headers(
+    { rejected, signal }: { rejected?: Headers; signal?: AbortSignal | undefined } = {},
+  ): Promise<Headers> {
     this.#assertOpen();
     const { identity, modelOptions, oidc } = this.#options;
     const headers = new Headers();
@@ -127,7 +152,7 @@ export class SignedInSession implements Session {
       return headers;
     }
     const refused = rejected?.get("Authorization")?.slice("Bearer ".length);
-    headers.set("Authorization", `Bearer ${await oidc!.tokens.accessToken(refused)}`);
+    headers.set("Authorization", `Bearer ${await oidc!.tokens.accessToken(refused, signal)}`);
     return headers;
   }
 
@@ -174,6 +199,7 @@ function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStat
     name: backend.constructor?.name || "unnamed",
     ...(typeof location === "string" && { location }),
     ...(typeof persistent === "boolean" && { persistent }),
+    declaresPermissions: backend.requiredPermissions !== undefined,
   };
 }
 

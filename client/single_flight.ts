@@ -1,13 +1,51 @@
-const flights = new WeakMap<object, Map<string, Promise<unknown>>>();
+import { untilAborted } from "../backends/until_aborted.ts";
 
-/** Runs `fn`, or joins the run of it that is under way for the same owner and key. */
-export function singleFlight<T>(owner: object, key: string, fn: () => Promise<T>): Promise<T> {
-  const running = flights.get(owner) ?? new Map<string, Promise<unknown>>();
+interface Flight {
+  promise: Promise<unknown>;
+  abort: AbortController;
+  waiters: number;
+}
+
+const flights = new WeakMap<object, Map<string, Flight>>();
+
+/**
+ * Runs `fn`, or joins the run of it that is under way for the same owner and key.
+ *
+ * @param fn Gets a signal that aborts when nobody waits for the run any more.
+ * @param signal Ends this caller's wait; the run goes on for the others.
+ */
+export async function singleFlight<T>(
+  owner: object,
+  key: string,
+  fn: (signal: AbortSignal) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const running = flights.get(owner) ?? new Map<string, Flight>();
   flights.set(owner, running);
-  let flight = running.get(key) as Promise<T> | undefined;
-  if (flight === undefined) {
-    flight = fn().finally(() => running.delete(key));
-    running.set(key, flight);
+  const flight = running.get(key) ?? start(running, key, fn);
+  flight.waiters++;
+  try {
+    return await untilAborted(flight.promise as Promise<T>, signal);
+  } finally {
+    flight.waiters--;
+    if (flight.waiters === 0 && running.get(key) === flight) {
+      running.delete(key); // who comes now starts anew instead of joining what is being ended
+      flight.abort.abort(signal?.reason);
+    }
   }
+}
+
+function start(
+  running: Map<string, Flight>,
+  key: string,
+  fn: (signal: AbortSignal) => Promise<unknown>,
+): Flight {
+  const abort = new AbortController();
+  const promise = fn(abort.signal).finally(() => {
+    if (running.get(key) === flight) running.delete(key);
+  });
+  const flight: Flight = { promise, abort, waiters: 0 };
+  running.set(key, flight);
   return flight;
 }

@@ -1,17 +1,19 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
-import { readEnvIfGranted } from "../backends/read_env.ts";
 import { untilAborted } from "../backends/until_aborted.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, toEntry } from "./credentials.ts";
-import type { CredentialStore } from "./credential_store.ts";
+import { type Bearer, bearerOf, coversScope, isFresh, readClaims, toEntry } from "./credentials.ts";
+import { type CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import { SKEW_SECONDS } from "./is_expired.ts";
-import type { OidcProvider } from "./oidc_provider.ts";
+import type { OidcProvider, RefreshAnswer } from "./oidc_provider.ts";
 import type { Identity, Runtime } from "./resolve_options.ts";
 import { singleFlight } from "./single_flight.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
+
+/** Faults of others that say nothing of the token: provider and store may be back in a moment. */
+const BRIDGED: unknown[] = ["provider_unavailable", "backend_locked", "backend_unavailable"];
 
 /** What {@linkcode TokenSource} is told. */
 export interface TokenSourceOptions {
@@ -19,8 +21,11 @@ export interface TokenSourceOptions {
   store: CredentialStore;
   bearer: "access_token" | "id_token";
   runtime: Runtime;
-  interactive: boolean | undefined;
+  /** Whether a person may be asked. */
+  interactive: boolean;
   onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
+  /** Runs before the provider is needed at sign-in, and may refuse. */
+  beforeProvider: () => Promise<void>;
 }
 
 /** Keeps one identity's bearer token fresh: from the store, by refresh, or by asking the person. */
@@ -31,6 +36,7 @@ export class TokenSource {
   #bearer: Bearer | undefined;
   /** Until when the bearer is given out without a look at anything else. */
   #freshUntil = 0;
+  #forgets = 0;
   #provider: Promise<OidcProvider> | undefined;
 
   constructor(options: TokenSourceOptions) {
@@ -50,13 +56,17 @@ export class TokenSource {
 
   /** From the store without any network where possible, else by refresh, else by the person. */
   async signIn(signal?: AbortSignal): Promise<void> {
-    const { store, identity, bearer } = this.#options;
-    const stored = await store.load();
-    if (stored !== undefined && coversScope(stored, identity.scope)) {
+    const { store, identity, bearer, beforeProvider } = this.#options;
+    const stored = await untilAborted(store.load(), signal);
+    const isUsable = stored !== undefined && coversScope(stored, identity.scope);
+    if (isUsable) {
       this.#adopt(stored);
       if (isFresh(bearerOf(stored, bearer), this.#now())) return;
-      if (stored.refresh_token && await this.#tryRenew(signal)) return;
     }
+    const canRenew = isUsable && Boolean(stored.refresh_token);
+    if (!canRenew) this.#assertMayAsk();
+    await beforeProvider();
+    if (canRenew && await this.#tryRenew(signal)) return;
     await this.#login(signal);
   }
 
@@ -73,9 +83,15 @@ export class TokenSource {
 
   /** Forgets the tokens of this session; the store is the caller's business. */
   forget(): void {
+    this.#forgets++;
     this.#entry = undefined;
     this.#bearer = undefined;
     this.#freshUntil = 0;
+  }
+
+  /** Loads what a refresh needs, while it may still be read from the disk or fetched. */
+  async prepareRefresh(): Promise<void> {
+    await this.provider();
   }
 
   /** The provider, loaded at the first need: a start from a stored token never needs it. */
@@ -105,10 +121,11 @@ export class TokenSource {
 
   async #renew(rejected: string | undefined, signal?: AbortSignal): Promise<string> {
     try {
+      const forgets = this.#forgets;
       const entry = await this.#sharedRenewal(rejected, signal);
-      this.#adopt(entry);
-      const bearer = this.#bearer;
-      if (isFresh(bearer, this.#now()) || this.#isAlive(bearer)) return bearer!.token;
+      if (forgets === this.#forgets) this.#adoptRenewed(entry); // else a sign-out came in between
+      const bearer = this.#bearerIn(entry);
+      if (this.#isAlive(bearer)) return bearer.token;
       throw noIdToken(this.#options.identity.issuer);
     } catch (error) {
       if (rejected === undefined && this.#bridges(error)) return this.#bearer!.token;
@@ -116,109 +133,146 @@ export class TokenSource {
     }
   }
 
-  /** One refresh at a time per credential: others of this process join, those of others wait. */
-  async #sharedRenewal(rejected: string | undefined, signal?: AbortSignal) {
-    const { store } = this.#options;
-    const renew = () =>
-      singleFlight(
-        store.backend,
-        store.key,
-        () => store.withLock(() => this.#renewLocked(rejected)),
-      );
-    const entry = await untilAborted(renew(), signal);
-    // The run that was joined may have begun before the bearer was refused.
-    const isRejected = rejected !== undefined && this.#bearerIn(entry)?.token === rejected;
-    return isRejected ? await untilAborted(renew(), signal) : entry;
+  /** A token that lives for less than the skew is used for half its time, not refreshed each time. */
+  #adoptRenewed(entry: OidcCredentials): void {
+    this.#adopt(entry);
+    const now = this.#now();
+    const leftMs = (this.#bearer?.expiresAt ?? 0) - now;
+    if (leftMs > 0 && leftMs <= SKEW_SECONDS * 1000) this.#freshUntil = now + leftMs / 2;
   }
 
-  async #renewLocked(rejected: string | undefined): Promise<OidcCredentials> {
+  /** One refresh at a time per credential: others of this process join, those of others wait. */
+  async #sharedRenewal(rejected: string | undefined, signal?: AbortSignal) {
+    const { store, bearer } = this.#options;
+    const renew = () =>
+      singleFlight(
+        store.identity,
+        `${bearer} ${store.key}`,
+        (ended) =>
+          store.withLock(() => this.#renewLocked(rejected), {
+            signal: ended,
+            peek: () => this.#peekRenewed(rejected),
+          }),
+        signal,
+      );
+    const entry = await renew();
+    // The run that was joined may have begun before the bearer was refused.
+    const isRejected = rejected !== undefined && this.#bearerIn(entry)?.token === rejected;
+    return isRejected ? await renew() : entry;
+  }
+
+  /** The entry that another process has refreshed while this one waits for the lock, if it has. */
+  async #peekRenewed(rejected: string | undefined): Promise<OidcCredentials | undefined> {
+    const stored = await this.#options.store.peek();
+    const bearer = stored && this.#bearerIn(stored);
+    return isFresh(bearer, this.#now()) && bearer.token !== rejected ? stored : undefined;
+  }
+
+  async #renewLocked(rejected: string | undefined, isAgain = false): Promise<OidcCredentials> {
     const { store, identity, bearer } = this.#options;
-    const stored = await store.load();
+    const stored = await store.loadLocked();
     if (stored === undefined) throw loginRequired(identity.issuer, "no credentials are stored");
     const current = this.#bearerIn(stored);
-    if (isFresh(current, this.#now()) && current.token !== rejected) return stored;
+    const isAccepted = current?.token !== rejected;
+    if (isAccepted && isFresh(current, this.#now())) return stored;
     if (!stored.refresh_token) {
+      if (isAccepted && this.#isAlive(current)) return stored;
       throw loginRequired(identity.issuer, "the token has ended and there is no refresh token");
     }
+    let answer: RefreshAnswer;
     try {
-      const provider = await this.provider();
-      const tokens = await provider.refresh(stored.refresh_token);
-      const entry = toEntry(tokens, identity, bearer, this.#now(), stored);
-      await store.save(entry, stored);
-      return entry;
+      answer = await (await this.provider()).refresh(stored.refresh_token, subjectOf(stored));
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      return await this.#afterRefusal(stored, error);
+      return await this.#afterRefusal(stored, error, rejected, isAgain);
     }
+    if (answer.tokens === undefined) {
+      await store.save({ ...stored, refresh_token: answer.refreshToken }, stored);
+      throw answer.error;
+    }
+    const entry = toEntry(answer.tokens, identity, bearer, this.#now(), stored);
+    await store.save(entry, stored);
+    return entry;
   }
 
   /** Without a lock another process may have rotated the token meanwhile: then its entry is used. */
-  async #afterRefusal(refused: OidcCredentials, error: Error): Promise<OidcCredentials> {
+  async #afterRefusal(
+    refused: OidcCredentials,
+    error: Error,
+    rejected: string | undefined,
+    isAgain: boolean,
+  ): Promise<OidcCredentials> {
     const { store, identity } = this.#options;
     await store.removeRefused(refused);
-    const stored = await store.load();
-    if (stored !== undefined && isFresh(this.#bearerIn(stored), this.#now())) return stored;
+    const stored = await store.loadLocked();
+    if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
+      return await this.#renewLocked(rejected, true);
+    }
     throw loginRequired(identity.issuer, "the provider refused the refresh token", error);
   }
 
   async #login(signal?: AbortSignal): Promise<void> {
-    const { store, identity, bearer, runtime } = this.#options;
-    if (!this.#mayAsk()) {
-      throw loginRequired(identity.issuer, "a person must sign in, and asking is switched off");
-    }
-    const entry = await singleFlight(store.backend, `login ${store.key}`, async () => {
-      await store.probe();
-      const { signInByDevice } = await import("./sign_in_by_device.ts");
-      const tokens = await signInByDevice(await this.provider(), {
-        runtime,
-        signal,
-        backend: store.backend,
-        onDeviceCode: this.#options.onDeviceCode,
-      });
-      const entry = toEntry(tokens, identity, bearer, this.#now());
-      await this.#storeNew(entry);
-      return entry;
-    });
-    this.#adopt(entry);
+    const { store, identity, bearer } = this.#options;
+    this.#assertMayAsk();
+    // Who asks for another scope or token cannot join: the answer would not be what was asked for.
+    const flight = `login ${bearer} ${identity.scope} ${store.key}`;
+    const entry = await singleFlight(store.identity, flight, (ended) => this.#ask(ended), signal);
+    this.#adoptRenewed(entry);
     if (this.#bearer === undefined) throw noIdToken(identity.issuer);
+  }
+
+  #assertMayAsk(): void {
+    const { identity, interactive } = this.#options;
+    if (interactive) return;
+    throw loginRequired(identity.issuer, "a person must sign in, and asking is switched off");
+  }
+
+  async #ask(signal: AbortSignal): Promise<OidcCredentials> {
+    const { store, identity, bearer, runtime, onDeviceCode } = this.#options;
+    await untilAborted(store.probe(), signal);
+    const { announceSignIn, signInByDevice } = await import("./sign_in_by_device.ts");
+    const provider = await this.provider();
+    const tokens = await signInByDevice(provider, { runtime, signal, onDeviceCode });
+    const entry = toEntry(tokens, identity, bearer, this.#now());
+    await this.#storeNew(entry);
+    if (onDeviceCode === undefined) await announceSignIn(tokens, store.backend);
+    return entry;
   }
 
   /** Under the lock, so that a refresh of the former tokens does not overwrite the new ones. */
   async #storeNew(entry: OidcCredentials): Promise<void> {
     const { store } = this.#options;
-    let isSaving = false;
     try {
-      await store.withLock(async () => {
-        isSaving = true;
-        await store.save(entry, await store.load());
-      });
+      await store.withLock(() => store.save(entry, "anything"));
     } catch (error) {
-      if (!isSaving) store.keepUnstored(entry, undefined);
-      throw error;
+      if (error instanceof ValidMindAuthError) throw error; // the save has kept the entry
+      throw store.keepUnstored(entry, "anything", error);
     }
-  }
-
-  #mayAsk(): boolean {
-    return this.#options.interactive ??
-      !["0", "false", "no"].includes(readEnvIfGranted("VM_OIDC_INTERACTIVE")?.toLowerCase() ?? "");
   }
 
   #bearerIn(entry: OidcCredentials): Bearer | undefined {
     return bearerOf(entry, this.#options.bearer);
   }
 
-  #isAlive(bearer: Bearer | undefined): boolean {
+  #isAlive(bearer: Bearer | undefined): bearer is Bearer {
     return bearer !== undefined && this.#now() < bearer.expiresAt;
   }
 
   /** Whether a token in its last minutes is used on, since nobody refused anything. */
   #bridges(error: unknown): boolean {
     const code = (error as { code?: unknown } | null)?.code;
-    if (code !== "provider_unavailable" && code !== "backend_locked") return false;
-    if (!this.#isAlive(this.#bearer)) return false;
-    this.#freshUntil = Math.min(this.#bearer!.expiresAt, this.#now() + BRIDGE_MS);
+    if (!BRIDGED.includes(code)) return false;
+    const bearer = this.#bearer;
+    if (!this.#isAlive(bearer)) return false;
+    this.#freshUntil = Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS);
     return true;
   }
+}
+
+/** Whose tokens they are, as far as an ID token says. */
+function subjectOf({ id_token }: OidcCredentials): string | undefined {
+  const sub = typeof id_token === "string" ? readClaims(id_token)?.sub : undefined;
+  return typeof sub === "string" ? sub : undefined;
 }
 
 function isRefusal(error: unknown): error is ValidMindAuthError {

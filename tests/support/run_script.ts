@@ -101,7 +101,7 @@ async function baseEnv(): Promise<Record<string, string>> {
 }
 
 /** Without its parent's HOME the child would not find the module cache by itself. */
-async function findDenoDir(): Promise<string> {
+export async function findDenoDir(): Promise<string> {
   const given = Deno.env.get("DENO_DIR");
   if (given !== undefined) return given;
   const { stdout } = await new Deno.Command(Deno.execPath(), {

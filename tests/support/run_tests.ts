@@ -10,6 +10,8 @@ import { countJunit, type Counts, sumCounts } from "./reports.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ALLOW = ["-A", "--unstable-kv"];
+/** Off by default in Deno 2.9: a test that leaves a file or a request open has not ended. */
+const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
 const COVERAGE = ["--coverage=coverage/data", "--coverage-raw-data-only"];
 
 interface Plan {
@@ -36,7 +38,7 @@ function exists(path: string): boolean {
 function testCommand({ coverage, rest }: Plan, report: string): string[] {
   const where = rest.some((arg) => !arg.startsWith("-") && exists(arg)) ? [] : ["tests/"];
   const extra = coverage ? COVERAGE : [];
-  return ["test", ...ALLOW, `--junit-path=${report}`, ...extra, ...where, ...rest];
+  return ["test", ...ALLOW, ...SANITIZE, `--junit-path=${report}`, ...extra, ...where, ...rest];
 }
 
 function docsCommand(report: string): string[] {

@@ -1,0 +1,70 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { fileError } from "./file_error.ts";
+
+/** Whether a store's path is the address of a KV Connect server. */
+export function isUrl(path: string): boolean {
+  return /^https?:/.test(path);
+}
+
+/** Whether another handle was writing to the database file. */
+export function isDatabaseLocked(error: unknown): boolean {
+  return error instanceof TypeError && /database( table)? is locked/.test(error.message);
+}
+
+/** The coded error for a failed operation of Deno KV. */
+export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
+  if (isDatabaseLocked(error)) {
+    return new CredentialsBackendError(
+      "backend_locked",
+      `Cannot ${action} credentials in ${path}: another process keeps writing to the database. ` +
+        `Try again, or end it.`,
+    );
+  }
+  if (isNoDatabase(error)) {
+    return new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot ${action} credentials in ${path}: it is not a sound Deno KV database. Nothing was ` +
+        `changed. Repair or remove the file, or use another path.`,
+    );
+  }
+  if (error instanceof TypeError && /too large/i.test(error.message)) {
+    return new CredentialsBackendError(
+      "backend_too_large",
+      `Cannot ${action} credentials in ${path}: the entry is larger than the 64 KiB that Deno KV ` +
+        `holds. Use another backend, or ask the provider for smaller tokens.`,
+    );
+  }
+  if (error instanceof Deno.errors.NotCapable && !isUrl(path)) {
+    return new CredentialsBackendError(
+      "permission_required",
+      `Cannot ${action} credentials in the Deno KV database ${path}: Deno does not permit it. ` +
+        `Run with: --allow-read=${path} --allow-write=${path}`,
+    );
+  }
+  return isUrl(path)
+    ? urlError(path, error)
+    : fileError(`${action} credentials in the Deno KV database`, path, error);
+}
+
+function isNoDatabase(error: unknown): boolean {
+  return error instanceof Error &&
+    /not a database|database disk image is malformed/.test(error.message);
+}
+
+function urlError(path: string, error: unknown): CredentialsBackendError {
+  const host = URL.parse(path)?.host ?? path;
+  if (error instanceof Deno.errors.NotCapable) {
+    return new CredentialsBackendError(
+      "permission_required",
+      `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with: --allow-net=${host} ` +
+        `--allow-env=DENO_KV_ACCESS_TOKEN`,
+      { cause: error },
+    );
+  }
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot use Deno KV at ${host}: ${error instanceof Error ? error.name : "unknown error"}. ` +
+      `Check that the server runs and that DENO_KV_ACCESS_TOKEN is right.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,52 @@
+import { assertEquals } from "@std/assert";
+import { credentialsPath } from "../../backends/credentials_path.ts";
+import { throwsWith } from "./rejects_with.ts";
+import { withEnv } from "./with_env.ts";
+
+const isWindows = Deno.build.os === "windows";
+const HOME = isWindows ? "USERPROFILE" : "HOME";
+
+Deno.test({
+  name: "credentialsPath is the file of the Python library in the home folder",
+  ignore: isWindows,
+  async fn() {
+    for (const home of ["/home/ana", "/home/ana/", "/home//ana"]) {
+      const path = await withEnv({ [HOME]: home }, credentialsPath);
+      assertEquals(path, "/home/ana/.validmind/credentials.json");
+    }
+  },
+});
+
+Deno.test({
+  name: "credentialsPath uses the user's profile on Windows",
+  ignore: !isWindows,
+  async fn() {
+    const path = await withEnv({ [HOME]: "C:\\Users\\ana" }, credentialsPath);
+    assertEquals(path, "C:\\Users\\ana\\.validmind\\credentials.json");
+  },
+});
+
+Deno.test({
+  name: "credentialsPath needs one variable and touches no file",
+  permissions: { env: [HOME] },
+  fn: () =>
+    assertEquals(credentialsPath().replaceAll("\\", "/").endsWith("/credentials.json"), true),
+});
+
+Deno.test("credentialsPath without a home folder is home_unset and says what to do", async () => {
+  for (const home of [{ [HOME]: "" }, {}]) {
+    const saved = Deno.env.get(HOME) ?? "";
+    Deno.env.delete(HOME);
+    try {
+      await withEnv(home, () => throwsWith("home_unset", credentialsPath, HOME, "{ path }"));
+    } finally {
+      Deno.env.set(HOME, saved);
+    }
+  }
+});
+
+Deno.test({
+  name: "credentialsPath that may not read the variable is permission_required",
+  permissions: "none",
+  fn: () => void throwsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
+});

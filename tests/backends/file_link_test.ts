@@ -1,0 +1,173 @@
+import { assert, assertEquals } from "@std/assert";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { runDeno } from "../support/run_script.ts";
+import { backendUrl } from "./child.ts";
+import { entry, KEY, OTHER } from "./entries.ts";
+import { rejectsWith } from "./rejects_with.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "./sandbox.ts";
+
+const { folder } = sandbox(); // making a link takes every permission for files
+const ignore = !isPosix;
+
+interface Linked {
+  backend: FileCredentialsBackend;
+  link: string;
+  target: string;
+}
+
+/** A link in one folder to a file in another, as those have who keep their dotfiles elsewhere. */
+function linked(to = "../real/target.json"): Linked {
+  const parent = folder();
+  const [link, target] = [`${parent}/home/credentials.json`, `${parent}/real/target.json`];
+  Deno.mkdirSync(`${parent}/home`);
+  Deno.mkdirSync(`${parent}/real`);
+  Deno.symlinkSync(to.replace("ROOT", parent), link);
+  return { backend: new FileCredentialsBackend({ path: link }), link, target };
+}
+
+function writeRow(path: string): void {
+  const text = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } });
+  Deno.writeTextFileSync(path, text, { mode: 0o600 });
+}
+
+function read(path: string): Record<string, Record<string, unknown>> {
+  return JSON.parse(Deno.readTextFileSync(path));
+}
+
+Deno.test({
+  name: "a link is written through: it stays a link, and its target is replaced",
+  ignore,
+  async fn() {
+    const { backend, link, target } = linked();
+    writeRow(target);
+    const before = Deno.statSync(target).ino;
+    await backend.put(KEY, entry());
+    assert(Deno.lstatSync(link).isSymlink);
+    assert(Deno.lstatSync(target).isFile);
+    assert(Deno.statSync(target).ino !== before, "the target was written in place");
+    assertEquals(modeOf(target), 0o600);
+    assertEquals(Object.keys(read(target).credentials ?? {}).sort(), [KEY, OTHER]);
+    assertEquals(backend.get(KEY), entry());
+    await backend.delete(KEY);
+    assertEquals(Object.keys(read(target).credentials ?? {}), [OTHER]);
+  },
+});
+
+Deno.test({
+  name: "a link to a link is followed to its end",
+  ignore,
+  async fn() {
+    const { backend, link, target } = linked("../real/second.json");
+    const second = target.replace("target", "second");
+    Deno.symlinkSync("target.json", second);
+    writeRow(target);
+    await backend.put(KEY, entry());
+    assertEquals([link, second].map((path) => Deno.lstatSync(path).isSymlink), [true, true]);
+    assertEquals(Object.keys(read(target).credentials ?? {}).sort(), [KEY, OTHER]);
+  },
+});
+
+Deno.test({
+  name: "one file has one lock, by whichever name it is opened",
+  ignore,
+  async fn() {
+    const { backend, target } = linked();
+    writeRow(target);
+    const direct = new FileCredentialsBackend({ path: target, lockTimeoutMs: 30 });
+    await backend.withLock(KEY, async () => {
+      await rejectsWith("backend_locked", () => direct.withLock(KEY, () => Promise.resolve()));
+    });
+    const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
+    const put = (key: string, index: number) => (index % 2 ? backend : direct).put(key, entry());
+    await Promise.all(keys.map(put));
+    assertEquals(Object.keys(read(target).credentials ?? {}).length, keys.length + 1);
+  },
+});
+
+Deno.test({
+  name: "a link to nothing is an error, not an absent file, and is left as it is",
+  ignore,
+  async fn() {
+    const { backend, link, target } = linked();
+    const run = () => Promise.resolve();
+    const accesses = [
+      () => backend.get(KEY),
+      () => backend.put(KEY, entry()),
+      () => backend.delete(KEY),
+      () => Array.fromAsync(backend.list()),
+      () => backend.withLock(KEY, run),
+    ];
+    for (const access of accesses) {
+      await rejectsWith("backend_unavailable", access, link, "a link to nothing");
+    }
+    assert(Deno.lstatSync(link).isSymlink);
+    assertEquals(namesIn(target.replace("/target.json", "")), []);
+  },
+});
+
+Deno.test({
+  name: "links in a circle are an error",
+  ignore,
+  async fn() {
+    const { backend, link } = linked("ROOT/home/credentials.json");
+    await rejectsWith("backend_unavailable", () => backend.get(KEY), link, "form a loop");
+    await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), link, "form a loop");
+  },
+});
+
+Deno.test({
+  name: "deleteAll through a link empties the target, and a sign-in can follow",
+  ignore,
+  async fn() {
+    for (const content of [JSON.stringify({ version: 2, credentials: {} }), "{ broken"]) {
+      const { backend, link, target } = linked();
+      Deno.writeTextFileSync(target, content);
+      await backend.deleteAll();
+      assert(Deno.lstatSync(link).isSymlink);
+      assertEquals(backend.get(KEY), undefined);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+      await backend.put(KEY, entry());
+      assertEquals(backend.get(KEY), entry());
+    }
+  },
+});
+
+Deno.test({
+  name: "a folder that is a link is followed",
+  ignore,
+  async fn() {
+    const parent = folder();
+    Deno.mkdirSync(`${parent}/real`);
+    Deno.symlinkSync("real", `${parent}/home`);
+    const backend = new FileCredentialsBackend({ path: `${parent}/home/credentials.json` });
+    await backend.put(KEY, entry());
+    assert(Deno.lstatSync(`${parent}/home`).isSymlink);
+    assertEquals(Object.keys(read(`${parent}/real/credentials.json`).credentials ?? {}), [KEY]);
+  },
+});
+
+Deno.test({
+  name: "behind a link, the permission that is missing is the one for the target's folder",
+  ignore,
+  async fn() {
+    const { link, target } = linked();
+    writeRow(target);
+    const [home, real] = [link, target].map((path) => path.replace(/\/[^/]*$/, ""));
+    const code = `
+      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+      const backend = new FileCredentialsBackend({ path: "${link}" });
+      const entry = { issuer: "i", client_id: "c", access_token: "t" };
+      try {
+        await backend.withLock("k", () => backend.put("k", entry));
+        console.log(backend.get("k").client_id);
+      } catch (error) {
+        console.log(error.code, error.message.match(/--allow.*/)[0]);
+      }
+    `;
+    const run = (...folders: unknown[]) =>
+      runDeno({ code, flags: [`--allow-read=${folders}`, `--allow-write=${folders}`] });
+    const denied = `permission_required --allow-read=${real} --allow-write=${real}\n`;
+    assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
+    assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
+  },
+});

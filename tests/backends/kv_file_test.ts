@@ -1,0 +1,209 @@
+import { assert, assertEquals } from "@std/assert";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { runDeno } from "../support/run_script.ts";
+import { backendUrl } from "./child.ts";
+import { entry, KEY, OTHER, small } from "./entries.ts";
+import { rejectsWith } from "./rejects_with.ts";
+import { runDenied, whyNoDenial } from "./run_denied.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "./sandbox.ts";
+
+const { root, folder, permissions } = sandbox();
+
+Deno.test({
+  name: "a KV database and the files beside it are 0600 from their creation, in 0700 folders",
+  permissions,
+  ignore: !isPosix,
+  async fn() {
+    const parent = `${folder()}/new`;
+    const backend = new KvCredentialsBackend({ path: `${parent}/kv.db` });
+    await backend.put(KEY, entry());
+    const names = namesIn(parent);
+    assert(names.includes("kv.db-wal"), names.join());
+    for (const name of names) assertEquals(modeOf(`${parent}/${name}`), 0o600, name);
+    assertEquals(modeOf(parent), 0o700);
+    await backend.close();
+  },
+});
+
+Deno.test({
+  name: "a KV database is 0600 before SQLite writes the first byte into it",
+  permissions,
+  ignore: !isPosix,
+  async fn() {
+    const path = `${folder()}/kv.db`;
+    const { chmodSync } = Deno;
+    const seen: number[] = [];
+    Deno.chmodSync = (...args) => {
+      seen.push(modeOf(path), Deno.statSync(path).size);
+      chmodSync(...args);
+    };
+    try {
+      const backend = new KvCredentialsBackend({ path });
+      await backend.put(KEY, entry());
+      await backend.close();
+    } finally {
+      Deno.chmodSync = chmodSync;
+    }
+    assertEquals(seen, [0o600, 0]);
+  },
+});
+
+Deno.test({
+  name: "a KV database's modes do not depend on the umask",
+  ignore: !isPosix,
+  async fn() {
+    const parent = folder();
+    const code = `
+      import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
+      Deno.umask(0);
+      const backend = new KvCredentialsBackend({ path: "${parent}/new/kv.db" });
+      await backend.put("k", { issuer: "i", client_id: "c", access_token: "t" });
+      const files = [...Deno.readDirSync("${parent}/new")].map(({ name }) => name);
+      console.log(files.map((name) => Deno.statSync("${parent}/new/" + name).mode & 0o777).join());
+      await backend.close();
+    `;
+    const flags = ["--unstable-kv", `--allow-read=${parent}`, `--allow-write=${parent}`];
+    const { stdout, stderr } = await runDeno({ code, flags: [...flags, "--allow-sys"] });
+    assertEquals(stderr, "");
+    assertEquals(new Set(stdout.trim().split(",").map(Number)), new Set([0o600]));
+  },
+});
+
+Deno.test({
+  name: "a KV database that others could read is closed when it is opened",
+  permissions,
+  ignore: !isPosix,
+  async fn() {
+    const path = `${folder()}/kv.db`;
+    const kv = await Deno.openKv(path);
+    await kv.set(["validmind", "oidc", KEY], entry());
+    kv.close();
+    Deno.chmodSync(path, 0o644);
+    const backend = new KvCredentialsBackend({ path });
+    assertEquals(await backend.get(KEY), entry());
+    await backend.put(OTHER, entry());
+    for (const name of namesIn(path.replace("/kv.db", ""))) {
+      assertEquals(modeOf(path.replace("kv.db", name)), 0o600, name);
+    }
+    await backend.close();
+  },
+});
+
+Deno.test({
+  name: "a KV database needs no permission beyond its own path where its folder is there",
+  permissions: { read: [`${root}/narrow.db`], write: [`${root}/narrow.db`] },
+  async fn() {
+    const backend = new KvCredentialsBackend({ path: `${root}/narrow.db` });
+    await backend.withLock(KEY, () => backend.put(KEY, entry()));
+    assertEquals(await backend.get(KEY), entry());
+    await backend.close();
+  },
+});
+
+Deno.test({
+  name: "a KV database that Deno does not permit is permission_required, naming the flags",
+  permissions: "none",
+  async fn() {
+    const backend = new KvCredentialsBackend({ path: "/elsewhere/kv.db" });
+    const words = ["/elsewhere/kv.db", "--allow-read=/elsewhere", "--allow-write=/elsewhere"];
+    await rejectsWith("permission_required", () => backend.get(KEY), ...words);
+    await rejectsWith("permission_required", () => backend.put(KEY, entry()), ...words);
+    await rejectsWith("permission_required", () => backend.withLock(KEY, async () => {}), ...words);
+    await rejectsWith("permission_required", () => Array.fromAsync(backend.list()), ...words);
+  },
+});
+
+Deno.test({
+  name: whyNoDenial
+    ? `a KV database that the system denies is backend_denied (ignored: ${whyNoDenial})`
+    : "a KV database that the system denies is backend_denied",
+  ignore: whyNoDenial !== undefined,
+  async fn() {
+    const parent = folder();
+    Deno.writeTextFileSync(`${parent}/kv.db`, "", { mode: 0o600 });
+    Deno.chmodSync(parent, 0o000);
+    try {
+      const code = `
+        import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
+        const backend = new KvCredentialsBackend({ path: "${parent}/kv.db" });
+        const code = await backend.get("k").then(() => "none", (error) => error.code);
+        console.log(JSON.stringify(code));
+      `;
+      assertEquals(await runDenied(code), "backend_denied");
+    } finally {
+      Deno.chmodSync(parent, 0o700);
+    }
+  },
+});
+
+Deno.test({
+  name: "a file that is no database is backend_corrupt, and keeps its content",
+  permissions,
+  async fn() {
+    const path = `${folder()}/kv.db`;
+    const text = `{"access_token": "${entry().access_token}"}\n`.repeat(200);
+    Deno.writeTextFileSync(path, text);
+    const backend = new KvCredentialsBackend({ path });
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
+    await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), path);
+    assertEquals(Deno.readTextFileSync(path), text);
+    await backend.close();
+  },
+});
+
+Deno.test({
+  name: "a directory in the database's place is an error",
+  permissions,
+  ignore: !isPosix,
+  async fn() {
+    const backend = new KvCredentialsBackend({ path: folder() });
+    await rejectsWith("backend_unavailable", () => backend.get(KEY), backend.path, "a directory");
+  },
+});
+
+Deno.test({
+  name: "a row that is not an entry is backend_corrupt without its content, and can be deleted",
+  permissions,
+  async fn() {
+    const path = `${folder()}/kv.db`;
+    const backend = new KvCredentialsBackend({ path });
+    await backend.put(OTHER, small("other"));
+    const kv = await Deno.openKv(path);
+    for (const value of [entry().access_token, 1, true, [entry()]]) {
+      await kv.set(["validmind", "oidc", KEY], value);
+      await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
+      assertEquals(await backend.get(OTHER), small("other"));
+      await backend.delete(KEY);
+      assertEquals(await backend.get(KEY), undefined);
+    }
+    await kv.set(["validmind", "oidc", KEY], null);
+    assertEquals(await backend.get(KEY), undefined);
+    assertEquals(await Array.fromAsync(backend.list()), [OTHER]);
+    kv.close();
+    await backend.close();
+  },
+});
+
+Deno.test("three processes that write different keys to one KV database lose nothing", async () => {
+  const parent = folder();
+  const path = `${parent}/kv.db`;
+  const code = `
+    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
+    const backend = new KvCredentialsBackend({ path: "${path}" });
+    for (let i = 0; i < 20; i++) {
+      const key = Deno.args[0] + i;
+      const put = () => backend.put(key, { issuer: "i", client_id: key, access_token: "t" });
+      await (i % 2 ? put() : backend.withLock("shared", put));
+    }
+    await backend.close();
+  `;
+  const flags = ["--unstable-kv", `--allow-read=${path}`, `--allow-write=${path}`];
+  const writers = ["a", "b", "c"];
+  const results = await Promise.all(
+    writers.map((name) => runDeno({ code, flags, args: [name], timeoutMs: 60_000 })),
+  );
+  for (const result of results) assertEquals(result, { code: 0, stdout: "", stderr: "" });
+  const backend = new KvCredentialsBackend({ path });
+  assertEquals((await Array.fromAsync(backend.list())).length, 60);
+  await backend.close();
+});

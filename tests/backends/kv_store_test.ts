@@ -1,0 +1,113 @@
+import { assert, assertEquals } from "@std/assert";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { runDeno } from "../support/run_script.ts";
+import { backendUrl } from "./child.ts";
+
+const ACCESS_TOKEN = "kvToken5Jw8Rz1Qb";
+
+/** Reads from the store at `path`; prints the code and the message of the error. */
+function script(path: string): string {
+  return `
+    import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
+    const path = ${JSON.stringify(path)};
+    const backend = new KvCredentialsBackend({ path, timeoutMs: 300 });
+    try {
+      await backend.get("k");
+      console.log("none");
+    } catch (error) {
+      console.log(error.code + " " + error.message + Deno.inspect(error));
+    }
+    await backend.close();
+    Deno.exit(); // an operation that was given up would keep the process
+  `;
+}
+
+async function outcome(path: string, flags: string[]): Promise<string> {
+  const env = { DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN };
+  const { stdout, stderr } = await runDeno({ code: script(path), flags, env, timeoutMs: 10_000 });
+  assertEquals(stderr, "");
+  assertNoSecret(stdout, [ACCESS_TOKEN]);
+  return stdout;
+}
+
+function assertHolds(text: string, ...parts: string[]): void {
+  for (const part of parts) assert(text.includes(part), `no "${part}": ${text}`);
+}
+
+Deno.test("without --unstable-kv the error is unstable_kv_required and names the flag", async () => {
+  const text = await outcome(":memory:", []);
+  assertHolds(
+    text,
+    "unstable_kv_required Cannot open Deno KV",
+    "--unstable-kv",
+    `"unstable": ["kv"]`,
+  );
+});
+
+Deno.test("a KV server that is not there is backend_unavailable, at once and by its host", async () => {
+  const path = "http://127.0.0.1:1/somewhere";
+  const flags = ["--unstable-kv", "--allow-net=127.0.0.1:1", "--allow-env=DENO_KV_ACCESS_TOKEN"];
+  assertHolds(await outcome(path, flags), "backend_unavailable Cannot use Deno KV at 127.0.0.1:1:");
+});
+
+Deno.test("a KV server that Deno does not permit is permission_required, by both flags", async () => {
+  const path = "http://127.0.0.1:1/";
+  const words = "--allow-net=127.0.0.1:1 --allow-env=DENO_KV_ACCESS_TOKEN";
+  for (const flag of ["--allow-net=127.0.0.1:1", "--allow-env=DENO_KV_ACCESS_TOKEN"]) {
+    const text = await outcome(path, ["--unstable-kv", flag]);
+    assertHolds(text, "permission_required Cannot reach Deno KV at 127.0.0.1:1", words);
+  }
+});
+
+for (
+  const [what, answer] of [
+    ["refuses the token", () => new Response("no", { status: 401 })],
+    ["fails", () => new Response("no", { status: 500 })],
+    ["is a captive portal", () => new Response("<html>Welcome</html>")],
+  ] as const
+) {
+  Deno.test(`a KV server that ${what} is backend_unavailable`, async () => {
+    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+    const host = `127.0.0.1:${server.addr.port}`;
+    const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
+    const text = await outcome(`http://${host}`, flags);
+    assertHolds(text, `backend_unavailable Cannot use Deno KV at ${host}:`, "DENO_KV_ACCESS_TOKEN");
+  });
+}
+
+Deno.test("a KV server that does not answer is backend_unavailable after the time limit", async () => {
+  const release = Promise.withResolvers<Response>();
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => release.promise,
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
+  try {
+    const text = await outcome(`http://${host}`, flags);
+    assertHolds(text, "backend_unavailable", host, "TimeoutError", "no answer within 300 ms");
+  } finally {
+    release.resolve(new Response());
+  }
+});
+
+Deno.test("a KV server that fails after a good start is given up, too", async () => {
+  const answer = (request: Request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname !== "/") return new Response(null, { status: 503 });
+    return Response.json({
+      version: 2,
+      databaseId: "00000000-0000-4000-8000-000000000000",
+      endpoints: [{ url: new URL("/data", request.url).href, consistency: "strong" }],
+      token: ACCESS_TOKEN,
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+  };
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+  const host = `127.0.0.1:${server.addr.port}`;
+  const env = { DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN };
+  const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
+  const { stdout, stderr } = await runDeno({ code: script(`http://${host}`), flags, env });
+  assertHolds(stdout, "backend_unavailable", host, "TimeoutError");
+  assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
+});

@@ -1,0 +1,183 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "./entries.ts";
+import { rejectsWith, throwsWith } from "./rejects_with.ts";
+import { sandbox } from "./sandbox.ts";
+
+const { folder, permissions } = sandbox();
+
+/** What `KvCredentialsBackend` adds by `close` in a test that throws, too. */
+async function withBackend(
+  path: string | undefined,
+  test: (backend: KvCredentialsBackend) => Promise<void>,
+): Promise<void> {
+  const backend = new KvCredentialsBackend(path === undefined ? {} : { path });
+  try {
+    await test(backend);
+  } finally {
+    await backend.close();
+  }
+}
+
+Deno.test({
+  name: "a KV backend in memory gives back what was put, without any permission",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, async (backend) => {
+      assertEquals(await backend.get(KEY), undefined);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+      await backend.put(KEY, entry());
+      await backend.put(OTHER, entry({ client_id: "other-app" }));
+      assertEquals(await backend.get(KEY), entry());
+      assertEquals(await backend.get(OTHER), entry({ client_id: "other-app" }));
+      assertEquals((await Array.fromAsync(backend.list())).sort(), [KEY, OTHER]);
+    }),
+});
+
+Deno.test({
+  name: "a KV backend replaces an entry whole, deletes it, and takes a missing one for deleted",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, async (backend) => {
+      await backend.delete(KEY);
+      await backend.put(KEY, entry({ x_old: true }));
+      await backend.put(KEY, entry({ access_token: "second" }));
+      assertEquals(await backend.get(KEY), entry({ access_token: "second" }));
+      await backend.delete(KEY);
+      assertEquals(await backend.get(KEY), undefined);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+    }),
+});
+
+Deno.test({
+  name: "two KV backends in memory are two stores",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, (one) =>
+      withBackend(undefined, async (other) => {
+        await one.put(KEY, entry());
+        assertEquals(await other.get(KEY), undefined);
+      })),
+});
+
+Deno.test({
+  name: "a KV backend keeps entries under awkward keys",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, async (backend) => {
+      for (const key of AWKWARD_KEYS) await backend.put(key, entry({ client_id: key }));
+      for (const key of AWKWARD_KEYS) assertEquals((await backend.get(key))?.client_id, key);
+      assertEquals((await Array.fromAsync(backend.list())).sort(), [...AWKWARD_KEYS].sort());
+      for (const key of AWKWARD_KEYS) await backend.delete(key);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+    }),
+});
+
+Deno.test({
+  name: "a KV backend stores what JSON would, and a copy of it",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, async (backend) => {
+      const mine = entry({ x_date: new Date(0), x_gone: undefined });
+      await backend.put(KEY, mine);
+      mine.access_token = "changed later";
+      const stored = await backend.get(KEY);
+      assertEquals(stored, entry({ x_date: "1970-01-01T00:00:00.000Z" }));
+      if (stored) stored.access_token = "changed later";
+      assertEquals((await backend.get(KEY))?.access_token, SECRETS.access);
+      await assertRejects(() => backend.put(KEY, entry({ x_big: 1n })), TypeError);
+    }),
+});
+
+for (const path of [":memory:", "file"]) {
+  Deno.test({
+    name: `an entry over 64 KiB is backend_too_large, and the old is kept (${path})`,
+    permissions,
+    fn: () =>
+      withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
+        await backend.put(KEY, entry());
+        for (const size of [66_000, 1_000_000]) {
+          const large = entry({ x_fill: "f".repeat(size) });
+          await rejectsWith("backend_too_large", () => backend.put(KEY, large), "64 KiB");
+          assertEquals(await backend.get(KEY), entry());
+        }
+        const fits = entry({ x_fill: "f".repeat(60_000) });
+        await backend.put(KEY, fits);
+        assertEquals(await backend.get(KEY), fits);
+      }),
+  });
+}
+
+Deno.test({
+  name: "a KV backend on a path keeps its entries over close and reopen",
+  permissions,
+  async fn() {
+    const path = `${folder()}/deep/er/kv.db`;
+    await withBackend(path, async (backend) => {
+      await backend.put(KEY, entry());
+      await backend.close();
+      assertEquals(await backend.get(KEY), entry());
+    });
+    await withBackend(path, async (backend) => {
+      assertEquals(await backend.get(KEY), entry());
+      assertEquals(await Array.fromAsync(backend.list()), [KEY]);
+    });
+  },
+});
+
+Deno.test({
+  name: "a KV backend in memory is empty after close, and close may come twice or unused",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, async (backend) => {
+      await backend.close();
+      await backend.put(KEY, entry());
+      await backend.close();
+      await backend.close();
+      assertEquals(await backend.get(KEY), undefined);
+    }),
+});
+
+Deno.test({
+  name: "a KV backend that could not be opened tries again",
+  permissions,
+  async fn() {
+    const parent = folder();
+    Deno.writeTextFileSync(`${parent}/a`, "");
+    await withBackend(`${parent}/a/kv.db`, async (backend) => {
+      await rejectsWith("backend_unavailable", () => backend.get(KEY));
+      Deno.removeSync(`${parent}/a`);
+      assertEquals(await backend.get(KEY), undefined);
+    });
+  },
+});
+
+Deno.test({
+  name: "a KV backend says where it keeps things, and whether they last",
+  permissions: "none",
+  fn() {
+    const where = (path?: string) => {
+      const { persistent, location } = new KvCredentialsBackend(path === undefined ? {} : { path });
+      return [persistent, location];
+    };
+    assertEquals(where(), [false, "a Deno KV database in the memory of this process"]);
+    assertEquals(where(":memory:"), where());
+    assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
+    assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
+  },
+});
+
+Deno.test({
+  name: "a KV backend refuses options that it does not know, or that are wrong",
+  permissions: "none",
+  fn() {
+    const make = (options: unknown) => () => new KvCredentialsBackend(options as object);
+    throwsWith("invalid_options", make({ url: "/x" }), `"url"`, "path, lockTimeoutMs, timeoutMs");
+    throwsWith("invalid_options", make({ path: "" }), `"path"`);
+    throwsWith("invalid_options", make({ path: null }), `"path"`);
+    throwsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
+    throwsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
+    throwsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
+    throwsWith("invalid_options", make([]), "not an object");
+  },
+});

@@ -1,0 +1,246 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { loadBackendFromEnv } from "../../backends/load_backend_from_env.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { runDeno } from "../support/run_script.ts";
+import { backendUrl } from "./child.ts";
+import { entry, KEY, SECRETS } from "./entries.ts";
+import { rejectsWith } from "./rejects_with.ts";
+import { sandbox } from "./sandbox.ts";
+import { BACKEND_VARIABLES, withEnv } from "./with_env.ts";
+
+const { root, folder } = sandbox();
+const permissions = { env: [...BACKEND_VARIABLES, "HOME", "USERPROFILE", "VM_TEST_USER"] };
+
+function load(
+  backend?: string,
+  kwargs?: unknown,
+  more: Record<string, string> = {},
+): ReturnType<typeof loadBackendFromEnv> {
+  return withEnv({
+    ...(backend !== undefined && { VM_OIDC_CREDENTIALS_BACKEND: backend }),
+    ...(kwargs !== undefined && {
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: typeof kwargs === "string"
+        ? kwargs
+        : JSON.stringify(kwargs),
+    }),
+    ...more,
+  }, loadBackendFromEnv);
+}
+
+Deno.test({
+  name: "an environment that names no backend gives undefined",
+  permissions,
+  async fn() {
+    assertEquals(await load(), undefined);
+    assertEquals(await load(""), undefined);
+  },
+});
+
+for (const value of ["1", "true", "yes", "TRUE", "Yes", " 1 ", "tRuE\n"]) {
+  Deno.test({
+    name: `VM_OIDC_NO_PERSIST=${JSON.stringify(value)} gives memory, whatever else is named`,
+    permissions,
+    async fn() {
+      const settings = { VM_OIDC_NO_PERSIST: value };
+      assertInstanceOf(await load(undefined, undefined, settings), MemoryCredentialsBackend);
+      assertInstanceOf(await load("file", undefined, settings), MemoryCredentialsBackend);
+      assertInstanceOf(await load("no such", "no JSON", settings), MemoryCredentialsBackend);
+    },
+  });
+}
+
+for (const value of ["", "0", "false", "no", "FALSE", "No", " 0 ", "  "]) {
+  Deno.test({
+    name: `VM_OIDC_NO_PERSIST=${JSON.stringify(value)} leaves the choice to the other variables`,
+    permissions,
+    async fn() {
+      const settings = { VM_OIDC_NO_PERSIST: value };
+      assertEquals(await load(undefined, undefined, settings), undefined);
+      assertInstanceOf(await load("file", undefined, settings), FileCredentialsBackend);
+    },
+  });
+}
+
+for (const value of ["2", "on", "off", "y", "n", "t", "null", "-1", "1 1", SECRETS.access]) {
+  Deno.test({
+    name: `VM_OIDC_NO_PERSIST=${JSON.stringify(value)} is refused, since a rule must not be missed`,
+    permissions,
+    async fn() {
+      const fn = () => load("file", undefined, { VM_OIDC_NO_PERSIST: value });
+      await rejectsWith("env_invalid", fn, "VM_OIDC_NO_PERSIST", "1, true or yes", "unset it");
+    },
+  });
+}
+
+Deno.test({
+  name: "a built-in name gives its backend, with white space around it too",
+  permissions,
+  async fn() {
+    assertInstanceOf(await load("file"), FileCredentialsBackend);
+    assertInstanceOf(await load("memory"), MemoryCredentialsBackend);
+    assertInstanceOf(await load("kv"), KvCredentialsBackend);
+    assertInstanceOf(await load(" memory\n"), MemoryCredentialsBackend);
+  },
+});
+
+Deno.test({
+  name: "a built-in backend gets the KWARGS as its options, with variables put in",
+  permissions,
+  async fn() {
+    const kwargs = { path: "/shared/${VM_TEST_USER}/c.json", lockTimeoutMs: 5 };
+    const backend = await load("file", kwargs, { VM_TEST_USER: "ana" });
+    assertInstanceOf(backend, FileCredentialsBackend);
+    assertEquals(backend.path, "/shared/ana/c.json");
+    assertEquals((await load("kv", { path: "/shared/kv.db" }))?.location, "/shared/kv.db");
+    assertInstanceOf(await load("memory", {}), MemoryCredentialsBackend);
+  },
+});
+
+Deno.test({
+  name: "an option that a built-in backend does not take is refused by its name",
+  permissions,
+  async fn() {
+    const token = { token: SECRETS.access };
+    for (const name of ["file", "memory", "kv"]) {
+      await rejectsWith("invalid_options", () => load(name, token), `"token"`);
+    }
+    await rejectsWith("invalid_options", () => load("file", { path: 1 }), `"path"`);
+    await rejectsWith("invalid_options", () => load("file", { onWarning: "log" }), "onWarning");
+  },
+});
+
+Deno.test({
+  name: "KWARGS that are not one JSON object are refused for a built-in backend, too",
+  permissions,
+  fn: async () => {
+    await rejectsWith("backend_kwargs_invalid", () => load("memory", "[1]"), "KWARGS");
+  },
+});
+
+Deno.test({
+  name: "what is neither a built-in name nor a module is refused",
+  permissions,
+  fn: async () => {
+    await rejectsWith("backend_spec_invalid", () => load("redis"), "file, memory, kv");
+  },
+});
+
+Deno.test({
+  name: "equal settings give one instance, so that a second init finds what the first stored",
+  permissions,
+  async fn() {
+    const both = () => Promise.all([loadBackendFromEnv(), loadBackendFromEnv()]);
+    const [one, other] = await withEnv({ VM_OIDC_CREDENTIALS_BACKEND: "memory" }, both);
+    assertStrictEquals(one, other);
+    await one?.put(KEY, entry());
+    assertEquals(await (await load(" memory "))?.get(KEY), entry());
+    await one?.delete(KEY);
+    const kwargs = { path: "/one/c.json" };
+    assertStrictEquals(await load("file", kwargs), await load("file", kwargs));
+    const off = { VM_OIDC_NO_PERSIST: "1" };
+    assertStrictEquals(
+      await load("", "", off),
+      await load("kv", "", { VM_OIDC_NO_PERSIST: "yes" }),
+    );
+  },
+});
+
+Deno.test({
+  name: "different settings give different instances",
+  permissions,
+  async fn() {
+    const path = "/${VM_TEST_USER}/c.json";
+    const of = (user: string) => load("file", { path }, { VM_TEST_USER: user });
+    assertNotStrictEquals(await of("ana"), await of("ben"));
+    assertNotStrictEquals(await load("kv", { path: "/a.db" }), await load("kv", { path: "/b.db" }));
+    const memory = await load("memory");
+    assertNotStrictEquals(memory, await load("", "", { VM_OIDC_NO_PERSIST: "1" }));
+  },
+});
+
+Deno.test({
+  name: "a load that failed is tried again",
+  permissions: { env: permissions.env, read: [root], write: [root], import: true },
+  async fn() {
+    const path = `${folder()}/flaky.ts`;
+    Deno.writeTextFileSync(
+      path,
+      `let tries = 0;
+      export class Flaky {
+        constructor() { if (tries++ === 0) throw new Error("not yet"); }
+        get() {} put() {} delete() {}
+      }`,
+    );
+    const spec = `${path}:Flaky`;
+    await rejectsWith("backend_not_constructible", () => load(spec), path);
+    const backend = await load(spec);
+    assert(backend !== undefined);
+    assertStrictEquals(await load(spec), backend);
+  },
+});
+
+const child = `
+  import { loadBackendFromEnv } from "${backendUrl("load_backend_from_env.ts")}";
+  try {
+    console.log((await loadBackendFromEnv())?.constructor.name);
+  } catch (error) {
+    console.log(error.code, error.message);
+  }
+`;
+
+async function inChild(allowed: string[], env: Record<string, string>): Promise<string> {
+  const flags = allowed.length === 0 ? [] : [`--allow-env=${allowed}`];
+  const { stdout, stderr } = await runDeno({ code: child, flags, env });
+  assertEquals(stderr, "");
+  assertNoSecret(stdout, [SECRETS.access]);
+  return stdout.trim();
+}
+
+Deno.test("a variable that is needed and denied is permission_required, by its flag", async () => {
+  const [noPersist = "", backend = "", kwargs = ""] = BACKEND_VARIABLES;
+  const env = { [backend]: "memory", [kwargs]: "{}" };
+  const denied = (name: string) =>
+    `permission_required Cannot choose a credentials backend: the environment variable ${name} ` +
+    `may not be read. Run with --allow-env=${name}.`;
+  assertEquals(await inChild([], env), denied(noPersist));
+  assertEquals(await inChild([noPersist], env), denied(backend));
+  assertEquals(
+    await inChild([noPersist, backend], env),
+    denied(kwargs).replace("choose a credentials backend", "read the backend's options"),
+  );
+  assertEquals(await inChild(BACKEND_VARIABLES, env), "MemoryCredentialsBackend");
+});
+
+Deno.test("no variable is read that the choice does not need", async () => {
+  const [noPersist = "", backend = "", kwargs = ""] = BACKEND_VARIABLES;
+  const env = { [backend]: "memory", [kwargs]: SECRETS.access };
+  assertEquals(
+    await inChild([noPersist], { ...env, [noPersist]: "1" }),
+    "MemoryCredentialsBackend",
+  );
+  assertEquals(await inChild([noPersist, backend], { [kwargs]: SECRETS.access }), "undefined");
+});
+
+Deno.test("a variable in the KWARGS that is denied is permission_required, by its name", async () => {
+  const env = {
+    VM_OIDC_CREDENTIALS_BACKEND: "file",
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "/${VM_TEST_USER}/c.json"}',
+    VM_TEST_USER: SECRETS.access,
+  };
+  const text = await inChild(BACKEND_VARIABLES, env);
+  assert(text.startsWith("permission_required"), text);
+  assert(text.endsWith("Run with --allow-env=VM_TEST_USER."), text);
+  assertEquals(
+    await inChild([...BACKEND_VARIABLES, "VM_TEST_USER"], env),
+    "FileCredentialsBackend",
+  );
+});

@@ -1,0 +1,104 @@
+import { assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { setDefaultBackend } from "../../backends/default_backend.ts";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import { withTempHome } from "../support/temp_home.ts";
+import { rejectsWith } from "./rejects_with.ts";
+import { namesIn } from "./sandbox.ts";
+import { BACKEND_VARIABLES, withEnv } from "./with_env.ts";
+
+const MEMORY = { VM_OIDC_CREDENTIALS_BACKEND: "memory" };
+const env = [...BACKEND_VARIABLES, "HOME", "USERPROFILE"];
+
+Deno.test({
+  name: "the argument comes before the default, the environment and the file",
+  permissions: { env },
+  async fn() {
+    const [argument, byDefault] = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
+    try {
+      setDefaultBackend(byDefault);
+      await withEnv(MEMORY, async () => {
+        assertStrictEquals(await resolveCredentialsBackend(argument), argument);
+        assertStrictEquals(await resolveCredentialsBackend(), byDefault);
+        setDefaultBackend(undefined);
+        const named = await resolveCredentialsBackend();
+        assertInstanceOf(named, MemoryCredentialsBackend);
+        assertEquals([argument, byDefault].includes(named), false);
+      });
+      await withEnv({}, async () => {
+        assertInstanceOf(await resolveCredentialsBackend(), FileCredentialsBackend);
+      });
+    } finally {
+      setDefaultBackend(undefined);
+    }
+  },
+});
+
+Deno.test({
+  name: "with an argument or a default, the environment is not looked at",
+  permissions: "none",
+  async fn() {
+    const backend = new MemoryCredentialsBackend();
+    assertStrictEquals(await resolveCredentialsBackend(backend), backend);
+    try {
+      setDefaultBackend(backend);
+      assertStrictEquals(await resolveCredentialsBackend(), backend);
+    } finally {
+      setDefaultBackend(undefined);
+    }
+  },
+});
+
+Deno.test("the file of the home folder is one instance, and is not touched yet", () =>
+  withTempHome((home) =>
+    withEnv({}, async () => {
+      const backend = await resolveCredentialsBackend();
+      assertInstanceOf(backend, FileCredentialsBackend);
+      assertEquals(backend.path.startsWith(home), true);
+      assertEquals(namesIn(home), []);
+      assertStrictEquals(await resolveCredentialsBackend(), backend);
+      await withTempHome(async () => {
+        assertEquals(await resolveCredentialsBackend() === backend, false);
+      });
+    })
+  ));
+
+Deno.test({
+  name: "VM_OIDC_NO_PERSIST keeps the file from being used",
+  permissions: { env },
+  fn: () =>
+    withEnv({ VM_OIDC_NO_PERSIST: "1" }, async () => {
+      assertInstanceOf(await resolveCredentialsBackend(), MemoryCredentialsBackend);
+    }),
+});
+
+Deno.test({
+  name: "an argument that is no backend is invalid_backend, not a reason to look further",
+  permissions: "none",
+  async fn() {
+    for (const wrong of [null, {}, "memory", { get() {}, put() {} }]) {
+      const resolve = () => resolveCredentialsBackend(wrong as unknown as MemoryCredentialsBackend);
+      await rejectsWith("invalid_backend", resolve, "Cannot use credentialsBackend");
+    }
+  },
+});
+
+Deno.test({
+  name: "an environment that cannot be understood, or read, does not fall back to the file",
+  permissions: { env },
+  async fn() {
+    const wrong = { VM_OIDC_CREDENTIALS_BACKEND: "redis" };
+    await withEnv(wrong, () => rejectsWith("backend_spec_invalid", resolveCredentialsBackend));
+    const odd = { VM_OIDC_NO_PERSIST: "on" };
+    await withEnv(odd, () => rejectsWith("env_invalid", resolveCredentialsBackend));
+  },
+});
+
+Deno.test({
+  name: "an environment that may not be read is permission_required, not the file",
+  permissions: { env: ["HOME", "USERPROFILE"] },
+  fn: async () => {
+    await rejectsWith("permission_required", resolveCredentialsBackend, "VM_OIDC_NO_PERSIST");
+  },
+});

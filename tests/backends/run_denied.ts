@@ -1,0 +1,64 @@
+const CONFIG = `${import.meta.dirname}/../../deno.json`;
+const OVERRIDES = "-dac_override,-dac_read_search";
+
+/**
+ * What has to stand before a command so that file modes hold for it. The superuser passes over
+ * them, unless the kernel takes that capability away.
+ */
+const WITHOUT_OVERRIDE = Deno.build.os === "windows" || Deno.uid() !== 0
+  ? []
+  : ["setpriv", `--bounding-set=${OVERRIDES}`, `--inh-caps=${OVERRIDES}`];
+
+/** Why the operating system cannot be made to deny something here; `undefined` where it can. */
+export const whyNoDenial: string | undefined = Deno.build.os === "windows"
+  ? "Windows has no modes"
+  : works([...WITHOUT_OVERRIDE, "true"])
+  ? undefined
+  : "the tests run as root, and setpriv does not work";
+
+/** Why nothing can be mounted here; `undefined` where it can. */
+export const whyNoMount: string | undefined = Deno.build.os !== "linux"
+  ? "needs Linux"
+  : works([...unshare(), "mount", "-t", "tmpfs", "none", "/mnt"])
+  ? undefined
+  : "needs the right to mount";
+
+/** Runs a script for which file modes hold; gives what it prints, as JSON. */
+export function runDenied(code: string): Promise<unknown> {
+  return run([...WITHOUT_OVERRIDE], code);
+}
+
+/** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */
+export function runMounted(folder: string, code: string): Promise<unknown> {
+  const mount = 'mount -t tmpfs -o size=64k none "$0" && exec "$@"';
+  return run([...unshare(), "sh", "-c", mount, folder], code);
+}
+
+/** The mounts of a namespace go with the last process in it, however that ends. */
+function unshare(): string[] {
+  return Deno.uid() === 0 ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
+}
+
+function works([command = "", ...args]: string[]): boolean {
+  try {
+    return new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+async function run(before: string[], code: string): Promise<unknown> {
+  const folder = await Deno.makeTempDir({ prefix: "validmind-auth-" });
+  try {
+    const file = `${folder}/main.ts`;
+    await Deno.writeTextFile(file, code);
+    const deno = [Deno.execPath(), "run", "--quiet", "-A", "--unstable-kv", "--config", CONFIG];
+    const [command = "", ...args] = [...before, ...deno, file];
+    const { stdout, stderr } = await new Deno.Command(command, { args }).output();
+    const text = new TextDecoder();
+    if (stdout.length === 0) throw new Error(`the script printed nothing: ${text.decode(stderr)}`);
+    return JSON.parse(text.decode(stdout));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,36 @@
+/** A folder for the tests of one file, each of which gets a folder of its own in it. */
+export interface Sandbox {
+  readonly root: string;
+  /** For `Deno.test`: reading and writing below the folder, and nothing else. */
+  readonly permissions: { read: string[]; write: string[] };
+  /** Makes an empty folder. */
+  folder(): string;
+}
+
+/**
+ * Makes the folder; it is removed after the file's last test.
+ *
+ * It has to be there before the first test, because `Deno.test` wants its permissions by name.
+ */
+export function sandbox(): Sandbox {
+  const root = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "validmind-auth-" }));
+  Deno.test.afterAll(() => Deno.removeSync(root, { recursive: true }));
+  return {
+    root,
+    permissions: { read: [root], write: [root] },
+    folder: () => Deno.makeTempDirSync({ dir: root }),
+  };
+}
+
+/** The permission bits of a file or a folder. */
+export function modeOf(path: string): number {
+  return (Deno.statSync(path).mode ?? 0) & 0o777;
+}
+
+/** The names in a folder, sorted. */
+export function namesIn(path: string): string[] {
+  return Array.from(Deno.readDirSync(path), ({ name }) => name).sort();
+}
+
+/** Whether modes and links work as POSIX says. */
+export const isPosix: boolean = Deno.build.os !== "windows";

@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import {
+  credentialKey,
+  normalizeAudience,
+  normalizeClientId,
+  normalizeIssuer,
+} from "../../client/credential_key.ts";
+
+const ISSUERS: [given: string, normalized: string][] = [
+  ["https://login.example.com", "https://login.example.com"],
+  ["https://login.example.com/", "https://login.example.com"],
+  ["https://login.example.com///", "https://login.example.com"],
+  ["https://login.example.com/realms/acme/", "https://login.example.com/realms/acme"],
+  [" \thttps://login.example.com\n", "https://login.example.com"],
+  ['"https://login.example.com/"', "https://login.example.com"],
+  ["'https://login.example.com/'", "https://login.example.com"],
+  [' " https://login.example.com/ " ', "https://login.example.com"],
+  [`"'https://login.example.com'"`, "https://login.example.com"],
+  ['"https://login.example.com"/', "https://login.example.com"],
+  [`"https://login.example.com'`, `"https://login.example.com'`],
+  ["https://Login.Example.COM", "https://Login.Example.COM"],
+  ["https://bücher.example/straße", "https://bücher.example/straße"],
+  ["https://login.example.com:443", "https://login.example.com:443"],
+  ['"', '"'],
+  ['""', ""],
+  ["", ""],
+];
+
+for (const [given, normalized] of ISSUERS) {
+  Deno.test(`normalizeIssuer: ${JSON.stringify(given)}`, () => {
+    assertEquals(normalizeIssuer(given), normalized);
+  });
+}
+
+Deno.test("normalizeClientId: white space and outer quotes go, slashes stay", () => {
+  assertEquals(normalizeClientId(" my-app "), "my-app");
+  assertEquals(normalizeClientId("'my-app'"), "my-app");
+  assertEquals(normalizeClientId('"api://my-app/"'), "api://my-app/");
+  assertEquals(normalizeClientId("it's"), "it's");
+  assertEquals(normalizeClientId("e\u0301"), "e\u0301"); // no Unicode normalisation, as in Python
+});
+
+Deno.test("normalizeAudience: a trailing slash stays, nothing left is undefined", () => {
+  assertEquals(normalizeAudience("https://api.example.com/"), "https://api.example.com/");
+  assertEquals(normalizeAudience(' "https://api.example.com/" '), "https://api.example.com/");
+  for (const nothing of [undefined, null, "", "  ", '""', "' '"]) {
+    assertEquals(normalizeAudience(nothing), undefined);
+  }
+});
+
+Deno.test("credentialKey: two parts, or three with an audience", () => {
+  assertEquals(credentialKey("https://a.example/", " app "), "https://a.example|app");
+  assertEquals(credentialKey("https://a.example", "app", ""), "https://a.example|app");
+  assertEquals(credentialKey("https://a.example", "app", null), "https://a.example|app");
+  assertEquals(
+    credentialKey("'https://a.example/'", "app", "api/"),
+    "https://a.example|app|api/",
+  );
+});

@@ -1,0 +1,207 @@
+import { assert, assertEquals } from "@std/assert";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { json, oauthError, resetConnection } from "../support/scripted_provider.ts";
+import { sha256Hex } from "../support/sha256_hex.ts";
+import { assertCode, paths, providerOf, realWorld, scriptedWorld } from "./fixtures.ts";
+
+Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real provider", async () => {
+  await using world = await realWorld();
+  const { provider } = providerOf(world);
+  const device = await provider.authorizeDevice();
+  assertEquals(device.interval, 5);
+  await world.provider.approve(device.code.userCode);
+  const first = await provider.pollDevice(device);
+  const { tokens: second } = await provider.refresh(first.refreshToken!);
+  assert(second !== undefined);
+  assert(second.refreshToken !== first.refreshToken);
+  assert(await world.provider.isActive(second.accessToken));
+  assertEquals(await provider.revoke(second.refreshToken!, "refresh_token"), true);
+  assertEquals(await world.provider.isActive(second.accessToken), false);
+  assertEquals(paths(world.provider.requests), [
+    "/.well-known/openid-configuration",
+    "/device/auth",
+    "/token",
+    "/jwks", // once: the keys are kept
+    "/token",
+    "/token/revocation",
+  ]);
+  const { form } = world.provider.requests.at(-1)!;
+  assertEquals(form.token_type_hint, "refresh_token");
+  assertEquals(form.token, await sha256Hex(second.refreshToken!));
+});
+
+for (const path of ["/", "/realms/acme", "/realms/acme/"]) {
+  Deno.test(`OidcProvider: the issuer path "${path}", with and without its slash`, async () => {
+    await using world = await realWorld({ path });
+    const issuer = world.provider.issuer.replace(/\/$/, "");
+    for (const given of [issuer, `${issuer}/`]) {
+      const asked = { ...world, provider: Object.assign(Object.create(world.provider), {}) };
+      Object.defineProperty(asked.provider, "issuer", { value: given });
+      const { provider } = providerOf(asked);
+      const device = await provider.authorizeDevice();
+      await world.provider.approve(device.code.userCode);
+      const tokens = await provider.pollDevice(device);
+      assertEquals(typeof tokens.idTokenExpiry, "number");
+    }
+  });
+}
+
+Deno.test("OidcProvider: no discovery document is a wrong issuer", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.discovery.push(() => new Response("Not found", { status: 404 }));
+  const { provider } = providerOf(world);
+  const run = () => provider.authorizeDevice();
+  await assertCode(run, "provider_invalid", world.provider.issuer, "Check the issuer");
+});
+
+Deno.test("OidcProvider: a discovery document of another issuer is refused", async () => {
+  const others = [
+    "https://login.example.com",
+    "https://login.microsoftonline.com/{tenantid}/v2.0",
+    "not a url",
+    5,
+    undefined,
+    null,
+  ];
+  for (const issuer of others) {
+    await using world = await scriptedWorld({ discovery: { issuer } });
+    const { provider } = providerOf(world);
+    await assertCode(() => provider.authorizeDevice(), "provider_invalid", world.provider.issuer);
+    assertEquals(paths(world.provider.requests), ["/.well-known/openid-configuration"]);
+  }
+});
+
+Deno.test("OidcProvider: a path or a case that differs is another issuer", async () => {
+  await using world = await scriptedWorld({ path: "/realms/acme" });
+  for (const end of ["/realms/Acme", "/realms/acme//", "/realms", "/realms/acme?x"]) {
+    world.provider.discovery = { issuer: new URL(world.provider.issuer).origin + end };
+    const { provider } = providerOf(world);
+    await assertCode(() => provider.authorizeDevice(), "provider_invalid");
+  }
+});
+
+Deno.test("OidcProvider: a discovery that failed is asked again, one that worked is not", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
+  const { provider } = providerOf(world);
+  await assertCode(() => provider.authorizeDevice(), "provider_unavailable", "503");
+  await provider.authorizeDevice();
+  await provider.authorizeDevice();
+  const discoveries = paths(world.provider.requests).filter((path) => path.startsWith("/.well"));
+  assertEquals(discoveries.length, 2);
+});
+
+Deno.test("OidcProvider: without a device endpoint there is no device flow", async () => {
+  await using world = await scriptedWorld();
+  world.provider.discovery = { device_authorization_endpoint: undefined };
+  const { provider } = providerOf(world);
+  const words = [world.provider.issuer, "no device flow"];
+  await assertCode(() => provider.authorizeDevice(), "device_flow_unsupported", ...words);
+});
+
+Deno.test("OidcProvider: an endpoint on http: off loopback is not used", async () => {
+  await using world = await scriptedWorld();
+  world.provider.discovery = { device_authorization_endpoint: "http://login.example.com/device" };
+  const { provider } = providerOf(world);
+  const run = () => provider.authorizeDevice();
+  await assertCode(run, "insecure_url", "http://login.example.com", "device endpoint");
+});
+
+const HINTS: [error: string, words: string[]][] = [
+  ["invalid_client", ["client id", "public client", "device flow"]],
+  ["unauthorized_client", ["device code grant"]],
+  ["unsupported_grant_type", ["device code grant"]],
+  ["invalid_scope", ["scope"]],
+  ["invalid_target", ["audience"]],
+  ["access_denied", ["approve"]],
+  ["something_else", ["documentation"]],
+];
+
+for (const [name, words] of HINTS) {
+  Deno.test(`OidcProvider: ${name} is told with what to do`, async () => {
+    await using world = await scriptedWorld();
+    world.provider.script.device.push(() => oauthError(name, 401, { "www-authenticate": "Basic" }));
+    const { provider } = providerOf(world);
+    const error = await assertCode(
+      () => provider.authorizeDevice(),
+      "provider_refused",
+      `${world.provider.issuer}: the provider answered ${name} (scripted: ${name})`,
+      ...words,
+    );
+    assertEquals([error.oauthError, error.cause], [name, undefined]);
+  });
+}
+
+Deno.test("OidcProvider: an unknown client at a real provider", async () => {
+  await using world = await realWorld();
+  const unknown = { ...world, provider: Object.create(world.provider) };
+  Object.defineProperty(unknown.provider, "clientId", { value: "nobody" });
+  const { provider } = providerOf(unknown);
+  const error = await assertCode(() => provider.authorizeDevice(), "provider_refused", "client id");
+  assertEquals(error.oauthError, "invalid_client");
+});
+
+const BROKEN: [what: string, answer: Record<string, unknown>][] = [
+  ["no access token", { access_token: undefined }],
+  ["an access token that is no string", { access_token: 5 }],
+  ["a refresh token that is no string", { refresh_token: { a: 1 } }],
+  ["a token type that is not Bearer", { token_type: "mac" }],
+];
+
+for (const [what, overrides] of BROKEN) {
+  Deno.test(`OidcProvider: tokens with ${what} are refused, and none is shown`, async () => {
+    await using world = await scriptedWorld();
+    const { provider } = providerOf(world);
+    const device = await provider.authorizeDevice();
+    const secrets = ["secret-access", "secret-refresh", device.deviceCode];
+    world.provider.script.token.push(() =>
+      world.provider.tokens({
+        access_token: "secret-access",
+        refresh_token: "secret-refresh",
+        ...overrides,
+      })
+    );
+    const error = await assertCode(() => provider.pollDevice(device), "provider_invalid");
+    assertEquals(error.cause, undefined);
+    assertNoSecret(error, secrets);
+  });
+}
+
+Deno.test("OidcProvider: a device answer without a code is refused", async () => {
+  for (const name of ["device_code", "user_code", "verification_uri"]) {
+    await using world = await scriptedWorld();
+    world.provider.script.device.push(() => world.provider.device({ [name]: undefined }));
+    const { provider } = providerOf(world);
+    const error = await assertCode(() => provider.authorizeDevice(), "provider_invalid");
+    assertEquals(error.cause, undefined);
+    assertEquals(/scripted-device/.test(Deno.inspect(error)), false);
+  }
+});
+
+Deno.test("OidcProvider: no revocation endpoint is told apart", async () => {
+  await using world = await realWorld({ revocation: false });
+  const { provider } = providerOf(world);
+  assertEquals(await provider.revoke("token", "access_token"), false);
+});
+
+Deno.test("OidcProvider: a revocation that fails is an error without the token", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.revocation.push(
+    () => oauthError("unsupported_token_type"),
+    () => new Response("busy", { status: 503 }),
+    () => resetConnection(),
+    () => json({ detail: "no" }, 403),
+  );
+  const { provider } = providerOf(world);
+  for (
+    const code of [
+      "provider_refused",
+      "provider_unavailable",
+      "provider_unavailable",
+      "provider_unavailable",
+    ] as const
+  ) {
+    const error = await assertCode(() => provider.revoke("secret-token", "access_token"), code);
+    assertNoSecret(error, ["secret-token"]);
+  }
+});

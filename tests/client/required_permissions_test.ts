@@ -1,0 +1,276 @@
+import { assertEquals } from "@std/assert";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type { InitOptions } from "../../client/init_options.ts";
+import type { PermissionNeed } from "../../client/permission_need.ts";
+import {
+  requiredPermissions,
+  type RequiredPermissionsOptions,
+} from "../../client/required_permissions.ts";
+import { withTempHome } from "../support/temp_home.ts";
+import { assertBackendCode, assertCode, scriptedWorld, SpyBackend, spyFetch } from "./fixtures.ts";
+
+const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
+/** All that an environment would be asked for, but for the model and the backend. */
+const FULL = {
+  ...OIDC,
+  scope: "openid",
+  audience: "api",
+  apiHost: "https://api.example.com:8443/v1/",
+  timeoutMs: 1000,
+  interactive: false,
+};
+const MODEL = { model: "cl-1" };
+const MEMORY = { credentialsBackend: new MemoryCredentialsBackend() };
+const HOME = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
+
+/** Each need in a line, such as "net a.example.com:443 always". */
+function lines(needs: readonly PermissionNeed[]): string[] {
+  return needs.map((need) => {
+    const { name, reason, need: when, ...scope } = need;
+    assertEquals(typeof reason === "string" && reason.startsWith("to "), true);
+    return [name, ...Object.values(scope), when].join(" ");
+  });
+}
+
+async function needsOf(
+  options: InitOptions,
+  about: RequiredPermissionsOptions = {},
+  env: Record<string, string> = {},
+): Promise<string[]> {
+  return await withTempHome(async () => {
+    for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
+    return lines(await requiredPermissions(options, about));
+  });
+}
+
+const NET = ["net api.example.com:8443 always", "net login.example.com:443 sign_in"];
+
+Deno.test("requiredPermissions: with all options and in memory, the two hosts alone", async () => {
+  assertEquals(await needsOf({ ...FULL, ...MODEL, ...MEMORY }), NET);
+  assertEquals(await needsOf({ ...FULL, ...MEMORY }, { call: "createSession" }), NET);
+});
+
+Deno.test("requiredPermissions: the variables of what is left open, apart where they are optional", async () => {
+  const key = ["env VM_API_KEY optional", "env VM_API_SECRET optional"];
+  const more = [
+    "env VM_OIDC_SCOPE optional",
+    "env VM_OIDC_AUDIENCE optional",
+    "env VM_OIDC_INTERACTIVE optional",
+    "env VM_API_URL optional",
+    "env VM_API_HOST optional",
+    "env VM_API_TIMEOUT optional",
+  ];
+  const env = {
+    VM_OIDC_ISSUER: "http://localhost:9000/realm",
+    VM_OIDC_CLIENT_ID: "c",
+    VM_API_MODEL: "m",
+  };
+  assertEquals(await needsOf(MEMORY, {}, env), [
+    "env VM_OIDC_ISSUER always",
+    "env VM_OIDC_CLIENT_ID always",
+    ...key,
+    ...more,
+    "env VM_API_MODEL always",
+    "net localhost:5000 always", // the default
+    "net localhost:9000 sign_in",
+  ]);
+  assertEquals(await needsOf({ ...OIDC, ...MODEL, ...MEMORY }), [
+    ...more,
+    "net localhost:5000 always",
+    "net login.example.com:443 sign_in",
+  ]);
+  const { apiHost: _, ...noHost } = FULL;
+  assertEquals(await needsOf({ ...noHost, ...MEMORY }, { call: "createSession" }), [
+    "env VM_API_URL optional",
+    "env VM_API_HOST optional",
+    NET[1],
+  ]);
+  const half = { issuer: OIDC.issuer, scope: "a", audience: "b", interactive: true };
+  const rest = { apiUrl: "http://[::1]:8080/", timeoutMs: 5, ...MODEL, ...MEMORY };
+  assertEquals(await needsOf({ ...half, ...rest }, {}, { VM_OIDC_CLIENT_ID: "c" }), [
+    "env VM_OIDC_CLIENT_ID always",
+    "net [::1]:8080 always",
+    NET[1],
+  ]);
+});
+
+Deno.test("requiredPermissions: an API key needs neither provider nor backend", async () => {
+  const key = { apiKey: "k", apiSecret: "s", timeoutMs: 5 };
+  const backend = Object.assign(new SpyBackend(), {
+    requiredPermissions: () => [{ name: "read", path: "/data" } as const],
+  });
+  const options = { ...key, apiHost: FULL.apiHost, ...MODEL, credentialsBackend: backend };
+  assertEquals(await needsOf(options), [NET[0]]);
+  const env = { VM_API_KEY: "k", VM_API_SECRET: "s" };
+  assertEquals(await needsOf({ apiHost: FULL.apiHost, timeoutMs: 5, ...MODEL }, {}, env), [
+    "env VM_API_KEY always",
+    "env VM_API_SECRET always",
+    "env VM_OIDC_ISSUER optional",
+    "env VM_OIDC_CLIENT_ID optional",
+    NET[0],
+  ]);
+});
+
+Deno.test('requiredPermissions: the placeholder "..." leaves all open', async () => {
+  const dots = { apiKey: "...", apiSecret: "...", apiHost: "...", model: "...", timeoutMs: 5 };
+  const env = { VM_API_KEY: "k", VM_API_SECRET: "s", VM_API_MODEL: "m" };
+  const needs = await needsOf(dots, {}, { ...env, VM_API_HOST: "https://a.example.com" });
+  assertEquals(needs.filter((line) => line.endsWith("always")), [
+    "env VM_API_KEY always",
+    "env VM_API_SECRET always",
+    "env VM_API_MODEL always",
+    "net a.example.com:443 always",
+  ]);
+});
+
+Deno.test("requiredPermissions: a fetch of the caller's own adds no host", async () => {
+  const fetch = spyFetch(() => new Response());
+  assertEquals(await needsOf({ ...FULL, ...MODEL, ...MEMORY, fetch }), []);
+});
+
+Deno.test("requiredPermissions: what the backend declares, writing only for a sign-in", async () => {
+  const path = Deno.build.os === "windows" ? "C:\\my data\\c.json" : "/my data/c.json";
+  const folder = path.slice(0, -"/c.json".length);
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  assertEquals(await needsOf({ ...FULL, ...MODEL, credentialsBackend }), [
+    ...NET,
+    `read ${path} always`,
+    `read ${folder} sign_in`,
+    `write ${folder} sign_in`,
+  ]);
+});
+
+/** A third-party backend that declares this. */
+function declaring(declared: unknown): OidcCredentialsBackend {
+  class TeamStore extends SpyBackend {
+    requiredPermissions(): Deno.PermissionDescriptor[] {
+      return declared as Deno.PermissionDescriptor[];
+    }
+  }
+  return new TeamStore();
+}
+
+Deno.test("requiredPermissions: a backend that declares nothing adds nothing", async () => {
+  for (const credentialsBackend of [new SpyBackend(), declaring([])]) {
+    assertEquals(await needsOf({ ...FULL, ...MODEL, credentialsBackend }), NET);
+  }
+});
+
+Deno.test("requiredPermissions: of what is declared twice the strongest counts", async () => {
+  const credentialsBackend = declaring([
+    { name: "net", host: "login.example.com:443" },
+    { name: "net", host: "store.example.com" },
+    { name: "net", host: "store.example.com", need: "sign_in" },
+    { name: "sys", kind: "hostname", need: "sign_in" },
+  ]);
+  assertEquals((await needsOf({ ...FULL, ...MODEL, credentialsBackend })).sort(), [
+    NET[0],
+    "net login.example.com:443 always",
+    "net store.example.com always",
+    "sys hostname sign_in",
+  ]);
+});
+
+const NONSENSE: unknown[] = [
+  [null],
+  ["read"],
+  [{}],
+  [{ name: "all" }],
+  [{ name: "read", path: 5 }],
+  [{ name: "net", host: "" }],
+  [{ name: "env", variable: "A" }, undefined],
+  "read",
+  { name: "read" },
+];
+
+for (const declared of NONSENSE) {
+  Deno.test(`requiredPermissions refuses a backend that declares ${Deno.inspect(declared)}`, async () => {
+    const options = { ...FULL, ...MODEL, credentialsBackend: declaring(declared) };
+    await assertBackendCode(() => needsOf(options), "invalid_permissions", "TeamStore");
+  });
+}
+
+Deno.test("requiredPermissions: the variables that choose the backend, where they do", async () => {
+  const options = { ...FULL, ...MODEL };
+  const choice = ["env VM_OIDC_NO_PERSIST always", "env VM_OIDC_CREDENTIALS_BACKEND always"];
+  assertEquals(await needsOf(options, {}, { VM_OIDC_NO_PERSIST: "1" }), [...NET, choice[0]]);
+  assertEquals(await needsOf(options, {}, { VM_OIDC_CREDENTIALS_BACKEND: "memory" }), [
+    ...NET,
+    ...choice,
+    "env VM_OIDC_CREDENTIALS_BACKEND_KWARGS always",
+  ]);
+  await withTempHome(async (home) => {
+    assertEquals(lines(await requiredPermissions(options)), [
+      ...NET,
+      ...choice,
+      `env ${HOME} always`,
+      `read ${home}/.validmind/credentials.json always`,
+      `read ${home}/.validmind sign_in`,
+      `write ${home}/.validmind sign_in`,
+    ]);
+    assertEquals([...Deno.readDirSync(home)], []);
+  });
+});
+
+Deno.test("requiredPermissions: touches neither backend nor network", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  await requiredPermissions({ ...world.options, ...MODEL, credentialsBackend: backend });
+  assertEquals([backend.calls, world.provider.requests, world.api.requests], [[], [], []]);
+});
+
+Deno.test("requiredPermissions: discover names the endpoints on other hosts", async () => {
+  await using world = await scriptedWorld();
+  world.provider.discovery = {
+    token_endpoint: "https://tokens.example.com/token",
+    jwks_uri: "https://keys.example.com:8443/jwks",
+    revocation_endpoint: "https://tokens.example.com/revoke",
+  };
+  const { host } = new URL(world.provider.issuer);
+  const options = { ...FULL, ...MEMORY, ...MODEL, issuer: world.provider.issuer };
+  const known = [NET[0], `net ${host} sign_in`];
+  assertEquals(await needsOf(options), known);
+  const needs = await needsOf(options, { discover: true });
+  assertEquals(
+    needs.toSorted(),
+    [
+      ...known,
+      "net keys.example.com:8443 sign_in",
+      "net tokens.example.com:443 sign_in",
+    ].toSorted(),
+  );
+  assertEquals(world.provider.requests.length, 1);
+});
+
+Deno.test("requiredPermissions: discover at a provider that is down is an error", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
+  const options = { ...FULL, ...MEMORY, ...MODEL, issuer: world.provider.issuer };
+  await assertCode(() => needsOf(options, { discover: true }), "provider_unavailable", "503");
+});
+
+Deno.test("requiredPermissions: options are checked as by the call itself", async () => {
+  const none = {} as Record<string, string>;
+  const rows: [unknown, unknown, string[]][] = [
+    [null, {}, ["init()"]],
+    [{ ...FULL, modell: "x" }, {}, ['"modell"']],
+    [{ ...FULL, ...MODEL, issuer: 5 }, {}, ['"issuer"']],
+    [{ ...FULL, ...MODEL, apiHost: "https://me:pw@a.example.com/" }, {}, ["API host"]],
+    [{ ...FULL, ...MODEL }, { call: "createSession" }, ["createSession()", '"model"']],
+    [{ ...FULL, ...MODEL }, { discovery: true }, ['"discovery"']],
+    [{ ...FULL, ...MODEL }, { discover: 1 }, ['"discover"']],
+  ];
+  for (const [options, about, words] of rows) {
+    const run = () => needsOf(options as InitOptions, about as RequiredPermissionsOptions, none);
+    await assertCode(run, "invalid_options", ...words);
+  }
+  await assertCode(() => needsOf({ ...FULL, ...MEMORY }), "missing_model");
+  await assertCode(() => needsOf(MODEL), "missing_api_credentials");
+});
+
+Deno.test("requiredPermissions: a call that it does not know is refused", async () => {
+  const about = { call: "reload" } as unknown as RequiredPermissionsOptions;
+  await assertCode(() => needsOf({ ...FULL, ...MEMORY }, about), "invalid_options", "call");
+});

@@ -1,0 +1,90 @@
+import { assertEquals } from "@std/assert";
+import * as vm from "../mod.ts";
+import { runDeno } from "./support/run_script.ts";
+
+const MOD = new URL("../mod.ts", import.meta.url).href;
+
+/** What users may call. A name that is taken away breaks them; one that is added stays for good. */
+const NAMES = [
+  "ApiError",
+  "CredentialsBackendError",
+  "FileCredentialsBackend",
+  "KvCredentialsBackend",
+  "MemoryCredentialsBackend",
+  "MissingApiCredentialsError",
+  "MissingModelIdError",
+  "NullCredentialsBackend",
+  "ValidMindAuthError",
+  "clearOidcCredentials",
+  "createSession",
+  "credentialKey",
+  "credentialsPath",
+  "formatPermissionFlags",
+  "formatPermissionSet",
+  "getDefaultBackend",
+  "getSession",
+  "init",
+  "isExpired",
+  "loadBackendFromEnv",
+  "migrateCredentials",
+  "normalizeAudience",
+  "normalizeClientId",
+  "normalizeIssuer",
+  "reload",
+  "requiredPermissions",
+  "resolveCredentialsBackend",
+  "setDefaultBackend",
+];
+
+interface GraphModule {
+  specifier: string;
+  dependencies?: { isDynamic?: boolean; code?: { specifier?: string } }[];
+}
+
+/** All that an import of `root` loads, dynamic imports left out. */
+async function staticGraph(root: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", root],
+    cwd: new URL("..", import.meta.url),
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: GraphModule[] };
+  const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
+  const seen = new Set<string>();
+  const queue = [root];
+  for (const specifier of queue) {
+    if (seen.has(specifier)) continue;
+    seen.add(specifier);
+    for (const { isDynamic, code } of bySpecifier.get(specifier)?.dependencies ?? []) {
+      if (!isDynamic && code?.specifier !== undefined) queue.push(code.specifier);
+    }
+  }
+  return [...seen];
+}
+
+Deno.test("mod.ts: exports exactly these names", () => {
+  assertEquals(Object.keys(vm).sort(), NAMES);
+});
+
+Deno.test("mod.ts: an import needs no permission and has no effect", async () => {
+  const code = `
+    const before = JSON.stringify(Object.getOwnPropertyNames(globalThis).sort());
+    await import(${JSON.stringify(MOD)});
+    const after = JSON.stringify(Object.getOwnPropertyNames(globalThis).sort());
+    console.log(before === after);
+  `;
+  const result = await runDeno({ code, flags: ["--no-npm"] });
+  assertEquals(result, { code: 0, stdout: "true\n", stderr: "" });
+});
+
+Deno.test("mod.ts: an import loads nothing from npm and no Node module", async () => {
+  const graph = await staticGraph(MOD);
+  assertEquals(graph.filter((specifier) => /^(npm|node):|oauth4webapi/.test(specifier)), []);
+  assertEquals(graph.includes(new URL("../client/init.ts", import.meta.url).href), true);
+});
+
+Deno.test("mod.ts: client may import backends, backends never import client", async () => {
+  for await (const { name } of Deno.readDir(new URL("../backends", import.meta.url))) {
+    const text = await Deno.readTextFile(new URL(`../backends/${name}`, import.meta.url));
+    assertEquals(/(from|import\()\s*"\.\.\/client\//.test(text), false, name);
+  }
+});

@@ -1,0 +1,46 @@
+import { assert } from "@std/assert";
+
+/** Shorter pieces come up by chance; a prefix of a token counts as the token. */
+const PIECE = 8;
+
+/**
+ * Fails when a piece of a secret shows in any way that a value can be printed, logged or
+ * serialised: for an error also its message, its stack and all its causes.
+ */
+export function assertNoSecret(value: unknown, secrets: Iterable<string>): void {
+  const wanted = [...secrets].flatMap(pieces);
+  for (const [way, text] of renderings(value)) {
+    // The text stays out of the message: a test's output is a log, too.
+    assert(!wanted.some((piece) => text.includes(piece)), `${way} shows a secret`);
+  }
+}
+
+function pieces(secret: string): string[] {
+  assert(secret.length >= PIECE, "a secret is too short to be looked for");
+  return Array.from(
+    { length: secret.length - PIECE + 1 },
+    (_, start) => secret.slice(start, start + PIECE),
+  );
+}
+
+function* renderings(value: unknown): Generator<[way: string, text: string]> {
+  const whole = { depth: 10, strAbbreviateSize: Infinity, iterableLimit: Infinity };
+  yield ["Deno.inspect", Deno.inspect(value, { ...whole, showHidden: true, getters: true })];
+  yield ["String()", String(value)];
+  yield ["JSON.stringify", stringify(value)];
+  if (typeof value === "object" && value !== null) {
+    for (const name of Reflect.ownKeys(value)) {
+      yield [`property ${String(name)}`, stringify(Reflect.get(value, name))];
+    }
+  }
+  if (!(value instanceof Error)) return;
+  yield ["message", value.message];
+  yield ["stack", value.stack ?? ""];
+  for (const inner of value instanceof AggregateError ? value.errors : []) yield* renderings(inner);
+  if (value.cause === undefined) return;
+  for (const [way, text] of renderings(value.cause)) yield [`cause: ${way}`, text];
+}
+
+function stringify(value: unknown): string {
+  return JSON.stringify(value) ?? "";
+}

@@ -1,0 +1,43 @@
+import { assertNotMatch, assertThrows } from "@std/assert";
+import { assertNoSecret } from "./assert_no_secret.ts";
+
+const SECRET = "tok.4fK9zQw2";
+
+class Leaky {
+  readonly #token = SECRET;
+  toJSON(): string {
+    return this.#token;
+  }
+}
+
+const LEAKS: Record<string, unknown> = {
+  "a string": `Bearer ${SECRET}`,
+  "a message": new Error(`bad ${SECRET}`),
+  "a cause": new Error("bad", { cause: new Error(`worse ${SECRET}`) }),
+  "a cause that is no error": new Error("bad", { cause: { body: SECRET } }),
+  "an error's property": Object.assign(new Error("bad"), { body: SECRET }),
+  "a nested field": { a: { b: { c: [SECRET] } } },
+  "a hidden field": Object.defineProperty({}, "token", { value: SECRET, enumerable: false }),
+  "a map": new Map([["key", SECRET]]),
+  "a getter": {
+    get token() {
+      return SECRET;
+    },
+  },
+  "toJSON": new Leaky(),
+  "toString": { toString: () => SECRET },
+  "one error of several": new AggregateError([new Error(SECRET)], "several"),
+  "a prefix": `Bearer ${SECRET.slice(0, 8)}…`,
+};
+
+for (const [where, value] of Object.entries(LEAKS)) {
+  Deno.test(`assertNoSecret finds a secret in ${where}, and does not repeat it`, () => {
+    const error = assertThrows(() => assertNoSecret(value, [SECRET]), Error, "shows a secret");
+    assertNotMatch(error.message, /4fK9zQw2/);
+  });
+}
+
+Deno.test("assertNoSecret passes what shows none", () => {
+  assertNoSecret(new Error("bad", { cause: new Error("worse") }), [SECRET]);
+  assertNoSecret({ issuer: "https://login.example.com" }, [SECRET]);
+});

@@ -1,0 +1,54 @@
+/**
+ * Runs the examples in the documentation as they stand, against a provider and an API on loopback:
+ * `deno run -A tests/support/doc_tests.ts`. Its own arguments go on to `deno test`.
+ */
+import { findDenoDir } from "./run_script.ts";
+import { startOidcProvider } from "./oidc_provider.ts";
+import { tempDir } from "./temp_home.ts";
+import { startTrackingApi } from "./tracking_api.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const FOLDERS = ["backends", "client"];
+const EXAMPLE = /^[ *]*```ts$/m;
+
+/** All published files that have an example to run. */
+function documentedFiles(): string[] {
+  const sources = FOLDERS.flatMap((folder) =>
+    [...Deno.readDirSync(new URL(`${folder}/`, ROOT))].map(({ name }) => `${folder}/${name}`)
+  );
+  return ["README.md", "mod.ts", ...sources.filter((path) => path.endsWith(".ts")).sort()]
+    .filter((path) => EXAMPLE.test(Deno.readTextFileSync(new URL(path, ROOT))));
+}
+
+/** The environment of a person for whom a platform team has set all variables. */
+function settings(home: string, denoDir: string, variables: Record<string, string>) {
+  const own = Object.entries(Deno.env.toObject()).filter(([name]) => !name.startsWith("VM_"));
+  return {
+    ...Object.fromEntries(own),
+    ...variables,
+    HOME: home,
+    USERPROFILE: home,
+    DENO_DIR: denoDir,
+  };
+}
+
+async function main(args: string[]): Promise<number> {
+  await using home = await tempDir();
+  await using provider = await startOidcProvider({ interval: 0.05 });
+  await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
+  provider.autoApprove = true;
+  const { success, code } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--doc", "--quiet", "-A", "--unstable-kv", ...args, ...documentedFiles()],
+    cwd: ROOT,
+    clearEnv: true,
+    env: settings(home.path, await findDenoDir(), {
+      VM_OIDC_ISSUER: provider.issuer,
+      VM_OIDC_CLIENT_ID: provider.clientId,
+      VM_API_HOST: api.apiHost,
+      VM_API_MODEL: "cl123",
+    }),
+  }).spawn().status;
+  return success ? 0 : code || 1;
+}
+
+if (import.meta.main) Deno.exitCode = await main(Deno.args);

@@ -1,0 +1,95 @@
+import {
+  type BackendPermission,
+  FileCredentialsBackend,
+  KvCredentialsBackend,
+  MemoryCredentialsBackend,
+  type OidcCredentialsBackend,
+  type PermissionNeed,
+  requiredPermissions,
+} from "@validmind/auth";
+
+/** Where the tables begin and end in README.md. */
+export const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
+export const END = "<!-- end of permissions -->";
+
+/** README's permission tables, made from what the code itself declares. */
+export async function permissionTables(): Promise<string> {
+  const home = Deno.env.get("HOME");
+  Deno.env.set("HOME", "$HOME");
+  try {
+    return [
+      BEGIN,
+      "",
+      table(["backend", "flags", "survives"], backendRows()),
+      "",
+      "A whole `init()` with the default backend, at the hosts of the quick start:",
+      "",
+      table(["flag", "what for", "needed"], await needRows()),
+      "",
+      END,
+    ].join("\n");
+  } finally {
+    if (home === undefined) Deno.env.delete("HOME");
+    else Deno.env.set("HOME", home);
+  }
+}
+
+/** The same text however a formatter has set the columns. */
+export function unpadded(text: string): string {
+  return text.replace(/ +\|/g, " |").replace(/-+/g, "-");
+}
+
+function backendRows(): string[][] {
+  const url = "https://kv.example.com";
+  const backends: [string, OidcCredentialsBackend, string][] = [
+    ["`FileCredentialsBackend()`, the default", new FileCredentialsBackend(), "a restart"],
+    [
+      '`FileCredentialsBackend({ path: "/srv/vm/tokens.json" })`',
+      new FileCredentialsBackend({ path: "/srv/vm/tokens.json" }),
+      "a restart",
+    ],
+    ["`MemoryCredentialsBackend()`", new MemoryCredentialsBackend(), "the process only"],
+    ["`KvCredentialsBackend()`", new KvCredentialsBackend(), "the process only"],
+    [
+      '`KvCredentialsBackend({ path: "/srv/vm/tokens.db" })`',
+      new KvCredentialsBackend({ path: "/srv/vm/tokens.db" }),
+      "a restart",
+    ],
+    [
+      `\`KvCredentialsBackend({ path: "${url}" })\``,
+      new KvCredentialsBackend({ path: url }),
+      "shared by hosts",
+    ],
+  ];
+  return backends.map(([name, backend, survives]) => {
+    const flags = backend.requiredPermissions!().map(flag);
+    const kv = backend instanceof KvCredentialsBackend ? ["--unstable-kv"] : [];
+    return [name, [...flags, ...kv].map((one) => `\`${one}\``).join(" ") || "none", survives];
+  });
+}
+
+async function needRows(): Promise<string[][]> {
+  const needs = await requiredPermissions({
+    issuer: "https://login.example.com",
+    clientId: "my-client",
+    apiHost: "https://api.example.com/api/v1/tracking/",
+    model: "cl123",
+  });
+  const words = { always: "always", sign_in: "to sign in or refresh", optional: "no" };
+  return needs.toSorted((a, b) => rank(a) - rank(b))
+    .map((need) => [`\`${flag(need)}\``, need.reason, words[need.need]]);
+}
+
+function rank({ need }: PermissionNeed): number {
+  return ["always", "sign_in", "optional"].indexOf(need);
+}
+
+function flag(permission: BackendPermission | PermissionNeed): string {
+  const { name, ...rest } = permission as { name: string } & Record<string, unknown>;
+  return `--allow-${name}=${rest.path ?? rest.host ?? rest.variable}`;
+}
+
+function table(head: string[], rows: string[][]): string {
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`)
+    .join("\n");
+}
