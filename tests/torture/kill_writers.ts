@@ -1,0 +1,112 @@
+import { FileCredentialsBackend } from "@validmind/auth";
+import { Random } from "./random.ts";
+import { spawnModule } from "./spawn_module.ts";
+import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+/** Two at a time: one holds the lock, or is killed with it, while the other wants it. */
+const WRITERS = 2;
+
+/**
+ * Kills writers with SIGKILL at random moments, and looks after each kill whether every write that
+ * was acknowledged is there, the lock is free, and nothing piles up in the folder.
+ */
+export async function killWriters(
+  { count, seed, folder }: TortureOptions,
+): Promise<TortureResult> {
+  const path = `${folder}/credentials.json`;
+  const random = new Random(seed);
+  const run = new KillRun(path);
+  let left = count;
+  await Promise.all(Array.from({ length: WRITERS }, async (_, slot) => {
+    while (left-- > 0) await run.killOne(`slot${slot}`, random.int(0, 12_000) / 1000);
+  }));
+  await run.verifyAll();
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const leftovers = names.filter((name) => !/^credentials\.json(\.lock|\.tmp)?$/.test(name));
+  if (leftovers.length > 0) run.failures.push(`leftovers: ${leftovers.join(", ")}`);
+  return {
+    name: `${count} writers killed with SIGKILL`,
+    figures: {
+      "acknowledged writes": run.acknowledged,
+      "lost": run.lost,
+      "stale locks": run.staleLocks,
+      "leftovers": leftovers.length,
+    },
+    failures: run.failures,
+  };
+}
+
+class KillRun {
+  readonly failures: string[] = [];
+  acknowledged = 0;
+  lost = 0;
+  staleLocks = 0;
+  readonly #backend: FileCredentialsBackend;
+  /** The highest acknowledged number of each key. */
+  readonly #seen = new Map<string, number>();
+
+  constructor(path: string) {
+    this.#backend = new FileCredentialsBackend({ path, lockTimeoutMs: 10_000 });
+  }
+
+  async killOne(prefix: string, afterMs: number): Promise<void> {
+    const start = Math.max(0, ...this.#numbers(prefix)) + 1;
+    const child = spawnModule("writer_child.ts", [this.#backend.path, prefix, String(start)]);
+    const stderr = new Response(child.stderr).text();
+    let output = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      if (output === "") setTimeout(() => child.kill("SIGKILL"), afterMs);
+      output += text;
+    }
+    await child.status;
+    if (output === "") this.failures.push(`a writer failed: ${(await stderr).slice(0, 300)}`);
+    this.#note(output);
+    this.#verify(prefix);
+    await this.#probeLock(prefix);
+  }
+
+  verifyAll(): void {
+    for (const key of this.#seen.keys()) this.#verifyKey(key);
+  }
+
+  /** Whole lines only: a line that was cut was not acknowledged to anybody. */
+  #note(output: string): void {
+    for (const line of output.split("\n").slice(0, -1)) {
+      const [key, n] = line.split(" ") as [string, string];
+      this.#seen.set(key, Number(n));
+      this.acknowledged++;
+    }
+  }
+
+  #verify(prefix: string): void {
+    for (const key of this.#seen.keys()) if (key.startsWith(prefix)) this.#verifyKey(key);
+  }
+
+  #verifyKey(key: string): void {
+    try {
+      const stored = Number(this.#backend.get(key)?.n ?? -1);
+      if (stored >= this.#seen.get(key)!) return;
+      this.failures.push(`${key}: acknowledged ${this.#seen.get(key)}, stored ${stored}`);
+    } catch (error) {
+      this.failures.push(`${key}: ${error}`);
+    }
+    this.lost++;
+  }
+
+  async #probeLock(prefix: string): Promise<void> {
+    try {
+      await this.#backend.put(`probe|${prefix}`, {
+        issuer: "probe",
+        client_id: "probe",
+        access_token: "probe",
+      });
+    } catch (error) {
+      this.staleLocks++;
+      this.failures.push(`after a kill: ${error}`);
+    }
+  }
+
+  #numbers(prefix: string): number[] {
+    return [...this.#seen].filter(([key]) => key.startsWith(prefix)).map(([, n]) => n);
+  }
+}

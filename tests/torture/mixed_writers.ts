@@ -1,0 +1,38 @@
+import { FileCredentialsBackend } from "@validmind/auth";
+import { spawnModule } from "./spawn_module.ts";
+import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+const WRITERS = 8;
+
+/** Writers of different keys share one file, and none of their updates may be lost. */
+export async function mixedWriters({ count, folder }: TortureOptions): Promise<TortureResult> {
+  const path = `${folder}/credentials.json`;
+  const each = Math.ceil(count / WRITERS);
+  const outputs = await Promise.all(
+    Array.from({ length: WRITERS }, (_, writer) => write(path, `writer${writer}`, each)),
+  );
+  const backend = new FileCredentialsBackend({ path });
+  const failures: string[] = [];
+  let updates = 0;
+  for (const { output, error } of outputs) {
+    const lines = output.trim().split("\n");
+    updates += lines.length;
+    if (lines.length !== each) failures.push(`a writer stopped at ${lines.length}: ${error}`);
+    for (const [key, n] of new Map(lines.map((line) => line.split(" ") as [string, string]))) {
+      const stored = backend.get(key)?.n;
+      if (stored !== Number(n)) failures.push(`${key}: wrote ${n} last, stored ${stored}`);
+    }
+  }
+  return {
+    name: `${updates} updates by ${WRITERS} processes, different keys of one file`,
+    figures: { "lost updates": failures.length },
+    failures,
+  };
+}
+
+async function write(path: string, prefix: string, each: number) {
+  const child = spawnModule("writer_child.ts", [path, prefix, "0", String(each)]);
+  const { stdout, stderr } = await child.output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { output: decode(stdout), error: decode(stderr).slice(0, 300) };
+}

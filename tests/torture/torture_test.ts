@@ -1,0 +1,44 @@
+// The short form of each torture; `deno task torture` is the long one.
+import { assert, assertEquals } from "@std/assert";
+import { tempDir } from "../support/temp_home.ts";
+import { fillDisk } from "./fill_disk.ts";
+import { killWriters } from "./kill_writers.ts";
+import { mixedWriters } from "./mixed_writers.ts";
+import { mutateFile } from "./mutate_file.ts";
+import { stampede } from "./stampede.ts";
+
+const seed = 20261124;
+
+Deno.test("killed writers lose no acknowledged write and leave no lock", async () => {
+  await using folder = await tempDir();
+  const result = await killWriters({ count: 12, seed, folder: folder.path });
+  assertEquals(result.failures, []);
+  assert(Number(result.figures["acknowledged writes"]) > 0);
+});
+
+Deno.test("sixteen processes with one expired rotating token refresh it once", async () => {
+  await using folder = await tempDir();
+  const options = { count: 1, seed, folder: folder.path, processes: 16 };
+  const { failures, figures } = await stampede(options);
+  assertEquals(failures, []);
+  assertEquals(figures["refreshes"], 1);
+});
+
+Deno.test("eight writers of one file lose no update", async () => {
+  await using folder = await tempDir();
+  const { failures } = await mixedWriters({ count: 240, seed, folder: folder.path });
+  assertEquals(failures, []);
+});
+
+Deno.test("a damaged file reads cleanly or is refused and left alone", async () => {
+  await using folder = await tempDir();
+  const { failures, figures } = await mutateFile({ count: 500, seed, folder: folder.path });
+  assertEquals(failures, []);
+  assert(Number(figures["read and kept"]) > 0 && Number(figures["backend_corrupt"]) > 0);
+});
+
+Deno.test("a full disk is told and damages nothing", async () => {
+  await using folder = await tempDir();
+  const { failures } = await fillDisk({ count: 25, seed, folder: folder.path });
+  assertEquals(failures, []);
+});
