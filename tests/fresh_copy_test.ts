@@ -1,0 +1,57 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { copy, exists } from "@std/fs";
+import { DELIMITER, fromFileUrl, join } from "@std/path";
+import { startJsrRegistry } from "./support/jsr_registry.ts";
+import { tempDir } from "./support/temp_home.ts";
+
+const ROOT = fromFileUrl(new URL("../", import.meta.url));
+const NOT_COMMITTED = new Set([".git", "coverage", "node_modules", "vendor"]);
+
+Deno.test("a fresh copy of the repository works with JSR and without npm", async () => {
+  await using registry = await startJsrRegistry({ publish: false });
+  await using temp = await tempDir();
+  const root = join(temp.path, "auth");
+  await copyRepository(root);
+  const env = { ...registry.env, PATH: await pathWithBrokenNpm(temp.path) };
+
+  assertEquals(await denoTask(root, env, "setup"), { code: 0, stdout: "" });
+  assertEquals(await exists(join(root, "vendor")), false, "setup wrote what Deno fetches itself");
+  assertEquals(registry.requests, ["/@std/path/meta.json"]);
+
+  const demo = await denoTask(root, env, "demo");
+  assertEquals(demo.code, 0, demo.stdout);
+  assertMatch(demo.stdout, /^Done: \d+ steps/m);
+
+  const tested = await denoTask(root, env, "test", "tests/support/reports_test.ts");
+  assertEquals(tested.code, 0, tested.stdout);
+  assertMatch(tested.stdout, /^ok: all \d+ tests$/m);
+  assertEquals(await exists(join(temp.path, "npm-was-run")), false, "npm was run");
+});
+
+async function copyRepository(to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(ROOT)) {
+    if (!NOT_COMMITTED.has(name)) await copy(join(ROOT, name), join(to, name));
+  }
+}
+
+/** Puts an `npm` ahead of the real one that fails and leaves a trace. */
+async function pathWithBrokenNpm(folder: string): Promise<string> {
+  const bin = join(folder, "bin");
+  const trace = join(folder, "npm-was-run");
+  await Deno.mkdir(bin);
+  await Deno.writeTextFile(join(bin, "npm"), `#!/bin/sh\n: > '${trace}'\nexit 1\n`, {
+    mode: 0o755,
+  });
+  await Deno.writeTextFile(join(bin, "npm.cmd"), `@echo. > "${trace}"\r\n@exit /b 1\r\n`);
+  return `${bin}${DELIMITER}${Deno.env.get("PATH") ?? ""}`;
+}
+
+async function denoTask(cwd: string, env: Record<string, string>, ...task: string[]) {
+  const args = ["task", "--quiet", ...task];
+  const command = new Deno.Command(Deno.execPath(), { args, cwd, env, stdin: "null" });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  if (code !== 0) return { code, stdout: text.decode(stdout) + text.decode(stderr) };
+  return { code, stdout: text.decode(stdout) };
+}

@@ -1,0 +1,218 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
+import { type JsrPackage, type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
+import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
+import { tempDir } from "./support/temp_home.ts";
+import { startTrackingApi, type TrackingApi } from "./support/tracking_api.ts";
+
+const ROOT = fromFileUrl(new URL("../", import.meta.url));
+
+/** A program as a user writes it. */
+const SCRIPT = `import * as vm from "jsr:@validmind/auth";
+
+try {
+  const session: vm.Session = await vm.init({ model: "cl123" });
+  const { email, backend } = await session.status();
+  const answer = await session.post("results", { json: { score: 1 } });
+  console.log(JSON.stringify({ email, backend, answer }));
+} catch (error) {
+  if (!(error instanceof vm.CredentialsBackendError)) throw error;
+  console.log(JSON.stringify({ code: error.code, message: error.message }));
+}
+`;
+
+/** A backend as a platform team writes it. */
+const BACKEND =
+  `import type { OidcCredentials, OidcCredentialsBackend } from "jsr:@validmind/auth@^0.1";
+
+/** Keeps each entry in a file of its own. */
+export class TeamStore implements OidcCredentialsBackend {
+  /** Where the files are. */
+  readonly location: string;
+  /** Makes a store in a folder. */
+  constructor({ folder }: { folder: string }) {
+    this.location = folder;
+  }
+  #file(key: string): string {
+    return this.location + "/" + encodeURIComponent(key) + ".json";
+  }
+  /** The entry. */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    try {
+      return JSON.parse(await Deno.readTextFile(this.#file(key)));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+  /** Stores it. */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    await Deno.writeTextFile(this.#file(key), JSON.stringify(entry), { mode: 0o600 });
+  }
+  /** Removes it. */
+  async delete(key: string): Promise<void> {
+    await Deno.remove(this.#file(key)).catch(() => undefined);
+  }
+}
+`;
+
+const BACKEND_PACKAGE: JsrPackage = {
+  name: "@acme/store",
+  version: "1.0.0",
+  files: { "mod.ts": BACKEND },
+  exports: { ".": "./mod.ts" },
+};
+
+Deno.test("the package works as a user imports it", async (t) => {
+  await using registry = await startJsrRegistry();
+  registry.add(BACKEND_PACKAGE);
+
+  await t.step("it holds what is published and no more", async () => {
+    assertEquals(await publishedFiles(registry), await sourceFiles());
+  });
+
+  await t.step(
+    "a script signs in, keeps the tokens in the shared file and calls the API",
+    async () => {
+      await using user = await startUser(registry);
+      const { output, stderr } = await user.run({}, ["--check"]);
+
+      const location = join(user.home, ".validmind", "credentials.json");
+      assertEquals(output, {
+        email: "analyst@example.com",
+        backend: {
+          name: "FileCredentialsBackend",
+          location,
+          persistent: true,
+          declaresPermissions: true,
+        },
+        answer: { method: "POST", path: "results", query: {}, body: { score: 1 } },
+      });
+      assertStringIncludes(stderr, `Sign in at ${user.provider.issuer}`);
+
+      user.provider.reset();
+      assertEquals((await user.run({})).output, output);
+      assertEquals(user.provider.requests, [], "a second start asked the provider");
+    },
+  );
+
+  for (const [kind, specifier] of BACKEND_SPECIFIERS) {
+    await t.step(`a backend comes from ${kind}`, async () => {
+      await using user = await startUser(registry);
+      const { output, stderr } = await user.run({
+        VM_OIDC_CREDENTIALS_BACKEND: `${specifier(user.folder)}:TeamStore`,
+        VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"folder": "${HOME}"}',
+      });
+
+      const backend = { name: "TeamStore", location: user.home, declaresPermissions: false };
+      assertEquals(output.backend, backend, stderr);
+      const [stored, ...others] = [...Deno.readDirSync(user.home)].map(({ name }) => name);
+      assertEquals(stored, `${encodeURIComponent(`${user.provider.issuer}|validmind-test`)}.json`);
+      assertEquals(others, []);
+    });
+  }
+
+  await t.step("a plain https: backend is refused with a way out", async () => {
+    await using user = await startUser(registry);
+    const { output, stderr } = await user.run({
+      VM_OIDC_CREDENTIALS_BACKEND: "https://backends.example.com/team_store.ts:TeamStore",
+    });
+
+    assertEquals(output.code, "backend_import_unsupported", stderr);
+    assertStringIncludes(String(output.message), "setDefaultBackend(new …)");
+    assertStringIncludes(String(output.message), "init({ credentialsBackend: new … })");
+    assertEquals(user.provider.requests, []);
+  });
+});
+
+Deno.test("deno publish finds no slow types", async () => {
+  const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
+  const env = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+  const command = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env, stdin: "null" });
+  const { code, stderr } = await command.output();
+  const text = new TextDecoder().decode(stderr);
+  assertEquals(code, 0, text);
+  assertStringIncludes(text, "Checking for slow types");
+  // A backend that the environment names is imported by a name that nobody knows before.
+  assertEquals(text.match(/^(warning|error)\[.*?\]/gm), ["warning[unanalyzable-dynamic-import]"]);
+});
+
+const BACKEND_SPECIFIERS: [kind: string, specifier: (folder: string) => string][] = [
+  ["a file: URL", (folder) => toFileUrl(join(folder, "backends", "team_store.ts")).href],
+  ["a path from the working directory", () => "./backends/team_store.ts"],
+  ["a jsr: package", () => "jsr:@acme/store@^1"],
+];
+
+interface User extends AsyncDisposable {
+  /** Where the script and the backend are, and where it is run. */
+  readonly folder: string;
+  /** An empty home. */
+  readonly home: string;
+  readonly provider: TestOidcProvider;
+  readonly api: TrackingApi;
+  /** Runs the script, and gives what it printed. */
+  run(
+    env: Record<string, string>,
+    flags?: string[],
+  ): Promise<{ output: Record<string, unknown>; stderr: string }>;
+}
+
+/** Somebody outside the repository, with a script and a backend, and a provider to sign in to. */
+async function startUser(registry: JsrRegistry): Promise<User> {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await tempDir());
+  const provider = stack.use(await startOidcProvider({ interval: 0.05 }));
+  provider.autoApprove = true;
+  const api = stack.use(await startTrackingApi({ accepts: (token) => provider.isActive(token) }));
+  const [home, folder] = [join(path, "home"), join(path, "work")];
+  await Deno.mkdir(home);
+  await Deno.mkdir(join(folder, "backends"), { recursive: true });
+  await Deno.writeTextFile(join(folder, "script.ts"), SCRIPT);
+  await Deno.writeTextFile(join(folder, "backends", "team_store.ts"), BACKEND);
+  const settings = {
+    ...registry.env,
+    PATH: Deno.env.get("PATH") ?? "",
+    HOME: home,
+    USERPROFILE: home,
+    VM_OIDC_ISSUER: provider.issuer,
+    VM_OIDC_CLIENT_ID: provider.clientId,
+    VM_API_HOST: api.apiHost,
+  };
+  const run: User["run"] = async (env, flags = []) =>
+    await runScript(folder, { ...settings, ...env }, [
+      `--allow-read=${path}`,
+      `--allow-write=${home}`,
+      "--allow-net=127.0.0.1",
+      "--allow-env",
+      ...flags,
+    ]);
+  const started = stack.move();
+  const dispose = () => started.disposeAsync();
+  return { folder, home, provider, api, run, [Symbol.asyncDispose]: dispose };
+}
+
+async function runScript(cwd: string, env: Record<string, string>, flags: string[]) {
+  const args = ["run", "--quiet", "--no-prompt", ...flags, "script.ts"];
+  const command = new Deno.Command(Deno.execPath(), { args, cwd, env, clearEnv: true });
+  const result = await command.output();
+  const [stdout, stderr] = [result.stdout, result.stderr].map((bytes) =>
+    new TextDecoder().decode(bytes)
+  ) as [string, string];
+  assertEquals(result.code, 0, stderr);
+  return { output: JSON.parse(stdout) as Record<string, unknown>, stderr };
+}
+
+async function publishedFiles(registry: JsrRegistry): Promise<string[]> {
+  const { latest } = await (await fetch(`${registry.url}/@validmind/auth/meta.json`)).json();
+  const meta = await fetch(`${registry.url}/@validmind/auth/${latest}_meta.json`);
+  return Object.keys((await meta.json()).manifest).sort();
+}
+
+/** What a user needs: the sources, and what JSR shows of the package. */
+async function sourceFiles(): Promise<string[]> {
+  const files = ["/deno.json", "/mod.ts", "/README.md", "/LICENSE"];
+  for (const folder of ["backends", "client"]) {
+    for await (const { name } of Deno.readDir(join(ROOT, folder))) files.push(`/${folder}/${name}`);
+  }
+  return files.sort();
+}

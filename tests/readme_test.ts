@@ -1,0 +1,30 @@
+import { assert, assertEquals } from "@std/assert";
+import { BEGIN, END, permissionTables, unpadded } from "./support/permission_table.ts";
+
+const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+
+Deno.test("README's permission tables are what the code declares", async () => {
+  const written = README.slice(README.indexOf(BEGIN), README.indexOf(END) + END.length);
+  assertEquals(unpadded(written), unpadded(await permissionTables()), "run: deno task readme");
+});
+
+Deno.test("README explains every error code, and no other", async () => {
+  for (const file of ["client/errors.ts", "backends/credentials_backend_error.ts"]) {
+    const source = await Deno.readTextFile(new URL(`../${file}`, import.meta.url));
+    const codes = [...source.matchAll(/^ {2}\| "(\w+)"/gm)].map(([, code]) => code);
+    assert(codes.length > 10);
+    const missing = codes.filter((code) => !README.includes(`\`${code}\``));
+    assertEquals(missing, [], file);
+  }
+});
+
+Deno.test("README names every variable that the code reads", async () => {
+  for (const folder of ["client", "backends"]) {
+    for (const { name } of Deno.readDirSync(new URL(`../${folder}`, import.meta.url))) {
+      const source = await Deno.readTextFile(new URL(`../${folder}/${name}`, import.meta.url));
+      for (const [variable] of source.matchAll(/\bVM_[A-Z_]+[A-Z]\b/g)) {
+        assert(README.includes(variable), `${variable}, in ${folder}/${name}`);
+      }
+    }
+  }
+});
