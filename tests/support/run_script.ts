@@ -93,6 +93,8 @@ async function writeAll(stream: WritableStream<Uint8Array>, text: string): Promi
 async function baseEnv(): Promise<Record<string, string>> {
   denoDir ??= findDenoDir();
   const env: Record<string, string> = { DENO_DIR: await denoDir };
+  const coverage = Deno.env.get("DENO_COVERAGE_DIR");
+  if (coverage !== undefined) env.DENO_COVERAGE_DIR = coverage;
   for (const name of ["PATH", ...PLATFORM_VARIABLES]) {
     const value = Deno.env.get(name);
     if (value !== undefined) env[name] = value;

@@ -6,13 +6,15 @@
  * `tests.xml` and `docs.xml`. All other arguments go to `deno test`, and then the examples are left
  * out: `deno task test tests/backends/file_test.ts --filter lock`.
  */
+import { fromFileUrl } from "@std/path";
 import { countJunit, type Counts, sumCounts } from "./reports.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ALLOW = ["-A", "--unstable-kv"];
 /** Off by default in Deno 2.9: a test that leaves a file or a request open has not ended. */
 const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
-const COVERAGE = ["--coverage=coverage/data", "--coverage-raw-data-only"];
+const COVERAGE_FOLDER = fromFileUrl(new URL("../../coverage/data", import.meta.url));
+const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 
 interface Plan {
   coverage: boolean;
@@ -49,7 +51,12 @@ function docsCommand(report: string): string[] {
 async function run(args: string[], report: string): Promise<Counts> {
   // An earlier report must not stand for a run that wrote none.
   if (exists(report)) await Deno.remove(report);
-  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).spawn().status;
+  // For what runs in children only, such as a Worker with an unstable flag: see run_script.ts.
+  const env: Record<string, string> = args.includes(COVERAGE[0]!)
+    ? { DENO_COVERAGE_DIR: COVERAGE_FOLDER }
+    : {};
+  const command = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env });
+  const { success } = await command.spawn().status;
   const counts = exists(report)
     ? countJunit(await Deno.readTextFile(report))
     : { passed: 0, failed: 0, ignored: 0 };
