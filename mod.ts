@@ -39,7 +39,11 @@ export { getDefaultBackend, setDefaultBackend } from "./backends/default_backend
 export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
 export { loadBackendFromEnv, type LoadBackendOptions } from "./backends/load_backend_from_env.ts";
-export { MemoryCredentialsBackend, NullCredentialsBackend } from "./backends/memory.ts";
+export {
+  MemoryCredentialsBackend,
+  type MemoryCredentialsBackendOptions,
+  NullCredentialsBackend,
+} from "./backends/memory.ts";
 export {
   migrateCredentials,
   type MigrateOptions,

@@ -6,6 +6,12 @@ import { fileError } from "./file_error.ts";
 export interface FileLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
+  /**
+   * About how long a holder takes, in milliseconds: the wait between two tries goes by it.
+   *
+   * @default 4, as for a write
+   */
+  paceMs?: number;
   /** Ends the wait. */
   signal?: AbortSignal | undefined;
   /** Looks, before each further try, whether the lock is wanted no more: see `WithLockOptions`. */
@@ -53,20 +59,20 @@ function tryLock(file: Deno.FsFile, path: string): boolean {
 async function waitForLock<T>(
   file: Deno.FsFile,
   path: string,
-  { timeoutMs, signal, peek }: FileLockOptions<T>,
+  { timeoutMs, paceMs = 4, signal, peek }: FileLockOptions<T>,
 ): Promise<T | undefined> {
   const deadline = performance.now() + timeoutMs;
   for (let tries = 0;; tries++) {
     if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
-    await delay(jitter(tries), signal);
+    await delay(jitter(tries, paceMs), signal);
     const seen = await peek?.();
     if (seen !== undefined || tryLock(file, path)) return seen;
   }
 }
 
-/** Short at first, since most holders are done in a millisecond; random, so waiters spread out. */
-function jitter(tries: number): number {
-  return (1 + Math.random()) * Math.min(4 + 4 * tries, 80);
+/** Longer with each try, since waiting costs the holder's processor; random, so waiters spread out. */
+function jitter(tries: number, paceMs: number): number {
+  return (1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5);
 }
 
 /** Leaves the process id in the lock file, for the message of whoever waits in vain. */

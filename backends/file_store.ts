@@ -24,6 +24,9 @@ export interface FileStoreOptions {
   onWarning: (message: string) => void;
 }
 
+/** About how long a refresh holds its lock. */
+const REFRESH_MS = 20;
+
 /** The writing half of the file backend: loaded only when something is written or locked. */
 export class FileStore {
   readonly #options: FileStoreOptions;
@@ -76,7 +79,11 @@ export class FileStore {
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T> {
     const path = this.#prepare();
-    return await this.#locked(`${path}.${shortHash(key)}.lock`, fn, { signal, peek });
+    return await this.#locked(`${path}.${shortHash(key)}.lock`, fn, {
+      paceMs: REFRESH_MS,
+      signal,
+      peek,
+    });
   }
 
   #locked<T>(

@@ -1,4 +1,5 @@
-import { checkOptions } from "./check_options.ts";
+import { checkOptions, checkTimeoutOption } from "./check_options.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -6,6 +7,16 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 import { untilAborted } from "./until_aborted.ts";
+
+/** Options of {@linkcode MemoryCredentialsBackend}. */
+export interface MemoryCredentialsBackendOptions {
+  /**
+   * Longest wait for the lock of another use in this process, in milliseconds.
+   *
+   * @default 30_000
+   */
+  lockTimeoutMs?: number;
+}
 
 /**
  * Keeps credentials in this process alone: they are gone when it ends, and nothing is written
@@ -37,16 +48,21 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly location = "the memory of this process";
   // Text, not objects: a copy on the way in and out, and what every other backend could store too.
   readonly #rows = new Map<string, string>();
+  readonly #lockTimeoutMs: number;
   readonly #tails = new Map<string, Promise<void>>();
 
   /**
    * Makes an empty store.
    *
-   * @param options Takes none; an unknown one is an error.
+   * @param options How long a lock is waited for.
    * @throws {CredentialsBackendError} `invalid_options`.
    */
-  constructor(options: Record<never, never> = {}) {
-    checkOptions("create MemoryCredentialsBackend", options, []);
+  constructor(options: MemoryCredentialsBackendOptions = {}) {
+    const action = "create MemoryCredentialsBackend";
+    checkOptions(action, options, ["lockTimeoutMs"]);
+    const { lockTimeoutMs = 30_000 } = options;
+    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
+    this.#lockTimeoutMs = lockTimeoutMs;
   }
 
   /** The entry under `key`, or `undefined` when there is none. */
@@ -83,7 +99,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` after every earlier holder of the same key's lock in this process has ended.
    *
-   * @throws The signal's reason when it ends the wait.
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
+   * when it ends the wait.
    */
   async withLock<T>(
     key: string,
@@ -97,13 +114,32 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     const tail = before === undefined ? own.promise : before.then(() => own.promise);
     this.#tails.set(key, tail);
     try {
-      if (before !== undefined) await untilAborted(before, signal);
+      if (before !== undefined) await this.#waitFor(before, signal);
       return await fn();
     } finally {
       own.resolve();
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
   }
+
+  async #waitFor(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    const late = new AbortController();
+    const ms = this.#lockTimeoutMs;
+    const timer = setTimeout(() => late.abort(lockTimeout(ms)), Math.min(ms, 2 ** 31 - 1));
+    try {
+      await untilAborted(before, signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function lockTimeout(ms: number): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_locked",
+    `Cannot lock credentials in memory within ${ms} ms: another part of this process holds the ` +
+      `lock, most likely a refresh whose provider does not answer. Wait for it.`,
+  );
 }
 
 /**

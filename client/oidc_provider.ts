@@ -46,6 +46,7 @@ export class OidcProvider {
   readonly #runtime: Runtime;
   readonly #client: oauth.Client;
   #server: Promise<oauth.AuthorizationServer> | undefined;
+  #hasKeys = false;
 
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
@@ -139,6 +140,8 @@ export class OidcProvider {
   ): Promise<TokenSet> {
     return await this.#attempt("refresh the sign-in", undefined, async () => {
       const server = await this.#discover();
+      // The last sign-in had an ID token, so this answer will, too: its keys come meanwhile.
+      const keys = subject === undefined ? undefined : this.#requestKeys(server);
       const response = await oauth.refreshTokenGrantRequest(
         server,
         this.#client,
@@ -152,7 +155,7 @@ export class OidcProvider {
         throw otherPerson(this.#identity.issuer);
       }
       try {
-        return await this.#checkSignature(server, response, answer);
+        return await this.#checkSignature(server, response, answer, undefined, keys);
       } catch (error) {
         if (!(error instanceof ProviderUnavailableError)) throw error;
         return toTokenSet({ ...answer, id_token: undefined }); // its key is out of reach: leave it
@@ -226,14 +229,14 @@ export class OidcProvider {
     response: Response,
     answer: oauth.TokenEndpointResponse,
     signal?: AbortSignal,
+    keys?: Promise<Response>,
   ): Promise<TokenSet> {
     for (let tries = 1; answer.id_token !== undefined; tries++) {
+      const options = this.#options("jwks", signal);
+      if (keys !== undefined && tries === 1) options[oauth.customFetch] = () => keys;
       try {
-        await oauth.validateApplicationLevelSignature(
-          server,
-          response,
-          this.#options("jwks", signal),
-        );
+        await oauth.validateApplicationLevelSignature(server, response, options);
+        this.#hasKeys = true;
         break;
       } catch (error) {
         if (!(error instanceof ProviderUnavailableError) || tries === 3) throw error;
@@ -241,6 +244,18 @@ export class OidcProvider {
       }
     }
     return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
+  }
+
+  /** Asks for the signing keys ahead of their use, unless oauth4webapi has them from an earlier one. */
+  #requestKeys(server: oauth.AuthorizationServer): Promise<Response> | undefined {
+    if (this.#hasKeys || server.jwks_uri === undefined) return undefined;
+    const headers = { accept: "application/json" };
+    const keys = providerFetch("jwks", this.#runtime)(server.jwks_uri, {
+      headers,
+      redirect: "manual",
+    });
+    keys.catch(() => undefined); // told, and tried again, where they are used
+    return keys;
   }
 
   #deviceCode(answer: oauth.DeviceAuthorizationResponse): DeviceCode {

@@ -18,8 +18,8 @@ function promptText(code: DeviceCode): string {
   const minutes = Math.max(1, Math.round((code.expiresAt.getTime() - Date.now()) / 60_000));
   return [
     `Sign in at ${printable(code.issuer)}`,
-    `  1. Open   ${code.verificationUriComplete ?? code.verificationUri}`,
-    `  2. Check that the code there is, or enter   ${code.userCode}`,
+    `  1. Open this page      ${code.verificationUriComplete ?? code.verificationUri}`,
+    `  2. Confirm this code   ${code.userCode}`,
     `Waiting for your approval (the code ends in ${minutes} min) …`,
     "",
   ].join("\n");
@@ -28,10 +28,8 @@ function promptText(code: DeviceCode): string {
 function promptHtml(code: DeviceCode): string {
   const link = escapeHtml(code.verificationUriComplete ?? code.verificationUri);
   return `<p>Sign in at ${escapeHtml(printable(code.issuer))}: open ` +
-    `<a href="${link}" target="_blank" rel="noopener noreferrer">${link}</a> and check that the ` +
-    `code there is, or enter</p><p><code style="font-size:2em">${
-      escapeHtml(code.userCode)
-    }</code></p>`;
+    `<a href="${link}" target="_blank" rel="noopener noreferrer">${link}</a> and confirm this ` +
+    `code:</p><p><code style="font-size:2em">${escapeHtml(code.userCode)}</code></p>`;
 }
 
 async function show(text: string, html?: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { rejectsWith } from "./rejects_with.ts";
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { MemoryCredentialsBackend, NullCredentialsBackend } from "../../backends/memory.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "./entries.ts";
@@ -87,12 +88,13 @@ Deno.test({
 });
 
 Deno.test({
-  name: "memory takes no options",
+  name: "memory takes no option but the lock's time",
   permissions,
   fn() {
     const make = (options: unknown) => () => new MemoryCredentialsBackend(options as object);
     make({})();
-    throwsWith("invalid_options", make({ path: "/x" }), `"path"`, "takes none");
+    throwsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");
+    throwsWith("invalid_options", make({ lockTimeoutMs: "1" }), "lockTimeoutMs");
     throwsWith("invalid_options", make(null), "not an object");
     throwsWith("invalid_options", make("path"), "not an object");
   },
@@ -195,5 +197,18 @@ Deno.test({
       return backend.get(KEY);
     }, { signal: abort.signal });
     assertEquals(value, entry());
+  },
+});
+
+Deno.test({
+  name: "a lock in memory that is not had in time is backend_locked, and free afterwards",
+  permissions: "none",
+  async fn() {
+    const backend = new MemoryCredentialsBackend({ lockTimeoutMs: 5 });
+    await backend.withLock("k", async () => {
+      const waiting = () => backend.withLock("k", () => Promise.resolve());
+      await rejectsWith("backend_locked", waiting, "within 5 ms");
+    });
+    await backend.withLock("k", () => Promise.resolve());
   },
 });

@@ -36,8 +36,8 @@ Deno.test("showDeviceCode: standard error only, plain text, without any permissi
   assertEquals(
     stderr,
     "Sign in at https://login.example.com\n" +
-      "  1. Open   https://login.example.com/activate\n" +
-      "  2. Check that the code there is, or enter   WDJB-MJHT\n" +
+      "  1. Open this page      https://login.example.com/activate\n" +
+      "  2. Confirm this code   WDJB-MJHT\n" +
       "Waiting for your approval (the code ends in 10 min) …\n" +
       "Signed in [31m as <b>\n",
   );
@@ -46,8 +46,8 @@ Deno.test("showDeviceCode: standard error only, plain text, without any permissi
 Deno.test("showDeviceCode: the complete page where there is one, and still the code", async () => {
   const verificationUriComplete = "https://login.example.com/activate?user_code=WDJB-MJHT";
   const { stderr } = await show({ verificationUriComplete, seconds: 3 });
-  assertStringIncludes(stderr, `Open   ${verificationUriComplete}\n`);
-  assertStringIncludes(stderr, "or enter   WDJB-MJHT");
+  assertStringIncludes(stderr, `Open this page      ${verificationUriComplete}\n`);
+  assertStringIncludes(stderr, "Confirm this code   WDJB-MJHT");
   assertStringIncludes(stderr, "ends in 1 min");
 });
 
@@ -89,7 +89,10 @@ Deno.test("signInByDevice: the person reads what to do and then who is signed in
   provider.autoApprove = true;
   const { stdout, stderr } = await signIn(provider.issuer, provider.clientId);
   assertEquals(stdout, "done\n");
-  assertStringIncludes(stderr, `Sign in at ${provider.issuer}\n  1. Open   ${provider.issuer}`);
+  assertStringIncludes(
+    stderr,
+    `Sign in at ${provider.issuer}\n  1. Open this page      ${provider.issuer}`,
+  );
   assertStringIncludes(
     stderr,
     "\nSigned in as analyst@example.com. Tokens are kept in the memory of this process.\n",

@@ -27,7 +27,7 @@ Deno.test("the demo tells its story and prints no token", { permissions }, async
   assert(performance.now() - start < 30_000);
   const steps = demoSteps.map(({ title }, index) => `Step ${index + 1} of 6: ${title}\n`);
   assertEquals(stdout.match(/^Step .*\n/gm), steps);
-  assertMatch(stderr, /Open {3}http:\/\/127\.0\.0\.1:\d+\/device\?user_code=[A-Z]{4}-[A-Z]{4}\n/);
+  assertMatch(stderr, /Open this page {6}http:\/\/127\.0\.0\.1:\d+\/device\?user_code=[A-Z]{4}-[A-Z]{4}\n/);
   assertEquals(stderr.match(/^Signed in as analyst@example\.com/gm)?.length, 2);
   assertMatch(
     section(stdout, 1),
@@ -114,7 +114,7 @@ function manualDemo(env: Record<string, string> = {}): Deno.ChildProcess {
 async function promptOf(stream: ReadableStream<Uint8Array>) {
   let text = "";
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  const found = () => /Open {3}(\S+)\?user_code=(\S+)\n[^]*Waiting/.exec(text);
+  const found = () => /Open this page {6}(\S+)\?user_code=(\S+)\n[^]*Waiting/.exec(text);
   const next = async () => {
     const { value = "", done } = await reader.read();
     text += value;
