@@ -7,6 +7,8 @@
  * ```
  *
  * Prints one JSON line, `{ issuer, clientId, apiHost }`, when ready; ends when standard input closes.
+ * For each line on standard input it prints one that tells how many refreshes there were since the
+ * last, and whether the token on that line is active: `{ refreshes, isActive }`.
  *
  * @module
  */
@@ -28,7 +30,22 @@ async function main(args: string[]): Promise<void> {
   provider.autoApprove = autoApprove;
   const { issuer, clientId } = provider;
   console.log(JSON.stringify({ issuer, clientId, apiHost: api.apiHost }));
-  for await (const _chunk of Deno.stdin.readable);
+  for await (const token of linesOf(Deno.stdin.readable)) {
+    const refreshes = provider.requests.filter(({ grantType }) => grantType === "refresh_token");
+    provider.reset();
+    const isActive = await provider.isActive(token);
+    console.log(JSON.stringify({ refreshes: refreshes.length, isActive }));
+  }
+}
+
+/** The whole lines of a stream. */
+export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let text = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (text + chunk).split("\n");
+    text = lines.pop()!;
+    yield* lines;
+  }
 }
 
 function parse(args: string[]): MainOptions {

@@ -4,7 +4,8 @@
  *
  * `--coverage` collects coverage in `coverage/data/`, `--junit=FOLDER` keeps the JUnit reports
  * `tests.xml` and `docs.xml`. All other arguments go to `deno test`, and then the examples are left
- * out: `deno task test tests/backends/file_test.ts --filter lock`.
+ * out: `deno task test tests/backends/file_test.ts --filter lock`. `TEST_REPORTS=FOLDER` in the
+ * environment stands for both flags, so that CI runs the very command that README gives.
  */
 import { fromFileUrl } from "@std/path";
 import { countJunit, type Counts, sumCounts } from "./reports.ts";
@@ -23,9 +24,10 @@ interface Plan {
 }
 
 function plan(args: readonly string[]): Plan {
-  const junit = args.find((arg) => arg.startsWith("--junit="))?.slice("--junit=".length);
+  const reports = Deno.env.get("TEST_REPORTS");
+  const junit = args.find((arg) => arg.startsWith("--junit="))?.slice("--junit=".length) ?? reports;
   const rest = args.filter((arg) => arg !== "--coverage" && !arg.startsWith("--junit="));
-  return { coverage: args.includes("--coverage"), junit, rest };
+  return { coverage: args.includes("--coverage") || reports !== undefined, junit, rest };
 }
 
 function exists(path: string): boolean {

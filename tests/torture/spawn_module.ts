@@ -1,7 +1,11 @@
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 /** Starts a module of this folder in a process of its own. */
-export function spawnModule(module: string, args: readonly string[]): Deno.ChildProcess {
+export function spawnModule(
+  module: string,
+  args: readonly string[],
+  stdin: "null" | "piped" = "null",
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -14,7 +18,7 @@ export function spawnModule(module: string, args: readonly string[]): Deno.Child
       new URL(module, import.meta.url).href,
       ...args,
     ],
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   }).spawn();

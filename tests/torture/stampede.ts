@@ -1,5 +1,5 @@
 import { createSession, credentialKey, FileCredentialsBackend } from "@validmind/auth";
-import { startOidcProvider, type TestOidcProvider } from "../support/oidc_provider.ts";
+import { linesOf } from "../support/oidc_provider_main.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { spawnModule } from "./spawn_module.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
@@ -13,11 +13,11 @@ export interface StampedeOptions extends TortureOptions {
 /**
  * Starts many processes at once on one expired token of a provider that rotates refresh tokens and
  * detects reuse: exactly one of them may refresh, and none may fail. Each round is followed by one
- * of the same processes with a valid token, for the time.
+ * of the same processes with a valid token, for the time. The provider is a process of its own, as
+ * providers are: beside the one that starts the others it would stand still while they start.
  */
 export async function stampede(options: StampedeOptions): Promise<TortureResult> {
-  await using provider = await startOidcProvider({ interval: 0.05 });
-  provider.autoApprove = true;
+  await using provider = await ProviderProcess.start();
   const run = new StampedeRun(provider, options);
   await run.signIn();
   for (let round = 0; round < options.count; round++) {
@@ -27,8 +27,43 @@ export async function stampede(options: StampedeOptions): Promise<TortureResult>
   return run.result();
 }
 
+/** The test provider in a process of its own. */
+class ProviderProcess {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: AsyncGenerator<string>;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  issuer = "";
+  clientId = "";
+
+  private constructor() {
+    const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05 })];
+    this.#child = spawnModule("../support/oidc_provider_main.ts", args, "piped");
+    this.#lines = linesOf(this.#child.stdout);
+    this.#input = this.#child.stdin.getWriter();
+  }
+
+  static async start(): Promise<ProviderProcess> {
+    const provider = new ProviderProcess();
+    const { value } = await provider.#lines.next();
+    return Object.assign(provider, JSON.parse(value!));
+  }
+
+  /** How often a token was refreshed since the last question, and whether this one is active. */
+  async ask(token: string): Promise<{ refreshes: number; isActive: boolean }> {
+    await this.#input.write(new TextEncoder().encode(`${token}\n`));
+    return JSON.parse((await this.#lines.next()).value!);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input.close();
+    await this.#lines.return(undefined);
+    await this.#child.stderr.cancel();
+    await this.#child.status;
+  }
+}
+
 class StampedeRun {
-  readonly #provider: TestOidcProvider;
+  readonly #provider: ProviderProcess;
   readonly #options: StampedeOptions;
   readonly #backend: FileCredentialsBackend;
   readonly #failures: string[] = [];
@@ -36,8 +71,9 @@ class StampedeRun {
   readonly #validMs: number[] = [];
   #refreshes = 0;
   #failed = 0;
+  #isAlive = true;
 
-  constructor(provider: TestOidcProvider, options: StampedeOptions) {
+  constructor(provider: ProviderProcess, options: StampedeOptions) {
     this.#provider = provider;
     this.#options = options;
     this.#backend = new FileCredentialsBackend({ path: `${options.folder}/credentials.json` });
@@ -57,33 +93,27 @@ class StampedeRun {
     const key = this.#key();
     const entry = this.#backend.get(key)!;
     await this.#backend.put(key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
-    this.#provider.reset();
     this.#expiredMs.push(await this.#startAll(round));
-    const refreshes = this.#provider.requests.filter(({ grantType }) =>
-      grantType === "refresh_token"
-    );
-    this.#refreshes += refreshes.length;
-    if (refreshes.length !== 1) {
-      this.#failures.push(`round ${round}: ${refreshes.length} refreshes`);
-    }
+    const { refreshes, isActive } = await this.#provider.ask(this.#stored());
+    this.#refreshes += refreshes;
+    this.#isAlive &&= isActive;
+    if (refreshes !== 1) this.#failures.push(`round ${round}: ${refreshes} refreshes`);
+    if (!isActive) this.#failures.push(`round ${round}: the grant is dead`);
   }
 
   async valid(round: number): Promise<void> {
     this.#validMs.push(await this.#startAll(round));
   }
 
-  async result(): Promise<TortureResult> {
+  result(): TortureResult {
     const { count, processes } = this.#options;
-    const token = this.#backend.get(this.#key())!.access_token;
-    const isAlive = await this.#provider.isActive(token);
-    if (!isAlive) this.#failures.push("the grant is dead");
     const ratios = this.#expiredMs.map((ms, round) => ms / this.#validMs[round]!);
     return {
       name: `${count} rounds of ${processes} processes and one expired rotating token`,
       figures: {
         "refreshes": this.#refreshes,
         "failed starts": this.#failed,
-        "grant alive": isAlive ? "yes" : "no",
+        "grant alive": this.#isAlive ? "yes" : "no",
         "median ms, expired": Math.round(median(this.#expiredMs)),
         "median ms, valid": Math.round(median(this.#validMs)),
         "median ratio": median(ratios).toFixed(2),
@@ -105,13 +135,17 @@ class StampedeRun {
       ),
     );
     const ms = performance.now() - begin;
-    const expected = await sha256Hex(this.#backend.get(this.#key())!.access_token);
+    const expected = await sha256Hex(this.#stored());
     for (const { stdout, stderr } of outputs) {
       if (new TextDecoder().decode(stdout) === expected) continue;
       this.#failed++;
       this.#failures.push(`round ${round}: ${new TextDecoder().decode(stderr).slice(0, 300)}`);
     }
     return ms;
+  }
+
+  #stored(): string {
+    return this.#backend.get(this.#key())!.access_token;
   }
 
   #key(): string {
