@@ -27,7 +27,10 @@ Deno.test("the demo tells its story and prints no token", { permissions }, async
   assert(performance.now() - start < 30_000);
   const steps = demoSteps.map(({ title }, index) => `Step ${index + 1} of 6: ${title}\n`);
   assertEquals(stdout.match(/^Step .*\n/gm), steps);
-  assertMatch(stderr, /Open this page {6}http:\/\/127\.0\.0\.1:\d+\/device\?user_code=[A-Z]{4}-[A-Z]{4}\n/);
+  assertMatch(
+    stderr,
+    /Open this page {6}http:\/\/127\.0\.0\.1:\d+\/device\?user_code=[A-Z]{4}-[A-Z]{4}\n/,
+  );
   assertEquals(stderr.match(/^Signed in as analyst@example\.com/gm)?.length, 2);
   assertMatch(
     section(stdout, 1),
