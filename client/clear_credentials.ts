@@ -42,12 +42,19 @@ interface Removal {
   wholeStore?: boolean;
 }
 
-/** Under the lock, so that a refresh that is under way does not bring the entry back. */
+/**
+ * Under the lock, so that a refresh that is under way does not bring the entry back; without it where
+ * it cannot be had, since signing out must not depend on it.
+ */
 async function removeAlone(store: CredentialStore): Promise<Removal> {
+  let hasBegun = false;
   try {
-    return await store.withLock(() => remove(store));
+    return await store.withLock(() => {
+      hasBegun = true;
+      return remove(store);
+    });
   } catch (error) {
-    if (!isLockFault(error)) throw error;
+    if (hasBegun) throw error;
     return await remove(store);
   }
 }
@@ -93,10 +100,4 @@ async function revoke(
 /** Whether a store cannot be understood: the one fault that removing it cures. */
 export function isCorrupt(error: unknown): boolean {
   return error instanceof CredentialsBackendError && error.code === "backend_corrupt";
-}
-
-/** Whether only the lock failed: signing out does not depend on it. */
-function isLockFault(error: unknown): boolean {
-  return error instanceof CredentialsBackendError &&
-    (error.code === "backend_locked" || error.message.startsWith("Cannot lock "));
 }
