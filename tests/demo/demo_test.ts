@@ -123,9 +123,12 @@ async function promptOf(stream: ReadableStream<Uint8Array>) {
     text += value;
     return done;
   };
+  // A prompt in other words than those above would be waited for until the code ends.
+  const patience = setTimeout(() => reader.cancel(), 20_000);
   while (found() === null) {
     if (await next()) throw new Error(`the demo showed no code:\n${text}`);
   }
+  clearTimeout(patience);
   const [, page = "", userCode = ""] = found() ?? [];
   const rest = (async () => {
     while (!await next());
