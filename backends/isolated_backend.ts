@@ -92,6 +92,10 @@ export class IsolatedBackend implements OidcCredentialsBackend {
       signal?.addEventListener("abort", onAbort, { once: true });
       try {
         await untilAborted(channel.call("lock", key, lockId), signal);
+      } catch (error) {
+        // It may have been had in the same moment: it must not end with the Worker, still locked.
+        this.#call("unlock", lockId).catch(() => undefined);
+        throw error;
       } finally {
         signal?.removeEventListener("abort", onAbort);
       }

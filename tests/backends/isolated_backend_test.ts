@@ -46,6 +46,13 @@ export class Hostile {
     try { return await fn(); } finally { Deno.removeSync(this.#path + ".lock"); }
   }
 }
+export class Deaf extends Hostile {
+  withLock(key, fn) { return super.withLock(key, fn); }
+  async get(key) {
+    if (key === "slow") await new Promise((resolve) => setTimeout(resolve, 50));
+    return await super.get(key);
+  }
+}
 export class Leaky {
   get() { throw new Error("cannot parse fixture-secret-token"); }
   put() {}
@@ -146,6 +153,28 @@ Deno.test("an isolated backend's lock excludes, is released on a throw, and can 
   assertEquals([stdout, stderr], ["0 fault enough\n", ""]);
 });
 
+Deno.test("a lock that an isolated backend takes after its waiter left is given back", async () => {
+  const { stdout, stderr } = await runIsolated({
+    exportName: "Deaf",
+    code: `
+      const abort = new AbortController();
+      let slow; // keeps the Worker until the second lock has been had in it
+      const ended = await backend.withLock!("k", async () => {
+        const waiting = backend.withLock!("k", () => Promise.resolve(), { signal: abort.signal })
+          .catch((e) => e);
+        await backend.get("k"); // the Worker has been asked for the second lock, too
+        abort.abort("enough");
+        slow = backend.get("slow");
+        return await waiting;
+      });
+      await slow;
+      const signal = AbortSignal.timeout(2000);
+      console.log(ended, await backend.withLock!("k", () => Promise.resolve("free"), { signal }));
+    `,
+  });
+  assertEquals([stdout, stderr], ["enough free\n", ""]);
+});
+
 Deno.test("an isolated backend's own words stay in the Worker, unless they are coded", async () => {
   const { stdout } = await runIsolated({
     exportName: "Leaky",
@@ -160,7 +189,7 @@ Deno.test("an isolated backend's own words stay in the Worker, unless they are c
 Deno.test("what is wrong with an isolated backend's module is told as ever", async () => {
   const run = (exportName: string) =>
     runIsolated({ exportName, code: "" }).then(({ stderr }) => stderr);
-  assertStringIncludes(await run("Nobody"), "the module exports Hostile, Leaky");
+  assertStringIncludes(await run("Nobody"), "the module exports Deaf, Hostile, Leaky");
 });
 
 Deno.test("without --unstable-worker-options Deno ends the process and names the flag", async () => {
