@@ -5,12 +5,17 @@
  * |---|---|
  * | `permission_required` | Deno denies an access; the message names the flag |
  * | `backend_denied` | the operating system or the server refuses the access |
+ * | `backend_auth_failed` | the store does not accept, or no longer accepts, the login that it was given |
  * | `backend_corrupt` | the store's content cannot be understood; nothing was changed |
  * | `backend_version` | a newer program wrote the store; it can be read but not written |
  * | `backend_locked` | another process holds the lock, or took it over |
  * | `backend_too_large` | the entry is larger than the store can hold |
  * | `backend_full` | no space is left |
  * | `backend_unavailable` | the store cannot be reached, or an operation failed for another reason |
+ * | `backend_timeout` | the store did not answer within the time limit |
+ * | `keychain_locked` | the OS keychain is locked |
+ * | `decryption_failed` | an encrypted entry was changed, moved, or sealed with another key |
+ * | `encryption_key_unknown` | an entry names an encryption key that was not given |
  * | `backend_unproven` | a write, read, delete round trip gave back something else |
  * | `backend_no_list` | the backend cannot list its keys |
  * | `unstable_kv_required` | Deno KV needs `--unstable-kv` |
@@ -30,12 +35,17 @@
 export type CredentialsBackendErrorCode =
   | "permission_required"
   | "backend_denied"
+  | "backend_auth_failed"
   | "backend_corrupt"
   | "backend_version"
   | "backend_locked"
   | "backend_too_large"
   | "backend_full"
   | "backend_unavailable"
+  | "backend_timeout"
+  | "keychain_locked"
+  | "decryption_failed"
+  | "encryption_key_unknown"
   | "backend_unproven"
   | "backend_no_list"
   | "unstable_kv_required"

@@ -1,5 +1,4 @@
 import { FileCredentialsBackend } from "./file.ts";
-import { KvCredentialsBackend } from "./kv.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 import { parseFlag } from "./parse_flag.ts";
@@ -70,22 +69,12 @@ export async function loadBackendFromEnv(
   const { readBackendKwargs } = await import("./read_backend_kwargs.ts");
   const spec = parseBackendSpec(text);
   const options = readBackendKwargs();
-  return await shared(JSON.stringify([spec, options, isolate]), async () => {
-    if (spec.kind === "built-in") return new (BUILT_IN[spec.name])(options);
-    const { specifier, exportName } = spec;
-    const { importBackend, moduleUrl } = await import("./import_backend.ts");
-    if (isolate === undefined) return await importBackend(specifier, exportName, options);
-    const { IsolatedBackend } = await import("./isolated_backend.ts");
-    const url = await moduleUrl(specifier);
-    return await IsolatedBackend.load({ url, exportName, options, permissions: isolate });
-  });
+  const { createBackend } = await import("./create_backend.ts");
+  return await shared(
+    JSON.stringify([spec, options, isolate]),
+    () => createBackend(spec, options, isolate),
+  );
 }
-
-const BUILT_IN = {
-  file: FileCredentialsBackend,
-  memory: MemoryCredentialsBackend,
-  kv: KvCredentialsBackend,
-};
 
 /** The file backend of a person for whom nobody chose another one. */
 export function defaultFileBackend(): Promise<OidcCredentialsBackend> {

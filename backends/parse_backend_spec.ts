@@ -6,9 +6,12 @@ export const BACKEND_VARIABLE = "VM_OIDC_CREDENTIALS_BACKEND";
 /** The built-in names that {@linkcode BACKEND_VARIABLE} takes. */
 export const BUILT_IN_NAMES = ["file", "memory", "kv"] as const;
 
+/** One of them. */
+export type BuiltInName = typeof BUILT_IN_NAMES[number];
+
 /** What {@linkcode BACKEND_VARIABLE} says. */
 export type BackendSpec =
-  | { kind: "built-in"; name: typeof BUILT_IN_NAMES[number] }
+  | { kind: "built-in"; name: BuiltInName }
   | { kind: "module"; specifier: string; exportName: string };
 
 /**
