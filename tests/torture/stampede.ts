@@ -1,5 +1,5 @@
-import { createSession, credentialKey, FileCredentialsBackend } from "@validmind/auth";
-import { linesOf } from "../support/oidc_provider_main.ts";
+import { credentialKey, FileCredentialsBackend } from "@validmind/auth";
+import { ProviderProcess } from "../support/provider_process.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { spawnModule } from "./spawn_module.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
@@ -27,41 +27,6 @@ export async function stampede(options: StampedeOptions): Promise<TortureResult>
   return run.result();
 }
 
-/** The test provider in a process of its own. */
-class ProviderProcess {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: AsyncGenerator<string>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  issuer = "";
-  clientId = "";
-
-  private constructor() {
-    const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05 })];
-    this.#child = spawnModule("../support/oidc_provider_main.ts", args, "piped");
-    this.#lines = linesOf(this.#child.stdout);
-    this.#input = this.#child.stdin.getWriter();
-  }
-
-  static async start(): Promise<ProviderProcess> {
-    const provider = new ProviderProcess();
-    const { value } = await provider.#lines.next();
-    return Object.assign(provider, JSON.parse(value!));
-  }
-
-  /** How often a token was refreshed since the last question, and whether this one is active. */
-  async ask(token: string): Promise<{ refreshes: number; isActive: boolean }> {
-    await this.#input.write(new TextEncoder().encode(`${token}\n`));
-    return JSON.parse((await this.#lines.next()).value!);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#lines.return(undefined);
-    await this.#child.stderr.cancel();
-    await this.#child.status;
-  }
-}
-
 class StampedeRun {
   readonly #provider: ProviderProcess;
   readonly #options: StampedeOptions;
@@ -80,13 +45,7 @@ class StampedeRun {
   }
 
   async signIn(): Promise<void> {
-    const { issuer, clientId } = this.#provider;
-    await createSession({
-      issuer,
-      clientId,
-      credentialsBackend: this.#backend,
-      onDeviceCode: () => {},
-    });
+    await this.#provider.signIn(this.#backend);
   }
 
   async expired(round: number): Promise<void> {

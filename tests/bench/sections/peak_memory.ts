@@ -1,0 +1,45 @@
+import type { BenchOptions, BenchRow, BenchSection } from "../bench_section.ts";
+import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
+import { type Peers, writePeerCaches } from "../peers.ts";
+
+/** The most memory that a start holds at once, as the kernel counts it. Linux only. */
+export async function peakMemory({ folder }: BenchOptions, peers: Peers): Promise<BenchSection> {
+  const env = { HOME: await benchHome(folder) };
+  const { msal, google } = await writePeerCaches(folder, benchEntry().access_token);
+  const onDeno = (program: string, args: string[]): string[] => [
+    ...[Deno.execPath(), "run", "-A", `${peers.folder}/${program}`],
+    ...args,
+  ];
+  const base = "read and parse the same file";
+  const commands: [string, string[]][] = [
+    [base, denoProgram("read_parse.ts", KEY)],
+    ["this module, file", denoProgram("cached_start.ts", ISSUER, CLIENT_ID)],
+    ...(peers.node === undefined ? [] : [
+      ["msal-node on Deno", onDeno("msal_start.mjs", msal)],
+      ["google-auth-library on Deno", onDeno("google_start.mjs", google)],
+    ] as [string, string[]][]),
+  ];
+  const rows: BenchRow[] = [];
+  for (const [name, command] of commands) {
+    rows.push({ name, value: await peakMegabytes(command, env) });
+  }
+  const reference = rows[0]!.value;
+  return {
+    title: "Peak memory of a cold start",
+    unit: "MB",
+    base,
+    rows: rows.map((row) => ({ ...row, ratio: row.value / reference })),
+  };
+}
+
+/** By GNU time's figure, which bash's own `time` does not have: read from a wrapper in Python. */
+async function peakMegabytes(command: string[], env: Record<string, string>): Promise<number> {
+  const code = "import resource,subprocess,sys;subprocess.run(sys.argv[1:],check=True);" +
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+  const { success, stdout, stderr } = await new Deno.Command("python3", {
+    args: ["-c", code, ...command],
+    env,
+  }).output();
+  if (!success) throw new Error(`Cannot measure memory: ${new TextDecoder().decode(stderr)}`);
+  return Number(new TextDecoder().decode(stdout)) / 1024;
+}
