@@ -1,5 +1,3 @@
-import { join as joinPosix } from "@std/path/posix/join";
-import { join as joinWindows } from "@std/path/windows/join";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { readEnv } from "./read_env.ts";
 
@@ -27,7 +25,6 @@ export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
  * ```
  */
 export function credentialsPath(): string {
-  // The OS-neutral entry point of @std/path costs as much as the whole start: see design, section 9.
   const home = readEnv(HOME_VARIABLE, "find the credentials file");
   if (home === undefined) {
     throw new CredentialsBackendError(
@@ -36,5 +33,8 @@ export function credentialsPath(): string {
         `Set it, or pass credentialsBackend: new FileCredentialsBackend({ path }).`,
     );
   }
-  return (isWindows ? joinWindows : joinPosix)(home, ".validmind", "credentials.json");
+  // Not by @std/path, whose fourteen modules would be loaded in every start: see folder_of.ts.
+  const separator = isWindows ? "\\" : "/";
+  const folder = home.replace(isWindows ? /[/\\]+$/ : /\/+$/, "");
+  return [folder, ".validmind", "credentials.json"].join(separator);
 }

@@ -4,16 +4,10 @@ import {
   checkPathOption,
   checkTimeoutOption,
 } from "./check_options.ts";
-import {
-  type CredentialsDocument,
-  getEntry,
-  parseDocument,
-  setEntry,
-} from "./credentials_document.ts";
+import { getEntry, setEntry } from "./credentials_document.ts";
 import { credentialsPath, HOME_VARIABLE } from "./credentials_path.ts";
-import { fileError } from "./file_error.ts";
+import { FileReader } from "./file_reader.ts";
 import { folderOf } from "./folder_of.ts";
-import { isLink } from "./is_link.ts";
 import type { FileStore } from "./file_store.ts";
 import type {
   BackendPermission,
@@ -77,6 +71,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /** The file. */
   readonly path: string;
   readonly #isDefaultPath: boolean;
+  readonly #reader: FileReader;
   readonly #lockTimeoutMs: number;
   readonly #onWarning: (message: string) => void;
   #store?: Promise<FileStore>;
@@ -97,6 +92,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     checkFunctionOption(action, "onWarning", onWarning);
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
+    this.#reader = new FileReader(this.path);
     this.#lockTimeoutMs = lockTimeoutMs;
     this.#onWarning = onWarning;
   }
@@ -114,8 +110,9 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unavailable`.
    */
   get(key: string): OidcCredentials | undefined {
-    const document = this.#read();
-    return document && getEntry(document, key, this.path);
+    const document = this.#reader.read();
+    const entry = document && getEntry(document, key, this.path);
+    return this.#reader.isKept && entry !== undefined ? structuredClone(entry) : entry;
   }
 
   /**
@@ -152,7 +149,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const { credentials = {} } = this.#read() ?? {};
+    const { credentials = {} } = this.#reader.read() ?? {};
     yield* Object.keys(credentials).filter((key) => credentials[key] !== null);
   }
 
@@ -198,17 +195,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     return await store.withKeyLock(key, fn, options);
   }
 
-  #read(): CredentialsDocument | undefined {
-    try {
-      return parseDocument(Deno.readFileSync(this.path), this.path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound && !isLink(this.path)) return undefined;
-      throw fileError("read", this.path, error);
-    }
-  }
-
   #hasRow(key: string): boolean {
-    const document = this.#read();
+    const document = this.#reader.read();
     return document !== undefined && Object.hasOwn(document.credentials, key);
   }
 

@@ -75,11 +75,14 @@ function jitter(tries: number, paceMs: number): number {
   return (1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5);
 }
 
+/** Enough for any process id. */
+const NOTE_BYTES = 16;
+
 /** Leaves the process id in the lock file, for the message of whoever waits in vain. */
 function noteHolder(file: Deno.FsFile): void {
   try {
-    file.truncateSync(0);
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+    // Always as long, so that nothing of a former note is left: to cut it off costs a write more.
+    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES)));
   } catch {
     // The lock is held all the same; a full disk only costs the note.
   }
@@ -95,7 +98,7 @@ function lockTimeout(file: Deno.FsFile, path: string, timeoutMs: number): Creden
 
 function readHolder(file: Deno.FsFile): string {
   try {
-    const buffer = new Uint8Array(32);
+    const buffer = new Uint8Array(NOTE_BYTES);
     file.seekSync(0, Deno.SeekMode.Start);
     const length = file.readSync(buffer) ?? 0;
     const pid = new TextDecoder().decode(buffer.subarray(0, length)).trim();

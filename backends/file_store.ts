@@ -9,8 +9,8 @@ import {
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { fileError } from "./file_error.ts";
 import { type FileLockOptions, withFileLock } from "./file_lock.ts";
+import { isMissing } from "./file_reader.ts";
 import { folderOf } from "./folder_of.ts";
-import { isLink } from "./is_link.ts";
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
 import { removeIfPresent, tempPath, writeFileAtomic } from "./write_file_atomic.ts";
 
@@ -44,12 +44,12 @@ export class FileStore {
     const path = this.#prepare();
     await this.#locked(`${path}.lock`, () => {
       try {
-        const mode = openMode(path);
+        const mode = modeOf(path);
         const document = readForUpdate(path);
         if (!change(document)) return;
         assertWritable(document, path);
         writeFileAtomic(path, serializeDocument(document));
-        if (mode !== undefined) this.#warnOfMode("file", path, mode);
+        if (mode !== undefined && isOpen(mode)) this.#warnOfMode("file", path, mode);
       } catch (error) {
         throw fileError("write", path, error);
       }
@@ -98,9 +98,7 @@ export class FileStore {
   #prepare(): string {
     const { path } = this.#options;
     try {
-      const folder = folderOf(path);
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      this.#tighten(folder);
+      this.#prepareFolder(folderOf(path));
       return resolveLink(path);
     } catch (error) {
       throw fileError("write", path, error);
@@ -108,10 +106,10 @@ export class FileStore {
   }
 
   /** The module's own folder is closed to others; a folder of the caller's choice is left alone. */
-  #tighten(folder: string): void {
-    if (!/[/\\]\.validmind$/.test(folder)) return;
-    const mode = openMode(folder);
-    if (mode === undefined) return;
+  #prepareFolder(folder: string): void {
+    const mode = modeOf(folder);
+    if (mode === undefined) return Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (!isOpen(mode) || !/[/\\]\.validmind$/.test(folder)) return;
     Deno.chmodSync(folder, 0o700);
     this.#warnOfMode("folder", folder, mode);
   }
@@ -130,16 +128,19 @@ export class FileStore {
   }
 }
 
-/** The mode of what others than its owner can open; `undefined` where they cannot, or it is absent. */
-function openMode(path: string): number | undefined {
-  if (Deno.build.os === "windows") return undefined;
+/** The permission bits of what is there, if anything is. */
+function modeOf(path: string): number | undefined {
   try {
-    const mode = (Deno.statSync(path).mode ?? 0) & 0o777;
-    return (mode & 0o077) === 0 ? undefined : mode;
+    return (Deno.statSync(path).mode ?? 0) & 0o777;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** Whether others than the owner may open what has this mode. Windows has no such bits. */
+function isOpen(mode: number): boolean {
+  return Deno.build.os !== "windows" && (mode & 0o077) !== 0;
 }
 
 /** Whether the name itself says what the file is. */
@@ -179,7 +180,7 @@ function resolveLink(path: string): string {
   try {
     return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : path;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !isLink(path)) return path;
+    if (isMissing(path, error)) return path;
     throw error;
   }
 }

@@ -9,7 +9,6 @@ import { folderOf } from "./folder_of.ts";
  */
 export function writeFileAtomic(path: string, text: string): void {
   const temp = tempPath(path);
-  removeIfPresent(temp);
   try {
     writeSynced(temp, text);
     renameOver(temp, path);
@@ -26,13 +25,24 @@ export function tempPath(path: string): string {
 }
 
 function writeSynced(path: string, text: string): void {
-  // createNew refuses a link that somebody put in the temp file's place.
-  using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  using file = createAnew(path);
   const bytes = new TextEncoder().encode(text);
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }
   file.syncSync();
+}
+
+/** Takes away what a crash left in the file's place, or a link that somebody put there. */
+function createAnew(path: string): Deno.FsFile {
+  const create = () => Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  try {
+    return create();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    Deno.removeSync(path);
+    return create();
+  }
 }
 
 /**

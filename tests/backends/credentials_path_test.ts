@@ -10,7 +10,7 @@ Deno.test({
   name: "credentialsPath is the file of the Python library in the home folder",
   ignore: isWindows,
   async fn() {
-    for (const home of ["/home/ana", "/home/ana/", "/home//ana"]) {
+    for (const home of ["/home/ana", "/home/ana/", "/home/ana//"]) {
       const path = await withEnv({ [HOME]: home }, credentialsPath);
       assertEquals(path, "/home/ana/.validmind/credentials.json");
     }

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
@@ -186,6 +186,13 @@ Deno.test({
     const write = `permission_required Cannot write ${path}: ${words}`;
     assertEquals(await run([]), [read, write, write]);
     assertEquals(await run([`--allow-write=${parent}`]), [read, write, write]);
-    assertEquals(await run([`--allow-read=${parent}`]), ["undefined undefined", write, write]);
+    const lock = (name: string) =>
+      `permission_required Cannot open the lock file ${name}: ${words}`;
+    const [missing, update, refresh] = await run([`--allow-read=${parent}`]);
+    assertEquals([missing, update], ["undefined undefined", lock(`${path}.lock`)]);
+    assertMatch(
+      refresh!,
+      /Cannot open the lock file .+credentials\.json\.[0-9a-f]{8}\.lock: Deno does/,
+    );
   },
 });

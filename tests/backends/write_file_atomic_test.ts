@@ -85,9 +85,11 @@ Deno.test({
   fn() {
     const parent = folder();
     Deno.writeTextFileSync(`${parent}/victim`, "untouched");
+    Deno.symlinkSync("victim", `${parent}/a.json.tmp`);
     const { removeSync } = Deno;
-    Deno.removeSync = () => {
+    Deno.removeSync = (path) => {
       Deno.removeSync = removeSync;
+      removeSync(path);
       Deno.symlinkSync("victim", `${parent}/a.json.tmp`);
     };
     try {
