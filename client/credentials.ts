@@ -1,8 +1,8 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./init_options.ts";
 import { parseExpiry, SKEW_SECONDS } from "./is_expired.ts";
-import type { TokenSet } from "./oidc_provider.ts";
 import type { Identity } from "./resolve_options.ts";
+import type { TokenSet } from "./token_set.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */
 const DEFAULT_SECONDS = 3600;

@@ -1,9 +1,11 @@
+import type { DeviceAuthorization } from "./device_authorization.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
-import type { DeviceAuthorization, OidcProvider, TokenSet } from "./oidc_provider.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
 import { ProviderRefusedError } from "./provider_error.ts";
 import { ProviderUnavailableError } from "./provider_fetch.ts";
 import type { Runtime } from "./resolve_options.ts";
+import type { TokenSet } from "./token_set.ts";
 
 /** What {@linkcode runDeviceFlow} is told. */
 export interface DeviceFlowOptions {

@@ -1,41 +1,14 @@
 import * as oauth from "oauth4webapi";
-import { netHost } from "../backends/net_host.ts";
+import { type DeviceAuthorization, toDeviceCode } from "./device_authorization.ts";
+import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { DeviceCode } from "./init_options.ts";
-import type { PermissionNeed } from "./permission_need.ts";
-import { preflight } from "./preflight.ts";
-import { printable } from "./printable.ts";
+import { IdTokenSignatures } from "./id_token_signatures.ts";
 import { providerError } from "./provider_error.ts";
 import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
 import type { Identity, Runtime } from "./resolve_options.ts";
-import { secureUrl } from "./secure_url.ts";
+import { type RefreshAnswer, type TokenSet, toTokenSet } from "./token_set.ts";
 
 type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
-
-/** A device code that waits for approval. `deviceCode` and `verifier` are secrets. */
-export interface DeviceAuthorization {
-  deviceCode: string;
-  verifier?: string;
-  /** Seconds between polls. */
-  interval: number;
-  /** What the person is shown. */
-  code: DeviceCode;
-}
-
-/** Tokens as the provider gave them, checked. */
-export interface TokenSet {
-  accessToken: string;
-  refreshToken?: string;
-  idToken?: string;
-  /** When the ID token ends, in seconds since the epoch. */
-  idTokenExpiry?: number;
-  expiresIn?: number;
-}
-
-/** New tokens; or, where they failed a check, the refresh token that took the old one's place. */
-export type RefreshAnswer =
-  | { tokens: TokenSet }
-  | { tokens?: undefined; refreshToken: string; error: Error };
 
 /**
  * The one place that talks to the provider: discovery, device flow, refresh, revocation and the
@@ -45,13 +18,14 @@ export class OidcProvider {
   readonly #identity: OidcIdentity;
   readonly #runtime: Runtime;
   readonly #client: oauth.Client;
+  readonly #signatures: IdTokenSignatures;
   #server: Promise<oauth.AuthorizationServer> | undefined;
-  #hasKeys = false;
 
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
     this.#runtime = runtime;
     this.#client = { client_id: identity.clientId };
+    this.#signatures = new IdTokenSignatures(runtime);
   }
 
   /** Asks for a device code: RFC 8628, section 3.1. */
@@ -80,7 +54,7 @@ export class OidcProvider {
         deviceCode: answer.device_code,
         ...(verifier !== undefined && { verifier }),
         interval: answer.interval ?? 5,
-        code: this.#deviceCode(answer),
+        code: toDeviceCode(answer, this.#identity.issuer, this.#runtime.now()),
       };
     });
   }
@@ -141,7 +115,7 @@ export class OidcProvider {
     return await this.#attempt("refresh the sign-in", undefined, async () => {
       const server = await this.#discover();
       // The last sign-in had an ID token, so this answer will, too: its keys come meanwhile.
-      const keys = subject === undefined ? undefined : this.#requestKeys(server);
+      const keys = subject === undefined ? undefined : this.#signatures.requestKeys(server);
       const response = await oauth.refreshTokenGrantRequest(
         server,
         this.#client,
@@ -180,7 +154,7 @@ export class OidcProvider {
   /** The hosts, with ports, of the endpoints that a sign-in uses. */
   async endpointHosts(): Promise<string[]> {
     return await this.#attempt("find the provider's endpoints", undefined, async () => {
-      return hostsOf(await this.#discover());
+      return endpointHosts(await this.#discover());
     });
   }
 
@@ -193,35 +167,10 @@ export class OidcProvider {
   }
 
   async #requestDiscovery(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
-    const issuer = new URL(this.#identity.issuer);
     const options = this.#options("discovery", signal);
-    const response = await oauth.discoveryRequest(issuer, options);
-    if (response.status === 404) {
-      throw new ValidMindAuthError(
-        "provider_invalid",
-        `Cannot find an OpenID Provider at ${this.#identity.issuer}: it has no ` +
-          `/.well-known/openid-configuration. Check the issuer.`,
-      );
-    }
-    const { issuer: stated } = await response.clone().json();
-    // With or without a trailing slash it is the same issuer; tokens name it as it names itself.
-    const isSame = typeof stated === "string" && withoutSlash(stated) === withoutSlash(issuer.href);
-    const expected = isSame ? new URL(stated) : issuer;
-    const server = await oauth.processDiscoveryResponse(expected, response);
-    await this.#checkHosts(server);
+    const server = await discoverProvider(this.#identity.issuer, options);
+    if (this.#runtime.fetch === globalThis.fetch) await preflightEndpoints(server);
     return server;
-  }
-
-  /** Before the person is asked for anything: an approval that cannot be fetched helps nobody. */
-  async #checkHosts(server: oauth.AuthorizationServer): Promise<void> {
-    if (this.#runtime.fetch !== globalThis.fetch) return;
-    const needs = hostsOf(server).map((host): PermissionNeed => ({
-      name: "net",
-      host,
-      reason: "to use the provider's endpoints",
-      need: "sign_in",
-    }));
-    await preflight("reach the provider", needs, "sign_in");
   }
 
   async #checkSignature(
@@ -231,42 +180,10 @@ export class OidcProvider {
     signal?: AbortSignal,
     keys?: Promise<Response>,
   ): Promise<TokenSet> {
-    for (let tries = 1; answer.id_token !== undefined; tries++) {
-      const options = this.#options("jwks", signal);
-      if (keys !== undefined && tries === 1) options[oauth.customFetch] = () => keys;
-      try {
-        await oauth.validateApplicationLevelSignature(server, response, options);
-        this.#hasKeys = true;
-        break;
-      } catch (error) {
-        if (!(error instanceof ProviderUnavailableError) || tries === 3) throw error;
-        await this.#runtime.delay(tries * 500, signal);
-      }
+    if (answer.id_token !== undefined) {
+      await this.#signatures.check(server, response, this.#options("jwks", signal), keys);
     }
     return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
-  }
-
-  /** Asks for the signing keys ahead of their use, unless oauth4webapi has them from an earlier one. */
-  #requestKeys(server: oauth.AuthorizationServer): Promise<Response> | undefined {
-    if (this.#hasKeys || server.jwks_uri === undefined) return undefined;
-    const headers = { accept: "application/json" };
-    const keys = providerFetch("jwks", this.#runtime)(server.jwks_uri, {
-      headers,
-      redirect: "manual",
-    });
-    keys.catch(() => undefined); // told, and tried again, where they are used
-    return keys;
-  }
-
-  #deviceCode(answer: oauth.DeviceAuthorizationResponse): DeviceCode {
-    const complete = answer.verification_uri_complete;
-    return {
-      verificationUri: checkVerificationUri(answer.verification_uri),
-      userCode: printable(answer.user_code, 100),
-      ...(complete !== undefined && { verificationUriComplete: checkVerificationUri(complete) }),
-      expiresAt: new Date(this.#runtime.now() + answer.expires_in * 1000),
-      issuer: this.#identity.issuer,
-    };
   }
 
   #audience(): Record<string, string> {
@@ -297,27 +214,6 @@ export class OidcProvider {
   }
 }
 
-function hostsOf(server: oauth.AuthorizationServer): string[] {
-  const { device_authorization_endpoint, token_endpoint, jwks_uri } = server;
-  const urls = [device_authorization_endpoint, token_endpoint, jwks_uri].flatMap((text) =>
-    URL.parse(text ?? "") ?? []
-  );
-  return [...new Set(urls.map(netHost))];
-}
-
-function toTokenSet(
-  answer: Partial<oauth.TokenEndpointResponse>,
-  idTokenExpiry?: number,
-): TokenSet {
-  return {
-    accessToken: answer.access_token as string,
-    ...(answer.refresh_token !== undefined && { refreshToken: answer.refresh_token }),
-    ...(answer.id_token !== undefined && { idToken: answer.id_token }),
-    ...(idTokenExpiry !== undefined && { idTokenExpiry }),
-    ...(answer.expires_in !== undefined && { expiresIn: answer.expires_in }),
-  };
-}
-
 function otherPerson(issuer: string): ValidMindAuthError {
   return new ValidMindAuthError(
     "id_token_invalid",
@@ -329,21 +225,4 @@ function otherPerson(issuer: string): ValidMindAuthError {
 /** Harmless to a provider that does not ask for it, and needed by one that does. */
 function needsPkce(server: oauth.AuthorizationServer): boolean {
   return server.code_challenge_methods_supported?.includes("S256") === true;
-}
-
-/** A page that a person is sent to: of the web, and nothing that a terminal or browser acts on. */
-function checkVerificationUri(text: string): string {
-  try {
-    return secureUrl(text, "sign in: the provider's page").href;
-  } catch {
-    throw new ValidMindAuthError(
-      "provider_invalid",
-      "Cannot sign in: the page that the provider names for it is no https: page. " +
-        "Check the issuer, then ask who runs the provider.",
-    );
-  }
-}
-
-function withoutSlash(issuer: string): string {
-  return issuer.replace(/\/$/, "");
 }

@@ -3,9 +3,10 @@ import { readClaims } from "./credentials.ts";
 import { describeBackend } from "./credential_store.ts";
 import { runDeviceFlow } from "./device_flow.ts";
 import type { DeviceCode } from "./init_options.ts";
-import type { OidcProvider, TokenSet } from "./oidc_provider.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
 import type { Runtime } from "./resolve_options.ts";
 import { showDeviceCode, showNotice } from "./show_device_code.ts";
+import type { TokenSet } from "./token_set.ts";
 
 /** What {@linkcode signInByDevice} is told. */
 export interface SignInByDeviceOptions {

@@ -5,9 +5,10 @@ import { type CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import { SKEW_SECONDS } from "./is_expired.ts";
-import type { OidcProvider, RefreshAnswer } from "./oidc_provider.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
 import type { Identity, Runtime } from "./resolve_options.ts";
 import { singleFlight } from "./single_flight.ts";
+import type { RefreshAnswer } from "./token_set.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;

@@ -12,8 +12,9 @@ import { setActiveSession } from "../../client/active_session.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/errors.ts";
 import type { DeviceCode, SessionOptions } from "../../client/init_options.ts";
-import { OidcProvider, type RefreshAnswer } from "../../client/oidc_provider.ts";
+import { OidcProvider } from "../../client/oidc_provider.ts";
 import type { Runtime } from "../../client/resolve_options.ts";
+import type { RefreshAnswer } from "../../client/token_set.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import {
   type OidcProviderOptions,

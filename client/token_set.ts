@@ -1,0 +1,30 @@
+import type { TokenEndpointResponse } from "oauth4webapi";
+
+/** Tokens as the provider gave them, checked. */
+export interface TokenSet {
+  accessToken: string;
+  refreshToken?: string;
+  idToken?: string;
+  /** When the ID token ends, in seconds since the epoch. */
+  idTokenExpiry?: number;
+  expiresIn?: number;
+}
+
+/** New tokens; or, where they failed a check, the refresh token that took the old one's place. */
+export type RefreshAnswer =
+  | { tokens: TokenSet }
+  | { tokens?: undefined; refreshToken: string; error: Error };
+
+/** The tokens in a processed answer. */
+export function toTokenSet(
+  answer: Partial<TokenEndpointResponse>,
+  idTokenExpiry?: number,
+): TokenSet {
+  return {
+    accessToken: answer.access_token as string,
+    ...(answer.refresh_token !== undefined && { refreshToken: answer.refresh_token }),
+    ...(answer.id_token !== undefined && { idToken: answer.id_token }),
+    ...(idTokenExpiry !== undefined && { idTokenExpiry }),
+    ...(answer.expires_in !== undefined && { expiresIn: answer.expires_in }),
+  };
+}
