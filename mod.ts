@@ -66,6 +66,7 @@ export type { ClearOptions, ClearResult, Revocation } from "./client/clear_resul
 export { createSession } from "./client/create_session.ts";
 export {
   credentialKey,
+  type CredentialKeyOptions,
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,

@@ -6,6 +6,7 @@ const TYPES: Record<keyof InitOptions, string> = {
   clientId: "string",
   scope: "string",
   audience: "string",
+  profile: "string",
   apiKey: "string",
   apiSecret: "string",
   apiHost: "string",

@@ -45,6 +45,12 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    */
   audience?: string;
   /**
+   * The profile of the entry, if it has one.
+   *
+   * @default that of the active session if neither issuer nor clientId is given, or VM_OIDC_PROFILE
+   */
+  profile?: string;
+  /**
    * Where the entry is.
    *
    * @default that of the active session, or what `init()` would use
@@ -79,6 +85,7 @@ const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
   issuer: "string",
   clientId: "string",
   audience: "string",
+  profile: "string",
   credentialsBackend: "any",
   isolate: "object",
   fetch: "function",
@@ -128,7 +135,7 @@ async function clearNamed(
   const backend = await chooseBackend(options);
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
   await preflight(ACTION, clearNeeds(backend, issuers), "always");
-  const key = credentialKey(identity.issuer, identity.clientId, identity.audience);
+  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   forgetActive(backend, [key]);
   const provider = () => providerOf(identity, options);
   return await clearCredentials(new CredentialStore(backend, key), { revoke }, provider);
@@ -175,11 +182,13 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
     issuer = session?.issuer,
     clientId = session?.clientId,
     audience = isOwn ? session?.audience : undefined,
+    profile = isOwn ? session?.profile : undefined,
   } = options;
   return resolveIdentity({
     ...(issuer !== undefined && { issuer }),
     ...(clientId !== undefined && { clientId }),
     ...(audience !== undefined && { audience }),
+    ...(profile !== undefined && { profile }),
   }, ACTION);
 }
 
@@ -225,7 +234,7 @@ function worstRevocation(
 function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] | "all"): void {
   const session = peekActiveSession();
   if (session?.backend !== backend || session.issuer === undefined) return;
-  const key = credentialKey(session.issuer, session.clientId ?? "", session.audience);
+  const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
   if (keys !== "all" && !keys.includes(key)) return;
   session.forget();
   setActiveSession(undefined);

@@ -1,3 +1,11 @@
+import { ValidMindAuthError } from "./errors.ts";
+
+/** Options of {@linkcode credentialKey}. */
+export interface CredentialKeyOptions {
+  /** Tells several sign-ins to one client apart: letters, digits and `. _ @ + -`, at most 64. */
+  profile?: string;
+}
+
 /**
  * An issuer as it stands in a credential key: without white space, matching outer quotes (a value
  * copied from a `.env` file) and trailing slashes. Equal to what the Python library does.
@@ -59,10 +67,15 @@ export function normalizeAudience(audience?: string | null): string | undefined 
  * The key under which a credential is stored: `issuer|clientId`, or `issuer|clientId|audience`, each
  * normalised. All that decides whose tokens they are is in it.
  *
+ * A profile stands before it, as `profile:name|…`. No other key can be the same, since an issuer is
+ * an `https:` or `http:` URL and an audience, which may be any text, comes last.
+ *
  * @param issuer The issuer.
  * @param clientId The client id.
  * @param audience The API identifier, if tokens are asked for one.
+ * @param options What else tells the credential from others.
  * @returns The key.
+ * @throws {ValidMindAuthError} `invalid_options` for a profile with other characters.
  *
  * @example
  * ```ts
@@ -75,9 +88,28 @@ export function normalizeAudience(audience?: string | null): string | undefined 
  * );
  * ```
  */
-export function credentialKey(issuer: string, clientId: string, audience?: string | null): string {
-  const parts = [normalizeIssuer(issuer), normalizeClientId(clientId), normalizeAudience(audience)];
-  return parts.filter((part) => part !== undefined).join("|");
+export function credentialKey(
+  issuer: string,
+  clientId: string,
+  audience?: string | null,
+  { profile }: CredentialKeyOptions = {},
+): string {
+  return [
+    profile === undefined ? undefined : `profile:${checkProfile(profile, "name a credential")}`,
+    normalizeIssuer(issuer),
+    normalizeClientId(clientId),
+    normalizeAudience(audience),
+  ].filter((part) => part !== undefined).join("|");
+}
+
+/** A profile's name as it stands in a credential key, where a `|` would make it another key. */
+export function checkProfile(profile: string, action: string): string {
+  if (/^[A-Za-z0-9._@+-]{1,64}$/.test(profile)) return profile;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: profile (VM_OIDC_PROFILE) is not a name of 1 to 64 letters, digits and ` +
+      `". _ @ + -". Correct it, or leave it out.`,
+  );
 }
 
 /** Takes matching outer quotes away, trimming before and between. */

@@ -42,6 +42,9 @@ function identityNeeds(options: InitOptions): PermissionNeed[] {
       VM_OIDC_SCOPE: options.scope,
       VM_OIDC_AUDIENCE: options.audience,
     }),
+    ...need("optional", "to know which sign-in is meant", {
+      VM_OIDC_PROFILE: options.profile,
+    }),
     ...need("optional", TO_ASK, {
       VM_OIDC_INTERACTIVE: options.interactive,
     }),

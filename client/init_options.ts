@@ -48,6 +48,13 @@ export interface SessionOptions {
    */
   audience?: string;
   /**
+   * Tells several sign-ins to one client apart, such as those of two people or two scopes: each
+   * profile has a stored entry of its own. Letters, digits and `. _ @ + -`, at most 64.
+   *
+   * @default VM_OIDC_PROFILE, or the entry without a profile
+   */
+  profile?: string;
+  /**
    * API key, instead of OIDC. `"..."`, the placeholder of an unedited notebook, means that the
    * options for host, model and credentials are ignored and all is taken from the environment.
    *

@@ -1,7 +1,12 @@
 import { delay as realDelay } from "../backends/delay.ts";
 import { parseFlag } from "../backends/parse_flag.ts";
 import { isEnvGranted, readEnvIfGranted } from "../backends/read_env.ts";
-import { normalizeAudience, normalizeClientId, normalizeIssuer } from "./credential_key.ts";
+import {
+  checkProfile,
+  normalizeAudience,
+  normalizeClientId,
+  normalizeIssuer,
+} from "./credential_key.ts";
 import { MissingApiCredentialsError, MissingModelIdError, ValidMindAuthError } from "./errors.ts";
 import type { InitOptions, SessionOptions } from "./init_options.ts";
 import { secureUrl } from "./secure_url.ts";
@@ -13,7 +18,14 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Who signs in, and how. */
 export type Identity =
-  | { kind: "oidc"; issuer: string; clientId: string; audience?: string; scope: string }
+  | {
+    kind: "oidc";
+    issuer: string;
+    clientId: string;
+    audience?: string;
+    profile?: string;
+    scope: string;
+  }
   | { kind: "api_key"; apiKey: string; apiSecret: string };
 
 /** What makes requests and tells time. */
@@ -135,12 +147,14 @@ function oidcIdentity(
     );
   }
   const audience = normalizeAudience(options.audience ?? readEnvIfGranted("VM_OIDC_AUDIENCE"));
+  const profile = options.profile ?? readEnvIfGranted("VM_OIDC_PROFILE");
   const scope = options.scope ?? readEnvIfGranted("VM_OIDC_SCOPE") ?? DEFAULT_SCOPE;
   return {
     kind: "oidc",
     issuer: checkIssuer(normalizeIssuer(issuer), action),
     clientId: nonEmpty(normalizeClientId(clientId), "clientId", action),
     ...(audience !== undefined && { audience }),
+    ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
   };
 }

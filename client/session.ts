@@ -30,6 +30,8 @@ export interface SessionStatus {
   readonly expiresAt?: Date;
   /** Whether the bearer token can be refreshed without the person. */
   readonly refreshable?: boolean;
+  /** The profile, if the session has one. */
+  readonly profile?: string;
   /** The scope that was asked for. */
   readonly scope?: string;
   /** The backend: its class, where it keeps entries, and whether they survive the process. */
@@ -93,6 +95,8 @@ export interface Session {
   readonly clientId?: string;
   /** The audience that tokens are asked for, if any. */
   readonly audience?: string;
+  /** The profile, if the session has one. */
+  readonly profile?: string;
   /** Base URL of the API, with a trailing slash; absent when `createSession` got none. */
   readonly apiHost?: string;
   /** The model's CUID; absent in a session of `createSession`. */

@@ -45,7 +45,7 @@ export async function signIn(
   const backend = await untilAborted(chooseBackend(options, action, needs), signal);
   const all = [...needs, ...backendNeeds(backend)];
   await preflight(action, all, "always");
-  const key = credentialKey(identity.issuer, identity.clientId, identity.audience);
+  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const store = new CredentialStore(backend, key);
   const tokens = new TokenSource({
     identity,

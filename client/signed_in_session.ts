@@ -38,6 +38,7 @@ export class SignedInSession implements Session {
   readonly issuer?: string;
   readonly clientId?: string;
   readonly audience?: string;
+  readonly profile?: string;
   readonly apiHost?: string;
   readonly model?: string;
   info?: ClientInfo;
@@ -52,6 +53,7 @@ export class SignedInSession implements Session {
       this.issuer = identity.issuer;
       this.clientId = identity.clientId;
       if (identity.audience !== undefined) this.audience = identity.audience;
+      if (identity.profile !== undefined) this.profile = identity.profile;
     }
     if (apiHost !== undefined) this.apiHost = apiHost;
     if (modelOptions !== undefined) this.model = modelOptions.model;
@@ -172,6 +174,7 @@ export class SignedInSession implements Session {
       ...text("email", claims?.email),
       ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
       refreshable: Boolean(entry?.refresh_token),
+      ...text("profile", identity.profile),
       scope: identity.scope,
       backend: backendStatus(oidc.store.backend),
     };

@@ -34,7 +34,16 @@ type Row = [
   env?: Record<string, string>,
 ];
 
-const STRINGS = ["issuer", "clientId", "scope", "audience", "apiHost", "apiUrl", "model"];
+const STRINGS = [
+  "issuer",
+  "clientId",
+  "scope",
+  "audience",
+  "profile",
+  "apiHost",
+  "apiUrl",
+  "model",
+];
 
 const ROWS: Row[] = [
   [{ clientid: "x" }, "invalid_options", ['unknown option "clientid"', "clientId"]],
@@ -62,6 +71,12 @@ const ROWS: Row[] = [
   [{ timeoutMs: NaN }, "invalid_options", ['option "timeoutMs"']],
   [{ bearer: "refresh_token" }, "invalid_options", ['option "bearer"', "refresh_token"]],
   [{ credentialsBackend: "file" }, "invalid_options", ['option "credentialsBackend"']],
+
+  [{ profile: "a|b" }, "invalid_options", ["profile", "letters, digits"]],
+  [{ profile: "a b" }, "invalid_options", ["profile"]],
+  [{ profile: "ü" }, "invalid_options", ["profile"]],
+  [{ profile: "a".repeat(65) }, "invalid_options", ["profile"]],
+  [{}, "invalid_options", ["VM_OIDC_PROFILE"], { VM_OIDC_PROFILE: "a:b" }],
 
   [{ issuer: "login.example.com" }, "invalid_options", ["login.example.com", "issuer"]],
   [{ issuer: '""' }, "invalid_options", ["issuer"]],

@@ -1,10 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import {
   credentialKey,
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
 } from "../../client/credential_key.ts";
+import { ValidMindAuthError } from "../../client/errors.ts";
 
 const ISSUERS: [given: string, normalized: string][] = [
   ["https://login.example.com", "https://login.example.com"],
@@ -56,4 +57,42 @@ Deno.test("credentialKey: two parts, or three with an audience", () => {
     credentialKey("'https://a.example/'", "app", "api/"),
     "https://a.example|app|api/",
   );
+});
+
+Deno.test("credentialKey: a profile stands before the issuer, where no audience can", () => {
+  const issuer = "https://a.example";
+  assertEquals(
+    credentialKey(`${issuer}/`, "app", "api", { profile: "work" }),
+    "profile:work|https://a.example|app|api",
+  );
+  assertEquals(credentialKey(issuer, "app", null, { profile: "a.b_c@d+e-f" }).split("|").length, 3);
+  assertEquals(credentialKey(issuer, "app", null, { profile: undefined }), `${issuer}|app`);
+});
+
+Deno.test("credentialKey: a profile that could make another key is refused", () => {
+  for (const profile of ["", " ", "a|b", "a:b", "a\nb", "\u00e4", "a".repeat(65)]) {
+    const error = assertThrows(
+      () => credentialKey("https://a.example", "app", null, { profile }),
+      ValidMindAuthError,
+    );
+    assertEquals(error.code, "invalid_options");
+  }
+});
+
+Deno.test("credentialKey: no two choices of issuer, client, audience and profile share a key", () => {
+  const issuers = ["https://a.example", "https://a.example/x|profile:b"];
+  const audiences = [
+    undefined,
+    "profile:work",
+    "https://a.example|app",
+    "work",
+    "profile:work|api",
+  ];
+  const profiles = [undefined, "work", "app", "profile"];
+  const keys = issuers.flatMap((issuer) =>
+    audiences.flatMap((audience) =>
+      profiles.map((profile) => credentialKey(issuer, "app", audience, { profile }))
+    )
+  );
+  assertEquals(new Set(keys).size, issuers.length * audiences.length * profiles.length);
 });

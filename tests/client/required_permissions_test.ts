@@ -17,6 +17,7 @@ const FULL = {
   ...OIDC,
   scope: "openid",
   audience: "api",
+  profile: "work",
   apiHost: "https://api.example.com:8443/v1/",
   timeoutMs: 1000,
   interactive: false,
@@ -57,6 +58,7 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
   const more = [
     "env VM_OIDC_SCOPE optional",
     "env VM_OIDC_AUDIENCE optional",
+    "env VM_OIDC_PROFILE optional",
     "env VM_OIDC_INTERACTIVE optional",
     "env VM_API_URL optional",
     "env VM_API_HOST optional",
@@ -87,7 +89,7 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_API_HOST optional",
     NET[1],
   ]);
-  const half = { issuer: OIDC.issuer, scope: "a", audience: "b", interactive: true };
+  const half = { issuer: OIDC.issuer, scope: "a", audience: "b", profile: "c", interactive: true };
   const rest = { apiUrl: "http://[::1]:8080/", timeoutMs: 5, ...MODEL, ...MEMORY };
   assertEquals(await needsOf({ ...half, ...rest }, {}, { VM_OIDC_CLIENT_ID: "c" }), [
     "env VM_OIDC_CLIENT_ID always",
