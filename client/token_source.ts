@@ -124,6 +124,9 @@ export class TokenSource {
     try {
       const forgets = this.#forgets;
       const entry = await this.#sharedRenewal(rejected, signal);
+      if (!coversScope(entry, this.#options.identity.scope)) {
+        throw otherScope(this.#options.identity);
+      }
       if (forgets === this.#forgets) this.#adoptRenewed(entry); // else a sign-out came in between
       const bearer = this.#bearerIn(entry);
       if (this.#isAlive(bearer)) return bearer.token;
@@ -286,6 +289,13 @@ function loginRequired(issuer: string, reason: string, cause?: Error): ValidMind
     `Cannot get a token for ${issuer}: ${reason}. Run init() again where a person can sign in.`,
     { cause },
   );
+}
+
+function otherScope({ issuer }: { issuer: string }): ValidMindAuthError {
+  const reason =
+    "what is stored meanwhile was asked for with another scope (to use both at once, " +
+    "give each a profile of its own)";
+  return loginRequired(issuer, reason);
 }
 
 function noIdToken(issuer: string): ValidMindAuthError {
