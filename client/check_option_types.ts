@@ -4,6 +4,7 @@ import type { InitOptions, SessionOptions } from "./init_options.ts";
 const TYPES: Record<keyof InitOptions, string> = {
   issuer: "string",
   clientId: "string",
+  clientSecret: "string",
   scope: "string",
   audience: "string",
   profile: "string",

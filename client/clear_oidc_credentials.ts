@@ -3,19 +3,17 @@ import type {
   OidcCredentialsBackend,
 } from "../backends/oidc_credentials_backend.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
-import { delay } from "../backends/delay.ts";
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { peekActiveSession, setActiveSession } from "./active_session.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "./clear_credentials.ts";
 import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
-import { credentialKey, normalizeClientId, normalizeIssuer } from "./credential_key.ts";
+import { credentialKey } from "./credential_key.ts";
 import { backendError, CredentialStore, describeBackend } from "./credential_store.ts";
-import { ValidMindAuthError } from "./errors.ts";
-import type { OidcProvider } from "./oidc_provider.ts";
 import { preflight } from "./preflight.ts";
-import { checkIssuer, type Identity, resolveIdentity } from "./resolve_options.ts";
+import { type Identity, resolveIdentity } from "./resolve_options.ts";
+import { configuredClient, providerOfEntry, revocationProvider } from "./revocation_provider.ts";
 
 /** Options of `clearOidcCredentials`. */
 export interface ClearOidcCredentialsOptions extends ClearOptions {
@@ -38,6 +36,14 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    * @default that of the active session, or VM_OIDC_CLIENT_ID
    */
   clientId?: string;
+  /**
+   * Secret of the client, for a provider that wants it to revoke tokens. With `all` it goes only to
+   * the client that issuer and clientId, or what they default to, name.
+   *
+   * @default that of the active session if neither issuer nor clientId is given, or
+   * VM_OIDC_CLIENT_SECRET, as in `init()`
+   */
+  clientSecret?: string;
   /**
    * The audience of the entry, if it has one.
    *
@@ -84,6 +90,7 @@ const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
   all: "boolean",
   issuer: "string",
   clientId: "string",
+  clientSecret: "string",
   audience: "string",
   profile: "string",
   credentialsBackend: "any",
@@ -137,7 +144,7 @@ async function clearNamed(
   await preflight(ACTION, clearNeeds(backend, issuers), "always");
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   forgetActive(backend, [key]);
-  const provider = () => providerOf(identity, options);
+  const provider = () => revocationProvider(identity, options);
   return await clearCredentials(new CredentialStore(backend, key), { revoke }, provider);
 }
 
@@ -147,6 +154,7 @@ async function clearAll(
 ): Promise<ClearResult> {
   const backend = await chooseBackend(options);
   await preflight(ACTION, clearNeeds(backend, []), "always");
+  const client = configuredClient(options, peekActiveSession());
   const listed = await listKeys(backend);
   const unstored = CredentialStore.unstoredKeys(backend);
   if (listed === "corrupt") {
@@ -156,7 +164,7 @@ async function clearAll(
   }
   const keys = [...new Set([...listed, ...unstored])];
   forgetActive(backend, keys);
-  const provider = (entry: OidcCredentials) => providerOf(identityOf(entry), options);
+  const provider = (entry: OidcCredentials) => providerOfEntry(entry, client, options);
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of keys) {
@@ -183,12 +191,14 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
     clientId = session?.clientId,
     audience = isOwn ? session?.audience : undefined,
     profile = isOwn ? session?.profile : undefined,
+    clientSecret = isOwn ? session?.givenSecret() : undefined,
   } = options;
   return resolveIdentity({
     ...(issuer !== undefined && { issuer }),
     ...(clientId !== undefined && { clientId }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile }),
+    ...(clientSecret !== undefined && { clientSecret }),
   }, ACTION);
 }
 
@@ -238,29 +248,4 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
   if (keys !== "all" && !keys.includes(key)) return;
   session.forget();
   setActiveSession(undefined);
-}
-
-/** From the entry alone: another issuer, such as the environment's, must not get its tokens. */
-function identityOf({ issuer, client_id }: OidcCredentials): Identity {
-  if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw new ValidMindAuthError(
-      "invalid_options",
-      `Cannot ${ACTION}: the entry does not say who issued its tokens. End them at the provider.`,
-    );
-  }
-  return {
-    kind: "oidc",
-    issuer: checkIssuer(normalizeIssuer(issuer), ACTION),
-    clientId: normalizeClientId(client_id),
-    scope: "openid",
-  };
-}
-
-async function providerOf(
-  identity: Identity,
-  { fetch = globalThis.fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions,
-): Promise<OidcProvider> {
-  const { OidcProvider } = await import("./oidc_provider.ts");
-  if (identity.kind !== "oidc") throw new TypeError("an API key has no provider");
-  return new OidcProvider(identity, { fetch, timeoutMs, now: Date.now, delay });
 }

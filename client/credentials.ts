@@ -1,7 +1,7 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./init_options.ts";
 import { parseExpiry, SKEW_SECONDS } from "./is_expired.ts";
-import type { Identity } from "./resolve_options.ts";
+import type { OidcIdentity } from "./resolve_options.ts";
 import type { TokenSet } from "./token_set.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */
@@ -62,7 +62,7 @@ export function coversScope(entry: OidcCredentials, scope: string): boolean {
  */
 export function toEntry(
   tokens: TokenSet,
-  identity: Extract<Identity, { kind: "oidc" }>,
+  identity: OidcIdentity,
   kind: "access_token" | "id_token",
   now: number,
   previous?: OidcCredentials,

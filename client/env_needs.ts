@@ -3,6 +3,7 @@ import type { InitOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 
 const TO_ASK = "to know whether a person may be asked";
+const TO_PROVE = "to know the client's secret, if any";
 
 /** The variables that the options leave open, and whether a start can do without each. */
 export function envNeeds(
@@ -10,7 +11,7 @@ export function envNeeds(
   call: "init" | "createSession" | "clear",
 ): PermissionNeed[] {
   if (call === "clear") {
-    return identityNeeds(options).filter(({ reason }) => reason !== TO_ASK);
+    return identityNeeds(options).filter(({ reason }) => reason !== TO_ASK && reason !== TO_PROVE);
   }
   return [
     ...identityNeeds(options),
@@ -45,10 +46,16 @@ function identityNeeds(options: InitOptions): PermissionNeed[] {
     ...need("optional", "to know which sign-in is meant", {
       VM_OIDC_PROFILE: options.profile,
     }),
+    ...secretNeeds(options),
     ...need("optional", TO_ASK, {
       VM_OIDC_INTERACTIVE: options.interactive,
     }),
   ];
+}
+
+/** The secret's variable: for all that asks the provider for something. */
+export function secretNeeds({ clientSecret }: InitOptions): PermissionNeed[] {
+  return need("optional", TO_PROVE, { VM_OIDC_CLIENT_SECRET: clientSecret });
 }
 
 /** One need for each variable whose option is not given. */

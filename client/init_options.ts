@@ -29,11 +29,19 @@ export interface SessionOptions {
    */
   issuer?: string;
   /**
-   * Id of a public OAuth client for which the device flow is enabled.
+   * Id of an OAuth client for which the device flow is enabled, as a rule a public one.
    *
    * @default VM_OIDC_CLIENT_ID
    */
   clientId?: string;
+  /**
+   * Secret of the client, for a provider that gives one to programs on people's own machines too, as
+   * Google does. It goes to the provider only, and is never stored.
+   *
+   * @default VM_OIDC_CLIENT_SECRET, which is read when the provider is needed, and only for the
+   * client that VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name where they are set; else no secret
+   */
+  clientSecret?: string;
   /**
    * Scope to ask for. Without `offline_access` many providers give no refresh token, and the person
    * signs in again when the token ends.

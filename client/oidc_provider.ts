@@ -1,14 +1,13 @@
 import * as oauth from "oauth4webapi";
+import { clientAuth } from "./client_auth.ts";
 import { type DeviceAuthorization, toDeviceCode } from "./device_authorization.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { IdTokenSignatures } from "./id_token_signatures.ts";
 import { providerError } from "./provider_error.ts";
 import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
-import type { Identity, Runtime } from "./resolve_options.ts";
+import type { OidcIdentity, Runtime } from "./resolve_options.ts";
 import { type RefreshAnswer, type TokenSet, toTokenSet } from "./token_set.ts";
-
-type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
 
 /**
  * The one place that talks to the provider: discovery, device flow, refresh, revocation and the
@@ -41,7 +40,7 @@ export class OidcProvider {
       const response = await oauth.deviceAuthorizationRequest(
         server,
         this.#client,
-        oauth.None(),
+        this.#auth(server),
         parameters,
         this.#options("device", signal),
       );
@@ -66,7 +65,7 @@ export class OidcProvider {
       const response = await oauth.deviceCodeGrantRequest(
         server,
         this.#client,
-        oauth.None(),
+        this.#auth(server),
         device.deviceCode,
         {
           ...this.#options("token", signal),
@@ -119,7 +118,7 @@ export class OidcProvider {
       const response = await oauth.refreshTokenGrantRequest(
         server,
         this.#client,
-        oauth.None(),
+        this.#auth(server),
         refreshToken,
         { ...this.#options("token", undefined, capture), additionalParameters: this.#audience() },
       );
@@ -142,10 +141,16 @@ export class OidcProvider {
     return await this.#attempt("revoke the sign-in", undefined, async () => {
       const server = await this.#discover();
       if (server.revocation_endpoint === undefined) return false;
-      const response = await oauth.revocationRequest(server, this.#client, oauth.None(), token, {
-        ...this.#options("revocation"),
-        additionalParameters: { token_type_hint: hint },
-      });
+      const response = await oauth.revocationRequest(
+        server,
+        this.#client,
+        this.#auth(server),
+        token,
+        {
+          ...this.#options("revocation"),
+          additionalParameters: { token_type_hint: hint },
+        },
+      );
       await oauth.processRevocationResponse(response);
       return true;
     });
@@ -186,6 +191,10 @@ export class OidcProvider {
     return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
   }
 
+  #auth(server: oauth.AuthorizationServer): oauth.ClientAuth {
+    return clientAuth(server, this.#identity.clientSecret);
+  }
+
   #audience(): Record<string, string> {
     const { audience } = this.#identity;
     return audience === undefined ? {} : { audience };
@@ -196,8 +205,10 @@ export class OidcProvider {
     signal?: AbortSignal,
     capture?: (answer: Record<string, unknown>) => void,
   ) {
+    const { clientSecret } = this.#identity;
+    const secrets = clientSecret === undefined ? [] : [clientSecret];
     return {
-      [oauth.customFetch]: providerFetch(step, this.#runtime, capture),
+      [oauth.customFetch]: providerFetch(step, this.#runtime, capture, secrets),
       // providerFetch itself refuses http: anywhere but on loopback.
       [oauth.allowInsecureRequests]: this.#identity.issuer.startsWith("http:"),
       ...(signal !== undefined && { signal }),

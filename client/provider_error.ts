@@ -28,7 +28,8 @@ export function providerError(action: string, issuer: string, error: unknown): E
 
 const HINTS: Record<string, string> = {
   invalid_client:
-    "Check the client id, and that it is a public client (no secret) with the device flow enabled.",
+    "Check the client id, that the device flow is enabled for it, and that it is a public client, or " +
+    "clientSecret (VM_OIDC_CLIENT_SECRET) is its secret.",
   unauthorized_client: "Enable the device flow (device code grant) for this client.",
   unsupported_grant_type: "Enable the device flow (device code grant) for this client.",
   invalid_scope: "Check scope: ask only for what the provider knows for this client.",

@@ -34,11 +34,13 @@ const MAX_BYTES = 4 * 1024 * 1024;
  * before oauth4webapi, which is strict, sees the answer.
  *
  * @param capture Gets the normalised answer before oauth4webapi judges it.
+ * @param secrets What an error must not show beside the secrets in the request's form.
  */
 export function providerFetch(
   step: ProviderStep,
   runtime: Runtime,
   capture: (answer: Record<string, unknown>) => void = () => {},
+  secrets: readonly string[] = [],
 ) {
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, `use the provider's ${step} endpoint:`);
@@ -50,7 +52,7 @@ export function providerFetch(
       );
     }
     const answer = readAnswer(step, url, response, text);
-    const body = withoutEcho(answer.body, init.body);
+    const body = withoutEcho(answer.body, init, secrets);
     capture(body);
     return rebuild({ ...answer, body }, response.headers.get("retry-after"));
   };
@@ -116,11 +118,13 @@ function rebuild({ status, body }: Answer, retryAfter: string | null): Response 
 /** An error's words, without the secrets that the provider was sent and may have echoed. */
 function withoutEcho(
   body: Record<string, unknown>,
-  sent: BodyInit | null | undefined,
+  { body: sent, headers }: RequestInit,
+  others: readonly string[],
 ): Record<string, unknown> {
   if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
   const names = ["refresh_token", "device_code", "code_verifier", "token"];
-  const secrets = names.flatMap((name) => sent.get(name) ?? []);
+  const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
+  const secrets = [...names.flatMap((name) => sent.get(name) ?? []), ...others, basic ?? ""];
   const error = redact(body.error, secrets);
   return {
     error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",

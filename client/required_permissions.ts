@@ -5,7 +5,7 @@ import { backendNeeds } from "./backend_needs.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
-import { envNeeds } from "./env_needs.ts";
+import { envNeeds, secretNeeds } from "./env_needs.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { hostNeeds } from "./host_needs.ts";
 import type { InitOptions } from "./init_options.ts";
@@ -103,6 +103,7 @@ export async function requiredPermissions(
   const { credentialsBackend, isolate } = options;
   const loading = isolate === undefined ? {} : { isolate };
   const backend = await resolveCredentialsBackend(credentialsBackend, loading);
+  if (call === "clear" && about.revoke) needs.push(...secretNeeds(options));
   const ofBackend = call === "clear"
     ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
     : backendNeeds(backend);

@@ -16,17 +16,20 @@ const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 /** Timers that are to wait longer end at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
+/** A person who signs in at a provider. */
+export interface OidcIdentity {
+  kind: "oidc";
+  issuer: string;
+  clientId: string;
+  /** As an option gave it; the variable is looked up where the provider is needed. */
+  clientSecret?: string;
+  audience?: string;
+  profile?: string;
+  scope: string;
+}
+
 /** Who signs in, and how. */
-export type Identity =
-  | {
-    kind: "oidc";
-    issuer: string;
-    clientId: string;
-    audience?: string;
-    profile?: string;
-    scope: string;
-  }
-  | { kind: "api_key"; apiKey: string; apiSecret: string };
+export type Identity = OidcIdentity | { kind: "api_key"; apiKey: string; apiSecret: string };
 
 /** What makes requests and tells time. */
 export interface Runtime {
@@ -100,7 +103,7 @@ export function resolveInitOptions(
 export function withoutPlaceholder<T extends SessionOptions>(options: T): T {
   if (options.apiKey !== "...") return options;
   const { apiKey: _, apiSecret: _1, apiHost: _2, apiUrl: _3, ...rest } = options;
-  const { issuer: _4, clientId: _5, audience: _6, ...others } = rest;
+  const { issuer: _4, clientId: _5, audience: _6, clientSecret: _7, ...others } = rest;
   return { ...others, model: undefined } as unknown as T;
 }
 
@@ -153,6 +156,7 @@ function oidcIdentity(
     kind: "oidc",
     issuer: checkIssuer(normalizeIssuer(issuer), action),
     clientId: nonEmpty(normalizeClientId(clientId), "clientId", action),
+    ...(options.clientSecret !== undefined && { clientSecret: options.clientSecret }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),

@@ -116,6 +116,12 @@ export class SignedInSession implements Session {
     return await dropPermissions(this.#options.needs, isKept, all);
   }
 
+  /** The client's secret that an option gave. A secret. */
+  givenSecret(): string | undefined {
+    const { identity } = this.#options;
+    return identity.kind === "oidc" ? identity.clientSecret : undefined;
+  }
+
   /** Drops the tokens from memory. */
   forget(): void {
     this.#options.oidc?.tokens.forget();

@@ -5,8 +5,9 @@ import { type CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import { SKEW_SECONDS } from "./is_expired.ts";
+import { loadProvider } from "./load_provider.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import type { Identity, Runtime } from "./resolve_options.ts";
+import type { OidcIdentity, Runtime } from "./resolve_options.ts";
 import { singleFlight } from "./single_flight.ts";
 import type { RefreshAnswer } from "./token_set.ts";
 
@@ -18,7 +19,7 @@ const BRIDGED: unknown[] = ["provider_unavailable", "backend_locked", "backend_u
 
 /** What {@linkcode TokenSource} is told. */
 export interface TokenSourceOptions {
-  identity: Extract<Identity, { kind: "oidc" }>;
+  identity: OidcIdentity;
   store: CredentialStore;
   bearer: "access_token" | "id_token";
   runtime: Runtime;
@@ -98,9 +99,7 @@ export class TokenSource {
   /** The provider, loaded at the first need: a start from a stored token never needs it. */
   provider(): Promise<OidcProvider> {
     const { identity, runtime } = this.#options;
-    this.#provider ??= import("./oidc_provider.ts").then(({ OidcProvider }) =>
-      new OidcProvider(identity, runtime)
-    );
+    this.#provider ??= loadProvider(identity, runtime);
     return this.#provider;
   }
 

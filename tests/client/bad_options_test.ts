@@ -37,6 +37,7 @@ type Row = [
 const STRINGS = [
   "issuer",
   "clientId",
+  "clientSecret",
   "scope",
   "audience",
   "profile",

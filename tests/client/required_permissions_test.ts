@@ -16,6 +16,7 @@ const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 const FULL = {
   ...OIDC,
   scope: "openid",
+  clientSecret: "secret",
   audience: "api",
   profile: "work",
   apiHost: "https://api.example.com:8443/v1/",
@@ -59,6 +60,7 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_OIDC_SCOPE optional",
     "env VM_OIDC_AUDIENCE optional",
     "env VM_OIDC_PROFILE optional",
+    "env VM_OIDC_CLIENT_SECRET optional",
     "env VM_OIDC_INTERACTIVE optional",
     "env VM_API_URL optional",
     "env VM_API_HOST optional",
@@ -89,8 +91,14 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_API_HOST optional",
     NET[1],
   ]);
-  const half = { issuer: OIDC.issuer, scope: "a", audience: "b", profile: "c", interactive: true };
-  const rest = { apiUrl: "http://[::1]:8080/", timeoutMs: 5, ...MODEL, ...MEMORY };
+  const half = { issuer: OIDC.issuer, scope: "a", audience: "b", profile: "c", clientSecret: "d" };
+  const rest = {
+    apiUrl: "http://[::1]:8080/",
+    interactive: true,
+    timeoutMs: 5,
+    ...MODEL,
+    ...MEMORY,
+  };
   assertEquals(await needsOf({ ...half, ...rest }, {}, { VM_OIDC_CLIENT_ID: "c" }), [
     "env VM_OIDC_CLIENT_ID always",
     "net [::1]:8080 always",
