@@ -19,6 +19,12 @@ const ECHOES: [what: string, echo: Echo][] = [
   ["in quotes", (secret) => ({ error_description: `unknown token "${secret}"` })],
   ["cut short", (secret) => ({ error_description: `unknown: ${secret.slice(0, 15)}…` })],
   ["percent-encoded", (secret) => ({ error_description: `?t=${encodeURIComponent(secret)}&b=1` })],
+  ["percent-encoded in lower case", (secret) => ({
+    error_description: encodeURIComponent(secret).replace(/%../g, (each) => each.toLowerCase()),
+  })],
+  ["escaped for HTML", (secret) => ({
+    error_description: secret.replace(/\W/g, (each) => `&#x${each.charCodeAt(0).toString(16)};`),
+  })],
   ["as JSON in the text", (secret) => ({ error_description: JSON.stringify({ token: secret }) })],
   ["twice", (secret) => ({ error_description: `${secret} is not ${secret}` })],
 ];
@@ -83,6 +89,7 @@ const API_ECHOES: [what: string, text: (secret: string) => string][] = [
   ["percent-encoded", (secret) => `?token=${encodeURIComponent(secret)}&x=1`],
   ["as JSON", (secret) => JSON.stringify({ token: `Bearer ${secret}` })],
   ["in HTML", (secret) => `<p>Bearer ${secret}</p>`],
+  ["escaped for HTML", (secret) => secret.replace(/\W/g, (each) => `&#${each.charCodeAt(0)};`)],
   ["across the end of the excerpt", (secret) => "x".repeat(1990) + secret],
 ];
 
