@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { clientAuth } from "./client_auth.ts";
+import { clockSkew } from "./clock_skew.ts";
 import { type DeviceAuthorization, toDeviceCode } from "./device_authorization.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
 import { ValidMindAuthError } from "./errors.ts";
@@ -75,7 +76,11 @@ export class OidcProvider {
           },
         },
       );
-      const answer = await oauth.processDeviceCodeResponse(server, this.#client, response);
+      const answer = await oauth.processDeviceCodeResponse(
+        server,
+        this.#clientAt(response),
+        response,
+      );
       try {
         return await this.#checkSignature(server, response, answer, signal);
       } catch (error) {
@@ -122,7 +127,11 @@ export class OidcProvider {
         refreshToken,
         { ...this.#options("token", undefined, capture), additionalParameters: this.#audience() },
       );
-      const answer = await oauth.processRefreshTokenResponse(server, this.#client, response);
+      const answer = await oauth.processRefreshTokenResponse(
+        server,
+        this.#clientAt(response),
+        response,
+      );
       const sub = oauth.getValidatedIdTokenClaims(answer)?.sub;
       if (subject !== undefined && sub !== undefined && sub !== subject) {
         throw otherPerson(this.#identity.issuer);
@@ -193,6 +202,11 @@ export class OidcProvider {
 
   #auth(server: oauth.AuthorizationServer): oauth.ClientAuth {
     return clientAuth(server, this.#identity.clientSecret);
+  }
+
+  /** This client, with the provider's clock instead of its own. */
+  #clientAt(response: Response): oauth.Client {
+    return { ...this.#client, [oauth.clockSkew]: clockSkew(response.headers.get("date")) };
   }
 
   #audience(): Record<string, string> {

@@ -54,7 +54,7 @@ export function providerFetch(
     const answer = readAnswer(step, url, response, text);
     const body = withoutEcho(answer.body, init, secrets);
     capture(body);
-    return rebuild({ ...answer, body }, response.headers.get("retry-after"));
+    return rebuild({ ...answer, body }, response.headers);
   };
 }
 
@@ -105,14 +105,13 @@ function readAnswer(step: ProviderStep, url: string, response: Response, text: s
   );
 }
 
-function rebuild({ status, body }: Answer, retryAfter: string | null): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: {
-      "content-type": "application/json",
-      ...(retryAfter !== null && { "retry-after": retryAfter }),
-    },
-  });
+function rebuild({ status, body }: Answer, received: Headers): Response {
+  const headers = new Headers({ "content-type": "application/json" });
+  for (const name of ["date", "retry-after"]) {
+    const value = received.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  return new Response(JSON.stringify(body), { status, headers });
 }
 
 /** An error's words, without the secrets that the provider was sent and may have echoed. */
