@@ -104,7 +104,7 @@ Deno.test("OidcProvider: an endpoint on http: off loopback is not used", async (
   world.provider.discovery = { device_authorization_endpoint: "http://login.example.com/device" };
   const { provider } = providerOf(world);
   const run = () => provider.authorizeDevice();
-  await assertCode(run, "insecure_url", "http://login.example.com", "device endpoint");
+  await assertCode(run, "insecure_url", "http://login.example.com", "device_auth");
 });
 
 const HINTS: [error: string, words: string[]][] = [
