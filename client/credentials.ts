@@ -20,8 +20,8 @@ export function bearerKind(bearer: BearerKind, issuer: string): "access_token" |
   return isEntraIssuer(issuer) ? "id_token" : "access_token";
 }
 
-/** Microsoft Entra's public and sovereign clouds. */
-function isEntraIssuer(issuer: string): boolean {
+/** Whether an issuer is Microsoft Entra's, of the public or a sovereign cloud. */
+export function isEntraIssuer(issuer: string): boolean {
   const { hostname } = new URL(issuer);
   return [
     "login.microsoftonline.com",

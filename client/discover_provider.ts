@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { netHost } from "../backends/net_host.ts";
 import { checkEndpoints } from "./check_endpoints.ts";
+import { statedByEntra } from "./entra_tenant.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import { preflight } from "./preflight.ts";
@@ -24,7 +25,8 @@ export async function discoverProvider(
   }
   const { issuer: stated } = await response.clone().json();
   // With or without a trailing slash it is the same issuer; tokens name it as it names itself.
-  const isSame = typeof stated === "string" && withoutSlash(stated) === withoutSlash(url.href);
+  const isSame = typeof stated === "string" &&
+    (withoutSlash(stated) === withoutSlash(url.href) || stated === statedByEntra(url.href));
   const server = await oauth.processDiscoveryResponse(isSame ? new URL(stated) : url, response);
   checkEndpoints(server, issuer);
   return server;

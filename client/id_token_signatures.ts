@@ -1,13 +1,22 @@
 import * as oauth from "oauth4webapi";
+import { keysOfTenant } from "./entra_tenant.ts";
 import { providerFetch, ProviderUnavailableError } from "./provider_fetch.ts";
 import type { Runtime } from "./resolve_options.ts";
 
+type SignatureOptions = oauth.ValidateSignatureOptions & {
+  signal?: AbortSignal;
+  [oauth.customFetch]: NonNullable<oauth.ValidateSignatureOptions[typeof oauth.customFetch]>;
+};
+
 /** Checks the signatures of ID tokens, with the provider's keys. */
 export class IdTokenSignatures {
+  readonly #issuer: string;
   readonly #runtime: Runtime;
   #hasKeys = false;
 
-  constructor(runtime: Runtime) {
+  /** @param issuer The issuer, as configured. */
+  constructor(issuer: string, runtime: Runtime) {
+    this.#issuer = issuer;
     this.#runtime = runtime;
   }
 
@@ -31,12 +40,16 @@ export class IdTokenSignatures {
   async check(
     server: oauth.AuthorizationServer,
     response: Response,
-    request: oauth.ValidateSignatureOptions & { signal?: AbortSignal },
+    request: SignatureOptions,
     keys?: Promise<Response>,
   ): Promise<void> {
     for (let tries = 1;; tries++) {
-      const ahead = tries === 1 && keys !== undefined;
-      const options = { ...request, ...(ahead && { [oauth.customFetch]: () => keys }) };
+      const load = tries === 1 && keys !== undefined ? () => keys : request[oauth.customFetch];
+      const options: SignatureOptions = {
+        ...request,
+        [oauth.customFetch]: async (url, init) =>
+          await keysOfTenant(server, this.#issuer, await load(url, init)),
+      };
       try {
         await oauth.validateApplicationLevelSignature(server, response, options);
         this.#hasKeys = true;

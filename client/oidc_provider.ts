@@ -3,6 +3,7 @@ import { clientAuth } from "./client_auth.ts";
 import { clockSkew } from "./clock_skew.ts";
 import { type DeviceAuthorization, toDeviceCode } from "./device_authorization.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
+import { asTenant } from "./entra_tenant.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { IdTokenSignatures } from "./id_token_signatures.ts";
 import { providerError } from "./provider_error.ts";
@@ -25,7 +26,7 @@ export class OidcProvider {
     this.#identity = identity;
     this.#runtime = runtime;
     this.#client = { client_id: identity.clientId };
-    this.#signatures = new IdTokenSignatures(runtime);
+    this.#signatures = new IdTokenSignatures(identity.issuer, runtime);
   }
 
   /** Asks for a device code: RFC 8628, section 3.1. */
@@ -76,13 +77,14 @@ export class OidcProvider {
           },
         },
       );
+      const tenant = await asTenant(server, this.#identity.issuer, response);
       const answer = await oauth.processDeviceCodeResponse(
-        server,
+        tenant,
         this.#clientAt(response),
         response,
       );
       try {
-        return await this.#checkSignature(server, response, answer, signal);
+        return await this.#checkSignature(tenant, response, answer, signal);
       } catch (error) {
         if (!(error instanceof ProviderUnavailableError)) throw error;
         // Not as an error that polling survives: the code is spent, and its reuse ends the grant.
@@ -127,8 +129,9 @@ export class OidcProvider {
         refreshToken,
         { ...this.#options("token", undefined, capture), additionalParameters: this.#audience() },
       );
+      const tenant = await asTenant(server, this.#identity.issuer, response);
       const answer = await oauth.processRefreshTokenResponse(
-        server,
+        tenant,
         this.#clientAt(response),
         response,
       );
@@ -137,7 +140,7 @@ export class OidcProvider {
         throw otherPerson(this.#identity.issuer);
       }
       try {
-        return await this.#checkSignature(server, response, answer, undefined, keys);
+        return await this.#checkSignature(tenant, response, answer, undefined, keys);
       } catch (error) {
         if (!(error instanceof ProviderUnavailableError)) throw error;
         return toTokenSet({ ...answer, id_token: undefined }); // its key is out of reach: leave it

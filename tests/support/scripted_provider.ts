@@ -19,6 +19,8 @@ export type ScriptedEndpoint = "discovery" | "jwks" | "device" | "token" | "revo
 export interface ScriptedProviderOptions {
   /** Path of the issuer, such as `/realms/acme`. */
   path?: string;
+  /** An issuer elsewhere, such as `https://login.example.com`, that only `fetch` below reaches. */
+  issuer?: string;
   /** @default {3600} */
   accessTokenTtl?: number;
   /** @default {600} */
@@ -35,6 +37,8 @@ export interface ScriptedProviderOptions {
 export interface ScriptedProvider extends AsyncDisposable {
   readonly issuer: string;
   readonly clientId: string;
+  /** `fetch`, with the provider standing where its issuer says. */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
   /** Always the same array. */
   readonly requests: RecordedRequest[];
   /** Handlers waiting for requests, first in first out; each is used once. */
@@ -112,6 +116,7 @@ class RunningScript implements ScriptedProvider {
   discovery: Record<string, unknown>;
   autoApprove = false;
   issuer = "";
+  readonly fetch: ScriptedProvider["fetch"];
   readonly #options: ScriptedProviderOptions;
   readonly #log = new RequestLog();
   readonly #grants = new ScriptedGrants();
@@ -121,6 +126,10 @@ class RunningScript implements ScriptedProvider {
     this.#options = options;
     this.signingKey = signingKey;
     this.discovery = options.discovery ?? {};
+    this.fetch = (input, init) => {
+      const stated = new URL(this.issuer).origin;
+      return fetch(String(input).replace(stated, this.#server!.origin), init);
+    };
   }
 
   get requests(): RecordedRequest[] {
@@ -129,7 +138,7 @@ class RunningScript implements ScriptedProvider {
 
   async listen(): Promise<void> {
     this.#server = await startHttpServer((request) => this.#handle(request));
-    this.issuer = this.#server.origin + (this.#options.path ?? "");
+    this.issuer = this.#options.issuer ?? this.#server.origin + (this.#options.path ?? "");
   }
 
   approve(): void {
