@@ -25,7 +25,7 @@ export function normalizeAnswer(
   status: number,
   json: Json | undefined,
 ): Answer | undefined {
-  if (step === "discovery" && status === 404) return { status, body: {} };
+  if (step === "discovery" && isAbsent(status, json)) return { status: 404, body: {} };
   if (json === undefined) return undefined;
   const body = Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
   if (step === "discovery" || step === "jwks") {
@@ -34,6 +34,11 @@ export function normalizeAnswer(
   if (typeof body.error === "string" && body.error !== "") return normalizeError(status, body);
   if (status < 200 || status > 299) return undefined;
   return { status: 200, body: step === "device" ? normalizeDevice(body) : normalizeTokens(body) };
+}
+
+/** Microsoft Entra answers 400 and a JSON error where it does not know the tenant. */
+function isAbsent(status: number, json: Json | undefined): boolean {
+  return status === 404 || (status === 400 && typeof json?.error === "string");
 }
 
 function normalizeError(status: number, body: Json): Answer | undefined {

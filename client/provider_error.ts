@@ -1,8 +1,10 @@
 import * as oauth from "oauth4webapi";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
+import { isEntraIssuer } from "./credentials.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "./errors.ts";
 import { printable } from "./printable.ts";
 import { parseRetryAfter } from "./provider_fetch.ts";
+import { refusalHint } from "./refusal_hint.ts";
 
 /** The provider answered with an OAuth error. */
 export class ProviderRefusedError extends ValidMindAuthError {
@@ -22,22 +24,9 @@ export class ProviderRefusedError extends ValidMindAuthError {
 export function providerError(action: string, issuer: string, error: unknown): Error {
   if (error instanceof ValidMindAuthError || error instanceof CredentialsBackendError) return error;
   if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error);
-  const [code, reason, advice] = explain(error);
+  const [code, reason, advice] = explain(issuer, error);
   return new ValidMindAuthError(code, `Cannot ${action} at ${issuer}: ${reason}. ${advice}`);
 }
-
-const HINTS: Record<string, string> = {
-  invalid_client:
-    "Check the client id, that the device flow is enabled for it, and that it is a public client, or " +
-    "clientSecret (VM_OIDC_CLIENT_SECRET) is its secret.",
-  unauthorized_client: "Enable the device flow (device code grant) for this client.",
-  unsupported_grant_type: "Enable the device flow (device code grant) for this client.",
-  invalid_scope: "Check scope: ask only for what the provider knows for this client.",
-  invalid_grant: "Sign in again.",
-  invalid_target: "Check audience: the provider does not know this API.",
-  access_denied: "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
-  expired_token: "Sign in again, and approve before the code ends.",
-};
 
 function refused(
   action: string,
@@ -45,18 +34,18 @@ function refused(
   error: oauth.ResponseBodyError,
 ): ProviderRefusedError {
   const name = printable(error.error, 60);
-  const description = typeof error.error_description === "string"
-    ? ` (${printable(error.error_description)})`
+  const words = typeof error.error_description === "string"
+    ? printable(error.error_description)
     : "";
-  const hint = HINTS[name] ?? "See the provider's documentation of this error.";
   return new ProviderRefusedError(
-    `Cannot ${action} at ${issuer}: the provider answered ${name}${description}. ${hint}`,
+    `Cannot ${action} at ${issuer}: the provider answered ${name}${words && ` (${words})`}. ` +
+      refusalHint(name, words),
     name,
     parseRetryAfter(error.response.headers.get("retry-after")),
   );
 }
 
-function explain(error: unknown): [ValidMindAuthErrorCode, string, string] {
+function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, string, string] {
   const code = (error as { code?: unknown } | null)?.code;
   const attribute = (error as { cause?: { attribute?: unknown } } | null)?.cause?.attribute;
   if (code === oauth.MISSING_SERVER_METADATA && attribute === "device_authorization_endpoint") {
@@ -67,10 +56,13 @@ function explain(error: unknown): [ValidMindAuthErrorCode, string, string] {
     ];
   }
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && attribute === "issuer") {
+    return ["provider_invalid", `its discovery document names ${other(error)}`, exactly(issuer)];
+  }
+  if (error instanceof oauth.UnsupportedOperationError && error.message.startsWith("JWE")) {
     return [
-      "provider_invalid",
-      "its discovery document names another issuer",
-      "Give the issuer exactly as the provider states it.",
+      "id_token_invalid",
+      "the ID token is encrypted, and this client has no key to read it with",
+      "Switch off the encryption of ID tokens for this client.",
     ];
   }
   // The messages of oauth4webapi's errors are fixed texts; their causes are not, and are left out.
@@ -87,6 +79,17 @@ function explain(error: unknown): [ValidMindAuthErrorCode, string, string] {
     `its answer breaks the protocol: ${text}`,
     "Check the issuer, then ask who runs the provider.",
   ];
+}
+
+function other(error: unknown): string {
+  const stated = (error as { cause?: { body?: { issuer?: unknown } } }).cause?.body?.issuer;
+  return `another issuer${typeof stated === "string" ? `, ${printable(stated)}` : ""}`;
+}
+
+function exactly(issuer: string): string {
+  return isEntraIssuer(issuer)
+    ? `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`
+    : "Give the issuer exactly as the provider states it.";
 }
 
 function isAboutIdToken(code: unknown): boolean {

@@ -201,12 +201,13 @@ export class TokenSource {
   /** Without a lock another process may have rotated the token meanwhile: then its entry is used. */
   async #afterRefusal(
     refused: OidcCredentials,
-    error: Error,
+    error: ValidMindAuthError,
     rejected: string | undefined,
     isAgain: boolean,
   ): Promise<OidcCredentials> {
     const { store, identity } = this.#options;
-    await store.removeRefused(refused);
+    // What only wants the person to be there may pass again, say, in another network.
+    if (error.oauthError === "invalid_grant") await store.removeRefused(refused);
     const stored = await store.loadLocked();
     if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
       return await this.#renewLocked(rejected, true);
@@ -278,8 +279,11 @@ function subjectOf({ id_token }: OidcCredentials): string | undefined {
   return typeof sub === "string" ? sub : undefined;
 }
 
+/** What a refresh is answered where only the person can go on: RFC 6749, and OpenID Connect. */
+const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
+
 function isRefusal(error: unknown): error is ValidMindAuthError {
-  return error instanceof ValidMindAuthError && error.oauthError === "invalid_grant";
+  return error instanceof ValidMindAuthError && REFUSALS.includes(error.oauthError ?? "");
 }
 
 function loginRequired(issuer: string, reason: string, cause?: Error): ValidMindAuthError {

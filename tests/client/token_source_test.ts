@@ -109,6 +109,21 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
   await assertCode(() => session.accessToken(), "login_required", "no credentials");
 });
 
+for (const name of ["interaction_required", "login_required", "consent_required"]) {
+  Deno.test(`tokens: ${name} at a refresh wants the person, and keeps the entry`, async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession(world.options);
+    world.clock.advance(HOUR);
+    const before = world.stored();
+    world.provider.script.token.push(() => oauthError(name), () => oauthError(name));
+    const error = await assertCode(() => session.accessToken(), "login_required", "init()");
+    assertEquals((error.cause as { oauthError?: string }).oauthError, name);
+    assertEquals([world.stored(), world.codes.length], [before, 1]);
+    await createSession(world.options);
+    assertEquals([world.codes.length, world.provider.script.token.length], [2, 0]);
+  });
+}
+
 Deno.test("tokens: a refused refresh token at the start leads to a new sign-in", async () => {
   await using world = await realWorld();
   await createSession(world.options);
