@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console
 /**
- * Tells what a run of `deno task test --coverage --junit=coverage/junit` came to.
+ * Tells what a run of `deno task test:servers --coverage --junit=coverage/junit` came to.
  *
  * `ci_report.ts coverage` prints the line coverage of the published code, and fails where it is
  * too low. `ci_report.ts counts` prints the line that CI reads.

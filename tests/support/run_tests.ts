@@ -6,19 +6,27 @@
  * `tests.xml` and `docs.xml`. All other arguments go to `deno test`, and then the examples are left
  * out: `deno task test tests/backends/file_test.ts --filter lock`. `TEST_REPORTS=FOLDER` in the
  * environment stands for both flags, so that CI runs the very command that README gives.
+ *
+ * Tests against real servers are in files named `*_server_test.ts`. They run with `--servers` only, or
+ * if such a file is named: `deno task test:servers`, after `deno task servers`.
  */
+import { walk } from "@std/fs/walk";
 import { fromFileUrl } from "@std/path";
 import { countJunit, type Counts, sumCounts } from "./reports.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+const TESTS = new URL("tests/", ROOT);
 const ALLOW = ["-A", "--unstable-kv"];
 /** Off by default in Deno 2.9: a test that leaves a file or a request open has not ended. */
 const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
 const COVERAGE_FOLDER = fromFileUrl(new URL("../../coverage/data", import.meta.url));
 const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 
+const SERVER_TEST = /_server_test\.ts$/;
+
 interface Plan {
   coverage: boolean;
+  servers: boolean;
   junit: string | undefined;
   rest: string[];
 }
@@ -26,8 +34,14 @@ interface Plan {
 function plan(args: readonly string[]): Plan {
   const reports = Deno.env.get("TEST_REPORTS");
   const junit = args.find((arg) => arg.startsWith("--junit="))?.slice("--junit=".length) ?? reports;
-  const rest = args.filter((arg) => arg !== "--coverage" && !arg.startsWith("--junit="));
-  return { coverage: args.includes("--coverage") || reports !== undefined, junit, rest };
+  const own = ["--coverage", "--servers"];
+  const rest = args.filter((arg) => !own.includes(arg) && !arg.startsWith("--junit="));
+  return {
+    coverage: args.includes("--coverage") || reports !== undefined,
+    servers: args.includes("--servers"),
+    junit,
+    rest,
+  };
 }
 
 function exists(path: string): boolean {
@@ -39,9 +53,12 @@ function exists(path: string): boolean {
   }
 }
 
-function testCommand({ coverage, rest }: Plan, report: string): string[] {
+function testCommand({ coverage, servers, rest }: Plan, report: string): string[] {
   const where = rest.some((arg) => !arg.startsWith("-") && exists(arg)) ? [] : ["tests/"];
-  const extra = coverage ? COVERAGE : [];
+  const extra = coverage ? [...COVERAGE] : [];
+  if (!servers && !rest.some((arg) => SERVER_TEST.test(arg))) {
+    extra.push("--ignore=tests/**/*_server_test.ts");
+  }
   return ["test", ...ALLOW, ...SANITIZE, `--junit-path=${report}`, ...extra, ...where, ...rest];
 }
 
@@ -82,6 +99,13 @@ function describe(counts: Counts[]): string {
     : `ok: all ${passed} ${what}${rest}`;
 }
 
+/** Says what a run without servers leaves out. */
+async function leftOut(): Promise<string> {
+  const files = await Array.fromAsync(walk(fromFileUrl(TESTS), { match: [SERVER_TEST] }));
+  return `Left out: ${files.length} files of tests that need servers ` +
+    "(`deno task servers`, then `deno task test:servers`).";
+}
+
 if (import.meta.main) {
   const what = plan(Deno.args);
   if (what.coverage && exists("coverage/data")) {
@@ -91,6 +115,7 @@ if (import.meta.main) {
   await Deno.mkdir(folder, { recursive: true });
   try {
     const counts = await runAll(what, folder);
+    if (!what.servers && what.rest.length === 0) console.log(await leftOut());
     console.log(describe(counts));
     if (sumCounts(counts).failed > 0) Deno.exitCode = 1;
   } finally {

@@ -1,0 +1,110 @@
+// deno-lint-ignore-file no-console
+/**
+ * Gets the real servers that tests run against: `deno task servers`.
+ *
+ * Builds Vault and denokv into a cache folder outside the repository, and installs the Debian
+ * packages that the keychain's tests need if it may. What is there already is left alone. What
+ * cannot be had is named, and the exit code is 1: no other part is held up by it.
+ */
+import { fromFileUrl } from "@std/path/from-file-url";
+import { DENOKV_VERSION, isThere, type ServerName, serverPath } from "./server_binary.ts";
+
+const VAULT_FOLDER = fromFileUrl(new URL("vault/", import.meta.url));
+/** A program of each package tells whether the package is there. */
+const PACKAGES: Record<string, string> = {
+  "gnome-keyring-daemon": "gnome-keyring",
+  "dbus-run-session": "dbus",
+  "secret-tool": "libsecret-tools",
+  ip: "iproute2",
+  openssl: "openssl",
+};
+
+type Outcome = "present" | "built" | "installed" | `left out: ${string}`;
+
+/** Runs a program to its end; its complaint is the reason of the error. */
+async function run(program: string, args: string[], options: Deno.CommandOptions = {}) {
+  let output: Deno.CommandOutput;
+  try {
+    output = await new Deno.Command(program, { ...options, args, stdin: "null" }).output();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new Error(`${program} is not installed`);
+    throw error;
+  }
+  if (output.success) return;
+  const complaint = new TextDecoder().decode(output.stderr).trim().slice(-2000);
+  throw new Error(`${program} ${args[0]} ended with code ${output.code}: ${complaint}`);
+}
+
+/** Builds beside the folder and renames, so that a stopped build never looks finished. */
+async function build(
+  name: ServerName,
+  into: (folder: string) => Promise<string>,
+): Promise<Outcome> {
+  const path = await serverPath(name);
+  if (await isThere(path)) return "present";
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  const work = `${folder}.${crypto.randomUUID()}`;
+  await Deno.mkdir(work, { recursive: true });
+  try {
+    const built = await into(work);
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.rename(built, path);
+    return "built";
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function buildVault(folder: string): Promise<string> {
+  const path = `${folder}/vault`;
+  const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", path, "."];
+  await run("go", args, { cwd: VAULT_FOLDER, env: { GOFLAGS: "-mod=readonly" } });
+  return path;
+}
+
+async function buildDenokv(folder: string): Promise<string> {
+  const args = ["install", "denokv", "--version", DENOKV_VERSION, "--locked", "--root", folder];
+  await run("cargo", [...args, "--target-dir", `${folder}/target`]);
+  return `${folder}/bin/denokv`;
+}
+
+async function installPackages(): Promise<Outcome> {
+  const missing: string[] = [];
+  for (const [program, name] of Object.entries(PACKAGES)) {
+    if (!await isOnPath(program)) missing.push(name);
+  }
+  if (missing.length === 0) return "present";
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
+    throw new Error(`not root; install ${missing.join(", ")} yourself`);
+  }
+  await run("apt-get", ["update", "-qq"]);
+  await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+  });
+  return "installed";
+}
+
+async function isOnPath(program: string): Promise<boolean> {
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    if (folder !== "" && await isThere(`${folder}/${program}`)) return true;
+  }
+  return false;
+}
+
+async function tell(part: string, work: () => Promise<Outcome>): Promise<void> {
+  const started = Date.now();
+  console.log(`${part} …`);
+  try {
+    const outcome = await work();
+    console.log(`${part}: ${outcome} (${Math.round((Date.now() - started) / 1000)} s)`);
+  } catch (error) {
+    console.log(`${part}: left out: ${error instanceof Error ? error.message : error}`);
+    Deno.exitCode = 1;
+  }
+}
+
+if (import.meta.main) {
+  await tell(`Debian packages (${Object.values(PACKAGES).join(", ")})`, installPackages);
+  await tell("vault (Go)", () => build("vault", buildVault));
+  await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
+}

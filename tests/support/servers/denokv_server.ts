@@ -1,0 +1,65 @@
+import { tempDir } from "../temp_home.ts";
+import { freePort } from "./free_port.ts";
+import { serverBinary } from "./server_binary.ts";
+import { startServerProcess } from "./server_process.ts";
+
+/** Options of {@linkcode startDenokv}. */
+export interface DenokvOptions {
+  /** Keeps the database. @default {a temporary folder} */
+  folder?: string;
+  /** At least 12 characters. @default {a random one} */
+  accessToken?: string;
+  /** Address to listen on. @default {"127.0.0.1"} */
+  hostname?: string;
+}
+
+/** A real KV Connect server. */
+export interface DenokvServer extends AsyncDisposable {
+  /** What `Deno.openKv` takes. */
+  readonly url: string;
+  /** The value for `DENO_KV_ACCESS_TOKEN`. */
+  readonly accessToken: string;
+  /** Ends it by SIGTERM. */
+  stop(): Promise<void>;
+  /** Ends it by SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again with the same address and data; ends it first if it runs. */
+  restart(): Promise<void>;
+  /** Makes it silent: connections are taken, nothing is answered. */
+  pause(): Promise<void>;
+  /** Ends a pause. */
+  resume(): Promise<void>;
+}
+
+/** Starts `denokv`, the KV Connect server, over a database of its own. */
+export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvServer> {
+  const { accessToken = crypto.randomUUID(), hostname = "127.0.0.1" } = options;
+  const binary = await serverBinary("denokv");
+  const temporary = options.folder === undefined ? await tempDir() : undefined;
+  const database = `${options.folder ?? temporary!.path}/kv.sqlite3`;
+  const address = `${hostname}:${freePort(hostname)}`;
+  const start = () =>
+    startServerProcess({
+      command: [binary, "--sqlite-path", database, "serve", "--addr", address],
+      env: { DENO_KV_ACCESS_TOKEN: accessToken, RUST_LOG: "info" },
+      readyOn: "stderr",
+      ready: /Listening on (http:\/\/\S+)/,
+    });
+  let server = await start();
+  return {
+    url: `http://${address}`,
+    accessToken,
+    stop: () => server.end("TERM"),
+    kill: () => server.end("KILL"),
+    async restart() {
+      await server.end("TERM");
+      server = await start();
+    },
+    pause: () => server.signal("STOP"),
+    resume: () => server.signal("CONT"),
+    async [Symbol.asyncDispose]() {
+      await server.end("KILL");
+      await temporary?.[Symbol.asyncDispose]();
+    },
+  };
+}

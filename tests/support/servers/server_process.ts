@@ -1,0 +1,101 @@
+/** A server in a process of its own, which ends with this process whatever becomes of it. */
+export interface ServerProcess {
+  /** The lines that it was waited for. */
+  readonly lines: string[];
+  /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
+  signal(name: string): Promise<void>;
+  /** Sends it a signal that ends it, and waits for its end. */
+  end(name: "TERM" | "KILL"): Promise<void>;
+}
+
+/** Options of {@linkcode startServerProcess}. */
+export interface ServerProcessOptions {
+  /** The program and its arguments. */
+  command: string[];
+  /** Where it says that it is ready. */
+  readyOn: "stdout" | "stderr";
+  /** The part of a line that says so: its first group is what it says. */
+  ready: RegExp;
+  /** How many such lines there are. @default {1} */
+  count?: number;
+  env?: Record<string, string>;
+}
+
+/**
+ * Ends when the server does. Its other half passes signals on from standard input, and kills the
+ * server when that closes: no server outlives its test, not even if both the test and this shell,
+ * which Deno kills as it ends, were killed.
+ */
+const KEEPER = `
+"$@" </dev/null &
+pid=$!
+exec 3<&0 >&- 2>&-
+(while read -r signal; do kill -s "$signal" "$pid"; done; kill -s KILL "$pid") <&3 &
+exec 3<&-
+wait "$pid"
+`;
+
+/**
+ * Starts a server and waits until it says that it is ready.
+ *
+ * @throws {Error} If it ends before; the error has what it said.
+ */
+export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+  const { command, readyOn, ready, count = 1, env } = options;
+  const child = new Deno.Command("sh", {
+    args: ["-c", KEEPER, "sh", ...command],
+    env,
+    stdin: "piped",
+    stdout: readyOn === "stdout" ? "piped" : "null",
+    stderr: readyOn === "stderr" ? "piped" : "null",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  const output = child[readyOn].pipeThrough(new TextDecoderStream()).getReader();
+  const lines = await readLines(output, ready, count);
+  // A pipe that nobody reads fills up, and then the server stops at its next word.
+  const drained = drain(output);
+  const signal = (name: string) => input.write(new TextEncoder().encode(`${name}\n`));
+  const ended = (async () => {
+    await child.status;
+    await input.close();
+    await drained;
+  })();
+  if (typeof lines === "string") {
+    await ended;
+    throw new Error(`Cannot start ${command[0]}: it said ${JSON.stringify(lines)}`);
+  }
+  return {
+    lines,
+    signal,
+    async end(name) {
+      try {
+        await signal("CONT");
+        await signal(name);
+      } catch {
+        // It has ended by itself.
+      }
+      await ended;
+    },
+  };
+}
+
+/** The wanted parts of lines, or all that was said if it ended before. */
+async function readLines(
+  output: ReadableStreamDefaultReader<string>,
+  ready: RegExp,
+  count: number,
+): Promise<string[] | string> {
+  let text = "";
+  for (;;) {
+    const found = text.split("\n").slice(0, -1).map((line) => ready.exec(line)?.[1])
+      .filter((part) => part !== undefined);
+    if (found.length >= count) return found;
+    const { done, value } = await output.read();
+    if (done) return text;
+    text += value;
+  }
+}
+
+async function drain(output: ReadableStreamDefaultReader<string>): Promise<void> {
+  while (!(await output.read()).done);
+}

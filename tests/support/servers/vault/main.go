@@ -1,0 +1,161 @@
+// Package main serves the core of HashiCorp Vault, with the parts that the tests of this project
+// use: KV 1 and 2, AppRole, JWT, Kubernetes and userpass. It is neither initialised nor unsealed:
+// that is done over its API, as with any Vault.
+//
+// It prints the address that it listens on, and that of its standby if one was asked for, one a
+// line, when it is ready for requests. It ends on SIGTERM.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	vaulthttp "github.com/hashicorp/vault/http"
+	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/physical"
+	"github.com/hashicorp/vault/sdk/physical/file"
+	"github.com/hashicorp/vault/sdk/physical/inmem"
+	"github.com/hashicorp/vault/vault"
+)
+
+const shutdownTime = 2 * time.Second
+
+type options struct {
+	listen, standby, storage, cert, key string
+}
+
+// node is one Vault: a core and the server in front of it.
+type node struct {
+	core     *vault.Core
+	listener net.Listener
+	server   *http.Server
+}
+
+func main() {
+	var opts options
+	flag.StringVar(&opts.listen, "listen", "127.0.0.1:0", "address to listen on")
+	flag.StringVar(&opts.standby, "standby", "", "address of a second node over the same storage")
+	flag.StringVar(&opts.storage, "storage", "", "folder to keep everything in; memory if not given")
+	flag.StringVar(&opts.cert, "cert", "", "certificate file; TLS if given")
+	flag.StringVar(&opts.key, "key", "", "key file of the certificate")
+	flag.Parse()
+	if err := run(opts); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(opts options) error {
+	logger := hclog.New(&hclog.LoggerOptions{Name: "vault", Level: hclog.Error, Output: os.Stderr})
+	store, err := openStorage(opts.storage, logger)
+	if err != nil {
+		return err
+	}
+	addresses := []string{opts.listen}
+	var lock physical.HABackend
+	if opts.standby != "" {
+		addresses = append(addresses, opts.standby)
+		shared, err := inmem.NewInmemHA(nil, logger)
+		if err != nil {
+			return err
+		}
+		lock = shared.(physical.HABackend)
+	}
+	ended := make(chan error, len(addresses))
+	var nodes []*node
+	for _, address := range addresses {
+		one, err := newNode(address, opts, store, lock, logger)
+		if err != nil {
+			return err
+		}
+		nodes = append(nodes, one)
+		go func() { ended <- one.serve(opts) }()
+	}
+	for _, one := range nodes {
+		fmt.Println(one.listener.Addr())
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	select {
+	case err = <-ended:
+	case <-signals:
+	}
+	for _, one := range nodes {
+		one.stop()
+	}
+	return err
+}
+
+// newNode listens first, because a node of several has to know its own address.
+func newNode(
+	address string, opts options, store physical.Backend, lock physical.HABackend, logger hclog.Logger,
+) (*node, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	config := &vault.CoreConfig{
+		Physical:           store,
+		StorageType:        "file",
+		Logger:             logger,
+		DisableMlock:       true,
+		BuiltinRegistry:    parts,
+		LogicalBackends:    parts[consts.PluginTypeSecrets],
+		CredentialBackends: parts[consts.PluginTypeCredential],
+	}
+	if lock != nil {
+		scheme := "http"
+		if opts.cert != "" {
+			scheme = "https"
+		}
+		config.HAPhysical = lock
+		config.RedirectAddr = fmt.Sprintf("%s://%s", scheme, listener.Addr())
+	}
+	core, err := vault.NewCore(config)
+	if err != nil {
+		return nil, err
+	}
+	return &node{core: core, listener: listener, server: &http.Server{
+		Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{
+			Core:           core,
+			ListenerConfig: &configutil.Listener{TLSDisable: opts.cert == ""},
+		}),
+	}}, nil
+}
+
+func (n *node) serve(opts options) error {
+	var err error
+	if opts.cert == "" {
+		err = n.server.Serve(n.listener)
+	} else {
+		err = n.server.ServeTLS(n.listener, opts.cert, opts.key)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (n *node) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	_ = n.server.Shutdown(ctx)
+	_ = n.core.Shutdown()
+}
+
+func openStorage(folder string, logger hclog.Logger) (physical.Backend, error) {
+	if folder == "" {
+		return inmem.NewInmem(nil, logger)
+	}
+	return file.NewFileBackend(map[string]string{"path": folder}, logger)
+}
