@@ -1,3 +1,4 @@
+import { isLoopback } from "../backends/is_loopback.ts";
 import { ValidMindAuthError } from "./errors.ts";
 
 /**
@@ -21,10 +22,4 @@ export function secureUrl(text: string, action: string): URL {
     `Cannot ${action} ${url.origin} would get secrets in clear text. Use https: (http: is for ` +
       `localhost, 127.0.0.1 and [::1] only).`,
   );
-}
-
-/** Whether a URL's host name is this host itself. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" ||
-    /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
