@@ -3,6 +3,7 @@ import { KvCredentialsBackend } from "./kv.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 import type { BackendSpec, BuiltInName } from "./parse_backend_spec.ts";
+import type { VaultCredentialsBackendOptions } from "./vault_options.ts";
 
 /** Options as they stand in JSON. Each backend checks its own. */
 type Options = Record<string, unknown>;
@@ -12,6 +13,10 @@ const BUILT_IN: Record<BuiltInName, (options: Options) => MaybePromise<OidcCrede
   file: (options) => new FileCredentialsBackend(options),
   memory: (options) => new MemoryCredentialsBackend(options),
   kv: (options) => new KvCredentialsBackend(options),
+  vault: async (options) => {
+    const { VaultCredentialsBackend } = await import("./vault.ts");
+    return new VaultCredentialsBackend(options as unknown as VaultCredentialsBackendOptions);
+  },
 };
 
 /**

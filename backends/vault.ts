@@ -1,0 +1,203 @@
+/**
+ * Keeps credentials in HashiCorp Vault or OpenBao: `VaultCredentialsBackend`.
+ *
+ * @module
+ */
+
+import type {
+  BackendPermission,
+  OidcCredentials,
+  OidcCredentialsBackend,
+  WithLockOptions,
+} from "./oidc_credentials_backend.ts";
+import { describeVault, vaultPermissions } from "./vault_connection.ts";
+import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault_options.ts";
+import type { VaultStore } from "./vault_store.ts";
+
+export type {
+  VaultAppRoleAuth,
+  VaultAuth,
+  VaultCredentialsBackendOptions,
+  VaultJwtAuth,
+  VaultTokenAuth,
+} from "./vault_options.ts";
+
+/**
+ * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
+ * or [OpenBao](https://openbao.org), version 1 or 2, shared by all hosts that reach it. It logs in at
+ * the first use, and again when its token ends.
+ *
+ * **Where an entry is.** In `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields
+ * `key` and `entry`, a JSON text. `printf %s 'https://login.example.com|my-app' | sha256sum` gives the
+ * name. Beside it `<name>.lock` says who holds its lock; it holds no secret, and stays.
+ *
+ * **Versions.** With KV 2 every write depends on the version that it replaces, `max_versions` of each
+ * entry is 1, and `delete` removes the metadata with all versions: nothing is left to undelete. KV 1
+ * cannot compare: of two writes outside a lock the later counts, and taking the lock lasts one second
+ * longer. Use KV 2 where many processes share one sign-in.
+ *
+ * **Policy.** The least that is enough, for KV 2 at `secret` and the path `users/<name>`, where
+ * `<name>` is for instance `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
+ *
+ * ```hcl
+ * path "secret/data/users/<name>/*" {
+ *   capabilities = ["create", "read", "update"]
+ * }
+ * path "secret/metadata/users/<name>/*" {
+ *   capabilities = ["create", "update", "delete", "list"]
+ * }
+ * ```
+ *
+ * For KV 1 at `secret`:
+ *
+ * ```hcl
+ * path "secret/users/<name>/*" {
+ *   capabilities = ["create", "read", "update", "delete", "list"]
+ * }
+ * ```
+ *
+ * Vault's policy `default`, which tokens have unless they are made without it, allows the two
+ * requests for the token itself, `auth/token/lookup-self` and `auth/token/renew-self`. A token without
+ * it works, but is not renewed before it ends.
+ *
+ * **Trouble.** While Vault is sealed, changes its active node, limits requests or does not answer, a
+ * request is repeated up to `timeoutMs`; then it is an error and never "not signed in". `http:` is for
+ * loopback only, and certificates are always checked.
+ *
+ * Needs `--allow-net` for the server's host and those of `nodes`; `--allow-env` for `VAULT_ADDR`,
+ * `VAULT_NAMESPACE` and `VAULT_CACERT` (where `VAULT_ADDR` is not set, the same with `BAO_`) unless
+ * `address` is given, and for `VAULT_TOKEN` (or `BAO_TOKEN`) unless `auth` says otherwise;
+ * `--allow-read` of the files that are named. For a token file `true` also `--allow-env=HOME`.
+ *
+ * @example
+ * ```ts
+ * import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const backend = new VaultCredentialsBackend({
+ *   address: "https://vault.example.com:8200",
+ *   path: "users/anna",
+ *   auth: { method: "kubernetes", role: "notebooks" },
+ * });
+ * assertEquals(backend.location, "Vault at https://vault.example.com:8200, secret/users/anna");
+ * ```
+ */
+export class VaultCredentialsBackend implements OidcCredentialsBackend {
+  /** Always `true`: Vault survives the process. */
+  readonly persistent = true;
+  readonly #options: VaultCredentialsBackendOptions;
+  #store: Promise<VaultStore> | undefined;
+
+  /**
+   * Touches neither the network nor the environment yet.
+   *
+   * @param options Where Vault is, and how to log in.
+   * @throws {CredentialsBackendError} `invalid_options`.
+   */
+  constructor(options: VaultCredentialsBackendOptions) {
+    checkVaultOptions("create VaultCredentialsBackend", options);
+    this.#options = copyOptions(options);
+  }
+
+  /** The server, the namespace, the mount and the path. */
+  get location(): string {
+    return describeVault(this.#options);
+  }
+
+  /**
+   * The entry under `key`, or `undefined` when there is none.
+   *
+   * @throws {CredentialsBackendError} `backend_unavailable`, `backend_timeout`,
+   * `backend_auth_failed`, `backend_denied`, `backend_corrupt`, `permission_required`,
+   * `invalid_options` (of a variable, or a mount that is none).
+   */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    return await (await this.#open()).get(key);
+  }
+
+  /**
+   * Stores `entry` under `key`. While this backend holds the key's lock, the write happens only if
+   * the lock is still its own.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
+   * `backend_locked`.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    await (await this.#open()).put(key, entry);
+  }
+
+  /**
+   * Removes the entry under `key` with its metadata and all versions, if there is one.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async delete(key: string): Promise<void> {
+    await (await this.#open()).delete(key);
+  }
+
+  /**
+   * The keys of all entries. Reads each entry: its name does not tell its key.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}.
+   */
+  async *list(): AsyncGenerator<string> {
+    yield* (await this.#open()).list();
+  }
+
+  /**
+   * Removes all entries and locks of the path, without reading them. Other secrets stay.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}.
+   */
+  async deleteAll(): Promise<void> {
+    await (await this.#open()).deleteAll();
+  }
+
+  /**
+   * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease that
+   * is renewed while `fn` runs. Nobody's clock counts but each one's own: a lease that does not change
+   * for 15 seconds is taken over, and a write of its holder then fails.
+   *
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
+   * when it ends the wait; as {@linkcode get}.
+   */
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T> = {},
+  ): Promise<T> {
+    return await (await this.#open()).withLock(key, fn, options);
+  }
+
+  /** The hosts, the variables that are read, and the files of the login and the certificates. */
+  requiredPermissions(): BackendPermission[] {
+    return vaultPermissions(this.#options);
+  }
+
+  /** Forgets the token and closes the connections. A later use logs in again. */
+  async close(): Promise<void> {
+    const store = this.#store;
+    this.#store = undefined;
+    (await store?.catch(() => undefined))?.close();
+  }
+
+  #open(): Promise<VaultStore> {
+    const opening = this.#store ??= this.#openStore();
+    opening.catch(() => {
+      if (this.#store === opening) this.#store = undefined; // the next use tries again
+    });
+    return opening;
+  }
+
+  async #openStore(): Promise<VaultStore> {
+    const { VaultStore } = await import("./vault_store.ts");
+    return await VaultStore.open(this.#options);
+  }
+}
+
+/** A copy: a later change by the caller must not lead elsewhere than what was checked. */
+function copyOptions(
+  { fetch, ...rest }: VaultCredentialsBackendOptions,
+): VaultCredentialsBackendOptions {
+  return { ...structuredClone(rest), ...(fetch && { fetch }) };
+}

@@ -1,0 +1,189 @@
+import type { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { delay } from "./delay.ts";
+import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
+import { openVaultKv } from "./open_vault_kv.ts";
+import { readVaultFile } from "./read_vault_file.ts";
+import { VaultClient, type VaultRuntime } from "./vault_client.ts";
+import { vaultConnection } from "./vault_connection.ts";
+import { vaultError } from "./vault_error.ts";
+import type { VaultKv } from "./vault_kv.ts";
+import { VaultLock } from "./vault_lock.ts";
+import { VaultLogin } from "./vault_login.ts";
+import type { VaultCredentialsBackendOptions } from "./vault_options.ts";
+import { isLockName, isSecretName, secretName } from "./vault_path.ts";
+import { VaultSession } from "./vault_session.ts";
+
+const TIMEOUT_MS = 15_000;
+const LOCK_TIMEOUT_MS = 30_000;
+
+/** An open store: loaded only when it is used. */
+export class VaultStore {
+  readonly #session: VaultSession;
+  readonly #kv: VaultKv;
+  readonly #lock: VaultLock;
+  readonly #runtime: VaultRuntime;
+  readonly #timeoutMs: number;
+  /** Mount and path. */
+  readonly #folder: string;
+  /** The store in words. */
+  readonly #place: string;
+
+  private constructor(
+    session: VaultSession,
+    kv: VaultKv,
+    runtime: VaultRuntime,
+    options: VaultCredentialsBackendOptions,
+  ) {
+    const { mount = "secret", path, timeoutMs = TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS } =
+      options;
+    this.#session = session;
+    this.#kv = kv;
+    this.#runtime = runtime;
+    this.#timeoutMs = timeoutMs;
+    this.#folder = `${mount}/${path}`;
+    this.#place = `${session.place} (${this.#folder})`;
+    const onTakeOver = (name: string) => this.#touch(name);
+    this.#lock = new VaultLock({ kv, place: this.#place, runtime, lockTimeoutMs, onTakeOver });
+  }
+
+  /** Logs in, and finds out which version of the engine is at the mount. */
+  static async open(
+    options: VaultCredentialsBackendOptions,
+    runtime: VaultRuntime = systemRuntime(options),
+  ): Promise<VaultStore> {
+    const connection = vaultConnection(options);
+    const { caCert, address } = connection;
+    const pem = caCert === undefined
+      ? undefined
+      : await readVaultFile(caCert, "use", `Vault at ${address.host}`);
+    const client = new VaultClient(connection, pem, runtime, options.timeoutMs ?? TIMEOUT_MS);
+    const session = new VaultSession(client, new VaultLogin(client, options), runtime.now);
+    try {
+      const kv = await openVaultKv(session, options.mount ?? "secret", options.path);
+      return new VaultStore(session, kv, runtime, options);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  /** The entry, or `undefined`. */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    const name = await secretName(key);
+    const { data } = await this.#kv.read(name, { action: "read credentials in" });
+    if (data === undefined) return undefined;
+    return (await this.#parse(name, data)).entry;
+  }
+
+  /** Writes the entry, if a lock that is held is still held. */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    // As a text: Vault would read and write its numbers as floating-point ones.
+    const data = { key, entry: JSON.stringify(entry) };
+    const name = await secretName(key);
+    const use = { action: "write credentials to" };
+    await this.#change(use.action, async () => {
+      // In this order: once another holder has taken over, the version that was read is not the latest.
+      const { version } = await this.#kv.read(name, use);
+      await this.#lock.check(name, use.action);
+      await this.#kv.forgetVersions(name, version, use);
+      return await this.#kv.write(name, data, version, use) !== undefined;
+    });
+  }
+
+  /** Removes the entry with all that Vault knows of it, if a lock that is held is still held. */
+  async delete(key: string): Promise<void> {
+    const name = await secretName(key);
+    const use = { action: "delete credentials in" };
+    await this.#lock.check(name, use.action);
+    await this.#kv.remove(name, use);
+  }
+
+  /** The keys of all entries. */
+  async *list(): AsyncGenerator<string> {
+    const use = { action: "list credentials in" };
+    for (const name of (await this.#kv.list(use)).filter(isSecretName)) {
+      const { data } = await this.#kv.read(name, use);
+      if (data !== undefined) yield (await this.#parse(name, data)).key;
+    }
+  }
+
+  /** Removes all entries and locks, without a look into them. */
+  async deleteAll(): Promise<void> {
+    const use = { action: "delete credentials in" };
+    for (const name of await this.#kv.list(use)) {
+      if (isSecretName(name) || isLockName(name)) await this.#kv.remove(name, use);
+    }
+  }
+
+  /** Runs `fn` under the key's lock. */
+  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
+    return await this.#lock.run(await secretName(key), fn, options);
+  }
+
+  /** Forgets the token and closes the connections. */
+  close(): void {
+    this.#session.close();
+  }
+
+  /** Writes what is there anew, so that a write which depends on the version before fails. */
+  async #touch(name: string): Promise<void> {
+    if (!this.#kv.hasCheckAndSet) return;
+    const use = { action: "lock credentials in" };
+    await this.#change(use.action, async () => {
+      const { data, version } = await this.#kv.read(name, use);
+      return data === undefined || await this.#kv.write(name, data, version, use) !== undefined;
+    });
+  }
+
+  /** Tries a change again while others write the same entry. */
+  async #change(action: string, attempt: () => Promise<boolean>): Promise<void> {
+    const { now, delay } = this.#runtime;
+    const deadline = now() + this.#timeoutMs;
+    while (!await attempt()) {
+      if (now() >= deadline) {
+        const reason = "others keep writing the same entry";
+        throw vaultError("backend_locked", action, this.#place, reason, "Try again.");
+      }
+      await delay(5 + 45 * Math.random());
+    }
+  }
+
+  async #parse(name: string, data: Record<string, unknown>): Promise<Entry> {
+    const entry = typeof data.entry === "string" ? parseObject(data.entry) : undefined;
+    if (
+      entry !== undefined && typeof data.key === "string" && await secretName(data.key) === name
+    ) {
+      return { key: data.key, entry };
+    }
+    throw this.#corrupt(name);
+  }
+
+  #corrupt(name: string): CredentialsBackendError {
+    return vaultError(
+      "backend_corrupt",
+      "read credentials in",
+      this.#session.place,
+      `the secret ${this.#folder}/${name} is not one that this module has written`,
+      "Nothing was changed. Remove it with clearOidcCredentials() or with vault kv metadata delete.",
+    );
+  }
+}
+
+interface Entry {
+  key: string;
+  entry: OidcCredentials;
+}
+
+/** A clock that does not jump: leases and the life of tokens are measured by it. */
+function systemRuntime(options: VaultCredentialsBackendOptions): VaultRuntime {
+  return { fetch: options.fetch ?? fetch, now: () => performance.now(), delay };
+}
+
+function parseObject(text: string): OidcCredentials | undefined {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined; // without the cause: it quotes the text
+  }
+}

@@ -1,0 +1,76 @@
+import type { VaultTrouble } from "./vault_client.ts";
+
+const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
+const LATER = "Try again later; nothing that is stored is lost.";
+
+/** What a status of Vault's own says: it is not an answer yet, and may become one. */
+const STATUSES: Record<number, [reason: string, advice: string]> = {
+  412: ["this node has not caught up yet", LATER],
+  429: ["it limits requests", "Try again later, or have its rate limit raised."],
+  472: ["this node is a disaster recovery standby", "Use the address of the active cluster."],
+  473: ["this node is a standby that does not pass requests on", "Use the active node's address."],
+};
+
+/**
+ * Why this answer is none, or `undefined` where it is one: Vault is sealed, starts, changes its
+ * active node, or is not what answered.
+ */
+export function passingTrouble(
+  { status, headers }: Response,
+  body: Record<string, unknown> | undefined,
+  text: string,
+): VaultTrouble | undefined {
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+  const known = STATUSES[status];
+  if (known !== undefined) return { reason: known[0], advice: known[1], ...wait };
+  if (status === 503 && /sealed/i.test(text)) {
+    return { reason: "it is sealed (status 503)", advice: UNSEAL, ...wait };
+  }
+  if (status >= 500) {
+    return { reason: `it failed (status ${status})`, advice: LATER, ...wait };
+  }
+  // KV 2 is not ready for a moment after its mount and after an unseal, and says so with status 400.
+  if (status === 400 && /versioned data/.test(text)) {
+    return { reason: "its KV engine is starting", advice: LATER };
+  }
+  if (body !== undefined || text === "") return undefined;
+  return {
+    reason: `what answers with status ${status} is not Vault`,
+    advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
+    isLasting: true,
+  };
+}
+
+/** Whether Vault, its storage or a proxy refuses a secret for its size. */
+export function tooLarge(status: number, text: string): boolean {
+  return status === 413 ||
+    (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
+}
+
+/** Why a connection failed, by what Deno's words name; the words themselves may hold a path. */
+export function failedConnection(error: unknown): VaultTrouble {
+  const text = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
+  if (/certificate|UnknownIssuer|handshake/i.test(text)) {
+    return {
+      reason: "its certificate is not one that this host trusts",
+      advice: "Name the authority's PEM file in VAULT_CACERT or the option caCert.",
+      isLasting: true,
+    };
+  }
+  const kinds: [pattern: RegExp, reason: string][] = [
+    [/refused/i, "the connection is refused"],
+    [/dns|lookup|resolve/i, "its host name is not found"],
+    [/reset|closed|broken|incomplete|EOF/i, "the connection broke off"],
+  ];
+  const [, reason] = kinds.find(([pattern]) => pattern.test(text)) ??
+    [undefined, `the connection failed (${error instanceof Error ? error.name : "unknown"})`];
+  return { reason, advice: "Check that it runs, its address and the network." };
+}
+
+/** Milliseconds, from whole seconds or a date: RFC 9110, section 10.2.3. */
+function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}
