@@ -3,6 +3,7 @@ import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "./entries.ts";
 import { rejectsWith } from "./rejects_with.ts";
 import { sandbox } from "./sandbox.ts";
+import { withTick } from "./with_tick.ts";
 
 const { folder, permissions } = sandbox();
 const LEASE = ["validmind", "oidc_lease", KEY];
@@ -31,21 +32,6 @@ async function open(lockTimeoutMs = 30_000): Promise<Opened> {
 
 function later(ms = 5): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Runs `fn` with every interval in the test's hand instead of the clock's. */
-async function withTick(fn: (tick: () => void) => Promise<void>): Promise<void> {
-  const original = globalThis.setInterval;
-  const callbacks = new Set<() => void>();
-  globalThis.setInterval = ((callback: () => void) => {
-    callbacks.add(callback);
-    return original(() => {}, 1_000_000);
-  }) as typeof setInterval;
-  try {
-    await fn(() => callbacks.forEach((callback) => callback()));
-  } finally {
-    globalThis.setInterval = original;
-  }
 }
 
 Deno.test({

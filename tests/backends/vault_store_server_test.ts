@@ -1,0 +1,241 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { secretName } from "../../backends/vault_path.ts";
+import type { VaultCredentialsBackend } from "../../backends/vault.ts";
+import { startVault, type VaultAnswer } from "../support/servers/vault_server.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER } from "./entries.ts";
+import { rejectsWith } from "./rejects_with.ts";
+import { userToken, vaultBackend } from "./vault_world.ts";
+
+const vault = await startVault();
+const token = await userToken(vault, "anna");
+Deno.test.afterAll(async () => await vault[Symbol.asyncDispose]());
+
+const NAME = await secretName(KEY);
+const MOUNTS = ["secret", "kv1"];
+
+/** What an administrator sees of `users/anna`: `part` is `data` or `metadata`, for KV 2. */
+function look(part: string, name = NAME): Promise<VaultAnswer> {
+  return vault.request("GET", `secret/${part}/users/anna/${name}`);
+}
+
+async function withBackend(
+  mount: string,
+  test: (backend: VaultCredentialsBackend) => Promise<void>,
+): Promise<void> {
+  const backend = vaultBackend(vault, token, { mount });
+  try {
+    await test(backend);
+  } finally {
+    await backend.deleteAll();
+    await backend.close();
+  }
+}
+
+for (const mount of MOUNTS) {
+  Deno.test(`Vault ${mount}: keeps entries under awkward keys, and lists them`, () =>
+    withBackend(mount, async (backend) => {
+      assertEquals(await Array.fromAsync(backend.list()), []);
+      for (const key of AWKWARD_KEYS) await backend.put(key, entry({ client_id: key }));
+      for (const key of AWKWARD_KEYS) assertEquals((await backend.get(key))?.client_id, key);
+      assertEquals((await Array.fromAsync(backend.list())).sort(), [...AWKWARD_KEYS].sort());
+      for (const key of AWKWARD_KEYS) await backend.delete(key);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+    }));
+
+  Deno.test(`Vault ${mount}: numbers, nulls and large entries come back as they were`, () =>
+    withBackend(mount, async (backend) => {
+      const exact = entry({
+        x_big: 12345678901234567890,
+        x_float: 1.0e-7,
+        x_null: null,
+        x_text: "\ud83d",
+      });
+      await backend.put(KEY, exact);
+      assertEquals(await backend.get(KEY), exact);
+      const large = entry({ x_fill: "f".repeat(64 * 1024) });
+      await backend.put(KEY, large);
+      assertEquals(await backend.get(KEY), large);
+    }));
+
+  Deno.test(`Vault ${mount}: what the server takes no more is backend_too_large, and the old is kept`, () =>
+    withBackend(mount, async (backend) => {
+      await backend.put(KEY, entry());
+      const large = entry({ x_fill: "f".repeat(33 * 1024 * 1024) });
+      await rejectsWith("backend_too_large", () => backend.put(KEY, large), "127.0.0.1");
+      assertEquals(await backend.get(KEY), entry());
+    }));
+
+  Deno.test(`Vault ${mount}: a secret of another shape is backend_corrupt, and not overwritten`, () =>
+    withBackend(mount, async (backend) => {
+      const shapes = [
+        {},
+        { password: "of somebody" },
+        { key: KEY, entry: "{" },
+        { key: KEY, entry: "[]" },
+        { key: KEY, entry: { access_token: "x" } },
+        { key: OTHER, entry: "{}" }, // moved from elsewhere
+      ];
+      const [path, wrap] = mount === "secret"
+        ? [`secret/data/users/anna/${NAME}`, (data: unknown) => ({ data })]
+        : [`kv1/users/anna/${NAME}`, (data: unknown) => data];
+      for (const shape of shapes) {
+        if (mount === "kv1" && Object.keys(shape).length === 0) continue; // not to be had
+        await vault.request("POST", path, wrap(shape));
+        await rejectsWith("backend_corrupt", () => backend.get(KEY), `${mount}/users/anna/${NAME}`);
+        const list = () => Array.fromAsync(backend.list());
+        await rejectsWith("backend_corrupt", list, `${mount}/users/anna/${NAME}`);
+      }
+      await backend.delete(KEY);
+      assertEquals(await backend.get(KEY), undefined);
+    }));
+
+  Deno.test(`Vault ${mount}: deleteAll leaves what is not this module's`, () =>
+    withBackend(mount, async (backend) => {
+      const base = mount === "secret" ? "secret/data" : "kv1";
+      const body = mount === "secret" ? { data: { x: 1 } } : { x: 1 };
+      for (const path of ["users/anna/notes", "users/anna/deep/er", "users/annabel/x"]) {
+        await vault.request("POST", `${base}/${path}`, body);
+      }
+      await backend.put(KEY, entry());
+      await backend.put(OTHER, entry());
+      await backend.withLock(KEY, () => Promise.resolve());
+      await backend.deleteAll();
+      const folder = mount === "secret" ? "secret/metadata/users/anna" : "kv1/users/anna";
+      const { body: listed } = await vault.request("GET", `${folder}?list=true`);
+      assertEquals(listed.data.keys, ["deep/", "notes"]);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+    }));
+
+  Deno.test(`Vault ${mount}: user names that a URL would take apart are folders of their own`, async () => {
+    const names = ["anna b", "anna?x=1#y", "größe@example.com", "100%41", "a+b&c"];
+    const open = (name: string) =>
+      vaultBackend(vault, vault.rootToken, { mount, path: `users/${name}` });
+    for (const name of names) {
+      const backend = open(name);
+      await backend.put(KEY, entry({ client_id: name }));
+      await backend.close();
+    }
+    const base = mount === "secret" ? "secret/metadata" : "kv1";
+    const { body } = await vault.request("GET", `${base}/users?list=true`);
+    for (const name of names) {
+      assert(body.data.keys.includes(`${name}/`), name);
+      const backend = open(name);
+      assertEquals((await backend.get(KEY))?.client_id, name);
+      await backend.deleteAll();
+      await backend.close();
+    }
+  });
+}
+
+Deno.test("Vault: one version is kept of an entry, also of one that somebody else made", () =>
+  withBackend("secret", async (backend) => {
+    await backend.put(KEY, entry());
+    await backend.put(KEY, entry({ x_second: 2 }));
+    const { body: own } = await look("metadata");
+    assertEquals(own.data.max_versions, 1);
+    assertEquals(Object.keys(own.data.versions), ["2"]);
+    assertEquals((await look("data", `${NAME}?version=1`)).status, 404);
+    const path = `secret/data/users/anna/${await secretName(OTHER)}`;
+    for (let i = 0; i < 3; i++) await vault.request("POST", path, { data: { old: "token" } });
+    await backend.put(OTHER, entry());
+    const { body: theirs } = await look("metadata", await secretName(OTHER));
+    assertEquals(Object.keys(theirs.data.versions), ["4"]);
+  }));
+
+Deno.test("Vault: delete removes the metadata and every version, so nothing can be undeleted", () =>
+  withBackend("secret", async (backend) => {
+    await backend.put(KEY, entry());
+    await backend.put(KEY, entry());
+    await backend.delete(KEY);
+    assertEquals((await look("metadata")).status, 404);
+    await vault.request("POST", `secret/undelete/users/anna/${NAME}`, { versions: [1, 2] });
+    assertEquals((await look("data")).status, 404);
+    await backend.delete(KEY);
+  }));
+
+Deno.test("Vault: an entry that was only marked as deleted, or destroyed, is absent and can be written", () =>
+  withBackend("secret", async (backend) => {
+    for (const end of ["soft", "destroy"]) {
+      await backend.put(KEY, entry());
+      await backend.put(KEY, entry());
+      if (end === "soft") await vault.request("DELETE", `secret/data/users/anna/${NAME}`);
+      else {
+        const { body } = await look("metadata");
+        const versions = [body.data.current_version];
+        await vault.request("POST", `secret/destroy/users/anna/${NAME}`, { versions });
+      }
+      assertEquals((await look("data")).body.data.data, null); // 404 with a body
+      assertEquals(await backend.get(KEY), undefined);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+      await backend.put(KEY, entry({ x_again: end }));
+      assertEquals(await backend.get(KEY), entry({ x_again: end }));
+    }
+  }));
+
+Deno.test("Vault: writes at the same time with cas_required all succeed, and one of them is stored", () =>
+  withBackend("secret", async (backend) => {
+    await vault.request("POST", "secret/config", { cas_required: true });
+    const other = vaultBackend(vault, token);
+    const writes = Array.from(
+      { length: 8 },
+      (_, i) => [backend, other][i % 2]!.put(KEY, entry({ i })),
+    );
+    await Promise.all(writes);
+    const stored = await backend.get(KEY);
+    assertEquals(stored, entry({ i: stored?.i }));
+    assertEquals((await look("metadata")).body.data.current_version, 8);
+    await other.close();
+    await vault.request("POST", "secret/config", { cas_required: false });
+  }));
+
+Deno.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
+  withBackend("secret", async (backend) => {
+    await backend.put(KEY, entry());
+    const { stdout } = await new Deno.Command("sh", {
+      args: ["-c", `printf %s '${KEY}' | sha256sum`],
+    }).output();
+    const [name = ""] = new TextDecoder().decode(stdout).split(" ");
+    const { body } = await look("data", name);
+    assertEquals(body.data.data.key, KEY);
+    assertEquals(JSON.parse(body.data.data.entry), entry());
+  }));
+
+Deno.test("Vault: a mount that is none, or is of another kind, is an error and not 'not signed in'", async () => {
+  await vault.request("POST", "sys/mounts/team/kv", { type: "kv", options: { version: "2" } });
+  const cases: [mount: string, token: string, code: "invalid_options" | "backend_denied"][] = [
+    ["nowhere", vault.rootToken, "backend_denied"],
+    ["cubbyhole", vault.rootToken, "invalid_options"],
+    ["secret/users", vault.rootToken, "invalid_options"],
+    ["team/kv", token, "backend_denied"],
+  ];
+  for (const [mount, given, code] of cases) {
+    const backend = vaultBackend(vault, given, { mount });
+    await rejectsWith(code, () => backend.get(KEY), "127.0.0.1");
+    await backend.close();
+  }
+  const deep = vaultBackend(vault, vault.rootToken, { mount: "team/kv" });
+  await deep.put(KEY, entry());
+  assertEquals(await deep.get(KEY), entry());
+  await deep.close();
+});
+
+Deno.test("Vault: a mount that is taken away under an open backend is an error", async () => {
+  await vault.request("POST", "sys/mounts/passing", { type: "kv", options: { version: "2" } });
+  const backend = vaultBackend(vault, vault.rootToken, { mount: "passing" });
+  await backend.put(KEY, entry());
+  await vault.request("DELETE", "sys/mounts/passing");
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "status 404");
+  await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), "status 404");
+  await rejectsWith("backend_unavailable", () => backend.delete(KEY), "status 404");
+  await rejectsWith("backend_unavailable", () => Array.fromAsync(backend.list()), "status 404");
+  await backend.close();
+});
+
+Deno.test("Vault: a backend that was closed opens again", () =>
+  withBackend("secret", async (backend) => {
+    await backend.put(KEY, entry());
+    await backend.close();
+    await backend.close();
+    assertEquals(await backend.get(KEY), entry());
+    assertNotEquals(backend.location, "");
+  }));
