@@ -32,6 +32,16 @@ export function checkPathOption(action: string, path: unknown): void {
   }
 }
 
+/** Refuses what is not a text with something in it. */
+export function checkTextOption(action: string, name: string, value: unknown): void {
+  if (typeof value === "string" && value.trim() !== "") return;
+  throw invalid(
+    action,
+    `option "${name}" is not a non-empty string`,
+    "Give one, or leave it out.",
+  );
+}
+
 /** Refuses what is not a number of milliseconds. */
 export function checkTimeoutOption(action: string, name: string, ms: unknown): void {
   if (typeof ms === "number" && ms >= 0) return;

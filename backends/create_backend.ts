@@ -17,6 +17,10 @@ const BUILT_IN: Record<BuiltInName, (options: Options) => MaybePromise<OidcCrede
     const { VaultCredentialsBackend } = await import("./vault.ts");
     return new VaultCredentialsBackend(options as unknown as VaultCredentialsBackendOptions);
   },
+  keychain: async (options) => {
+    const { KeychainCredentialsBackend } = await import("./keychain.ts");
+    return new KeychainCredentialsBackend(options);
+  },
 };
 
 /**

@@ -12,6 +12,7 @@ import { type FileLockOptions, withFileLock } from "./file_lock.ts";
 import { isMissing } from "./file_reader.ts";
 import { folderOf } from "./folder_of.ts";
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
+import { shortHash } from "./short_hash.ts";
 import { removeIfPresent, tempPath, writeFileAtomic } from "./write_file_atomic.ts";
 
 /** What {@linkcode FileStore} is told. */
@@ -183,11 +184,4 @@ function resolveLink(path: string): string {
     if (isMissing(path, error)) return path;
     throw error;
   }
-}
-
-/** Part of a file name for any key (FNV-1a): two keys with one hash merely share a lock. */
-function shortHash(key: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
 }

@@ -31,8 +31,9 @@ const instances = new Map<string, Promise<OidcCredentialsBackend>>();
  * no code for it.
  *
  * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
- * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, or `<module>:<ExportName>` of a `jsr:`,
- * `npm:` or `file:` module or a path from the working directory; its constructor gets the JSON
+ * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, or
+ * `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the working directory;
+ * its constructor gets the JSON
  * object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in which `${NAME}` stands for a variable. Equal
  * settings give the same instance within a process.
  *

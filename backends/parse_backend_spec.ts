@@ -4,7 +4,7 @@ import { CredentialsBackendError } from "./credentials_backend_error.ts";
 export const BACKEND_VARIABLE = "VM_OIDC_CREDENTIALS_BACKEND";
 
 /** The built-in names that {@linkcode BACKEND_VARIABLE} takes. */
-export const BUILT_IN_NAMES = ["file", "memory", "kv", "vault"] as const;
+export const BUILT_IN_NAMES = ["file", "memory", "kv", "vault", "keychain"] as const;
 
 /** One of them. */
 export type BuiltInName = typeof BUILT_IN_NAMES[number];

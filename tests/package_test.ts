@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { type JsrPackage, type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
@@ -112,6 +112,21 @@ Deno.test("the package works as a user imports it", async (t) => {
     });
   }
 
+  await t.step("the keychain backend finds its library", async () => {
+    await using user = await startUser(registry);
+    const script = `import { loadBackendFromEnv } from "jsr:@validmind/auth";
+const needs = (await loadBackendFromEnv())!.requiredPermissions!();
+console.log(JSON.stringify({ needs: needs.filter(({ name }) => name === "ffi") }));
+`;
+    await Deno.writeTextFile(join(user.folder, "script.ts"), script);
+    const { output } = await user.run({ VM_OIDC_CREDENTIALS_BACKEND: "keychain" });
+
+    const [{ path }, ...others] = output.needs as [{ path: string }];
+    assertEquals(others, []);
+    assert((await Deno.stat(path)).isFile);
+    assertStringIncludes(path, "@napi-rs");
+  });
+
   await t.step("a plain https: backend is refused with a way out", async () => {
     await using user = await startUser(registry);
     const { output, stderr } = await user.run({
@@ -133,8 +148,13 @@ Deno.test("deno publish finds no slow types", async () => {
   const text = new TextDecoder().decode(stderr);
   assertEquals(code, 0, text);
   assertStringIncludes(text, "Checking for slow types");
-  // A backend that the environment names is imported by a name that nobody knows before.
-  assertEquals(text.match(/^(warning|error)\[.*?\]/gm), ["warning[unanalyzable-dynamic-import]"]);
+  // A backend that the environment names is imported by a name that nobody knows before, and the
+  // keychain's library is found by one that depends on the platform.
+  assertEquals(text.match(/^(warning|error)\[.*?\]/gm), [
+    "warning[unanalyzable-dynamic-import]",
+    "warning[unanalyzable-dynamic-import]",
+    "warning[unanalyzable-import-meta-resolve]",
+  ]);
 });
 
 const BACKEND_SPECIFIERS: [kind: string, specifier: (folder: string) => string][] = [

@@ -1,0 +1,256 @@
+/**
+ * The backend that keeps credentials in the keychain of the operating system.
+ *
+ * ```ts ignore
+ * import { init } from "@validmind/auth";
+ * import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
+ *
+ * await init({ credentialsBackend: new KeychainCredentialsBackend() });
+ * ```
+ *
+ * @module
+ */
+
+import { checkOptions, checkTextOption, checkTimeoutOption } from "./check_options.ts";
+import { credentialsPath, HOME_VARIABLE } from "./credentials_path.ts";
+import { folderOf } from "./folder_of.ts";
+import { describeKeychain } from "./keychain_error.ts";
+import { libraryPath } from "./keychain_library.ts";
+import type { KeychainLock } from "./keychain_lock.ts";
+import type { KeychainStore } from "./keychain_store.ts";
+import type {
+  BackendPermission,
+  OidcCredentials,
+  OidcCredentialsBackend,
+  WithLockOptions,
+} from "./oidc_credentials_backend.ts";
+
+/** Options of {@linkcode KeychainCredentialsBackend}. */
+export interface KeychainCredentialsBackendOptions {
+  /**
+   * The service under which the entries stand in the keychain. Two services share nothing.
+   *
+   * @default "validmind-auth"
+   */
+  service?: string;
+  /**
+   * Longest wait for each call of the keychain, in milliseconds; also for a person whom it asks to
+   * unlock it.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number;
+  /**
+   * The folder of the lock files. It has to be the same for all processes that share the keychain, or
+   * two of them may refresh one token at once. `false` is for a service that one process at a time
+   * uses: no file is touched, and nothing is locked beyond this process.
+   *
+   * @default the folder of credentialsPath(): ~/.validmind
+   */
+  lockFolder?: string | false;
+  /**
+   * Longest wait for another process's lock, in milliseconds.
+   *
+   * @default 30_000
+   */
+  lockTimeoutMs?: number;
+}
+
+/**
+ * Keeps credentials in the keychain of the operating system: the Secret Service on Linux (GNOME
+ * Keyring, KWallet, KeePassXC), the Keychain on macOS, the Credential Manager on Windows. Entries are
+ * encrypted by the system, belong to the OS account, and survive a restart.
+ *
+ * An entry stands under the service `validmind-auth`, with its credential key as the account, as JSON.
+ * Where it is longer than the system takes (1280 characters on Windows), it is cut into chunks under
+ * `<key>#<generation>.<number>`: they are written before the entry that names them and removed after
+ * it, so that a crash leaves the old entry or the new one, and what it left is removed by the next
+ * write.
+ *
+ * A keychain that is locked, absent or out of reach is an error and never "not signed in", and nothing
+ * else takes its place: on Linux the kernel's keyring, which forgets at a restart, is not used.
+ *
+ * No keychain has a lock that two processes could take turns by, and a refresh token that two of them
+ * use at once may cost the whole sign-in. So there are lock files, in `~/.validmind` by default; see
+ * `lockFolder`.
+ *
+ * Needs `--allow-ffi` for one file, the native library of `@napi-rs/keyring` in Deno's cache, which
+ * `requiredPermissions()` names; to store something also `--allow-read` and `--allow-write` for
+ * the lock folder, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless that folder is given. Native
+ * code is not held back by Deno's permissions: the grant is a grant to that library.
+ *
+ * @example
+ * ```ts
+ * import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
+ * import { assert } from "@std/assert";
+ *
+ * const backend = new KeychainCredentialsBackend({ lockFolder: "/run/user/1000/validmind" });
+ * assert(backend.requiredPermissions().some(({ name }) => name === "write"));
+ * ```
+ */
+export class KeychainCredentialsBackend implements OidcCredentialsBackend {
+  /** Always `true`: a keychain survives the process and a restart. */
+  readonly persistent = true;
+  /** The service under which the entries stand. */
+  readonly service: string;
+  /**
+   * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
+   * Absent with `lockFolder: false`.
+   *
+   * Throws `backend_locked` after `lockTimeoutMs`, and the signal's reason when it ends the wait.
+   */
+  readonly withLock?: <T>(
+    key: string,
+    fn: () => Promise<T>,
+    options?: WithLockOptions<T>,
+  ) => Promise<T>;
+  readonly #timeoutMs: number;
+  readonly #lockFolder: string | false;
+  readonly #isDefaultFolder: boolean;
+  readonly #lockTimeoutMs: number;
+  #store: Promise<KeychainStore> | undefined;
+  #lock: Promise<KeychainLock> | undefined;
+  #writes: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Touches neither the keychain nor a file yet.
+   *
+   * @param options Whose entries they are, and how long to wait.
+   * @throws {CredentialsBackendError} `invalid_options`; without a lock folder also
+   * `permission_required` and `home_unset`.
+   */
+  constructor(options: KeychainCredentialsBackendOptions = {}) {
+    const action = "create KeychainCredentialsBackend";
+    checkOptions(action, options, ["service", "timeoutMs", "lockFolder", "lockTimeoutMs"]);
+    const { service = "validmind-auth", timeoutMs = 30_000, lockFolder, lockTimeoutMs = 30_000 } =
+      options;
+    checkTextOption(action, "service", service);
+    checkTimeoutOption(action, "timeoutMs", timeoutMs);
+    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
+    if (lockFolder !== undefined && lockFolder !== false) {
+      checkTextOption(action, "lockFolder", lockFolder);
+    }
+    this.service = service;
+    this.#timeoutMs = timeoutMs;
+    this.#lockFolder = lockFolder ?? folderOf(credentialsPath());
+    this.#isDefaultFolder = lockFolder === undefined;
+    this.#lockTimeoutMs = lockTimeoutMs;
+    if (lockFolder !== false) {
+      this.withLock = async (key, fn, options = {}) =>
+        (await this.#openLock())!.withKey(key, fn, options);
+    }
+  }
+
+  /** The service, and what the keychain is called on this system. */
+  get location(): string {
+    return describeKeychain(this.service);
+  }
+
+  /**
+   * The entry under `key`, or `undefined` when there is none.
+   *
+   * @throws {CredentialsBackendError} `permission_required`, `keychain_locked`,
+   * `backend_unavailable`, `backend_denied`, `backend_timeout`, `backend_corrupt`,
+   * `backend_too_large` for a key that is too long.
+   */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    return await (await this.#open()).get(key);
+  }
+
+  /**
+   * Stores `entry` under `key`, and resolves once it has been read back.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
+   * `backend_unproven`, `backend_locked`. The old entry is then still there, or the new one.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    await this.#write((store) => store.put(key, entry));
+  }
+
+  /**
+   * Removes the entry under `key`, if there is one.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_locked`.
+   */
+  async delete(key: string): Promise<void> {
+    await this.#write((store) => store.delete(key));
+  }
+
+  /**
+   * The keys of all entries of the service.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}.
+   */
+  async *list(): AsyncGenerator<string> {
+    yield* await (await this.#open()).list();
+  }
+
+  /**
+   * Removes all that stands under the service, without a need to understand it.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode delete}.
+   */
+  async deleteAll(): Promise<void> {
+    await this.#write((store) => store.deleteAll());
+  }
+
+  /** The native library; and to store something the lock folder, and the home's variable for it. */
+  requiredPermissions(): BackendPermission[] {
+    const needs: BackendPermission[] = [];
+    if (libraryPath !== undefined) needs.push({ name: "ffi", path: libraryPath });
+    if (this.#lockFolder === false) return needs;
+    needs.push(
+      { name: "read", path: this.#lockFolder, need: "sign_in" },
+      { name: "write", path: this.#lockFolder, need: "sign_in" },
+    );
+    if (this.#isDefaultFolder) needs.push({ name: "env", variable: HOME_VARIABLE });
+    return needs;
+  }
+
+  /** Gives up the connections to the keychain. A later use makes new ones. */
+  async close(): Promise<void> {
+    const store = this.#store;
+    this.#store = undefined;
+    (await store?.catch(() => undefined))?.close();
+  }
+
+  /** One write at a time: the chunks of one must not be taken for what a crash left. */
+  async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
+    const store = await this.#open();
+    const lock = await this.#openLock();
+    const turn = this.#writes.then(() =>
+      lock === undefined ? run(store) : lock.withWrite(() => run(store))
+    );
+    this.#writes = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async #openLock(): Promise<KeychainLock | undefined> {
+    const folder = this.#lockFolder;
+    if (folder === false) return undefined;
+    this.#lock ??= import("./keychain_lock.ts").then(({ KeychainLock }) =>
+      new KeychainLock({ folder, service: this.service, timeoutMs: this.#lockTimeoutMs })
+    );
+    return await this.#lock;
+  }
+
+  #open(): Promise<KeychainStore> {
+    this.#store ??= this.#openStore().catch((error) => {
+      this.#store = undefined; // a permission granted later may help
+      throw error;
+    });
+    return this.#store;
+  }
+
+  async #openStore(): Promise<KeychainStore> {
+    const [{ KeychainStore }, { NativeKeychainClient, openKeychainLibrary }, { keychainLimits }] =
+      await Promise.all([
+        import("./keychain_store.ts"),
+        import("./keychain_client.ts"),
+        import("./keychain_account.ts"),
+      ]);
+    const { service } = this;
+    const client = new NativeKeychainClient(openKeychainLibrary(), service, this.#timeoutMs);
+    return new KeychainStore({ client, service, limits: keychainLimits() });
+  }
+}

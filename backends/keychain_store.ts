@@ -1,0 +1,173 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import {
+  accountOf,
+  chunkAccount,
+  isStaleChunk,
+  type KeychainLimits,
+  keyOf,
+} from "./keychain_account.ts";
+import { chunkValue, joinChunks, parseHead } from "./keychain_chunks.ts";
+import type { KeychainClient } from "./keychain_client.ts";
+import { describeKeychain } from "./keychain_error.ts";
+import type { OidcCredentials } from "./oidc_credentials_backend.ts";
+
+/** What {@linkcode KeychainStore} works with. */
+export interface KeychainStoreOptions {
+  client: KeychainClient;
+  /** The service whose entries these are. */
+  service: string;
+  limits: KeychainLimits;
+}
+
+/** A value in more pieces than this is another backend's business. */
+const MAX_CHUNKS = 128;
+
+/** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
+export class KeychainStore {
+  readonly #client: KeychainClient;
+  readonly #service: string;
+  readonly #limits: KeychainLimits;
+
+  constructor({ client, service, limits }: KeychainStoreOptions) {
+    this.#client = client;
+    this.#service = service;
+    this.#limits = limits;
+  }
+
+  /** The entry, or `undefined`. */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    const account = accountOf(key, this.#limits);
+    let previous: string | undefined;
+    for (;;) {
+      const head = await this.#client.get(account);
+      if (head === undefined) return undefined;
+      const text = await this.#read(account, head);
+      if (text !== undefined) return this.#parse(key, text);
+      // A writer may have removed the chunks meanwhile: then the head is another one by now.
+      if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
+      previous = head;
+    }
+  }
+
+  /**
+   * Stores the entry. Its chunks are written before the head that names them, so that at any moment
+   * either the old entry or the new one is whole.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    const account = accountOf(key, this.#limits);
+    const text = toAscii(JSON.stringify(entry));
+    this.#checkSize(key, text);
+    const { head, chunks, generation } = await chunkValue(text, this.#limits.valueChars);
+    for (const [index, chunk] of chunks.entries()) {
+      await this.#client.set(chunkAccount(account, generation!, index), chunk);
+    }
+    await this.#client.set(account, head);
+    const stored = await this.#tidy(account, generation);
+    if (stored === head) return;
+    throw new CredentialsBackendError(
+      "backend_unproven",
+      `Cannot write credentials to ${this.#name}: it took the entry for "${key}" and gives back ` +
+        `something else. Look what else writes to it, or use another backend.`,
+    );
+  }
+
+  /** Removes the entry, its head first, and whatever chunks of it are left. */
+  async delete(key: string): Promise<void> {
+    const account = accountOf(key, this.#limits);
+    await this.#client.delete(account);
+    if (await this.#tidy(account) !== undefined) throw this.#notDeleted();
+  }
+
+  /** The keys of all entries. */
+  async list(): Promise<string[]> {
+    const accounts = [...(await this.#client.find()).keys()];
+    return accounts.map(keyOf).filter((key) => key !== undefined);
+  }
+
+  /** Removes all that the service has, without a look at it. Heads go before their chunks. */
+  async deleteAll(): Promise<void> {
+    const accounts = [...(await this.#client.find()).keys()];
+    const [heads, chunks] = [false, true].map((isChunk) =>
+      accounts.filter((account) => account.includes("#") === isChunk)
+    );
+    for (const account of [...heads!, ...chunks!]) await this.#client.delete(account);
+    if ((await this.#client.find()).size > 0) throw this.#notDeleted();
+  }
+
+  /** Gives up its connections. */
+  close(): void {
+    this.#client.close();
+  }
+
+  get #name(): string {
+    return describeKeychain(this.#service);
+  }
+
+  /** The value that a head stands for; `undefined` where its chunks are not all there. */
+  async #read(account: string, head: string): Promise<string | undefined> {
+    const chunked = parseHead(head);
+    if (chunked === undefined) return head;
+    const chunks: (string | undefined)[] = [];
+    for (let index = 0; index < Math.min(chunked.count, MAX_CHUNKS); index++) {
+      chunks.push(await this.#client.get(chunkAccount(account, chunked.generation, index)));
+    }
+    return await joinChunks(chunked, chunks);
+  }
+
+  /** Removes the chunks that no head names: of the entry before, and what a crash left. */
+  async #tidy(account: string, generation?: string): Promise<string | undefined> {
+    const found = await this.#client.find();
+    for (const other of found.keys()) {
+      if (isStaleChunk(other, account, generation)) await this.#client.delete(other);
+    }
+    return found.get(account);
+  }
+
+  #parse(key: string, text: string): OidcCredentials {
+    let entry: unknown;
+    try {
+      entry = JSON.parse(text);
+    } catch {
+      throw this.#corrupt(key, "the entry is not JSON"); // V8's words would quote it
+    }
+    if (typeof entry === "object" && entry !== null && !Array.isArray(entry)) {
+      return entry as OidcCredentials;
+    }
+    throw this.#corrupt(key, "the entry is not an object");
+  }
+
+  #checkSize(key: string, text: string): void {
+    const longest = this.#limits.valueChars * MAX_CHUNKS;
+    if (text.length <= longest) return;
+    throw new CredentialsBackendError(
+      "backend_too_large",
+      `Cannot write credentials to ${this.#name}: the entry for "${key}" has ${text.length} ` +
+        `characters, and ${longest} is the most. Use another backend, or ask the provider for ` +
+        `smaller tokens.`,
+    );
+  }
+
+  #corrupt(key: string, reason: string): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot read the entry "${key}" of ${this.#name}: ${reason}. Nothing was changed. Remove it ` +
+        `with clearOidcCredentials().`,
+    );
+  }
+
+  #notDeleted(): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_denied",
+      `Cannot delete credentials in ${this.#name}: they are still there after it. Delete them in ` +
+        `the system's own program for passwords.`,
+    );
+  }
+}
+
+/** One character is one byte, and one UTF-16 unit, wherever the value is cut. */
+function toAscii(json: string): string {
+  return json.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
