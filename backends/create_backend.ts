@@ -8,8 +8,14 @@ import type { VaultCredentialsBackendOptions } from "./vault_options.ts";
 /** Options as they stand in JSON. Each backend checks its own. */
 type Options = Record<string, unknown>;
 
+/** `isolate` is for the backends that its options name. */
+type Create = (
+  options: Options,
+  isolate?: Deno.PermissionOptionsObject,
+) => MaybePromise<OidcCredentialsBackend>;
+
 /** How each built-in backend is made. What few people use is imported where it is named. */
-const BUILT_IN: Record<BuiltInName, (options: Options) => MaybePromise<OidcCredentialsBackend>> = {
+const BUILT_IN: Record<BuiltInName, Create> = {
   file: (options) => new FileCredentialsBackend(options),
   memory: (options) => new MemoryCredentialsBackend(options),
   kv: (options) => new KvCredentialsBackend(options),
@@ -21,6 +27,10 @@ const BUILT_IN: Record<BuiltInName, (options: Options) => MaybePromise<OidcCrede
     const { KeychainCredentialsBackend } = await import("./keychain.ts");
     return new KeychainCredentialsBackend(options);
   },
+  encrypted: async (options, isolate) =>
+    (await import("./create_nested_backends.ts")).createEncrypted(options, isolate),
+  fallback: async (options, isolate) =>
+    (await import("./create_nested_backends.ts")).createFallback(options, isolate),
 };
 
 /**
@@ -32,7 +42,7 @@ export async function createBackend(
   options: Options,
   isolate?: Deno.PermissionOptionsObject,
 ): Promise<OidcCredentialsBackend> {
-  if (spec.kind === "built-in") return await BUILT_IN[spec.name](options);
+  if (spec.kind === "built-in") return await BUILT_IN[spec.name](options, isolate);
   const { specifier, exportName } = spec;
   const { importBackend, moduleUrl } = await import("./import_backend.ts");
   if (isolate === undefined) return await importBackend(specifier, exportName, options);
