@@ -20,6 +20,7 @@ const TYPES: Record<keyof InitOptions, string> = {
   bearer: "string",
   interactive: "boolean",
   onDeviceCode: "function",
+  openBrowser: "boolean",
   fetch: "function",
   signal: "object",
   timeoutMs: "number",
@@ -67,6 +68,16 @@ export function checkOptionTypes(options: SessionOptions, action: string): void 
   checkSignal(options.signal, action);
   checkBearer(options.bearer, action);
   checkTimeout(options.timeoutMs, action);
+  checkPrompt(options, action);
+}
+
+function checkPrompt({ onDeviceCode, openBrowser }: SessionOptions, action: string): void {
+  if (onDeviceCode === undefined || openBrowser !== true) return;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: there are onDeviceCode and openBrowser. Give one: onDeviceCode replaces the ` +
+      `prompt that opens the browser.`,
+  );
 }
 
 function checkSignal(signal: unknown, action: string): void {

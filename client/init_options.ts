@@ -111,6 +111,14 @@ export interface SessionOptions {
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
   onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
   /**
+   * Whether the built-in prompt also opens the page in the browser of the computer that this code
+   * runs on, with `open`, `xdg-open` or on Windows `rundll32`. Needs `--allow-run` of that program;
+   * where it is not granted, or no browser comes, the prompt says so and the person opens the link.
+   *
+   * @default false
+   */
+  openBrowser?: boolean;
+  /**
    * Makes all requests, to the provider and to the API.
    *
    * @default globalThis.fetch

@@ -2,6 +2,7 @@ import { getDefaultBackend } from "../backends/default_backend.ts";
 import { netHost } from "../backends/net_host.ts";
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { backendNeeds } from "./backend_needs.ts";
+import { browserNeeds } from "./browser_needs.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
@@ -95,7 +96,7 @@ export async function requiredPermissions(
     : resolveOptions(options, "create the session");
   const needs = [
     ...envNeeds(withoutPlaceholder(options), call),
-    ...(call === "clear" ? [] : hostNeeds(resolved)),
+    ...(call === "clear" ? [] : [...hostNeeds(resolved), ...browserNeeds(options)]),
     ...(discover ? await discoveredNeeds(resolved) : []),
   ];
   if (resolved.identity.kind === "api_key") return needs;

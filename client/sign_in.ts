@@ -3,6 +3,7 @@ import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backen
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { untilAborted } from "../backends/until_aborted.ts";
 import { backendNeeds } from "./backend_needs.ts";
+import { browserNeeds } from "./browser_needs.ts";
 import { bearerKind } from "./credentials.ts";
 import { credentialKey } from "./credential_key.ts";
 import { CredentialStore } from "./credential_store.ts";
@@ -43,7 +44,7 @@ export async function signIn(
     });
   }
   const backend = await untilAborted(chooseBackend(options, action, needs), signal);
-  const all = [...needs, ...backendNeeds(backend)];
+  const all = [...needs, ...browserNeeds(options), ...backendNeeds(backend)];
   await preflight(action, all, "always");
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const store = new CredentialStore(backend, key);
@@ -53,7 +54,7 @@ export async function signIn(
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer),
     runtime,
     interactive,
-    onDeviceCode: options.onDeviceCode,
+    ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
     beforeProvider: () => preflight(action, all, "sign_in"),
   });
   await tokens.signIn(signal);

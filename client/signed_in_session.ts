@@ -17,6 +17,7 @@ import type {
   Session,
   SessionStatus,
 } from "./session.ts";
+import { sessionSummary } from "./session_summary.ts";
 import type { TokenSource } from "./token_source.ts";
 import { VERSION } from "./version.ts";
 
@@ -35,13 +36,13 @@ export interface SignedInSessionOptions {
 
 /** The session that `init` and `createSession` give. Keeps its secrets in private fields. */
 export class SignedInSession implements Session {
-  readonly issuer?: string;
-  readonly clientId?: string;
-  readonly audience?: string;
-  readonly profile?: string;
-  readonly apiHost?: string;
-  readonly model?: string;
-  info?: ClientInfo;
+  declare readonly issuer?: string;
+  declare readonly clientId?: string;
+  declare readonly audience?: string;
+  declare readonly profile?: string;
+  declare readonly apiHost?: string;
+  declare readonly model?: string;
+  declare info?: ClientInfo;
   readonly #options: SignedInSessionOptions;
   readonly #api: ApiClient;
   #isClosed = false;
@@ -135,6 +136,20 @@ export class SignedInSession implements Session {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What `console.log` shows: who, where and until when, and no token. */
+  [Symbol.for("Deno.customInspect")](
+    inspect: typeof Deno.inspect,
+    options: Deno.InspectOptions,
+  ): string {
+    return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
+  }
+
+  /** The same for the last line of a notebook's cell. */
+  async [Symbol.for("Jupyter.display")](): Promise<Record<string, string>> {
+    const { sessionDisplay } = await import("./prompt/session_display.ts");
+    return sessionDisplay(this, this.#status(), Deno.inspect(this));
   }
 
   #tokens(): TokenSource {

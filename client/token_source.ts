@@ -3,13 +3,13 @@ import { untilAborted } from "../backends/until_aborted.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, readClaims, toEntry } from "./credentials.ts";
 import { type CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { DeviceCode } from "./init_options.ts";
 import { SKEW_SECONDS } from "./is_expired.ts";
 import { loadProvider } from "./load_provider.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
+import type { AskOptions } from "./prompt/sign_in_by_device.ts";
 import type { OidcIdentity, Runtime } from "./resolve_options.ts";
 import { singleFlight } from "./single_flight.ts";
-import type { RefreshAnswer } from "./token_set.ts";
+import type { RefreshAnswer, TokenSet } from "./token_set.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
@@ -25,7 +25,8 @@ export interface TokenSourceOptions {
   runtime: Runtime;
   /** Whether a person may be asked. */
   interactive: boolean;
-  onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
+  /** How a person is asked. */
+  ask: AskOptions;
   /** Runs before the provider is needed at sign-in, and may refuse. */
   beforeProvider: () => Promise<void>;
 }
@@ -232,15 +233,19 @@ export class TokenSource {
   }
 
   async #ask(signal: AbortSignal): Promise<OidcCredentials> {
-    const { store, identity, bearer, runtime, onDeviceCode } = this.#options;
+    const { store, identity, bearer, runtime, ask } = this.#options;
     await untilAborted(store.probe(), signal);
-    const { announceSignIn, signInByDevice } = await import("./sign_in_by_device.ts");
+    const { signInByDevice } = await import("./prompt/sign_in_by_device.ts");
     const provider = await this.provider();
-    const tokens = await signInByDevice(provider, { runtime, signal, onDeviceCode });
-    const entry = toEntry(tokens, identity, bearer, this.#now());
-    await this.#storeNew(entry);
-    if (onDeviceCode === undefined) await announceSignIn(tokens, store.backend);
-    return entry;
+    let entry: OidcCredentials;
+    const keep = async (tokens: TokenSet) => {
+      entry = toEntry(tokens, identity, bearer, this.#now());
+      await this.#storeNew(entry);
+      return bearerOf(entry, bearer);
+    };
+    const { backend } = store;
+    await signInByDevice(provider, { runtime, signal, backend, keep, ...ask });
+    return entry!;
   }
 
   /** Under the lock, so that a refresh of the former tokens does not overwrite the new ones. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { fromFileUrl, join, toFileUrl } from "@std/path";
+import { walk } from "@std/fs";
+import { fromFileUrl, join, relative, toFileUrl } from "@std/path";
 import { type JsrPackage, type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
 import { tempDir } from "./support/temp_home.ts";
@@ -232,7 +233,9 @@ async function publishedFiles(registry: JsrRegistry): Promise<string[]> {
 async function sourceFiles(): Promise<string[]> {
   const files = ["/deno.json", "/mod.ts", "/README.md", "/LICENSE"];
   for (const folder of ["backends", "client"]) {
-    for await (const { name } of Deno.readDir(join(ROOT, folder))) files.push(`/${folder}/${name}`);
+    for await (const { path } of walk(join(ROOT, folder), { includeDirs: false })) {
+      files.push(`/${relative(ROOT, path).replaceAll("\\", "/")}`);
+    }
   }
   return files.sort();
 }

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { walk } from "@std/fs";
 import { BEGIN, END, permissionTables, unpadded } from "./support/permission_table.ts";
 
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
@@ -20,10 +21,11 @@ Deno.test("README explains every error code, and no other", async () => {
 
 Deno.test("README names every variable that the code reads", async () => {
   for (const folder of ["client", "backends"]) {
-    for (const { name } of Deno.readDirSync(new URL(`../${folder}`, import.meta.url))) {
-      const source = await Deno.readTextFile(new URL(`../${folder}/${name}`, import.meta.url));
+    const files = walk(new URL(`../${folder}`, import.meta.url), { includeDirs: false });
+    for await (const { path } of files) {
+      const source = await Deno.readTextFile(path);
       for (const [variable] of source.matchAll(/\bVM_[A-Z_]+[A-Z]\b/g)) {
-        assert(README.includes(variable), `${variable}, in ${folder}/${name}`);
+        assert(README.includes(variable), `${variable}, in ${path}`);
       }
     }
   }

@@ -44,7 +44,7 @@ Deno.test("announce: the success is told once the tokens are stored", async () =
   assertEquals(texts.length, 2);
   assertStringIncludes(
     texts[1]!,
-    "Signed in as analyst@example.com. Tokens are kept in SpyBackend",
+    "and stored in SpyBackend.",
   );
   assertNoSecret(texts.join(), tokensOf(backend.rows.get(world.key)!));
 });

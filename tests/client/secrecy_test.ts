@@ -79,7 +79,7 @@ Deno.test("secrecy: console.log of everything, and the built-in prompt", async (
     flags: ["--allow-net=127.0.0.1", `--allow-read=${dir.path}`, `--allow-write=${dir.path}`],
   });
   assertEquals(result.code, 0, result.stderr);
-  assert(result.stdout.includes("SignedInSession"));
+  assert(result.stdout.includes("Session {"));
   const { credentials } = JSON.parse(await Deno.readTextFile(path));
   const secrets = secretsOf(tokensOf(credentials[world.key]));
   assertEquals(secrets.length, 3);

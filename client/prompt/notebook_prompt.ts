@@ -1,0 +1,76 @@
+import type { Jupyter } from "./notebook.ts";
+import type { Outcome, Prompt, PromptOptions } from "./prompt.ts";
+import { outcomeHtml, promptHtml, type PromptView } from "./prompt_html.ts";
+import { plainPrompt } from "./text_prompt.ts";
+import { qrCode, qrSvg } from "./qr_code.ts";
+import { outcomeLines, pageOf } from "./prompt_text.ts";
+
+/**
+ * Between two displays from here. A new display takes the selection and the focus away, so the
+ * seconds are counted by the page itself, where it may run a script.
+ */
+const REFRESH_MS = 10_000;
+
+/** One output of the cell, which is brought up to date in its place and has no link after the end. */
+export class NotebookPrompt implements Prompt {
+  readonly #jupyter: Jupyter;
+  readonly #options: PromptOptions;
+  readonly #view: PromptView;
+  readonly #notes: string[] = [];
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #queue: Promise<void> = Promise.resolve();
+
+  private constructor(jupyter: Jupyter, options: PromptOptions) {
+    this.#jupyter = jupyter;
+    this.#options = options;
+    const { code } = options;
+    this.#view = {
+      id: `vm-auth-${crypto.randomUUID()}`,
+      code,
+      qr: qrSvg(qrCode(pageOf(code)), "QR code of the page to open"),
+    };
+  }
+
+  /** Shows the code; fails where the kernel cannot. */
+  static async open(jupyter: Jupyter, options: PromptOptions): Promise<NotebookPrompt> {
+    const prompt = new NotebookPrompt(jupyter, options);
+    await prompt.#send("display_data", prompt.#waiting());
+    prompt.#timer = setInterval(() => void prompt.#update(prompt.#waiting()), REFRESH_MS);
+    return prompt;
+  }
+
+  async note(text: string): Promise<void> {
+    if (this.#timer === undefined) return; // it is over
+    this.#notes.push(text);
+    await this.#update(this.#waiting());
+  }
+
+  async end(outcome: Outcome): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    const issuer = this.#options.code.issuer;
+    await this.#update({
+      "text/plain": outcomeLines(outcome).join(" "),
+      "text/html": outcomeHtml(outcome, issuer),
+    });
+  }
+
+  #waiting(): Record<string, string> {
+    const { code, now } = this.#options;
+    return {
+      "text/plain": plainPrompt({ code, now }, this.#notes),
+      "text/html": promptHtml(this.#view, code.expiresAt.getTime() - now(), this.#notes),
+    };
+  }
+
+  /** In the order of the calls. A display that fails costs the display, not the sign-in. */
+  #update(data: Record<string, string>): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#send("update_display_data", data)).catch(() => {});
+    return this.#queue;
+  }
+
+  async #send(type: string, data: Record<string, string>): Promise<void> {
+    const transient = { display_id: this.#view.id };
+    await this.#jupyter.broadcast(type, { data, metadata: {}, transient });
+  }
+}

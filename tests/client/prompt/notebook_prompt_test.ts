@@ -1,0 +1,139 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { NotebookPrompt } from "../../../client/prompt/notebook_prompt.ts";
+import type { Outcome } from "../../../client/prompt/prompt.ts";
+import { ManualIntervals } from "../../support/manual_intervals.ts";
+
+const NOW = 1_800_000_000_000;
+const CODE = {
+  verificationUri: "https://login.example.com/activate",
+  verificationUriComplete: "https://login.example.com/activate?user_code=WDJB-MJHT&a=b",
+  userCode: "WDJB-MJHT",
+  issuer: "https://login.example.com",
+  expiresAt: new Date(NOW + 900_000),
+};
+const SIGNED_IN: Outcome = {
+  kind: "signed_in",
+  who: "ada@example.com",
+  expiresAt: NOW + 3_600_000,
+  place: "/home/ada/credentials.json",
+  isRefreshable: true,
+};
+/** Markup, an escape sequence, and a text that turns around. */
+const HOSTILE = `<img src=x onerror="alert('1')">&\x1b[31m\u202egnp.\u2066`;
+
+interface Message {
+  type: string;
+  data: Record<string, string>;
+  id: string;
+}
+
+/** A kernel that takes down what is displayed. */
+function fakeKernel() {
+  const messages: Message[] = [];
+  const broadcast = (type: string, content: Record<string, unknown>) => {
+    const { data, transient } = content as {
+      data: Record<string, string>;
+      transient: { display_id: string };
+    };
+    messages.push({ type, data, id: transient.display_id });
+    return Promise.resolve();
+  };
+  const html = () => messages.at(-1)!.data["text/html"]!;
+  const text = () => messages.at(-1)!.data["text/plain"]!;
+  return { messages, broadcast, html, text };
+}
+
+Deno.test("prompt in a notebook: one display, brought up to date in its place", async () => {
+  using intervals = new ManualIntervals();
+  const kernel = fakeKernel();
+  let now = NOW;
+  const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => now });
+  assertStringIncludes(kernel.html(), 'data-seconds="900">15:00<');
+  now += 28_000;
+  intervals.tick();
+  await prompt.note("Hear.");
+  assertStringIncludes(kernel.html(), 'data-seconds="872">14:32<');
+  await prompt.end(SIGNED_IN);
+  assertEquals(kernel.messages.map(({ type }) => type), [
+    "display_data",
+    ...Array(3).fill("update_display_data"),
+  ]);
+  assertEquals(new Set(kernel.messages.map(({ id }) => id)).size, 1);
+  assertEquals(intervals.count, 0);
+  await prompt.note("too late");
+  assertEquals(kernel.messages.length, 4);
+});
+
+Deno.test("prompt in a notebook: a link in a new tab, the code, and both as text", async () => {
+  using _ = new ManualIntervals();
+  const kernel = fakeKernel();
+  const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => NOW });
+  const link = `<a href="https://login.example.com/activate?user_code=WDJB-MJHT&#38;a=b" ` +
+    `target="_blank" rel="noopener noreferrer">https://login.example.com/activate</a>`;
+  assertStringIncludes(kernel.html(), link);
+  assertStringIncludes(kernel.html(), "<code>WDJB-MJHT</code>");
+  assertStringIncludes(kernel.html(), "<svg");
+  assertMatch(kernel.html(), /<button type="button" hidden>/, "without scripts it would be dead");
+  assertStringIncludes(kernel.text(), CODE.verificationUriComplete);
+  assertStringIncludes(kernel.text(), "WDJB-MJHT");
+  await prompt.end(SIGNED_IN);
+});
+
+Deno.test("prompt in a notebook: no link, code or picture is left after the end", async () => {
+  for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
+    using _ = new ManualIntervals();
+    const kernel = fakeKernel();
+    const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => NOW });
+    await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
+    for (const text of [kernel.html(), kernel.text()]) {
+      assertEquals(/<(a|svg|code|script|button)\b|WDJB|activate/.test(text), false, kind);
+    }
+    assertStringIncludes(kernel.html(), kind === "signed_in" ? "<strong>ada@" : "✕");
+    assertMatch(kernel.text(), kind === "signed_in" ? /^Signed in as ada@/ : /\.$/);
+  }
+});
+
+Deno.test("prompt in a notebook: what comes from outside is text", async () => {
+  using _ = new ManualIntervals();
+  const kernel = fakeKernel();
+  const code = { ...CODE, userCode: HOSTILE, issuer: HOSTILE, verificationUri: HOSTILE };
+  const { verificationUriComplete: __, ...short } = code;
+  const prompt = await NotebookPrompt.open(kernel, { code: short, now: () => NOW });
+  await prompt.note(HOSTILE);
+  await prompt.end({ ...SIGNED_IN, who: HOSTILE, place: HOSTILE, isRefreshable: false });
+  for (const { data } of kernel.messages) {
+    const html = data["text/html"]!.replace(/<style>[^]*<\/style>|<script>[^]*<\/script>/g, "");
+    assertEquals(/<(?!\/?(div|p|ol|li|a|span|code|button|strong|svg|path)\b)/.test(html), false);
+    assertEquals(/onerror=["']|&(?!#\d+;)/.test(html), false);
+    for (const text of Object.values(data)) {
+      assertEquals(/[\p{Cf}\p{Cc}]/u.test(text.replaceAll("\n", "")), false);
+    }
+  }
+  assertStringIncludes(kernel.html(), "&#60;img src=x");
+});
+
+Deno.test("prompt in a notebook: a display that fails later costs the display alone", async () => {
+  using intervals = new ManualIntervals();
+  const kernel = fakeKernel();
+  let isBroken = false;
+  const broadcast: typeof kernel.broadcast = (type, content) =>
+    isBroken ? Promise.reject(new Error("gone")) : kernel.broadcast(type, content);
+  const prompt = await NotebookPrompt.open({ broadcast }, { code: CODE, now: () => NOW });
+  isBroken = true;
+  intervals.tick();
+  await prompt.end({ kind: "denied" });
+  assertEquals([kernel.messages.length, intervals.count], [1, 0]);
+});
+
+Deno.test("prompt in a notebook: a kernel that cannot display fails at once, and keeps no timer", async () => {
+  using intervals = new ManualIntervals();
+  const broadcast = () => Promise.reject(new Error("no display"));
+  await assertRejects(() => NotebookPrompt.open({ broadcast }, { code: CODE, now: () => NOW }));
+  assert(intervals.count === 0);
+});

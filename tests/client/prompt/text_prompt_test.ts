@@ -1,0 +1,207 @@
+// deno-lint-ignore-file no-control-regex -- escape codes are what is tested
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { decodeModules } from "../../support/decode_qr.ts";
+import { type CaptureOptions, captureTerminal } from "../../support/capture_terminal.ts";
+import { startOidcProvider } from "../../support/oidc_provider.ts";
+import { runDeno } from "../../support/run_script.ts";
+import { startScriptedProvider } from "../../support/scripted_provider.ts";
+import { hasTerminal } from "../run_in_terminal.ts";
+
+const OPEN = new URL("../../../client/prompt/open_prompt.ts", import.meta.url).href;
+const MOD = new URL("../../../mod.ts", import.meta.url).href;
+const CODE = {
+  verificationUri: "https://login.example.com/activate",
+  userCode: "WDJB-MJHT",
+  issuer: "https://login.example.com",
+};
+const COMPLETE = `${CODE.verificationUri}?user_code=${CODE.userCode}`;
+
+/** Shows a code, lets seconds pass, adds a note and ends. */
+const SHOW = `
+  import { openPrompt } from ${JSON.stringify(OPEN)};
+  const { seconds, passing, outcome, note, ...code } = JSON.parse(Deno.args[0]);
+  let time = 1_800_000_000_000;
+  let tick = () => {};
+  globalThis.setInterval = (run) => (tick = run, 1);
+  const expiresAt = new Date(time + seconds * 1000);
+  const prompt = await openPrompt({ now: () => time, code: { ...code, expiresAt } });
+  for (let second = 0; second < passing; second++) (time += 1000, tick());
+  if (passing === "for ever") await new Promise(() => setTimeout(() => {}, 60_000));
+  if (note) await prompt.note(note);
+  await prompt.end(outcome);
+  await prompt.note("too late");
+`;
+const SIGNED_IN = {
+  kind: "signed_in",
+  who: "ada\x1b[31m@example.com",
+  expiresAt: 1_800_003_600_000,
+  place: "/home/ada/.validmind/credentials.json",
+  isRefreshable: true,
+};
+
+const args = (more: Record<string, unknown>) => [
+  JSON.stringify({ ...CODE, seconds: 600, passing: 0, outcome: SIGNED_IN, ...more }),
+];
+
+const terminal = async (more: Record<string, unknown>, options: Partial<CaptureOptions> = {}) =>
+  await captureTerminal({ code: SHOW, args: args(more), env: { TZ: "UTC" }, ...options });
+
+Deno.test("prompt in a log: plain lines on standard error, without any permission", async () => {
+  const { code, stdout, stderr } = await runDeno({
+    code: SHOW,
+    args: args({ note: "Note: a\x1b[2Jb." }),
+    env: { TZ: "UTC" },
+  });
+  assertEquals([code, stdout], [0, ""]);
+  assertEquals(
+    stderr,
+    "Sign in at https://login.example.com\n" +
+      "  1. Open this page      https://login.example.com/activate\n" +
+      "  2. Confirm this code   WDJB-MJHT\n" +
+      "Waiting for your approval (the code ends in 10 min) …\n" +
+      "Note: a [2Jb.\n" +
+      "Signed in as ada [31m@example.com. The token is valid until 2027-01-15 09:00 UTC and stored " +
+      "in /home/ada/.validmind/credentials.json.\n",
+  );
+});
+
+Deno.test("prompt in a log: the complete page where there is one, and still the code", async () => {
+  const { stderr } = await runDeno({
+    code: SHOW,
+    args: args({ verificationUriComplete: COMPLETE, seconds: 3, outcome: { kind: "denied" } }),
+  });
+  assertStringIncludes(stderr, `Open this page      ${COMPLETE}\n`);
+  assertStringIncludes(stderr, "Confirm this code   WDJB-MJHT");
+  assertMatch(stderr, /ends in 1 min\) …\n$/, "an error says itself that it was refused");
+});
+
+Deno.test({
+  name: "prompt in a terminal: a code to scan, and a line that is written over",
+  ignore: !hasTerminal,
+  fn: async () => {
+    const { text } = await terminal({ verificationUriComplete: COMPLETE, passing: 1, seconds: 90 });
+    const plain = text.replaceAll("\r\n", "\n").replace(/\x1b\[[\d;]*m/g, "");
+    assertEquals(decodeModules(modulesOf(plain)), COMPLETE);
+    assertStringIncludes(text, "  2. Confirm this code   \x1b[1mWDJB-MJHT\x1b[22m\r\n");
+    assertMatch(text, /\r\x1b\[2m {2}Waiting for approval, expires in 1:30\x1b\[22m/);
+    assertMatch(text, /\r\x1b\[2m {2}Waiting for approval, expires in 1:29\x1b\[22m/);
+    assertEquals(onScreen(plain).filter((line) => line.includes("Waiting")), []);
+    assertEquals(onScreen(plain).slice(-4, -1), [
+      "  Signed in as ada [31m@example.com.",
+      "  The token is valid until 2027-01-15 09:00 UTC and stored in /home/ada/.validmind/credentials.json.",
+      "",
+    ]);
+  },
+});
+
+Deno.test({
+  name: "prompt in a terminal: NO_COLOR leaves no escape code, and still the countdown",
+  ignore: !hasTerminal,
+  fn: async () => {
+    const env = { NO_COLOR: "1", TZ: "UTC" };
+    const outcome = { kind: "expired" };
+    const { text } = await terminal({ outcome, note: "Look." }, { env });
+    assertEquals(text.includes("\x1b"), false);
+    assertEquals(decodeModules(modulesOf(text.replaceAll("\r\n", "\n"))), CODE.verificationUri);
+    assertStringIncludes(text, "\r  Waiting for approval, expires in 10:00");
+    assertEquals(onScreen(text.replaceAll("\r\n", "\n")).slice(-4, -1), [
+      "  Look.",
+      "  Not signed in: the code has expired. Try again for a new one.",
+      "",
+    ]);
+  },
+});
+
+Deno.test({
+  name: "prompt in a terminal: no code to scan where it does not fit, and no line that wraps",
+  ignore: !hasTerminal,
+  fn: async () => {
+    for (const size of [{ columns: 30, rows: 60 }, { columns: 100, rows: 20 }]) {
+      const { text } = await terminal({}, size);
+      assertEquals(/[█▀▄]/.test(text), false, JSON.stringify(size));
+    }
+    const { text } = await terminal({}, { columns: 30 });
+    assertStringIncludes(text, "  Waiting for approval, expir\x1b[22m");
+  },
+});
+
+Deno.test({
+  name: "prompt in a terminal: Ctrl-C ends the process at once, by the signal and without a word",
+  ignore: !hasTerminal,
+  fn: async () => {
+    let pressed = false;
+    const { text, code } = await terminal({ passing: "for ever" }, {
+      onText: (text) => {
+        if (pressed || !text.includes("Waiting")) return;
+        pressed = true;
+        return "^C";
+      },
+    });
+    assertEquals(code, 130);
+    assertMatch(text, /expires in \d+:\d\d\x1b\[22m( *[\b]*)*\^C$/);
+  },
+});
+
+/** Signs in in a child with the built-in prompt, whose output is what a person sees. */
+async function signIn(issuer: string, clientId: string) {
+  const code = `
+    import * as vm from ${JSON.stringify(MOD)};
+    const [issuer, clientId] = Deno.args;
+    const session = await vm.createSession({ issuer, clientId,
+      credentialsBackend: new vm.MemoryCredentialsBackend(), delay: () => Promise.resolve() });
+    console.log("done");
+  `;
+  const { host } = new URL(issuer);
+  return await runDeno({ code, args: [issuer, clientId], flags: [`--allow-net=${host}`] });
+}
+
+Deno.test("prompt in a log: the person reads what to do and then who is signed in", async () => {
+  await using provider = await startOidcProvider({ interval: 0.01 });
+  provider.autoApprove = true;
+  const { stdout, stderr } = await signIn(provider.issuer, provider.clientId);
+  assertEquals(stdout, "done\n");
+  assertStringIncludes(
+    stderr,
+    `Sign in at ${provider.issuer}\n  1. Open this page      ${provider.issuer}`,
+  );
+  assertMatch(
+    stderr,
+    /\nSigned in as analyst@example\.com\. The token is valid until .* and stored in the memory of this process\.\n$/,
+  );
+  assertEquals(/\p{C}/u.test(stderr.replaceAll("\n", "")), false);
+});
+
+Deno.test("prompt in a log: no refresh token is told, with what to do about it", async () => {
+  await using provider = await startScriptedProvider();
+  provider.autoApprove = true;
+  const claims = { email: undefined, preferred_username: "ada\x1b[31m" };
+  const id_token = await provider.idToken(claims);
+  provider.script.token.push(() => provider.tokens({ refresh_token: undefined, id_token }));
+  const { stderr } = await signIn(provider.issuer, provider.clientId);
+  assertStringIncludes(stderr, "Signed in as ada [31m. The token");
+  assertStringIncludes(stderr, "offline_access");
+});
+
+/** The modules of a QR code in half blocks. */
+function modulesOf(text: string): boolean[][] {
+  const lines = text.split("\n").filter((line) => /^ {2}[█▀▄ ]{20,}$/.test(line));
+  assert(lines.length > 10, "no QR code");
+  return lines.map((line) => line.slice(2)).flatMap((line) => [
+    [...line].map((character) => !"█▀".includes(character)),
+    [...line].map((character) => !"█▄".includes(character)),
+  ]);
+}
+
+/** What is left on the screen: a line that begins anew writes over itself. */
+function onScreen(text: string): string[] {
+  return text.split("\n").map((line) => {
+    const cells: string[] = [];
+    let column = 0;
+    for (const character of line) {
+      if (character === "\r") column = 0;
+      else if (character === "\b") column--;
+      else cells[column++] = character;
+    }
+    return cells.join("").trimEnd();
+  });
+}
