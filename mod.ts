@@ -47,6 +47,7 @@ export {
 export {
   migrateCredentials,
   type MigrateOptions,
+  type MigrationProgress,
   type MigrationResult,
 } from "./backends/migrate_credentials.ts";
 export type {
@@ -63,6 +64,12 @@ export {
   type ClearOidcCredentialsOptions,
 } from "./client/clear_oidc_credentials.ts";
 export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
+export type {
+  AuthEvent,
+  AuthEventContext,
+  AuthEventDetail,
+  AuthEventErrorCode,
+} from "./client/auth_event.ts";
 export { createSession } from "./client/create_session.ts";
 export {
   credentialKey,

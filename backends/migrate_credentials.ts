@@ -1,5 +1,5 @@
 import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
-import { checkOptions } from "./check_options.ts";
+import { checkFunctionOption, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
@@ -13,8 +13,23 @@ export interface MigrateOptions {
    * @default false
    */
   deleteSource?: boolean;
+  /**
+   * Is told after each entry how far it is. What the function throws is dropped; nothing waits for
+   * it.
+   */
+  onProgress?: (progress: MigrationProgress) => void;
   /** Ends the migration between two entries. What has been copied stays; a later run goes on. */
   signal?: AbortSignal;
+}
+
+/** How far a migration is. Holds no secret. */
+export interface MigrationProgress {
+  /** The key of the entry that was looked at last. */
+  readonly key: string;
+  /** How many entries have been looked at. */
+  readonly done: number;
+  /** How many there are. */
+  readonly total: number;
 }
 
 /** What a migration did, by key. Holds no secret. */
@@ -67,14 +82,15 @@ export async function migrateCredentials(
   to: OidcCredentialsBackend,
   options: MigrateOptions = {},
 ): Promise<MigrationResult> {
-  checkOptions("migrate credentials", options, ["deleteSource", "signal"]);
-  const { deleteSource = false, signal } = options;
+  checkOptions("migrate credentials", options, ["deleteSource", "onProgress", "signal"]);
+  const { deleteSource = false, onProgress = () => {}, signal } = options;
+  checkFunctionOption("migrate credentials", "onProgress", onProgress);
   const keys = await listSource(from, to);
   const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
     keyof MigrationResult,
     string[]
   >;
-  for (const key of keys) {
+  for (const [index, key] of keys.entries()) {
     signal?.throwIfAborted();
     await withSourceLock(from, key, async () => {
       const entry = await from.get(key);
@@ -88,6 +104,8 @@ export async function migrateCredentials(
         result.liveCopies.push(key);
       }
     }, signal);
+    const progress = { key, done: index + 1, total: keys.length };
+    Promise.try(onProgress, progress).catch(() => undefined);
   }
   return result;
 }

@@ -88,6 +88,7 @@ export class ApiClient {
     const renewed = isFinal ? undefined : await this.#renew(headers, response, signal);
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();
+    this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
     return { response: (await this.#send(url, request, renewed)).response, headers: renewed };
   }
 

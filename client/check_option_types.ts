@@ -21,6 +21,7 @@ const TYPES: Record<keyof InitOptions, string> = {
   interactive: "boolean",
   onDeviceCode: "function",
   openBrowser: "boolean",
+  onEvent: "function",
   fetch: "function",
   signal: "object",
   timeoutMs: "number",

@@ -5,12 +5,14 @@ import type {
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { peekActiveSession, setActiveSession } from "./active_session.ts";
+import type { AuthEvent } from "./auth_event.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "./clear_credentials.ts";
 import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
 import { credentialKey } from "./credential_key.ts";
 import { backendError, CredentialStore, describeBackend } from "./credential_store.ts";
+import { eventSink } from "./event_sink.ts";
 import { preflight } from "./preflight.ts";
 import { type Identity, resolveIdentity } from "./resolve_options.ts";
 import { configuredClient, providerOfEntry, revocationProvider } from "./revocation_provider.ts";
@@ -81,6 +83,8 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    * @default 30_000
    */
   timeoutMs?: number;
+  /** Is told what was cleared, for a log: see the option of the same name of `init`. */
+  onEvent?: (event: AuthEvent) => void;
 }
 
 const ACTION = "clear credentials";
@@ -97,6 +101,7 @@ const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
   isolate: "object",
   fetch: "function",
   timeoutMs: "number",
+  onEvent: "function",
 };
 
 /**
@@ -130,7 +135,11 @@ export async function clearOidcCredentials(
 ): Promise<ClearResult> {
   checkCallOptions(ACTION, options, TYPES);
   const { revoke = false, all = false } = options;
-  return await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
+  const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
+  const { keys, revocation, wholeStore = false } = result;
+  const removed = keys.length > 0 || wholeStore;
+  eventSink(options.onEvent, {}, Date.now)?.({ type: "cleared", removed, revocation });
+  return result;
 }
 
 async function clearNamed(

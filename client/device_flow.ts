@@ -1,5 +1,6 @@
 import type { DeviceAuthorization } from "./device_authorization.ts";
 import { ValidMindAuthError } from "./errors.ts";
+import { codeOf } from "./event_sink.ts";
 import type { DeviceCode } from "./init_options.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { ProviderRefusedError } from "./provider_error.ts";
@@ -19,10 +20,34 @@ export async function runDeviceFlow(
   provider: OidcProvider,
   { runtime, onDeviceCode, signal }: DeviceFlowOptions,
 ): Promise<TokenSet> {
-  const device = await provider.authorizeDevice(signal);
+  const { emit } = runtime;
+  emit?.({ type: "sign_in_started" });
+  try {
+    const device = await provider.authorizeDevice(signal);
+    const tokens = await pollAndPrompt(provider, device, { runtime, onDeviceCode, signal });
+    emit?.({ type: "sign_in_approved" });
+    return tokens;
+  } catch (error) {
+    const reason = signal?.aborted ? "interrupted" : REASONS[(error as { code: string }).code];
+    emit?.({ type: "sign_in_failed", reason: reason ?? "error", ...codeOf(error) });
+    throw error;
+  }
+}
+
+const REASONS: Record<string, "denied" | "expired"> = {
+  device_code_denied: "denied",
+  device_code_expired: "expired",
+};
+
+async function pollAndPrompt(
+  provider: OidcProvider,
+  device: DeviceAuthorization,
+  { runtime, onDeviceCode, signal }: DeviceFlowOptions,
+): Promise<TokenSet> {
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const promptFailed = Promise.withResolvers<never>();
+  runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(onDeviceCode, device.code).catch((error) => {
     promptFailed.reject(promptError(error));
@@ -56,6 +81,8 @@ async function poll(
       if (answer.slowDown) intervalMs += 5000; // for good: RFC 8628, section 3.5
       const backoffMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : 0;
       waitMs = Math.max(intervalMs, backoffMs, answer.retryAfterMs ?? 0);
+      const kind = answer.slowDown ? "slow_down" : answer.isFault ? "fault" : "pending";
+      runtime.emit?.({ type: "sign_in_waiting", answer: kind, nextPollMs: waitMs });
     }
   }
 }

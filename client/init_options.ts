@@ -1,4 +1,5 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
+import type { AuthEvent } from "./auth_event.ts";
 
 /**
  * Which token goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the
@@ -118,6 +119,11 @@ export interface SessionOptions {
    * @default false
    */
   openBrowser?: boolean;
+  /**
+   * Is told what happens, for a log: sign-in, refresh, waits, storing. No event has a token, a code
+   * or a name in it. What the function throws is dropped; nothing waits for it.
+   */
+  onEvent?: (event: AuthEvent) => void;
   /**
    * Makes all requests, to the provider and to the API.
    *

@@ -7,11 +7,13 @@ import {
   normalizeClientId,
   normalizeIssuer,
 } from "./credential_key.ts";
+import { type Emit, eventSink } from "./event_sink.ts";
 import { MissingApiCredentialsError, MissingModelIdError, ValidMindAuthError } from "./errors.ts";
 import type { InitOptions, SessionOptions } from "./init_options.ts";
 import { secureUrl } from "./secure_url.ts";
 
-const DEFAULT_SCOPE = "openid profile email offline_access";
+/** What is asked for where nobody says. */
+export const DEFAULT_SCOPE = "openid profile email offline_access";
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 /** Timers that are to wait longer end at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -37,6 +39,8 @@ export interface Runtime {
   now: () => number;
   delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   timeoutMs: number;
+  /** Tells what happens, where somebody listens. */
+  emit?: Emit | undefined;
 }
 
 /** The options of one session with every default filled in. */
@@ -66,6 +70,7 @@ export interface ModelOptions {
 export function resolveOptions(options: SessionOptions, action: string): ResolvedOptions {
   const given = withoutPlaceholder(options);
   const identity = resolveIdentity(given, action);
+  const now = options.now ?? Date.now;
   const host = given.apiUrl ?? given.apiHost ?? readEnvIfGranted("VM_API_URL") ??
     readEnvIfGranted("VM_API_HOST");
   return {
@@ -74,9 +79,10 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
     interactive: identity.kind === "oidc" && (options.interactive ?? interactiveFromEnv()),
     runtime: {
       fetch: options.fetch ?? globalThis.fetch,
-      now: options.now ?? Date.now,
+      now,
       delay: options.delay ?? realDelay,
       timeoutMs: Math.min(options.timeoutMs ?? timeoutFromEnv(action) ?? 30_000, MAX_TIMEOUT_MS),
+      emit: eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, now),
     },
   };
 }

@@ -102,7 +102,10 @@ export class SignedInSession implements Session {
     if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
     const { clearCredentials } = await import("./clear_credentials.ts");
-    return await clearCredentials(oidc.store, options, () => oidc.tokens.provider());
+    const result = await clearCredentials(oidc.store, options, () => oidc.tokens.provider());
+    const { keys, revocation } = result;
+    this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
+    return result;
   }
 
   async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {

@@ -13,17 +13,21 @@ const flights = new WeakMap<object, Map<string, Flight>>();
  *
  * @param fn Gets a signal that aborts when nobody waits for the run any more.
  * @param signal Ends this caller's wait; the run goes on for the others.
+ * @param onJoin Runs when a run is joined.
  */
 export async function singleFlight<T>(
   owner: object,
   key: string,
   fn: (signal: AbortSignal) => Promise<T>,
   signal?: AbortSignal,
+  onJoin: () => void = () => {},
 ): Promise<T> {
   signal?.throwIfAborted();
   const running = flights.get(owner) ?? new Map<string, Flight>();
   flights.set(owner, running);
-  const flight = running.get(key) ?? start(running, key, fn);
+  const joined = running.get(key);
+  if (joined !== undefined) onJoin();
+  const flight = joined ?? start(running, key, fn);
   flight.waiters++;
   try {
     return await untilAborted(flight.promise as Promise<T>, signal);

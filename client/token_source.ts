@@ -1,10 +1,13 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { untilAborted } from "../backends/until_aborted.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, readClaims, toEntry } from "./credentials.ts";
-import { type CredentialStore, isOtherGrant } from "./credential_store.ts";
+import { backendName, type CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
+import { codeOf, type Emit } from "./event_sink.ts";
 import { SKEW_SECONDS } from "./is_expired.ts";
 import { loadProvider } from "./load_provider.ts";
+import { withToldLock } from "./lock_wait.ts";
+import { loginRequired } from "./login_required.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import type { AskOptions } from "./prompt/sign_in_by_device.ts";
 import type { OidcIdentity, Runtime } from "./resolve_options.ts";
@@ -15,7 +18,15 @@ import type { RefreshAnswer, TokenSet } from "./token_set.ts";
 const BRIDGE_MS = 10_000;
 
 /** Faults of others that say nothing of the token: provider and store may be back in a moment. */
-const BRIDGED: unknown[] = ["provider_unavailable", "backend_locked", "backend_unavailable"];
+const BRIDGED: unknown[] = [
+  "provider_unavailable",
+  "backend_locked",
+  "backend_timeout",
+  "backend_unavailable",
+];
+
+const OTHER_SCOPE = "what is stored meanwhile was asked for with another scope (to use both at " +
+  "once, give each a profile of its own)";
 
 /** What {@linkcode TokenSource} is told. */
 export interface TokenSourceOptions {
@@ -35,6 +46,7 @@ export interface TokenSourceOptions {
 export class TokenSource {
   readonly #options: TokenSourceOptions;
   readonly #now: () => number;
+  readonly #emit: Emit | undefined;
   #entry: OidcCredentials | undefined;
   #bearer: Bearer | undefined;
   /** Until when the bearer is given out without a look at anything else. */
@@ -45,6 +57,7 @@ export class TokenSource {
   constructor(options: TokenSourceOptions) {
     this.#options = options;
     this.#now = options.runtime.now;
+    this.#emit = options.runtime.emit;
   }
 
   /** The entry in use, for display. */
@@ -125,7 +138,7 @@ export class TokenSource {
       const forgets = this.#forgets;
       const entry = await this.#sharedRenewal(rejected, signal);
       if (!coversScope(entry, this.#options.identity.scope)) {
-        throw otherScope(this.#options.identity);
+        throw this.#loginRequired(OTHER_SCOPE);
       }
       if (forgets === this.#forgets) this.#adoptRenewed(entry); // else a sign-out came in between
       const bearer = this.#bearerIn(entry);
@@ -147,17 +160,20 @@ export class TokenSource {
 
   /** One refresh at a time per credential: others of this process join, those of others wait. */
   async #sharedRenewal(rejected: string | undefined, signal?: AbortSignal) {
-    const { store, bearer } = this.#options;
+    const { store, bearer, identity } = this.#options;
     const renew = () =>
       singleFlight(
         store.identity,
         `${bearer} ${store.key}`,
         (ended) =>
-          store.withLock(() => this.#renewLocked(rejected), {
-            signal: ended,
-            peek: () => this.#peekRenewed(rejected),
-          }),
+          withToldLock(
+            store,
+            () => this.#renewLocked(rejected),
+            { signal: ended, peek: () => this.#peekRenewed(rejected) },
+            { emit: this.#emit, issuer: this.#mayTell() ? identity.issuer : undefined },
+          ),
         signal,
+        () => this.#emit?.({ type: "refresh_joined" }),
       );
     const entry = await renew();
     // The run that was joined may have begun before the bearer was refused.
@@ -165,37 +181,51 @@ export class TokenSource {
     return isRejected ? await renew() : entry;
   }
 
+  /** Whether the person may be told anything: not where that is the caller's business. */
+  #mayTell(): boolean {
+    return this.#options.interactive && this.#options.ask.onDeviceCode === undefined;
+  }
+
   /** The entry that another process has refreshed while this one waits for the lock, if it has. */
   async #peekRenewed(rejected: string | undefined): Promise<OidcCredentials | undefined> {
     const stored = await this.#options.store.peek();
     const bearer = stored && this.#bearerIn(stored);
-    return isFresh(bearer, this.#now()) && bearer.token !== rejected ? stored : undefined;
+    if (!isFresh(bearer, this.#now()) || bearer.token === rejected) return undefined;
+    this.#emit?.({ type: "refresh_joined" });
+    return stored;
   }
 
   async #renewLocked(rejected: string | undefined, isAgain = false): Promise<OidcCredentials> {
     const { store, identity, bearer } = this.#options;
     const stored = await store.loadLocked();
-    if (stored === undefined) throw loginRequired(identity.issuer, "no credentials are stored");
+    if (stored === undefined) throw this.#loginRequired("no credentials are stored");
     const current = this.#bearerIn(stored);
     const isAccepted = current?.token !== rejected;
-    if (isAccepted && isFresh(current, this.#now())) return stored;
+    if (isAccepted && isFresh(current, this.#now())) {
+      this.#emit?.({ type: "refresh_joined" });
+      return stored;
+    }
     if (!stored.refresh_token) {
       if (isAccepted && this.#isAlive(current)) return stored;
-      throw loginRequired(identity.issuer, "the token has ended and there is no refresh token");
+      throw this.#loginRequired("the token has ended and there is no refresh token");
     }
     let answer: RefreshAnswer;
     try {
+      this.#emit?.({ type: "refresh_started" });
       answer = await (await this.provider()).refresh(stored.refresh_token, subjectOf(stored));
     } catch (error) {
+      this.#emit?.({ type: "refresh_failed", ...codeOf(error) });
       if (!isRefusal(error)) throw error;
       return await this.#afterRefusal(stored, error, rejected, isAgain);
     }
     if (answer.tokens === undefined) {
+      this.#emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
       await store.save({ ...stored, refresh_token: answer.refreshToken }, stored);
       throw answer.error;
     }
     const entry = toEntry(answer.tokens, identity, bearer, this.#now(), stored);
-    await store.save(entry, stored);
+    this.#emit?.({ type: "refresh_done", ...this.#endOf(entry) });
+    await this.#save(entry, stored);
     return entry;
   }
 
@@ -206,14 +236,14 @@ export class TokenSource {
     rejected: string | undefined,
     isAgain: boolean,
   ): Promise<OidcCredentials> {
-    const { store, identity } = this.#options;
+    const { store } = this.#options;
     // What only wants the person to be there may pass again, say, in another network.
     if (error.oauthError === "invalid_grant") await store.removeRefused(refused);
     const stored = await store.loadLocked();
     if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
       return await this.#renewLocked(rejected, true);
     }
-    throw loginRequired(identity.issuer, "the provider refused the refresh token", error);
+    throw this.#loginRequired("the provider refused the refresh token", error);
   }
 
   async #login(signal?: AbortSignal): Promise<void> {
@@ -221,15 +251,16 @@ export class TokenSource {
     this.#assertMayAsk();
     // Who asks for another scope or token cannot join: the answer would not be what was asked for.
     const flight = `login ${bearer} ${identity.scope} ${store.key}`;
-    const entry = await singleFlight(store.identity, flight, (ended) => this.#ask(ended), signal);
+    const ask = (ended: AbortSignal) => this.#ask(ended);
+    const joined = () => this.#emit?.({ type: "sign_in_joined" });
+    const entry = await singleFlight(store.identity, flight, ask, signal, joined);
     this.#adoptRenewed(entry);
     if (this.#bearer === undefined) throw noIdToken(identity.issuer);
   }
 
   #assertMayAsk(): void {
-    const { identity, interactive } = this.#options;
-    if (interactive) return;
-    throw loginRequired(identity.issuer, "a person must sign in, and asking is switched off");
+    if (this.#options.interactive) return;
+    throw this.#loginRequired("a person must sign in, and asking is switched off");
   }
 
   async #ask(signal: AbortSignal): Promise<OidcCredentials> {
@@ -252,11 +283,22 @@ export class TokenSource {
   async #storeNew(entry: OidcCredentials): Promise<void> {
     const { store } = this.#options;
     try {
-      await store.withLock(() => store.save(entry, "anything"));
+      await store.withLock(() => this.#save(entry, "anything"));
     } catch (error) {
       if (error instanceof ValidMindAuthError) throw error; // the save has kept the entry
       throw store.keepUnstored(entry, "anything", error);
     }
+  }
+
+  async #save(entry: OidcCredentials, replaces: OidcCredentials | "anything"): Promise<void> {
+    const { store } = this.#options;
+    await store.save(entry, replaces);
+    this.#emit?.({ type: "stored", backend: backendName(store.backend), ...this.#endOf(entry) });
+  }
+
+  #endOf(entry: OidcCredentials): { expiresAt?: Date } {
+    const bearer = this.#bearerIn(entry);
+    return bearer === undefined ? {} : { expiresAt: new Date(bearer.expiresAt) };
   }
 
   #bearerIn(entry: OidcCredentials): Bearer | undefined {
@@ -265,6 +307,11 @@ export class TokenSource {
 
   #isAlive(bearer: Bearer | undefined): bearer is Bearer {
     return bearer !== undefined && this.#now() < bearer.expiresAt;
+  }
+
+  #loginRequired(reason: string, cause?: Error): ValidMindAuthError {
+    const { identity, store } = this.#options;
+    return loginRequired(identity, store.backend, reason, cause);
   }
 
   /** Whether a token in its last minutes is used on, since nobody refused anything. */
@@ -289,21 +336,6 @@ const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "co
 
 function isRefusal(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && REFUSALS.includes(error.oauthError ?? "");
-}
-
-function loginRequired(issuer: string, reason: string, cause?: Error): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "login_required",
-    `Cannot get a token for ${issuer}: ${reason}. Run init() again where a person can sign in.`,
-    { cause },
-  );
-}
-
-function otherScope({ issuer }: { issuer: string }): ValidMindAuthError {
-  const reason =
-    "what is stored meanwhile was asked for with another scope (to use both at once, " +
-    "give each a profile of its own)";
-  return loginRequired(issuer, reason);
 }
 
 function noIdToken(issuer: string): ValidMindAuthError {

@@ -2,6 +2,7 @@ import { printable } from "../printable.ts";
 import { notebook } from "./notebook.ts";
 import type { Outcome, Prompt, PromptOptions } from "./prompt.ts";
 import { formatLeft, outcomeLines, pageOf } from "./prompt_text.ts";
+import { fit, isTerminal, screen } from "./terminal.ts";
 
 /** Lines of text beside the QR code, on the one screen that both have to fit on. */
 const TEXT_LINES = 7;
@@ -57,14 +58,6 @@ async function qrBlock(text: string, colors: boolean): Promise<string> {
   // True white on black, not the theme's: a pale grey is hard to scan.
   const paint = (line: string) => colors ? `\x1b[38;5;231;48;5;16m${line}\x1b[0m` : line;
   return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
-}
-
-function screen(): { columns: number; rows: number } {
-  try {
-    return Deno.consoleSize();
-  } catch {
-    return { columns: 0, rows: 0 };
-  }
 }
 
 /** The prompt that {@linkcode openTextPrompt} has written. */
@@ -132,16 +125,12 @@ class Countdown {
     const line = `  Waiting for approval, expires in ${
       formatLeft(code.expiresAt.getTime() - now())
     }`;
-    const shown = line.slice(0, Math.max(0, screen().columns - 1)); // a wrapped one stays for ever
+    const shown = fit(line);
     const text = `\r${this.#colors ? `\x1b[2m${shown}\x1b[22m` : shown}`;
     const rest = Math.max(0, this.#width - shown.length);
     this.#width = shown.length;
     write(`${text}${" ".repeat(rest)}${"\b".repeat(rest)}`).catch(() => undefined);
   }
-}
-
-function isTerminal(): boolean {
-  return notebook() === undefined && Deno.stderr.isTerminal();
 }
 
 async function write(text: string): Promise<void> {

@@ -62,6 +62,24 @@ Deno.test("migrateCredentials empties the source when asked", async () => {
   assertEquals(to.get("a"), entry());
 });
 
+Deno.test("migrateCredentials tells after each entry how far it is, whatever comes of that", async () => {
+  const from = memory({ a: entry(), b: entry() });
+  const told: unknown[] = [];
+  await migrateCredentials(from, new MemoryCredentialsBackend(), {
+    onProgress: (progress) => {
+      told.push(progress);
+      throw new Error("no display");
+    },
+  });
+  assertEquals(told, [{ key: "a", done: 1, total: 2 }, { key: "b", done: 2, total: 2 }]);
+  const wrong = { onProgress: true as unknown as () => void };
+  await assertRejects(
+    () => migrateCredentials(from, new MemoryCredentialsBackend(), wrong),
+    CredentialsBackendError,
+    'option "onProgress" is not a function',
+  );
+});
+
 Deno.test("migrateCredentials goes on where an interrupted run ended", async () => {
   const from = memory({ a: entry(), b: entry(), c: entry() });
   const to = new MemoryCredentialsBackend();
