@@ -14,9 +14,9 @@ const DEFAULT_CODE_SECONDS = 900;
 const MAX_SECONDS = 1e9;
 
 /**
- * Puts right what providers are known to deviate in and what is safe to accept: explicit nulls,
- * numbers as strings, `verification_url`, a missing `token_type` or lifetime, an interval of 0, and
- * errors whose status is not 400 (200, 401, 428, 429).
+ * Puts right what providers are known to deviate in and what is safe to accept: explicit nulls
+ * and empty texts, numbers as strings, `verification_url`, a missing `token_type` or lifetime, an
+ * interval of 0, and errors whose status is not 400 (200, 401, 428, 429).
  *
  * @returns `undefined` when the answer decides nothing: not JSON, 429 or 5xx.
  */
@@ -27,11 +27,13 @@ export function normalizeAnswer(
 ): Answer | undefined {
   if (step === "discovery" && isAbsent(status, json)) return { status: 404, body: {} };
   if (json === undefined) return undefined;
-  const body = Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
+  const body = Object.fromEntries(
+    Object.entries(json).filter(([, value]) => value !== null && value !== ""),
+  );
   if (step === "discovery" || step === "jwks") {
     return status === 200 ? { status, body } : undefined;
   }
-  if (typeof body.error === "string" && body.error !== "") return normalizeError(status, body);
+  if (typeof body.error === "string") return normalizeError(status, body);
   if (status < 200 || status > 299) return undefined;
   return { status: 200, body: step === "device" ? normalizeDevice(body) : normalizeTokens(body) };
 }
@@ -62,8 +64,7 @@ function normalizeDevice(body: Json): Json {
 }
 
 function normalizeTokens(body: Json): Json {
-  const { expires_in, ...rest } = body;
-  const tokens = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== ""));
+  const { expires_in, ...tokens } = body;
   const seconds = positive(expires_in);
   return { token_type: "Bearer", ...tokens, ...(seconds !== undefined && { expires_in: seconds }) };
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { json, oauthError, resetConnection } from "../support/scripted_provider.ts";
+import { oauthError } from "../support/scripted_provider.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import {
   assertCode,
@@ -163,32 +163,6 @@ Deno.test("tokens: what another process has refreshed already is not refreshed a
   assertEquals(await session.accessToken(), "their-access");
   assertEquals(world.provider.requests, []);
 });
-
-const OUTAGES: [what: string, answer: () => Response][] = [
-  ["500", () => json({ error: "invalid_grant" }, 500)],
-  ["503", () => new Response("busy", { status: 503 })],
-  ["429", () => json({ error: "invalid_grant" }, 429)],
-  ["HTML with 200", () => new Response("<html>", { headers: { "content-type": "text/html" } })],
-  ["HTML with 401", () => new Response("<html>", { status: 401 })],
-  ["a dropped connection", resetConnection],
-  ["server_error", () => oauthError("server_error")],
-  ["a redirect", () => new Response(null, { status: 302, headers: { location: "/portal" } })],
-];
-
-for (const [what, answer] of OUTAGES) {
-  Deno.test(`tokens: ${what} at the refresh keeps the entry`, async () => {
-    await using world = await scriptedWorld();
-    const session = await createSession(world.options);
-    world.clock.advance(HOUR);
-    const before = world.stored();
-    world.provider.script.token.push(answer);
-    const error = await assertCode(() => session.accessToken(), "provider_unavailable");
-    assertNoSecret(error, tokensOf(before).map((token) => token.replace("scripted-", "")));
-    assertEquals(world.stored(), before);
-    assertEquals(await session.accessToken(), world.stored().access_token); // it is back
-    assertEquals(world.codes.length, 1);
-  });
-}
 
 for (const error of ["invalid_client", "invalid_scope", "unauthorized_client"]) {
   Deno.test(`tokens: ${error} at the refresh keeps the entry and is told`, async () => {
