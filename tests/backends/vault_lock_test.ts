@@ -1,0 +1,296 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import type { VaultKv, VaultSecret } from "../../backends/vault_kv.ts";
+import { LEASE_MS, VaultLock } from "../../backends/vault_lock.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { rejectsWith } from "./rejects_with.ts";
+import { withTick } from "./with_tick.ts";
+
+const NAME = "entry";
+const LEASE = "entry.lock";
+const permissions = "none";
+const nothing = () => Promise.resolve();
+
+/** One folder in memory, for the faults that a server does not make when it is told to. */
+class FakeKv implements VaultKv {
+  readonly rows = new Map<string, VaultSecret>();
+  /** Runs once, instead of the next write, with what would do it. */
+  nextWrite: ((write: () => number | undefined) => unknown) | undefined;
+
+  constructor(readonly hasCheckAndSet: boolean) {}
+
+  read(name: string): Promise<VaultSecret> {
+    return Promise.resolve(this.rows.get(name) ?? { data: undefined, version: 0 });
+  }
+
+  async write(name: string, data: Record<string, unknown>, version: number) {
+    const write = () => this.set(name, data, version);
+    const hook = this.nextWrite;
+    this.nextWrite = undefined;
+    return hook === undefined ? write() : await hook(write) as number | undefined;
+  }
+
+  set(name: string, data: Record<string, unknown>, version?: number): number | undefined {
+    const latest = this.rows.get(name)?.version ?? 0;
+    if (!this.hasCheckAndSet) {
+      this.rows.set(name, { data, version: 0 });
+      return 0;
+    }
+    if (version !== undefined && version !== latest) return undefined;
+    this.rows.set(name, { data, version: latest + 1 });
+    return latest + 1;
+  }
+
+  forgetVersions = nothing;
+  remove = nothing;
+  list = () => Promise.resolve([]);
+}
+
+interface WorldOptions {
+  hasCheckAndSet?: boolean;
+  lockTimeoutMs?: number;
+  onTakeOver?: (name: string) => Promise<void>;
+}
+
+function world(
+  { hasCheckAndSet = true, lockTimeoutMs = 60_000, onTakeOver = nothing }: WorldOptions = {},
+) {
+  const kv = new FakeKv(hasCheckAndSet);
+  const clock = new FakeClock();
+  const make = () => {
+    const { now, delay } = clock;
+    const runtime = { fetch, now, delay };
+    return new VaultLock({ kv, place: "the store", runtime, lockTimeoutMs, onTakeOver });
+  };
+  return { kv, clock, make, lock: make() };
+}
+
+for (const hasCheckAndSet of [true, false]) {
+  const kind = hasCheckAndSet ? "with check-and-set" : "without check-and-set";
+
+  Deno.test({
+    name: `${kind}: a lease is given back, and its versions go on`,
+    permissions,
+    async fn() {
+      const { kv, lock, make } = world({ hasCheckAndSet });
+      for (let i = 0; i < 2; i++) {
+        const held = await lock.run(NAME, () => kv.read(LEASE), {});
+        assertEquals(held.data?.turn, 1);
+        assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+      }
+      assertEquals(kv.rows.get(LEASE)?.version, hasCheckAndSet ? 4 : 0);
+      assertEquals(await make().run(NAME, () => Promise.resolve("free"), {}), "free");
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a silent lease is taken over after its time, and never earlier`,
+    permissions,
+    async fn() {
+      const taken: string[] = [];
+      const onTakeOver = (name: string) => Promise.resolve(void taken.push(name));
+      const { kv, clock, lock } = world({ hasCheckAndSet, onTakeOver });
+      kv.set(LEASE, { holder: "dead", turn: 7 });
+      const start = clock.now();
+      await lock.run(NAME, nothing, {});
+      assert(clock.now() - start >= LEASE_MS, "too early");
+      assert(clock.now() - start <= LEASE_MS + 3_000, "too late");
+      assertEquals(taken, [NAME]);
+      await lock.run(NAME, nothing, {});
+      assertEquals(taken, [NAME]);
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a lease that is renewed is waited for up to the limit`,
+    permissions,
+    async fn() {
+      const { kv, clock, lock } = world({ hasCheckAndSet });
+      const start = clock.now();
+      kv.set(LEASE, { holder: "living", turn: 1 });
+      clock.onDelay = () => {
+        kv.set(LEASE, { holder: "living", turn: Math.ceil((clock.now() - start) / 5_000) });
+      };
+      await rejectsWith("backend_locked", () => lock.run(NAME, nothing, {}), "60000 ms");
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a renewal counts on, and one after the loss of the lease takes nothing back`,
+    permissions,
+    fn: () =>
+      withTick(async (tick) => {
+        const { kv, lock } = world({ hasCheckAndSet });
+        await lock.run(NAME, async () => {
+          tick();
+          tick();
+          await settled();
+          assertEquals(kv.rows.get(LEASE)?.data?.turn, 3);
+          await lock.check(NAME, "write to");
+          kv.set(LEASE, { holder: "other", turn: 1 });
+          tick();
+          await settled();
+          assertEquals(kv.rows.get(LEASE)?.data, { holder: "other", turn: 1 });
+          await rejectsWith("backend_locked", () => lock.check(NAME, "write to"), "was lost");
+        }, {});
+        assertEquals(kv.rows.get(LEASE)?.data?.holder, "other"); // not ours to give back
+      }),
+  });
+
+  Deno.test({
+    name: `${kind}: an error while the lease is taken gives it back`,
+    permissions,
+    async fn() {
+      const { kv, lock, make } = world({ hasCheckAndSet, lockTimeoutMs: 0 });
+      const fault = new Error("no answer");
+      kv.nextWrite = (write) => {
+        write();
+        throw fault;
+      };
+      assertStrictEquals(await assertRejects(() => lock.run(NAME, nothing, {})), fault);
+      await make().run(NAME, nothing, {});
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: an error at a takeover gives the lease back`,
+    permissions,
+    async fn() {
+      const fault = new Error("no answer");
+      const onTakeOver = () => Promise.reject(fault);
+      const { kv, lock, make } = world({ hasCheckAndSet, onTakeOver });
+      kv.set(LEASE, { holder: "dead", turn: 1 });
+      assertStrictEquals(await assertRejects(() => lock.run(NAME, nothing, {})), fault);
+      await make().run(NAME, nothing, {});
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a lease that cannot be given back does not hide what the holder did`,
+    permissions,
+    async fn() {
+      const { kv, lock } = world({ hasCheckAndSet });
+      const value = await lock.run(NAME, () => {
+        kv.nextWrite = () => {
+          throw new Error("no answer");
+        };
+        return Promise.resolve("done");
+      }, {});
+      assertEquals(value, "done");
+    },
+  });
+}
+
+Deno.test({
+  name: "a lease whose writing was done and not answered is one's own",
+  permissions,
+  async fn() {
+    const { kv, lock } = world({ lockTimeoutMs: 0 });
+    kv.nextWrite = (write) => void write();
+    const held = await lock.run(NAME, async () => {
+      await lock.check(NAME, "write to");
+      return kv.rows.get(LEASE);
+    }, {});
+    assertEquals(held?.version, 1);
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
+  name: "a renewal that was done and not answered does not end the renewals",
+  permissions,
+  fn: () =>
+    withTick(async (tick) => {
+      const { kv, lock } = world();
+      await lock.run(NAME, async () => {
+        kv.nextWrite = (write) => void write();
+        tick();
+        await settled();
+        tick();
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.version, 3);
+      }, {});
+      assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+    }),
+});
+
+/** A clock of which time passes for all who wait at once, to the next who is due. */
+class SharedClock {
+  #now = 0;
+  #waiting: { due: number; resolve: () => void }[] = [];
+  readonly now = () => this.#now;
+  readonly delay = (ms: number) =>
+    new Promise<void>((resolve) => this.#waiting.push({ due: this.#now + ms, resolve }));
+
+  async run(work: Promise<unknown>): Promise<void> {
+    let isOver = false;
+    const over = work.finally(() => isOver = true);
+    over.catch(() => undefined);
+    while (!isOver) {
+      for (let turn = 0; turn < 30; turn++) await null; // all that is ready runs
+      this.#waiting.sort((one, other) => one.due - other.due);
+      const next = this.#waiting.shift();
+      if (next === undefined) continue;
+      this.#now = next.due;
+      next.resolve();
+    }
+    await over;
+  }
+}
+
+for (const hasCheckAndSet of [true, false]) {
+  const kind = hasCheckAndSet ? "with check-and-set" : "without check-and-set";
+
+  Deno.test({
+    name: `${kind}: one holder at a time runs, however slow the server is for each`,
+    permissions,
+    async fn() {
+      for (let round = 0; round < 100; round++) {
+        const clock = new SharedClock();
+        const kv = new FakeKv(hasCheckAndSet);
+        const { read, write } = kv;
+        const slowly = async <T>(request: () => Promise<T>, longest: number) => {
+          await clock.delay(Math.random() * longest);
+          const value = await request();
+          await clock.delay(Math.random() * longest);
+          return value;
+        };
+        // Now and then longer than what a holder without check-and-set relies on.
+        kv.read = (...args) => slowly(() => read.apply(kv, args), 150);
+        kv.write = (...args) => slowly(() => write.apply(kv, args), round % 2 ? 150 : 400);
+        const { now, delay } = clock;
+        const runtime = { fetch, now, delay };
+        let inside = 0;
+        let runs = 0;
+        const hold = async () => {
+          assertEquals(++inside, 1);
+          runs++;
+          await delay(Math.random() * 1_000);
+          inside--;
+        };
+        const lockTimeoutMs = 600_000;
+        const options = { kv, place: "x", runtime, lockTimeoutMs, onTakeOver: nothing };
+        const locks = Array.from({ length: 6 }, () => new VaultLock(options));
+        await clock.run(Promise.all(locks.map((lock) => lock.run(NAME, hold, {}))));
+        assertEquals(runs, 6);
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "without check-and-set, a write that took too long does not get the lock",
+  permissions,
+  async fn() {
+    const { kv, clock, lock } = world({ hasCheckAndSet: false, lockTimeoutMs: 0 });
+    kv.nextWrite = (write) => {
+      clock.advance(501); // in which another one may have looked at its name, and begun
+      return write();
+    };
+    await rejectsWith("backend_locked", () => lock.run(NAME, nothing, {}));
+  },
+});
+
+/** Lets all promises that are ready run. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
