@@ -15,18 +15,18 @@ export function checkOptions(action: string, options: unknown, known: readonly s
 }
 
 /** Refuses what is not a path that Deno understands as it stands. */
-export function checkPathOption(action: string, path: unknown): void {
+export function checkPathOption(action: string, path: unknown, name = "path"): void {
   if (typeof path !== "string" || path.trim() === "") {
     throw invalid(
       action,
-      `option "path" is not a non-empty string`,
+      `option "${name}" is not a non-empty string`,
       "Give a path, or leave it out.",
     );
   }
   if (/^(~[/\\]|file:)/.test(path)) {
     throw invalid(
       action,
-      `option "path" is ${JSON.stringify(path)}, which only a shell or a browser understands`,
+      `option "${name}" is ${JSON.stringify(path)}, which only a shell or a browser understands`,
       'Give a plain path (in the KWARGS variable: "${HOME}/…").',
     );
   }

@@ -11,7 +11,12 @@
  * @module
  */
 
-import { checkOptions, checkTextOption, checkTimeoutOption } from "./check_options.ts";
+import {
+  checkOptions,
+  checkPathOption,
+  checkTextOption,
+  checkTimeoutOption,
+} from "./check_options.ts";
 import { credentialsPath, HOME_VARIABLE } from "./credentials_path.ts";
 import { folderOf } from "./folder_of.ts";
 import { describeKeychain } from "./keychain_error.ts";
@@ -128,7 +133,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     checkTimeoutOption(action, "timeoutMs", timeoutMs);
     checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
     if (lockFolder !== undefined && lockFolder !== false) {
-      checkTextOption(action, "lockFolder", lockFolder);
+      checkPathOption(action, lockFolder, "lockFolder");
     }
     this.service = service;
     this.#timeoutMs = timeoutMs;
@@ -250,7 +255,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
         import("./keychain_account.ts"),
       ]);
     const { service } = this;
-    const client = new NativeKeychainClient(openKeychainLibrary(), service, this.#timeoutMs);
+    const client = new NativeKeychainClient(
+      openKeychainLibrary(libraryPath),
+      service,
+      this.#timeoutMs,
+    );
     return new KeychainStore({ client, service, limits: keychainLimits() });
   }
 }

@@ -31,6 +31,9 @@ const UNSAFE = /[%#\x00-\x1f\x7f]|\p{Cs}/gu;
 // deno-lint-ignore no-control-regex
 const UNSAFE_IN_ANY_CASE = /[%#A-Z\x00-\x1f\x7f-\u{10ffff}]/gu;
 
+/** Stands for the empty key: macOS takes no empty name. */
+const EMPTY = "%;";
+
 /**
  * The account under which a key's entry is kept: the key itself, but for characters that a keychain
  * would lose or that have a meaning here, which are percent-encoded.
@@ -42,7 +45,7 @@ export function accountOf(key: string, limits: KeychainLimits): string {
     limits.ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE,
     (char) => `%${char.codePointAt(0)!.toString(16)};`,
   );
-  if (account.length <= limits.accountChars) return account;
+  if (account.length <= limits.accountChars) return account || EMPTY;
   throw new CredentialsBackendError(
     "backend_too_large",
     `Cannot keep credentials in the OS keychain: the credential key "${key.slice(0, 100)}…" is ` +
@@ -54,6 +57,7 @@ export function accountOf(key: string, limits: KeychainLimits): string {
 /** The key of an account; `undefined` for that of a chunk. */
 export function keyOf(account: string): string | undefined {
   if (account.includes("#")) return undefined;
+  if (account === EMPTY) return "";
   return account.replace(/%([\da-f]+);/g, (_, code) => String.fromCodePoint(parseInt(code, 16)));
 }
 

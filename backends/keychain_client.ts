@@ -2,7 +2,6 @@ import type * as keyring from "@napi-rs/keyring";
 import process from "node:process";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { keychainError, keychainTimeout } from "./keychain_error.ts";
-import { libraryPath } from "./keychain_library.ts";
 import { untilAborted } from "./until_aborted.ts";
 
 /** The values of one service in a keychain, by account. */
@@ -31,7 +30,7 @@ const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
 const KEPT = 8;
 
 /** Loads the native library. Needs `--allow-ffi` for its path, and nothing else. */
-export function openKeychainLibrary(path: string | undefined = libraryPath): KeychainLibrary {
+export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
   if (path === undefined) {
     throw new CredentialsBackendError(
       "backend_unavailable",

@@ -1,0 +1,50 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  accountOf,
+  chunkAccount,
+  isStaleChunk,
+  keychainLimits,
+  keyOf,
+} from "../../backends/keychain_account.ts";
+import { AWKWARD_KEYS, KEY, OTHER } from "./entries.ts";
+
+const LINUX = keychainLimits("linux");
+const WINDOWS = keychainLimits("windows");
+
+Deno.test("a key is its own account, but for what a keychain loses", () => {
+  assertEquals(accountOf(KEY, LINUX), KEY);
+  assertEquals(accountOf(OTHER, keychainLimits("darwin")), OTHER);
+  assertEquals(accountOf("größe|日本🔑", LINUX), "größe|日本🔑");
+  assertEquals(accountOf("a%b#c\nd\u0000\ud800", LINUX), "a%25;b%23;c%a;d%0;%d800;");
+  assertEquals(accountOf("", LINUX), "%;");
+});
+
+Deno.test("on Windows, which ignores case, capitals are told apart", () => {
+  assertEquals(accountOf(KEY, WINDOWS), KEY);
+  assertEquals(accountOf("aBc|ß", WINDOWS), "a%42;c|%df;");
+});
+
+Deno.test("an account leads back to its key, and no two keys have one account", () => {
+  for (const key of AWKWARD_KEYS) assertEquals(keyOf(accountOf(key, LINUX)), key);
+  const wide = { ...WINDOWS, accountChars: Infinity };
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (key) => {
+    for (const limits of [LINUX, wide]) assertEquals(keyOf(accountOf(key, limits)), key);
+    for (const other of [key.toUpperCase(), key.toLowerCase()]) {
+      const [one, two] = [key, other].map((each) => accountOf(each, wide).toUpperCase());
+      assertEquals(one === two, key === other);
+    }
+  }));
+});
+
+Deno.test("a chunk belongs to one key and one generation, and is no key", () => {
+  const chunk = chunkAccount("a", "0123456789ab", 3);
+  assertEquals(chunk, "a#0123456789ab.3");
+  assertEquals(keyOf(chunk), undefined);
+  assert(isStaleChunk(chunk, "a"));
+  assert(isStaleChunk(chunk, "a", "ffffffffffff"));
+  assert(!isStaleChunk(chunk, "a", "0123456789ab"));
+  assert(!isStaleChunk(chunk, "b"));
+  assert(!isStaleChunk("a", "a"));
+  assert(!isStaleChunk(chunkAccount(accountOf("a#b", LINUX), "0123456789ab", 0), "a"));
+});
