@@ -4,14 +4,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   createSession,
   credentialKey,
-  FileCredentialsBackend,
   formatPermissionFlags,
+  loadBackendFromEnv,
   type OidcCredentialsBackend,
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
 import { netHost } from "../../backends/net_host.ts";
 import { isWithin } from "../../client/group_permissions.ts";
+import { testKey } from "../backends/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../support/oidc_provider.ts";
 import { runDeno } from "../support/run_script.ts";
 import { tempDir } from "../support/temp_home.ts";
@@ -49,12 +50,41 @@ const namedFile = (folder: string) => ({
   VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path: `${folder}/named/credentials.json` }),
 });
 
+const KEY = (await testKey()).toBase64();
+const encryptedFile = (folder: string) => ({
+  VM_OIDC_CREDENTIALS_BACKEND: "encrypted",
+  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
+    backend: { name: "file", options: { path: `${folder}/named/credentials.json` } },
+    key: { env: "TEST_KEY" },
+  }),
+  TEST_KEY: KEY,
+});
+const keyInFile = (folder: string) => ({
+  VM_OIDC_CREDENTIALS_BACKEND: "encrypted",
+  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
+    backend: { name: "file", options: { path: `${folder}/named/credentials.json` } },
+    key: { backend: { name: "file", options: { path: `${folder}/keys/credentials.json` } } },
+  }),
+});
+const fallback = (folder: string) => ({
+  VM_OIDC_CREDENTIALS_BACKEND: "fallback",
+  VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
+    backends: ["one", "two"].map((name) => ({
+      name: "file",
+      options: { path: `${folder}/${name}/credentials.json` },
+    })),
+  }),
+});
+
 const CASES: Case[] = [
   ...(["sign in", "cached start", "refresh", "clear"] as const).flatMap((flow): Case[] => [
     { name: `file, ${flow}`, flow, backend: file },
     { name: `file in the home folder, ${flow}`, flow, backend: home },
     { name: `kv in a file, ${flow}`, flow, backend: kv },
     { name: `file named by the environment, ${flow}`, flow, backend: byName, env: namedFile },
+    { name: `encrypted file, ${flow}`, flow, backend: byName, env: encryptedFile },
+    { name: `encrypted file, key in a file, ${flow}`, flow, backend: byName, env: keyInFile },
+    { name: `fallback of two files, ${flow}`, flow, backend: byName, env: fallback },
   ]),
   { name: "memory, sign in", flow: "sign in", backend: memory },
   { name: "kv in memory, sign in", flow: "sign in", backend: kvMemory },
@@ -149,7 +179,7 @@ async function prepare(
   one: Case,
   provider: TestOidcProvider,
 ): Promise<void> {
-  const backend = parentBackend(input.backend, folder, one);
+  const backend = await parentBackend(input.backend, folder, one);
   if (backend === undefined) return;
   const { issuer, clientId } = input;
   const key = credentialKey(issuer, clientId);
@@ -166,18 +196,24 @@ async function prepare(
 }
 
 /** The store that the child will use, as the parent reaches it; none for what lives in the child. */
-function parentBackend(
+async function parentBackend(
   input: BackendInput | "environment",
   folder: string,
   one: Case,
-): OidcCredentialsBackend | undefined {
+): Promise<OidcCredentialsBackend | undefined> {
   if (input !== "environment") {
     if (input.kind === "memory" || (input.kind === "kv" && input.path === undefined)) return;
     const path = input.path ?? `${folder}/.validmind/credentials.json`;
     return makeBackend({ ...input, path });
   }
-  const kwargs = one.env?.(folder).VM_OIDC_CREDENTIALS_BACKEND_KWARGS;
-  return kwargs === undefined ? undefined : new FileCredentialsBackend(JSON.parse(kwargs));
+  const env = one.env?.(folder) ?? {};
+  if (env.VM_OIDC_CREDENTIALS_BACKEND === undefined) return;
+  return await withVariables(env, async () => {
+    const backend = await loadBackendFromEnv();
+    await backend?.put("probe", { issuer: "i", client_id: "c", access_token: "" }); // reads its key
+    await backend?.delete("probe");
+    return backend;
+  });
 }
 
 /** What the module itself declares for the flow. */
