@@ -30,16 +30,21 @@ export async function sealingKey(
     "deriveBits",
   ]);
   bytes.fill(0);
-  const aes = await crypto.subtle.deriveKey(
-    hkdf("encryption"),
-    root,
-    { name: "AES-GCM", length: 256 },
-    false,
-    ["encrypt", "decrypt"],
-  );
-  const fingerprint = await crypto.subtle.deriveBits(hkdf("key id"), root, 64);
+  const [aes, name] = await Promise.all([
+    crypto.subtle.deriveKey(
+      hkdf("encryption"),
+      root,
+      { name: "AES-GCM", length: 256 },
+      false,
+      ["encrypt", "decrypt"],
+    ),
+    id ??
+      crypto.subtle.deriveBits(hkdf("key id"), root, 64).then((bits) =>
+        new Uint8Array(bits).toHex()
+      ),
+  ]);
   return {
-    id: id ?? new Uint8Array(fingerprint).toHex(),
+    id: name,
     aes,
     ...(derivation !== undefined && { derivation }),
   };
