@@ -101,6 +101,7 @@ export type {
   AccessTokenOptions,
   ClientInfo,
   GetOptions,
+  HeadersOptions,
   PostOptions,
   QueryParams,
   Session,

@@ -30,6 +30,8 @@ export interface OidcCredentials {
   audience?: string | null;
   /** The scope that was asked for, not what was granted: providers grant less, or rename. */
   scope?: string | null;
+  /** The private key that the tokens are bound to (DPoP), if they are: a JWK. Secret. */
+  dpop_key?: unknown;
   /** Fields of other versions and other programs, kept as they are. */
   [field: string]: unknown;
 }

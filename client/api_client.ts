@@ -9,13 +9,26 @@ import { safeCause } from "./safe_cause.ts";
 import type { Runtime } from "./resolve_options.ts";
 import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
 
+/** What a session's requests are made with. */
+export interface ApiCredentials {
+  headers: Headers;
+  /** The `fetch` that goes with them. */
+  fetch: typeof globalThis.fetch;
+}
+
+/** What a session's credentials are wanted for. */
+export interface RenewalOptions {
+  /** A set of headers that the API refused. */
+  rejected?: Headers;
+  signal?: AbortSignal | undefined;
+}
+
 /** What {@linkcode ApiClient} is told. */
 export interface ApiClientOptions {
   /** Base URL, with a trailing slash. */
   apiHost: string | undefined;
   runtime: Runtime;
-  /** The session's headers; `rejected` is a set of them that the API refused. */
-  headers: (options: { rejected?: Headers; signal?: AbortSignal | undefined }) => Promise<Headers>;
+  credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether a refused set of headers can be replaced by a better one. */
   canRenew: boolean;
 }
@@ -56,7 +69,7 @@ export class ApiClient {
   }
 
   async #json(path: string, params: QueryParams, init: RequestInit): Promise<unknown> {
-    const url = this.#resolve(path);
+    const url = this.resolve(path);
     for (const [name, value] of Object.entries(params)) {
       if (value !== undefined) url.searchParams.append(name, String(value));
     }
@@ -80,28 +93,32 @@ export class ApiClient {
   /** The answer, after one renewal and one retry where a 401 calls for them; and what was sent. */
   async #exchange(url: URL, request: RequestInit) {
     const signal = request.signal ?? undefined;
-    const headers = await this.#options.headers({ signal });
-    const { response, isOwn } = await this.#send(url, request, headers);
-    // A 401 from elsewhere, after a redirect, says nothing of the session's token.
+    const credentials = await this.#options.credentials({ signal });
+    const { headers } = credentials;
+    const { response, isOwn } = await this.#send(url, request, credentials);
+    // A 401 from elsewhere, after a redirect, says nothing of the session's token; nor does one that
+    // is about a nonce.
     const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew ||
-      !isReplayable(request.body);
+      isNonceChallenge(response) || !isReplayable(request.body);
     const renewed = isFinal ? undefined : await this.#renew(headers, response, signal);
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    return { response: (await this.#send(url, request, renewed)).response, headers: renewed };
+    const retried = await this.#send(url, request, renewed);
+    return { response: retried.response, headers: renewed.headers };
   }
 
   #prepare(input: string | URL | Request, init: RequestInit) {
-    if (!(input instanceof Request)) return { url: this.#resolve(input), request: init };
+    if (!(input instanceof Request)) return { url: this.resolve(input), request: init };
     const { method, headers, body, signal, redirect } = input;
     return {
-      url: this.#resolve(input.url),
+      url: this.resolve(input.url),
       request: { method, headers, body, signal, redirect, ...init },
     };
   }
 
-  #resolve(input: string | URL): URL {
+  /** The URL of a request, which has to be of the API's own origin. */
+  resolve(input: string | URL): URL {
     const { apiHost } = this.#options;
     const url = input instanceof URL ? input : URL.parse(input, apiHost);
     if (url === null) {
@@ -124,9 +141,9 @@ export class ApiClient {
     rejected: Headers,
     response: Response,
     signal: AbortSignal | undefined,
-  ): Promise<Headers | undefined> {
+  ): Promise<ApiCredentials | undefined> {
     try {
-      return await this.#options.headers({ rejected, signal });
+      return await this.#options.credentials({ rejected, signal });
     } catch (error) {
       // Then the 401 itself tells the caller. Anything else, such as a full disk, it would hide.
       if (error instanceof ValidMindAuthError && error.code === "login_required") return undefined;
@@ -135,10 +152,10 @@ export class ApiClient {
     }
   }
 
-  async #send(url: URL, init: RequestInit, own: Headers) {
-    const { fetch, timeoutMs } = this.#options.runtime;
+  async #send(url: URL, init: RequestInit, { headers, fetch }: ApiCredentials) {
+    const { timeoutMs } = this.#options.runtime;
     return await withTimeLimit(url, timeoutMs, init.signal, async (signal) => {
-      return await followRedirects(fetch, url, { ...init, signal }, own);
+      return await followRedirects(fetch, url, { ...init, signal }, headers);
     });
   }
 
@@ -148,6 +165,10 @@ export class ApiClient {
     const read = async (limit: AbortSignal) => await readText(response, limit) ?? "";
     return await withTimeLimit(url, timeoutMs, signal, read, action);
   }
+}
+
+function isNonceChallenge(response: Response): boolean {
+  return response.headers.get("www-authenticate")?.includes("use_dpop_nonce") === true;
 }
 
 function apiError(action: string, status: number, body: string): ApiError {
@@ -164,7 +185,7 @@ function apiError(action: string, status: number, body: string): ApiError {
 /** The beginning of an answer; an API may echo what it was sent, so credentials are taken out. */
 function excerpt(text: string, sent: Headers): string {
   const names = ["authorization", "x-api-key", "x-api-secret"];
-  const secrets = names.flatMap((name) => sent.get(name)?.replace(/^Bearer /, "") ?? []);
+  const secrets = names.flatMap((name) => sent.get(name)?.replace(/^(Bearer|DPoP) /, "") ?? []);
   return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
 }
 

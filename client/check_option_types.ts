@@ -18,6 +18,7 @@ const TYPES: Record<keyof InitOptions, string> = {
   credentialsBackend: "object",
   isolate: "object",
   bearer: "string",
+  dpop: "boolean",
   interactive: "boolean",
   onDeviceCode: "function",
   openBrowser: "boolean",

@@ -13,6 +13,7 @@ import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
 import { credentialKey } from "./credential_key.ts";
 import { backendError, CredentialStore, describeBackend } from "./credential_store.ts";
 import { eventSink } from "./event_sink.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
 import { preflight } from "./preflight.ts";
 import { type Identity, resolveIdentity } from "./resolve_options.ts";
 import { configuredClient, providerOfEntry, revocationProvider } from "./revocation_provider.ts";
@@ -151,10 +152,13 @@ async function clearNamed(
   const backend = await chooseBackend(options);
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
   await preflight(ACTION, clearNeeds(backend, issuers), "always");
-  const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  forgetActive(backend, [key]);
-  const provider = () => revocationProvider(identity, options);
-  return await clearCredentials(new CredentialStore(backend, key), { revoke }, provider);
+  const { issuer, clientId, audience, profile } = identity;
+  // Who signs out means it: tokens that are bound to a key have an entry beside the others.
+  const keys = [false, true].map((dpop) =>
+    credentialKey(issuer, clientId, audience, { ...(profile && { profile }), dpop })
+  );
+  forgetActive(backend, keys);
+  return await clearEach(backend, keys, revoke, () => revocationProvider(identity, options));
 }
 
 async function clearAll(
@@ -173,7 +177,20 @@ async function clearAll(
   }
   const keys = [...new Set([...listed, ...unstored])];
   forgetActive(backend, keys);
-  const provider = (entry: OidcCredentials) => providerOfEntry(entry, client, options);
+  return await clearEach(
+    backend,
+    keys,
+    revoke,
+    (entry) => providerOfEntry(entry, client, options),
+  );
+}
+
+async function clearEach(
+  backend: OidcCredentialsBackend,
+  keys: readonly string[],
+  revoke: boolean,
+  provider: (entry: OidcCredentials) => Promise<OidcProvider>,
+): Promise<ClearResult> {
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of keys) {

@@ -4,6 +4,8 @@ import { ValidMindAuthError } from "./errors.ts";
 export interface CredentialKeyOptions {
   /** Tells several sign-ins to one client apart: letters, digits and `. _ @ + -`, at most 64. */
   profile?: string;
+  /** Whether the tokens are bound to a key. @default false */
+  dpop?: boolean;
 }
 
 /**
@@ -67,8 +69,9 @@ export function normalizeAudience(audience?: string | null): string | undefined 
  * The key under which a credential is stored: `issuer|clientId`, or `issuer|clientId|audience`, each
  * normalised. All that decides whose tokens they are is in it.
  *
- * A profile stands before it, as `profile:name|…`. No other key can be the same, since an issuer is
- * an `https:` or `http:` URL and an audience, which may be any text, comes last.
+ * A profile stands before it, as `profile:name|…`, and before that `dpop|` for tokens that are bound
+ * to a key and no use to a program that does not know of it. No other key can be the same, since an
+ * issuer is an `https:` or `http:` URL and an audience, which may be any text, comes last.
  *
  * @param issuer The issuer.
  * @param clientId The client id.
@@ -92,9 +95,10 @@ export function credentialKey(
   issuer: string,
   clientId: string,
   audience?: string | null,
-  { profile }: CredentialKeyOptions = {},
+  { profile, dpop = false }: CredentialKeyOptions = {},
 ): string {
   return [
+    dpop ? "dpop" : undefined,
     profile === undefined ? undefined : `profile:${checkProfile(profile, "name a credential")}`,
     normalizeIssuer(issuer),
     normalizeClientId(clientId),

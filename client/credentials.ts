@@ -12,6 +12,8 @@ export interface Bearer {
   token: string;
   /** Milliseconds since the epoch. */
   expiresAt: number;
+  /** The private key that it is bound to, as it is stored, if it is. Secret. */
+  dpopKey?: unknown;
 }
 
 /** Which token is the bearer for this issuer. */
@@ -41,7 +43,8 @@ export function bearerOf(
   const stated = parseExpiry(entry.expires_at);
   // An ID token ends by its own clock; a row written by Python carries the access token's.
   const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
-  return { token, expiresAt: typeof own === "number" ? own * 1000 : stated };
+  const expiresAt = typeof own === "number" ? own * 1000 : stated;
+  return { token, expiresAt, ...(entry.dpop_key !== undefined && { dpopKey: entry.dpop_key }) };
 }
 
 /** Whether a bearer lasts for some time yet. */
@@ -81,6 +84,7 @@ export function toEntry(
     expires_at: new Date(expiresAt).toISOString(),
     ...(identity.audience !== undefined && { audience: identity.audience }),
     ...(previous === undefined && { scope: identity.scope }),
+    ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
   };
 }
 
@@ -93,4 +97,10 @@ export function readClaims(token: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whose tokens they are, as far as an ID token says. */
+export function subjectOf({ id_token }: OidcCredentials): string | undefined {
+  const sub = typeof id_token === "string" ? readClaims(id_token)?.sub : undefined;
+  return typeof sub === "string" ? sub : undefined;
 }

@@ -1,13 +1,16 @@
-import type { DeviceAuthorizationResponse } from "oauth4webapi";
+import type { AuthorizationServer, DeviceAuthorizationResponse } from "oauth4webapi";
+import type { DpopKey } from "./dpop_key.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import { printable } from "./printable.ts";
 import { secureUrl } from "./secure_url.ts";
 
-/** A device code that waits for approval. `deviceCode` and `verifier` are secrets. */
+/** A device code that waits for approval. `deviceCode`, `verifier` and `dpopKey` are secrets. */
 export interface DeviceAuthorization {
   deviceCode: string;
   verifier?: string;
+  /** What the tokens will be bound to. */
+  dpopKey?: DpopKey;
   /** Seconds between polls. */
   interval: number;
   /** What the person is shown. */
@@ -28,6 +31,11 @@ export function toDeviceCode(
     expiresAt: new Date(now + answer.expires_in * 1000),
     issuer,
   };
+}
+
+/** Whether a PKCE challenge is sent: harmless where it is not asked for, and else needed. */
+export function needsPkce(server: AuthorizationServer): boolean {
+  return server.code_challenge_methods_supported?.includes("S256") === true;
 }
 
 /** A page that a person is sent to: of the web, and nothing that a terminal or browser acts on. */

@@ -22,6 +22,8 @@
  * | `prompt_failed` | the function that shows the code failed |
  * | `id_token_invalid` | the ID token failed its checks |
  * | `id_token_missing` | the ID token is to be the bearer, and the provider gave none |
+ * | `dpop_unsupported` | tokens are to be bound to a key, and the provider does not do it |
+ * | `dpop_request_needed` | a bound token goes on one request, and none was named |
  * | `credentials_not_stored` | new tokens could not be stored; they live on in this process |
  * | `wrong_origin` | a request to another origin than the API's |
  * | `api_unreachable` | the API did not answer |
@@ -48,6 +50,8 @@ export type ValidMindAuthErrorCode =
   | "prompt_failed"
   | "id_token_invalid"
   | "id_token_missing"
+  | "dpop_unsupported"
+  | "dpop_request_needed"
   | "credentials_not_stored"
   | "wrong_origin"
   | "api_unreachable"

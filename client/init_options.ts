@@ -104,6 +104,15 @@ export interface SessionOptions {
    */
   bearer?: BearerKind;
   /**
+   * Whether the tokens are bound to a key that only this store has (DPoP, RFC 9449), so that a stolen
+   * token alone is of no use. Needs a provider that offers it and an API that takes it; without the
+   * first, the sign-in fails with `dpop_unsupported`. The entry is one of its own: switching this on
+   * or off never takes a token of the other kind.
+   *
+   * @default false
+   */
+  dpop?: boolean;
+  /**
    * Whether a person may be asked to sign in. `false` fails with `login_required` instead.
    *
    * @default true, unless VM_OIDC_INTERACTIVE is 0

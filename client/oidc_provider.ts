@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { clientAuth } from "./client_auth.ts";
 import { clockSkew } from "./clock_skew.ts";
-import { type DeviceAuthorization, toDeviceCode } from "./device_authorization.ts";
+import { type DeviceAuthorization, needsPkce, toDeviceCode } from "./device_authorization.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
 import { asTenant } from "./entra_tenant.ts";
 import { ValidMindAuthError } from "./errors.ts";
@@ -9,6 +9,7 @@ import { IdTokenSignatures } from "./id_token_signatures.ts";
 import { providerError } from "./provider_error.ts";
 import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
 import type { OidcIdentity, Runtime } from "./resolve_options.ts";
+import { newDpopKey, requestTokens } from "./token_request.ts";
 import { type RefreshAnswer, type TokenSet, toTokenSet } from "./token_set.ts";
 
 /**
@@ -33,6 +34,7 @@ export class OidcProvider {
   async authorizeDevice(signal?: AbortSignal): Promise<DeviceAuthorization> {
     return await this.#attempt("start the sign-in", signal, async () => {
       const server = await this.#discover(signal);
+      const dpopKey = this.#identity.dpop ? await newDpopKey(server) : undefined;
       const verifier = needsPkce(server) ? oauth.generateRandomCodeVerifier() : undefined;
       const parameters = new URLSearchParams({ scope: this.#identity.scope, ...this.#audience() });
       if (verifier !== undefined) {
@@ -54,6 +56,7 @@ export class OidcProvider {
       return {
         deviceCode: answer.device_code,
         ...(verifier !== undefined && { verifier }),
+        ...(dpopKey !== undefined && { dpopKey }),
         interval: answer.interval ?? 5,
         code: toDeviceCode(answer, this.#identity.issuer, this.#runtime.now()),
       };
@@ -64,27 +67,33 @@ export class OidcProvider {
   async pollDevice(device: DeviceAuthorization, signal?: AbortSignal): Promise<TokenSet> {
     return await this.#attempt("sign in", signal, async () => {
       const server = await this.#discover(signal);
-      const response = await oauth.deviceCodeGrantRequest(
+      const { response, answer, tenant } = await requestTokens(
         server,
-        this.#client,
-        this.#auth(server),
-        device.deviceCode,
-        {
-          ...this.#options("token", signal),
-          additionalParameters: {
-            ...this.#audience(),
-            ...(device.verifier !== undefined && { code_verifier: device.verifier }),
-          },
+        device.dpopKey?.pair,
+        async (proof) => {
+          const response = await oauth.deviceCodeGrantRequest(
+            server,
+            this.#client,
+            this.#auth(server),
+            device.deviceCode,
+            {
+              ...this.#options("token", signal),
+              ...proof,
+              additionalParameters: {
+                ...this.#audience(),
+                ...(device.verifier !== undefined && { code_verifier: device.verifier }),
+              },
+            },
+          );
+          const tenant = await asTenant(server, this.#identity.issuer, response);
+          const client = this.#clientAt(response);
+          const answer = await oauth.processDeviceCodeResponse(tenant, client, response);
+          return { response, answer, tenant };
         },
       );
-      const tenant = await asTenant(server, this.#identity.issuer, response);
-      const answer = await oauth.processDeviceCodeResponse(
-        tenant,
-        this.#clientAt(response),
-        response,
-      );
       try {
-        return await this.#checkSignature(tenant, response, answer, signal);
+        const tokens = await this.#checkSignature(tenant, response, answer, signal);
+        return { ...tokens, ...(device.dpopKey && { dpopKey: device.dpopKey.jwk }) };
       } catch (error) {
         if (!(error instanceof ProviderUnavailableError)) throw error;
         // Not as an error that polling survives: the code is spent, and its reuse ends the grant.
@@ -98,14 +107,19 @@ export class OidcProvider {
    *
    * @param subject Whose tokens they are, where that is known: others' are refused, as OpenID
    * Connect Core, section 12.2, demands.
+   * @param dpopKey What the tokens are bound to, if they are.
    */
-  async refresh(refreshToken: string, subject?: string): Promise<RefreshAnswer> {
+  async refresh(
+    refreshToken: string,
+    subject?: string,
+    dpopKey?: CryptoKeyPair,
+  ): Promise<RefreshAnswer> {
     let rotated: string | undefined;
     const capture = ({ refresh_token }: Record<string, unknown>) => {
       if (typeof refresh_token === "string") rotated = refresh_token;
     };
     try {
-      return { tokens: await this.#requestRefresh(refreshToken, subject, capture) };
+      return { tokens: await this.#requestRefresh(refreshToken, subject, dpopKey, capture) };
     } catch (error) {
       // The old refresh token is spent, so the new one counts, whatever is wrong with the rest.
       if (rotated === undefined) throw error;
@@ -116,25 +130,30 @@ export class OidcProvider {
   async #requestRefresh(
     refreshToken: string,
     subject: string | undefined,
+    dpopKey: CryptoKeyPair | undefined,
     capture: (answer: Record<string, unknown>) => void,
   ): Promise<TokenSet> {
     return await this.#attempt("refresh the sign-in", undefined, async () => {
       const server = await this.#discover();
       // The last sign-in had an ID token, so this answer will, too: its keys come meanwhile.
       const keys = subject === undefined ? undefined : this.#signatures.requestKeys(server);
-      const response = await oauth.refreshTokenGrantRequest(
-        server,
-        this.#client,
-        this.#auth(server),
-        refreshToken,
-        { ...this.#options("token", undefined, capture), additionalParameters: this.#audience() },
-      );
-      const tenant = await asTenant(server, this.#identity.issuer, response);
-      const answer = await oauth.processRefreshTokenResponse(
-        tenant,
-        this.#clientAt(response),
-        response,
-      );
+      const { response, answer, tenant } = await requestTokens(server, dpopKey, async (proof) => {
+        const response = await oauth.refreshTokenGrantRequest(
+          server,
+          this.#client,
+          this.#auth(server),
+          refreshToken,
+          {
+            ...this.#options("token", undefined, capture),
+            ...proof,
+            additionalParameters: this.#audience(),
+          },
+        );
+        const tenant = await asTenant(server, this.#identity.issuer, response);
+        const client = this.#clientAt(response);
+        const answer = await oauth.processRefreshTokenResponse(tenant, client, response);
+        return { response, answer, tenant };
+      });
       const sub = oauth.getValidatedIdTokenClaims(answer)?.sub;
       if (subject !== undefined && sub !== undefined && sub !== subject) {
         throw otherPerson(this.#identity.issuer);
@@ -248,9 +267,4 @@ function otherPerson(issuer: string): ValidMindAuthError {
     `Cannot refresh the sign-in at ${issuer}: the new ID token is another person's. Sign out and ` +
       `sign in again, then ask who runs the provider.`,
   );
-}
-
-/** Harmless to a provider that does not ask for it, and needed by one that does. */
-function needsPkce(server: oauth.AuthorizationServer): boolean {
-  return server.code_challenge_methods_supported?.includes("S256") === true;
 }

@@ -107,7 +107,7 @@ function readAnswer(step: ProviderStep, url: string, response: Response, text: s
 
 function rebuild({ status, body }: Answer, received: Headers): Response {
   const headers = new Headers({ "content-type": "application/json" });
-  for (const name of ["date", "retry-after"]) {
+  for (const name of ["date", "retry-after", "dpop-nonce"]) {
     const value = received.get(name);
     if (value !== null) headers.set(name, value);
   }

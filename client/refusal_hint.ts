@@ -19,6 +19,9 @@ const BY_CODE: Record<string, string> = {
   invalid_resource: "Check scope and audience: the provider does not know this API.",
   access_denied: "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
   authorization_declined: "Sign in again, and approve.",
+  invalid_dpop_proof:
+    "Check this computer's clock; a client that has to use DPoP needs dpop: true.",
+  use_dpop_nonce: "Try again, then ask who runs the provider.",
   expired_token: "Sign in again, and approve before the code ends.",
 };
 

@@ -8,6 +8,7 @@ import {
   normalizeIssuer,
 } from "./credential_key.ts";
 import { type Emit, eventSink } from "./event_sink.ts";
+import { bearerKind } from "./credentials.ts";
 import { MissingApiCredentialsError, MissingModelIdError, ValidMindAuthError } from "./errors.ts";
 import type { InitOptions, SessionOptions } from "./init_options.ts";
 import { secureUrl } from "./secure_url.ts";
@@ -28,6 +29,8 @@ export interface OidcIdentity {
   audience?: string;
   profile?: string;
   scope: string;
+  /** Whether tokens are bound to a key. */
+  dpop?: boolean;
 }
 
 /** Who signs in, and how. */
@@ -129,6 +132,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   }
   if (hasOidc) return oidcIdentity(options, issuer, clientId, action);
   if (apiKey !== undefined && apiSecret !== undefined) {
+    if (options.dpop) throw noDpop(action, "an API key cannot be bound to one", "Leave dpop out");
     return {
       kind: "api_key",
       apiKey: headerValue(apiKey, "apiKey (VM_API_KEY)", action),
@@ -155,6 +159,14 @@ function oidcIdentity(
         `${lack === "issuer" ? "an issuer" : "a client id"}. Pass ${option} or set ${variable}.`,
     );
   }
+  const { dpop = false, bearer = "auto" } = options;
+  if (dpop && bearerKind(bearer, checkIssuer(normalizeIssuer(issuer), action)) === "id_token") {
+    throw noDpop(
+      action,
+      "the ID token is to be the bearer, which cannot be",
+      'Set bearer: "access_token", or leave dpop out',
+    );
+  }
   const audience = normalizeAudience(options.audience ?? readEnvIfGranted("VM_OIDC_AUDIENCE"));
   const profile = options.profile ?? readEnvIfGranted("VM_OIDC_PROFILE");
   const scope = options.scope ?? readEnvIfGranted("VM_OIDC_SCOPE") ?? DEFAULT_SCOPE;
@@ -166,6 +178,7 @@ function oidcIdentity(
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
+    ...(dpop && { dpop }),
   };
 }
 
@@ -223,6 +236,13 @@ function headerValue(value: string, name: string, action: string): string {
   throw new ValidMindAuthError(
     "invalid_options",
     `Cannot ${action}: ${name} has a character that no HTTP header can carry. Correct it.`,
+  );
+}
+
+function noDpop(action: string, reason: string, advice: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: tokens are to be bound to a key (dpop), and ${reason}. ${advice}.`,
   );
 }
 

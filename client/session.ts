@@ -32,6 +32,8 @@ export interface SessionStatus {
   readonly refreshable?: boolean;
   /** The profile, if the session has one. */
   readonly profile?: string;
+  /** `true` where the tokens are bound to a key. */
+  readonly dpop?: boolean;
   /** The scope that was asked for. */
   readonly scope?: string;
   /** The backend: its class, where it keeps entries, and whether they survive the process. */
@@ -52,6 +54,25 @@ export interface AccessTokenOptions {
   /** Refreshes even if the token has not ended, once for all who ask at the same time. */
   forceRefresh?: boolean;
   /** Ends the wait for the token; a refresh that is under way goes on for others. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@linkcode Session.headers}. */
+export interface HeadersOptions {
+  /**
+   * The request that the headers are for, which with `dpop` they hold a proof of.
+   *
+   * @default "GET"
+   */
+  method?: string;
+  /**
+   * Where the request goes: a URL of `apiHost`'s origin, or a path relative to it; with a session
+   * that has no `apiHost`, any `https:` URL.
+   *
+   * @default undefined, which with `dpop` is an error
+   */
+  url?: string | URL;
+  /** Ends the wait for the token. */
   signal?: AbortSignal;
 }
 
@@ -97,6 +118,8 @@ export interface Session {
   readonly audience?: string;
   /** The profile, if the session has one. */
   readonly profile?: string;
+  /** `true` where the tokens are bound to a key. */
+  readonly dpop?: boolean;
   /** Base URL of the API, with a trailing slash; absent when `createSession` got none. */
   readonly apiHost?: string;
   /** The model's CUID; absent in a session of `createSession`. */
@@ -107,7 +130,8 @@ export interface Session {
   readonly info?: ClientInfo;
 
   /**
-   * The bearer token: from memory, refreshed when it ends within 120 s. A secret.
+   * The bearer token: from memory, refreshed when it ends within 120 s. A secret. With `dpop` it is
+   * of no use as a bearer: an API takes it with a proof only, which {@linkcode headers} gives.
    *
    * @throws {ValidMindAuthError} `login_required` when a person has to sign in again,
    * `provider_unavailable`, `provider_refused`, `credentials_not_stored` (once: the tokens then
@@ -115,8 +139,16 @@ export interface Session {
    * @throws {CredentialsBackendError} What the backend reports.
    */
   accessToken(options?: AccessTokenOptions): Promise<string>;
-  /** The headers that `fetch` adds, the bearer token or API key among them. Secret. */
-  headers(): Promise<Headers>;
+  /**
+   * The headers that `fetch` adds, the bearer token or API key among them. Secret.
+   *
+   * With `dpop` they are good for one request, to the method and URL that are given: RFC 9449,
+   * section 4. An API that asks for a nonce wants `fetch` instead, which answers it.
+   *
+   * @throws {ValidMindAuthError} `dpop_request_needed` with `dpop` and without a URL, `wrong_origin`
+   * for a URL of another origin than the API's, and as {@linkcode accessToken}.
+   */
+  headers(options?: HeadersOptions): Promise<Headers>;
   /**
    * `fetch` with the session's headers. A path is taken relative to `apiHost`, as a link in a page
    * would be (so without a leading slash). One refresh and one retry follow a 401 where the body

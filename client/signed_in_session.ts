@@ -1,5 +1,5 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import { ApiClient } from "./api_client.ts";
+import { ApiClient, type ApiCredentials, type RenewalOptions } from "./api_client.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import type { CredentialStore } from "./credential_store.ts";
@@ -12,14 +12,18 @@ import type {
   AccessTokenOptions,
   ClientInfo,
   GetOptions,
+  HeadersOptions,
   PostOptions,
   QueryParams,
   Session,
   SessionStatus,
 } from "./session.ts";
 import { sessionSummary } from "./session_summary.ts";
+import { secureUrl } from "./secure_url.ts";
 import type { TokenSource } from "./token_source.ts";
 import { VERSION } from "./version.ts";
+
+const HEADERS_TYPES = { method: "string", url: "any", signal: "object" };
 
 /** What {@linkcode SignedInSession} is told. */
 export interface SignedInSessionOptions {
@@ -40,6 +44,7 @@ export class SignedInSession implements Session {
   declare readonly clientId?: string;
   declare readonly audience?: string;
   declare readonly profile?: string;
+  declare readonly dpop?: boolean;
   declare readonly apiHost?: string;
   declare readonly model?: string;
   declare info?: ClientInfo;
@@ -55,13 +60,14 @@ export class SignedInSession implements Session {
       this.clientId = identity.clientId;
       if (identity.audience !== undefined) this.audience = identity.audience;
       if (identity.profile !== undefined) this.profile = identity.profile;
+      if (identity.dpop) this.dpop = true;
     }
     if (apiHost !== undefined) this.apiHost = apiHost;
     if (modelOptions !== undefined) this.model = modelOptions.model;
     this.#api = new ApiClient({
       apiHost,
       runtime,
-      headers: (options) => this.#headers(options),
+      credentials: (options) => this.#credentials(options),
       canRenew: oidc !== undefined,
     });
   }
@@ -76,8 +82,19 @@ export class SignedInSession implements Session {
     return await tokens.accessToken(rejected, options?.signal);
   }
 
-  headers(): Promise<Headers> {
-    return this.#headers();
+  async headers(options: HeadersOptions = {}): Promise<Headers> {
+    checkCallOptions("give headers", options, HEADERS_TYPES);
+    const { method = "GET", url, signal } = options;
+    const target = url === undefined ? undefined : this.#targetOf(url);
+    const { headers, dpopKey } = await this.#headers({ signal });
+    if (dpopKey === undefined) return headers;
+    if (target === undefined) throw noRequest();
+    const { dpopHeaders } = await import("./dpop_fetch.ts");
+    const token = headers.get("Authorization")!.slice("DPoP ".length);
+    for (const [name, value] of await dpopHeaders(dpopKey, token, method.toUpperCase(), target)) {
+      headers.set(name, value);
+    }
+    return headers;
   }
 
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
@@ -115,6 +132,7 @@ export class SignedInSession implements Session {
     const { dropPermissions } = await import("./drop_permissions.ts");
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
+    if (this.dpop) await import("./dpop_fetch.ts");
     const isKept = (need: PermissionNeed) =>
       need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
     return await dropPermissions(this.#options.needs, isKept, all);
@@ -165,9 +183,23 @@ export class SignedInSession implements Session {
     );
   }
 
+  /** Where headers are to go: to the API, or where none is named to any URL that is safe. */
+  #targetOf(url: string | URL): URL {
+    if (this.apiHost !== undefined) return this.#api.resolve(url);
+    return secureUrl(String(url), "give headers: the URL");
+  }
+
+  async #credentials(options: RenewalOptions): Promise<ApiCredentials> {
+    const { fetch } = this.#options.runtime;
+    const { headers, dpopKey } = await this.#headers(options);
+    if (dpopKey === undefined) return { headers, fetch };
+    const { dpopFetch } = await import("./dpop_fetch.ts");
+    return { headers, fetch: dpopFetch(fetch, dpopKey) };
+  }
+
   async #headers(
-    { rejected, signal }: { rejected?: Headers; signal?: AbortSignal | undefined } = {},
-  ): Promise<Headers> {
+    { rejected, signal }: RenewalOptions,
+  ): Promise<{ headers: Headers; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
     const { identity, modelOptions, oidc } = this.#options;
     const headers = new Headers();
@@ -175,11 +207,12 @@ export class SignedInSession implements Session {
     if (identity.kind === "api_key") {
       headers.set("X-API-KEY", identity.apiKey);
       headers.set("X-API-SECRET", identity.apiSecret);
-      return headers;
+      return { headers };
     }
-    const refused = rejected?.get("Authorization")?.slice("Bearer ".length);
-    headers.set("Authorization", `Bearer ${await oidc!.tokens.accessToken(refused, signal)}`);
-    return headers;
+    const refused = rejected?.get("Authorization")?.replace(/^\w+ /, "");
+    const { token, dpopKey } = await oidc!.tokens.credential(refused, signal);
+    headers.set("Authorization", `${dpopKey === undefined ? "Bearer" : "DPoP"} ${token}`);
+    return { headers, dpopKey };
   }
 
   #status(): SessionStatus {
@@ -199,6 +232,7 @@ export class SignedInSession implements Session {
       ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
       refreshable: Boolean(entry?.refresh_token),
       ...text("profile", identity.profile),
+      ...(identity.dpop && { dpop: true }),
       scope: identity.scope,
       backend: backendStatus(oidc.store.backend),
     };
@@ -211,6 +245,14 @@ export class SignedInSession implements Session {
       "Cannot use the session: it was closed. Call init() or createSession() again.",
     );
   }
+}
+
+function noRequest(): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "dpop_request_needed",
+    "Cannot give headers: the token is bound to a key, and each request needs a proof of its own for " +
+      "its method and URL. Pass { method, url }, or use fetch().",
+  );
 }
 
 function addModelHeaders(headers: Headers, { model, document, monitoring }: ModelOptions): void {

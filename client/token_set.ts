@@ -8,6 +8,8 @@ export interface TokenSet {
   /** When the ID token ends, in seconds since the epoch. */
   idTokenExpiry?: number;
   expiresIn?: number;
+  /** The private key that they are bound to, where they are new. Secret. */
+  dpopKey?: JsonWebKey;
 }
 
 /** New tokens; or, where they failed a check, the refresh token that took the old one's place. */

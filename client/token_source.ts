@@ -1,6 +1,6 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { untilAborted } from "../backends/until_aborted.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, readClaims, toEntry } from "./credentials.ts";
+import { type Bearer, bearerOf, coversScope, isFresh, subjectOf, toEntry } from "./credentials.ts";
 import { backendName, type CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { codeOf, type Emit } from "./event_sink.ts";
@@ -12,6 +12,8 @@ import type { OidcProvider } from "./oidc_provider.ts";
 import type { AskOptions } from "./prompt/sign_in_by_device.ts";
 import type { OidcIdentity, Runtime } from "./resolve_options.ts";
 import { singleFlight } from "./single_flight.ts";
+import { StoredKeys } from "./stored_keys.ts";
+import { isRefusal, noIdToken } from "./token_errors.ts";
 import type { RefreshAnswer, TokenSet } from "./token_set.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
@@ -27,6 +29,8 @@ const BRIDGED: unknown[] = [
 
 const OTHER_SCOPE = "what is stored meanwhile was asked for with another scope (to use both at " +
   "once, give each a profile of its own)";
+
+const NO_KEY = "the key of the stored tokens is missing or damaged";
 
 /** What {@linkcode TokenSource} is told. */
 export interface TokenSourceOptions {
@@ -47,6 +51,7 @@ export class TokenSource {
   readonly #options: TokenSourceOptions;
   readonly #now: () => number;
   readonly #emit: Emit | undefined;
+  readonly #keys: StoredKeys;
   #entry: OidcCredentials | undefined;
   #bearer: Bearer | undefined;
   /** Until when the bearer is given out without a look at anything else. */
@@ -58,6 +63,7 @@ export class TokenSource {
     this.#options = options;
     this.#now = options.runtime.now;
     this.#emit = options.runtime.emit;
+    this.#keys = new StoredKeys(options.identity.dpop === true);
   }
 
   /** The entry in use, for display. */
@@ -74,7 +80,8 @@ export class TokenSource {
   async signIn(signal?: AbortSignal): Promise<void> {
     const { store, identity, bearer, beforeProvider } = this.#options;
     const stored = await untilAborted(store.load(), signal);
-    const isUsable = stored !== undefined && coversScope(stored, identity.scope);
+    const isUsable = stored !== undefined && coversScope(stored, identity.scope) &&
+      await this.#keys.isIn(stored);
     if (isUsable) {
       this.#adopt(stored);
       if (isFresh(bearerOf(stored, bearer), this.#now())) return;
@@ -93,8 +100,20 @@ export class TokenSource {
    * @param rejected A bearer that the API refused, to be replaced unless somebody already has.
    */
   async accessToken(rejected?: string, signal?: AbortSignal): Promise<string> {
-    if (rejected === undefined && this.#now() < this.#freshUntil) return this.#bearer!.token;
-    return await this.#renew(rejected, signal);
+    return (await this.#current(rejected, signal)).token;
+  }
+
+  /** The same, with the key that the token is bound to, if it is. */
+  async credential(
+    rejected?: string,
+    signal?: AbortSignal,
+  ): Promise<{ token: string; dpopKey?: CryptoKeyPair }> {
+    const { token, dpopKey } = await this.#current(rejected, signal);
+    const { identity } = this.#options;
+    if (!identity.dpop) return { token };
+    const pair = await this.#keys.import(dpopKey);
+    if (pair === undefined) throw this.#loginRequired(NO_KEY);
+    return { token, dpopKey: pair };
   }
 
   /** Forgets the tokens of this session; the store is the caller's business. */
@@ -103,6 +122,7 @@ export class TokenSource {
     this.#entry = undefined;
     this.#bearer = undefined;
     this.#freshUntil = 0;
+    this.#keys.forget();
   }
 
   /** Loads what a refresh needs, while it may still be read from the disk or fetched. */
@@ -115,6 +135,11 @@ export class TokenSource {
     const { identity, runtime } = this.#options;
     this.#provider ??= loadProvider(identity, runtime);
     return this.#provider;
+  }
+
+  async #current(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+    if (rejected === undefined && this.#now() < this.#freshUntil) return this.#bearer!;
+    return await this.#renew(rejected, signal);
   }
 
   #adopt(entry: OidcCredentials): void {
@@ -133,7 +158,7 @@ export class TokenSource {
     }
   }
 
-  async #renew(rejected: string | undefined, signal?: AbortSignal): Promise<string> {
+  async #renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
     try {
       const forgets = this.#forgets;
       const entry = await this.#sharedRenewal(rejected, signal);
@@ -142,10 +167,10 @@ export class TokenSource {
       }
       if (forgets === this.#forgets) this.#adoptRenewed(entry); // else a sign-out came in between
       const bearer = this.#bearerIn(entry);
-      if (this.#isAlive(bearer)) return bearer.token;
+      if (this.#isAlive(bearer)) return bearer;
       throw noIdToken(this.#options.identity.issuer);
     } catch (error) {
-      if (rejected === undefined && this.#bridges(error)) return this.#bearer!.token;
+      if (rejected === undefined && this.#bridges(error)) return this.#bearer!;
       throw error;
     }
   }
@@ -199,6 +224,7 @@ export class TokenSource {
     const { store, identity, bearer } = this.#options;
     const stored = await store.loadLocked();
     if (stored === undefined) throw this.#loginRequired("no credentials are stored");
+    if (!await this.#keys.isIn(stored)) throw this.#loginRequired(NO_KEY);
     const current = this.#bearerIn(stored);
     const isAccepted = current?.token !== rejected;
     if (isAccepted && isFresh(current, this.#now())) {
@@ -212,7 +238,9 @@ export class TokenSource {
     let answer: RefreshAnswer;
     try {
       this.#emit?.({ type: "refresh_started" });
-      answer = await (await this.provider()).refresh(stored.refresh_token, subjectOf(stored));
+      const provider = await this.provider();
+      const key = await this.#keys.import(stored.dpop_key);
+      answer = await provider.refresh(stored.refresh_token, subjectOf(stored), key);
     } catch (error) {
       this.#emit?.({ type: "refresh_failed", ...codeOf(error) });
       if (!isRefusal(error)) throw error;
@@ -323,25 +351,4 @@ export class TokenSource {
     this.#freshUntil = Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS);
     return true;
   }
-}
-
-/** Whose tokens they are, as far as an ID token says. */
-function subjectOf({ id_token }: OidcCredentials): string | undefined {
-  const sub = typeof id_token === "string" ? readClaims(id_token)?.sub : undefined;
-  return typeof sub === "string" ? sub : undefined;
-}
-
-/** What a refresh is answered where only the person can go on: RFC 6749, and OpenID Connect. */
-const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
-
-function isRefusal(error: unknown): error is ValidMindAuthError {
-  return error instanceof ValidMindAuthError && REFUSALS.includes(error.oauthError ?? "");
-}
-
-function noIdToken(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "id_token_missing",
-    `Cannot get a token for ${issuer}: the ID token is to be the bearer, and the provider gave ` +
-      `none that is valid. Ask for the scope "openid", or set bearer: "access_token".`,
-  );
 }

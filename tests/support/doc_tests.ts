@@ -34,7 +34,10 @@ function settings(home: string, denoDir: string, variables: Record<string, strin
 
 async function main(args: string[]): Promise<number> {
   await using home = await tempDir();
-  await using provider = await startOidcProvider({ interval: 0.05 });
+  await using provider = await startOidcProvider({
+    interval: 0.05,
+    configure: (config) => Object.assign(config.features!, { dPoP: { enabled: true } }),
+  });
   await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
   provider.autoApprove = true;
   const { success, code } = await new Deno.Command(Deno.execPath(), {

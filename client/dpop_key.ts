@@ -1,0 +1,41 @@
+/** ES256, which every provider that has DPoP takes. */
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" } as const;
+const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
+
+/** A key that tokens are bound to. */
+export interface DpopKey {
+  /** The private key as it is stored. Secret. */
+  jwk: JsonWebKey;
+  /** The same for use: the private key cannot be read out of it. */
+  pair: CryptoKeyPair;
+}
+
+/** Makes a key for the tokens of one sign-in: RFC 9449. */
+export async function generateDpopKey(): Promise<DpopKey> {
+  const { privateKey } = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+  const { kty, crv, x, y, d } = await crypto.subtle.exportKey("jwk", privateKey);
+  const jwk = { kty, crv, x, y, d } as JsonWebKey;
+  return { jwk, pair: await importPair(jwk) };
+}
+
+/** A stored key for use, or `undefined` where it is none or damaged. */
+export async function importDpopKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
+  try {
+    return await importPair(jwk as JsonWebKey);
+  } catch {
+    return undefined; // its error may quote the key
+  }
+}
+
+async function importPair({ kty, crv, x, y, d }: JsonWebKey): Promise<CryptoKeyPair> {
+  const open = { kty, crv, x, y } as JsonWebKey;
+  const [privateKey, publicKey] = await Promise.all([
+    crypto.subtle.importKey("jwk", { ...open, d } as JsonWebKey, ALGORITHM, false, ["sign"]),
+    crypto.subtle.importKey("jwk", open, ALGORITHM, true, ["verify"]),
+  ]);
+  // Deno takes halves that do not belong together; no provider would take their proofs.
+  const signature = await crypto.subtle.sign(SIGNING, privateKey, new Uint8Array());
+  const isWhole = await crypto.subtle.verify(SIGNING, publicKey, signature, new Uint8Array());
+  if (!isWhole) throw new TypeError("the halves of the key do not belong together");
+  return { privateKey, publicKey };
+}
