@@ -6,6 +6,7 @@ import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 import { readText } from "./read_text.ts";
 import { safeCause } from "./safe_cause.ts";
+import { postBody } from "./post_body.ts";
 import type { Runtime } from "./resolve_options.ts";
 import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
 
@@ -32,6 +33,12 @@ export interface ApiClientOptions {
   /** Whether a refused set of headers can be replaced by a better one. */
   canRenew: boolean;
 }
+
+/** More than is kept of an error: a secret that is cut short could not be found and taken out. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+const STREAM_ADVICE = "The body is a stream, which cannot be sent again: call " +
+  "accessToken({ forceRefresh: true }), then send it with a new stream.";
 
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "object" };
 
@@ -75,8 +82,9 @@ export class ApiClient {
     }
     const action = `${init.method} ${url.pathname}`;
     const { response, headers } = await this.#exchange(url, init);
-    const text = await this.#read(response, action, init.signal ?? undefined);
-    if (!response.ok) throw apiError(action, response.status, excerpt(text, headers));
+    const signal = init.signal ?? undefined;
+    if (!response.ok) throw await this.#apiError(action, response, headers, signal);
+    const text = await this.#read(response, action, signal);
     if (text === "") return undefined;
     try {
       return JSON.parse(text);
@@ -96,11 +104,14 @@ export class ApiClient {
     const credentials = await this.#options.credentials({ signal });
     const { headers } = credentials;
     const { response, isOwn } = await this.#send(url, request, credentials);
-    // A 401 from elsewhere, after a redirect, says nothing of the session's token; nor does one that
-    // is about a nonce.
-    const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew ||
-      isNonceChallenge(response) || !isReplayable(request.body);
-    const renewed = isFinal ? undefined : await this.#renew(headers, response, signal);
+    // A 401 from elsewhere, after a redirect, says nothing of the session's token.
+    const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew;
+    if (!isFinal && !isReplayable(request.body)) {
+      const action = `${request.method} ${url.pathname}`;
+      throw await this.#apiError(action, response, headers, signal, STREAM_ADVICE);
+    }
+    const isAboutToken = !isFinal && !isNonceChallenge(response);
+    const renewed = isAboutToken ? await this.#renew(headers, response, signal) : undefined;
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
@@ -159,10 +170,33 @@ export class ApiClient {
     });
   }
 
-  async #read(response: Response, action: string, signal?: AbortSignal): Promise<string> {
+  async #apiError(
+    action: string,
+    response: Response,
+    sent: Headers,
+    signal: AbortSignal | undefined,
+    advice: string = adviceFor(response.status),
+  ): Promise<ApiError> {
+    const { status } = response;
+    const body = excerpt(await this.#read(response, action, signal, MAX_ERROR_BYTES), sent);
+    const said = printable(body) || "no text";
+    return new ApiError(
+      `Cannot ${action}: the API answered ${status} (${said}). ${advice}`,
+      status,
+      body,
+    );
+  }
+
+  async #read(
+    response: Response,
+    action: string,
+    signal: AbortSignal | undefined,
+    maxBytes?: number,
+  ): Promise<string> {
     const url = new URL(this.#options.apiHost!);
     const { timeoutMs } = this.#options.runtime;
-    const read = async (limit: AbortSignal) => await readText(response, limit) ?? "";
+    const read = async (limit: AbortSignal) =>
+      await readText(response, limit, maxBytes, "cut") ?? "";
     return await withTimeLimit(url, timeoutMs, signal, read, action);
   }
 }
@@ -171,15 +205,10 @@ function isNonceChallenge(response: Response): boolean {
   return response.headers.get("www-authenticate")?.includes("use_dpop_nonce") === true;
 }
 
-function apiError(action: string, status: number, body: string): ApiError {
-  const advice = status === 401
+function adviceFor(status: number): string {
+  return status === 401
     ? "Run init() again to sign in, and check audience and scope."
     : "Check the request and your access to the model.";
-  return new ApiError(
-    `Cannot ${action}: the API answered ${status} (${printable(body) || "no text"}). ${advice}`,
-    status,
-    body,
-  );
 }
 
 /** The beginning of an answer; an API may echo what it was sent, so credentials are taken out. */
@@ -187,17 +216,6 @@ function excerpt(text: string, sent: Headers): string {
   const names = ["authorization", "x-api-key", "x-api-secret"];
   const secrets = names.flatMap((name) => sent.get(name)?.replace(/^(Bearer|DPoP) /, "") ?? []);
   return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
-}
-
-function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
-  // As a Blob, which Deno sends once: a text body may be sent twice (denoland/deno#32566).
-  if (json !== undefined) {
-    return { body: new Blob([JSON.stringify(json)], { type: "application/json" }) };
-  }
-  if (form === undefined) return {};
-  if (form instanceof FormData) return { body: form };
-  const type = "application/x-www-form-urlencoded;charset=UTF-8";
-  return { body: new Blob([new URLSearchParams(form).toString()], { type }) };
 }
 
 async function withTimeLimit<T>(

@@ -4,12 +4,14 @@ import { untilAborted } from "../backends/until_aborted.ts";
  * The body of an answer as text. The signal ends it, also where the body comes from a `fetch` of
  * the caller's that does not pass signals on.
  *
- * @returns `undefined` when the body is larger than `maxBytes`; the rest of it is not read.
+ * @param overflow What becomes of a body that is larger than `maxBytes`, whose rest is not read.
+ * @returns The text; `undefined` when it is too large and not to be cut.
  */
 export async function readText(
   response: Response,
   signal: AbortSignal,
   maxBytes = Infinity,
+  overflow: "refuse" | "cut" = "refuse",
 ): Promise<string | undefined> {
   if (response.body === null) return "";
   const reader = response.body.getReader();
@@ -21,8 +23,9 @@ export async function readText(
       const { done, value } = await untilAborted(reader.read(), signal);
       if (done) return text + decoder.decode();
       size += value.length;
-      if (size > maxBytes) return undefined;
+      if (size > maxBytes && overflow === "refuse") return undefined;
       text += decoder.decode(value, { stream: true });
+      if (size > maxBytes) return text;
     }
   } finally {
     reader.cancel().catch(() => undefined);

@@ -82,8 +82,8 @@ export interface PostOptions {
   params?: QueryParams;
   /** A body sent as JSON. */
   json?: unknown;
-  /** A body sent as a form: multipart where it is a `FormData`, else URL-encoded. */
-  form?: FormData | URLSearchParams | Record<string, string>;
+  /** A body sent as a form: multipart where it is a `FormData` or has a `Blob`, else URL-encoded. */
+  form?: FormData | URLSearchParams | Record<string, string | Blob>;
   /** Ends the call. */
   signal?: AbortSignal;
 }
@@ -152,9 +152,10 @@ export interface Session {
   /**
    * `fetch` with the session's headers. A path is taken relative to `apiHost`, as a link in a page
    * would be (so without a leading slash). One refresh and one retry follow a 401 where the body
-   * can be sent again, which a stream cannot. A redirect to another origin is followed without the
-   * session's headers.
+   * can be sent again. A stream cannot, nor can the body of a `Request`, which is one: there a 401 is
+   * an error that says so. A redirect to another origin is followed without the session's headers.
    *
+   * @throws {ApiError} A 401 where the body is a stream.
    * @throws {ValidMindAuthError} `wrong_origin`, `api_unreachable`, `session_closed`, and as
    * {@linkcode accessToken}.
    */

@@ -72,6 +72,39 @@ apiTest("a form is URL-encoded, or multipart where it is a FormData", async ({ s
   assertEquals(api.requests.at(-1)?.headers["content-type"]?.startsWith("multipart/"), true);
 });
 
+apiTest("a form with a Blob in it is multipart", async ({ session, api }) => {
+  const file = new File(["in a file"], "b.txt", { type: "text/plain" });
+  const form = { note: "a & b", plain: new Blob(["in a blob"]), file };
+  const { body } = await session.post("thing", { form }) as Echo;
+  const type = api.requests.at(-1)!.headers["content-type"]!;
+  const sent = await new Response(body as string, { headers: { "content-type": type } }).formData();
+  assertEquals([sent.get("note"), await (sent.get("plain") as File).text()], [
+    "a & b",
+    "in a blob",
+  ]);
+  const received = sent.get("file") as File;
+  assertEquals([received.name, received.type, await received.text()], [
+    "b.txt",
+    "text/plain",
+    "in a file",
+  ]);
+});
+
+apiTest("a body of any kind is sent once when the connection drops", async ({ session, api }) => {
+  const form = new FormData();
+  form.set("a", "1");
+  for (
+    const options of [{ json: {} }, { form: { a: "1" } }, { form }, { form: { a: new Blob() } }]
+  ) {
+    await session.get("thing"); // so that the connection is a kept one, which fetch tries again
+    api.reset();
+    api.script.push(() => resetConnection(), () => json({}));
+    await assertCode(() => session.post("thing", options), "api_unreachable");
+    assertEquals(api.requests.length, 1);
+    api.script.length = 0;
+  }
+});
+
 apiTest("json and form together are a mistake", async ({ session, api }) => {
   const run = () => session.post("thing", { json: {}, form: {} });
   await assertCode(run, "invalid_options", "json and form");
@@ -97,6 +130,20 @@ apiTest("an error status is an ApiError with the beginning of the answer", async
   assertEquals(error.body.startsWith("<!DOCTYPE html>"), true);
   assertEquals(error.message.length < 500, true);
   assertEquals(/[\r\n]/.test(error.message), false);
+});
+
+apiTest("of an endless error only the beginning is read", async ({ session, api }) => {
+  let sent = 0;
+  api.script.push(() => {
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      sent += 16_384;
+      controller.enqueue(new TextEncoder().encode("x".repeat(16_384)));
+    };
+    return new Response(new ReadableStream({ pull }), { status: 500 });
+  });
+  const error = await assertRejects(() => session.get("thing"), ApiError);
+  assertEquals([error.status, error.body], [500, "x".repeat(2000)]);
+  assertEquals(sent < 10_000_000, true);
 });
 
 apiTest("an echo of the bearer is taken out of the error", async (context) => {

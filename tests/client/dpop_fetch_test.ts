@@ -3,7 +3,7 @@ import { createSession } from "../../client/create_session.ts";
 import { generateDpopKey } from "../../client/dpop_key.ts";
 import { dpopFetch, dpopHeaders } from "../../client/dpop_fetch.ts";
 import type { Session } from "../../client/session.ts";
-import { type HttpHandler, json, startHttpServer } from "../support/http_server.ts";
+import { hang, type HttpHandler, json, startHttpServer } from "../support/http_server.ts";
 import { dpopWorld, readProof } from "./dpop_world.ts";
 import { assertCode, scriptedWorld } from "./fixtures.ts";
 
@@ -200,6 +200,19 @@ Deno.test("session: headers() are for the API's own origin only", async () => {
   const bearer = await session.headers({ url: "thing", method: "POST" });
   assertEquals([...bearer.keys()], ["authorization"]);
   await assertCode(() => session.headers({ uri: "thing" } as object), "invalid_options", "uri");
+});
+
+Deno.test("session: the signal of headers() ends the wait for a token", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.clock.advance(3600_000);
+  world.provider.script.token.push(hang);
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const waiting = assertRejects(() => session.headers({ signal: controller.signal }));
+  await Promise.resolve();
+  controller.abort(reason);
+  assertEquals(await waiting, reason);
 });
 
 Deno.test("session with dpop: headers() without apiHost are for any URL that is safe", async () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { createSession } from "../../client/create_session.ts";
 import { ApiError } from "../../client/errors.ts";
@@ -75,11 +75,23 @@ Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", 
   ) {
     world.api.reject(1);
     world.api.reset();
-    const response = await send();
-    await response.body?.cancel();
-    assertEquals([response.status, world.api.requests.length], [401, 1]);
+    const error = await assertRejects(send, ApiError);
+    assertEquals([error.status, error.code, world.api.requests.length], [401, "unauthorized", 1]);
+    assertStringIncludes(error.message, "POST /api/v1/tracking/thing: the API answered 401");
+    assertStringIncludes(error.message, "stream, which cannot be sent again");
+    assertStringIncludes(error.body, "invalid_credentials");
   }
   assertEquals(refreshes(world), 0);
+});
+
+Deno.test("401: with an API key nothing can be renewed, so a stream's is the answer as it is", async () => {
+  await using world = await scriptedWorld();
+  const { apiHost, fetch } = { ...world.options, fetch: globalThis.fetch };
+  const session = await createSession({ apiKey: "k", apiSecret: "s", apiHost: apiHost!, fetch });
+  const body = ReadableStream.from([new TextEncoder().encode("hello")]);
+  const response = await session.fetch("thing", { method: "POST", body });
+  await response.body?.cancel();
+  assertEquals([response.status, world.api.requests.length], [401, 1]);
 });
 
 Deno.test("401: a second one is the answer", async () => {
