@@ -37,6 +37,8 @@ export interface ScriptedProviderOptions {
 export interface ScriptedProvider extends AsyncDisposable {
   readonly issuer: string;
   readonly clientId: string;
+  /** The port that it listens at. */
+  readonly port: number;
   /** `fetch`, with the provider standing where its issuer says. */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
   /** Always the same array. */
@@ -130,6 +132,10 @@ class RunningScript implements ScriptedProvider {
       const stated = new URL(this.issuer).origin;
       return fetch(String(input).replace(stated, this.#server!.origin), init);
     };
+  }
+
+  get port(): number {
+    return Number(new URL(this.#server!.origin).port);
   }
 
   get requests(): RecordedRequest[] {
