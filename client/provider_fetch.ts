@@ -156,14 +156,33 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
       `Cannot reach ${place(url)}: Deno does not permit it. Run with: --allow-net=${host}`,
     );
   }
+  const doubt = certificateDoubt(error);
+  if (doubt !== undefined) {
+    return new ProviderUnavailableError(
+      `Cannot reach ${place(url)}: its certificate is not trusted (${doubt}). If a company's own ` +
+        `authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the file of the ` +
+        `authority's certificate; else do not sign in here.`,
+      safeCause(error),
+    );
+  }
   const reason = timeoutMs === undefined
     ? `the connection failed${error instanceof Error ? ` (${error.name})` : ""}`
     : `there was no whole answer within ${timeoutMs} ms`;
   return new ProviderUnavailableError(
-    `Cannot reach ${place(url)}: ${reason}. Check the network, a proxy (HTTPS_PROXY) and the ` +
-      `certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
+    `Cannot reach ${
+      place(url)
+    }: ${reason}. Check the network, a proxy (HTTPS_PROXY, NO_PROXY) and ` +
+      `the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
     safeCause(error),
   );
+}
+
+/** Deno has no class of its own for it: the text is all there is, and chooses the advice alone. */
+function certificateDoubt(error: unknown): string | undefined {
+  if (!(error instanceof TypeError)) return undefined;
+  const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
+  const [, doubt] = /invalid peer certificate: ([^\n]+)/.exec(text) ?? [];
+  return doubt && printable(doubt, 150);
 }
 
 /** Without a query: nothing that a provider put there is shown. */
