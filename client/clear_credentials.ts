@@ -77,24 +77,49 @@ async function remove(store: CredentialStore): Promise<Removal> {
   }
 }
 
+interface RevocationResult {
+  revocation: Revocation;
+  reason?: string;
+}
+
 async function revoke(
   entry: OidcCredentials,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
-): Promise<{ revocation: Revocation; reason?: string }> {
+): Promise<RevocationResult> {
   try {
     const issuer = await provider(entry);
     const isRefreshRevoked = entry.refresh_token
       ? await issuer.revoke(entry.refresh_token, "refresh_token")
       : true;
-    const isRevoked = isRefreshRevoked && await issuer.revoke(entry.access_token, "access_token");
-    return isRevoked
-      ? { revocation: "revoked" }
-      : { revocation: "not_supported", reason: "the provider has no revocation endpoint" };
+    if (!isRefreshRevoked) return notSupported("the provider has no revocation endpoint");
+    return await revokeAccessToken(entry, issuer);
   } catch (error) {
     const secrets = [entry.refresh_token, entry.access_token].flatMap((token) => token || []);
     const text = error instanceof Error ? error.message : "unknown error";
     return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
   }
+}
+
+/** An access token that is a JWT often cannot be revoked: RFC 7009, section 2.2.1. */
+async function revokeAccessToken(
+  entry: OidcCredentials,
+  issuer: OidcProvider,
+): Promise<RevocationResult> {
+  try {
+    const isRevoked = await issuer.revoke(entry.access_token, "access_token");
+    if (isRevoked) return { revocation: "revoked" };
+    return notSupported("the provider has no revocation endpoint");
+  } catch (error) {
+    const { oauthError } = error as { oauthError?: string };
+    if (oauthError !== "unsupported_token_type") throw error;
+    const reason =
+      "the provider does not revoke access tokens of this kind: it works until it ends";
+    return entry.refresh_token ? { revocation: "revoked", reason } : notSupported(reason);
+  }
+}
+
+function notSupported(reason: string): RevocationResult {
+  return { revocation: "not_supported", reason };
 }
 
 /** Whether a store cannot be understood: the one fault that removing it cures. */

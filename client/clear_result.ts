@@ -22,7 +22,7 @@ export interface ClearResult {
   readonly keys: readonly string[];
   /** What became of the revocation, if one was asked for. */
   readonly revocation: Revocation;
-  /** Why the revocation did not succeed, in words. */
+  /** Why the revocation did not succeed, or not for the access token, in words. */
   readonly reason?: string;
   /** Whether the whole store was removed because it could not be understood. */
   readonly wholeStore?: boolean;

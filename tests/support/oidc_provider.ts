@@ -35,7 +35,7 @@ export interface OidcProviderOptions {
   /** Path of the issuer, such as `/realms/acme`; a trailing slash becomes part of the issuer. */
   path?: string;
   /** Last word on the provider's configuration. */
-  configure?: (config: Configuration) => void;
+  configure?: (config: Configuration) => void | Promise<void>;
 }
 
 /** What {@linkcode TestOidcProvider.beforeAnswer} may ask for. */
@@ -99,7 +99,7 @@ export async function startOidcProvider(
   const mount = (options.path ?? "").replace(/\/$/, "");
   const store = new OidcStore();
   const config = oidcConfig(options, store, signingKey, mount);
-  options.configure?.(config);
+  await options.configure?.(config);
   const provider = new module.Provider(issuer, config);
   const running = new RunningProvider(issuer, server, provider, store, signingKey);
   running.install(options, mount);
