@@ -24,7 +24,7 @@ import { signIn } from "./sign_in.ts";
  * `conflicting_credentials` and `permission_required` before any work; `login_required`,
  * `provider_unavailable`, `provider_refused`, `provider_invalid`, `device_flow_unsupported`,
  * `device_code_denied`, `device_code_expired`, `prompt_failed`, `id_token_invalid`,
- * `id_token_missing`, `credentials_not_stored`; or the signal's reason.
+ * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
  * @throws {CredentialsBackendError} What the backend, or the choice of it, reports.
  *
  * @example

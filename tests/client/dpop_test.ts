@@ -3,6 +3,8 @@ import { FileCredentialsBackend } from "../../backends/file.ts";
 import type { OidcCredentials, WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../client/create_session.ts";
+import { formatPermissionFlags } from "../../client/format_permission_flags.ts";
+import { requiredPermissions } from "../../client/required_permissions.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../support/oidc_provider.ts";
 import { runDeno } from "../support/run_script.ts";
@@ -126,7 +128,7 @@ Deno.test("dpop: a hundred requests at the token's end make one refresh", async 
   assertEquals(refreshes.length, 2); // one at the start, one at the token's end
 });
 
-Deno.test("dpop: another process goes on with the same key", async () => {
+Deno.test("dpop: another process goes on with the same key, and no more permissions than named", async () => {
   await using world = await dpopWorld({ nonce: true });
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
@@ -143,11 +145,15 @@ Deno.test("dpop: another process goes on with the same key", async () => {
       dpop: true,
       interactive: false,
     });
+    await session.dropPermissions();
     const before = (await session.get("me")).sub;
     await session.accessToken({ forceRefresh: true });
     console.log(before, (await session.get("me")).sub);
   `;
-  const child = await runDeno({ code, flags: ["-A"] });
+  const options = { issuer, clientId, apiHost: `${issuer}/`, credentialsBackend, dpop: true };
+  const needs = await requiredPermissions(options, { call: "createSession" });
+  const flags = formatPermissionFlags(needs.filter(({ need }) => need !== "optional")).split(" ");
+  const child = await runDeno({ code, flags });
   assertEquals([child.code, child.stdout.trim()], [0, "analyst@example.com analyst@example.com"]);
   const old = await session.accessToken();
   const now = credentialsBackend.get(`dpop|${world.key}`)!;
