@@ -1,4 +1,7 @@
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "./credentials_backend_error.ts";
 import { netHost } from "./net_host.ts";
 import { untilAborted } from "./until_aborted.ts";
 import type { VaultConnection } from "./vault_connection.ts";
@@ -35,6 +38,8 @@ export interface VaultAnswer {
 
 /** Why a request may succeed later. */
 export interface VaultTrouble {
+  /** @default "backend_unavailable" */
+  readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
   readonly retryAfterMs?: number;
@@ -88,8 +93,8 @@ export class VaultClient {
       const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
       if (result.isLasting || now() + wait >= deadline) {
-        const { reason, advice } = result;
-        throw vaultError("backend_unavailable", request.action, this.place, reason, advice);
+        const { code = "backend_unavailable", reason, advice } = result;
+        throw vaultError(code, request.action, this.place, reason, advice);
       }
       await delay(wait, request.signal);
     }
@@ -133,7 +138,7 @@ export class VaultClient {
         "Use another backend, or ask the provider for smaller tokens.",
       );
     }
-    return passingTrouble(response, body, text) ?? { status, body: body ?? {} };
+    return passingTrouble(request, response, body, text) ?? { status, body: body ?? {} };
   }
 
   /** Sends it, and once more to where a standby says that the active node is. */

@@ -1,4 +1,5 @@
-import type { VaultTrouble } from "./vault_client.ts";
+import type { VaultRequest, VaultTrouble } from "./vault_client.ts";
+import { vaultWords } from "./vault_error.ts";
 
 const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
 const LATER = "Try again later; nothing that is stored is lost.";
@@ -16,6 +17,7 @@ const STATUSES: Record<number, [reason: string, advice: string]> = {
  * active node, or is not what answered.
  */
 export function passingTrouble(
+  request: VaultRequest,
   { status, headers }: Response,
   body: Record<string, unknown> | undefined,
   text: string,
@@ -27,9 +29,7 @@ export function passingTrouble(
   if (status === 503 && /sealed/i.test(text)) {
     return { reason: "it is sealed (status 503)", advice: UNSEAL, ...wait };
   }
-  if (status >= 500) {
-    return { reason: `it failed (status ${status})`, advice: LATER, ...wait };
-  }
+  if (status >= 500) return { ...failure(request, status, body ?? {}), ...wait };
   // KV 2 is not ready for a moment after its mount and after an unseal, and says so with status 400.
   if (status === 400 && /versioned data/.test(text)) {
     return { reason: "its KV engine is starting", advice: LATER };
@@ -40,6 +40,23 @@ export function passingTrouble(
     advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
     isLasting: true,
   };
+}
+
+function failure(
+  { path, token = "", body: sent = {} }: VaultRequest,
+  status: number,
+  body: Record<string, unknown>,
+): VaultTrouble {
+  const words = vaultWords(body, [token, JSON.stringify(sent)]);
+  // KV 2 removes versions before it removes what tells of them. A replica may also just lag behind.
+  if (/could not find version data/.test(words)) {
+    return {
+      code: "backend_corrupt",
+      reason: `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`,
+      advice: "Finish it with clearOidcCredentials() or vault kv metadata delete.",
+    };
+  }
+  return { reason: `it failed with status ${status}${words}`, advice: LATER };
 }
 
 /** Whether Vault, its storage or a proxy refuses a secret for its size. */
