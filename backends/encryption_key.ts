@@ -63,6 +63,9 @@ export interface PassphraseKeyOptions {
 
 /** A random key in another backend. */
 export interface StoredKeyOptions {
-  /** Where the key is kept. Not the store that it protects. */
+  /**
+   * Where the key is kept. Not the store that it protects, and best a place that holds nothing else,
+   * such as a keychain service of its own: who clears all of that place removes the key, too.
+   */
   backend: OidcCredentialsBackend;
 }

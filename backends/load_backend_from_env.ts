@@ -31,11 +31,12 @@ const instances = new Map<string, Promise<OidcCredentialsBackend>>();
  * no code for it.
  *
  * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
- * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, or
- * `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the working directory;
- * its constructor gets the JSON
- * object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in which `${NAME}` stands for a variable. Equal
- * settings give the same instance within a process.
+ * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `encrypted`,
+ * `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
+ * working directory; its constructor gets the JSON object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in
+ * which `${NAME}` stands for a variable. Where `encrypted` and `fallback` take a backend, that object
+ * has its name, or `{"name": …, "options": {…}}`. Equal settings give the same instance within a
+ * process.
  *
  * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND`; when a backend is named, also
  * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and what its options expand; for a path `--allow-read` of

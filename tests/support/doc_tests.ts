@@ -49,6 +49,7 @@ async function main(args: string[]): Promise<number> {
       VM_OIDC_CLIENT_ID: provider.clientId,
       VM_API_HOST: api.apiHost,
       VM_API_MODEL: "cl123",
+      TOKENS_KEY: crypto.getRandomValues(new Uint8Array(32)).toBase64(),
     }),
   }).spawn().status;
   return success ? 0 : code || 1;

@@ -7,6 +7,8 @@ import {
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
+import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
+import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 
 /** Where the tables begin and end in README.md. */
 export const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
@@ -60,12 +62,29 @@ function backendRows(): string[][] {
       new KvCredentialsBackend({ path: url }),
       "shared by hosts",
     ],
+    ...wrappers(),
   ];
   return backends.map(([name, backend, survives]) => {
     const flags = backend.requiredPermissions!().map(flag);
     const kv = backend instanceof KvCredentialsBackend ? ["--unstable-kv"] : [];
     return [name, [...flags, ...kv].map((one) => `\`${one}\``).join(" ") || "none", survives];
   });
+}
+
+/** Backends that need what the backends need that they are made of. */
+function wrappers(): [string, OidcCredentialsBackend, string][] {
+  const file = (name: string) => new FileCredentialsBackend({ path: `/srv/vm/${name}.json` });
+  const encrypted = new EncryptedCredentialsBackend({
+    backend: file("tokens"),
+    key: { env: "TOKENS_KEY" },
+  });
+  const fallback = new FallbackCredentialsBackend({
+    backends: [new MemoryCredentialsBackend(), encrypted],
+  });
+  return [
+    ["`EncryptedCredentialsBackend` of that file, its key in `TOKENS_KEY`", encrypted, "a restart"],
+    ["`FallbackCredentialsBackend` of memory and that", fallback, "as the store that took it"],
+  ];
 }
 
 async function needRows(): Promise<string[][]> {
