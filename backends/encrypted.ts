@@ -258,8 +258,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /** Closes the inner backend and those of keys. */
   async close(): Promise<void> {
-    await this.#keys.close();
-    await this.#inner.close?.();
+    try {
+      await this.#keys.close();
+    } finally {
+      await this.#inner.close?.();
+    }
   }
 
   async #open(key: string, row: OidcCredentials): Promise<OidcCredentials> {

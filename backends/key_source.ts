@@ -72,12 +72,10 @@ class FixedKey implements KeySource {
     this.#id = id;
   }
 
-  current(): Promise<SealingKey> {
-    this.#key ??= Promise.try(() => sealingKey(this.#read(), this.#id)).catch((error) => {
-      this.#key = undefined; // a variable or a permission may come later
-      throw error;
-    });
-    return this.#key;
+  async current(): Promise<SealingKey> {
+    // What cannot be read yet may be later; what was read is wiped, and must not be read again.
+    this.#key ??= sealingKey(this.#read(), this.#id);
+    return await this.#key;
   }
 
   async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
