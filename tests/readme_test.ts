@@ -19,6 +19,15 @@ Deno.test("README explains every error code, and no other", async () => {
   }
 });
 
+Deno.test("README's pictures are there, and small", async () => {
+  const paths = [...README.matchAll(/(?:src|srcset)="([^"]+)"/g)].map(([, path]) => path!);
+  assertEquals(paths.length, 3);
+  for (const path of paths) {
+    const { size } = await Deno.stat(new URL(`../${path}`, import.meta.url));
+    assert(size > 0 && size < 60_000, `${path} has ${size} bytes`);
+  }
+});
+
 Deno.test("README names every variable that the code reads", async () => {
   for (const folder of ["client", "backends"]) {
     const files = walk(new URL(`../${folder}`, import.meta.url), { includeDirs: false });

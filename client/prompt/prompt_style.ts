@@ -18,16 +18,16 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 .vm-auth-card{flex-wrap:wrap;gap:16px 24px;padding:16px 20px;border:1px solid var(--line);border-radius:8px}
 .vm-auth-main{flex:1 1 300px;min-width:0}
 .vm-auth .vm-auth-title{font-weight:600;margin-bottom:8px;overflow-wrap:anywhere}
-.vm-auth ol{margin:0;padding-left:20px}
-.vm-auth li{margin:4px 0}
-.vm-auth-row{display:flex;align-items:center;gap:12px;margin-top:4px}
-.vm-auth code{padding:0;background:none;color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
+.vm-auth .vm-auth-main ol{margin:0;padding-left:1.3em}
+.vm-auth .vm-auth-main li{margin:4px 0}
+.vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
+.vm-auth .vm-auth-row code{padding:0;background:none;color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
 .vm-auth button{padding:2px 10px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px;cursor:pointer}
 .vm-auth button[hidden]{display:none}
 .vm-auth .vm-auth-note,.vm-auth .vm-auth-wait,.vm-auth .vm-auth-detail{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
-.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:8px}
+.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px}
 .vm-auth-left{font-variant-numeric:tabular-nums}
-.vm-auth-qr{flex:none;line-height:0}
+.vm-auth-qr{flex:none;align-self:center;line-height:0}
 .vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
 .vm-auth-end{gap:10px}
 .vm-auth-mark{font-weight:700}

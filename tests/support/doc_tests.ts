@@ -36,7 +36,9 @@ async function main(args: string[]): Promise<number> {
   await using home = await tempDir();
   await using provider = await startOidcProvider({
     interval: 0.05,
-    configure: (config) => Object.assign(config.features!, { dPoP: { enabled: true } }),
+    configure: (config) => {
+      Object.assign(config.features!, { dPoP: { enabled: true } });
+    },
   });
   await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
   provider.autoApprove = true;

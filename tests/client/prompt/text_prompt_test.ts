@@ -76,6 +76,21 @@ Deno.test("prompt in a log: the complete page where there is one, and still the 
   assertMatch(stderr, /ends in 1 min\) …\n$/, "an error says itself that it was refused");
 });
 
+Deno.test("prompt in a kernel without display support: the plain lines, where the cell shows them", async () => {
+  const code = `
+    const jupyter = { broadcast: () => Promise.reject(new Error("no display")) };
+    const fake = Object.create(Deno, { jupyter: { value: jupyter } });
+    Object.defineProperty(globalThis, "Deno", { value: fake });
+    console.error = (text) => console.log(JSON.stringify(text));
+    ${SHOW}
+  `.replace(/import (.*?) from (.*?);/, "const $1 = await import($2);");
+  const { stdout, stderr } = await runDeno({ code, args: args({}), env: { TZ: "UTC" } });
+  const shown = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals([shown.length, stderr], [2, ""]);
+  assertStringIncludes(shown[0], "  2. Confirm this code   WDJB-MJHT\n");
+  assertMatch(shown[1], /^Signed in as .*credentials\.json\.$/);
+});
+
 Deno.test({
   name: "prompt in a terminal: a code to scan, and a line that is written over",
   ignore: !hasTerminal,

@@ -1,0 +1,63 @@
+import { fromFileUrl } from "@std/path";
+import { installKernel, type KernelHome, type Notebook } from "../support/jupyter.ts";
+import { startJsrRegistry } from "../support/jsr_registry.ts";
+import { startOidcProvider, type TestOidcProvider } from "../support/oidc_provider.ts";
+import { tempDir } from "../support/temp_home.ts";
+import { startTrackingApi, type TrackingApi } from "../support/tracking_api.ts";
+
+/** The notebook that README links to. */
+export const QUICKSTART = fromFileUrl(new URL("./quickstart.ipynb", import.meta.url));
+
+/** A person's kernel, with the package at a registry, a provider and an API. */
+export interface NotebookWorld extends AsyncDisposable {
+  readonly home: KernelHome;
+  readonly provider: TestOidcProvider;
+  readonly api: TrackingApi;
+  /** Puts a notebook into the home; gives its path. */
+  write(notebook: Notebook, name: string): Promise<string>;
+  /** The stored tokens. */
+  tokens(): Promise<string[]>;
+}
+
+/** Starts all that the notebook needs, outside the repository, so that its deno.json is not found. */
+export async function startNotebookWorld(): Promise<NotebookWorld> {
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await tempDir());
+  const registry = stack.use(await startJsrRegistry());
+  const provider = stack.use(await startOidcProvider({ interval: 0.2 }));
+  const api = stack.use(await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) }));
+  const home = await installKernel(path, {
+    ...registry.env,
+    VM_OIDC_ISSUER: provider.issuer,
+    VM_OIDC_CLIENT_ID: provider.clientId,
+    VM_API_HOST: api.apiHost,
+    VM_API_MODEL: "cl123",
+  });
+  const started = stack.move();
+  return {
+    home,
+    provider,
+    api,
+    async write(notebook, name) {
+      await Deno.writeTextFile(`${path}/${name}`, JSON.stringify(notebook));
+      return `${path}/${name}`;
+    },
+    async tokens() {
+      const text = await Deno.readTextFile(`${path}/.validmind/credentials.json`);
+      const rows = Object.values(JSON.parse(text).credentials) as Record<string, string>[];
+      return rows.flatMap((row) =>
+        [row.access_token, row.refresh_token, row.id_token].filter((token) => token !== undefined)
+      );
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** The committed notebook, or all of it but the cell that signs out. */
+export async function quickstart({ signOut = true } = {}): Promise<Notebook> {
+  const notebook = JSON.parse(await Deno.readTextFile(QUICKSTART)) as Notebook;
+  const isSignOut = ({ source }: Notebook["cells"][0]) =>
+    [source].flat().join("").includes("await vm.clearOidcCredentials");
+  const cells = notebook.cells.filter((cell) => signOut || !isSignOut(cell));
+  return { ...notebook, cells };
+}

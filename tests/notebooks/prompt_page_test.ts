@@ -1,0 +1,125 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { Page } from "playwright-core";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { hasChromium, openWindow, scan, startChromium, textsIn } from "../support/chromium.ts";
+import { hasJupyter, type KernelMessage, runNotebook } from "../support/jupyter.ts";
+import { quickstart, startNotebookWorld } from "./notebook_world.ts";
+import { type RenderedOutput, renderOutput, THEMES } from "./render_output.ts";
+
+const isDisplay = ({ type }: KernelMessage) => type === "display_data";
+
+Deno.test({
+  name: "a person signs in from the rendered notebook, in Chromium, and the wait ends",
+  ignore: !hasJupyter || !hasChromium,
+  fn: async () => {
+    await using world = await startNotebookWorld();
+    await using browser = await startChromium();
+    const file = await world.write(await quickstart({ signOut: false }), "quickstart.ipynb");
+    await using running = runNotebook(world.home, file);
+    const shown = (await running.waitFor(isDisplay)).content;
+    const data = shown.data!;
+    const pageToOpen = /http\S+user_code=\S+/.exec(data["text/plain"]!)![0];
+    const code = new URL(pageToOpen).searchParams.get("user_code")!;
+
+    const rendered = [];
+    for (const theme of THEMES) {
+      const output = await renderOutput(world, browser, theme, data);
+      await assertReadable(output, code);
+      assertEquals(await scan(output.output.locator("svg")), pageToOpen, theme);
+      rendered.push(output);
+    }
+    for (const colorScheme of ["light", "dark"] as const) {
+      await assertReadableElsewhere(await openWindow(browser, { colorScheme }), data, code);
+    }
+    await assertCopies(rendered[0]!, code);
+    await assertCounts(rendered[1]!);
+
+    await approve(rendered[0]!, code);
+    const isEnd = ({ type, content }: KernelMessage) =>
+      type === "update_display_data" && content.data!["text/plain"]!.startsWith("Signed in");
+    const end = (await running.waitFor(isEnd)).content;
+    await running.ended;
+    assertEquals(end.transient, shown.transient);
+    assertEquals(running.messages.filter(isDisplay).length, 1);
+    for (const theme of THEMES) {
+      const { output } = await renderOutput(world, browser, theme, end.data!);
+      const texts = await textsIn(output);
+      assertStringIncludes(texts.map(({ text }) => text).join(" "), "analyst@example.com");
+      assertContrast(texts);
+    }
+    assertNoSecret(running.messages, await world.tokens());
+  },
+});
+
+async function assertReadable({ output }: RenderedOutput, code: string): Promise<void> {
+  const texts = await textsIn(output);
+  assertContrast(texts);
+  const seen = texts.find(({ text }) => text === code);
+  assert(seen !== undefined && seen.size >= 24, "the code is not large");
+  for (const text of ["Copy", "Waiting for approval, expires in"]) {
+    assert(texts.some((one) => one.text === text), `no "${text}"`);
+  }
+}
+
+/** Where neither JupyterLab's nor VS Code's colours are, the system's theme counts. */
+async function assertReadableElsewhere(
+  context: Awaited<ReturnType<typeof openWindow>>,
+  data: Record<string, string>,
+  code: string,
+): Promise<void> {
+  const page = await context.newPage();
+  const head = `<!doctype html><meta name="color-scheme" content="light dark">` +
+    `<style>body{background:Canvas}</style>`;
+  await page.setContent(head + data["text/html"]);
+  const output = page.locator(".vm-auth");
+  await assertReadable({ page, output, cell: output }, code);
+}
+
+function assertContrast(texts: Awaited<ReturnType<typeof textsIn>>): void {
+  assert(texts.length > 2);
+  for (const { text, contrast, size } of texts) {
+    assert(contrast >= 4.5, `"${text}" has a contrast of ${contrast.toFixed(1)}`);
+    assert(size >= 13, `"${text}" is set in ${size} px`);
+  }
+}
+
+/** By the button, and by one click on the code where scripts are off. */
+async function assertCopies({ page, output }: RenderedOutput, code: string): Promise<void> {
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await output.getByRole("button").click();
+  await output.getByText("Copied").waitFor();
+  assertEquals(await page.evaluate("navigator.clipboard.readText()"), code);
+  await output.locator("code").click();
+  assertEquals(await page.evaluate("String(getSelection())"), code);
+}
+
+async function assertCounts({ page, output }: RenderedOutput): Promise<void> {
+  await page.clock.install();
+  await page.reload();
+  const left = output.locator(".vm-auth-left");
+  const before = await left.textContent();
+  await page.clock.runFor(60_000);
+  assertEquals(secondsOf(before!) - secondsOf((await left.textContent())!), 60);
+}
+
+function secondsOf(text: string): number {
+  const [minutes = NaN, seconds = NaN] = text.split(":").map(Number);
+  return minutes * 60 + seconds;
+}
+
+/** Opens the link as a person does, and goes through the provider's pages. */
+async function approve({ page, output }: RenderedOutput, code: string): Promise<void> {
+  const opening = page.context().waitForEvent("page");
+  await output.getByRole("link", { name: /^http/ }).click();
+  const tab = await opening;
+  await tab.getByText(code).waitFor();
+  assertEquals(await tab.evaluate("opener"), null);
+  await proceed(tab, "Sign in");
+  await proceed(tab, "Authorize");
+  await proceed(tab, "Signed in");
+}
+
+async function proceed(tab: Page, title: string): Promise<void> {
+  await tab.locator("button:not([name=abort])").first().click();
+  await tab.getByRole("heading", { name: title, exact: true }).waitFor();
+}

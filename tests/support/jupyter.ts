@@ -1,0 +1,151 @@
+import { fromFileUrl } from "@std/path";
+
+const RUNNER = fromFileUrl(new URL("./run_notebook.py", import.meta.url));
+
+/** A Python that has Jupyter: Debian's own first, since another one on PATH may have none. */
+const PYTHON = ["/usr/bin/python3", "python3"].find((python) => {
+  try {
+    const args = ["-c", "import jupyter_client, nbclient, nbconvert"];
+    return new Deno.Command(python, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+});
+
+/** Whether notebooks can be run here. */
+export const hasJupyter: boolean = PYTHON !== undefined;
+
+/** A notebook as nbformat 4 has it, as far as the tests look at it. */
+export interface Notebook {
+  cells: {
+    cell_type: "code" | "markdown";
+    source: string[] | string;
+    execution_count?: number | null;
+    outputs?: NotebookOutput[];
+    metadata: Record<string, unknown>;
+  }[];
+  metadata: Record<string, unknown>;
+}
+
+/** One output of a cell. */
+export interface NotebookOutput {
+  output_type: string;
+  data?: Record<string, string | string[]>;
+  [field: string]: unknown;
+}
+
+/** A message of the kernel, while a cell runs. */
+export interface KernelMessage {
+  cell: number;
+  type: string;
+  content: {
+    data?: Record<string, string>;
+    transient?: { display_id?: string };
+    execution_state?: string;
+    ename?: string;
+    evalue?: string;
+    traceback?: string[];
+    [field: string]: unknown;
+  };
+}
+
+/** Where a kernel runs: a home of its own, with the kernel installed in it. */
+export interface KernelHome {
+  path: string;
+  env: Record<string, string>;
+}
+
+/** Installs the Deno kernel into a home. */
+export async function installKernel(
+  path: string,
+  env: Record<string, string>,
+): Promise<KernelHome> {
+  const all = {
+    PATH: Deno.env.get("PATH") ?? "",
+    HOME: path,
+    // Jupyter's defaults are below HOME; another one in the caller's environment would win.
+    JUPYTER_DATA_DIR: `${path}/.local/share/jupyter`,
+    JUPYTER_RUNTIME_DIR: `${path}/runtime`,
+    IPYTHONDIR: `${path}/ipython`,
+    ...env,
+  };
+  await run(Deno.execPath(), ["jupyter", "--install", "--force"], { path, env: all });
+  return { path, env: all };
+}
+
+/** What `jupyter nbconvert` makes of a notebook file. */
+export async function nbconvert(
+  home: KernelHome,
+  file: string,
+  output: string,
+  args: string[],
+): Promise<void> {
+  const all = ["-m", "nbconvert", ...args, "--output-dir", home.path, "--output", output, file];
+  await run(PYTHON!, all, home);
+}
+
+async function run(command: string, args: string[], { path, env }: KernelHome): Promise<void> {
+  const options = { args, cwd: path, env, clearEnv: true, stdin: "null" } as const;
+  const { success, stderr } = await new Deno.Command(command, options).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+/** A notebook that is being run. */
+export interface RunningNotebook extends AsyncDisposable {
+  /** The messages so far. */
+  readonly messages: KernelMessage[];
+  /** The first message, come or still to come, that is wanted; an error when none is. */
+  waitFor(wanted: (message: KernelMessage) => boolean): Promise<KernelMessage>;
+  /** Presses the button that interrupts the kernel. */
+  interrupt(): Promise<void>;
+  /** Resolves when the last cell has ended. */
+  readonly ended: Promise<void>;
+}
+
+/** Runs the cells of a notebook file in a kernel, without a front end. */
+export function runNotebook(home: KernelHome, file: string): RunningNotebook {
+  const child = new Deno.Command(PYTHON!, {
+    args: [RUNNER, file],
+    cwd: home.path,
+    env: home.env,
+    clearEnv: true,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const messages: KernelMessage[] = [];
+  let changed = Promise.withResolvers<void>();
+  let isOver = false;
+  const ended = (async () => {
+    let rest = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      messages.push(...lines.map((line) => JSON.parse(line)));
+      changed.resolve();
+      changed = Promise.withResolvers();
+    }
+    isOver = true;
+    changed.resolve();
+  })();
+  return {
+    messages,
+    ended,
+    async waitFor(wanted) {
+      for (;;) {
+        const found = messages.find(wanted);
+        if (found !== undefined) return found;
+        if (isOver) throw new Error(`the kernel ended: ${JSON.stringify(messages.slice(-3))}`);
+        await changed.promise;
+      }
+    },
+    interrupt: () => writer.write(new TextEncoder().encode("interrupt\n")),
+    async [Symbol.asyncDispose]() {
+      await writer.close().catch(() => undefined);
+      if (!isOver) child.kill("SIGTERM");
+      await ended;
+      await child.status;
+    },
+  };
+}
