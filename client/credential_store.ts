@@ -45,13 +45,18 @@ export class CredentialStore {
     return [...unstored.get(storeIdentity(backend))?.keys() ?? []];
   }
 
+  /** The entry that could not be stored yet, if there is one. */
+  get pending(): OidcCredentials | undefined {
+    return this.#unstored.get(this.key)?.entry;
+  }
+
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
     if (!this.#unstored.has(this.key)) return await this.#get();
     try {
       return await this.withLock(() => this.loadLocked());
     } catch {
-      return this.#unstored.get(this.key)?.entry ?? await this.#get();
+      return this.pending ?? await this.#get();
     }
   }
 

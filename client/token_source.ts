@@ -346,6 +346,9 @@ export class TokenSource {
   #bridges(error: unknown): boolean {
     const code = (error as { code?: unknown } | null)?.code;
     if (!BRIDGED.includes(code)) return false;
+    // Tokens that could not be stored stay usable while the store does not even give its lock.
+    const { pending } = this.#options.store;
+    if (pending !== undefined) this.#adopt(pending);
     const bearer = this.#bearer;
     if (!this.#isAlive(bearer)) return false;
     this.#freshUntil = Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS);
