@@ -47,6 +47,8 @@ export class VaultLock {
   readonly #options: VaultLockOptions;
   /** The leases of this instance, by entry. */
   readonly #held = new Map<string, Held>();
+  /** The holders of this instance whose leases could not be given back, by entry. */
+  readonly #left = new Map<string, string>();
 
   constructor(options: VaultLockOptions) {
     this.#options = options;
@@ -103,7 +105,7 @@ export class VaultLock {
       signal?.throwIfAborted();
       const asked = now();
       const secret = await this.#read(name, { action: ACTION, signal });
-      const lease = leaseOf(secret);
+      const lease = isHeldBy(this.#left.get(name), secret) ? "" : leaseOf(secret);
       const isSilent = lease === watched.lease && asked - watched.since >= LEASE_MS;
       if (lease === "" || isSilent) {
         const held = await this.#take(name, holder, secret.version, asked, signal);
@@ -188,10 +190,12 @@ export class VaultLock {
     const use = { action: ACTION, timeoutMs: RELEASE_TIMEOUT_MS };
     try {
       const secret = await this.#read(name, use);
-      if (!isHeldBy(holder, secret)) return;
-      await this.#options.kv.write(lockName(name), FREE, secret.version, use);
+      if (isHeldBy(holder, secret)) {
+        await this.#options.kv.write(lockName(name), FREE, secret.version, use);
+      }
+      this.#left.delete(name);
     } catch {
-      // Out of reach: the lease ends by itself.
+      this.#left.set(name, holder); // out of reach: for others the lease ends by itself
     }
   }
 
@@ -211,8 +215,8 @@ export class VaultLock {
   }
 }
 
-function isHeldBy(holder: string, { data }: VaultSecret): boolean {
-  return data?.holder === holder;
+function isHeldBy(holder: string | undefined, { data }: VaultSecret): boolean {
+  return holder !== undefined && data?.holder === holder;
 }
 
 /** What tells one state of a lease from the next; empty where nobody holds it. */

@@ -168,7 +168,7 @@ for (const hasCheckAndSet of [true, false]) {
     name: `${kind}: a lease that cannot be given back does not hide what the holder did`,
     permissions,
     async fn() {
-      const { kv, lock } = world({ hasCheckAndSet });
+      const { kv, lock, make, clock } = world({ hasCheckAndSet });
       const value = await lock.run(NAME, () => {
         kv.nextWrite = () => {
           throw new Error("no answer");
@@ -176,6 +176,12 @@ for (const hasCheckAndSet of [true, false]) {
         return Promise.resolve("done");
       }, {});
       assertEquals(value, "done");
+      // For this instance it is free, and for others after its time.
+      const start = clock.now();
+      await lock.run(NAME, nothing, {});
+      assert(clock.now() - start < LEASE_MS);
+      await make().run(NAME, nothing, {});
+      assert(clock.now() - start < LEASE_MS);
     },
   });
 }
