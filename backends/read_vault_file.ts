@@ -1,9 +1,9 @@
 import { vaultError } from "./vault_error.ts";
 
 /** The text of a file that is needed to get to Vault. */
-export async function readVaultFile(path: string, action: string, place: string): Promise<string> {
+export function readVaultFile(path: string, action: string, place: string): string {
   try {
-    return await Deno.readTextFile(path);
+    return Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw vaultError(

@@ -10,7 +10,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { describeVault, vaultPermissions } from "./vault_connection.ts";
+import { describeVault, vaultFolder, vaultPermissions } from "./vault_connection.ts";
 import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault_options.ts";
 import type { VaultStore } from "./vault_store.ts";
 
@@ -86,6 +86,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   /** Always `true`: Vault survives the process. */
   readonly persistent = true;
   readonly #options: VaultCredentialsBackendOptions;
+  #location: string | undefined;
   #store: Promise<VaultStore> | undefined;
 
   /**
@@ -101,7 +102,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /** The server, the namespace, the mount and the path. */
   get location(): string {
-    return describeVault(this.#options);
+    // Kept: a session may give up the permission to read the variables.
+    this.#location ??= describeVault(this.#options);
+    return this.#location ?? `Vault at VAULT_ADDR, ${vaultFolder(this.#options)}`;
   }
 
   /**
@@ -178,6 +181,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   async close(): Promise<void> {
     const store = this.#store;
     this.#store = undefined;
+    this.#location = undefined;
     (await store?.catch(() => undefined))?.close();
   }
 

@@ -67,13 +67,19 @@ export function vaultLoginFile(auth: VaultAuth, read: Reader): string | undefine
   return auth.jwtFile ?? SERVICE_ACCOUNT_TOKEN;
 }
 
-/** Where it is, in words; without an error where a variable cannot be read. */
-export function describeVault(options: VaultCredentialsBackendOptions): string {
+/** Where it is, in words; `undefined` while the variable that says so cannot be read. */
+export function describeVault(options: VaultCredentialsBackendOptions): string | undefined {
   const { address, namespace } = merged(options, addressFamily(options, readEnvIfGranted));
-  const place = `${options.mount ?? "secret"}/${options.path}`;
   const url = URL.parse(address ?? "");
-  const server = url === null ? "VAULT_ADDR" : `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
-  return `Vault at ${server}, ${namespace ? `namespace ${namespace}, ` : ""}${place}`;
+  if (url === null) return undefined;
+  const server = `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  const space = namespace ? `, namespace ${namespace}` : "";
+  return `Vault at ${server}${space}, ${vaultFolder(options)}`;
+}
+
+/** Mount and path. */
+export function vaultFolder({ mount = "secret", path }: VaultCredentialsBackendOptions): string {
+  return `${mount}/${path}`;
 }
 
 /** All that the options need of Deno, as far as it follows from what may be read already. */

@@ -1,11 +1,11 @@
 import type { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { readEnv } from "./read_env.ts";
+import { readVaultFile } from "./read_vault_file.ts";
 import type { VaultAnswer, VaultClient } from "./vault_client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./vault_connection.ts";
 import { vaultError, vaultWords } from "./vault_error.ts";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "./vault_options.ts";
 import { encodePath } from "./vault_path.ts";
-import { readVaultFile } from "./read_vault_file.ts";
 
 /** A token for Vault's API. */
 export interface VaultToken {
@@ -36,11 +36,11 @@ export class VaultLogin {
    */
   async run(): Promise<VaultToken> {
     const auth = this.#auth;
-    if (auth.method === "token") return await this.lookUp(await this.#givenToken());
+    if (auth.method === "token") return await this.lookUp(this.#givenToken());
     const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
     const body = auth.method === "approle"
-      ? await this.#appRole(auth.roleId, auth.secretId)
-      : { role: auth.role, jwt: await this.#file() };
+      ? this.#appRole(auth.roleId, auth.secretId)
+      : { role: auth.role, jwt: this.#file() };
     const answer = await this.#client.request({ action: ACTION, method: "POST", path, body });
     return tokenOf(answer) ?? this.#refuse(answer, Object.values(body));
   }
@@ -87,9 +87,9 @@ export class VaultLogin {
     return this.#client.request({ action: ACTION, method: "GET", path, token });
   }
 
-  async #givenToken(): Promise<string> {
+  #givenToken(): string {
     const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string | true };
-    const value = token ?? (tokenFile === undefined ? this.#variable() : await this.#file());
+    const value = token ?? (tokenFile === undefined ? this.#variable() : this.#file());
     if (/^[\x21-\x7e]+$/.test(value)) return value;
     throw this.#failed("the Vault token is no token", "Give it without spaces and line ends.");
   }
@@ -105,15 +105,15 @@ export class VaultLogin {
     );
   }
 
-  async #appRole(roleId: string, secretId: string | undefined): Promise<Record<string, string>> {
+  #appRole(roleId: string, secretId: string | undefined): Record<string, string> {
     const { secretIdFile } = this.#auth as { secretIdFile?: string };
-    const secret = secretIdFile === undefined ? secretId : await this.#file();
+    const secret = secretIdFile === undefined ? secretId : this.#file();
     return { role_id: roleId, ...(secret !== undefined && { secret_id: secret }) };
   }
 
-  async #file(): Promise<string> {
+  #file(): string {
     const path = vaultLoginFile(this.#auth, (name) => readEnv(name, "find ~/.vault-token"));
-    if (path !== undefined) return (await readVaultFile(path, ACTION, this.#client.place)).trim();
+    if (path !== undefined) return readVaultFile(path, ACTION, this.#client.place).trim();
     throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
   }
 

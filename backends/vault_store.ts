@@ -4,7 +4,7 @@ import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backen
 import { openVaultKv } from "./open_vault_kv.ts";
 import { readVaultFile } from "./read_vault_file.ts";
 import { VaultClient, type VaultRuntime } from "./vault_client.ts";
-import { vaultConnection } from "./vault_connection.ts";
+import { vaultConnection, vaultFolder } from "./vault_connection.ts";
 import { vaultError } from "./vault_error.ts";
 import type { VaultKv } from "./vault_kv.ts";
 import { VaultLock } from "./vault_lock.ts";
@@ -34,13 +34,12 @@ export class VaultStore {
     runtime: VaultRuntime,
     options: VaultCredentialsBackendOptions,
   ) {
-    const { mount = "secret", path, timeoutMs = TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS } =
-      options;
+    const { timeoutMs = TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     this.#session = session;
     this.#kv = kv;
     this.#runtime = runtime;
     this.#timeoutMs = timeoutMs;
-    this.#folder = `${mount}/${path}`;
+    this.#folder = vaultFolder(options);
     this.#place = `${session.place} (${this.#folder})`;
     const onTakeOver = (name: string) => this.#touch(name);
     this.#lock = new VaultLock({ kv, place: this.#place, runtime, lockTimeoutMs, onTakeOver });
@@ -55,7 +54,7 @@ export class VaultStore {
     const { caCert, address } = connection;
     const pem = caCert === undefined
       ? undefined
-      : await readVaultFile(caCert, "use", `Vault at ${address.host}`);
+      : readVaultFile(caCert, "use", `Vault at ${address.host}`);
     const client = new VaultClient(connection, pem, runtime, options.timeoutMs ?? TIMEOUT_MS);
     const session = new VaultSession(client, new VaultLogin(client, options), runtime.now);
     try {
