@@ -10,12 +10,16 @@ export interface Child extends AsyncDisposable {
 const CONFIG = `${import.meta.dirname}/../../deno.json`;
 
 /** Starts a script that is allowed everything. It has to end when its standard input does. */
-export async function startChild(code: string): Promise<Child> {
+export async function startChild(
+  code: string,
+  env: Record<string, string> = {},
+): Promise<Child> {
   const folder = await Deno.makeTempDir({ prefix: "validmind-auth-" });
   const file = `${folder}/main.ts`;
   await Deno.writeTextFile(file, code);
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "-A", "--unstable-kv", "--config", CONFIG, file],
+    env,
     stdin: "piped",
     stdout: "piped",
   }).spawn();

@@ -9,6 +9,7 @@ import {
   migrateCredentials,
   type OidcCredentialsBackend,
 } from "../../mod.ts";
+import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
 
 /** What the parent tells the child. */
 export interface FlowInput {
@@ -23,7 +24,8 @@ export interface FlowInput {
 
 /** A backend by its kind and path. */
 export interface BackendInput {
-  kind: "file" | "memory" | "kv";
+  kind: "file" | "memory" | "kv" | "keychain";
+  /** Of a keychain: its lock folder. */
   path?: string;
 }
 
@@ -39,6 +41,11 @@ export function makeBackend(
   input: BackendInput | "environment",
 ): OidcCredentialsBackend | undefined {
   if (input === "environment") return undefined;
+  if (input.kind === "keychain") {
+    return new KeychainCredentialsBackend(
+      input.path === undefined ? {} : { lockFolder: input.path },
+    );
+  }
   const options = input.path === undefined ? {} : { path: input.path };
   if (input.kind === "file") return new FileCredentialsBackend(options);
   if (input.kind === "kv") return new KvCredentialsBackend(options);

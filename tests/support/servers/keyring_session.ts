@@ -22,6 +22,10 @@ export interface KeyringSession extends AsyncDisposable {
   run(command: string[], options?: { stdin?: string }): Promise<RunDenoResult>;
   /** Locks the collection, as a screen that locks does. */
   lock(): Promise<void>;
+  /** Sends the keyring's daemon a signal, such as `STOP` and `CONT` to make it silent for a while. */
+  signal(name: string): Promise<void>;
+  /** Ends the daemon and starts it again with the same password, as a restart of the machine does. */
+  restart(): Promise<void>;
 }
 
 const COLLECTION = "/org/freedesktop/secrets/collection/login";
@@ -108,6 +112,7 @@ class Session implements KeyringSession {
   #home: TempDir;
   #bus: ServerProcess | undefined;
   #keyring: ServerProcess | undefined;
+  readonly #password = crypto.randomUUID();
 
   constructor(home: TempDir, env: Record<string, string>, bus: ServerProcess | undefined) {
     this.#home = home;
@@ -138,7 +143,7 @@ class Session implements KeyringSession {
   async startKeyring(): Promise<void> {
     this.#keyring = await startServerProcess({
       command: ["sh", "-c", KEYRING_DAEMON],
-      env: { ...this.env, KEYRING_PASSWORD: crypto.randomUUID() },
+      env: { ...this.env, KEYRING_PASSWORD: this.#password },
       readyOn: "stdout",
       ready: /^(started)$/,
     });
@@ -151,6 +156,15 @@ class Session implements KeyringSession {
   async lock(): Promise<void> {
     const { code, stderr } = await this.run(LOCK);
     if (code !== 0) throw new Error(`Cannot lock the keyring: ${stderr}`);
+  }
+
+  async signal(name: string): Promise<void> {
+    await this.#keyring!.signal(name);
+  }
+
+  async restart(): Promise<void> {
+    await this.#keyring!.end("TERM");
+    await this.startKeyring();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
