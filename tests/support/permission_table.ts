@@ -9,10 +9,14 @@ import {
 } from "@validmind/auth";
 import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
 import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
+import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 
 /** Where the tables begin and end in README.md. */
 export const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
 export const END = "<!-- end of permissions -->";
+
+/** Stands for the path of the keychain's library, which depends on the machine. */
+const LIBRARY = "<library>";
 
 /** README's permission tables, made from what the code itself declares. */
 export async function permissionTables(): Promise<string> {
@@ -63,6 +67,7 @@ function backendRows(): string[][] {
       "shared by hosts",
     ],
     ...wrappers(),
+    ["`KeychainCredentialsBackend()`", new KeychainCredentialsBackend(), "a restart"],
   ];
   return backends.map(([name, backend, survives]) => {
     const flags = backend.requiredPermissions!().map(flag);
@@ -105,7 +110,8 @@ function rank({ need }: PermissionNeed): number {
 
 function flag(permission: BackendPermission | PermissionNeed): string {
   const { name, ...rest } = permission as { name: string } & Record<string, unknown>;
-  return `--allow-${name}=${rest.path ?? rest.host ?? rest.variable}`;
+  const scope = name === "ffi" ? LIBRARY : rest.path ?? rest.host ?? rest.variable;
+  return `--allow-${name}=${scope}`;
 }
 
 function table(head: string[], rows: string[][]): string {
