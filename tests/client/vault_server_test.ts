@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import {
   clearOidcCredentials,
   createSession,
-  CredentialsBackendError,
+  type CredentialsBackendError,
   FileCredentialsBackend,
   loadBackendFromEnv,
   migrateCredentials,
