@@ -18,6 +18,7 @@ import {
   withoutPlaceholder,
 } from "./resolve_options.ts";
 import { selectionNeeds } from "./selection_needs.ts";
+import { uniqueNeeds } from "./unique_needs.ts";
 
 /** Options of {@linkcode requiredPermissions} beside those of the call itself. */
 export interface RequiredPermissionsOptions {
@@ -108,7 +109,7 @@ export async function requiredPermissions(
   const ofBackend = call === "clear"
     ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
     : backendNeeds(backend);
-  return unique([...needs, ...(isGiven ? [] : selectionNeeds()), ...ofBackend]);
+  return uniqueNeeds([...needs, ...(isGiven ? [] : selectionNeeds()), ...ofBackend]);
 }
 
 function checkAbout(about: RequiredPermissionsOptions): void {
@@ -125,23 +126,10 @@ function checkAbout(about: RequiredPermissionsOptions): void {
 
 const ABOUT_TYPES = { call: "string", discover: "boolean", revoke: "boolean" };
 
-/** One need for each permission, the strongest: a backend may declare what is needed anyway. */
-function unique(needs: readonly PermissionNeed[]): PermissionNeed[] {
-  const seen = new Map<string, PermissionNeed>();
-  for (const need of needs) {
-    const { reason: _, need: when, ...descriptor } = need;
-    const key = JSON.stringify(descriptor);
-    const earlier = seen.get(key);
-    if (earlier === undefined || rank(when) < rank(earlier.need)) seen.set(key, need);
-  }
-  return [...seen.values()];
-}
-
-function rank(need: PermissionNeed["need"]): number {
-  return ["always", "sign_in", "optional"].indexOf(need);
-}
-
-async function discoveredNeeds({ identity, runtime }: ResolvedOptions): Promise<PermissionNeed[]> {
+/** The provider's hosts beside the issuer's own, as it names them itself. */
+export async function discoveredNeeds(
+  { identity, runtime }: ResolvedOptions,
+): Promise<PermissionNeed[]> {
   if (identity.kind !== "oidc") return [];
   const { OidcProvider } = await import("./oidc_provider.ts");
   const hosts = await new OidcProvider(identity, runtime).endpointHosts();
