@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { walk } from "@std/fs";
-import { fromFileUrl, join, relative, toFileUrl } from "@std/path";
+import { walk } from "@std/fs/walk";
+import { DELIMITER, dirname, fromFileUrl, join, relative, toFileUrl } from "@std/path";
 import { type JsrPackage, type JsrRegistry, startJsrRegistry } from "./support/jsr_registry.ts";
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
 import { tempDir } from "./support/temp_home.ts";
@@ -21,6 +21,9 @@ try {
   console.log(JSON.stringify({ code: error.code, message: error.message }));
 }
 `;
+
+/** The command line as README names it. */
+const CLI = "jsr:@validmind/auth/cli";
 
 /** A backend as a platform team writes it. */
 const BACKEND =
@@ -97,6 +100,36 @@ Deno.test("the package works as a user imports it", async (t) => {
     },
   );
 
+  await t.step("the command line runs as a person runs it", async () => {
+    await using user = await startUser(registry);
+    const cli = (flags: string[], ...args: string[]) =>
+      user.exec("deno", "run", "--quiet", "--no-prompt", ...flags, CLI, ...args);
+
+    const help = await cli([], "--help");
+    assertEquals([help.code, help.stderr], [0, ""]);
+    assertStringIncludes(help.stdout, "Usage: validmind-auth <command>");
+
+    const named = await cli(["--allow-env"], "permissions", "--for", "status", "--json");
+    const status = await cli(JSON.parse(named.stdout).flags.split(" "), "status", "--json");
+    assertEquals([status.code, status.stderr], [4, ""]);
+    assertEquals(JSON.parse(status.stdout).state, "none");
+  });
+
+  await t.step("the command line is installed with the flags that it names itself", async () => {
+    await using user = await startUser(registry);
+    const named = await user.exec("deno", "run", "--allow-env", CLI, "permissions", "--for=cli");
+    const [program = "", ...args] = named.stdout.split("\n")[0]!.split(" ");
+    const root = join(user.home, "root");
+    const installed = await user.exec(program, ...args.toSpliced(1, 0, "--quiet", "--root", root));
+    assertEquals(installed.code, 0, installed.stderr);
+
+    const status = await user.exec(join(root, "bin", "validmind-auth"), "status", "--quiet");
+    assertEquals(status, { code: 4, stdout: "", stderr: "" });
+    const login = await user.exec(join(root, "bin", "validmind-auth"), "login", "--json");
+    assertEquals(login.code, 0, login.stderr);
+    assertEquals(JSON.parse(login.stdout).email, "analyst@example.com");
+  });
+
   for (const [kind, specifier] of BACKEND_SPECIFIERS) {
     await t.step(`a backend comes from ${kind}`, async () => {
       await using user = await startUser(registry);
@@ -171,11 +204,19 @@ interface User extends AsyncDisposable {
   readonly home: string;
   readonly provider: TestOidcProvider;
   readonly api: TrackingApi;
+  /** Runs any program, such as `deno`, where the script is. */
+  exec(program: string, ...args: string[]): Promise<ProgramResult>;
   /** Runs the script, and gives what it printed. */
   run(
     env: Record<string, string>,
     flags?: string[],
   ): Promise<{ output: Record<string, unknown>; stderr: string }>;
+}
+
+interface ProgramResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** Somebody outside the repository, with a script and a backend, and a provider to sign in to. */
@@ -192,7 +233,7 @@ async function startUser(registry: JsrRegistry): Promise<User> {
   await Deno.writeTextFile(join(folder, "backends", "team_store.ts"), BACKEND);
   const settings = {
     ...registry.env,
-    PATH: Deno.env.get("PATH") ?? "",
+    PATH: `${dirname(Deno.execPath())}${DELIMITER}${Deno.env.get("PATH") ?? ""}`,
     HOME: home,
     USERPROFILE: home,
     VM_OIDC_ISSUER: provider.issuer,
@@ -207,20 +248,30 @@ async function startUser(registry: JsrRegistry): Promise<User> {
       "--allow-env",
       ...flags,
     ]);
+  const exec: User["exec"] = async (program, ...args) =>
+    await runProgram(program, args, folder, settings);
   const started = stack.move();
   const dispose = () => started.disposeAsync();
-  return { folder, home, provider, api, run, [Symbol.asyncDispose]: dispose };
+  return { folder, home, provider, api, exec, run, [Symbol.asyncDispose]: dispose };
 }
 
 async function runScript(cwd: string, env: Record<string, string>, flags: string[]) {
   const args = ["run", "--quiet", "--no-prompt", ...flags, "script.ts"];
-  const command = new Deno.Command(Deno.execPath(), { args, cwd, env, clearEnv: true });
-  const result = await command.output();
-  const [stdout, stderr] = [result.stdout, result.stderr].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  ) as [string, string];
-  assertEquals(result.code, 0, stderr);
+  const { code, stdout, stderr } = await runProgram(Deno.execPath(), args, cwd, env);
+  assertEquals(code, 0, stderr);
   return { output: JSON.parse(stdout) as Record<string, unknown>, stderr };
+}
+
+async function runProgram(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string>,
+): Promise<ProgramResult> {
+  const command = new Deno.Command(program, { args, cwd, env, clearEnv: true, stdin: "null" });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
 async function publishedFiles(registry: JsrRegistry): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { walk } from "@std/fs";
+import { walk } from "@std/fs/walk";
+import { CLI_BEGIN, CLI_END, cliReference } from "./support/cli_reference.ts";
 import { BEGIN, END, permissionTables, unpadded } from "./support/permission_table.ts";
 
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
@@ -7,6 +8,11 @@ const README = await Deno.readTextFile(new URL("../README.md", import.meta.url))
 Deno.test("README's permission tables are what the code declares", async () => {
   const written = README.slice(README.indexOf(BEGIN), README.indexOf(END) + END.length);
   assertEquals(unpadded(written), unpadded(await permissionTables()), "run: deno task readme");
+});
+
+Deno.test("README's reference of the command line is the table that drives it", async () => {
+  const written = README.slice(README.indexOf(CLI_BEGIN), README.indexOf(CLI_END) + CLI_END.length);
+  assertEquals(unpadded(written), unpadded(await cliReference()), "run: deno task readme");
 });
 
 Deno.test("README explains every error code, and no other", async () => {
@@ -30,7 +36,7 @@ Deno.test("README's pictures are there, and small", async () => {
 
 Deno.test("README names every variable that the code reads", async () => {
   for (const folder of ["client", "backends"]) {
-    const files = walk(new URL(`../${folder}`, import.meta.url), { includeDirs: false });
+    const files = walk(new URL(`../${folder}`, import.meta.url), { exts: [".ts"] });
     for await (const { path } of files) {
       const source = await Deno.readTextFile(path);
       for (const [variable] of source.matchAll(/\bVM_[A-Z_]+[A-Z]\b/g)) {

@@ -114,7 +114,8 @@ function flag(permission: BackendPermission | PermissionNeed): string {
   return `--allow-${name}=${scope}`;
 }
 
-function table(head: string[], rows: string[][]): string {
+/** A table in Markdown. */
+export function table(head: string[], rows: string[][]): string {
   return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n");
 }

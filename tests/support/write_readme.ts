@@ -1,8 +1,14 @@
-// Puts the permission tables into README.md: `deno task readme`.
+// Puts into README.md what is made from the code: `deno task readme`.
+import { CLI_BEGIN, CLI_END, cliReference } from "./cli_reference.ts";
 import { BEGIN, END, permissionTables } from "./permission_table.ts";
 
 const path = new URL("../../README.md", import.meta.url);
-const text = await Deno.readTextFile(path);
-const before = text.slice(0, text.indexOf(BEGIN));
-const after = text.slice(text.indexOf(END) + END.length);
-await Deno.writeTextFile(path, before + await permissionTables() + after);
+let text = await Deno.readTextFile(path);
+text = between(text, BEGIN, END, await permissionTables());
+text = between(text, CLI_BEGIN, CLI_END, await cliReference());
+await Deno.writeTextFile(path, text);
+
+function between(text: string, begin: string, end: string, part: string): string {
+  const before = text.slice(0, text.indexOf(begin));
+  return before + part + text.slice(text.indexOf(end) + end.length);
+}

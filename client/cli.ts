@@ -1,0 +1,44 @@
+/**
+ * The command line: `deno run … jsr:@validmind/auth/cli <command>`.
+ *
+ * Signs in and out, prints the bearer token for other programs, moves credentials between backends,
+ * names the permissions that a script needs, and finds out why a sign-in does not work. `--help`
+ * tells the rest, and `README.md` the flags that each command needs of Deno.
+ *
+ * Results go to standard output, everything else to standard error. Only `token` ever prints a
+ * token. The exit code is 0 for success, 1 for a failure, 2 for what cannot be understood, and 4
+ * where a person has to sign in.
+ *
+ * @example Install it
+ * ```sh
+ * deno install --global --name validmind-auth -A jsr:@validmind/auth/cli
+ * ```
+ *
+ * @module
+ */
+
+import { main } from "./cli/main.ts";
+
+/**
+ * Runs one command, as the command line does: for a program that offers it among commands of its
+ * own. Writes to standard output and standard error, and does not end the process.
+ *
+ * Needs what the command needs: `permissions --for <command>` names it.
+ *
+ * @param args The command and its options, without the program's name.
+ * @returns The exit code: 0, 1, 2 or 4.
+ *
+ * @example
+ * ```ts
+ * import { runCli } from "@validmind/auth/cli";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await runCli(["--version"]), 0);
+ * assertEquals(await runCli(["no-such-command"]), 2);
+ * ```
+ */
+export async function runCli(args: readonly string[]): Promise<number> {
+  return await main(args);
+}
+
+if (import.meta.main) Deno.exit(await runCli(Deno.args));

@@ -1,0 +1,28 @@
+/** A date in local time, to the minute. */
+export function formatDate(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** A time from now, in words: "in 43 min", "2 h 5 min ago". */
+export function formatRelative(date: Date, now: number): string {
+  const ms = date.getTime() - now;
+  const length = formatLength(Math.abs(ms));
+  return ms < 0 ? `${length} ago` : `in ${length}`;
+}
+
+/** A length of time by its two largest units. */
+export function formatLength(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return joined(`${hours} h`, minutes % 60, "min");
+  return joined(`${Math.floor(hours / 24)} d`, hours % 24, "h");
+}
+
+function joined(first: string, rest: number, unit: string): string {
+  return rest === 0 ? first : `${first} ${rest} ${unit}`;
+}

@@ -1,0 +1,19 @@
+import type { SessionOptions } from "../init_options.ts";
+import type { FlagName, FlagValues } from "./flags.ts";
+
+/** The flags that say whose tokens are meant: one for each option of the same name. */
+export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audience"];
+
+/** The options of `createSession` that the flags give. What is not given comes from variables. */
+export function identityOptions(flags: FlagValues): SessionOptions {
+  const issuer = flags.text("issuer");
+  const clientId = flags.text("client-id");
+  const audience = flags.text("audience");
+  const scope = flags.text("scope");
+  return {
+    ...(issuer !== undefined && { issuer }),
+    ...(clientId !== undefined && { clientId }),
+    ...(audience !== undefined && { audience }),
+    ...(scope !== undefined && { scope }),
+  };
+}

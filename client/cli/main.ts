@@ -1,0 +1,32 @@
+import { VERSION } from "../version.ts";
+import { EXIT, PROGRAM } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { commandHelp, programHelp } from "./help_text.ts";
+import { type Output, StandardOutput } from "./output.ts";
+import { parseCommandLine } from "./parse_command_line.ts";
+import { reportError } from "./report_error.ts";
+
+/** Runs the command that the arguments name, and gives the exit code. Never throws. */
+export async function main(
+  args: readonly string[],
+  output: Output = new StandardOutput(),
+): Promise<number> {
+  try {
+    const line = parseCommandLine(args, COMMANDS);
+    if (line.kind === "version") {
+      output.print(`${PROGRAM} ${VERSION}\n`);
+      return EXIT.ok;
+    }
+    if (line.kind === "help") {
+      const isAsked = args.length > 0;
+      const text = line.command === undefined ? programHelp(COMMANDS) : commandHelp(line.command);
+      if (isAsked) output.print(text);
+      else output.note(text);
+      return isAsked ? EXIT.ok : EXIT.usage;
+    }
+    return await line.command.run({ ...line, output });
+  } catch (error) {
+    const command = COMMANDS.find(({ name }) => args.includes(name))?.name;
+    return reportError(error, output, { isJson: args.includes("--json"), command });
+  }
+}

@@ -1,0 +1,54 @@
+import { columns } from "./columns.ts";
+import { formatDate, formatRelative } from "./format_time.ts";
+import type { StatusReport } from "./read_status.ts";
+
+/** A status for a person. */
+export function statusText(report: StatusReport, now: number): string {
+  if (report.state === "api_key") {
+    return "An API key is set (VM_API_KEY): requests carry it, and nobody signs in.\n";
+  }
+  const { issuer = "", client_id = "", audience, scope, backend } = report;
+  const isStored = report.state !== "none";
+  return columns([
+    isStored
+      ? [report.signed_in ? "Signed in" : "Last signed in", whoIs(report)]
+      : ["Not signed in"],
+    ["Provider", issuer],
+    ["Client", client_id],
+    ...(audience === undefined ? [] : [["Audience", audience]]),
+    ...(scope === undefined ? [] : [["Scope", scope]]),
+    ...(isStored ? [["Token", tokenText(report, now)]] : []),
+    ...(backend === undefined ? [] : [["Kept in", placeOf(backend)]]),
+  ]);
+}
+
+function whoIs({ name, email, subject }: StatusReport): string {
+  const who = email ?? subject;
+  if (who === undefined) return name ?? "as somebody whom the provider did not name";
+  return `as ${who}${name === undefined ? "" : ` (${name})`}`;
+}
+
+function tokenText({ state, expires_at, refreshable }: StatusReport, now: number): string {
+  const end = expires_at === undefined ? undefined : new Date(expires_at);
+  const when = end === undefined ? "not there" : timeText(end, now);
+  switch (state) {
+    case "valid":
+      return `${when}, ${refreshable ? "then refreshed without you" : "then you sign in again"}`;
+    case "refreshable":
+      return `${when}, refreshed without you at the next use`;
+    case "other_scope":
+      return `${when}, but not for all of the scope that is asked for: run login`;
+    default:
+      return `${when}: run login`;
+  }
+}
+
+function timeText(end: Date, now: number): string {
+  const isOver = end.getTime() <= now;
+  return `${isOver ? "ended" : "valid until"} ${formatDate(end)} (${formatRelative(end, now)})`;
+}
+
+/** A backend, as a person would look for it. */
+export function placeOf({ name, location }: { name: string; location?: string }): string {
+  return location === undefined ? name : `${location} (${name})`;
+}

@@ -1,0 +1,97 @@
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
+import { createSession } from "../../../client/create_session.ts";
+import {
+  type OidcProviderOptions,
+  startOidcProvider,
+  type TestOidcProvider,
+} from "../../support/oidc_provider.ts";
+import { runDeno, type RunDenoResult } from "../../support/run_script.ts";
+import { tempDir } from "../../support/temp_home.ts";
+
+/** The command line's entry. */
+export const CLI = new URL("../../../client/cli.ts", import.meta.url).pathname;
+
+/** How {@linkcode CliWorld.run} runs. */
+export interface CliRunOptions {
+  /** @default {["-A", "--unstable-kv"]} */
+  flags?: string[];
+  env?: Record<string, string>;
+  stdin?: string;
+}
+
+/** A person with an empty home, a provider, and the variables that lead to it. */
+export interface CliWorld extends AsyncDisposable {
+  readonly provider: TestOidcProvider;
+  readonly home: string;
+  readonly env: Record<string, string>;
+  /** The shared file of this home. */
+  readonly backend: FileCredentialsBackend;
+  readonly key: string;
+  /** Runs a command in a process of its own. */
+  run(args: readonly string[], options?: CliRunOptions): Promise<RunDenoResult>;
+  /** Signs in, as another program of this person would. */
+  signIn(): Promise<OidcCredentials>;
+  /** What is stored; an error when there is nothing. */
+  stored(): OidcCredentials;
+  /** Changes what is stored. */
+  amend(change: Record<string, unknown>): Promise<void>;
+}
+
+/** A world whose provider approves each sign-in at once. */
+export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWorld> {
+  await using stack = new AsyncDisposableStack();
+  const provider = stack.use(await startOidcProvider({ interval: 0.05, ...options }));
+  provider.autoApprove = true;
+  const { path: home } = stack.use(await tempDir());
+  const { issuer, clientId } = provider;
+  const env = { HOME: home, VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
+  const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
+  const key = credentialKey(issuer, clientId);
+  const stored = () => {
+    const entry = backend.get(key);
+    if (entry === undefined) throw new Error("Nothing is stored");
+    return entry;
+  };
+  const started = stack.move();
+  return {
+    provider,
+    home,
+    env,
+    backend,
+    key,
+    stored,
+    run: async (args, { flags = ["-A", "--unstable-kv"], env: more = {}, ...rest } = {}) =>
+      await runDeno({
+        file: CLI,
+        flags,
+        args: [...args],
+        env: { ...env, ...more },
+        cwd: home,
+        ...rest,
+      }),
+    signIn: async () => {
+      const session = { issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} };
+      await createSession(session);
+      provider.reset();
+      return stored();
+    },
+    amend: async (change) => await backend.put(key, { ...stored(), ...change }),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** An output that keeps what is written. */
+export class MemoryOutput {
+  printed = "";
+  noted = "";
+
+  print(text: string): void {
+    this.printed += text;
+  }
+
+  note(text: string): void {
+    this.noted += text;
+  }
+}

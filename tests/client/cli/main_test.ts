@@ -1,0 +1,49 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { COMMANDS } from "../../../client/cli/commands.ts";
+import { main } from "../../../client/cli/main.ts";
+import { VERSION } from "../../../client/version.ts";
+import { runDeno } from "../../support/run_script.ts";
+import { CLI, MemoryOutput } from "./cli_world.ts";
+
+Deno.test("main: --version and --help need no permission", async () => {
+  const version = await runDeno({ file: CLI, args: ["--version"] });
+  assertEquals(version, { code: 0, stdout: `validmind-auth ${VERSION}\n`, stderr: "" });
+  const help = await runDeno({ file: CLI, args: ["--help"] });
+  assertEquals([help.code, help.stderr], [0, ""]);
+  for (const { name, summary } of COMMANDS) {
+    assertMatch(help.stdout, new RegExp(`^ {2}${name} +${RegExp.escape(summary)}$`, "m"));
+  }
+});
+
+Deno.test("main: without a command the help goes to standard error, and the exit code is 2", async () => {
+  const { code, stdout, stderr } = await runDeno({ file: CLI });
+  assertEquals([code, stdout], [2, ""]);
+  assertStringIncludes(stderr, "Usage: validmind-auth <command> [flags]");
+});
+
+for (const { name, flags } of COMMANDS) {
+  Deno.test(`main: ${name} --help names its flags, exit codes and an example`, async () => {
+    const output = new MemoryOutput();
+    assertEquals(await main([name, "--help"], output), 0);
+    assertEquals(output.noted, "");
+    for (const flag of [...flags, "help"]) {
+      assertMatch(output.printed, new RegExp(`^ {2}--${flag}( [A-Z]+)? {2,}\\S`, "m"));
+    }
+    assertMatch(output.printed, /^ {2}4 {2}a person has to sign in/m);
+    assertStringIncludes(output.printed, `  validmind-auth ${name}`);
+    assert(!/ $/m.test(output.printed), "spaces at the end of a line");
+  });
+}
+
+Deno.test("main: an error names the help of the command; with --json it is one line of JSON", async () => {
+  const text = new MemoryOutput();
+  assertEquals(await main(["token", "--heder"], text), 2);
+  assertEquals(text.printed, "");
+  assertMatch(text.noted, /^error \(usage\): Cannot .* Did you mean --header\?\n/);
+  assertStringIncludes(text.noted, "Try: validmind-auth token --help\n");
+
+  const json = new MemoryOutput();
+  assertEquals(await main(["token", "--json", "--heder"], json), 2);
+  const { error } = JSON.parse(json.noted);
+  assertEquals([error.code, error.hint], ["usage", "Try: validmind-auth token --help"]);
+});

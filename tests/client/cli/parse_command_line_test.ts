@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { COMMANDS } from "../../../client/cli/commands.ts";
+import { FLAGS } from "../../../client/cli/flags.ts";
+import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
+import { UsageError } from "../../../client/cli/usage_error.ts";
+
+function parse(...args: string[]) {
+  return parseCommandLine(args, COMMANDS);
+}
+
+function run(...args: string[]) {
+  const line = parse(...args);
+  assert(line.kind === "run");
+  return line;
+}
+
+Deno.test("parse: a command with flags, before it or after it, with = or without", () => {
+  for (
+    const args of [
+      ["status", "--issuer", "https://a.example", "--json"],
+      ["--json", "--issuer=https://a.example", "status"],
+    ]
+  ) {
+    const { command, flags } = run(...args);
+    assertEquals(command.name, "status");
+    assertEquals(flags.text("issuer"), "https://a.example");
+    assertEquals([flags.has("json"), flags.has("quiet")], [true, false]);
+  }
+});
+
+Deno.test("parse: help, version and nothing at all", () => {
+  assertEquals(parse(), { kind: "help" });
+  assertEquals(parse("--help"), { kind: "help" });
+  assertEquals(parse("-h"), { kind: "help" });
+  assertEquals(parse("--version"), { kind: "version" });
+  const help = parse("token", "--help");
+  assert(help.kind === "help");
+  assertEquals(help.command?.name, "token");
+});
+
+Deno.test("parse: a value may be a dash, or begin with one where it is joined to its flag", () => {
+  const { flags } = run("login", "--backend", "kv", "--backend-options", "-");
+  assertEquals(flags.text("backend-options"), "-");
+  assertEquals(run("login", "--scope=-x").flags.text("scope"), "-x");
+});
+
+Deno.test("parse: an argument is one of its choices", () => {
+  assertEquals(run("completions", "fish").argument, "fish");
+});
+
+const REFUSED: [args: string[], ...words: string[]][] = [
+  [["lgoin"], '"lgoin"', "Did you mean login?"],
+  [["restart"], '"restart"', "Give one of login, status, token"],
+  [["--json"], "no command is given", "login, status"],
+  [["login", "--isuer=https://a.example"], '"--isuer"', "Did you mean --issuer?"],
+  [["login", "--xyz"], '"--xyz"', "See login --help."],
+  [["-x"], '"-x"', "See --help."],
+  [["login", "--revoke"], "--revoke", "the command login does not take it"],
+  [["status", "--refresh"], "--refresh", "the command status does not take it"],
+  [["login", "--issuer"], "--issuer", "its value is missing", "--issuer URL"],
+  [["login", "--issuer", "--json"], "--issuer", "its value is missing"],
+  [["login", "--issuer="], "--issuer", "its value is missing"],
+  [["login", "--json=yes"], "--json", "it takes no value"],
+  [["login", "--json", "--json"], "--json", "it is given twice"],
+  [["login", "--json", "--quiet"], "either --json or --quiet"],
+  [["login", "now"], '"now"', "the command login takes no argument"],
+  [["completions"], "its shell is missing", "bash, zsh, fish"],
+  [["completions", "bsh"], '"bsh"', "Did you mean bash?"],
+  [["completions", "bash", "zsh"], '"zsh"', "no second argument"],
+  [["permissions", "--for", "tokn"], '"tokn"', "--for", "Did you mean token?"],
+  [["permissions", "--for", "everything"], "It takes: script, init, cli"],
+];
+
+for (const [args, ...words] of REFUSED) {
+  Deno.test(`parse: "${args.join(" ")}" is refused, and the error says why`, () => {
+    const { message } = assertThrows(() => parse(...args), UsageError);
+    for (const word of ["Cannot ", ...words]) assertStringIncludes(message, word);
+  });
+}
+
+const SECRET = "s3cr3t-value-of-somebody";
+
+for (
+  const flag of [
+    "--token",
+    "--access-token",
+    "--refresh-token",
+    "--client-secret",
+    "--password",
+    "--api-key",
+    "--apikey",
+    "--key",
+  ]
+) {
+  Deno.test(`parse: ${flag} is refused as a secret, and its value is not shown`, () => {
+    for (const args of [["login", flag, SECRET], [`${flag}=${SECRET}`]]) {
+      const { message } = assertThrows(() => parse(...args), UsageError);
+      assertStringIncludes(message, `"${flag}"`);
+      assertStringIncludes(message, "no secret");
+      assert(!message.includes(SECRET.slice(0, 8)));
+    }
+  });
+}
+
+Deno.test("parse: a long or strange word in a wrong place is not shown: it may be a token", () => {
+  for (
+    const args of [
+      [`${SECRET}${SECRET}`],
+      ["login", `${SECRET}${SECRET}`],
+      ["login", `--${SECRET}${SECRET}`],
+      ["permissions", "--for", `${SECRET}${SECRET}`],
+    ]
+  ) {
+    const { message } = assertThrows(() => parse(...args), UsageError);
+    assert(!message.includes(SECRET.slice(0, 8)), message);
+  }
+});
+
+Deno.test("the tables: each flag is used, each command has an example that parses", () => {
+  const used = new Set<string>(COMMANDS.flatMap(({ flags }) => flags));
+  const unused = Object.keys(FLAGS).filter((name) => !used.has(name));
+  assertEquals(unused, ["help", "version"]);
+  for (const { name, examples } of COMMANDS) {
+    assert(examples.length > 0);
+    for (const example of examples) {
+      const [own = ""] = example.split(/ [|>]|\|\|/);
+      assertEquals(run(...own.trim().split(" ")).command.name, name);
+    }
+  }
+});

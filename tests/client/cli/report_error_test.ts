@@ -1,0 +1,56 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { reportError } from "../../../client/cli/report_error.ts";
+import { UsageError } from "../../../client/cli/usage_error.ts";
+import { ValidMindAuthError } from "../../../client/errors.ts";
+import { MemoryOutput } from "./cli_world.ts";
+
+function report(error: unknown): { code: number; text: string } {
+  const output = new MemoryOutput();
+  const code = reportError(error, output, { isJson: false, command: "status" });
+  assertEquals(output.printed, "");
+  return { code, text: output.noted };
+}
+
+for (
+  const [error, code] of [
+    [new UsageError("Cannot a: b. Do c."), 2],
+    [new ValidMindAuthError("missing_api_credentials", "Cannot a: b. Do c."), 2],
+    [new CredentialsBackendError("backend_spec_invalid", "Cannot a: b. Do c."), 2],
+    [new ValidMindAuthError("login_required", "Cannot a: b. Do c."), 4],
+    [new ValidMindAuthError("provider_unavailable", "Cannot a: b. Do c."), 1],
+    [new CredentialsBackendError("backend_locked", "Cannot a: b. Do c."), 1],
+  ] as const
+) {
+  Deno.test(`reportError: ${error.code} is exit code ${code}`, () => {
+    const { code: given, text } = report(error);
+    assertEquals(given, code);
+    assertStringIncludes(text, `error (${error.code}): Cannot a: b. Do c.\n`);
+  });
+}
+
+Deno.test("reportError: causes are told, without escape sequences", () => {
+  const cause = new CredentialsBackendError("backend_full", "Cannot write: no\x1b[31m space.");
+  const error = new ValidMindAuthError("credentials_not_stored", "Cannot store.", { cause });
+  assertStringIncludes(
+    report(error).text,
+    "Cannot store.\ncaused by CredentialsBackendError: Cannot write: no [31m space.\n",
+  );
+});
+
+Deno.test("reportError: what a stranger threw is told by its name only", () => {
+  for (const error of [new RangeError("secret-token-1234"), "secret-token-1234"]) {
+    const { code, text } = report(error);
+    assertEquals(code, 1);
+    assertStringIncludes(text, "error (unexpected): Cannot finish");
+    assertEquals(text.includes("secret"), false);
+  }
+});
+
+Deno.test("reportError: a missing permission leads to the command that names all", () => {
+  const { text } = report(new ValidMindAuthError("permission_required", "Cannot a: b."));
+  assertStringIncludes(
+    text,
+    "deno run --allow-env jsr:@validmind/auth/cli permissions --for status",
+  );
+});

@@ -1,0 +1,80 @@
+import { formatPermissionFlags } from "@validmind/auth";
+import type { Command } from "../../client/cli/command.ts";
+import { COMMANDS } from "../../client/cli/commands.ts";
+import { type FlagName, flagOf, FlagValues } from "../../client/cli/flags.ts";
+import { EXIT_WORDS, flagUsage } from "../../client/cli/help_text.ts";
+import { table } from "./permission_table.ts";
+
+/** Where the reference begins and ends in README.md. */
+export const CLI_BEGIN = "<!-- commands: made by `deno task readme`, checked by the tests -->";
+export const CLI_END = "<!-- end of commands -->";
+
+/** The hosts of README's quick start; the home stays a variable. */
+const SETTINGS = {
+  HOME: "$HOME",
+  VM_OIDC_ISSUER: "https://login.example.com",
+  VM_OIDC_CLIENT_ID: "my-client",
+  VM_API_HOST: "https://api.example.com/api/v1/tracking/",
+};
+
+/** README's reference of the command line, made from the table that drives it. */
+export async function cliReference(): Promise<string> {
+  return [
+    CLI_BEGIN,
+    "",
+    table(["command", "what it does", "flags beside `--help`"], COMMANDS.map(commandRow)),
+    "",
+    table(["flag", "meaning", "default"], flagRows()),
+    "",
+    table(["exit code", "meaning"], EXIT_WORDS.map(([code, words]) => [`${code}`, words])),
+    "",
+    "What each command needs of Deno, with the settings of the quick start and the default backend:",
+    "",
+    table(["command", "flags"], await permissionRows()),
+    "",
+    CLI_END,
+  ].join("\n");
+}
+
+function commandRow({ name, argument, summary, flags }: Command): string[] {
+  const usage = argument === undefined ? name : `${name} ${argument.choices.join("\\|")}`;
+  return [`\`${usage}\``, summary, flags.map((flag) => `\`--${flag}\``).join(" ")];
+}
+
+function flagRows(): string[][] {
+  const used = new Set(COMMANDS.flatMap(({ flags }) => flags));
+  return [...used].map((name: FlagName) => {
+    const { summary, choices, variable } = flagOf(name);
+    const offer = choices === undefined ? "" : `: ${choices.map((one) => `\`${one}\``).join(", ")}`;
+    return [
+      `\`${flagUsage(name)}\``,
+      `${summary.replace(/<.*>/, "`$&`")}${offer}`,
+      variable === undefined ? "" : `\`${variable}\``,
+    ];
+  });
+}
+
+async function permissionRows(): Promise<string[][]> {
+  const saved = Deno.env.toObject();
+  for (const name of Object.keys(saved)) if (name.startsWith("VM_")) Deno.env.delete(name);
+  for (const [name, value] of Object.entries(SETTINGS)) Deno.env.set(name, value);
+  try {
+    const rows = [];
+    for (const command of COMMANDS) rows.push([`\`${command.name}\``, await flagsOf(command)]);
+    return rows;
+  } finally {
+    for (const name of Object.keys(SETTINGS)) Deno.env.delete(name);
+    for (const [name, value] of Object.entries(saved)) Deno.env.set(name, value);
+  }
+}
+
+async function flagsOf(command: Command): Promise<string> {
+  if (command.name === "migrate") return "what both backends need: `permissions --for migrate`";
+  const needs = await command.needs(new FlagValues());
+  const isSet = (variable?: string) => variable !== undefined && Object.hasOwn(SETTINGS, variable);
+  const required = needs.filter((one) =>
+    one.need !== "optional" || (one.name === "env" && isSet(one.variable))
+  );
+  const flags = formatPermissionFlags(required).replaceAll("'", "");
+  return flags === "" ? "none" : flags.split(" ").map((flag) => `\`${flag}\``).join(" ");
+}
