@@ -1,0 +1,58 @@
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { findDenoDir } from "../../support/run_script.ts";
+import { startTrackingApi } from "../../support/tracking_api.ts";
+import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
+
+const ENDED = "2020-01-01T00:00:00.000Z";
+
+/** Runs one of README's recipes, with a `validmind-auth` that is this module. */
+async function runShell(world: CliWorld, script: string): Promise<Deno.CommandOutput> {
+  const bin = `${world.home}/bin`;
+  const program = `#!/bin/sh\nexec '${Deno.execPath()}' run --quiet -A '${CLI}' "$@"\n`;
+  await Deno.mkdir(bin, { recursive: true });
+  await Deno.writeTextFile(`${bin}/validmind-auth`, program, { mode: 0o755 });
+  const path = `${bin}:${Deno.env.get("PATH")}`;
+  const env = { ...world.env, DENO_DIR: await findDenoDir(), PATH: path };
+  return await new Deno.Command("sh", { args: ["-c", script], env, clearEnv: true }).output();
+}
+
+const README = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
+const isUnix = Deno.build.os !== "windows";
+
+Deno.test({
+  name: "README: the recipe for curl",
+  ignore: !isUnix,
+  async fn() {
+    await using world = await cliWorld();
+    await using api = await startTrackingApi({
+      accepts: (token) => world.provider.isActive(token),
+    });
+    await world.signIn();
+    const recipe =
+      "validmind-auth token --header | curl -H @- https://api.example.com/api/v1/things";
+    assertStringIncludes(README, recipe);
+    const script = recipe.replace("curl", "curl -sS").replace(/https:.*/, `${api.apiHost}things`);
+    const { code, stdout, stderr } = await runShell(world, script);
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)).path, "things");
+  },
+});
+
+Deno.test({
+  name: "README: the recipe for a scheduled job",
+  ignore: !isUnix,
+  async fn() {
+    await using world = await cliWorld();
+    const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(README)!;
+    const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
+    const before = await runShell(world, script);
+    assertEquals([before.code, before.stdout.length], [4, 0]);
+    assertMatch(new TextDecoder().decode(before.stderr), /run the command login/);
+
+    await world.signIn();
+    await world.amend({ expires_at: ENDED });
+    const { code, stdout } = await runShell(world, script);
+    assertEquals([code, new TextDecoder().decode(stdout)], [0, "the job runs\n"]);
+    assertNotEquals(world.stored().expires_at, ENDED);
+  },
+});
