@@ -20,7 +20,7 @@ export function loginRequired(
 }
 
 function advice(
-  { issuer, clientId, audience, profile, scope }: OidcIdentity,
+  { issuer, clientId, audience, profile, dpop, scope }: OidcIdentity,
   { persistent }: OidcCredentialsBackend,
 ): string {
   const here = "init() in a notebook or a terminal";
@@ -33,7 +33,9 @@ function advice(
     ...(scope !== DEFAULT_SCOPE && { scope }),
   };
   const flags = Object.entries(options).map(([name, value]) => ` --${name} ${quote(value)}`);
-  return `Sign in with\n  deno run -A jsr:@validmind/auth/cli login${flags.join("")}\n` +
+  return `Sign in with\n  deno run -A jsr:@validmind/auth/cli login${flags.join("")}${
+    dpop ? " --dpop" : ""
+  }\n` +
     `or run ${here}.`;
 }
 

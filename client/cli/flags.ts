@@ -34,6 +34,12 @@ export const FLAGS = {
     variable: "VM_OIDC_AUDIENCE",
     summary: "the API that the token is for, where the provider asks for it",
   },
+  "profile": {
+    value: "NAME",
+    variable: "VM_OIDC_PROFILE",
+    summary: "which of several sign-ins to one client is meant",
+  },
+  "dpop": { summary: "tokens that are bound to a key (DPoP), as with the option dpop" },
   "scope": {
     value: "SCOPE",
     variable: "VM_OIDC_SCOPE",

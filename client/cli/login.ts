@@ -17,7 +17,7 @@ export const login: Command = {
     "still serves is kept; to sign in as somebody else, run logout first. Asks even where",
     "VM_OIDC_INTERACTIVE is 0: to run this command is to be there.",
   ],
-  flags: [...IDENTITY_FLAGS, "scope", "backend", "backend-options", "json", "quiet"],
+  flags: [...IDENTITY_FLAGS, "dpop", "scope", "backend", "backend-options", "json", "quiet"],
   examples: ["login", "login --issuer https://login.example.com --client-id my-client"],
   needs: signInNeeds,
   run: runLogin,

@@ -1,3 +1,4 @@
+import { secretNeeds } from "../env_needs.ts";
 import { clearNeeds } from "../clear_needs.ts";
 import { clearOidcCredentials } from "../clear_oidc_credentials.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
@@ -31,7 +32,7 @@ export const logout: Command = {
 /** With `revoke`, for the narrower call needs no less than the flags say. */
 async function logoutNeeds(flags: FlagValues): Promise<PermissionNeed[]> {
   const action = "name the permissions";
-  const variables = identityNeeds(flags);
+  const variables = [...identityNeeds(flags), ...secretNeeds({})];
   await preflight(action, variables, "always");
   const identity = resolveIdentity(identityOptions(flags), action);
   await using chosen = await chooseBackend(flags, action, variables);

@@ -34,6 +34,7 @@ export function permissionsCommand(others: readonly Command[]): Command {
     flags: [
       "for",
       ...IDENTITY_FLAGS,
+      "dpop",
       "scope",
       "api-host",
       "backend",

@@ -6,7 +6,7 @@ import { bearerKind, bearerOf, coversScope, isFresh, readClaims } from "../crede
 import { credentialKey } from "../credential_key.ts";
 import { backendName, CredentialStore } from "../credential_store.ts";
 import { printable } from "../printable.ts";
-import type { Identity } from "../resolve_options.ts";
+import type { OidcIdentity } from "../resolve_options.ts";
 
 /**
  * How it stands with a sign-in: `valid`; `refreshable` (the token has ended, or is about to, and the
@@ -29,6 +29,9 @@ export interface StatusReport {
   readonly issuer?: string;
   readonly client_id?: string;
   readonly audience?: string;
+  readonly profile?: string;
+  /** Whether the tokens are bound to a key (DPoP). */
+  readonly dpop?: boolean;
   /** The scope that the stored token was asked for. */
   readonly scope?: string;
   /** `sub`, `name` and `email` as the ID token says. */
@@ -47,12 +50,10 @@ export interface StatusReport {
   };
 }
 
-type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
-
 /** The store of one identity: the only place where this program makes a key. */
 export function storeOf(backend: OidcCredentialsBackend, identity: OidcIdentity): CredentialStore {
   const { issuer, clientId, audience } = identity;
-  return new CredentialStore(backend, credentialKey(issuer, clientId, audience));
+  return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
 }
 
 /** Reads how it stands, from the store alone: without network, and without a change. */
@@ -61,7 +62,7 @@ export async function readStatus(
   backend: OidcCredentialsBackend,
   now: number,
 ): Promise<StatusReport> {
-  const { issuer, clientId, audience } = identity;
+  const { issuer, clientId, audience, profile, dpop } = identity;
   const entry = await storeOf(backend, identity).load();
   const state = stateOf(entry, identity, now);
   return {
@@ -70,6 +71,8 @@ export async function readStatus(
     issuer,
     client_id: clientId,
     ...(audience !== undefined && { audience }),
+    ...(profile !== undefined && { profile }),
+    ...(dpop && { dpop }),
     ...(entry !== undefined && describeEntry(entry, issuer, now)),
     backend: {
       name: backendName(backend),

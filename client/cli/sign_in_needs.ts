@@ -1,5 +1,5 @@
 import { backendNeeds } from "../backend_needs.ts";
-import { envNeeds } from "../env_needs.ts";
+import { envNeeds, secretNeeds } from "../env_needs.ts";
 import { hostNeeds } from "../host_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
@@ -27,7 +27,7 @@ export async function findIdentity(flags: FlagValues, action: string): Promise<I
 /** What signing in by this program needs. Unlike a script, it calls no API. */
 export async function signInNeeds(flags: FlagValues, discover = false): Promise<PermissionNeed[]> {
   const action = "name the permissions";
-  const variables: PermissionNeed[] = [...identityNeeds(flags), {
+  const variables: PermissionNeed[] = [...identityNeeds(flags), ...secretNeeds({}), {
     name: "env",
     variable: "VM_API_TIMEOUT",
     reason: "to know how long to wait",

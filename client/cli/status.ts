@@ -19,7 +19,7 @@ export const status: Command = {
     "Looks into the store only: nothing is refreshed, and nobody is asked. Exit code 4 means that",
     "the next use needs a person.",
   ],
-  flags: [...IDENTITY_FLAGS, "scope", "backend", "backend-options", "json", "quiet"],
+  flags: [...IDENTITY_FLAGS, "dpop", "scope", "backend", "backend-options", "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
   needs: statusNeeds,
   run: runStatus,

@@ -7,7 +7,7 @@ export function statusText(report: StatusReport, now: number): string {
   if (report.state === "api_key") {
     return "An API key is set (VM_API_KEY): requests carry it, and nobody signs in.\n";
   }
-  const { issuer = "", client_id = "", audience, scope, backend } = report;
+  const { issuer = "", client_id = "", audience, profile, scope, backend } = report;
   const isStored = report.state !== "none";
   return columns([
     isStored
@@ -16,6 +16,7 @@ export function statusText(report: StatusReport, now: number): string {
     ["Provider", issuer],
     ["Client", client_id],
     ...(audience === undefined ? [] : [["Audience", audience]]),
+    ...(profile === undefined ? [] : [["Profile", profile]]),
     ...(scope === undefined ? [] : [["Scope", scope]]),
     ...(isStored ? [["Token", tokenText(report, now)]] : []),
     ...(backend === undefined ? [] : [["Kept in", placeOf(backend)]]),

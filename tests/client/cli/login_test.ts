@@ -68,7 +68,7 @@ Deno.test("login: a backend gets its options from a file or standard input, with
 for (
   const [name, args, words] of [
     ["an unknown backend", ["--backend", "fil"], 'Cannot use "fil" as --backend'],
-    ["a bare module", ["--backend", "pkg:Store"], 'Cannot use --backend "pkg:Store"'],
+    ["a bare module", ["--backend", "pkg:Store"], 'Cannot use --backend="pkg:Store"'],
     ["options without a backend", ["--backend-options", "x.json"], "it belongs to --backend"],
     [
       "a file that is not there",

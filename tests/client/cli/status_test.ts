@@ -120,3 +120,17 @@ Deno.test("status: settings that are missing or wrong are exit code 2", async ()
   assertEquals(insecure.code, 2);
   assertStringIncludes(insecure.stderr, "insecure_url");
 });
+
+Deno.test("status: a profile, and tokens that are bound to a key, are sign-ins of their own", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  for (const flags of [["--profile", "work"], ["--dpop"]]) {
+    const { code, stdout } = await world.run(["status", "--json", ...flags]);
+    const { state, profile, dpop } = JSON.parse(stdout);
+    assertEquals([code, state], [4, "none"], flags.join(" "));
+    assertEquals([profile, dpop], flags.length === 2 ? ["work", undefined] : [undefined, true]);
+  }
+  const named = await world.run(["status"], { env: { VM_OIDC_PROFILE: "work" } });
+  assertEquals(named.code, 4);
+  assertMatch(named.stdout, /^Profile +work$/m);
+});
