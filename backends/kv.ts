@@ -18,7 +18,8 @@ export interface KvCredentialsBackendOptions {
    */
   path?: string;
   /**
-   * Longest wait for another holder's lock, in milliseconds.
+   * Longest wait for another holder's lock, in milliseconds. A holder that died blocks others for
+   * 15 s, which a shorter wait does not outlast.
    *
    * @default 30_000
    */
@@ -37,7 +38,14 @@ export interface KvCredentialsBackendOptions {
  * database file, or on a server that several hosts share. The store is opened at the first use.
  *
  * There is no way to use Deno's unnamed default database: it moves when a project's configuration
- * does. A database file is 0600 (Deno's own default is 0644). An entry holds at most 64 KiB.
+ * does. A database file is 0600 (Deno's own default is 0644). An entry holds at most 512 KiB; one
+ * over 64 KiB, which is what Deno KV holds in a value, lies in several that are written as one.
+ *
+ * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/); `denokv` is one to run
+ * yourself. Use `https:` beyond one host: over `http:` the network sees the tokens. A server that
+ * does not answer is an error after a second or two, or after `timeoutMs` where it answered before: it
+ * may be on its way back. Deno itself never gives an operation up; where a server falls silent in the middle
+ * of one, that keeps the process until it answers again, or until `Deno.exit`.
  *
  * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for it; with a URL
  * `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
@@ -127,7 +135,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host that shares the store.
-   * The lock is a lease that is renewed while `fn` runs and ends by itself when a holder dies.
+   * The lock is a lease that is renewed while `fn` runs. Who waits takes it over when it was not for
+   * 15 s, measured where he is: no host's clock has to be right.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
    * when it ends the wait.

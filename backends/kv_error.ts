@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { fileError } from "./file_error.ts";
+import { tooLarge } from "./kv_entry.ts";
 
 /** Whether a store's path is the address of a KV Connect server. */
 export function isUrl(path: string): boolean {
@@ -13,6 +14,7 @@ export function isDatabaseLocked(error: unknown): boolean {
 
 /** The coded error for a failed operation of Deno KV. */
 export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
   if (isDatabaseLocked(error)) {
     return new CredentialsBackendError(
       "backend_locked",
@@ -27,13 +29,7 @@ export function kvError(action: string, path: string, error: unknown): Credentia
         `changed. Repair or remove the file, or use another path.`,
     );
   }
-  if (error instanceof TypeError && /too large/i.test(error.message)) {
-    return new CredentialsBackendError(
-      "backend_too_large",
-      `Cannot ${action} credentials in ${path}: the entry is larger than the 64 KiB that Deno KV ` +
-        `holds. Use another backend, or ask the provider for smaller tokens.`,
-    );
-  }
+  if (error instanceof TypeError && /too large/i.test(error.message)) return tooLarge(path);
   if (error instanceof Deno.errors.NotCapable && !isUrl(path)) {
     return new CredentialsBackendError(
       "permission_required",
@@ -64,7 +60,7 @@ function urlError(path: string, error: unknown): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_unavailable",
     `Cannot use Deno KV at ${host}: ${error instanceof Error ? error.name : "unknown error"}. ` +
-      `Check that the server runs and that DENO_KV_ACCESS_TOKEN is right.`,
+      `Check that the server runs and is reached from this host.`,
     { cause: error },
   );
 }

@@ -1,38 +1,42 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
-import { isDatabaseLocked, isUrl, kvError } from "./kv_error.ts";
-import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
 import { folderOf } from "./folder_of.ts";
+import { type KvClock, SYSTEM_CLOCK } from "./kv_clock.ts";
+import { deleteEntry, encodeEntry, entryPrefix, getEntry, setEntry } from "./kv_entry.ts";
+import { isDatabaseLocked, isUrl, kvError } from "./kv_error.ts";
+import { KvLeases, LEASE_MS, leaseKey } from "./kv_lease.ts";
+import { KvServer } from "./kv_server.ts";
+import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
 
 /** What {@linkcode KvStore.open} is told. */
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
   timeoutMs: number;
+  /** @default {the system's} */
+  clock?: KvClock;
 }
 
-interface Lease {
-  holder: string;
-  /** Milliseconds since the epoch after which anybody may take the lease over. */
-  until: number;
-}
+type Perform = <T>(operation: () => Promise<T>) => Promise<T>;
 
-/** How long a dead holder blocks others. A living one renews three times as often. */
-const LEASE_MS = 15_000;
-
-const entryKey = (key: string): Deno.KvKey => ["validmind", "oidc", key];
-const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
+/** Between two looks at a lease that is held: those at a server are everybody's. */
+const PAUSE_MS = { file: 50, server: 200 };
 
 /** An open Deno KV store: loaded only when it is used. */
 export class KvStore {
   readonly #kv: Deno.Kv;
-  readonly #options: KvStoreOptions;
-  /** The versionstamp of each lease that this instance holds, for the fencing check of a write. */
-  readonly #leases = new Map<string, string>();
+  readonly #path: string;
+  readonly #perform: Perform;
+  readonly #leases: KvLeases;
 
-  private constructor(kv: Deno.Kv, options: KvStoreOptions) {
+  private constructor(kv: Deno.Kv, options: KvStoreOptions, perform: Perform) {
+    const { path, lockTimeoutMs, clock = SYSTEM_CLOCK } = options;
     this.#kv = kv;
-    this.#options = options;
+    this.#path = path;
+    this.#perform = perform;
+    const pauseMs = isUrl(path) ? PAUSE_MS.server : PAUSE_MS.file;
+    const run = <T>(action: string, operation: () => Promise<T>) => this.#try(action, operation);
+    this.#leases = new KvLeases({ kv, path, lockTimeoutMs, pauseMs, run, clock });
   }
 
   /** Opens the store, and makes the database file where there is none. */
@@ -47,7 +51,8 @@ export class KvStore {
     }
     try {
       if (path !== ":memory:" && !isUrl(path)) prepareFile(path);
-      return new KvStore(await perform(() => Deno.openKv(path), options), options);
+      const perform = performer(options);
+      return new KvStore(await perform(() => Deno.openKv(path)), options, perform);
     } catch (error) {
       throw kvError("open", path, error);
     }
@@ -55,33 +60,23 @@ export class KvStore {
 
   /** The entry, or `undefined`. */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const { value } = await this.#try("read", () => this.#kv.get(entryKey(key)));
-    if (value === null || value === undefined) return undefined;
-    if (typeof value !== "object" || Array.isArray(value)) {
-      throw new CredentialsBackendError(
-        "backend_corrupt",
-        `Cannot read credentials from ${this.#options.path}: the entry for "${key}" is not an ` +
-          `object. Remove it with clearOidcCredentials().`,
-      );
-    }
-    return value as OidcCredentials;
+    return await getEntry(this.#kv, key, this.#path, (read) => this.#try("read", read));
   }
 
   /** Writes the entry, if a lease that is held is still held. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    // Through JSON: the value that every other backend would store, without undefined or classes.
-    const value = JSON.parse(JSON.stringify(entry));
-    await this.#commit(key, (atomic) => atomic.set(entryKey(key), value));
+    const encoded = encodeEntry(entry, this.#path);
+    await this.#commit(key, (atomic) => setEntry(atomic, key, encoded));
   }
 
   /** Removes the entry, if a lease that is held is still held. */
   async delete(key: string): Promise<void> {
-    await this.#commit(key, (atomic) => atomic.delete(entryKey(key)));
+    await this.#commit(key, (atomic) => deleteEntry(atomic, key));
   }
 
   /** The keys of all entries. */
   async *list(): AsyncGenerator<string> {
-    const rows = this.#kv.list({ prefix: ["validmind", "oidc"] });
+    const rows = this.#kv.list({ prefix: entryPrefix });
     for (;;) {
       const { done, value } = await this.#try("list", () => rows.next());
       if (done) return;
@@ -90,25 +85,8 @@ export class KvStore {
   }
 
   /** Runs `fn` under the key's lease. */
-  async withLock<T>(
-    key: string,
-    fn: () => Promise<T>,
-    options: WithLockOptions<T>,
-  ): Promise<T> {
-    const holder = crypto.randomUUID();
-    const seen = await this.#acquire(key, holder, options);
-    if (seen !== undefined) return seen;
-    let renewal = Promise.resolve();
-    const timer = setInterval(() => {
-      renewal = renewal.then(() => this.#renew(key, holder));
-    }, LEASE_MS / 3);
-    try {
-      return await fn();
-    } finally {
-      clearInterval(timer);
-      await renewal; // one under way would put back the lease after its release
-      await this.#release(key);
-    }
+  withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
+    return this.#leases.withLease(key, fn, options);
   }
 
   /** Closes the handle. */
@@ -116,111 +94,47 @@ export class KvStore {
     this.#kv.close();
   }
 
-  /** Resolves with the lease, or with what `peek` saw instead. */
-  async #acquire<T>(
-    key: string,
-    holder: string,
-    { signal, peek }: WithLockOptions<T>,
-  ): Promise<T | undefined> {
-    const deadline = Date.now() + this.#options.lockTimeoutMs;
-    for (let tries = 0;; tries++) {
-      signal?.throwIfAborted();
-      const current = await this.#try("lock", () => this.#kv.get<Lease>(leaseKey(key)));
-      const isFree = current.value === null || current.value.until <= Date.now();
-      if (isFree && await this.#writeLease(key, holder, current.versionstamp)) return undefined;
-      if (Date.now() >= deadline) throw this.#lockTimeout();
-      await delay((1 + Math.random()) * Math.min(5 + tries, 50), signal);
-      const seen = await peek?.();
-      if (seen !== undefined) return seen;
-    }
-  }
-
-  async #writeLease(key: string, holder: string, versionstamp: string | null): Promise<boolean> {
-    const lease: Lease = { holder, until: Date.now() + LEASE_MS };
-    const result = await this.#try("lock", () =>
-      this.#kv.atomic()
-        .check({ key: leaseKey(key), versionstamp })
-        .set(leaseKey(key), lease, { expireIn: LEASE_MS * 4 })
-        .commit());
-    if (result.ok) this.#leases.set(key, result.versionstamp);
-    return result.ok;
-  }
-
-  async #renew(key: string, holder: string): Promise<void> {
-    const versionstamp = this.#leases.get(key);
-    if (versionstamp === undefined) return;
-    // A renewal that fails is found out by the fencing check of the write that it protects.
-    await this.#writeLease(key, holder, versionstamp).catch(() => false);
-  }
-
-  async #release(key: string): Promise<void> {
-    const versionstamp = this.#leases.get(key);
-    this.#leases.delete(key);
-    if (versionstamp === undefined) return;
-    // Not ours any more, or out of reach: then the lease ends by itself.
-    await this.#try(
-      "unlock",
-      () =>
-        this.#kv.atomic().check({ key: leaseKey(key), versionstamp }).delete(leaseKey(key))
-          .commit(),
-    )
-      .catch(() => undefined);
-  }
-
   async #commit(key: string, change: (atomic: Deno.AtomicOperation) => void): Promise<void> {
-    const versionstamp = this.#leases.get(key);
-    const result = await this.#try("write", () => {
-      const atomic = this.#kv.atomic();
-      if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
-      change(atomic);
-      return atomic.commit();
-    });
-    // A renewal between reading the versionstamp and the commit: the lease is still ours.
-    if (!result.ok && this.#leases.get(key) !== versionstamp) {
-      return await this.#commit(key, change);
-    }
-    if (!result.ok) {
-      throw new CredentialsBackendError(
-        "backend_locked",
-        `Cannot write to ${this.#options.path}: the lock was lost while it was held, since this ` +
-          `process stood still for over ${LEASE_MS / 1000} s. Try again.`,
-      );
+    for (;;) {
+      const versionstamp = this.#leases.versionstamp(key);
+      const { ok } = await this.#try("write", () => {
+        const atomic = this.#kv.atomic();
+        if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
+        change(atomic);
+        return atomic.commit();
+      });
+      if (ok) return;
+      // A renewal between reading the versionstamp and the commit: the lease is still ours.
+      if (this.#leases.versionstamp(key) !== versionstamp) continue;
+      if (!await this.#leases.isStillHeld(key)) throw this.#lockLost();
     }
   }
 
-  #lockTimeout(): CredentialsBackendError {
-    const { path, lockTimeoutMs } = this.#options;
+  #lockLost(): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_locked",
-      `Cannot lock credentials in ${path} within ${lockTimeoutMs} ms: another notebook or script ` +
-        `that shares this store is refreshing them. Wait for it or end it.`,
+      `Cannot write to ${this.#path}: the lock was lost while it was held, since this process ` +
+        `stood still for over ${LEASE_MS / 1000} s. Try again.`,
     );
   }
 
   async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
     try {
-      return await perform(operation, this.#options);
+      return await this.#perform(operation);
     } catch (error) {
-      throw kvError(action, this.#options.path, error);
+      throw kvError(action, this.#path, error);
     }
   }
 }
 
-/** Deno itself waits and tries for ever where a server does not answer. */
-async function perform<T>(operation: () => Promise<T>, options: KvStoreOptions): Promise<T> {
-  const { path, lockTimeoutMs, timeoutMs } = options;
-  // Held for milliseconds by whoever writes: not the lock whose wait the option limits.
-  if (!isUrl(path)) return await whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new DOMException(`no answer within ${timeoutMs} ms`, "TimeoutError")),
-    timeoutMs,
-  );
-  try {
-    return await Promise.race([operation(), late.promise]);
-  } finally {
-    clearTimeout(timer);
+/** How the operations of a store are run. */
+function performer({ path, lockTimeoutMs, timeoutMs, clock }: KvStoreOptions): Perform {
+  if (isUrl(path)) {
+    const server = new KvServer(path, timeoutMs, clock);
+    return (operation) => server.perform(operation);
   }
+  // Held for milliseconds by whoever writes: not the lock whose wait the option limits.
+  return (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { freePort } from "../support/servers/free_port.ts";
 import { runDeno } from "../support/run_script.ts";
 import { backendUrl } from "./child.ts";
 
@@ -18,12 +19,12 @@ function script(path: string): string {
       console.log(error.code + " " + error.message + Deno.inspect(error));
     }
     await backend.close();
-    Deno.exit(); // an operation that was given up would keep the process
+    if (Deno.args.length > 0) Deno.exit();
   `;
 }
 
-async function outcome(path: string, flags: string[]): Promise<string> {
-  const env = { DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN };
+async function outcome(path: string, flags: string[], token = ACCESS_TOKEN): Promise<string> {
+  const env = { DENO_KV_ACCESS_TOKEN: token };
   const { stdout, stderr } = await runDeno({ code: script(path), flags, env, timeoutMs: 10_000 });
   assertEquals(stderr, "");
   assertNoSecret(stdout, [ACCESS_TOKEN]);
@@ -45,23 +46,23 @@ Deno.test("without --unstable-kv the error is unstable_kv_required and names the
 });
 
 Deno.test("a KV server that is not there is backend_unavailable, at once and by its host", async () => {
-  const path = "http://127.0.0.1:1/somewhere";
-  const flags = ["--unstable-kv", "--allow-net=127.0.0.1:1", "--allow-env=DENO_KV_ACCESS_TOKEN"];
-  assertHolds(await outcome(path, flags), "backend_unavailable Cannot use Deno KV at 127.0.0.1:1:");
+  const host = `127.0.0.1:${freePort()}`;
+  const flags = ["--unstable-kv", `--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN"];
+  const text = await outcome(`http://${host}/somewhere`, flags);
+  assertHolds(text, `backend_unavailable Cannot use Deno KV at ${host}:`);
 });
 
 Deno.test("a KV server that Deno does not permit is permission_required, by both flags", async () => {
-  const path = "http://127.0.0.1:1/";
-  const words = "--allow-net=127.0.0.1:1 --allow-env=DENO_KV_ACCESS_TOKEN";
-  for (const flag of ["--allow-net=127.0.0.1:1", "--allow-env=DENO_KV_ACCESS_TOKEN"]) {
-    const text = await outcome(path, ["--unstable-kv", flag]);
-    assertHolds(text, "permission_required Cannot reach Deno KV at 127.0.0.1:1", words);
+  const host = `127.0.0.1:${freePort()}`;
+  const words = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN"];
+  for (const flag of words) {
+    const text = await outcome(`http://${host}/`, ["--unstable-kv", flag]);
+    assertHolds(text, `permission_required Cannot reach Deno KV at ${host}`, words.join(" "));
   }
 });
 
 for (
   const [what, answer] of [
-    ["refuses the token", () => new Response("no", { status: 401 })],
     ["fails", () => new Response("no", { status: 500 })],
     ["is a captive portal", () => new Response("<html>Welcome</html>")],
   ] as const
@@ -71,7 +72,24 @@ for (
     const host = `127.0.0.1:${server.addr.port}`;
     const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
     const text = await outcome(`http://${host}`, flags);
-    assertHolds(text, `backend_unavailable Cannot use Deno KV at ${host}:`, "DENO_KV_ACCESS_TOKEN");
+    assertHolds(text, `backend_unavailable Cannot use Deno KV at ${host}:`, "Check");
+  });
+}
+
+for (
+  const [what, token, why] of [
+    ["is refused", ACCESS_TOKEN, "is refused"],
+    ["is missing", "", "is not set"],
+    ["cannot be one", "two words", "has characters"],
+  ] as const
+) {
+  Deno.test(`an access token for a KV server that ${what} is backend_denied`, async () => {
+    const refuse = () => new Response(`no ${ACCESS_TOKEN}`, { status: 401 });
+    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, refuse);
+    const host = `127.0.0.1:${server.addr.port}`;
+    const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
+    const text = await outcome(`http://${host}`, flags, token);
+    assertHolds(text, `backend_denied Cannot use Deno KV at ${host}: DENO_KV_ACCESS_TOKEN ${why}`);
   });
 }
 
@@ -107,7 +125,9 @@ Deno.test("a KV server that fails after a good start is given up, too", async ()
   const host = `127.0.0.1:${server.addr.port}`;
   const env = { DENO_KV_ACCESS_TOKEN: ACCESS_TOKEN };
   const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-  const { stdout, stderr } = await runDeno({ code: script(`http://${host}`), flags, env });
+  // Deno goes on with an operation that was given up, and keeps the process for it.
+  const args = ["exit"];
+  const { stdout, stderr } = await runDeno({ code: script(`http://${host}`), flags, args, env });
   assertHolds(stdout, "backend_unavailable", host, "TimeoutError");
   assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
 });

@@ -91,22 +91,57 @@ Deno.test({
 
 for (const path of [":memory:", "file"]) {
   Deno.test({
-    name: `an entry over 64 KiB is backend_too_large, and the old is kept (${path})`,
+    name: `an entry of up to 512 KiB fits, and takes its parts with it (${path})`,
     permissions,
     fn: () =>
       withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
-        await backend.put(KEY, entry());
-        for (const size of [66_000, 1_000_000]) {
-          const large = entry({ x_fill: "f".repeat(size) });
-          await rejectsWith("backend_too_large", () => backend.put(KEY, large), "64 KiB");
-          assertEquals(await backend.get(KEY), entry());
+        // "ß" has two bytes, one of them in the next part now and then.
+        for (const fill of ["f", "ß", "日", "🔑"]) {
+          for (const size of [19_000, 65_536, 100_000, 520_000]) {
+            const length = Math.floor(size / new TextEncoder().encode(fill).length);
+            const large = entry({ x_fill: fill.repeat(length) });
+            await backend.put(KEY, large);
+            assertEquals(await backend.get(KEY), large);
+          }
         }
-        const fits = entry({ x_fill: "f".repeat(60_000) });
-        await backend.put(KEY, fits);
-        assertEquals(await backend.get(KEY), fits);
+        assertEquals(await Array.fromAsync(backend.list()), [KEY]);
+        await backend.put(KEY, entry());
+        assertEquals(await backend.get(KEY), entry());
+      }),
+  });
+
+  Deno.test({
+    name: `an entry over 512 KiB is backend_too_large, and the old is kept (${path})`,
+    permissions,
+    fn: () =>
+      withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
+        for (const old of [entry(), entry({ x_fill: "f".repeat(100_000) })]) {
+          await backend.put(KEY, old);
+          for (const size of [530_000, 2_000_000]) {
+            const large = entry({ x_fill: "f".repeat(size) });
+            await rejectsWith("backend_too_large", () => backend.put(KEY, large), "512 KiB");
+            assertEquals(await backend.get(KEY), old);
+          }
+        }
+        const long = "k".repeat(2048);
+        await rejectsWith("backend_too_large", () => backend.put(long, entry()), "its key");
       }),
   });
 }
+
+Deno.test({
+  name: "an entry that V8 writes larger than JSON does fits",
+  permissions: "none",
+  fn: () =>
+    withBackend(undefined, async (backend) => {
+      const numbers = entry({ x_numbers: Array(4900).fill(0.5) });
+      const wide = entry({ x_wide: `日${"a".repeat(19_000)}` });
+      for (const awkward of [numbers, wide]) {
+        await backend.put(KEY, awkward);
+        assertEquals(await backend.get(KEY), JSON.parse(JSON.stringify(awkward)));
+      }
+    }),
+});
 
 Deno.test({
   name: "a KV backend on a path keeps its entries over close and reopen",

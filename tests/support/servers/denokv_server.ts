@@ -11,6 +11,8 @@ export interface DenokvOptions {
   accessToken?: string;
   /** Address to listen on. @default {"127.0.0.1"} */
   hostname?: string;
+  /** @default {one that is free} */
+  port?: number;
 }
 
 /** A real KV Connect server. */
@@ -37,7 +39,7 @@ export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvSe
   const binary = await serverBinary("denokv");
   const temporary = options.folder === undefined ? await tempDir() : undefined;
   const database = `${options.folder ?? temporary!.path}/kv.sqlite3`;
-  const address = `${hostname}:${freePort(hostname)}`;
+  const address = `${hostname}:${options.port ?? freePort(hostname)}`;
   const start = () =>
     startServerProcess({
       command: [binary, "--sqlite-path", database, "serve", "--addr", address],

@@ -1,0 +1,98 @@
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { type KvClock, SYSTEM_CLOCK } from "./kv_clock.ts";
+import { netHost } from "./net_host.ts";
+import { untilAborted } from "./until_aborted.ts";
+
+const TOKEN = "DENO_KV_ACCESS_TOKEN";
+/** After this time without an answer the server is asked for one first. */
+const FRESH_MS = 1000;
+/** How long one that never answered is asked again: about as long as a restart takes. */
+const PATIENCE_MS = 1500;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1000;
+
+/**
+ * A KV Connect server, as far as it answers.
+ *
+ * Deno itself tries an operation for ever where a server does not answer, reports each try on
+ * standard error, and keeps the process alive with it: neither a signal nor `Kv.close` ends that. So
+ * the server is first asked for its metadata, by a request that can be given up.
+ */
+export class KvServer {
+  readonly #url: string;
+  readonly #timeoutMs: number;
+  readonly #clock: KvClock;
+  #hasAnswered = false;
+  /** When {@linkcode FRESH_MS} have passed since its last answer. */
+  #freshUntil = -Infinity;
+
+  constructor(url: string, timeoutMs: number, clock: KvClock = SYSTEM_CLOCK) {
+    this.#url = url;
+    this.#timeoutMs = timeoutMs;
+    this.#clock = clock;
+  }
+
+  /** Runs an operation once the server answers, all within the time limit. */
+  async perform<T>(operation: () => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const reason = new DOMException(`no answer within ${this.#timeoutMs} ms`, "TimeoutError");
+    const timer = setTimeout(() => abort.abort(reason), this.#timeoutMs);
+    try {
+      if (this.#clock.now() >= this.#freshUntil) await this.#untilItAnswers(abort.signal);
+      this.#freshUntil = -Infinity;
+      const result = await untilAborted(operation(), abort.signal);
+      this.#hasAnswered = true;
+      this.#freshUntil = this.#clock.now() + FRESH_MS;
+      return result;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** One that has answered before is on its way back: it is asked again until the time limit. */
+  async #untilItAnswers(signal: AbortSignal): Promise<void> {
+    const patience = this.#hasAnswered ? Infinity : this.#clock.now() + PATIENCE_MS;
+    for (let pause = FIRST_PAUSE_MS;; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        return await this.#ask(signal);
+      } catch (error) {
+        const isFinal = error instanceof CredentialsBackendError ||
+          error instanceof Deno.errors.NotCapable;
+        if (isFinal || signal.aborted || this.#clock.now() >= patience) throw error;
+      }
+      await this.#clock.delay(pause, signal);
+    }
+  }
+
+  /** The request by which Deno opens a store. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    const response = await fetch(this.#url, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${this.#token()}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ supportedVersions: [1, 2, 3] }),
+      redirect: "manual",
+      signal,
+    });
+    await response.body?.cancel();
+    if (response.status === 401 || response.status === 403) throw this.#denied("is refused");
+    if (response.status >= 500) throw new Error(`status ${response.status}`);
+  }
+
+  #token(): string {
+    const token = Deno.env.get(TOKEN) ?? "";
+    if (token === "") throw this.#denied("is not set");
+    if (!/^[\x21-\x7e]+$/.test(token)) throw this.#denied("has characters that no token has");
+    return token;
+  }
+
+  #denied(why: string): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_denied",
+      `Cannot use Deno KV at ${netHost(new URL(this.#url))}: ${TOKEN} ${why}. Set it to the ` +
+        `server's access token.`,
+    );
+  }
+}
