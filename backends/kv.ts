@@ -1,5 +1,7 @@
 import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { isLoopback } from "./is_loopback.ts";
+import { isUrl } from "./is_url.ts";
 import type { KvStore } from "./kv_store.ts";
 import { netHost } from "./net_host.ts";
 import type {
@@ -12,7 +14,8 @@ import type {
 /** Options of {@linkcode KvCredentialsBackend}. */
 export interface KvCredentialsBackendOptions {
   /**
-   * `":memory:"`, the path of a database file, or the `http(s):` URL of a KV Connect server.
+   * `":memory:"`, the path of a database file, or the `https:` URL of a KV Connect server. `http:` is
+   * for loopback only.
    *
    * @default ":memory:"
    */
@@ -42,8 +45,7 @@ export interface KvCredentialsBackendOptions {
  * over 64 KiB, which is what Deno KV holds in a value, lies in several that are written as one.
  *
  * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/); `denokv` is one to run
- * yourself. Use `https:` beyond one host: over `http:` the network sees the tokens. A server that
- * does not answer is an error after a second or two, or after `timeoutMs` where it answered before: it
+ * yourself, behind a proxy that adds TLS: `http:` is for loopback only. A server that does not answer is an error after a second or two, or after `timeoutMs` where it answered before: it
  * may be on its way back. Deno itself never gives an operation up; where a server falls silent in the middle
  * of one, that keeps the process until it answers again, or until `Deno.exit`.
  *
@@ -153,7 +155,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   requiredPermissions(): BackendPermission[] {
     const { path } = this;
     if (!this.persistent) return [];
-    if (!/^https?:/.test(path)) return [{ name: "read", path }, { name: "write", path }];
+    if (!isUrl(path)) return [{ name: "read", path }, { name: "write", path }];
     return [
       { name: "net", host: netHost(new URL(path)) },
       { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },
@@ -185,14 +187,24 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-/** A password in the address would be shown with it; Deno takes its token from a variable. */
+/**
+ * A password in the address would be shown with it; Deno takes its token from a variable. Over `http:`
+ * the network would see all that is stored.
+ */
 function checkUrl(path: string): void {
-  if (!/^https?:/.test(path)) return;
+  if (!isUrl(path)) return;
   const url = URL.parse(path);
-  if (url !== null && url.username === "" && url.password === "" && url.search === "") return;
+  if (url === null || url.username !== "" || url.password !== "" || url.search !== "") {
+    throw new CredentialsBackendError(
+      "invalid_options",
+      `Cannot create KvCredentialsBackend: option "path" is no plain URL. Give one without a ` +
+        `user name, a password and a query, and the token in DENO_KV_ACCESS_TOKEN.`,
+    );
+  }
+  if (url.protocol === "https:" || isLoopback(url.hostname)) return;
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot create KvCredentialsBackend: option "path" is no plain URL. Give one without a user ` +
-      `name, a password and a query, and the token in DENO_KV_ACCESS_TOKEN.`,
+    `Cannot create KvCredentialsBackend: at ${url.origin} the network would see the credentials. ` +
+      `Use https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
   );
 }

@@ -1,11 +1,7 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { fileError } from "./file_error.ts";
+import { isUrl } from "./is_url.ts";
 import { tooLarge } from "./kv_entry.ts";
-
-/** Whether a store's path is the address of a KV Connect server. */
-export function isUrl(path: string): boolean {
-  return /^https?:/.test(path);
-}
 
 /** Whether another handle was writing to the database file. */
 export function isDatabaseLocked(error: unknown): boolean {

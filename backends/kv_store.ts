@@ -1,9 +1,10 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
 import { folderOf } from "./folder_of.ts";
+import { isUrl } from "./is_url.ts";
 import { type KvClock, SYSTEM_CLOCK } from "./kv_clock.ts";
 import { deleteEntry, encodeEntry, entryPrefix, getEntry, setEntry } from "./kv_entry.ts";
-import { isDatabaseLocked, isUrl, kvError } from "./kv_error.ts";
+import { isDatabaseLocked, kvError } from "./kv_error.ts";
 import { KvLeases, LEASE_MS, leaseKey } from "./kv_lease.ts";
 import { KvServer } from "./kv_server.ts";
 import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";

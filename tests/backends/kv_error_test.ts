@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
-import { isUrl, kvError } from "../../backends/kv_error.ts";
+import { kvError } from "../../backends/kv_error.ts";
 
 const permissions = "none";
 const PATH = "/data/kv.db";
@@ -38,12 +38,3 @@ for (const [path, cause, code, part] of KINDS) {
     },
   });
 }
-
-Deno.test({
-  name: "isUrl takes http: and https:, and no path",
-  permissions,
-  fn() {
-    const paths = ["http://a", "https://a/b", ":memory:", "/https:/a", "httpd", "C:\\kv.db"];
-    assertEquals(paths.map(isUrl), [true, true, false, false, false, false]);
-  },
-});

@@ -4,6 +4,7 @@ import { KvCredentialsBackend } from "@validmind/auth";
 import { assert, assertEquals } from "@std/assert";
 import { findDenoDir } from "../support/run_script.ts";
 import { type DenokvServer, startDenokv } from "../support/servers/denokv_server.ts";
+import { makeCertificate } from "../support/servers/make_certificate.ts";
 import { type NetworkNamespaces, startNamespaces } from "../support/servers/network_namespaces.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { backendUrl } from "./child.ts";
@@ -36,16 +37,25 @@ interface Host {
   prefix?: string[];
   /** How wrong its clock is. */
   shiftMs?: number;
+  /** Where it reaches the server. @default {the server's own address} */
+  url?: string;
+  /** The certificate authority that it trusts. */
+  ca?: string;
 }
 
-async function count(server: DenokvServer, { prefix = [], shiftMs = 0 }: Host): Promise<void> {
+async function count(server: DenokvServer, host: Host): Promise<void> {
+  const { prefix = [], shiftMs = 0, url = server.url, ca } = host;
   await using home = await tempDir();
   const file = `${home.path}/main.ts`;
   await Deno.writeTextFile(file, COUNT);
-  const host = server.url.slice("http://".length);
-  const flags = [`--allow-net=${host}`, `--allow-env=${TOKEN}`, "--unstable-kv", "--no-prompt"];
+  const flags = [
+    `--allow-net=${new URL(url).host}`,
+    `--allow-env=${TOKEN}`,
+    "--unstable-kv",
+    "--no-prompt",
+  ];
   const deno = [Deno.execPath(), "run", "--quiet", "--config", CONFIG, ...flags];
-  const [program, ...args] = [...prefix, ...deno, file, server.url, String(shiftMs)];
+  const [program, ...args] = [...prefix, ...deno, file, url, String(shiftMs)];
   const { code, stderr } = await new Deno.Command(program!, {
     args,
     clearEnv: true,
@@ -54,6 +64,7 @@ async function count(server: DenokvServer, { prefix = [], shiftMs = 0 }: Host): 
       DENO_DIR: await findDenoDir(),
       HOME: home.path,
       [TOKEN]: server.accessToken,
+      ...(ca === undefined ? {} : { DENO_CERT: ca }),
     },
   }).output();
   // Deno tells there of every try that failed, which a restart makes.
@@ -98,7 +109,7 @@ Deno.test("hosts that share a KV server lose nothing when it is killed and start
   assertEquals(await countAll(server, [{}, {}, {}], restart), 3 * STEPS);
 });
 
-Deno.test("hosts in two network namespaces take turns at one KV server", async (t) => {
+Deno.test("hosts in two network namespaces take turns at one KV server, over TLS", async (t) => {
   let namespaces: NetworkNamespaces;
   try {
     namespaces = await startNamespaces(2);
@@ -108,7 +119,21 @@ Deno.test("hosts in two network namespaces take turns at one KV server", async (
     return;
   }
   await using network = namespaces;
-  await using server = await startDenokv({ hostname: network.address });
-  const hosts = network.prefixes.map((prefix) => ({ prefix }));
+  await using folder = await tempDir();
+  await using server = await startDenokv();
+  const { ca, cert, key } = await makeCertificate(folder.path, network.address);
+  await using proxy = Deno.serve(
+    {
+      hostname: network.address,
+      port: 0,
+      cert: await Deno.readTextFile(cert),
+      key: await Deno.readTextFile(key),
+      onListen() {},
+    },
+    ({ url, method, headers, body }) =>
+      fetch(new URL(new URL(url).pathname, server.url), { method, headers, body }),
+  );
+  const url = `https://${network.address}:${proxy.addr.port}`;
+  const hosts = network.prefixes.map((prefix) => ({ prefix, url, ca }));
   assertEquals(await countAll(server, hosts), hosts.length * STEPS);
 });

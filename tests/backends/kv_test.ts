@@ -211,6 +211,9 @@ Deno.test({
     throwsWith("invalid_options", make({ path: "" }), `"path"`);
     throwsWith("invalid_options", make({ path: null }), `"path"`);
     throwsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
+    throwsWith("invalid_options", make({ path: "http://kv.example.com" }), "https:", "localhost");
+    throwsWith("invalid_options", make({ path: "https://kv.example.com?token=x" }), "plain URL");
+    make({ path: "http://localhost:4512" })();
     throwsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
     throwsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
     throwsWith("invalid_options", make([]), "not an object");
