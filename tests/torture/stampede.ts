@@ -1,36 +1,37 @@
-import { credentialKey, FileCredentialsBackend } from "@validmind/auth";
-import { ProviderProcess } from "../support/provider_process.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
+import { SignedIn } from "./signed_in.ts";
 import { spawnModule } from "./spawn_module.ts";
+import { fileStore, type StartStore } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
 /** Options of {@linkcode stampede}. */
 export interface StampedeOptions extends TortureOptions {
   /** How many processes start at once. */
   processes: number;
+  /** Where the token is. @default {a credentials file} */
+  startStore?: StartStore;
 }
 
 /**
  * Starts many processes at once on one expired token of a provider that rotates refresh tokens and
  * detects reuse: exactly one of them may refresh, and none may fail. Each round is followed by one
- * of the same processes with a valid token, for the time. The provider is a process of its own, as
- * providers are: beside the one that starts the others it would stand still while they start.
+ * of the same processes with a valid token, for the time.
  */
 export async function stampede(options: StampedeOptions): Promise<TortureResult> {
-  await using provider = await ProviderProcess.start();
-  const run = new StampedeRun(provider, options);
-  await run.signIn();
-  for (let round = 0; round < options.count; round++) {
-    await run.expired(round);
-    await run.valid(round);
-  }
-  return run.result();
+  await using store = await (options.startStore ?? fileStore)(options.folder);
+  return await SignedIn.run(store, async (signedIn) => {
+    const run = new StampedeRun(signedIn, options);
+    for (let round = 0; round < options.count; round++) {
+      await run.expired(round);
+      await run.valid(round);
+    }
+    return run.result();
+  });
 }
 
 class StampedeRun {
-  readonly #provider: ProviderProcess;
+  readonly #signedIn: SignedIn;
   readonly #options: StampedeOptions;
-  readonly #backend: FileCredentialsBackend;
   readonly #failures: string[] = [];
   readonly #expiredMs: number[] = [];
   readonly #validMs: number[] = [];
@@ -38,22 +39,16 @@ class StampedeRun {
   #failed = 0;
   #isAlive = true;
 
-  constructor(provider: ProviderProcess, options: StampedeOptions) {
-    this.#provider = provider;
+  constructor(signedIn: SignedIn, options: StampedeOptions) {
+    this.#signedIn = signedIn;
     this.#options = options;
-    this.#backend = new FileCredentialsBackend({ path: `${options.folder}/credentials.json` });
-  }
-
-  async signIn(): Promise<void> {
-    await this.#provider.signIn(this.#backend);
   }
 
   async expired(round: number): Promise<void> {
-    const key = this.#key();
-    const entry = this.#backend.get(key)!;
-    await this.#backend.put(key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
+    await this.#signedIn.expire();
     this.#expiredMs.push(await this.#startAll(round));
-    const { refreshes, isActive } = await this.#provider.ask(this.#stored());
+    const { provider } = this.#signedIn;
+    const { refreshes, isActive } = await provider.ask(await this.#signedIn.token());
     this.#refreshes += refreshes;
     this.#isAlive &&= isActive;
     if (refreshes !== 1) this.#failures.push(`round ${round}: ${refreshes} refreshes`);
@@ -84,8 +79,8 @@ class StampedeRun {
 
   /** Milliseconds until all processes have the one token that is stored. */
   async #startAll(round: number): Promise<number> {
-    const { issuer, clientId } = this.#provider;
-    const args = [this.#backend.path, issuer, clientId];
+    const { issuer, clientId } = this.#signedIn.provider;
+    const args = [issuer, clientId];
     const begin = performance.now();
     const outputs = await Promise.all(
       Array.from(
@@ -94,21 +89,13 @@ class StampedeRun {
       ),
     );
     const ms = performance.now() - begin;
-    const expected = await sha256Hex(this.#stored());
+    const expected = await sha256Hex(await this.#signedIn.token());
     for (const { stdout, stderr } of outputs) {
       if (new TextDecoder().decode(stdout) === expected) continue;
       this.#failed++;
       this.#failures.push(`round ${round}: ${new TextDecoder().decode(stderr).slice(0, 300)}`);
     }
     return ms;
-  }
-
-  #stored(): string {
-    return this.#backend.get(this.#key())!.access_token;
-  }
-
-  #key(): string {
-    return credentialKey(this.#provider.issuer, this.#provider.clientId);
   }
 }
 

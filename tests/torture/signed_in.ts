@@ -1,0 +1,55 @@
+import {
+  credentialKey,
+  loadBackendFromEnv,
+  type OidcCredentials,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
+import { withEnv } from "../backends/with_env.ts";
+import { ProviderProcess } from "../support/provider_process.ts";
+import type { Store } from "./store.ts";
+
+/** What a torture of refreshes begins with: a provider, and a sign-in in a store. */
+export class SignedIn {
+  readonly provider: ProviderProcess;
+  readonly #backend: OidcCredentialsBackend;
+  readonly #key: string;
+
+  private constructor(provider: ProviderProcess, backend: OidcCredentialsBackend) {
+    this.provider = provider;
+    this.#backend = backend;
+    this.#key = credentialKey(provider.issuer, provider.clientId);
+  }
+
+  /** Signs in and runs `fn`, all in the environment of the store. */
+  static async run<T>(store: Store, fn: (signedIn: SignedIn) => Promise<T>): Promise<T> {
+    return await withEnv(store.env, async () => {
+      await using provider = await ProviderProcess.start();
+      const backend = await loadBackendFromEnv();
+      if (backend === undefined) throw new Error("Cannot torture: the store has no backend");
+      const signedIn = new SignedIn(provider, backend);
+      try {
+        await provider.signIn(backend);
+        return await fn(signedIn);
+      } finally {
+        await backend.close?.();
+      }
+    });
+  }
+
+  /** Makes the access token look expired. */
+  async expire(): Promise<void> {
+    const entry = await this.#stored();
+    await this.#backend.put(this.#key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
+  }
+
+  /** The access token that is stored. */
+  async token(): Promise<string> {
+    return (await this.#stored()).access_token;
+  }
+
+  async #stored(): Promise<OidcCredentials> {
+    const entry = await this.#backend.get(this.#key);
+    if (entry === undefined || entry === null) throw new Error("the entry is gone");
+    return entry;
+  }
+}

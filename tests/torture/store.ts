@@ -1,0 +1,39 @@
+import { startDenokv } from "../support/servers/denokv_server.ts";
+
+/** A server under a store, which a torture kills. */
+export interface StoreServer {
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+}
+
+/** A store that processes share, chosen as a platform team would: by the environment. */
+export interface Store extends AsyncDisposable {
+  readonly env: Record<string, string>;
+  /** Stores without one are files. */
+  readonly server?: StoreServer;
+}
+
+/** Starts a store whose files, if it has any, lie in a folder. */
+export type StartStore = (folder: string) => Store | Promise<Store>;
+
+/** The stores that have a server. Another one is one more line. */
+export const SERVER_STORES: Record<string, StartStore> = {
+  kv: async (folder) => {
+    const server = await startDenokv({ folder });
+    const env = { ...chosen("kv", { path: server.url }), DENO_KV_ACCESS_TOKEN: server.accessToken };
+    return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  },
+};
+
+/** The credentials file. */
+export const fileStore: StartStore = (folder) => ({
+  env: chosen("file", { path: `${folder}/credentials.json` }),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+});
+
+function chosen(name: string, options: object): Record<string, string> {
+  return {
+    VM_OIDC_CREDENTIALS_BACKEND: name,
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options),
+  };
+}

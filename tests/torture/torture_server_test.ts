@@ -1,0 +1,26 @@
+// The short form of each torture of a store with a server; `deno task torture --servers` is the long.
+import { assert, assertEquals } from "@std/assert";
+import { tempDir } from "../support/temp_home.ts";
+import { killServer } from "./kill_server.ts";
+import { stampede } from "./stampede.ts";
+import { SERVER_STORES } from "./store.ts";
+
+const seed = 20261124;
+
+for (const [name, startStore] of Object.entries(SERVER_STORES)) {
+  Deno.test(`eight processes with one expired rotating token in ${name} refresh it once`, async () => {
+    await using folder = await tempDir();
+    const options = { count: 1, seed, folder: folder.path, processes: 8, startStore };
+    const { failures, figures } = await stampede(options);
+    assertEquals(failures, []);
+    assertEquals(figures["refreshes"], 1);
+  });
+
+  Deno.test(`a server of ${name} that is killed in a refresh loses no token`, async () => {
+    await using folder = await tempDir();
+    const options = { count: 5, seed, folder: folder.path, startStore };
+    const { failures, figures } = await killServer(options);
+    assertEquals(failures, []);
+    assert(Number(figures["tokens acknowledged"]) > 0);
+  });
+}
