@@ -150,7 +150,8 @@ export class VaultClient {
       const { status } = response;
       if (status < 300 || status > 399) return response;
       await response.body?.cancel();
-      const target = URL.parse(response.headers.get("location") ?? "", url);
+      const location = response.headers.get("location");
+      const target = location === null ? null : URL.parse(location, url);
       const { origins } = this.#connection;
       const isFollowed = (status === 307 || status === 308) && redirects < MAX_REDIRECTS &&
         target !== null && origins.includes(target.origin);
