@@ -8,7 +8,7 @@ import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { entry, KEY } from "./entries.ts";
 import { rejectsWith } from "./rejects_with.ts";
-import { userToken, vaultBackend } from "./vault_world.ts";
+import { documentedPolicies, userToken, vaultBackend } from "./vault_world.ts";
 
 const vault = await startVault();
 const rootTokenOfAnna = await userToken(vault, "anna");
@@ -145,7 +145,8 @@ Deno.test("Vault JWT: logs in with the signed token of a file, which may change"
 Deno.test("Vault Kubernetes: logs in as a service account, which the cluster has to know", async () => {
   // The cluster's API is a stand-in; the method that asks it is Vault's own.
   let isKnown = true;
-  const user = { username: "system:serviceaccount:hub:anna", uid: "uid-of-anna" };
+  const account = "notebook-anna";
+  const user = { username: `system:serviceaccount:hub:${account}`, uid: "uid-of-anna" };
   await using api = await startHttpServer(async (request) => {
     const review = await request.json();
     return json({ ...review, status: { authenticated: isKnown, user } }, 201);
@@ -159,7 +160,7 @@ Deno.test("Vault Kubernetes: logs in as a service account, which the cluster has
     iat: nowSeconds() - 60,
     nbf: nowSeconds() - 60,
     exp: nowSeconds() + 600,
-    "kubernetes.io": { namespace: "hub", serviceaccount: { name: "anna", uid: user.uid } },
+    "kubernetes.io": { namespace: "hub", serviceaccount: { name: account, uid: user.uid } },
   }, key);
   await Deno.writeTextFile(jwtFile, jwt);
   await enable("cluster-a", "kubernetes");
@@ -170,14 +171,23 @@ Deno.test("Vault Kubernetes: logs in as a service account, which the cluster has
     disable_local_ca_jwt: true,
   });
   await vault.request("POST", "auth/cluster-a/role/hub", {
-    ...POLICY,
-    bound_service_account_names: ["anna"],
+    token_policies: ["by-service-account"],
+    bound_service_account_names: ["notebook-*"],
     bound_service_account_namespaces: ["hub"],
   });
+  const { body: mounts } = await vault.request("GET", "sys/auth");
+  const { accessor } = mounts.data["cluster-a/"];
+  const name = `{{identity.entity.aliases.${accessor}.metadata.service_account_name}}`;
+  const policy = (await documentedPolicies())[2].replaceAll("<name>", name);
+  await vault.request("PUT", "sys/policies/acl/by-service-account", { policy });
   const auth: VaultAuth = { method: "kubernetes", role: "hub", jwtFile, mount: "cluster-a" };
-  const backend = open(auth);
+  const backend = open(auth, { path: "users/notebook-anna" });
+  await backend.withLock(KEY, () => backend.put(KEY, entry()));
   assertEquals(await backend.get(KEY), entry());
   await backend.close();
+  const other = open(auth, { path: "users/notebook-berta" });
+  await rejectsWith("backend_denied", () => other.get(KEY));
+  await other.close();
   isKnown = false;
   const error = await rejectsWith(
     "backend_auth_failed",
@@ -272,7 +282,6 @@ Deno.test("Vault: a policy by the name of who logged in keeps people apart", asy
   await enable("userpass");
   const { body } = await vault.request("GET", "sys/auth");
   const accessor = body.data["userpass/"].accessor;
-  const { documentedPolicies } = await import("./vault_world.ts");
   const name = `{{identity.entity.aliases.${accessor}.name}}`;
   const policy = (await documentedPolicies())[2].replaceAll("<name>", name);
   await vault.request("PUT", "sys/policies/acl/templated", { policy });
