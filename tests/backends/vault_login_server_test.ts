@@ -8,7 +8,7 @@ import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { entry, KEY } from "./entries.ts";
 import { rejectsWith } from "./rejects_with.ts";
-import { documentedPolicies, userToken, vaultBackend } from "./vault_world.ts";
+import { documentedPolicies, recipePolicy, userToken, vaultBackend } from "./vault_world.ts";
 
 const vault = await startVault();
 const rootTokenOfAnna = await userToken(vault, "anna");
@@ -176,9 +176,7 @@ Deno.test("Vault Kubernetes: logs in as a service account, which the cluster has
     bound_service_account_namespaces: ["hub"],
   });
   const { body: mounts } = await vault.request("GET", "sys/auth");
-  const { accessor } = mounts.data["cluster-a/"];
-  const name = `{{identity.entity.aliases.${accessor}.metadata.service_account_name}}`;
-  const policy = (await documentedPolicies())[2].replaceAll("<name>", name);
+  const policy = await recipePolicy(mounts.data["cluster-a/"].accessor);
   await vault.request("PUT", "sys/policies/acl/by-service-account", { policy });
   const auth: VaultAuth = { method: "kubernetes", role: "hub", jwtFile, mount: "cluster-a" };
   const backend = open(auth, { path: "users/notebook-anna" });

@@ -14,6 +14,14 @@ export async function documentedPolicies(): Promise<{ 2: string; 1: string }> {
   return { 2: second, 1: first };
 }
 
+/** The policy of README's JupyterHub recipe, for an auth method's accessor. */
+export async function recipePolicy(accessor: string): Promise<string> {
+  const text = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const [, policy] = /```hcl\n(.*?)```/s.exec(text) ?? [];
+  if (policy === undefined) throw new Error("README has no policy");
+  return policy.replaceAll("ACCESSOR", accessor);
+}
+
 /** A token that may do what the documentation says is enough for a user's path, and no more. */
 export async function userToken(vault: VaultServer, user: string, fields = {}): Promise<string> {
   const policies = await documentedPolicies();

@@ -10,6 +10,7 @@ import {
 import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
 import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
+import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
 
 /** Where the tables begin and end in README.md. */
 export const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
@@ -18,10 +19,19 @@ export const END = "<!-- end of permissions -->";
 /** Stands for the path of the keychain's library, which depends on the machine. */
 const LIBRARY = "<library>";
 
+/** What the tables are made with, whatever this machine has. */
+const VARIABLES: Record<string, string | undefined> = {
+  HOME: "$HOME",
+  VAULT_ADDR: "https://vault.example.com:8200",
+  VAULT_NAMESPACE: undefined,
+  VAULT_CACERT: undefined,
+  VAULT_TOKEN: "of the example",
+};
+
 /** README's permission tables, made from what the code itself declares. */
 export async function permissionTables(): Promise<string> {
-  const home = Deno.env.get("HOME");
-  Deno.env.set("HOME", "$HOME");
+  const saved = Object.keys(VARIABLES).map((name) => [name, Deno.env.get(name)] as const);
+  Object.entries(VARIABLES).forEach(setVariable);
   try {
     return [
       BEGIN,
@@ -35,9 +45,13 @@ export async function permissionTables(): Promise<string> {
       END,
     ].join("\n");
   } finally {
-    if (home === undefined) Deno.env.delete("HOME");
-    else Deno.env.set("HOME", home);
+    saved.forEach(setVariable);
   }
+}
+
+function setVariable([name, value]: readonly [string, string | undefined]): void {
+  if (value === undefined) Deno.env.delete(name);
+  else Deno.env.set(name, value);
 }
 
 /** The same text however a formatter has set the columns. */
@@ -68,6 +82,20 @@ function backendRows(): string[][] {
     ],
     ...wrappers(),
     ["`KeychainCredentialsBackend()`", new KeychainCredentialsBackend(), "a restart"],
+    [
+      "`VaultCredentialsBackend` with an `address` and the Kubernetes login",
+      new VaultCredentialsBackend({
+        address: "https://vault.example.com:8200",
+        path: "users/anna",
+        auth: { method: "kubernetes", role: "notebooks" },
+      }),
+      "shared by hosts",
+    ],
+    [
+      "`VaultCredentialsBackend` with Vault's variables",
+      new VaultCredentialsBackend({ path: "users/anna" }),
+      "shared by hosts",
+    ],
   ];
   return backends.map(([name, backend, survives]) => {
     const flags = backend.requiredPermissions!().map(flag);
