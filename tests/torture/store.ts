@@ -1,4 +1,5 @@
 import { startDenokv } from "../support/servers/denokv_server.ts";
+import { startVault } from "../support/servers/vault_server.ts";
 
 /** A server under a store, which a torture kills. */
 export interface StoreServer {
@@ -21,6 +22,15 @@ export const SERVER_STORES: Record<string, StartStore> = {
   kv: async (folder) => {
     const server = await startDenokv({ folder });
     const env = { ...chosen("kv", { path: server.url }), DENO_KV_ACCESS_TOKEN: server.accessToken };
+    return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  },
+  vault: async (folder) => {
+    const server = await startVault({ storage: `${folder}/vault` });
+    const env = {
+      ...chosen("vault", { path: "users/one" }),
+      VAULT_ADDR: server.url,
+      VAULT_TOKEN: server.rootToken,
+    };
     return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   },
 };
