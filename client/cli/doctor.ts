@@ -30,6 +30,7 @@ export const doctor: Command = {
   ],
   flags: [
     ...IDENTITY_FLAGS,
+    "dpop",
     "scope",
     "api-host",
     "backend",

@@ -27,7 +27,7 @@ export const FLAGS = {
   "client-id": {
     value: "ID",
     variable: "VM_OIDC_CLIENT_ID",
-    summary: "the public client to sign in with",
+    summary: "the client to sign in with",
   },
   "audience": {
     value: "API",

@@ -81,8 +81,9 @@ function assertKnown({ name, rawName }: GivenFlag, command: Command | undefined)
       `Cannot take ${
         shown(rawName, "that flag")
       }: arguments can be read by other programs of this ` +
-        `computer, so that no secret may stand in one. Set the variable that holds it (--help names ` +
-        `them), or have the options of a backend name a variable: {"token": "\${MY_TOKEN}"}.`,
+        `computer, so that no secret may stand in one. Set the variable for it, such as ` +
+        `VM_OIDC_CLIENT_SECRET or VM_API_SECRET, or name a variable in a backend's options: ` +
+        `{"token": "\${MY_TOKEN}"}.`,
     );
   }
   const offered = command === undefined ? NAMES : [...command.flags, ...EVERYWHERE];

@@ -57,8 +57,6 @@ function causes(error: Error): string {
 
 function hintFor(code: string, command: string | undefined): string | undefined {
   switch (code) {
-    case "login_required":
-      return "To sign in, run the command login with the same flags.";
     case "usage":
       return `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
     case "permission_required":

@@ -18,6 +18,22 @@ Deno.test("login: asks on standard error, stores, and prints who it is", async (
   assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
 });
 
+Deno.test("login: a profile has an entry of its own, for every command", async () => {
+  await using world = await cliWorld();
+  const profile = ["--profile", "second"];
+  assertEquals((await world.run(["login", ...profile])).code, 0);
+  assertEquals(world.backend.get(world.key), undefined);
+  const report = JSON.parse((await world.run(["status", "--json", ...profile])).stdout);
+  assertEquals([report.state, report.profile], ["valid", "second"]);
+  assertEquals((await world.run(["status", "--quiet"])).code, 4);
+  assertEquals((await world.run(["token", ...profile])).code, 0);
+  assertEquals((await world.run(["status"], { env: { VM_OIDC_PROFILE: "second" } })).code, 0);
+  const doctor = JSON.parse((await world.run(["doctor", "--json", ...profile])).stdout);
+  assertEquals(doctor.checks.at(-1).message, "a valid token is stored");
+  assertEquals((await world.run(["logout", "--quiet", ...profile])).code, 0);
+  assertEquals((await world.run(["status", "--quiet", ...profile])).code, 4);
+});
+
 Deno.test("login: --quiet prints no result", async () => {
   await using world = await cliWorld();
   await world.signIn();

@@ -47,7 +47,7 @@ Deno.test({
     const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
     const before = await runShell(world, script);
     assertEquals([before.code, before.stdout.length], [4, 0]);
-    assertMatch(new TextDecoder().decode(before.stderr), /run the command login/);
+    assertMatch(new TextDecoder().decode(before.stderr), /cli login --issuer/);
 
     await world.signIn();
     await world.amend({ expires_at: ENDED });

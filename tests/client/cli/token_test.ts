@@ -39,7 +39,7 @@ Deno.test("token: asks nobody: without a sign-in it is exit code 4, and says wha
   const text = await world.run(["token"]);
   assertEquals([text.code, text.stdout], [4, ""]);
   assertStringIncludes(text.stderr, "error (login_required): Cannot");
-  assertStringIncludes(text.stderr, "run the command login with the same flags");
+  assertStringIncludes(text.stderr, "cli login --issuer");
 
   const json = await world.run(["token", "--json"]);
   assertEquals([json.code, json.stdout], [4, ""]);
