@@ -98,7 +98,7 @@ export interface FallbackStatus {
  *   onFallback: () => {},
  * });
  * const entry = { issuer: "https://login.example.com", client_id: "my-app", access_token: "…" };
- * await backend.put("k", { ...entry, id_token: "t".repeat(100_000) }); // too large for Deno KV
+ * await backend.put("k", { ...entry, id_token: "t".repeat(600_000) }); // too large for Deno KV
  * const [kv, memory] = await backend.status("k");
  * assertEquals([kv?.inUse, memory?.inUse], [false, true]);
  * await backend.close();

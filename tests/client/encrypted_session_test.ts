@@ -150,11 +150,11 @@ Deno.test("fallback: tokens too large for Deno KV go to an encrypted file, and r
   const backend = new FallbackCredentialsBackend({ backends: [kv, file], onFallback: () => {} });
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const stored = (await backend.get(world.key))!;
-  await backend.put(world.key, { ...stored, x_fill: "f".repeat(100_000) });
+  await backend.put(world.key, { ...stored, x_fill: "f".repeat(600_000) });
   assertEquals((await backend.status(world.key)).map(({ inUse }) => inUse), [false, true]);
   world.clock.advance(HOUR);
   assert(world.provider.isActive(await session.accessToken()));
-  assertEquals((await backend.get(world.key))?.x_fill, "f".repeat(100_000));
+  assertEquals((await backend.get(world.key))?.x_fill, "f".repeat(600_000));
   await session.clear();
   assertEquals([await kv.get(world.key), await file.get(world.key)], [undefined, undefined]);
   await backend.close();
