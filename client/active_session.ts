@@ -1,5 +1,4 @@
 import { ValidMindAuthError } from "./errors.ts";
-import { ping } from "./ping.ts";
 import type { ClientInfo, Session } from "./session.ts";
 import type { SignedInSession } from "./signed_in_session.ts";
 
@@ -59,7 +58,9 @@ export function getSession(): Session {
  * ```
  */
 export async function reload(): Promise<ClientInfo> {
-  return await ping(active("reload"));
+  const session = active("reload");
+  const { ping } = await import("./ping.ts");
+  return await ping(session);
 }
 
 function active(action: string): SignedInSession {

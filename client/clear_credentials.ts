@@ -1,10 +1,11 @@
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
-import type { CredentialStore } from "./credential_store.ts";
+import { CredentialStore } from "./credential_store.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
+import type { StoredCredential } from "./stored_credential.ts";
 
 /**
  * Removes one credential from its backend, then has it revoked if that is wanted: in this order, so
@@ -14,13 +15,14 @@ import { redact } from "./redact.ts";
  * @param provider Gives the provider that issued the entry. Called only to revoke.
  */
 export async function clearCredentials(
-  store: CredentialStore,
+  { backend, key }: StoredCredential,
   options: ClearOptions,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
+  const store = new CredentialStore(backend, key);
   const { entry, isUnread, wholeStore } = await removeAlone(store);
   const result = {
-    keys: entry === undefined && !isUnread ? [] : [store.key],
+    keys: entry === undefined && !isUnread ? [] : [key],
     ...(wholeStore && { wholeStore }),
   };
   if (!options.revoke) return { ...result, revocation: "not_requested" };

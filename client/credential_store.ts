@@ -6,66 +6,33 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "../backends/oidc_credentials_backend.ts";
+import { backendError, describeBackend } from "./backend_error.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { printable } from "./printable.ts";
+import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./stored_credential.ts";
 
-/** What an entry takes the place of: a certain grant, or after a new sign-in whatever is there. */
-type Replaces = { grant: string | undefined } | "anything";
-
-/** An entry that could not be stored. */
-interface Unstored {
-  entry: OidcCredentials;
-  replaces: Replaces;
-}
-
-/** By store, not by session: the next `init()` in this process must find the tokens too. */
-const unstored = new WeakMap<object, Map<string, Unstored>>();
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const processLocks = new WeakMap<object, MemoryCredentialsBackend>();
-/** One object for all instances that lead to one persistent store. */
-const stores = new Map<string, object>();
 
-/** One credential in a backend, and what could not be written to it. */
-export class CredentialStore {
-  readonly backend: OidcCredentialsBackend;
-  readonly key: string;
-  /** Stands for the store itself: the same for two backends that lead to one place. */
-  readonly identity: object;
-  readonly #unstored: Map<string, Unstored>;
-
-  constructor(backend: OidcCredentialsBackend, key: string) {
-    this.backend = backend;
-    this.key = key;
-    this.identity = storeIdentity(backend);
-    this.#unstored = getOrSet(unstored, this.identity, () => new Map());
-  }
-
-  /** The keys of a backend's entries that could not be stored yet. */
-  static unstoredKeys(backend: OidcCredentialsBackend): string[] {
-    return [...unstored.get(storeIdentity(backend))?.keys() ?? []];
-  }
-
-  /** The entry that could not be stored yet, if there is one. */
-  get pending(): OidcCredentials | undefined {
-    return this.#unstored.get(this.key)?.entry;
-  }
+/** One credential in a backend, with what changes it, and what could not be written to it. */
+export class CredentialStore extends StoredCredential {
+  readonly #unstored = unstoredEntries(this.identity);
 
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
-    if (!this.#unstored.has(this.key)) return await this.#get();
+    if (!this.#unstored.has(this.key)) return await this.read();
     try {
       return await this.withLock(() => this.loadLocked());
     } catch {
-      return this.pending ?? await this.#get();
+      return this.pending ?? await this.read();
     }
   }
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
     const pending = this.#unstored.get(this.key);
-    if (pending === undefined) return await this.#get();
+    if (pending === undefined) return await this.read();
     try {
-      const stored = await this.#get();
+      const stored = await this.read();
       const isWanted = pending.replaces === "anything" ||
         grantOf(stored) === pending.replaces.grant;
       if (isWanted) await this.#put(pending.entry);
@@ -78,7 +45,7 @@ export class CredentialStore {
 
   /** What is stored, for a look while another process holds the lock. Tells no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
-    return this.#unstored.has(this.key) ? undefined : await this.#get().catch(() => undefined);
+    return this.#unstored.has(this.key) ? undefined : await this.read().catch(() => undefined);
   }
 
   /**
@@ -168,13 +135,13 @@ export class CredentialStore {
     let read: OidcCredentials | undefined;
     try {
       await probe.#put(entry);
-      read = await probe.#get();
+      read = await probe.read();
     } catch (error) {
       await probe.remove().catch(() => undefined);
       throw error;
     }
     await probe.remove();
-    const isGone = await probe.#get() === undefined;
+    const isGone = await probe.read() === undefined;
     if (read?.client_id === entry.client_id && read.access_token === entry.access_token && isGone) {
       return;
     }
@@ -183,11 +150,6 @@ export class CredentialStore {
       `Cannot sign in with ${describeBackend(this.backend)}: a test entry that was written, read ` +
         `and removed did not come back the same. Repair the backend, or use another one.`,
     );
-  }
-
-  async #get(): Promise<OidcCredentials | undefined> {
-    const get = () => this.backend.get(this.key);
-    return await this.#guard("read credentials from", get) ?? undefined;
   }
 
   async #put(entry: OidcCredentials): Promise<void> {
@@ -201,38 +163,6 @@ export class CredentialStore {
       throw backendError(action, this.backend, error);
     }
   }
-}
-
-/** A backend in words: its class, and where it keeps things. */
-export function describeBackend(backend: OidcCredentialsBackend): string {
-  const { location } = backend;
-  return `${backendName(backend)}${typeof location === "string" ? ` (${location})` : ""}`;
-}
-
-/** The name of a backend's class, where it has one. */
-export function backendName(backend: OidcCredentialsBackend): string {
-  const name = backend.constructor?.name;
-  return name && name !== "Object" ? name : "the credentials backend";
-}
-
-/**
- * The coded error for what a backend threw. What is not coded is a stranger's: its message may quote
- * an entry (V8's on bad JSON does), so only its name is kept.
- */
-export function backendError(
-  action: string,
-  backend: OidcCredentialsBackend,
-  error: unknown,
-): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return error;
-  const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot ${action} ${
-      describeBackend(backend)
-    }: it threw ${name}, whose text is left out since ` +
-      `it may quote a token. Have the backend throw a CredentialsBackendError with words of its own.`,
-  );
 }
 
 function grantOf(entry: OidcCredentials | undefined): string | undefined {
@@ -254,24 +184,4 @@ function notStored(backend: OidcCredentialsBackend, error: unknown): ValidMindAu
       `in this process, and each use tries to store them again; a new process would have to sign in.`,
     { cause },
   );
-}
-
-function storeIdentity(backend: OidcCredentialsBackend): object {
-  const { persistent, location } = backend;
-  if (persistent !== true || typeof location !== "string") return backend;
-  return getOrSet(stores, `${backendName(backend)} ${location}`, () => ({}));
-}
-
-interface MapLike<K, V> {
-  get(key: K): V | undefined;
-  set(key: K, value: V): unknown;
-}
-
-function getOrSet<K, V>(map: MapLike<K, V>, key: K, create: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = create();
-    map.set(key, value);
-  }
-  return value;
 }

@@ -3,7 +3,6 @@ import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
 import { envNeeds } from "./env_needs.ts";
 import { hostNeeds } from "./host_needs.ts";
 import type { InitOptions } from "./init_options.ts";
-import { ping } from "./ping.ts";
 import { preflight } from "./preflight.ts";
 import { resolveInitOptions, withoutPlaceholder } from "./resolve_options.ts";
 import type { Session } from "./session.ts";
@@ -49,6 +48,7 @@ export async function init(options: InitOptions = {}): Promise<Session> {
   const resolved = resolveInitOptions(options, action);
   const needs = [...variables, ...hostNeeds(resolved)];
   const session = await signIn(options, resolved, { action, needs, modelOptions: resolved });
+  const { ping } = await import("./ping.ts");
   await ping(session, options.signal);
   setActiveSession(session);
   return session;

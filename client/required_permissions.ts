@@ -1,24 +1,5 @@
-import { getDefaultBackend } from "../backends/default_backend.ts";
-import { netHost } from "../backends/net_host.ts";
-import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
-import { backendNeeds } from "./backend_needs.ts";
-import { browserNeeds } from "./browser_needs.ts";
-import { checkCallOptions } from "./check_call_options.ts";
-import { clearNeeds } from "./clear_needs.ts";
-import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
-import { envNeeds, secretNeeds } from "./env_needs.ts";
-import { ValidMindAuthError } from "./errors.ts";
-import { hostNeeds } from "./host_needs.ts";
 import type { InitOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
-import {
-  type ResolvedOptions,
-  resolveInitOptions,
-  resolveOptions,
-  withoutPlaceholder,
-} from "./resolve_options.ts";
-import { selectionNeeds } from "./selection_needs.ts";
-import { uniqueNeeds } from "./unique_needs.ts";
 
 /** Options of {@linkcode requiredPermissions} beside those of the call itself. */
 export interface RequiredPermissionsOptions {
@@ -88,55 +69,6 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
-  const { call = "init", discover = false } = about;
-  checkAbout(about);
-  checkOptionNames(options, call !== "createSession");
-  checkOptionTypes(options, "name the permissions");
-  const resolved = call === "init"
-    ? resolveInitOptions(options, "sign in to ValidMind")
-    : resolveOptions(options, "create the session");
-  const needs = [
-    ...envNeeds(withoutPlaceholder(options), call),
-    ...(call === "clear" ? [] : [...hostNeeds(resolved), ...browserNeeds(options)]),
-    ...(discover ? await discoveredNeeds(resolved) : []),
-  ];
-  if (resolved.identity.kind === "api_key") return needs;
-  const isGiven = options.credentialsBackend !== undefined || getDefaultBackend() !== undefined;
-  const { credentialsBackend, isolate } = options;
-  const loading = isolate === undefined ? {} : { isolate };
-  const backend = await resolveCredentialsBackend(credentialsBackend, loading);
-  if (call === "clear" && about.revoke) needs.push(...secretNeeds(options));
-  const ofBackend = call === "clear"
-    ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
-    : backendNeeds(backend);
-  return uniqueNeeds([...needs, ...(isGiven ? [] : selectionNeeds()), ...ofBackend]);
-}
-
-function checkAbout(about: RequiredPermissionsOptions): void {
-  const action = "name the permissions";
-  checkCallOptions(action, about, ABOUT_TYPES);
-  const { call = "init" } = about;
-  if (["init", "createSession", "clear"].includes(call)) return;
-  throw new ValidMindAuthError(
-    "invalid_options",
-    `Cannot ${action}: option "call" is ${JSON.stringify(call)}. Give "init", "createSession" or ` +
-      `"clear".`,
-  );
-}
-
-const ABOUT_TYPES = { call: "string", discover: "boolean", revoke: "boolean" };
-
-/** The provider's hosts beside the issuer's own, as it names them itself. */
-export async function discoveredNeeds(
-  { identity, runtime }: ResolvedOptions,
-): Promise<PermissionNeed[]> {
-  if (identity.kind !== "oidc") return [];
-  const { OidcProvider } = await import("./oidc_provider.ts");
-  const hosts = await new OidcProvider(identity, runtime).endpointHosts();
-  return hosts.filter((host) => host !== netHost(new URL(identity.issuer))).map((host) => ({
-    name: "net",
-    host,
-    reason: "to use the provider's endpoints",
-    need: "sign_in",
-  }));
+  const { collectPermissions } = await import("./collect_permissions.ts");
+  return await collectPermissions(options, about);
 }

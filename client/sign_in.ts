@@ -6,12 +6,13 @@ import { backendNeeds } from "./backend_needs.ts";
 import { browserNeeds } from "./browser_needs.ts";
 import { bearerKind } from "./credentials.ts";
 import { credentialKey } from "./credential_key.ts";
-import { CredentialStore } from "./credential_store.ts";
 import type { SessionOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import { preflight } from "./preflight.ts";
 import type { ModelOptions, ResolvedOptions } from "./resolve_options.ts";
+import { selectionNeeds } from "./selection_needs.ts";
 import { SignedInSession } from "./signed_in_session.ts";
+import { StoredCredential } from "./stored_credential.ts";
 import { TokenSource } from "./token_source.ts";
 
 /** What {@linkcode signIn} is told beside the options. */
@@ -47,10 +48,10 @@ export async function signIn(
   const all = [...needs, ...browserNeeds(options), ...backendNeeds(backend)];
   await preflight(action, all, "always");
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
-  const store = new CredentialStore(backend, key);
+  const stored = new StoredCredential(backend, key);
   const tokens = new TokenSource({
     identity,
-    store,
+    stored,
     bearer: bearerKind(options.bearer ?? "auto", identity.issuer),
     runtime,
     interactive,
@@ -58,7 +59,7 @@ export async function signIn(
     beforeProvider: () => preflight(action, all, "sign_in"),
   });
   await tokens.signIn(signal);
-  const oidc = { tokens, store };
+  const oidc = { tokens, stored };
   return new SignedInSession({ identity, apiHost, modelOptions, runtime, needs: all, oidc });
 }
 
@@ -69,7 +70,6 @@ async function chooseBackend(
   needs: PermissionNeed[],
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    const { selectionNeeds } = await import("./selection_needs.ts");
     needs.push(...selectionNeeds());
     await preflight(action, needs, "always");
   }

@@ -1,8 +1,7 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import { ApiClient, type ApiCredentials, type RenewalOptions } from "./api_client.ts";
+import type { ApiClient, ApiCredentials, RenewalOptions } from "./api_client.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
-import type { CredentialStore } from "./credential_store.ts";
 import { readClaims } from "./credentials.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
@@ -20,6 +19,7 @@ import type {
 } from "./session.ts";
 import { sessionSummary } from "./session_summary.ts";
 import { secureUrl } from "./secure_url.ts";
+import type { StoredCredential } from "./stored_credential.ts";
 import type { TokenSource } from "./token_source.ts";
 import { VERSION } from "./version.ts";
 
@@ -35,7 +35,7 @@ export interface SignedInSessionOptions {
   /** What the sign-in needed of Deno. */
   needs: readonly PermissionNeed[];
   /** Only with OIDC. */
-  oidc: { tokens: TokenSource; store: CredentialStore } | undefined;
+  oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
 }
 
 /** The session that `init` and `createSession` give. Keeps its secrets in private fields. */
@@ -49,11 +49,11 @@ export class SignedInSession implements Session {
   declare readonly model?: string;
   declare info?: ClientInfo;
   readonly #options: SignedInSessionOptions;
-  readonly #api: ApiClient;
+  #api: ApiClient | undefined;
   #isClosed = false;
 
   constructor(options: SignedInSessionOptions) {
-    const { identity, apiHost, modelOptions, runtime, oidc } = options;
+    const { identity, apiHost, modelOptions } = options;
     this.#options = options;
     if (identity.kind === "oidc") {
       this.issuer = identity.issuer;
@@ -64,28 +64,26 @@ export class SignedInSession implements Session {
     }
     if (apiHost !== undefined) this.apiHost = apiHost;
     if (modelOptions !== undefined) this.model = modelOptions.model;
-    this.#api = new ApiClient({
-      apiHost,
-      runtime,
-      credentials: (options) => this.#credentials(options),
-      canRenew: oidc !== undefined,
-    });
   }
 
   get backend(): OidcCredentialsBackend | undefined {
-    return this.#options.oidc?.store.backend;
+    return this.#options.oidc?.stored.backend;
   }
 
   async accessToken(options?: AccessTokenOptions): Promise<string> {
     const tokens = this.#tokens();
-    const rejected = options?.forceRefresh === true ? tokens.bearer?.token ?? "" : undefined;
+    if (options === undefined) {
+      const fresh = tokens.freshToken();
+      if (fresh !== undefined) return fresh;
+    }
+    const rejected = options?.forceRefresh === true ? tokens.held.bearer?.token ?? "" : undefined;
     return await tokens.accessToken(rejected, options?.signal);
   }
 
   async headers(options: HeadersOptions = {}): Promise<Headers> {
     checkCallOptions("give headers", options, HEADERS_TYPES);
     const { method = "GET", url, signal } = options;
-    const target = url === undefined ? undefined : this.#targetOf(url);
+    const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers, dpopKey } = await this.#headers({ signal });
     if (dpopKey === undefined) return headers;
     if (target === undefined) throw noRequest();
@@ -97,16 +95,16 @@ export class SignedInSession implements Session {
     return headers;
   }
 
-  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    return this.#api.fetch(input, init);
+  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return await (this.#api ?? await this.#loadApi()).fetch(input, init);
   }
 
-  get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
-    return this.#api.get(path, params, options);
+  async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
+    return await (this.#api ?? await this.#loadApi()).get(path, params, options);
   }
 
-  post(path: string, options?: PostOptions): Promise<unknown> {
-    return this.#api.post(path, options);
+  async post(path: string, options?: PostOptions): Promise<unknown> {
+    return await (this.#api ?? await this.#loadApi()).post(path, options);
   }
 
   status(): Promise<SessionStatus> {
@@ -119,7 +117,7 @@ export class SignedInSession implements Session {
     if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
     const { clearCredentials } = await import("./clear_credentials.ts");
-    const result = await clearCredentials(oidc.store, options, () => oidc.tokens.provider());
+    const result = await clearCredentials(oidc.stored, options, () => oidc.tokens.provider());
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
@@ -132,6 +130,7 @@ export class SignedInSession implements Session {
     const { dropPermissions } = await import("./drop_permissions.ts");
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
+    await this.#loadApi();
     if (this.dpop) await import("./dpop_fetch.ts");
     const isKept = (need: PermissionNeed) =>
       need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
@@ -184,9 +183,22 @@ export class SignedInSession implements Session {
   }
 
   /** Where headers are to go: to the API, or where none is named to any URL that is safe. */
-  #targetOf(url: string | URL): URL {
-    if (this.apiHost !== undefined) return this.#api.resolve(url);
+  async #targetOf(url: string | URL): Promise<URL> {
+    if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
     return secureUrl(String(url), "give headers: the URL");
+  }
+
+  /** Loaded when a request is made: a program that only wants a token makes none. */
+  async #loadApi(): Promise<ApiClient> {
+    const { ApiClient } = await import("./api_client.ts");
+    const { runtime, oidc, apiHost } = this.#options;
+    this.#api ??= new ApiClient({
+      apiHost,
+      runtime,
+      credentials: (options) => this.#credentials(options),
+      canRenew: oidc !== undefined,
+    });
+    return this.#api;
   }
 
   async #credentials(options: RenewalOptions): Promise<ApiCredentials> {
@@ -220,7 +232,7 @@ export class SignedInSession implements Session {
     if (identity.kind === "api_key" || oidc === undefined) {
       return { kind: "api_key", signedIn: !this.#isClosed };
     }
-    const { entry, bearer } = oidc.tokens;
+    const { entry, bearer } = oidc.tokens.held;
     const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
     const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
     return {
@@ -234,7 +246,7 @@ export class SignedInSession implements Session {
       ...text("profile", identity.profile),
       ...(identity.dpop && { dpop: true }),
       scope: identity.scope,
-      backend: backendStatus(oidc.store.backend),
+      backend: backendStatus(oidc.stored.backend),
     };
   }
 

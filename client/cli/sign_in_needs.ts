@@ -3,7 +3,7 @@ import { envNeeds, secretNeeds } from "../env_needs.ts";
 import { hostNeeds } from "../host_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
-import { discoveredNeeds } from "../required_permissions.ts";
+import { discoveredNeeds } from "../collect_permissions.ts";
 import { type Identity, resolveIdentity, resolveOptions } from "../resolve_options.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import type { FlagValues } from "./flags.ts";

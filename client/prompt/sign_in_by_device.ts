@@ -1,6 +1,6 @@
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, readClaims } from "../credentials.ts";
-import { describeBackend } from "../credential_store.ts";
+import { describeBackend } from "../backend_error.ts";
 import { runDeviceFlow } from "../device_flow.ts";
 import type { DeviceCode } from "../init_options.ts";
 import type { OidcProvider } from "../oidc_provider.ts";
