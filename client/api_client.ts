@@ -1,7 +1,7 @@
 import { netHost } from "../backends/net_host.ts";
 import { checkCallOptions } from "./check_call_options.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
-import { followRedirects, isReplayable } from "./follow_redirects.ts";
+import { followRedirects, isReplayable, type OwnHeaders } from "./follow_redirects.ts";
 import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 import { readText } from "./read_text.ts";
@@ -12,7 +12,7 @@ import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
 
 /** What a session's requests are made with. */
 export interface ApiCredentials {
-  headers: Headers;
+  headers: OwnHeaders;
   /** The `fetch` that goes with them. */
   fetch: typeof globalThis.fetch;
 }
@@ -20,7 +20,7 @@ export interface ApiCredentials {
 /** What a session's credentials are wanted for. */
 export interface RenewalOptions {
   /** A set of headers that the API refused. */
-  rejected?: Headers;
+  rejected?: OwnHeaders;
   signal?: AbortSignal | undefined;
 }
 
@@ -45,9 +45,11 @@ const POST_TYPES = { params: "object", json: "any", form: "object", signal: "obj
 /** Makes a session's requests. */
 export class ApiClient {
   readonly #options: ApiClientOptions;
+  readonly #origin: string | undefined;
 
   constructor(options: ApiClientOptions) {
     this.#options = options;
+    if (options.apiHost !== undefined) this.#origin = new URL(options.apiHost).origin;
   }
 
   /** See `Session.fetch`. */
@@ -139,17 +141,17 @@ export class ApiClient {
           `${apiHost === undefined ? ", and the session has no apiHost. Pass apiHost" : ""}.`,
       );
     }
-    if (apiHost !== undefined && url.origin === new URL(apiHost).origin) return url;
+    if (apiHost !== undefined && url.origin === this.#origin) return url;
     throw new ValidMindAuthError(
       "wrong_origin",
       `Cannot request ${url.origin}: the session sends its token to ` +
-        `${apiHost === undefined ? "no API, since it has no apiHost" : new URL(apiHost).origin} ` +
+        `${this.#origin ?? "no API, since it has no apiHost"} ` +
         `only. Use fetch() itself, or a session of its own for that API.`,
     );
   }
 
   async #renew(
-    rejected: Headers,
+    rejected: OwnHeaders,
     response: Response,
     signal: AbortSignal | undefined,
   ): Promise<ApiCredentials | undefined> {
@@ -173,7 +175,7 @@ export class ApiClient {
   async #apiError(
     action: string,
     response: Response,
-    sent: Headers,
+    sent: OwnHeaders,
     signal: AbortSignal | undefined,
     advice: string = adviceFor(response.status),
   ): Promise<ApiError> {
@@ -212,9 +214,9 @@ function adviceFor(status: number): string {
 }
 
 /** The beginning of an answer; an API may echo what it was sent, so credentials are taken out. */
-function excerpt(text: string, sent: Headers): string {
+function excerpt(text: string, sent: OwnHeaders): string {
   const names = ["authorization", "x-api-key", "x-api-secret"];
-  const secrets = names.flatMap((name) => sent.get(name)?.replace(/^(Bearer|DPoP) /, "") ?? []);
+  const secrets = names.flatMap((name) => sent[name]?.replace(/^(Bearer|DPoP) /, "") ?? []);
   return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
 }
 

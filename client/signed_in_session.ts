@@ -4,6 +4,7 @@ import { checkCallOptions } from "./check_call_options.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { readClaims } from "./credentials.ts";
 import { ValidMindAuthError } from "./errors.ts";
+import type { OwnHeaders } from "./follow_redirects.ts";
 import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import type { Identity, ModelOptions, Runtime } from "./resolve_options.ts";
@@ -84,11 +85,12 @@ export class SignedInSession implements Session {
     checkCallOptions("give headers", options, HEADERS_TYPES);
     const { method = "GET", url, signal } = options;
     const target = url === undefined ? undefined : await this.#targetOf(url);
-    const { headers, dpopKey } = await this.#headers({ signal });
+    const { headers: own, dpopKey } = await this.#headers({ signal });
+    const headers = new Headers(own);
     if (dpopKey === undefined) return headers;
     if (target === undefined) throw noRequest();
     const { dpopHeaders } = await import("./dpop_fetch.ts");
-    const token = headers.get("Authorization")!.slice("DPoP ".length);
+    const token = own.authorization!.slice("DPoP ".length);
     for (const [name, value] of await dpopHeaders(dpopKey, token, method.toUpperCase(), target)) {
       headers.set(name, value);
     }
@@ -211,20 +213,18 @@ export class SignedInSession implements Session {
 
   async #headers(
     { rejected, signal }: RenewalOptions,
-  ): Promise<{ headers: Headers; dpopKey?: CryptoKeyPair | undefined }> {
+  ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
     const { identity, modelOptions, oidc } = this.#options;
-    const headers = new Headers();
-    if (modelOptions !== undefined) addModelHeaders(headers, modelOptions);
+    const headers = modelOptions === undefined ? {} : modelHeaders(modelOptions);
     if (identity.kind === "api_key") {
-      headers.set("X-API-KEY", identity.apiKey);
-      headers.set("X-API-SECRET", identity.apiSecret);
-      return { headers };
+      const key = { "x-api-key": identity.apiKey, "x-api-secret": identity.apiSecret };
+      return { headers: { ...headers, ...key } };
     }
-    const refused = rejected?.get("Authorization")?.replace(/^\w+ /, "");
+    const refused = rejected?.authorization?.replace(/^\w+ /, "");
     const { token, dpopKey } = await oidc!.tokens.credential(refused, signal);
-    headers.set("Authorization", `${dpopKey === undefined ? "Bearer" : "DPoP"} ${token}`);
-    return { headers, dpopKey };
+    const authorization = `${dpopKey === undefined ? "Bearer" : "DPoP"} ${token}`;
+    return { headers: { ...headers, authorization }, dpopKey };
   }
 
   #status(): SessionStatus {
@@ -267,11 +267,13 @@ function noRequest(): ValidMindAuthError {
   );
 }
 
-function addModelHeaders(headers: Headers, { model, document, monitoring }: ModelOptions): void {
-  headers.set("X-MODEL-CUID", model);
-  headers.set("X-MONITORING", monitoring ? "True" : "False"); // as Python prints a bool
-  headers.set("X-LIBRARY-VERSION", VERSION);
-  if (document !== undefined) headers.set("X-DOCUMENT-TYPE", document);
+function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders {
+  return {
+    "x-model-cuid": model,
+    "x-monitoring": monitoring ? "True" : "False", // as Python prints a bool
+    "x-library-version": VERSION,
+    ...(document !== undefined && { "x-document-type": document }),
+  };
 }
 
 function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
