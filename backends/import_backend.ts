@@ -59,9 +59,18 @@ export async function moduleUrl(specifier: string): Promise<string> {
 
 /** A path is taken from the working directory: `import()` itself would take it from this file. */
 async function pathToUrl(path: string): Promise<string> {
-  const isWindows = Deno.build.os === "windows";
-  const { isAbsolute, resolve, toFileUrl } =
-    await (isWindows ? import("@std/path/windows") : import("@std/path/posix"));
+  // One module each: Deno reads at every start what an import() may load, and "posix" is thirty.
+  const [{ isAbsolute }, { resolve }, { toFileUrl }] = Deno.build.os === "windows"
+    ? await Promise.all([
+      import("@std/path/windows/is-absolute"),
+      import("@std/path/windows/resolve"),
+      import("@std/path/windows/to-file-url"),
+    ])
+    : await Promise.all([
+      import("@std/path/posix/is-absolute"),
+      import("@std/path/posix/resolve"),
+      import("@std/path/posix/to-file-url"),
+    ]);
   return toFileUrl(isAbsolute(path) ? path : resolve(Deno.cwd(), path)).href;
 }
 

@@ -1,7 +1,7 @@
 import { denoProgram } from "./bench_world.ts";
 
-/** What a program loads of this module, from its imports and from what it imports as it runs. */
-export interface LoadedModules {
+/** Modules by where they are from. */
+export interface ModuleSet {
   /** This module's own files, by path from the repository. */
   own: string[];
   /** The bytes of their sources, comments included. */
@@ -10,30 +10,61 @@ export interface LoadedModules {
   foreign: string[];
 }
 
+/** What Deno loads for a program. */
+export interface LoadedModules {
+  /** What runs: the program's imports, and theirs. */
+  run: ModuleSet;
+  /**
+   * What Deno reads before it runs anything: also what an `import()` with a literal in it may load
+   * later, and all that that imports.
+   */
+  read: ModuleSet;
+}
+
+interface GraphModule {
+  specifier: string;
+  size?: number;
+  dependencies?: { isDynamic?: boolean; code?: { specifier: string } }[];
+}
+
 const ROOT = new URL("../../", import.meta.url).href;
 
-/** Runs one of the programs, and tells which modules Deno loaded for it. */
-export async function loadedModules(
-  program: string,
-  args: readonly string[],
-  env: Record<string, string>,
-): Promise<LoadedModules> {
-  const [deno, run, ...rest] = denoProgram(program, ...args);
-  const command = new Deno.Command(deno, {
-    args: [run!, "--log-level=debug", ...rest.filter((flag) => flag !== "--quiet")],
-    env: { ...env, NO_COLOR: "1" },
-  });
-  const { success, stderr } = await command.output();
-  const text = new TextDecoder().decode(stderr);
-  if (!success) throw new Error(`Cannot run ${program}: ${text.slice(-500)}`);
-  const fetched = text.matchAll(/fetch_no_follow - specifier: (\S+)/g);
-  const urls = new Set([...fetched].map(([, url]) => url!));
-  const isOwn = (url: string) => /^(mod\.ts$|backends\/|client\/)/.test(url.replace(ROOT, ""));
-  const own = [...urls].filter(isOwn);
-  const sizes = await Promise.all(own.map(async (url) => (await Deno.stat(new URL(url))).size));
+/** The modules of one of the programs, as Deno itself tells them. */
+export async function loadedModules(program: string): Promise<LoadedModules> {
+  const [deno, , ...flags] = denoProgram(program);
+  const config = flags.indexOf("--config");
+  const args = ["info", "--json", ...flags.slice(config, config + 2), flags.at(-1)!];
+  const { success, stdout, stderr } = await new Deno.Command(deno, { args }).output();
+  if (!success) throw new Error(`Cannot ask Deno: ${new TextDecoder().decode(stderr)}`);
+  const { roots, redirects, modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    roots: [string];
+    redirects: Record<string, string>;
+    modules: GraphModule[];
+  };
+  const byName = new Map(modules.map((module) => [module.specifier, module]));
+  const reach = (isFollowed: (isDynamic: boolean) => boolean) => {
+    const found = new Set<GraphModule>();
+    const waiting = [...roots];
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      const module = byName.get(redirects[name] ?? name);
+      if (module === undefined || found.has(module)) continue;
+      found.add(module);
+      for (const { isDynamic = false, code } of module.dependencies ?? []) {
+        if (code !== undefined && isFollowed(isDynamic)) waiting.push(code.specifier);
+      }
+    }
+    return toSet([...found]);
+  };
+  return { run: reach((isDynamic) => !isDynamic), read: reach(() => true) };
+}
+
+function toSet(modules: readonly GraphModule[]): ModuleSet {
+  const isOwn = ({ specifier }: GraphModule) =>
+    /^(mod\.ts$|backends\/|client\/)/.test(specifier.replace(ROOT, ""));
+  const own = modules.filter(isOwn);
   return {
-    own: own.map((url) => url.replace(ROOT, "")).sort(),
-    ownBytes: sizes.reduce((sum, size) => sum + size, 0),
-    foreign: [...urls].filter((url) => !url.startsWith(ROOT)),
+    own: own.map(({ specifier }) => specifier.replace(ROOT, "")).sort(),
+    ownBytes: own.reduce((sum, { size = 0 }) => sum + size, 0),
+    foreign: modules.map(({ specifier }) => specifier).filter((name) => !name.startsWith(ROOT)),
   };
 }

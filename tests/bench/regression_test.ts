@@ -1,0 +1,54 @@
+/**
+ * What must not come back, by ratios and counts: a machine's speed is no one's fault. The margins are
+ * wide, so that a busy machine passes; `deno task bench` has the bars.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { tempDir } from "../support/temp_home.ts";
+import { benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "./bench_world.ts";
+import { loadedModules } from "./loaded_modules.ts";
+import { measureCommands } from "./measure_commands.ts";
+import { hotCalls } from "./sections/hot_path.ts";
+import { measureCalls } from "./measure_calls.ts";
+
+/** What a start from a stored token has no use for. */
+const LAZY = [
+  "backends/create_backend.ts",
+  "backends/file_store.ts",
+  "backends/kv_store.ts",
+  "backends/migrate.ts",
+  "client/api_client.ts",
+  "client/ask_permissions.ts",
+  "client/collect_permissions.ts",
+  "client/credential_store.ts",
+  "client/oidc_provider.ts",
+  "client/sign_out.ts",
+  "client/token_renewal.ts",
+];
+
+Deno.test("a start from a stored token runs nothing that it does not use", async () => {
+  const { run, read } = await loadedModules("cached_start.ts");
+  assertEquals(run.foreign, [], "modules of others");
+  assertEquals(run.own.filter((path) => LAZY.includes(path)), []);
+  assertEquals(LAZY.filter((path) => !read.own.includes(path)), [], "not there any more");
+  assert(run.own.length <= 56, `${run.own.length} modules: is one of them needed later only?`);
+  assert(run.ownBytes <= 155_000, `${run.ownBytes} bytes`);
+  assert(read.foreign.length <= 25, `${read.foreign.length} modules of others, for an import()`);
+});
+
+Deno.test("a start from a stored token takes not much longer than to read and parse the file", async () => {
+  await using folder = await tempDir("bench-");
+  const env = { HOME: await benchHome(folder.path) };
+  const measured = await measureCommands([
+    { name: "floor", command: denoProgram("read_parse.ts", KEY), env },
+    { name: "own", command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
+  ], 15);
+  const ratio = measured.get("own")!.median / measured.get("floor")!.median;
+  assert(ratio < 2.5, `${ratio.toFixed(2)} times the floor`);
+});
+
+Deno.test("a token in memory is given out about as fast as by a plain function", async () => {
+  const calls = await hotCalls();
+  const measured = await measureCalls(calls, { batches: 30, perBatch: 5000 });
+  const [floor, own] = calls.map(({ name }) => measured.get(name)!.median);
+  assert(own! < floor! * 4, `${(own! / floor!).toFixed(2)} times the floor`);
+});
