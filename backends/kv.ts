@@ -100,7 +100,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, or `undefined` when there is none.
    *
    * @throws {CredentialsBackendError} `unstable_kv_required`, `permission_required`,
-   * `backend_denied`, `backend_corrupt`, `backend_unavailable`.
+   * `backend_denied`, `backend_corrupt`, `backend_unavailable`; of a server also
+   * `backend_auth_failed` and `backend_timeout`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return (await this.#open()).get(key);

@@ -53,8 +53,9 @@ function urlError(path: string, error: unknown): CredentialsBackendError {
       { cause: error },
     );
   }
+  const isLate = error instanceof DOMException && error.name === "TimeoutError";
   return new CredentialsBackendError(
-    "backend_unavailable",
+    isLate ? "backend_timeout" : "backend_unavailable",
     `Cannot use Deno KV at ${host}: ${error instanceof Error ? error.name : "unknown error"}. ` +
       `Check that the server runs and is reached from this host.`,
     { cause: error },

@@ -59,8 +59,9 @@ export class KvServer {
         const isFinal = error instanceof CredentialsBackendError ||
           error instanceof Deno.errors.NotCapable;
         if (isFinal || signal.aborted || this.#clock.now() >= patience) throw error;
+        // What it said says more than that the time is over.
+        await this.#clock.delay(pause, signal).catch(() => Promise.reject(error));
       }
-      await this.#clock.delay(pause, signal);
     }
   }
 
@@ -77,22 +78,28 @@ export class KvServer {
       signal,
     });
     await response.body?.cancel();
-    if (response.status === 401 || response.status === 403) throw this.#denied("is refused");
+    if (response.status === 401) throw this.#authFailed("is refused");
+    if (response.status === 403) throw this.#authFailed("does not allow it", "backend_denied");
     if (response.status >= 500) throw new Error(`status ${response.status}`);
   }
 
   #token(): string {
     const token = Deno.env.get(TOKEN) ?? "";
-    if (token === "") throw this.#denied("is not set");
-    if (!/^[\x21-\x7e]+$/.test(token)) throw this.#denied("has characters that no token has");
+    if (token === "") throw this.#authFailed("is not set");
+    if (!/^[\x21-\x7e]+$/.test(token)) throw this.#authFailed("has characters that no token has");
     return token;
   }
 
-  #denied(why: string): CredentialsBackendError {
+  #authFailed(
+    why: string,
+    code: "backend_auth_failed" | "backend_denied" = "backend_auth_failed",
+  ): CredentialsBackendError {
     return new CredentialsBackendError(
-      "backend_denied",
-      `Cannot use Deno KV at ${netHost(new URL(this.#url))}: ${TOKEN} ${why}. Set it to the ` +
-        `server's access token.`,
+      code,
+      `Cannot use Deno KV at ${
+        netHost(new URL(this.#url))
+      }: ${TOKEN} ${why}. Set it to an access ` +
+        `token of the server.`,
     );
   }
 }

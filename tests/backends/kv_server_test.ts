@@ -64,14 +64,14 @@ Deno.test("a KV server is used under exactly the flags that are declared", async
   assertEquals(stdout, "65536 1\nundefined");
 });
 
-Deno.test("a KV server with another access token is backend_denied", async () => {
+Deno.test("a KV server with another access token is backend_auth_failed", async () => {
   const code = `console.log(await backend.get("k").catch(({ code, message }) => code + message));`;
   const stdout = await run(code, { env: { [TOKEN]: "another-token" } });
-  assert(stdout.startsWith("backend_denied") && !stdout.includes("another-token"), stdout);
+  assert(stdout.startsWith("backend_auth_failed") && !stdout.includes("another-token"), stdout);
 });
 
 for (const when of ["from the start", "later"]) {
-  Deno.test(`a KV server that is silent ${when} is backend_unavailable in time`, async () => {
+  Deno.test(`a KV server that is silent ${when} is backend_timeout`, async () => {
     await using silent = await startDenokv({ accessToken: server.accessToken });
     const clock = new FakeClock();
     const options = { path: silent.url, lockTimeoutMs: 1000, timeoutMs: 300, clock };
@@ -80,7 +80,7 @@ for (const when of ["from the start", "later"]) {
     clock.advance(STALE_MS);
     await silent.pause();
     const use = store === undefined ? open : () => store.get(KEY);
-    await rejectsWith("backend_unavailable", use, silent.url.slice(7), "TimeoutError");
+    await rejectsWith("backend_timeout", use, silent.url.slice(7), "TimeoutError");
     store?.close();
   });
 }

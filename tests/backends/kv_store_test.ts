@@ -83,17 +83,31 @@ for (
     ["cannot be one", "two words", "has characters"],
   ] as const
 ) {
-  Deno.test(`an access token for a KV server that ${what} is backend_denied`, async () => {
+  Deno.test(`an access token for a KV server that ${what} is backend_auth_failed`, async () => {
     const refuse = () => new Response(`no ${ACCESS_TOKEN}`, { status: 401 });
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, refuse);
     const host = `127.0.0.1:${server.addr.port}`;
     const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
     const text = await outcome(`http://${host}`, flags, token);
-    assertHolds(text, `backend_denied Cannot use Deno KV at ${host}: DENO_KV_ACCESS_TOKEN ${why}`);
+    assertHolds(
+      text,
+      `backend_auth_failed Cannot use Deno KV at ${host}: DENO_KV_ACCESS_TOKEN ${why}`,
+    );
   });
 }
 
-Deno.test("a KV server that does not answer is backend_unavailable after the time limit", async () => {
+Deno.test("a KV server that forbids what the access token wants is backend_denied", async () => {
+  const forbid = () => new Response("no", { status: 403 });
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, forbid);
+  const host = `127.0.0.1:${server.addr.port}`;
+  const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
+  assertHolds(
+    await outcome(`http://${host}`, flags),
+    `backend_denied Cannot use Deno KV at ${host}`,
+  );
+});
+
+Deno.test("a KV server that does not answer is backend_timeout after the time limit", async () => {
   const release = Promise.withResolvers<Response>();
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -103,7 +117,7 @@ Deno.test("a KV server that does not answer is backend_unavailable after the tim
   const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
   try {
     const text = await outcome(`http://${host}`, flags);
-    assertHolds(text, "backend_unavailable", host, "TimeoutError", "no answer within 300 ms");
+    assertHolds(text, "backend_timeout", host, "TimeoutError", "no answer within 300 ms");
   } finally {
     release.resolve(new Response());
   }
@@ -128,6 +142,6 @@ Deno.test("a KV server that fails after a good start is given up, too", async ()
   // Deno goes on with an operation that was given up, and keeps the process for it.
   const args = ["exit"];
   const { stdout, stderr } = await runDeno({ code: script(`http://${host}`), flags, args, env });
-  assertHolds(stdout, "backend_unavailable", host, "TimeoutError");
+  assertHolds(stdout, "backend_timeout", host, "TimeoutError");
   assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
 });
