@@ -7,7 +7,7 @@ import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
 import { mutateFile } from "./mutate_file.ts";
 import { stampede } from "./stampede.ts";
-import { SERVER_STORES } from "./store.ts";
+import { SERVER_STORES, type StartStore } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
 const HELP = `Tortures the stores and the refresh, and tells what held.
@@ -26,6 +26,7 @@ deno task torture --servers [options]  the stores of \`deno task servers\`: ${
   --rounds N      rounds of 32 processes, one token  (default 50)
   --processes N   processes in a round               (default 32)
   --kills N       refreshes with the server killed   (default 200)
+  --store NAME    that store alone                   (default all)
 
   --seed N        for the random choices             (default: of the clock)
   --help
@@ -60,7 +61,7 @@ async function tortureFile(counts: typeof FILE_COUNTS): Promise<void> {
 
 async function tortureServers(counts: typeof SERVER_COUNTS): Promise<void> {
   const { seed, processes } = counts;
-  for (const [name, startStore] of Object.entries(SERVER_STORES)) {
+  for (const [name, startStore] of chosenStores()) {
     const named = async (torture: Promise<TortureResult>) => {
       const result = await torture;
       return { ...result, name: `${name}: ${result.name}` };
@@ -74,6 +75,15 @@ async function tortureServers(counts: typeof SERVER_COUNTS): Promise<void> {
   }
 }
 
+function chosenStores(): [name: string, start: StartStore][] {
+  const { store } = parseArgs({ strict: false, options: { store: { type: "string" } } }).values;
+  const stores = Object.entries(SERVER_STORES)
+    .filter(([name]) => store === undefined || store === name);
+  if (stores.length > 0) return stores;
+  console.error("Cannot run: --store is none of those in --help.");
+  Deno.exit(2);
+}
+
 function readCounts<T extends Record<string, number>>(defaults: T): T {
   const names = Object.keys(defaults);
   const { values } = parseArgs({
@@ -81,6 +91,7 @@ function readCounts<T extends Record<string, number>>(defaults: T): T {
     options: {
       ...Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
       servers: { type: "boolean" },
+      store: { type: "string" },
       help: { type: "boolean" },
     },
   });
