@@ -21,6 +21,11 @@ export interface VaultLockOptions {
 /** How long a dead holder blocks others. A living one renews three times as often. */
 export const LEASE_MS = 15_000;
 /**
+ * How much of the time between two looks counts. While Vault is out of reach, or this process stands
+ * still, no holder is silent: it has to be seen to be.
+ */
+const LONGEST_LOOK_MS = 3_000;
+/**
  * Without check-and-set: longer than a write may take from the look that found the lock free.
  * Whoever reads his own name after it has the lock (Fischer's mutual exclusion).
  */
@@ -39,8 +44,8 @@ interface Held {
 /**
  * Locks made of leases: a secret beside the entry that says who holds it and counts renewals.
  *
- * No clocks are compared. Who waits takes a lease over when it has not changed for
- * {@linkcode LEASE_MS} by his own clock. A released lease stays, empty, so that its versions go on:
+ * No clocks are compared. Who waits takes a lease over when he has seen for {@linkcode LEASE_MS}, by
+ * his own clock, that it does not change. A released lease stays, empty, so that its versions go on:
  * a holder who slept through the loss of his finds no version of the same number.
  */
 export class VaultLock {
@@ -56,7 +61,8 @@ export class VaultLock {
 
   /** Runs `fn` under the lock of the entry `name`. */
   async run<T>(name: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    const seen = await this.#acquire(name, options);
+    const holder = crypto.randomUUID();
+    const seen = await this.#acquire(name, holder, options);
     if (seen !== undefined) return seen;
     const ended = new AbortController();
     let renewal = Promise.resolve();
@@ -69,7 +75,7 @@ export class VaultLock {
       clearInterval(timer);
       ended.abort();
       await renewal; // one under way would put back the lease after its release
-      await this.#release(name);
+      await this.#release(name, holder);
     }
   }
 
@@ -95,23 +101,23 @@ export class VaultLock {
   /** Resolves with the lease, or with what `peek` saw instead. */
   async #acquire<T>(
     name: string,
+    holder: string,
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T | undefined> {
     const { runtime: { now, delay }, lockTimeoutMs } = this.#options;
-    const holder = crypto.randomUUID();
     const deadline = now() + lockTimeoutMs;
-    let watched = { lease: "", since: now() };
+    let watched = { lease: "", silentMs: 0, asked: now() };
     for (let tries = 0;; tries++) {
       signal?.throwIfAborted();
       const asked = now();
       const secret = await this.#read(name, { action: ACTION, signal });
       const lease = isHeldBy(this.#left.get(name), secret) ? "" : leaseOf(secret);
-      const isSilent = lease === watched.lease && asked - watched.since >= LEASE_MS;
-      if (lease === "" || isSilent) {
+      const passed = Math.min(asked - watched.asked, LONGEST_LOOK_MS);
+      const silentMs = lease === watched.lease ? watched.silentMs + passed : 0;
+      watched = { lease, silentMs, asked };
+      if (lease === "" || silentMs >= LEASE_MS) {
         const held = await this.#take(name, holder, secret.version, asked, signal);
-        if (held !== undefined) return await this.#begin(name, held, isSilent && lease !== "");
-      } else if (lease !== watched.lease) {
-        watched = { lease, since: now() };
+        if (held !== undefined) return await this.#begin(name, held, lease !== "");
       }
       if (now() >= deadline) throw this.#timedOut();
       await delay((0.5 + Math.random()) * Math.min(50 + 25 * tries, 500), signal);
@@ -153,7 +159,7 @@ export class VaultLock {
     try {
       await this.#options.onTakeOver(name);
     } catch (error) {
-      await this.#release(name);
+      await this.#release(name, held.holder);
       throw error;
     }
   }
@@ -179,10 +185,9 @@ export class VaultLock {
     }
   }
 
-  async #release(name: string): Promise<void> {
-    const held = this.#held.get(name);
-    this.#held.delete(name);
-    if (held !== undefined) await this.#free(name, held.holder);
+  async #release(name: string, holder: string): Promise<void> {
+    if (this.#held.get(name)?.holder === holder) this.#held.delete(name);
+    await this.#free(name, holder);
   }
 
   /** Gives a lease back, if it is this holder's. */

@@ -115,6 +115,34 @@ for (const hasCheckAndSet of [true, false]) {
   });
 
   Deno.test({
+    name: `${kind}: what a waiter did not look at is not taken for a holder's silence`,
+    permissions,
+    async fn() {
+      const { kv, clock, lock } = world({ hasCheckAndSet });
+      kv.set(LEASE, { holder: "living", turn: 1 });
+      const read = kv.read.bind(kv);
+      const start = clock.now();
+      let outages = 0;
+      kv.read = (name) => {
+        // Vault is out of reach for a while, and repeated requests get through after it.
+        if (clock.now() - start > 4_000 && outages++ === 0) clock.advance(14_000);
+        return read(name);
+      };
+      clock.onDelay = () => {
+        // The holder could not renew meanwhile either, and does so some seconds after.
+        if (clock.now() - start <= 24_000) return;
+        clock.onDelay = undefined;
+        kv.set(LEASE, { holder: "", turn: 0 });
+      };
+      await lock.run(NAME, () => {
+        assert(clock.now() - start > 24_000, "taken over after an outage");
+        return Promise.resolve();
+      }, {});
+      assertEquals(outages > 0, true);
+    },
+  });
+
+  Deno.test({
     name: `${kind}: a renewal counts on, and one after the loss of the lease takes nothing back`,
     permissions,
     fn: () =>
