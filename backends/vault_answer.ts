@@ -19,9 +19,9 @@ export function unexpected(
   );
 }
 
-/** Whether a 404 says that there is no such secret, rather than no such mount. */
+/** Whether a 404 is Vault's for a secret that is not there, and not for a mount, or a proxy's own. */
 export function isAbsent({ status, body }: VaultAnswer): boolean {
-  return status === 404 && (!Array.isArray(body.errors) || body.errors.length === 0);
+  return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
 }
 
 /** The names that a listing gives, or `undefined` where it is none. */

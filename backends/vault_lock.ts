@@ -18,8 +18,9 @@ export interface VaultLockOptions {
   readonly onTakeOver: (name: string) => Promise<void>;
 }
 
-/** How long a dead holder blocks others. A living one renews three times as often. */
+/** How long a dead holder blocks others. */
 export const LEASE_MS = 15_000;
+const RENEWAL_MS = LEASE_MS / 3;
 /**
  * How much of the time between two looks counts. While Vault is out of reach, or this process stands
  * still, no holder is silent: it has to be seen to be.
@@ -64,16 +65,14 @@ export class VaultLock {
     const holder = crypto.randomUUID();
     const seen = await this.#acquire(name, holder, options);
     if (seen !== undefined) return seen;
-    const ended = new AbortController();
     let renewal = Promise.resolve();
     const timer = setInterval(() => {
-      renewal = renewal.then(() => this.#renew(name, ended.signal));
-    }, LEASE_MS / 3);
+      renewal = renewal.then(() => this.#renew(name));
+    }, RENEWAL_MS);
     try {
       return await fn();
     } finally {
       clearInterval(timer);
-      ended.abort();
       await renewal; // one under way would put back the lease after its release
       await this.#release(name, holder);
     }
@@ -164,11 +163,11 @@ export class VaultLock {
     }
   }
 
-  async #renew(name: string, signal: AbortSignal): Promise<void> {
+  async #renew(name: string): Promise<void> {
     const held = this.#held.get(name);
     if (held === undefined) return;
     const { kv } = this.#options;
-    const use = { action: ACTION, signal };
+    const use = { action: ACTION, timeoutMs: RENEWAL_MS };
     const { holder } = held;
     const turn = held.turn + 1;
     try {
@@ -194,9 +193,12 @@ export class VaultLock {
   async #free(name: string, holder: string): Promise<void> {
     const use = { action: ACTION, timeoutMs: RELEASE_TIMEOUT_MS };
     try {
-      const secret = await this.#read(name, use);
-      if (isHeldBy(holder, secret)) {
-        await this.#options.kv.write(lockName(name), FREE, secret.version, use);
+      let written: number | undefined;
+      while (written === undefined) {
+        const secret = await this.#read(name, use);
+        if (!isHeldBy(holder, secret)) break;
+        // Not the latest version any more: a renewal without an answer was done after all.
+        written = await this.#options.kv.write(lockName(name), FREE, secret.version, use);
       }
       this.#left.delete(name);
     } catch {

@@ -15,6 +15,8 @@ import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { rejectsWith } from "./rejects_with.ts";
 
 const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
+/** Makes an answer the last one. */
+const TOO_LATE = { "retry-after": "3600" };
 const OK = json({ data: { ok: true } });
 const READ: VaultRequest = { action: "read", method: "GET", path: "secret/data/x", token: TOKEN };
 const WRITE: VaultRequest = { ...READ, method: "POST", body: { data: { a: "Yz6Hc1Nd4Pb9Sg2T" } } };
@@ -100,6 +102,13 @@ for (const [what, answer] of PASSING) {
   });
 }
 
+Deno.test("a request on a kept connection that drops is not sent again behind our back", async () => {
+  await using here = await world([OK.clone(), resetConnection()]);
+  await here.client.request(WRITE);
+  await here.client.request(WRITE);
+  assertEquals([here.requests.length, here.clock.delays.length], [3, 1]);
+});
+
 Deno.test("Retry-After is kept to, and too long a one is told at once", async () => {
   await using here = await world([
     status(429, [], { "retry-after": "3" }),
@@ -154,10 +163,10 @@ Deno.test("other answers are the caller's business", async () => {
 });
 
 Deno.test("Vault's words on a failure are told, unless they quote what was sent", async () => {
-  await using here = await world([status(500, ["disk on fire"])], { timeoutMs: 10 });
+  await using here = await world([status(500, ["disk on fire"], TOO_LATE)]);
   await rejectsWith("backend_unavailable", () => here.client.request(WRITE), "(disk on fire)");
   for (const echo of [`bad token ${TOKEN.slice(3, 12)}`, 'bad value "Yz6Hc1Nd']) {
-    await using there = await world([status(500, [echo])], { timeoutMs: 10 });
+    await using there = await world([status(500, [echo], TOO_LATE)]);
     const error = await rejectsWith("backend_unavailable", () => there.client.request(WRITE));
     assert(error.message.includes("status 500.") && !error.message.includes("bad"));
   }

@@ -165,6 +165,29 @@ for (const hasCheckAndSet of [true, false]) {
   });
 
   Deno.test({
+    name: `${kind}: a renewal under way when the holder ends does not put the lease back`,
+    permissions,
+    fn: () =>
+      withTick(async (tick) => {
+        const { kv, lock } = world({ hasCheckAndSet });
+        const late = Promise.withResolvers<void>();
+        const run = lock.run(NAME, async () => {
+          kv.nextWrite = async (write) => {
+            await late.promise;
+            return write();
+          };
+          tick();
+          await settled();
+        }, {});
+        await settled();
+        late.resolve();
+        await run;
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+      }),
+  });
+
+  Deno.test({
     name: `${kind}: an error while the lease is taken gives it back`,
     permissions,
     async fn() {
@@ -225,6 +248,23 @@ Deno.test({
       return kv.rows.get(LEASE);
     }, {});
     assertEquals(held?.version, 1);
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
+  name: "a renewal that is done while the lease is given back does not keep it",
+  permissions,
+  async fn() {
+    const { kv, lock } = world();
+    await lock.run(NAME, () => {
+      const holder = kv.rows.get(LEASE)?.data?.holder;
+      kv.nextWrite = (write) => {
+        kv.set(LEASE, { holder, turn: 2 });
+        return write();
+      };
+      return Promise.resolve();
+    }, {});
     assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
   },
 });

@@ -231,6 +231,20 @@ Deno.test("Vault: a mount that is taken away under an open backend is an error",
   await backend.close();
 });
 
+for (const mount of MOUNTS) {
+  Deno.test(`Vault ${mount}: a 404 of a proxy is not taken for absent`, async () => {
+    const answer = () => Promise.resolve(Response.json({ message: "no route" }, { status: 404 }));
+    const given = ((input: string, init: RequestInit) =>
+      input.includes("/users/anna") ? answer() : fetch(input, init)) as typeof fetch;
+    const backend = vaultBackend(vault, token, { mount, fetch: given });
+    await rejectsWith("backend_unavailable", () =>
+      backend.get(KEY), "status 404");
+    await rejectsWith("backend_unavailable", () => backend.delete(KEY), "status 404");
+    await rejectsWith("backend_unavailable", () => Array.fromAsync(backend.list()), "status 404");
+    await backend.close();
+  });
+}
+
 Deno.test("Vault: a backend that was closed opens again", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
