@@ -171,6 +171,7 @@ for (const hasCheckAndSet of [true, false]) {
       withTick(async (tick) => {
         const { kv, lock } = world({ hasCheckAndSet });
         const late = Promise.withResolvers<void>();
+        const hasEnded = Promise.withResolvers<void>();
         const run = lock.run(NAME, async () => {
           kv.nextWrite = async (write) => {
             await late.promise;
@@ -178,7 +179,9 @@ for (const hasCheckAndSet of [true, false]) {
           };
           tick();
           await settled();
+          hasEnded.resolve();
         }, {});
+        await hasEnded.promise;
         await settled();
         late.resolve();
         await run;
