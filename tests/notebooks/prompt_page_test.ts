@@ -38,7 +38,7 @@ Deno.test({
     const isEnd = ({ type, content }: KernelMessage) =>
       type === "update_display_data" && content.data!["text/plain"]!.startsWith("Signed in");
     const end = (await running.waitFor(isEnd)).content;
-    await running.ended;
+    await running.waitFor(({ type }) => type === "ended");
     assertEquals(end.transient, shown.transient);
     assertEquals(running.messages.filter(isDisplay).length, 1);
     for (const theme of THEMES) {

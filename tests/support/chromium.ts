@@ -29,7 +29,8 @@ export const hasChromium: boolean = (() => {
 /** Starts Chromium with an empty profile. */
 export async function startChromium(): Promise<Browser & AsyncDisposable> {
   const { chromium } = await import("playwright-core");
-  return await chromium.launch({ executablePath: PATH, args: FLAGS });
+  const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
+  return await chromium.launch({ executablePath: PATH, args: FLAGS, ...signals });
 }
 
 /** A window that reaches files and this machine alone. */

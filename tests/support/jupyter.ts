@@ -34,7 +34,7 @@ export interface NotebookOutput {
   [field: string]: unknown;
 }
 
-/** A message of the kernel, while a cell runs. */
+/** A message of the kernel on a cell; `ended` after the last one, `dead` for a kernel that is gone. */
 export interface KernelMessage {
   cell: number;
   type: string;
@@ -98,8 +98,6 @@ export interface RunningNotebook extends AsyncDisposable {
   waitFor(wanted: (message: KernelMessage) => boolean): Promise<KernelMessage>;
   /** Presses the button that interrupts the kernel. */
   interrupt(): Promise<void>;
-  /** Resolves when the last cell has ended. */
-  readonly ended: Promise<void>;
 }
 
 /** Runs the cells of a notebook file in a kernel, without a front end. */
@@ -117,7 +115,7 @@ export function runNotebook(home: KernelHome, file: string): RunningNotebook {
   const messages: KernelMessage[] = [];
   let changed = Promise.withResolvers<void>();
   let isOver = false;
-  const ended = (async () => {
+  const reading = (async () => {
     let rest = "";
     for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + chunk).split("\n");
@@ -131,7 +129,6 @@ export function runNotebook(home: KernelHome, file: string): RunningNotebook {
   })();
   return {
     messages,
-    ended,
     async waitFor(wanted) {
       for (;;) {
         const found = messages.find(wanted);
@@ -142,9 +139,8 @@ export function runNotebook(home: KernelHome, file: string): RunningNotebook {
     },
     interrupt: () => writer.write(new TextEncoder().encode("interrupt\n")),
     async [Symbol.asyncDispose]() {
-      await writer.close().catch(() => undefined);
-      if (!isOver) child.kill("SIGTERM");
-      await ended;
+      await writer.close().catch(() => undefined); // which ends the kernel, too
+      await reading;
       await child.status;
     },
   };
