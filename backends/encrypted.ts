@@ -13,6 +13,7 @@ import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
+  WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 import { openSealed, sealedIn, sealRow } from "./sealed_row.ts";
 
@@ -112,7 +113,7 @@ export interface RotationResult {
  * ```
  */
 export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
-  /** Present where the inner backend has a lock: that lock. */
+  /** Present where the inner backend has a lock: that of the encrypted entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
   /** Present where the inner backend lists: the credential keys of what it holds. */
   readonly list?: () => AsyncIterable<string>;
@@ -142,7 +143,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     this.#plain = plain;
     this.#keys = new KeyRing(inner, key, olderKeys);
     if (inner.withLock !== undefined) {
-      this.withLock = (key, fn, options) => inner.withLock!(key, fn, options);
+      this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
     }
     if (inner.list !== undefined) this.list = () => this.#list();
     if (inner.deleteAll !== undefined) this.deleteAll = async () => await inner.deleteAll!();
@@ -287,6 +288,15 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (isCurrent) return "kept";
     await this.put(key, entry);
     return "resealed";
+  }
+
+  /**
+   * The lock of the row that is written: a store with leases lets a write fail whose own lock was
+   * lost, and not one under another name. Who writes plain entries locks those by their own name.
+   */
+  #withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T> {
+    const run = () => this.#inner.withLock!(rowName(key), fn, options);
+    return this.#plain === "read" ? this.#inner.withLock!(key, run, options) : run();
   }
 
   #locked<T>(key: string, fn: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -5,6 +5,7 @@ import {
 } from "../../backends/encrypted.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { migrateCredentials } from "../../backends/migrate_credentials.ts";
 import type {
@@ -314,23 +315,51 @@ Deno.test("what the inner backend lacks is lacking here, and what it has is pass
   assertEquals([file.persistent, file.location], [true, "/data/t.json, encrypted"]);
 });
 
-Deno.test("withLock is the inner backend's lock of the same credential, with its peek", async () => {
-  const inner = new MemoryCredentialsBackend();
-  const calls: unknown[] = [];
-  const spied: OidcCredentialsBackend = {
-    ...minimal(inner),
-    withLock: (key, fn, options) => {
-      calls.push([key, options?.peek !== undefined, options?.signal !== undefined]);
-      return inner.withLock(key, fn, options);
-    },
-  };
-  const { signal } = new AbortController();
-  const peek = () => undefined;
-  assertEquals(
-    await encrypted(spied).withLock!(KEY, () => Promise.resolve(7), { signal, peek }),
-    7,
-  );
-  assertEquals(calls, [[KEY, true, true]]);
+for (
+  const [plain, locked] of [
+    ["refuse", [`encrypted|${KEY}`]],
+    ["ignore", [`encrypted|${KEY}`]],
+    ["read", [KEY, `encrypted|${KEY}`]], // who writes plain entries locks these
+  ] as const
+) {
+  Deno.test(`with plain "${plain}" withLock locks what is read and written, with its peek`, async () => {
+    const inner = new MemoryCredentialsBackend();
+    const calls: unknown[] = [];
+    const spied: OidcCredentialsBackend = {
+      ...minimal(inner),
+      withLock: (key, fn, options) => {
+        calls.push([key, options?.peek !== undefined, options?.signal !== undefined]);
+        return inner.withLock(key, fn, options);
+      },
+    };
+    const { signal } = new AbortController();
+    const peek = () => undefined;
+    const backend = encrypted(spied, { plain });
+    assertEquals(await backend.withLock!(KEY, () => Promise.resolve(7), { signal, peek }), 7);
+    assertEquals(calls, locked.map((name) => [name, true, true]));
+  });
+}
+
+Deno.test({
+  name: "a holder that lost its lock on a store with leases writes nothing any more",
+  permissions,
+  async fn() {
+    const path = `${folder()}/kv.db`;
+    const backend = encrypted(new KvCredentialsBackend({ path }));
+    const newer = { ...entry(), access_token: "newer" };
+    await backend.withLock!(KEY, async () => {
+      using kv = await Deno.openKv(path);
+      for await (const { key } of kv.list({ prefix: ["validmind", "oidc_lease"] })) {
+        await kv.set(key, { holder: "another host" });
+      }
+      const other = encrypted(new KvCredentialsBackend({ path }));
+      await other.put(KEY, newer);
+      await other.close();
+      await rejectsWith("backend_locked", () => backend.put(KEY, entry()), "was lost");
+    });
+    assertEquals(await backend.get(KEY), newer);
+    await backend.close();
+  },
 });
 
 Deno.test("deleteAll and close reach the inner backend and those of keys", async () => {
