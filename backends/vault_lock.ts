@@ -22,10 +22,10 @@ export interface VaultLockOptions {
 export const LEASE_MS = 15_000;
 const RENEWAL_MS = LEASE_MS / 3;
 /**
- * How much of the time between two looks counts. While Vault is out of reach, or this process stands
- * still, no holder is silent: it has to be seen to be.
+ * After more time than this between two looks a holder's silence counts anew. While Vault is out of
+ * reach, or this process stands still, no holder is silent: it has to be seen to be.
  */
-const LONGEST_LOOK_MS = 3_000;
+const LONGEST_LOOK_MS = RENEWAL_MS;
 /**
  * Without check-and-set: longer than a write may take from the look that found the lock free.
  * Whoever reads his own name after it has the lock (Fischer's mutual exclusion).
@@ -111,8 +111,9 @@ export class VaultLock {
       const asked = now();
       const secret = await this.#read(name, { action: ACTION, signal });
       const lease = isHeldBy(this.#left.get(name), secret) ? "" : leaseOf(secret);
-      const passed = Math.min(asked - watched.asked, LONGEST_LOOK_MS);
-      const silentMs = lease === watched.lease ? watched.silentMs + passed : 0;
+      const passed = asked - watched.asked;
+      const isSilent = lease === watched.lease && passed < LONGEST_LOOK_MS;
+      const silentMs = isSilent ? watched.silentMs + passed : 0;
       watched = { lease, silentMs, asked };
       if (lease === "" || silentMs >= LEASE_MS) {
         const held = await this.#take(name, holder, secret.version, asked, signal);

@@ -100,6 +100,35 @@ for (const hasCheckAndSet of [true, false]) {
     },
   });
 
+  for (
+    const [what, outage] of [["between two looks", "delay"], ["during a look", "read"]] as const
+  ) {
+    Deno.test({
+      name: `${kind}: a lease is not taken over for standing still in an outage ${what}`,
+      permissions,
+      async fn() {
+        const { kv, clock, lock } = world({ hasCheckAndSet });
+        kv.set(LEASE, { holder: "behind the same outage", turn: 1 });
+        let back = 0;
+        const pass = () => {
+          clock.advance(LEASE_MS);
+          back = clock.now();
+        };
+        const { read } = kv;
+        let looks = 0;
+        if (outage === "delay") clock.onDelay = (count) => void (count === 3 && pass());
+        else {
+          kv.read = (name) => {
+            if (++looks === 4) pass();
+            return read.call(kv, name);
+          };
+        }
+        await lock.run(NAME, nothing, {});
+        assert(back > 0 && clock.now() - back >= LEASE_MS, String(clock.now() - back));
+      },
+    });
+  }
+
   Deno.test({
     name: `${kind}: a lease that is renewed is waited for up to the limit`,
     permissions,
