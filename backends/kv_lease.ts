@@ -68,18 +68,19 @@ export class KvLeases {
     fn: () => Promise<T>,
     options: WithLockOptions<T>,
   ): Promise<T> {
-    const seen = await this.#acquire(key, crypto.randomUUID(), options);
+    const holder = crypto.randomUUID();
+    const seen = await this.#acquire(key, holder, options);
     if (seen !== undefined) return seen;
     let renewal = Promise.resolve();
     const timer = setInterval(() => {
-      renewal = renewal.then(() => this.#renew(key));
+      renewal = renewal.then(() => this.#renew(key, holder));
     }, RENEW_MS);
     try {
       return await fn();
     } finally {
       clearInterval(timer);
       await renewal; // one under way would put back the lease after its release
-      await this.#release(key);
+      await this.#release(key, holder);
     }
   }
 
@@ -145,27 +146,28 @@ export class KvLeases {
     return true;
   }
 
-  async #renew(key: string): Promise<void> {
+  async #renew(key: string, holder: string): Promise<void> {
     const held = this.#held.get(key);
-    if (held === undefined) return;
+    if (held?.holder !== holder) return;
     // A renewal that fails is found out by the fencing check of the write that it protects.
-    await this.#write(key, held.holder, held.versionstamp).catch(() => false);
+    await this.#write(key, holder, held.versionstamp).catch(() => false);
   }
 
-  async #release(key: string): Promise<void> {
-    const held = this.#held.get(key);
-    if (held === undefined) return;
+  /** Gives a lease back, unless it was lost: by now another use of this store may have got it. */
+  async #release(key: string, holder: string): Promise<void> {
     try {
-      while (!await this.#remove(key)) if (!await this.isStillHeld(key)) return;
+      do {
+        const held = this.#held.get(key);
+        if (held?.holder !== holder || await this.#remove(key, held)) return;
+      } while (await this.isStillHeld(key));
     } catch {
       // Out of reach: who waits will see that the lease stands still.
     } finally {
-      this.#held.delete(key);
+      if (this.#held.get(key)?.holder === holder) this.#held.delete(key);
     }
   }
 
-  async #remove(key: string): Promise<boolean> {
-    const { versionstamp } = this.#held.get(key)!;
+  async #remove(key: string, { versionstamp }: Held): Promise<boolean> {
     const { ok } = await this.#options.run("unlock", () =>
       this.#options.kv.atomic()
         .check({ key: leaseKey(key), versionstamp })

@@ -85,6 +85,33 @@ Deno.test({
 });
 
 Deno.test({
+  name: "who lost its lease gives back none that another use of the store got since",
+  permissions,
+  async fn() {
+    using opened = await open();
+    const { store, kv } = opened;
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const run = async (end: Promise<void>) => {
+      const begun = Promise.withResolvers<void>();
+      const done = store.withLock(KEY, () => (begun.resolve(), end), {});
+      await begun.promise;
+      return { done };
+    };
+    const lost = await run(first.promise);
+    await kv.delete(LEASE); // another host took it over, and gave it back
+    const later = await run(second.promise);
+    const held = await kv.get(LEASE);
+    first.resolve();
+    await lost.done;
+    assertEquals(await kv.get(LEASE), held);
+    await store.put(KEY, entry());
+    second.resolve();
+    await later.done;
+    assertEquals((await kv.get(LEASE)).value, null);
+  },
+});
+
+Deno.test({
   name: "a holder whose renewal was done without an answer still holds the lease",
   permissions,
   async fn() {

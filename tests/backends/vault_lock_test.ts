@@ -270,6 +270,29 @@ for (const hasCheckAndSet of [true, false]) {
 }
 
 Deno.test({
+  name: "who lost its lease gives back none that another use of the instance got since",
+  permissions,
+  async fn() {
+    const { kv, lock } = world();
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const lost = lock.run(NAME, () => first.promise, {});
+    await settled();
+    kv.set(LEASE, { holder: "other host", turn: 1 });
+    kv.set(LEASE, { holder: "", turn: 0 });
+    const later = lock.run(NAME, () => second.promise, {});
+    await settled();
+    const held = kv.rows.get(LEASE)?.data?.holder;
+    first.resolve();
+    await lost;
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, held);
+    await lock.check(NAME, "write to");
+    second.resolve();
+    await later;
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
   name: "a lease whose writing was done and not answered is one's own",
   permissions,
   async fn() {
