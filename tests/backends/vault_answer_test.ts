@@ -1,0 +1,57 @@
+// What a proxy before Vault answers, and Vault itself does not.
+import { assertEquals } from "@std/assert";
+import { VaultCredentialsBackend } from "../../backends/vault.ts";
+import { json } from "../support/http_server.ts";
+import { entry, KEY } from "./entries.ts";
+import { rejectsWith } from "./rejects_with.ts";
+
+/** A backend of a KV engine whose every answer, but to the login, is this one. */
+function backend(version: 1 | 2, answer: () => Response): VaultCredentialsBackend {
+  const options = { version: String(version) };
+  return new VaultCredentialsBackend({
+    address: "https://vault.example.com:8200",
+    path: "users/anna",
+    auth: { method: "token", token: "hvs.Kq3Zt8Lm2Wx7Rv5B" },
+    fetch: (input) => {
+      const { pathname } = new URL(String(input));
+      if (pathname.startsWith("/v1/auth/")) return Promise.resolve(json({ data: { ttl: 0 } }));
+      if (!pathname.startsWith("/v1/sys/")) return Promise.resolve(answer());
+      return Promise.resolve(json({ data: { type: "kv", path: "secret/", options } }));
+    },
+  });
+}
+
+const STRANGERS: [what: string, answer: () => Response][] = [
+  ["an empty text", () => new Response(null, { status: 404 })],
+  ["JSON of its own", () => json({ message: "no Route matched with those values" }, 404)],
+];
+
+for (const version of [1, 2] as const) {
+  for (const [what, answer] of STRANGERS) {
+    Deno.test({
+      name: `KV ${version}: a 404 with ${what} is a proxy's, and never "not signed in"`,
+      permissions: "none",
+      async fn() {
+        const vault = backend(version, answer);
+        const code = "backend_unavailable";
+        await rejectsWith(code, () => vault.get(KEY), "404");
+        await rejectsWith(code, () => vault.put(KEY, entry()), "404");
+        await rejectsWith(code, () => vault.delete(KEY), "404");
+        await rejectsWith(code, () => Array.fromAsync(vault.list()), "404");
+        await rejectsWith(code, () => vault.withLock(KEY, () => Promise.resolve()), "404");
+        await vault.close();
+      },
+    });
+  }
+
+  Deno.test({
+    name: `KV ${version}: a 404 with an empty list of errors is Vault's for what is not there`,
+    permissions: "none",
+    async fn() {
+      const vault = backend(version, () => json({ errors: [] }, 404));
+      assertEquals(await vault.get(KEY), undefined);
+      assertEquals(await Array.fromAsync(vault.list()), []);
+      await vault.close();
+    },
+  });
+}
