@@ -88,6 +88,16 @@ export class VaultSession {
   }
 
   async #prolong(held: Held): Promise<Held> {
+    try {
+      return await this.#next(held);
+    } catch (error) {
+      const leftMs = held.endsAt - this.#now();
+      if (leftMs <= 0) throw error;
+      return { ...held, renewAt: this.#now() + leftMs / 2 }; // it is good for some time yet
+    }
+  }
+
+  async #next(held: Held): Promise<Held> {
     const renewed = held.token.isRenewable ? await this.#login.renew(held.token) : undefined;
     const next = renewed && this.#hold(renewed);
     // Vault counts whole seconds: less than one more is none.
