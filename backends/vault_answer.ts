@@ -1,15 +1,13 @@
 import type { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { VaultAnswer } from "./vault_client.ts";
-import { vaultError, vaultWords } from "./vault_error.ts";
+import { vaultError } from "./vault_error.ts";
 
 /** The error for an answer that says neither yes nor no. */
 export function unexpected(
   action: string,
   place: string,
-  { status, body }: VaultAnswer,
-  secrets: readonly string[] = [],
+  { status, words }: VaultAnswer,
 ): CredentialsBackendError {
-  const words = vaultWords(body, secrets);
   return vaultError(
     "backend_unavailable",
     action,

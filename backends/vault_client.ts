@@ -5,7 +5,7 @@ import {
 import { netHost } from "./net_host.ts";
 import { untilAborted } from "./until_aborted.ts";
 import type { VaultConnection } from "./vault_connection.ts";
-import { vaultError } from "./vault_error.ts";
+import { vaultError, vaultWords } from "./vault_error.ts";
 import { failedConnection, passingTrouble, tooLarge } from "./vault_trouble.ts";
 
 /** What a test replaces: the network, a clock that only goes forward, and waiting. */
@@ -34,6 +34,8 @@ export interface VaultRequest {
 export interface VaultAnswer {
   readonly status: number;
   readonly body: Record<string, unknown>;
+  /** Its own words on an error, in brackets; empty where they may quote what was sent. */
+  readonly words: string;
 }
 
 /** Why a request may succeed later. */
@@ -138,7 +140,9 @@ export class VaultClient {
         "Use another backend, or ask the provider for smaller tokens.",
       );
     }
-    return passingTrouble(request, response, body, text) ?? { status, body: body ?? {} };
+    const words = vaultWords(body ?? {}, [request.token ?? "", JSON.stringify(request.body) ?? ""]);
+    return passingTrouble(request, response, { body, text, words }) ??
+      { status, body: body ?? {}, words };
   }
 
   /** Sends it, and once more to where a standby says that the active node is. */

@@ -31,7 +31,7 @@ export class KvVersion1 implements VaultKv {
     const path = `${this.#folder}/${name}`;
     const answer = await this.#session.request({ ...use, method: "POST", path, body: data });
     if (answer.status < 300) return 0;
-    throw unexpected(use.action, this.#session.place, answer, [JSON.stringify(data)]);
+    throw unexpected(use.action, this.#session.place, answer);
   }
 
   /** There are none. */

@@ -51,7 +51,7 @@ export class KvVersion2 implements VaultKv {
     }
     const isConflict = answer.status === 400 && /check-and-set/.test(String(written.errors?.[0]));
     if (isConflict) return undefined;
-    throw this.#unexpected(use, answer, JSON.stringify(data));
+    throw this.#unexpected(use, answer);
   }
 
   async forgetVersions(name: string, version: number, use: VaultUse): Promise<void> {
@@ -91,7 +91,7 @@ export class KvVersion2 implements VaultKv {
     return `${this.#mount}/metadata/${this.#path}/${name}`;
   }
 
-  #unexpected(use: VaultUse, answer: Parameters<typeof unexpected>[2], ...secrets: string[]) {
-    return unexpected(use.action, this.#session.place, answer, secrets);
+  #unexpected(use: VaultUse, answer: Parameters<typeof unexpected>[2]) {
+    return unexpected(use.action, this.#session.place, answer);
   }
 }

@@ -3,7 +3,7 @@ import { readEnv } from "./read_env.ts";
 import { readVaultFile } from "./read_vault_file.ts";
 import type { VaultAnswer, VaultClient } from "./vault_client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./vault_connection.ts";
-import { vaultError, vaultWords } from "./vault_error.ts";
+import { vaultError } from "./vault_error.ts";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "./vault_options.ts";
 import { encodePath } from "./vault_path.ts";
 
@@ -42,7 +42,7 @@ export class VaultLogin {
       ? this.#appRole(auth.roleId, auth.secretId)
       : { role: auth.role, jwt: this.#file() };
     const answer = await this.#client.request({ action: ACTION, method: "POST", path, body });
-    return tokenOf(answer) ?? this.#refuse(answer, Object.values(body));
+    return tokenOf(answer) ?? this.#refuse(answer);
   }
 
   /** A token of the same login that lives longer, or `undefined` where Vault gives none. */
@@ -117,9 +117,8 @@ export class VaultLogin {
     throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
   }
 
-  #refuse({ status, body }: VaultAnswer, secrets: readonly string[]): never {
+  #refuse({ status, words }: VaultAnswer): never {
     const { method } = this.#auth;
-    const words = vaultWords(body, secrets);
     throw this.#failed(
       `it refuses the ${method} login with status ${status}${words}`,
       `Check that the method is mounted, its role, and what was given to log in with.`,

@@ -1,5 +1,4 @@
 import type { VaultRequest, VaultTrouble } from "./vault_client.ts";
-import { vaultWords } from "./vault_error.ts";
 
 const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
 const LATER = "Try again later; nothing that is stored is lost.";
@@ -19,8 +18,7 @@ const STATUSES: Record<number, [reason: string, advice: string]> = {
 export function passingTrouble(
   request: VaultRequest,
   { status, headers }: Response,
-  body: Record<string, unknown> | undefined,
-  text: string,
+  { body, text, words }: { body: Record<string, unknown> | undefined; text: string; words: string },
 ): VaultTrouble | undefined {
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
   const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
@@ -29,7 +27,7 @@ export function passingTrouble(
   if (status === 503 && /sealed/i.test(text)) {
     return { reason: "it is sealed (status 503)", advice: UNSEAL, ...wait };
   }
-  if (status >= 500) return { ...failure(request, status, body ?? {}), ...wait };
+  if (status >= 500) return { ...failure(request.path, status, words), ...wait };
   // KV 2 is not ready for a moment after its mount and after an unseal, and says so with status 400.
   if (status === 400 && /versioned data/.test(text)) {
     return { reason: "its KV engine is starting", advice: LATER };
@@ -42,12 +40,7 @@ export function passingTrouble(
   };
 }
 
-function failure(
-  { path, token = "", body: sent = {} }: VaultRequest,
-  status: number,
-  body: Record<string, unknown>,
-): VaultTrouble {
-  const words = vaultWords(body, [token, JSON.stringify(sent)]);
+function failure(path: string, status: number, words: string): VaultTrouble {
   // KV 2 removes versions before it removes what tells of them. A replica may also just lag behind.
   if (/could not find version data/.test(words)) {
     return {

@@ -1,21 +1,27 @@
 // What a proxy before Vault answers, and Vault itself does not.
 import { assertEquals } from "@std/assert";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { json } from "../support/http_server.ts";
 import { entry, KEY } from "./entries.ts";
 import { rejectsWith } from "./rejects_with.ts";
 
+const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
+
 /** A backend of a KV engine whose every answer, but to the login, is this one. */
-function backend(version: 1 | 2, answer: () => Response): VaultCredentialsBackend {
+function backend(
+  version: 1 | 2,
+  answer: (method: string, pathname: string) => Response,
+): VaultCredentialsBackend {
   const options = { version: String(version) };
   return new VaultCredentialsBackend({
     address: "https://vault.example.com:8200",
     path: "users/anna",
-    auth: { method: "token", token: "hvs.Kq3Zt8Lm2Wx7Rv5B" },
-    fetch: (input) => {
+    auth: { method: "token", token: TOKEN },
+    fetch: (input, init) => {
       const { pathname } = new URL(String(input));
       if (pathname.startsWith("/v1/auth/")) return Promise.resolve(json({ data: { ttl: 0 } }));
-      if (!pathname.startsWith("/v1/sys/")) return Promise.resolve(answer());
+      if (!pathname.startsWith("/v1/sys/")) return Promise.resolve(answer(init!.method!, pathname));
       return Promise.resolve(json({ data: { type: "kv", path: "secret/", options } }));
     },
   });
@@ -43,6 +49,39 @@ for (const version of [1, 2] as const) {
       },
     });
   }
+
+  Deno.test({
+    name: `KV ${version}: what quotes the token or the entry is not told, and other words are`,
+    permissions: "none",
+    async fn() {
+      const { access_token } = entry();
+      for (
+        const [words, isTold] of [
+          ["no handler for this", true],
+          [`bad header X-Vault-Token: ${TOKEN}`, false],
+          [`bad value ${access_token}`, false],
+        ] as const
+      ) {
+        const refused = () => json({ errors: [words] }, 400);
+        const writing = backend(version, (method, pathname) => {
+          if (method === "GET") return json({ errors: [] }, 404);
+          return pathname.includes("/metadata/") ? new Response(null, { status: 204 }) : refused();
+        });
+        const reading = backend(version, refused);
+        const uses = [() => writing.put(KEY, entry())];
+        if (!words.includes(access_token)) { // which a read does not send
+          uses.push(async () => void await reading.get(KEY), () => reading.delete(KEY));
+        }
+        for (const use of uses) {
+          const error = await rejectsWith("backend_unavailable", use, "400");
+          assertNoSecret(error, [TOKEN]);
+          assertEquals(error.message.includes(words), isTold);
+        }
+        await writing.close();
+        await reading.close();
+      }
+    },
+  });
 
   Deno.test({
     name: `KV ${version}: a 404 with an empty list of errors is Vault's for what is not there`,
