@@ -65,6 +65,7 @@ export class StoredKey implements KeySource {
   async #read(id: string): Promise<SealingKey | undefined> {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
+    if (!/^[0-9a-f]{16}$/.test(id)) return undefined; // from an entry, which anybody may have changed
     const stored = await this.#backend.get(rowName(id));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;

@@ -51,6 +51,28 @@ Deno.test("a lost key is encryption_key_unknown to reads and to writes, and no n
   assertEquals(await open().get(KEY), entry());
 });
 
+Deno.test("no row makes the store of keys look up a name of its own choice", async () => {
+  const { inner, keys } = pair();
+  const asked: string[] = [];
+  const spied: OidcCredentialsBackend = {
+    get: (key) => {
+      asked.push(key);
+      return keys.get(key);
+    },
+    put: (key, entry) => keys.put(key, entry),
+    delete: (key) => keys.delete(key),
+  };
+  const open = () => new EncryptedCredentialsBackend({ backend: inner, key: { backend: spied } });
+  await open().put(KEY, entry());
+  const row = inner.get(`encrypted|${KEY}`)!;
+  for (const key_id of ["../../other", "a".repeat(100_000), ""]) {
+    inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, key_id } });
+    asked.length = 0;
+    await rejectsWith("encryption_key_unknown", () => open().get(KEY));
+    assertEquals(asked, []);
+  }
+});
+
 Deno.test("a damaged or swapped key row is a lost key", async () => {
   const { inner, keys, open } = pair();
   await open().put(KEY, entry());
