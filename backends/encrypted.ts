@@ -15,7 +15,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { openSealed, sealedIn, sealRow } from "./sealed_row.ts";
+import { sealedIn, sealRow } from "./sealed_row.ts";
 
 export type {
   BytesKey,
@@ -272,8 +272,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       const reason = "it is damaged, or a newer release wrote it. Update @validmind/auth";
       throw this.#undecrypted(key, `${reason}; if that does not help, `);
     }
-    const found = await this.#keys.find(key, sealed);
-    const entry = await openSealed(key, sealed, found);
+    const entry = await this.#keys.open(key, sealed);
     if (entry !== undefined) return entry;
     const reason =
       "it was changed, belongs to another credential, or the key with its id is another";

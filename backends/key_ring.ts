@@ -1,8 +1,12 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import { checkKey, type KeySource } from "./key_source.ts";
-import type { BackendPermission, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-import { type SealedEntry, sealedIn } from "./sealed_row.ts";
+import type {
+  BackendPermission,
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "./oidc_credentials_backend.ts";
+import { openSealed, type SealedEntry, sealedIn } from "./sealed_row.ts";
 import type { SealingKey } from "./sealing_key.ts";
 import { StoredKey } from "./stored_key.ts";
 
@@ -43,23 +47,17 @@ export class KeyRing {
   }
 
   /**
-   * The key of a sealed entry.
+   * Decrypts an entry with its key.
    *
+   * @returns `undefined` when that key does not open it.
    * @throws {CredentialsBackendError} `encryption_key_unknown`.
    */
-  async find(key: string, sealed: SealedEntry): Promise<SealingKey> {
+  async open(key: string, sealed: SealedEntry): Promise<OidcCredentials | undefined> {
     const found = await this.#search(sealed);
-    if (found !== undefined) return found;
-    const { key_id, pbkdf2 } = sealed;
-    const what = pbkdf2 === undefined
-      ? `the key with the id "${shown(key_id)}", which is none of those given`
-      : `a passphrase that is none of those given`;
-    throw new CredentialsBackendError(
-      "encryption_key_unknown",
-      `Cannot decrypt the entry for "${key}" in ${place(this.#inner)}: it was encrypted with ` +
-        `${what}. Give that one too, in olderKeys; if it is lost, remove the entry with ` +
-        `clearOidcCredentials() and sign in again.`,
-    );
+    if (found === undefined) throw this.#unknown(key, sealed);
+    const entry = await openSealed(key, sealed, found.key);
+    found.source.settle?.(sealed, entry !== undefined);
+    return entry;
   }
 
   /** Makes a new key, where it is kept in a backend. */
@@ -80,10 +78,23 @@ export class KeyRing {
     }
   }
 
-  async #search(sealed: SealedEntry): Promise<SealingKey | undefined> {
+  #unknown(key: string, sealed: SealedEntry): CredentialsBackendError {
+    const { key_id, pbkdf2 } = sealed;
+    const what = pbkdf2 === undefined
+      ? `the key with the id "${shown(key_id)}", which is none of those given`
+      : `a passphrase that is none of those given`;
+    return new CredentialsBackendError(
+      "encryption_key_unknown",
+      `Cannot decrypt the entry for "${key}" in ${place(this.#inner)}: it was encrypted with ` +
+        `${what}. Give that one too, in olderKeys; if it is lost, remove the entry with ` +
+        `clearOidcCredentials() and sign in again.`,
+    );
+  }
+
+  async #search(sealed: SealedEntry): Promise<{ source: KeySource; key: SealingKey } | undefined> {
     for (const source of this.#sources) {
       const key = await source.find(sealed);
-      if (key !== undefined) return key;
+      if (key !== undefined) return { source, key };
     }
     return undefined;
   }

@@ -19,6 +19,8 @@ export interface KeySource {
   current(beforeNew: () => Promise<void>): Promise<SealingKey>;
   /** The key of a sealed entry, if it is from here. */
   find(sealed: SealedEntry): Promise<SealingKey | undefined>;
+  /** Is told whether the key that it found has opened the entry. */
+  settle?(sealed: SealedEntry, isOpened: boolean): void;
 }
 
 /** A source with what it needs of Deno; `undefined` where its store does not say. */

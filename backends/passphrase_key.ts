@@ -17,7 +17,7 @@ export class PassphraseKey implements KeySource {
   /** Whether it has fitted, or was used to write. Else it is asked for again. */
   #isProven = false;
   readonly #derived = new Map<string, Promise<SealingKey>>();
-  /** The salt to write with: an entry's that was read, so that a later start derives once for all. */
+  /** The salt to write with: that of an entry that was opened, so that a later start derives once for all. */
   #current: Derivation | undefined;
 
   constructor(passphrase: () => MaybePromise<string>, iterations: number, id: string | undefined) {
@@ -39,13 +39,16 @@ export class PassphraseKey implements KeySource {
   async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
     if (pbkdf2 === undefined || (this.#id !== undefined && this.#id !== key_id)) return undefined;
     const key = await this.#derive(pbkdf2);
-    if (key.id !== key_id) {
-      if (!this.#isProven) this.#forget();
-      return undefined;
-    }
+    if (key.id === key_id) return key;
+    this.#doubt();
+    return undefined;
+  }
+
+  /** Only now: an id may be given, and until it opens anybody may have written the salt. */
+  settle({ pbkdf2 }: SealedEntry, isOpened: boolean): void {
+    if (!isOpened) return this.#doubt();
     this.#isProven = true;
-    if (pbkdf2.iterations >= this.#iterations) this.#current ??= pbkdf2;
-    return key;
+    if (pbkdf2!.iterations >= this.#iterations) this.#current ??= pbkdf2!;
   }
 
   async #derive(derivation: Derivation): Promise<SealingKey> {
@@ -81,7 +84,8 @@ export class PassphraseKey implements KeySource {
     return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
   }
 
-  #forget(): void {
+  #doubt(): void {
+    if (this.#isProven) return;
     this.#secret = undefined;
     this.#derived.clear();
   }

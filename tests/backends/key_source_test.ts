@@ -174,16 +174,39 @@ Deno.test("a start derives once for all entries: it writes with the salt that it
   assertEquals(await later.get(OTHER), entry());
 });
 
-Deno.test("a mistyped passphrase is asked for again, and a short one is refused", async () => {
+for (
+  const [id, code] of [[undefined, "encryption_key_unknown"], [
+    "team",
+    "decryption_failed",
+  ]] as const
+) {
+  const kind = id === undefined ? "without an id" : "with an id";
+  Deno.test(`a mistyped passphrase ${kind} is asked for again, and a short one is refused`, async () => {
+    const inner = new MemoryCredentialsBackend();
+    const named = id === undefined ? {} : { id };
+    await encrypted(inner, { passphrase: PASSPHRASE, ...named }).put(KEY, entry());
+    const answers = ["short", "correct horse battery stable", PASSPHRASE];
+    const backend = encrypted(inner, { passphrase: () => answers.shift()!, ...named });
+    await rejectsWith("invalid_options", () => backend.get(KEY), "12 characters");
+    await rejectsWith(code, () => backend.get(KEY));
+    assertEquals(await backend.get(KEY), entry());
+    assertEquals(await backend.get(KEY), entry());
+    assertEquals(answers, []);
+  });
+}
+
+Deno.test("a salt of an entry that does not open is not written with", async () => {
   const inner = new MemoryCredentialsBackend();
-  await encrypted(inner, { passphrase: PASSPHRASE }).put(KEY, entry());
-  const answers = ["short", "correct horse battery stable", PASSPHRASE];
-  const backend = encrypted(inner, { passphrase: () => answers.shift()! });
-  await rejectsWith("invalid_options", () => backend.get(KEY), "12 characters");
-  await rejectsWith("encryption_key_unknown", () => backend.get(KEY));
-  assertEquals(await backend.get(KEY), entry());
-  assertEquals(await backend.get(KEY), entry());
-  assertEquals(answers, []);
+  const key = { passphrase: PASSPHRASE, id: "team" };
+  await encrypted(inner, key).put(KEY, entry());
+  const row = inner.get(`encrypted|${KEY}`)!;
+  const salt = new Uint8Array(16).toBase64();
+  const pbkdf2 = { iterations: 700_000, salt };
+  inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, pbkdf2 } });
+  const backend = encrypted(inner, key);
+  await rejectsWith("decryption_failed", () => backend.get(KEY));
+  await backend.put(OTHER, entry());
+  assertNotEquals(saltIn(inner, OTHER), salt);
 });
 
 Deno.test("a passphrase comes from a variable", async () => {
