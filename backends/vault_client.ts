@@ -64,7 +64,10 @@ export class VaultClient {
   readonly #timeoutMs: number;
   readonly #http: Deno.HttpClient | undefined;
 
-  /** @param caCert The content of the file that the connection names. */
+  /**
+   * @param caCert The content of the file that the connection names.
+   * @throws {CredentialsBackendError} `invalid_options` where that is no certificate.
+   */
   constructor(
     connection: VaultConnection,
     caCert: string | undefined,
@@ -75,7 +78,7 @@ export class VaultClient {
     this.#connection = connection;
     this.#runtime = runtime;
     this.#timeoutMs = timeoutMs;
-    this.#http = caCert === undefined ? undefined : Deno.createHttpClient({ caCerts: [caCert] });
+    this.#http = caCert === undefined ? undefined : this.#trust(caCert);
   }
 
   /**
@@ -105,6 +108,24 @@ export class VaultClient {
   /** Closes its connections. */
   close(): void {
     this.#http?.close();
+  }
+
+  #trust(caCert: string): Deno.HttpClient {
+    try {
+      // Deno passes over what is no PEM, such as DER: the server's certificate would be blamed.
+      if (caCert.includes("-----BEGIN CERTIFICATE-----")) {
+        return Deno.createHttpClient({ caCerts: [caCert] });
+      }
+    } catch {
+      // Told below.
+    }
+    throw vaultError(
+      "invalid_options",
+      "use",
+      this.place,
+      `the file ${this.#connection.caCert} holds no sound certificate`,
+      "Give a PEM file in VAULT_CACERT or the option caCert.",
+    );
   }
 
   async #attempt(request: VaultRequest, ms: number): Promise<VaultAnswer | VaultTrouble> {

@@ -12,7 +12,7 @@ import {
   truncated,
 } from "../support/http_server.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { rejectsWith } from "./rejects_with.ts";
+import { rejectsWith, throwsWith } from "./rejects_with.ts";
 
 const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
 /** Makes an answer the last one. */
@@ -148,6 +148,21 @@ for (const [what, answer, code] of FINAL) {
     assertEquals(here.requests.length, 1);
   });
 }
+
+Deno.test("a file of certificates that holds none is invalid_options, and names it", () => {
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+  for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
+    const options = {
+      path: "x",
+      address: "https://vault.example.com",
+      caCert: "/etc/vault-ca.pem",
+    };
+    const { now, delay } = new FakeClock();
+    const open = () =>
+      new VaultClient(vaultConnection(options), text, { fetch, now, delay }, 10).close();
+    throwsWith("invalid_options", open, "/etc/vault-ca.pem", "PEM");
+  }
+});
 
 Deno.test("other answers are the caller's business", async () => {
   await using here = await world([
