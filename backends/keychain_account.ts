@@ -41,11 +41,8 @@ const EMPTY = "%;";
  * @throws {CredentialsBackendError} `backend_too_large` for a key that is longer than a name may be.
  */
 export function accountOf(key: string, limits: KeychainLimits): string {
-  const account = key.replace(
-    limits.ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE,
-    (char) => `%${char.codePointAt(0)!.toString(16)};`,
-  );
-  if (account.length <= limits.accountChars) return account || EMPTY;
+  const account = toAccount(key, limits);
+  if (account.length <= limits.accountChars) return account;
   throw new CredentialsBackendError(
     "backend_too_large",
     `Cannot keep credentials in the OS keychain: the credential key "${key.slice(0, 100)}…" is ` +
@@ -54,11 +51,18 @@ export function accountOf(key: string, limits: KeychainLimits): string {
   );
 }
 
-/** The key of an account; `undefined` for that of a chunk. */
-export function keyOf(account: string): string | undefined {
-  if (account.includes("#")) return undefined;
-  if (account === EMPTY) return "";
-  return account.replace(/%([\da-f]+);/g, (_, code) => String.fromCodePoint(parseInt(code, 16)));
+function toAccount(key: string, { ignoresCase }: KeychainLimits): string {
+  const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
+  return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`) || EMPTY;
+}
+
+/** The key of an account; `undefined` for that of a chunk, and for one that no key has. */
+export function keyOf(account: string, limits: KeychainLimits): string | undefined {
+  const key = account === EMPTY ? "" : account.replace(
+    /%([\da-f]{1,5}|10[\da-f]{4});/g,
+    (_, code) => String.fromCodePoint(parseInt(code, 16)),
+  );
+  return toAccount(key, limits) === account ? key : undefined;
 }
 
 /** The account of one chunk. */

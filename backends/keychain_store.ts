@@ -81,7 +81,8 @@ export class KeychainStore {
   /** The keys of all entries. */
   async list(): Promise<string[]> {
     const accounts = [...(await this.#client.find()).keys()];
-    return accounts.map(keyOf).filter((key) => key !== undefined);
+    return accounts.map((account) => keyOf(account, this.#limits))
+      .filter((key) => key !== undefined);
   }
 
   /** Removes all that the service has, without a look at it. Heads go before their chunks. */

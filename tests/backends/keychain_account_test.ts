@@ -26,10 +26,10 @@ Deno.test("on Windows, which ignores case, capitals are told apart", () => {
 });
 
 Deno.test("an account leads back to its key, and no two keys have one account", () => {
-  for (const key of AWKWARD_KEYS) assertEquals(keyOf(accountOf(key, LINUX)), key);
+  for (const key of AWKWARD_KEYS) assertEquals(keyOf(accountOf(key, LINUX), LINUX), key);
   const wide = { ...WINDOWS, accountChars: Infinity };
   fc.assert(fc.property(fc.string({ unit: "binary" }), (key) => {
-    for (const limits of [LINUX, wide]) assertEquals(keyOf(accountOf(key, limits)), key);
+    for (const limits of [LINUX, wide]) assertEquals(keyOf(accountOf(key, limits), limits), key);
     for (const other of [key.toUpperCase(), key.toLowerCase()]) {
       const [one, two] = [key, other].map((each) => accountOf(each, wide).toUpperCase());
       assertEquals(one === two, key === other);
@@ -40,11 +40,18 @@ Deno.test("an account leads back to its key, and no two keys have one account", 
 Deno.test("a chunk belongs to one key and one generation, and is no key", () => {
   const chunk = chunkAccount("a", "0123456789ab", 3);
   assertEquals(chunk, "a#0123456789ab.3");
-  assertEquals(keyOf(chunk), undefined);
+  assertEquals(keyOf(chunk, LINUX), undefined);
   assert(isStaleChunk(chunk, "a"));
   assert(isStaleChunk(chunk, "a", "ffffffffffff"));
   assert(!isStaleChunk(chunk, "a", "0123456789ab"));
   assert(!isStaleChunk(chunk, "b"));
   assert(!isStaleChunk("a", "a"));
   assert(!isStaleChunk(chunkAccount(accountOf("a#b", LINUX), "0123456789ab", 0), "a"));
+});
+
+Deno.test("an account that no key has, which another program made, is no key and no error", () => {
+  for (const account of ["%110000;", "%ffffffff;", "%41;", "%zz;", "a%", "a#b", "a\nb"]) {
+    assertEquals(keyOf(account, LINUX), undefined, account);
+  }
+  assertEquals(keyOf("https://login.example.com|App", WINDOWS), undefined);
 });
