@@ -43,6 +43,7 @@ function isNoDatabase(error: unknown): boolean {
     /not a database|database disk image is malformed/.test(error.message);
 }
 
+/** Without a cause: Deno quotes what the server said, and one that is none may echo the token. */
 function urlError(path: string, error: unknown): CredentialsBackendError {
   const host = URL.parse(path)?.host ?? path;
   if (error instanceof Deno.errors.NotCapable) {
@@ -50,14 +51,22 @@ function urlError(path: string, error: unknown): CredentialsBackendError {
       "permission_required",
       `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with: --allow-net=${host} ` +
         `--allow-env=DENO_KV_ACCESS_TOKEN`,
-      { cause: error },
     );
   }
   const isLate = error instanceof DOMException && error.name === "TimeoutError";
   return new CredentialsBackendError(
     isLate ? "backend_timeout" : "backend_unavailable",
-    `Cannot use Deno KV at ${host}: ${error instanceof Error ? error.name : "unknown error"}. ` +
-      `Check that the server runs and is reached from this host.`,
-    { cause: error },
+    `Cannot use Deno KV at ${host}: ${
+      reasonOf(error)
+    }. Check the address, and that the server runs ` +
+      `and is reached from this host.`,
   );
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown error";
+  if (error.name === "TimeoutError" || /^status \d+$/.test(error.message)) return error.message; // own
+  return error.message.startsWith("Could not open Deno KV database")
+    ? "what answers there is no KV Connect server"
+    : error.name;
 }

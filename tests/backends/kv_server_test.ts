@@ -1,8 +1,10 @@
 import { formatPermissionFlags, KvCredentialsBackend } from "@validmind/auth";
 import { testCredentialsBackend } from "@validmind/auth/testing";
 import { KvStore } from "../../backends/kv_store.ts";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { assert, assertEquals } from "@std/assert";
+import { startHttpServer } from "../support/http_server.ts";
 import { runDeno, type RunDenoOptions } from "../support/run_script.ts";
 import { type DenokvServer, startDenokv } from "../support/servers/denokv_server.ts";
 import { freePort } from "../support/servers/free_port.ts";
@@ -54,6 +56,23 @@ async function run(code: string, options: RunDenoOptions = {}): Promise<string> 
   return stdout.trim();
 }
 
+Deno.test("what is no KV server is an error at once, and no token that it echoes is shown", async () => {
+  const answers = [
+    (token: string) => new Response(token, { status: 404 }),
+    (token: string) => Response.json({ version: token }),
+    (token: string) => new Response(null, { status: 302, headers: { location: `/${token}` } }),
+  ];
+  for (const answer of answers) {
+    await using other = await startHttpServer((request) =>
+      answer(request.headers.get("authorization")!)
+    );
+    const backend = new KvCredentialsBackend({ path: other.origin });
+    const error = await rejectsWith("backend_unavailable", () => backend.get(KEY), "no KV Connect");
+    assertNoSecret(error, [server.accessToken]);
+    await backend.close();
+  }
+});
+
 Deno.test("a KV server is used under exactly the flags that are declared", async () => {
   const stdout = await run(`
     const entry = { issuer: "i", client_id: "c", access_token: "t", fill: "f".repeat(65_536) };
@@ -80,7 +99,7 @@ for (const when of ["from the start", "later"]) {
     clock.advance(STALE_MS);
     await silent.pause();
     const use = store === undefined ? open : () => store.get(KEY);
-    await rejectsWith("backend_timeout", use, silent.url.slice(7), "TimeoutError");
+    await rejectsWith("backend_timeout", use, silent.url.slice(7), "no answer within");
     store?.close();
   });
 }

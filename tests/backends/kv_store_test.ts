@@ -117,7 +117,7 @@ Deno.test("a KV server that does not answer is backend_timeout after the time li
   const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
   try {
     const text = await outcome(`http://${host}`, flags);
-    assertHolds(text, "backend_timeout", host, "TimeoutError", "no answer within 300 ms");
+    assertHolds(text, "backend_timeout", host, "no answer within 300 ms");
   } finally {
     release.resolve(new Response());
   }
@@ -142,6 +142,6 @@ Deno.test("a KV server that fails after a good start is given up, too", async ()
   // Deno goes on with an operation that was given up, and keeps the process for it.
   const args = ["exit"];
   const { stdout, stderr } = await runDeno({ code: script(`http://${host}`), flags, args, env });
-  assertHolds(stdout, "backend_timeout", host, "TimeoutError");
+  assertHolds(stdout, "backend_timeout", host, "no answer within");
   assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
 });
