@@ -88,7 +88,8 @@ function nativeText(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
     .exec(error.message) ?? [];
-  return text?.slice(0, 200).replace(/\.$/, "");
+  // Whoever owns the service's name on the bus chooses the words: no escape sequences for terminals.
+  return text?.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 200).replace(/\.$/, "");
 }
 
 function errorName(error: unknown): string {

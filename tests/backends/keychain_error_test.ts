@@ -111,3 +111,11 @@ Deno.test("keychain errors: a system is told by the name that people know", () =
   assertStringIncludes(describeKeychain("a", "linux"), "GNOME Keyring");
   assertEquals(describeKeychain("a", "freebsd"), '"a" in the OS keychain');
 });
+
+Deno.test("words that a service on the bus chose bring no escape sequences to a terminal", () => {
+  const words = "zbus error: org.evil.Name: \u001b]0;owned\u0007\u001b[2J\u202eend";
+  const { message } = keychainError("read credentials in", "s", new Error(words), "linux");
+  assertStringIncludes(message, "org.evil.Name:");
+  // deno-lint-ignore no-control-regex
+  assertEquals(/[\u0000-\u001f\u007f-\u009f\u202e]/.test(message), false);
+});
