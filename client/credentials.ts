@@ -99,8 +99,20 @@ export function readClaims(token: string): Record<string, unknown> | undefined {
   }
 }
 
+/** A person, as ID tokens name them: `sub` alone is one person's only at one issuer. */
+export interface Subject {
+  iss?: unknown;
+  sub: string;
+}
+
 /** Whose tokens they are, as far as an ID token says. */
-export function subjectOf({ id_token }: OidcCredentials): string | undefined {
-  const sub = typeof id_token === "string" ? readClaims(id_token)?.sub : undefined;
-  return typeof sub === "string" ? sub : undefined;
+export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
+  const { iss, sub } = (typeof id_token === "string" ? readClaims(id_token) : undefined) ?? {};
+  return typeof sub === "string" ? { iss, sub } : undefined;
+}
+
+/** Whether two are one person. An issuer may come to state itself with or without a slash. */
+export function isSamePerson(one: Subject, other: Subject): boolean {
+  const [first, second] = [one, other].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  return one.sub === other.sub && first === second;
 }

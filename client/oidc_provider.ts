@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { clientAuth } from "./client_auth.ts";
 import { clockSkew } from "./clock_skew.ts";
+import { isSamePerson, type Subject } from "./credentials.ts";
 import { type DeviceAuthorization, needsPkce, toDeviceCode } from "./device_authorization.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
 import { asTenant } from "./entra_tenant.ts";
@@ -111,7 +112,7 @@ export class OidcProvider {
    */
   async refresh(
     refreshToken: string,
-    subject?: string,
+    subject?: Subject,
     dpopKey?: CryptoKeyPair,
   ): Promise<RefreshAnswer> {
     let rotated: string | undefined;
@@ -129,7 +130,7 @@ export class OidcProvider {
 
   async #requestRefresh(
     refreshToken: string,
-    subject: string | undefined,
+    subject: Subject | undefined,
     dpopKey: CryptoKeyPair | undefined,
     capture: (answer: Record<string, unknown>) => void,
   ): Promise<TokenSet> {
@@ -154,8 +155,8 @@ export class OidcProvider {
         const answer = await oauth.processRefreshTokenResponse(tenant, client, response);
         return { response, answer, tenant };
       });
-      const sub = oauth.getValidatedIdTokenClaims(answer)?.sub;
-      if (subject !== undefined && sub !== undefined && sub !== subject) {
+      const claims = oauth.getValidatedIdTokenClaims(answer);
+      if (subject !== undefined && claims !== undefined && !isSamePerson(subject, claims)) {
         throw otherPerson(this.#identity.issuer);
       }
       try {

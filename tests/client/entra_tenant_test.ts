@@ -133,6 +133,18 @@ Deno.test("Entra: an ID token of another tenant is refused at a refresh, too", a
   assertEquals(world.stored().id_token, id_token);
 });
 
+Deno.test("Entra: a refresh does not go over to another tenant, whose sub may be the same", async () => {
+  await using world = await entraWorld({ what: "", claims: of(WORK) });
+  const session = await createSession(world.options);
+  const { id_token } = world.stored();
+  world.provider.script.token.unshift(async () =>
+    await world.provider.tokens({ id_token: await world.provider.idToken(of(OTHER)) })
+  );
+  const run = () => session.accessToken({ forceRefresh: true });
+  await assertCode(run, "id_token_invalid", "another person");
+  assertEquals(world.stored().id_token, id_token);
+});
+
 Deno.test("Entra: the signature is checked, also where the tenant fits", async () => {
   await using world = await entraWorld({ what: "", claims: of(WORK) });
   const key = { ...await makeSigningKey(), kid: world.provider.signingKey.kid };

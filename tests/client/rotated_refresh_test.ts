@@ -104,20 +104,21 @@ Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored lo
 Deno.test("OidcProvider.refresh: tokens, or what was rotated with the fault, or the fault", async () => {
   await using world = await scriptedWorld();
   const { provider } = providerOf(world);
-  const { sub } = { sub: "analyst@example.com" };
+  const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
   rotateWith(world, { refresh_token: "refresh-2" });
-  const { tokens } = await provider.refresh("refresh-1", sub);
+  const { tokens } = await provider.refresh("refresh-1", who);
   assertEquals(tokens?.refreshToken, "refresh-2");
   rotateWith(world, { refresh_token: "refresh-3" });
-  const { refreshToken, error } = failed(await provider.refresh("refresh-2", "somebody-else"));
+  const somebodyElse = { ...who, sub: "somebody-else" };
+  const { refreshToken, error } = failed(await provider.refresh("refresh-2", somebodyElse));
   assertEquals([refreshToken, (error as { code?: string }).code], [
     "refresh-3",
     "id_token_invalid",
   ]);
   rotateWith(world, { refresh_token: "", id_token: await world.provider.idToken({ aud: "x" }) });
-  await assertCode(() => provider.refresh("refresh-3", sub), "id_token_invalid");
+  await assertCode(() => provider.refresh("refresh-3", who), "id_token_invalid");
   world.provider.script.token.push(() => oauthError("invalid_grant"));
-  await assertCode(() => provider.refresh("refresh-3", sub), "provider_refused");
+  await assertCode(() => provider.refresh("refresh-3", who), "provider_refused");
 });
 
 /** What another process has stored while this one was refused; it is without a lock. */
