@@ -33,18 +33,26 @@ export function isEntraIssuer(issuer: string): boolean {
     .includes(hostname);
 }
 
-/** The bearer in an entry; `undefined` when the entry has no such token. */
+/** The bearer in an entry; `undefined` when the entry has no such token that can be sent. */
 export function bearerOf(
   entry: OidcCredentials,
   kind: "access_token" | "id_token",
 ): Bearer | undefined {
   const token = entry[kind];
-  if (typeof token !== "string" || token === "") return undefined;
+  if (typeof token !== "string" || !isSendable(token)) return undefined;
   const stated = parseExpiry(entry.expires_at);
   // An ID token ends by its own clock; a row written by Python carries the access token's.
   const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
   const expiresAt = typeof own === "number" ? own * 1000 : stated;
   return { token, expiresAt, ...(entry.dpop_key !== undefined && { dpopKey: entry.dpop_key }) };
+}
+
+/**
+ * Whether a token can go on a request: with a line break in it, it would be another header where a
+ * program prints it into one, and the error of `Headers` would quote it.
+ */
+export function isSendable(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token);
 }
 
 /** Whether a bearer lasts for some time yet. */

@@ -1,4 +1,5 @@
 import type { TokenEndpointResponse } from "oauth4webapi";
+import { isSendable } from "./credentials.ts";
 
 /** Tokens as the provider gave them, checked. */
 export interface TokenSet {
@@ -17,11 +18,19 @@ export type RefreshAnswer =
   | { tokens: TokenSet }
   | { tokens?: undefined; refreshToken: string; error: Error };
 
-/** The tokens in a processed answer. */
+/**
+ * The tokens in a processed answer.
+ *
+ * @throws {TypeError} Where one of them can be on no request. Does not quote it.
+ */
 export function toTokenSet(
   answer: Partial<TokenEndpointResponse>,
   idTokenExpiry?: number,
 ): TokenSet {
+  for (const token of [answer.access_token, answer.id_token]) {
+    if (token === undefined || isSendable(token)) continue;
+    throw new TypeError("a token has characters in it that no request can carry");
+  }
   return {
     accessToken: answer.access_token as string,
     ...(answer.refresh_token !== undefined && { refreshToken: answer.refresh_token }),

@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
+import { ValidMindAuthError } from "../../client/errors.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, type SignOptions } from "../support/jwt.ts";
 import type { ScriptedProvider } from "../support/scripted_provider.ts";
@@ -142,6 +143,49 @@ Deno.test("attack: ID token of another person at a refresh: refused", async () =
   const run = () => session.accessToken({ forceRefresh: true });
   await assertCode(run, "id_token_invalid", "another person");
   assertEquals(world.stored(), { ...before, refresh_token: "r2" });
+});
+
+const UNSENDABLE: [what: string, access_token: string][] = [
+  ["a line break and a header", "secret-access\r\nX-Evil: 1"],
+  ["a line break at its end", "secret-access\n"],
+  ["a space", "secret access"],
+  ["a NUL", "secret-access\0"],
+  ["an escape sequence", "secret-access\x1b[2J"],
+  ["letters that are not ASCII", "secret-access-é"],
+];
+
+for (const [what, access_token] of UNSENDABLE) {
+  Deno.test(`attack: access token with ${what}: refused, nothing is stored or shown`, async () => {
+    await using world = await scriptedWorld();
+    const { script } = world.provider;
+    const tokens = () => world.provider.tokens({ access_token, refresh_token: "secret-refresh" });
+    const fails = async (run: () => Promise<unknown>) => {
+      const error = await assertCode(run, "provider_invalid", "a token has characters");
+      assertNoSecret(error, ["secret-refresh", "secret-access", "secret access"]);
+    };
+    script.token.push(tokens);
+    await fails(() => createSession(world.options));
+    assertEquals(world.backend.get(world.key), undefined);
+
+    const session = await createSession(world.options);
+    const before = world.stored();
+    script.token.push(tokens);
+    await fails(() => session.accessToken({ forceRefresh: true }));
+    assertEquals(world.stored(), { ...before, refresh_token: "secret-refresh" });
+  });
+}
+
+Deno.test("attack: an ID token that is broken off within its signature is not a bearer", async () => {
+  await using world = await scriptedWorld();
+  // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
+  const id_token = (await world.provider.idToken()).replace(/(?=.{9}$)/, "\r\n");
+  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  const error = await assertRejects(
+    () => createSession({ ...world.options, bearer: "id_token" }),
+    ValidMindAuthError,
+  );
+  assertNoSecret(error, [id_token]);
+  assertEquals(world.backend.get(world.key), undefined);
 });
 
 Deno.test("attack: no jwks_uri in discovery: the ID token is refused, not taken unchecked", async () => {

@@ -73,7 +73,7 @@ Deno.test("bearerOf: an ID token without an exp ends with the entry", async () =
 });
 
 Deno.test("bearerOf: undefined where the entry has no such token", () => {
-  for (const token of [undefined, null, "", 5]) {
+  for (const token of [undefined, null, "", 5, "a b", "a\r\nx: y", "é", "a\n"]) {
     const entry = { ...ENTRY, id_token: token } as OidcCredentials;
     assertEquals(bearerOf(entry, "id_token"), undefined);
   }
