@@ -1,9 +1,15 @@
 import { untilAborted } from "./until_aborted.ts";
 
-/** Waits `ms` milliseconds, or until `signal` aborts: then throws the signal's reason. */
+/** A timer that is to wait longer ends at once, and who waits between tries would never pause. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Waits `ms` milliseconds (24 days at most), or until `signal` aborts: then throws the signal's
+ * reason.
+ */
 export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
+  const timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER_MS));
   try {
     await untilAborted(promise, signal);
   } finally {

@@ -24,3 +24,14 @@ Deno.test({
 Deno.test("delay with a signal that does not abort waits its time", async () => {
   await delay(1, new AbortController().signal);
 });
+
+Deno.test("delay of more than a timer can wait does not end at once", async () => {
+  const reason = new Error("enough");
+  for (const ms of [2 ** 31, 1e12, Infinity]) {
+    const abort = new AbortController();
+    const waiting = delay(ms, abort.signal);
+    await delay(5); // a timer that overflows is set to 1 ms
+    abort.abort(reason);
+    assertStrictEquals(await assertRejects(() => waiting), reason);
+  }
+});
