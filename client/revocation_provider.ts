@@ -1,4 +1,4 @@
-import { delay } from "../backends/delay.ts";
+import { delay, LONGEST_TIMER_MS } from "../backends/delay.ts";
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { readEnvIfGranted } from "../backends/read_env.ts";
 import { normalizeClientId, normalizeIssuer } from "./credential_key.ts";
@@ -30,15 +30,19 @@ export async function revocationProvider(
   return await loadProvider(identity, runtimeOf(options));
 }
 
-/** The client that the options, else the active session, else the environment name. */
+/**
+ * The client that the options, else the active session, else the environment name. Who names one
+ * gets no secret of the session's: a client of the same name at another issuer must not have it.
+ */
 export function configuredClient(
   options: ConfiguredClient,
   session: SignedInSession | undefined,
 ): ConfiguredClient {
+  const isOwn = options.issuer === undefined && options.clientId === undefined;
   const {
     issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
     clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
-    clientSecret = session?.givenSecret(),
+    clientSecret = isOwn ? session?.givenSecret() : undefined,
   } = options;
   return { issuer, clientId, clientSecret };
 }
@@ -81,5 +85,5 @@ export async function providerOfEntry(
 }
 
 function runtimeOf({ fetch = globalThis.fetch, timeoutMs = 30_000 }: RevocationOptions): Runtime {
-  return { fetch, timeoutMs, now: Date.now, delay };
+  return { fetch, timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS), now: Date.now, delay };
 }

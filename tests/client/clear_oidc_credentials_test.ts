@@ -236,3 +236,10 @@ Deno.test("clearOidcCredentials refuses a backend that is none", async () => {
     }
   }
 });
+
+Deno.test("clearOidcCredentials: a time limit of more than a timer can wait is no short one", async () => {
+  await using world = await scriptedWorld();
+  await init({ ...world.options, model: "m" });
+  const { revocation } = await clearOidcCredentials({ revoke: true, timeoutMs: 2 ** 31 });
+  assertEquals(revocation, "revoked");
+});

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { clearOidcCredentials } from "../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../client/create_session.ts";
 import { init } from "../../client/init.ts";
@@ -205,6 +206,25 @@ Deno.test("client secret: clearing all gives it to the configured client's provi
       assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
     }
   });
+});
+
+Deno.test("client secret: clearing all gives the session's to no issuer or client that is named", async () => {
+  await using world = await realWorld(withSecret(POST));
+  await using other = await scriptedWorld();
+  const { issuer, clientId } = other.provider; // the client's name is the same at both
+  assertEquals(clientId, world.provider.clientId);
+  for (const named of [{ issuer }, { clientId }, { issuer, clientId }]) {
+    const credentialsBackend = new MemoryCredentialsBackend();
+    await init({ ...world.options, credentialsBackend, clientSecret: SECRET, model: "m" });
+    await createSession({ ...other.options, credentialsBackend });
+    other.provider.reset();
+    await clearOidcCredentials({ all: true, revoke: true, ...named });
+    const asked = other.provider.requests.filter(({ path }) => path === "/revoke");
+    assertEquals(asked.length > 0, true);
+    for (const { form, headers } of asked) {
+      assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
+    }
+  }
 });
 
 Deno.test("client secret: permissions name the variable for what asks the provider", async () => {
