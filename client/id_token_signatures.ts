@@ -8,6 +8,11 @@ type SignatureOptions = oauth.ValidateSignatureOptions & {
   [oauth.customFetch]: NonNullable<oauth.ValidateSignatureOptions[typeof oauth.customFetch]>;
 };
 
+/** Keys that were asked for ahead of their use. Their request ends with them, used or not. */
+export interface RequestedKeys extends Disposable {
+  readonly response: Promise<Response>;
+}
+
 /** Checks the signatures of ID tokens, with the provider's keys. */
 export class IdTokenSignatures {
   readonly #issuer: string;
@@ -21,15 +26,16 @@ export class IdTokenSignatures {
   }
 
   /** Asks for the keys ahead of their use, unless oauth4webapi has them from an earlier one. */
-  requestKeys(server: oauth.AuthorizationServer): Promise<Response> | undefined {
+  requestKeys(server: oauth.AuthorizationServer): RequestedKeys | undefined {
     if (this.#hasKeys || server.jwks_uri === undefined) return undefined;
-    const headers = { accept: "application/json" };
-    const keys = providerFetch("jwks", this.#runtime)(server.jwks_uri, {
-      headers,
+    const end = new AbortController();
+    const response = providerFetch("jwks", this.#runtime)(server.jwks_uri, {
+      headers: { accept: "application/json" },
       redirect: "manual",
+      signal: end.signal,
     });
-    keys.catch(() => undefined); // told, and tried again, where they are used
-    return keys;
+    response.catch(() => undefined); // told, and tried again, where they are used
+    return { response, [Symbol.dispose]: () => end.abort() };
   }
 
   /**
@@ -41,10 +47,12 @@ export class IdTokenSignatures {
     server: oauth.AuthorizationServer,
     response: Response,
     request: SignatureOptions,
-    keys?: Promise<Response>,
+    keys?: RequestedKeys,
   ): Promise<void> {
     for (let tries = 1;; tries++) {
-      const load = tries === 1 && keys !== undefined ? () => keys : request[oauth.customFetch];
+      const load = tries === 1 && keys !== undefined
+        ? () => keys.response
+        : request[oauth.customFetch];
       const options: SignatureOptions = {
         ...request,
         [oauth.customFetch]: async (url, init) =>

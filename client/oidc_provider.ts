@@ -6,7 +6,7 @@ import { type DeviceAuthorization, needsPkce, toDeviceCode } from "./device_auth
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
 import { asTenant } from "./entra_tenant.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { IdTokenSignatures } from "./id_token_signatures.ts";
+import { IdTokenSignatures, type RequestedKeys } from "./id_token_signatures.ts";
 import { providerError } from "./provider_error.ts";
 import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
 import type { OidcIdentity, Runtime } from "./resolve_options.ts";
@@ -137,7 +137,7 @@ export class OidcProvider {
     return await this.#attempt("refresh the sign-in", undefined, async () => {
       const server = await this.#discover();
       // The last sign-in had an ID token, so this answer will, too: its keys come meanwhile.
-      const keys = subject === undefined ? undefined : this.#signatures.requestKeys(server);
+      using keys = subject === undefined ? undefined : this.#signatures.requestKeys(server);
       const { response, answer, tenant } = await requestTokens(server, dpopKey, async (proof) => {
         const response = await oauth.refreshTokenGrantRequest(
           server,
@@ -215,7 +215,7 @@ export class OidcProvider {
     response: Response,
     answer: oauth.TokenEndpointResponse,
     signal?: AbortSignal,
-    keys?: Promise<Response>,
+    keys?: RequestedKeys,
   ): Promise<TokenSet> {
     if (answer.id_token !== undefined) {
       await this.#signatures.check(server, response, this.#options("jwks", signal), keys);

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { providerOf, scriptedWorld } from "./fixtures.ts";
+import { oauthError, type ScriptedProvider } from "../support/scripted_provider.ts";
+import { providerOf, scriptedWorld, spyFetch, type World } from "./fixtures.ts";
 
 Deno.test("ID token: a good one is taken, and its end is told", async () => {
   await using world = await scriptedWorld();
@@ -34,3 +35,25 @@ Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new
   });
   assertEquals(world.clock.delays, [500, 1000]);
 });
+
+Deno.test("ID token: keys that turn out not to be needed are not waited for, by the process neither", async () => {
+  await using world = await scriptedWorld();
+  const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
+  for (const answer of [() => oauthError("invalid_grant"), () => tokensWithoutId(world)]) {
+    let signal: AbortSignal | null | undefined;
+    const slow = spyFetch((url, init) => {
+      if (!url.endsWith("/jwks")) return fetch(url, init);
+      signal = init.signal;
+      return new Promise((_, reject) =>
+        signal!.addEventListener("abort", () => reject(new Error()))
+      );
+    });
+    world.provider.script.token.push(answer);
+    await providerOf(world, { fetch: slow }).provider.refresh("refresh-1", who).catch(() => {});
+    assertEquals(signal?.aborted, true);
+  }
+});
+
+function tokensWithoutId({ provider }: World<ScriptedProvider>): Promise<Response> {
+  return provider.tokens({ id_token: undefined });
+}
