@@ -1,9 +1,11 @@
 import { netHost } from "../backends/net_host.ts";
+import { untilAborted } from "../backends/until_aborted.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { type Answer, normalizeAnswer } from "./normalize_answer.ts";
 import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 import { readText } from "./read_text.ts";
+import { isProtocolError } from "./refusal_hint.ts";
 import type { Runtime } from "./resolve_options.ts";
 import { safeCause } from "./safe_cause.ts";
 import { secureUrl } from "./secure_url.ts";
@@ -63,7 +65,9 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
   const timer = setTimeout(() => timeout.abort(), timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, timeout.signal]) : timeout.signal;
   try {
-    const response = await fetch(url, { ...init, body: sentOnce(init.body), signal });
+    const request = { ...init, body: sentOnce(init.body), signal };
+    // A fetch of the caller's may not pass the signal on.
+    const response = await untilAborted(fetch(url, request), signal);
     return { response, text: await readLimited(response, url, signal) };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
@@ -124,7 +128,8 @@ function withoutEcho(
   const names = ["refresh_token", "device_code", "code_verifier", "token"];
   const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
   const secrets = [...names.flatMap((name) => sent.get(name) ?? []), ...others, basic ?? ""];
-  const error = redact(body.error, secrets);
+  // A short secret may be part of such a name, and what it decides must not hang on that.
+  const error = isProtocolError(body.error) ? body.error : redact(body.error, secrets);
   return {
     error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
     ...(typeof body.error_description === "string" &&

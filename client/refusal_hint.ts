@@ -112,6 +112,11 @@ const BY_WORDS: [pattern: RegExp, hint: string][] = [
   ],
 ];
 
+/** Whether an error's name is a word of the protocol, and so says nothing of what was sent. */
+export function isProtocolError(code: string): boolean {
+  return Object.hasOwn(BY_CODE, code) || code === "authorization_pending" || code === "slow_down";
+}
+
 /** What a person can do about an OAuth error that a provider answered. */
 export function refusalHint(code: string, description = ""): string {
   const known = BY_WORDS.find(([pattern]) => pattern.test(description));

@@ -132,6 +132,27 @@ Deno.test("providerFetch: the time limit covers a body that comes in drops", asy
   await unavailable({ fetch: spyFetch(() => new Response(body)), timeoutMs: 30 }, "within 30 ms");
 });
 
+Deno.test("providerFetch: the time limit and the signal end a fetch that takes no signal", async () => {
+  const deaf = () => spyFetch(() => new Promise<Response>(() => {}));
+  await unavailable({ fetch: deaf(), timeoutMs: 30 }, "within 30 ms");
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const init = { method: "POST", signal: controller.signal };
+  const waiting = assertRejects(() => call({ fetch: deaf(), init }));
+  controller.abort(reason);
+  assertEquals(await waiting, reason);
+});
+
+Deno.test("providerFetch: a short secret does not change what an error decides", async () => {
+  for (const secret of ["a", "grant", "pending", "client", "slow"]) {
+    for (const error of ["invalid_grant", "authorization_pending", "invalid_client", "slow_down"]) {
+      const init = { method: "POST", body: new URLSearchParams({ refresh_token: secret }) };
+      const fetch = spyFetch(() => Response.json({ error }, { status: 400 }));
+      assertEquals((await (await call({ fetch, init })).json()).error, error);
+    }
+  }
+});
+
 Deno.test("providerFetch: the caller's signal wins, with its reason", async () => {
   await using server = await startHttpServer(hang);
   const controller = new AbortController();
