@@ -134,6 +134,17 @@ for (const [what, make] of ID_TOKENS) {
   });
 }
 
+for (const alg of ["none", "HS256"] as const) {
+  Deno.test(`attack: discovery that lists ${alg}: the ID token is refused all the same`, async () => {
+    const discovery = { id_token_signing_alg_values_supported: [alg, "RS256"] };
+    await using world = await scriptedWorld({ discovery });
+    const id_token = await world.provider.idToken({}, { alg });
+    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+    await assertCode(() => createSession(world.options), "id_token_invalid", "JWS");
+    assertEquals(world.backend.get(world.key), undefined);
+  });
+}
+
 Deno.test("attack: ID token of another person at a refresh: refused", async () => {
   await using world = await scriptedWorld();
   const session = await createSession(world.options);
