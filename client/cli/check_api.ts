@@ -1,5 +1,7 @@
 import { netHost } from "../../backends/net_host.ts";
 import type { ResolvedOptions } from "../resolve_options.ts";
+import { safeCause } from "../safe_cause.ts";
+import { causeLines } from "./cause_lines.ts";
 import { fail, type Finding, ok, skipped, warning } from "./finding.ts";
 
 /** Whether the API answers at all. It is asked without a token: any answer will do. */
@@ -19,8 +21,9 @@ export async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<F
     return [warning(check, message, "Try again later, or ask who runs it.")];
   } catch (error) {
     const name = error instanceof Error ? error.name : "unknown error";
+    const message = `${apiHost} cannot be reached (${name})`;
     const advice = "Check VM_API_HOST, the network, a proxy (HTTPS_PROXY) and the certificates " +
       "(DENO_TLS_CA_STORE, DENO_CERT).";
-    return [fail(check, `${apiHost} cannot be reached (${name})`, advice)];
+    return [fail(check, message + causeLines({ message, ...safeCause(error) }), advice)];
   }
 }

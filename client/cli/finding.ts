@@ -1,5 +1,7 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { causeLines } from "./cause_lines.ts";
+import { allFlagsHint } from "./report_error.ts";
 
 /** What `doctor` found in one place. Holds no secret. */
 export interface Finding {
@@ -33,7 +35,11 @@ export function skipped(check: string, message: string): Finding {
 /** An error, whose own words say what to do. That of a stranger may quote a token: only its name. */
 export function failed(check: string, error: unknown): Finding {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
-  if (isOwn) return { check, result: "fail", message: error.message };
+  if (isOwn) {
+    const message = error.message + causeLines(error);
+    const isDenied = error.code === "permission_required";
+    return { check, result: "fail", message, ...(isDenied && { advice: allFlagsHint("doctor") }) };
+  }
   const name = error instanceof Error ? error.name : "value";
   return fail(check, `there was an unexpected ${name}`, "Report it, with what you ran.");
 }

@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { causeLines } from "./cause_lines.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
-import { printable } from "../printable.ts";
 import { type Output, OutputError } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -17,6 +17,7 @@ const USAGE_CODES: readonly string[] = [
   "backend_import_unsupported",
   "env_invalid",
   "env_unset",
+  "home_unset",
 ];
 
 /** Tells why a command failed, on standard error, and gives the exit code. */
@@ -39,7 +40,7 @@ export function reportError(
 function explain(error: unknown): { code: string; message: string } {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
     error instanceof UsageError || error instanceof OutputError;
-  if (isOwn) return { code: error.code, message: error.message + causes(error) };
+  if (isOwn) return { code: error.code, message: error.message + causeLines(error) };
   // What others throw may quote a token, so only its name is told.
   const name = error instanceof Error ? error.name : "value";
   const message =
@@ -48,21 +49,19 @@ function explain(error: unknown): { code: string; message: string } {
   return { code: "unexpected", message };
 }
 
-/** The words of the causes: by their contract these errors carry none that holds a secret. */
-function causes(error: Error): string {
-  const { cause } = error;
-  if (!(cause instanceof Error) || error.message.includes(cause.message)) return "";
-  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causes(cause)}`;
-}
-
 function hintFor(code: string, command: string | undefined): string | undefined {
   switch (code) {
     case "usage":
       return `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
     case "permission_required":
-      return `All flags at once, for the command that you need: ` +
-        `deno run --allow-env ${SPECIFIER} permissions --for ${command ?? "cli"}`;
+      return allFlagsHint(command ?? "cli");
     default:
       return undefined;
   }
+}
+
+/** What names all permissions at once, where an error can only name those of one step. */
+export function allFlagsHint(command: string): string {
+  return `All flags at once, for the command that you need: ` +
+    `deno run --allow-env ${SPECIFIER} permissions --for ${command}`;
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { startHttpServer } from "../../support/http_server.ts";
+import { freePort } from "../../support/servers/free_port.ts";
 import { type CliWorld, cliWorld } from "./cli_world.ts";
 
 interface Report {
@@ -67,6 +68,23 @@ Deno.test("doctor: without a provider, the store is examined all the same", asyn
   assert(results.includes("store: ok"));
   assertEquals(found("discovery")?.result, "fail");
   assertEquals((await world.run(["doctor", "--quiet", "--issuer", "http://127.0.0.1:1"])).code, 1);
+});
+
+Deno.test("doctor: what cannot be reached is told with its reason", async () => {
+  await using world = await cliWorld();
+  const closed = `http://127.0.0.1:${freePort()}`;
+  const { found } = await examine(world, ["--issuer", closed, "--api-host", `${closed}/v1/`]);
+  for (const check of ["discovery", "API"]) {
+    assertEquals(found(check)?.result, "fail");
+    assertMatch(found(check)!.message, /\ncaused by Error: .*client error \(Connect\)/);
+  }
+});
+
+Deno.test("doctor: a missing permission leads to the command that names all", async () => {
+  await using world = await cliWorld();
+  const { code, stdout } = await world.run(["doctor"], { flags: ["--no-prompt"] });
+  assertEquals(code, 1);
+  assertMatch(stdout, /^ +→ All flags at once, .* permissions --for doctor$/m);
 });
 
 Deno.test("doctor: without settings, the store is examined all the same", async () => {

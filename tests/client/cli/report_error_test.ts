@@ -17,6 +17,7 @@ for (
     [new UsageError("Cannot a: b. Do c."), 2],
     [new ValidMindAuthError("missing_api_credentials", "Cannot a: b. Do c."), 2],
     [new CredentialsBackendError("backend_spec_invalid", "Cannot a: b. Do c."), 2],
+    [new CredentialsBackendError("home_unset", "Cannot a: b. Do c."), 2],
     [new ValidMindAuthError("login_required", "Cannot a: b. Do c."), 4],
     [new ValidMindAuthError("provider_unavailable", "Cannot a: b. Do c."), 1],
     [new CredentialsBackendError("backend_locked", "Cannot a: b. Do c."), 1],
