@@ -1,17 +1,27 @@
+import { readEnvIfGranted } from "../../backends/read_env.ts";
 import { notebook } from "./notebook.ts";
 
-/** Whether standard error is a terminal that a person looks at. */
+/** What a line is cut to where nobody knows how much fits. */
+const USUAL_COLUMNS = 80;
+
+/**
+ * Whether standard error is a terminal that a person looks at, and that can write over a line. One
+ * that says that it cannot (`TERM=dumb`, where that may be read) gets the plain lines of a log.
+ */
 export function isTerminal(): boolean {
-  return notebook() === undefined && Deno.stderr.isTerminal();
+  return notebook() === undefined && Deno.stderr.isTerminal() &&
+    readEnvIfGranted("TERM") !== "dumb";
 }
 
-/** The size of the terminal; 0 where it is not known. */
+/** The size of the terminal; no rows, where it is not known. */
 export function screen(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize();
+    const { columns, rows } = Deno.consoleSize();
+    if (columns > 0) return { columns, rows };
   } catch {
-    return { columns: 0, rows: 0 };
+    // as below
   }
+  return { columns: USUAL_COLUMNS, rows: 0 };
 }
 
 /** As much of a line as fits: one that wraps could not be written over. */

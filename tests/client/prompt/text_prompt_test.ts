@@ -129,6 +129,29 @@ Deno.test({
 });
 
 Deno.test({
+  name: "prompt in a terminal of unknown size: no code to scan, and still the countdown",
+  ignore: !hasTerminal,
+  fn: async () => {
+    const { text } = await terminal({}, { columns: 0, rows: 0 });
+    assertEquals(/[█▀▄]/.test(text), false);
+    assertStringIncludes(text, "  Waiting for approval, expires in 10:00");
+  },
+});
+
+Deno.test({
+  name: "prompt in a terminal that can do nothing: the plain lines of a log",
+  ignore: !hasTerminal,
+  fn: async () => {
+    const env = { TERM: "dumb", TZ: "UTC" };
+    const { text } = await terminal({}, { env, flags: ["--allow-env=TERM"] });
+    assertMatch(text, /^Sign in at https:\/\/login\.example\.com\r\n {2}1\. Open/);
+    assertEquals(/\x1b|\r(?!\n)/.test(text), false);
+    const { text: denied } = await terminal({}, { env, flags: ["--no-prompt"] });
+    assertStringIncludes(denied, "\r\x1b[2m  Waiting for approval", "it may not be read");
+  },
+});
+
+Deno.test({
   name: "prompt in a terminal: no code to scan where it does not fit, and no line that wraps",
   ignore: !hasTerminal,
   fn: async () => {
