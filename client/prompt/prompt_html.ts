@@ -54,13 +54,17 @@ export function outcomeHtml(outcome: Outcome, issuer: string): string {
 }
 
 /**
- * A state in a line, with details below.
+ * A state in a line, with details below. It stays in the notebook, and goes into what is exported
+ * from it: so it takes colour and font from where it is, and has no style sheet, which a Markdown
+ * page would show as text.
  *
  * @param title HTML.
  * @param details HTML.
  */
 export function statusHtml(isGood: boolean, title: string, details: readonly string[]): string {
-  return `${STYLE}<div class="vm-auth vm-auth-end vm-auth-${isGood ? "good" : "bad"}">` +
-    `<span class="vm-auth-mark">${isGood ? "✓" : "✕"}</span><div><p>${title}</p>` +
-    `${details.map((line) => `<p class="vm-auth-detail">${line}</p>`).join("")}</div></div>`;
+  const dim = `style="margin:0;font-size:13px;overflow-wrap:anywhere"`;
+  return `<div class="vm-auth" style="display:flex;gap:10px;max-width:560px;margin:4px 0">` +
+    `<span style="font-weight:700">${isGood ? "✓" : "✕"}</span>` +
+    `<div><p style="margin:0;overflow-wrap:anywhere">${title}</p>` +
+    `${details.map((line) => `<p ${dim}>${line}</p>`).join("")}</div></div>`;
 }

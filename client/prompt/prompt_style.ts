@@ -1,12 +1,12 @@
 /**
- * The look of what is shown in a notebook: the front end's own colours (JupyterLab, VS Code), and
+ * The look of the prompt in a notebook: the front end's own colours (JupyterLab, VS Code), and
  * elsewhere those of the system's theme, light or dark.
  */
 export const STYLE = `<style>
-.vm-auth{--t:#1f2328;--d:#59636e;--b:#d1d9e0;--l:#0969da;--g:#1a7f37;--r:#cf222e}
-@media (prefers-color-scheme:dark){.vm-auth{--t:#e6edf3;--d:#9da7b3;--b:#3d444d;--l:#58a6ff;--g:#57ab5a;--r:#f47067}}
-[data-jp-theme-light=true] .vm-auth,.vscode-light .vm-auth{--d:#59636e;--b:#d1d9e0;--l:#0969da;--g:#1a7f37;--r:#cf222e}
-[data-jp-theme-light=false] .vm-auth,.vscode-dark .vm-auth{--d:#9da7b3;--b:#3d444d;--l:#58a6ff;--g:#57ab5a;--r:#f47067}
+.vm-auth{--t:#1f2328;--d:#59636e;--b:#d1d9e0;--l:#0969da}
+@media (prefers-color-scheme:dark){.vm-auth{--t:#e6edf3;--d:#9da7b3;--b:#3d444d;--l:#58a6ff}}
+[data-jp-theme-light=true] .vm-auth,.vscode-light .vm-auth{--d:#59636e;--b:#d1d9e0;--l:#0969da}
+[data-jp-theme-light=false] .vm-auth,.vscode-dark .vm-auth{--d:#9da7b3;--b:#3d444d;--l:#58a6ff}
 .vm-auth{--text:var(--jp-content-font-color1,var(--vscode-editor-foreground,var(--t)));
 --dim:var(--jp-content-font-color2,var(--vscode-descriptionForeground,var(--d)));
 --line:var(--jp-border-color2,var(--vscode-panel-border,var(--b)));
@@ -24,13 +24,9 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 .vm-auth .vm-auth-row code{padding:0;background:none;color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
 .vm-auth button{padding:2px 10px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px;cursor:pointer}
 .vm-auth button[hidden]{display:none}
-.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait,.vm-auth .vm-auth-detail{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
+.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
 .vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px}
 .vm-auth-left{font-variant-numeric:tabular-nums}
 .vm-auth-qr{flex:none;align-self:center;line-height:0}
 .vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
-.vm-auth-end{gap:10px}
-.vm-auth-mark{font-weight:700}
-.vm-auth-good .vm-auth-mark{color:var(--g)}
-.vm-auth-bad .vm-auth-mark{color:var(--r)}
 </style>`;

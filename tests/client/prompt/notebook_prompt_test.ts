@@ -85,14 +85,14 @@ Deno.test("prompt in a notebook: a link in a new tab, the code, and both as text
   await prompt.end(SIGNED_IN);
 });
 
-Deno.test("prompt in a notebook: no link, code or picture is left after the end", async () => {
+Deno.test("prompt in a notebook: no link, code, picture or style sheet is left after the end", async () => {
   for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
     using _ = new ManualIntervals();
     const kernel = fakeKernel();
     const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => NOW });
     await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
     for (const text of [kernel.html(), kernel.text()]) {
-      assertEquals(/<(a|svg|code|script|button)\b|WDJB|activate/.test(text), false, kind);
+      assertEquals(/<(a|svg|code|script|button|style)\b|WDJB|activate/.test(text), false, kind);
     }
     assertStringIncludes(kernel.html(), kind === "signed_in" ? "<strong>ada@" : "✕");
     assertMatch(kernel.text(), kind === "signed_in" ? /^Signed in as ada@/ : /\.$/);
