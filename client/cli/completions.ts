@@ -59,7 +59,7 @@ function bashScript(commands: readonly Command[]): string {
     const { value } = flagOf(name);
     if (value === undefined) return [];
     const reply = isFile(name)
-      ? `COMPREPLY=($(compgen -f -- "$current"))`
+      ? `compopt -o filenames 2>/dev/null; local IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$current"))`
       : `COMPREPLY=($(compgen -W "${offered(name).join(" ")}" -- "$current"))`;
     return [`    --${name}) ${reply}; return ;;`];
   });
@@ -70,6 +70,12 @@ function bashScript(commands: readonly Command[]): string {
     `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
     `    case "$word" in -*) ;; *) command="$word"; break ;; esac`,
     `  done`,
+    // bash takes --flag=value for three words.
+    `  if [ "$current" = "=" ]; then`,
+    `    current=""`,
+    `  elif [ "$previous" = "=" ]; then`,
+    `    previous="\${COMP_WORDS[COMP_CWORD-2]}"`,
+    `  fi`,
     `  case "$previous" in`,
     ...values,
     `  esac`,

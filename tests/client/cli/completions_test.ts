@@ -52,12 +52,20 @@ Deno.test({
     await using dir = await tempDir();
     await Deno.writeTextFile(`${dir.path}/completions`, await script("bash"));
     await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
-    for (const [line, offered, notOffered] of TYPED) {
+    await Deno.writeTextFile(`${dir.path}/my options.json`, "{}");
+    const inBash: typeof TYPED = [
+      ["validmind-auth login --backend =", ["file", "memory", "kv"], ["--json"]],
+      ["validmind-auth login --backend = f", ["file", "fallback"], ["kv", "--json"]],
+    ];
+    for (const [line, offered, notOffered] of [...TYPED, ...inBash]) {
       const words = line.split(" ");
       const code = `. ./completions; COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); ` +
         `COMP_CWORD=${words.length - 1}; _validmind_auth; printf '%s\\n' "\${COMPREPLY[@]}"`;
       assertOffered(await run("bash", ["--norc", "-c", code], dir.path), offered, notOffered);
     }
+    const spaced = `. ./completions; COMP_WORDS=(validmind-auth login --backend-options my); ` +
+      `COMP_CWORD=3; _validmind_auth; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    assertEquals(await run("bash", ["--norc", "-c", spaced], dir.path), "my options.json\n");
     const [complete] =
       (await run("bash", ["--norc", "-c", ". ./completions; complete -p"], dir.path))
         .split("\n");
