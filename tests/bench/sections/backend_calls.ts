@@ -4,6 +4,7 @@ import {
   MemoryCredentialsBackend,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
+import { startBenchKeyring } from "../bench_keyring.ts";
 import { type BenchOptions, type BenchRow, type BenchSection, toRows } from "../bench_section.ts";
 import { benchEntry, KEY } from "../bench_world.ts";
 import { measureCalls, type TimedCall } from "../measure_calls.ts";
@@ -28,7 +29,27 @@ export async function backendCalls({ folder, effort }: BenchOptions): Promise<Be
   ];
   rawKv.close();
   await kv.close();
+  rows.push(...await keychainRows(effort));
   return { title: "A call of a backend", unit: "µs", base: "its bare store", rows };
+}
+
+/** In this process's environment, which the keychain's library reads. */
+async function keychainRows(effort: number): Promise<BenchRow[]> {
+  await using keyring = await startBenchKeyring();
+  if (keyring === undefined) return [];
+  Deno.env.set("DBUS_SESSION_BUS_ADDRESS", keyring.env.DBUS_SESSION_BUS_ADDRESS!);
+  const { AsyncEntry } = await import("@napi-rs/keyring");
+  const raw = new AsyncEntry("bench", "token");
+  const text = JSON.stringify(benchEntry());
+  const store: RawStore = {
+    name: "the keychain's library",
+    get: async () => JSON.parse((await raw.getPassword())!),
+    put: () => raw.setPassword(text),
+    delete: () => raw.deletePassword(),
+  };
+  const { KeychainCredentialsBackend } = await import("@validmind/auth/backends/keychain");
+  const backend = new KeychainCredentialsBackend({ lockFolder: false });
+  return await compare(store, backend, effort, { get: 1.2, put: 1.2 });
 }
 
 async function compare(

@@ -1,13 +1,21 @@
 import { KvCredentialsBackend } from "@validmind/auth";
+import { startBenchKeyring } from "../bench_keyring.ts";
 import { type BenchOptions, type BenchSection, toRows } from "../bench_section.ts";
 import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { measureCommands, type TimedCommand } from "../measure_commands.ts";
 import { type Peers, writePeerCaches } from "../peers.ts";
+import { findDenoDir } from "../../support/run_script.ts";
+import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 
 /** Whole processes, from their start to their end, that put a stored token into a header. */
 export async function coldStart(options: BenchOptions, peers: Peers): Promise<BenchSection> {
   const { folder, effort } = options;
-  const commands = [...await ownCommands(folder), ...await peerCommands(folder, peers)];
+  await using keyring = await startBenchKeyring();
+  const commands = [
+    ...await ownCommands(folder),
+    ...await keychainCommands(keyring),
+    ...await peerCommands(folder, peers),
+  ];
   const measured = await measureCommands(commands, Math.ceil(40 * effort));
   const base = "read and parse the same file";
   return {
@@ -41,6 +49,21 @@ async function ownCommands(folder: string): Promise<TimedCommand[]> {
       command: denoProgram("cached_start_kv.ts", ISSUER, CLIENT_ID, kvPath),
       env,
     },
+  ];
+}
+
+async function keychainCommands(keyring: KeyringSession | undefined): Promise<TimedCommand[]> {
+  if (keyring === undefined) return [];
+  const env = { ...keyring.env, DENO_DIR: await findDenoDir() };
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: denoProgram("put_keychain.ts").slice(1),
+    env,
+  }).output();
+  if (!success) throw new Error(`Cannot fill the keyring: ${new TextDecoder().decode(stderr)}`);
+  const own = denoProgram("cached_start_keychain.ts", ISSUER, CLIENT_ID);
+  return [
+    { name: "one get of the keychain's library", command: denoProgram("read_keychain.ts"), env },
+    { name: "this module, keychain", command: own, env },
   ];
 }
 

@@ -39,10 +39,12 @@ function plain(): () => Promise<string> {
 async function own(): Promise<TimedCall[]> {
   const credentialsBackend = new MemoryCredentialsBackend();
   credentialsBackend.put(KEY, benchEntry());
-  const session = await createSession({ issuer: ISSUER, clientId: CLIENT_ID, credentialsBackend });
+  const options = { issuer: ISSUER, clientId: CLIENT_ID, credentialsBackend };
+  const session = await createSession(options);
   return [
     { name: "accessToken()", run: () => session.accessToken() },
     { name: "headers()", run: () => session.headers() },
+    { name: "createSession() from memory, after a sign-in", run: () => createSession(options) },
   ];
 }
 
