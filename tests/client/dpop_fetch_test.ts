@@ -3,7 +3,7 @@ import { createSession } from "../../client/create_session.ts";
 import { generateDpopKey } from "../../client/dpop_key.ts";
 import { dpopFetch, dpopHeaders } from "../../client/dpop_fetch.ts";
 import type { Session } from "../../client/session.ts";
-import { hang, type HttpHandler, json, startHttpServer } from "../support/http_server.ts";
+import { type HttpHandler, json, startHttpServer } from "../support/http_server.ts";
 import { dpopWorld, readProof } from "./dpop_world.ts";
 import { assertCode, scriptedWorld } from "./fixtures.ts";
 
@@ -206,13 +206,16 @@ Deno.test("session: the signal of headers() ends the wait for a token", async ()
   await using world = await scriptedWorld();
   const session = await createSession(world.options);
   world.clock.advance(3600_000);
-  world.provider.script.token.push(hang);
+  const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<undefined>()];
+  world.provider.script.token.push(() => (arrived.resolve(), gate.promise));
   const controller = new AbortController();
   const reason = new Error("enough");
   const waiting = assertRejects(() => session.headers({ signal: controller.signal }));
-  await Promise.resolve();
+  await arrived.promise;
   controller.abort(reason);
   assertEquals(await waiting, reason);
+  gate.resolve(undefined); // the refresh itself goes on, and serves the next one
+  await session.headers();
 });
 
 Deno.test("session with dpop: headers() without apiHost are for any URL that is safe", async () => {
