@@ -22,6 +22,7 @@ const KINDS: [path: string, error: unknown, code: CredentialsBackendErrorCode, p
     "--allow-net=kv.example.com:8443",
   ],
   [URL_PATH, new TypeError("Connection refused"), "backend_unavailable", "kv.example.com:8443"],
+  [URL_PATH, new Error("status 503"), "backend_unavailable", "status 503"],
   [URL_PATH, "text", "backend_unavailable", "unknown error"],
   ["https://[", new Error("other"), "backend_unavailable", "https://["],
 ];
