@@ -6,6 +6,7 @@ import { preflight } from "../preflight.ts";
 import { assertPersistent, chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
+import { Progress } from "./progress.ts";
 import { UsageError } from "./usage_error.ts";
 
 const ACTION = "migrate credentials";
@@ -43,7 +44,7 @@ async function runMigrate({ flags, output }: Invocation): Promise<number> {
   assertPersistent(both.to, ACTION);
   await preflight(ACTION, both.needs, "always");
   const deleteSource = flags.has("delete-source");
-  const result = await migrateCredentials(both.from.backend, both.to.backend, { deleteSource });
+  const result = await migrateTold(both, deleteSource, flags.has("quiet"));
   if (flags.has("json")) output.print(`${JSON.stringify(toJson(result), null, 2)}\n`);
   else if (!flags.has("quiet")) output.print(resultText(result));
   if (result.liveCopies.length > 0 && !flags.has("quiet")) {
@@ -53,6 +54,20 @@ async function runMigrate({ flags, output }: Invocation): Promise<number> {
     );
   }
   return EXIT.ok;
+}
+
+async function migrateTold(
+  { from, to }: Both,
+  deleteSource: boolean,
+  isQuiet: boolean,
+): Promise<MigrationResult> {
+  using progress = new Progress();
+  const tell = (text: string) => isQuiet || progress.tell(text);
+  tell("Migrating credentials …");
+  return await migrateCredentials(from.backend, to.backend, {
+    deleteSource,
+    onProgress: ({ done, total }) => void tell(`Migrating credentials: ${done} of ${total} …`),
+  });
 }
 
 async function chooseBoth(flags: FlagValues, action: string): Promise<Both> {

@@ -5,6 +5,7 @@ import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 import { IDENTITY_FLAGS, identityOptions } from "./identity_options.ts";
+import { Progress } from "./progress.ts";
 import { findIdentity, identityNeeds, signInNeeds } from "./sign_in_needs.ts";
 
 const ACTION = "print a token";
@@ -40,10 +41,13 @@ async function runToken({ flags, output }: Invocation): Promise<number> {
   const identity = await findIdentity(flags, ACTION);
   if (identity.kind === "api_key") throw noToken();
   await using chosen = await chooseBackend(flags, ACTION, identityNeeds(flags));
+  using progress = new Progress();
+  const isAsking = flags.has("login");
   await using session = await createSession({
     ...identityOptions(flags),
     credentialsBackend: chosen.backend,
-    interactive: flags.has("login"),
+    interactive: isAsking,
+    ...(!isAsking && { onEvent: progress.onEvent }), // else the session tells it
   });
   output.print(await tokenText(session, flags));
   return EXIT.ok;
