@@ -120,6 +120,8 @@ Deno.test("the package works as a user imports it", async (t) => {
     const named = await user.exec("deno", "run", "--allow-env", CLI, "permissions", "--for=cli");
     const [program = "", ...args] = named.stdout.split("\n")[0]!.split(" ");
     const root = join(user.home, "root");
+    const first = ["install", "--quiet", "--global", "--root", root, "--name", "validmind-auth"];
+    assertEquals((await user.exec("deno", ...first, "-A", CLI)).code, 0); // as README begins
     const installed = await user.exec(program, ...args.toSpliced(1, 0, "--quiet", "--root", root));
     assertEquals(installed.code, 0, installed.stderr);
 

@@ -137,7 +137,7 @@ async function makePlan(
     for (const command of others.filter(({ name }) => name !== "migrate")) {
       all.push(...await command.needs(flags, flags.has("discover")));
     }
-    const before = `deno install --global --name ${PROGRAM}`;
+    const before = `deno install --global --force --name ${PROGRAM}`; // over one with other flags
     return { needs: uniqueNeeds(all), before, after: SPECIFIER, unstable };
   }
   const command = others.find(({ name }) => name === kind)!;

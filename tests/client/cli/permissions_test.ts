@@ -50,7 +50,7 @@ Deno.test("permissions: Deno KV comes with its unstable flag, for this program t
   const cli = await world.run(["permissions", "--for", "cli", ...kv]);
   assertMatch(
     cli.stdout,
-    /^deno install --global --name validmind-auth --unstable-kv --allow-read=/,
+    /^deno install --global --force --name validmind-auth --unstable-kv --allow-read=/,
   );
   const token = await world.run(["permissions", "--for", "token", ...kv]);
   assertMatch(token.stdout, /^deno run --unstable-kv .* jsr:@validmind\/auth\/cli token$/m);
