@@ -45,3 +45,18 @@ Deno.test("README names every variable that the code reads", async () => {
     }
   }
 });
+
+Deno.test("README's links lead somewhere", async () => {
+  const prose = README.replace(/^```.*?^```$/gms, "");
+  const anchors = new Set(
+    [...prose.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title!.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-")
+    ),
+  );
+  const links = [...prose.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link]) => link!);
+  assert(links.length > 10);
+  for (const link of links) {
+    if (link.startsWith("#")) assert(anchors.has(link.slice(1)), `${link} is no heading`);
+    else assert((await Deno.stat(new URL(`../${link}`, import.meta.url))).isFile, link);
+  }
+});
