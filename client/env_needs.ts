@@ -53,9 +53,13 @@ function identityNeeds(options: InitOptions): PermissionNeed[] {
   ];
 }
 
-/** The secret's variable: for all that asks the provider for something. */
+/** The secret's variable, and those that say whose it is: for all that asks the provider. */
 export function secretNeeds({ clientSecret }: InitOptions): PermissionNeed[] {
-  return need("optional", TO_PROVE, { VM_OIDC_CLIENT_SECRET: clientSecret });
+  return need("optional", TO_PROVE, {
+    VM_OIDC_CLIENT_SECRET: clientSecret,
+    VM_OIDC_ISSUER: clientSecret,
+    VM_OIDC_CLIENT_ID: clientSecret,
+  });
 }
 
 /** One need for each variable whose option is not given. */

@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../backends/read_env.ts";
+import { isEnvGranted, readEnvIfGranted } from "../backends/read_env.ts";
 import { normalizeClientId, normalizeIssuer } from "./credential_key.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import type { OidcIdentity, Runtime } from "./resolve_options.ts";
@@ -19,10 +19,14 @@ export async function loadProvider(
   );
 }
 
-/** Not where the variables name another client: its secret is not for this one's provider. */
+/**
+ * Not where the variables name another client, or may not be read and so may name one: its secret is
+ * not for this one's provider.
+ */
 function secretFromEnv({ issuer, clientId }: OidcIdentity): string | undefined {
   const secret = readEnvIfGranted("VM_OIDC_CLIENT_SECRET");
-  if (secret === undefined) return undefined;
+  const mayTell = isEnvGranted("VM_OIDC_ISSUER") && isEnvGranted("VM_OIDC_CLIENT_ID");
+  if (secret === undefined || !mayTell) return undefined;
   const ofIssuer = readEnvIfGranted("VM_OIDC_ISSUER");
   const ofClient = readEnvIfGranted("VM_OIDC_CLIENT_ID");
   const isOther = (ofIssuer !== undefined && normalizeIssuer(ofIssuer) !== issuer) ||

@@ -171,6 +171,22 @@ Deno.test("client secret: the variable's is not another client's", async () => {
   }
 });
 
+Deno.test({
+  name: "client secret: the variable's is given to nobody while it cannot be known whose it is",
+  permissions: { env: ["VM_OIDC_CLIENT_SECRET"], net: ["127.0.0.1", "localhost"] },
+  async fn() {
+    await using world = await scriptedWorld();
+    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+    try {
+      await createSession(world.options);
+    } finally {
+      Deno.env.delete("VM_OIDC_CLIENT_SECRET");
+    }
+    const requests = JSON.stringify(world.provider.requests);
+    assertEquals([requests.includes(SECRET), /basic/i.test(requests)], [false, false]);
+  },
+});
+
 Deno.test("client secret: clearOidcCredentials takes the option, the session's, or the variable", async () => {
   await using world = await realWorld(withSecret(POST));
   const { issuer, clientId } = world.provider;

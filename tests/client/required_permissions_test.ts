@@ -66,6 +66,8 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_API_HOST optional",
     "env VM_API_TIMEOUT optional",
   ];
+  // Where options say who signs in: to know whose the secret is.
+  const whose = ["env VM_OIDC_ISSUER optional", "env VM_OIDC_CLIENT_ID optional"];
   const env = {
     VM_OIDC_ISSUER: "http://localhost:9000/realm",
     VM_OIDC_CLIENT_ID: "c",
@@ -81,7 +83,7 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "net localhost:9000 sign_in",
   ]);
   assertEquals(await needsOf({ ...OIDC, ...MODEL, ...MEMORY }), [
-    ...more,
+    ...more.toSpliced(4, 0, ...whose),
     "net localhost:5000 always",
     "net login.example.com:443 sign_in",
   ]);
