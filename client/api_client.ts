@@ -40,6 +40,10 @@ const MAX_ERROR_BYTES = 64 * 1024;
 const STREAM_ADVICE = "The body is a stream, which cannot be sent again: call " +
   "accessToken({ forceRefresh: true }), then send it with a new stream.";
 
+const NONCE_ADVICE =
+  "The body is a stream, which cannot be sent again, and the API asks for a new proof: " +
+  "send it with a new stream.";
+
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "object" };
 
 /** Makes a session's requests. */
@@ -108,11 +112,12 @@ export class ApiClient {
     const { response, isOwn } = await this.#send(url, request, credentials);
     // A 401 from elsewhere, after a redirect, says nothing of the session's token.
     const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew;
+    const isAboutToken = !isFinal && !isNonceChallenge(response);
     if (!isFinal && !isReplayable(request.body)) {
       const action = `${request.method} ${url.pathname}`;
-      throw await this.#apiError(action, response, headers, signal, STREAM_ADVICE);
+      const advice = isAboutToken ? STREAM_ADVICE : NONCE_ADVICE;
+      throw await this.#apiError(action, response, headers, signal, advice);
     }
-    const isAboutToken = !isFinal && !isNonceChallenge(response);
     const renewed = isAboutToken ? await this.#renew(headers, response, signal) : undefined;
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();

@@ -99,7 +99,8 @@ function checkBearer(bearer: string | undefined, action: string): void {
   );
 }
 
-function checkTimeout(timeoutMs: number | undefined, action: string): void {
+/** Refuses what is no time to wait. */
+export function checkTimeout(timeoutMs: number | undefined, action: string): void {
   if (timeoutMs === undefined || timeoutMs > 0) return;
   throw new ValidMindAuthError(
     "invalid_options",

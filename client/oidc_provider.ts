@@ -188,6 +188,11 @@ export class OidcProvider {
     });
   }
 
+  /** Finds the endpoints, so that the refresh which follows is one request and no more. */
+  async prepareRefresh(): Promise<void> {
+    await this.#attempt("refresh the sign-in", undefined, () => this.#discover());
+  }
+
   /** The hosts, with ports, of the endpoints that a sign-in uses. */
   async endpointHosts(): Promise<string[]> {
     return await this.#attempt("find the provider's endpoints", undefined, async () => {

@@ -6,6 +6,7 @@ import { CredentialsBackendError } from "../backends/credentials_backend_error.t
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
 import { peekActiveSession, setActiveSession } from "./active_session.ts";
 import { checkCallOptions } from "./check_call_options.ts";
+import { checkTimeout } from "./check_option_types.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "./clear_credentials.ts";
 import type { ClearOidcCredentialsOptions } from "./clear_oidc_credentials.ts";
@@ -39,6 +40,7 @@ const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
 /** See `clearOidcCredentials`, behind which this is loaded when somebody signs out. */
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   checkCallOptions(ACTION, options, TYPES);
+  checkTimeout(options.timeoutMs, ACTION);
   const { revoke = false, all = false } = options;
   const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
   const { keys, revocation, wholeStore = false } = result;

@@ -186,17 +186,16 @@ export class TokenRenewal {
       if (isAccepted && this.#isAlive(current)) return stored;
       throw this.#loginRequired("the token has ended and there is no refresh token");
     }
-    let answer: RefreshAnswer;
+    let answer: RefreshAnswer | undefined;
     try {
       this.#emit?.({ type: "refresh_started" });
-      const provider = await this.provider();
-      const key = await this.#keys.import(stored.dpop_key);
-      answer = await provider.refresh(stored.refresh_token, subjectOf(stored), key);
+      answer = await this.#refresh(stored);
     } catch (error) {
       this.#emit?.({ type: "refresh_failed", ...codeOf(error) });
       if (!isRefusal(error)) throw error;
       return await this.#afterRefusal(stored, error, rejected, isAgain);
     }
+    if (answer === undefined) return await this.#renewLocked(rejected, isAgain);
     if (answer.tokens === undefined) {
       this.#emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
       await store.save({ ...stored, refresh_token: answer.refreshToken }, stored);
@@ -206,6 +205,20 @@ export class TokenRenewal {
     this.#emit?.({ type: "refresh_done", ...this.#endOf(entry) });
     await this.#save(entry, stored);
     return entry;
+  }
+
+  /**
+   * Refreshes what is stored; `undefined` where it is no longer that. Until the request goes out this
+   * process may have stood still, and its lock been taken over: to send a refresh token that somebody
+   * has used meanwhile costs the sign-in where the provider detects it.
+   */
+  async #refresh(stored: OidcCredentials): Promise<RefreshAnswer | undefined> {
+    const provider = await this.provider();
+    const key = await this.#keys.import(stored.dpop_key);
+    await provider.prepareRefresh();
+    const latest = await this.#store.loadLocked();
+    if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
+    return await provider.refresh(stored.refresh_token!, subjectOf(stored), key);
   }
 
   /** Without a lock another process may have rotated the token meanwhile: then its entry is used. */

@@ -214,6 +214,8 @@ const BAD: [options: unknown, word: string][] = [
   [{ audience: 5 }, '"audience" is not a string'],
   [{ fetch: "x" }, '"fetch" is not a function'],
   [{ timeoutMs: "5" }, '"timeoutMs" is not a number'],
+  [{ timeoutMs: 0 }, '"timeoutMs" is not above 0'],
+  [{ timeoutMs: NaN }, '"timeoutMs" is not above 0'],
 ];
 
 for (const [options, word] of BAD) {

@@ -176,6 +176,19 @@ Deno.test("session with dpop: an endless nonce challenge costs no refresh", asyn
   });
 });
 
+Deno.test("session with dpop: a stream that meets a challenge is told to be sent anew, and no more", async () => {
+  await using api = await server(() => challenge());
+  await withSession(`${api.origin}/`, async (session) => {
+    const body = new Blob(["x"]).stream();
+    const error = await assertCode(
+      () => session.fetch("thing", { method: "POST", body }),
+      "unauthorized",
+      "asks for a new proof: send it with a new stream",
+    );
+    assertEquals(error.message.includes("forceRefresh"), false);
+  });
+});
+
 Deno.test("session with dpop: headers() wants to know the request, and is good for that", async () => {
   await using world = await dpopWorld();
   const session = await createSession(world.options);

@@ -63,7 +63,7 @@ Deno.test("probe: leaves nothing behind, and runs only before a person is asked"
   assertEquals([atFirstRequest, [...backend.rows.keys()]], [0, [world.key]]);
   backend.calls.length = 0;
   await session.accessToken({ forceRefresh: true });
-  assertEquals(backend.calls, ["get", "put"]);
+  assertEquals(backend.calls, ["get", "get", "put"]);
 });
 
 Deno.test("probe: a file that cannot be understood is not overwritten", async () => {

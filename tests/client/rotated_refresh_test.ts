@@ -167,3 +167,21 @@ Deno.test("refused refresh: another grant that is fresh is used as it is", async
   assertEquals(await session.accessToken(), theirs.access_token);
   assertEquals(refreshes(world).length, 1);
 });
+
+Deno.test("a refresh token that was used while this process stood still is not sent", async () => {
+  await using world = await scriptedWorld();
+  const credentialsBackend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend });
+  const [key, stored] = [...credentialsBackend.rows][0]!;
+  world.clock.advance(HOUR);
+  let gets = 0;
+  credentialsBackend.before = (method) => {
+    if (method !== "get" || ++gets !== 2) return;
+    // Another host took the lock over, and has refreshed: the next look sees it.
+    const expires_at = new Date(world.clock.now() + HOUR).toISOString();
+    const renewed = { access_token: "access-of-another", refresh_token: "refresh-of-another" };
+    credentialsBackend.rows.set(key, { ...stored, ...renewed, expires_at });
+  };
+  assertEquals(await session.accessToken(), "access-of-another");
+  assertEquals(refreshes(world), []);
+});
