@@ -1,11 +1,11 @@
 import type { BenchSection } from "./bench_section.ts";
 
-const [WIDTH, LABEL, ROW, TOP] = [720, 230, 26, 44];
+const [WIDTH, LABEL, ROW, TOP] = [760, 230, 26, 44];
 
 /** A section as a bar chart that reads in light and in dark themes. */
 export function drawChart({ title, unit, rows }: BenchSection): string {
   const longest = Math.max(...rows.map(({ value }) => value));
-  const scale = (WIDTH - LABEL - 90) / longest;
+  const scale = (WIDTH - LABEL - 130) / longest;
   const bars = rows.map(({ name, value, ratio }, index) => {
     const y = TOP + index * ROW;
     const own = name.startsWith("this module");

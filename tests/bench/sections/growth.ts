@@ -4,6 +4,7 @@ import { benchEntry, KEY } from "../bench_world.ts";
 import { measureCalls } from "../measure_calls.ts";
 
 const SIZES = [1, 10, 100, 1000, 10_000];
+const LONG_AGO = new Date("2020-01-01");
 
 /** One credential among many in a file: the first get of a process, those that follow, and a put. */
 export async function growth({ folder, effort }: BenchOptions): Promise<BenchSection> {
@@ -11,6 +12,7 @@ export async function growth({ folder, effort }: BenchOptions): Promise<BenchSec
   for (const size of SIZES) {
     const path = `${folder}/growth-${size}.json`;
     await Deno.writeTextFile(path, JSON.stringify(documentOf(size)), { mode: 0o600 });
+    await Deno.utime(path, LONG_AGO, LONG_AGO); // what is young is read again
     rows.push(...await rowsFor(size, path, Math.max(3, Math.ceil(10 * effort))));
   }
   return {
