@@ -23,6 +23,11 @@ const REASONS: readonly [pattern: RegExp, code: Code, reason: string][] = [
     "the system or the person refused the access",
   ],
   [
+    /disconnected from message bus/i,
+    "backend_unavailable",
+    "its service ended in the middle of it",
+  ],
+  [
     /Did not receive a reply|NoReply|timed? ?out/i,
     "backend_timeout",
     "its service did not answer",

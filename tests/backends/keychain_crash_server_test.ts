@@ -31,22 +31,38 @@ const READER = `
 `;
 
 Deno.test("a writer killed at any moment leaves a whole entry, and the next write tidies up", async () => {
-  await using session = await startKeyringSession();
   const random = new Random(SEED);
   const leftovers: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    await writeAndKill(session, random.int(0, 150));
-    const { isWhole, before, after } = await runInSession(session, READER) as {
-      isWhole: boolean;
-      before: number;
-      after: number;
-    };
-    assert(isWhole, `round ${round}: the entry is not whole`);
-    assertEquals(after, 1, `round ${round}: something was left`);
-    leftovers.push(before);
+  for (let round = 0, crashes = 0; round < ROUNDS;) {
+    await using session = await startKeyringSession();
+    try {
+      for (; round < ROUNDS; round++) leftovers.push(await runRound(session, random, round));
+    } catch (error) {
+      // GNOME Keyring 42 itself dies now and then of a client that is killed, and may lose what it was
+      // writing: that is no fault of the chunks, and the round is run again with another one.
+      await session.run(["true"]);
+      if (!session.hasCrashed || ++crashes > ROUNDS / 2) throw error;
+    }
   }
   assert(Math.max(...leftovers) > 2, `no writer was killed among its chunks: ${leftovers}`);
 });
+
+/** Kills a writer, looks at what it left, and tells how many accounts that were. */
+async function runRound(session: KeyringSession, random: Random, round: number): Promise<number> {
+  await writeAndKill(session, random.int(0, 150));
+  const { isWhole, before, after } = await readOnce(session);
+  assert(isWhole, `round ${round}: the entry is not whole`);
+  assertEquals(after, 1, `round ${round}: something was left`);
+  return before;
+}
+
+async function readOnce(session: KeyringSession) {
+  return await runInSession(session, READER) as {
+    isWhole: boolean;
+    before: number;
+    after: number;
+  };
+}
 
 async function writeAndKill(session: KeyringSession, afterMs: number): Promise<void> {
   const env = { ...session.env, DENO_DIR: await findDenoDir() };

@@ -40,6 +40,12 @@ const CASES: Case[] = [
   ],
   [
     "linux",
+    "Platform failure: DBus error: Message recipient disconnected from message bus without replying",
+    "backend_unavailable",
+    "ended in the middle",
+  ],
+  [
+    "linux",
     "Platform failure: DBus error: Did not receive a reply. Possible causes include: …",
     "backend_timeout",
     "hangs",

@@ -18,6 +18,8 @@ export interface KeyringSessionOptions {
 export interface KeyringSession extends AsyncDisposable {
   /** What a program in this session needs in its environment. */
   readonly env: Record<string, string>;
+  /** Whether the keyring's daemon has ended by itself. */
+  readonly hasCrashed: boolean;
   /** Runs a program in this session, with nothing of this process's environment but `PATH`. */
   run(command: string[], options?: { stdin?: string }): Promise<RunDenoResult>;
   /** Locks the collection, as a screen that locks does. */
@@ -118,6 +120,10 @@ class Session implements KeyringSession {
     this.#home = home;
     this.#bus = bus;
     this.env = bus === undefined ? env : { ...env, DBUS_SESSION_BUS_ADDRESS: bus.lines[0]! };
+  }
+
+  get hasCrashed(): boolean {
+    return this.#keyring?.hasEnded === true;
   }
 
   async run(

@@ -2,6 +2,8 @@
 export interface ServerProcess {
   /** The lines that it was waited for. */
   readonly lines: string[];
+  /** Whether it has ended, by itself or not. */
+  readonly hasEnded: boolean;
   /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
   signal(name: string): Promise<void>;
   /** Sends it a signal that ends it, and waits for its end. */
@@ -55,8 +57,10 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   // A pipe that nobody reads fills up, and then the server stops at its next word.
   const drained = drain(output);
   const signal = (name: string) => input.write(new TextEncoder().encode(`${name}\n`));
+  let hasEnded = false;
   const ended = (async () => {
     await child.status;
+    hasEnded = true;
     await input.close();
     await drained;
   })();
@@ -67,6 +71,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   return {
     lines,
     signal,
+    get hasEnded() {
+      return hasEnded;
+    },
     async end(name) {
       try {
         await signal("CONT");
