@@ -1,7 +1,7 @@
 /** The servers that `deno task servers` builds. */
 export type ServerName = "vault" | "denokv";
 
-/** From crates.io; needs at least 12 characters for the access token. */
+/** By cargo; needs at least 12 characters for the access token. */
 export const DENOKV_VERSION = "0.14.0";
 
 const VAULT_SOURCES = ["main.go", "builtin.go", "go.mod", "go.sum"];
