@@ -1,15 +1,15 @@
-import { secretNeeds } from "../env_needs.ts";
 import { clearNeeds } from "../clear_needs.ts";
 import { clearOidcCredentials } from "../clear_oidc_credentials.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
+import { secretNeeds } from "../env_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
+import { preflight } from "../preflight.ts";
 import { resolveIdentity } from "../resolve_options.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 import { IDENTITY_FLAGS, identityOptions } from "./identity_options.ts";
 import { identityNeeds } from "./sign_in_needs.ts";
-import { preflight } from "../preflight.ts";
 import { UsageError } from "./usage_error.ts";
 
 const ACTION = "sign out";
