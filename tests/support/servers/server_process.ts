@@ -56,7 +56,10 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   const lines = await readLines(output, ready, count);
   // A pipe that nobody reads fills up, and then the server stops at its next word.
   const drained = drain(output);
-  const signal = (name: string) => input.write(new TextEncoder().encode(`${name}\n`));
+  const signal = async (name: string) => {
+    await input.write(new TextEncoder().encode(`${name}\n`));
+    if (name === "STOP") await untilStopped(child.pid);
+  };
   let hasEnded = false;
   const ended = (async () => {
     await child.status;
@@ -84,6 +87,17 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
       await ended;
     },
   };
+}
+
+/** The shell passes a signal on in its own time: what is sent to the server until then is answered. */
+async function untilStopped(shell: number): Promise<void> {
+  for (;;) {
+    const children = await Deno.readTextFile(`/proc/${shell}/task/${shell}/children`);
+    for (const pid of children.trim().split(" ")) {
+      if (/\) T /.test(await Deno.readTextFile(`/proc/${pid}/stat`))) return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** The wanted parts of lines, or all that was said if it ended before. */
