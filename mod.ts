@@ -35,7 +35,7 @@ export {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./backends/credentials_backend_error.ts";
-export { getDefaultBackend, setDefaultBackend } from "./backends/default_backend.ts";
+export { getDefaultBackend, setDefaultBackend } from "./backends/resolve_credentials_backend.ts";
 export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
 export { loadBackendFromEnv, type LoadBackendOptions } from "./backends/load_backend_from_env.ts";
@@ -58,7 +58,7 @@ export type {
   WithLockOptions,
 } from "./backends/oidc_credentials_backend.ts";
 export { resolveCredentialsBackend } from "./backends/resolve_credentials_backend.ts";
-export { getSession, reload } from "./client/active_session.ts";
+export { getSession, reload } from "./client/init.ts";
 export {
   clearOidcCredentials,
   type ClearOidcCredentialsOptions,
@@ -87,11 +87,11 @@ export {
   type ValidMindAuthErrorOptions,
 } from "./client/errors.ts";
 export type { DropPermissionsOptions, DropPermissionsResult } from "./client/drop_permissions.ts";
-export { formatPermissionFlags } from "./client/format_permission_flags.ts";
-export { formatPermissionSet } from "./client/format_permission_set.ts";
+export { formatPermissionFlags } from "./client/format_permissions.ts";
+export { formatPermissionSet } from "./client/format_permissions.ts";
 export { init } from "./client/init.ts";
 export type { BearerKind, DeviceCode, InitOptions, SessionOptions } from "./client/init_options.ts";
-export { isExpired } from "./client/is_expired.ts";
+export { isExpired } from "./client/credentials.ts";
 export type { PermissionNeed } from "./client/permission_need.ts";
 export {
   requiredPermissions,

@@ -1,5 +1,5 @@
 import { equal } from "@std/assert/equal";
-import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
+import { assertCredentialsBackend } from "./check_options.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /** What a check works with. */

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
-import { checkOptions } from "./check_options.ts";
+import { assertCredentialsBackend, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import { KeyRing } from "./key_ring.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
-import { checkFunctionOption, checkOptions } from "./check_options.ts";
+import { assertCredentialsBackend, checkFunctionOption, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback_copies.ts";

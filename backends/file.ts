@@ -5,9 +5,8 @@ import {
   checkTimeoutOption,
 } from "./check_options.ts";
 import { getEntry, setEntry } from "./credentials_document.ts";
-import { credentialsPath, HOME_VARIABLE } from "./credentials_path.ts";
+import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { FileReader } from "./file_reader.ts";
-import { folderOf } from "./folder_of.ts";
 import type { FileStore } from "./file_store.ts";
 import type {
   BackendPermission,

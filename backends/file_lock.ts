@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { fileError } from "./file_reader.ts";
 import { delay } from "./delay.ts";
-import { fileError } from "./file_error.ts";
 
 /** Options of {@linkcode withFileLock}. */
 export interface FileLockOptions<T> {

@@ -7,10 +7,9 @@ import {
   serializeDocument,
 } from "./credentials_document.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { fileError } from "./file_error.ts";
 import { type FileLockOptions, withFileLock } from "./file_lock.ts";
-import { isMissing } from "./file_reader.ts";
-import { folderOf } from "./folder_of.ts";
+import { fileError, isMissing } from "./file_reader.ts";
+import { folderOf } from "./credentials_path.ts";
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
 import { shortHash } from "./short_hash.ts";
 import { removeIfPresent, tempPath, writeFileAtomic } from "./write_file_atomic.ts";

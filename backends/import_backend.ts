@@ -1,4 +1,4 @@
-import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
+import { assertCredentialsBackend } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 import { BACKEND_VARIABLE, isPathSpecifier } from "./parse_backend_spec.ts";

@@ -9,7 +9,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { untilAborted } from "./until_aborted.ts";
+import { untilAborted } from "./delay.ts";
 
 /** What is run in a Worker, and with which permissions. */
 export interface IsolatedBackendOptions {

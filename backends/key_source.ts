@@ -1,5 +1,4 @@
-import { checkOptions } from "./check_options.ts";
-import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
+import { assertCredentialsBackend, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import { readKeyVariable, readPassphraseVariable, weakness } from "./key_bytes.ts";

@@ -17,8 +17,7 @@ import {
   checkTextOption,
   checkTimeoutOption,
 } from "./check_options.ts";
-import { credentialsPath, HOME_VARIABLE } from "./credentials_path.ts";
-import { folderOf } from "./folder_of.ts";
+import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { describeKeychain } from "./keychain_error.ts";
 import { libraryPath } from "./keychain_library.ts";
 import type { KeychainLock } from "./keychain_lock.ts";

@@ -2,7 +2,7 @@ import type * as keyring from "@napi-rs/keyring";
 import process from "node:process";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { keychainError, keychainTimeout } from "./keychain_error.ts";
-import { untilAborted } from "./until_aborted.ts";
+import { untilAborted } from "./delay.ts";
 
 /** The values of one service in a keychain, by account. */
 export interface KeychainClient {

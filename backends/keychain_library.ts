@@ -1,6 +1,6 @@
 import { fromFileUrl as fromPosixUrl } from "@std/path/posix/from-file-url";
 import { fromFileUrl as fromWindowsUrl } from "@std/path/windows/from-file-url";
-import { folderOf } from "./folder_of.ts";
+import { folderOf } from "./credentials_path.ts";
 
 /** The release of `@napi-rs/keyring` that is used; deno.json names the same. */
 export const KEYRING_VERSION = "2.1.2";

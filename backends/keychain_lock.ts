@@ -1,4 +1,4 @@
-import { fileError } from "./file_error.ts";
+import { fileError } from "./file_reader.ts";
 import { withFileLock } from "./file_lock.ts";
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
 import { shortHash } from "./short_hash.ts";

@@ -1,9 +1,7 @@
 import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { isLoopback } from "./is_loopback.ts";
-import { isUrl } from "./is_url.ts";
+import { isLoopback, isUrl, netHost } from "./hosts.ts";
 import type { KvStore } from "./kv_store.ts";
-import { netHost } from "./net_host.ts";
 import type {
   BackendPermission,
   OidcCredentials,

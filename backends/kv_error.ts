@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { fileError } from "./file_error.ts";
-import { isUrl } from "./is_url.ts";
+import { fileError } from "./file_reader.ts";
+import { isUrl } from "./hosts.ts";
 import { tooLarge } from "./kv_entry.ts";
 
 /** Whether another handle was writing to the database file. */

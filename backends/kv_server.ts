@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { type KvClock, SYSTEM_CLOCK } from "./kv_clock.ts";
-import { netHost } from "./net_host.ts";
-import { untilAborted } from "./until_aborted.ts";
+import { netHost } from "./hosts.ts";
+import { untilAborted } from "./delay.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for one first. */

@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
-import { folderOf } from "./folder_of.ts";
-import { isUrl } from "./is_url.ts";
+import { folderOf } from "./credentials_path.ts";
+import { isUrl } from "./hosts.ts";
 import { type KvClock, SYSTEM_CLOCK } from "./kv_clock.ts";
 import { deleteEntry, encodeEntry, entryPrefix, getEntry, setEntry } from "./kv_entry.ts";
 import { isDatabaseLocked, kvError } from "./kv_error.ts";

@@ -1,8 +1,7 @@
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-import { parseFlag } from "./parse_flag.ts";
-import { readEnv } from "./read_env.ts";
+import { parseFlag, readEnv } from "./read_env.ts";
 
 const NO_PERSIST_VARIABLE = "VM_OIDC_NO_PERSIST";
 

@@ -6,7 +6,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { untilAborted } from "./until_aborted.ts";
+import { untilAborted } from "./delay.ts";
 
 /** Options of {@linkcode MemoryCredentialsBackend}. */
 export interface MemoryCredentialsBackendOptions {

@@ -1,5 +1,4 @@
-import { assertCredentialsBackend } from "./assert_credentials_backend.ts";
-import { checkFunctionOption, checkOptions } from "./check_options.ts";
+import { assertCredentialsBackend, checkFunctionOption, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 import type { MigrateOptions, MigrationResult } from "./migrate_credentials.ts";

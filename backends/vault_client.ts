@@ -2,8 +2,8 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "./credentials_backend_error.ts";
-import { netHost } from "./net_host.ts";
-import { untilAborted } from "./until_aborted.ts";
+import { netHost } from "./hosts.ts";
+import { untilAborted } from "./delay.ts";
 import type { VaultConnection } from "./vault_connection.ts";
 import { vaultError, vaultWords } from "./vault_error.ts";
 import { failedConnection, passingTrouble, tooLarge } from "./vault_trouble.ts";

@@ -5,7 +5,7 @@ import {
   checkTimeoutOption,
 } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { isLoopback } from "./is_loopback.ts";
+import { isLoopback } from "./hosts.ts";
 import { checkVaultPath } from "./vault_path.ts";
 
 /** With a token that somebody else got from Vault. */

@@ -1,5 +1,5 @@
 import type { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { untilAborted } from "./until_aborted.ts";
+import { untilAborted } from "./delay.ts";
 import type { VaultAnswer, VaultClient, VaultRequest } from "./vault_client.ts";
 import { vaultError } from "./vault_error.ts";
 import type { VaultLogin, VaultToken } from "./vault_login.ts";

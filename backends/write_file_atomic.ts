@@ -1,4 +1,4 @@
-import { folderOf } from "./folder_of.ts";
+import { folderOf } from "./credentials_path.ts";
 
 /**
  * Replaces a file so that every reader, and every restart after a crash, sees the old content or

@@ -1,5 +1,5 @@
-import { netHost } from "../backends/net_host.ts";
-import { checkCallOptions } from "./check_call_options.ts";
+import { netHost } from "../backends/hosts.ts";
+import { checkCallOptions } from "./check_option_types.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
 import { followRedirects, isReplayable, type OwnHeaders } from "./follow_redirects.ts";
 import { printable } from "./printable.ts";

@@ -1,7 +1,9 @@
 import { ValidMindAuthError } from "./errors.ts";
-import { formatPermissionFlags } from "./format_permission_flags.ts";
-import { formatPermissionSet } from "./format_permission_set.ts";
-import { checkDescriptor } from "./group_permissions.ts";
+import {
+  checkDescriptor,
+  formatPermissionFlags,
+  formatPermissionSet,
+} from "./format_permissions.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 
 /** Asks for permissions one by one, after saying what each is for. */

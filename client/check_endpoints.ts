@@ -1,5 +1,5 @@
 import { ValidMindAuthError } from "./errors.ts";
-import { isLoopback } from "../backends/is_loopback.ts";
+import { isLoopback } from "../backends/hosts.ts";
 
 /** The endpoints that a sign-in uses, by their names in a discovery document. */
 const NAMES = ["device_authorization_endpoint", "token_endpoint", "jwks_uri"] as const;

@@ -1,14 +1,19 @@
-import { getDefaultBackend } from "../backends/default_backend.ts";
-import { netHost } from "../backends/net_host.ts";
-import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
-import { backendNeeds } from "./backend_needs.ts";
-import { browserNeeds } from "./browser_needs.ts";
-import { checkCallOptions } from "./check_call_options.ts";
+import {
+  getDefaultBackend,
+  resolveCredentialsBackend,
+} from "../backends/resolve_credentials_backend.ts";
+import { netHost } from "../backends/hosts.ts";
+import {
+  backendNeeds,
+  browserNeeds,
+  envNeeds,
+  hostNeeds,
+  secretNeeds,
+  selectionNeeds,
+} from "./session_needs.ts";
+import { checkCallOptions, checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
 import { clearNeeds } from "./clear_needs.ts";
-import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
-import { envNeeds, secretNeeds } from "./env_needs.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { hostNeeds } from "./host_needs.ts";
 import type { InitOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import {
@@ -17,7 +22,6 @@ import {
   resolveOptions,
   withoutPlaceholder,
 } from "./resolve_options.ts";
-import { selectionNeeds } from "./selection_needs.ts";
 import { uniqueNeeds } from "./unique_needs.ts";
 import type { RequiredPermissionsOptions } from "./required_permissions.ts";
 

@@ -1,6 +1,5 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./init_options.ts";
-import { parseExpiry, SKEW_SECONDS } from "./is_expired.ts";
 import type { OidcIdentity } from "./resolve_options.ts";
 import type { TokenSet } from "./token_set.ts";
 
@@ -123,4 +122,43 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
 export function isSamePerson(one: Subject, other: Subject): boolean {
   const [first, second] = [one, other].map(({ iss }) => String(iss).replace(/\/$/, ""));
   return one.sub === other.sub && first === second;
+}
+
+/** How long before its end a token counts as expired, in seconds: as in the Python library. */
+export const SKEW_SECONDS = 120;
+
+/**
+ * Whether an entry's bearer token has expired, or is about to.
+ *
+ * @param entry The entry, of which only `expires_at` is looked at. A timestamp without a zone is
+ * UTC; a missing or unreadable one counts as expired.
+ * @param skewSeconds How long before its end a token counts as expired.
+ * @returns `true` when the token should not be used any more.
+ *
+ * @example
+ * ```ts
+ * import { isExpired } from "@validmind/auth";
+ * import { assert } from "@std/assert";
+ *
+ * assert(isExpired({ expires_at: "2020-01-01T00:00:00.123456+00:00" }));
+ * assert(!isExpired({ expires_at: new Date(Date.now() + 300_000).toISOString() }));
+ * assert(isExpired({ expires_at: new Date(Date.now() + 300_000).toISOString() }, 600));
+ * ```
+ */
+export function isExpired(
+  entry: { expires_at?: string | null },
+  skewSeconds: number = SKEW_SECONDS,
+): boolean {
+  return Date.now() >= parseExpiry(entry.expires_at) - skewSeconds * 1000;
+}
+
+/** Milliseconds since the epoch; 0, long past, when the timestamp is missing or unreadable. */
+export function parseExpiry(expiresAt: unknown): number {
+  if (typeof expiresAt !== "string") return 0;
+  const text = expiresAt.trim().replace(" ", "T");
+  // Date.parse alone also takes "1" or "after 2099" for a date.
+  if (!/^\d{4}-\d\d-\d\d(T|$)/i.test(text)) return 0;
+  const hasZone = /(Z|[+-]\d\d(:?\d\d)?(:?\d\d)?)$/i.test(text.slice(10));
+  const time = Date.parse(hasZone || text.length <= 10 ? text : `${text}Z`);
+  return Number.isNaN(time) ? 0 : time;
 }

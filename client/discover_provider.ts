@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { netHost } from "../backends/net_host.ts";
+import { netHost } from "../backends/hosts.ts";
 import { checkEndpoints } from "./check_endpoints.ts";
 import { statedByEntra } from "./entra_tenant.ts";
 import { ValidMindAuthError } from "./errors.ts";

@@ -1,5 +1,5 @@
-import { netHost } from "../backends/net_host.ts";
-import { untilAborted } from "../backends/until_aborted.ts";
+import { netHost } from "../backends/hosts.ts";
+import { untilAborted } from "../backends/delay.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { type Answer, normalizeAnswer } from "./normalize_answer.ts";
 import { printable } from "./printable.ts";

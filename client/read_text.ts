@@ -1,4 +1,4 @@
-import { untilAborted } from "../backends/until_aborted.ts";
+import { untilAborted } from "../backends/delay.ts";
 
 /**
  * The body of an answer as text. The signal ends it, also where the body comes from a `fetch` of

@@ -1,6 +1,5 @@
 import { delay as realDelay } from "../backends/delay.ts";
-import { parseFlag } from "../backends/parse_flag.ts";
-import { isEnvGranted, readEnvIfGranted } from "../backends/read_env.ts";
+import { isEnvGranted, parseFlag, readEnvIfGranted } from "../backends/read_env.ts";
 import {
   checkProfile,
   normalizeAudience,

@@ -1,4 +1,4 @@
-import { isLoopback } from "../backends/is_loopback.ts";
+import { isLoopback } from "../backends/hosts.ts";
 import { ValidMindAuthError } from "./errors.ts";
 
 /**

@@ -4,9 +4,8 @@ import type {
 } from "../backends/oidc_credentials_backend.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 import { resolveCredentialsBackend } from "../backends/resolve_credentials_backend.ts";
-import { peekActiveSession, setActiveSession } from "./active_session.ts";
-import { checkCallOptions } from "./check_call_options.ts";
-import { checkTimeout } from "./check_option_types.ts";
+import { peekActiveSession, setActiveSession } from "./init.ts";
+import { checkCallOptions, checkTimeout } from "./check_option_types.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "./clear_credentials.ts";
 import type { ClearOidcCredentialsOptions } from "./clear_oidc_credentials.ts";

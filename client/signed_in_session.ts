@@ -1,13 +1,14 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ApiClient, ApiCredentials, RenewalOptions } from "./api_client.ts";
-import { checkCallOptions } from "./check_call_options.ts";
+import { checkCallOptions } from "./check_option_types.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { readClaims } from "./credentials.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { OwnHeaders } from "./follow_redirects.ts";
-import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import type { Identity, ModelOptions, Runtime } from "./resolve_options.ts";
+import { secureUrl } from "./secure_url.ts";
 import type {
   AccessTokenOptions,
   ClientInfo,
@@ -18,11 +19,8 @@ import type {
   Session,
   SessionStatus,
 } from "./session.ts";
-import { sessionSummary } from "./session_summary.ts";
-import { secureUrl } from "./secure_url.ts";
 import type { StoredCredential } from "./stored_credential.ts";
 import type { TokenSource } from "./token_source.ts";
-import { VERSION } from "./version.ts";
 
 const HEADERS_TYPES = { method: "string", url: "any", signal: "object" };
 
@@ -289,3 +287,23 @@ function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStat
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
   return (typeof value === "string" ? { [name]: value } : {}) as { [P in K]?: string };
 }
+
+/** What a session shows of itself when it is printed: nothing secret, and nothing that is empty. */
+function sessionSummary(
+  { issuer, apiHost, model }: Session,
+  { kind, signedIn, email, name, subject, expiresAt, backend }: SessionStatus,
+): Record<string, unknown> {
+  const who = email ?? name ?? subject ?? signedIn;
+  const fields = {
+    ...(kind === "api_key" ? { apiKey: signedIn } : { signedIn: signedIn && who }),
+    issuer,
+    apiHost,
+    model,
+    backend: backend && [backend.name, backend.location].filter(Boolean).join(": "),
+    validUntil: expiresAt,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** This release, as sent in `X-LIBRARY-VERSION`. A test holds it to deno.json. */
+export const VERSION = "0.1.0";

@@ -1,4 +1,4 @@
-import { untilAborted } from "../backends/until_aborted.ts";
+import { untilAborted } from "../backends/delay.ts";
 
 interface Flight {
   promise: Promise<unknown>;

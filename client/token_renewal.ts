@@ -1,12 +1,19 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
-import { untilAborted } from "../backends/until_aborted.ts";
+import { untilAborted } from "../backends/delay.ts";
 import { backendName } from "./backend_error.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, subjectOf, toEntry } from "./credentials.ts";
+import {
+  type Bearer,
+  bearerOf,
+  coversScope,
+  isFresh,
+  SKEW_SECONDS,
+  subjectOf,
+  toEntry,
+} from "./credentials.ts";
 import { CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { codeOf, type Emit } from "./event_sink.ts";
-import type { HeldTokens } from "./held_tokens.ts";
-import { SKEW_SECONDS } from "./is_expired.ts";
+import type { HeldTokens, TokenSourceOptions } from "./token_source.ts";
 import { loadProvider } from "./load_provider.ts";
 import { withToldLock } from "./lock_wait.ts";
 import { loginRequired } from "./login_required.ts";
@@ -15,7 +22,6 @@ import { singleFlight } from "./single_flight.ts";
 import { StoredKeys } from "./stored_keys.ts";
 import { isRefusal, noIdToken } from "./token_errors.ts";
 import type { RefreshAnswer, TokenSet } from "./token_set.ts";
-import type { TokenSourceOptions } from "./token_source.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;

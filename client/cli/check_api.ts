@@ -1,4 +1,4 @@
-import { netHost } from "../../backends/net_host.ts";
+import { netHost } from "../../backends/hosts.ts";
 import type { ResolvedOptions } from "../resolve_options.ts";
 import { safeCause } from "../safe_cause.ts";
 import { causeLines } from "./cause_lines.ts";

@@ -7,13 +7,12 @@ import {
   BUILT_IN_NAMES,
   parseBackendSpec,
 } from "../../backends/parse_backend_spec.ts";
-import { parseFlag } from "../../backends/parse_flag.ts";
+import { parseFlag, readEnvIfGranted } from "../../backends/read_env.ts";
 import { parseBackendKwargs } from "../../backends/read_backend_kwargs.ts";
-import { readEnvIfGranted } from "../../backends/read_env.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
-import { selectionNeeds } from "../selection_needs.ts";
+import { selectionNeeds } from "../session_needs.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { nearestWord } from "./nearest_word.ts";
 import { shown } from "./parse_command_line.ts";

@@ -1,10 +1,8 @@
-import { hostNeeds } from "../host_needs.ts";
+import { backendNeeds, hostNeeds, selectionNeeds } from "../session_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
-import { selectionNeeds } from "../selection_needs.ts";
 import { type Identity, type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
-import { VERSION } from "../version.ts";
-import { backendNeeds } from "../backend_needs.ts";
+import { VERSION } from "../signed_in_session.ts";
 import { checkApi } from "./check_api.ts";
 import { checkProvider } from "./check_provider.ts";
 import { checkBackend, checkFileModes, probeStore } from "./check_store.ts";

@@ -1,7 +1,7 @@
 import { clearNeeds } from "../clear_needs.ts";
 import { clearOidcCredentials } from "../clear_oidc_credentials.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
-import { secretNeeds } from "../env_needs.ts";
+import { secretNeeds } from "../session_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
 import { resolveIdentity } from "../resolve_options.ts";

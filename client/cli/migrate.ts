@@ -1,6 +1,6 @@
 import { migrateCredentials, type MigrationResult } from "../../backends/migrate_credentials.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { backendNeeds } from "../backend_needs.ts";
+import { backendNeeds } from "../session_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
 import { assertPersistent, chooseBackend, type ChosenBackend } from "./choose_backend.ts";

@@ -1,10 +1,12 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { readEnvIfGranted } from "../../backends/read_env.ts";
-import { envNeeds } from "../env_needs.ts";
-import { formatPermissionFlags } from "../format_permission_flags.ts";
-import { formatPermissionSet } from "../format_permission_set.ts";
-import { checkDescriptor } from "../group_permissions.ts";
+import { envNeeds } from "../session_needs.ts";
+import {
+  checkDescriptor,
+  formatPermissionFlags,
+  formatPermissionSet,
+} from "../format_permissions.ts";
 import type { InitOptions } from "../init_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { requiredPermissions } from "../required_permissions.ts";

@@ -1,6 +1,4 @@
-import { backendNeeds } from "../backend_needs.ts";
-import { envNeeds, secretNeeds } from "../env_needs.ts";
-import { hostNeeds } from "../host_needs.ts";
+import { backendNeeds, envNeeds, hostNeeds, secretNeeds } from "../session_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
 import { discoveredNeeds } from "../collect_permissions.ts";

@@ -1,4 +1,4 @@
-import { backendNeeds } from "../backend_needs.ts";
+import { backendNeeds } from "../session_needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../preflight.ts";
 import { chooseBackend } from "./choose_backend.ts";

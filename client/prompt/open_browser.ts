@@ -1,5 +1,5 @@
-import { isLoopback } from "../../backends/is_loopback.ts";
-import { browserLauncher } from "./browser_launcher.ts";
+import { isLoopback } from "../../backends/hosts.ts";
+import { browserLauncher } from "../session_needs.ts";
 
 /**
  * Opens a page in the person's browser. No shell is between, and only pages of the web are opened.

@@ -1,4 +1,5 @@
 import {
+  assertCredentialsBackend,
   checkFunctionOption,
   checkOptions,
   checkPathOption,
@@ -60,6 +61,42 @@ Deno.test({
     for (const wrong of ["log", null, undefined, {}]) {
       const check = () => checkFunctionOption("Store", "onWarning", wrong);
       throwsWith("invalid_options", check, `"onWarning" is not a function`);
+    }
+  },
+});
+
+const whole = { get: () => undefined, put: () => {}, delete: () => {} };
+
+Deno.test({
+  name: "assertCredentialsBackend takes an object with the three methods, own or inherited",
+  permissions,
+  fn() {
+    assertCredentialsBackend(whole, "it");
+    assertCredentialsBackend(Object.create(whole), "it");
+    assertCredentialsBackend(Object.assign(() => {}, whole), "it");
+  },
+});
+
+for (const method of ["get", "put", "delete"] as const) {
+  Deno.test({
+    name: `assertCredentialsBackend names the method that is missing: ${method}`,
+    permissions,
+    fn() {
+      for (const wrong of [undefined, null, "text", {}, Promise.resolve()]) {
+        const value = { ...whole, [method]: wrong, token: SECRETS.access };
+        const check = () => assertCredentialsBackend(value, "mine");
+        throwsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "assertCredentialsBackend refuses what is no object",
+  permissions,
+  fn() {
+    for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
+      throwsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
     }
   },
 });

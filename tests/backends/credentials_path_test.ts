@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { credentialsPath } from "../../backends/credentials_path.ts";
+import { dirname } from "@std/path/dirname";
+import { credentialsPath, folderOf } from "../../backends/credentials_path.ts";
 import { throwsWith } from "./rejects_with.ts";
 import { withEnv } from "./with_env.ts";
 
@@ -49,4 +50,16 @@ Deno.test({
   name: "credentialsPath that may not read the variable is permission_required",
   permissions: "none",
   fn: () => void throwsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
+});
+
+const POSIX = ["a.json", "a/b.json", "../b.json", "/b.json", "/a/b.json", "/a b,c/d.json", "a//b"];
+const WINDOWS = ["a.json", "a\\b.json", "C:\\b.json", "C:\\a/b.json", "..\\b", "a\\b c\\d"];
+
+Deno.test({
+  name: "folderOf keeps a path relative, knows the root, and agrees with @std/path",
+  permissions: "none",
+  fn() {
+    const paths = Deno.build.os === "windows" ? WINDOWS : POSIX;
+    assertEquals(paths.map(folderOf), paths.map((path) => dirname(path)));
+  },
 });

@@ -3,7 +3,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../../backends/credentials_backend_error.ts";
-import { fileError } from "../../backends/file_error.ts";
+import { fileError } from "../../backends/file_reader.ts";
 
 const permissions = "none";
 const PATH = "/data/kept here/c.json";

@@ -2,8 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../client/credential_key.ts";
-import { toEntry } from "../../client/credentials.ts";
-import { isExpired, parseExpiry } from "../../client/is_expired.ts";
+import { isExpired, parseExpiry, toEntry } from "../../client/credentials.ts";
 import { entry } from "./entries.ts";
 import { sandbox } from "./sandbox.ts";
 

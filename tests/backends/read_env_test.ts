@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { isEnvGranted, readEnv, readEnvIfGranted } from "../../backends/read_env.ts";
+import { isEnvGranted, parseFlag, readEnv, readEnvIfGranted } from "../../backends/read_env.ts";
 import { throwsWith } from "./rejects_with.ts";
 import { withEnv } from "./with_env.ts";
 
@@ -31,4 +31,18 @@ Deno.test({
 
 Deno.test("readEnv passes on what is not about permissions", () => {
   assertThrows(() => readEnv("a=b", "test"), TypeError);
+});
+
+Deno.test({
+  name: "parseFlag takes words for yes and no, and refuses what it would have to guess",
+  permissions: "none",
+  fn() {
+    const all = (...words: (string | undefined)[]) => words.map((word) => parseFlag("FLAG", word));
+    assertEquals(all("1", "true", "YES", " yes "), [true, true, true, true]);
+    assertEquals(all("0", "false", "No"), [false, false, false]);
+    assertEquals(all(undefined, "", " "), [undefined, undefined, undefined]);
+    for (const word of ["on", "off", "2", "y", "null"]) {
+      throwsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
+    }
+  },
 });

@@ -1,10 +1,14 @@
 import { assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
-import { setDefaultBackend } from "../../backends/default_backend.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import {
+  getDefaultBackend,
+  resolveCredentialsBackend,
+  setDefaultBackend,
+} from "../../backends/resolve_credentials_backend.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { rejectsWith } from "./rejects_with.ts";
+import { rejectsWith, throwsWith } from "./rejects_with.ts";
 import { namesIn } from "./sandbox.ts";
 import { BACKEND_VARIABLES, withEnv } from "./with_env.ts";
 
@@ -100,5 +104,40 @@ Deno.test({
   permissions: { env: ["HOME", "USERPROFILE"] },
   fn: async () => {
     await rejectsWith("permission_required", resolveCredentialsBackend, "VM_OIDC_NO_PERSIST");
+  },
+});
+
+Deno.test({
+  name: "setDefaultBackend sets what getDefaultBackend gives, and undefined takes it back",
+  permissions: "none",
+  fn() {
+    assertEquals(getDefaultBackend(), undefined);
+    try {
+      const backend = new MemoryCredentialsBackend();
+      setDefaultBackend(backend);
+      assertStrictEquals(getDefaultBackend(), backend);
+      setDefaultBackend(undefined);
+      assertEquals(getDefaultBackend(), undefined);
+    } finally {
+      setDefaultBackend(undefined);
+    }
+  },
+});
+
+Deno.test({
+  name: "setDefaultBackend refuses what is no backend, and keeps the one that is set",
+  permissions: "none",
+  fn() {
+    const backend = new MemoryCredentialsBackend();
+    setDefaultBackend(backend);
+    try {
+      for (const wrong of [null, {}, "memory", MemoryCredentialsBackend]) {
+        const set = () => setDefaultBackend(wrong as unknown as OidcCredentialsBackend);
+        throwsWith("invalid_backend", set, "Cannot use the default as a credentials backend");
+      }
+      assertStrictEquals(getDefaultBackend(), backend);
+    } finally {
+      setDefaultBackend(undefined);
+    }
   },
 });

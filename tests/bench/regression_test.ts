@@ -30,7 +30,7 @@ Deno.test("a start from a stored token runs nothing that it does not use", async
   assertEquals(run.foreign, [], "modules of others");
   assertEquals(run.own.filter((path) => LAZY.includes(path)), []);
   assertEquals(LAZY.filter((path) => !read.own.includes(path)), [], "not there any more");
-  assert(run.own.length <= 56, `${run.own.length} modules: is one of them needed later only?`);
+  assert(run.own.length <= 34, `${run.own.length} modules: is one of them needed later only?`);
   assert(run.ownBytes <= 155_000, `${run.ownBytes} bytes`);
   assert(read.foreign.length <= 25, `${read.foreign.length} modules of others, for an import()`);
 });

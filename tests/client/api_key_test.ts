@@ -1,9 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { getDefaultBackend, setDefaultBackend } from "../../backends/default_backend.ts";
-import { getSession, setActiveSession } from "../../client/active_session.ts";
+import {
+  getDefaultBackend,
+  setDefaultBackend,
+} from "../../backends/resolve_credentials_backend.ts";
+import { getSession, init, setActiveSession } from "../../client/init.ts";
 import { clearOidcCredentials } from "../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../client/create_session.ts";
-import { init } from "../../client/init.ts";
 import { runDeno } from "../support/run_script.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { withTempHome } from "../support/temp_home.ts";

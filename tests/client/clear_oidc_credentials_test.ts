@@ -3,13 +3,12 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { getSession } from "../../client/active_session.ts";
+import { getSession, init } from "../../client/init.ts";
 import {
   clearOidcCredentials,
   type ClearOidcCredentialsOptions,
 } from "../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../client/create_session.ts";
-import { init } from "../../client/init.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { assertBackendCode, assertCode, realWorld, scriptedWorld, SpyBackend } from "./fixtures.ts";
 

@@ -3,7 +3,7 @@ import { FileCredentialsBackend } from "../../backends/file.ts";
 import type { OidcCredentials, WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../client/create_session.ts";
-import { formatPermissionFlags } from "../../client/format_permission_flags.ts";
+import { formatPermissionFlags } from "../../client/format_permissions.ts";
 import { requiredPermissions } from "../../client/required_permissions.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../support/oidc_provider.ts";

@@ -8,7 +8,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { setActiveSession } from "../../client/active_session.ts";
+import { setActiveSession } from "../../client/init.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/errors.ts";
 import type { DeviceCode, SessionOptions } from "../../client/init_options.ts";

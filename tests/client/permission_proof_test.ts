@@ -10,8 +10,8 @@ import {
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
-import { netHost } from "../../backends/net_host.ts";
-import { isWithin } from "../../client/group_permissions.ts";
+import { netHost } from "../../backends/hosts.ts";
+import { isWithin } from "../../client/format_permissions.ts";
 import { testKey } from "../backends/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../support/oidc_provider.ts";
 import { runDeno } from "../support/run_script.ts";

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../client/create_session.ts";
-import { getSession } from "../../client/active_session.ts";
-import { init } from "../../client/init.ts";
+import { getSession, init } from "../../client/init.ts";
 import { hang } from "../support/http_server.ts";
 import { oauthError } from "../support/scripted_provider.ts";
 import { assertCode, scriptedWorld, SpyBackend } from "./fixtures.ts";

@@ -2,10 +2,10 @@
 // touched: as permission_proof_test.ts one folder above does for the module itself.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
-import { netHost } from "../../../backends/net_host.ts";
+import { netHost } from "../../../backends/hosts.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
-import { isWithin } from "../../../client/group_permissions.ts";
+import { isWithin } from "../../../client/format_permissions.ts";
 import { type CliWorld, cliWorld } from "./cli_world.ts";
 
 interface Case {

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { checkCallOptions } from "../../client/check_call_options.ts";
+import { checkCallOptions } from "../../client/check_option_types.ts";
 import type { ClearOptions } from "../../client/clear_result.ts";
 import { createSession } from "../../client/create_session.ts";
 import type { PostOptions } from "../../client/session.ts";
