@@ -87,8 +87,8 @@ export {
   type ValidMindAuthErrorOptions,
 } from "./client/errors.ts";
 export type { DropPermissionsOptions, DropPermissionsResult } from "./client/drop_permissions.ts";
-export { formatPermissionFlags } from "./client/format_permissions.ts";
-export { formatPermissionSet } from "./client/format_permissions.ts";
+export { formatPermissionFlags } from "./client/required_permissions.ts";
+export { formatPermissionSet } from "./client/required_permissions.ts";
 export { init } from "./client/init.ts";
 export type { BearerKind, DeviceCode, InitOptions, SessionOptions } from "./client/init_options.ts";
 export { isExpired } from "./client/credentials.ts";

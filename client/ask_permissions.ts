@@ -3,7 +3,7 @@ import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
-} from "./format_permissions.ts";
+} from "./required_permissions.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 
 /** Asks for permissions one by one, after saying what each is for. */

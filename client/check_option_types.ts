@@ -33,48 +33,70 @@ const TYPES: Record<keyof InitOptions, string> = {
 /** Names of the options that only `init` takes. */
 const INIT_ONLY = ["model", "document", "monitoring"];
 
+/** What an option's value is held to beyond its type. */
+const CHECKS: Partial<Record<keyof InitOptions, (value: never, action: string) => void>> = {
+  signal: checkSignal,
+  bearer: checkBearer,
+  timeoutMs: checkTimeout,
+};
+
 /**
- * Refuses unknown options and values of a wrong type, so that a slip of the pen is told and not
- * ignored. No value is shown: it may be a key.
+ * Refuses unknown options, so that a slip of the pen is told and not ignored.
  *
  * @param isInit Whether the options that only `init` takes are known.
  */
 export function checkOptionNames(options: unknown, isInit: boolean): void {
-  const owner = isInit ? "init()" : "createSession()";
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw invalid(owner, "its options are not an object", "Pass { issuer, clientId, … }");
+    throw invalid(isInit, "its options are not an object", "Pass { issuer, clientId, … }");
   }
-  const known = Object.keys(TYPES).filter((name) => isInit || !INIT_ONLY.includes(name));
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  const advice = INIT_ONLY.includes(unknown)
+  for (const name of Object.keys(options)) {
+    if (!isKnown(name, isInit)) throw unknownOption(name, isInit);
+  }
+}
+
+function isKnown(name: string, isInit: boolean): boolean {
+  return Object.hasOwn(TYPES, name) && (isInit || !INIT_ONLY.includes(name));
+}
+
+function unknownOption(name: string, isInit: boolean): ValidMindAuthError {
+  const known = Object.keys(TYPES).filter((name) => isKnown(name, isInit));
+  const advice = INIT_ONLY.includes(name)
     ? "Use init() for ValidMind, or leave it out"
     : `It takes: ${known.join(", ")}`;
-  throw invalid(owner, `unknown option "${unknown}"`, advice);
+  return invalid(isInit, `unknown option "${name}"`, advice);
 }
 
-/** Refuses values of a wrong type, and values that cannot be meant. */
+/**
+ * Refuses values of a wrong type, and values that cannot be meant. No value is shown: it may be a
+ * key.
+ */
 export function checkOptionTypes(options: SessionOptions, action: string): void {
-  for (const [name, value] of Object.entries(options)) {
-    const type = TYPES[name as keyof InitOptions];
+  for (const [name, value] of Object.entries(options) as [keyof InitOptions, unknown][]) {
+    if (value === undefined) continue;
     const isEmpty = typeof value === "string" && value.trim() === "";
-    if (value === undefined || (typeof value === type && value !== null && !isEmpty)) continue;
-    throw new ValidMindAuthError(
-      "invalid_options",
-      `Cannot ${action}: option "${name}" is not ${
-        isEmpty ? "a non-empty string" : `a ${type}`
-      }. ` +
-        `Correct it, or leave it out.`,
-    );
+    if (typeof value !== TYPES[name] || value === null || isEmpty) {
+      throw wrongType(name, isEmpty, action);
+    }
+    CHECKS[name]?.(value as never, action);
   }
-  checkSignal(options.signal, action);
-  checkBearer(options.bearer, action);
-  checkTimeout(options.timeoutMs, action);
-  checkPrompt(options, action);
+  if (options.openBrowser === true) checkPrompt(options, action);
 }
 
-function checkPrompt({ onDeviceCode, openBrowser }: SessionOptions, action: string): void {
-  if (onDeviceCode === undefined || openBrowser !== true) return;
+function wrongType(
+  name: keyof InitOptions,
+  isEmpty: boolean,
+  action: string,
+): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: option "${name}" is not ${
+      isEmpty ? "a non-empty string" : `a ${TYPES[name]}`
+    }. Correct it, or leave it out.`,
+  );
+}
+
+function checkPrompt({ onDeviceCode }: SessionOptions, action: string): void {
+  if (onDeviceCode === undefined) return;
   throw new ValidMindAuthError(
     "invalid_options",
     `Cannot ${action}: there are onDeviceCode and openBrowser. Give one: onDeviceCode replaces the ` +
@@ -83,15 +105,15 @@ function checkPrompt({ onDeviceCode, openBrowser }: SessionOptions, action: stri
 }
 
 function checkSignal(signal: unknown, action: string): void {
-  if (signal === undefined || signal instanceof AbortSignal) return;
+  if (signal instanceof AbortSignal) return;
   throw new ValidMindAuthError(
     "invalid_options",
     `Cannot ${action}: option "signal" is not an AbortSignal. Give that of an AbortController.`,
   );
 }
 
-function checkBearer(bearer: string | undefined, action: string): void {
-  if (bearer === undefined || ["auto", "access_token", "id_token"].includes(bearer)) return;
+function checkBearer(bearer: string, action: string): void {
+  if (["auto", "access_token", "id_token"].includes(bearer)) return;
   throw new ValidMindAuthError(
     "invalid_options",
     `Cannot ${action}: option "bearer" is ${JSON.stringify(bearer)}. ` +
@@ -108,7 +130,8 @@ export function checkTimeout(timeoutMs: number | undefined, action: string): voi
   );
 }
 
-function invalid(owner: string, reason: string, advice: string): ValidMindAuthError {
+function invalid(isInit: boolean, reason: string, advice: string): ValidMindAuthError {
+  const owner = isInit ? "init()" : "createSession()";
   return new ValidMindAuthError("invalid_options", `Cannot call ${owner}: ${reason}. ${advice}.`);
 }
 

@@ -1,6 +1,6 @@
 import { netHost } from "../backends/hosts.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import { backendNeeds } from "./session_needs.ts";
+import { backendNeeds } from "./preflight.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 
 /**

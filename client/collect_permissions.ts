@@ -10,7 +10,7 @@ import {
   hostNeeds,
   secretNeeds,
   selectionNeeds,
-} from "./session_needs.ts";
+} from "./preflight.ts";
 import { checkCallOptions, checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
 import { clearNeeds } from "./clear_needs.ts";
 import { ValidMindAuthError } from "./errors.ts";

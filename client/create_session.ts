@@ -9,7 +9,15 @@ import { credentialKey } from "./credential_key.ts";
 import { bearerKind } from "./credentials.ts";
 import type { SessionOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
-import { preflight } from "./preflight.ts";
+import {
+  apiNeeds,
+  backendNeeds,
+  browserNeeds,
+  envNeeds,
+  issuerNeeds,
+  preflight,
+  selectionNeeds,
+} from "./preflight.ts";
 import {
   type ModelOptions,
   type ResolvedOptions,
@@ -17,13 +25,6 @@ import {
   withoutPlaceholder,
 } from "./resolve_options.ts";
 import type { Session } from "./session.ts";
-import {
-  backendNeeds,
-  browserNeeds,
-  envNeeds,
-  hostNeeds,
-  selectionNeeds,
-} from "./session_needs.ts";
 import { SignedInSession } from "./signed_in_session.ts";
 import { StoredCredential } from "./stored_credential.ts";
 import { TokenSource } from "./token_source.ts";
@@ -68,17 +69,14 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
   const variables = envNeeds(withoutPlaceholder(options), "createSession");
   await preflight(action, variables, "always");
   const resolved = resolveOptions(options, action);
-  return await signIn(options, resolved, {
-    action,
-    needs: [...variables, ...hostNeeds(resolved)],
-  });
+  return await signIn(options, resolved, { action, needs: variables });
 }
 
 /** What {@linkcode signIn} is told beside the options. */
 interface SignInContext {
   /** What fails if it fails, as in "Cannot {action}". */
   action: string;
-  /** What is needed so far: variables and hosts. */
+  /** What is needed so far: the variables. */
   needs: PermissionNeed[];
   /** Only for `init`. */
   modelOptions?: ModelOptions;
@@ -87,25 +85,22 @@ interface SignInContext {
 /** Signs in with options that have been checked, and gives the session. */
 export async function signIn(
   options: SessionOptions,
-  { identity, apiHost, interactive, runtime }: ResolvedOptions,
+  resolved: ResolvedOptions,
   { action, needs, modelOptions }: SignInContext,
 ): Promise<SignedInSession> {
+  const { identity, apiHost, interactive, runtime } = resolved;
   const { signal } = options;
   signal?.throwIfAborted();
+  needs.push(...apiNeeds(resolved));
+  const later = () => issuerNeeds(resolved);
+  const session = { identity, apiHost, modelOptions, runtime, needs: () => [...needs, ...later()] };
   if (identity.kind === "api_key") {
     await preflight(action, needs, "always");
-    return new SignedInSession({
-      identity,
-      apiHost,
-      modelOptions,
-      runtime,
-      needs,
-      oidc: undefined,
-    });
+    return new SignedInSession({ ...session, oidc: undefined });
   }
-  const backend = await untilAborted(chooseBackend(options, action, needs), signal);
-  const all = [...needs, ...browserNeeds(options), ...backendNeeds(backend)];
-  await preflight(action, all, "always");
+  const backend = await untilAborted(chooseBackend(options, action, needs, later), signal);
+  needs.push(...browserNeeds(options), ...backendNeeds(backend));
+  await preflight(action, needs, "always", later);
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
   const tokens = new TokenSource({
@@ -115,11 +110,10 @@ export async function signIn(
     runtime,
     interactive,
     ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
-    beforeProvider: () => preflight(action, all, "sign_in"),
+    beforeProvider: () => preflight(action, session.needs(), "sign_in"),
   });
   await tokens.signIn(signal);
-  const oidc = { tokens, stored };
-  return new SignedInSession({ identity, apiHost, modelOptions, runtime, needs: all, oidc });
+  return new SignedInSession({ ...session, oidc: { tokens, stored } });
 }
 
 /** The variables that choose a backend are made sure of first, unless nothing has to be chosen. */
@@ -127,10 +121,11 @@ async function chooseBackend(
   { credentialsBackend, isolate }: SessionOptions,
   action: string,
   needs: PermissionNeed[],
+  later: () => PermissionNeed[],
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
     needs.push(...selectionNeeds());
-    await preflight(action, needs, "always");
+    await preflight(action, needs, "always", later);
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

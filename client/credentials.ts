@@ -1,10 +1,16 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./init_options.ts";
-import type { OidcIdentity } from "./resolve_options.ts";
+import type { OidcIdentity } from "./resolve_identity.ts";
 import type { TokenSet } from "./token_set.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
+
+const ENTRA_HOSTS = [
+  "login.microsoftonline.com",
+  "login.microsoftonline.us",
+  "login.partner.microsoftonline.cn",
+];
 
 /** The token that goes on requests, and when it ends. */
 export interface Bearer {
@@ -23,13 +29,8 @@ export function bearerKind(bearer: BearerKind, issuer: string): "access_token" |
 
 /** Whether an issuer is Microsoft Entra's, of the public or a sovereign cloud. */
 export function isEntraIssuer(issuer: string): boolean {
-  const { hostname } = new URL(issuer);
-  return [
-    "login.microsoftonline.com",
-    "login.microsoftonline.us",
-    "login.partner.microsoftonline.cn",
-  ]
-    .includes(hostname);
+  // Every start asks, most issuers are none of them, and a URL object costs more than the answer.
+  return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
 }
 
 /** The bearer in an entry; `undefined` when the entry has no such token that can be sent. */
@@ -61,7 +62,7 @@ export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bear
 
 /** Whether an entry was asked for all of `scope`. A row without a scope, from Python, counts. */
 export function coversScope(entry: OidcCredentials, scope: string): boolean {
-  if (typeof entry.scope !== "string") return true;
+  if (typeof entry.scope !== "string" || entry.scope === scope) return true;
   const asked = new Set(entry.scope.split(" "));
   return scope.split(" ").every((name) => asked.has(name));
 }

@@ -3,7 +3,7 @@ import type { DpopKey } from "./dpop_key.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import { printable } from "./printable.ts";
-import { secureUrl } from "./secure_url.ts";
+import { secureUrl } from "./resolve_identity.ts";
 
 /** A device code that waits for approval. `deviceCode`, `verifier` and `dpopKey` are secrets. */
 export interface DeviceAuthorization {

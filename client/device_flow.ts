@@ -1,6 +1,5 @@
 import type { DeviceAuthorization } from "./device_authorization.ts";
-import { ValidMindAuthError } from "./errors.ts";
-import { codeOf } from "./event_sink.ts";
+import { codeOf, ValidMindAuthError } from "./errors.ts";
 import type { DeviceCode } from "./init_options.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { ProviderRefusedError } from "./provider_error.ts";

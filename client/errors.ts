@@ -1,3 +1,6 @@
+import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
+import type { AuthEventErrorCode } from "./auth_event.ts";
+
 /**
  * Why a sign-in, a token or a call failed, stable over releases:
  *
@@ -156,4 +159,10 @@ export class ApiError extends ValidMindAuthError {
     this.status = status;
     this.body = body;
   }
+}
+
+/** The code of an error, as an event may carry it: that of this module's own errors. */
+export function codeOf(error: unknown): { code?: AuthEventErrorCode } {
+  const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
+  return isOwn ? { code: error.code } : {};
 }

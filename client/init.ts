@@ -2,10 +2,9 @@ import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
 import { signIn } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { InitOptions } from "./init_options.ts";
-import { preflight } from "./preflight.ts";
+import { envNeeds, preflight } from "./preflight.ts";
 import { resolveInitOptions, withoutPlaceholder } from "./resolve_options.ts";
 import type { ClientInfo, Session } from "./session.ts";
-import { envNeeds, hostNeeds } from "./session_needs.ts";
 import type { SignedInSession } from "./signed_in_session.ts";
 
 /**
@@ -46,8 +45,8 @@ export async function init(options: InitOptions = {}): Promise<Session> {
   const variables = envNeeds(withoutPlaceholder(options), "init");
   await preflight(action, variables, "always");
   const resolved = resolveInitOptions(options, action);
-  const needs = [...variables, ...hostNeeds(resolved)];
-  const session = await signIn(options, resolved, { action, needs, modelOptions: resolved });
+  const context = { action, needs: variables, modelOptions: resolved };
+  const session = await signIn(options, resolved, context);
   const { ping } = await import("./ping.ts");
   await ping(session, options.signal);
   setActiveSession(session);

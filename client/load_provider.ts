@@ -1,7 +1,8 @@
 import { isEnvGranted, readEnvIfGranted } from "../backends/read_env.ts";
 import { normalizeClientId, normalizeIssuer } from "./credential_key.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import type { OidcIdentity, Runtime } from "./resolve_options.ts";
+import type { OidcIdentity } from "./resolve_identity.ts";
+import type { Runtime } from "./resolve_options.ts";
 
 /**
  * The provider of an identity, loaded when it is needed. The client's secret is looked up here and

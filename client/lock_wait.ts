@@ -1,6 +1,6 @@
 import type { WithLockOptions } from "../backends/oidc_credentials_backend.ts";
 import type { CredentialStore } from "./credential_store.ts";
-import type { Emit } from "./event_sink.ts";
+import type { Emit } from "./resolve_options.ts";
 
 /** After this a wait is worth a word. */
 const NOTICE_MS = 1000;

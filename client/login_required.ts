@@ -1,6 +1,6 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { DEFAULT_SCOPE, type OidcIdentity } from "./resolve_options.ts";
+import { DEFAULT_SCOPE, type OidcIdentity } from "./resolve_identity.ts";
 
 /**
  * A person has to sign in, and is not asked. Tells how it can be done: by the command line, where

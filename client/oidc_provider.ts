@@ -9,7 +9,8 @@ import { ValidMindAuthError } from "./errors.ts";
 import { IdTokenSignatures, type RequestedKeys } from "./id_token_signatures.ts";
 import { providerError } from "./provider_error.ts";
 import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
-import type { OidcIdentity, Runtime } from "./resolve_options.ts";
+import type { OidcIdentity } from "./resolve_identity.ts";
+import type { Runtime } from "./resolve_options.ts";
 import { newDpopKey, requestTokens } from "./token_request.ts";
 import { type RefreshAnswer, type TokenSet, toTokenSet } from "./token_set.ts";
 

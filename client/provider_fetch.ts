@@ -8,7 +8,7 @@ import { readText } from "./read_text.ts";
 import { isProtocolError } from "./refusal_hint.ts";
 import type { Runtime } from "./resolve_options.ts";
 import { safeCause } from "./safe_cause.ts";
-import { secureUrl } from "./secure_url.ts";
+import { secureUrl } from "./resolve_identity.ts";
 
 /** Which request to the provider an answer belongs to. */
 export type ProviderStep = "discovery" | "jwks" | "device" | "token" | "revocation";

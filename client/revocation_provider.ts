@@ -5,7 +5,8 @@ import { normalizeClientId, normalizeIssuer } from "./credential_key.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { loadProvider } from "./load_provider.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { checkIssuer, type OidcIdentity, type Runtime } from "./resolve_options.ts";
+import { checkIssuer, type OidcIdentity } from "./resolve_identity.ts";
+import type { Runtime } from "./resolve_options.ts";
 import type { SignedInSession } from "./signed_in_session.ts";
 
 /** What makes the requests of a revocation. */

@@ -13,10 +13,10 @@ import type { ClearResult, Revocation } from "./clear_result.ts";
 import { credentialKey } from "./credential_key.ts";
 import { backendError, describeBackend } from "./backend_error.ts";
 import { CredentialStore } from "./credential_store.ts";
-import { eventSink } from "./event_sink.ts";
+import { type Identity, resolveIdentity } from "./resolve_identity.ts";
+import { eventSink } from "./resolve_options.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { preflight } from "./preflight.ts";
-import { type Identity, resolveIdentity } from "./resolve_options.ts";
 import { configuredClient, providerOfEntry, revocationProvider } from "./revocation_provider.ts";
 
 const ACTION = "clear credentials";
@@ -44,7 +44,8 @@ export async function signOut(options: ClearOidcCredentialsOptions): Promise<Cle
   const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
-  eventSink(options.onEvent, {}, Date.now)?.({ type: "cleared", removed, revocation });
+  options.onEvent &&
+    eventSink(options.onEvent, {}, Date.now)({ type: "cleared", removed, revocation });
   return result;
 }
 

@@ -7,8 +7,8 @@ import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permi
 import { ValidMindAuthError } from "./errors.ts";
 import type { OwnHeaders } from "./follow_redirects.ts";
 import type { PermissionNeed } from "./permission_need.ts";
-import type { Identity, ModelOptions, Runtime } from "./resolve_options.ts";
-import { secureUrl } from "./secure_url.ts";
+import type { ModelOptions, Runtime } from "./resolve_options.ts";
+import { type Identity, secureUrl } from "./resolve_identity.ts";
 import type {
   AccessTokenOptions,
   ClientInfo,
@@ -32,7 +32,7 @@ export interface SignedInSessionOptions {
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
   /** What the sign-in needed of Deno. */
-  needs: readonly PermissionNeed[];
+  needs: () => readonly PermissionNeed[];
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
 }
@@ -134,7 +134,7 @@ export class SignedInSession implements Session {
     if (this.dpop) await import("./dpop_fetch.ts");
     const isKept = (need: PermissionNeed) =>
       need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
-    return await dropPermissions(this.#options.needs, isKept, all);
+    return await dropPermissions(this.#options.needs(), isKept, all);
   }
 
   /** The client's secret that an option gave. A secret. */

@@ -39,7 +39,7 @@ export class StoredCredential {
 
   /** The entry that could not be stored yet, if there is one. */
   get pending(): OidcCredentials | undefined {
-    return unstoredEntries(this.identity).get(this.key)?.entry;
+    return unstored.get(this.identity)?.get(this.key)?.entry;
   }
 
   /** What the backend holds. */

@@ -11,8 +11,8 @@ import {
   toEntry,
 } from "./credentials.ts";
 import { CredentialStore, isOtherGrant } from "./credential_store.ts";
-import { ValidMindAuthError } from "./errors.ts";
-import { codeOf, type Emit } from "./event_sink.ts";
+import { codeOf, ValidMindAuthError } from "./errors.ts";
+import type { Emit } from "./resolve_options.ts";
 import type { HeldTokens, TokenSourceOptions } from "./token_source.ts";
 import { loadProvider } from "./load_provider.ts";
 import { withToldLock } from "./lock_wait.ts";

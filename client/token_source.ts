@@ -3,7 +3,8 @@ import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, SKEW_SECONDS } from "./credentials.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import type { AskOptions } from "./prompt/sign_in_by_device.ts";
-import type { OidcIdentity, Runtime } from "./resolve_options.ts";
+import type { OidcIdentity } from "./resolve_identity.ts";
+import type { Runtime } from "./resolve_options.ts";
 import type { StoredCredential } from "./stored_credential.ts";
 import type { TokenRenewal } from "./token_renewal.ts";
 

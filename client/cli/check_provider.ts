@@ -1,6 +1,7 @@
 import { formatLength } from "./format_time.ts";
 import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
-import type { Identity, Runtime } from "../resolve_options.ts";
+import type { Identity } from "../resolve_identity.ts";
+import type { Runtime } from "../resolve_options.ts";
 
 type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
 

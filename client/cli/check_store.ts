@@ -1,6 +1,6 @@
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { untilAborted } from "../../backends/delay.ts";
-import { backendNeeds } from "../session_needs.ts";
+import { backendNeeds } from "../preflight.ts";
 import { describeBackend } from "../backend_error.ts";
 import { CredentialStore } from "../credential_store.ts";
 import type { ChosenBackend } from "./choose_backend.ts";

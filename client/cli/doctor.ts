@@ -1,7 +1,7 @@
-import { backendNeeds, hostNeeds, selectionNeeds } from "../session_needs.ts";
+import { backendNeeds, hostNeeds, preflight, selectionNeeds } from "../preflight.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight } from "../preflight.ts";
-import { type Identity, type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
+import type { Identity } from "../resolve_identity.ts";
+import { type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
 import { VERSION } from "../signed_in_session.ts";
 import { checkApi } from "./check_api.ts";
 import { checkProvider } from "./check_provider.ts";

@@ -1,10 +1,9 @@
 import { clearNeeds } from "../clear_needs.ts";
 import { clearOidcCredentials } from "../clear_oidc_credentials.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
-import { secretNeeds } from "../session_needs.ts";
+import { preflight, secretNeeds } from "../preflight.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight } from "../preflight.ts";
-import { resolveIdentity } from "../resolve_options.ts";
+import { resolveIdentity } from "../resolve_identity.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";
 import type { FlagValues } from "./flags.ts";

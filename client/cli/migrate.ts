@@ -1,8 +1,7 @@
 import { migrateCredentials, type MigrationResult } from "../../backends/migrate_credentials.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { backendNeeds } from "../session_needs.ts";
+import { backendNeeds, preflight } from "../preflight.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight } from "../preflight.ts";
 import { assertPersistent, chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";
 import type { FlagValues } from "./flags.ts";

@@ -1,15 +1,15 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { readEnvIfGranted } from "../../backends/read_env.ts";
-import { envNeeds } from "../session_needs.ts";
+import { envNeeds } from "../preflight.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
-} from "../format_permissions.ts";
+  requiredPermissions,
+} from "../required_permissions.ts";
 import type { InitOptions } from "../init_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { requiredPermissions } from "../required_permissions.ts";
 import { uniqueNeeds } from "../unique_needs.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation, PROGRAM, SPECIFIER } from "./command.ts";

@@ -7,7 +7,7 @@ import { credentialKey } from "../credential_key.ts";
 import { backendName } from "../backend_error.ts";
 import { CredentialStore } from "../credential_store.ts";
 import { printable } from "../printable.ts";
-import type { OidcIdentity } from "../resolve_options.ts";
+import type { OidcIdentity } from "../resolve_identity.ts";
 
 /**
  * How it stands with a sign-in: `valid`; `refreshable` (the token has ended, or is about to, and the

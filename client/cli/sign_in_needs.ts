@@ -1,8 +1,8 @@
-import { backendNeeds, envNeeds, hostNeeds, secretNeeds } from "../session_needs.ts";
+import { backendNeeds, envNeeds, hostNeeds, preflight, secretNeeds } from "../preflight.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight } from "../preflight.ts";
 import { discoveredNeeds } from "../collect_permissions.ts";
-import { type Identity, resolveIdentity, resolveOptions } from "../resolve_options.ts";
+import { type Identity, resolveIdentity } from "../resolve_identity.ts";
+import { resolveOptions } from "../resolve_options.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import type { FlagValues } from "./flags.ts";
 import { identityOptions } from "./identity_options.ts";

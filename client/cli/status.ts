@@ -1,6 +1,5 @@
-import { backendNeeds } from "../session_needs.ts";
+import { backendNeeds, preflight } from "../preflight.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight } from "../preflight.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";
 import type { FlagValues } from "./flags.ts";

@@ -1,5 +1,5 @@
 import { isLoopback } from "../../backends/hosts.ts";
-import { browserLauncher } from "../session_needs.ts";
+import { browserLauncher } from "../preflight.ts";
 
 /**
  * Opens a page in the person's browser. No shell is between, and only pages of the web are opened.

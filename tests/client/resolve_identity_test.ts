@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../client/errors.ts";
-import { secureUrl } from "../../client/secure_url.ts";
+import { secureUrl } from "../../client/resolve_identity.ts";
 
 for (
   const url of [
