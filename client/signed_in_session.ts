@@ -168,7 +168,7 @@ export class SignedInSession implements Session {
 
   /** The same for the last line of a notebook's cell. */
   async [Symbol.for("Jupyter.display")](): Promise<Record<string, string>> {
-    const { sessionDisplay } = await import("./prompt/session_display.ts");
+    const { sessionDisplay } = await import("./prompt/notebook_html.ts");
     return sessionDisplay(this, this.#status(), Deno.inspect(this));
   }
 

@@ -1,5 +1,5 @@
 import type { AuthEvent } from "../auth_event.ts";
-import { terminalNotice } from "../prompt/terminal_notice.ts";
+import { terminalNotice } from "../prompt/terminal.ts";
 
 /** A line in the person's terminal for as long as a command takes; nothing in a log. */
 export class Progress implements Disposable {

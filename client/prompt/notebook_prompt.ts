@@ -1,9 +1,14 @@
-import type { Jupyter } from "./notebook.ts";
-import type { Outcome, Prompt, PromptOptions } from "./prompt.ts";
-import { outcomeHtml, promptHtml, type PromptView } from "./prompt_html.ts";
-import { plainPrompt } from "./text_prompt.ts";
+import { outcomeHtml, promptHtml, type PromptView } from "./notebook_html.ts";
+import {
+  type Outcome,
+  outcomeLines,
+  pageOf,
+  plainPrompt,
+  type Prompt,
+  type PromptOptions,
+} from "./prompt.ts";
 import { qrCode, qrSvg } from "./qr_code.ts";
-import { outcomeLines, pageOf } from "./prompt_text.ts";
+import type { Jupyter } from "./terminal.ts";
 
 /**
  * Between two displays from here. A new display takes the selection and the focus away, so the

@@ -1,16 +1,16 @@
+import { isLoopback } from "../../backends/hosts.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, readClaims } from "../credentials.ts";
 import { describeBackend } from "../backend_error.ts";
+import { type Bearer, readClaims } from "../credentials.ts";
 import { runDeviceFlow } from "../device_flow.ts";
 import type { DeviceCode } from "../init_options.ts";
 import type { OidcProvider } from "../oidc_provider.ts";
 import type { Runtime } from "../resolve_options.ts";
+import { browserLauncher } from "../preflight.ts";
 import type { TokenSet } from "../token_set.ts";
-import { openBrowser } from "./open_browser.ts";
 import { openPrompt } from "./open_prompt.ts";
-import type { Outcome, Prompt, SignedIn } from "./prompt.ts";
-import { pageOf } from "./prompt_text.ts";
-import { watchInterrupt } from "./watch_interrupt.ts";
+import { type Outcome, pageOf, type Prompt, type SignedIn } from "./prompt.ts";
+import { notebook } from "./terminal.ts";
 
 /** How a person is asked. */
 export interface AskOptions {
@@ -87,4 +87,55 @@ function outcomeOf(error: unknown, signal: AbortSignal): Outcome {
   const code = (error as { code?: unknown } | null)?.code;
   if (code === "device_code_denied") return { kind: "denied" };
   return { kind: code === "device_code_expired" ? "expired" : "failed" };
+}
+
+/**
+ * Opens a page in the person's browser. No shell is between, and only pages of the web are opened.
+ *
+ * @returns Why it could not be opened, or `undefined`. Waits for the program that opens it, which may
+ * be the browser itself, but does not keep the process alive for it.
+ */
+export async function openBrowser(page: string): Promise<string | undefined> {
+  if (!isPage(page)) return "the page is no https: page";
+  const [command, ...before] = browserLauncher();
+  if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
+    return `${command} is not installed, or not permitted by --allow-run=${command}`;
+  }
+  try {
+    const child = new Deno.Command(command, {
+      args: [...before, page],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    child.unref();
+    return (await child.status).success ? undefined : `${command} found no browser`;
+  } catch {
+    return `${command} cannot be run`;
+  }
+}
+
+function isPage(page: string): boolean {
+  const url = URL.parse(page);
+  return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
+}
+
+/**
+ * Watches for an interrupt of the notebook's kernel: Deno's kernel would end by it, and every
+ * variable of the notebook with it. Elsewhere Ctrl-C ends the process as ever, and nothing is
+ * watched.
+ */
+function watchInterrupt(): { signal?: AbortSignal } & Disposable {
+  if (notebook() === undefined) return { [Symbol.dispose]() {} };
+  const controller = new AbortController();
+  const onInterrupt = () => controller.abort(interrupted());
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt),
+  };
+}
+
+function interrupted(): DOMException {
+  return new DOMException("Cannot sign in: it was interrupted. Run the cell again.", "AbortError");
 }

@@ -1,5 +1,5 @@
 import { readEnvIfGranted } from "../../backends/read_env.ts";
-import { notebook } from "./notebook.ts";
+import { printable } from "../printable.ts";
 
 /** What a line is cut to where nobody knows how much fits. */
 const USUAL_COLUMNS = 80;
@@ -27,4 +27,36 @@ export function screen(): { columns: number; rows: number } {
 /** As much of a line as fits: one that wraps could not be written over. */
 export function fit(line: string): string {
   return line.slice(0, Math.max(0, screen().columns - 1));
+}
+
+/**
+ * A line in the person's terminal for as long as something takes. Nothing in a log, where it would
+ * stay, and in a notebook, whose outputs are kept. Written at once, so that it is gone before what
+ * is printed next.
+ */
+export function terminalNotice(text: string): { erase(): void } {
+  const line = isTerminal() ? fit(printable(text)) : "";
+  write(line);
+  return { erase: () => write(line && `\r${" ".repeat(line.length)}\r`) };
+}
+
+function write(text: string): void {
+  if (text === "") return;
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(text));
+  } catch {
+    // There is no other place to tell it.
+  }
+}
+
+/** What a notebook's kernel offers for display. */
+export type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
+
+/** The kernel that this code runs in, if it runs in one. */
+export function notebook(): Jupyter | undefined {
+  try {
+    return Deno.jupyter; // throws outside a kernel
+  } catch {
+    return undefined;
+  }
 }

@@ -6,7 +6,7 @@ import { runDeno } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { assertCode } from "../fixtures.ts";
 
-const OPEN = new URL("../../../client/prompt/open_browser.ts", import.meta.url).href;
+const SIGN_IN = new URL("../../../client/prompt/sign_in_by_device.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const PAGE = "https://login.example.com/?a=1&user_code=$(touch x);`id`";
 const ignore = Deno.build.os !== "linux"; // where the stand-in is a shell script
@@ -25,7 +25,7 @@ async function fakeBrowser(code = 0) {
 }
 
 async function open(page: string, PATH: string, flags = ["--allow-run=xdg-open"]) {
-  const code = `import { openBrowser } from ${JSON.stringify(OPEN)};
+  const code = `import { openBrowser } from ${JSON.stringify(SIGN_IN)};
     console.log(await openBrowser(Deno.args[0]));`;
   const { stdout, stderr } = await runDeno({ code, args: [page], flags, env: { PATH } });
   return { stdout: stdout.trim(), stderr };

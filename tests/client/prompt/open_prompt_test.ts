@@ -1,4 +1,3 @@
-// deno-lint-ignore-file no-control-regex -- escape codes are what is tested
 // deno-lint-ignore-file no-control-regex -- what a terminal is sent has escape codes
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decodeModules } from "../../support/decode_qr.ts";

@@ -3,9 +3,9 @@ import { captureTerminal } from "../../support/capture_terminal.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { hasTerminal } from "../run_in_terminal.ts";
 
-const NOTICE = new URL("../../../client/prompt/terminal_notice.ts", import.meta.url).href;
+const TERMINAL = new URL("../../../client/prompt/terminal.ts", import.meta.url).href;
 const CODE = `
-  import { terminalNotice } from ${JSON.stringify(NOTICE)};
+  import { terminalNotice } from ${JSON.stringify(TERMINAL)};
   const notice = terminalNotice("Another process is\\x1b[31m refreshing");
   await Promise.resolve();
   notice.erase();

@@ -1,0 +1,168 @@
+import type { DeviceCode } from "../init_options.ts";
+import { printable } from "../printable.ts";
+import type { Session, SessionStatus } from "../session.ts";
+import {
+  formatLeft,
+  formatTime,
+  NO_REFRESH,
+  type Outcome,
+  outcomeLines,
+  pageOf,
+} from "./prompt.ts";
+
+/** What a notebook's prompt shows that does not change while it waits. */
+export interface PromptView {
+  /** The id of the display, and of the element in it. */
+  id: string;
+  code: DeviceCode;
+  /** The QR code of the page, as SVG. */
+  qr: string;
+}
+
+/**
+ * The prompt as HTML. Complete without scripts: those add a copy button and count the seconds. All
+ * that comes from the provider is escaped, and none of it is in the script or the style.
+ */
+export function promptHtml(
+  { id, code, qr }: PromptView,
+  leftMs: number,
+  notes: readonly string[],
+): string {
+  const page = escapeHtml(pageOf(code), Infinity);
+  const isFilledIn = code.verificationUriComplete !== undefined;
+  const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
+  return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
+    `<p class="vm-auth-title">Sign in at ${escapeHtml(code.issuer)}</p>` +
+    `<ol><li>Open <a href="${page}" target="_blank" rel="noopener noreferrer">` +
+    `${escapeHtml(code.verificationUri, 100)}</a></li>` +
+    `<li>${isFilledIn ? "Check that the page shows this code" : "Enter this code"}` +
+    `<div class="vm-auth-row"><code>${escapeHtml(code.userCode)}</code>` +
+    `<button type="button" hidden>Copy</button></div></li></ol>${notice.join("")}` +
+    `<p class="vm-auth-wait">Waiting for approval, expires in <span class="vm-auth-left" ` +
+    `data-seconds="${Math.max(0, Math.ceil(leftMs / 1000))}">${formatLeft(leftMs)}</span></p>` +
+    `</div><a class="vm-auth-qr" href="${page}" target="_blank" rel="noopener noreferrer" ` +
+    `title="Scan with a phone, or click">${qr}</a></div><script>${pageScript(id)}</script>`;
+}
+
+/** The end of a sign-in as HTML. Without a link: the code is spent. */
+export function outcomeHtml(outcome: Outcome, issuer: string): string {
+  const at = `at ${escapeHtml(issuer)}`;
+  if (outcome.kind !== "signed_in") return statusHtml(false, outcomeLines(outcome).join(" "), [at]);
+  const { who, expiresAt, place, isRefreshable } = outcome;
+  const name = who === undefined ? "" : ` as <strong>${escapeHtml(who)}</strong>`;
+  return statusHtml(true, `Signed in${name}`, [
+    at,
+    `token valid until ${escapeHtml(formatTime(expiresAt))}`,
+    `stored in ${escapeHtml(place, 500)}`,
+    ...(isRefreshable ? [] : [NO_REFRESH]),
+  ]);
+}
+
+/**
+ * A state in a line, with details below. It stays in the notebook, and goes into what is exported
+ * from it: so it takes colour and font from where it is, and has no style sheet, which a Markdown
+ * page would show as text.
+ *
+ * @param title HTML.
+ * @param details HTML.
+ */
+function statusHtml(isGood: boolean, title: string, details: readonly string[]): string {
+  const dim = `style="margin:0;font-size:13px;overflow-wrap:anywhere"`;
+  return `<div class="vm-auth" style="display:flex;gap:10px;max-width:560px;margin:4px 0">` +
+    `<span style="font-weight:700">${isGood ? "✓" : "✕"}</span>` +
+    `<div><p style="margin:0;overflow-wrap:anywhere">${title}</p>` +
+    `${details.map((line) => `<p ${dim}>${line}</p>`).join("")}</div></div>`;
+}
+
+/**
+ * A session as the last line of a notebook's cell shows it: who, where and until when. Loaded only
+ * there.
+ *
+ * @param text The same as text, for where no HTML is shown.
+ */
+export function sessionDisplay(
+  session: Session,
+  status: SessionStatus,
+  text: string,
+): Record<string, string> {
+  return { "text/plain": text, "text/html": sessionHtml(session, status) };
+}
+
+function sessionHtml({ issuer, apiHost, model }: Session, status: SessionStatus): string {
+  const { kind, signedIn, expiresAt, refreshable, backend } = status;
+  const who = status.email ?? status.name ?? status.subject;
+  const strong = who === undefined ? "" : ` as <strong>${escapeHtml(who)}</strong>`;
+  const title = kind === "api_key" ? "With an API key" : `Signed in${strong}`;
+  const until = expiresAt === undefined ? "" : escapeHtml(formatTime(expiresAt.getTime()));
+  const details: [name: string, value: string][] = [
+    ["at", escapeHtml(issuer ?? "")],
+    ["API", escapeHtml(apiHost ?? "")],
+    ["model", escapeHtml(model ?? "")],
+    ["token valid until", until && `${until}${refreshable ? ", then refreshed" : ""}`],
+    ["stored in", escapeHtml(backend?.location ?? backend?.name ?? "", 500)],
+  ];
+  return statusHtml(
+    signedIn,
+    signedIn ? title : "Not signed in",
+    details.filter(([, value]) => value !== "").map(([name, value]) => `${name} ${value}`),
+  );
+}
+
+/** Text from outside as HTML may carry it, in an element or an attribute in quotes. */
+export function escapeHtml(text: string, limit?: number): string {
+  return printable(text, limit).replace(
+    /[&<>"'`]/g,
+    (character) => `&#${character.codePointAt(0)};`,
+  );
+}
+
+/**
+ * What the page adds to a prompt where it runs scripts: a button that copies the code, and the
+ * seconds. The seconds are counted from the display on, since the reader's clock may be another.
+ *
+ * @param id The id of the prompt's element, which this module has made.
+ */
+function pageScript(id: string): string {
+  return `(()=>{const root=document.getElementById("${id}");if(!root)return;
+const code=root.querySelector("code"),button=root.querySelector("button"),left=root.querySelector(".vm-auth-left");
+const select=()=>{const s=getSelection();s.removeAllRanges();const r=document.createRange();r.selectNodeContents(code);s.addRange(r)};
+button.hidden=false;
+button.onclick=async()=>{try{await navigator.clipboard.writeText(code.textContent)}catch{select();if(!document.execCommand("copy"))return}
+button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)};
+const end=performance.now()+left.dataset.seconds*1000;
+const timer=setInterval(()=>{if(!left.isConnected)return clearInterval(timer);
+const s=Math.max(0,Math.ceil((end-performance.now())/1000));left.textContent=Math.floor(s/60)+":"+String(s%60).padStart(2,"0")},1000)})()`;
+}
+
+/**
+ * The look of the prompt in a notebook: the front end's own colours (JupyterLab, VS Code), and
+ * elsewhere those of the system's theme, light or dark.
+ */
+const STYLE = `<style>
+.vm-auth{--t:#1f2328;--d:#59636e;--b:#d1d9e0;--l:#0969da}
+@media (prefers-color-scheme:dark){.vm-auth{--t:#e6edf3;--d:#9da7b3;--b:#3d444d;--l:#58a6ff}}
+[data-jp-theme-light=true] .vm-auth,.vscode-light .vm-auth{--d:#59636e;--b:#d1d9e0;--l:#0969da}
+[data-jp-theme-light=false] .vm-auth,.vscode-dark .vm-auth{--d:#9da7b3;--b:#3d444d;--l:#58a6ff}
+.vm-auth{--text:var(--jp-content-font-color1,var(--vscode-editor-foreground,var(--t)));
+--dim:var(--jp-content-font-color2,var(--vscode-descriptionForeground,var(--d)));
+--line:var(--jp-border-color2,var(--vscode-panel-border,var(--b)));
+--link:var(--jp-content-link-color,var(--vscode-textLink-foreground,var(--l)));
+box-sizing:border-box;display:flex;max-width:560px;margin:4px 0;color:var(--text);
+font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif))}
+.vm-auth p{margin:0}
+.vm-auth a{color:var(--link);overflow-wrap:anywhere}
+.vm-auth-card{flex-wrap:wrap;gap:16px 24px;padding:16px 20px;border:1px solid var(--line);border-radius:8px}
+.vm-auth-main{flex:1 1 300px;min-width:0}
+.vm-auth .vm-auth-title{font-weight:600;margin-bottom:8px;overflow-wrap:anywhere}
+.vm-auth .vm-auth-main ol{margin:0;padding-left:1.3em}
+.vm-auth .vm-auth-main li{margin:4px 0}
+.vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
+.vm-auth .vm-auth-row code{padding:0;background:none;color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
+.vm-auth button{padding:2px 10px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px;cursor:pointer}
+.vm-auth button[hidden]{display:none}
+.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
+.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px}
+.vm-auth-left{font-variant-numeric:tabular-nums}
+.vm-auth-qr{flex:none;align-self:center;line-height:0}
+.vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
+</style>`;
