@@ -59,10 +59,7 @@ export type {
 } from "./backends/oidc_credentials_backend.ts";
 export { resolveCredentialsBackend } from "./backends/resolve_credentials_backend.ts";
 export { getSession, reload } from "./client/init.ts";
-export {
-  clearOidcCredentials,
-  type ClearOidcCredentialsOptions,
-} from "./client/clear_oidc_credentials.ts";
+export { clearOidcCredentials, type ClearOidcCredentialsOptions } from "./client/init.ts";
 export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
 export type {
   AuthEvent,

@@ -1,5 +1,5 @@
 import { netHost } from "../backends/hosts.ts";
-import { checkCallOptions } from "./check_option_types.ts";
+import { checkCallOptions, type Runtime } from "./resolve_options.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
 import { followRedirects, isReplayable, type OwnHeaders } from "./follow_redirects.ts";
 import { printable } from "./printable.ts";
@@ -7,7 +7,6 @@ import { redact } from "./redact.ts";
 import { readText } from "./read_text.ts";
 import { safeCause } from "./safe_cause.ts";
 import { postBody } from "./post_body.ts";
-import type { Runtime } from "./resolve_options.ts";
 import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
 
 /** What a session's requests are made with. */

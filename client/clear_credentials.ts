@@ -5,7 +5,7 @@ import { CredentialStore } from "./credential_store.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
-import type { StoredCredential } from "./stored_credential.ts";
+import type { StoredCredential } from "./token_source.ts";
 
 /**
  * Removes one credential from its backend, then has it revoked if that is wanted: in this order, so

@@ -11,17 +11,19 @@ import {
   secretNeeds,
   selectionNeeds,
 } from "./preflight.ts";
-import { checkCallOptions, checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
-import { clearNeeds } from "./clear_needs.ts";
-import { ValidMindAuthError } from "./errors.ts";
-import type { InitOptions } from "./init_options.ts";
-import type { PermissionNeed } from "./permission_need.ts";
 import {
+  checkCallOptions,
+  checkOptionNames,
+  checkOptionTypes,
   type ResolvedOptions,
   resolveInitOptions,
   resolveOptions,
   withoutPlaceholder,
 } from "./resolve_options.ts";
+import { clearNeeds } from "./clear_needs.ts";
+import { ValidMindAuthError } from "./errors.ts";
+import type { InitOptions } from "./init_options.ts";
+import type { PermissionNeed } from "./permission_need.ts";
 import { uniqueNeeds } from "./unique_needs.ts";
 import type { RequiredPermissionsOptions } from "./required_permissions.ts";
 

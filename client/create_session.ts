@@ -4,7 +4,14 @@ import {
   getDefaultBackend,
   resolveCredentialsBackend,
 } from "../backends/resolve_credentials_backend.ts";
-import { checkOptionNames, checkOptionTypes } from "./check_option_types.ts";
+import {
+  checkOptionNames,
+  checkOptionTypes,
+  type ModelOptions,
+  type ResolvedOptions,
+  resolveOptions,
+  withoutPlaceholder,
+} from "./resolve_options.ts";
 import { credentialKey } from "./credential_key.ts";
 import { bearerKind } from "./credentials.ts";
 import type { SessionOptions } from "./init_options.ts";
@@ -18,16 +25,9 @@ import {
   preflight,
   selectionNeeds,
 } from "./preflight.ts";
-import {
-  type ModelOptions,
-  type ResolvedOptions,
-  resolveOptions,
-  withoutPlaceholder,
-} from "./resolve_options.ts";
 import type { Session } from "./session.ts";
 import { SignedInSession } from "./signed_in_session.ts";
-import { StoredCredential } from "./stored_credential.ts";
-import { TokenSource } from "./token_source.ts";
+import { StoredCredential, TokenSource } from "./token_source.ts";
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers or

@@ -8,7 +8,7 @@ import type {
 } from "../backends/oidc_credentials_backend.ts";
 import { backendError, describeBackend } from "./backend_error.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./stored_credential.ts";
+import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./token_source.ts";
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const processLocks = new WeakMap<object, MemoryCredentialsBackend>();

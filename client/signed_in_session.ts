@@ -1,13 +1,12 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ApiClient, ApiCredentials, RenewalOptions } from "./api_client.ts";
-import { checkCallOptions } from "./check_option_types.ts";
+import { checkCallOptions, type ModelOptions, type Runtime } from "./resolve_options.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { readClaims } from "./credentials.ts";
 import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { OwnHeaders } from "./follow_redirects.ts";
 import type { PermissionNeed } from "./permission_need.ts";
-import type { ModelOptions, Runtime } from "./resolve_options.ts";
 import { type Identity, secureUrl } from "./resolve_identity.ts";
 import type {
   AccessTokenOptions,
@@ -19,8 +18,7 @@ import type {
   Session,
   SessionStatus,
 } from "./session.ts";
-import type { StoredCredential } from "./stored_credential.ts";
-import type { TokenSource } from "./token_source.ts";
+import type { StoredCredential, TokenSource } from "./token_source.ts";
 
 const HEADERS_TYPES = { method: "string", url: "any", signal: "object" };
 

@@ -1,5 +1,5 @@
 import { clearNeeds } from "../clear_needs.ts";
-import { clearOidcCredentials } from "../clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../init.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
 import { preflight, secretNeeds } from "../preflight.ts";
 import type { PermissionNeed } from "../permission_need.ts";

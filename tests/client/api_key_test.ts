@@ -3,8 +3,7 @@ import {
   getDefaultBackend,
   setDefaultBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { getSession, init, setActiveSession } from "../../client/init.ts";
-import { clearOidcCredentials } from "../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials, getSession, init, setActiveSession } from "../../client/init.ts";
 import { createSession } from "../../client/create_session.ts";
 import { runDeno } from "../support/run_script.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";

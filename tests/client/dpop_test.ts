@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import type { OidcCredentials, WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials } from "../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../client/init.ts";
 import { createSession } from "../../client/create_session.ts";
 import { formatPermissionFlags, requiredPermissions } from "../../client/required_permissions.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";

@@ -3,11 +3,12 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { getSession, init } from "../../client/init.ts";
 import {
   clearOidcCredentials,
   type ClearOidcCredentialsOptions,
-} from "../../client/clear_oidc_credentials.ts";
+  getSession,
+  init,
+} from "../../client/init.ts";
 import { createSession } from "../../client/create_session.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { assertBackendCode, assertCode, realWorld, scriptedWorld, SpyBackend } from "./fixtures.ts";
