@@ -65,11 +65,11 @@ export interface KeychainCredentialsBackendOptions {
  * Keyring, KWallet, KeePassXC), the Keychain on macOS, the Credential Manager on Windows. Entries are
  * encrypted by the system, belong to the OS account, and survive a restart.
  *
- * An entry stands under the service `validmind-auth`, with its credential key as the account, as JSON.
- * Where it is longer than the system takes (1280 characters on Windows), it is cut into chunks under
- * `<key>#<generation>.<number>`: they are written before the entry that names them and removed after
- * it, so that a crash leaves the old entry or the new one, and what it left is removed by the next
- * write.
+ * An entry stands under the service `validmind-auth`, with its credential key as the account, as JSON
+ * of up to 1 MB. Windows takes 1280 characters: there a longer one is cut into chunks under
+ * `<key>#<generation>.<number>`, up to 160 KB. They are written before the entry that names them and
+ * removed after it, so that a crash leaves the old entry or the new one, and what it left is removed
+ * by the next write.
  *
  * A keychain that is locked, absent or out of reach is an error and never "not signed in", and nothing
  * else takes its place: on Linux the kernel's keyring, which forgets at a restart, is not used.
@@ -162,7 +162,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`, and resolves once it has been read back.
+   * Stores `entry` under `key`. It is read back before this resolves: on Windows at each write,
+   * elsewhere at the first one by a connection and at any that is longer than those before.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_unproven`, `backend_locked`. The old entry is then still there, or the new one.

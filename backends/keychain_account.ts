@@ -1,9 +1,14 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 
+/** A value in more pieces than this is another backend's business. */
+export const MAX_CHUNKS = 128;
+
 /** What a system's keychain can hold. */
 export interface KeychainLimits {
   /** Longest value, in ASCII characters. */
   valueChars: number;
+  /** In how many chunks a longer value may stand; 1 where none is ever cut. */
+  maxChunks: number;
   /** Longest account name, in UTF-16 units. */
   accountChars: number;
   /** Whether two accounts are one that differ only in upper and lower case. */
@@ -12,12 +17,18 @@ export interface KeychainLimits {
 
 const WIDE: KeychainLimits = {
   valueChars: 1_048_576,
+  maxChunks: 1,
   accountChars: Infinity,
   ignoresCase: false,
 };
 
 /** Windows: 2560 bytes of UTF-16 for a value, 513 characters for a name, of which a chunk's is longer. */
-const WINDOWS: KeychainLimits = { valueChars: 1280, accountChars: 470, ignoresCase: true };
+const WINDOWS: KeychainLimits = {
+  valueChars: 1280,
+  maxChunks: MAX_CHUNKS,
+  accountChars: 470,
+  ignoresCase: true,
+};
 
 /** The limits of a system. */
 export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): KeychainLimits {

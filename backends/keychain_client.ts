@@ -8,8 +8,8 @@ import { untilAborted } from "./delay.ts";
 export interface KeychainClient {
   /** The value, or `undefined` only when there is none. */
   get(account: string): Promise<string | undefined>;
-  /** Stores a value. */
-  set(account: string, value: string): Promise<void>;
+  /** Stores a value, and gives the connection that took it: another object when it is another one. */
+  set(account: string, value: string): Promise<object>;
   /** Removes a value; an absent one is no error. */
   delete(account: string): Promise<void>;
   /** All values by account. */
@@ -85,8 +85,11 @@ export class NativeKeychainClient implements KeychainClient {
     return await this.#call("read", account, (entry) => entry.getPassword()) ?? undefined;
   }
 
-  async set(account: string, value: string): Promise<void> {
-    await this.#call("write", account, (entry) => entry.setPassword(value));
+  async set(account: string, value: string): Promise<object> {
+    return await this.#call("write", account, async (entry) => {
+      await entry.setPassword(value);
+      return entry;
+    });
   }
 
   async delete(account: string): Promise<void> {
@@ -144,8 +147,10 @@ export class NativeKeychainClient implements KeychainClient {
   async #limited<T>(action: string, run: () => Promise<T>): Promise<T> {
     const what = `${action} credentials in`;
     const late = new AbortController();
-    const error = keychainTimeout(what, this.#service, this.#timeoutMs);
-    const timer = setTimeout(() => late.abort(error), this.#timeoutMs);
+    const timer = setTimeout(
+      () => late.abort(keychainTimeout(what, this.#service, this.#timeoutMs)),
+      this.#timeoutMs,
+    );
     try {
       return await untilAborted(run(), late.signal);
     } catch (error) {

@@ -5,6 +5,7 @@ import {
   isStaleChunk,
   type KeychainLimits,
   keyOf,
+  MAX_CHUNKS,
 } from "./keychain_account.ts";
 import { chunkValue, joinChunks, parseHead } from "./keychain_chunks.ts";
 import type { KeychainClient } from "./keychain_client.ts";
@@ -19,14 +20,13 @@ export interface KeychainStoreOptions {
   limits: KeychainLimits;
 }
 
-/** A value in more pieces than this is another backend's business. */
-const MAX_CHUNKS = 128;
-
 /** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
 export class KeychainStore {
   readonly #client: KeychainClient;
   readonly #service: string;
   readonly #limits: KeychainLimits;
+  /** The longest value that a connection has given back as it took it. */
+  readonly #proven = new WeakMap<object, number>();
 
   constructor({ client, service, limits }: KeychainStoreOptions) {
     this.#client = client;
@@ -52,6 +52,11 @@ export class KeychainStore {
   /**
    * Stores the entry. Its chunks are written before the head that names them, so that at any moment
    * either the old entry or the new one is whole.
+   *
+   * What a keychain took is read back. One that cuts nothing into chunks need do so only once for
+   * each connection and length: to search it costs five times as much as to write, and what it then
+   * acknowledges it has shown to keep. A search at the first write also removes the chunks that
+   * something else, such as another release, has left of this entry.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const account = accountOf(key, this.#limits);
@@ -61,9 +66,12 @@ export class KeychainStore {
     for (const [index, chunk] of chunks.entries()) {
       await this.#client.set(chunkAccount(account, generation!, index), chunk);
     }
-    await this.#client.set(account, head);
-    const stored = await this.#tidy(account, generation);
-    if (stored === head) return;
+    const connection = await this.#client.set(account, head);
+    if (this.#isProven(connection, head.length)) return;
+    if (await this.#tidy(account, generation) === head) {
+      this.#proven.set(connection, head.length);
+      return;
+    }
     throw new CredentialsBackendError(
       "backend_unproven",
       `Cannot write credentials to ${this.#name}: it took the entry for "${key}" and gives back ` +
@@ -104,6 +112,11 @@ export class KeychainStore {
     return describeKeychain(this.#service);
   }
 
+  #isProven(connection: object, length: number): boolean {
+    // Where there may be chunks, each write has to look for what a crash of another one left.
+    return this.#limits.maxChunks === 1 && length <= (this.#proven.get(connection) ?? -1);
+  }
+
   /** The value that a head stands for; `undefined` where its chunks are not all there. */
   async #read(account: string, head: string): Promise<string | undefined> {
     const chunked = parseHead(head);
@@ -138,7 +151,7 @@ export class KeychainStore {
   }
 
   #checkSize(key: string, text: string): void {
-    const longest = this.#limits.valueChars * MAX_CHUNKS;
+    const longest = this.#limits.valueChars * this.#limits.maxChunks;
     if (text.length <= longest) return;
     throw new CredentialsBackendError(
       "backend_too_large",

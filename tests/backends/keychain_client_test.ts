@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   type KeychainLibrary,
   NativeKeychainClient,
@@ -84,10 +90,13 @@ Deno.test("only on Linux there is something to look for", async () => {
 
 Deno.test("a kept connection that the service does not know any more is made anew", async () => {
   const { fake, client } = open();
-  await client.set(KEY, "value");
+  const connection = await client.set(KEY, "value");
   fake.failure = new Error(DROPPED);
   assertEquals(await client.get(KEY), "value");
   assertEquals(fake.calls.slice(2), ["set", "get", "find test (none)", ENTRY, "get"]);
+  const other = await client.set(KEY, "value");
+  assertNotStrictEquals(other, connection);
+  assertStrictEquals(await client.set(KEY, "value"), other);
 });
 
 Deno.test("a new connection that fails is not tried again, nor is any that is locked", async () => {

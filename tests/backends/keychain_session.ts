@@ -11,9 +11,9 @@ const PRELUDE = `
   import { KeychainStore } from "${backendUrl("keychain_store.ts")}";
 
   /** The real keychain, with a limit as small as that of Windows or smaller. */
-  function openSmall(valueChars) {
+  function openSmall(valueChars, maxChunks = 128) {
     const client = new NativeKeychainClient(openKeychainLibrary(libraryPath), "validmind-auth", 5000);
-    const limits = { ...keychainLimits(), valueChars };
+    const limits = { ...keychainLimits(), valueChars, maxChunks };
     return { client, store: new KeychainStore({ client, service: "validmind-auth", limits }) };
   }
   /** How a call ended: "ok", or the code and the words of its error. */

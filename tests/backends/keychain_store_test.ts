@@ -154,7 +154,7 @@ Deno.test("a keychain entry that was cut, changed or emptied is corrupt, never a
     (values) => values.set(KEY, ""),
   ];
   for (const damage of damages) {
-    const { client, store } = open({ ...keychainLimits("linux"), valueChars: 100 });
+    const { client, store } = open({ ...keychainLimits("linux"), valueChars: 100, maxChunks: 128 });
     await store.put(KEY, entry());
     const chunk = [...client.values.keys()].find((account) => account.endsWith(".1"))!;
     damage(client.values, chunk);
@@ -186,11 +186,69 @@ Deno.test("an entry or a key that is too long is refused before anything is writ
   assertEquals(await store.get(KEY), small("old"));
 });
 
+Deno.test("an entry that a wide keychain does not take in one piece is refused", async () => {
+  const { client, store } = open();
+  await store.put(KEY, large("most", 1_048_000));
+  assertEquals(client.values.size, 1);
+  client.changesLeft = 0;
+  await rejectsWith("backend_too_large", () => store.put(KEY, large("x", 1_048_576)), "1048576");
+  assertEquals(await store.get(KEY), large("most", 1_048_000));
+});
+
+Deno.test("a wide keychain is searched at the first write of a connection, and at a longer one", async () => {
+  const { client, store } = open();
+  const searches = async (run: () => Promise<void>) => {
+    const before = client.searches;
+    await run();
+    return client.searches - before;
+  };
+  assertEquals(await searches(() => store.put(KEY, small("a"))), 1);
+  assertEquals(await searches(() => store.put(KEY, small("b"))), 0);
+  assertEquals(await searches(() => store.put(KEY, small("longer"))), 1);
+  assertEquals(await searches(() => store.put(KEY, small("a"))), 0);
+  client.connection = {};
+  assertEquals(await searches(() => store.put(KEY, small("a"))), 1);
+  assertEquals(await searches(() => store.delete(KEY)), 1);
+});
+
+Deno.test("a keychain with chunks is searched at each write", async () => {
+  const { client, store } = openWindows();
+  for (let writes = 1; writes <= 3; writes++) {
+    await store.put(KEY, small("a"));
+    assertEquals(client.searches, writes);
+  }
+});
+
+Deno.test("chunks that another release left on a wide keychain go at the first write", async () => {
+  const { client, store: cutting } = open({
+    ...keychainLimits("linux"),
+    valueChars: 100,
+    maxChunks: 128,
+  });
+  await cutting.put(KEY, large("old", 1000));
+  await cutting.put(OTHER, large("other", 1000));
+  client.values.set(`${KEY}#0123456789ab.0`, "what a crash left");
+  const store = new KeychainStore({ client, service: "test", limits: keychainLimits("linux") });
+  assertEquals(await store.get(KEY), large("old", 1000));
+  await store.put(KEY, small("new"));
+  assertEquals([...client.values.keys()].filter((account) => account.startsWith(KEY)), [KEY]);
+  assertEquals(await store.get(OTHER), large("other", 1000));
+  await store.delete(OTHER);
+  assertEquals([...client.values.keys()], [KEY]);
+});
+
 Deno.test("a keychain that swallows a write, or a deletion, is found out", async () => {
   const { client, store } = open();
+  const { connection } = client;
+  client.set = () => Promise.resolve(connection);
+  for (let tries = 0; tries < 2; tries++) {
+    await rejectsWith("backend_unproven", () => store.put(KEY, small("old")), "gives back");
+  }
+  client.values.set(KEY, JSON.stringify(small("old")));
   await store.put(KEY, small("old"));
-  client.set = () => Promise.resolve();
   await rejectsWith("backend_unproven", () => store.put(KEY, entry()));
+  client.set = () => Promise.resolve({});
+  await rejectsWith("backend_unproven", () => store.put(KEY, small("new")));
   client.delete = () => Promise.resolve();
   await rejectsWith("backend_denied", () => store.delete(KEY));
   await rejectsWith("backend_denied", () => store.deleteAll());
