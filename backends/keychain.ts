@@ -18,10 +18,9 @@ import {
   checkTimeoutOption,
 } from "./check_options.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
-import { describeKeychain } from "./keychain_error.ts";
-import { libraryPath } from "./keychain_library.ts";
-import type { KeychainLock } from "./keychain_lock.ts";
-import type { KeychainStore } from "./keychain_store.ts";
+import { describeKeychain, NativeKeychainClient } from "./keychain_client.ts";
+import { libraryPath, openKeychainLibrary } from "./keychain_library.ts";
+import type { KeychainLock, KeychainStore } from "./keychain_store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -233,7 +232,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   async #openLock(): Promise<KeychainLock | undefined> {
     const folder = this.#lockFolder;
     if (folder === false) return undefined;
-    this.#lock ??= import("./keychain_lock.ts").then(({ KeychainLock }) =>
+    this.#lock ??= import("./keychain_store.ts").then(({ KeychainLock }) =>
       new KeychainLock({ folder, service: this.service, timeoutMs: this.#lockTimeoutMs })
     );
     return await this.#lock;
@@ -248,18 +247,13 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #openStore(): Promise<KeychainStore> {
-    const [{ KeychainStore }, { NativeKeychainClient, openKeychainLibrary }, { keychainLimits }] =
-      await Promise.all([
-        import("./keychain_store.ts"),
-        import("./keychain_client.ts"),
-        import("./keychain_account.ts"),
-      ]);
-    const { service } = this;
-    const client = new NativeKeychainClient(
+    const [library, { KeychainStore }, { keychainLimits }] = await Promise.all([
       openKeychainLibrary(libraryPath),
-      service,
-      this.#timeoutMs,
-    );
+      import("./keychain_store.ts"),
+      import("./keychain_encoding.ts"),
+    ]);
+    const { service } = this;
+    const client = new NativeKeychainClient(library, service, this.#timeoutMs);
     return new KeychainStore({ client, service, limits: keychainLimits() });
   }
 }

@@ -1,8 +1,11 @@
 import type * as keyring from "@napi-rs/keyring";
-import process from "node:process";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { keychainError, keychainTimeout } from "./keychain_error.ts";
 import { untilAborted } from "./delay.ts";
+import type { KeychainLibrary } from "./keychain_library.ts";
+
+type Entry = keyring.AsyncEntry;
+type Code = CredentialsBackendError["code"];
+type Os = typeof Deno.build.os;
 
 /** The values of one service in a keychain, by account. */
 export interface KeychainClient {
@@ -18,47 +21,68 @@ export interface KeychainClient {
   close(): void;
 }
 
-/** What is used of the native library. */
-export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
-
-type Entry = keyring.AsyncEntry;
-
 /** Only the store that survives a restart: left to itself the library takes the kernel's instead. */
 const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
 
 /** How many entries keep their connection: a process rarely uses more than one or two keys. */
 const KEPT = 8;
 
-/** Loads the native library. Needs `--allow-ffi` for its path, and nothing else. */
-export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
-  if (path === undefined) {
-    throw new CredentialsBackendError(
-      "backend_unavailable",
-      `Cannot use the OS keychain: there is no library of @napi-rs/keyring for ` +
-        `${Deno.build.target}, or Deno could not fetch it. Check the npm registry, or use another ` +
-        `backend.`,
-    );
-  }
-  const module = { exports: {} as KeychainLibrary };
-  try {
-    process.dlopen(module, path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) {
-      throw new CredentialsBackendError(
-        "permission_required",
-        `Cannot use the OS keychain: Deno does not permit its library. Run with: ` +
-          `--allow-ffi=${path}`,
-      );
-    }
-    throw new CredentialsBackendError(
-      "backend_unavailable",
-      `Cannot use the OS keychain: its library ${path} does not load. Remove it from Deno's cache ` +
-        `to have it fetched anew, or use another backend.`,
-      { cause: error },
-    );
-  }
-  return module.exports;
-}
+/** What the keychain of each system is called. */
+const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
+  darwin: "the macOS Keychain",
+  windows: "the Windows Credential Manager",
+  linux: "the Secret Service (GNOME Keyring, KWallet, KeePassXC)",
+};
+
+const UNLOCK: Partial<Record<Os, string>> = {
+  darwin: "Run `security unlock-keychain`, or unlock it in Keychain Access.",
+  linux: "Unlock it in Passwords and Keys (seahorse), or without a desktop by " +
+    "`gnome-keyring-daemon --unlock`, which reads the password from standard input.",
+};
+
+const START: Partial<Record<Os, string>> = {
+  darwin: "Run it in the person's own login session, or use another backend.",
+  windows: "Run it in the person's own logon session, or use another backend.",
+  linux: "Without a desktop run it under `dbus-run-session` after " +
+    "`gnome-keyring-daemon --unlock --components=secrets`, or use another backend.",
+};
+
+/** What the system says, by words of the libraries below `@napi-rs/keyring`. First match wins. */
+const REASONS: readonly [pattern: RegExp, code: Code, reason: string][] = [
+  [
+    /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
+    "keychain_locked",
+    "it is locked, and was not unlocked when it asked for it",
+  ],
+  [
+    /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
+    "backend_denied",
+    "the system or the person refused the access",
+  ],
+  [
+    /disconnected from message bus/i,
+    "backend_unavailable",
+    "its service ended in the middle of it",
+  ],
+  [
+    /Did not receive a reply|NoReply|timed? ?out/i,
+    "backend_timeout",
+    "its service did not answer",
+  ],
+  [/no result found/i, "backend_unavailable", "there is no default keyring to keep entries in"],
+  [
+    /DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
+    "backend_unavailable",
+    "there is no such service in this session",
+  ],
+  [/keychain could not be found|-25307|-25294/i, "backend_unavailable", "there is no keychain"],
+  [/logon session/i, "backend_unavailable", "there is no logon session that it belongs to"],
+  [
+    /longer than the platform limit/i,
+    "backend_too_large",
+    "a name or a value is longer than it takes",
+  ],
+];
 
 /** A keychain through the native library, with a time limit on each call. */
 export class NativeKeychainClient implements KeychainClient {
@@ -158,5 +182,74 @@ export class NativeKeychainClient implements KeychainClient {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** The coded error for what a call of the keychain threw. */
+export function keychainError(
+  action: string,
+  service: string,
+  error: unknown,
+  os: Os = Deno.build.os,
+): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  const text = nativeText(error);
+  const [, code, reason] = REASONS.find(([pattern]) => pattern.test(text ?? "")) ??
+    [undefined, "backend_unavailable" as const, text ?? errorName(error)];
+  return new CredentialsBackendError(
+    code,
+    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}`,
+  );
+}
+
+/** The error for a call that did not come back in time. */
+export function keychainTimeout(
+  action: string,
+  service: string,
+  timeoutMs: number,
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_timeout",
+    `Cannot ${action} ${describeKeychain(service)}: no answer within ${timeoutMs} ms. ` +
+      `${
+        advice("backend_timeout", Deno.build.os)
+      } Deno cannot break off the call: if this process ` +
+      `then does not end, end it with Deno.exit().`,
+  );
+}
+
+/** A service's entries in words. */
+export function describeKeychain(service: string, os: Os = Deno.build.os): string {
+  return `"${service}" in ${KEYCHAIN_NAMES[os] ?? "the OS keychain"}`;
+}
+
+/**
+ * The words of the native libraries, which hold no value that is stored. Of any other error only the
+ * name is told.
+ */
+function nativeText(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
+    .exec(error.message) ?? [];
+  // Whoever owns the service's name on the bus chooses the words: no escape sequences for terminals.
+  return text?.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 200).replace(/\.$/, "");
+}
+
+function errorName(error: unknown): string {
+  return error instanceof Error ? error.name : "unknown error";
+}
+
+function advice(code: Code, os: Os): string {
+  switch (code) {
+    case "keychain_locked":
+      return UNLOCK[os] ?? "Unlock it.";
+    case "backend_denied":
+      return "Allow this program the access, as the person whom the keychain belongs to.";
+    case "backend_timeout":
+      return "See whether it waits for somebody to unlock it, and whether its service hangs.";
+    case "backend_too_large":
+      return "Use another backend.";
+    default:
+      return START[os] ?? "Sign in to the desktop first, or use another backend.";
   }
 }

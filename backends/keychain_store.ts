@@ -1,16 +1,20 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import type { FileLockOptions } from "./file_lock.ts";
+import { fileError } from "./file_reader.ts";
 import {
   accountOf,
   chunkAccount,
+  chunkValue,
   isStaleChunk,
+  joinChunks,
   type KeychainLimits,
   keyOf,
   MAX_CHUNKS,
-} from "./keychain_account.ts";
-import { chunkValue, joinChunks, parseHead } from "./keychain_chunks.ts";
-import type { KeychainClient } from "./keychain_client.ts";
-import { describeKeychain } from "./keychain_error.ts";
-import type { OidcCredentials } from "./oidc_credentials_backend.ts";
+  parseHead,
+} from "./keychain_encoding.ts";
+import { describeKeychain, type KeychainClient } from "./keychain_client.ts";
+import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
+import { shortHash } from "./short_hash.ts";
 
 /** What {@linkcode KeychainStore} works with. */
 export interface KeychainStoreOptions {
@@ -19,6 +23,19 @@ export interface KeychainStoreOptions {
   service: string;
   limits: KeychainLimits;
 }
+
+/** What {@linkcode KeychainLock} is told. */
+export interface KeychainLockOptions {
+  /** Where the lock files are. */
+  folder: string;
+  /** The service whose entries are locked. */
+  service: string;
+  /** Longest wait, in milliseconds. */
+  timeoutMs: number;
+}
+
+/** About how long a refresh holds its lock. */
+const REFRESH_MS = 20;
 
 /** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
 export class KeychainStore {
@@ -175,6 +192,55 @@ export class KeychainStore {
       `Cannot delete credentials in ${this.#name}: they are still there after it. Delete them in ` +
         `the system's own program for passwords.`,
     );
+  }
+}
+
+/**
+ * The locks that no keychain has: kernel locks on files in a folder that all who share the keychain
+ * share too.
+ */
+export class KeychainLock {
+  readonly #options: KeychainLockOptions;
+
+  constructor(options: KeychainLockOptions) {
+    this.#options = options;
+  }
+
+  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
+  async withKey<T>(
+    key: string,
+    fn: () => Promise<T>,
+    { signal, peek }: WithLockOptions<T>,
+  ): Promise<T> {
+    const { service } = this.#options;
+    const name = `${shortHash(service)}.${shortHash(key)}`;
+    return await this.#withFile(name, fn, { paceMs: REFRESH_MS, signal, peek });
+  }
+
+  /** Runs a write of the service while no other one does. */
+  async withWrite<T>(fn: () => Promise<T>): Promise<T> {
+    return await this.#withFile(shortHash(this.#options.service), fn, {});
+  }
+
+  async #withFile<T>(
+    name: string,
+    fn: () => Promise<T>,
+    options: Omit<FileLockOptions<T>, "timeoutMs">,
+  ): Promise<T> {
+    const { withFileLock } = await import("./file_lock.ts"); // a read takes no lock
+    const { timeoutMs } = this.#options;
+    return await withFileLock(this.#path(name), fn, { timeoutMs, ...options });
+  }
+
+  #path(name: string): string {
+    const { folder } = this.#options;
+    const path = `${folder}/keychain.${name}.lock`;
+    try {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError("make the folder of", path, error);
+    }
+    return path;
   }
 }
 

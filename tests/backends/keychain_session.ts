@@ -5,14 +5,16 @@ import { backendUrl } from "./child.ts";
 /** What every script of these tests has at hand. */
 const PRELUDE = `
   import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
-  import { keychainLimits } from "${backendUrl("keychain_account.ts")}";
-  import { NativeKeychainClient, openKeychainLibrary } from "${backendUrl("keychain_client.ts")}";
-  import { libraryPath } from "${backendUrl("keychain_library.ts")}";
+  import { keychainLimits } from "${backendUrl("keychain_encoding.ts")}";
+  import { NativeKeychainClient } from "${backendUrl("keychain_client.ts")}";
+  import { libraryPath, openKeychainLibrary } from "${backendUrl("keychain_library.ts")}";
   import { KeychainStore } from "${backendUrl("keychain_store.ts")}";
+
+  const library = await openKeychainLibrary(libraryPath);
 
   /** The real keychain, with a limit as small as that of Windows or smaller. */
   function openSmall(valueChars, maxChunks = 128) {
-    const client = new NativeKeychainClient(openKeychainLibrary(libraryPath), "validmind-auth", 5000);
+    const client = new NativeKeychainClient(library, "validmind-auth", 5000);
     const limits = { ...keychainLimits(), valueChars, maxChunks };
     return { client, store: new KeychainStore({ client, service: "validmind-auth", limits }) };
   }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { keychainLimits } from "../../backends/keychain_account.ts";
+import { keychainLimits } from "../../backends/keychain_encoding.ts";
 import { KeychainStore } from "../../backends/keychain_store.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
