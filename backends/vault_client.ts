@@ -1,12 +1,15 @@
-import {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "./credentials_backend_error.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { netHost } from "./hosts.ts";
 import { untilAborted } from "./delay.ts";
 import type { VaultConnection } from "./vault_connection.ts";
-import { vaultError, vaultWords } from "./vault_error.ts";
-import { failedConnection, passingTrouble, tooLarge } from "./vault_trouble.ts";
+import {
+  failedConnection,
+  passingTrouble,
+  tooLarge,
+  vaultError,
+  type VaultTrouble,
+  vaultWords,
+} from "./vault_error.ts";
 
 /** What a test replaces: the network, a clock that only goes forward, and waiting. */
 export interface VaultRuntime {
@@ -36,17 +39,6 @@ export interface VaultAnswer {
   readonly body: Record<string, unknown>;
   /** Its own words on an error, in brackets; empty where they may quote what was sent. */
   readonly words: string;
-}
-
-/** Why a request may succeed later. */
-export interface VaultTrouble {
-  /** @default "backend_unavailable" */
-  readonly code?: CredentialsBackendErrorCode;
-  readonly reason: string;
-  readonly advice: string;
-  readonly retryAfterMs?: number;
-  /** No use in trying again. */
-  readonly isLasting?: boolean;
 }
 
 const MAX_REDIRECTS = 3;
@@ -236,6 +228,11 @@ export class VaultClient {
       `Run with: --allow-net=${[...new Set(hosts)].join(",")}`,
     );
   }
+}
+
+/** A path as it stands in a URL. */
+export function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -1,8 +1,7 @@
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
 import type { VaultRuntime } from "./vault_client.ts";
 import { vaultError } from "./vault_error.ts";
-import type { VaultKv, VaultSecret, VaultUse } from "./vault_kv.ts";
-import { lockName } from "./vault_path.ts";
+import { lockName, type VaultKv, type VaultSecret, type VaultUse } from "./vault_kv.ts";
 
 /** What {@linkcode VaultLock} works with. */
 export interface VaultLockOptions {

@@ -6,7 +6,6 @@ import {
 } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { isLoopback } from "./hosts.ts";
-import { checkVaultPath } from "./vault_path.ts";
 
 /** With a token that somebody else got from Vault. */
 export interface VaultTokenAuth {
@@ -201,6 +200,29 @@ export function parseVaultAddress(action: string, what: string, address: unknown
 export function checkNamespace(action: string, what: string, namespace: unknown): void {
   if (typeof namespace === "string" && /^[\x21-\x7e]*$/.test(namespace)) return;
   throw invalid(action, `${what} is no text that a header can carry`, `Give one such as "team-a".`);
+}
+
+/**
+ * Refuses a mount or a path that would lead elsewhere than it says. An empty segment is what is left
+ * of a user's name that is not there, and would be everybody's.
+ */
+function checkVaultPath(action: string, option: string, path: unknown): void {
+  const reason = typeof path !== "string" || path === ""
+    ? "is not a non-empty string"
+    // deno-lint-ignore no-control-regex -- they are what is looked for
+    : /[\u0000-\u001f\u007f]/.test(path)
+    ? "has a control character"
+    : path.split("/").some((segment) => segment.trim() === "")
+    ? "has an empty segment, or begins or ends with a slash"
+    : path.split("/").some((segment) => segment === "." || segment === "..")
+    ? 'has a segment "." or ".."'
+    : undefined;
+  if (reason === undefined) return;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot ${action}: option "${option}" ${reason}. Give one such as ` +
+      `${option === "path" ? '"users/anna"' : '"secret"'}.`,
+  );
 }
 
 function checkAuth(action: string, auth: VaultAuth): void {

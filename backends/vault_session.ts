@@ -1,8 +1,26 @@
 import type { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { untilAborted } from "./delay.ts";
-import type { VaultAnswer, VaultClient, VaultRequest } from "./vault_client.ts";
+import { readEnv } from "./read_env.ts";
+import {
+  encodePath,
+  type VaultAnswer,
+  type VaultClient,
+  type VaultRequest,
+} from "./vault_client.ts";
+import { vaultLoginFile, vaultTokenVariables } from "./vault_connection.ts";
 import { vaultError } from "./vault_error.ts";
-import type { VaultLogin, VaultToken } from "./vault_login.ts";
+import type { VaultAuth, VaultCredentialsBackendOptions } from "./vault_options.ts";
+
+/** A token for Vault's API. */
+interface VaultToken {
+  readonly value: string;
+  readonly isRenewable: boolean;
+  /** How long it lives, in milliseconds; `undefined` where it has no end or does not tell. */
+  readonly ttlMs: number | undefined;
+}
+
+/** As in "Cannot {action} Vault …". */
+const LOG_IN = "log in to";
 
 interface Held {
   token: VaultToken;
@@ -121,6 +139,157 @@ export class VaultSession {
       "the policies of the Vault token do not allow it",
       "Have them allow what the documentation of VaultCredentialsBackend lists, for this mount, path " +
         "and namespace.",
+    );
+  }
+}
+
+/** Logs in by the way that the options give. */
+export class VaultLogin {
+  readonly #client: VaultClient;
+  readonly #options: VaultCredentialsBackendOptions;
+  readonly #auth: VaultAuth;
+
+  constructor(client: VaultClient, options: VaultCredentialsBackendOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.#auth = options.auth ?? { method: "token" };
+  }
+
+  /**
+   * A token.
+   *
+   * @throws {CredentialsBackendError} `backend_auth_failed`, and as the client's requests.
+   */
+  async run(): Promise<VaultToken> {
+    const auth = this.#auth;
+    if (auth.method === "token") return await this.lookUp(this.#givenToken());
+    const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
+    const body = auth.method === "approle"
+      ? this.#appRole(auth.roleId, auth.secretId)
+      : { role: auth.role, jwt: this.#file() };
+    const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
+    return tokenOf(answer) ?? this.#refuse(answer);
+  }
+
+  /** A token of the same login that lives longer, or `undefined` where Vault gives none. */
+  async renew(token: VaultToken): Promise<VaultToken | undefined> {
+    const path = "auth/token/renew-self";
+    const request = { action: "renew the login to", method: "POST", path, body: {} } as const;
+    return tokenOf(await this.#client.request({ ...request, token: token.value }));
+  }
+
+  /** Whether the token is still one; `false` also where its policies do not let it ask. */
+  async isLive(value: string): Promise<boolean> {
+    return (await this.#ask(value)).status === 200;
+  }
+
+  /** What Vault says of a token. It may not be allowed to ask: then nothing is known of its end. */
+  async lookUp(value: string): Promise<VaultToken> {
+    const { data } = (await this.#ask(value)).body as { data?: Record<string, unknown> };
+    const ttl = Number(data?.ttl);
+    return {
+      value,
+      isRenewable: data?.renewable === true,
+      ttlMs: ttl > 0 ? ttl * 1000 : undefined,
+    };
+  }
+
+  /** Whether there may be another token: not where it was handed over once and for all. */
+  get canRepeat(): boolean {
+    return this.#auth.method !== "token" || this.#auth.tokenFile !== undefined;
+  }
+
+  /** The error for a token that Vault does not take any more. */
+  ended(action: string): CredentialsBackendError {
+    return this.#failed(
+      "the Vault token has expired or was revoked, or its policies let it do nothing",
+      "Get a new one: vault login, or whoever gives it out.",
+      action,
+    );
+  }
+
+  #ask(token: string): Promise<VaultAnswer> {
+    const path = "auth/token/lookup-self";
+    return this.#client.request({ action: LOG_IN, method: "GET", path, token });
+  }
+
+  #givenToken(): string {
+    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string | true };
+    const value = token ?? (tokenFile === undefined ? this.#variable() : this.#file());
+    if (/^[\x21-\x7e]+$/.test(value)) return value;
+    throw this.#failed("the Vault token is no token", "Give it without spaces and line ends.");
+  }
+
+  #variable(): string {
+    const read = (name: string) => readEnv(name, "log in to Vault");
+    const names = vaultTokenVariables(this.#options, read);
+    const value = names.map(read).find((text) => text !== undefined);
+    if (value !== undefined) return value;
+    throw this.#failed(
+      "there is no Vault token",
+      `Set ${names.join(" or ")}, or pass the option "auth".`,
+    );
+  }
+
+  #appRole(roleId: string, secretId: string | undefined): Record<string, string> {
+    const { secretIdFile } = this.#auth as { secretIdFile?: string };
+    const secret = secretIdFile === undefined ? secretId : this.#file();
+    return { role_id: roleId, ...(secret !== undefined && { secret_id: secret }) };
+  }
+
+  #file(): string {
+    const path = vaultLoginFile(this.#auth, (name) => readEnv(name, "find ~/.vault-token"));
+    if (path !== undefined) return readVaultFile(path, LOG_IN, this.#client.place).trim();
+    throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
+  }
+
+  #refuse({ status, words }: VaultAnswer): never {
+    const { method } = this.#auth;
+    throw this.#failed(
+      `it refuses the ${method} login with status ${status}${words}`,
+      `Check that the method is mounted, its role, and what was given to log in with.`,
+    );
+  }
+
+  #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
+    return vaultError("backend_auth_failed", action, this.#client.place, reason, advice);
+  }
+}
+
+function tokenOf({ status, body }: VaultAnswer): VaultToken | undefined {
+  const auth = body.auth as Record<string, unknown> | null | undefined;
+  if (status !== 200 || typeof auth?.client_token !== "string" || !auth.client_token) {
+    return undefined;
+  }
+  const ttl = Number(auth.lease_duration);
+  return {
+    value: auth.client_token,
+    isRenewable: auth.renewable === true,
+    ttlMs: ttl > 0 ? ttl * 1000 : undefined,
+  };
+}
+
+/** The text of a file that is needed to get to Vault. */
+export function readVaultFile(path: string, action: string, place: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      throw vaultError(
+        "permission_required",
+        action,
+        place,
+        `Deno does not permit to read ${path}`,
+        `Run with: --allow-read=${path}`,
+      );
+    }
+    const reason = error instanceof Deno.errors.NotFound ? "is not there" : "cannot be read";
+    throw vaultError(
+      "backend_auth_failed",
+      action,
+      place,
+      `the file ${path} ${reason}`,
+      "Check its path, owner and mode.",
     );
   }
 }

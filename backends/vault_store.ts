@@ -1,17 +1,13 @@
 import type { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
 import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
-import { openVaultKv } from "./open_vault_kv.ts";
-import { readVaultFile } from "./read_vault_file.ts";
+import { isLockName, isSecretName, openVaultKv, secretName, type VaultKv } from "./vault_kv.ts";
+import { readVaultFile, VaultLogin, VaultSession } from "./vault_session.ts";
 import { VaultClient, type VaultRuntime } from "./vault_client.ts";
 import { vaultConnection, vaultFolder } from "./vault_connection.ts";
 import { vaultError } from "./vault_error.ts";
-import type { VaultKv } from "./vault_kv.ts";
 import { VaultLock } from "./vault_lock.ts";
-import { VaultLogin } from "./vault_login.ts";
 import type { VaultCredentialsBackendOptions } from "./vault_options.ts";
-import { isLockName, isSecretName, secretName } from "./vault_path.ts";
-import { VaultSession } from "./vault_session.ts";
 
 const TIMEOUT_MS = 15_000;
 const LOCK_TIMEOUT_MS = 30_000;

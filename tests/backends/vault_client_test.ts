@@ -1,6 +1,6 @@
 // What a real Vault does not do when it is told to: a stand-in does it.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { VaultClient, type VaultRequest } from "../../backends/vault_client.ts";
+import { encodePath, VaultClient, type VaultRequest } from "../../backends/vault_client.ts";
 import { vaultConnection } from "../../backends/vault_connection.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import {
@@ -279,5 +279,14 @@ Deno.test({
     const client = new VaultClient(connection, undefined, { fetch, now, delay }, 10);
     const flag = "--allow-net=vault.example.com:443,vault-1.example.com:8200";
     await rejectsWith("permission_required", () => client.request(READ), flag);
+  },
+});
+
+Deno.test({
+  name: "encodePath keeps the slashes and nothing else that a URL would understand",
+  permissions: "none",
+  fn() {
+    assertEquals(encodePath("users/anna"), "users/anna");
+    assertEquals(encodePath("a b/c?d#e%f/ü"), "a%20b/c%3Fd%23e%25f/%C3%BC");
   },
 });

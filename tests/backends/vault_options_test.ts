@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
-import { parseVaultAddress } from "../../backends/vault_options.ts";
+import { checkVaultOptions, parseVaultAddress } from "../../backends/vault_options.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { throwsWith } from "./rejects_with.ts";
 
@@ -105,5 +105,34 @@ Deno.test({
       "https://a.example.com/vault",
       "http://[::1]:8200/",
     ]);
+  },
+});
+
+Deno.test({
+  name: "a path is refused that would lead elsewhere, or to everybody's folder",
+  permissions,
+  fn() {
+    for (const path of ["a", "users/anna", "users/anna@example.com", "a b", "größe", "a.b/..c"]) {
+      checkVaultOptions("test", { path });
+    }
+    const wrong = [
+      undefined,
+      null,
+      5,
+      "",
+      "/users",
+      "users/",
+      "users//x",
+      "users/ ",
+      "..",
+      "users/../admin",
+      "./users",
+      "users/an\nna",
+      "users/\u0000",
+    ];
+    for (const path of wrong) {
+      const options = { path } as { path: string };
+      throwsWith("invalid_options", () => checkVaultOptions("test", options), '"path"');
+    }
   },
 });

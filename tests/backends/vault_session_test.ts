@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { VaultClient, VaultRequest } from "../../backends/vault_client.ts";
-import type { VaultLogin } from "../../backends/vault_login.ts";
-import { VaultSession } from "../../backends/vault_session.ts";
+import { type VaultLogin, VaultSession } from "../../backends/vault_session.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { rejectsWith } from "./rejects_with.ts";
 

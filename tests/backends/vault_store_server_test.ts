@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { secretName } from "../../backends/vault_path.ts";
+import { secretName } from "../../backends/vault_kv.ts";
 import type { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { startVault, type VaultAnswer } from "../support/servers/vault_server.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER } from "./entries.ts";
