@@ -1,14 +1,45 @@
+import { assertCredentialsBackend, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
-import { checkKey, type KeySource } from "./key_source.ts";
+import {
+  assertPassphrase,
+  FixedKey,
+  type KeySource,
+  PassphraseKey,
+  readKeyVariable,
+  readPassphraseVariable,
+  StoredKey,
+  weakness,
+} from "./key_source.ts";
 import type {
   BackendPermission,
+  MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
 } from "./oidc_credentials_backend.ts";
-import { openSealed, type SealedEntry, sealedIn } from "./sealed_row.ts";
-import type { SealingKey } from "./sealing_key.ts";
-import { StoredKey } from "./stored_key.ts";
+import {
+  isIterations,
+  ITERATIONS,
+  openSealed,
+  type SealedEntry,
+  sealedIn,
+  type SealingKey,
+} from "./sealed_row.ts";
+
+const ACTION = "create EncryptedCredentialsBackend";
+
+/** What may stand beside each kind of key. */
+const OTHERS: Record<string, string[]> = {
+  bytes: ["id"],
+  env: ["id"],
+  passphrase: ["iterations", "id"],
+};
+
+/** A source with what it needs of Deno; `undefined` where its store does not say. */
+interface CheckedKey {
+  readonly source: KeySource;
+  readonly permissions: BackendPermission[] | undefined;
+}
 
 /** The key to write with, and all keys to read with. */
 export class KeyRing {
@@ -138,9 +169,92 @@ function shown(id: string): string {
   return id.replace(/[^\w.:-]/g, "?").slice(0, 64);
 }
 
-function invalid(reason: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "invalid_options",
-    `Cannot create EncryptedCredentialsBackend: ${reason}. ${advice}`,
+/** Checks one key of the options. Reads nothing yet. */
+function checkKey(key: EncryptionKey, name: string): CheckedKey {
+  if (key instanceof Uint8Array) return fixed(key, undefined, name);
+  const fields = (typeof key === "object" && key !== null ? key : {}) as Record<string, unknown>;
+  const kind = ["bytes", "env", "passphrase", "backend"].find((kind) =>
+    Object.hasOwn(fields, kind)
   );
+  if (kind === undefined) {
+    throw invalid(
+      `option "${name}" is no key`,
+      "Give 32 bytes, or one of env, passphrase, backend.",
+    );
+  }
+  checkOptions(ACTION, key, [kind, ...(OTHERS[kind] ?? [])]);
+  if ("id" in key) checkId(key.id, name);
+  if ("bytes" in key) return fixed(key.bytes, key.id, name);
+  if ("env" in key) return variable(key.env, key.id, name);
+  if ("passphrase" in key) return passphrase(key, name);
+  assertCredentialsBackend(key.backend, name);
+  return {
+    source: new StoredKey(key.backend),
+    permissions: key.backend.requiredPermissions?.(),
+  };
+}
+
+function fixed(bytes: unknown, id: string | undefined, name: string): CheckedKey {
+  if (!(bytes instanceof Uint8Array)) {
+    throw invalid(`option "${name}" has no bytes`, "Give a Uint8Array of 32 random bytes.");
+  }
+  const reason = weakness(bytes);
+  if (reason !== undefined) {
+    const advice = "Give 32 random bytes: crypto.getRandomValues(new Uint8Array(32)).";
+    throw invalid(`option "${name}" is no key: ${reason}`, advice);
+  }
+  const own = new Uint8Array(bytes); // the caller may wipe theirs
+  return { source: new FixedKey(() => own, id), permissions: [] };
+}
+
+function variable(env: unknown, id: string | undefined, name: string): CheckedKey {
+  checkVariable(env, name);
+  return {
+    source: new FixedKey(() => readKeyVariable(env), id),
+    permissions: [{ name: "env", variable: env }],
+  };
+}
+
+function passphrase(
+  { passphrase, iterations = ITERATIONS.least, id }: Extract<
+    EncryptionKey,
+    { passphrase: unknown }
+  >,
+  name: string,
+): CheckedKey {
+  if (!isIterations(iterations)) {
+    throw invalid(
+      `option "${name}" has a wrong number of iterations`,
+      `Give one from ${ITERATIONS.least} to ${ITERATIONS.most}, or leave it out.`,
+    );
+  }
+  const permissions: BackendPermission[] = [];
+  let read: () => MaybePromise<string>;
+  if (typeof passphrase === "function") read = passphrase;
+  else if (typeof passphrase === "object" && passphrase !== null) {
+    checkOptions(ACTION, passphrase, ["env"]);
+    const { env } = passphrase;
+    checkVariable(env, name);
+    permissions.push({ name: "env", variable: env });
+    read = () => readPassphraseVariable(env);
+  } else {
+    assertPassphrase(passphrase);
+    read = () => passphrase;
+  }
+  return { source: new PassphraseKey(read, iterations, id), permissions };
+}
+
+function checkVariable(env: unknown, name: string): asserts env is string {
+  if (typeof env === "string" && /^[A-Za-z_]\w*$/.test(env)) return;
+  throw invalid(`option "${name}" does not name a variable`, `Give { "env": "MY_KEY" }.`);
+}
+
+function checkId(id: unknown, name: string): void {
+  if (id === undefined || (typeof id === "string" && /^[\w.:-]{1,64}$/.test(id))) return;
+  const advice = "Give up to 64 letters, digits and ._:-, such as 2026-01, or leave it out.";
+  throw invalid(`option "${name}" has a wrong id`, advice);
+}
+
+function invalid(reason: string, advice: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
 }

@@ -1,5 +1,4 @@
 import type { OidcCredentials } from "./oidc_credentials_backend.ts";
-import type { SealingKey } from "./sealing_key.ts";
 
 /** The format that this release writes and reads. */
 const VERSION = 1;
@@ -7,11 +6,33 @@ const VERSION = 1;
 /** NIST SP 800-38D: 96 bits, random, at most 2^32 times with one key. */
 const NONCE_BYTES = 12;
 
+/**
+ * Fewer iterations than OWASP asks for are weak, and more than this take minutes: what a store says
+ * must make nobody do either.
+ */
+export const ITERATIONS = { least: 600_000, most: 10_000_000 };
+
+/** Length of a key, in bytes. */
+export const KEY_BYTES = 32;
+
+/** Length of a salt, in bytes. */
+export const SALT_BYTES = 16;
+
 /** How a key came from a passphrase: PBKDF2 with HMAC-SHA-256. Nothing in it is secret. */
 export interface Derivation {
   readonly iterations: number;
   /** Base64 of 16 bytes. */
   readonly salt: string;
+}
+
+/** A key ready for use: what entries are sealed with, and the id by which they name it. */
+export interface SealingKey {
+  /** Names the key without telling anything about it. */
+  readonly id: string;
+  /** AES-256-GCM; not extractable. */
+  readonly aes: CryptoKey;
+  /** How it came from a passphrase, if it did: stored with each entry. */
+  readonly derivation?: Derivation;
 }
 
 /** What an entry became, as it stands in the inner store. */
@@ -22,15 +43,6 @@ export interface SealedEntry {
   readonly ciphertext: string;
   readonly pbkdf2?: Derivation;
 }
-
-/**
- * Fewer iterations than OWASP asks for are weak, and more than this take minutes: what a store says
- * must make nobody do either.
- */
-export const ITERATIONS = { least: 600_000, most: 10_000_000 };
-
-/** Length of a salt, in bytes. */
-export const SALT_BYTES = 16;
 
 /**
  * Encrypts an entry for one credential key.
@@ -129,4 +141,46 @@ function isDerivation(value: unknown): boolean {
 export function isIterations(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= ITERATIONS.least &&
     (value as number) <= ITERATIONS.most;
+}
+
+/**
+ * Makes a key of 32 secret bytes. The key that encrypts and the id come from them by HKDF
+ * ({@link https://www.rfc-editor.org/rfc/rfc5869 RFC 5869}), so that the id, which is stored in
+ * clear, says nothing of the key.
+ *
+ * @param bytes Wiped before it returns.
+ */
+export async function sealingKey(
+  bytes: Uint8Array<ArrayBuffer>,
+  id?: string,
+  derivation?: Derivation,
+): Promise<SealingKey> {
+  const root = await crypto.subtle.importKey("raw", bytes, "HKDF", false, [
+    "deriveKey",
+    "deriveBits",
+  ]);
+  bytes.fill(0);
+  const [aes, name] = await Promise.all([
+    crypto.subtle.deriveKey(
+      hkdf("encryption"),
+      root,
+      { name: "AES-GCM", length: 256 },
+      false,
+      ["encrypt", "decrypt"],
+    ),
+    id ??
+      crypto.subtle.deriveBits(hkdf("key id"), root, 64).then((bits) =>
+        new Uint8Array(bits).toHex()
+      ),
+  ]);
+  return {
+    id: name,
+    aes,
+    ...(derivation !== undefined && { derivation }),
+  };
+}
+
+function hkdf(purpose: string): HkdfParams {
+  const info = new TextEncoder().encode(`@validmind/auth ${purpose} 1`);
+  return { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import type { EncryptionKey } from "../../backends/encryption_key.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { sealingKey } from "../../backends/sealing_key.ts";
+import { sealingKey } from "../../backends/sealed_row.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
 import { backendUrl } from "./child.ts";

@@ -2,8 +2,13 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { fromBase64, openSealed, sealedIn, sealRow } from "../../backends/sealed_row.ts";
-import { sealingKey } from "../../backends/sealing_key.ts";
+import {
+  fromBase64,
+  openSealed,
+  sealedIn,
+  sealingKey,
+  sealRow,
+} from "../../backends/sealed_row.ts";
 import { testKey } from "./encryption_keys.ts";
 import { entry, KEY } from "./entries.ts";
 
