@@ -7,9 +7,8 @@
 import { assertCredentialsBackend, checkFunctionOption, checkOptions } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
-import { newest } from "./fallback_copies.ts";
+import { FallbackStores, type Missed, newest, placeOf } from "./fallback_stores.ts";
 import { FallbackLock } from "./fallback_lock.ts";
-import { FallbackStores, type Missed, placeOf } from "./fallback_stores.ts";
 import type {
   BackendPermission,
   MaybePromise,

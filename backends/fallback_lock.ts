@@ -1,5 +1,4 @@
-import type { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { isUnreachable } from "./fallback_rules.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend, WithLockOptions } from "./oidc_credentials_backend.ts";
 
@@ -69,4 +68,10 @@ export class FallbackLock {
 
 function placeOf({ location = "" }: OidcCredentialsBackend): string {
   return location;
+}
+
+/** Whether a store did not answer: it then counts as empty. */
+export function isUnreachable(error: unknown): error is CredentialsBackendError {
+  return error instanceof CredentialsBackendError &&
+    (error.code === "backend_unavailable" || error.code === "backend_timeout");
 }
