@@ -1,6 +1,17 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import type { KvClock } from "./kv_clock.ts";
+import { delay } from "./delay.ts";
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
+
+/** Time for a Deno KV store. */
+export interface KvClock {
+  /** Milliseconds of a clock that is never set: only differences count. */
+  now(): number;
+  /** Waits. */
+  delay(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The time since the process began, and real waiting. */
+export const SYSTEM_CLOCK: KvClock = { now: () => performance.now(), delay };
 
 /** What {@linkcode KvLeases} works with. */
 export interface KvLeasesOptions {

@@ -2,11 +2,9 @@ import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
 import { folderOf } from "./credentials_path.ts";
 import { isUrl } from "./hosts.ts";
-import { type KvClock, SYSTEM_CLOCK } from "./kv_clock.ts";
+import { type KvClock, KvLeases, LEASE_MS, leaseKey, SYSTEM_CLOCK } from "./kv_lease.ts";
 import { deleteEntry, encodeEntry, entryPrefix, getEntry, setEntry } from "./kv_entry.ts";
-import { isDatabaseLocked, kvError } from "./kv_error.ts";
-import { KvLeases, LEASE_MS, leaseKey } from "./kv_lease.ts";
-import { KvServer } from "./kv_server.ts";
+import { isDatabaseLocked, kvError, KvServer } from "./kv_server.ts";
 import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
 
 /** What {@linkcode KvStore.open} is told. */

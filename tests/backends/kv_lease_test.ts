@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { KvClock } from "../../backends/kv_clock.ts";
-import { LEASE_MS, RENEW_MS } from "../../backends/kv_lease.ts";
+import { type KvClock, LEASE_MS, RENEW_MS } from "../../backends/kv_lease.ts";
 import { KvStore } from "../../backends/kv_store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { entry, KEY } from "./entries.ts";
