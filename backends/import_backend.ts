@@ -1,7 +1,7 @@
 import { assertCredentialsBackend } from "./check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-import { BACKEND_VARIABLE, isPathSpecifier } from "./parse_backend_spec.ts";
+import { BACKEND_VARIABLE, isPathSpecifier } from "./backend_spec.ts";
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
 

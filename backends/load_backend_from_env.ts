@@ -66,8 +66,7 @@ export async function loadBackendFromEnv(
   }
   const text = readEnv("VM_OIDC_CREDENTIALS_BACKEND", purpose);
   if (text === undefined) return undefined;
-  const { parseBackendSpec } = await import("./parse_backend_spec.ts");
-  const { readBackendKwargs } = await import("./read_backend_kwargs.ts");
+  const { parseBackendSpec, readBackendKwargs } = await import("./backend_spec.ts");
   const spec = parseBackendSpec(text);
   const options = readBackendKwargs();
   const { createBackend } = await import("./create_backend.ts");

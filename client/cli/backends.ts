@@ -1,4 +1,4 @@
-import { BUILT_IN_NAMES, type BuiltInName } from "../../backends/parse_backend_spec.ts";
+import { BUILT_IN_NAMES, type BuiltInName } from "../../backends/backend_spec.ts";
 import { backendName } from "../backend_error.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { columns } from "./columns.ts";

@@ -5,10 +5,10 @@ import {
   BACKEND_VARIABLE,
   type BackendSpec,
   BUILT_IN_NAMES,
+  parseBackendKwargs,
   parseBackendSpec,
-} from "../../backends/parse_backend_spec.ts";
+} from "../../backends/backend_spec.ts";
 import { parseFlag, readEnvIfGranted } from "../../backends/read_env.ts";
-import { parseBackendKwargs } from "../../backends/read_backend_kwargs.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight, selectionNeeds } from "../preflight.ts";

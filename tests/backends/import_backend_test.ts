@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { importBackend } from "../../backends/import_backend.ts";
-import { parseBackendSpec } from "../../backends/parse_backend_spec.ts";
+import { parseBackendSpec } from "../../backends/backend_spec.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
 import { backendUrl } from "./child.ts";

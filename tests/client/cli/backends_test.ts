@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BUILT_IN_NAMES } from "../../../backends/parse_backend_spec.ts";
+import { BUILT_IN_NAMES } from "../../../backends/backend_spec.ts";
 import { cliWorld } from "./cli_world.ts";
 
 const STORE = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readBackendKwargs } from "../../backends/read_backend_kwargs.ts";
+import { readBackendKwargs } from "../../backends/backend_spec.ts";
 import { SECRETS } from "./entries.ts";
 import { rejectsWith } from "./rejects_with.ts";
 import { BACKEND_VARIABLES, withEnv } from "./with_env.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { isPathSpecifier, parseBackendSpec } from "../../backends/parse_backend_spec.ts";
+import { isPathSpecifier, parseBackendSpec } from "../../backends/backend_spec.ts";
 import { throwsWith } from "./rejects_with.ts";
 
 const permissions = "none";
