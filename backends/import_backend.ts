@@ -52,26 +52,20 @@ async function importModule(specifier: string): Promise<Record<string, unknown>>
   }
 }
 
-/** The address of a module that is named by an address or a path. */
-export async function moduleUrl(specifier: string): Promise<string> {
-  return isPathSpecifier(specifier) ? await pathToUrl(specifier) : specifier;
-}
-
-/** A path is taken from the working directory: `import()` itself would take it from this file. */
-async function pathToUrl(path: string): Promise<string> {
-  // One module each: Deno reads at every start what an import() may load, and "posix" is thirty.
-  const [{ isAbsolute }, { resolve }, { toFileUrl }] = Deno.build.os === "windows"
-    ? await Promise.all([
-      import("@std/path/windows/is-absolute"),
-      import("@std/path/windows/resolve"),
-      import("@std/path/windows/to-file-url"),
-    ])
-    : await Promise.all([
-      import("@std/path/posix/is-absolute"),
-      import("@std/path/posix/resolve"),
-      import("@std/path/posix/to-file-url"),
-    ]);
-  return toFileUrl(isAbsolute(path) ? path : resolve(Deno.cwd(), path)).href;
+/**
+ * The address of a module that is named by an address or a path. A path is taken from the working
+ * directory: `import()` itself would take it from this file.
+ */
+export async function moduleUrl(
+  specifier: string,
+  isWindows: boolean = Deno.build.os === "windows",
+): Promise<string> {
+  if (!isPathSpecifier(specifier)) return specifier;
+  // Not by @std/path, whose twelve modules for both systems every start would read ahead.
+  const { pathToFileURL } = await import("node:url");
+  const { href } = pathToFileURL(specifier, { windows: isWindows });
+  // An import in Deno leaves ~[]^| as they are: by another address the file would be loaded again.
+  return href.replace(/%(7E|5B|5D|5E|7C)/g, decodeURIComponent);
 }
 
 function construct(value: unknown, origin: string, options: Record<string, unknown>): unknown {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { importBackend } from "../../backends/import_backend.ts";
+import { toFileUrl } from "@std/path";
+import { importBackend, moduleUrl } from "../../backends/import_backend.ts";
 import { parseBackendSpec } from "../../backends/backend_spec.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
@@ -80,7 +81,8 @@ Deno.test("a relative path is taken from the working directory", async () => {
   Deno.mkdirSync(`${parent}/sub`);
   Deno.writeTextFileSync(`${parent}/mine.ts`, MODULE);
   const code = `
-    import { importBackend } from "${backendUrl("import_backend.ts")}";
+    import { toFileUrl } from "@std/path";
+import { importBackend, moduleUrl } from "${backendUrl("import_backend.ts")}";
     for (const path of Deno.args) {
       console.log((await importBackend(path, "Good", {})).constructor.name);
     }
@@ -106,6 +108,50 @@ Deno.test({
     );
   },
 });
+
+Deno.test("a path names the module that a program imports, not a second copy of it", async () => {
+  const name = "~[a]^ b.ts";
+  const cwd = folder();
+  Deno.writeTextFileSync(`${cwd}/${name}`, MODULE);
+  Deno.writeTextFileSync(
+    `${cwd}/main.ts`,
+    `
+      import { Good } from "./${name}";
+      import { importBackend } from "${backendUrl("import_backend.ts")}";
+      console.log(await importBackend("./${name}", "Good", {}) instanceof Good);
+    `,
+  );
+  const code = `await import("${toFileUrl(`${cwd}/main.ts`).href}");`;
+  const result = await runDeno({ code, flags: [`--allow-read=${cwd}`], cwd });
+  assertEquals(result, { code: 0, stdout: "true\n", stderr: "" });
+});
+
+const POSIX_URLS: [path: string, url: string][] = [
+  ["/srv/backend.ts", "file:///srv/backend.ts"],
+  ["/srv//a/../b c.ts", "file:///srv/b%20c.ts"],
+  ["/srv/100%41#1?größe.ts", "file:///srv/100%2541%231%3Fgr%C3%B6%C3%9Fe.ts"],
+  ["/srv/a\\b\tc\n.ts", "file:///srv/a%5Cb%09c%0A.ts"],
+  ["//srv/backend.ts", "file:///srv/backend.ts"],
+  ["/srv/~[a]^|%7E.ts", "file:///srv/~[a]^|%257E.ts"],
+];
+
+const WINDOWS_URLS: [path: string, url: string][] = [
+  ["C:\\srv\\backend.ts", "file:///C:/srv/backend.ts"],
+  ["d:/srv/a/../b c.ts", "file:///d:/srv/b%20c.ts"],
+  ["C:\\srv\\100%41#1\\größe.ts", "file:///C:/srv/100%2541%231/gr%C3%B6%C3%9Fe.ts"],
+  ["C:\\Users\\ANNA~1\\backend.ts", "file:///C:/Users/ANNA~1/backend.ts"],
+  ["\\\\host\\share\\backend.ts", "file://host/share/backend.ts"],
+];
+
+for (const [urls, isWindows] of [[POSIX_URLS, false], [WINDOWS_URLS, true]] as const) {
+  Deno.test({
+    name: `a path becomes the address of just that file, on ${isWindows ? "Windows" : "POSIX"}`,
+    permissions: "none",
+    async fn() {
+      for (const [path, url] of urls) assertEquals(await moduleUrl(path, isWindows), url);
+    },
+  });
+}
 
 Deno.test({
   name: "a data: URL gives a backend without any permission",
@@ -229,7 +275,8 @@ Deno.test({
 Deno.test("a module that Deno does not permit is permission_required, by its flag", async () => {
   const path = writeModule();
   const code = `
-    import { importBackend } from "${backendUrl("import_backend.ts")}";
+    import { toFileUrl } from "@std/path";
+import { importBackend, moduleUrl } from "${backendUrl("import_backend.ts")}";
     await importBackend(Deno.args[0], "Good", ${JSON.stringify({ token: SECRETS.access })})
       .catch((error) => console.log(error.code, error.message, Deno.inspect(error)));
   `;
