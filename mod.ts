@@ -83,7 +83,7 @@ export {
   type ValidMindAuthErrorCode,
   type ValidMindAuthErrorOptions,
 } from "./client/errors.ts";
-export type { DropPermissionsOptions, DropPermissionsResult } from "./client/drop_permissions.ts";
+export type { DropPermissionsOptions, DropPermissionsResult } from "./client/change_permissions.ts";
 export { formatPermissionFlags } from "./client/required_permissions.ts";
 export { formatPermissionSet } from "./client/required_permissions.ts";
 export { init } from "./client/init.ts";

@@ -2,10 +2,7 @@ import { netHost } from "../backends/hosts.ts";
 import { checkCallOptions, type Runtime } from "./resolve_options.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
 import { followRedirects, isReplayable, type OwnHeaders } from "./follow_redirects.ts";
-import { printable } from "./printable.ts";
-import { redact } from "./redact.ts";
-import { readText } from "./read_text.ts";
-import { safeCause } from "./safe_cause.ts";
+import { printable, readText, redact, safeCause } from "./printable.ts";
 import { postBody } from "./post_body.ts";
 import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
 

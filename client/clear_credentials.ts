@@ -3,8 +3,7 @@ import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult, Revocation } from "./clear_result.ts";
 import { CredentialStore } from "./credential_store.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { printable } from "./printable.ts";
-import { redact } from "./redact.ts";
+import { printable, redact } from "./printable.ts";
 import type { StoredCredential } from "./token_source.ts";
 
 /**

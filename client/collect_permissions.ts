@@ -1,8 +1,12 @@
+import { netHost } from "../backends/hosts.ts";
+import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,
   resolveCredentialsBackend,
 } from "../backends/resolve_credentials_backend.ts";
-import { netHost } from "../backends/hosts.ts";
+import { ValidMindAuthError } from "./errors.ts";
+import type { InitOptions } from "./init_options.ts";
+import type { PermissionNeed } from "./permission_need.ts";
 import {
   backendNeeds,
   browserNeeds,
@@ -11,6 +15,7 @@ import {
   secretNeeds,
   selectionNeeds,
 } from "./preflight.ts";
+import type { RequiredPermissionsOptions } from "./required_permissions.ts";
 import {
   checkCallOptions,
   checkOptionNames,
@@ -20,12 +25,8 @@ import {
   resolveOptions,
   withoutPlaceholder,
 } from "./resolve_options.ts";
-import { clearNeeds } from "./clear_needs.ts";
-import { ValidMindAuthError } from "./errors.ts";
-import type { InitOptions } from "./init_options.ts";
-import type { PermissionNeed } from "./permission_need.ts";
-import { uniqueNeeds } from "./unique_needs.ts";
-import type { RequiredPermissionsOptions } from "./required_permissions.ts";
+
+const ABOUT_TYPES = { call: "string", discover: "boolean", revoke: "boolean" };
 
 /** See `requiredPermissions`, behind which this is loaded when somebody asks. */
 export async function collectPermissions(
@@ -68,8 +69,6 @@ function checkAbout(about: RequiredPermissionsOptions): void {
   );
 }
 
-const ABOUT_TYPES = { call: "string", discover: "boolean", revoke: "boolean" };
-
 /** The provider's hosts beside the issuer's own, as it names them itself. */
 export async function discoveredNeeds(
   { identity, runtime }: ResolvedOptions,
@@ -83,4 +82,43 @@ export async function discoveredNeeds(
     reason: "to use the provider's endpoints",
     need: "sign_in",
   }));
+}
+
+/** One need for each permission, the strongest: several parts of a call may need the same. */
+export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
+  const seen = new Map<string, PermissionNeed>();
+  for (const need of needs) {
+    const { reason: _, need: when, ...descriptor } = need;
+    const key = JSON.stringify(descriptor);
+    const earlier = seen.get(key);
+    if (earlier === undefined || rank(when) < rank(earlier.need)) seen.set(key, need);
+  }
+  return [...seen.values()];
+}
+
+function rank(need: PermissionNeed["need"]): number {
+  return ["always", "sign_in", "optional"].indexOf(need);
+}
+
+/**
+ * What signing out needs: all that the backend declares, since something is removed, and to revoke
+ * the issuers' hosts.
+ */
+export function clearNeeds(
+  backend: OidcCredentialsBackend,
+  issuersToAsk: readonly string[],
+): PermissionNeed[] {
+  return [
+    ...backendNeeds(backend).map((need): PermissionNeed => ({
+      ...need,
+      reason: "to remove the stored tokens",
+      need: "always",
+    })),
+    ...issuersToAsk.map((issuer): PermissionNeed => ({
+      name: "net",
+      host: netHost(new URL(issuer)),
+      reason: "to have the tokens revoked",
+      need: "always",
+    })),
+  ];
 }

@@ -1,4 +1,5 @@
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
+import { untilAborted } from "../backends/delay.ts";
 import { MemoryCredentialsBackend } from "../backends/memory.ts";
 import type {
   MaybePromise,
@@ -6,12 +7,18 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "../backends/oidc_credentials_backend.ts";
-import { backendError, describeBackend } from "./backend_error.ts";
 import { ValidMindAuthError } from "./errors.ts";
+import { printable } from "./printable.ts";
+import type { Emit } from "./resolve_options.ts";
 import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./token_source.ts";
+
+/** After this a wait is worth a word. */
+const NOTICE_MS = 1000;
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const processLocks = new WeakMap<object, MemoryCredentialsBackend>();
+
+const flights = new WeakMap<object, Map<string, Flight>>();
 
 /** One credential in a backend, with what changes it, and what could not be written to it. */
 export class CredentialStore extends StoredCredential {
@@ -184,4 +191,151 @@ function notStored(backend: OidcCredentialsBackend, error: unknown): ValidMindAu
       `in this process, and each use tries to store them again; a new process would have to sign in.`,
     { cause },
   );
+}
+
+/** A backend in words: its class, and where it keeps things. */
+export function describeBackend(backend: OidcCredentialsBackend): string {
+  const { location } = backend;
+  return `${backendName(backend)}${typeof location === "string" ? ` (${location})` : ""}`;
+}
+
+/** The name of a backend's class, where it has one. */
+export function backendName(backend: OidcCredentialsBackend): string {
+  const name = backend.constructor?.name;
+  return name && name !== "Object" ? name : "the credentials backend";
+}
+
+/**
+ * The coded error for what a backend threw. What is not coded is a stranger's: its message may quote
+ * an entry (V8's on bad JSON does), so only its name is kept.
+ */
+export function backendError(
+  action: string,
+  backend: OidcCredentialsBackend,
+  error: unknown,
+): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot ${action} ${
+      describeBackend(backend)
+    }: it threw ${name}, whose text is left out since ` +
+      `it may quote a token. Have the backend throw a CredentialsBackendError with words of its own.`,
+  );
+}
+
+/** Who is told of a wait. */
+interface WaitListeners {
+  emit: Emit | undefined;
+  /** Whose tokens are waited for; `undefined` where the person may not be told. */
+  issuer: string | undefined;
+}
+
+/** Runs `fn` under the store's lock, and tells of the wait for it when that takes long. */
+export async function withToldLock<T>(
+  store: CredentialStore,
+  fn: () => Promise<T>,
+  options: WithLockOptions<T>,
+  listeners: WaitListeners,
+): Promise<T> {
+  using wait = new LockWait(listeners);
+  return await store.withLock(() => {
+    wait.end();
+    return fn();
+  }, options);
+}
+
+/** One wait for a lock, which is told of when it takes long. */
+class LockWait implements Disposable {
+  readonly #emit: Emit | undefined;
+  readonly #start = performance.now();
+  readonly #timer: ReturnType<typeof setTimeout>;
+  #notice: Promise<{ erase(): void }> | undefined;
+  #isLong = false;
+
+  constructor({ emit, issuer }: WaitListeners) {
+    this.#emit = emit;
+    this.#timer = setTimeout(() => this.#tell(issuer), NOTICE_MS);
+  }
+
+  /** Ends the wait. Further calls do nothing. */
+  end(): void {
+    clearTimeout(this.#timer);
+    if (!this.#isLong) return;
+    this.#isLong = false;
+    this.#emit?.({ type: "lock_waited", waitedMs: this.#waitedMs() });
+    this.#notice?.then((notice) => notice.erase()).catch(() => undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.end();
+  }
+
+  #tell(issuer: string | undefined): void {
+    this.#isLong = true;
+    this.#emit?.({ type: "lock_waiting", waitedMs: this.#waitedMs() });
+    if (issuer === undefined) return;
+    const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
+    this.#notice = import("./prompt/terminal_notice.ts").then(({ terminalNotice }) =>
+      terminalNotice(text)
+    );
+    this.#notice.catch(() => undefined);
+  }
+
+  #waitedMs(): number {
+    return Math.round(performance.now() - this.#start);
+  }
+}
+
+interface Flight {
+  promise: Promise<unknown>;
+  abort: AbortController;
+  waiters: number;
+}
+
+/**
+ * Runs `fn`, or joins the run of it that is under way for the same owner and key.
+ *
+ * @param fn Gets a signal that aborts when nobody waits for the run any more.
+ * @param signal Ends this caller's wait; the run goes on for the others.
+ * @param onJoin Runs when a run is joined.
+ */
+export async function singleFlight<T>(
+  owner: object,
+  key: string,
+  fn: (signal: AbortSignal) => Promise<T>,
+  signal?: AbortSignal,
+  onJoin: () => void = () => {},
+): Promise<T> {
+  signal?.throwIfAborted();
+  const running = flights.get(owner) ?? new Map<string, Flight>();
+  flights.set(owner, running);
+  const joined = running.get(key);
+  if (joined !== undefined) onJoin();
+  const flight = joined ?? startFlight(running, key, fn);
+  flight.waiters++;
+  try {
+    return await untilAborted(flight.promise as Promise<T>, signal);
+  } finally {
+    flight.waiters--;
+    if (flight.waiters === 0 && running.get(key) === flight) {
+      running.delete(key); // who comes now starts anew instead of joining what is being ended
+      flight.abort.abort(signal?.reason);
+    }
+  }
+}
+
+function startFlight(
+  running: Map<string, Flight>,
+  key: string,
+  fn: (signal: AbortSignal) => Promise<unknown>,
+): Flight {
+  const abort = new AbortController();
+  const promise = fn(abort.signal).finally(() => {
+    if (running.get(key) === flight) running.delete(key);
+  });
+  const flight: Flight = { promise, abort, waiters: 0 };
+  running.set(key, flight);
+  return flight;
 }

@@ -1,7 +1,7 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./init_options.ts";
 import type { OidcIdentity } from "./resolve_identity.ts";
-import type { TokenSet } from "./token_set.ts";
+import type { TokenSet } from "./token_request.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */
 const DEFAULT_SECONDS = 3600;

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { dpopHandle } from "./dpop_handle.ts";
+import { dpopHandle } from "./dpop_key.ts";
 import { isReplayable } from "./follow_redirects.ts";
 
 /**
@@ -59,7 +59,7 @@ async function request(
       undefined,
       undefined,
       {
-        DPoP: dpopHandle(pair),
+        DPoP: dpopHandle(oauth.DPoP, pair),
         [oauth.allowInsecureRequests]: url.protocol === "http:", // the URL was checked before
         [oauth.customFetch]: (_url, { headers }) => {
           const { authorization, dpop } = headers as Record<string, string>;

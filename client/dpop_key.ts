@@ -1,6 +1,10 @@
+import type * as oauth from "oauth4webapi";
+
 /** ES256, which every provider that has DPoP takes. */
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" } as const;
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
+
+const handles = new WeakMap<CryptoKeyPair, oauth.DPoPHandle>();
 
 /** A key that tokens are bound to. */
 export interface DpopKey {
@@ -38,4 +42,18 @@ async function importPair({ kty, crv, x, y, d }: JsonWebKey): Promise<CryptoKeyP
   const isWhole = await crypto.subtle.verify(SIGNING, publicKey, signature, new Uint8Array());
   if (!isWhole) throw new TypeError("the halves of the key do not belong together");
   return { privateKey, publicKey };
+}
+
+/**
+ * What makes a key's proofs. One for each key, since it remembers each server's last nonce.
+ *
+ * @param create That of oauth4webapi, which a start from stored tokens does not load.
+ */
+export function dpopHandle(create: typeof oauth.DPoP, pair: CryptoKeyPair): oauth.DPoPHandle {
+  let handle = handles.get(pair);
+  if (handle === undefined) {
+    handle = create({}, pair);
+    handles.set(pair, handle);
+  }
+  return handle;
 }

@@ -2,6 +2,9 @@ import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backen
 import { ValidMindAuthError } from "./errors.ts";
 import { DEFAULT_SCOPE, type OidcIdentity } from "./resolve_identity.ts";
 
+/** What a refresh is answered where only the person can go on: RFC 6749, and OpenID Connect. */
+const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
+
 /**
  * A person has to sign in, and is not asked. Tells how it can be done: by the command line, where
  * that leads to the same store, and by this module in a notebook or a terminal.
@@ -43,4 +46,18 @@ function advice(
 function quote(value: string): string {
   if (/^[\w\-./:=@%+,]+$/.test(value)) return value;
   return /["$`\\!]/.test(value) ? `'${value.replaceAll("'", `'\\''`)}'` : `"${value}"`;
+}
+
+/** Whether the provider refused the refresh: the one definite answer. */
+export function isRefusal(error: unknown): error is ValidMindAuthError {
+  return error instanceof ValidMindAuthError && REFUSALS.includes(error.oauthError ?? "");
+}
+
+/** The ID token is the bearer, and there is none. */
+export function noIdToken(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "id_token_missing",
+    `Cannot get a token for ${issuer}: the ID token is to be the bearer, and the provider gave ` +
+      `none that is valid. Ask for the scope "openid", or set bearer: "access_token".`,
+  );
 }

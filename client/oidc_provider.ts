@@ -1,18 +1,30 @@
 import * as oauth from "oauth4webapi";
-import { clientAuth } from "./client_auth.ts";
-import { clockSkew } from "./clock_skew.ts";
+import { isEnvGranted, readEnvIfGranted } from "../backends/read_env.ts";
+import { normalizeClientId, normalizeIssuer } from "./credential_key.ts";
 import { isSamePerson, type Subject } from "./credentials.ts";
-import { type DeviceAuthorization, needsPkce, toDeviceCode } from "./device_authorization.ts";
-import { discoverProvider, endpointHosts, preflightEndpoints } from "./discover_provider.ts";
-import { asTenant } from "./entra_tenant.ts";
+import type { DeviceAuthorization } from "./device_flow.ts";
+import {
+  asTenant,
+  discoverProvider,
+  endpointHosts,
+  preflightEndpoints,
+} from "./discover_provider.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { IdTokenSignatures, type RequestedKeys } from "./id_token_signatures.ts";
-import { providerError } from "./provider_error.ts";
-import { providerFetch, type ProviderStep, ProviderUnavailableError } from "./provider_fetch.ts";
+import { providerError, ProviderUnavailableError } from "./provider_error.ts";
+import { providerFetch, type ProviderStep } from "./provider_fetch.ts";
 import type { OidcIdentity } from "./resolve_identity.ts";
 import type { Runtime } from "./resolve_options.ts";
-import { newDpopKey, requestTokens } from "./token_request.ts";
-import { type RefreshAnswer, type TokenSet, toTokenSet } from "./token_set.ts";
+import {
+  clientAuth,
+  clockSkew,
+  IdTokenSignatures,
+  newDpopKey,
+  type RefreshAnswer,
+  type RequestedKeys,
+  requestTokens,
+  type TokenSet,
+  toTokenSet,
+} from "./token_request.ts";
 
 /**
  * The one place that talks to the provider: discovery, device flow, refresh, revocation and the
@@ -34,6 +46,7 @@ export class OidcProvider {
 
   /** Asks for a device code: RFC 8628, section 3.1. */
   async authorizeDevice(signal?: AbortSignal): Promise<DeviceAuthorization> {
+    const { needsPkce, toDeviceCode } = await import("./device_flow.ts");
     return await this.#attempt("start the sign-in", signal, async () => {
       const server = await this.#discover(signal);
       const dpopKey = this.#identity.dpop ? await newDpopKey(server) : undefined;
@@ -274,4 +287,31 @@ function otherPerson(issuer: string): ValidMindAuthError {
     `Cannot refresh the sign-in at ${issuer}: the new ID token is another person's. Sign out and ` +
       `sign in again, then ask who runs the provider.`,
   );
+}
+
+/**
+ * The provider of an identity. The client's secret is looked up here and no sooner: a start from a
+ * stored token needs none.
+ */
+export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProvider {
+  const { clientSecret = secretFromEnv(identity) } = identity;
+  return new OidcProvider(
+    { ...identity, ...(clientSecret !== undefined && { clientSecret }) },
+    runtime,
+  );
+}
+
+/**
+ * Not where the variables name another client, or may not be read and so may name one: its secret is
+ * not for this one's provider.
+ */
+function secretFromEnv({ issuer, clientId }: OidcIdentity): string | undefined {
+  const secret = readEnvIfGranted("VM_OIDC_CLIENT_SECRET");
+  const mayTell = isEnvGranted("VM_OIDC_ISSUER") && isEnvGranted("VM_OIDC_CLIENT_ID");
+  if (secret === undefined || !mayTell) return undefined;
+  const ofIssuer = readEnvIfGranted("VM_OIDC_ISSUER");
+  const ofClient = readEnvIfGranted("VM_OIDC_CLIENT_ID");
+  const isOther = (ofIssuer !== undefined && normalizeIssuer(ofIssuer) !== issuer) ||
+    (ofClient !== undefined && normalizeClientId(ofClient) !== clientId);
+  return isOther ? undefined : secret;
 }

@@ -28,7 +28,7 @@ export async function preflight(
 ): Promise<void> {
   const missing = needs.filter((need) => need.need === now && !isGranted(need));
   if (missing.length === 0) return;
-  const { askPermissions, permissionRequired } = await import("./ask_permissions.ts");
+  const { askPermissions, permissionRequired } = await import("./change_permissions.ts");
   if (canAsk()) await askPermissions(action, missing);
   const denied = missing.filter((need) => !isGranted(need));
   if (denied.length > 0) throw permissionRequired(action, denied, [...needs, ...later()]);

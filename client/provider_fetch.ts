@@ -1,34 +1,22 @@
-import { netHost } from "../backends/hosts.ts";
 import { untilAborted } from "../backends/delay.ts";
+import { netHost } from "../backends/hosts.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import { type Answer, normalizeAnswer } from "./normalize_answer.ts";
-import { printable } from "./printable.ts";
-import { redact } from "./redact.ts";
-import { readText } from "./read_text.ts";
-import { isProtocolError } from "./refusal_hint.ts";
-import type { Runtime } from "./resolve_options.ts";
-import { safeCause } from "./safe_cause.ts";
+import { printable, readText, redact, safeCause } from "./printable.ts";
+import { isProtocolError, parseRetryAfter, ProviderUnavailableError } from "./provider_error.ts";
 import { secureUrl } from "./resolve_identity.ts";
+import type { Runtime } from "./resolve_options.ts";
 
 /** Which request to the provider an answer belongs to. */
 export type ProviderStep = "discovery" | "jwks" | "device" | "token" | "revocation";
 
-/** The provider did not answer, or not sensibly: nothing was decided, and trying again may help. */
-export class ProviderUnavailableError extends ValidMindAuthError {
-  /** How long the provider asked to be left alone, in milliseconds. */
-  readonly retryAfterMs?: number;
-
-  constructor(
-    message: string,
-    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
-  ) {
-    super("provider_unavailable", message, options);
-    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
-  }
-}
+type Json = Record<string, unknown>;
 
 /** More than any answer of a provider needs, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Lifetime of a device code where the provider does not say: as in the Python library. */
+const DEFAULT_CODE_SECONDS = 900;
+/** Some thirty years: more would leave the range of dates, and nobody means it. */
+const MAX_SECONDS = 1e9;
 
 /**
  * A `fetch` for oauth4webapi that stands between it and the provider: it limits time and size
@@ -146,13 +134,6 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Milliseconds, from seconds or a date: RFC 9110, section 10.2.3. */
-export function parseRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
-}
-
 function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
   if (error instanceof Deno.errors.NotCapable) {
     const host = netHost(new URL(url));
@@ -198,4 +179,73 @@ function place(url: string): string {
 
 function describe(response: Response): string {
   return printable(response.headers.get("content-type") ?? "no content type", 60);
+}
+
+/** An answer as oauth4webapi takes it. */
+export interface Answer {
+  status: number;
+  body: Json;
+}
+
+/**
+ * Puts right what providers are known to deviate in and what is safe to accept: explicit nulls
+ * and empty texts, numbers as strings, `verification_url`, a missing `token_type` or lifetime, an
+ * interval of 0, and errors whose status is not 400 (200, 401, 428, 429).
+ *
+ * @returns `undefined` when the answer decides nothing: not JSON, 429 or 5xx.
+ */
+export function normalizeAnswer(
+  step: ProviderStep,
+  status: number,
+  json: Json | undefined,
+): Answer | undefined {
+  if (step === "discovery" && isAbsent(status, json)) return { status: 404, body: {} };
+  if (json === undefined) return undefined;
+  const body = Object.fromEntries(
+    Object.entries(json).filter(([, value]) => value !== null && value !== ""),
+  );
+  if (step === "discovery" || step === "jwks") {
+    return status === 200 ? { status, body } : undefined;
+  }
+  if (typeof body.error === "string") return normalizeError(status, body);
+  if (status < 200 || status > 299) return undefined;
+  return { status: 200, body: step === "device" ? normalizeDevice(body) : normalizeTokens(body) };
+}
+
+/** Microsoft Entra answers 400 and a JSON error where it does not know the tenant. */
+function isAbsent(status: number, json: Json | undefined): boolean {
+  return status === 404 || (status === 400 && typeof json?.error === "string");
+}
+
+function normalizeError(status: number, body: Json): Answer | undefined {
+  const isWaiting = body.error === "authorization_pending" || body.error === "slow_down";
+  const isFault = status === 429 || status >= 500 || body.error === "server_error" ||
+    body.error === "temporarily_unavailable";
+  return isFault && !isWaiting ? undefined : { status: 400, body };
+}
+
+function normalizeDevice(body: Json): Json {
+  const { verification_url, verification_url_complete, interval, expires_in, ...rest } = body;
+  const seconds = positive(interval);
+  return {
+    ...(verification_url !== undefined && { verification_uri: verification_url }),
+    ...(verification_url_complete !== undefined &&
+      { verification_uri_complete: verification_url_complete }),
+    ...rest,
+    ...(seconds !== undefined && { interval: seconds }),
+    expires_in: positive(expires_in) ?? DEFAULT_CODE_SECONDS,
+  };
+}
+
+function normalizeTokens(body: Json): Json {
+  const { expires_in, ...tokens } = body;
+  const seconds = positive(expires_in);
+  return { token_type: "Bearer", ...tokens, ...(seconds !== undefined && { expires_in: seconds }) };
+}
+
+/** A number above 0, also out of a string; whatever else it is counts as not said. */
+function positive(value: unknown): number | undefined {
+  const number = typeof value === "string" ? parseFloat(value) : value;
+  if (typeof number !== "number" || !Number.isFinite(number) || number <= 0) return undefined;
+  return Math.min(number, MAX_SECONDS);
 }

@@ -3,7 +3,7 @@ import type { ApiClient, ApiCredentials, RenewalOptions } from "./api_client.ts"
 import { checkCallOptions, type ModelOptions, type Runtime } from "./resolve_options.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { readClaims } from "./credentials.ts";
-import type { DropPermissionsOptions, DropPermissionsResult } from "./drop_permissions.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "./change_permissions.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { OwnHeaders } from "./follow_redirects.ts";
 import type { PermissionNeed } from "./permission_need.ts";
@@ -125,7 +125,7 @@ export class SignedInSession implements Session {
     const action = "drop permissions";
     checkCallOptions(action, options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
-    const { dropPermissions } = await import("./drop_permissions.ts");
+    const { dropPermissions } = await import("./change_permissions.ts");
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
     await this.#loadApi();

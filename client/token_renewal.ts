@@ -1,6 +1,12 @@
-import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import { untilAborted } from "../backends/delay.ts";
-import { backendName } from "./backend_error.ts";
+import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
+import {
+  backendName,
+  CredentialStore,
+  isOtherGrant,
+  singleFlight,
+  withToldLock,
+} from "./credential_store.ts";
 import {
   type Bearer,
   bearerOf,
@@ -10,18 +16,12 @@ import {
   subjectOf,
   toEntry,
 } from "./credentials.ts";
-import { CredentialStore, isOtherGrant } from "./credential_store.ts";
 import { codeOf, ValidMindAuthError } from "./errors.ts";
-import type { Emit } from "./resolve_options.ts";
-import type { HeldTokens, TokenSourceOptions } from "./token_source.ts";
-import { loadProvider } from "./load_provider.ts";
-import { withToldLock } from "./lock_wait.ts";
-import { loginRequired } from "./login_required.ts";
+import { isRefusal, loginRequired, noIdToken } from "./login_required.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { singleFlight } from "./single_flight.ts";
-import { StoredKeys } from "./stored_keys.ts";
-import { isRefusal, noIdToken } from "./token_errors.ts";
-import type { RefreshAnswer, TokenSet } from "./token_set.ts";
+import type { Emit } from "./resolve_options.ts";
+import type { RefreshAnswer, TokenSet } from "./token_request.ts";
+import type { HeldTokens, TokenSourceOptions } from "./token_source.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
@@ -46,17 +46,16 @@ export class TokenRenewal {
   readonly #store: CredentialStore;
   readonly #now: () => number;
   readonly #emit: Emit | undefined;
-  readonly #keys: StoredKeys;
   #provider: Promise<OidcProvider> | undefined;
+  #key: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
 
   constructor(options: TokenSourceOptions, held: HeldTokens) {
-    const { stored, identity, runtime } = options;
+    const { stored, runtime } = options;
     this.#options = options;
     this.#held = held;
     this.#store = new CredentialStore(stored.backend, stored.key);
     this.#now = runtime.now;
     this.#emit = runtime.emit;
-    this.#keys = new StoredKeys(identity.dpop === true);
   }
 
   /**
@@ -71,7 +70,7 @@ export class TokenRenewal {
     const { identity, beforeProvider } = this.#options;
     const stored = read === undefined ? await untilAborted(this.#store.load(), signal) : read.entry;
     const isUsable = stored !== undefined && coversScope(stored, identity.scope) &&
-      await this.#keys.isIn(stored);
+      await this.#hasKey(stored);
     if (isUsable) {
       this.#held.adopt(stored);
       if (isFresh(this.#held.bearer, this.#now())) return;
@@ -85,20 +84,22 @@ export class TokenRenewal {
 
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#keys.import(dpopKey);
+    const pair = await this.#importKey(dpopKey);
     if (pair === undefined) throw this.#loginRequired(NO_KEY);
     return pair;
   }
 
   /** Drops the key from memory. */
   forgetKey(): void {
-    this.#keys.forget();
+    this.#key = undefined;
   }
 
   /** The provider, loaded at the first need. */
   provider(): Promise<OidcProvider> {
     const { identity, runtime } = this.#options;
-    this.#provider ??= loadProvider(identity, runtime);
+    this.#provider ??= import("./oidc_provider.ts").then(({ openProvider }) =>
+      openProvider(identity, runtime)
+    );
     return this.#provider;
   }
 
@@ -181,7 +182,7 @@ export class TokenRenewal {
     const store = this.#store;
     const stored = await store.loadLocked();
     if (stored === undefined) throw this.#loginRequired("no credentials are stored");
-    if (!await this.#keys.isIn(stored)) throw this.#loginRequired(NO_KEY);
+    if (!await this.#hasKey(stored)) throw this.#loginRequired(NO_KEY);
     const current = this.#bearerIn(stored);
     const isAccepted = current?.token !== rejected;
     if (isAccepted && isFresh(current, this.#now())) {
@@ -220,7 +221,7 @@ export class TokenRenewal {
    */
   async #refresh(stored: OidcCredentials): Promise<RefreshAnswer | undefined> {
     const provider = await this.provider();
-    const key = await this.#keys.import(stored.dpop_key);
+    const key = await this.#importKey(stored.dpop_key);
     await provider.prepareRefresh();
     const latest = await this.#store.loadLocked();
     if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
@@ -294,6 +295,26 @@ export class TokenRenewal {
     const store = this.#store;
     await store.save(entry, replaces);
     this.#emit?.({ type: "stored", backend: backendName(store.backend), ...this.#endOf(entry) });
+  }
+
+  /** Whether an entry has the key that its tokens are bound to, and none where none is wanted. */
+  async #hasKey({ dpop_key }: OidcCredentials): Promise<boolean> {
+    const pair = await this.#importKey(dpop_key);
+    return this.#options.identity.dpop ? pair !== undefined : !dpop_key;
+  }
+
+  /**
+   * A stored key for use, or `undefined` where there is none. The same object each time for the same
+   * key, since what servers asked for in its proofs is remembered by it.
+   */
+  async #importKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
+    if (!this.#options.identity.dpop) return undefined;
+    const x = (jwk as JsonWebKey | null | undefined)?.x;
+    if (this.#key === undefined || this.#key.x !== x) {
+      const pair = import("./dpop_key.ts").then(({ importDpopKey }) => importDpopKey(jwk));
+      this.#key = { x, pair };
+    }
+    return await this.#key.pair;
   }
 
   #endOf(entry: OidcCredentials): { expiresAt?: Date } {

@@ -211,7 +211,7 @@ export class StoredCredential {
     try {
       return await this.backend.get(this.key) ?? undefined;
     } catch (error) {
-      const { backendError } = await import("./backend_error.ts");
+      const { backendError } = await import("./credential_store.ts");
       throw backendError("read credentials from", this.backend, error);
     }
   }

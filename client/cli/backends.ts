@@ -1,5 +1,5 @@
 import { BUILT_IN_NAMES, type BuiltInName } from "../../backends/backend_spec.ts";
-import { backendName } from "../backend_error.ts";
+import { backendName } from "../credential_store.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { columns } from "./columns.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";

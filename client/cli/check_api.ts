@@ -1,6 +1,6 @@
 import { netHost } from "../../backends/hosts.ts";
 import type { ResolvedOptions } from "../resolve_options.ts";
-import { safeCause } from "../safe_cause.ts";
+import { safeCause } from "../printable.ts";
 import { causeLines } from "./cause_lines.ts";
 import { fail, type Finding, ok, skipped, warning } from "./finding.ts";
 

@@ -1,8 +1,7 @@
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { untilAborted } from "../../backends/delay.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { CredentialStore, describeBackend } from "../credential_store.ts";
 import { backendNeeds } from "../preflight.ts";
-import { describeBackend } from "../backend_error.ts";
-import { CredentialStore } from "../credential_store.ts";
 import type { ChosenBackend } from "./choose_backend.ts";
 import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
 

@@ -1,6 +1,9 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { readEnvIfGranted } from "../../backends/read_env.ts";
+import { uniqueNeeds } from "../collect_permissions.ts";
+import type { InitOptions } from "../init_options.ts";
+import type { PermissionNeed } from "../permission_need.ts";
 import { envNeeds } from "../preflight.ts";
 import {
   checkDescriptor,
@@ -8,9 +11,6 @@ import {
   formatPermissionSet,
   requiredPermissions,
 } from "../required_permissions.ts";
-import type { InitOptions } from "../init_options.ts";
-import type { PermissionNeed } from "../permission_need.ts";
-import { uniqueNeeds } from "../unique_needs.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation, PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";

@@ -4,8 +4,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, isFresh, readClaims } from "../credentials.ts";
 import { credentialKey } from "../credential_key.ts";
-import { backendName } from "../backend_error.ts";
-import { CredentialStore } from "../credential_store.ts";
+import { backendName, CredentialStore } from "../credential_store.ts";
 import { printable } from "../printable.ts";
 import type { OidcIdentity } from "../resolve_identity.ts";
 

@@ -1,13 +1,13 @@
 import { isLoopback } from "../../backends/hosts.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { describeBackend } from "../backend_error.ts";
+import { describeBackend } from "../credential_store.ts";
 import { type Bearer, readClaims } from "../credentials.ts";
 import { runDeviceFlow } from "../device_flow.ts";
 import type { DeviceCode } from "../init_options.ts";
 import type { OidcProvider } from "../oidc_provider.ts";
-import type { Runtime } from "../resolve_options.ts";
 import { browserLauncher } from "../preflight.ts";
-import type { TokenSet } from "../token_set.ts";
+import type { Runtime } from "../resolve_options.ts";
+import type { TokenSet } from "../token_request.ts";
 import { openPrompt } from "./open_prompt.ts";
 import { type Outcome, pageOf, type Prompt, type SignedIn } from "./prompt.ts";
 import { notebook } from "./terminal.ts";

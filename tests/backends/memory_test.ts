@@ -1,8 +1,7 @@
-import { rejectsWith } from "./rejects_with.ts";
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { MemoryCredentialsBackend, NullCredentialsBackend } from "../../backends/memory.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "./entries.ts";
-import { throwsWith } from "./rejects_with.ts";
+import { rejectsWith, throwsWith } from "./rejects_with.ts";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 
 const permissions = "none";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import type { VaultCredentialsBackendOptions } from "../../backends/vault.ts";
-import { LEASE_MS } from "../../backends/vault_lock.ts";
 import { secretName } from "../../backends/vault_kv.ts";
+import { LEASE_MS } from "../../backends/vault_lock.ts";
+import type { VaultCredentialsBackendOptions } from "../../backends/vault_options.ts";
 import { VaultStore } from "../../backends/vault_store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { startVault } from "../support/servers/vault_server.ts";

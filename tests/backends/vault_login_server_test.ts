@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { VaultAuth, VaultCredentialsBackendOptions } from "../../backends/vault_options.ts";
 import { VaultStore } from "../../backends/vault_store.ts";
-import type { VaultAuth, VaultCredentialsBackendOptions } from "../../backends/vault.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { json, startHttpServer } from "../support/http_server.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";

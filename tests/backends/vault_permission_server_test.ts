@@ -3,10 +3,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags } from "@validmind/auth";
 import { netHost } from "../../backends/hosts.ts";
 import type { BackendPermission } from "../../backends/oidc_credentials_backend.ts";
-import {
-  VaultCredentialsBackend,
-  type VaultCredentialsBackendOptions,
-} from "../../backends/vault.ts";
+import { VaultCredentialsBackend } from "../../backends/vault.ts";
+import type { VaultCredentialsBackendOptions } from "../../backends/vault_options.ts";
 import { runDeno } from "../support/run_script.ts";
 import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";

@@ -1,6 +1,6 @@
 // Faults of a login and a renewal that a real Vault does not make when it is told to.
 import { assertEquals } from "@std/assert";
-import type { VaultAuth } from "../../backends/vault.ts";
+import type { VaultAuth } from "../../backends/vault_options.ts";
 import { VaultStore } from "../../backends/vault_store.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { json } from "../support/http_server.ts";

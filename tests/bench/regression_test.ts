@@ -17,7 +17,7 @@ const LAZY = [
   "backends/kv_store.ts",
   "backends/migrate.ts",
   "client/api_client.ts",
-  "client/ask_permissions.ts",
+  "client/change_permissions.ts",
   "client/collect_permissions.ts",
   "client/credential_store.ts",
   "client/oidc_provider.ts",

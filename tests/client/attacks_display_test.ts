@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { json, startScriptedProvider } from "../support/scripted_provider.ts";
+import { json } from "../support/http_server.ts";
 import { runDeno } from "../support/run_script.ts";
+import { startScriptedProvider } from "../support/scripted_provider.ts";
 import { assertCode, paths, scriptedWorld } from "./fixtures.ts";
 
 const PAGES = [

@@ -3,7 +3,7 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../client/init.ts";
 import { createSession } from "../../client/create_session.ts";
-import { backendError } from "../../client/backend_error.ts";
+import { backendError } from "../../client/credential_store.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { assertBackendCode, assertCode, scriptedWorld, SpyBackend, tokensOf } from "./fixtures.ts";
 

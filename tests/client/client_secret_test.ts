@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { clearOidcCredentials, init } from "../../client/init.ts";
 import { createSession } from "../../client/create_session.ts";
+import { clearOidcCredentials, init } from "../../client/init.ts";
 import { requiredPermissions } from "../../client/required_permissions.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { json } from "../support/http_server.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../support/oidc_provider.ts";
-import { json } from "../support/scripted_provider.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { assertCode, realWorld, scriptedWorld, type World } from "./fixtures.ts";

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { json, type ScriptedProvider } from "../support/scripted_provider.ts";
+import { json } from "../support/http_server.ts";
+import type { ScriptedProvider } from "../support/scripted_provider.ts";
 import { assertCode, scriptedWorld, type World } from "./fixtures.ts";
 
 const MINUTE = 60_000;

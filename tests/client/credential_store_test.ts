@@ -6,8 +6,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../client/create_session.ts";
-import { describeBackend } from "../../client/backend_error.ts";
-import { CredentialStore } from "../../client/credential_store.ts";
+import { CredentialStore, describeBackend } from "../../client/credential_store.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { assertCode, realWorld, scriptedWorld, SpyBackend, tokensOf } from "./fixtures.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import type { ValidMindAuthErrorCode } from "../../client/errors.ts";
+import { json } from "../support/http_server.ts";
 import {
-  json,
   oauthError,
   type ScriptedProvider,
   type ScriptedProviderOptions,

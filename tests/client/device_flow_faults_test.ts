@@ -1,13 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { runDeviceFlow } from "../../client/device_flow.ts";
 import type { DeviceCode } from "../../client/init_options.ts";
-import {
-  json,
-  oauthError,
-  resetConnection,
-  type ScriptedProvider,
-  truncated,
-} from "../support/scripted_provider.ts";
+import { json, resetConnection, truncated } from "../support/http_server.ts";
+import { oauthError, type ScriptedProvider } from "../support/scripted_provider.ts";
 import { assertCode, paths, providerOf, scriptedWorld, type World } from "./fixtures.ts";
 
 interface FlowOptions {

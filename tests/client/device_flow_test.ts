@@ -3,8 +3,9 @@ import { delay as realDelay } from "../../backends/delay.ts";
 import { runDeviceFlow } from "../../client/device_flow.ts";
 import type { DeviceCode } from "../../client/init_options.ts";
 import type { Runtime } from "../../client/resolve_options.ts";
-import { hang, oauthError, type ScriptedProvider } from "../support/scripted_provider.ts";
+import { hang } from "../support/http_server.ts";
 import type { TestOidcProvider } from "../support/oidc_provider.ts";
+import { oauthError, type ScriptedProvider } from "../support/scripted_provider.ts";
 import { assertCode, providerOf, realWorld, scriptedWorld, type World } from "./fixtures.ts";
 
 type FlowOptions = Partial<Runtime> & {

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { ApiError, ValidMindAuthError } from "../../client/errors.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { json } from "../support/scripted_provider.ts";
+import { json } from "../support/http_server.ts";
 import { assertCode, scriptedWorld, spyFetch, tokensOf } from "./fixtures.ts";
 
 /** Tokens with characters that every encoding changes, and that share nothing with other text. */

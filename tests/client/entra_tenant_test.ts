@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { statedByEntra } from "../../client/entra_tenant.ts";
+import { statedByEntra } from "../../client/discover_provider.ts";
+import { json } from "../support/http_server.ts";
 import { makeSigningKey } from "../support/jwt.ts";
-import { json, type ScriptedProvider } from "../support/scripted_provider.ts";
+import type { ScriptedProvider } from "../support/scripted_provider.ts";
 import { assertCode, paths, scriptedWorld, type World } from "./fixtures.ts";
 
 const HOST = "https://login.microsoftonline.com";

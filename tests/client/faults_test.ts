@@ -1,14 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { hang, json, resetConnection, truncated } from "../support/http_server.ts";
 import {
-  hang,
-  json,
   oauthError,
-  resetConnection,
   type ScriptedProvider,
   type ScriptHandler,
-  truncated,
 } from "../support/scripted_provider.ts";
 import { assertCode, paths, scriptedWorld, tokensOf, type World } from "./fixtures.ts";
 

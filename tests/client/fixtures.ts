@@ -14,7 +14,7 @@ import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/er
 import type { DeviceCode, SessionOptions } from "../../client/init_options.ts";
 import { OidcProvider } from "../../client/oidc_provider.ts";
 import type { Runtime } from "../../client/resolve_options.ts";
-import type { RefreshAnswer } from "../../client/token_set.ts";
+import type { RefreshAnswer } from "../../client/token_request.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import {
   type OidcProviderOptions,

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Answer, normalizeAnswer } from "../../client/normalize_answer.ts";
-import type { ProviderStep } from "../../client/provider_fetch.ts";
+import { type Answer, normalizeAnswer, type ProviderStep } from "../../client/provider_fetch.ts";
 
 type Row = [
   what: string,

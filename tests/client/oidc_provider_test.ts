@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { json, oauthError, resetConnection } from "../support/scripted_provider.ts";
+import { json, resetConnection } from "../support/http_server.ts";
+import { oauthError } from "../support/scripted_provider.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { assertCode, paths, providerOf, realWorld, scriptedWorld } from "./fixtures.ts";
 

@@ -1,15 +1,12 @@
 // One flow of one backend, in a process of its own: prints what came of it as JSON.
-import {
-  clearOidcCredentials,
-  FileCredentialsBackend,
-  init,
-  type InitOptions,
-  KvCredentialsBackend,
-  MemoryCredentialsBackend,
-  migrateCredentials,
-  type OidcCredentialsBackend,
-} from "../../mod.ts";
+import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { migrateCredentials } from "../../backends/migrate_credentials.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { clearOidcCredentials, init } from "../../client/init.ts";
+import type { InitOptions } from "../../client/init_options.ts";
 
 /** What the parent tells the child. */
 export interface FlowInput {

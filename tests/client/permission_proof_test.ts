@@ -19,11 +19,11 @@ import { tempDir } from "../support/temp_home.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
 import {
   type BackendInput,
+  type FlowInput,
   flowOptions,
   type FlowOutcome,
   makeBackend,
 } from "./permission_flows.ts";
-import type { FlowInput } from "./permission_flows.ts";
 
 const FLOWS = new URL("./permission_flows.ts", import.meta.url).pathname;
 

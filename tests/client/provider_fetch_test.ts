@@ -1,11 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ValidMindAuthError } from "../../client/errors.ts";
-import {
-  parseRetryAfter,
-  providerFetch,
-  type ProviderStep,
-  ProviderUnavailableError,
-} from "../../client/provider_fetch.ts";
+import { parseRetryAfter, ProviderUnavailableError } from "../../client/provider_error.ts";
+import { providerFetch, type ProviderStep } from "../../client/provider_fetch.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../support/http_server.ts";
 import { runDeno } from "../support/run_script.ts";

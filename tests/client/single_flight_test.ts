@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { singleFlight } from "../../client/single_flight.ts";
+import { singleFlight } from "../../client/credential_store.ts";
 
 Deno.test("singleFlight: callers of one owner and key join the run that is under way", async () => {
   const owner = {};

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { hang } from "../support/scripted_provider.ts";
-import { assertCode, realWorld, scriptedWorld, SpyBackend, type World } from "./fixtures.ts";
+import { hang } from "../support/http_server.ts";
 import type { TestOidcProvider } from "../support/oidc_provider.ts";
 import type { ScriptedProvider } from "../support/scripted_provider.ts";
+import { assertCode, realWorld, scriptedWorld, SpyBackend, type World } from "./fixtures.ts";
 
 const HOUR = 3600_000;
 

@@ -2,8 +2,8 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { createSession } from "../../client/create_session.ts";
 import { ApiError } from "../../client/errors.ts";
-import { startHttpServer } from "../support/http_server.ts";
-import { json, oauthError, type ScriptedProvider } from "../support/scripted_provider.ts";
+import { json, startHttpServer } from "../support/http_server.ts";
+import { oauthError, type ScriptedProvider } from "../support/scripted_provider.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { assertCode, realWorld, scriptedWorld, SpyBackend, type World } from "./fixtures.ts";
 

@@ -1,14 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { hang, json, resetConnection, truncated } from "./http_server.ts";
 import { makeSigningKey, verifyJwt } from "./jwt.ts";
 import {
-  hang,
-  json,
   oauthError,
-  resetConnection,
   type ScriptedProvider,
   type ScriptedProviderOptions,
   startScriptedProvider,
-  truncated,
 } from "./scripted_provider.ts";
 import { sha256Hex } from "./sha256_hex.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { refusalHint } from "../../client/refusal_hint.ts";
-import { json } from "../support/scripted_provider.ts";
+import { refusalHint } from "../../client/provider_error.ts";
+import { json } from "../support/http_server.ts";
 import { assertCode, scriptedWorld } from "./fixtures.ts";
 
 type Row = [who: string, code: string, description: string, words: string];

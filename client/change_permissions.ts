@@ -1,4 +1,50 @@
+import { ValidMindAuthError } from "./errors.ts";
 import type { PermissionNeed } from "./permission_need.ts";
+import {
+  checkDescriptor,
+  formatPermissionFlags,
+  formatPermissionSet,
+} from "./required_permissions.ts";
+
+/** Asks for permissions one by one, after saying what each is for. */
+export async function askPermissions(
+  action: string,
+  needs: readonly PermissionNeed[],
+): Promise<void> {
+  const lines = needs.map((need) => `  ${describe(need)}, ${need.reason}`);
+  const text = `To ${action}, these permissions are needed, and Deno will ask for each:\n` +
+    `${lines.join("\n")}\n`;
+  await Deno.stderr.write(new TextEncoder().encode(text));
+  for (const need of needs) await Deno.permissions.request(need);
+}
+
+/** The error for what is missing, with the flags for all that the call needs. */
+export function permissionRequired(
+  action: string,
+  denied: readonly PermissionNeed[],
+  all: readonly PermissionNeed[],
+): ValidMindAuthError {
+  const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
+  const reasons = denied.map((need) => `${describe(need)} (${need.reason})`);
+  return new ValidMindAuthError(
+    "permission_required",
+    `Cannot ${action}: Deno does not permit ${reasons.join(", ")}. ${flagAdvice(required)}` +
+      `put this into deno.json and run with -P=validmind:\n${formatPermissionSet(required)}`,
+  );
+}
+
+function flagAdvice(required: readonly PermissionNeed[]): string {
+  try {
+    return `Run with\n  ${formatPermissionFlags(required)}\nor `;
+  } catch {
+    return "A path has a comma, which Deno's flags cannot carry: "; // the set can
+  }
+}
+
+function describe(need: PermissionNeed): string {
+  const { name, scope = "(all)" } = checkDescriptor(need, "this module");
+  return `${name} ${scope}`;
+}
 
 /** Options of `Session.dropPermissions`. */
 export interface DropPermissionsOptions {

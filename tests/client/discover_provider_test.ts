@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { checkEndpoints } from "../../client/check_endpoints.ts";
+import { checkEndpoints } from "../../client/discover_provider.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/errors.ts";
 
 const ISSUER = "https://login.example.com";

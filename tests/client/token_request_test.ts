@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { clockSkew } from "../../client/clock_skew.ts";
+import { clockSkew } from "../../client/token_request.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00.400Z");
 
