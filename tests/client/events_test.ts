@@ -192,21 +192,23 @@ Deno.test("events: a lock that another holds for a second is told, and when it i
 /** Lets timers of just one second end at once. */
 class SecondTimers implements Disposable {
   readonly #fired = Promise.withResolvers<void>();
-  readonly #set = globalThis.setTimeout;
+  readonly #timeout = AbortSignal.timeout;
   readonly fired = this.#fired.promise;
 
   constructor() {
-    globalThis.setTimeout = ((run: () => void, ms: number) => {
-      if (ms !== 1000) return this.#set(run, ms);
-      return this.#set(() => {
-        run();
+    AbortSignal.timeout = (ms) => {
+      if (ms !== 1000) return this.#timeout.call(AbortSignal, ms);
+      const end = new AbortController();
+      setTimeout(() => {
+        end.abort();
         this.#fired.resolve();
-      }, 0);
-    }) as typeof setTimeout;
+      });
+      return end.signal;
+    };
   }
 
   [Symbol.dispose](): void {
-    globalThis.setTimeout = this.#set;
+    AbortSignal.timeout = this.#timeout;
   }
 }
 

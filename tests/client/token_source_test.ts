@@ -1,8 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
+import { FileCredentialsBackend } from "../../backends/file.ts";
 import { createSession } from "../../client/create_session.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { oauthError } from "../support/scripted_provider.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
+import { tempDir } from "../support/temp_home.ts";
 import {
   assertCode,
   paths,
@@ -42,6 +44,27 @@ Deno.test("tokens: an expired one is refreshed, and the rotated refresh token is
   assertEquals(refresh?.form.refresh_token, await sha256Hex(old.refresh_token!));
   assert(await world.provider.isActive(entry.access_token));
   assert(await world.provider.isActive(entry.refresh_token!));
+});
+
+Deno.test("tokens: a refresh uses no setTimeout, whose first use takes Deno some 4 ms", async () => {
+  await using world = await realWorld();
+  await using folder = await tempDir("refresh-");
+  const credentialsBackend = new FileCredentialsBackend({ path: `${folder.path}/tokens.json` });
+  const session = await createSession({ ...world.options, credentialsBackend });
+  world.clock.advance(HOUR);
+  const original = globalThis.setTimeout;
+  const uses: string[] = [];
+  globalThis.setTimeout = ((...args: Parameters<typeof original>) => {
+    const own = new Error().stack!.match(/(?<!tests)\/(client|backends)\/.*/);
+    if (own !== null) uses.push(own[0]);
+    return original(...args);
+  }) as typeof original;
+  try {
+    await session.accessToken();
+  } finally {
+    globalThis.setTimeout = original;
+  }
+  assertEquals(uses, []);
 });
 
 Deno.test("tokens: before the skew nothing is asked, neither backend nor provider", async () => {
