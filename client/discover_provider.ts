@@ -20,9 +20,13 @@ const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
  */
 export async function discoverProvider(
   issuer: string,
-  options: oauth.DiscoveryRequestOptions,
+  optionsWith: (
+    capture: (answer: Record<string, unknown>) => void,
+  ) => oauth.DiscoveryRequestOptions,
 ): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer);
+  let stated: unknown;
+  const options = optionsWith((answer) => stated = answer.issuer);
   const response = await oauth.discoveryRequest(url, options);
   if (response.status === 404) {
     throw new ValidMindAuthError(
@@ -31,11 +35,12 @@ export async function discoverProvider(
         `/.well-known/openid-configuration. Check the issuer.`,
     );
   }
-  const { issuer: stated } = await response.clone().json();
   // With or without a trailing slash it is the same issuer; tokens name it as it names itself.
-  const isSame = typeof stated === "string" &&
-    (withoutSlash(stated) === withoutSlash(url.href) || stated === statedByEntra(url.href));
-  const server = await oauth.processDiscoveryResponse(isSame ? new URL(stated) : url, response);
+  const expected = typeof stated === "string" &&
+      (withoutSlash(stated) === withoutSlash(url.href) || stated === statedByEntra(url.href))
+    ? new URL(stated)
+    : url;
+  const server = await oauth.processDiscoveryResponse(expected, response);
   checkEndpoints(server, issuer);
   return server;
 }

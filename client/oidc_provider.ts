@@ -26,9 +26,16 @@ import {
   toTokenSet,
 } from "./token_request.ts";
 
+/** A discovery document that was asked for ahead of its use. Its request ends with it. */
+export interface RequestedDiscovery extends Disposable {
+  readonly url: string;
+  readonly response: Promise<Response>;
+}
+
 /**
  * The one place that talks to the provider: discovery, device flow, refresh, revocation and the
- * checks of ID tokens, all by oauth4webapi. Loaded only when one of them is needed.
+ * checks of ID tokens, all by oauth4webapi. Loaded only when one of them is needed; a refresh sends
+ * the request for discovery meanwhile.
  */
 export class OidcProvider {
   readonly #identity: OidcIdentity;
@@ -202,9 +209,15 @@ export class OidcProvider {
     });
   }
 
-  /** Finds the endpoints, so that the refresh which follows is one request and no more. */
-  async prepareRefresh(): Promise<void> {
-    await this.#attempt("refresh the sign-in", undefined, () => this.#discover());
+  /**
+   * Finds the endpoints, so that the refresh which follows is one request and no more.
+   *
+   * @param requested The discovery document, where it was asked for already.
+   */
+  async prepareRefresh(requested?: RequestedDiscovery): Promise<void> {
+    await this.#attempt("refresh the sign-in", undefined, () => {
+      return this.#discover(undefined, requested);
+    });
   }
 
   /** The hosts, with ports, of the endpoints that a sign-in uses. */
@@ -214,17 +227,29 @@ export class OidcProvider {
     });
   }
 
-  async #discover(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
-    this.#server ??= this.#requestDiscovery(signal).catch((error) => {
+  async #discover(
+    signal?: AbortSignal,
+    requested?: RequestedDiscovery,
+  ): Promise<oauth.AuthorizationServer> {
+    this.#server ??= this.#requestDiscovery(signal, requested).catch((error) => {
       this.#server = undefined;
       throw error;
     });
     return await this.#server;
   }
 
-  async #requestDiscovery(signal?: AbortSignal): Promise<oauth.AuthorizationServer> {
-    const options = this.#options("discovery", signal);
-    const server = await discoverProvider(this.#identity.issuer, options);
+  async #requestDiscovery(
+    signal?: AbortSignal,
+    requested?: RequestedDiscovery,
+  ): Promise<oauth.AuthorizationServer> {
+    const { fetch } = this.#runtime;
+    const fetchOnce: typeof fetch = (url, init) =>
+      url === requested?.url ? requested.response : fetch(url, init);
+    const runtime = { ...this.#runtime, fetch: fetchOnce };
+    const server = await discoverProvider(
+      this.#identity.issuer,
+      (capture) => this.#options("discovery", signal, capture, runtime),
+    );
     if (this.#runtime.fetch === globalThis.fetch) await preflightEndpoints(server);
     return server;
   }
@@ -260,11 +285,12 @@ export class OidcProvider {
     step: ProviderStep,
     signal?: AbortSignal,
     capture?: (answer: Record<string, unknown>) => void,
+    runtime = this.#runtime,
   ) {
     const { clientSecret } = this.#identity;
     const secrets = clientSecret === undefined ? [] : [clientSecret];
     return {
-      [oauth.customFetch]: providerFetch(step, this.#runtime, capture, secrets),
+      [oauth.customFetch]: providerFetch(step, runtime, capture, secrets),
       // providerFetch itself refuses http: anywhere but on loopback.
       [oauth.allowInsecureRequests]: this.#identity.issuer.startsWith("http:"),
       ...(signal !== undefined && { signal }),

@@ -18,8 +18,8 @@ import {
 } from "./credentials.ts";
 import { codeOf, ValidMindAuthError } from "./errors.ts";
 import { isRefusal, loginRequired, noIdToken } from "./login_required.ts";
-import type { OidcProvider } from "./oidc_provider.ts";
-import type { Emit } from "./resolve_options.ts";
+import type { OidcProvider, RequestedDiscovery } from "./oidc_provider.ts";
+import type { Emit, Runtime } from "./resolve_options.ts";
 import type { RefreshAnswer, TokenSet } from "./token_request.ts";
 import type { HeldTokens, TokenSourceOptions } from "./token_source.ts";
 
@@ -220,9 +220,12 @@ export class TokenRenewal {
    * has used meanwhile costs the sign-in where the provider detects it.
    */
   async #refresh(stored: OidcCredentials): Promise<RefreshAnswer | undefined> {
+    const { identity, runtime } = this.#options;
+    // Meanwhile what reads the answer is loaded.
+    using discovery = this.#provider ? undefined : requestDiscovery(identity.issuer, runtime);
     const provider = await this.provider();
     const key = await this.#importKey(stored.dpop_key);
-    await provider.prepareRefresh();
+    await provider.prepareRefresh(discovery);
     const latest = await this.#store.loadLocked();
     if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
     return await provider.refresh(stored.refresh_token!, subjectOf(stored), key);
@@ -347,4 +350,19 @@ export class TokenRenewal {
     this.#held.useUntil(Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS));
     return true;
   }
+}
+
+/**
+ * Asks for the discovery document as oauth4webapi does, but before that is loaded. Only
+ * {@linkcode OidcProvider} makes anything of the answer.
+ */
+function requestDiscovery(issuer: string, { fetch }: Runtime): RequestedDiscovery {
+  const url = new URL(issuer);
+  url.pathname = `${url.pathname.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  const end = new AbortController();
+  const headers = { accept: "application/json" };
+  const request = { headers, redirect: "manual", signal: end.signal } as const;
+  const response = Promise.try(fetch, url.href, request);
+  response.catch(() => undefined); // told where it is used
+  return { url: url.href, response, [Symbol.dispose]: () => end.abort() };
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import type { AuthEvent } from "../../client/auth_event.ts";
 import { createSession } from "../../client/create_session.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { oauthError } from "../support/scripted_provider.ts";
@@ -65,6 +66,39 @@ Deno.test("tokens: a refresh uses no setTimeout, whose first use takes Deno some
     globalThis.setTimeout = original;
   }
   assertEquals(uses, []);
+});
+
+Deno.test("tokens: a refresh asks for the endpoints before the code that reads them is loaded, and once", async () => {
+  await using world = await realWorld();
+  await createSession(world.options);
+  world.clock.advance(HOUR);
+  let hasJustStarted = false;
+  const onEvent = ({ type }: AuthEvent) => {
+    hasJustStarted = type === "refresh_started";
+    queueMicrotask(() => hasJustStarted = false);
+  };
+  const early: string[] = [];
+  const fetch = spyFetch((url, init) => {
+    if (hasJustStarted) early.push(url);
+    return globalThis.fetch(url, init);
+  });
+  await createSession({ ...world.options, fetch, onEvent, interactive: false });
+  assertEquals(early, [`${world.provider.issuer}/.well-known/openid-configuration`]);
+  assertEquals(fetch.urls.filter((url) => early.includes(url)), early);
+});
+
+Deno.test("tokens: a request for the endpoints that is not answered ends with the refresh", async () => {
+  await using world = await realWorld();
+  await createSession(world.options);
+  world.clock.advance(HOUR);
+  const signals: (AbortSignal | null | undefined)[] = [];
+  const fetch = spyFetch((_, { signal }) => {
+    signals.push(signal);
+    return new Promise<never>(() => {});
+  });
+  const options = { ...world.options, fetch, timeoutMs: 20, interactive: false };
+  await assertCode(() => createSession(options), "provider_unavailable", "answer within 20 ms");
+  assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
 Deno.test("tokens: before the skew nothing is asked, neither backend nor provider", async () => {
