@@ -1,10 +1,10 @@
 import { netHost } from "../backends/hosts.ts";
-import { checkCallOptions, type Runtime } from "./resolve_options.ts";
+import { followRedirects, isReplayable, type OwnHeaders } from "./api_transport.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
-import { followRedirects, isReplayable, type OwnHeaders } from "./follow_redirects.ts";
 import { printable, readText, redact, safeCause } from "./printable.ts";
-import { postBody } from "./post_body.ts";
-import type { GetOptions, PostOptions, QueryParams } from "./session.ts";
+import { checkCallOptions, type Runtime } from "./resolve_options.ts";
+import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "./session.ts";
+import type { SignedInSession } from "./signed_in_session.ts";
 
 /** What a session's requests are made with. */
 export interface ApiCredentials {
@@ -257,4 +257,52 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
     `Cannot ${action}: ${reason}. Check apiHost, the network and a proxy, and try again.`,
     safeCause(error),
   );
+}
+
+/** The body of a POST: one that can be sent again, and that `fetch` does not by itself send twice. */
+function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
+  // As a Blob, which Deno sends once: a text body may be sent twice (denoland/deno#32566).
+  if (json !== undefined) {
+    return { body: new Blob([JSON.stringify(json)], { type: "application/json" }) };
+  }
+  if (form === undefined) return {};
+  if (form instanceof FormData) return { body: form };
+  if (!(form instanceof URLSearchParams) && hasFile(form)) return { body: toFormData(form) };
+  const type = "application/x-www-form-urlencoded;charset=UTF-8";
+  return {
+    body: new Blob([new URLSearchParams(form as Record<string, string>).toString()], { type }),
+  };
+}
+
+function hasFile(form: Record<string, string | Blob>): boolean {
+  return Object.values(form).some((value) => value instanceof Blob);
+}
+
+function toFormData(form: Record<string, string | Blob>): FormData {
+  const data = new FormData();
+  for (const [name, value] of Object.entries(form)) data.append(name, value);
+  return data;
+}
+
+type Json = Record<string, unknown>;
+
+/** Asks the API who is there, and keeps its answer on the session. */
+export async function ping(
+  session: SignedInSession,
+  signal?: AbortSignal,
+): Promise<ClientInfo> {
+  const answer = object(await session.get("ping", {}, signal === undefined ? {} : { signal }));
+  session.info = {
+    model: object(answer.model),
+    featureFlags: object(answer.feature_flags),
+    documentationTemplate: object(answer.documentation_template),
+    documentType: typeof answer.document_type === "string"
+      ? answer.document_type
+      : "model_documentation",
+  };
+  return session.info;
+}
+
+function object(value: unknown): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : {};
 }

@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
+import { isReplayable } from "./api_transport.ts";
 import { dpopHandle } from "./dpop_key.ts";
-import { isReplayable } from "./follow_redirects.ts";
 
 /**
  * A `fetch` that adds a proof of the key to each request with `Authorization: DPoP …`: RFC 9449,

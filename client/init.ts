@@ -54,7 +54,7 @@ export async function init(options: InitOptions = {}): Promise<Session> {
   const resolved = resolveInitOptions(options, action);
   const context = { action, needs: variables, modelOptions: resolved };
   const session = await signIn(options, resolved, context);
-  const { ping } = await import("./ping.ts");
+  const { ping } = await import("./api_client.ts");
   await ping(session, options.signal);
   setActiveSession(session);
   return session;
@@ -117,7 +117,7 @@ export function getSession(): Session {
  */
 export async function reload(): Promise<ClientInfo> {
   const session = active("reload");
-  const { ping } = await import("./ping.ts");
+  const { ping } = await import("./api_client.ts");
   return await ping(session);
 }
 

@@ -5,7 +5,7 @@ import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { readClaims } from "./credentials.ts";
 import type { DropPermissionsOptions, DropPermissionsResult } from "./change_permissions.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { OwnHeaders } from "./follow_redirects.ts";
+import type { OwnHeaders } from "./api_transport.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import { type Identity, secureUrl } from "./resolve_identity.ts";
 import type {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
-import { isReplayable } from "../../client/follow_redirects.ts";
+import { isReplayable } from "../../client/api_transport.ts";
 import { init } from "../../client/init.ts";
 import type { Session } from "../../client/session.ts";
 import { startHttpServer } from "../support/http_server.ts";
