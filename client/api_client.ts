@@ -1,17 +1,15 @@
-import { netHost } from "../backends/hosts.ts";
-import { followRedirects, isReplayable, type OwnHeaders } from "./api_transport.ts";
+import {
+  type ApiCredentials,
+  type ApiRequest,
+  ApiTransport,
+  isReplayable,
+  type OwnHeaders,
+} from "./api_transport.ts";
 import { ApiError, ValidMindAuthError } from "./errors.ts";
-import { printable, readText, redact, safeCause } from "./printable.ts";
+import { printable, redact } from "./printable.ts";
 import { checkCallOptions, type Runtime } from "./resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "./session.ts";
 import type { SignedInSession } from "./signed_in_session.ts";
-
-/** What a session's requests are made with. */
-export interface ApiCredentials {
-  headers: OwnHeaders;
-  /** The `fetch` that goes with them. */
-  fetch: typeof globalThis.fetch;
-}
 
 /** What a session's credentials are wanted for. */
 export interface RenewalOptions {
@@ -25,6 +23,10 @@ export interface ApiClientOptions {
   /** Base URL, with a trailing slash. */
   apiHost: string | undefined;
   runtime: Runtime;
+  /** Whether `fetch` is always Deno's own. */
+  isFetchNative: boolean;
+  /** The credentials at hand, the same object until they change; `undefined` where it takes a wait. */
+  freshCredentials: () => ApiCredentials | undefined;
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
   /** Whether a refused set of headers can be replaced by a better one. */
   canRenew: boolean;
@@ -40,27 +42,44 @@ const NONCE_ADVICE =
   "The body is a stream, which cannot be sent again, and the API asks for a new proof: " +
   "send it with a new stream.";
 
+/** How many requests are remembered. */
+const MAX_KNOWN = 32;
+
+const GET: Readonly<RequestInit> = { method: "GET" };
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "object" };
 
 /** Makes a session's requests. */
 export class ApiClient {
   readonly #options: ApiClientOptions;
+  readonly #transport: ApiTransport;
   readonly #origin: string | undefined;
+  /** By what the caller asked for. */
+  readonly #known = new Map<string, ApiRequest>();
 
   constructor(options: ApiClientOptions) {
+    const { apiHost, runtime, isFetchNative } = options;
     this.#options = options;
-    if (options.apiHost !== undefined) this.#origin = new URL(options.apiHost).origin;
+    this.#transport = new ApiTransport(runtime.timeoutMs, isFetchNative);
+    if (apiHost !== undefined) this.#origin = new URL(apiHost).origin;
+  }
+
+  /** Drops what holds a credential. */
+  forget(): void {
+    this.#known.clear();
   }
 
   /** See `Session.fetch`. */
-  async fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-    const { url, request } = this.#prepare(input, init);
-    return (await this.#exchange(url, request)).response;
+  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    const request = init === undefined && typeof input === "string"
+      ? this.#know(input)
+      : this.#request(input, init);
+    return (await this.#exchange(request)).response;
   }
 
   /** See `Session.get`. */
-  async get(path: string, params: QueryParams = {}, options: GetOptions = {}): Promise<unknown> {
-    return await this.#json(path, params, { method: "GET", ...options });
+  async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
+    if (params === undefined && options === undefined) return await this.#json(this.#know(path));
+    return await this.#json(this.#withParams(path, params, { method: "GET", ...options }));
   }
 
   /** See `Session.post`. */
@@ -74,19 +93,24 @@ export class ApiClient {
       );
     }
     const init = { method: "POST", ...(signal !== undefined && { signal }) };
-    return await this.#json(path, params, { ...init, ...postBody(json, form) });
+    const request = this.#withParams(path, params, { ...init, ...postBody(json, form) });
+    return await this.#json(request);
   }
 
-  async #json(path: string, params: QueryParams, init: RequestInit): Promise<unknown> {
+  #withParams(path: string, params: QueryParams = {}, init: RequestInit): ApiRequest {
     const url = this.resolve(path);
     for (const [name, value] of Object.entries(params)) {
       if (value !== undefined) url.searchParams.append(name, String(value));
     }
+    return { url, init };
+  }
+
+  async #json(request: ApiRequest): Promise<unknown> {
+    const { url, init } = request;
     const action = `${init.method} ${url.pathname}`;
-    const { response, headers } = await this.#exchange(url, init);
-    const signal = init.signal ?? undefined;
-    if (!response.ok) throw await this.#apiError(action, response, headers, signal);
-    const text = await this.#read(response, action, signal);
+    const { response, headers } = await this.#exchange(request);
+    if (!response.ok) throw await this.#apiError(request, response, headers);
+    const text = await this.#transport.readText(request, response, action);
     if (text === "") return undefined;
     try {
       return JSON.parse(text);
@@ -101,34 +125,49 @@ export class ApiClient {
   }
 
   /** The answer, after one renewal and one retry where a 401 calls for them; and what was sent. */
-  async #exchange(url: URL, request: RequestInit) {
-    const signal = request.signal ?? undefined;
-    const credentials = await this.#options.credentials({ signal });
+  async #exchange(request: ApiRequest) {
+    const { url, init } = request;
+    const signal = init.signal ?? undefined;
+    const credentials = this.#options.freshCredentials() ??
+      await this.#options.credentials({ signal });
     const { headers } = credentials;
-    const { response, isOwn } = await this.#send(url, request, credentials);
+    const { response, isOwn } = await this.#transport.send(request, credentials);
     // A 401 from elsewhere, after a redirect, says nothing of the session's token.
     const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew;
     const isAboutToken = !isFinal && !isNonceChallenge(response);
-    if (!isFinal && !isReplayable(request.body)) {
-      const action = `${request.method} ${url.pathname}`;
+    if (!isFinal && !isReplayable(init.body)) {
       const advice = isAboutToken ? STREAM_ADVICE : NONCE_ADVICE;
-      throw await this.#apiError(action, response, headers, signal, advice);
+      throw await this.#apiError(request, response, headers, advice);
     }
     const renewed = isAboutToken ? await this.#renew(headers, response, signal) : undefined;
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    const retried = await this.#send(url, request, renewed);
+    const retried = await this.#transport.send({ url, init }, renewed);
     return { response: retried.response, headers: renewed.headers };
   }
 
-  #prepare(input: string | URL | Request, init: RequestInit) {
-    if (!(input instanceof Request)) return { url: this.resolve(input), request: init };
+  #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
+    if (!(input instanceof Request)) return { url: this.resolve(input), init };
     const { method, headers, body, signal, redirect } = input;
     return {
       url: this.resolve(input.url),
-      request: { method, headers, body, signal, redirect, ...init },
+      init: { method, headers, body, signal, redirect, ...init },
     };
+  }
+
+  /** A GET without options, which a program often makes again: then its URL is known to be right. */
+  #know(input: string): ApiRequest {
+    const known = this.#known.get(input);
+    if (known !== undefined) {
+      known.isRepeated = true;
+      return known;
+    }
+    const request = { url: this.resolve(input), init: GET };
+    if (!this.#options.isFetchNative) return request; // another may change the URL that it gets
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(input, request);
+    return request;
   }
 
   /** The URL of a request, which has to be of the API's own origin. */
@@ -166,41 +205,22 @@ export class ApiClient {
     }
   }
 
-  async #send(url: URL, init: RequestInit, { headers, fetch }: ApiCredentials) {
-    const { timeoutMs } = this.#options.runtime;
-    return await withTimeLimit(url, timeoutMs, init.signal, async (signal) => {
-      return await followRedirects(fetch, url, { ...init, signal }, headers);
-    });
-  }
-
   async #apiError(
-    action: string,
+    request: ApiRequest,
     response: Response,
     sent: OwnHeaders,
-    signal: AbortSignal | undefined,
     advice: string = adviceFor(response.status),
   ): Promise<ApiError> {
     const { status } = response;
-    const body = excerpt(await this.#read(response, action, signal, MAX_ERROR_BYTES), sent);
+    const action = `${request.init.method} ${request.url.pathname}`;
+    const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
+    const body = excerpt(text, sent);
     const said = printable(body) || "no text";
     return new ApiError(
       `Cannot ${action}: the API answered ${status} (${said}). ${advice}`,
       status,
       body,
     );
-  }
-
-  async #read(
-    response: Response,
-    action: string,
-    signal: AbortSignal | undefined,
-    maxBytes?: number,
-  ): Promise<string> {
-    const url = new URL(this.#options.apiHost!);
-    const { timeoutMs } = this.#options.runtime;
-    const read = async (limit: AbortSignal) =>
-      await readText(response, limit, maxBytes, "cut") ?? "";
-    return await withTimeLimit(url, timeoutMs, signal, read, action);
   }
 }
 
@@ -219,44 +239,6 @@ function excerpt(text: string, sent: OwnHeaders): string {
   const names = ["authorization", "x-api-key", "x-api-secret"];
   const secrets = names.flatMap((name) => sent[name]?.replace(/^(Bearer|DPoP) /, "") ?? []);
   return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
-}
-
-async function withTimeLimit<T>(
-  url: URL,
-  timeoutMs: number,
-  signal: AbortSignal | null | undefined,
-  run: (signal: AbortSignal) => Promise<T>,
-  action = `reach ${url.origin}${url.pathname}`,
-): Promise<T> {
-  signal?.throwIfAborted();
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), timeoutMs);
-  try {
-    return await run(signal ? AbortSignal.any([signal, limit.signal]) : limit.signal);
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    throw unreachable(url, action, error, limit.signal.aborted ? timeoutMs : undefined);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function unreachable(url: URL, action: string, error: unknown, timeoutMs?: number): Error {
-  if (error instanceof ValidMindAuthError) return error;
-  if (error instanceof Deno.errors.NotCapable) {
-    return new ValidMindAuthError(
-      "permission_required",
-      `Cannot ${action}: Deno does not permit it. Run with: --allow-net=${netHost(url)}`,
-    );
-  }
-  const reason = timeoutMs === undefined
-    ? `the connection failed${error instanceof Error ? ` (${error.name})` : ""}`
-    : `there was no answer within ${timeoutMs} ms`;
-  return new ValidMindAuthError(
-    "api_unreachable",
-    `Cannot ${action}: ${reason}. Check apiHost, the network and a proxy, and try again.`,
-    safeCause(error),
-  );
 }
 
 /** The body of a POST: one that can be sent again, and that `fetch` does not by itself send twice. */

@@ -1,13 +1,13 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import type { ApiClient, ApiCredentials, RenewalOptions } from "./api_client.ts";
-import { checkCallOptions, type ModelOptions, type Runtime } from "./resolve_options.ts";
+import type { ApiClient, RenewalOptions } from "./api_client.ts";
+import type { ApiCredentials, OwnHeaders } from "./api_transport.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "./change_permissions.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { readClaims } from "./credentials.ts";
-import type { DropPermissionsOptions, DropPermissionsResult } from "./change_permissions.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { OwnHeaders } from "./api_transport.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import { type Identity, secureUrl } from "./resolve_identity.ts";
+import { checkCallOptions, type ModelOptions, type Runtime } from "./resolve_options.ts";
 import type {
   AccessTokenOptions,
   ClientInfo,
@@ -19,6 +19,9 @@ import type {
   SessionStatus,
 } from "./session.ts";
 import type { StoredCredential, TokenSource } from "./token_source.ts";
+
+/** As it was at import: what stands there later may be a program's own, such as a test's. */
+const NATIVE_FETCH = globalThis.fetch;
 
 const HEADERS_TYPES = { method: "string", url: "any", signal: "object" };
 
@@ -47,6 +50,7 @@ export class SignedInSession implements Session {
   declare info?: ClientInfo;
   readonly #options: SignedInSessionOptions;
   #api: ApiClient | undefined;
+  #fresh: { secret: string; credentials: ApiCredentials } | undefined;
   #isClosed = false;
 
   constructor(options: SignedInSessionOptions) {
@@ -93,8 +97,8 @@ export class SignedInSession implements Session {
     return headers;
   }
 
-  async fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-    return await (this.#api ?? await this.#loadApi()).fetch(input, init);
+  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return this.#api?.fetch(input, init) ?? this.#loadApi().then((api) => api.fetch(input, init));
   }
 
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
@@ -144,6 +148,7 @@ export class SignedInSession implements Session {
   /** Drops the tokens from memory. */
   forget(): void {
     this.#options.oidc?.tokens.forget();
+    this.#dropFresh();
   }
 
   close(): Promise<void> {
@@ -193,10 +198,31 @@ export class SignedInSession implements Session {
     this.#api ??= new ApiClient({
       apiHost,
       runtime,
+      isFetchNative: runtime.fetch === NATIVE_FETCH && !this.dpop,
+      freshCredentials: () => this.#freshCredentials(),
       credentials: (options) => this.#credentials(options),
       canRenew: oidc !== undefined,
     });
     return this.#api;
+  }
+
+  #dropFresh(): void {
+    this.#fresh = undefined;
+    this.#api?.forget();
+  }
+
+  /** Those that are at hand, as one object for as long as the token is the same. */
+  #freshCredentials(): ApiCredentials | undefined {
+    this.#assertOpen();
+    const { identity, oidc, runtime } = this.#options;
+    const secret = identity.kind === "api_key" ? identity.apiSecret : oidc!.tokens.freshToken();
+    if (secret === undefined || this.dpop) return undefined;
+    if (this.#fresh?.secret !== secret) {
+      this.#dropFresh();
+      const credentials = { headers: this.#ownHeaders(`Bearer ${secret}`), fetch: runtime.fetch };
+      this.#fresh = { secret, credentials };
+    }
+    return this.#fresh!.credentials;
   }
 
   async #credentials(options: RenewalOptions): Promise<ApiCredentials> {
@@ -211,16 +237,19 @@ export class SignedInSession implements Session {
     { rejected, signal }: RenewalOptions,
   ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
-    const { identity, modelOptions, oidc } = this.#options;
-    const headers = modelOptions === undefined ? {} : modelHeaders(modelOptions);
-    if (identity.kind === "api_key") {
-      const key = { "x-api-key": identity.apiKey, "x-api-secret": identity.apiSecret };
-      return { headers: { ...headers, ...key } };
-    }
+    const { oidc } = this.#options;
+    if (oidc === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const { token, dpopKey } = await oidc!.tokens.credential(refused, signal);
-    const authorization = `${dpopKey === undefined ? "Bearer" : "DPoP"} ${token}`;
-    return { headers: { ...headers, authorization }, dpopKey };
+    const { token, dpopKey } = await oidc.tokens.credential(refused, signal);
+    const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
+    return { headers: this.#ownHeaders(`${scheme} ${token}`), dpopKey };
+  }
+
+  #ownHeaders(authorization?: string): OwnHeaders {
+    const { identity, modelOptions } = this.#options;
+    const headers = modelOptions === undefined ? {} : modelHeaders(modelOptions);
+    if (identity.kind === "oidc") return { ...headers, authorization: authorization! };
+    return { ...headers, "x-api-key": identity.apiKey, "x-api-secret": identity.apiSecret };
   }
 
   #status(): SessionStatus {

@@ -1,10 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { isReplayable } from "../../client/api_transport.ts";
 import { init } from "../../client/init.ts";
 import type { Session } from "../../client/session.ts";
-import { startHttpServer } from "../support/http_server.ts";
+import { hang, json, startHttpServer } from "../support/http_server.ts";
+import { runDeno } from "../support/run_script.ts";
 import type { ScriptedProvider } from "../support/scripted_provider.ts";
+import { sha256Hex } from "../support/sha256_hex.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
 import { assertCode, paths, scriptedWorld, spyFetch, type World } from "./fixtures.ts";
 
@@ -49,6 +51,12 @@ redirectTest("another origin gets no header of the session's", async ({ session,
   ];
   assertEquals(names.filter((name) => name in sent), []);
   assertEquals(sent["x-mine"], "1");
+});
+
+redirectTest("headers that can be read once go along", async ({ session, api }) => {
+  const headers = new Map([["x-mine", "1"]]).entries() as unknown as [string, string][];
+  assertEquals(await finish(session.fetch("redirect?to=thing", { headers })), 200);
+  assertEquals(api.requests.map((request) => request.headers["x-mine"]), ["1", "1"]);
 });
 
 Deno.test("redirects: another origin does not get the API key", async () => {
@@ -192,4 +200,235 @@ Deno.test("redirects: fetch itself is never told to follow", async () => {
   const session = await init({ ...world.options, model: "cl-1", fetch });
   await finish(session.fetch("redirect", { redirect: "follow" }));
   assertEquals(modes, new Set(["manual"]));
+});
+
+/** A session whose next `fetch("thing")` is not the first, so that it sends what is prepared. */
+function repeatTest(name: string, run: (context: Context) => Promise<void>): void {
+  redirectTest(`repeated: ${name}`, async (context) => {
+    for (let i = 0; i < 3; i++) await finish(context.session.fetch("thing"));
+    context.api.reset();
+    await run(context);
+  });
+}
+
+/** The bearer that the last request had, as the log keeps it. */
+function lastBearer({ requests }: Context["api"]): string | undefined {
+  return requests.at(-1)?.headers.authorization;
+}
+
+repeatTest("the answer is the real one", async ({ session, api }) => {
+  const [one, two] = await Promise.all([session.fetch("thing"), session.fetch("thing")]);
+  assertEquals([one.url, two.url], [`${api.apiHost}thing`, `${api.apiHost}thing`]);
+  assertEquals([(await one.json()).path, (await two.json()).path], ["thing", "thing"]);
+  assertEquals((await session.get("thing") as { path: string }).path, "thing");
+  assertEquals(api.requests.map(({ headers }) => headers["x-model-cuid"]), Array(3).fill("cl-1"));
+});
+
+repeatTest("a new bearer is sent as soon as there is one", async (context) => {
+  const { session, api } = context;
+  for (let i = 0; i < 3; i++) {
+    const bearer = await session.accessToken({ forceRefresh: true });
+    for (let j = 0; j < 2; j++) {
+      await finish(session.fetch("thing"));
+      assertEquals(lastBearer(api), `Bearer ${await sha256Hex(bearer)}`);
+    }
+  }
+});
+
+repeatTest("a 401 is renewed once, and then remembered", async ({ session, api }) => {
+  api.reject(1);
+  assertEquals(await finish(session.fetch("thing")), 200);
+  const bearer = lastBearer(api);
+  assertEquals(await finish(session.fetch("thing")), 200);
+  assertEquals([api.requests.length, lastBearer(api)], [3, bearer]);
+});
+
+repeatTest("a redirect to another origin takes no header along", async ({ session, api }) => {
+  const headers = { location: `${api.otherOrigin}/x` };
+  for (const status of [302, 308]) {
+    api.script.push(() => new Response(null, { status, headers }));
+    assertEquals(await finish(session.fetch("thing")), 200);
+    const { method, headers: sent } = api.otherRequests.at(-1)!;
+    const names = ["authorization", "x-model-cuid", "x-monitoring", "x-library-version"];
+    assertEquals([method, names.filter((name) => name in sent)], ["GET", []]);
+  }
+});
+
+repeatTest("a redirect on the same origin takes them along", async ({ session, api }) => {
+  api.script.push(() => new Response(null, { status: 307, headers: { location: "other" } }));
+  assertEquals(await finish(session.fetch("thing")), 200);
+  const { path, headers } = api.requests.at(-1)!;
+  assertEquals([path, headers["x-model-cuid"]], ["/api/v1/tracking/other", "cl-1"]);
+});
+
+repeatTest("after clear() and close() nothing is sent", async ({ session, api }) => {
+  await session.clear();
+  await assertCode(() => session.fetch("thing"), "login_required");
+  await session.close();
+  await assertCode(() => session.fetch("thing"), "session_closed");
+  assertEquals(api.requests, []);
+});
+
+redirectTest("repeated: another origin is refused each time", async ({ session, api }) => {
+  const other = new URL(api.otherOrigin).host;
+  const slashes = [
+    `//${other}/x`,
+    `\\\\${other}/x`,
+    `/\\${other}/x`,
+    `\t//${other}/x`,
+    `/\n/${other}/x`,
+  ];
+  for (const path of [...slashes, `http://${other}/`, ` http://${other}/`, `x:y`]) {
+    for (let i = 0; i < 3; i++) await assertCode(() => session.fetch(path), "wrong_origin");
+    await assertCode(() => session.get(path), "wrong_origin");
+  }
+  assertEquals([api.requests, api.otherRequests], [[], []]);
+});
+
+redirectTest("repeated: many paths are each their own", async ({ session, api }) => {
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 40; i++) {
+      assertEquals(await session.get(`a/${i % 35}`).then(path), `a/${i % 35}`);
+    }
+  }
+  assertEquals(api.requests.length, 80);
+});
+
+function path(echo: unknown): string {
+  return (echo as { path: string }).path;
+}
+
+Deno.test("headers: a fetch of the caller's that changes its own changes no other's", async () => {
+  await using world = await scriptedWorld();
+  const seen: HeadersInit[] = [];
+  const fetch = spyFetch((url, options) => {
+    if (!url.endsWith("/thing")) return globalThis.fetch(url, options);
+    seen.push({ ...options.headers as Record<string, string> });
+    Object.assign(options.headers!, { authorization: "Bearer other", "x-new": "1" });
+    return json({});
+  });
+  const session = await createSession({ ...world.options, fetch });
+  for (let i = 0; i < 3; i++) await finish(session.fetch("thing"));
+  const authorization = `Bearer ${await session.accessToken()}`;
+  assertEquals(seen, Array(3).fill({ authorization }));
+});
+
+Deno.test("headers: a fetch of the caller's that changes its URL changes no other's", async () => {
+  await using world = await scriptedWorld();
+  const seen: string[] = [];
+  const fetch = ((input: string | URL | Request, options?: RequestInit) => {
+    if (!String(input).endsWith("/thing")) return globalThis.fetch(input, options);
+    seen.push(String(input));
+    (input as URL).host = "other.example.com";
+    return Promise.resolve(json({}));
+  }) as typeof globalThis.fetch;
+  const session = await createSession({ ...world.options, fetch });
+  for (let i = 0; i < 3; i++) await finish(session.fetch("thing"));
+  assertEquals(seen, Array(3).fill(`${world.api.apiHost}thing`));
+});
+
+const LIMIT_MS = 200;
+
+/** A session with a short time limit; nothing may be left of it, not even a timer. */
+function limitTest(name: string, run: (context: Context) => Promise<void>): void {
+  const test = async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession({ ...world.options, timeoutMs: LIMIT_MS });
+    await run(Object.assign(Object.create(world), { session }));
+  };
+  Deno.test({
+    name: `time limit: ${name}`,
+    fn: test,
+    sanitizeOps: true,
+    sanitizeResources: true,
+  });
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await assertCode(run, "api_unreachable", `${LIMIT_MS} ms`);
+  return performance.now() - begin;
+}
+
+limitTest("each call has its own, whenever the one before began", async ({ session, api }) => {
+  api.script.push(async () => {
+    await new Promise((resolve) => setTimeout(resolve, LIMIT_MS / 2)); // of the server's
+    return json({});
+  });
+  await finish(session.fetch("thing"));
+  for (let i = 0; i < 3; i++) {
+    api.script.push(hang);
+    const took = await timed(() => session.fetch("thing"));
+    assert(took > LIMIT_MS - 10, `ended after ${took} ms`);
+  }
+});
+
+limitTest("a call that is late is ended, those that are not go on", async ({ session, api }) => {
+  const begun = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  api.script.push((request) => {
+    request.signal.addEventListener("abort", () => gone.resolve());
+    begun.resolve();
+    return hang(request);
+  });
+  const late = timed(() => session.fetch("thing"));
+  await begun.promise;
+  api.script.push(async () => {
+    await gone.promise; // the connection of the late one was really closed
+    return json({ path: "in time" });
+  });
+  await new Promise((resolve) => setTimeout(resolve, LIMIT_MS / 2));
+  const inTime = session.fetch("thing");
+  await late;
+  assertEquals((await (await inTime).json()).path, "in time");
+});
+
+limitTest("a body that goes on after it is not cut off", async ({ session, api }) => {
+  const rest = Promise.withResolvers<void>();
+  api.script.push(() => {
+    const body = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(new TextEncoder().encode("begin"));
+        await rest.promise;
+        controller.enqueue(new TextEncoder().encode(" end"));
+        controller.close();
+      },
+    });
+    return new Response(body);
+  });
+  const response = await session.fetch("thing");
+  api.script.push(hang);
+  await timed(() => session.fetch("thing"));
+  rest.resolve();
+  assertEquals(await response.text(), "begin end");
+});
+
+/** Runs a program with a session by API key, and tells what it printed and how long it took. */
+async function runSession(apiHost: string, options: string, use: string) {
+  const begin = performance.now();
+  const { stdout, stderr } = await runDeno({
+    code: `import { createSession } from "@validmind/auth";
+      const key = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
+      const session = await createSession({ ...key, apiHost: "${apiHost}", ${options} });
+      ${use}`,
+    flags: ["--allow-net", "--allow-env"],
+  });
+  return { text: stdout + stderr, took: performance.now() - begin };
+}
+
+Deno.test("time limit: it keeps no process that has its answer", async () => {
+  await using api = await startTrackingApi();
+  const use = `for (let i = 0; i < 3; i++) await (await session.fetch("thing")).body.cancel();`;
+  const { text, took } = await runSession(api.apiHost, "timeoutMs: 20_000", use);
+  assertEquals(text, "");
+  assert(took < 15_000, `${took} ms`);
+});
+
+Deno.test("time limit: a fetch of the caller's that never ends is ended", async () => {
+  const options = `timeoutMs: 50, fetch: (_, { signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", reject))`;
+  // No top-level await, which would wait for any timer.
+  const use = `session.fetch("thing").catch(({ code }) => console.log(code));`;
+  const { text } = await runSession("http://localhost:1/", options, use);
+  assertStringIncludes(text, "api_unreachable");
 });

@@ -17,12 +17,17 @@ export async function sessionFetch({ effort }: BenchOptions): Promise<BenchSecti
   const authorization = `Bearer ${benchEntry().access_token}`;
   const url = `${apiHost}ping`;
   const base = "fetch() with the same header";
+  let serial = 0;
   const measured = await measureCalls([
     {
       name: base,
       run: async () => await (await fetch(url, { headers: { authorization } })).text(),
     },
     { name: "session.fetch()", run: async () => await (await session.fetch("ping")).text() },
+    {
+      name: "session.fetch(), another path each time",
+      run: async () => await (await session.fetch(`ping/${++serial}`)).text(),
+    },
   ], { batches: Math.ceil(200 * effort), perBatch: 50 });
   await server.stdin.close();
   await lines.return(undefined);
