@@ -5,15 +5,17 @@ import {
   resolveCredentialsBackend,
 } from "../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { InitOptions } from "./init_options.ts";
+import type { InitOptions, SessionOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import {
+  addOpen,
+  apiNeeds,
   backendNeeds,
-  browserNeeds,
-  envNeeds,
-  hostNeeds,
-  secretNeeds,
+  browserLauncher,
+  isByKey,
+  issuerNeeds,
   selectionNeeds,
+  variableNeeds,
 } from "./preflight.ts";
 import type { RequiredPermissionsOptions } from "./required_permissions.ts";
 import {
@@ -82,6 +84,83 @@ export async function discoveredNeeds(
     reason: "to use the provider's endpoints",
     need: "sign_in",
   }));
+}
+
+/** The variables that the options leave open, and whether a start can do without each. */
+export function envNeeds(
+  options: InitOptions,
+  call: "init" | "createSession" | "clear",
+): PermissionNeed[] {
+  const needs = variableNeeds(options, call === "init");
+  addIdentityOptions(needs, options, call !== "clear");
+  if (call === "clear") return needs;
+  const host = options.apiUrl ?? options.apiHost;
+  addOpen(needs, "optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host });
+  addOpen(needs, "optional", "to know how long to wait", { VM_API_TIMEOUT: options.timeoutMs });
+  return needs;
+}
+
+/** What else tells who signs in, and how. */
+function addIdentityOptions(
+  needs: PermissionNeed[],
+  options: InitOptions,
+  isSignIn: boolean,
+): void {
+  const { issuer, clientId, apiKey, apiSecret } = options;
+  const oidc = { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
+  const key = { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret };
+  const who = "to know who signs in";
+  if (isByKey(options)) {
+    if (apiKey === undefined && apiSecret === undefined) addOpen(needs, "optional", who, oidc);
+    return;
+  }
+  if (issuer === undefined && clientId === undefined) addOpen(needs, "optional", who, key);
+  addOpen(needs, "optional", "to know what to ask the provider for", {
+    VM_OIDC_SCOPE: options.scope,
+    VM_OIDC_AUDIENCE: options.audience,
+  });
+  const profile = { VM_OIDC_PROFILE: options.profile };
+  addOpen(needs, "optional", "to know which sign-in is meant", profile);
+  if (!isSignIn) return;
+  needs.push(...secretNeeds(options));
+  const interactive = { VM_OIDC_INTERACTIVE: options.interactive };
+  addOpen(needs, "optional", "to know whether a person may be asked", interactive);
+}
+
+/** The secret's variable, and those that say whose it is: for all that asks the provider. */
+export function secretNeeds({ clientSecret }: InitOptions): PermissionNeed[] {
+  const needs: PermissionNeed[] = [];
+  addOpen(needs, "optional", "to know the client's secret, if any", {
+    VM_OIDC_CLIENT_SECRET: clientSecret,
+    VM_OIDC_ISSUER: clientSecret,
+    VM_OIDC_CLIENT_ID: clientSecret,
+  });
+  return needs;
+}
+
+/** The hosts that are known without asking anybody. */
+export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
+  return [...apiNeeds(resolved), ...issuerNeeds(resolved)];
+}
+
+/**
+ * What `openBrowser` needs. Not missed where it is not granted: the prompt says so, and has the link.
+ * Deno itself does not grant a program that is not installed.
+ */
+export function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
+  if (openBrowser !== true) return [];
+  const [command] = browserLauncher();
+  return [{ name: "run", command, reason: "to open the browser at sign-in", need: "optional" }];
+}
+
+/** What a session needed, from what its start made sure of and the options that it may have read. */
+export function sessionNeeds(
+  ensured: readonly PermissionNeed[],
+  options: InitOptions,
+  call: "init" | "createSession",
+): PermissionNeed[] {
+  const variables = envNeeds(withoutPlaceholder(options), call);
+  return uniqueNeeds([...ensured, ...variables, ...browserNeeds(options)]);
 }
 
 /** One need for each permission, the strongest: several parts of a call may need the same. */

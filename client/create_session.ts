@@ -4,6 +4,18 @@ import {
   getDefaultBackend,
   resolveCredentialsBackend,
 } from "../backends/resolve_credentials_backend.ts";
+import { credentialKey } from "./credential_key.ts";
+import { bearerKind } from "./credentials.ts";
+import type { SessionOptions } from "./init_options.ts";
+import type { PermissionNeed } from "./permission_need.ts";
+import {
+  apiNeeds,
+  backendNeeds,
+  issuerNeeds,
+  preflight,
+  selectionNeeds,
+  variableNeeds,
+} from "./preflight.ts";
 import {
   checkOptionNames,
   checkOptionTypes,
@@ -12,19 +24,6 @@ import {
   resolveOptions,
   withoutPlaceholder,
 } from "./resolve_options.ts";
-import { credentialKey } from "./credential_key.ts";
-import { bearerKind } from "./credentials.ts";
-import type { SessionOptions } from "./init_options.ts";
-import type { PermissionNeed } from "./permission_need.ts";
-import {
-  apiNeeds,
-  backendNeeds,
-  browserNeeds,
-  envNeeds,
-  issuerNeeds,
-  preflight,
-  selectionNeeds,
-} from "./preflight.ts";
 import type { Session } from "./session.ts";
 import { SignedInSession } from "./signed_in_session.ts";
 import { StoredCredential, TokenSource } from "./token_source.ts";
@@ -66,7 +65,7 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
   const action = "create the session";
   checkOptionNames(options, false);
   checkOptionTypes(options, action);
-  const variables = envNeeds(withoutPlaceholder(options), "createSession");
+  const variables = variableNeeds(withoutPlaceholder(options), false);
   await preflight(action, variables, "always");
   const resolved = resolveOptions(options, action);
   return await signIn(options, resolved, { action, needs: variables });
@@ -76,7 +75,7 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
 interface SignInContext {
   /** What fails if it fails, as in "Cannot {action}". */
   action: string;
-  /** What is needed so far: the variables. */
+  /** What has been made sure of: the variables. */
   needs: PermissionNeed[];
   /** Only for `init`. */
   modelOptions?: ModelOptions;
@@ -91,16 +90,28 @@ export async function signIn(
   const { identity, apiHost, interactive, runtime } = resolved;
   const { signal } = options;
   signal?.throwIfAborted();
+  const all = () => [...needs, ...issuerNeeds(resolved)];
+  const ensure = async (more: PermissionNeed[]) => {
+    needs.push(...more);
+    await preflight(action, needs, "always", all);
+  };
   needs.push(...apiNeeds(resolved));
-  const later = () => issuerNeeds(resolved);
-  const session = { identity, apiHost, modelOptions, runtime, needs: () => [...needs, ...later()] };
+  const session = {
+    identity,
+    apiHost,
+    modelOptions,
+    runtime,
+    needs: async () => {
+      const { sessionNeeds } = await import("./collect_permissions.ts");
+      return sessionNeeds(all(), options, modelOptions === undefined ? "createSession" : "init");
+    },
+  };
   if (identity.kind === "api_key") {
-    await preflight(action, needs, "always");
+    await ensure([]);
     return new SignedInSession({ ...session, oidc: undefined });
   }
-  const backend = await untilAborted(chooseBackend(options, action, needs, later), signal);
-  needs.push(...browserNeeds(options), ...backendNeeds(backend));
-  await preflight(action, needs, "always", later);
+  const backend = await untilAborted(chooseBackend(options, ensure), signal);
+  await ensure(backendNeeds(backend));
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
   const tokens = new TokenSource({
@@ -110,7 +121,7 @@ export async function signIn(
     runtime,
     interactive,
     ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
-    beforeProvider: () => preflight(action, session.needs(), "sign_in"),
+    beforeProvider: () => preflight(action, all(), "sign_in"),
   });
   await tokens.signIn(signal);
   return new SignedInSession({ ...session, oidc: { tokens, stored } });
@@ -119,13 +130,10 @@ export async function signIn(
 /** The variables that choose a backend are made sure of first, unless nothing has to be chosen. */
 async function chooseBackend(
   { credentialsBackend, isolate }: SessionOptions,
-  action: string,
-  needs: PermissionNeed[],
-  later: () => PermissionNeed[],
+  ensure: (needs: PermissionNeed[]) => Promise<void>,
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    needs.push(...selectionNeeds());
-    await preflight(action, needs, "always", later);
+    await ensure(selectionNeeds());
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

@@ -4,7 +4,7 @@ import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { signIn } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { InitOptions } from "./init_options.ts";
-import { envNeeds, preflight } from "./preflight.ts";
+import { preflight, variableNeeds } from "./preflight.ts";
 import {
   checkOptionNames,
   checkOptionTypes,
@@ -49,7 +49,7 @@ export async function init(options: InitOptions = {}): Promise<Session> {
   const action = "sign in to ValidMind";
   checkOptionNames(options, true);
   checkOptionTypes(options, action);
-  const variables = envNeeds(withoutPlaceholder(options), "init");
+  const variables = variableNeeds(withoutPlaceholder(options), true);
   await preflight(action, variables, "always");
   const resolved = resolveInitOptions(options, action);
   const context = { action, needs: variables, modelOptions: resolved };

@@ -6,7 +6,7 @@ import type {
 } from "../backends/oidc_credentials_backend.ts";
 import { isEnvGranted, parseFlag, readEnvIfGranted } from "../backends/read_env.ts";
 import { checkDescriptor, SCOPES } from "./required_permissions.ts";
-import type { InitOptions, SessionOptions } from "./init_options.ts";
+import type { InitOptions } from "./init_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import type { ResolvedOptions } from "./resolve_options.ts";
 
@@ -15,23 +15,23 @@ import type { ResolvedOptions } from "./resolve_options.ts";
  * for each that is missing, with its reason; else a missing one is an error that names all flags.
  *
  * @param action What cannot be done without them, as in "Cannot {action}".
- * @param needs What the call needs, as far as it is known.
+ * @param needs What is made sure of.
  * @param now Which of them are needed now.
- * @param later What else the whole call needs, for the error.
+ * @param all What the whole call needs, as far as it is known, for the error.
  * @throws {ValidMindAuthError} `permission_required`.
  */
 export async function preflight(
   action: string,
   needs: readonly PermissionNeed[],
   now: PermissionNeed["need"],
-  later: () => readonly PermissionNeed[] = () => [],
+  all: () => readonly PermissionNeed[] = () => needs,
 ): Promise<void> {
   const missing = needs.filter((need) => need.need === now && !isGranted(need));
   if (missing.length === 0) return;
   const { askPermissions, permissionRequired } = await import("./change_permissions.ts");
   if (canAsk()) await askPermissions(action, missing);
   const denied = missing.filter((need) => !isGranted(need));
-  if (denied.length > 0) throw permissionRequired(action, denied, [...needs, ...later()]);
+  if (denied.length > 0) throw permissionRequired(action, denied, all());
 }
 
 function isGranted(need: PermissionNeed): boolean {
@@ -43,8 +43,6 @@ function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }
 
-const TO_ASK = "to know whether a person may be asked";
-const TO_PROVE = "to know the client's secret, if any";
 const NO_PERSIST = "VM_OIDC_NO_PERSIST";
 const BACKEND = "VM_OIDC_CREDENTIALS_BACKEND";
 
@@ -54,66 +52,32 @@ const LAUNCHERS: Partial<Record<typeof Deno.build.os, readonly [string, ...strin
   windows: ["rundll32", "url.dll,FileProtocolHandler"],
 };
 
-/** The variables that the options leave open, and whether a start can do without each. */
-export function envNeeds(
-  options: InitOptions,
-  call: "init" | "createSession" | "clear",
-): PermissionNeed[] {
-  const needs = identityNeeds(options);
-  if (call === "clear") {
-    return needs.filter(({ reason }) => reason !== TO_ASK && reason !== TO_PROVE);
-  }
-  const host = options.apiUrl ?? options.apiHost;
-  addOpen(needs, "optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host });
-  addOpen(needs, "optional", "to know how long to wait", { VM_API_TIMEOUT: options.timeoutMs });
-  if (call === "init") {
-    addOpen(needs, "always", "to know the model", { VM_API_MODEL: options.model });
-  }
-  return needs;
-}
-
-function identityNeeds(options: InitOptions): PermissionNeed[] {
+/** The variables for the options that no start can do without. */
+export function variableNeeds(options: InitOptions, isInit: boolean): PermissionNeed[] {
   const { issuer, clientId, apiKey, apiSecret } = options;
-  const oidc = { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
-  const key = { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret };
-  const reason = "to know who signs in";
   const needs: PermissionNeed[] = [];
-  const isChosen = issuer !== undefined || clientId !== undefined;
-  const isKeyGiven = apiKey !== undefined || apiSecret !== undefined;
-  const isKeySet = !isChosen && readEnvIfGranted("VM_OIDC_ISSUER") === undefined &&
-    readEnvIfGranted("VM_API_KEY") !== undefined;
-  if (isKeyGiven || isKeySet) {
-    addOpen(needs, "always", reason, key);
-    if (!isKeyGiven) addOpen(needs, "optional", reason, oidc);
-    return needs;
-  }
-  addOpen(needs, "always", reason, oidc);
-  if (!isChosen) addOpen(needs, "optional", reason, key);
-  addOpen(needs, "optional", "to know what to ask the provider for", {
-    VM_OIDC_SCOPE: options.scope,
-    VM_OIDC_AUDIENCE: options.audience,
-  });
-  addOpen(needs, "optional", "to know which sign-in is meant", {
-    VM_OIDC_PROFILE: options.profile,
-  });
-  needs.push(...secretNeeds(options));
-  addOpen(needs, "optional", TO_ASK, { VM_OIDC_INTERACTIVE: options.interactive });
+  addOpen(
+    needs,
+    "always",
+    "to know who signs in",
+    isByKey(options)
+      ? { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }
+      : { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId },
+  );
+  if (isInit) addOpen(needs, "always", "to know the model", { VM_API_MODEL: options.model });
   return needs;
 }
 
-/** The secret's variable, and those that say whose it is: for all that asks the provider. */
-export function secretNeeds({ clientSecret }: InitOptions): PermissionNeed[] {
-  const needs: PermissionNeed[] = [];
-  addOpen(needs, "optional", TO_PROVE, {
-    VM_OIDC_CLIENT_SECRET: clientSecret,
-    VM_OIDC_ISSUER: clientSecret,
-    VM_OIDC_CLIENT_ID: clientSecret,
-  });
-  return needs;
+/** Whether it is an API key that signs in, as far as options and readable variables tell. */
+export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
+  if (apiKey !== undefined || apiSecret !== undefined) return true;
+  return issuer === undefined && clientId === undefined &&
+    readEnvIfGranted("VM_OIDC_ISSUER") === undefined &&
+    readEnvIfGranted("VM_API_KEY") !== undefined;
 }
 
 /** Adds one need for each variable whose option is not given. */
-function addOpen(
+export function addOpen(
   needs: PermissionNeed[],
   need: PermissionNeed["need"],
   reason: string,
@@ -125,21 +89,16 @@ function addOpen(
 }
 
 /**
- * The hosts that are known without asking anybody. None with a `fetch` of the caller's own, which
- * may need no network, or another permission for it.
+ * The API's host, which every start makes sure of. None with a `fetch` of the caller's own, which may
+ * need no network, or another permission for it.
  */
-export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
-  return [...apiNeeds(resolved), ...issuerNeeds(resolved)];
-}
-
-/** The API's part of them, which every start makes sure of. */
 export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
   if (apiHost === undefined || runtime.fetch !== globalThis.fetch) return [];
   const host = netHost(new URL(apiHost));
   return [{ name: "net", host, reason: "to call the API", need: "always" }];
 }
 
-/** The provider's part of them, which a start from a stored token has no use for. */
+/** The provider's host, which a start from a stored token has no use for. */
 export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionNeed[] {
   if (identity.kind !== "oidc" || runtime.fetch !== globalThis.fetch) return [];
   const host = netHost(new URL(identity.issuer));
@@ -151,11 +110,13 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
  * follow from those that may be read already.
  */
 export function selectionNeeds(): PermissionNeed[] {
-  if (parseFlag(NO_PERSIST, readEnvIfGranted(NO_PERSIST))) return [env(NO_PERSIST)];
+  const isPersistKnown = isEnvGranted(NO_PERSIST);
+  if (isPersistKnown && parseFlag(NO_PERSIST, Deno.env.get(NO_PERSIST))) return [env(NO_PERSIST)];
   const needs = [env(NO_PERSIST), env(BACKEND)];
-  if (readEnvIfGranted(BACKEND) !== undefined) return [...needs, env(`${BACKEND}_KWARGS`)];
+  const isBackendKnown = isEnvGranted(BACKEND);
+  if (isBackendKnown && Deno.env.get(BACKEND)) return [...needs, env(`${BACKEND}_KWARGS`)];
   // Without a backend of the host's choice the file is used, and it is in the home folder.
-  const isFile = isEnvGranted(NO_PERSIST) && isEnvGranted(BACKEND);
+  const isFile = isPersistKnown && isBackendKnown;
   return isFile ? [...needs, env(HOME_VARIABLE, "to find the stored tokens")] : needs;
 }
 
@@ -202,16 +163,6 @@ function assertKnownToDeno(descriptor: Deno.PermissionDescriptor, origin: string
   } catch {
     checkDescriptor({ name: descriptor.name, [SCOPES[descriptor.name]]: null }, origin);
   }
-}
-
-/**
- * What `openBrowser` needs. Not missed where it is not granted: the prompt says so, and has the link.
- * Deno itself does not grant a program that is not installed.
- */
-export function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
-  if (openBrowser !== true) return [];
-  const [command] = browserLauncher();
-  return [{ name: "run", command, reason: "to open the browser at sign-in", need: "optional" }];
 }
 
 /** The program, and its first arguments, on this system. */

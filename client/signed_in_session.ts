@@ -33,7 +33,7 @@ export interface SignedInSessionOptions {
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
   /** What the sign-in needed of Deno. */
-  needs: () => readonly PermissionNeed[];
+  needs: () => Promise<readonly PermissionNeed[]>;
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
 }
@@ -136,7 +136,7 @@ export class SignedInSession implements Session {
     if (this.dpop) await import("./dpop_fetch.ts");
     const isKept = (need: PermissionNeed) =>
       need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
-    return await dropPermissions(this.#options.needs(), isKept, all);
+    return await dropPermissions(await this.#options.needs(), isKept, all);
   }
 
   /** The client's secret that an option gave. A secret. */

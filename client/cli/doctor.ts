@@ -1,5 +1,6 @@
-import { backendNeeds, hostNeeds, preflight, selectionNeeds } from "../preflight.ts";
+import { hostNeeds } from "../collect_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
+import { backendNeeds, preflight, selectionNeeds } from "../preflight.ts";
 import type { Identity } from "../resolve_identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
 import { VERSION } from "../signed_in_session.ts";

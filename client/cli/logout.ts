@@ -1,8 +1,8 @@
 import type { ClearResult, Revocation } from "../clear_result.ts";
-import { clearNeeds } from "../collect_permissions.ts";
+import { clearNeeds, secretNeeds } from "../collect_permissions.ts";
 import { clearOidcCredentials } from "../init.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight, secretNeeds } from "../preflight.ts";
+import { preflight } from "../preflight.ts";
 import { resolveIdentity } from "../resolve_identity.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "./command.ts";

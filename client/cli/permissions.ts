@@ -1,10 +1,9 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { readEnvIfGranted } from "../../backends/read_env.ts";
-import { uniqueNeeds } from "../collect_permissions.ts";
+import { envNeeds, uniqueNeeds } from "../collect_permissions.ts";
 import type { InitOptions } from "../init_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { envNeeds } from "../preflight.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,

@@ -1,6 +1,6 @@
-import { backendNeeds, envNeeds, hostNeeds, preflight, secretNeeds } from "../preflight.ts";
+import { discoveredNeeds, envNeeds, hostNeeds, secretNeeds } from "../collect_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { discoveredNeeds } from "../collect_permissions.ts";
+import { backendNeeds, preflight } from "../preflight.ts";
 import { type Identity, resolveIdentity } from "../resolve_identity.ts";
 import { resolveOptions } from "../resolve_options.ts";
 import { chooseBackend } from "./choose_backend.ts";

@@ -79,9 +79,9 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
   assertEquals(await needsOf(MEMORY, {}, env), [
     "env VM_OIDC_ISSUER always",
     "env VM_OIDC_CLIENT_ID always",
+    "env VM_API_MODEL always",
     ...key,
     ...more,
-    "env VM_API_MODEL always",
     "net localhost:5000 always", // the default
     "net localhost:9000 sign_in",
   ]);
