@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { fileError } from "./file_reader.ts";
 import { delay } from "./delay.ts";
+import { fileError } from "./file_reader.ts";
 
 /** Options of {@linkcode withFileLock}. */
 export interface FileLockOptions<T> {
@@ -106,4 +106,11 @@ function readHolder(file: Deno.FsFile): string {
   } catch {
     return "another process";
   }
+}
+
+/** Part of a file name for any key (FNV-1a): two keys with one hash merely share a lock. */
+export function shortHash(key: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }

@@ -1,6 +1,7 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import type { FileLockOptions } from "./file_lock.ts";
+import { type FileLockOptions, shortHash } from "./file_lock.ts";
 import { fileError } from "./file_reader.ts";
+import { describeKeychain, type KeychainClient } from "./keychain_client.ts";
 import {
   accountOf,
   chunkAccount,
@@ -12,9 +13,7 @@ import {
   MAX_CHUNKS,
   parseHead,
 } from "./keychain_encoding.ts";
-import { describeKeychain, type KeychainClient } from "./keychain_client.ts";
 import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
-import { shortHash } from "./short_hash.ts";
 
 /** What {@linkcode KeychainStore} works with. */
 export interface KeychainStoreOptions {

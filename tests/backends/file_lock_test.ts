@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { withFileLock } from "../../backends/file_lock.ts";
+import { shortHash, withFileLock } from "../../backends/file_lock.ts";
 import { rejectsWith } from "./rejects_with.ts";
 import { isPosix, modeOf, sandbox } from "./sandbox.ts";
 
@@ -184,4 +184,10 @@ Deno.test({
     );
     assertEquals(hasRun, false);
   },
+});
+
+Deno.test("a short hash is eight digits, and the same in every release: locks are named by it", () => {
+  assertEquals(shortHash(""), "811c9dc5");
+  assertEquals(shortHash("a"), "e40c292c");
+  assertEquals(shortHash("größe"), shortHash("größe"));
 });
