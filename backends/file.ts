@@ -4,9 +4,8 @@ import {
   checkPathOption,
   checkTimeoutOption,
 } from "./check_options.ts";
-import { getEntry, setEntry } from "./credentials_document.ts";
+import { CredentialsFile, getEntry, setEntry } from "./credentials_file.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
-import { FileReader } from "./file_reader.ts";
 import type { FileStore } from "./file_store.ts";
 import type {
   BackendPermission,
@@ -70,7 +69,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /** The file. */
   readonly path: string;
   readonly #isDefaultPath: boolean;
-  readonly #reader: FileReader;
+  readonly #file: CredentialsFile;
   readonly #lockTimeoutMs: number;
   readonly #onWarning: (message: string) => void;
   #store?: Promise<FileStore>;
@@ -91,7 +90,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     checkFunctionOption(action, "onWarning", onWarning);
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
-    this.#reader = new FileReader(this.path);
+    this.#file = new CredentialsFile(this.path);
     this.#lockTimeoutMs = lockTimeoutMs;
     this.#onWarning = onWarning;
   }
@@ -109,9 +108,9 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unavailable`.
    */
   get(key: string): OidcCredentials | undefined {
-    const document = this.#reader.read();
+    const document = this.#file.read();
     const entry = document && getEntry(document, key, this.path);
-    return this.#reader.isKept && entry !== undefined ? structuredClone(entry) : entry;
+    return this.#file.isKept && entry !== undefined ? structuredClone(entry) : entry;
   }
 
   /**
@@ -148,7 +147,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const { credentials = {} } = this.#reader.read() ?? {};
+    const { credentials = {} } = this.#file.read() ?? {};
     yield* Object.keys(credentials).filter((key) => credentials[key] !== null);
   }
 
@@ -195,7 +194,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #hasRow(key: string): boolean {
-    const document = this.#reader.read();
+    const document = this.#file.read();
     return document !== undefined && Object.hasOwn(document.credentials, key);
   }
 

@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { fileError } from "./credentials_file.ts";
 import { delay } from "./delay.ts";
-import { fileError } from "./file_reader.ts";
 
 /** Options of {@linkcode withFileLock}. */
 export interface FileLockOptions<T> {

@@ -3,13 +3,14 @@ import {
   assertWritable,
   type CredentialsDocument,
   emptyDocument,
+  fileError,
+  isMissing,
   looksLikeCredentials,
-  parseDocument,
+  readDocument,
   serializeDocument,
-} from "./credentials_document.ts";
+} from "./credentials_file.ts";
 import { folderOf } from "./credentials_path.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./file_lock.ts";
-import { fileError, isMissing } from "./file_reader.ts";
 import type { WithLockOptions } from "./oidc_credentials_backend.ts";
 
 /** What {@linkcode FileStore} is told. */
@@ -148,13 +149,13 @@ function isOwnName(path: string): boolean {
 
 /** Refuses to delete a file that a wrong path names and that is none of ours. */
 function assertOwn(path: string): void {
-  let bytes: Uint8Array;
+  let text: string;
   try {
-    bytes = Deno.readFileSync(path);
+    text = Deno.readTextFileSync(path);
   } catch {
     return; // absent, or closed even to its owner
   }
-  if (looksLikeCredentials(bytes)) return;
+  if (looksLikeCredentials(text)) return;
   throw new CredentialsBackendError(
     "backend_corrupt",
     `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
@@ -163,14 +164,12 @@ function assertOwn(path: string): void {
 }
 
 function readForUpdate(path: string): CredentialsDocument {
-  let bytes: Uint8Array;
   try {
-    bytes = Deno.readFileSync(path);
+    return readDocument(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return emptyDocument();
     throw error;
   }
-  return parseDocument(bytes, path);
 }
 
 /** The file that a link leads to; the path itself when it is no link, or nothing is there yet. */

@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { fileError } from "./credentials_file.ts";
 import { type FileLockOptions, shortHash } from "./file_lock.ts";
-import { fileError } from "./file_reader.ts";
 import { describeKeychain, type KeychainClient } from "./keychain_client.ts";
 import {
   accountOf,

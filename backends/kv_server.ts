@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { fileError } from "./credentials_file.ts";
 import { untilAborted } from "./delay.ts";
-import { fileError } from "./file_reader.ts";
 import { isUrl, netHost } from "./hosts.ts";
 import { tooLarge } from "./kv_entry.ts";
 import { type KvClock, SYSTEM_CLOCK } from "./kv_lease.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { setEntry } from "../../backends/credentials_document.ts";
+import { setEntry } from "../../backends/credentials_file.ts";
 import {
   FileStore,
   removeIfPresent,
