@@ -2,6 +2,11 @@ import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { fileError } from "./credentials_file.ts";
 import { delay } from "./delay.ts";
 
+/** Enough for any process id. */
+const NOTE_BYTES = 16;
+/** Always as long, so that nothing of a former note is left: to cut it off costs a write more. */
+const NOTE = new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES));
+
 /** Options of {@linkcode withFileLock}. */
 export interface FileLockOptions<T> {
   /** Longest wait, in milliseconds. */
@@ -30,13 +35,17 @@ export async function withFileLock<T>(
   options: FileLockOptions<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
-  using file = openLockFile(path);
-  const seen = tryLock(file, path) ? undefined : await waitForLock(file, path, options);
-  if (seen !== undefined) return seen;
-  noteHolder(file);
-  const result = fn();
-  // To await what is no promise would hold the lock for a turn longer.
-  return result instanceof Promise ? await result : result;
+  const file = openLockFile(path);
+  try {
+    const seen = tryLock(file, path) ? undefined : await waitForLock(file, path, options);
+    if (seen !== undefined) return seen;
+    noteHolder(file);
+    const result = fn();
+    // To await what is no promise would hold the lock for a turn longer.
+    return result instanceof Promise ? await result : result;
+  } finally {
+    file.close(); // as by `using`, which costs a write some microseconds more
+  }
 }
 
 function openLockFile(path: string): Deno.FsFile {
@@ -75,14 +84,10 @@ function jitter(tries: number, paceMs: number): number {
   return (1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5);
 }
 
-/** Enough for any process id. */
-const NOTE_BYTES = 16;
-
 /** Leaves the process id in the lock file, for the message of whoever waits in vain. */
 function noteHolder(file: Deno.FsFile): void {
   try {
-    // Always as long, so that nothing of a former note is left: to cut it off costs a write more.
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES)));
+    file.writeSync(NOTE);
   } catch {
     // The lock is held all the same; a full disk only costs the note.
   }

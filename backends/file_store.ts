@@ -207,12 +207,16 @@ export function tempPath(path: string): string {
 }
 
 function writeSynced(path: string, text: string): void {
-  using file = createAnew(path);
-  const bytes = new TextEncoder().encode(text);
-  for (let written = 0; written < bytes.length;) {
-    written += file.writeSync(bytes.subarray(written));
+  const file = createAnew(path);
+  try {
+    const bytes = new TextEncoder().encode(text);
+    for (let written = 0; written < bytes.length;) {
+      written += file.writeSync(bytes.subarray(written));
+    }
+    file.syncSync();
+  } finally {
+    file.close(); // as by `using`, which costs a write some microseconds more
   }
-  file.syncSync();
 }
 
 /** Takes away what a crash left in the file's place, or a link that somebody put there. */
@@ -255,8 +259,12 @@ export function renameOver(
 function syncDirectory(path: string): void {
   if (Deno.build.os === "windows") return;
   try {
-    using directory = Deno.openSync(path, { read: true });
-    directory.syncSync();
+    const directory = Deno.openSync(path, { read: true });
+    try {
+      directory.syncSync();
+    } finally {
+      directory.close();
+    }
   } catch {
     // An error here would tell of a write that has succeeded as of one that failed.
   }
