@@ -26,6 +26,13 @@ export interface EncodedEntry {
   parts: Uint8Array[];
 }
 
+/** What {@linkcode getEntry} found. */
+export interface StoredEntry {
+  entry: OidcCredentials | undefined;
+  /** For as long as this holds, the key has no parts; `undefined` where it has some. */
+  noParts: Deno.AtomicCheck | undefined;
+}
+
 /** Makes an entry ready for {@linkcode setEntry}. */
 export function encodeEntry(entry: OidcCredentials, path: string): EncodedEntry {
   // Through JSON: the value that every other backend would store, without undefined or classes.
@@ -45,28 +52,52 @@ export function setEntry(
   atomic: Deno.AtomicOperation,
   key: string,
   { row, parts }: EncodedEntry,
+  noParts?: Deno.AtomicCheck,
 ): void {
   atomic.set(entryKey(key), row);
-  for (let part = 0; part < MAX_PARTS; part++) {
-    if (part < parts.length) atomic.set(partKey(key, part), parts[part]);
-    else atomic.delete(partKey(key, part)); // of a larger entry before it
-  }
+  parts.forEach((bytes, part) => atomic.set(partKey(key, part), bytes));
+  deleteParts(atomic, key, parts.length, noParts);
 }
 
 /** Adds to a commit that the entry is removed. */
-export function deleteEntry(atomic: Deno.AtomicOperation, key: string): void {
+export function deleteEntry(
+  atomic: Deno.AtomicOperation,
+  key: string,
+  noParts?: Deno.AtomicCheck,
+): void {
   atomic.delete(entryKey(key));
-  for (let part = 0; part < MAX_PARTS; part++) atomic.delete(partKey(key, part));
+  deleteParts(atomic, key, 0, noParts);
 }
 
-/** The entry, or `undefined`. `run` runs each read. */
+/**
+ * Of a larger entry before it. To delete nine rows that are not there costs as much as all else in a
+ * commit, so it is left out where the commit is bound to there being none.
+ */
+function deleteParts(
+  atomic: Deno.AtomicOperation,
+  key: string,
+  from: number,
+  noParts: Deno.AtomicCheck | undefined,
+): void {
+  if (noParts !== undefined) atomic.check(noParts);
+  else for (let part = from; part < MAX_PARTS; part++) atomic.delete(partKey(key, part));
+}
+
+/** What makes a commit fail once the row, written whole at that versionstamp, has been written again. */
+export function noPartsSince(key: string, versionstamp: string | null): Deno.AtomicCheck {
+  return { key: entryKey(key), versionstamp };
+}
+
+/** The entry, if there is one. `run` runs each read. */
 export async function getEntry(
   kv: Deno.Kv,
   key: string,
   path: string,
   run: <T>(operation: () => Promise<T>) => Promise<T>,
-): Promise<OidcCredentials | undefined> {
-  let { value } = await run(() => kv.get<unknown>(entryKey(key)));
+): Promise<StoredEntry> {
+  const first = await run(() => kv.get<unknown>(entryKey(key)));
+  const noParts = isPartCount(first.value) ? undefined : noPartsSince(key, first.versionstamp);
+  let value: unknown = first.value;
   while (isPartCount(value)) {
     const count = value;
     const keys = Array.from({ length: count }, (_, part) => partKey(key, part));
@@ -74,9 +105,9 @@ export async function getEntry(
     value = row!.value;
     if (value === count) value = join(row!.versionstamp, parts);
   }
-  if (value === null || value === undefined) return undefined;
+  if (value === null || value === undefined) return { entry: undefined, noParts };
   if (typeof value !== "object" || Array.isArray(value)) throw corrupt(key, path);
-  return value as OidcCredentials;
+  return { entry: value as OidcCredentials, noParts };
 }
 
 function isPartCount(value: unknown): value is number {

@@ -1,9 +1,16 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { delay } from "./delay.ts";
 import { folderOf } from "./credentials_path.ts";
+import { delay } from "./delay.ts";
 import { isUrl } from "./hosts.ts";
+import {
+  deleteEntry,
+  encodeEntry,
+  entryPrefix,
+  getEntry,
+  noPartsSince,
+  setEntry,
+} from "./kv_entry.ts";
 import { type KvClock, KvLeases, LEASE_MS, leaseKey, SYSTEM_CLOCK } from "./kv_lease.ts";
-import { deleteEntry, encodeEntry, entryPrefix, getEntry, setEntry } from "./kv_entry.ts";
 import { isDatabaseLocked, kvError, KvServer } from "./kv_server.ts";
 import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
 
@@ -16,6 +23,8 @@ export interface KvStoreOptions {
   clock?: KvClock;
 }
 
+type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
+
 type Perform = <T>(operation: () => Promise<T>) => Promise<T>;
 
 /** Between two looks at a lease that is held: those at a server are everybody's. */
@@ -27,6 +36,8 @@ export class KvStore {
   readonly #path: string;
   readonly #perform: Perform;
   readonly #leases: KvLeases;
+  /** Whether the key used last has parts: a refresh reads an entry, and then writes it. */
+  #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
 
   private constructor(kv: Deno.Kv, options: KvStoreOptions, perform: Perform) {
     const { path, lockTimeoutMs, clock = SYSTEM_CLOCK } = options;
@@ -59,18 +70,25 @@ export class KvStore {
 
   /** The entry, or `undefined`. */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await getEntry(this.#kv, key, this.#path, (read) => this.#try("read", read));
+    const run = <T>(read: () => Promise<T>) => this.#try("read", read);
+    const { entry, noParts } = await getEntry(this.#kv, key, this.#path, run);
+    this.#noParts = noParts && { key, check: noParts };
+    return entry;
   }
 
   /** Writes the entry, if a lease that is held is still held. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const encoded = encodeEntry(entry, this.#path);
-    await this.#commit(key, (atomic) => setEntry(atomic, key, encoded));
+    const versionstamp = await this.#commit(key, (atomic, noParts) => {
+      setEntry(atomic, key, encoded, noParts);
+    });
+    if (encoded.parts.length > 0) return;
+    this.#noParts = { key, check: noPartsSince(key, versionstamp) };
   }
 
   /** Removes the entry, if a lease that is held is still held. */
   async delete(key: string): Promise<void> {
-    await this.#commit(key, (atomic) => deleteEntry(atomic, key));
+    await this.#commit(key, (atomic, noParts) => deleteEntry(atomic, key, noParts));
   }
 
   /** The keys of all entries. */
@@ -93,16 +111,20 @@ export class KvStore {
     this.#kv.close();
   }
 
-  async #commit(key: string, change: (atomic: Deno.AtomicOperation) => void): Promise<void> {
-    for (;;) {
+  /** Commits `change`, and gives the versionstamp of it. */
+  async #commit(key: string, change: Change): Promise<string> {
+    let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
+    this.#noParts = undefined;
+    for (;; noParts = undefined) {
       const versionstamp = this.#leases.versionstamp(key);
-      const { ok } = await this.#try("write", () => {
+      const result = await this.#try("write", () => {
         const atomic = this.#kv.atomic();
         if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
-        change(atomic);
+        change(atomic, noParts);
         return atomic.commit();
       });
-      if (ok) return;
+      if (result.ok) return result.versionstamp;
+      if (noParts !== undefined) continue; // perhaps the entry was written by another meanwhile
       // A renewal between reading the versionstamp and the commit: the lease is still ours.
       if (this.#leases.versionstamp(key) !== versionstamp) continue;
       if (!await this.#leases.isStillHeld(key)) throw this.#lockLost();

@@ -1,6 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { encodeEntry, getEntry, setEntry } from "../../backends/kv_entry.ts";
-import { entry, KEY } from "./entries.ts";
+import { KvStore } from "../../backends/kv_store.ts";
+import { entry, KEY, OTHER } from "./entries.ts";
+import { sandbox } from "./sandbox.ts";
+
+const { folder, permissions } = sandbox();
 
 const PATH = ":memory:";
 const sized = (size: number) => entry({ x_fill: String(size)[0]!.repeat(size) });
@@ -12,6 +16,16 @@ async function put(kv: Deno.Kv, value: typeof SMALL): Promise<void> {
   const atomic = kv.atomic();
   setEntry(atomic, KEY, encodeEntry(value, PATH));
   await atomic.commit();
+}
+
+async function countParts(kv: Deno.Kv): Promise<number> {
+  return (await Array.fromAsync(kv.list({ prefix: ["validmind", "oidc_part"] }))).length;
+}
+
+/** Two handles of one database, as two processes have. */
+async function twoStores(path: string): Promise<[store: KvStore, other: KvStore]> {
+  const options = { path, lockTimeoutMs: 1000, timeoutMs: 1000 };
+  return [await KvStore.open(options), await KvStore.open(options)];
 }
 
 for (
@@ -33,8 +47,11 @@ for (
         if (++reads === 2) await put(kv, after);
         return await operation();
       });
-      assertEquals(read, after);
-      assertEquals(await getEntry(kv, KEY, PATH, (operation) => operation()), after);
+      assertEquals(read.entry, after);
+      assertEquals(read.noParts, undefined);
+      const again = await getEntry(kv, KEY, PATH, (operation) => operation());
+      assertEquals(again.entry, after);
+      assertEquals(again.noParts === undefined, after !== SMALL);
     },
   });
 }
@@ -44,13 +61,75 @@ Deno.test({
   permissions: "none",
   async fn() {
     using kv = await Deno.openKv(PATH);
-    const count = async () =>
-      (await Array.fromAsync(kv.list({ prefix: ["validmind", "oidc_part"] }))).length;
     const counts: number[] = [];
     for (const value of [LARGER, LARGE, SMALL]) {
       await put(kv, value);
-      counts.push(await count());
+      counts.push(await countParts(kv));
     }
     assertEquals(counts, [7, 4, 0]);
+  },
+});
+
+for (
+  const [what, use] of [
+    ["put", (store: KvStore) => store.put(KEY, SMALL)],
+    ["read", (store: KvStore) => store.get(KEY)],
+  ] as const
+) {
+  Deno.test({
+    name: `a write after an entry was ${what} leaves no part that another wrote in between`,
+    permissions,
+    async fn() {
+      const path = `${folder()}/kv.db`;
+      const [store, other] = await twoStores(path);
+      using kv = await Deno.openKv(path);
+      await store.put(KEY, SMALL);
+      for (const change of [() => store.put(KEY, sized(11)), () => store.delete(KEY)]) {
+        await use(store);
+        await other.put(KEY, LARGE);
+        assertEquals(await countParts(kv), 4);
+        await change();
+        assertEquals(await countParts(kv), 0);
+        assertEquals(await store.get(KEY), await other.get(KEY));
+      }
+      assertEquals(await other.get(KEY), undefined);
+      store.close();
+      other.close();
+    },
+  });
+}
+
+Deno.test({
+  name: "a write deletes no parts where there are none since the last use of the key",
+  permissions,
+  async fn() {
+    const [store, other] = await twoStores(`${folder()}/kv.db`);
+    const prototype = Deno.AtomicOperation.prototype;
+    const { delete: original } = prototype;
+    let deletes = 0;
+    prototype.delete = function (key) {
+      deletes++;
+      return original.call(this, key);
+    };
+    const counted = async (change: () => Promise<unknown>) => {
+      deletes = 0;
+      await change();
+      return deletes;
+    };
+    try {
+      assertEquals(await counted(() => store.put(KEY, SMALL)), 9); // nothing is known yet
+      assertEquals(await counted(() => store.put(KEY, sized(11))), 0);
+      assertEquals(await store.get(KEY), sized(11));
+      assertEquals(await counted(() => store.put(OTHER, SMALL)), 9);
+      assertEquals(await counted(() => other.get(KEY)), 0);
+      assertEquals(await counted(() => other.put(KEY, LARGE)), 0);
+      assertEquals(await other.get(KEY), LARGE);
+      assertEquals(await counted(() => other.put(KEY, SMALL)), 9);
+      assertEquals(await counted(() => other.delete(KEY)), 1);
+    } finally {
+      prototype.delete = original;
+      store.close();
+      other.close();
+    }
   },
 });
