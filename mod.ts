@@ -38,7 +38,10 @@ export {
 export { getDefaultBackend, setDefaultBackend } from "./backends/resolve_credentials_backend.ts";
 export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
-export { loadBackendFromEnv, type LoadBackendOptions } from "./backends/load_backend_from_env.ts";
+export {
+  loadBackendFromEnv,
+  type LoadBackendOptions,
+} from "./backends/resolve_credentials_backend.ts";
 export {
   MemoryCredentialsBackend,
   type MemoryCredentialsBackendOptions,

@@ -1,6 +1,6 @@
 import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { untilAborted } from "./delay.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "./delay.ts";
 import type { KeychainLibrary } from "./keychain_library.ts";
 
 type Entry = keyring.AsyncEntry;
@@ -170,17 +170,15 @@ export class NativeKeychainClient implements KeychainClient {
 
   async #limited<T>(action: string, run: () => Promise<T>): Promise<T> {
     const what = `${action} credentials in`;
-    const late = new AbortController();
-    const timer = setTimeout(
-      () => late.abort(keychainTimeout(what, this.#service, this.#timeoutMs)),
-      this.#timeoutMs,
-    );
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+    const late = AbortSignal.timeout(Math.min(this.#timeoutMs, LONGEST_TIMER_MS));
     try {
-      return await untilAborted(run(), late.signal);
+      return await untilAborted(run(), late);
     } catch (error) {
+      if (late.aborted && error === late.reason) {
+        throw keychainTimeout(what, this.#service, this.#timeoutMs);
+      }
       throw keychainError(what, this.#service, error);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -1,10 +1,16 @@
 import { assertCredentialsBackend } from "./check_options.ts";
-import {
-  defaultFileBackend,
-  loadBackendFromEnv,
-  type LoadBackendOptions,
-} from "./load_backend_from_env.ts";
+import { FileCredentialsBackend } from "./file.ts";
+import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+import { parseFlag, readEnv } from "./read_env.ts";
+
+const NO_PERSIST_VARIABLE = "VM_OIDC_NO_PERSIST";
+
+/** One instance per setting, so that a second `init()` in a process finds what the first stored. */
+const instances = new Map<string, Promise<OidcCredentialsBackend>>();
+
+/** What `setDefaultBackend` was given last. */
+let defaultBackend: OidcCredentialsBackend | undefined;
 
 /**
  * The backend that `init()` would use: the argument, else the one of `setDefaultBackend`, else the
@@ -38,8 +44,6 @@ export async function resolveCredentialsBackend(
   }
   return getDefaultBackend() ?? await loadBackendFromEnv(options) ?? await defaultFileBackend();
 }
-
-let defaultBackend: OidcCredentialsBackend | undefined;
 
 /**
  * Sets the backend that this process uses wherever none is passed, before the environment is looked
@@ -83,4 +87,91 @@ export function setDefaultBackend(backend: OidcCredentialsBackend | undefined): 
  */
 export function getDefaultBackend(): OidcCredentialsBackend | undefined {
   return defaultBackend;
+}
+
+/** Options of {@linkcode loadBackendFromEnv}. */
+export interface LoadBackendOptions {
+  /**
+   * Runs a third-party backend, one that the environment names by its module, in a Worker with these
+   * permissions and no others: it reaches its own store, and neither files nor hosts beyond. A
+   * module that is a file, or imports files, needs `read` of them, and one from JSR `import` of
+   * `jsr.io:443`. The Worker is started for each use,
+   * so what the backend keeps in memory does not last. A built-in backend is not affected.
+   *
+   * Needs `--unstable-worker-options` (or `"unstable": ["worker-options"]` in deno.json): without it
+   * Deno itself ends the process, with a message that names the flag.
+   *
+   * @default the backend runs in this process, with its permissions
+   */
+  isolate?: Deno.PermissionOptionsObject;
+}
+
+/**
+ * The backend that the environment names: how a platform team chooses a store for people who write
+ * no code for it.
+ *
+ * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
+ * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `encrypted`,
+ * `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
+ * working directory; its constructor gets the JSON object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in
+ * which `${NAME}` stands for a variable. Where `encrypted` and `fallback` take a backend, that object
+ * has its name, or `{"name": …, "options": {…}}`. Equal settings give the same instance within a
+ * process.
+ *
+ * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND`; when a backend is named, also
+ * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and what its options expand; for a path `--allow-read` of
+ * the module. A denied variable is an error: a host's rule must not be missed.
+ *
+ * @param options Whether a third-party backend is isolated.
+ * @returns The backend, or `undefined` when the environment names none.
+ * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
+ * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
+ * `backend_export_missing`, `backend_not_constructible`, `invalid_backend`, `invalid_options`.
+ *
+ * @example
+ * ```ts
+ * import { loadBackendFromEnv, MemoryCredentialsBackend } from "@validmind/auth";
+ * import { assertInstanceOf } from "@std/assert";
+ *
+ * Deno.env.set("VM_OIDC_CREDENTIALS_BACKEND", "memory");
+ * assertInstanceOf(await loadBackendFromEnv(), MemoryCredentialsBackend);
+ * Deno.env.delete("VM_OIDC_CREDENTIALS_BACKEND");
+ * ```
+ */
+export async function loadBackendFromEnv(
+  { isolate }: LoadBackendOptions = {},
+): Promise<OidcCredentialsBackend | undefined> {
+  const purpose = "choose a credentials backend";
+  if (parseFlag(NO_PERSIST_VARIABLE, readEnv(NO_PERSIST_VARIABLE, purpose))) {
+    return await shared("memory", () => new MemoryCredentialsBackend());
+  }
+  const text = readEnv("VM_OIDC_CREDENTIALS_BACKEND", purpose);
+  if (text === undefined) return undefined;
+  const { parseBackendSpec, readBackendKwargs } = await import("./backend_spec.ts");
+  const spec = parseBackendSpec(text);
+  const options = readBackendKwargs();
+  const { createBackend } = await import("./create_backend.ts");
+  return await shared(
+    JSON.stringify([spec, options, isolate]),
+    () => createBackend(spec, options, isolate),
+  );
+}
+
+/** The file backend of a person for whom nobody chose another one. */
+function defaultFileBackend(): Promise<OidcCredentialsBackend> {
+  const backend = new FileCredentialsBackend();
+  return shared(JSON.stringify(["default", backend.path]), () => backend);
+}
+
+function shared(
+  setting: string,
+  create: () => OidcCredentialsBackend | Promise<OidcCredentialsBackend>,
+): Promise<OidcCredentialsBackend> {
+  let instance = instances.get(setting);
+  if (instance === undefined) {
+    instance = Promise.try(create);
+    instances.set(setting, instance);
+    instance.catch(() => instances.delete(setting));
+  }
+  return instance;
 }

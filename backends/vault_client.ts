@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { netHost } from "./hosts.ts";
-import { untilAborted } from "./delay.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "./delay.ts";
 import type { VaultConnection } from "./vault_connection.ts";
 import {
   failedConnection,
@@ -44,8 +44,6 @@ export interface VaultAnswer {
 const MAX_REDIRECTS = 3;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
-/** A longer one ends at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Requests to one Vault, each repeated while the trouble is one that passes, up to a time limit. */
 export class VaultClient {

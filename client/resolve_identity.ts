@@ -13,6 +13,9 @@ import type { SessionOptions } from "./init_options.ts";
 /** What is asked for where nobody says. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";
 
+/** A URL in which nothing but a host, a port and a path can stand. */
+const PLAIN_URL = /^https:\/\/[^\s?#@\\]+$/;
+
 /** A person who signs in at a provider. */
 export interface OidcIdentity {
   kind: "oidc";
@@ -77,7 +80,7 @@ function oidcIdentity(
   }
   const audience = normalizeAudience(options.audience ?? readEnvIfGranted("VM_OIDC_AUDIENCE"));
   const profile = options.profile ?? readEnvIfGranted("VM_OIDC_PROFILE");
-  const scope = options.scope ?? readEnvIfGranted("VM_OIDC_SCOPE") ?? DEFAULT_SCOPE;
+  const scope = options.scope ?? readEnvIfGranted("VM_OIDC_SCOPE");
   return {
     kind: "oidc",
     issuer: checked,
@@ -85,7 +88,9 @@ function oidcIdentity(
     ...(options.clientSecret !== undefined && { clientSecret: options.clientSecret }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
-    scope: nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
+    scope: scope === undefined
+      ? DEFAULT_SCOPE
+      : nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
     ...(dpop && { dpop }),
   };
 }
@@ -103,6 +108,8 @@ function halfAnIdentity(issuer: string | undefined, action: string): ValidMindAu
 
 /** The issuer itself is kept to the letter: a URL object would rewrite it, and with it the key. */
 export function checkIssuer(issuer: string, action: string): string {
+  // Every start asks, and the URL object that tells the parts apart costs it more than the tokens.
+  if (PLAIN_URL.test(issuer) && URL.canParse(issuer)) return issuer;
   const url = secureUrl(issuer, `${action}: the issuer`);
   if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
     return issuer;

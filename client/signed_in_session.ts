@@ -81,9 +81,9 @@ export class SignedInSession implements Session {
     return await tokens.accessToken(rejected, options?.signal);
   }
 
-  async headers(options: HeadersOptions = {}): Promise<Headers> {
-    checkCallOptions("give headers", options, HEADERS_TYPES);
-    const { method = "GET", url, signal } = options;
+  async headers(options?: HeadersOptions): Promise<Headers> {
+    if (options !== undefined) checkCallOptions("give headers", options, HEADERS_TYPES);
+    const { method = "GET", url, signal } = options ?? {};
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });
     const headers = new Headers(own);

@@ -2,7 +2,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { loadBackendFromEnv } from "../../backends/load_backend_from_env.ts";
+import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";

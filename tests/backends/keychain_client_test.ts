@@ -134,6 +134,14 @@ Deno.test("a keychain that does not answer is given up in time, before a connect
   await rejectsWith("backend_timeout", () => client.get(KEY), "20 ms");
 });
 
+Deno.test("any time limit that is a number of milliseconds is taken", async () => {
+  for (const timeoutMs of [Infinity, 2 ** 40, 1000.5]) {
+    const { client } = open({ timeoutMs });
+    await client.set("a", "1");
+    assertEquals(await client.get("a"), "1");
+  }
+});
+
 Deno.test("an error that may quote what was stored is told by its name only", async () => {
   const { fake, client } = open();
   for (const text of [SECRETS.access, `oops\nPlatform failure: ${SECRETS.access}`]) {

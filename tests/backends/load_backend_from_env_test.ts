@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { loadBackendFromEnv } from "../../backends/load_backend_from_env.ts";
+import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
@@ -189,7 +189,7 @@ Deno.test({
 });
 
 const child = `
-  import { loadBackendFromEnv } from "${backendUrl("load_backend_from_env.ts")}";
+  import { loadBackendFromEnv } from "${backendUrl("resolve_credentials_backend.ts")}";
   try {
     console.log((await loadBackendFromEnv())?.constructor.name);
   } catch (error) {
