@@ -128,6 +128,23 @@ Deno.test("migrateCredentials keeps the source when the copy reads back differen
   assertEquals(from.get("a"), entry());
 });
 
+Deno.test("migrateCredentials takes fields in another order, at any depth, for the same entry", async () => {
+  const reversed = (value: unknown): unknown =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).reverse().map(([k, v]) => [k, reversed(v)]))
+      : value;
+  const more = { more: { a: 1, b: { c: [1, 2], d: null } }, "a,b": "c", a: "b,c" };
+  const value = { ...entry(), ...more };
+  const good = new MemoryCredentialsBackend();
+  const to = altered(good, {
+    get: (key) => reversed(good.get(key)) as OidcCredentials | undefined,
+  });
+  assertEquals((await migrateCredentials(memory({ a: value }), to)).copied, ["a"]);
+  assertEquals((await migrateCredentials(memory({ a: value }), to)).kept, ["a"]);
+  const other = { ...value, more: { ...more.more, b: { c: [2, 1], d: null } } };
+  assertEquals((await migrateCredentials(memory({ a: other }), to)).copied, ["a"]);
+});
+
 Deno.test("migrateCredentials puts the only copy back when both backends are one store", async () => {
   await using folder = await tempDir();
   const path = `${folder.path}/credentials.json`;
