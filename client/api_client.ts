@@ -182,12 +182,11 @@ export class ApiClient {
       );
     }
     if (apiHost !== undefined && url.origin === this.#origin) return url;
-    throw new ValidMindAuthError(
-      "wrong_origin",
-      `Cannot request ${url.origin}: the session sends its token to ` +
-        `${this.#origin ?? "no API, since it has no apiHost"} ` +
-        `only. Use fetch() itself, or a session of its own for that API.`,
-    );
+    const why = apiHost === undefined
+      ? "the session has no apiHost, so its token goes nowhere. Pass apiHost, or use fetch() itself."
+      : `the session sends its token to ${this.#origin} only. Use fetch() itself, or a session of ` +
+        `its own for that API.`;
+    throw new ValidMindAuthError("wrong_origin", `Cannot request ${url.origin}: ${why}`);
   }
 
   async #renew(

@@ -290,6 +290,11 @@ Deno.test("api client: a session without apiHost sends nothing anywhere", async 
   const session = await createSession(options);
   assertEquals(session.apiHost, undefined);
   await assertCode(() => session.get("thing"), "invalid_options", "no apiHost");
-  await assertCode(() => session.fetch(world.api.apiHost), "wrong_origin", "no apiHost");
+  await assertCode(
+    () => session.fetch(world.api.apiHost),
+    "wrong_origin",
+    "no apiHost",
+    "Pass apiHost",
+  );
   assertEquals(world.api.requests, []);
 });
