@@ -4,6 +4,7 @@ import { type BenchOptions, type BenchSection, toRows } from "../bench_section.t
 import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { measureCommands, type TimedCommand } from "../measure_commands.ts";
 import { type Peers, writePeerCaches } from "../peers.ts";
+import { type JsrRegistry, startJsrRegistry } from "../../support/jsr_registry.ts";
 import { findDenoDir } from "../../support/run_script.ts";
 import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 
@@ -11,8 +12,10 @@ import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 export async function coldStart(options: BenchOptions, peers: Peers): Promise<BenchSection> {
   const { folder, effort } = options;
   await using keyring = await startBenchKeyring();
+  await using registry = await startJsrRegistry();
   const commands = [
     ...await ownCommands(folder),
+    ...await jsrCommands(folder, registry),
     ...await keychainCommands(keyring),
     ...await peerCommands(folder, peers),
   ];
@@ -48,6 +51,26 @@ async function ownCommands(folder: string): Promise<TimedCommand[]> {
       name: "this module, Deno KV",
       command: denoProgram("cached_start_kv.ts", ISSUER, CLIENT_ID, kvPath),
       env,
+    },
+  ];
+}
+
+/** As a user has it: published, imported by a script that has no deno.json. */
+async function jsrCommands(folder: string, { env }: JsrRegistry): Promise<TimedCommand[]> {
+  const text = await Deno.readTextFile(`${import.meta.dirname}/../programs/cached_start.ts`);
+  const path = `${folder}/from_jsr.ts`;
+  await Deno.writeTextFile(path, text.replace("@validmind/auth", "jsr:@validmind/auth@0.1.0"));
+  const command = (...flags: string[]): TimedCommand["command"] => {
+    const all = ["--no-check", "--no-config", "--quiet", "-A", ...flags];
+    return [Deno.execPath(), "run", ...all, path, ISSUER, CLIENT_ID];
+  };
+  const own = { env: { ...env, HOME: `${folder}/home` } };
+  return [
+    { name: "this module, from a JSR registry", command: command(), ...own },
+    {
+      name: "this module, JSR, lazy imports",
+      command: command("--unstable-lazy-dynamic-imports"),
+      ...own,
     },
   ];
 }
