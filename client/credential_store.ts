@@ -280,7 +280,7 @@ class LockWait implements Disposable {
     this.#emit?.({ type: "lock_waiting", waitedMs: this.#waitedMs() });
     if (issuer === undefined) return;
     const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
-    this.#notice = import("./prompt/terminal_notice.ts").then(({ terminalNotice }) =>
+    this.#notice = import("./prompt/terminal.ts").then(({ terminalNotice }) =>
       terminalNotice(text)
     );
     this.#notice.catch(() => undefined);

@@ -193,6 +193,19 @@ Deno.test("deno publish finds no slow types", async () => {
   ]);
 });
 
+/** `deno check` passes over an `import()` of what is not there: it may be there when it is run. */
+Deno.test("every import() leads to a module", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  for (const entry of Object.values<string>(exports)) {
+    const args = ["info", "--json", join(ROOT, entry)];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+      modules: { specifier: string; error?: string }[];
+    };
+    assertEquals(modules.filter(({ error }) => error !== undefined), [], entry);
+  }
+});
+
 const BACKEND_SPECIFIERS: [kind: string, specifier: (folder: string) => string][] = [
   ["a file: URL", (folder) => toFileUrl(join(folder, "backends", "team_store.ts")).href],
   ["a path from the working directory", () => "./backends/team_store.ts"],
