@@ -6,6 +6,8 @@ export interface ModuleSet {
   own: string[];
   /** The bytes of their sources, comments included. */
   ownBytes: number;
+  /** The same without the lines that are comments. */
+  ownCodeBytes: number;
   /** Modules of others. */
   foreign: string[];
 }
@@ -65,6 +67,12 @@ function toSet(modules: readonly GraphModule[]): ModuleSet {
   return {
     own: own.map(({ specifier }) => specifier.replace(ROOT, "")).sort(),
     ownBytes: own.reduce((sum, { size = 0 }) => sum + size, 0),
+    ownCodeBytes: own.reduce((sum, { specifier }) => sum + codeSize(new URL(specifier)), 0),
     foreign: modules.map(({ specifier }) => specifier).filter((name) => !name.startsWith(ROOT)),
   };
+}
+
+function codeSize(file: URL): number {
+  const lines = Deno.readTextFileSync(file).split("\n");
+  return lines.filter((line) => !/^\s*(\/\*\*|\*|\/\/)/.test(line)).join("\n").length;
 }

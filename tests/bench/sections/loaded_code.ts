@@ -11,6 +11,7 @@ export async function loadedCode(): Promise<BenchSection> {
     rows: [
       { name: "own modules that run", value: run.own.length },
       { name: "their source, KB", value: run.ownBytes / 1000, bar: 60 },
+      { name: "of that, without comments, KB", value: run.ownCodeBytes / 1000 },
       { name: "modules of others that run", value: run.foreign.length, bar: 0 },
       { name: "own modules that Deno reads for its graph", value: read.own.length },
       { name: "their source, KB", value: read.ownBytes / 1000 },
