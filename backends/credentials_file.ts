@@ -83,7 +83,12 @@ export function readDocument(path: string): CredentialsDocument {
  */
 function readText(path: string): string {
   // Cheaper than the strict decoder, which is needed only where this one may have replaced something.
-  const text = Deno.readTextFileSync(path);
+  let text = REPLACEMENT;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // longer than a string can be
+  }
   if (text.includes(REPLACEMENT)) return decodeStrictly(Deno.readFileSync(path), path);
   return text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
 }

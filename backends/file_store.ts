@@ -149,13 +149,12 @@ function isOwnName(path: string): boolean {
 
 /** Refuses to delete a file that a wrong path names and that is none of ours. */
 function assertOwn(path: string): void {
-  let text: string;
   try {
-    text = Deno.readTextFileSync(path);
-  } catch {
-    return; // absent, or closed even to its owner
+    if (looksLikeCredentials(Deno.readTextFileSync(path))) return;
+  } catch (error) {
+    if (!(error instanceof TypeError)) return; // absent, or closed even to its owner
+    // It is longer than a string can be, as no credentials file is.
   }
-  if (looksLikeCredentials(text)) return;
   throw new CredentialsBackendError(
     "backend_corrupt",
     `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +

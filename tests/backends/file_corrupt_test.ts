@@ -141,3 +141,25 @@ Deno.test({
     assertEquals(backend.get(KEY), undefined);
   },
 });
+
+Deno.test({
+  name: "a file that is longer than a string can be is not JSON, and deleteAll leaves it alone",
+  permissions,
+  async fn() {
+    const path = `${folder()}/data.bin`;
+    Deno.writeFileSync(path, Uint8Array.of(0xff, 0x00));
+    const backend = new FileCredentialsBackend({ path });
+    const { readTextFileSync } = Deno;
+    Deno.readTextFileSync = () => {
+      throw new TypeError("buffer exceeds maximum length"); // of a file of 512 MB
+    };
+    try {
+      await rejectsWith("backend_corrupt", () => backend.get(KEY), path, "not JSON in UTF-8");
+      await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), path);
+      await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "does not look like");
+    } finally {
+      Deno.readTextFileSync = readTextFileSync;
+    }
+    assertEquals(Deno.readFileSync(path), Uint8Array.of(0xff, 0x00));
+  },
+});
