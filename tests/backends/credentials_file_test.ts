@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
@@ -102,10 +108,76 @@ Deno.test({
     assertNotStrictEquals(second, first);
     Deno.writeTextFileSync(path, `{ "version": 1, "credentials": {} }`);
     assertEquals(file.read()?.credentials, {});
+    assertEquals(file.isKept, false);
     largeFile(path);
     file.read();
     Deno.removeSync(path);
     assertEquals(file.read(), undefined);
+  },
+});
+
+Deno.test({
+  name: "CredentialsFile reads again what has another size, or another time, older ones too",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const file = new CredentialsFile(path);
+    const first = file.read();
+    const text = Deno.readTextFileSync(path);
+    Deno.writeTextFileSync(path, text.replace("aaa", "bb")); // in place, and backdated
+    Deno.utimeSync(path, OLD, OLD);
+    const second = file.read();
+    assertNotEquals(second, first);
+    Deno.writeTextFileSync(path, text.replace("aaa", "cc"));
+    const older = new Date(OLD.getTime() - 1000);
+    Deno.utimeSync(path, older, older);
+    assertNotEquals(file.read(), second);
+  },
+});
+
+for (const reads of [1, 2]) {
+  Deno.test({
+    name: `CredentialsFile keeps no old content of a file that is replaced after read ${reads}`,
+    permissions,
+    fn() {
+      const path = `${folder()}/a.json`;
+      largeFile(path);
+      largeFile(`${path}.new`, "b");
+      const file = new CredentialsFile(path);
+      const { readTextFileSync } = Deno;
+      let done = 0;
+      Deno.readTextFileSync = (path) => {
+        const text = readTextFileSync(path);
+        if (++done === reads) Deno.renameSync(`${path}.new`, path);
+        return text;
+      };
+      try {
+        file.read();
+      } finally {
+        Deno.readTextFileSync = readTextFileSync;
+      }
+      assertEquals(done, 2);
+      assertEquals(getEntry(file.read()!, "k", path)?.access_token, "b".repeat(70_000));
+    },
+  });
+}
+
+Deno.test({
+  name: "CredentialsFile keeps nothing where a file has no number to know it by",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const file = new CredentialsFile(path);
+    const { statSync } = Deno;
+    Deno.statSync = (path) => ({ ...statSync(path), ino: 0 });
+    try {
+      file.read();
+    } finally {
+      Deno.statSync = statSync;
+    }
+    assertEquals(file.isKept, false);
   },
 });
 

@@ -87,6 +87,19 @@ Deno.test({
 });
 
 Deno.test({
+  name: "withFileLock leaves nothing of a former holder's note, however long that was",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    Deno.writeTextFileSync(path, "9".repeat(16));
+    await withFileLock(path, async () => {
+      const wait = () => withFileLock(path, later, { timeoutMs: 0 });
+      await rejectsWith("backend_locked", wait, `process ${Deno.pid} `);
+    }, PATIENT);
+  },
+});
+
+Deno.test({
   name: "withFileLock names no process when the lock file tells none",
   permissions,
   async fn() {

@@ -160,6 +160,34 @@ Deno.test({
 });
 
 Deno.test({
+  name: "writeFileAtomic has the content on the disk before it is renamed, and the folder after",
+  permissions,
+  ignore: !isPosix,
+  fn() {
+    const parent = folder();
+    const steps: string[] = [];
+    const { renameSync } = Deno;
+    const { prototype } = Deno.FsFile;
+    const { syncSync } = prototype;
+    prototype.syncSync = function () {
+      steps.push(this.statSync().isDirectory ? "sync folder" : `sync ${this.statSync().size}`);
+      syncSync.call(this);
+    };
+    Deno.renameSync = (from, to) => {
+      steps.push("rename");
+      renameSync(from, to);
+    };
+    try {
+      writeFileAtomic(`${parent}/a.json`, "the text");
+    } finally {
+      prototype.syncSync = syncSync;
+      Deno.renameSync = renameSync;
+    }
+    assertEquals(steps, ["sync 8", "rename", "sync folder"]);
+  },
+});
+
+Deno.test({
   name: "writeFileAtomic writes a large text whole",
   permissions,
   fn() {

@@ -100,6 +100,23 @@ for (
 }
 
 Deno.test({
+  name: "a write right after a larger one leaves none of its parts",
+  permissions,
+  async fn() {
+    const path = `${folder()}/kv.db`;
+    const store = await KvStore.open({ path, lockTimeoutMs: 1000, timeoutMs: 1000 });
+    using kv = await Deno.openKv(path);
+    for (const change of [() => store.put(KEY, SMALL), () => store.delete(KEY)]) {
+      await store.put(KEY, LARGE);
+      assertEquals(await countParts(kv), 4);
+      await change();
+      assertEquals(await countParts(kv), 0);
+    }
+    store.close();
+  },
+});
+
+Deno.test({
   name: "a write deletes no parts where there are none since the last use of the key",
   permissions,
   async fn() {
