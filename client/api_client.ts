@@ -78,7 +78,9 @@ export class ApiClient {
 
   /** See `Session.get`. */
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
-    if (params === undefined && options === undefined) return await this.#json(this.#know(path));
+    // Not a URL object, which JavaScript may pass: it can become another one under its own name.
+    const isPlain = params === undefined && options === undefined && typeof path === "string";
+    if (isPlain) return await this.#json(this.#know(path));
     return await this.#json(this.#withParams(path, params, { method: "GET", ...options }));
   }
 

@@ -285,6 +285,18 @@ redirectTest("repeated: another origin is refused each time", async ({ session, 
   assertEquals([api.requests, api.otherRequests], [[], []]);
 });
 
+redirectTest("repeated: a URL object is looked at each time", async ({ session, api }) => {
+  const url = new URL("one", api.apiHost);
+  const target = url as unknown as string; // as JavaScript may pass it
+  for (const name of ["one", "two", "three"]) {
+    url.pathname = `/api/v1/tracking/${name}`;
+    assertEquals(await session.get(target).then(path), name);
+  }
+  url.host = new URL(api.otherOrigin).host;
+  await assertCode(() => session.get(target), "wrong_origin");
+  assertEquals(api.otherRequests, []);
+});
+
 redirectTest("repeated: many paths are each their own", async ({ session, api }) => {
   for (let round = 0; round < 2; round++) {
     for (let i = 0; i < 40; i++) {
