@@ -90,12 +90,13 @@ export async function signIn(
   const { identity, apiHost, interactive, runtime } = resolved;
   const { signal } = options;
   signal?.throwIfAborted();
-  const all = () => [...needs, ...issuerNeeds(resolved)];
+  needs.push(...apiNeeds(resolved));
+  const known = needs.length; // the issuer's host follows the API's, as in requiredPermissions
+  const all = () => needs.toSpliced(known, 0, ...issuerNeeds(resolved));
   const ensure = async (more: PermissionNeed[]) => {
     needs.push(...more);
     await preflight(action, needs, "always", all);
   };
-  needs.push(...apiNeeds(resolved));
   const session = {
     identity,
     apiHost,

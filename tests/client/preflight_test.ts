@@ -102,6 +102,23 @@ Deno.test("preflight: nothing is touched before the permissions are sure", async
   assertEquals(provider.requests, []);
 });
 
+Deno.test("preflight: the flags are in the order of requiredPermissions", async () => {
+  const body = `
+    const credentialsBackend = Object.assign(new vm.MemoryCredentialsBackend(), {
+      requiredPermissions: () => [{ name: "net", host: "vault.example.com:8200" }] });
+    const options = { issuer: "https://login.example.com", clientId: "c", model: "m",
+      apiHost: "https://api.example.com/", credentialsBackend };
+    const needs = (await vm.requiredPermissions(options)).filter(({ need }) => need !== "optional");
+    try { await vm.init(options); } catch ({ message }) {
+      console.log(JSON.stringify([vm.formatPermissionFlags(needs), message]));
+    }
+  `;
+  const [flags, message] = await child(body);
+  const hosts = "api.example.com:443,login.example.com:443,vault.example.com:8200";
+  assertEquals(flags, `--allow-net=${hosts}`);
+  assertStringIncludes(message, `Run with\n  --allow-net=${hosts}\n`);
+});
+
 Deno.test("preflight: a backend that declares nothing runs with what the rest needs", async () => {
   await using provider = await startScriptedProvider();
   provider.autoApprove = true;
