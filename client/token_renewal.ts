@@ -358,7 +358,7 @@ export class TokenRenewal {
  */
 function requestDiscovery(issuer: string, { fetch }: Runtime): RequestedDiscovery {
   const url = new URL(issuer);
-  url.pathname = `${url.pathname.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  url.pathname = `${url.pathname}/.well-known/openid-configuration`.replace("//", "/");
   const end = new AbortController();
   const headers = { accept: "application/json" };
   const request = { headers, redirect: "manual", signal: end.signal } as const;

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { AuthEvent } from "../../client/auth_event.ts";
 import { createSession } from "../../client/create_session.ts";
+import { credentialKey } from "../../client/credential_key.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { oauthError } from "../support/scripted_provider.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
@@ -85,6 +87,24 @@ Deno.test("tokens: a refresh asks for the endpoints before the code that reads t
   await createSession({ ...world.options, fetch, onEvent, interactive: false });
   assertEquals(early, [`${world.provider.issuer}/.well-known/openid-configuration`]);
   assertEquals(fetch.urls.filter((url) => early.includes(url)), early);
+});
+
+Deno.test("tokens: a refresh asks for the endpoints once, whatever the issuer's path", async () => {
+  for (const path of ["", "/", "/a", "/a/", "/a//b", "//a"]) {
+    const identity = { issuer: `https://login.example.com${path}`, clientId: "c" };
+    const credentialsBackend = new MemoryCredentialsBackend();
+    credentialsBackend.put(credentialKey(identity.issuer, identity.clientId), {
+      issuer: identity.issuer,
+      client_id: identity.clientId,
+      access_token: "ended",
+      refresh_token: "refresh",
+      expires_at: new Date(0).toISOString(),
+    });
+    const fetch = spyFetch(() => new Response(null, { status: 404 }));
+    const run = () => createSession({ ...identity, credentialsBackend, fetch, interactive: false });
+    await assertCode(run, "provider_invalid");
+    assertEquals(fetch.urls.length, 1, `${path}: ${fetch.urls}`);
+  }
 });
 
 Deno.test("tokens: a request for the endpoints that is not answered ends with the refresh", async () => {
