@@ -147,7 +147,7 @@ export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
  * What `openBrowser` needs. Not missed where it is not granted: the prompt says so, and has the link.
  * Deno itself does not grant a program that is not installed.
  */
-export function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
+function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
   if (openBrowser !== true) return [];
   const [command] = browserLauncher();
   return [{ name: "run", command, reason: "to open the browser at sign-in", need: "optional" }];
