@@ -66,7 +66,7 @@ async function jsrCommands(folder: string, { env }: JsrRegistry): Promise<TimedC
   };
   const own = { env: { ...env, HOME: `${folder}/home` } };
   return [
-    { name: "this module, from a JSR registry", command: command(), ...own },
+    { name: "this module, file, from JSR", command: command(), ...own },
     {
       name: "this module, JSR, lazy imports",
       command: command("--unstable-lazy-dynamic-imports"),
