@@ -134,7 +134,10 @@ async function chooseBackend(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensure(selectionNeeds());
+    const needs = selectionNeeds();
+    await ensure(needs);
+    const more = selectionNeeds().slice(needs.length);
+    if (more.length > 0) await ensure(more); // which the answers of a person have brought up
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

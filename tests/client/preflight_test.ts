@@ -210,3 +210,17 @@ Deno.test({
     assertStringIncludes(text, "code: login_required");
   },
 });
+
+Deno.test({
+  name: "preflight: what the answers of a person bring up is asked for with a reason, too",
+  ignore: !hasTerminal,
+  async fn() {
+    const code = `${IMPORTS}
+      const options = { issuer: "https://login.invalid", clientId: "c", interactive: false };
+      try { await vm.createSession(options); } catch (error) { console.log("code:", error.code); }`;
+    const text = await runInTerminal(code, ["y", "y", "n"]);
+    const told = text.indexOf("  env HOME, to find the stored tokens");
+    assert(told >= 0 && told < text.indexOf('Deno requests env access to "HOME"'), text);
+    assertStringIncludes(text, "code: permission_required");
+  },
+});
