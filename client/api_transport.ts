@@ -1,3 +1,4 @@
+import { untilAborted } from "../backends/delay.ts";
 import { netHost } from "../backends/hosts.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import { readText, safeCause } from "./printable.ts";
@@ -38,15 +39,24 @@ export interface ApiAnswer {
 /** Sends a session's requests, each within the time limit, and follows redirects. */
 export class ApiTransport {
   readonly #limits: TimeLimits;
+  readonly #isFetchNative: boolean;
 
-  /** @param keepsProcess Whether a request keeps the process, as one by Deno's own `fetch` does. */
-  constructor(timeoutMs: number, keepsProcess: boolean) {
-    this.#limits = new TimeLimits(timeoutMs, keepsProcess);
+  /**
+   * @param isFetchNative Whether requests are made by Deno's own `fetch`: each keeps the process, and
+   * ends with its signal.
+   */
+  constructor(timeoutMs: number, isFetchNative: boolean) {
+    this.#limits = new TimeLimits(timeoutMs, isFetchNative);
+    this.#isFetchNative = isFetchNative;
   }
 
   /** The answer, as soon as it begins: its body is not under the limit. */
-  async send(request: ApiRequest, { headers: own, fetch }: ApiCredentials): Promise<ApiAnswer> {
+  async send(
+    request: ApiRequest,
+    { headers: own, fetch: given }: ApiCredentials,
+  ): Promise<ApiAnswer> {
     const { url, init } = request;
+    const fetch = this.#isFetchNative ? given : heeding(given);
     const limit = this.#limits.start(init.signal);
     const { signal } = limit;
     try {
@@ -84,6 +94,11 @@ export class ApiTransport {
       this.#limits.stop(limit);
     }
   }
+}
+
+/** A `fetch` of the caller's, which may not look at its signal. */
+function heeding(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
+  return (input, init) => untilAborted(Promise.try(fetch, input, init), init?.signal ?? undefined);
 }
 
 /** Reading a long token anew takes `fetch` a tenth of a call to loopback; a `Request` has it read. */

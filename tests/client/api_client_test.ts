@@ -224,6 +224,23 @@ apiTest("no answer in time", async ({ session, api }) => {
   }
 }, { timeoutMs: 50 });
 
+Deno.test("api client: a fetch of the caller's that does not look at its signal ends in time, too", async () => {
+  await using world = await scriptedWorld();
+  const never = Promise.withResolvers<Response>();
+  const fetch: typeof globalThis.fetch = (input, init) =>
+    String(input).startsWith(world.api.apiHost) ? never.promise : globalThis.fetch(input, init);
+  const session = await createSession({ ...world.options, fetch, timeoutMs: 1000 });
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = assertRejects(() => session.fetch("thing", { signal }));
+  controller.abort(reason);
+  assertEquals(await aborted, reason);
+  await using hurried = await createSession({ ...world.options, fetch, timeoutMs: 20 });
+  await assertCode(() => hurried.fetch("thing"), "api_unreachable", "20 ms");
+  await assertCode(() => hurried.get("thing"), "api_unreachable", "20 ms");
+});
+
 apiTest("a body that does not end in time", async ({ session, api }) => {
   api.script.push((request) => {
     const gone = Promise.withResolvers<void>();
