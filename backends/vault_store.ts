@@ -1,7 +1,15 @@
 import type { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { delay } from "./delay.ts";
 import type { OidcCredentials, WithLockOptions } from "./oidc_credentials_backend.ts";
-import { isLockName, isSecretName, openVaultKv, secretName, type VaultKv } from "./vault_kv.ts";
+import {
+  isLockName,
+  isSecretName,
+  openVaultKv,
+  secretName,
+  type VaultKv,
+  type VaultSecret,
+  type VaultUse,
+} from "./vault_kv.ts";
 import { readVaultFile, VaultLogin, VaultSession } from "./vault_session.ts";
 import { VaultClient, type VaultRuntime } from "./vault_client.ts";
 import { vaultConnection, vaultFolder } from "./vault_connection.ts";
@@ -11,6 +19,8 @@ import type { VaultCredentialsBackendOptions } from "./vault_options.ts";
 
 const TIMEOUT_MS = 15_000;
 const LOCK_TIMEOUT_MS = 30_000;
+/** Of how many secrets something is remembered; a process has one or two. */
+const MAX_KNOWN = 100;
 
 /** An open store: loaded only when it is used. */
 export class VaultStore {
@@ -23,6 +33,10 @@ export class VaultStore {
   readonly #folder: string;
   /** The store in words. */
   readonly #place: string;
+  /** What secrets are called, by key: to work it out takes a third of a request to this host. */
+  readonly #names = new Map<string, string>();
+  /** The version of each secret that was seen last. */
+  readonly #versions = new Map<string, number>();
 
   private constructor(
     session: VaultSession,
@@ -64,32 +78,35 @@ export class VaultStore {
 
   /** The entry, or `undefined`. */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const name = await secretName(key);
-    const { data } = await this.#kv.read(name, { action: "read credentials in" });
+    const name = await this.#nameOf(key);
+    const { data } = await this.#read(name, { action: "read credentials in" });
     if (data === undefined) return undefined;
-    return (await this.#parse(name, data)).entry;
+    const row = parseRow(data);
+    if (row?.key === key) return row.entry;
+    throw this.#corrupt(name);
   }
 
   /** Writes the entry, if a lock that is held is still held. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     // As a text: Vault would read and write its numbers as floating-point ones.
     const data = { key, entry: JSON.stringify(entry) };
-    const name = await secretName(key);
+    const name = await this.#nameOf(key);
     const use = { action: "write credentials to" };
     await this.#change(use.action, async () => {
-      // In this order: once another holder has taken over, the version that was read is not the latest.
-      const { version } = await this.#kv.read(name, use);
+      // In this order: once another holder has taken over, the version that was seen is not the latest.
+      const version = this.#versions.get(name) ?? (await this.#read(name, use)).version;
       await this.#lock.check(name, use.action);
       await this.#kv.forgetVersions(name, version, use);
-      return await this.#kv.write(name, data, version, use) !== undefined;
+      return await this.#write(name, data, version, use);
     });
   }
 
   /** Removes the entry with all that Vault knows of it, if a lock that is held is still held. */
   async delete(key: string): Promise<void> {
-    const name = await secretName(key);
+    const name = await this.#nameOf(key);
     const use = { action: "delete credentials in" };
     await this.#lock.check(name, use.action);
+    this.#versions.delete(name);
     await this.#kv.remove(name, use);
   }
 
@@ -98,13 +115,17 @@ export class VaultStore {
     const use = { action: "list credentials in" };
     for (const name of (await this.#kv.list(use)).filter(isSecretName)) {
       const { data } = await this.#kv.read(name, use);
-      if (data !== undefined) yield (await this.#parse(name, data)).key;
+      if (data === undefined) continue;
+      const row = parseRow(data);
+      if (row === undefined || await secretName(row.key) !== name) throw this.#corrupt(name);
+      yield row.key;
     }
   }
 
   /** Removes all entries and locks, without a look into them. */
   async deleteAll(): Promise<void> {
     const use = { action: "delete credentials in" };
+    this.#versions.clear();
     for (const name of await this.#kv.list(use)) {
       if (isSecretName(name) || isLockName(name)) await this.#kv.remove(name, use);
     }
@@ -112,7 +133,12 @@ export class VaultStore {
 
   /** Runs `fn` under the key's lock. */
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    return await this.#lock.run(await secretName(key), fn, options);
+    const name = await this.#nameOf(key);
+    const run = () => {
+      this.#versions.delete(name); // what counts is what is seen under the lock
+      return fn();
+    };
+    return await this.#lock.run(name, run, options);
   }
 
   /** Forgets the token and closes the connections. */
@@ -125,9 +151,43 @@ export class VaultStore {
     if (!this.#kv.hasCheckAndSet) return;
     const use = { action: "lock credentials in" };
     await this.#change(use.action, async () => {
-      const { data, version } = await this.#kv.read(name, use);
-      return data === undefined || await this.#kv.write(name, data, version, use) !== undefined;
+      const { data, version } = await this.#read(name, use);
+      return data === undefined || await this.#write(name, data, version, use);
     });
+  }
+
+  async #nameOf(key: string): Promise<string> {
+    const known = this.#names.get(key);
+    if (known !== undefined) return known;
+    if (this.#names.size >= MAX_KNOWN) this.#names.clear();
+    const name = await secretName(key);
+    this.#names.set(key, name);
+    return name;
+  }
+
+  async #read(name: string, use: VaultUse): Promise<VaultSecret> {
+    const secret = await this.#kv.read(name, use);
+    this.#see(name, secret.version);
+    return secret;
+  }
+
+  /** Whether the secret was written: not where `version` is not its latest any more. */
+  async #write(
+    name: string,
+    data: Record<string, unknown>,
+    version: number,
+    use: VaultUse,
+  ): Promise<boolean> {
+    this.#versions.delete(name); // also where no answer tells what became of it
+    const written = await this.#kv.write(name, data, version, use);
+    if (written === undefined) return false;
+    this.#see(name, written);
+    return true;
+  }
+
+  #see(name: string, version: number): void {
+    if (this.#versions.size >= MAX_KNOWN) this.#versions.clear();
+    this.#versions.set(name, version);
   }
 
   /** Tries a change again while others write the same entry. */
@@ -143,16 +203,6 @@ export class VaultStore {
     }
   }
 
-  async #parse(name: string, data: Record<string, unknown>): Promise<Entry> {
-    const entry = typeof data.entry === "string" ? parseObject(data.entry) : undefined;
-    if (
-      entry !== undefined && typeof data.key === "string" && await secretName(data.key) === name
-    ) {
-      return { key: data.key, entry };
-    }
-    throw this.#corrupt(name);
-  }
-
   #corrupt(name: string): CredentialsBackendError {
     return vaultError(
       "backend_corrupt",
@@ -164,9 +214,13 @@ export class VaultStore {
   }
 }
 
-interface Entry {
-  key: string;
-  entry: OidcCredentials;
+/** What a secret of this module holds; `undefined` where it is none. */
+function parseRow(
+  data: Record<string, unknown>,
+): { key: string; entry: OidcCredentials } | undefined {
+  const { key } = data;
+  const entry = typeof data.entry === "string" ? parseObject(data.entry) : undefined;
+  return entry === undefined || typeof key !== "string" ? undefined : { key, entry };
 }
 
 /** A clock that does not jump: leases and the life of tokens are measured by it. */

@@ -245,6 +245,58 @@ for (const mount of MOUNTS) {
   });
 }
 
+/** A backend that keeps what it asks of its entry, in order. */
+function recorded(requests: string[]): VaultCredentialsBackend {
+  const given = ((input: string, init: RequestInit) => {
+    if (input.endsWith(`/users/anna/${NAME}`)) {
+      requests.push(`${init.method} ${/(data|metadata)/.exec(input)![0]}`);
+    }
+    return fetch(input, init);
+  }) as typeof fetch;
+  return vaultBackend(vault, token, { fetch: given });
+}
+
+Deno.test("Vault: a write after a read or a write of the same process is one request", () =>
+  withBackend("secret", async (other) => {
+    const requests: string[] = [];
+    const asked = () => requests.splice(0);
+    const backend = recorded(requests);
+    await backend.put(KEY, entry({ x: 1 }));
+    assertEquals(asked(), ["GET data", "POST metadata", "POST data"]);
+    await backend.put(KEY, entry({ x: 2 }));
+    assertEquals(asked(), ["POST data"]);
+    assertEquals(await other.get(KEY), entry({ x: 2 }));
+
+    await other.put(KEY, entry({ x: 3 }));
+    await backend.put(KEY, entry({ x: 4 })); // refused, looked at, and done
+    assertEquals(asked(), ["POST data", "GET data", "POST data"]);
+    assertEquals(await other.get(KEY), entry({ x: 4 }));
+    await other.put(KEY, entry({ x: 5 }));
+    assertEquals(await backend.get(KEY), entry({ x: 5 }));
+    await backend.put(KEY, entry({ x: 6 }));
+    assertEquals(asked(), ["GET data", "POST data"]);
+
+    await other.delete(KEY);
+    await backend.put(KEY, entry({ x: 7 }));
+    assertEquals(asked(), ["POST data", "GET data", "POST metadata", "POST data"]);
+    assertEquals((await look("metadata")).body.data.max_versions, 1);
+    await backend.delete(KEY);
+    await backend.put(KEY, entry({ x: 8 }));
+    assertEquals(asked(), ["DELETE metadata", "GET data", "POST metadata", "POST data"]);
+    await backend.close();
+  }));
+
+Deno.test("Vault: what was seen of an entry before its lock counts no more under it", () =>
+  withBackend("secret", async () => {
+    const requests: string[] = [];
+    const backend = recorded(requests);
+    await backend.put(KEY, entry({ x: 1 }));
+    requests.length = 0;
+    await backend.withLock(KEY, () => backend.put(KEY, entry({ x: 2 })));
+    assertEquals(requests, ["GET data", "POST data"]);
+    await backend.close();
+  }));
+
 Deno.test("Vault: a backend that was closed opens again", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
