@@ -2,35 +2,68 @@ import {
   FileCredentialsBackend,
   KvCredentialsBackend,
   MemoryCredentialsBackend,
-  type OidcCredentialsBackend,
 } from "@validmind/auth";
+import { isThere, serverPath } from "../../support/servers/server_binary.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
 import { startBenchKeyring } from "../bench_keyring.ts";
-import { type BenchOptions, type BenchRow, type BenchSection, toRows } from "../bench_section.ts";
+import type { BenchOptions, BenchRow, BenchSection } from "../bench_section.ts";
 import { benchEntry, KEY } from "../bench_world.ts";
-import { measureCalls, type TimedCall } from "../measure_calls.ts";
+import { compareBackend } from "../compare_backend.ts";
+import {
+  rawDenoKv,
+  rawEncryption,
+  rawFile,
+  rawMap,
+  type RawStore,
+  rawVault,
+} from "../raw_stores.ts";
 
-/** A store as it is without this module. */
-interface RawStore {
-  name: string;
-  get: () => unknown;
-  put: () => unknown;
-  delete: () => unknown;
-}
+const BARS = { get: 1.2, put: 1.2 };
 
 /** Each backend beside its bare store, with one entry of 3 KB. */
 export async function backendCalls({ folder, effort }: BenchOptions): Promise<BenchSection> {
   const file = new FileCredentialsBackend({ path: `${folder}/own.json` });
   const kv = new KvCredentialsBackend({ path: `${folder}/own-calls.db` });
   const rawKv = await Deno.openKv(`${folder}/raw-calls.db`);
+  const raw = rawFile(`${folder}/raw.json`);
   const rows: BenchRow[] = [
-    ...await compare(rawFile(`${folder}/raw.json`), file, effort, { get: 1.5, put: 1.2 }),
-    ...await compare(rawDenoKv(rawKv), kv, effort, { get: 1.2, put: 1.2 }),
-    ...await compare(rawMap(), new MemoryCredentialsBackend(), effort, {}),
+    ...await compareBackend(raw, file, effort, { ...BARS, get: 1.5 }),
+    ...await compareBackend(rawDenoKv(rawKv), kv, effort, BARS),
+    ...await compareBackend(rawMap(), new MemoryCredentialsBackend(), effort, {}),
+    ...await wrapperRows(folder, effort),
   ];
   rawKv.close();
   await kv.close();
-  rows.push(...await keychainRows(effort));
+  rows.push(...await keychainRows(effort), ...await vaultRows(effort));
   return { title: "A call of a backend", unit: "µs", base: "its bare store", rows };
+}
+
+/** The backends that put something before another one, beside that one. */
+async function wrapperRows(folder: string, effort: number): Promise<BenchRow[]> {
+  const { EncryptedCredentialsBackend } = await import("@validmind/auth/backends/encrypted");
+  const { FallbackCredentialsBackend } = await import("@validmind/auth/backends/fallback");
+  const file = (name: string) => new FileCredentialsBackend({ path: `${folder}/${name}.json` });
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  Deno.env.set("BENCH_KEY", secret.toBase64());
+  const sealed = new EncryptedCredentialsBackend({
+    backend: file("sealed"),
+    key: { env: "BENCH_KEY" },
+  });
+  const [first, second] = [file("inner"), new MemoryCredentialsBackend()];
+  const stores: RawStore = {
+    name: "a file and memory, each looked at",
+    get: () => [first.get(KEY), second.get(KEY)],
+    put: () => first.put(KEY, benchEntry()),
+    delete: () => Promise.all([first.delete(KEY), second.delete(KEY)]),
+  };
+  const fallback = new FallbackCredentialsBackend({
+    backends: [file("first"), new MemoryCredentialsBackend()],
+    onFallback: () => {},
+  });
+  return [
+    ...await compareBackend(await rawEncryption(secret, file("raw-sealed")), sealed, effort, BARS),
+    ...await compareBackend(stores, fallback, effort, BARS),
+  ];
 }
 
 /** In this process's environment, which the keychain's library reads. */
@@ -49,92 +82,20 @@ async function keychainRows(effort: number): Promise<BenchRow[]> {
   };
   const { KeychainCredentialsBackend } = await import("@validmind/auth/backends/keychain");
   const backend = new KeychainCredentialsBackend({ lockFolder: false });
-  return await compare(store, backend, effort, { get: 1.2, put: 1.2 });
+  return await compareBackend(store, backend, effort, BARS);
 }
 
-async function compare(
-  raw: RawStore,
-  backend: OidcCredentialsBackend,
-  effort: number,
-  bars: { get?: number; put?: number },
-): Promise<BenchRow[]> {
-  const entry = benchEntry();
-  const own: Omit<RawStore, "name"> = {
-    get: () => backend.get(KEY),
-    put: () => backend.put(KEY, entry),
-    delete: () => backend.delete(KEY),
-  };
-  const rows: BenchRow[] = [];
-  for (const verb of ["put", "get", "delete"] as const) {
-    const [base, name] = [`${raw.name}, ${verb}`, `${backend.constructor.name}, ${verb}`];
-    const calls: TimedCall[] = [{ name: base, run: raw[verb] }, { name, run: own[verb] }];
-    if (verb === "delete") {
-      // Of something that is there: what puts it back counts on both sides.
-      calls[0]!.run = async () => (await raw.put(), await raw.delete());
-      calls[1]!.run = async () => (await own.put(), await own.delete());
-    }
-    const measured = await measureCalls(calls, timing(raw, effort));
-    const bar = verb === "delete" ? undefined : bars[verb];
-    rows.push(...toRows(measured, base, bar === undefined ? {} : { [name]: bar }));
-    await raw.put();
-    await own.put();
-  }
+/** Where `deno task servers` has built Vault. */
+async function vaultRows(effort: number): Promise<BenchRow[]> {
+  if (!await isThere(await serverPath("vault"))) return [];
+  await using vault = await startVault();
+  const { VaultCredentialsBackend } = await import("@validmind/auth/backends/vault");
+  const backend = new VaultCredentialsBackend({
+    address: vault.url,
+    path: "bench",
+    auth: { method: "token", token: vault.rootToken },
+  });
+  const rows = await compareBackend(rawVault(vault), backend, effort / 2, BARS);
+  await backend.close();
   return rows;
-}
-
-/**
- * One call by turns, where a call is long enough to be timed alone: a disk is slow for some hundred
- * calls and fast for the next, and a batch of the one and a batch of the other would tell of that.
- */
-function timing(raw: RawStore, effort: number): { batches: number; perBatch: number } {
-  const isShort = raw.name.startsWith("Map");
-  return { batches: Math.ceil((isShort ? 40 : 1000) * effort), perBatch: isShort ? 5000 : 1 };
-}
-
-/** Read and parse; and a write that survives a power cut: temp file, fsync, rename, fsync. */
-function rawFile(path: string): RawStore {
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  const write = (credentials: unknown) => {
-    const text = JSON.stringify({ version: 1, credentials }, null, 2);
-    const file = Deno.openSync(`${path}.tmp`, {
-      write: true,
-      create: true,
-      truncate: true,
-      mode: 0o600,
-    });
-    file.writeSync(new TextEncoder().encode(text));
-    file.syncSync();
-    file.close();
-    Deno.renameSync(`${path}.tmp`, path);
-    using directory = Deno.openSync(folder);
-    directory.syncSync();
-  };
-  return {
-    name: "a file",
-    get: () => JSON.parse(Deno.readTextFileSync(path)).credentials[KEY],
-    put: () => write({ [KEY]: benchEntry() }),
-    delete: () => write({}),
-  };
-}
-
-function rawDenoKv(kv: Deno.Kv): RawStore {
-  const entry = benchEntry();
-  return {
-    name: "Deno.Kv",
-    get: async () => (await kv.get([KEY])).value,
-    put: () => kv.set([KEY], entry),
-    delete: () => kv.delete([KEY]),
-  };
-}
-
-/** With the copies that keep a caller from changing what is stored. */
-function rawMap(): RawStore {
-  const map = new Map<string, unknown>();
-  const entry = benchEntry();
-  return {
-    name: "Map with structuredClone",
-    get: () => structuredClone(map.get(KEY)),
-    put: () => map.set(KEY, structuredClone(entry)),
-    delete: () => map.delete(KEY),
-  };
 }
