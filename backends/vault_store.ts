@@ -82,7 +82,8 @@ export class VaultStore {
     const { data } = await this.#read(name, { action: "read credentials in" });
     if (data === undefined) return undefined;
     const row = parseRow(data);
-    if (row?.key === key) return row.entry;
+    // As UTF-8 has it, and with it the secret's name: Vault gives back no half of a surrogate pair.
+    if (row?.key === key.toWellFormed()) return row.entry;
     throw this.#corrupt(name);
   }
 

@@ -42,6 +42,16 @@ for (const mount of MOUNTS) {
       assertEquals(await Array.fromAsync(backend.list()), []);
     }));
 
+  Deno.test(`Vault ${mount}: keeps an entry under a key that is no well-formed text`, () =>
+    withBackend(mount, async (backend) => {
+      for (const key of ["half a \ud83d pair", "\udc00\ud800"]) {
+        await backend.put(key, entry({ x_of: key.length }));
+        assertEquals(await backend.get(key), entry({ x_of: key.length }));
+        assertEquals(await Array.fromAsync(backend.list()), [key.toWellFormed()]);
+        await backend.delete(key);
+      }
+    }));
+
   Deno.test(`Vault ${mount}: numbers, nulls and large entries come back as they were`, () =>
     withBackend(mount, async (backend) => {
       const exact = entry({
