@@ -93,12 +93,17 @@ export class VaultStore {
     const data = { key, entry: JSON.stringify(entry) };
     const name = await this.#nameOf(key);
     const use = { action: "write credentials to" };
-    await this.#change(use.action, async () => {
-      // In this order: once another holder has taken over, the version that was seen is not the latest.
-      const version = this.#versions.get(name) ?? (await this.#read(name, use)).version;
+    const write = async (version: number) => {
+      // After the version was seen: once another holder has taken over, it is not the latest.
       await this.#lock.check(name, use.action);
       await this.#kv.forgetVersions(name, version, use);
       return await this.#write(name, data, version, use);
+    };
+    await this.#change(use.action, async () => {
+      const known = this.#versions.get(name);
+      // That a version which was seen long ago is not the latest says nothing of others who write now.
+      if (known !== undefined && await write(known)) return true;
+      return await write((await this.#read(name, use)).version);
     });
   }
 

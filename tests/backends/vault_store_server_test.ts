@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { secretName } from "../../backends/vault_kv.ts";
 import type { VaultCredentialsBackend } from "../../backends/vault.ts";
+import { VaultStore } from "../../backends/vault_store.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { startVault, type VaultAnswer } from "../support/servers/vault_server.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER } from "./entries.ts";
 import { rejectsWith } from "./rejects_with.ts";
@@ -294,6 +296,28 @@ Deno.test("Vault: a write after a read or a write of the same process is one req
     await backend.put(KEY, entry({ x: 8 }));
     assertEquals(asked(), ["DELETE metadata", "GET data", "POST metadata", "POST data"]);
     await backend.close();
+  }));
+
+Deno.test("Vault: a version that is not the latest costs no wait, and is no 'others keep writing'", () =>
+  withBackend("secret", async (other) => {
+    const clock = new FakeClock();
+    const store = await VaultStore.open(
+      { address: vault.url, path: "users/anna", auth: { method: "token", token } },
+      {
+        now: clock.now,
+        delay: clock.delay,
+        fetch: (input, init) => {
+          if (init?.method === "POST") clock.advance(16_000); // longer than all may take
+          return fetch(input, init);
+        },
+      },
+    );
+    await store.put(KEY, entry({ x: 1 }));
+    await other.put(KEY, entry({ x: 2 }));
+    await store.put(KEY, entry({ x: 3 }));
+    assertEquals(clock.delays, []);
+    assertEquals(await other.get(KEY), entry({ x: 3 }));
+    store.close();
   }));
 
 Deno.test("Vault: what was seen of an entry before its lock counts no more under it", () =>
