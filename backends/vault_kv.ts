@@ -131,8 +131,11 @@ class KvVersion2 implements VaultKv {
   readonly #session: VaultSession;
   readonly #mount: string;
   readonly #path: string;
-  /** The secrets of which this process knows that Vault keeps one version alone. */
-  readonly #limited = new Set<string>();
+  /**
+   * The secrets of which this process knows that Vault keeps one version alone, with the one that was
+   * to be written last.
+   */
+  readonly #limited = new Map<string, number>();
 
   /** Both encoded. */
   constructor(session: VaultSession, mount: string, path: string) {
@@ -178,16 +181,19 @@ class KvVersion2 implements VaultKv {
   }
 
   async forgetVersions(name: string, version: number, use: VaultUse): Promise<void> {
-    // At version 0 it is new, or was removed by somebody else, and what we know of it with it.
-    if (version > 0 && this.#limited.has(name)) return;
-    const answer = await this.#session.request({
-      ...use,
-      method: "POST",
-      path: this.#metadata(name),
-      body: { max_versions: 1 },
-    });
-    if (answer.status >= 300) throw this.#unexpected(use, answer);
-    this.#limited.add(name);
+    // A lower version is that of a secret which somebody removed, and maybe made anew.
+    if (version < (this.#limited.get(name) ?? Infinity)) {
+      const answer = await this.#session.request({
+        ...use,
+        method: "POST",
+        path: this.#metadata(name),
+        body: { max_versions: 1 },
+      });
+      if (answer.status >= 300) throw this.#unexpected(use, answer);
+    }
+    // Until it is written it may be removed with what is set here: that is seen to again after it.
+    if (version === 0) this.#limited.delete(name);
+    else this.#limited.set(name, version + 1);
   }
 
   async remove(name: string, use: VaultUse): Promise<void> {

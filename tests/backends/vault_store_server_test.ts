@@ -154,6 +154,43 @@ Deno.test("Vault: one version is kept of an entry, also of one that somebody els
     assertEquals(Object.keys(theirs.data.versions), ["4"]);
   }));
 
+Deno.test("Vault: one version is kept of an entry that somebody else removed and made anew", () =>
+  withBackend("secret", async (backend) => {
+    for (const seen of ["by a read", "by the write"]) {
+      for (let i = 0; i < 3; i++) await backend.put(KEY, entry());
+      await vault.request("DELETE", `secret/metadata/users/anna/${NAME}`);
+      const data = { key: KEY, entry: JSON.stringify(entry({ x_theirs: true })) };
+      for (let i = 0; i < 2; i++) {
+        await vault.request("POST", `secret/data/users/anna/${NAME}`, { data });
+      }
+      if (seen === "by a read") await backend.get(KEY);
+      await backend.put(KEY, entry());
+      const { body } = await look("metadata");
+      assertEquals(body.data.max_versions, 1, seen);
+      assertEquals(Object.keys(body.data.versions), ["3"], seen);
+      await backend.delete(KEY);
+    }
+  }));
+
+Deno.test("Vault: one version is kept of an entry whose metadata was removed before its first write", () =>
+  withBackend("secret", async () => {
+    let isRemoved = false;
+    const given = (async (input: string, init: RequestInit) => {
+      if (!isRemoved && init.method === "POST" && input.endsWith(`/data/users/anna/${NAME}`)) {
+        isRemoved = true;
+        await vault.request("DELETE", `secret/metadata/users/anna/${NAME}`);
+      }
+      return await fetch(input, init);
+    }) as typeof fetch;
+    const backend = vaultBackend(vault, token, { fetch: given });
+    for (let i = 1; i <= 3; i++) {
+      await backend.put(KEY, entry({ i }));
+      const { max_versions, versions } = (await look("metadata")).body.data;
+      assertEquals([max_versions, Object.keys(versions)], [i === 1 ? 0 : 1, [String(i)]]);
+    }
+    await backend.close();
+  }));
+
 Deno.test("Vault: delete removes the metadata and every version, so nothing can be undeleted", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
@@ -275,6 +312,8 @@ Deno.test("Vault: a write after a read or a write of the same process is one req
     const backend = recorded(requests);
     await backend.put(KEY, entry({ x: 1 }));
     assertEquals(asked(), ["GET data", "POST metadata", "POST data"]);
+    await backend.put(KEY, entry({ x: 1.5 }));
+    assertEquals(asked(), ["POST metadata", "POST data"]); // to be sure of it, once
     await backend.put(KEY, entry({ x: 2 }));
     assertEquals(asked(), ["POST data"]);
     assertEquals(await other.get(KEY), entry({ x: 2 }));
@@ -324,7 +363,7 @@ Deno.test("Vault: what was seen of an entry before its lock counts no more under
   withBackend("secret", async () => {
     const requests: string[] = [];
     const backend = recorded(requests);
-    await backend.put(KEY, entry({ x: 1 }));
+    for (let i = 0; i < 2; i++) await backend.put(KEY, entry({ x: 1 }));
     requests.length = 0;
     await backend.withLock(KEY, () => backend.put(KEY, entry({ x: 2 })));
     assertEquals(requests, ["GET data", "POST data"]);
