@@ -246,6 +246,65 @@ Deno.test("a write that was on its way when the lease was taken over fails, too"
   assertEquals(await other.get(KEY), entry());
 });
 
+/** Where a holder's write stands still while another one takes the lease over, and writes. */
+const STALLS = [
+  { at: "POST", of: "", knows: false, isSeen: false },
+  { at: "POST", of: "", knows: true, isSeen: false },
+  { at: "GET", of: "", knows: false, isSeen: false },
+  { at: "GET", of: ".lock", knows: true, isSeen: true },
+];
+
+for (const isThere of [true, false]) {
+  for (const { at, of, knows, isSeen } of STALLS) {
+    const what = `${at} of the ${of ? "lease" : "entry"}${knows ? ", whose version it knows" : ""}`;
+    const name =
+      `a write that stands still at its ${what}, while the lease is taken over, fails, too`;
+    Deno.test(`${name} (${isThere ? "the entry is there" : "there is no entry"})`, async () => {
+      await using opened = open();
+      const { one, other } = opened;
+      if (isThere) await one.put(KEY, entry());
+      const late = Promise.withResolvers<void>();
+      const reached = Promise.withResolvers<void>();
+      let isSlow = false;
+      const slow = await VaultStore.open(
+        { address: vault.url, path: "users/anna", auth: { method: "token", token } },
+        {
+          now: () => performance.now(),
+          delay: later,
+          fetch: async (input, init) => {
+            const isIt = init?.method === at &&
+              String(input).endsWith(`/data/users/anna/${NAME}${of}`);
+            if (!isSlow || !isIt) return await fetch(input, init);
+            isSlow = false;
+            const answer = at === "GET" && of ? await fetch(input, init) : undefined;
+            reached.resolve();
+            await late.promise;
+            return answer ?? await fetch(input, init);
+          },
+        },
+      );
+      await slow.withLock(KEY, async () => {
+        if (knows) await slow.get(KEY);
+        isSlow = true;
+        const writing = slow.put(KEY, entry({ x_late: true }));
+        await reached.promise;
+        const store = await hasty(new FakeClock());
+        await store.withLock(KEY, async () => {
+          assertEquals(await store.get(KEY), isThere ? entry() : undefined);
+          await store.put(KEY, entry({ x_theirs: true }));
+          if (isSeen) assertEquals(await slow.get(KEY), entry({ x_theirs: true }));
+          late.resolve();
+          await rejectsWith("backend_locked", () => writing, "the lock was lost");
+          assertEquals(await store.get(KEY), entry({ x_theirs: true }));
+        }, {});
+        store.close();
+      }, {});
+      slow.close();
+      assertEquals(await other.get(KEY), entry({ x_theirs: true }));
+    });
+  }
+}
+
 Deno.test("a lease that somebody removed is a lock that was lost", async () => {
   await using opened = open();
   const { one } = opened;

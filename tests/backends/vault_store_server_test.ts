@@ -334,7 +334,55 @@ Deno.test("Vault: a write after a read or a write of the same process is one req
     await backend.delete(KEY);
     await backend.put(KEY, entry({ x: 8 }));
     assertEquals(asked(), ["DELETE metadata", "GET data", "POST metadata", "POST data"]);
+    await backend.deleteAll();
+    await backend.put(KEY, entry({ x: 9 }));
+    assertEquals(asked(), ["DELETE metadata", "GET data", "POST metadata", "POST data"]);
     await backend.close();
+  }));
+
+for (const end of ["breaks off", "does not come"]) {
+  Deno.test(`Vault: after a write that was done and whose answer ${end}, the version is read anew`, () =>
+    withBackend("secret", async (other) => {
+      const requests: string[] = [];
+      let isLost = false;
+      const given = (async (input: string, init: RequestInit) => {
+        if (!input.endsWith(`/data/users/anna/${NAME}`)) return await fetch(input, init);
+        requests.push(String(init.method));
+        const answer = await fetch(input, init);
+        if (!isLost || init.method !== "POST") return answer;
+        isLost = false;
+        await answer.body?.cancel();
+        if (end === "breaks off") throw new TypeError("connection reset");
+        return await new Promise<never>(() => {});
+      }) as typeof fetch;
+      const backend = vaultBackend(vault, token, { fetch: given, timeoutMs: 500 });
+      for (let i = 0; i < 2; i++) await backend.put(KEY, entry());
+      requests.length = 0;
+      isLost = true;
+      const write = () => backend.put(KEY, entry({ x: 1 }));
+      if (end === "breaks off") {
+        await write();
+        assertEquals(requests, ["POST", "POST", "GET", "POST"]); // of which the second is refused
+      } else {
+        await rejectsWith("backend_timeout", write, "A write may still have been done");
+        assertEquals(await other.get(KEY), entry({ x: 1 }));
+        await backend.put(KEY, entry({ x: 2 }));
+        assertEquals(requests, ["POST", "GET", "POST"]);
+      }
+      assertEquals(await other.get(KEY), entry({ x: end === "breaks off" ? 1 : 2 }));
+      await backend.close();
+    }));
+}
+
+Deno.test("Vault: more entries than a process remembers are written and read, too", () =>
+  withBackend("secret", async (backend) => {
+    const keys = Array.from({ length: 103 }, (_, i) => `${KEY}|${i}`);
+    for (const x of [1, 2]) {
+      await Promise.all(keys.map((key) => backend.put(key, entry({ key, x }))));
+      for (const key of keys) assertEquals(await backend.get(key), entry({ key, x }));
+    }
+    await Promise.all(keys.map((key) => backend.delete(key)));
+    assertEquals(await Array.fromAsync(backend.list()), []);
   }));
 
 Deno.test("Vault: a version that is not the latest costs no wait, and is no 'others keep writing'", () =>
