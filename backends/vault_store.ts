@@ -165,8 +165,8 @@ export class VaultStore {
   async #nameOf(key: string): Promise<string> {
     const known = this.#names.get(key);
     if (known !== undefined) return known;
-    if (this.#names.size >= MAX_KNOWN) this.#names.clear();
     const name = await secretName(key);
+    if (this.#names.size >= MAX_KNOWN) this.#names.clear(); // after the wait: others add meanwhile
     this.#names.set(key, name);
     return name;
   }

@@ -113,10 +113,12 @@ Deno.test("a Vault that does not answer is backend_timeout, also while its lock 
   await using opened = await open({ timeoutMs: 200 });
   const { vault, backend } = opened;
   await vault.pause();
+  const { signal } = new AbortController();
   const calls = [
     () => backend.get(KEY),
     () => Array.fromAsync(backend.list()),
     () => backend.withLock(OTHER, () => Promise.resolve()),
+    () => backend.withLock(OTHER, () => Promise.resolve(), { signal }),
   ];
   for (const call of calls) await rejectsWith("backend_timeout", call, "127.0.0.1:", "200 ms");
   await vault.resume();
@@ -157,6 +159,25 @@ Deno.test("the wait for a lock ends by its signal while Vault is out of reach", 
   const ended = waiting.then(() => "ran", (error) => error);
   abort.abort(reason);
   assertEquals(await ended, reason);
+});
+
+Deno.test("the wait for a lock ends by its signal while Vault does not answer", async () => {
+  await using opened = await open();
+  const { vault, backend } = opened;
+  await vault.pause();
+  const reason = new Error("enough");
+  const abort = new AbortController();
+  const { signal } = abort;
+  const ended = backend.withLock(KEY, () => Promise.resolve(), { signal }).then(
+    () => "ran",
+    (error) => error,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50)); // the request is on its way
+  const before = performance.now();
+  abort.abort(reason);
+  assertEquals(await ended, reason);
+  assert(performance.now() - before < 5_000, "not by the time limit");
+  await vault.resume();
 });
 
 Deno.test("requests over a rate limit are repeated until they are let through", async () => {
