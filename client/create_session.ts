@@ -11,9 +11,9 @@ import type { PermissionNeed } from "./permission_need.ts";
 import {
   apiNeeds,
   backendNeeds,
+  ensureSelection,
   issuerNeeds,
   preflight,
-  selectionNeeds,
   variableNeeds,
 } from "./preflight.ts";
 import {
@@ -134,10 +134,7 @@ async function chooseBackend(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    const needs = selectionNeeds();
-    await ensure(needs);
-    const more = selectionNeeds().slice(needs.length);
-    if (more.length > 0) await ensure(more); // which the answers of a person have brought up
+    await ensureSelection(ensure);
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

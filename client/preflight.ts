@@ -120,6 +120,19 @@ export function selectionNeeds(): PermissionNeed[] {
   return isFile ? [...needs, env(HOME_VARIABLE, "to find the stored tokens")] : needs;
 }
 
+/**
+ * Has these variables made sure of, and then those that the answers of a person have brought up: what
+ * may be read by then may call for one more.
+ */
+export async function ensureSelection(
+  ensure: (needs: PermissionNeed[]) => Promise<void>,
+): Promise<void> {
+  const needs = selectionNeeds();
+  await ensure(needs);
+  const more = selectionNeeds().slice(needs.length);
+  if (more.length > 0) await ensure(more);
+}
+
 function env(variable: string, reason = "to choose where tokens are kept"): PermissionNeed {
   return { name: "env", variable, reason, need: "always" };
 }

@@ -11,7 +11,7 @@ import {
 import { parseFlag, readEnvIfGranted } from "../../backends/read_env.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight, selectionNeeds } from "../preflight.ts";
+import { ensureSelection, preflight } from "../preflight.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { nearestWord } from "./nearest_word.ts";
 import { shown } from "./parse_command_line.ts";
@@ -58,8 +58,11 @@ export async function chooseBackend(
       `Cannot use --${names.options}: it belongs to --${names.name}, which is not given. Give both.`,
     );
   }
-  const needs = selectionNeeds();
-  await preflight(action, [...known, ...needs], "always");
+  const needs: PermissionNeed[] = [];
+  await ensureSelection(async (more) => {
+    needs.push(...more);
+    await preflight(action, [...known, ...needs], "always");
+  });
   const backend = await resolveCredentialsBackend();
   // Not closed: the process may use it again, and its end closes it.
   return { ...whyChosen(), backend, needs, [Symbol.asyncDispose]: () => Promise.resolve() };

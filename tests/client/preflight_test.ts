@@ -211,16 +211,24 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "preflight: what the answers of a person bring up is asked for with a reason, too",
-  ignore: !hasTerminal,
-  async fn() {
-    const code = `${IMPORTS}
-      const options = { issuer: "https://login.invalid", clientId: "c", interactive: false };
-      try { await vm.createSession(options); } catch (error) { console.log("code:", error.code); }`;
-    const text = await runInTerminal(code, ["y", "y", "n"]);
-    const told = text.indexOf("  env HOME, to find the stored tokens");
-    assert(told >= 0 && told < text.indexOf('Deno requests env access to "HOME"'), text);
-    assertStringIncludes(text, "code: permission_required");
-  },
-});
+const SELECTING = {
+  createSession: `${IMPORTS}
+    const options = { issuer: "https://login.invalid", clientId: "c", interactive: false };
+    try { await vm.createSession(options); } catch (error) { console.log("code:", error.code); }`,
+  "the command line": `import { runCli } from "@validmind/auth/cli";
+    const flags = ["--issuer", "https://login.invalid", "--client-id", "c", "--json"];
+    await runCli(["status", ...flags]);`,
+};
+
+for (const [name, code] of Object.entries(SELECTING)) {
+  Deno.test({
+    name: `preflight: ${name} asks with a reason for what the answers of a person bring up, too`,
+    ignore: !hasTerminal,
+    async fn() {
+      const text = await runInTerminal(code, ["y", "y", "n"]);
+      const told = text.indexOf("  env HOME, to find the stored tokens");
+      assert(told >= 0 && told < text.indexOf('Deno requests env access to "HOME"'), text);
+      assertStringIncludes(text, "permission_required");
+    },
+  });
+}
