@@ -158,8 +158,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    *
    * @throws {CredentialsBackendError} What a store reports, as the table above says.
    */
-  async get(key: string): Promise<OidcCredentials | undefined> {
-    return await this.#stores.get(key);
+  get(key: string): Promise<OidcCredentials | undefined> {
+    return this.#stores.get(key);
   }
 
   /**

@@ -105,8 +105,8 @@ export class FallbackStores {
   }
 
   /** What each store says of a key. Never fails. */
-  async look(key: string): Promise<Look[]> {
-    return await Promise.all(this.#stores.map(async (store): Promise<Look> => {
+  look(key: string): Promise<Look[]> {
+    return Promise.all(this.#stores.map(async (store): Promise<Look> => {
       try {
         const stored = await this.#use(key, store, () => store.get(key));
         return stored ? { store, copy: toCopy(store, stored) } : { store };
