@@ -69,19 +69,30 @@ Deno.test("without a Secret Service nobody is asked to sign in", async () => {
 });
 
 Deno.test("processes with one expired token in the keychain make one refresh", async () => {
-  await using world = await startWorld();
-  await prepare(world, "cached start");
-  for (let round = 0; round < 3; round++) {
-    await expire(world);
-    world.provider.reset();
-    const outcomes = await Promise.all(
-      Array.from({ length: 6 }, () => run(world, world.input("cached start"), ["-A"])),
-    );
-    assertEquals(outcomes, Array(6).fill({ ok: true }));
-    const tokens = world.provider.requests.filter(({ path }) => path.endsWith("/token"));
-    assertEquals(tokens.length, 1);
+  for (let round = 0, crashes = 0; round < 3;) {
+    await using world = await startWorld();
+    await prepare(world, "cached start");
+    try {
+      for (; round < 3; round++) await startTogether(world);
+    } catch (error) {
+      // GNOME Keyring 42 itself dies now and then of clients that come and go at once.
+      await world.session.run(["true"]);
+      if (!world.session.hasCrashed || ++crashes > 2) throw error;
+    }
   }
 });
+
+/** Lets six processes find one token that has ended. */
+async function startTogether(world: World): Promise<void> {
+  await expire(world);
+  world.provider.reset();
+  const outcomes = await Promise.all(
+    Array.from({ length: 6 }, () => run(world, world.input("cached start"), ["-A"])),
+  );
+  assertEquals(outcomes, Array(6).fill({ ok: true }));
+  const tokens = world.provider.requests.filter(({ path }) => path.endsWith("/token"));
+  assertEquals(tokens.length, 1);
+}
 
 async function startWorld(state: "unlocked" | "absent" = "unlocked"): Promise<World> {
   await using stack = new AsyncDisposableStack();
