@@ -84,15 +84,15 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   constructor(options: FileCredentialsBackendOptions = {}) {
     const action = "create FileCredentialsBackend";
     checkOptions(action, options, ["path", "lockTimeoutMs", "onWarning"]);
-    const { path, lockTimeoutMs, onWarning } = options;
+    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
     if (path !== undefined) checkPathOption(action, path);
-    if (lockTimeoutMs !== undefined) checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
-    if (onWarning !== undefined) checkFunctionOption(action, "onWarning", onWarning);
+    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
+    checkFunctionOption(action, "onWarning", onWarning);
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
     this.#file = new CredentialsFile(this.path);
-    this.#lockTimeoutMs = lockTimeoutMs ?? 30_000;
-    this.#onWarning = onWarning ?? warnOnStderr;
+    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#onWarning = onWarning;
   }
 
   /** The file's path. */

@@ -74,5 +74,6 @@ function toSet(modules: readonly GraphModule[]): ModuleSet {
 
 function codeSize(file: URL): number {
   const lines = Deno.readTextFileSync(file).split("\n");
-  return lines.filter((line) => !/^\s*(\/\*\*|\*|\/\/)/.test(line)).join("\n").length;
+  const code = lines.filter((line) => !/^\s*(\/\*\*|\*|\/\/)/.test(line));
+  return new TextEncoder().encode(code.join("\n")).length;
 }

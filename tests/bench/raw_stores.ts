@@ -36,6 +36,7 @@ export function rawFile(path: string): RawStore {
   };
 }
 
+/** One value, without a check of its size and without parts. */
 export function rawDenoKv(kv: Deno.Kv): RawStore {
   const entry = benchEntry();
   return {

@@ -59,7 +59,7 @@ async function ownCommands(folder: string): Promise<TimedCommand[]> {
 async function jsrCommands(folder: string, { env }: JsrRegistry): Promise<TimedCommand[]> {
   const text = await Deno.readTextFile(`${import.meta.dirname}/../programs/cached_start.ts`);
   const path = `${folder}/from_jsr.ts`;
-  await Deno.writeTextFile(path, text.replace("@validmind/auth", "jsr:@validmind/auth@0.1.0"));
+  await Deno.writeTextFile(path, text.replace("@validmind/auth", "jsr:@validmind/auth"));
   const command = (...flags: string[]): TimedCommand["command"] => {
     const all = ["--no-check", "--no-config", "--quiet", "-A", ...flags];
     return [Deno.execPath(), "run", ...all, path, ISSUER, CLIENT_ID];
