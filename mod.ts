@@ -86,12 +86,17 @@ export {
   type ValidMindAuthErrorCode,
   type ValidMindAuthErrorOptions,
 } from "./client/errors.ts";
-export type { DropPermissionsOptions, DropPermissionsResult } from "./client/change_permissions.ts";
+export type { DropPermissionsOptions, DropPermissionsResult } from "./client/permissions/change.ts";
 export { formatPermissionFlags } from "./client/required_permissions.ts";
 export { formatPermissionSet } from "./client/required_permissions.ts";
 export { init } from "./client/init.ts";
-export type { BearerKind, DeviceCode, InitOptions, SessionOptions } from "./client/init_options.ts";
-export { isExpired } from "./client/credentials.ts";
+export type {
+  BearerKind,
+  DeviceCode,
+  InitOptions,
+  SessionOptions,
+} from "./client/session_options.ts";
+export { isExpired } from "./client/entry.ts";
 export type { PermissionNeed } from "./client/permission_need.ts";
 export {
   requiredPermissions,

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { readEnv } from "./read_env.ts";
+import { readEnv } from "./common/read_env.ts";
 
 const isWindows = Deno.build.os === "windows";
 

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { assertCredentialsBackend, checkOptions } from "./check_options.ts";
+import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import type { EncryptionKey } from "./encryption_key.ts";
-import { KeyRing } from "./key_ring.ts";
+import type { EncryptionKey } from "./encrypted/encryption_key.ts";
+import { KeyRing } from "./encrypted/key_ring.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { sealedIn, sealRow } from "./sealed_row.ts";
+import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 
 export type {
   BytesKey,
@@ -22,7 +22,7 @@ export type {
   PassphraseKeyOptions,
   StoredKeyOptions,
   VariableKey,
-} from "./encryption_key.ts";
+} from "./encrypted/encryption_key.ts";
 
 /** Options of {@linkcode EncryptedCredentialsBackend}. */
 export interface EncryptedCredentialsBackendOptions {

@@ -4,11 +4,15 @@
  * @module
  */
 
-import { assertCredentialsBackend, checkFunctionOption, checkOptions } from "./check_options.ts";
+import {
+  assertCredentialsBackend,
+  checkFunctionOption,
+  checkOptions,
+} from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
-import { FallbackStores, type Missed, newest, placeOf } from "./fallback_stores.ts";
-import { FallbackLock } from "./fallback_lock.ts";
+import { FallbackStores, type Missed, newest, placeOf } from "./fallback/stores.ts";
+import { FallbackLock } from "./fallback/lock.ts";
 import type {
   BackendPermission,
   MaybePromise,

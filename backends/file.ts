@@ -3,10 +3,10 @@ import {
   checkOptions,
   checkPathOption,
   checkTimeoutOption,
-} from "./check_options.ts";
-import { CredentialsFile, getEntry, setEntry } from "./credentials_file.ts";
+} from "./common/check_options.ts";
+import { CredentialsFile, getEntry, setEntry } from "./file/credentials_file.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
-import type { FileStore } from "./file_store.ts";
+import type { FileStore } from "./file/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -199,7 +199,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #writer(): Promise<FileStore> {
-    this.#store ??= import("./file_store.ts").then(({ FileStore }) =>
+    this.#store ??= import("./file/store.ts").then(({ FileStore }) =>
       new FileStore({
         path: this.path,
         lockTimeoutMs: this.#lockTimeoutMs,

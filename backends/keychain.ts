@@ -16,11 +16,11 @@ import {
   checkPathOption,
   checkTextOption,
   checkTimeoutOption,
-} from "./check_options.ts";
+} from "./common/check_options.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
-import { describeKeychain, NativeKeychainClient } from "./keychain_client.ts";
-import { libraryPath, openKeychainLibrary } from "./keychain_library.ts";
-import type { KeychainLock, KeychainStore } from "./keychain_store.ts";
+import { describeKeychain, NativeKeychainClient } from "./keychain/client.ts";
+import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
+import type { KeychainLock, KeychainStore } from "./keychain/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -232,7 +232,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   async #openLock(): Promise<KeychainLock | undefined> {
     const folder = this.#lockFolder;
     if (folder === false) return undefined;
-    this.#lock ??= import("./keychain_store.ts").then(({ KeychainLock }) =>
+    this.#lock ??= import("./keychain/store.ts").then(({ KeychainLock }) =>
       new KeychainLock({ folder, service: this.service, timeoutMs: this.#lockTimeoutMs })
     );
     return await this.#lock;
@@ -249,8 +249,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   async #openStore(): Promise<KeychainStore> {
     const [library, { KeychainStore }, { keychainLimits }] = await Promise.all([
       openKeychainLibrary(libraryPath),
-      import("./keychain_store.ts"),
-      import("./keychain_encoding.ts"),
+      import("./keychain/store.ts"),
+      import("./keychain/encoding.ts"),
     ]);
     const { service } = this;
     const client = new NativeKeychainClient(library, service, this.#timeoutMs);

@@ -1,7 +1,7 @@
-import { checkOptions, checkPathOption, checkTimeoutOption } from "./check_options.ts";
+import { checkOptions, checkPathOption, checkTimeoutOption } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { isLoopback, isUrl, netHost } from "./hosts.ts";
-import type { KvStore } from "./kv_store.ts";
+import { isLoopback, isUrl, netHost } from "./common/hosts.ts";
+import type { KvStore } from "./kv/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -177,7 +177,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #openStore(): Promise<KvStore> {
-    const { KvStore } = await import("./kv_store.ts");
+    const { KvStore } = await import("./kv/store.ts");
     return await KvStore.open({
       path: this.path,
       lockTimeoutMs: this.#lockTimeoutMs,

@@ -1,4 +1,4 @@
-import { checkOptions, checkTimeoutOption } from "./check_options.ts";
+import { checkOptions, checkTimeoutOption } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -6,7 +6,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { untilAborted } from "./delay.ts";
+import { untilAborted } from "./common/delay.ts";
 
 /** Options of {@linkcode MemoryCredentialsBackend}. */
 export interface MemoryCredentialsBackendOptions {

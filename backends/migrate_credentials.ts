@@ -79,6 +79,6 @@ export async function migrateCredentials(
   to: OidcCredentialsBackend,
   options: MigrateOptions = {},
 ): Promise<MigrationResult> {
-  const { migrate } = await import("./migrate.ts");
+  const { migrate } = await import("./migrate/migrate.ts");
   return await migrate(from, to, options);
 }

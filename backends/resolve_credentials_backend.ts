@@ -1,8 +1,8 @@
-import { assertCredentialsBackend } from "./check_options.ts";
+import { assertCredentialsBackend } from "./common/check_options.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-import { parseFlag, readEnv } from "./read_env.ts";
+import { parseFlag, readEnv } from "./common/read_env.ts";
 
 const NO_PERSIST_VARIABLE = "VM_OIDC_NO_PERSIST";
 
@@ -147,10 +147,10 @@ export async function loadBackendFromEnv(
   }
   const text = readEnv("VM_OIDC_CREDENTIALS_BACKEND", purpose);
   if (text === undefined) return undefined;
-  const { parseBackendSpec, readBackendKwargs } = await import("./backend_spec.ts");
+  const { parseBackendSpec, readBackendKwargs } = await import("./load/backend_setting.ts");
   const spec = parseBackendSpec(text);
   const options = readBackendKwargs();
-  const { createBackend } = await import("./create_backend.ts");
+  const { createBackend } = await import("./load/create_backend.ts");
   return await shared(
     JSON.stringify([spec, options, isolate]),
     () => createBackend(spec, options, isolate),

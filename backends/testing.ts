@@ -12,7 +12,7 @@
  * @module
  */
 
-import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./conformance_checks.ts";
+import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./testing/conformance_checks.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /** Options of {@linkcode testCredentialsBackend}. */

@@ -10,9 +10,9 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { describeVault, vaultFolder, vaultPermissions } from "./vault_connection.ts";
-import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault_options.ts";
-import type { VaultStore } from "./vault_store.ts";
+import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
+import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault/options.ts";
+import type { VaultStore } from "./vault/store.ts";
 
 export type {
   VaultAppRoleAuth,
@@ -20,7 +20,7 @@ export type {
   VaultCredentialsBackendOptions,
   VaultJwtAuth,
   VaultTokenAuth,
-} from "./vault_options.ts";
+} from "./vault/options.ts";
 
 /**
  * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
@@ -194,7 +194,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #openStore(): Promise<VaultStore> {
-    const { VaultStore } = await import("./vault_store.ts");
+    const { VaultStore } = await import("./vault/store.ts");
     return await VaultStore.open(this.#options);
   }
 }

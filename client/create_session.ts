@@ -1,12 +1,12 @@
-import { untilAborted } from "../backends/delay.ts";
+import { untilAborted } from "../backends/common/delay.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,
   resolveCredentialsBackend,
 } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
-import { bearerKind } from "./credentials.ts";
-import type { SessionOptions } from "./init_options.ts";
+import { bearerKind } from "./entry.ts";
+import type { SessionOptions } from "./session_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import {
   apiNeeds,
@@ -15,7 +15,7 @@ import {
   issuerNeeds,
   preflight,
   variableNeeds,
-} from "./preflight.ts";
+} from "./permissions/preflight.ts";
 import {
   checkOptionNames,
   checkOptionTypes,
@@ -23,10 +23,10 @@ import {
   type ResolvedOptions,
   resolveOptions,
   withoutPlaceholder,
-} from "./resolve_options.ts";
+} from "./options/resolve_options.ts";
 import type { Session } from "./session.ts";
-import { SignedInSession } from "./signed_in_session.ts";
-import { StoredCredential, TokenSource } from "./token_source.ts";
+import { SignedInSession } from "./signed_in/session.ts";
+import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers or
@@ -103,7 +103,7 @@ export async function signIn(
     modelOptions,
     runtime,
     needs: async () => {
-      const { sessionNeeds } = await import("./collect_permissions.ts");
+      const { sessionNeeds } = await import("./permissions/needs.ts");
       return sessionNeeds(all(), options, modelOptions === undefined ? "createSession" : "init");
     },
   };

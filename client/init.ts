@@ -3,16 +3,16 @@ import type { AuthEvent } from "./auth_event.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 import { signIn } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { InitOptions } from "./init_options.ts";
-import { preflight, variableNeeds } from "./preflight.ts";
+import type { InitOptions } from "./session_options.ts";
+import { preflight, variableNeeds } from "./permissions/preflight.ts";
 import {
   checkOptionNames,
   checkOptionTypes,
   resolveInitOptions,
   withoutPlaceholder,
-} from "./resolve_options.ts";
+} from "./options/resolve_options.ts";
 import type { ClientInfo, Session } from "./session.ts";
-import type { SignedInSession } from "./signed_in_session.ts";
+import type { SignedInSession } from "./signed_in/session.ts";
 
 /**
  * Signs in to ValidMind, pings its API, and makes the session the process's active one: what a
@@ -54,7 +54,7 @@ export async function init(options: InitOptions = {}): Promise<Session> {
   const resolved = resolveInitOptions(options, action);
   const context = { action, needs: variables, modelOptions: resolved };
   const session = await signIn(options, resolved, context);
-  const { ping } = await import("./api_client.ts");
+  const { ping } = await import("./api/client.ts");
   await ping(session, options.signal);
   setActiveSession(session);
   return session;
@@ -117,7 +117,7 @@ export function getSession(): Session {
  */
 export async function reload(): Promise<ClientInfo> {
   const session = active("reload");
-  const { ping } = await import("./api_client.ts");
+  const { ping } = await import("./api/client.ts");
   return await ping(session);
 }
 
@@ -228,6 +228,6 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
 export async function clearOidcCredentials(
   options: ClearOidcCredentialsOptions = {},
 ): Promise<ClearResult> {
-  const { signOut } = await import("./sign_out.ts");
+  const { signOut } = await import("./signed_in/sign_out.ts");
   return await signOut(options);
 }

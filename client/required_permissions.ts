@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
-import type { InitOptions } from "./init_options.ts";
+import type { InitOptions } from "./session_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 
 /** Options of {@linkcode requiredPermissions} beside those of the call itself. */
@@ -70,7 +70,7 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
-  const { collectPermissions } = await import("./collect_permissions.ts");
+  const { collectPermissions } = await import("./permissions/needs.ts");
   return await collectPermissions(options, about);
 }
 

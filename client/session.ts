@@ -1,6 +1,6 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
-import type { DropPermissionsOptions, DropPermissionsResult } from "./change_permissions.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "./permissions/change.ts";
 
 /** What the ValidMind API says of the model at sign-in. */
 export interface ClientInfo {

@@ -1,4 +1,4 @@
-import { printable } from "../printable.ts";
+import { printable } from "../../backends/common/printable.ts";
 
 /**
  * A line for each cause of an error that says more than the error does, each after a line end. Only

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { createBackend } from "../../backends/create_backend.ts";
+import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   BACKEND_VARIABLE,
@@ -7,11 +7,11 @@ import {
   BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
-} from "../../backends/backend_spec.ts";
-import { parseFlag, readEnvIfGranted } from "../../backends/read_env.ts";
+} from "../../backends/load/backend_setting.ts";
+import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { ensureSelection, preflight } from "../preflight.ts";
+import { ensureSelection, preflight } from "../permissions/preflight.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { nearestWord } from "./nearest_word.ts";
 import { shown } from "./parse_command_line.ts";

@@ -1,13 +1,13 @@
-import { backends } from "./backends.ts";
+import { backends } from "./commands/backends.ts";
 import type { Command } from "./command.ts";
-import { completionsCommand } from "./completions.ts";
-import { doctor } from "./doctor.ts";
-import { login } from "./login.ts";
-import { logout } from "./logout.ts";
-import { migrate } from "./migrate.ts";
-import { permissionsCommand } from "./permissions.ts";
-import { status } from "./status.ts";
-import { token } from "./token.ts";
+import { completionsCommand } from "./commands/completions.ts";
+import { doctor } from "./commands/doctor.ts";
+import { login } from "./commands/login.ts";
+import { logout } from "./commands/logout.ts";
+import { migrate } from "./commands/migrate.ts";
+import { permissionsCommand } from "./commands/permissions.ts";
+import { status } from "./commands/status.ts";
+import { token } from "./commands/token.ts";
 
 const WITH_A_STORE: readonly Command[] = [login, status, token, logout, migrate, doctor, backends];
 const permissions = permissionsCommand(WITH_A_STORE);

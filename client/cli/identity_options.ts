@@ -1,4 +1,4 @@
-import type { SessionOptions } from "../init_options.ts";
+import type { SessionOptions } from "../session_options.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
 /** The flags that say whose tokens are meant: one for each option of the same name. */

@@ -1,4 +1,4 @@
-import { VERSION } from "../signed_in_session.ts";
+import { VERSION } from "../signed_in/session.ts";
 import { EXIT, PROGRAM } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { commandHelp, programHelp } from "./help_text.ts";

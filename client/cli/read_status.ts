@@ -2,11 +2,11 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { bearerKind, bearerOf, coversScope, isFresh, readClaims } from "../credentials.ts";
+import { bearerKind, bearerOf, coversScope, isFresh, readClaims } from "../entry.ts";
 import { credentialKey } from "../credential_key.ts";
-import { backendName, CredentialStore } from "../credential_store.ts";
-import { printable } from "../printable.ts";
-import type { OidcIdentity } from "../resolve_identity.ts";
+import { backendName, CredentialStore } from "../tokens/store.ts";
+import { printable } from "../../backends/common/printable.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 
 /**
  * How it stands with a sign-in: `valid`; `refreshable` (the token has ended, or is about to, and the

@@ -1,4 +1,4 @@
-import { printable } from "../printable.ts";
+import { printable } from "../../backends/common/printable.ts";
 import {
   formatLeft,
   type Outcome,

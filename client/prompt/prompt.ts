@@ -1,5 +1,5 @@
-import type { DeviceCode } from "../init_options.ts";
-import { printable } from "../printable.ts";
+import type { DeviceCode } from "../session_options.ts";
+import { printable } from "../../backends/common/printable.ts";
 
 /** What a sign-in without a refresh token means. */
 export const NO_REFRESH =

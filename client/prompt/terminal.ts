@@ -1,5 +1,5 @@
-import { readEnvIfGranted } from "../../backends/read_env.ts";
-import { printable } from "../printable.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { printable } from "../../backends/common/printable.ts";
 
 /** What a line is cut to where nobody knows how much fits. */
 const USUAL_COLUMNS = 80;

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { dirname } from "@std/path/dirname";
 import { credentialsPath, folderOf } from "../../backends/credentials_path.ts";
-import { throwsWith } from "./rejects_with.ts";
-import { withEnv } from "./with_env.ts";
+import { throwsWith } from "../support/rejects_with.ts";
+import { withEnv } from "../support/with_env.ts";
 
 const isWindows = Deno.build.os === "windows";
 const HOME = isWindows ? "USERPROFILE" : "HOME";

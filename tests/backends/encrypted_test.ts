@@ -14,10 +14,10 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { renderings, testKey } from "./encryption_keys.ts";
-import { ALL_SECRETS, AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "./entries.ts";
-import { rejectsWith, throwsWith } from "./rejects_with.ts";
-import { sandbox } from "./sandbox.ts";
+import { renderings, testKey } from "./encrypted/encryption_keys.ts";
+import { ALL_SECRETS, AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
+import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 const [FIRST, SECOND, THIRD] = [await testKey(1), await testKey(2), await testKey(3)];

@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl, startChild } from "./child.ts";
-import { sandbox } from "./sandbox.ts";
+import { backendUrl, startChild } from "../support/child.ts";
+import { sandbox } from "../support/sandbox.ts";
 
 const { folder } = sandbox();
 

@@ -14,9 +14,9 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { ALL_SECRETS, entry, KEY, OTHER, small } from "./entries.ts";
-import { rejectsWith, throwsWith } from "./rejects_with.ts";
-import { sandbox } from "./sandbox.ts";
+import { ALL_SECRETS, entry, KEY, OTHER, small } from "../support/entries.ts";
+import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { entry, KEY, OTHER } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { namesIn, sandbox } from "./sandbox.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 const encoder = new TextEncoder();

@@ -2,11 +2,11 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "./child.ts";
-import { ALL_SECRETS, entry, KEY, OTHER } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { runDenied, runMounted, whyNoDenial, whyNoMount } from "./run_denied.ts";
-import { isPosix, namesIn, sandbox } from "./sandbox.ts";
+import { backendUrl } from "../support/child.ts";
+import { ALL_SECRETS, entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
+import { isPosix, namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 

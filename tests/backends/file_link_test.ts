@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "./child.ts";
-import { entry, KEY, OTHER } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { isPosix, modeOf, namesIn, sandbox } from "./sandbox.ts";
+import { backendUrl } from "../support/child.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder } = sandbox(); // making a link takes every permission for files
 const ignore = !isPosix;

@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { runDeno } from "../support/run_script.ts";
-import { entry, KEY, OTHER } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { isPosix, modeOf, namesIn, sandbox } from "./sandbox.ts";
-import { backendUrl } from "./child.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { backendUrl } from "../support/child.ts";
 
 const { folder, permissions } = sandbox();
 const ignore = !isPosix;

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl, startChild } from "./child.ts";
-import { small } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { namesIn, sandbox } from "./sandbox.ts";
+import { backendUrl, startChild } from "../support/child.ts";
+import { small } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder } = sandbox();
 const IMPORT = `import { FileCredentialsBackend } from "${backendUrl("file.ts")}";`;

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER } from "./entries.ts";
-import { rejectsWith, throwsWith } from "./rejects_with.ts";
-import { namesIn, sandbox } from "./sandbox.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 

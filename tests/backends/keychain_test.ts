@@ -1,12 +1,12 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
-import { libraryPath } from "../../backends/keychain_library.ts";
+import { libraryPath } from "../../backends/keychain/library.ts";
 import { loadBackendFromEnv } from "@validmind/auth";
-import { entry } from "./entries.ts";
-import { throwsWith } from "./rejects_with.ts";
+import { entry } from "../support/entries.ts";
+import { throwsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "./child.ts";
-import { withEnv } from "./with_env.ts";
+import { backendUrl } from "../support/child.ts";
+import { withEnv } from "../support/with_env.ts";
 
 Deno.test({
   name: "a keychain declares its library's path, its lock folder, and the home only without one",

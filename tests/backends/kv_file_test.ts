@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "./child.ts";
-import { entry, KEY, OTHER, small } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { runDenied, whyNoDenial } from "./run_denied.ts";
-import { isPosix, modeOf, namesIn, sandbox } from "./sandbox.ts";
+import { backendUrl } from "../support/child.ts";
+import { entry, KEY, OTHER, small } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { runDenied, whyNoDenial } from "../support/run_denied.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
 const { root, folder, permissions } = sandbox();
 

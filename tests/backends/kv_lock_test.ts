@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { entry, KEY, OTHER } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { sandbox } from "./sandbox.ts";
-import { withTick } from "./with_tick.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
+import { withTick } from "../support/with_tick.ts";
 
 const { folder, permissions } = sandbox();
 const LEASE = ["validmind", "oidc_lease", KEY];

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "./entries.ts";
-import { rejectsWith, throwsWith } from "./rejects_with.ts";
-import { sandbox } from "./sandbox.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
+import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 

@@ -1,6 +1,6 @@
 import { MemoryCredentialsBackend, NullCredentialsBackend } from "../../backends/memory.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "./entries.ts";
-import { rejectsWith, throwsWith } from "./rejects_with.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
+import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 
 const permissions = "none";

@@ -11,11 +11,11 @@ import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.t
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "./child.ts";
-import { entry, KEY, SECRETS } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
-import { sandbox } from "./sandbox.ts";
-import { BACKEND_VARIABLES, withEnv } from "./with_env.ts";
+import { backendUrl } from "../support/child.ts";
+import { entry, KEY, SECRETS } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
+import { BACKEND_VARIABLES, withEnv } from "../support/with_env.ts";
 
 const { root, folder } = sandbox();
 const permissions = { env: [...BACKEND_VARIABLES, "HOME", "USERPROFILE", "VM_TEST_USER"] };

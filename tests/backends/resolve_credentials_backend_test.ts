@@ -8,9 +8,9 @@ import {
   setDefaultBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { rejectsWith, throwsWith } from "./rejects_with.ts";
-import { namesIn } from "./sandbox.ts";
-import { BACKEND_VARIABLES, withEnv } from "./with_env.ts";
+import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { namesIn } from "../support/sandbox.ts";
+import { BACKEND_VARIABLES, withEnv } from "../support/with_env.ts";
 
 const MEMORY = { VM_OIDC_CREDENTIALS_BACKEND: "memory" };
 const env = [...BACKEND_VARIABLES, "HOME", "USERPROFILE"];

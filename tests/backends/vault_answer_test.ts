@@ -3,8 +3,8 @@ import { assertEquals } from "@std/assert";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { json } from "../support/http_server.ts";
-import { entry, KEY } from "./entries.ts";
-import { rejectsWith } from "./rejects_with.ts";
+import { entry, KEY } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 
 const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
 

@@ -12,21 +12,21 @@ import { measureCalls } from "./measure_calls.ts";
 
 /** What a start from a stored token has no use for. */
 const LAZY = [
-  "backends/create_backend.ts",
-  "backends/file_lock.ts",
-  "backends/file_store.ts",
-  "backends/kv_store.ts",
-  "backends/migrate.ts",
-  "client/api_client.ts",
-  "client/api_transport.ts",
-  "client/change_permissions.ts",
-  "client/collect_permissions.ts",
-  "client/credential_store.ts",
-  "client/oidc_provider.ts",
+  "backends/load/create_backend.ts",
+  "backends/file/lock.ts",
+  "backends/file/store.ts",
+  "backends/kv/store.ts",
+  "backends/migrate/migrate.ts",
+  "client/api/client.ts",
+  "client/api/transport.ts",
+  "client/permissions/change.ts",
+  "client/permissions/needs.ts",
+  "client/tokens/store.ts",
+  "client/provider/oidc_provider.ts",
   "client/prompt/open_prompt.ts",
-  "client/sign_out.ts",
-  "client/token_renewal.ts",
-  "client/token_request.ts",
+  "client/signed_in/sign_out.ts",
+  "client/tokens/renewal.ts",
+  "client/provider/token_request.ts",
 ];
 
 Deno.test("a start from a stored token runs nothing that it does not use", async () => {

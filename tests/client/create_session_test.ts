@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { assertCode, realWorld, scriptedWorld, SpyBackend } from "./fixtures.ts";
+import { assertCode, realWorld, scriptedWorld, SpyBackend } from "../support/fixtures.ts";
 
 const HOUR = 3600_000;
 

@@ -13,7 +13,7 @@ import { json } from "../support/http_server.ts";
 import { runDeno } from "../support/run_script.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
-import { assertCode, paths, realWorld, scriptedWorld } from "./fixtures.ts";
+import { assertCode, paths, realWorld, scriptedWorld } from "../support/fixtures.ts";
 
 import config from "../../deno.json" with { type: "json" };
 

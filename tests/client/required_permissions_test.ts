@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import type { InitOptions } from "../../client/init_options.ts";
+import type { InitOptions } from "../../client/session_options.ts";
 import type { PermissionNeed } from "../../client/permission_need.ts";
 import {
   formatPermissionFlags,
@@ -12,7 +12,13 @@ import {
 } from "../../client/required_permissions.ts";
 import { findDenoDir } from "../support/run_script.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
-import { assertBackendCode, assertCode, scriptedWorld, SpyBackend, spyFetch } from "./fixtures.ts";
+import {
+  assertBackendCode,
+  assertCode,
+  scriptedWorld,
+  SpyBackend,
+  spyFetch,
+} from "../support/fixtures.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 /** All that an environment would be asked for, but for the model and the backend. */

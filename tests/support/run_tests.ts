@@ -7,7 +7,7 @@
  * out: `deno task test tests/backends/file_test.ts --filter lock`. `TEST_REPORTS=FOLDER` in the
  * environment stands for both flags, so that CI runs the very command that README gives.
  *
- * Tests against real servers are in files named `*_server_test.ts`. They run with `--servers` only, or
+ * Tests against real servers are in files named `*_live_test.ts`. They run with `--servers` only, or
  * if such a file is named: `deno task test:servers`, after `deno task servers`.
  */
 import { walk } from "@std/fs/walk";
@@ -22,7 +22,7 @@ const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
 const COVERAGE_FOLDER = fromFileUrl(new URL("../../coverage/data", import.meta.url));
 const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 
-const SERVER_TEST = /_server_test\.ts$/;
+const LIVE_TEST = /_live_test\.ts$/;
 
 interface Plan {
   coverage: boolean;
@@ -56,8 +56,8 @@ function exists(path: string): boolean {
 function testCommand({ coverage, servers, rest }: Plan, report: string): string[] {
   const where = rest.some((arg) => !arg.startsWith("-") && exists(arg)) ? [] : ["tests/"];
   const extra = coverage ? [...COVERAGE] : [];
-  if (!servers && !rest.some((arg) => SERVER_TEST.test(arg))) {
-    extra.push("--ignore=tests/**/*_server_test.ts");
+  if (!servers && !rest.some((arg) => LIVE_TEST.test(arg))) {
+    extra.push("--ignore=tests/**/*_live_test.ts");
   }
   return ["test", ...ALLOW, ...SANITIZE, `--junit-path=${report}`, ...extra, ...where, ...rest];
 }
@@ -101,7 +101,7 @@ function describe(counts: Counts[]): string {
 
 /** Says what a run without servers leaves out. */
 async function leftOut(): Promise<string> {
-  const files = await Array.fromAsync(walk(fromFileUrl(TESTS), { match: [SERVER_TEST] }));
+  const files = await Array.fromAsync(walk(fromFileUrl(TESTS), { match: [LIVE_TEST] }));
   return `Left out: ${files.length} files of tests that need servers ` +
     "(`deno task servers`, then `deno task test:servers`).";
 }

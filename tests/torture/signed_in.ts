@@ -4,7 +4,7 @@ import {
   type OidcCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { withEnv } from "../backends/with_env.ts";
+import { withEnv } from "../support/with_env.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
 import type { Store } from "./store.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { main } from "../../../client/cli/main.ts";
-import { VERSION } from "../../../client/signed_in_session.ts";
+import { VERSION } from "../../../client/signed_in/session.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { CLI, MemoryOutput } from "./cli_world.ts";
 

@@ -5,7 +5,7 @@ import { type CaptureOptions, captureTerminal } from "../../support/capture_term
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
-import { hasTerminal } from "../run_in_terminal.ts";
+import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const OPEN = new URL("../../../client/prompt/open_prompt.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { captureTerminal } from "../../support/capture_terminal.ts";
 import { runDeno } from "../../support/run_script.ts";
-import { hasTerminal } from "../run_in_terminal.ts";
+import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const TERMINAL = new URL("../../../client/prompt/terminal.ts", import.meta.url).href;
 const CODE = `

@@ -1,0 +1,52 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+
+/**
+ * Reads a variable if Deno grants it, without ever making Deno ask: `undefined` when it is unset,
+ * empty or not granted.
+ */
+export function readEnvIfGranted(name: string): string | undefined {
+  return isEnvGranted(name) ? Deno.env.get(name) || undefined : undefined;
+}
+
+/** Whether this variable may be read, without asking. */
+export function isEnvGranted(name: string): boolean {
+  return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
+}
+
+/**
+ * Reads a variable that the caller cannot do without: `undefined` when it is unset or empty, an
+ * error when Deno denies it.
+ *
+ * @param name The variable.
+ * @param purpose What cannot be done without it, as in "Cannot {purpose}".
+ */
+export function readEnv(name: string, purpose: string): string | undefined {
+  try {
+    return Deno.env.get(name) || undefined;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new CredentialsBackendError(
+      "permission_required",
+      `Cannot ${purpose}: the environment variable ${name} may not be read. ` +
+        `Run with --allow-env=${name}.`,
+    );
+  }
+}
+
+/**
+ * What a variable that is yes or no says; `undefined` when it is unset or empty. Any other word is
+ * an error: what it was meant to say must not be guessed.
+ *
+ * @throws {CredentialsBackendError} `env_invalid`.
+ */
+export function parseFlag(name: string, value: string | undefined): boolean | undefined {
+  const text = value?.trim().toLowerCase() ?? "";
+  if (["1", "true", "yes"].includes(text)) return true;
+  if (["0", "false", "no"].includes(text)) return false;
+  if (text === "") return undefined;
+  throw new CredentialsBackendError(
+    "env_invalid",
+    `Cannot read the variable ${name}: it is neither 1, true or yes nor 0, false or no. Set it to ` +
+      `one of these, or unset it.`,
+  );
+}

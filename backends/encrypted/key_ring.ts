@@ -1,0 +1,260 @@
+import { assertCredentialsBackend, checkOptions } from "../common/check_options.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { EncryptionKey } from "./encryption_key.ts";
+import {
+  assertPassphrase,
+  FixedKey,
+  type KeySource,
+  PassphraseKey,
+  readKeyVariable,
+  readPassphraseVariable,
+  StoredKey,
+  weakness,
+} from "./key_source.ts";
+import type {
+  BackendPermission,
+  MaybePromise,
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../oidc_credentials_backend.ts";
+import {
+  isIterations,
+  ITERATIONS,
+  openSealed,
+  type SealedEntry,
+  sealedIn,
+  type SealingKey,
+} from "./sealed_row.ts";
+
+const ACTION = "create EncryptedCredentialsBackend";
+
+/** What may stand beside each kind of key. */
+const OTHERS: Record<string, string[]> = {
+  bytes: ["id"],
+  env: ["id"],
+  passphrase: ["iterations", "id"],
+};
+
+/** A source with what it needs of Deno; `undefined` where its store does not say. */
+interface CheckedKey {
+  readonly source: KeySource;
+  readonly permissions: BackendPermission[] | undefined;
+}
+
+/** The key to write with, and all keys to read with. */
+export class KeyRing {
+  /** What the keys need of Deno; `undefined` where the store of one does not say. */
+  readonly permissions: BackendPermission[] | undefined;
+  readonly #inner: OidcCredentialsBackend;
+  readonly #sources: readonly [KeySource, ...KeySource[]];
+
+  /** @param inner Where the entries are that the keys are for. */
+  constructor(
+    inner: OidcCredentialsBackend,
+    key: EncryptionKey,
+    olderKeys: readonly EncryptionKey[],
+  ) {
+    if (!Array.isArray(olderKeys)) {
+      throw invalid(`option "olderKeys" is not a list`, "Give a list of keys, or leave it out.");
+    }
+    const current = checkKey(key, "key");
+    const older = olderKeys.map((one, index) => checkKey(one, `olderKeys[${index}]`));
+    const all = [current, ...older];
+    const ids = [key, ...olderKeys].flatMap((one) => "id" in one ? one.id ?? [] : []);
+    if (new Set(ids).size < ids.length) {
+      throw invalid("two keys have one id", "Give each an id of its own, or leave the ids out.");
+    }
+    for (const { source } of all) if (source instanceof StoredKey) checkApart(source, inner);
+    this.#inner = inner;
+    this.#sources = [current.source, ...older.map(({ source }) => source)];
+    this.permissions = all.every(({ permissions }) => permissions !== undefined)
+      ? all.flatMap(({ permissions }) => permissions!)
+      : undefined;
+  }
+
+  /** The key to write with. */
+  async current(): Promise<SealingKey> {
+    return await this.#sources[0].current(() => this.#assertNoneLost());
+  }
+
+  /**
+   * Decrypts an entry with its key.
+   *
+   * @returns `undefined` when that key does not open it.
+   * @throws {CredentialsBackendError} `encryption_key_unknown`.
+   */
+  async open(key: string, sealed: SealedEntry): Promise<OidcCredentials | undefined> {
+    const found = await this.#search(sealed);
+    if (found === undefined) throw this.#unknown(key, sealed);
+    const entry = await openSealed(key, sealed, found.key);
+    found.source.settle?.(sealed, entry !== undefined);
+    return entry;
+  }
+
+  /** Makes a new key, where it is kept in a backend. */
+  async renew(): Promise<void> {
+    const [source] = this.#sources;
+    if (source instanceof StoredKey) return await source.renew();
+    throw new CredentialsBackendError(
+      "invalid_options",
+      `Cannot make a new encryption key: it is not kept in a backend. Give the new one as "key", and ` +
+        `the present one in "olderKeys".`,
+    );
+  }
+
+  /** Closes the backends of keys. */
+  async close(): Promise<void> {
+    for (const source of this.#sources) {
+      if (source instanceof StoredKey) await source.backend.close?.();
+    }
+  }
+
+  #unknown(key: string, sealed: SealedEntry): CredentialsBackendError {
+    const { key_id, pbkdf2 } = sealed;
+    const what = pbkdf2 === undefined
+      ? `the key with the id "${shown(key_id)}", which is none of those given`
+      : `a passphrase that is none of those given`;
+    return new CredentialsBackendError(
+      "encryption_key_unknown",
+      `Cannot decrypt the entry for "${key}" in ${place(this.#inner)}: it was encrypted with ` +
+        `${what}. Give that one too, in olderKeys; if it is lost, remove the entry with ` +
+        `clearOidcCredentials() and sign in again.`,
+    );
+  }
+
+  async #search(sealed: SealedEntry): Promise<{ source: KeySource; key: SealingKey } | undefined> {
+    for (const source of this.#sources) {
+      const key = await source.find(sealed);
+      if (key !== undefined) return { source, key };
+    }
+    return undefined;
+  }
+
+  /** A new key in place of one that is lost would hide the loss. */
+  async #assertNoneLost(): Promise<void> {
+    for await (const name of this.#inner.list?.() ?? []) {
+      const row = await this.#inner.get(name);
+      const sealed = row ? sealedIn(row) : undefined;
+      if (sealed === undefined || await this.#search(sealed) !== undefined) continue;
+      throw new CredentialsBackendError(
+        "encryption_key_unknown",
+        `Cannot make an encryption key for ${place(this.#inner)}: it holds entries that were ` +
+          `encrypted with the key "${shown(sealed.key_id)}", which is gone. Bring that key back; ` +
+          `if it is lost, remove those entries with clearOidcCredentials({ all: true }).`,
+      );
+    }
+  }
+}
+
+/** A key beside what it protects would protect nothing. */
+function checkApart({ backend }: StoredKey, inner: OidcCredentialsBackend): void {
+  const isOneStore = backend === inner ||
+    (backend.persistent === true && backend.location !== undefined &&
+      backend.location === inner.location);
+  if (isOneStore) {
+    throw invalid("the key is kept in the store that it protects", "Keep it in another one.");
+  }
+  if (backend.persistent === false && inner.persistent !== false) {
+    const advice = "Keep it in a store that survives, too.";
+    throw invalid("the key would end with this process, and the entries would not", advice);
+  }
+}
+
+function place({ location }: OidcCredentialsBackend): string {
+  return location ?? "the inner backend";
+}
+
+/** An id as it stands in a store, which anybody may have changed. */
+function shown(id: string): string {
+  return id.replace(/[^\w.:-]/g, "?").slice(0, 64);
+}
+
+/** Checks one key of the options. Reads nothing yet. */
+function checkKey(key: EncryptionKey, name: string): CheckedKey {
+  if (key instanceof Uint8Array) return fixed(key, undefined, name);
+  const fields = (typeof key === "object" && key !== null ? key : {}) as Record<string, unknown>;
+  const kind = ["bytes", "env", "passphrase", "backend"].find((kind) =>
+    Object.hasOwn(fields, kind)
+  );
+  if (kind === undefined) {
+    throw invalid(
+      `option "${name}" is no key`,
+      "Give 32 bytes, or one of env, passphrase, backend.",
+    );
+  }
+  checkOptions(ACTION, key, [kind, ...(OTHERS[kind] ?? [])]);
+  if ("id" in key) checkId(key.id, name);
+  if ("bytes" in key) return fixed(key.bytes, key.id, name);
+  if ("env" in key) return variable(key.env, key.id, name);
+  if ("passphrase" in key) return passphrase(key, name);
+  assertCredentialsBackend(key.backend, name);
+  return {
+    source: new StoredKey(key.backend),
+    permissions: key.backend.requiredPermissions?.(),
+  };
+}
+
+function fixed(bytes: unknown, id: string | undefined, name: string): CheckedKey {
+  if (!(bytes instanceof Uint8Array)) {
+    throw invalid(`option "${name}" has no bytes`, "Give a Uint8Array of 32 random bytes.");
+  }
+  const reason = weakness(bytes);
+  if (reason !== undefined) {
+    const advice = "Give 32 random bytes: crypto.getRandomValues(new Uint8Array(32)).";
+    throw invalid(`option "${name}" is no key: ${reason}`, advice);
+  }
+  const own = new Uint8Array(bytes); // the caller may wipe theirs
+  return { source: new FixedKey(() => own, id), permissions: [] };
+}
+
+function variable(env: unknown, id: string | undefined, name: string): CheckedKey {
+  checkVariable(env, name);
+  return {
+    source: new FixedKey(() => readKeyVariable(env), id),
+    permissions: [{ name: "env", variable: env }],
+  };
+}
+
+function passphrase(
+  { passphrase, iterations = ITERATIONS.least, id }: Extract<
+    EncryptionKey,
+    { passphrase: unknown }
+  >,
+  name: string,
+): CheckedKey {
+  if (!isIterations(iterations)) {
+    throw invalid(
+      `option "${name}" has a wrong number of iterations`,
+      `Give one from ${ITERATIONS.least} to ${ITERATIONS.most}, or leave it out.`,
+    );
+  }
+  const permissions: BackendPermission[] = [];
+  let read: () => MaybePromise<string>;
+  if (typeof passphrase === "function") read = passphrase;
+  else if (typeof passphrase === "object" && passphrase !== null) {
+    checkOptions(ACTION, passphrase, ["env"]);
+    const { env } = passphrase;
+    checkVariable(env, name);
+    permissions.push({ name: "env", variable: env });
+    read = () => readPassphraseVariable(env);
+  } else {
+    assertPassphrase(passphrase);
+    read = () => passphrase;
+  }
+  return { source: new PassphraseKey(read, iterations, id), permissions };
+}
+
+function checkVariable(env: unknown, name: string): asserts env is string {
+  if (typeof env === "string" && /^[A-Za-z_]\w*$/.test(env)) return;
+  throw invalid(`option "${name}" does not name a variable`, `Give { "env": "MY_KEY" }.`);
+}
+
+function checkId(id: unknown, name: string): void {
+  if (id === undefined || (typeof id === "string" && /^[\w.:-]{1,64}$/.test(id))) return;
+  const advice = "Give up to 64 letters, digits and ._:-, such as 2026-01, or leave it out.";
+  throw invalid(`option "${name}" has a wrong id`, advice);
+}
+
+function invalid(reason: string, advice: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
+}

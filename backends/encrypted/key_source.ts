@@ -1,0 +1,295 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type {
+  MaybePromise,
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../oidc_credentials_backend.ts";
+import { readEnv } from "../common/read_env.ts";
+import {
+  type Derivation,
+  fromBase64,
+  KEY_BYTES,
+  SALT_BYTES,
+  type SealedEntry,
+  type SealingKey,
+  sealingKey,
+} from "./sealed_row.ts";
+
+/** Shorter ones can be guessed, however slow each guess is. */
+const PASSPHRASE_LENGTH = 12;
+
+/** The row that names the key to write with. */
+const CURRENT = "encryption-key";
+
+/** How a person makes a key. */
+const MAKE_ONE = "Make one with: openssl rand -base64 32";
+
+/** Where keys come from. */
+export interface KeySource {
+  /**
+   * The key to write with.
+   *
+   * @param beforeNew Runs before a new key is made, and may refuse.
+   */
+  current(beforeNew: () => Promise<void>): Promise<SealingKey>;
+  /** The key of a sealed entry, if it is from here. */
+  find(sealed: SealedEntry): Promise<SealingKey | undefined>;
+  /** Is told whether the key that it found has opened the entry. */
+  settle?(sealed: SealedEntry, isOpened: boolean): void;
+}
+
+/** A key that there is one of: its bytes are read at the first use. */
+export class FixedKey implements KeySource {
+  readonly #read: () => Uint8Array<ArrayBuffer>;
+  readonly #id: string | undefined;
+  #key: Promise<SealingKey> | undefined;
+
+  constructor(read: () => Uint8Array<ArrayBuffer>, id: string | undefined) {
+    this.#read = read;
+    this.#id = id;
+  }
+
+  async current(): Promise<SealingKey> {
+    // What cannot be read yet may be later; what was read is wiped, and must not be read again.
+    this.#key ??= sealingKey(this.#read(), this.#id);
+    return await this.#key;
+  }
+
+  async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
+    if (pbkdf2 !== undefined || (this.#id !== undefined && this.#id !== key_id)) return undefined;
+    const key = await this.current();
+    return key.id === key_id ? key : undefined;
+  }
+}
+
+/** Keys from a passphrase: one for each salt, and each derived once in a process. */
+export class PassphraseKey implements KeySource {
+  readonly #passphrase: () => MaybePromise<string>;
+  readonly #iterations: number;
+  readonly #id: string | undefined;
+  /** The passphrase, where it cannot be read out again. */
+  #secret: Promise<CryptoKey> | undefined;
+  /** Whether it has fitted, or was used to write. Else it is asked for again. */
+  #isProven = false;
+  readonly #derived = new Map<string, Promise<SealingKey>>();
+  /** The salt to write with: that of an entry that was opened, so that a later start derives once for all. */
+  #current: Derivation | undefined;
+
+  constructor(passphrase: () => MaybePromise<string>, iterations: number, id: string | undefined) {
+    this.#passphrase = passphrase;
+    this.#iterations = iterations;
+    this.#id = id;
+  }
+
+  async current(): Promise<SealingKey> {
+    this.#current ??= {
+      iterations: this.#iterations,
+      salt: crypto.getRandomValues(new Uint8Array(SALT_BYTES)).toBase64(),
+    };
+    const key = await this.#derive(this.#current);
+    this.#isProven = true;
+    return key;
+  }
+
+  async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
+    if (pbkdf2 === undefined || (this.#id !== undefined && this.#id !== key_id)) return undefined;
+    const key = await this.#derive(pbkdf2);
+    if (key.id === key_id) return key;
+    this.#doubt();
+    return undefined;
+  }
+
+  /** Only now: an id may be given, and until it opens anybody may have written the salt. */
+  settle({ pbkdf2 }: SealedEntry, isOpened: boolean): void {
+    if (!isOpened) return this.#doubt();
+    this.#isProven = true;
+    if (pbkdf2!.iterations >= this.#iterations) this.#current ??= pbkdf2!;
+  }
+
+  async #derive(derivation: Derivation): Promise<SealingKey> {
+    const name = `${derivation.iterations} ${derivation.salt}`;
+    let key = this.#derived.get(name);
+    if (key === undefined) {
+      key = this.#deriveNew(derivation);
+      this.#derived.set(name, key);
+      key.catch(() => this.#derived.delete(name));
+    }
+    return await key;
+  }
+
+  async #deriveNew(derivation: Derivation): Promise<SealingKey> {
+    this.#secret ??= this.#readSecret().catch((error) => {
+      this.#secret = undefined;
+      throw error;
+    });
+    const { iterations, salt } = derivation;
+    const bits = await crypto.subtle.deriveBits(
+      { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! },
+      await this.#secret,
+      KEY_BYTES * 8,
+    );
+    return await sealingKey(new Uint8Array(bits), this.#id, derivation);
+  }
+
+  async #readSecret(): Promise<CryptoKey> {
+    const text = await this.#passphrase();
+    assertPassphrase(text);
+    // RFC 8265: one passphrase, however a keyboard composes its letters.
+    const bytes = new TextEncoder().encode(text.normalize("NFC"));
+    return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
+  }
+
+  #doubt(): void {
+    if (this.#isProven) return;
+    this.#secret = undefined;
+    this.#derived.clear();
+  }
+}
+
+/**
+ * Random keys, made where they are first needed and kept in a backend. Each has a row of its own, so
+ * two processes that make one at the same time lose nothing: both keys stay, and each entry names
+ * its own.
+ */
+export class StoredKey implements KeySource {
+  readonly #backend: OidcCredentialsBackend;
+  readonly #keys = new Map<string, SealingKey>();
+  #current: Promise<SealingKey> | undefined;
+
+  constructor(backend: OidcCredentialsBackend) {
+    this.#backend = backend;
+  }
+
+  /** The backend that holds the keys. */
+  get backend(): OidcCredentialsBackend {
+    return this.#backend;
+  }
+
+  current(beforeNew: () => Promise<void>): Promise<SealingKey> {
+    this.#current ??= this.#readCurrent(beforeNew).catch((error) => {
+      this.#current = undefined;
+      throw error;
+    });
+    return this.#current;
+  }
+
+  async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
+    return pbkdf2 === undefined ? await this.#read(key_id) : undefined;
+  }
+
+  /** Makes a new key and writes with it from now on. The earlier ones stay, for what they sealed. */
+  async renew(): Promise<void> {
+    this.#current = Promise.resolve(await this.#make());
+  }
+
+  async #readCurrent(beforeNew: () => Promise<void>): Promise<SealingKey> {
+    const id = (await this.#backend.get(CURRENT))?.key_id;
+    const key = typeof id === "string" ? await this.#read(id) : undefined;
+    if (key !== undefined) return key;
+    await beforeNew();
+    return await this.#make();
+  }
+
+  async #make(): Promise<SealingKey> {
+    const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    const text = bytes.toBase64();
+    const { id } = await sealingKey(bytes);
+    await this.#backend.put(rowName(id), row({ encryption_key: text }));
+    const key = await this.#read(id);
+    if (key === undefined) throw unproven(this.#backend);
+    await this.#backend.put(CURRENT, row({ key_id: id }));
+    return key;
+  }
+
+  async #read(id: string): Promise<SealingKey | undefined> {
+    const known = this.#keys.get(id);
+    if (known !== undefined) return known;
+    if (!/^[0-9a-f]{16}$/.test(id)) return undefined; // from an entry, which anybody may have changed
+    const stored = await this.#backend.get(rowName(id));
+    const bytes = fromBase64(stored?.encryption_key);
+    if (bytes?.length !== KEY_BYTES) return undefined;
+    const key = await sealingKey(bytes);
+    if (key.id !== id) return undefined; // damaged, or another key's row
+    this.#keys.set(id, key);
+    return key;
+  }
+}
+
+function rowName(id: string): string {
+  return `${CURRENT}|${id}`;
+}
+
+function row(fields: Record<string, string>): OidcCredentials {
+  return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
+}
+
+function unproven({ location }: OidcCredentialsBackend): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_unproven",
+    `Cannot keep an encryption key in ${location ?? "the backend for it"}: what was written did ` +
+      `not come back the same. Nothing was encrypted with it. Repair that backend, or use another.`,
+  );
+}
+
+/**
+ * The 32 bytes in a variable, as hex, base64 or base64url: which one its length tells.
+ *
+ * @throws {CredentialsBackendError} `permission_required`, `env_unset`, `env_invalid`.
+ */
+export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
+  const text = readEnv(name, "read the encryption key")?.trim();
+  if (!text) throw unset(name, MAKE_ONE);
+  const bytes = decode(text);
+  if (bytes !== undefined && weakness(bytes) === undefined) return bytes;
+  throw new CredentialsBackendError(
+    "env_invalid",
+    `Cannot read the encryption key from the variable ${name}: it is not ${KEY_BYTES} random bytes ` +
+      `in hex, base64 or base64url. ${MAKE_ONE}`,
+  );
+}
+
+function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (/^[0-9a-f]{64}$/i.test(text)) return Uint8Array.fromHex(text);
+  const [, digits] = /^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.exec(text) ?? [];
+  return digits && fromBase64(`${digits.replaceAll("-", "+").replaceAll("_", "/")}=`) || undefined;
+}
+
+/**
+ * The passphrase in a variable.
+ *
+ * @throws {CredentialsBackendError} `permission_required`, `env_unset`.
+ */
+export function readPassphraseVariable(name: string): string {
+  const text = readEnv(name, "read the passphrase");
+  if (text !== undefined) return text;
+  throw unset(name, "Set it, or give another key.");
+}
+
+/** Why bytes are no key: what no generator of random bytes gives in the lifetime of the universe. */
+export function weakness(bytes: Uint8Array): string | undefined {
+  if (bytes.length !== KEY_BYTES) return `it has ${bytes.length} bytes, not ${KEY_BYTES}`;
+  if (new Set(bytes).size < KEY_BYTES / 2) return "its bytes repeat, so they are not random";
+  const isText = bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
+  return isText ? "it is text, not random bytes: give text as a passphrase" : undefined;
+}
+
+function unset(name: string, advice: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "env_unset",
+    `Cannot read the encryption key: the variable ${name} is not set. ${advice}`,
+  );
+}
+
+/**
+ * Refuses what can be guessed.
+ *
+ * @throws {CredentialsBackendError} `invalid_options`.
+ */
+export function assertPassphrase(text: unknown): asserts text is string {
+  if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot encrypt credentials: the passphrase has fewer than ${PASSPHRASE_LENGTH} characters. ` +
+      `Take a longer one, such as six random words.`,
+  );
+}

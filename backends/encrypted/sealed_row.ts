@@ -1,0 +1,186 @@
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+
+/** The format that this release writes and reads. */
+const VERSION = 1;
+
+/** NIST SP 800-38D: 96 bits, random, at most 2^32 times with one key. */
+const NONCE_BYTES = 12;
+
+/**
+ * Fewer iterations than OWASP asks for are weak, and more than this take minutes: what a store says
+ * must make nobody do either.
+ */
+export const ITERATIONS = { least: 600_000, most: 10_000_000 };
+
+/** Length of a key, in bytes. */
+export const KEY_BYTES = 32;
+
+/** Length of a salt, in bytes. */
+export const SALT_BYTES = 16;
+
+/** How a key came from a passphrase: PBKDF2 with HMAC-SHA-256. Nothing in it is secret. */
+export interface Derivation {
+  readonly iterations: number;
+  /** Base64 of 16 bytes. */
+  readonly salt: string;
+}
+
+/** A key ready for use: what entries are sealed with, and the id by which they name it. */
+export interface SealingKey {
+  /** Names the key without telling anything about it. */
+  readonly id: string;
+  /** AES-256-GCM; not extractable. */
+  readonly aes: CryptoKey;
+  /** How it came from a passphrase, if it did: stored with each entry. */
+  readonly derivation?: Derivation;
+}
+
+/** What an entry became, as it stands in the inner store. */
+export interface SealedEntry {
+  readonly version: typeof VERSION;
+  readonly key_id: string;
+  readonly nonce: string;
+  readonly ciphertext: string;
+  readonly pbkdf2?: Derivation;
+}
+
+/**
+ * Encrypts an entry for one credential key.
+ *
+ * @returns An entry that any store holds: without a token, and expired in 1970, so that a program
+ * that does not know the format finds nothing to use in it.
+ */
+export async function sealRow(
+  key: string,
+  entry: OidcCredentials,
+  { id, aes, derivation }: SealingKey,
+): Promise<OidcCredentials> {
+  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+  const header = { key_id: id, ...(derivation !== undefined && { pbkdf2: derivation }) };
+  const text = new TextEncoder().encode(JSON.stringify(entry));
+  const ciphertext = await crypto.subtle.encrypt(aesGcm(nonce, key, header), aes, text);
+  const encrypted: SealedEntry = {
+    version: VERSION,
+    ...header,
+    nonce: nonce.toBase64(),
+    ciphertext: new Uint8Array(ciphertext).toBase64(),
+  };
+  return {
+    issuer: "encrypted",
+    client_id: "encrypted",
+    access_token: "",
+    expires_at: "1970-01-01T00:00:00.000Z",
+    encrypted,
+  };
+}
+
+/** The sealed part of a row; `undefined` when it is damaged, or of another version. */
+export function sealedIn(row: OidcCredentials): SealedEntry | undefined {
+  const sealed = row.encrypted as Partial<SealedEntry> | null | undefined;
+  const isSound = typeof sealed === "object" && sealed !== null && sealed.version === VERSION &&
+    typeof sealed.key_id === "string" && fromBase64(sealed.nonce)?.length === NONCE_BYTES &&
+    typeof sealed.ciphertext === "string" &&
+    (sealed.pbkdf2 === undefined || isDerivation(sealed.pbkdf2));
+  return isSound ? sealed as SealedEntry : undefined;
+}
+
+/**
+ * Decrypts an entry.
+ *
+ * @returns `undefined` when the key is another one, or anything that was sealed or is bound to it
+ * has changed: AES-GCM does not tell which.
+ */
+export async function openSealed(
+  key: string,
+  sealed: SealedEntry,
+  { aes }: SealingKey,
+): Promise<OidcCredentials | undefined> {
+  const ciphertext = fromBase64(sealed.ciphertext);
+  if (ciphertext === undefined) return undefined;
+  const parameters = aesGcm(fromBase64(sealed.nonce)!, key, sealed);
+  try {
+    const text = await crypto.subtle.decrypt(parameters, aes, ciphertext);
+    return JSON.parse(new TextDecoder().decode(text));
+  } catch {
+    return undefined; // without the cause: it says nothing, or quotes the text
+  }
+}
+
+/** The bytes of a base64 text in its one canonical form. */
+export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof text !== "string" || /\s/.test(text)) return undefined;
+  try {
+    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * What is not encrypted but bound to the ciphertext: an entry that is moved to another key, or whose
+ * version, key id or derivation is changed, does not decrypt. As a JSON array no two differ in
+ * meaning and agree in bytes.
+ */
+function aesGcm(
+  nonce: Uint8Array<ArrayBuffer>,
+  key: string,
+  { key_id, pbkdf2 }: Pick<SealedEntry, "key_id" | "pbkdf2">,
+): AesGcmParams {
+  const derivation = pbkdf2 === undefined ? null : [pbkdf2.iterations, pbkdf2.salt];
+  const bound = JSON.stringify(["@validmind/auth", VERSION, key_id, derivation, key]);
+  return { name: "AES-GCM", iv: nonce, additionalData: new TextEncoder().encode(bound) };
+}
+
+function isDerivation(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { iterations, salt } = value as Partial<Derivation>;
+  return isIterations(iterations) && fromBase64(salt)?.length === SALT_BYTES;
+}
+
+/** Whether a number of iterations is neither weak nor endless. */
+export function isIterations(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= ITERATIONS.least &&
+    (value as number) <= ITERATIONS.most;
+}
+
+/**
+ * Makes a key of 32 secret bytes. The key that encrypts and the id come from them by HKDF
+ * ({@link https://www.rfc-editor.org/rfc/rfc5869 RFC 5869}), so that the id, which is stored in
+ * clear, says nothing of the key.
+ *
+ * @param bytes Wiped before it returns.
+ */
+export async function sealingKey(
+  bytes: Uint8Array<ArrayBuffer>,
+  id?: string,
+  derivation?: Derivation,
+): Promise<SealingKey> {
+  const root = await crypto.subtle.importKey("raw", bytes, "HKDF", false, [
+    "deriveKey",
+    "deriveBits",
+  ]);
+  bytes.fill(0);
+  const [aes, name] = await Promise.all([
+    crypto.subtle.deriveKey(
+      hkdf("encryption"),
+      root,
+      { name: "AES-GCM", length: 256 },
+      false,
+      ["encrypt", "decrypt"],
+    ),
+    id ??
+      crypto.subtle.deriveBits(hkdf("key id"), root, 64).then((bits) =>
+        new Uint8Array(bits).toHex()
+      ),
+  ]);
+  return {
+    id: name,
+    aes,
+    ...(derivation !== undefined && { derivation }),
+  };
+}
+
+function hkdf(purpose: string): HkdfParams {
+  const info = new TextEncoder().encode(`@validmind/auth ${purpose} 1`);
+  return { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
+}

@@ -1,0 +1,283 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+
+/** The highest version of the credentials file that this module writes. */
+const VERSION = 1;
+const NO_JSON = "it is not JSON in UTF-8";
+const NO_CREDENTIALS = `it has no "credentials" object`;
+/** What a decoder puts in the place of bytes that are not UTF-8. */
+const REPLACEMENT = "\uFFFD";
+const BYTE_ORDER_MARK = "\uFEFF";
+/** A file of this length is parsed sooner than the next look at it is worth keeping it for. */
+const SMALL_LENGTH = 64 * 1024;
+/** A change within this time of the last one may leave the same timestamp: as long as any clock ticks. */
+const RACY_MS = 2000;
+
+/**
+ * Reads the credentials file. What a large one held is kept, and used again for as long as the file
+ * is the same one, of the same size and age.
+ */
+export class CredentialsFile {
+  readonly #path: string;
+  #kept: { state: string; document: CredentialsDocument } | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Whether what was read last is kept, and so must not be handed out to be changed. */
+  get isKept(): boolean {
+    return this.#kept !== undefined;
+  }
+
+  /** What the file holds, or `undefined` where there is none. */
+  read(): CredentialsDocument | undefined {
+    try {
+      const kept = this.#kept;
+      const isSame = kept !== undefined && kept.state === fileState(this.#path);
+      return isSame ? kept.document : this.#readAnew();
+    } catch (error) {
+      if (isMissing(this.#path, error)) return undefined;
+      throw fileError("read", this.#path, error);
+    }
+  }
+
+  #readAnew(): CredentialsDocument {
+    this.#kept = undefined;
+    const text = readText(this.#path);
+    if (text.length < SMALL_LENGTH) return parseDocument(text, this.#path);
+    // Looked at before the read that counts: of two contents, the state is never the later one's.
+    const state = fileState(this.#path);
+    const document = readDocument(this.#path);
+    if (state !== undefined) this.#kept = { state, document };
+    return document;
+  }
+}
+
+/** The credentials file as JSON: shared with the ValidMind Python library. */
+export interface CredentialsDocument {
+  version: number;
+  credentials: Record<string, unknown>;
+  [field: string]: unknown;
+}
+
+/** What tells one content from another; `undefined` while the content is too young for that. */
+function fileState(path: string): string | undefined {
+  const { dev, ino, size, mtime } = Deno.statSync(path);
+  if (!ino || mtime === null || Date.now() - mtime.getTime() < RACY_MS) return undefined;
+  return `${dev} ${ino} ${size} ${mtime.getTime()}`;
+}
+
+/**
+ * What the file at `path` holds.
+ *
+ * @throws {CredentialsBackendError} As {@linkcode parseDocument}. Deno's own errors, too.
+ */
+export function readDocument(path: string): CredentialsDocument {
+  return parseDocument(readText(path), path);
+}
+
+/**
+ * The file's text. Bytes that are not UTF-8 are refused rather than replaced: a rewrite would make
+ * the replacement permanent.
+ */
+function readText(path: string): string {
+  // Cheaper than the strict decoder, which is needed only where this one may have replaced something.
+  let text = REPLACEMENT;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // longer than a string can be
+  }
+  if (text.includes(REPLACEMENT)) return decodeStrictly(Deno.readFileSync(path), path);
+  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
+}
+
+function decodeStrictly(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw corrupt(path, NO_JSON);
+  }
+}
+
+/** A file without credentials, as the first write begins with. */
+export function emptyDocument(): CredentialsDocument {
+  return { version: VERSION, credentials: {} };
+}
+
+/**
+ * What the file's text says.
+ *
+ * @throws {CredentialsBackendError} `backend_corrupt`, without a cause: V8's own message quotes the
+ * text around the fault, and that text is tokens.
+ */
+export function parseDocument(text: string, path: string): CredentialsDocument {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw corrupt(path, NO_JSON);
+  }
+  if (!isRecord(value)) throw corrupt(path, "it is not a JSON object");
+  // Any other JSON file, which a wrong path names, is not to get credentials written into it.
+  const isEmpty = Object.keys(value).every((name) => name === "version" || name === "credentials");
+  const version = value.version ?? VERSION;
+  const credentials = value.credentials ?? (isEmpty ? {} : undefined);
+  if (typeof version !== "number" || !Number.isInteger(version) || version < 1) {
+    throw corrupt(path, `its "version" is not a positive whole number`);
+  }
+  if (!isRecord(credentials)) {
+    throw version > VERSION ? newerVersion(path, version) : corrupt(path, NO_CREDENTIALS);
+  }
+  return { ...value, version, credentials };
+}
+
+/** The file's text after a change. */
+export function serializeDocument(document: CredentialsDocument): string {
+  return JSON.stringify(document, null, 2) + "\n";
+}
+
+/**
+ * One row, or `undefined` when there is none (`null` means absent).
+ *
+ * @throws {CredentialsBackendError} `backend_corrupt` when the row is not an object.
+ */
+export function getEntry(
+  document: CredentialsDocument,
+  key: string,
+  path: string,
+): OidcCredentials | undefined {
+  // An own property: a key may be "constructor".
+  const entry = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
+  if (entry === undefined || entry === null) return undefined;
+  if (!isRecord(entry)) throw corrupt(path, `its entry for "${key}" is not an object`);
+  return entry as OidcCredentials;
+}
+
+/** Sets one row, whatever its key: assignment would take "__proto__" for the prototype. */
+export function setEntry(
+  document: CredentialsDocument,
+  key: string,
+  entry: OidcCredentials,
+): void {
+  Object.defineProperty(document.credentials, key, {
+    value: entry,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
+}
+
+/**
+ * Refuses to change a file that a newer program wrote.
+ *
+ * @throws {CredentialsBackendError} `backend_version`.
+ */
+export function assertWritable(document: CredentialsDocument, path: string): void {
+  if (document.version > VERSION) throw newerVersion(path, document.version);
+}
+
+/**
+ * Whether a text that could not be understood may be thrown away: that of a damaged credentials file,
+ * and not of somebody else's file that a wrong path names.
+ */
+export function looksLikeCredentials(text: string): boolean {
+  return text === "" || text.includes('"credentials"');
+}
+
+function newerVersion(path: string, version: number): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_version",
+    `Cannot change ${path}: it has version ${version}, and this release writes version ${VERSION}. ` +
+      `Update @validmind/auth, or use another path.`,
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function corrupt(path: string, reason: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or ` +
+      `sign in afresh after clearOidcCredentials({ all: true }), which deletes it.`,
+  );
+}
+
+/** Whether an error says that nothing is there; a link that leads nowhere is something. */
+export function isMissing(path: string, error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound && !isLink(path);
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
+/** The coded error for a failed file operation: "Cannot {action} {path}: reason. What to do." */
+export function fileError(
+  action: string,
+  path: string,
+  error: unknown,
+): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  const [code, reason, advice] = explain(path, error);
+  return new CredentialsBackendError(
+    code,
+    `Cannot ${action} ${path}: ${reason}. ${advice}`,
+    { cause: error },
+  );
+}
+
+type Explanation = [code: CredentialsBackendError["code"], reason: string, advice: string];
+
+function explain(path: string, error: unknown): Explanation {
+  if (error instanceof Deno.errors.NotCapable) {
+    const flags = fileFlags(path);
+    return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return [
+      "backend_denied",
+      "the operating system denies it",
+      "Check the owner and mode of it and its folder.",
+    ];
+  }
+  switch (osCode(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return ["backend_full", "no space is left", "Free some space; what was stored is kept."];
+    case "EROFS":
+      return ["backend_unavailable", "the file system is read-only", "Use another path."];
+    case "EISDIR":
+      return ["backend_unavailable", "it is a directory", "Remove it, or use another path."];
+    case "ENOTDIR":
+      return ["backend_unavailable", "a folder of its path is a file", "Use another path."];
+    case "ELOOP":
+      return ["backend_unavailable", "its symbolic links form a loop", "Use another path."];
+    case "ENOENT":
+      return ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."];
+  }
+  const name = error instanceof Error ? error.name : "unknown error";
+  return [
+    "backend_unavailable",
+    `${name}${osCode(error) ? ` (${osCode(error)})` : ""}`,
+    "Check the path and its file system.",
+  ];
+}
+
+function osCode(error: unknown): string | undefined {
+  return error instanceof Error ? (error as { code?: string }).code : undefined;
+}
+
+/** The narrowest flags for a file that is replaced by rename: its folder holds the temp file. */
+function fileFlags(path: string): string {
+  const folder = path.replace(/[/\\][^/\\]*$/, "") || "/";
+  const grant = folder === path ? "." : folder;
+  return `--allow-read=${grant} --allow-write=${grant}`;
+}

@@ -1,0 +1,253 @@
+import type * as keyring from "@napi-rs/keyring";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import type { KeychainLibrary } from "./library.ts";
+
+type Entry = keyring.AsyncEntry;
+type Code = CredentialsBackendError["code"];
+type Os = typeof Deno.build.os;
+
+/** The values of one service in a keychain, by account. */
+export interface KeychainClient {
+  /** The value, or `undefined` only when there is none. */
+  get(account: string): Promise<string | undefined>;
+  /** Stores a value, and gives the connection that took it: another object when it is another one. */
+  set(account: string, value: string): Promise<object>;
+  /** Removes a value; an absent one is no error. */
+  delete(account: string): Promise<void>;
+  /** All values by account. */
+  find(): Promise<Map<string, string>>;
+  /** Gives up its connections. */
+  close(): void;
+}
+
+/** Only the store that survives a restart: left to itself the library takes the kernel's instead. */
+const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
+
+/** How many entries keep their connection: a process rarely uses more than one or two keys. */
+const KEPT = 8;
+
+/** What the keychain of each system is called. */
+const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
+  darwin: "the macOS Keychain",
+  windows: "the Windows Credential Manager",
+  linux: "the Secret Service (GNOME Keyring, KWallet, KeePassXC)",
+};
+
+const UNLOCK: Partial<Record<Os, string>> = {
+  darwin: "Run `security unlock-keychain`, or unlock it in Keychain Access.",
+  linux: "Unlock it in Passwords and Keys (seahorse), or without a desktop by " +
+    "`gnome-keyring-daemon --unlock`, which reads the password from standard input.",
+};
+
+const START: Partial<Record<Os, string>> = {
+  darwin: "Run it in the person's own login session, or use another backend.",
+  windows: "Run it in the person's own logon session, or use another backend.",
+  linux: "Without a desktop run it under `dbus-run-session` after " +
+    "`gnome-keyring-daemon --unlock --components=secrets`, or use another backend.",
+};
+
+/** What the system says, by words of the libraries below `@napi-rs/keyring`. First match wins. */
+const REASONS: readonly [pattern: RegExp, code: Code, reason: string][] = [
+  [
+    /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
+    "keychain_locked",
+    "it is locked, and was not unlocked when it asked for it",
+  ],
+  [
+    /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
+    "backend_denied",
+    "the system or the person refused the access",
+  ],
+  [
+    /disconnected from message bus/i,
+    "backend_unavailable",
+    "its service ended in the middle of it",
+  ],
+  [
+    /Did not receive a reply|NoReply|timed? ?out/i,
+    "backend_timeout",
+    "its service did not answer",
+  ],
+  [/no result found/i, "backend_unavailable", "there is no default keyring to keep entries in"],
+  [
+    /DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
+    "backend_unavailable",
+    "there is no such service in this session",
+  ],
+  [/keychain could not be found|-25307|-25294/i, "backend_unavailable", "there is no keychain"],
+  [/logon session/i, "backend_unavailable", "there is no logon session that it belongs to"],
+  [
+    /longer than the platform limit/i,
+    "backend_too_large",
+    "a name or a value is longer than it takes",
+  ],
+];
+
+/** A keychain through the native library, with a time limit on each call. */
+export class NativeKeychainClient implements KeychainClient {
+  readonly #library: KeychainLibrary;
+  readonly #service: string;
+  readonly #timeoutMs: number;
+  readonly #isLinux: boolean;
+  /** Each holds a connection of its own, which costs ten times as much as a call. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(
+    library: KeychainLibrary,
+    service: string,
+    timeoutMs: number,
+    isLinux: boolean = Deno.build.os === "linux",
+  ) {
+    this.#library = library;
+    this.#service = service;
+    this.#timeoutMs = timeoutMs;
+    this.#isLinux = isLinux;
+  }
+
+  async get(account: string): Promise<string | undefined> {
+    return await this.#call("read", account, (entry) => entry.getPassword()) ?? undefined;
+  }
+
+  async set(account: string, value: string): Promise<object> {
+    return await this.#call("write", account, async (entry) => {
+      await entry.setPassword(value);
+      return entry;
+    });
+  }
+
+  async delete(account: string): Promise<void> {
+    await this.#call("delete", account, (entry) => entry.deleteCredential());
+  }
+
+  async find(): Promise<Map<string, string>> {
+    const found = await this.#limited("list", () => this.#find(this.#service));
+    return new Map(found.map(({ account, password }) => [account, password]));
+  }
+
+  close(): void {
+    this.#entries.clear();
+  }
+
+  async #call<T>(action: string, account: string, run: (entry: Entry) => Promise<T>): Promise<T> {
+    const kept = this.#entries.get(account);
+    this.#entries.delete(account);
+    if (kept !== undefined) {
+      try {
+        return await this.#use(action, account, kept, run);
+      } catch (error) {
+        // A service that was started anew does not know the connection: a new one may do.
+        if ((error as CredentialsBackendError).code !== "backend_unavailable") throw error;
+      }
+    }
+    return await this.#use(action, account, await this.#connect(action, account), run);
+  }
+
+  async #use<T>(
+    action: string,
+    account: string,
+    entry: Entry,
+    run: (entry: Entry) => Promise<T>,
+  ): Promise<T> {
+    const value = await this.#limited(action, () => run(entry));
+    this.#entries.set(account, entry); // after a failure, a new one
+    if (this.#entries.size > KEPT) this.#entries.delete(this.#entries.keys().next().value!);
+    return value;
+  }
+
+  async #connect(action: string, account: string): Promise<Entry> {
+    // A connection is made without yielding, so not before it is known that somebody answers.
+    if (this.#isLinux) await this.#limited(action, () => this.#find(`${this.#service} (none)`));
+    return await this.#limited(
+      action,
+      () => Promise.resolve(new this.#library.AsyncEntry(this.#service, account, OPTIONS)),
+    );
+  }
+
+  #find(service: string): Promise<keyring.Credential[]> {
+    return this.#library.findCredentialsAsync(service);
+  }
+
+  async #limited<T>(action: string, run: () => Promise<T>): Promise<T> {
+    const what = `${action} credentials in`;
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+    const late = AbortSignal.timeout(Math.min(this.#timeoutMs, LONGEST_TIMER_MS));
+    try {
+      return await untilAborted(run(), late);
+    } catch (error) {
+      if (late.aborted && error === late.reason) {
+        throw keychainTimeout(what, this.#service, this.#timeoutMs);
+      }
+      throw keychainError(what, this.#service, error);
+    }
+  }
+}
+
+/** The coded error for what a call of the keychain threw. */
+export function keychainError(
+  action: string,
+  service: string,
+  error: unknown,
+  os: Os = Deno.build.os,
+): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  const text = nativeText(error);
+  const [, code, reason] = REASONS.find(([pattern]) => pattern.test(text ?? "")) ??
+    [undefined, "backend_unavailable" as const, text ?? errorName(error)];
+  return new CredentialsBackendError(
+    code,
+    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}`,
+  );
+}
+
+/** The error for a call that did not come back in time. */
+export function keychainTimeout(
+  action: string,
+  service: string,
+  timeoutMs: number,
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_timeout",
+    `Cannot ${action} ${describeKeychain(service)}: no answer within ${timeoutMs} ms. ` +
+      `${
+        advice("backend_timeout", Deno.build.os)
+      } Deno cannot break off the call: if this process ` +
+      `then does not end, end it with Deno.exit().`,
+  );
+}
+
+/** A service's entries in words. */
+export function describeKeychain(service: string, os: Os = Deno.build.os): string {
+  return `"${service}" in ${KEYCHAIN_NAMES[os] ?? "the OS keychain"}`;
+}
+
+/**
+ * The words of the native libraries, which hold no value that is stored. Of any other error only the
+ * name is told.
+ */
+function nativeText(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
+    .exec(error.message) ?? [];
+  // Whoever owns the service's name on the bus chooses the words: no escape sequences for terminals.
+  return text?.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 200).replace(/\.$/, "");
+}
+
+function errorName(error: unknown): string {
+  return error instanceof Error ? error.name : "unknown error";
+}
+
+function advice(code: Code, os: Os): string {
+  switch (code) {
+    case "keychain_locked":
+      return UNLOCK[os] ?? "Unlock it.";
+    case "backend_denied":
+      return "Allow this program the access, as the person whom the keychain belongs to.";
+    case "backend_timeout":
+      return "See whether it waits for somebody to unlock it, and whether its service hangs.";
+    case "backend_too_large":
+      return "Use another backend.";
+    default:
+      return START[os] ?? "Sign in to the desktop first, or use another backend.";
+  }
+}

@@ -1,0 +1,149 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+
+/** What a system's keychain can hold. */
+export interface KeychainLimits {
+  /** Longest value, in ASCII characters. */
+  valueChars: number;
+  /** In how many chunks a longer value may stand; 1 where none is ever cut. */
+  maxChunks: number;
+  /** Longest account name, in UTF-16 units. */
+  accountChars: number;
+  /** Whether two accounts are one that differ only in upper and lower case. */
+  ignoresCase: boolean;
+}
+
+/**
+ * A value as it is kept: in one piece, or, where it is longer than the keychain takes, in chunks whose
+ * number and digest the head names.
+ */
+export interface ChunkedValue {
+  /** What stands under the account itself, and is written last. */
+  head: string;
+  /** What stands under the accounts of the chunks. */
+  chunks: string[];
+  /** The name of this set of chunks, unlike that of any other. */
+  generation?: string;
+}
+
+/** What a head says of its chunks. */
+export interface ChunkedHead {
+  generation: string;
+  count: number;
+  digest: string;
+}
+
+/** A value in more pieces than this is another backend's business. */
+export const MAX_CHUNKS = 128;
+
+const WIDE: KeychainLimits = {
+  valueChars: 1_048_576,
+  maxChunks: 1,
+  accountChars: Infinity,
+  ignoresCase: false,
+};
+
+/** Windows: 2560 bytes of UTF-16 for a value, 513 characters for a name, of which a chunk's is longer. */
+const WINDOWS: KeychainLimits = {
+  valueChars: 1280,
+  maxChunks: MAX_CHUNKS,
+  accountChars: 470,
+  ignoresCase: true,
+};
+
+/** What has a meaning here, and what a keychain's name would lose. */
+// deno-lint-ignore no-control-regex
+const UNSAFE = /[%#\x00-\x1f\x7f]|\p{Cs}/gu;
+/** Beside that, all that has an upper and a lower case. */
+// deno-lint-ignore no-control-regex
+const UNSAFE_IN_ANY_CASE = /[%#A-Z\x00-\x1f\x7f-\u{10ffff}]/gu;
+
+/** Stands for the empty key: macOS takes no empty name. */
+const EMPTY = "%;";
+
+const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4}) ([\da-f]{64})$/;
+
+/** The limits of a system. */
+export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): KeychainLimits {
+  return os === "windows" ? WINDOWS : WIDE;
+}
+
+/**
+ * The account under which a key's entry is kept: the key itself, but for characters that a keychain
+ * would lose or that have a meaning here, which are percent-encoded.
+ *
+ * @throws {CredentialsBackendError} `backend_too_large` for a key that is longer than a name may be.
+ */
+export function accountOf(key: string, limits: KeychainLimits): string {
+  const account = toAccount(key, limits);
+  if (account.length <= limits.accountChars) return account;
+  throw new CredentialsBackendError(
+    "backend_too_large",
+    `Cannot keep credentials in the OS keychain: the credential key "${key.slice(0, 100)}…" is ` +
+      `longer than the ${limits.accountChars} characters that a name may have there. Use another ` +
+      `backend.`,
+  );
+}
+
+function toAccount(key: string, { ignoresCase }: KeychainLimits): string {
+  const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
+  return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`) || EMPTY;
+}
+
+/** The key of an account; `undefined` for that of a chunk, and for one that no key has. */
+export function keyOf(account: string, limits: KeychainLimits): string | undefined {
+  const key = account === EMPTY ? "" : account.replace(
+    /%([\da-f]{1,5}|10[\da-f]{4});/g,
+    (_, code) => String.fromCodePoint(parseInt(code, 16)),
+  );
+  return toAccount(key, limits) === account ? key : undefined;
+}
+
+/** The account of one chunk. */
+export function chunkAccount(account: string, generation: string, index: number): string {
+  return `${account}#${generation}.${index}`;
+}
+
+/** Whether `other` is the account of a chunk of `account`, of any generation but `generation`. */
+export function isStaleChunk(other: string, account: string, generation?: string): boolean {
+  return other.startsWith(`${account}#`) &&
+    (generation === undefined || !other.startsWith(`${account}#${generation}.`));
+}
+
+/** Cuts `text`, which is ASCII, if it is longer than `limit`. */
+export async function chunkValue(text: string, limit: number): Promise<ChunkedValue> {
+  if (text.length <= limit) return { head: text, chunks: [] };
+  const generation = crypto.getRandomValues(new Uint8Array(6)).toHex();
+  const chunks = Array.from(
+    { length: Math.ceil(text.length / limit) },
+    (_, index) => text.slice(index * limit, (index + 1) * limit),
+  );
+  const digest = await digestOf(text);
+  return {
+    head: `validmind-auth chunks v1 ${generation} ${chunks.length} ${digest}`,
+    chunks,
+    generation,
+  };
+}
+
+/** What a head says of its chunks; `undefined` where it is the value itself. */
+export function parseHead(head: string): ChunkedHead | undefined {
+  const [, generation, count, digest] = HEAD.exec(head) ?? [];
+  return generation === undefined
+    ? undefined
+    : { generation, count: Number(count), digest: digest! };
+}
+
+/** The value of which these are the chunks; `undefined` where one is missing or another one's. */
+export async function joinChunks(
+  { count, digest }: ChunkedHead,
+  chunks: readonly (string | undefined)[],
+): Promise<string | undefined> {
+  if (chunks.length !== count || chunks.includes(undefined)) return undefined;
+  const text = chunks.join("");
+  return await digestOf(text) === digest ? text : undefined;
+}
+
+async function digestOf(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

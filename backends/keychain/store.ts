@@ -1,0 +1,252 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { fileError } from "../file/credentials_file.ts";
+import { type FileLockOptions, shortHash } from "../file/lock.ts";
+import { describeKeychain, type KeychainClient } from "./client.ts";
+import {
+  accountOf,
+  chunkAccount,
+  chunkValue,
+  isStaleChunk,
+  joinChunks,
+  type KeychainLimits,
+  keyOf,
+  MAX_CHUNKS,
+  parseHead,
+} from "./encoding.ts";
+import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+
+/** What {@linkcode KeychainStore} works with. */
+export interface KeychainStoreOptions {
+  client: KeychainClient;
+  /** The service whose entries these are. */
+  service: string;
+  limits: KeychainLimits;
+}
+
+/** What {@linkcode KeychainLock} is told. */
+export interface KeychainLockOptions {
+  /** Where the lock files are. */
+  folder: string;
+  /** The service whose entries are locked. */
+  service: string;
+  /** Longest wait, in milliseconds. */
+  timeoutMs: number;
+}
+
+/** About how long a refresh holds its lock. */
+const REFRESH_MS = 20;
+
+/** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
+export class KeychainStore {
+  readonly #client: KeychainClient;
+  readonly #service: string;
+  readonly #limits: KeychainLimits;
+  /** The longest value that a connection has given back as it took it. */
+  readonly #proven = new WeakMap<object, number>();
+
+  constructor({ client, service, limits }: KeychainStoreOptions) {
+    this.#client = client;
+    this.#service = service;
+    this.#limits = limits;
+  }
+
+  /** The entry, or `undefined`. */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    const account = accountOf(key, this.#limits);
+    let previous: string | undefined;
+    for (;;) {
+      const head = await this.#client.get(account);
+      if (head === undefined) return undefined;
+      const text = await this.#read(account, head);
+      if (text !== undefined) return this.#parse(key, text);
+      // A writer may have removed the chunks meanwhile: then the head is another one by now.
+      if (head === previous) throw this.#corrupt(key, "a part of the entry is missing or changed");
+      previous = head;
+    }
+  }
+
+  /**
+   * Stores the entry. Its chunks are written before the head that names them, so that at any moment
+   * either the old entry or the new one is whole.
+   *
+   * What a keychain took is read back. One that cuts nothing into chunks need do so only once for
+   * each connection and length: to search it costs five times as much as to write, and what it then
+   * acknowledges it has shown to keep. A search at the first write also removes the chunks that
+   * something else, such as another release, has left of this entry.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    const account = accountOf(key, this.#limits);
+    const text = toAscii(JSON.stringify(entry));
+    this.#checkSize(key, text);
+    const { head, chunks, generation } = await chunkValue(text, this.#limits.valueChars);
+    for (const [index, chunk] of chunks.entries()) {
+      await this.#client.set(chunkAccount(account, generation!, index), chunk);
+    }
+    const connection = await this.#client.set(account, head);
+    if (this.#isProven(connection, head.length)) return;
+    if (await this.#tidy(account, generation) === head) {
+      this.#proven.set(connection, head.length);
+      return;
+    }
+    throw new CredentialsBackendError(
+      "backend_unproven",
+      `Cannot write credentials to ${this.#name}: it took the entry for "${key}" and gives back ` +
+        `something else. Look what else writes to it, or use another backend.`,
+    );
+  }
+
+  /** Removes the entry, its head first, and whatever chunks of it are left. */
+  async delete(key: string): Promise<void> {
+    const account = accountOf(key, this.#limits);
+    await this.#client.delete(account);
+    if (await this.#tidy(account) !== undefined) throw this.#notDeleted();
+  }
+
+  /** The keys of all entries. */
+  async list(): Promise<string[]> {
+    const accounts = [...(await this.#client.find()).keys()];
+    return accounts.map((account) => keyOf(account, this.#limits))
+      .filter((key) => key !== undefined);
+  }
+
+  /** Removes all that the service has, without a look at it. Heads go before their chunks. */
+  async deleteAll(): Promise<void> {
+    const accounts = [...(await this.#client.find()).keys()];
+    const [heads, chunks] = [false, true].map((isChunk) =>
+      accounts.filter((account) => account.includes("#") === isChunk)
+    );
+    for (const account of [...heads!, ...chunks!]) await this.#client.delete(account);
+    if ((await this.#client.find()).size > 0) throw this.#notDeleted();
+  }
+
+  /** Gives up its connections. */
+  close(): void {
+    this.#client.close();
+  }
+
+  get #name(): string {
+    return describeKeychain(this.#service);
+  }
+
+  #isProven(connection: object, length: number): boolean {
+    // Where there may be chunks, each write has to look for what a crash of another one left.
+    return this.#limits.maxChunks === 1 && length <= (this.#proven.get(connection) ?? -1);
+  }
+
+  /** The value that a head stands for; `undefined` where its chunks are not all there. */
+  async #read(account: string, head: string): Promise<string | undefined> {
+    const chunked = parseHead(head);
+    if (chunked === undefined) return head;
+    const chunks: (string | undefined)[] = [];
+    for (let index = 0; index < Math.min(chunked.count, MAX_CHUNKS); index++) {
+      chunks.push(await this.#client.get(chunkAccount(account, chunked.generation, index)));
+    }
+    return await joinChunks(chunked, chunks);
+  }
+
+  /** Removes the chunks that no head names: of the entry before, and what a crash left. */
+  async #tidy(account: string, generation?: string): Promise<string | undefined> {
+    const found = await this.#client.find();
+    for (const other of found.keys()) {
+      if (isStaleChunk(other, account, generation)) await this.#client.delete(other);
+    }
+    return found.get(account);
+  }
+
+  #parse(key: string, text: string): OidcCredentials {
+    let entry: unknown;
+    try {
+      entry = JSON.parse(text);
+    } catch {
+      throw this.#corrupt(key, "the entry is not JSON"); // V8's words would quote it
+    }
+    if (typeof entry === "object" && entry !== null && !Array.isArray(entry)) {
+      return entry as OidcCredentials;
+    }
+    throw this.#corrupt(key, "the entry is not an object");
+  }
+
+  #checkSize(key: string, text: string): void {
+    const longest = this.#limits.valueChars * this.#limits.maxChunks;
+    if (text.length <= longest) return;
+    throw new CredentialsBackendError(
+      "backend_too_large",
+      `Cannot write credentials to ${this.#name}: the entry for "${key}" has ${text.length} ` +
+        `characters, and ${longest} is the most. Use another backend, or ask the provider for ` +
+        `smaller tokens.`,
+    );
+  }
+
+  #corrupt(key: string, reason: string): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot read the entry "${key}" of ${this.#name}: ${reason}. Nothing was changed. Remove it ` +
+        `with clearOidcCredentials().`,
+    );
+  }
+
+  #notDeleted(): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_denied",
+      `Cannot delete credentials in ${this.#name}: they are still there after it. Delete them in ` +
+        `the system's own program for passwords.`,
+    );
+  }
+}
+
+/**
+ * The locks that no keychain has: kernel locks on files in a folder that all who share the keychain
+ * share too.
+ */
+export class KeychainLock {
+  readonly #options: KeychainLockOptions;
+
+  constructor(options: KeychainLockOptions) {
+    this.#options = options;
+  }
+
+  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
+  async withKey<T>(
+    key: string,
+    fn: () => Promise<T>,
+    { signal, peek }: WithLockOptions<T>,
+  ): Promise<T> {
+    const { service } = this.#options;
+    const name = `${shortHash(service)}.${shortHash(key)}`;
+    return await this.#withFile(name, fn, { paceMs: REFRESH_MS, signal, peek });
+  }
+
+  /** Runs a write of the service while no other one does. */
+  async withWrite<T>(fn: () => Promise<T>): Promise<T> {
+    return await this.#withFile(shortHash(this.#options.service), fn, {});
+  }
+
+  async #withFile<T>(
+    name: string,
+    fn: () => Promise<T>,
+    options: Omit<FileLockOptions<T>, "timeoutMs">,
+  ): Promise<T> {
+    const { withFileLock } = await import("../file/lock.ts"); // a read takes no lock
+    const { timeoutMs } = this.#options;
+    return await withFileLock(this.#path(name), fn, { timeoutMs, ...options });
+  }
+
+  #path(name: string): string {
+    const { folder } = this.#options;
+    const path = `${folder}/keychain.${name}.lock`;
+    try {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError("make the folder of", path, error);
+    }
+    return path;
+  }
+}
+
+/** One character is one byte, and one UTF-16 unit, wherever the value is cut. */
+function toAscii(json: string): string {
+  return json.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -1,0 +1,175 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { fileError } from "../file/credentials_file.ts";
+import { untilAborted } from "../common/delay.ts";
+import { isUrl, netHost } from "../common/hosts.ts";
+import { tooLarge } from "./entry.ts";
+import { type KvClock, SYSTEM_CLOCK } from "./lease.ts";
+
+const TOKEN = "DENO_KV_ACCESS_TOKEN";
+/** After this time without an answer the server is asked for one first. */
+const FRESH_MS = 1000;
+/** How long one that never answered is asked again: about as long as a restart takes. */
+const PATIENCE_MS = 1500;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1000;
+
+/**
+ * A KV Connect server, as far as it answers.
+ *
+ * Deno itself tries an operation for ever where a server does not answer, reports each try on
+ * standard error, and keeps the process alive with it: neither a signal nor `Kv.close` ends that. So
+ * the server is first asked for its metadata, by a request that can be given up.
+ */
+export class KvServer {
+  readonly #url: string;
+  readonly #timeoutMs: number;
+  readonly #clock: KvClock;
+  #hasAnswered = false;
+  /** When {@linkcode FRESH_MS} have passed since its last answer. */
+  #freshUntil = -Infinity;
+
+  constructor(url: string, timeoutMs: number, clock: KvClock = SYSTEM_CLOCK) {
+    this.#url = url;
+    this.#timeoutMs = timeoutMs;
+    this.#clock = clock;
+  }
+
+  /** Runs an operation once the server answers, all within the time limit. */
+  async perform<T>(operation: () => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const reason = new DOMException(`no answer within ${this.#timeoutMs} ms`, "TimeoutError");
+    const timer = setTimeout(() => abort.abort(reason), this.#timeoutMs);
+    try {
+      if (this.#clock.now() >= this.#freshUntil) await this.#untilItAnswers(abort.signal);
+      this.#freshUntil = -Infinity;
+      const result = await untilAborted(operation(), abort.signal);
+      this.#hasAnswered = true;
+      this.#freshUntil = this.#clock.now() + FRESH_MS;
+      return result;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** One that has answered before is on its way back: it is asked again until the time limit. */
+  async #untilItAnswers(signal: AbortSignal): Promise<void> {
+    const patience = this.#hasAnswered ? Infinity : this.#clock.now() + PATIENCE_MS;
+    for (let pause = FIRST_PAUSE_MS;; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        return await this.#ask(signal);
+      } catch (error) {
+        const isFinal = error instanceof CredentialsBackendError ||
+          error instanceof Deno.errors.NotCapable;
+        if (isFinal || signal.aborted || this.#clock.now() >= patience) throw error;
+        // What it said says more than that the time is over.
+        await this.#clock.delay(pause, signal).catch(() => Promise.reject(error));
+      }
+    }
+  }
+
+  /** The request by which Deno opens a store. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    const response = await fetch(this.#url, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${this.#token()}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ supportedVersions: [1, 2, 3] }),
+      redirect: "manual",
+      signal,
+    });
+    await response.body?.cancel();
+    if (response.status === 401) throw this.#authFailed("is refused");
+    if (response.status === 403) throw this.#authFailed("does not allow it", "backend_denied");
+    if (response.status >= 500) throw new Error(`status ${response.status}`);
+  }
+
+  #token(): string {
+    const token = Deno.env.get(TOKEN) ?? "";
+    if (token === "") throw this.#authFailed("is not set");
+    if (!/^[\x21-\x7e]+$/.test(token)) throw this.#authFailed("has characters that no token has");
+    return token;
+  }
+
+  #authFailed(
+    why: string,
+    code: "backend_auth_failed" | "backend_denied" = "backend_auth_failed",
+  ): CredentialsBackendError {
+    return new CredentialsBackendError(
+      code,
+      `Cannot use Deno KV at ${
+        netHost(new URL(this.#url))
+      }: ${TOKEN} ${why}. Set it to an access ` +
+        `token of the server.`,
+    );
+  }
+}
+
+/** Whether another handle was writing to the database file. */
+export function isDatabaseLocked(error: unknown): boolean {
+  return error instanceof TypeError && /database( table)? is locked/.test(error.message);
+}
+
+/** The coded error for a failed operation of Deno KV. */
+export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  if (isDatabaseLocked(error)) {
+    return new CredentialsBackendError(
+      "backend_locked",
+      `Cannot ${action} credentials in ${path}: another process keeps writing to the database. ` +
+        `Try again, or end it.`,
+    );
+  }
+  if (isNoDatabase(error)) {
+    return new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot ${action} credentials in ${path}: it is not a sound Deno KV database. Nothing was ` +
+        `changed. Repair or remove the file, or use another path.`,
+    );
+  }
+  if (error instanceof TypeError && /too large/i.test(error.message)) return tooLarge(path);
+  if (error instanceof Deno.errors.NotCapable && !isUrl(path)) {
+    return new CredentialsBackendError(
+      "permission_required",
+      `Cannot ${action} credentials in the Deno KV database ${path}: Deno does not permit it. ` +
+        `Run with: --allow-read=${path} --allow-write=${path}`,
+    );
+  }
+  return isUrl(path)
+    ? urlError(path, error)
+    : fileError(`${action} credentials in the Deno KV database`, path, error);
+}
+
+function isNoDatabase(error: unknown): boolean {
+  return error instanceof Error &&
+    /not a database|database disk image is malformed/.test(error.message);
+}
+
+/** Without a cause: Deno quotes what the server said, and one that is none may echo the token. */
+function urlError(path: string, error: unknown): CredentialsBackendError {
+  const host = URL.parse(path)?.host ?? path;
+  if (error instanceof Deno.errors.NotCapable) {
+    return new CredentialsBackendError(
+      "permission_required",
+      `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with: --allow-net=${host} ` +
+        `--allow-env=DENO_KV_ACCESS_TOKEN`,
+    );
+  }
+  const isLate = error instanceof DOMException && error.name === "TimeoutError";
+  return new CredentialsBackendError(
+    isLate ? "backend_timeout" : "backend_unavailable",
+    `Cannot use Deno KV at ${host}: ${
+      reasonOf(error)
+    }. Check the address, and that the server runs ` +
+      `and is reached from this host.`,
+  );
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown error";
+  if (error.name === "TimeoutError" || /^status \d+$/.test(error.message)) return error.message; // own
+  return error.message.startsWith("Could not open Deno KV database")
+    ? "what answers there is no KV Connect server"
+    : error.name;
+}

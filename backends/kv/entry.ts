@@ -1,0 +1,147 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+
+/**
+ * How an entry lies in Deno KV, whose values hold 64 KiB each. One of some size is one value, the
+ * object itself. A larger one is cut: its row has the number of its parts, and the parts are the
+ * bytes of its JSON. One commit writes all of them, so that all have one versionstamp, and one
+ * snapshot reads them.
+ */
+
+/** Larger entries are refused. A commit holds 800 KiB, a snapshot ten rows. */
+const MAX_BYTES = 512 * 1024;
+const MAX_PARTS = 9;
+const PART_BYTES = 60_000;
+/** JSON of this size is below 64 KiB in V8's own format, which takes up to three times as much. */
+const WHOLE_BYTES = 20_000;
+
+export const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
+const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
+const partKey = (key: string, part: number): Deno.KvKey => ["validmind", "oidc_part", key, part];
+
+/** What a commit writes for an entry. */
+export interface EncodedEntry {
+  /** The object, or the number of parts. */
+  row: unknown;
+  parts: Uint8Array[];
+}
+
+/** What {@linkcode getEntry} found. */
+export interface StoredEntry {
+  entry: OidcCredentials | undefined;
+  /** For as long as this holds, the key has no parts; `undefined` where it has some. */
+  noParts: Deno.AtomicCheck | undefined;
+}
+
+/** Makes an entry ready for {@linkcode setEntry}. */
+export function encodeEntry(entry: OidcCredentials, path: string): EncodedEntry {
+  // Through JSON: the value that every other backend would store, without undefined or classes.
+  const json = JSON.stringify(entry);
+  const bytes = new TextEncoder().encode(json);
+  if (bytes.length > MAX_BYTES) throw tooLarge(path);
+  if (bytes.length <= WHOLE_BYTES) return { row: JSON.parse(json), parts: [] };
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += PART_BYTES) {
+    parts.push(bytes.slice(at, at + PART_BYTES));
+  }
+  return { row: parts.length, parts };
+}
+
+/** Adds to a commit that the entry is written. */
+export function setEntry(
+  atomic: Deno.AtomicOperation,
+  key: string,
+  { row, parts }: EncodedEntry,
+  noParts?: Deno.AtomicCheck,
+): void {
+  atomic.set(entryKey(key), row);
+  parts.forEach((bytes, part) => atomic.set(partKey(key, part), bytes));
+  deleteParts(atomic, key, parts.length, noParts);
+}
+
+/** Adds to a commit that the entry is removed. */
+export function deleteEntry(
+  atomic: Deno.AtomicOperation,
+  key: string,
+  noParts?: Deno.AtomicCheck,
+): void {
+  atomic.delete(entryKey(key));
+  deleteParts(atomic, key, 0, noParts);
+}
+
+/**
+ * Of a larger entry before it. To delete nine rows that are not there costs as much as all else in a
+ * commit, so it is left out where the commit is bound to there being none.
+ */
+function deleteParts(
+  atomic: Deno.AtomicOperation,
+  key: string,
+  from: number,
+  noParts: Deno.AtomicCheck | undefined,
+): void {
+  if (noParts !== undefined) atomic.check(noParts);
+  else for (let part = from; part < MAX_PARTS; part++) atomic.delete(partKey(key, part));
+}
+
+/** What makes a commit fail once the row, written whole at that versionstamp, has been written again. */
+export function noPartsSince(key: string, versionstamp: string | null): Deno.AtomicCheck {
+  return { key: entryKey(key), versionstamp };
+}
+
+/** The entry, if there is one. `run` runs each read. */
+export async function getEntry(
+  kv: Deno.Kv,
+  key: string,
+  path: string,
+  run: <T>(operation: () => Promise<T>) => Promise<T>,
+): Promise<StoredEntry> {
+  const first = await run(() => kv.get<unknown>(entryKey(key)));
+  const noParts = isPartCount(first.value) ? undefined : noPartsSince(key, first.versionstamp);
+  let value: unknown = first.value;
+  while (isPartCount(value)) {
+    const count = value;
+    const keys = Array.from({ length: count }, (_, part) => partKey(key, part));
+    const [row, ...parts] = await run(() => kv.getMany<unknown[]>([entryKey(key), ...keys]));
+    value = row!.value;
+    if (value === count) value = join(row!.versionstamp, parts);
+  }
+  if (value === null || value === undefined) return { entry: undefined, noParts };
+  if (typeof value !== "object" || Array.isArray(value)) throw corrupt(key, path);
+  return { entry: value as OidcCredentials, noParts };
+}
+
+function isPartCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_PARTS;
+}
+
+/** The object, or `false` where the parts do not belong together. */
+function join(versionstamp: string | null, parts: Deno.KvEntryMaybe<unknown>[]): unknown {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  try {
+    let json = "";
+    for (const part of parts) {
+      if (part.versionstamp !== versionstamp) return false;
+      json += decoder.decode(part.value as Uint8Array, { stream: true });
+    }
+    return JSON.parse(json + decoder.decode());
+  } catch {
+    return false; // without a cause, which would hold a piece of the entry
+  }
+}
+
+function corrupt(key: string, path: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +
+      `clearOidcCredentials().`,
+  );
+}
+
+/** The error for an entry, or a key, beyond what Deno KV holds. */
+export function tooLarge(path: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_too_large",
+    `Cannot write credentials in ${path}: the entry is larger than 512 KiB, or its key than 2 KiB, ` +
+      `which is what Deno KV holds. Use another backend, or ask the provider for smaller tokens.`,
+  );
+}

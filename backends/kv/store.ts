@@ -1,0 +1,191 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { folderOf } from "../credentials_path.ts";
+import { delay } from "../common/delay.ts";
+import { isUrl } from "../common/hosts.ts";
+import {
+  deleteEntry,
+  encodeEntry,
+  entryPrefix,
+  getEntry,
+  noPartsSince,
+  setEntry,
+} from "./entry.ts";
+import { type KvClock, KvLeases, LEASE_MS, leaseKey, SYSTEM_CLOCK } from "./lease.ts";
+import { isDatabaseLocked, kvError, KvServer } from "./connect.ts";
+import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+
+/** What {@linkcode KvStore.open} is told. */
+export interface KvStoreOptions {
+  path: string;
+  lockTimeoutMs: number;
+  timeoutMs: number;
+  /** @default {the system's} */
+  clock?: KvClock;
+}
+
+type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
+
+type Perform = <T>(operation: () => Promise<T>) => Promise<T>;
+
+/** Between two looks at a lease that is held: those at a server are everybody's. */
+const PAUSE_MS = { file: 50, server: 200 };
+
+/** An open Deno KV store: loaded only when it is used. */
+export class KvStore {
+  readonly #kv: Deno.Kv;
+  readonly #path: string;
+  readonly #perform: Perform;
+  readonly #leases: KvLeases;
+  /** Whether the key used last has parts: a refresh reads an entry, and then writes it. */
+  #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
+
+  private constructor(kv: Deno.Kv, options: KvStoreOptions, perform: Perform) {
+    const { path, lockTimeoutMs, clock = SYSTEM_CLOCK } = options;
+    this.#kv = kv;
+    this.#path = path;
+    this.#perform = perform;
+    const pauseMs = isUrl(path) ? PAUSE_MS.server : PAUSE_MS.file;
+    const run = <T>(action: string, operation: () => Promise<T>) => this.#try(action, operation);
+    this.#leases = new KvLeases({ kv, path, lockTimeoutMs, pauseMs, run, clock });
+  }
+
+  /** Opens the store, and makes the database file where there is none. */
+  static async open(options: KvStoreOptions): Promise<KvStore> {
+    const { path } = options;
+    if (typeof Deno.openKv !== "function") {
+      throw new CredentialsBackendError(
+        "unstable_kv_required",
+        `Cannot open Deno KV (${path}): Deno.openKv is not enabled. Run with --unstable-kv, or ` +
+          `set "unstable": ["kv"] in deno.json.`,
+      );
+    }
+    try {
+      if (path !== ":memory:" && !isUrl(path)) prepareFile(path);
+      const perform = performer(options);
+      return new KvStore(await perform(() => Deno.openKv(path)), options, perform);
+    } catch (error) {
+      throw kvError("open", path, error);
+    }
+  }
+
+  /** The entry, or `undefined`. */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    const run = <T>(read: () => Promise<T>) => this.#try("read", read);
+    const { entry, noParts } = await getEntry(this.#kv, key, this.#path, run);
+    this.#noParts = noParts && { key, check: noParts };
+    return entry;
+  }
+
+  /** Writes the entry, if a lease that is held is still held. */
+  async put(key: string, entry: OidcCredentials): Promise<void> {
+    const encoded = encodeEntry(entry, this.#path);
+    const versionstamp = await this.#commit(key, (atomic, noParts) => {
+      setEntry(atomic, key, encoded, noParts);
+    });
+    if (encoded.parts.length > 0) return;
+    this.#noParts = { key, check: noPartsSince(key, versionstamp) };
+  }
+
+  /** Removes the entry, if a lease that is held is still held. */
+  async delete(key: string): Promise<void> {
+    await this.#commit(key, (atomic, noParts) => deleteEntry(atomic, key, noParts));
+  }
+
+  /** The keys of all entries. */
+  async *list(): AsyncGenerator<string> {
+    const rows = this.#kv.list({ prefix: entryPrefix });
+    for (;;) {
+      const { done, value } = await this.#try("list", () => rows.next());
+      if (done) return;
+      if (value.value !== null) yield String(value.key.at(-1));
+    }
+  }
+
+  /** Runs `fn` under the key's lease. */
+  withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
+    return this.#leases.withLease(key, fn, options);
+  }
+
+  /** Closes the handle. */
+  close(): void {
+    this.#kv.close();
+  }
+
+  /** Commits `change`, and gives the versionstamp of it. */
+  async #commit(key: string, change: Change): Promise<string> {
+    let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
+    this.#noParts = undefined;
+    for (;; noParts = undefined) {
+      const versionstamp = this.#leases.versionstamp(key);
+      const result = await this.#try("write", () => {
+        const atomic = this.#kv.atomic();
+        if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
+        change(atomic, noParts);
+        return atomic.commit();
+      });
+      if (result.ok) return result.versionstamp;
+      if (noParts !== undefined) continue; // perhaps the entry was written by another meanwhile
+      // A renewal between reading the versionstamp and the commit: the lease is still ours.
+      if (this.#leases.versionstamp(key) !== versionstamp) continue;
+      if (!await this.#leases.isStillHeld(key)) throw this.#lockLost();
+    }
+  }
+
+  #lockLost(): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_locked",
+      `Cannot write to ${this.#path}: the lock was lost while it was held, since this process ` +
+        `stood still for over ${LEASE_MS / 1000} s. Try again.`,
+    );
+  }
+
+  async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#perform(operation);
+    } catch (error) {
+      throw kvError(action, this.#path, error);
+    }
+  }
+}
+
+/** How the operations of a store are run. */
+function performer({ path, lockTimeoutMs, timeoutMs, clock }: KvStoreOptions): Perform {
+  if (isUrl(path)) {
+    const server = new KvServer(path, timeoutMs, clock);
+    return (operation) => server.perform(operation);
+  }
+  // Held for milliseconds by whoever writes: not the lock whose wait the option limits.
+  return (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
+}
+
+/**
+ * Runs an operation again while another handle is writing to the same database file: Deno reports
+ * that at once instead of waiting, and has then done nothing.
+ */
+async function whenUnlocked<T>(operation: () => Promise<T>, timeoutMs: number): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (let tries = 0;; tries++) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!isDatabaseLocked(error) || Date.now() >= deadline) throw error;
+      await delay((1 + Math.random()) * Math.min(2 + tries, 25));
+    }
+  }
+}
+
+/** SQLite gives its companion files the mode of the database, so the file has to be first. */
+function prepareFile(path: string): void {
+  try {
+    createFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.mkdirSync(folderOf(path), { recursive: true, mode: 0o700 });
+    createFile(path);
+  }
+  if (Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
+}
+
+function createFile(path: string): void {
+  Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+}

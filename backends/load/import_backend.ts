@@ -1,0 +1,123 @@
+import { assertCredentialsBackend } from "../common/check_options.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { BACKEND_VARIABLE, isPathSpecifier } from "./backend_setting.ts";
+
+type Constructor = new (options: Record<string, unknown>) => unknown;
+
+/** Imports a backend's module and constructs its export with `options`. */
+export async function importBackend(
+  specifier: string,
+  exportName: string,
+  options: Record<string, unknown>,
+): Promise<OidcCredentialsBackend> {
+  const origin = `${exportName} from ${specifier}`;
+  const module = await importModule(specifier);
+  if (!Object.hasOwn(module, exportName)) {
+    throw failure(
+      "backend_export_missing",
+      origin,
+      `the module exports ${Object.keys(module).join(", ") || "nothing"}`,
+      "Name one of its exports after the last colon.",
+    );
+  }
+  const backend = construct(module[exportName], origin, options);
+  assertCredentialsBackend(backend, origin);
+  return backend;
+}
+
+async function importModule(specifier: string): Promise<Record<string, unknown>> {
+  const url = await moduleUrl(specifier);
+  try {
+    return await import(url);
+  } catch (error) {
+    // A module that is denied something while it runs throws NotCapable: that is its own error.
+    const denied = error instanceof TypeError &&
+      /run again with the (--allow-\w+) flag/.exec(error.message);
+    if (denied) {
+      throw failure(
+        "permission_required",
+        specifier,
+        "Deno does not permit the import",
+        `Run with ${denied[1]}, narrowed to this module.`,
+      );
+    }
+    throw failure(
+      "backend_import_failed",
+      specifier,
+      "the module did not load",
+      "See the cause, and check the module's address.",
+      error,
+    );
+  }
+}
+
+/**
+ * The address of a module that is named by an address or a path. A path is taken from the working
+ * directory: `import()` itself would take it from this file.
+ */
+export async function moduleUrl(
+  specifier: string,
+  isWindows: boolean = Deno.build.os === "windows",
+): Promise<string> {
+  if (!isPathSpecifier(specifier)) return specifier;
+  // Not by @std/path, whose twelve modules for both systems every start would read ahead.
+  const { pathToFileURL } = await import("node:url");
+  const { href } = pathToFileURL(specifier, { windows: isWindows });
+  // An import in Deno leaves ~[]^| as they are: by another address the file would be loaded again.
+  return href.replace(/%(7E|5B|5D|5E|7C)/g, decodeURIComponent);
+}
+
+function construct(value: unknown, origin: string, options: Record<string, unknown>): unknown {
+  if (typeof value !== "function" || !isConstructible(value)) {
+    throw failure("backend_not_constructible", origin, "it is not a class", "Export a class.");
+  }
+  try {
+    return new (value as Constructor)(options);
+  } catch (error) {
+    if (error instanceof CredentialsBackendError) throw error;
+    throw failure(
+      "backend_not_constructible",
+      origin,
+      "its constructor failed",
+      "See the cause, and check VM_OIDC_CREDENTIALS_BACKEND_KWARGS.",
+      withoutOptions(error, options),
+    );
+  }
+}
+
+/** A constructor's error by its message, without the options' values: one may be a secret. */
+function withoutOptions(error: unknown, options: unknown): Error {
+  let message = error instanceof Error ? `${error.name}: ${error.message}` : "no error object";
+  for (const value of textsIn(options)) message = message.replaceAll(value, "[option]");
+  return new Error(message);
+}
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === "string") return value === "" ? [] : [value];
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
+}
+
+/** Asks whether `new` would be accepted, without running the constructor. */
+function isConstructible(value: object): boolean {
+  try {
+    Reflect.construct(Object, [], value as Constructor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function failure(
+  code: CredentialsBackendError["code"],
+  what: string,
+  reason: string,
+  advice: string,
+  cause?: unknown,
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    code,
+    `Cannot load the credentials backend ${what} (${BACKEND_VARIABLE}): ${reason}. ${advice}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

@@ -1,0 +1,351 @@
+import { equal } from "@std/assert/equal";
+import { assertCredentialsBackend } from "../common/check_options.ts";
+import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+
+/** What a check works with. */
+export interface ConformanceContext {
+  /** A handle on the store. */
+  open(): Promise<OidcCredentialsBackend>;
+  /** A handle on a store that cannot be read. */
+  openBroken(): Promise<OidcCredentialsBackend>;
+  /** A key of this check alone, removed after it. */
+  key(suffix?: string): string;
+  /** Longest wait for what has to happen at once, in milliseconds. */
+  patienceMs: number;
+}
+
+/** One rule of the protocol. */
+export interface ConformanceCheck {
+  name: string;
+  /** The option without which the rule cannot be proven. */
+  needs?: "broken" | "permissions";
+  run(context: ConformanceContext): Promise<void>;
+}
+
+const SECRET = "conformance-secret";
+
+/** The rules, in the order of the protocol. */
+export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
+  { name: "has get, put and delete", run: checkMethods },
+  { name: "gives undefined for a key that was never stored", run: checkAbsent },
+  { name: "gives back the whole entry that was stored", run: checkRoundTrip },
+  { name: "keeps fields that it does not know", run: checkUnknownFields },
+  { name: "replaces an entry whole", run: checkOverwrite },
+  { name: "stores a copy, not the caller's object", run: checkCopy },
+  { name: "deletes an entry, and a missing one without an error", run: checkDelete },
+  { name: "keeps two keys apart", run: checkIsolation },
+  { name: "takes unicode, long and awkward keys", run: checkKeys },
+  {
+    name: "holds entries of any size, or refuses them by a code and keeps the old",
+    run: checkSizes,
+  },
+  { name: "loses nothing to writers at the same time", run: checkConcurrentWriters },
+  { name: "shows a second handle what the first stored, if it is persistent", run: checkHandles },
+  { name: "lists the keys of all entries, if it lists", run: checkList },
+  { name: "lets one holder of a lock run at a time, if it locks", run: checkLockExclusion },
+  { name: "lets holders of different keys run at the same time, if it locks", run: checkLockKeys },
+  { name: "releases a lock when its holder throws, if it locks", run: checkLockThrow },
+  { name: "ends the wait for a lock by its signal, if it locks", run: checkLockAbort },
+  { name: "reads and writes under its own lock, if it locks", run: checkLockReentry },
+  { name: "shows no secret when it is printed", run: checkPrinted },
+  {
+    name: "does not take unreadable for absent, nor show a secret then",
+    needs: "broken",
+    run: checkBroken,
+  },
+  {
+    name: "works with the permissions that it declares",
+    needs: "permissions",
+    run: checkRoundTrip,
+  },
+];
+
+function entry(fields: Record<string, unknown> = {}): OidcCredentials {
+  return {
+    issuer: "https://login.example.com",
+    client_id: "conformance",
+    access_token: `${SECRET}-access`,
+    refresh_token: `${SECRET}-refresh`,
+    expires_at: "2099-01-01T00:00:00.000Z",
+    ...fields,
+  };
+}
+
+async function checkMethods({ open }: ConformanceContext): Promise<void> {
+  assertCredentialsBackend(await open(), "the backend under test");
+}
+
+async function checkAbsent({ open, key }: ConformanceContext): Promise<void> {
+  const value = await (await open()).get(key());
+  expect(value === undefined || value === null, "get() of a missing key gave something");
+}
+
+async function checkRoundTrip({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const name = key();
+  await backend.put(name, entry());
+  await expectStored(backend, name, entry(), "after put() resolved, get() gave something else");
+}
+
+async function checkUnknownFields({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const name = key();
+  const odd = entry({ x_extra: { kept: [1, 2.5, null, "größe", { deep: true }] }, id_token: null });
+  await backend.put(name, odd);
+  await expectStored(backend, name, odd, "a field that the backend does not know was lost");
+}
+
+async function checkOverwrite({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const name = key();
+  await backend.put(name, entry({ x_old: true }));
+  await backend.put(name, entry({ access_token: "second" }));
+  const second = entry({ access_token: "second" });
+  await expectStored(backend, name, second, "put() over an entry left parts of the old one");
+}
+
+async function checkCopy({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const name = key();
+  const mine = entry();
+  await backend.put(name, mine);
+  mine.access_token = "changed by the caller";
+  await expectStored(backend, name, entry(), "a caller's later change reached the store");
+}
+
+async function checkDelete({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const name = key();
+  await backend.put(name, entry());
+  await backend.delete(name);
+  expect(!(await backend.get(name)), "get() after delete() still gave the entry");
+  await backend.delete(name);
+}
+
+async function checkIsolation({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const [one, other] = [key(), key()];
+  await backend.put(one, entry({ client_id: "one" }));
+  await backend.put(other, entry({ client_id: "other" }));
+  await backend.delete(one);
+  const kept = entry({ client_id: "other" });
+  await expectStored(backend, other, kept, "deleting one key changed another");
+}
+
+async function checkKeys({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const suffixes = [
+    "|https://idp.example.com/realms/größe|клиент-日本",
+    "|a/b\\c:d*e?f\"g<h>i.j..k%2F%00l m\tn'o",
+    `|${"x".repeat(400)}`,
+    "|UPPER",
+    "|upper",
+  ];
+  const names = suffixes.map((suffix) => key(suffix));
+  for (const name of names) await backend.put(name, entry({ client_id: name }));
+  for (const name of names) {
+    const stored = entry({ client_id: name });
+    await expectStored(backend, name, stored, `the key ${JSON.stringify(name)} was mixed up`);
+  }
+}
+
+async function checkSizes({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  for (const size of [1, 1_000, 8_000, 60_000, 250_000, 1_048_576]) {
+    const name = key();
+    const before = entry({ access_token: "before" });
+    await backend.put(name, before);
+    const large = entry({ access_token: "t".repeat(size) });
+    const code = await codeOf(() => backend.put(name, large));
+    if (code === undefined) {
+      await expectStored(backend, name, large, `an entry of ${size} bytes came back different`);
+      continue;
+    }
+    expect(
+      code === "backend_too_large",
+      `an entry of ${size} bytes was refused with code ${code}, not "backend_too_large"`,
+    );
+    await expectStored(backend, name, before, `a refused entry of ${size} bytes replaced the old`);
+  }
+}
+
+async function checkConcurrentWriters({ open, key }: ConformanceContext): Promise<void> {
+  const first = await open();
+  const second = first.persistent === true ? await open() : first;
+  const names = Array.from({ length: 24 }, () => key());
+  await Promise.all(names.map(async (name, index) => {
+    await (index % 2 ? first : second).put(name, entry({ client_id: name }));
+  }));
+  for (const name of names) {
+    const stored = entry({ client_id: name });
+    await expectStored(first, name, stored, "of entries written at the same time, one was lost");
+  }
+}
+
+async function checkHandles({ open, key }: ConformanceContext): Promise<void> {
+  const first = await open();
+  if (first.persistent !== true) return;
+  const name = key();
+  await first.put(name, entry());
+  const second = await open();
+  await expectStored(second, name, entry(), "a second handle did not see what the first stored");
+}
+
+async function checkList({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  if (backend.list === undefined) return;
+  const [one, other, deleted] = [key(), key("|größe"), key()];
+  for (const name of [one, other, deleted]) await backend.put(name, entry());
+  await backend.delete(deleted);
+  const listed = await Array.fromAsync(backend.list());
+  expect(listed.includes(one) && listed.includes(other), "list() left out a key that is stored");
+  expect(!listed.includes(deleted), "list() gave a key that was deleted");
+  expect(new Set(listed).size === listed.length, "list() gave a key twice");
+}
+
+async function checkLockExclusion({ open, key }: ConformanceContext): Promise<void> {
+  const first = await open();
+  if (first.withLock === undefined) return;
+  const second = first.persistent === true ? await open() : first;
+  const name = key();
+  let inside = 0;
+  let overlaps = 0;
+  const hold = async () => {
+    overlaps += inside++;
+    await nextTurn();
+    inside--;
+  };
+  await Promise.all(
+    [first, second, first, second].map((backend) => backend.withLock!(name, hold)),
+  );
+  expect(overlaps === 0, "two holders of one key's lock ran at the same time");
+}
+
+async function checkLockKeys({ open, key, patienceMs }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  if (backend.withLock === undefined) return;
+  const [one, other] = [key(), key()];
+  await backend.withLock(one, async () => {
+    const abort = new AbortController();
+    const inner = backend.withLock!(other, () => Promise.resolve(), { signal: abort.signal });
+    try {
+      await within(patienceMs, inner, "the lock of one key held up another key");
+    } finally {
+      abort.abort();
+    }
+  });
+}
+
+async function checkLockThrow({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  if (backend.withLock === undefined) return;
+  const name = key();
+  const fault = new Error("thrown by the holder");
+  const thrown = await errorOf(() => backend.withLock!(name, () => Promise.reject(fault)));
+  expect(thrown === fault, "withLock() did not pass on what its function threw");
+  const value = await backend.withLock(name, () => Promise.resolve("free"));
+  expect(value === "free", "withLock() did not give its function's value");
+}
+
+async function checkLockAbort({ open, key, patienceMs }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  if (backend.withLock === undefined) return;
+  const name = key();
+  const abort = new AbortController();
+  await backend.withLock(name, async () => {
+    let hasRun = false;
+    const waiting = errorOf(() =>
+      backend.withLock!(name, () => Promise.resolve(hasRun = true), { signal: abort.signal })
+    );
+    await nextTurn();
+    abort.abort(new Error("enough"));
+    const rule = "the wait for a lock did not end with the signal's reason";
+    const thrown = await within(patienceMs, waiting, rule);
+    expect(!hasRun, "a second holder ran while the first held the lock");
+    expect(thrown === abort.signal.reason, rule);
+  });
+  await backend.withLock(name, () => Promise.resolve());
+}
+
+async function checkLockReentry({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  if (backend.withLock === undefined) return;
+  const name = key();
+  await backend.withLock(name, async () => {
+    await backend.put(name, entry());
+    await expectStored(backend, name, entry(), "put() under the lock did not store");
+    await backend.delete(name);
+  });
+}
+
+async function checkPrinted({ open, key }: ConformanceContext): Promise<void> {
+  const backend = await open();
+  const name = key();
+  await backend.put(name, entry());
+  await backend.get(name);
+  expectNoSecret(backend, "the backend");
+}
+
+async function checkBroken({ openBroken, key }: ConformanceContext): Promise<void> {
+  const backend = await openBroken();
+  const thrown = await errorOf(async () => await backend.get(key()));
+  expect(thrown !== undefined, "get() of an unreadable store gave a value: it must throw");
+  expectNoSecret(thrown, "the error of an unreadable store");
+}
+
+async function expectStored(
+  backend: OidcCredentialsBackend,
+  key: string,
+  expected: OidcCredentials,
+  rule: string,
+): Promise<void> {
+  expect(equal(await backend.get(key), expected), rule);
+}
+
+function expectNoSecret(value: unknown, what: string): void {
+  const parts = [Deno.inspect(value, { depth: 10, showHidden: true }), String(value)];
+  if (!(value instanceof Error)) parts.push(JSON.stringify(value) ?? "");
+  for (let error = value; error instanceof Error; error = error.cause) {
+    parts.push(error.message, error.stack ?? "");
+  }
+  expect(!parts.some((part) => part.includes(SECRET)), `${what} shows a token when it is printed`);
+}
+
+/** Lets everything that is ready run, and real stores get their turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** A broken lock often shows by waiting for ever: then the rule is told after some seconds. */
+async function within<T>(ms: number, wait: Promise<T>, rule: string): Promise<T> {
+  const { promise, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), ms);
+  wait.catch(() => undefined); // told as the rule, not as an unhandled rejection
+  try {
+    const value = await Promise.race([wait, promise]);
+    expect(value !== "late", rule);
+    return value as T;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function errorOf(run: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    return error ?? new Error("threw nothing");
+  }
+}
+
+async function codeOf(run: () => unknown): Promise<string | undefined> {
+  const error = await errorOf(async () => await run());
+  if (error === undefined) return undefined;
+  return String((error as { code?: unknown }).code ?? (error as Error).name);
+}
+
+/** Says the broken rule in words. The values stay out: they may be tokens. */
+function expect(isKept: boolean, rule: string): void {
+  if (!isKept) throw new Error(`The backend breaks the protocol: ${rule}.`);
+}

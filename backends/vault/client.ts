@@ -1,0 +1,241 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { netHost } from "../common/hosts.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import type { VaultConnection } from "./connection.ts";
+import {
+  failedConnection,
+  passingTrouble,
+  tooLarge,
+  vaultError,
+  type VaultTrouble,
+  vaultWords,
+} from "./error.ts";
+
+/** What a test replaces: the network, a clock that only goes forward, and waiting. */
+export interface VaultRuntime {
+  readonly fetch: typeof fetch;
+  /** Milliseconds since some moment. */
+  readonly now: () => number;
+  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/** A request to Vault's API. */
+export interface VaultRequest {
+  /** As in "Cannot {action} Vault …". */
+  readonly action: string;
+  readonly method: "GET" | "POST" | "DELETE";
+  /** What follows `/v1/`, encoded. */
+  readonly path: string;
+  readonly body?: Record<string, unknown>;
+  readonly token?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Less time than the client otherwise gives. */
+  readonly timeoutMs?: number;
+}
+
+/** What Vault said; a body that is none is an empty object. */
+export interface VaultAnswer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  /** Its own words on an error, in brackets; empty where they may quote what was sent. */
+  readonly words: string;
+}
+
+const MAX_REDIRECTS = 3;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 2_000;
+
+/** Requests to one Vault, each repeated while the trouble is one that passes, up to a time limit. */
+export class VaultClient {
+  /** The server in words. */
+  readonly place: string;
+  readonly #connection: VaultConnection;
+  readonly #runtime: VaultRuntime;
+  readonly #timeoutMs: number;
+  readonly #http: Deno.HttpClient | undefined;
+
+  /**
+   * @param caCert The content of the file that the connection names.
+   * @throws {CredentialsBackendError} `invalid_options` where that is no certificate.
+   */
+  constructor(
+    connection: VaultConnection,
+    caCert: string | undefined,
+    runtime: VaultRuntime,
+    timeoutMs: number,
+  ) {
+    this.place = `Vault at ${connection.address.host}`;
+    this.#connection = connection;
+    this.#runtime = runtime;
+    this.#timeoutMs = timeoutMs;
+    this.#http = caCert === undefined ? undefined : this.#trust(caCert);
+  }
+
+  /**
+   * The answer, whatever its status, but for what passes: that is tried again.
+   *
+   * @throws {CredentialsBackendError} `backend_unavailable`, `backend_timeout`, `backend_too_large`,
+   * `permission_required`; the signal's reason.
+   */
+  async request(request: VaultRequest): Promise<VaultAnswer> {
+    const { now, delay } = this.#runtime;
+    const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#timeoutMs);
+    const deadline = now() + timeoutMs;
+    for (let tries = 0;; tries++) {
+      request.signal?.throwIfAborted();
+      const result = await this.#attempt(request, Math.max(deadline - now(), 0));
+      if ("status" in result) return result;
+      const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
+      const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
+      if (result.isLasting || now() + wait >= deadline) {
+        const { code = "backend_unavailable", reason, advice } = result;
+        throw vaultError(code, request.action, this.place, reason, advice);
+      }
+      await delay(wait, request.signal);
+    }
+  }
+
+  /** Closes its connections. */
+  close(): void {
+    this.#http?.close();
+  }
+
+  #trust(caCert: string): Deno.HttpClient {
+    try {
+      // Deno passes over what is no PEM, such as DER: the server's certificate would be blamed.
+      if (caCert.includes("-----BEGIN CERTIFICATE-----")) {
+        return Deno.createHttpClient({ caCerts: [caCert] });
+      }
+    } catch {
+      // Told below.
+    }
+    throw vaultError(
+      "invalid_options",
+      "use",
+      this.place,
+      `the file ${this.#connection.caCert} holds no sound certificate`,
+      "Give a PEM file in VAULT_CACERT or the option caCert.",
+    );
+  }
+
+  async #attempt(request: VaultRequest, ms: number): Promise<VaultAnswer | VaultTrouble> {
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+    const late = AbortSignal.timeout(Math.min(ms, LONGEST_TIMER_MS));
+    const { signal } = request;
+    const ends = signal === undefined ? late : AbortSignal.any([signal, late]);
+    try {
+      // A `fetch` that was passed in may not look at its signal.
+      return await untilAborted(this.#exchange(request, ends), ends);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof CredentialsBackendError) throw error;
+      if (late.aborted) throw this.#timedOut(request);
+      if (error instanceof Deno.errors.NotCapable) throw this.#notPermitted(request);
+      return failedConnection(error);
+    }
+  }
+
+  async #exchange(request: VaultRequest, signal: AbortSignal): Promise<VaultAnswer | VaultTrouble> {
+    const response = await this.#send(request, signal);
+    const { status } = response;
+    const text = await response.text();
+    const body = parseObject(text);
+    if (tooLarge(status, text)) {
+      throw vaultError(
+        "backend_too_large",
+        request.action,
+        this.place,
+        "the entry is larger than its storage takes",
+        "Use another backend, or ask the provider for smaller tokens.",
+      );
+    }
+    const words = vaultWords(body ?? {}, [request.token ?? "", JSON.stringify(request.body) ?? ""]);
+    return passingTrouble(request, response, { body, text, words }) ??
+      { status, body: body ?? {}, words };
+  }
+
+  /** Sends it, and once more to where a standby says that the active node is. */
+  async #send(request: VaultRequest, signal: AbortSignal): Promise<Response> {
+    const { address } = this.#connection;
+    let url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
+    for (let redirects = 0;; redirects++) {
+      const response = await this.#runtime.fetch(url, this.#init(request, signal));
+      const { status } = response;
+      if (status < 300 || status > 399) return response;
+      await response.body?.cancel();
+      const location = response.headers.get("location");
+      const target = location === null ? null : URL.parse(location, url);
+      const { origins } = this.#connection;
+      const isFollowed = (status === 307 || status === 308) && redirects < MAX_REDIRECTS &&
+        target !== null && origins.includes(target.origin);
+      if (!isFollowed) throw this.#redirected(request, target);
+      url = target.href;
+    }
+  }
+
+  #init(request: VaultRequest, signal: AbortSignal): RequestInit & { client?: Deno.HttpClient } {
+    const { namespace } = this.#connection;
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    return {
+      method: request.method,
+      headers: {
+        "x-vault-request": "true", // a Vault Agent passes nothing on without it
+        ...(request.token !== undefined && { "x-vault-token": request.token }),
+        ...(namespace && { "x-vault-namespace": namespace }),
+      },
+      // Deno sends a text again when a kept connection ends (denoland/deno#32566), a Blob once.
+      ...(body !== undefined && { body: new Blob([body], { type: "application/json" }) }),
+      redirect: "manual",
+      signal,
+      ...(this.#http && { client: this.#http }),
+    };
+  }
+
+  #redirected({ action }: VaultRequest, target: URL | null): CredentialsBackendError {
+    return vaultError(
+      "backend_unavailable",
+      action,
+      this.place,
+      `it redirects to ${
+        target?.host || "nowhere"
+      }, and the token follows only to the address and ` +
+        `the "nodes" that were given`,
+      `If that is a node of the same cluster, name it in the option "nodes".`,
+    );
+  }
+
+  #timedOut({ action, timeoutMs = this.#timeoutMs }: VaultRequest): CredentialsBackendError {
+    return vaultError(
+      "backend_timeout",
+      action,
+      this.place,
+      `there was no answer within ${timeoutMs} ms`,
+      "Check the network, or give more time with timeoutMs. A write may still have been done.",
+    );
+  }
+
+  #notPermitted({ action }: VaultRequest): CredentialsBackendError {
+    const hosts = this.#connection.origins.map((origin) => netHost(new URL(origin)));
+    return vaultError(
+      "permission_required",
+      action,
+      this.place,
+      "Deno does not permit it",
+      `Run with: --allow-net=${[...new Set(hosts)].join(",")}`,
+    );
+  }
+}
+
+/** A path as it stands in a URL. */
+export function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,265 @@
+import type { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { encodePath, type VaultAnswer } from "./client.ts";
+import { unexpected, vaultError } from "./error.ts";
+import type { VaultSession } from "./session.ts";
+
+/** A secret's content; `data` is `undefined` where there is none. */
+export interface VaultSecret {
+  readonly data: Record<string, unknown> | undefined;
+  /** What has to be the latest for a write to happen; 0 where nothing was ever written. */
+  readonly version: number;
+}
+
+/** What a request is for. */
+export interface VaultUse {
+  /** As in "Cannot {action} Vault …". */
+  readonly action: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
+/** One folder of a KV secrets engine, of either version. */
+export interface VaultKv {
+  /** Whether a write can be made to depend on a version. */
+  readonly hasCheckAndSet: boolean;
+  read(name: string, use: VaultUse): Promise<VaultSecret>;
+  /** The secret's new version, or `undefined` when `version` was not the latest any more. */
+  write(
+    name: string,
+    data: Record<string, unknown>,
+    version: number,
+    use: VaultUse,
+  ): Promise<number | undefined>;
+  /** Sees to it that no earlier versions of a secret are kept; `version` is its latest. */
+  forgetVersions(name: string, version: number, use: VaultUse): Promise<void>;
+  /** Removes a secret with all its versions. */
+  remove(name: string, use: VaultUse): Promise<void>;
+  list(use: VaultUse): Promise<string[]>;
+}
+
+/**
+ * Finds out the version of the engine at a mount, by the request that `vault kv` itself makes: every
+ * token may ask for a mount in which it may do something.
+ *
+ * @throws {CredentialsBackendError} `backend_denied`, `invalid_options`, and as the session's.
+ */
+export async function openVaultKv(
+  session: VaultSession,
+  mount: string,
+  path: string,
+): Promise<VaultKv> {
+  const action = "use";
+  const answer = await session.request({
+    action,
+    method: "GET",
+    path: `sys/internal/ui/mounts/${encodePath(mount)}`,
+  });
+  if (answer.status !== 200) throw unexpected(action, session.place, answer);
+  const { data } = answer.body as { data?: { type?: unknown; path?: unknown; options?: unknown } };
+  if (!["kv", "generic"].includes(String(data?.type)) || data?.path !== `${mount}/`) {
+    throw vaultError(
+      "invalid_options",
+      action,
+      session.place,
+      `"${mount}" is no mount of a KV secrets engine`,
+      `Give the mount alone in the option "mount", and what comes after it in "path".`,
+    );
+  }
+  const { version } = (data?.options ?? {}) as { version?: unknown };
+  return version === "2"
+    ? new KvVersion2(session, encodePath(mount), encodePath(path))
+    : new KvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
+}
+
+/** A folder of KV version 1, which keeps one version of a secret and cannot compare before it writes. */
+class KvVersion1 implements VaultKv {
+  readonly hasCheckAndSet = false;
+  readonly #session: VaultSession;
+  readonly #folder: string;
+
+  /** @param folder Mount and path, encoded. */
+  constructor(session: VaultSession, folder: string) {
+    this.#session = session;
+    this.#folder = folder;
+  }
+
+  async read(name: string, use: VaultUse): Promise<VaultSecret> {
+    const path = `${this.#folder}/${name}`;
+    const answer = await this.#session.request({ ...use, method: "GET", path });
+    if (isAbsent(answer)) return { data: undefined, version: 0 };
+    if (answer.status !== 200) throw unexpected(use.action, this.#session.place, answer);
+    return { data: (answer.body.data ?? {}) as Record<string, unknown>, version: 0 };
+  }
+
+  async write(
+    name: string,
+    data: Record<string, unknown>,
+    _version: number,
+    use: VaultUse,
+  ): Promise<number> {
+    const path = `${this.#folder}/${name}`;
+    const answer = await this.#session.request({ ...use, method: "POST", path, body: data });
+    if (answer.status < 300) return 0;
+    throw unexpected(use.action, this.#session.place, answer);
+  }
+
+  /** There are none. */
+  forgetVersions(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async remove(name: string, use: VaultUse): Promise<void> {
+    const path = `${this.#folder}/${name}`;
+    const answer = await this.#session.request({ ...use, method: "DELETE", path });
+    if (answer.status >= 300 && !isAbsent(answer)) {
+      throw unexpected(use.action, this.#session.place, answer);
+    }
+  }
+
+  async list(use: VaultUse): Promise<string[]> {
+    const path = `${this.#folder}/?list=true`;
+    const answer = await this.#session.request({ ...use, method: "GET", path });
+    const names = listedNames(answer);
+    if (names === undefined) throw unexpected(use.action, this.#session.place, answer);
+    return names;
+  }
+}
+
+/** A folder of KV version 2, which counts versions: a write depends on the one that was read. */
+class KvVersion2 implements VaultKv {
+  readonly hasCheckAndSet = true;
+  readonly #session: VaultSession;
+  readonly #mount: string;
+  readonly #path: string;
+  /**
+   * The secrets of which this process knows that Vault keeps one version alone, with the one that was
+   * to be written last.
+   */
+  readonly #limited = new Map<string, number>();
+
+  /** Both encoded. */
+  constructor(session: VaultSession, mount: string, path: string) {
+    this.#session = session;
+    this.#mount = mount;
+    this.#path = path;
+  }
+
+  async read(name: string, use: VaultUse): Promise<VaultSecret> {
+    const answer = await this.#session.request({ ...use, method: "GET", path: this.#data(name) });
+    const { data } = answer.body as { data?: { data?: unknown; metadata?: { version?: unknown } } };
+    const version = Number(data?.metadata?.version ?? 0);
+    // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
+    if (answer.status === 404 && (version > 0 || isAbsent(answer))) {
+      return { data: undefined, version };
+    }
+    if (answer.status !== 200 || !Number.isSafeInteger(version)) {
+      throw this.#unexpected(use, answer);
+    }
+    return { data: (data?.data ?? {}) as Record<string, unknown>, version };
+  }
+
+  async write(
+    name: string,
+    data: Record<string, unknown>,
+    version: number,
+    use: VaultUse,
+  ): Promise<number | undefined> {
+    const body = { options: { cas: version }, data };
+    const answer = await this.#session.request({
+      ...use,
+      method: "POST",
+      path: this.#data(name),
+      body,
+    });
+    const written = answer.body as { data?: { version?: unknown }; errors?: unknown[] };
+    if (answer.status === 200 && typeof written.data?.version === "number") {
+      return written.data.version;
+    }
+    const isConflict = answer.status === 400 && /check-and-set/.test(String(written.errors?.[0]));
+    if (isConflict) return undefined;
+    throw this.#unexpected(use, answer);
+  }
+
+  async forgetVersions(name: string, version: number, use: VaultUse): Promise<void> {
+    // A lower version is that of a secret which somebody removed, and maybe made anew.
+    if (version < (this.#limited.get(name) ?? Infinity)) {
+      const answer = await this.#session.request({
+        ...use,
+        method: "POST",
+        path: this.#metadata(name),
+        body: { max_versions: 1 },
+      });
+      if (answer.status >= 300) throw this.#unexpected(use, answer);
+    }
+    // Until it is written it may be removed with what is set here: that is seen to again after it.
+    if (version === 0) this.#limited.delete(name);
+    else this.#limited.set(name, version + 1);
+  }
+
+  async remove(name: string, use: VaultUse): Promise<void> {
+    this.#limited.delete(name);
+    const path = this.#metadata(name);
+    const answer = await this.#session.request({ ...use, method: "DELETE", path });
+    if (answer.status >= 300 && !isAbsent(answer)) throw this.#unexpected(use, answer);
+  }
+
+  async list(use: VaultUse): Promise<string[]> {
+    // As a parameter: a proxy may not know the method LIST.
+    const path = `${this.#mount}/metadata/${this.#path}/?list=true`;
+    const answer = await this.#session.request({ ...use, method: "GET", path });
+    const names = listedNames(answer);
+    if (names === undefined) throw this.#unexpected(use, answer);
+    return names;
+  }
+
+  #data(name: string): string {
+    return `${this.#mount}/data/${this.#path}/${name}`;
+  }
+
+  #metadata(name: string): string {
+    return `${this.#mount}/metadata/${this.#path}/${name}`;
+  }
+
+  #unexpected(use: VaultUse, answer: VaultAnswer): CredentialsBackendError {
+    return unexpected(use.action, this.#session.place, answer);
+  }
+}
+
+/** Whether a 404 is Vault's for a secret that is not there, and not for a mount, or a proxy's own. */
+function isAbsent({ status, body }: VaultAnswer): boolean {
+  return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
+}
+
+/** The names that a listing gives, or `undefined` where it is none. */
+function listedNames(answer: VaultAnswer): string[] | undefined {
+  if (isAbsent(answer)) return [];
+  const { data } = answer.body as { data?: { keys?: unknown } };
+  return answer.status === 200 && Array.isArray(data?.keys) ? data.keys.map(String) : undefined;
+}
+
+/**
+ * The name of a credential key's secret: the SHA-256 of the key, in hexadecimal.
+ *
+ * A key holds `|`, `/`, `:` and whatever an identity provider came up with, and is as long as it
+ * likes; what Vault's storage takes for a name differs from one storage to the next. The key itself
+ * is in the secret.
+ */
+export async function secretName(key: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
+  return new Uint8Array(digest).toHex();
+}
+
+/** Whether a name in a folder is that of an entry, and not of a lock or of somebody else's secret. */
+export function isSecretName(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
+/** The name of the lock of an entry. */
+export function lockName(name: string): string {
+  return `${name}.lock`;
+}
+
+/** Whether a name in a folder is that of a lock. */
+export function isLockName(name: string): boolean {
+  return name.endsWith(".lock") && isSecretName(name.slice(0, -".lock".length));
+}

@@ -1,0 +1,152 @@
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
+import type { VaultAnswer, VaultRequest } from "./client.ts";
+
+/** Why a request may succeed later. */
+export interface VaultTrouble {
+  /** @default "backend_unavailable" */
+  readonly code?: CredentialsBackendErrorCode;
+  readonly reason: string;
+  readonly advice: string;
+  readonly retryAfterMs?: number;
+  /** No use in trying again. */
+  readonly isLasting?: boolean;
+}
+
+/** Of what was sent; shorter pieces come up by chance. */
+const PIECE = 6;
+const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
+const LATER = "Try again later; nothing that is stored is lost.";
+
+/** What a status of Vault's own says: it is not an answer yet, and may become one. */
+const STATUSES: Record<number, [reason: string, advice: string]> = {
+  412: ["this node has not caught up yet", LATER],
+  429: ["it limits requests", "Try again later, or have its rate limit raised."],
+  472: ["this node is a disaster recovery standby", "Use the address of the active cluster."],
+  473: ["this node is a standby that does not pass requests on", "Use the active node's address."],
+};
+
+/**
+ * "Cannot {action} {place}: {reason}. {advice}" No cause: what `fetch` throws may hold the request,
+ * and the request holds the token.
+ */
+export function vaultError(
+  code: CredentialsBackendErrorCode,
+  action: string,
+  place: string,
+  reason: string,
+  advice: string,
+): CredentialsBackendError {
+  return new CredentialsBackendError(code, `Cannot ${action} ${place}: ${reason}. ${advice}`);
+}
+
+/** The error for an answer that says neither yes nor no. */
+export function unexpected(
+  action: string,
+  place: string,
+  { status, words }: VaultAnswer,
+): CredentialsBackendError {
+  return vaultError(
+    "backend_unavailable",
+    action,
+    place,
+    `it answers with status ${status}${words}`,
+    "Check the address, the mount and the path. Nothing that is stored is lost.",
+  );
+}
+
+/**
+ * The first of Vault's own words on an error, in brackets; nothing where they may quote a secret.
+ *
+ * @param secrets What was sent and must not be shown, nor any piece of it.
+ */
+export function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
+  const [first] = Array.isArray(body.errors) ? body.errors : [];
+  if (typeof first !== "string") return "";
+  const words = first.replace(/[^\x20-\x7e]+/g, " ").trim().slice(0, 200);
+  return words === "" || quotesAny(words, secrets) ? "" : ` (${words})`;
+}
+
+function quotesAny(words: string, secrets: readonly string[]): boolean {
+  for (let start = 0; start + PIECE <= words.length; start++) {
+    const piece = words.slice(start, start + PIECE);
+    if (secrets.some((secret) => secret.includes(piece))) return true;
+  }
+  return false;
+}
+
+/**
+ * Why this answer is none, or `undefined` where it is one: Vault is sealed, starts, changes its
+ * active node, or is not what answered.
+ */
+export function passingTrouble(
+  request: VaultRequest,
+  { status, headers }: Response,
+  { body, text, words }: { body: Record<string, unknown> | undefined; text: string; words: string },
+): VaultTrouble | undefined {
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+  const known = STATUSES[status];
+  if (known !== undefined) return { reason: known[0], advice: known[1], ...wait };
+  if (status === 503 && /sealed/i.test(text)) {
+    return { reason: "it is sealed (status 503)", advice: UNSEAL, ...wait };
+  }
+  if (status >= 500) return { ...failure(request.path, status, words), ...wait };
+  // KV 2 is not ready for a moment after its mount and after an unseal, and says so with status 400.
+  if (status === 400 && /versioned data/.test(text)) {
+    return { reason: "its KV engine is starting", advice: LATER };
+  }
+  if (body !== undefined || text === "") return undefined;
+  return {
+    reason: `what answers with status ${status} is not Vault`,
+    advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
+    isLasting: true,
+  };
+}
+
+function failure(path: string, status: number, words: string): VaultTrouble {
+  // KV 2 removes versions before it removes what tells of them. A replica may also just lag behind.
+  if (/could not find version data/.test(words)) {
+    return {
+      code: "backend_corrupt",
+      reason: `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`,
+      advice: "Finish it with clearOidcCredentials() or vault kv metadata delete.",
+    };
+  }
+  return { reason: `it failed with status ${status}${words}`, advice: LATER };
+}
+
+/** Whether Vault, its storage or a proxy refuses a secret for its size. */
+export function tooLarge(status: number, text: string): boolean {
+  return status === 413 ||
+    (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
+}
+
+/** Why a connection failed, by what Deno's words name; the words themselves may hold a path. */
+export function failedConnection(error: unknown): VaultTrouble {
+  const text = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
+  if (/certificate|UnknownIssuer|handshake/i.test(text)) {
+    return {
+      reason: "its certificate is not one that this host trusts",
+      advice: "Name the authority's PEM file in VAULT_CACERT or the option caCert.",
+      isLasting: true,
+    };
+  }
+  const kinds: [pattern: RegExp, reason: string][] = [
+    [/refused/i, "the connection is refused"],
+    [/dns|lookup|resolve/i, "its host name is not found"],
+    [/reset|closed|broken|incomplete|EOF/i, "the connection broke off"],
+  ];
+  const [, reason] = kinds.find(([pattern]) => pattern.test(text)) ??
+    [undefined, `the connection failed (${error instanceof Error ? error.name : "unknown"})`];
+  return { reason, advice: "Check that it runs, its address and the network." };
+}
+
+/** Milliseconds, from whole seconds or a date: RFC 9110, section 10.2.3. */
+function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}

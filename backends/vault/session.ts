@@ -1,0 +1,290 @@
+import type { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { untilAborted } from "../common/delay.ts";
+import { readEnv } from "../common/read_env.ts";
+import { encodePath, type VaultAnswer, type VaultClient, type VaultRequest } from "./client.ts";
+import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
+import { vaultError } from "./error.ts";
+import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
+
+/** A token for Vault's API. */
+interface VaultToken {
+  readonly value: string;
+  readonly isRenewable: boolean;
+  /** How long it lives, in milliseconds; `undefined` where it has no end or does not tell. */
+  readonly ttlMs: number | undefined;
+}
+
+/** As in "Cannot {action} Vault …". */
+const LOG_IN = "log in to";
+
+interface Held {
+  token: VaultToken;
+  /** When it should be renewed, by the local clock. */
+  renewAt: number;
+  endsAt: number;
+}
+
+/** Requests with a token that is got, renewed and replaced as needed. */
+export class VaultSession {
+  readonly #client: VaultClient;
+  readonly #login: VaultLogin;
+  readonly #now: () => number;
+  #held: Promise<Held> | undefined;
+
+  constructor(client: VaultClient, login: VaultLogin, now: () => number) {
+    this.#client = client;
+    this.#login = login;
+    this.#now = now;
+  }
+
+  /** The server in words. */
+  get place(): string {
+    return this.#client.place;
+  }
+
+  /**
+   * The answer. Vault says 403 for a token that has ended and for what a policy denies: a token that
+   * has ended is replaced once, and the request sent once more.
+   *
+   * @throws {CredentialsBackendError} `backend_denied`, `backend_auth_failed`, and as the client's.
+   */
+  async request(request: VaultRequest): Promise<VaultAnswer> {
+    const held = await untilAborted(this.#token(), request.signal);
+    const answer = await this.#send(request, held);
+    if (answer.status !== 403) return answer;
+    if (await this.#login.isLive(held.token.value)) throw this.#denied(request);
+    const next = await untilAborted(this.#replace(held), request.signal);
+    if (next.token.value === held.token.value) throw this.#login.ended(request.action);
+    const second = await this.#send(request, next);
+    if (second.status === 403) throw this.#denied(request);
+    return second;
+  }
+
+  /** Forgets the token and closes the connections. */
+  close(): void {
+    this.#held = undefined;
+    this.#client.close();
+  }
+
+  #send(request: VaultRequest, { token }: Held): Promise<VaultAnswer> {
+    return this.#client.request({ ...request, token: token.value });
+  }
+
+  /** One login or renewal at a time, for all requests that wait for it. */
+  async #token(): Promise<Held> {
+    const current = this.#held ??= this.#remember(this.#logIn());
+    const held = await current;
+    if (this.#now() < held.renewAt) return held;
+    if (this.#held === current) this.#remember(this.#prolong(held));
+    return await this.#token();
+  }
+
+  /** A token in place of one that has ended, unless another request has seen to it. */
+  async #replace(ended: Held): Promise<Held> {
+    const current = this.#held;
+    const held = await current;
+    if (held !== undefined && held !== ended) return held;
+    if (this.#held !== current) return await this.#replace(ended);
+    return await this.#remember(this.#logIn());
+  }
+
+  #remember(coming: Promise<Held>): Promise<Held> {
+    this.#held = coming;
+    coming.catch(() => {
+      if (this.#held === coming) this.#held = undefined; // the next use tries again
+    });
+    return coming;
+  }
+
+  async #logIn(): Promise<Held> {
+    return this.#hold(await this.#login.run());
+  }
+
+  async #prolong(held: Held): Promise<Held> {
+    try {
+      return await this.#next(held);
+    } catch (error) {
+      const leftMs = held.endsAt - this.#now();
+      if (leftMs <= 0) throw error;
+      return { ...held, renewAt: this.#now() + leftMs / 2 }; // it is good for some time yet
+    }
+  }
+
+  async #next(held: Held): Promise<Held> {
+    const renewed = held.token.isRenewable ? await this.#login.renew(held.token) : undefined;
+    const next = renewed && this.#hold(renewed);
+    // Vault counts whole seconds: less than one more is none.
+    if (next && next.endsAt > held.endsAt + 1000) return next;
+    // Not renewable, or at the end of its longest life.
+    if (this.#login.canRepeat) return await this.#logIn();
+    return { ...held, renewAt: Infinity };
+  }
+
+  /** To be renewed when two thirds of its life are over. */
+  #hold(token: VaultToken): Held {
+    const { ttlMs = Infinity } = token;
+    return { token, renewAt: this.#now() + ttlMs * 2 / 3, endsAt: this.#now() + ttlMs };
+  }
+
+  #denied({ action }: VaultRequest): CredentialsBackendError {
+    return vaultError(
+      "backend_denied",
+      action,
+      this.#client.place,
+      "the policies of the Vault token do not allow it",
+      "Have them allow what the documentation of VaultCredentialsBackend lists, for this mount, path " +
+        "and namespace.",
+    );
+  }
+}
+
+/** Logs in by the way that the options give. */
+export class VaultLogin {
+  readonly #client: VaultClient;
+  readonly #options: VaultCredentialsBackendOptions;
+  readonly #auth: VaultAuth;
+
+  constructor(client: VaultClient, options: VaultCredentialsBackendOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.#auth = options.auth ?? { method: "token" };
+  }
+
+  /**
+   * A token.
+   *
+   * @throws {CredentialsBackendError} `backend_auth_failed`, and as the client's requests.
+   */
+  async run(): Promise<VaultToken> {
+    const auth = this.#auth;
+    if (auth.method === "token") return await this.lookUp(this.#givenToken());
+    const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
+    const body = auth.method === "approle"
+      ? this.#appRole(auth.roleId, auth.secretId)
+      : { role: auth.role, jwt: this.#file() };
+    const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
+    return tokenOf(answer) ?? this.#refuse(answer);
+  }
+
+  /** A token of the same login that lives longer, or `undefined` where Vault gives none. */
+  async renew(token: VaultToken): Promise<VaultToken | undefined> {
+    const path = "auth/token/renew-self";
+    const request = { action: "renew the login to", method: "POST", path, body: {} } as const;
+    return tokenOf(await this.#client.request({ ...request, token: token.value }));
+  }
+
+  /** Whether the token is still one; `false` also where its policies do not let it ask. */
+  async isLive(value: string): Promise<boolean> {
+    return (await this.#ask(value)).status === 200;
+  }
+
+  /** What Vault says of a token. It may not be allowed to ask: then nothing is known of its end. */
+  async lookUp(value: string): Promise<VaultToken> {
+    const { data } = (await this.#ask(value)).body as { data?: Record<string, unknown> };
+    const ttl = Number(data?.ttl);
+    return {
+      value,
+      isRenewable: data?.renewable === true,
+      ttlMs: ttl > 0 ? ttl * 1000 : undefined,
+    };
+  }
+
+  /** Whether there may be another token: not where it was handed over once and for all. */
+  get canRepeat(): boolean {
+    return this.#auth.method !== "token" || this.#auth.tokenFile !== undefined;
+  }
+
+  /** The error for a token that Vault does not take any more. */
+  ended(action: string): CredentialsBackendError {
+    return this.#failed(
+      "the Vault token has expired or was revoked, or its policies let it do nothing",
+      "Get a new one: vault login, or whoever gives it out.",
+      action,
+    );
+  }
+
+  #ask(token: string): Promise<VaultAnswer> {
+    const path = "auth/token/lookup-self";
+    return this.#client.request({ action: LOG_IN, method: "GET", path, token });
+  }
+
+  #givenToken(): string {
+    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string | true };
+    const value = token ?? (tokenFile === undefined ? this.#variable() : this.#file());
+    if (/^[\x21-\x7e]+$/.test(value)) return value;
+    throw this.#failed("the Vault token is no token", "Give it without spaces and line ends.");
+  }
+
+  #variable(): string {
+    const read = (name: string) => readEnv(name, "log in to Vault");
+    const names = vaultTokenVariables(this.#options, read);
+    const value = names.map(read).find((text) => text !== undefined);
+    if (value !== undefined) return value;
+    throw this.#failed(
+      "there is no Vault token",
+      `Set ${names.join(" or ")}, or pass the option "auth".`,
+    );
+  }
+
+  #appRole(roleId: string, secretId: string | undefined): Record<string, string> {
+    const { secretIdFile } = this.#auth as { secretIdFile?: string };
+    const secret = secretIdFile === undefined ? secretId : this.#file();
+    return { role_id: roleId, ...(secret !== undefined && { secret_id: secret }) };
+  }
+
+  #file(): string {
+    const path = vaultLoginFile(this.#auth, (name) => readEnv(name, "find ~/.vault-token"));
+    if (path !== undefined) return readVaultFile(path, LOG_IN, this.#client.place).trim();
+    throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
+  }
+
+  #refuse({ status, words }: VaultAnswer): never {
+    const { method } = this.#auth;
+    throw this.#failed(
+      `it refuses the ${method} login with status ${status}${words}`,
+      `Check that the method is mounted, its role, and what was given to log in with.`,
+    );
+  }
+
+  #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
+    return vaultError("backend_auth_failed", action, this.#client.place, reason, advice);
+  }
+}
+
+function tokenOf({ status, body }: VaultAnswer): VaultToken | undefined {
+  const auth = body.auth as Record<string, unknown> | null | undefined;
+  if (status !== 200 || typeof auth?.client_token !== "string" || !auth.client_token) {
+    return undefined;
+  }
+  const ttl = Number(auth.lease_duration);
+  return {
+    value: auth.client_token,
+    isRenewable: auth.renewable === true,
+    ttlMs: ttl > 0 ? ttl * 1000 : undefined,
+  };
+}
+
+/** The text of a file that is needed to get to Vault. */
+export function readVaultFile(path: string, action: string, place: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      throw vaultError(
+        "permission_required",
+        action,
+        place,
+        `Deno does not permit to read ${path}`,
+        `Run with: --allow-read=${path}`,
+      );
+    }
+    const reason = error instanceof Deno.errors.NotFound ? "is not there" : "cannot be read";
+    throw vaultError(
+      "backend_auth_failed",
+      action,
+      place,
+      `the file ${path} ${reason}`,
+      "Check its path, owner and mode.",
+    );
+  }
+}

@@ -1,0 +1,117 @@
+import { formatLength } from "../format_time.ts";
+import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
+import type { Identity } from "../../options/resolve_identity.ts";
+import type { Runtime } from "../../options/resolve_options.ts";
+
+type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
+
+const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
+/** ID tokens are checked with this much tolerance by oauth4webapi. */
+const SKEW_WARNING_MS = 30_000;
+const SKEW_FAILURE_MS = 5 * 60_000;
+
+/** What the discovery answer says beside what the provider's own check takes from it. */
+interface Seen {
+  metadata?: Record<string, unknown>;
+  /** How far the provider's clock is ahead of this one, in milliseconds. */
+  skewMs?: number;
+}
+
+/** Asks the provider for its discovery document, and looks at what a sign-in will use of it. */
+export async function checkProvider(identity: OidcIdentity, runtime: Runtime): Promise<Finding[]> {
+  const seen: Seen = {};
+  const { OidcProvider } = await import("../../provider/oidc_provider.ts");
+  try {
+    const provider = new OidcProvider(identity, { ...runtime, fetch: spy(runtime, seen) });
+    const hosts = await provider.endpointHosts();
+    const found = ok("discovery", `${identity.issuer} answers as it should`);
+    return [
+      found,
+      ...checkHosts(hosts),
+      ...checkMetadata(seen.metadata ?? {}, identity),
+      clock(seen),
+    ];
+  } catch (error) {
+    return [failed("discovery", error), skipped("device flow", "discovery failed"), clock(seen)];
+  }
+}
+
+function spy({ fetch, now }: Runtime, seen: Seen): typeof globalThis.fetch {
+  return async (input, init) => {
+    const before = now();
+    const response = await fetch(input, init);
+    seen.skewMs = skewOf(response.headers, (before + now()) / 2);
+    seen.metadata = await response.clone().json().catch(() => undefined);
+    return response;
+  };
+}
+
+/** The header counts whole seconds, and an answer from a cache carries an old one. */
+function skewOf(headers: Headers, now: number): number | undefined {
+  const date = Date.parse(headers.get("date") ?? "");
+  const age = Number(headers.get("age") ?? 0);
+  return Number.isNaN(date) ? undefined : date + 500 + (age || 0) * 1000 - now;
+}
+
+/** A sign-in asks for them itself, but only once the person waits for it. */
+function checkHosts(hosts: readonly string[]): Finding[] {
+  const denied = hosts.filter((host) =>
+    Deno.permissions.querySync({ name: "net", host }).state !== "granted"
+  );
+  if (denied.length === 0) return [];
+  return [fail(
+    "provider's hosts",
+    `endpoints are on hosts that Deno does not permit: ${denied.join(", ")}`,
+    `Run with --allow-net=${denied.join(",")}, too: see permissions --discover.`,
+  )];
+}
+
+function checkMetadata(metadata: Record<string, unknown>, { scope }: OidcIdentity): Finding[] {
+  const findings = [deviceFlow(metadata)];
+  const scopes = metadata.scopes_supported;
+  const isAsked = scope.split(" ").includes("offline_access");
+  if (isAsked && Array.isArray(scopes) && !scopes.includes("offline_access")) {
+    findings.push(warning(
+      "refresh",
+      "the provider does not list the scope offline_access, so there may be no refresh token",
+      "Have it enabled for this client, or people sign in again when the token ends.",
+    ));
+  }
+  if (metadata.revocation_endpoint === undefined) {
+    findings.push(warning(
+      "revocation",
+      "the provider has no revocation endpoint",
+      "logout --revoke cannot end tokens there: they live until they end by themselves.",
+    ));
+  }
+  return findings;
+}
+
+function deviceFlow(metadata: Record<string, unknown>): Finding {
+  const check = "device flow";
+  const advice = "Have the device flow (device code grant) enabled, or use another provider.";
+  if (metadata.device_authorization_endpoint === undefined) {
+    return fail(check, "the provider offers none", advice);
+  }
+  const grants = metadata.grant_types_supported;
+  if (Array.isArray(grants) && !grants.includes(DEVICE_GRANT)) {
+    return warning(
+      check,
+      "it has an endpoint, but is not among the provider's grant types",
+      advice,
+    );
+  }
+  return ok(check, "the provider offers it; whether this client may use it shows at the sign-in");
+}
+
+function clock({ skewMs }: Seen): Finding {
+  const check = "clock";
+  if (skewMs === undefined) return skipped(check, "the provider did not send the time");
+  const off = Math.abs(skewMs);
+  if (off <= SKEW_WARNING_MS) return ok(check, "as the provider's, to within 30 s");
+  const direction = skewMs > 0 ? "behind" : "ahead of";
+  const message = `this computer's clock is ${formatLength(off)} ${direction} the provider's`;
+  const advice =
+    "Set it by a time server: ID tokens are refused, and tokens end at the wrong time.";
+  return off > SKEW_FAILURE_MS ? fail(check, message, advice) : warning(check, message, advice);
+}

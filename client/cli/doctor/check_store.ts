@@ -1,0 +1,109 @@
+import { untilAborted } from "../../../backends/common/delay.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { CredentialStore, describeBackend } from "../../tokens/store.ts";
+import { backendNeeds } from "../../permissions/preflight.ts";
+import type { ChosenBackend } from "../choose_backend.ts";
+import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
+
+const PROBE_TIMEOUT_MS = 30_000;
+const FOR_OTHERS = 0o077;
+const WRITE_FOR_OTHERS = 0o022;
+const STICKY = 0o1000;
+
+/** Tells what is known of a backend without opening it. */
+export function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
+  const findings = [ok("backend", `${name}, since ${why}: ${describeBackend(backend)}`)];
+  if (backend.persistent === false) {
+    findings.push(warning(
+      "backend",
+      "it keeps tokens only while a process runs",
+      "People sign in again in each process. Choose another backend if that is not wanted.",
+    ));
+  }
+  if (backend.withLock === undefined) {
+    findings.push(warning(
+      "backend",
+      "it has no lock, so that two processes may refresh one token at once",
+      "Give it withLock(), or run one process at a time.",
+    ));
+  }
+  if (backend.requiredPermissions === undefined) {
+    findings.push(warning(
+      "backend",
+      "it does not say which permissions it needs",
+      "Give it requiredPermissions(), or find them out by its own documentation.",
+    ));
+  }
+  return findings;
+}
+
+/** Whether others of this computer can read, or replace, what the backend keeps in files. */
+export function checkFileModes(backend: OidcCredentialsBackend): Finding[] {
+  const check = "file modes";
+  if (Deno.build.os === "windows") {
+    return [skipped(check, "Windows has none: the profile folder's access list counts")];
+  }
+  const paths = new Set(
+    backendNeeds(backend).flatMap((need) =>
+      (need.name === "read" || need.name === "write") && typeof need.path === "string"
+        ? [need.path]
+        : []
+    ),
+  );
+  if (paths.size === 0) return [];
+  const found = [...paths].filter(isThere);
+  if (found.length === 0) return [ok(check, "there is no file yet")];
+  const findings = found.flatMap((path) => checkMode(check, path));
+  return findings.length > 0 ? findings : [ok(check, "closed to others")];
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
+function checkMode(check: string, path: string): Finding[] {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(path);
+  } catch (error) {
+    return [failed(check, error)];
+  }
+  const mode = info.mode ?? 0;
+  const shown = (mode & 0o7777).toString(8).padStart(4, "0");
+  if (info.isFile && (mode & FOR_OTHERS) !== 0) {
+    const message = `others can reach the tokens in ${path} (${shown})`;
+    return [fail(check, message, `Close it: chmod 600 ${path}`)];
+  }
+  if (!info.isDirectory) return [];
+  if ((mode & WRITE_FOR_OTHERS) !== 0 && (mode & STICKY) === 0) {
+    const message = `others can replace files in ${path} (${shown})`;
+    return [fail(check, message, `Close it: chmod 700 ${path}`)];
+  }
+  if ((mode & FOR_OTHERS) === 0 || !path.endsWith("/.validmind")) return [];
+  return [warning(check, `others can look into ${path} (${shown})`, `Close it: chmod 700 ${path}`)];
+}
+
+/**
+ * Writes, reads and removes a test entry under a key of its own. The write would also close a file
+ * that is open to others: then it is left out, since nothing is to be changed here.
+ */
+export async function probeStore(
+  backend: OidcCredentialsBackend,
+  areModesGood: boolean,
+): Promise<Finding> {
+  const check = "store";
+  if (!areModesGood) return skipped(check, "not probed: a write would change the file modes above");
+  const timeout = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  try {
+    await untilAborted(new CredentialStore(backend, "").probe(), timeout);
+    return ok(check, "a test entry was written, read and removed");
+  } catch (error) {
+    if (!timeout.aborted) return failed(check, error);
+    const message = `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
+    return fail(check, message, "See that the store runs, is unlocked and can be reached.");
+  }
+}

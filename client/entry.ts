@@ -1,0 +1,165 @@
+import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
+import type { BearerKind } from "./session_options.ts";
+import type { OidcIdentity } from "./options/resolve_identity.ts";
+import type { TokenSet } from "./provider/token_request.ts";
+
+/** Lifetime of a token where the provider does not say: as in the Python library. */
+const DEFAULT_SECONDS = 3600;
+
+const ENTRA_HOSTS = [
+  "login.microsoftonline.com",
+  "login.microsoftonline.us",
+  "login.partner.microsoftonline.cn",
+];
+
+/** The token that goes on requests, and when it ends. */
+export interface Bearer {
+  token: string;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  /** The private key that it is bound to, as it is stored, if it is. Secret. */
+  dpopKey?: unknown;
+}
+
+/** Which token is the bearer for this issuer. */
+export function bearerKind(bearer: BearerKind, issuer: string): "access_token" | "id_token" {
+  if (bearer !== "auto") return bearer;
+  return isEntraIssuer(issuer) ? "id_token" : "access_token";
+}
+
+/** Whether an issuer is Microsoft Entra's, of the public or a sovereign cloud. */
+export function isEntraIssuer(issuer: string): boolean {
+  // Every start asks, most issuers are none of them, and a URL object costs more than the answer.
+  return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
+}
+
+/** The bearer in an entry; `undefined` when the entry has no such token that can be sent. */
+export function bearerOf(
+  entry: OidcCredentials,
+  kind: "access_token" | "id_token",
+): Bearer | undefined {
+  const token = entry[kind];
+  if (typeof token !== "string" || !isSendable(token)) return undefined;
+  const stated = parseExpiry(entry.expires_at);
+  // An ID token ends by its own clock; a row written by Python carries the access token's.
+  const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
+  const expiresAt = typeof own === "number" ? own * 1000 : stated;
+  return { token, expiresAt, ...(entry.dpop_key !== undefined && { dpopKey: entry.dpop_key }) };
+}
+
+/**
+ * Whether a token can go on a request: with a line break in it, it would be another header where a
+ * program prints it into one, and the error of `Headers` would quote it.
+ */
+export function isSendable(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token);
+}
+
+/** Whether a bearer lasts for some time yet. */
+export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bearer {
+  return bearer !== undefined && now < bearer.expiresAt - SKEW_SECONDS * 1000;
+}
+
+/** Whether an entry was asked for all of `scope`. A row without a scope, from Python, counts. */
+export function coversScope(entry: OidcCredentials, scope: string): boolean {
+  if (typeof entry.scope !== "string" || entry.scope === scope) return true;
+  const asked = new Set(entry.scope.split(" "));
+  return scope.split(" ").every((name) => asked.has(name));
+}
+
+/**
+ * The entry for new tokens. What the provider did not send again (a refresh token, an ID token) and
+ * fields that others wrote stay as they were.
+ */
+export function toEntry(
+  tokens: TokenSet,
+  identity: OidcIdentity,
+  kind: "access_token" | "id_token",
+  now: number,
+  previous?: OidcCredentials,
+): OidcCredentials {
+  const idExpiry = kind === "id_token" ? tokens.idTokenExpiry : undefined;
+  const expiresAt = idExpiry !== undefined
+    ? idExpiry * 1000
+    : now + (tokens.expiresIn ?? DEFAULT_SECONDS) * 1000;
+  return {
+    ...previous,
+    issuer: identity.issuer,
+    client_id: identity.clientId,
+    access_token: tokens.accessToken,
+    refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
+    id_token: tokens.idToken ?? previous?.id_token ?? null,
+    expires_at: new Date(expiresAt).toISOString(),
+    ...(identity.audience !== undefined && { audience: identity.audience }),
+    ...(previous === undefined && { scope: identity.scope }),
+    ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
+  };
+}
+
+/** Claims of a token, for display and expiry only: nothing is trusted for what stands here. */
+export function readClaims(token: string): Record<string, unknown> | undefined {
+  try {
+    const payload = token.split(".")[1] ?? "";
+    const bytes = Uint8Array.fromBase64(payload, { alphabet: "base64url" });
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A person, as ID tokens name them: `sub` alone is one person's only at one issuer. */
+export interface Subject {
+  iss?: unknown;
+  sub: string;
+}
+
+/** Whose tokens they are, as far as an ID token says. */
+export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
+  const { iss, sub } = (typeof id_token === "string" ? readClaims(id_token) : undefined) ?? {};
+  return typeof sub === "string" ? { iss, sub } : undefined;
+}
+
+/** Whether two are one person. An issuer may come to state itself with or without a slash. */
+export function isSamePerson(one: Subject, other: Subject): boolean {
+  const [first, second] = [one, other].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  return one.sub === other.sub && first === second;
+}
+
+/** How long before its end a token counts as expired, in seconds: as in the Python library. */
+export const SKEW_SECONDS = 120;
+
+/**
+ * Whether an entry's bearer token has expired, or is about to.
+ *
+ * @param entry The entry, of which only `expires_at` is looked at. A timestamp without a zone is
+ * UTC; a missing or unreadable one counts as expired.
+ * @param skewSeconds How long before its end a token counts as expired.
+ * @returns `true` when the token should not be used any more.
+ *
+ * @example
+ * ```ts
+ * import { isExpired } from "@validmind/auth";
+ * import { assert } from "@std/assert";
+ *
+ * assert(isExpired({ expires_at: "2020-01-01T00:00:00.123456+00:00" }));
+ * assert(!isExpired({ expires_at: new Date(Date.now() + 300_000).toISOString() }));
+ * assert(isExpired({ expires_at: new Date(Date.now() + 300_000).toISOString() }, 600));
+ * ```
+ */
+export function isExpired(
+  entry: { expires_at?: string | null },
+  skewSeconds: number = SKEW_SECONDS,
+): boolean {
+  return Date.now() >= parseExpiry(entry.expires_at) - skewSeconds * 1000;
+}
+
+/** Milliseconds since the epoch; 0, long past, when the timestamp is missing or unreadable. */
+export function parseExpiry(expiresAt: unknown): number {
+  if (typeof expiresAt !== "string") return 0;
+  const text = expiresAt.trim().replace(" ", "T");
+  // Date.parse alone also takes "1" or "after 2099" for a date.
+  if (!/^\d{4}-\d\d-\d\d(T|$)/i.test(text)) return 0;
+  const hasZone = /(Z|[+-]\d\d(:?\d\d)?(:?\d\d)?)$/i.test(text.slice(10));
+  const time = Date.parse(hasZone || text.length <= 10 ? text : `${text}Z`);
+  return Number.isNaN(time) ? 0 : time;
+}

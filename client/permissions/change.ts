@@ -1,0 +1,114 @@
+import { ValidMindAuthError } from "../errors.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import {
+  checkDescriptor,
+  formatPermissionFlags,
+  formatPermissionSet,
+} from "../required_permissions.ts";
+
+/** Asks for permissions one by one, after saying what each is for. */
+export async function askPermissions(
+  action: string,
+  needs: readonly PermissionNeed[],
+): Promise<void> {
+  const lines = needs.map((need) => `  ${describe(need)}, ${need.reason}`);
+  const text = `To ${action}, these permissions are needed, and Deno will ask for each:\n` +
+    `${lines.join("\n")}\n`;
+  await Deno.stderr.write(new TextEncoder().encode(text));
+  for (const need of needs) await Deno.permissions.request(need);
+}
+
+/** The error for what is missing, with the flags for all that the call needs. */
+export function permissionRequired(
+  action: string,
+  denied: readonly PermissionNeed[],
+  all: readonly PermissionNeed[],
+): ValidMindAuthError {
+  const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
+  const reasons = denied.map((need) => `${describe(need)} (${need.reason})`);
+  return new ValidMindAuthError(
+    "permission_required",
+    `Cannot ${action}: Deno does not permit ${reasons.join(", ")}. ${flagAdvice(required)}` +
+      `put this into deno.json and run with -P=validmind:\n${formatPermissionSet(required)}`,
+  );
+}
+
+function flagAdvice(required: readonly PermissionNeed[]): string {
+  try {
+    return `Run with\n  ${formatPermissionFlags(required)}\nor `;
+  } catch {
+    return "A path has a comma, which Deno's flags cannot carry: "; // the set can
+  }
+}
+
+function describe(need: PermissionNeed): string {
+  const { name, scope = "(all)" } = checkDescriptor(need, "this module");
+  return `${name} ${scope}`;
+}
+
+/** Options of `Session.dropPermissions`. */
+export interface DropPermissionsOptions {
+  /**
+   * Whether the session will still refresh its token. Without it the grants for the provider and
+   * for the stored tokens go too, and the session ends with its token.
+   *
+   * @default true
+   */
+  refresh?: boolean;
+  /**
+   * Whether to give up every permission of a kind that the session does not need, whoever else in
+   * the process uses it: environment, subprocesses, native libraries, system information and
+   * imports, and without `refresh` files. For a Deno Jupyter kernel, which starts with all
+   * permissions: Deno cannot take a path or a variable out of such a grant, only the whole kind.
+   *
+   * @default false
+   */
+  all?: boolean;
+}
+
+/** What `Session.dropPermissions` did. */
+export interface DropPermissionsResult {
+  /** What is not granted any more. */
+  readonly dropped: readonly Deno.PermissionDescriptor[];
+  /**
+   * What the session does not need and still has, since it is part of a wider grant, such as that of
+   * `--allow-all`.
+   */
+  readonly stillGranted: readonly Deno.PermissionDescriptor[];
+}
+
+const KINDS = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
+
+/**
+ * Gives up what a session does not need any more. Deno gives no way to take it back without asking
+ * the person.
+ *
+ * @param needs What the session's sign-in needed.
+ * @param isKept Which of that it needs further on.
+ */
+export async function dropPermissions(
+  needs: readonly PermissionNeed[],
+  isKept: (need: PermissionNeed) => boolean,
+  all: boolean,
+): Promise<DropPermissionsResult> {
+  const kept = needs.filter(isKept);
+  const unneeded: Deno.PermissionDescriptor[] = needs.filter((need) => !isKept(need)).map(bare);
+  if (all) {
+    const kinds = KINDS.filter((name) => !kept.some((need) => need.name === name));
+    unneeded.push(...kinds.map((name) => ({ name })));
+  }
+  const granted = unneeded.filter(isGranted);
+  for (const descriptor of granted) await Deno.permissions.revoke(descriptor);
+  return {
+    dropped: granted.filter((descriptor) => !isGranted(descriptor)),
+    stillGranted: granted.filter(isGranted),
+  };
+}
+
+function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.PermissionDescriptor {
+  return descriptor as Deno.PermissionDescriptor;
+}
+
+function isGranted(descriptor: Deno.PermissionDescriptor): boolean {
+  return Deno.permissions.querySync(descriptor).state === "granted";
+}

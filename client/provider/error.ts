@@ -1,0 +1,242 @@
+import * as oauth from "oauth4webapi";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { isEntraIssuer } from "../entry.ts";
+import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
+import { printable } from "../../backends/common/printable.ts";
+
+const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh token grant " +
+  "for this client.";
+const SIGN_IN = "Sign in again.";
+
+/** What to do about an OAuth error, by its code. */
+const BY_CODE: Record<string, string> = {
+  invalid_client:
+    "Check the client id, that the device flow is enabled for it, and that it is a public client, or " +
+    "clientSecret (VM_OIDC_CLIENT_SECRET) is its secret.",
+  unauthorized_client: DEVICE_GRANT,
+  unsupported_grant_type: DEVICE_GRANT,
+  invalid_scope: "Check scope: ask only for what the provider knows for this client.",
+  invalid_grant: SIGN_IN,
+  bad_verification_code: SIGN_IN,
+  interaction_required: SIGN_IN,
+  login_required: SIGN_IN,
+  consent_required: SIGN_IN,
+  invalid_target: "Check audience: the provider does not know this API.",
+  invalid_resource: "Check scope and audience: the provider does not know this API.",
+  access_denied: "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+  authorization_declined: "Sign in again, and approve.",
+  invalid_dpop_proof:
+    "Check this computer's clock; a client that has to use DPoP needs dpop: true.",
+  use_dpop_nonce: "Try again, then ask who runs the provider.",
+  expired_token: "Sign in again, and approve before the code ends.",
+};
+
+/**
+ * What to do about refusals that providers are known to describe better than by their code. Nothing
+ * is decided by these words, which may change at any time: they only help the person who reads them.
+ */
+const BY_WORDS: [pattern: RegExp, hint: string][] = [
+  // Microsoft Entra
+  [
+    /AADSTS7000218\b/,
+    'Set "Allow public client flows" to Yes in the app registration, under Authentication.',
+  ],
+  [
+    /AADSTS700016\b/,
+    "Check the client id, and that the issuer is the tenant in which the app is registered.",
+  ],
+  [/AADSTS90002\b/, "Check the tenant in the issuer: Entra does not know it."],
+  [
+    /AADSTS50194\b/,
+    "The app takes accounts of one tenant only: give that tenant's issuer, " +
+    "https://login.microsoftonline.com/<tenant id>/v2.0.",
+  ],
+  [
+    /AADSTS(50020|50034|90072)\b/,
+    "Sign in with an account of this tenant, or have yours invited to it.",
+  ],
+  [/AADSTS50105\b/, "Have an administrator of the tenant assign you to the app."],
+  [
+    /AADSTS(65001|90094)\b/,
+    "Have an administrator of the tenant consent to the app's permissions, then sign in again.",
+  ],
+  [
+    /AADSTS530\d\d\b/,
+    "A Conditional Access policy refuses it (many refuse the device flow): ask an administrator " +
+    "of the tenant.",
+  ],
+  [/AADSTS(70011|650053)\b/, "Check scope: Entra does not know it for this API."],
+  [
+    /AADSTS(500011|50001)\b/,
+    "Check scope: Entra does not know this API in the tenant, or it is switched off there.",
+  ],
+  // Auth0
+  [
+    /Grant type '[\w:-]*device_code' not allowed/i,
+    "Enable the grant type Device Code in the Auth0 application's advanced settings.",
+  ],
+  [/^Service not found/i, "Check audience: Auth0 has no API with this identifier."],
+  // Okta
+  [
+    /Policy evaluation failed/i,
+    "Have an access policy of the Okta authorization server allow the device grant for this " +
+    "client, and you be assigned to the app.",
+  ],
+  // Keycloak
+  [
+    /Device Authorization Grant.*(disabled|not allowed)|flow is disabled for the client/i,
+    "Switch on OAuth 2.0 Device Authorization Grant in the Keycloak client's settings.",
+  ],
+  [
+    /Invalid client or Invalid client credentials/i,
+    "Check the client id, and that Client authentication is off in the Keycloak client's settings.",
+  ],
+  [
+    /Offline tokens not allowed/i,
+    "Leave offline_access out of scope, or have the role offline_access given to you in Keycloak.",
+  ],
+  // Google
+  [
+    /client_secret is missing/i,
+    "Google gives such clients a secret, which has to be sent along: pass clientSecret, or set " +
+    "VM_OIDC_CLIENT_SECRET.",
+  ],
+  [
+    /Invalid (client type|device flow scope)/i,
+    "Create a Google client of the type TVs and Limited Input devices, and ask only for the scope " +
+    '"openid email profile".',
+  ],
+  [
+    /offline_access/i,
+    "Leave offline_access out of scope (VM_OIDC_SCOPE): this provider does not know it.",
+  ],
+  // PKCE
+  [
+    /code_challenge|PKCE/i,
+    "Have the provider list S256 in code_challenge_methods_supported of its discovery document: " +
+    "then PKCE is used.",
+  ],
+];
+
+/** The provider answered with an OAuth error. */
+export class ProviderRefusedError extends ValidMindAuthError {
+  /** How long the provider asked to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+
+  constructor(message: string, oauthError: string, retryAfterMs: number | undefined) {
+    super("provider_refused", message, { oauthError });
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The provider did not answer, or not sensibly: nothing was decided, and trying again may help. */
+export class ProviderUnavailableError extends ValidMindAuthError {
+  /** How long the provider asked to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+
+  constructor(
+    message: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
+    super("provider_unavailable", message, options);
+    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/**
+ * The coded error for a failure at the provider. oauth4webapi's own error never becomes the cause:
+ * it carries the answer, and the answer carries tokens.
+ */
+export function providerError(action: string, issuer: string, error: unknown): Error {
+  if (error instanceof ValidMindAuthError || error instanceof CredentialsBackendError) return error;
+  if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error);
+  const [code, reason, advice] = explain(issuer, error);
+  return new ValidMindAuthError(code, `Cannot ${action} at ${issuer}: ${reason}. ${advice}`);
+}
+
+function refused(
+  action: string,
+  issuer: string,
+  error: oauth.ResponseBodyError,
+): ProviderRefusedError {
+  const name = printable(error.error, 60);
+  const words = typeof error.error_description === "string"
+    ? printable(error.error_description)
+    : "";
+  return new ProviderRefusedError(
+    `Cannot ${action} at ${issuer}: the provider answered ${name}${words && ` (${words})`}. ` +
+      refusalHint(name, words),
+    name,
+    parseRetryAfter(error.response.headers.get("retry-after")),
+  );
+}
+
+function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, string, string] {
+  const code = (error as { code?: unknown } | null)?.code;
+  const attribute = (error as { cause?: { attribute?: unknown } } | null)?.cause?.attribute;
+  if (code === oauth.MISSING_SERVER_METADATA && attribute === "device_authorization_endpoint") {
+    return [
+      "device_flow_unsupported",
+      "the provider offers no device flow",
+      "Enable it, or use a provider that has it.",
+    ];
+  }
+  if (code === oauth.JSON_ATTRIBUTE_COMPARISON && attribute === "issuer") {
+    return ["provider_invalid", `its discovery document names ${other(error)}`, exactly(issuer)];
+  }
+  if (error instanceof oauth.UnsupportedOperationError && error.message.startsWith("JWE")) {
+    return [
+      "id_token_invalid",
+      "the ID token is encrypted, and this client has no key to read it with",
+      "Switch off the encryption of ID tokens for this client.",
+    ];
+  }
+  // The messages of oauth4webapi's errors are fixed texts; their causes are not, and are left out.
+  const text = error instanceof Error ? printable(error.message) : "unknown error";
+  if (isAboutIdToken(code) || /\bJW[TSK]\b|id_token|signature/i.test(text)) {
+    return [
+      "id_token_invalid",
+      `the ID token failed its checks: ${text}`,
+      "Check this computer's clock and the client id, then ask who runs the provider.",
+    ];
+  }
+  return [
+    "provider_invalid",
+    `its answer breaks the protocol: ${text}`,
+    "Check the issuer, then ask who runs the provider.",
+  ];
+}
+
+function other(error: unknown): string {
+  const stated = (error as { cause?: { body?: { issuer?: unknown } } }).cause?.body?.issuer;
+  return `another issuer${typeof stated === "string" ? `, ${printable(stated)}` : ""}`;
+}
+
+function exactly(issuer: string): string {
+  return isEntraIssuer(issuer)
+    ? `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`
+    : "Give the issuer exactly as the provider states it.";
+}
+
+function isAboutIdToken(code: unknown): boolean {
+  return code === oauth.JWT_CLAIM_COMPARISON || code === oauth.JWT_TIMESTAMP_CHECK ||
+    code === oauth.KEY_SELECTION;
+}
+
+/** Milliseconds, from seconds or a date: RFC 9110, section 10.2.3. */
+export function parseRetryAfter(value: string | null): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}
+
+/** Whether an error's name is a word of the protocol, and so says nothing of what was sent. */
+export function isProtocolError(code: string): boolean {
+  return Object.hasOwn(BY_CODE, code) || code === "authorization_pending" || code === "slow_down";
+}
+
+/** What a person can do about an OAuth error that a provider answered. */
+export function refusalHint(code: string, description = ""): string {
+  const known = BY_WORDS.find(([pattern]) => pattern.test(description));
+  return known?.[1] ?? BY_CODE[code] ?? "See the provider's documentation of this error.";
+}

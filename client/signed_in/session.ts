@@ -1,0 +1,336 @@
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type { ApiClient, RenewalOptions } from "../api/client.ts";
+import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
+import type { DropPermissionsOptions, DropPermissionsResult } from "../permissions/change.ts";
+import type { ClearOptions, ClearResult } from "../clear_result.ts";
+import { readClaims } from "../entry.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import { type Identity, secureUrl } from "../options/resolve_identity.ts";
+import { checkCallOptions, type ModelOptions, type Runtime } from "../options/resolve_options.ts";
+import type {
+  AccessTokenOptions,
+  ClientInfo,
+  GetOptions,
+  HeadersOptions,
+  PostOptions,
+  QueryParams,
+  Session,
+  SessionStatus,
+} from "../session.ts";
+import type { StoredCredential, TokenSource } from "../tokens/source.ts";
+
+/** As it was at import: what stands there later may be a program's own, such as a test's. */
+const NATIVE_FETCH = globalThis.fetch;
+
+const HEADERS_TYPES = { method: "string", url: "any", signal: "object" };
+
+/** What {@linkcode SignedInSession} is told. */
+export interface SignedInSessionOptions {
+  identity: Identity;
+  apiHost: string | undefined;
+  /** Only in a session of `init`: its presence adds ValidMind's own headers. */
+  modelOptions: ModelOptions | undefined;
+  runtime: Runtime;
+  /** What the sign-in needed of Deno. */
+  needs: () => Promise<readonly PermissionNeed[]>;
+  /** Only with OIDC. */
+  oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
+}
+
+/** The session that `init` and `createSession` give. Keeps its secrets in private fields. */
+export class SignedInSession implements Session {
+  declare readonly issuer?: string;
+  declare readonly clientId?: string;
+  declare readonly audience?: string;
+  declare readonly profile?: string;
+  declare readonly dpop?: boolean;
+  declare readonly apiHost?: string;
+  declare readonly model?: string;
+  declare info?: ClientInfo;
+  readonly #options: SignedInSessionOptions;
+  #api: ApiClient | undefined;
+  #fresh: { secret: string; credentials: ApiCredentials } | undefined;
+  #isClosed = false;
+
+  constructor(options: SignedInSessionOptions) {
+    const { identity, apiHost, modelOptions } = options;
+    this.#options = options;
+    if (identity.kind === "oidc") {
+      this.issuer = identity.issuer;
+      this.clientId = identity.clientId;
+      if (identity.audience !== undefined) this.audience = identity.audience;
+      if (identity.profile !== undefined) this.profile = identity.profile;
+      if (identity.dpop) this.dpop = true;
+    }
+    if (apiHost !== undefined) this.apiHost = apiHost;
+    if (modelOptions !== undefined) this.model = modelOptions.model;
+  }
+
+  get backend(): OidcCredentialsBackend | undefined {
+    return this.#options.oidc?.stored.backend;
+  }
+
+  async accessToken(options?: AccessTokenOptions): Promise<string> {
+    const tokens = this.#tokens();
+    if (options === undefined) {
+      const fresh = tokens.freshToken();
+      if (fresh !== undefined) return fresh;
+    }
+    const rejected = options?.forceRefresh === true ? tokens.held.bearer?.token ?? "" : undefined;
+    return await tokens.accessToken(rejected, options?.signal);
+  }
+
+  async headers(options?: HeadersOptions): Promise<Headers> {
+    if (options !== undefined) checkCallOptions("give headers", options, HEADERS_TYPES);
+    const { method = "GET", url, signal } = options ?? {};
+    const target = url === undefined ? undefined : await this.#targetOf(url);
+    const { headers: own, dpopKey } = await this.#headers({ signal });
+    const headers = new Headers(own);
+    if (dpopKey === undefined) return headers;
+    if (target === undefined) throw noRequest();
+    const { dpopHeaders } = await import("../api/dpop_fetch.ts");
+    const token = own.authorization!.slice("DPoP ".length);
+    for (const [name, value] of await dpopHeaders(dpopKey, token, method.toUpperCase(), target)) {
+      headers.set(name, value);
+    }
+    return headers;
+  }
+
+  fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return this.#api?.fetch(input, init) ?? this.#loadApi().then((api) => api.fetch(input, init));
+  }
+
+  async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
+    return await (this.#api ?? await this.#loadApi()).get(path, params, options);
+  }
+
+  async post(path: string, options?: PostOptions): Promise<unknown> {
+    return await (this.#api ?? await this.#loadApi()).post(path, options);
+  }
+
+  status(): Promise<SessionStatus> {
+    return Promise.try(() => this.#status());
+  }
+
+  async clear(options: ClearOptions = {}): Promise<ClearResult> {
+    checkCallOptions("clear the session", options, { revoke: "boolean" });
+    const { oidc } = this.#options;
+    if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
+    this.forget();
+    const { clearCredentials } = await import("../tokens/clear.ts");
+    const result = await clearCredentials(oidc.stored, options, () => oidc.tokens.provider());
+    const { keys, revocation } = result;
+    this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
+    return result;
+  }
+
+  async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
+    const action = "drop permissions";
+    checkCallOptions(action, options, { refresh: "boolean", all: "boolean" });
+    const { refresh = true, all = false } = options;
+    const { dropPermissions } = await import("../permissions/change.ts");
+    const willRefresh = refresh && this.#options.oidc !== undefined;
+    if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
+    await this.#loadApi();
+    if (this.dpop) await import("../api/dpop_fetch.ts");
+    const isKept = (need: PermissionNeed) =>
+      need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
+    return await dropPermissions(await this.#options.needs(), isKept, all);
+  }
+
+  /** The client's secret that an option gave. A secret. */
+  givenSecret(): string | undefined {
+    const { identity } = this.#options;
+    return identity.kind === "oidc" ? identity.clientSecret : undefined;
+  }
+
+  /** Drops the tokens from memory. */
+  forget(): void {
+    this.#options.oidc?.tokens.forget();
+    this.#dropFresh();
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.forget();
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** What `console.log` shows: who, where and until when, and no token. */
+  [Symbol.for("Deno.customInspect")](
+    inspect: typeof Deno.inspect,
+    options: Deno.InspectOptions,
+  ): string {
+    return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
+  }
+
+  /** The same for the last line of a notebook's cell. */
+  async [Symbol.for("Jupyter.display")](): Promise<Record<string, string>> {
+    const { sessionDisplay } = await import("../prompt/notebook_html.ts");
+    return sessionDisplay(this, this.#status(), Deno.inspect(this));
+  }
+
+  #tokens(): TokenSource {
+    this.#assertOpen();
+    const { oidc } = this.#options;
+    if (oidc !== undefined) return oidc.tokens;
+    throw new ValidMindAuthError(
+      "no_access_token",
+      "Cannot give an access token: the session uses an API key. Use headers() or fetch().",
+    );
+  }
+
+  /** Where headers are to go: to the API, or where none is named to any URL that is safe. */
+  async #targetOf(url: string | URL): Promise<URL> {
+    if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
+    return secureUrl(String(url), "give headers: the URL");
+  }
+
+  /** Loaded when a request is made: a program that only wants a token makes none. */
+  async #loadApi(): Promise<ApiClient> {
+    const { ApiClient } = await import("../api/client.ts");
+    const { runtime, oidc, apiHost } = this.#options;
+    this.#api ??= new ApiClient({
+      apiHost,
+      runtime,
+      isFetchNative: runtime.fetch === NATIVE_FETCH && !this.dpop,
+      freshCredentials: () => this.#freshCredentials(),
+      credentials: (options) => this.#credentials(options),
+      canRenew: oidc !== undefined,
+    });
+    return this.#api;
+  }
+
+  #dropFresh(): void {
+    this.#fresh = undefined;
+    this.#api?.forget();
+  }
+
+  /** Those that are at hand, as one object for as long as the token is the same. */
+  #freshCredentials(): ApiCredentials | undefined {
+    this.#assertOpen();
+    const { identity, oidc, runtime } = this.#options;
+    const secret = identity.kind === "api_key" ? identity.apiSecret : oidc!.tokens.freshToken();
+    if (secret === undefined || this.dpop) return undefined;
+    if (this.#fresh?.secret !== secret) {
+      this.#dropFresh();
+      const credentials = { headers: this.#ownHeaders(`Bearer ${secret}`), fetch: runtime.fetch };
+      this.#fresh = { secret, credentials };
+    }
+    return this.#fresh!.credentials;
+  }
+
+  async #credentials(options: RenewalOptions): Promise<ApiCredentials> {
+    const { fetch } = this.#options.runtime;
+    const { headers, dpopKey } = await this.#headers(options);
+    if (dpopKey === undefined) return { headers, fetch };
+    const { dpopFetch } = await import("../api/dpop_fetch.ts");
+    return { headers, fetch: dpopFetch(fetch, dpopKey) };
+  }
+
+  async #headers(
+    { rejected, signal }: RenewalOptions,
+  ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
+    this.#assertOpen();
+    const { oidc } = this.#options;
+    if (oidc === undefined) return { headers: this.#ownHeaders() };
+    const refused = rejected?.authorization?.replace(/^\w+ /, "");
+    const { token, dpopKey } = await oidc.tokens.credential(refused, signal);
+    const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
+    return { headers: this.#ownHeaders(`${scheme} ${token}`), dpopKey };
+  }
+
+  #ownHeaders(authorization?: string): OwnHeaders {
+    const { identity, modelOptions } = this.#options;
+    const headers = modelOptions === undefined ? {} : modelHeaders(modelOptions);
+    if (identity.kind === "oidc") return { ...headers, authorization: authorization! };
+    return { ...headers, "x-api-key": identity.apiKey, "x-api-secret": identity.apiSecret };
+  }
+
+  #status(): SessionStatus {
+    const { identity, oidc } = this.#options;
+    if (identity.kind === "api_key" || oidc === undefined) {
+      return { kind: "api_key", signedIn: !this.#isClosed };
+    }
+    const { entry, bearer } = oidc.tokens.held;
+    const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+    const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
+    return {
+      kind: "oidc",
+      signedIn: isFresh || Boolean(entry?.refresh_token),
+      ...text("subject", claims?.sub),
+      ...text("name", claims?.name),
+      ...text("email", claims?.email),
+      ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
+      refreshable: Boolean(entry?.refresh_token),
+      ...text("profile", identity.profile),
+      ...(identity.dpop && { dpop: true }),
+      scope: identity.scope,
+      backend: backendStatus(oidc.stored.backend),
+    };
+  }
+
+  #assertOpen(): void {
+    if (!this.#isClosed) return;
+    throw new ValidMindAuthError(
+      "session_closed",
+      "Cannot use the session: it was closed. Call init() or createSession() again.",
+    );
+  }
+}
+
+function noRequest(): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "dpop_request_needed",
+    "Cannot give headers: the token is bound to a key, and each request needs a proof of its own for " +
+      "its method and URL. Pass { method, url }, or use fetch().",
+  );
+}
+
+function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders {
+  return {
+    "x-model-cuid": model,
+    "x-monitoring": monitoring ? "True" : "False", // as Python prints a bool
+    "x-library-version": VERSION,
+    ...(document !== undefined && { "x-document-type": document }),
+  };
+}
+
+function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
+  const { location, persistent } = backend;
+  return {
+    name: backend.constructor?.name || "unnamed",
+    ...(typeof location === "string" && { location }),
+    ...(typeof persistent === "boolean" && { persistent }),
+    declaresPermissions: backend.requiredPermissions !== undefined,
+  };
+}
+
+function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
+  return (typeof value === "string" ? { [name]: value } : {}) as { [P in K]?: string };
+}
+
+/** What a session shows of itself when it is printed: nothing secret, and nothing that is empty. */
+function sessionSummary(
+  { issuer, apiHost, model }: Session,
+  { kind, signedIn, email, name, subject, expiresAt, backend }: SessionStatus,
+): Record<string, unknown> {
+  const who = email ?? name ?? subject ?? signedIn;
+  const fields = {
+    ...(kind === "api_key" ? { apiKey: signedIn } : { signedIn: signedIn && who }),
+    issuer,
+    apiHost,
+    model,
+    backend: backend && [backend.name, backend.location].filter(Boolean).join(": "),
+    validUntil: expiresAt,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** This release, as sent in `X-LIBRARY-VERSION`. A test holds it to deno.json. */
+export const VERSION = "0.1.0";

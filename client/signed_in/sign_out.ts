@@ -1,0 +1,274 @@
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { delay, LONGEST_TIMER_MS } from "../../backends/common/delay.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
+import type { ClearResult, Revocation } from "../clear_result.ts";
+import { clearNeeds } from "../permissions/needs.ts";
+import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
+import { backendError, CredentialStore, describeBackend } from "../tokens/store.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { type ClearOidcCredentialsOptions, peekActiveSession, setActiveSession } from "../init.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import { preflight } from "../permissions/preflight.ts";
+import {
+  checkIssuer,
+  type Identity,
+  type OidcIdentity,
+  resolveIdentity,
+} from "../options/resolve_identity.ts";
+import {
+  checkCallOptions,
+  checkTimeout,
+  eventSink,
+  type Runtime,
+} from "../options/resolve_options.ts";
+import type { SignedInSession } from "./session.ts";
+
+const ACTION = "clear credentials";
+
+const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
+  revoke: "boolean",
+  all: "boolean",
+  issuer: "string",
+  clientId: "string",
+  clientSecret: "string",
+  audience: "string",
+  profile: "string",
+  credentialsBackend: "any",
+  isolate: "object",
+  fetch: "function",
+  timeoutMs: "number",
+  onEvent: "function",
+};
+
+/** See `clearOidcCredentials`, behind which this is loaded when somebody signs out. */
+export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
+  checkCallOptions(ACTION, options, TYPES);
+  checkTimeout(options.timeoutMs, ACTION);
+  const { revoke = false, all = false } = options;
+  const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
+  const { keys, revocation, wholeStore = false } = result;
+  const removed = keys.length > 0 || wholeStore;
+  options.onEvent &&
+    eventSink(options.onEvent, {}, Date.now)({ type: "cleared", removed, revocation });
+  return result;
+}
+
+async function clearNamed(
+  options: ClearOidcCredentialsOptions,
+  revoke: boolean,
+): Promise<ClearResult> {
+  const identity = chooseIdentity(options);
+  if (identity.kind === "api_key") return { keys: [], revocation: "nothing_to_revoke" };
+  const backend = await chooseBackend(options);
+  const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
+  await preflight(ACTION, clearNeeds(backend, issuers), "always");
+  const { issuer, clientId, audience, profile } = identity;
+  // Who signs out means it: tokens that are bound to a key have an entry beside the others.
+  const keys = [false, true].map((dpop) =>
+    credentialKey(issuer, clientId, audience, { ...(profile && { profile }), dpop })
+  );
+  forgetActive(backend, keys);
+  return await clearEach(backend, keys, revoke, () => revocationProvider(identity, options));
+}
+
+async function clearAll(
+  options: ClearOidcCredentialsOptions,
+  revoke: boolean,
+): Promise<ClearResult> {
+  const backend = await chooseBackend(options);
+  await preflight(ACTION, clearNeeds(backend, []), "always");
+  const client = configuredClient(options, peekActiveSession());
+  const listed = await listKeys(backend);
+  const unstored = CredentialStore.unstoredKeys(backend);
+  if (listed === "corrupt") {
+    await new CredentialStore(backend, "").removeAll();
+    forgetActive(backend, "all");
+    return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
+  }
+  const keys = [...new Set([...listed, ...unstored])];
+  forgetActive(backend, keys);
+  return await clearEach(
+    backend,
+    keys,
+    revoke,
+    (entry) => providerOfEntry(entry, client, options),
+  );
+}
+
+async function clearEach(
+  backend: OidcCredentialsBackend,
+  keys: readonly string[],
+  revoke: boolean,
+  provider: (entry: OidcCredentials) => Promise<OidcProvider>,
+): Promise<ClearResult> {
+  const results: ClearResult[] = [];
+  const faults: unknown[] = [];
+  for (const key of keys) {
+    try {
+      results.push(await clearCredentials(new CredentialStore(backend, key), { revoke }, provider));
+    } catch (error) {
+      faults.push(error); // told in the end: one that cannot be removed must not save the others
+    }
+  }
+  if (faults.length > 0) throw faults[0];
+  return {
+    keys: results.flatMap((result) => result.keys),
+    ...worstRevocation(results, revoke),
+    ...(results.some((result) => result.wholeStore) && { wholeStore: true }),
+  };
+}
+
+/** What is given, and for the rest the active session, or the environment where there is none. */
+function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
+  const session = peekActiveSession();
+  const isOwn = options.issuer === undefined && options.clientId === undefined;
+  const {
+    issuer = session?.issuer,
+    clientId = session?.clientId,
+    audience = isOwn ? session?.audience : undefined,
+    profile = isOwn ? session?.profile : undefined,
+    clientSecret = isOwn ? session?.givenSecret() : undefined,
+  } = options;
+  return resolveIdentity({
+    ...(issuer !== undefined && { issuer }),
+    ...(clientId !== undefined && { clientId }),
+    ...(audience !== undefined && { audience }),
+    ...(profile !== undefined && { profile }),
+    ...(clientSecret !== undefined && { clientSecret }),
+  }, ACTION);
+}
+
+async function chooseBackend(
+  { credentialsBackend, isolate }: ClearOidcCredentialsOptions,
+): Promise<OidcCredentialsBackend> {
+  return await resolveCredentialsBackend(
+    credentialsBackend === undefined ? peekActiveSession()?.backend : credentialsBackend,
+    isolate === undefined ? {} : { isolate },
+  );
+}
+
+async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | "corrupt"> {
+  if (backend.list === undefined) {
+    throw new CredentialsBackendError(
+      "backend_no_list",
+      `Cannot clear all of ${describeBackend(backend)}: it cannot list its keys. Clear entries ` +
+        `one by one, with issuer and clientId.`,
+    );
+  }
+  try {
+    return await Array.fromAsync(backend.list());
+  } catch (error) {
+    if (isCorrupt(error) && backend.deleteAll !== undefined) return "corrupt";
+    throw backendError("list credentials in", backend, error);
+  }
+}
+
+function worstRevocation(
+  results: readonly ClearResult[],
+  revoke: boolean,
+): { revocation: Revocation; reason?: string } {
+  if (!revoke) return { revocation: "not_requested" };
+  for (const revocation of ["failed", "not_supported", "revoked"] as const) {
+    const result = results.find((one) => one.revocation === revocation);
+    if (result === undefined) continue;
+    return { revocation, ...(result.reason !== undefined && { reason: result.reason }) };
+  }
+  return { revocation: "nothing_to_revoke" };
+}
+
+/** The active session, if its entry is among those that are cleared, is over. */
+function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] | "all"): void {
+  const session = peekActiveSession();
+  if (session?.backend !== backend || session.issuer === undefined) return;
+  const key = credentialKey(session.issuer, session.clientId ?? "", session.audience, session);
+  if (keys !== "all" && !keys.includes(key)) return;
+  session.forget();
+  setActiveSession(undefined);
+}
+
+/** What makes the requests of a revocation. */
+interface RevocationOptions {
+  fetch?: typeof globalThis.fetch;
+  timeoutMs?: number;
+}
+
+/** A client, as far as it is configured. */
+interface ConfiguredClient {
+  issuer?: string | undefined;
+  clientId?: string | undefined;
+  /** As an option gave it. */
+  clientSecret?: string | undefined;
+}
+
+/** The provider of an identity, for a revocation. */
+async function revocationProvider(
+  identity: OidcIdentity,
+  options: RevocationOptions,
+): Promise<OidcProvider> {
+  const { openProvider } = await import("../provider/oidc_provider.ts");
+  return openProvider(identity, runtimeOf(options));
+}
+
+/**
+ * The client that the options, else the active session, else the environment name. Who names one
+ * gets no secret of the session's: a client of the same name at another issuer must not have it.
+ */
+function configuredClient(
+  options: ConfiguredClient,
+  session: SignedInSession | undefined,
+): ConfiguredClient {
+  const isOwn = options.issuer === undefined && options.clientId === undefined;
+  const {
+    issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
+    clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
+    clientSecret = isOwn ? session?.givenSecret() : undefined,
+  } = options;
+  return { issuer, clientId, clientSecret };
+}
+
+/**
+ * The provider that issued an entry, from the entry alone: another issuer, such as the
+ * environment's, must not get its tokens, and another client's provider not the client's secret.
+ */
+async function providerOfEntry(
+  entry: OidcCredentials,
+  client: ConfiguredClient,
+  options: RevocationOptions,
+): Promise<OidcProvider> {
+  const { issuer, client_id } = entry;
+  if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
+    throw new ValidMindAuthError(
+      "invalid_options",
+      `Cannot clear credentials: the entry does not say who issued its tokens. End them at the ` +
+        `provider.`,
+    );
+  }
+  const identity: OidcIdentity = {
+    kind: "oidc",
+    issuer: checkIssuer(normalizeIssuer(issuer), "clear credentials"),
+    clientId: normalizeClientId(client_id),
+    scope: "openid",
+  };
+  const isConfigured = client.issuer !== undefined && client.clientId !== undefined &&
+    normalizeIssuer(client.issuer) === identity.issuer &&
+    normalizeClientId(client.clientId) === identity.clientId;
+  if (!isConfigured) {
+    const { OidcProvider } = await import("../provider/oidc_provider.ts");
+    return new OidcProvider(identity, runtimeOf(options));
+  }
+  const { clientSecret } = client;
+  return await revocationProvider(
+    { ...identity, ...(clientSecret !== undefined && { clientSecret }) },
+    options,
+  );
+}
+
+function runtimeOf({ fetch = globalThis.fetch, timeoutMs = 30_000 }: RevocationOptions): Runtime {
+  return { fetch, timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS), now: Date.now, delay };
+}

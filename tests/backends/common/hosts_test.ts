@@ -1,0 +1,29 @@
+import { assertEquals } from "@std/assert";
+import { isLoopback, isUrl, netHost } from "../../../backends/common/hosts.ts";
+
+Deno.test({
+  name: "netHost names the port, also where the URL leaves it out",
+  permissions: "none",
+  fn() {
+    const host = (url: string) => netHost(new URL(url));
+    assertEquals(host("https://login.example.com/tenant"), "login.example.com:443");
+    assertEquals(host("http://localhost/"), "localhost:80");
+    assertEquals(host("https://api.example.com:8443/v1/"), "api.example.com:8443");
+    assertEquals(host("http://[::1]:5000/"), "[::1]:5000");
+  },
+});
+
+Deno.test("isLoopback looks at the name as a URL has it", () => {
+  assertEquals(isLoopback(new URL("http://2130706433/").hostname), true); // 127.0.0.1
+  assertEquals(isLoopback(new URL("http://LOCALHOST/").hostname), true);
+  assertEquals(isLoopback("::1"), false);
+});
+
+Deno.test({
+  name: "isUrl takes http: and https:, and no path",
+  permissions: "none",
+  fn() {
+    const paths = ["http://a", "https://a/b", ":memory:", "/https:/a", "httpd", "C:\\kv.db"];
+    assertEquals(paths.map(isUrl), [true, true, false, false, false, false]);
+  },
+});

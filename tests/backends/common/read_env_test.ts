@@ -1,0 +1,53 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  isEnvGranted,
+  parseFlag,
+  readEnv,
+  readEnvIfGranted,
+} from "../../../backends/common/read_env.ts";
+import { throwsWith } from "../../support/rejects_with.ts";
+import { withEnv } from "../../support/with_env.ts";
+
+const NAME = "VM_TEST_READ_ENV";
+
+Deno.test("readEnv gives the value, and undefined for one that is unset or empty", async () => {
+  assertEquals(await withEnv({ [NAME]: " x " }, () => readEnv(NAME, "test")), " x ");
+  assertEquals(await withEnv({ [NAME]: "" }, () => readEnv(NAME, "test")), undefined);
+  assertEquals(readEnv(NAME, "test"), undefined);
+});
+
+Deno.test("readEnvIfGranted does the same where it may", async () => {
+  assertEquals(isEnvGranted(NAME), true);
+  assertEquals(await withEnv({ [NAME]: "x" }, () => readEnvIfGranted(NAME)), "x");
+  assertEquals(await withEnv({ [NAME]: "" }, () => readEnvIfGranted(NAME)), undefined);
+});
+
+Deno.test({
+  name: "a denied variable is an error for readEnv, and undefined for readEnvIfGranted",
+  permissions: { env: ["VM_TEST_OTHER"] },
+  fn() {
+    const words = ["Cannot find the map:", `--allow-env=${NAME}`];
+    throwsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
+    assertEquals(readEnvIfGranted(NAME), undefined);
+    assertEquals(isEnvGranted(NAME), false);
+    assertEquals(isEnvGranted("VM_TEST_OTHER"), true);
+  },
+});
+
+Deno.test("readEnv passes on what is not about permissions", () => {
+  assertThrows(() => readEnv("a=b", "test"), TypeError);
+});
+
+Deno.test({
+  name: "parseFlag takes words for yes and no, and refuses what it would have to guess",
+  permissions: "none",
+  fn() {
+    const all = (...words: (string | undefined)[]) => words.map((word) => parseFlag("FLAG", word));
+    assertEquals(all("1", "true", "YES", " yes "), [true, true, true, true]);
+    assertEquals(all("0", "false", "No"), [false, false, false]);
+    assertEquals(all(undefined, "", " "), [undefined, undefined, undefined]);
+    for (const word of ["on", "off", "2", "y", "null"]) {
+      throwsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
+    }
+  },
+});

@@ -1,0 +1,168 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { runDeno } from "../../support/run_script.ts";
+import { backendUrl } from "../../support/child.ts";
+import { testKey } from "./encryption_keys.ts";
+import { entry, KEY, OTHER, small } from "../../support/entries.ts";
+import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
+import { sandbox } from "../../support/sandbox.ts";
+
+const { folder } = sandbox();
+
+function pair(inner = new MemoryCredentialsBackend(), keys = new MemoryCredentialsBackend()) {
+  const open = () => new EncryptedCredentialsBackend({ backend: inner, key: { backend: keys } });
+  return { inner, keys, open };
+}
+
+Deno.test("a key is made at the first write, kept in its backend, and found by a later start", async () => {
+  const { inner, keys, open } = pair();
+  assertEquals(await open().get(KEY), undefined);
+  assertEquals(await Array.fromAsync(keys.list()), []); // reading makes none
+  await open().put(KEY, entry());
+  const names = (await Array.fromAsync(keys.list())).toSorted();
+  const id = (inner.get(`encrypted|${KEY}`)!.encrypted as { key_id: string }).key_id;
+  assertEquals(names, ["encryption-key", `encryption-key|${id}`]);
+  assertEquals(await open().get(KEY), entry());
+  await open().put(OTHER, entry());
+  assertEquals((await Array.fromAsync(keys.list())).length, 2); // the same key
+});
+
+Deno.test("one instance makes one key for writes at the same time", async () => {
+  const { keys, open } = pair();
+  const backend = open();
+  await Promise.all([1, 2, 3, 4].map((number) => backend.put(`${number}`, small("x"))));
+  assertEquals((await Array.fromAsync(keys.list())).length, 2);
+});
+
+Deno.test("a lost key is encryption_key_unknown to reads and to writes, and no new one is made", async () => {
+  const { keys, open } = pair();
+  await open().put(KEY, entry());
+  keys.deleteAll();
+  await rejectsWith("encryption_key_unknown", () => open().get(KEY), KEY);
+  const words = ["which is gone", "clearOidcCredentials({ all: true })"];
+  await rejectsWith("encryption_key_unknown", () => open().put(KEY, entry()), ...words);
+  await rejectsWith("encryption_key_unknown", () => open().put("new", entry()), ...words);
+  assertEquals(await Array.fromAsync(keys.list()), []);
+  await open().delete(KEY);
+  await open().put(KEY, entry()); // nothing needs the lost one any more
+  assertEquals(await open().get(KEY), entry());
+});
+
+Deno.test("no row makes the store of keys look up a name of its own choice", async () => {
+  const { inner, keys } = pair();
+  const asked: string[] = [];
+  const spied: OidcCredentialsBackend = {
+    get: (key) => {
+      asked.push(key);
+      return keys.get(key);
+    },
+    put: (key, entry) => keys.put(key, entry),
+    delete: (key) => keys.delete(key),
+  };
+  const open = () => new EncryptedCredentialsBackend({ backend: inner, key: { backend: spied } });
+  await open().put(KEY, entry());
+  const row = inner.get(`encrypted|${KEY}`)!;
+  for (const key_id of ["../../other", "a".repeat(100_000), ""]) {
+    inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, key_id } });
+    asked.length = 0;
+    await rejectsWith("encryption_key_unknown", () => open().get(KEY));
+    assertEquals(asked, []);
+  }
+});
+
+Deno.test("a damaged or swapped key row is a lost key", async () => {
+  const { inner, keys, open } = pair();
+  await open().put(KEY, entry());
+  const id = (inner.get(`encrypted|${KEY}`)!.encrypted as { key_id: string }).key_id;
+  const other = (await testKey(9)).toBase64();
+  for (const encryption_key of [other, "AAAA", "", undefined, 7]) {
+    keys.put(`encryption-key|${id}`, { ...small("x"), encryption_key });
+    await rejectsWith("encryption_key_unknown", () => open().get(KEY), id);
+    await rejectsWith("encryption_key_unknown", () => open().put(KEY, entry()), id);
+  }
+});
+
+Deno.test("a move from a key in a variable to one in a backend takes entries along", async () => {
+  const { inner, keys, open } = pair();
+  const older = await testKey();
+  await new EncryptedCredentialsBackend({ backend: inner, key: older }).put(KEY, entry());
+  await rejectsWith("encryption_key_unknown", () => open().put(OTHER, entry())); // not without it
+  const both = new EncryptedCredentialsBackend({
+    backend: inner,
+    key: { backend: keys },
+    olderKeys: [older],
+  });
+  assertEquals(await both.rotate(), { resealed: [KEY], kept: [] });
+  assertEquals(await open().get(KEY), entry());
+});
+
+Deno.test("rotate({ newKey: true }) makes a key, encrypts all with it, and keeps the older one", async () => {
+  const { inner, keys, open } = pair();
+  const before = open();
+  await before.put(KEY, entry());
+  const row = inner.get(`encrypted|${KEY}`)!;
+  assertEquals(await open().rotate({ newKey: true }), { resealed: [KEY], kept: [] });
+  assertNotEquals(inner.get(`encrypted|${KEY}`), row);
+  assertEquals((await Array.fromAsync(keys.list())).length, 3);
+  assertEquals(await open().get(KEY), entry());
+  await before.put(OTHER, entry()); // by a process that has not heard of the new key
+  assertEquals(await open().get(OTHER), entry());
+});
+
+Deno.test("a key that does not come back from its backend encrypts nothing", async () => {
+  const swallowing: OidcCredentialsBackend = {
+    get: () => undefined,
+    put: () => {},
+    delete: () => {},
+  };
+  const inner = new MemoryCredentialsBackend();
+  const backend = new EncryptedCredentialsBackend({ backend: inner, key: { backend: swallowing } });
+  await rejectsWith("backend_unproven", () => backend.put(KEY, entry()), "did not come back");
+  assertEquals(await Array.fromAsync(inner.list()), []);
+});
+
+Deno.test("a key beside its entries, or one that ends before them, is refused", () => {
+  const file = (name: string) => new FileCredentialsBackend({ path: `/data/${name}.json` });
+  const make = (backend: OidcCredentialsBackend, keys: OidcCredentialsBackend) => () =>
+    new EncryptedCredentialsBackend({ backend, key: { backend: keys } });
+  const one = file("one");
+  throwsWith("invalid_options", make(one, one), "in the store that it protects");
+  throwsWith("invalid_options", make(one, file("one")), "in the store that it protects");
+  throwsWith("invalid_options", make(one, new MemoryCredentialsBackend()), "end with this process");
+  make(one, file("two"))();
+});
+
+Deno.test("processes that all make the first key lose nothing: every entry is readable", async () => {
+  const parent = folder();
+  const code = `
+    import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    const file = (name) => new FileCredentialsBackend({ path: "${parent}/" + name + ".json" });
+    const backend = new EncryptedCredentialsBackend({
+      backend: file("entries"),
+      key: { backend: file("keys") },
+    });
+    const [name, at] = Deno.args;
+    while (Date.now() < Number(at)); // all begin in the same millisecond
+    for (let i = 0; i < 5; i++) {
+      await backend.put(\`\${name}-\${i}\`, { issuer: "i", client_id: name, access_token: "t" });
+    }
+  `;
+  const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`];
+  const at = String(Date.now() + 1500);
+  const names = ["a", "b", "c", "d", "e", "f"];
+  const results = await Promise.all(
+    names.map((name) => runDeno({ code, flags, args: [name, at], timeoutMs: 60_000 })),
+  );
+  for (const result of results) assertEquals(result, { code: 0, stdout: "", stderr: "" });
+  const inner = new FileCredentialsBackend({ path: `${parent}/entries.json` });
+  const keys = new FileCredentialsBackend({ path: `${parent}/keys.json` });
+  const backend = new EncryptedCredentialsBackend({ backend: inner, key: { backend: keys } });
+  const listed = await Array.fromAsync(backend.list!());
+  assertEquals(listed.length, 30);
+  for (const key of listed) assertEquals((await backend.get(key))?.client_id, key[0]);
+  assert((await Array.fromAsync(keys.list())).length >= 2);
+});

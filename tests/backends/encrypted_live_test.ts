@@ -1,0 +1,112 @@
+// Over stores of a real keyring and a real Vault.
+import { assert, assertEquals } from "@std/assert";
+import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
+import { testCredentialsBackend } from "../../backends/testing.ts";
+import { findDenoDir, runDeno, type RunDenoResult } from "../support/run_script.ts";
+import { type KeyringState, startKeyringSession } from "../support/servers/keyring_session.ts";
+import { startVault } from "../support/servers/vault_server.ts";
+import { tempDir } from "../support/temp_home.ts";
+import { backendUrl } from "../support/child.ts";
+import { testKey } from "./encrypted/encryption_keys.ts";
+import { userToken, vaultBackend } from "./vault/vault_world.ts";
+
+const vault = await startVault();
+const token = await userToken(vault, "anna");
+const key = await testKey();
+
+Deno.test.afterAll(async () => await vault[Symbol.asyncDispose]());
+
+testCredentialsBackend(
+  "encrypted entries in Vault",
+  () => new EncryptedCredentialsBackend({ backend: vaultBackend(vault, token), key }),
+  {
+    broken: () => new EncryptedCredentialsBackend({ backend: vaultBackend(vault, "none"), key }),
+    permissions: { net: [new URL(vault.url).host] },
+    patienceMs: 20_000,
+  },
+);
+
+/** Runs a script in a desktop session of its own, with the backends imported. */
+async function inSession(
+  session: { env: Record<string, string> },
+  folder: string,
+  code: string,
+): Promise<RunDenoResult> {
+  const script = `
+    import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
+    import { FallbackCredentialsBackend } from "${backendUrl("fallback.ts")}";
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
+    const keychain = (service) => new KeychainCredentialsBackend({ service, timeoutMs: 3_000 });
+    const file = () => new FileCredentialsBackend({ path: "${folder}/credentials.json" });
+    const entry = { issuer: "i", client_id: "c", access_token: "t".repeat(70_000) };
+    ${code}
+    Deno.exit(0);
+  `;
+  const env = { ...session.env, DENO_DIR: await findDenoDir() };
+  return await runDeno({ code: script, flags: ["-A"], env });
+}
+
+Deno.test("a key in a real keyring protects a file of any size, in a later process, too", async () => {
+  await using session = await startKeyringSession();
+  await using folder = await tempDir();
+  const open = `const backend = new EncryptedCredentialsBackend({
+    backend: file(),
+    key: { backend: keychain("validmind-auth-keys") },
+  });`;
+  const wrote = await inSession(session, folder.path, `${open} await backend.put("k", entry);`);
+  assertEquals(wrote.code, 0, wrote.stderr);
+  const text = await Deno.readTextFile(`${folder.path}/credentials.json`);
+  assert(text.length > 90_000 && !text.includes("tttt"));
+  const read = await inSession(
+    session,
+    folder.path,
+    `${open} console.log((await backend.get("k")).access_token.length);`,
+  );
+  assertEquals(read.stdout, "70000\n", read.stderr);
+
+  await session.lock();
+  const locked = await inSession(
+    session,
+    folder.path,
+    `${open} console.log(await backend.get("k").then(() => "read", (error) => error.code));`,
+  );
+  assert(["keychain_locked", "backend_timeout"].includes(locked.stdout.trim()), locked.stderr);
+});
+
+const OUTCOMES: [state: KeyringState, used: string][] = [
+  ["unlocked", "holds absent"],
+  ["absent", "failed holds"],
+  ["no-bus", "failed holds"],
+  ["locked", "keychain_locked"],
+];
+
+for (const [state, outcome] of OUTCOMES) {
+  Deno.test(`keychain, else an encrypted file, where the keyring is ${state}: ${outcome}`, async () => {
+    await using session = await startKeyringSession({ state });
+    await using folder = await tempDir();
+    const { stdout, stderr } = await inSession(
+      session,
+      folder.path,
+      `
+      const sealed = new EncryptedCredentialsBackend({
+        backend: file(),
+        key: Uint8Array.fromHex("${key.toHex()}"),
+      });
+      const backend = new FallbackCredentialsBackend({ backends: [keychain("t"), sealed] });
+      try {
+        await backend.put("k", entry);
+        if ((await backend.get("k")).access_token.length !== 70_000) throw new Error("changed");
+        console.log((await backend.status("k")).map(({ state }) => state).join(" "));
+      } catch (error) {
+        console.log(error.code ?? error);
+      }
+    `,
+    );
+    assertEquals(stdout, `${outcome}\n`, stderr);
+    assertEquals(
+      stderr.includes("was passed over (backend_unavailable)"),
+      outcome.startsWith("failed"),
+    );
+  });
+}

@@ -1,0 +1,396 @@
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../../../backends/credentials_backend_error.ts";
+import {
+  assertWritable,
+  CredentialsFile,
+  emptyDocument,
+  fileError,
+  getEntry,
+  looksLikeCredentials,
+  parseDocument,
+  readDocument,
+  serializeDocument,
+  setEntry,
+} from "../../../backends/file/credentials_file.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { throwsWith } from "../../support/rejects_with.ts";
+import { sandbox } from "../../support/sandbox.ts";
+
+const { folder, permissions } = sandbox();
+const PATH = "/home/ana maria/.validmind/credentials.json";
+const OLD = new Date("2020-01-01T00:00:00Z");
+const isWindows = Deno.build.os === "windows";
+
+/** What stands in a file ("…": its beginning), and what is read of it. */
+const READABLE: [text: string, expected: string][] = [
+  ["…größe 🔑", "größe 🔑"],
+  ["…a\uFFFDb", "a\uFFFDb"],
+  ["\uFEFF…a", "a"],
+  ["\uFEFF…\uFFFD", "\uFFFD"],
+  ["…\uFEFFa", "\uFEFFa"],
+];
+
+const UNREADABLE = [
+  [0xff], // in no UTF-8
+  [0x80], // a rest without its beginning
+  [0xf0, 0x9f], // a beginning without its rest
+  [0xc0, 0xaf], // longer than it has to be
+  [0xed, 0xa0, 0x80], // half a surrogate pair
+  [0xf4, 0x90, 0x80, 0x80], // above U+10FFFF
+  [0xef, 0xbf, 0xbd, 0xff], // beside a true U+FFFD
+];
+
+const KINDS: [error: unknown, code: CredentialsBackendErrorCode, reason: string][] = [
+  [new Deno.errors.NotCapable("x"), "permission_required", "Deno does not permit it"],
+  [new Deno.errors.PermissionDenied("x"), "backend_denied", "the operating system denies it"],
+  [withCode("ENOSPC"), "backend_full", "no space is left"],
+  [withCode("EDQUOT"), "backend_full", "no space is left"],
+  [withCode("EROFS"), "backend_unavailable", "the file system is read-only"],
+  [withCode("EISDIR"), "backend_unavailable", "it is a directory"],
+  [withCode("ENOTDIR"), "backend_unavailable", "a folder of its path is a file"],
+  [withCode("ELOOP"), "backend_unavailable", "its symbolic links form a loop"],
+  [withCode("ENOENT"), "backend_unavailable", "it is a link to nothing"],
+  [withCode("EIO"), "backend_unavailable", "Error (EIO)"],
+  [new TypeError("odd"), "backend_unavailable", "TypeError"],
+  ["text", "backend_unavailable", "unknown error"],
+];
+
+function parse(text: string): ReturnType<typeof parseDocument> {
+  return parseDocument(text, PATH);
+}
+
+function withCode(code: string): Error {
+  return Object.assign(new Error(`${code}: of the system`), { code });
+}
+
+/** A file of more than 64 KiB, with a time that a change cannot have. */
+function largeFile(path: string, token = "a"): void {
+  const credentials = { k: entry({ access_token: token.repeat(70_000) }) };
+  Deno.writeTextFileSync(path, JSON.stringify({ version: 1, credentials }), { mode: 0o600 });
+  Deno.utimeSync(path, OLD, OLD);
+}
+
+Deno.test({
+  name: "CredentialsFile parses a large file once for as long as it is the same",
+  permissions,
+  ignore: isWindows,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const file = new CredentialsFile(path);
+    const first = file.read();
+    assertStrictEquals(file.read(), first);
+    assertEquals(file.isKept, true);
+  },
+});
+
+Deno.test({
+  name: "CredentialsFile reads again what was replaced, changed in place, or removed",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const file = new CredentialsFile(path);
+    const first = file.read();
+    largeFile(`${path}.new`, "b"); // of the same size and age
+    Deno.renameSync(`${path}.new`, path);
+    const second = file.read();
+    assertNotStrictEquals(second, first);
+    Deno.writeTextFileSync(path, `{ "version": 1, "credentials": {} }`);
+    assertEquals(file.read()?.credentials, {});
+    assertEquals(file.isKept, false);
+    largeFile(path);
+    file.read();
+    Deno.removeSync(path);
+    assertEquals(file.read(), undefined);
+  },
+});
+
+Deno.test({
+  name: "CredentialsFile reads again what has another size, or another time, older ones too",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const file = new CredentialsFile(path);
+    const first = file.read();
+    const text = Deno.readTextFileSync(path);
+    Deno.writeTextFileSync(path, text.replace("aaa", "bb")); // in place, and backdated
+    Deno.utimeSync(path, OLD, OLD);
+    const second = file.read();
+    assertNotEquals(second, first);
+    Deno.writeTextFileSync(path, text.replace("aaa", "cc"));
+    const older = new Date(OLD.getTime() - 1000);
+    Deno.utimeSync(path, older, older);
+    assertNotEquals(file.read(), second);
+  },
+});
+
+for (const reads of [1, 2]) {
+  Deno.test({
+    name: `CredentialsFile keeps no old content of a file that is replaced after read ${reads}`,
+    permissions,
+    fn() {
+      const path = `${folder()}/a.json`;
+      largeFile(path);
+      largeFile(`${path}.new`, "b");
+      const file = new CredentialsFile(path);
+      const { readTextFileSync } = Deno;
+      let done = 0;
+      Deno.readTextFileSync = (path) => {
+        const text = readTextFileSync(path);
+        if (++done === reads) Deno.renameSync(`${path}.new`, path);
+        return text;
+      };
+      try {
+        file.read();
+      } finally {
+        Deno.readTextFileSync = readTextFileSync;
+      }
+      assertEquals(done, 2);
+      assertEquals(getEntry(file.read()!, "k", path)?.access_token, "b".repeat(70_000));
+    },
+  });
+}
+
+Deno.test({
+  name: "CredentialsFile keeps nothing where a file has no number to know it by",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const file = new CredentialsFile(path);
+    const { statSync } = Deno;
+    Deno.statSync = (path) => ({ ...statSync(path), ino: 0 });
+    try {
+      file.read();
+    } finally {
+      Deno.statSync = statSync;
+    }
+    assertEquals(file.isKept, false);
+  },
+});
+
+Deno.test({
+  name:
+    "CredentialsFile does not keep what may still change within one tick of the clock, nor a small file",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    Deno.utimeSync(path, new Date(), new Date());
+    const file = new CredentialsFile(path);
+    assertNotStrictEquals(file.read(), file.read());
+    Deno.writeTextFileSync(path, `{ "version": 1, "credentials": {} }`);
+    Deno.utimeSync(path, OLD, OLD);
+    assertNotStrictEquals(file.read(), file.read());
+    assertEquals(file.isKept, false);
+  },
+});
+
+Deno.test({
+  name: "a file is read as the strict decoder reads it: U+FFFD is text, what is not UTF-8 an error",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    const file = new CredentialsFile(path);
+    const [before, after] = ['{"credentials": {"k": {"x": "', '"}}}'];
+    const encoder = new TextEncoder();
+    for (const [text, expected] of READABLE) {
+      Deno.writeTextFileSync(path, text.replace("…", before) + after);
+      assertEquals(file.read()?.credentials, { k: { x: expected } }, text);
+      assertEquals(readDocument(path).credentials, { k: { x: expected } }, text);
+    }
+    for (const bytes of UNREADABLE) {
+      const content = [...encoder.encode(before), ...bytes, ...encoder.encode(after)];
+      Deno.writeFileSync(path, Uint8Array.from(content));
+      const error = throwsWith("backend_corrupt", () => file.read(), path, "not JSON in UTF-8");
+      assertEquals(error.cause, undefined);
+      throwsWith("backend_corrupt", () => readDocument(path), path, "not JSON in UTF-8");
+    }
+    Deno.writeTextFileSync(path, `\uFEFF\uFEFF${before}${after}`); // one mark is no text, two are
+    throwsWith("backend_corrupt", () => file.read(), path, "not JSON in UTF-8");
+  },
+});
+
+Deno.test({
+  name: "an entry of a kept file is the caller's own: to change it changes nothing",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    const backend = new FileCredentialsBackend({ path });
+    backend.get("k")!.access_token = "changed";
+    assertEquals(backend.get("k")!.access_token.length, 70_000);
+  },
+});
+
+Deno.test({
+  name: "a document comes back from its own text, with all that it holds",
+  permissions: "none",
+  fn() {
+    const document = { ...emptyDocument(), x_top: [1, null], credentials: { [KEY]: entry() } };
+    assertEquals(parse(serializeDocument(document)), document);
+    assertEquals(parse(serializeDocument(emptyDocument())), emptyDocument());
+    assertEquals(emptyDocument(), { version: 1, credentials: {} });
+  },
+});
+
+Deno.test({
+  name: "two empty documents share nothing",
+  permissions: "none",
+  fn() {
+    setEntry(emptyDocument(), KEY, entry());
+    assertEquals(emptyDocument(), { version: 1, credentials: {} });
+  },
+});
+
+Deno.test({
+  name: "fields keep their order, so that a rewrite changes no more than it must",
+  permissions: "none",
+  fn() {
+    const text = serializeDocument({ x_first: 1, version: 1, x_second: 2, credentials: {} });
+    assertEquals(Object.keys(parse(text)), ["x_first", "version", "x_second", "credentials"]);
+    assertEquals(serializeDocument(parse(text)), text);
+  },
+});
+
+Deno.test({
+  name: "getEntry gives own rows alone, and undefined for null",
+  permissions: "none",
+  fn() {
+    const document = parse(`{"version": 1, "credentials": {"${OTHER}": null}}`);
+    for (const key of [KEY, OTHER, "constructor", "__proto__", "toString"]) {
+      assertEquals(getEntry(document, key, PATH), undefined, key);
+    }
+  },
+});
+
+Deno.test({
+  name: "a row under __proto__ is a row, and changes no prototype",
+  permissions: "none",
+  fn() {
+    const document = emptyDocument();
+    setEntry(document, "__proto__", entry());
+    assertEquals(Object.getPrototypeOf(document.credentials), Object.prototype);
+    const again = parse(serializeDocument(document));
+    assertEquals(getEntry(again, "__proto__", PATH), entry());
+    assertEquals(getEntry(again, "issuer", PATH), undefined);
+    assertEquals(
+      parse('{"version": 1, "__proto__": {"credentials": {}}, "credentials": {}}').version,
+      1,
+    );
+  },
+});
+
+Deno.test({
+  name: "setEntry replaces a row, and a replaced row can be deleted",
+  permissions: "none",
+  fn() {
+    const document = emptyDocument();
+    setEntry(document, KEY, entry());
+    setEntry(document, KEY, entry({ x_second: 2 }));
+    assertEquals(document.credentials, { [KEY]: entry({ x_second: 2 }) });
+    assertEquals(delete document.credentials[KEY], true);
+    assertEquals(document.credentials, {});
+  },
+});
+
+Deno.test({
+  name: "assertWritable refuses a higher version, by the path and both versions",
+  permissions: "none",
+  fn() {
+    assertWritable(emptyDocument(), PATH);
+    for (const version of [2, 7, 1e21]) {
+      const check = () => assertWritable({ ...emptyDocument(), version }, PATH);
+      throwsWith("backend_version", check, PATH, `version ${version}`, "version 1");
+    }
+  },
+});
+
+Deno.test({
+  name: "an object that is some other program's file is backend_corrupt",
+  permissions: "none",
+  fn() {
+    for (const text of ['{"name": "app", "dependencies": {}}', '{"version": 1, "packages": {}}']) {
+      throwsWith("backend_corrupt", () => parse(text), PATH);
+    }
+    throwsWith("backend_version", () => parse('{"version": 3, "packages": {}}'), PATH);
+  },
+});
+
+Deno.test({
+  name: "null means absent at the top of the document, too",
+  permissions: "none",
+  fn() {
+    assertEquals(parse('{"version": null, "credentials": null}'), emptyDocument());
+  },
+});
+
+Deno.test({
+  name: "what looks like credentials, whole or damaged, may be thrown away; other files may not",
+  permissions: "none",
+  fn() {
+    const damaged = ["", '{"version": 1, "credentials": {"a|b'];
+    assertEquals(damaged.map(looksLikeCredentials), [true, true]);
+    assertEquals(["notes", '{"name": "app"}'].map(looksLikeCredentials), [false, false]);
+  },
+});
+
+Deno.test({
+  name: "the error of a corrupt document has no cause: that would quote the text",
+  permissions: "none",
+  fn() {
+    const text = serializeDocument({ ...emptyDocument(), credentials: { [KEY]: entry() } });
+    for (let end = 0; end < text.length - 2; end += 7) {
+      const error = throwsWith("backend_corrupt", () => parse(text.slice(0, end)), PATH);
+      assertEquals(error.cause, undefined);
+    }
+  },
+});
+
+for (const [cause, code, reason] of KINDS) {
+  Deno.test({
+    name: `fileError tells ${code} by: ${reason}`,
+    permissions: "none",
+    fn() {
+      const error = fileError("write", PATH, cause);
+      assertEquals(error.code, code);
+      assert(error.message.startsWith(`Cannot write ${PATH}: ${reason}. `), error.message);
+      assertStrictEquals(error.cause, cause);
+    },
+  });
+}
+
+Deno.test({
+  name: "fileError passes on what has a code already",
+  permissions: "none",
+  fn() {
+    const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
+    assertStrictEquals(fileError("write", PATH, coded), coded);
+  },
+});
+
+Deno.test({
+  name: "fileError names the folder in the flags, since a file is replaced by renaming another",
+  permissions: "none",
+  fn() {
+    const flags = (path: string) =>
+      /Run with: (.*)$/.exec(fileError("read", path, new Deno.errors.NotCapable("x")).message)
+        ?.[1];
+    assertEquals(flags("/data/c.json"), "--allow-read=/data --allow-write=/data");
+    assertEquals(flags("/c.json"), "--allow-read=/ --allow-write=/");
+    assertEquals(flags("c.json"), "--allow-read=. --allow-write=.");
+    assertEquals(flags("C:\\data\\c.json"), "--allow-read=C:\\data --allow-write=C:\\data");
+  },
+});

@@ -1,0 +1,206 @@
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { shortHash, withFileLock } from "../../../backends/file/lock.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { isPosix, modeOf, sandbox } from "../../support/sandbox.ts";
+
+const { folder, permissions } = sandbox();
+const PATIENT = { timeoutMs: 30_000 };
+
+function later(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+Deno.test({
+  name: "withFileLock gives the function's value and leaves the lock file, with its process id",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    assertEquals(await withFileLock(path, () => 7, PATIENT), 7);
+    assertEquals(await withFileLock(path, () => Promise.resolve(8), PATIENT), 8);
+    assertEquals(Deno.readTextFileSync(path).trim(), `${Deno.pid}`);
+    if (isPosix) assertEquals(modeOf(path), 0o600);
+  },
+});
+
+Deno.test({
+  name: "withFileLock runs a synchronous function before it yields",
+  permissions,
+  async fn() {
+    let hasRun = false;
+    const running = withFileLock(`${folder()}/a.lock`, () => hasRun = true, PATIENT);
+    assertEquals(hasRun, true);
+    await running;
+  },
+});
+
+Deno.test({
+  name: "withFileLock lets one holder run at a time, and all in the end",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    let inside = 0;
+    const seen: number[] = [];
+    const hold = async () => {
+      seen.push(++inside);
+      await later();
+      inside--;
+    };
+    await Promise.all(Array.from({ length: 8 }, () => withFileLock(path, hold, PATIENT)));
+    assertEquals(seen, Array(8).fill(1));
+  },
+});
+
+Deno.test({
+  name: "withFileLock releases the lock when the function throws, and passes the error on",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    const fault = new Error("the holder's own");
+    const reject = () => Promise.reject(fault);
+    assertStrictEquals(await assertRejects(() => withFileLock(path, reject, PATIENT)), fault);
+    const fail = () => {
+      throw fault;
+    };
+    assertStrictEquals(await assertRejects(() => withFileLock(path, fail, PATIENT)), fault);
+    assertEquals(await withFileLock(path, () => "free", { timeoutMs: 0 }), "free");
+  },
+});
+
+Deno.test({
+  name: "withFileLock gives up after its time limit, naming the holder",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    await withFileLock(path, async () => {
+      for (const timeoutMs of [0, 25]) {
+        const start = performance.now();
+        const words = [path, `process ${Deno.pid} `, `${timeoutMs} ms`];
+        await rejectsWith(
+          "backend_locked",
+          () => withFileLock(path, later, { timeoutMs }),
+          ...words,
+        );
+        assertEquals(performance.now() - start >= timeoutMs, true);
+      }
+    }, PATIENT);
+  },
+});
+
+Deno.test({
+  name: "withFileLock leaves nothing of a former holder's note, however long that was",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    Deno.writeTextFileSync(path, "9".repeat(16));
+    await withFileLock(path, async () => {
+      const wait = () => withFileLock(path, later, { timeoutMs: 0 });
+      await rejectsWith("backend_locked", wait, `process ${Deno.pid} `);
+    }, PATIENT);
+  },
+});
+
+Deno.test({
+  name: "withFileLock names no process when the lock file tells none",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    await withFileLock(path, async () => {
+      for (const text of ["", "at7Qx9mZ2vKw4Lr8", "9".repeat(64) + "x"]) {
+        Deno.writeTextFileSync(path, text);
+        const wait = () => withFileLock(path, later, { timeoutMs: 0 });
+        if (text.startsWith("9")) await rejectsWith("backend_locked", wait);
+        else await rejectsWith("backend_locked", wait, "another process holds it");
+      }
+    }, PATIENT);
+  },
+});
+
+Deno.test({
+  name: "withFileLock ends the wait with the signal's reason, and the lock stays with its holder",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    let hasRun = false;
+    await withFileLock(path, async () => {
+      const options = { ...PATIENT, signal: abort.signal };
+      const waiting = withFileLock(path, () => hasRun = true, options);
+      await later();
+      abort.abort(reason);
+      assertStrictEquals(await assertRejects(() => waiting), reason);
+      await rejectsWith("backend_locked", () => withFileLock(path, later, { timeoutMs: 0 }));
+    }, PATIENT);
+    assertEquals(hasRun, false);
+  },
+});
+
+Deno.test({
+  name: "withFileLock ends the wait with what peek sees, without the lock and without a run",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    const run = () => "run";
+    const looks: string[] = [];
+    const peek = () => looks.push("look") < 3 ? undefined : "seen";
+    assertEquals(await withFileLock(path, run, { ...PATIENT, peek }), "run");
+    assertEquals(looks, []);
+    await withFileLock(path, async () => {
+      assertEquals(await withFileLock(path, run, { ...PATIENT, peek }), "seen");
+      assertEquals(looks.length, 3);
+      await rejectsWith("backend_locked", () => withFileLock(path, later, { timeoutMs: 0 }));
+    }, PATIENT);
+  },
+});
+
+Deno.test({
+  name: "withFileLock touches nothing when its signal has been aborted before",
+  permissions: "none",
+  async fn() {
+    const signal = AbortSignal.abort("too late");
+    let reason: unknown;
+    try {
+      await withFileLock("/nowhere/a.lock", later, { ...PATIENT, signal });
+    } catch (error) {
+      reason = error;
+    }
+    assertEquals(reason, "too late");
+  },
+});
+
+Deno.test({
+  name: "withFileLock does not interrupt a function that has begun",
+  permissions,
+  async fn() {
+    const abort = new AbortController();
+    const running = withFileLock(`${folder()}/a.lock`, async () => {
+      abort.abort(new Error("ignored"));
+      await later();
+      return "whole";
+    }, { ...PATIENT, signal: abort.signal });
+    assertEquals(await running, "whole");
+  },
+});
+
+Deno.test({
+  name: "withFileLock reports a lock file that cannot be opened, and runs nothing",
+  permissions,
+  async fn() {
+    let hasRun = false;
+    const path = `${folder()}/missing/a.lock`;
+    const run = () => withFileLock(path, () => hasRun = true, PATIENT);
+    await rejectsWith("backend_unavailable", run, path);
+    await rejectsWith(
+      "permission_required",
+      () => withFileLock("/elsewhere/a.lock", () => hasRun = true, PATIENT),
+      "--allow-write=/elsewhere",
+    );
+    assertEquals(hasRun, false);
+  },
+});
+
+Deno.test("a short hash is eight digits, and the same in every release: locks are named by it", () => {
+  assertEquals(shortHash(""), "811c9dc5");
+  assertEquals(shortHash("a"), "e40c292c");
+  assertEquals(shortHash("größe"), shortHash("größe"));
+});

@@ -1,0 +1,64 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl as fromPosixUrl, toFileUrl as toPosixUrl } from "@std/path/posix";
+import { fromFileUrl as fromWindowsUrl, toFileUrl as toWindowsUrl } from "@std/path/windows";
+import {
+  KEYRING_VERSION,
+  libraryPath,
+  locateLibrary,
+  openKeychainLibrary,
+  pathOfUrl,
+} from "../../../backends/keychain/library.ts";
+import { runDeno } from "../../support/run_script.ts";
+import { backendUrl } from "../../support/child.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+
+Deno.test("the library is of the release that deno.json names, and is there", async () => {
+  const config = await Deno.readTextFile(new URL("../../../deno.json", import.meta.url));
+  const { imports } = JSON.parse(config);
+  assertEquals(imports["@napi-rs/keyring"], `npm:@napi-rs/keyring@${KEYRING_VERSION}`);
+  assert((await Deno.stat(libraryPath!)).size > 100_000);
+});
+
+Deno.test("a platform without a library has no path, and is no error yet", async () => {
+  assertEquals(await locateLibrary("sparc-sun-solaris"), undefined);
+});
+
+Deno.test("the path of a library's URL is the one that @std/path gives", () => {
+  const names = ["a/b.json", "with space/é/日本/🔑", "100%/%41/%zz", "a#b?c;d", "C:/x"];
+  for (const name of names) {
+    const posix = toPosixUrl(`/${name}`).href;
+    assertEquals(pathOfUrl(posix, false), `/${name}`);
+    assertEquals(pathOfUrl(posix, false), fromPosixUrl(posix));
+    for (const root of ["C:\\", "z:\\", "\\\\server\\share\\"]) {
+      const path = root + name.replace(":", "").replaceAll("/", "\\");
+      const url = toWindowsUrl(path).href;
+      assertEquals(pathOfUrl(url, true), path);
+      assertEquals(pathOfUrl(url, true), fromWindowsUrl(url));
+    }
+  }
+});
+
+Deno.test("the library does not load without its one permission, and does with it", async () => {
+  const code = `
+    import { libraryPath, openKeychainLibrary } from "${backendUrl("keychain/library.ts")}";
+    try {
+      console.log(typeof (await openKeychainLibrary(libraryPath)).AsyncEntry);
+    } catch (error) {
+      console.log(error.code, error.message);
+    }
+  `;
+  const denied = await runDeno({ code });
+  assertStringIncludes(denied.stdout, "permission_required Cannot use the OS keychain");
+  assertStringIncludes(denied.stdout, `--allow-ffi=${libraryPath}`);
+  const allowed = await runDeno({ code, flags: [`--allow-ffi=${libraryPath}`] });
+  assertEquals(allowed.stdout, "function\n", allowed.stderr);
+});
+
+Deno.test("no library, and one that is none, are errors that say so", async () => {
+  await rejectsWith(
+    "backend_unavailable",
+    () => openKeychainLibrary(import.meta.filename),
+    "does not load",
+  );
+  await rejectsWith("backend_unavailable", () => openKeychainLibrary(undefined), Deno.build.target);
+});

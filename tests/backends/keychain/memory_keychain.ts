@@ -1,0 +1,76 @@
+import type { KeychainClient } from "../../../backends/keychain/client.ts";
+
+/** What the rules of a {@linkcode MemoryKeychain} are. */
+export interface MemoryKeychainOptions {
+  /** Longest value, in bytes of UTF-16, as Windows counts. @default {Infinity} */
+  valueBytes?: number;
+  /** Longest account, in UTF-16 units. @default {Infinity} */
+  accountChars?: number;
+  /** Whether upper and lower case are one. @default {false} */
+  ignoresCase?: boolean;
+}
+
+/** What a crash leaves: the change that it hit, and all after it, never happen. */
+export class Crash extends Error {}
+
+/** A keychain in memory, with the limits of a real one, that can break off at any change. */
+export class MemoryKeychain implements KeychainClient {
+  /** All that is stored. */
+  readonly values = new Map<string, string>();
+  /** The changes that were made, in order. */
+  readonly changes: string[] = [];
+  /** How many changes are made before it breaks off. */
+  changesLeft = Infinity;
+  /** What a write says that it went by; another object stands for a new connection. */
+  connection: object = {};
+  /** How often it was searched. */
+  searches = 0;
+  /** Runs before each read, with the account. */
+  onGet: ((account: string) => void) | undefined;
+  readonly #options: Required<MemoryKeychainOptions>;
+
+  constructor(options: MemoryKeychainOptions = {}) {
+    this.#options = {
+      valueBytes: Infinity,
+      accountChars: Infinity,
+      ignoresCase: false,
+      ...options,
+    };
+  }
+
+  get(account: string): Promise<string | undefined> {
+    this.onGet?.(account);
+    return Promise.resolve(this.values.get(this.#name(account)));
+  }
+
+  set(account: string, value: string): Promise<object> {
+    if (value.length * 2 > this.#options.valueBytes) throw new Error("value too long");
+    if (account.length > this.#options.accountChars) throw new Error("account too long");
+    this.#change(`set ${account}`);
+    this.values.set(this.#name(account), value);
+    return Promise.resolve(this.connection);
+  }
+
+  delete(account: string): Promise<void> {
+    if (!this.values.has(this.#name(account))) return Promise.resolve();
+    this.#change(`delete ${account}`);
+    this.values.delete(this.#name(account));
+    return Promise.resolve();
+  }
+
+  find(): Promise<Map<string, string>> {
+    this.searches++;
+    return Promise.resolve(new Map(this.values));
+  }
+
+  close(): void {}
+
+  #name(account: string): string {
+    return this.#options.ignoresCase ? account.toUpperCase().toLowerCase() : account;
+  }
+
+  #change(what: string): void {
+    if (this.changesLeft-- <= 0) throw new Crash();
+    this.changes.push(what);
+  }
+}

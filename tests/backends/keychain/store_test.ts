@@ -1,0 +1,263 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { keychainLimits } from "../../../backends/keychain/encoding.ts";
+import { KeychainStore } from "../../../backends/keychain/store.ts";
+import { testCredentialsBackend } from "../../../backends/testing.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { ALL_SECRETS, AWKWARD_KEYS, entry, KEY, OTHER, small } from "../../support/entries.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { Crash, MemoryKeychain } from "./memory_keychain.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+
+const WINDOWS = { valueBytes: 2560, accountChars: 513, ignoresCase: true };
+
+function open(limits = keychainLimits("linux"), options = {}) {
+  const client = new MemoryKeychain(options);
+  return { client, store: new KeychainStore({ client, service: "test", limits }) };
+}
+
+const openWindows = () => open(keychainLimits("windows"), WINDOWS);
+
+/** An entry whose JSON takes about `chars` characters, all of them its own. */
+function large(name: string, chars: number): OidcCredentials {
+  return entry({ client_id: name, x_fill: name.repeat(Math.ceil(chars / name.length)) });
+}
+
+testCredentialsBackend("keychain with the limits of Windows", () => {
+  const { store } = openWindows();
+  return {
+    get: (key) => store.get(key),
+    put: (key, value) => store.put(key, value),
+    delete: (key) => store.delete(key),
+    list: async function* () {
+      yield* await store.list();
+    },
+  };
+});
+
+Deno.test("a keychain's entry is JSON under its key", async () => {
+  const { client, store } = open();
+  await store.put(KEY, entry({ name: "Ada Größe 🔑" }));
+  assertEquals([...client.values.keys()], [KEY]);
+  const text = client.values.get(KEY)!;
+  assertEquals(JSON.parse(text), entry({ name: "Ada Größe 🔑" }));
+  assert(/^[\x20-\x7e]+$/.test(text), "a character takes more than one byte");
+});
+
+Deno.test("a keychain keeps awkward keys apart", async () => {
+  const { store } = open();
+  for (const key of AWKWARD_KEYS) await store.put(key, small(key));
+  for (const key of AWKWARD_KEYS) assertEquals(await store.get(key), small(key));
+  assertEquals((await store.list()).sort(), [...AWKWARD_KEYS].sort());
+});
+
+Deno.test("an entry of 64 KiB takes 52 chunks on Windows, and comes back whole", async () => {
+  const { client, store } = openWindows();
+  const big = entry({ access_token: "t".repeat(65_536) });
+  await store.put(KEY, big);
+  assertEquals(client.values.size, 53);
+  assertEquals(await store.get(KEY), big);
+  assertEquals(await store.list(), [KEY]);
+});
+
+Deno.test("superseded chunks go with the write that replaces them", async () => {
+  const { client, store } = openWindows();
+  await store.put(KEY, large("first", 9000));
+  await store.put(OTHER, large("other", 3000));
+  await store.put(KEY, large("second", 4000));
+  assertEquals(client.values.size, 1 + 4 + 1 + 3);
+  assertEquals(await store.get(OTHER), large("other", 3000));
+  await store.put(KEY, small("third"));
+  await store.delete(OTHER);
+  assertEquals(client.values.size, 1);
+  assertEquals(await store.get(KEY), small("third"));
+});
+
+const WRITES: [name: string, before: OidcCredentials | undefined, after: OidcCredentials][] = [
+  ["a first long entry", undefined, large("new", 5000)],
+  ["a long entry over a long one", large("old", 7000), large("new", 5000)],
+  ["a short entry over a long one", large("old", 7000), small("new")],
+  ["a long entry over a short one", small("old"), large("new", 5000)],
+];
+
+for (const [name, before, after] of WRITES) {
+  Deno.test(`a crash at any step of ${name} leaves the old entry or the new one`, async () => {
+    const seen = new Set<string>();
+    for (let steps = 0;; steps++) {
+      const { client, store } = openWindows();
+      if (before !== undefined) await store.put(KEY, before);
+      await store.put(OTHER, large("other", 3000));
+      client.changesLeft = steps;
+      const crash = await store.put(KEY, after).then(() => undefined, (error) => error);
+      client.changesLeft = Infinity;
+      const stored = await store.get(KEY);
+      const isNew = stored?.client_id === after.client_id;
+      assertEquals(stored, isNew ? after : before, `after ${steps} steps`);
+      seen.add(isNew ? "new" : "old");
+      assertEquals(await store.get(OTHER), large("other", 3000));
+      if (crash === undefined) break;
+      assertInstanceOf(crash, Crash);
+
+      await store.put(KEY, small("next"));
+      await store.delete(OTHER);
+      assertEquals(client.values.size, 1, `the next write left something of ${steps} steps`);
+    }
+    assertEquals(seen, new Set(["old", "new"]));
+  });
+}
+
+Deno.test("a crash at any step of a deletion leaves the whole entry or none", async () => {
+  for (let steps = 0;; steps++) {
+    const { client, store } = openWindows();
+    await store.put(KEY, large("old", 7000));
+    client.changesLeft = steps;
+    const crash = await store.delete(KEY).then(() => undefined, (error) => error);
+    client.changesLeft = Infinity;
+    assertEquals(await store.get(KEY), steps === 0 ? large("old", 7000) : undefined);
+    assertEquals(await store.list(), steps === 0 ? [KEY] : []);
+    await store.delete(KEY);
+    assertEquals(client.values.size, 0);
+    if (crash === undefined) break;
+  }
+});
+
+Deno.test("a reader that a write overtakes gets the new entry", async () => {
+  const { client, store } = openWindows();
+  await store.put(KEY, large("old", 7000));
+  let isOvertaken = false;
+  const other = new KeychainStore({ client, service: "test", limits: keychainLimits("windows") });
+  const reading = new MemoryKeychain();
+  reading.get = async (account) => {
+    const value = await client.get(account);
+    if (!isOvertaken) {
+      isOvertaken = true; // between the head and its first chunk
+      await other.put(KEY, large("new", 5000));
+    }
+    return value;
+  };
+  const reader = new KeychainStore({
+    client: reading,
+    service: "test",
+    limits: keychainLimits("windows"),
+  });
+  assertEquals(await reader.get(KEY), large("new", 5000));
+});
+
+Deno.test("a keychain entry that was cut, changed or emptied is corrupt, never absent", async () => {
+  const damages: ((values: Map<string, string>, chunk: string) => void)[] = [
+    (values, chunk) => values.delete(chunk),
+    (values, chunk) => values.set(chunk, values.get(chunk)!.replace(/./, "!")),
+    (values, chunk) => values.set(chunk, ""),
+    (values) => values.set(KEY, values.get(KEY)!.replace(/ \d+ /, " 1 ")),
+    (values) => values.set(KEY, "not JSON"),
+    (values) => values.set(KEY, "[]"),
+    (values) => values.set(KEY, "null"),
+    (values) => values.set(KEY, ""),
+  ];
+  for (const damage of damages) {
+    const { client, store } = open({ ...keychainLimits("linux"), valueChars: 100, maxChunks: 128 });
+    await store.put(KEY, entry());
+    const chunk = [...client.values.keys()].find((account) => account.endsWith(".1"))!;
+    damage(client.values, chunk);
+    const before = new Map(client.values);
+    await rejectsWith("backend_corrupt", () => store.get(KEY), KEY, "clearOidcCredentials()");
+    assertEquals(client.values, before);
+    await store.delete(KEY);
+    assertEquals(client.values.size, 0);
+  }
+});
+
+Deno.test("a keychain's entries go without a look at them", async () => {
+  const { client, store } = openWindows();
+  await store.put(KEY, large("old", 7000));
+  client.values.set(OTHER, "not JSON");
+  client.changes.length = 0;
+  await store.deleteAll();
+  assertEquals(client.values.size, 0);
+  const isHead = client.changes.map((change) => !change.includes("#"));
+  assertEquals(isHead.slice(0, 2), [true, true], "a chunk went before the heads");
+});
+
+Deno.test("an entry or a key that is too long is refused before anything is written", async () => {
+  const { client, store } = openWindows();
+  await store.put(KEY, small("old"));
+  client.changesLeft = 0;
+  await rejectsWith("backend_too_large", () => store.put(KEY, large("x", 170_000)), "163840");
+  await rejectsWith("backend_too_large", () => store.put("k".repeat(471), small("x")), "470");
+  assertEquals(await store.get(KEY), small("old"));
+});
+
+Deno.test("an entry that a wide keychain does not take in one piece is refused", async () => {
+  const { client, store } = open();
+  await store.put(KEY, large("most", 1_048_000));
+  assertEquals(client.values.size, 1);
+  client.changesLeft = 0;
+  await rejectsWith("backend_too_large", () => store.put(KEY, large("x", 1_048_576)), "1048576");
+  assertEquals(await store.get(KEY), large("most", 1_048_000));
+});
+
+Deno.test("a wide keychain is searched at the first write of a connection, and at a longer one", async () => {
+  const { client, store } = open();
+  const searches = async (run: () => Promise<void>) => {
+    const before = client.searches;
+    await run();
+    return client.searches - before;
+  };
+  assertEquals(await searches(() => store.put(KEY, small("a"))), 1);
+  assertEquals(await searches(() => store.put(KEY, small("b"))), 0);
+  assertEquals(await searches(() => store.put(KEY, small("longer"))), 1);
+  assertEquals(await searches(() => store.put(KEY, small("a"))), 0);
+  client.connection = {};
+  assertEquals(await searches(() => store.put(KEY, small("a"))), 1);
+  assertEquals(await searches(() => store.delete(KEY)), 1);
+});
+
+Deno.test("a keychain with chunks is searched at each write", async () => {
+  const { client, store } = openWindows();
+  for (let writes = 1; writes <= 3; writes++) {
+    await store.put(KEY, small("a"));
+    assertEquals(client.searches, writes);
+  }
+});
+
+Deno.test("chunks that another release left on a wide keychain go at the first write", async () => {
+  const { client, store: cutting } = open({
+    ...keychainLimits("linux"),
+    valueChars: 100,
+    maxChunks: 128,
+  });
+  await cutting.put(KEY, large("old", 1000));
+  await cutting.put(OTHER, large("other", 1000));
+  client.values.set(`${KEY}#0123456789ab.0`, "what a crash left");
+  const store = new KeychainStore({ client, service: "test", limits: keychainLimits("linux") });
+  assertEquals(await store.get(KEY), large("old", 1000));
+  await store.put(KEY, small("new"));
+  assertEquals([...client.values.keys()].filter((account) => account.startsWith(KEY)), [KEY]);
+  assertEquals(await store.get(OTHER), large("other", 1000));
+  await store.delete(OTHER);
+  assertEquals([...client.values.keys()], [KEY]);
+});
+
+Deno.test("a keychain that swallows a write, or a deletion, is found out", async () => {
+  const { client, store } = open();
+  const { connection } = client;
+  client.set = () => Promise.resolve(connection);
+  for (let tries = 0; tries < 2; tries++) {
+    await rejectsWith("backend_unproven", () => store.put(KEY, small("old")), "gives back");
+  }
+  client.values.set(KEY, JSON.stringify(small("old")));
+  await store.put(KEY, small("old"));
+  await rejectsWith("backend_unproven", () => store.put(KEY, entry()));
+  client.set = () => Promise.resolve({});
+  await rejectsWith("backend_unproven", () => store.put(KEY, small("new")));
+  client.delete = () => Promise.resolve();
+  await rejectsWith("backend_denied", () => store.delete(KEY));
+  await rejectsWith("backend_denied", () => store.deleteAll());
+});
+
+Deno.test("a keychain's trouble stays what it is, and a store shows no secret", async () => {
+  const { client, store } = open();
+  await store.put(KEY, entry());
+  assertNoSecret(store, ALL_SECRETS);
+  client.get = () => Promise.reject(new Crash());
+  await assertRejects(() => store.get(KEY), Crash);
+});

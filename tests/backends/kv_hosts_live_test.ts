@@ -1,0 +1,139 @@
+// Several hosts that share one KV Connect server: processes with homes of their own, and network
+// namespaces.
+import { KvCredentialsBackend } from "@validmind/auth";
+import { assert, assertEquals } from "@std/assert";
+import { findDenoDir } from "../support/run_script.ts";
+import { type DenokvServer, startDenokv } from "../support/servers/denokv_server.ts";
+import { makeCertificate } from "../support/servers/make_certificate.ts";
+import { type NetworkNamespaces, startNamespaces } from "../support/servers/network_namespaces.ts";
+import { tempDir } from "../support/temp_home.ts";
+import { backendUrl } from "../support/child.ts";
+import { KEY, small } from "../support/entries.ts";
+import { withEnv } from "../support/with_env.ts";
+
+const TOKEN = "DENO_KV_ACCESS_TOKEN";
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const DAY_MS = 86_400_000;
+const STEPS = 15;
+
+/** Adds to a number under the lock; that it is read and written apart shows what no lock loses. */
+const COUNT = `
+  const [path, shift] = Deno.args;
+  const now = Date.now;
+  Date.now = () => now() + Number(shift);
+  const { KvCredentialsBackend } = await import("${backendUrl("kv.ts")}");
+  const backend = new KvCredentialsBackend({ path });
+  for (let step = 0; step < ${STEPS}; step++) {
+    await backend.withLock("${KEY}", async () => {
+      const entry = await backend.get("${KEY}");
+      await backend.put("${KEY}", { ...entry, n: entry.n + 1 });
+    });
+  }
+  await backend.close();
+`;
+
+interface Host {
+  /** What stands before a command that runs there. */
+  prefix?: string[];
+  /** How wrong its clock is. */
+  shiftMs?: number;
+  /** Where it reaches the server. @default {the server's own address} */
+  url?: string;
+  /** The certificate authority that it trusts. */
+  ca?: string;
+}
+
+async function count(server: DenokvServer, host: Host): Promise<void> {
+  const { prefix = [], shiftMs = 0, url = server.url, ca } = host;
+  await using home = await tempDir();
+  const file = `${home.path}/main.ts`;
+  await Deno.writeTextFile(file, COUNT);
+  const flags = [
+    `--allow-net=${new URL(url).host}`,
+    `--allow-env=${TOKEN}`,
+    "--unstable-kv",
+    "--no-prompt",
+  ];
+  const deno = [Deno.execPath(), "run", "--quiet", "--config", CONFIG, ...flags];
+  const [program, ...args] = [...prefix, ...deno, file, url, String(shiftMs)];
+  const { code, stderr } = await new Deno.Command(program!, {
+    args,
+    clearEnv: true,
+    env: {
+      PATH: Deno.env.get("PATH")!,
+      DENO_DIR: await findDenoDir(),
+      HOME: home.path,
+      [TOKEN]: server.accessToken,
+      ...(ca === undefined ? {} : { DENO_CERT: ca }),
+    },
+  }).output();
+  // Deno tells there of every try that failed, which a restart makes.
+  const complaints = new TextDecoder().decode(stderr).split("\n")
+    .filter((line) => line !== "" && !/^KV Connect .*failed to/.test(line));
+  assertEquals(complaints, []);
+  assertEquals(code, 0);
+}
+
+/** Lets hosts count all at once, and tells what they came to. `meanwhile` may read the number. */
+async function countAll(
+  server: DenokvServer,
+  hosts: Host[],
+  meanwhile?: (read: () => Promise<number>) => Promise<void>,
+): Promise<unknown> {
+  return await withEnv({ [TOKEN]: server.accessToken }, async () => {
+    const backend = new KvCredentialsBackend({ path: server.url });
+    const read = async () => Number((await backend.get(KEY))?.n);
+    await backend.put(KEY, { ...small("counter"), n: 0 });
+    await Promise.all([...hosts.map((host) => count(server, host)), meanwhile?.(read)]);
+    const n = await read();
+    await backend.close();
+    return n;
+  });
+}
+
+Deno.test("hosts that share a KV server take turns, whatever their clocks say", async () => {
+  await using server = await startDenokv();
+  const hosts = [{}, { shiftMs: DAY_MS }, { shiftMs: -DAY_MS }];
+  assertEquals(await countAll(server, hosts), hosts.length * STEPS);
+});
+
+Deno.test("hosts that share a KV server lose nothing when it is killed and started again", async () => {
+  await using server = await startDenokv();
+  const restart = async (read: () => Promise<number>) => {
+    for (const kill of [1, 2, 3]) {
+      while (await read() < kill * 10);
+      await server.kill();
+      await server.restart();
+    }
+  };
+  assertEquals(await countAll(server, [{}, {}, {}], restart), 3 * STEPS);
+});
+
+Deno.test("hosts in two network namespaces take turns at one KV server, over TLS", async (t) => {
+  let namespaces: NetworkNamespaces;
+  try {
+    namespaces = await startNamespaces(2);
+  } catch (error) {
+    assert(error instanceof Error);
+    await t.step({ name: `left out: ${error.message}`, ignore: true, fn() {} });
+    return;
+  }
+  await using network = namespaces;
+  await using folder = await tempDir();
+  await using server = await startDenokv();
+  const { ca, cert, key } = await makeCertificate(folder.path, network.address);
+  await using proxy = Deno.serve(
+    {
+      hostname: network.address,
+      port: 0,
+      cert: await Deno.readTextFile(cert),
+      key: await Deno.readTextFile(key),
+      onListen() {},
+    },
+    ({ url, method, headers, body }) =>
+      fetch(new URL(new URL(url).pathname, server.url), { method, headers, body }),
+  );
+  const url = `https://${network.address}:${proxy.addr.port}`;
+  const hosts = network.prefixes.map((prefix) => ({ prefix, url, ca }));
+  assertEquals(await countAll(server, hosts), hosts.length * STEPS);
+});

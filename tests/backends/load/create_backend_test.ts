@@ -1,0 +1,184 @@
+import { assertEquals, assertInstanceOf } from "@std/assert";
+import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
+import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { runDeno } from "../../support/run_script.ts";
+import { testKey } from "../encrypted/encryption_keys.ts";
+import { ALL_SECRETS, entry, KEY } from "../../support/entries.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { sandbox } from "../../support/sandbox.ts";
+import { withEnv } from "../../support/with_env.ts";
+
+const { folder } = sandbox();
+const TEST_KEY = (await testKey()).toBase64();
+
+function load(
+  name: string,
+  kwargs: unknown,
+  more: Record<string, string> = {},
+): Promise<OidcCredentialsBackend | undefined> {
+  return withEnv({
+    VM_OIDC_CREDENTIALS_BACKEND: name,
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(kwargs),
+    TEST_KEY,
+    ...more,
+  }, async () => {
+    const backend = await loadBackendFromEnv();
+    await backend?.get("absent");
+    return backend;
+  });
+}
+
+const file = (path: string) => ({ name: "file", options: { path } });
+
+Deno.test("the environment names an encrypted file, its key in a variable", async () => {
+  const path = `${folder()}/credentials.json`;
+  const kwargs = { backend: file("${TEST_FOLDER}/credentials.json"), key: { env: "TEST_KEY" } };
+  const more = { TEST_FOLDER: path.replace("/credentials.json", "") };
+  const backend = await load("encrypted", kwargs, more);
+  assertInstanceOf(backend, EncryptedCredentialsBackend);
+  assertEquals(backend.location, `${path}, encrypted`);
+  await withEnv({ TEST_KEY }, () => backend.put(KEY, entry()));
+  assertNoSecret(await Deno.readTextFile(path), ALL_SECRETS);
+  const other = new EncryptedCredentialsBackend({
+    backend: new FileCredentialsBackend({ path }),
+    key: await testKey(),
+  });
+  assertEquals(await other.get(KEY), entry());
+});
+
+Deno.test("a nested backend may be a bare name, and keys be in further backends", async () => {
+  const parent = folder();
+  const backend = await load("encrypted", {
+    backend: "memory",
+    key: { backend: file(`${parent}/keys.json`) },
+    olderKeys: [{ passphrase: "correct horse battery staple" }, {
+      backend: file(`${parent}/older.json`),
+    }],
+    plain: "ignore",
+  });
+  await backend!.put(KEY, entry());
+  assertEquals(await backend!.get(KEY), entry());
+  const keys = new FileCredentialsBackend({ path: `${parent}/keys.json` });
+  assertEquals((await Array.fromAsync(keys.list())).length, 2);
+});
+
+Deno.test("the environment names a fallback, with an encrypted file as its last", async () => {
+  const path = `${folder()}/credentials.json`;
+  const sealed = { backend: file(path), key: { env: "TEST_KEY" } };
+  const backend = await load("fallback", {
+    backends: ["memory", { name: "encrypted", options: sealed }],
+  });
+  assertInstanceOf(backend, FallbackCredentialsBackend);
+  assertEquals(backend.location, `the memory of this process, else ${path}, encrypted`);
+});
+
+Deno.test("a nested backend may be a third party's module", async () => {
+  const path = `${folder()}/store.ts`;
+  await Deno.writeTextFile(
+    path,
+    `
+    export class Store {
+      readonly location: string;
+      constructor({ location }: { location: string }) { this.location = location; }
+      get() {}
+      put() {}
+      delete() {}
+    }
+  `,
+  );
+  const name = `${path}:Store`;
+  const backend = await load("encrypted", {
+    backend: { name, options: { location: "the team's store" } },
+    key: { env: "TEST_KEY" },
+  });
+  assertEquals(backend?.location, "the team's store, encrypted");
+  assertEquals(backend?.list, undefined);
+});
+
+Deno.test("`isolate` reaches a nested third party: it runs in its Worker, and cannot read", async () => {
+  const parent = folder();
+  const module = `${parent}/store.ts`;
+  await Deno.writeTextFile(
+    module,
+    `export class Store {
+      readonly location = "store";
+      get() { return JSON.parse(Deno.readTextFileSync("${parent}/secret.json")); }
+      put() {}
+      delete() {}
+    }`,
+  );
+  await Deno.writeTextFile(`${parent}/secret.json`, "null");
+  const code = `
+    import { loadBackendFromEnv } from "@validmind/auth";
+    const backend = await loadBackendFromEnv({ isolate: { read: ["${module}"] } });
+    try {
+      await backend.get("k");
+    } catch (error) {
+      console.log(backend.location, error.code);
+    }
+  `;
+  const { stdout, stderr } = await runDeno({
+    code,
+    flags: ["-A", "--unstable-worker-options"],
+    env: {
+      VM_OIDC_CREDENTIALS_BACKEND: "fallback",
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ backends: [`${module}:Store`] }),
+    },
+  });
+  assertEquals(stdout, "store, in a Worker permission_required\n", stderr);
+});
+
+const WRONG: [what: string, name: string, kwargs: unknown, code: string, ...words: string[]][] = [
+  ["no backend", "encrypted", { key: { env: "TEST_KEY" } }, "invalid_backend", '"backend"'],
+  ["no key", "encrypted", { backend: "memory" }, "invalid_options", '"key"'],
+  ["an unknown name", "encrypted", { backend: "memroy" }, "backend_spec_invalid", "KWARGS.backend"],
+  ["a nested number", "encrypted", { backend: 7 }, "backend_kwargs_invalid", '"backend"'],
+  [
+    "a wrong member",
+    "encrypted",
+    { backend: { name: "file", path: "/x" } },
+    "backend_kwargs_invalid",
+    '"options"',
+  ],
+  [
+    "a wrong option of a nested one",
+    "encrypted",
+    { backend: { name: "file", options: { paht: "/x" } } },
+    "invalid_options",
+    "FileCredentialsBackend",
+  ],
+  [
+    "a key's backend that is none",
+    "encrypted",
+    { backend: "memory", key: { backend: null } },
+    "backend_kwargs_invalid",
+    '"key.backend"',
+  ],
+  ["no list", "fallback", {}, "invalid_options", '"backends"'],
+  ["an empty list", "fallback", { backends: [] }, "invalid_options", '"backends"'],
+  ["a text for a list", "fallback", { backends: "file" }, "invalid_options", '"backends"'],
+  [
+    "an unknown name in a list",
+    "fallback",
+    { backends: ["memory", "http://x/y.ts:Z"] },
+    "backend_import_unsupported",
+    "KWARGS.backends[1]",
+  ],
+  [
+    "an unknown option",
+    "fallback",
+    { backends: ["memory"], strict: true },
+    "invalid_options",
+    "strict",
+  ],
+];
+
+for (const [what, name, kwargs, code, ...words] of WRONG) {
+  Deno.test(`${name} from the environment with ${what} is ${code}`, async () => {
+    await rejectsWith(code as "invalid_options", () => load(name, kwargs), ...words);
+  });
+}

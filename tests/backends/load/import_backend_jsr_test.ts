@@ -1,0 +1,89 @@
+import { assert, assertEquals } from "@std/assert";
+import { startJsrRegistry } from "../../support/jsr_registry.ts";
+import { tempDir } from "../../support/temp_home.ts";
+
+const BACKEND = `/** A backend on JSR. @module */
+/** Keeps one row. */
+export class AcmeBackend {
+  /** Where it would be. */
+  readonly location: string;
+  /** Makes it. */
+  constructor(options: { url: string }) {
+    this.location = options.url;
+  }
+  /** Gives nothing. */
+  get(_key: string): undefined {}
+  /** Takes nothing. */
+  put(_key: string, _entry: unknown): void {}
+  /** Deletes nothing. */
+  delete(_key: string): void {}
+}
+`;
+
+const SCRIPT = `
+  import { loadBackendFromEnv } from "jsr:@validmind/auth";
+  try {
+    const backend = await loadBackendFromEnv();
+    console.log(backend.constructor.name, backend.location ?? "");
+  } catch (error) {
+    console.log(error.code, error.message);
+  }
+`;
+
+const NAMES = [
+  "VM_OIDC_NO_PERSIST",
+  "VM_OIDC_CREDENTIALS_BACKEND",
+  "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+];
+
+Deno.test("the package as JSR serves it loads backends that the environment names", async () => {
+  await using folder = await tempDir();
+  await using registry = await startJsrRegistry();
+  registry.add({
+    name: "@acme/backend",
+    version: "1.2.0",
+    files: { "mod.ts": BACKEND },
+    exports: { ".": "./mod.ts", "./sub": "./mod.ts" },
+  });
+  await Deno.writeTextFile(`${folder.path}/mine.ts`, BACKEND.replace("AcmeBackend", "MyBackend"));
+  await Deno.writeTextFile(`${folder.path}/main.ts`, SCRIPT);
+
+  const run = async (spec: string, flags: string[] = []) => {
+    const command = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "--quiet", "--no-config", "--no-prompt", `--allow-env=${NAMES}`],
+        ...[...flags, "main.ts"],
+      ],
+      cwd: folder.path,
+      env: {
+        ...registry.env,
+        VM_OIDC_CREDENTIALS_BACKEND: spec,
+        VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"url": "acme-url"}',
+      },
+    });
+    const { stdout, stderr } = await command.output();
+    return new TextDecoder().decode(stdout.length > 0 ? stdout : stderr).trim();
+  };
+  const imports = `--allow-import=${new URL(registry.url).host}`;
+
+  assertEquals(await run("jsr:@acme/backend:AcmeBackend", [imports]), "AcmeBackend acme-url");
+  assertEquals(
+    await run("jsr:@acme/backend@^1/sub#AcmeBackend", [imports]),
+    "AcmeBackend acme-url",
+  );
+  const read = `--allow-read=${folder.path}`;
+  assertEquals(await run("./mine.ts:MyBackend", [read]), "MyBackend acme-url");
+  assertEquals(await run(`${folder.path}/mine.ts:MyBackend`, [read]), "MyBackend acme-url");
+  assertEquals(await run(`file://${folder.path}/mine.ts:MyBackend`, [read]), "MyBackend acme-url");
+  const data = `data:application/typescript,${encodeURIComponent(BACKEND)}`;
+  assertEquals(await run(`${data}:AcmeBackend`), "AcmeBackend acme-url");
+
+  const missing = await run("jsr:@acme/nothing:Store", [imports]);
+  assert(missing.startsWith("backend_import_failed"), missing);
+  const bare = await run("@acme/backend:AcmeBackend", [imports]);
+  assert(bare.startsWith("backend_spec_invalid") && bare.includes("import map"), bare);
+  const denied = await run("./mine.ts:MyBackend");
+  assert(denied.startsWith("permission_required") && denied.includes("--allow-read"), denied);
+  const remote = await run(`${registry.url}/@acme/backend/1.2.0/mod.ts:AcmeBackend`, [imports]);
+  assert(remote.startsWith("backend_import_unsupported"), remote);
+});

@@ -1,0 +1,299 @@
+// What a real Vault does not do when it is told to: a stand-in does it.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { encodePath, VaultClient, type VaultRequest } from "../../../backends/vault/client.ts";
+import { vaultConnection } from "../../../backends/vault/connection.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import {
+  hang,
+  type HttpHandler,
+  json,
+  resetConnection,
+  startHttpServer,
+  truncated,
+} from "../../support/http_server.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
+
+const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
+/** Makes an answer the last one. */
+const TOO_LATE = { "retry-after": "3600" };
+const OK = json({ data: { ok: true } });
+const READ: VaultRequest = { action: "read", method: "GET", path: "secret/data/x", token: TOKEN };
+const WRITE: VaultRequest = { ...READ, method: "POST", body: { data: { a: "Yz6Hc1Nd4Pb9Sg2T" } } };
+
+interface World extends AsyncDisposable {
+  client: VaultClient;
+  clock: FakeClock;
+  requests: Request[];
+  origin: string;
+}
+
+/** A client of a server that answers one request after the other by these, and then with `OK`. */
+async function world(
+  script: (Response | HttpHandler)[],
+  { timeoutMs = 15_000, suffix = "", nodes = [] as string[], given = fetch } = {},
+): Promise<World> {
+  const requests: Request[] = [];
+  const server = await startHttpServer((request) => {
+    requests.push(request.clone());
+    const next = script.shift() ?? OK.clone();
+    return next instanceof Response ? next : next(request);
+  });
+  const clock = new FakeClock();
+  const { now, delay } = clock;
+  const { origin } = server;
+  const connection = vaultConnection({ path: "x", address: `${origin}${suffix}`, nodes });
+  const client = new VaultClient(connection, undefined, { fetch: given, now, delay }, timeoutMs);
+  return {
+    client,
+    clock,
+    requests,
+    origin,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function status(code: number, errors: string[] = [], headers = {}): Response {
+  return json({ errors }, code, headers);
+}
+
+const PASSING: [what: string, answer: () => Response | HttpHandler][] = [
+  ["412", () => status(412, ["required index state not present"])],
+  ["429 without a header", () => status(429)],
+  ["472", () => status(472)],
+  ["473", () => status(473)],
+  ["500", () => status(500, ["internal error"])],
+  ["502 of a proxy", () => new Response("<html>Bad Gateway</html>", { status: 502 })],
+  ["503 sealed", () => status(503, ["Vault is sealed"])],
+  ["504", () => new Response("", { status: 504 })],
+  [
+    "400 of a KV engine that starts",
+    () =>
+      status(400, [
+        "Upgrading from non-versioned to versioned data. This backend will be unavailable",
+      ]),
+  ],
+  ["a dropped connection", resetConnection],
+  ["an answer that breaks off", () => truncated('{"data":')],
+];
+
+for (const [what, answer] of PASSING) {
+  Deno.test(`a request is repeated after ${what}`, async () => {
+    await using here = await world([answer(), answer()]);
+    assertEquals((await here.client.request(WRITE)).body, { data: { ok: true } });
+    const bodies = await Promise.all(here.requests.map((request) => request.text()));
+    assertEquals(bodies, Array(3).fill(JSON.stringify(WRITE.body)));
+    assertEquals(here.clock.delays.length, 2);
+    const [first = 0, second = 0] = here.clock.delays;
+    assert(first >= 50 && first <= 100 && second >= 100 && second <= 200);
+  });
+
+  Deno.test(`after the time limit, ${what} is backend_unavailable`, async () => {
+    await using here = await world(Array.from({ length: 40 }, answer), { timeoutMs: 5_000 });
+    // The last try has what the waits leave of the limit, by a real timer: enough for an answer.
+    using _ = halfRandom();
+    const error = await rejectsWith(
+      "backend_unavailable",
+      () => here.client.request(WRITE),
+      "Vault at",
+    );
+    assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
+    assertEquals(here.clock.delays, [75, 150, 300, 600, 1200, 1500]);
+  });
+}
+
+/** Has `Math.random` give a half until it is disposed of. */
+function halfRandom(): Disposable {
+  const { random } = Math;
+  Math.random = () => 0.5;
+  return { [Symbol.dispose]: () => void (Math.random = random) };
+}
+
+Deno.test("a request on a kept connection that drops is not sent again behind our back", async () => {
+  await using here = await world([OK.clone(), resetConnection()]);
+  await here.client.request(WRITE);
+  await here.client.request(WRITE);
+  assertEquals([here.requests.length, here.clock.delays.length], [3, 1]);
+});
+
+Deno.test("Retry-After is kept to, and too long a one is told at once", async () => {
+  await using here = await world([
+    status(429, [], { "retry-after": "3" }),
+    status(503, [], { "retry-after": "0" }),
+    OK.clone(),
+    status(429, [], { "retry-after": "60" }),
+  ]);
+  await here.client.request(READ);
+  const [first, second = 0] = here.clock.delays;
+  assertEquals(first, 3_000);
+  assert(second > 0, "a wait of nothing would be a storm");
+  await rejectsWith("backend_unavailable", () => here.client.request(READ), "limits requests");
+  assertEquals(here.clock.delays.length, 2);
+});
+
+const FINAL: [what: string, answer: Response, code: "backend_unavailable" | "backend_too_large"][] =
+  [
+    ["a page of a proxy", new Response("<html>Sign in</html>"), "backend_unavailable"],
+    ["a page with 403", new Response("<html>no</html>", { status: 403 }), "backend_unavailable"],
+    ["413", status(413), "backend_too_large"],
+    [
+      "a value too large for Raft",
+      status(500, [
+        "put failed due to value being too large; got 2097283 bytes, max: 1048576 bytes",
+      ]),
+      "backend_too_large",
+    ],
+    ["one too large for Consul", status(500, ["Value exceeds maximum size"]), "backend_too_large"],
+    ["a redirect to nowhere", status(307), "backend_unavailable"],
+  ];
+
+for (const [what, answer, code] of FINAL) {
+  Deno.test(`a request is not repeated after ${what}: ${code}`, async () => {
+    await using here = await world([answer]);
+    const error = await rejectsWith(code, () => here.client.request(WRITE), "Vault at 127.0.0.1:");
+    assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
+    assertEquals(here.requests.length, 1);
+  });
+}
+
+Deno.test("a file of certificates that holds none is invalid_options, and names it", () => {
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+  for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
+    const options = {
+      path: "x",
+      address: "https://vault.example.com",
+      caCert: "/etc/vault-ca.pem",
+    };
+    const { now, delay } = new FakeClock();
+    const open = () =>
+      new VaultClient(vaultConnection(options), text, { fetch, now, delay }, 10).close();
+    throwsWith("invalid_options", open, "/etc/vault-ca.pem", "PEM");
+  }
+});
+
+Deno.test("other answers are the caller's business", async () => {
+  await using here = await world([
+    status(400, ["x"]),
+    status(403),
+    status(404),
+    new Response(null, { status: 204 }),
+  ]);
+  const statuses = [];
+  for (let i = 0; i < 4; i++) statuses.push((await here.client.request(READ)).status);
+  assertEquals(statuses, [400, 403, 404, 204]);
+  assertEquals(here.clock.delays, []);
+});
+
+Deno.test("Vault's words on a failure are told, unless they quote what was sent", async () => {
+  await using here = await world([status(500, ["disk on fire"], TOO_LATE)]);
+  await rejectsWith("backend_unavailable", () => here.client.request(WRITE), "(disk on fire)");
+  for (const echo of [`bad token ${TOKEN.slice(3, 12)}`, 'bad value "Yz6Hc1Nd']) {
+    await using there = await world([status(500, [echo], TOO_LATE)]);
+    const error = await rejectsWith("backend_unavailable", () => there.client.request(WRITE));
+    assert(error.message.includes("status 500.") && !error.message.includes("bad"));
+  }
+});
+
+Deno.test("the token goes in a header, to the address with its path, and over no redirect elsewhere", async () => {
+  let leaked = 0;
+  await using other = await startHttpServer((request) => {
+    if (request.headers.get("x-vault-token") !== null) leaked++;
+    return OK.clone();
+  });
+  const to = (location: string, code = 307) => () =>
+    new Response(null, { status: code, headers: { location } });
+  await using here = await world([
+    to(`${other.origin}/v1/secret/data/x`),
+    to(`//${new URL(other.origin).host}/v1/x`),
+    to(`${other.origin}/v1/x`, 302),
+  ], { suffix: "/vault" });
+  for (let i = 0; i < 3; i++) {
+    const host = new URL(other.origin).host;
+    await rejectsWith(
+      "backend_unavailable",
+      () => here.client.request(READ),
+      `redirects to ${host}`,
+    );
+  }
+  assertEquals(leaked, 0);
+  const [first] = here.requests;
+  assertEquals(new URL(first!.url).pathname, "/vault/v1/secret/data/x");
+  assertEquals(first!.headers.get("x-vault-token"), TOKEN);
+  assertEquals(first!.headers.get("x-vault-request"), "true");
+  await using known = await world([to(`${other.origin}/v1/x`)], { nodes: [other.origin] });
+  assertEquals((await known.client.request(WRITE)).status, 200);
+  assertEquals(leaked, 1);
+});
+
+Deno.test("redirects in a circle end", async () => {
+  const circle = () =>
+    new Response(null, { status: 307, headers: { location: "/v1/secret/data/x" } });
+  await using here = await world(Array.from({ length: 9 }, circle));
+  await rejectsWith("backend_unavailable", () => here.client.request(READ), "redirects");
+  assertEquals(here.requests.length, 4);
+});
+
+Deno.test("no answer, and none of a fetch that forgets its signal, is backend_timeout", async () => {
+  const forgetful = (() => new Promise(() => {})) as typeof fetch;
+  for (const given of [fetch, forgetful]) {
+    await using here = await world([hang], { timeoutMs: 40, given });
+    const error = await rejectsWith("backend_timeout", () => here.client.request(READ), "40 ms");
+    assertNoSecret(error, [TOKEN]);
+    const less = { ...READ, timeoutMs: 20 };
+    await using there = await world([hang], { timeoutMs: 5_000, given });
+    await rejectsWith("backend_timeout", () => there.client.request(less), "20 ms");
+  }
+});
+
+Deno.test("a signal ends a request, and the wait for its repetition, with its reason", async () => {
+  const reason = new Error("enough");
+  const abort = new AbortController();
+  await using here = await world([(request) => {
+    abort.abort(reason);
+    return hang(request);
+  }]);
+  const run = () => here.client.request({ ...READ, signal: abort.signal });
+  assertEquals(await assertRejects(run), reason);
+  assertEquals(await assertRejects(run), reason);
+  assertEquals(here.requests.length, 1);
+  const later = new AbortController();
+  await using there = await world([status(503)]);
+  there.clock.onDelay = () => later.abort(reason);
+  const again = () => there.client.request({ ...READ, signal: later.signal });
+  assertEquals(await assertRejects(again), reason);
+});
+
+Deno.test("an error of a given fetch, which may hold the request, is not passed on", async () => {
+  const given = ((url: string, init: RequestInit) => {
+    throw Object.assign(new TypeError(`failed: ${JSON.stringify(init.headers)}`), { url, init });
+  }) as unknown as typeof fetch;
+  await using here = await world([], { timeoutMs: 10, given });
+  const error = await rejectsWith("backend_unavailable", () => here.client.request(WRITE));
+  assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
+});
+
+Deno.test({
+  name: "without the permission to reach it the error names the flag, for all nodes",
+  permissions: "none",
+  async fn() {
+    const address = "https://vault.example.com";
+    const connection = vaultConnection({
+      path: "x",
+      address,
+      nodes: ["https://vault-1.example.com:8200"],
+    });
+    const { now, delay } = new FakeClock();
+    const client = new VaultClient(connection, undefined, { fetch, now, delay }, 10);
+    const flag = "--allow-net=vault.example.com:443,vault-1.example.com:8200";
+    await rejectsWith("permission_required", () => client.request(READ), flag);
+  },
+});
+
+Deno.test({
+  name: "encodePath keeps the slashes and nothing else that a URL would understand",
+  permissions: "none",
+  fn() {
+    assertEquals(encodePath("users/anna"), "users/anna");
+    assertEquals(encodePath("a b/c?d#e%f/ü"), "a%20b/c%3Fd%23e%25f/%C3%BC");
+  },
+});

@@ -1,0 +1,136 @@
+import { assertEquals } from "@std/assert";
+import {
+  vaultConnection,
+  vaultPermissions,
+  vaultTokenVariables,
+} from "../../../backends/vault/connection.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
+import { withEnv } from "../../support/with_env.ts";
+
+const NAMES = ["ADDR", "TOKEN", "NAMESPACE", "CACERT"].flatMap((
+  name,
+) => [`VAULT_${name}`, `BAO_${name}`]);
+const path = "users/anna";
+const address = "https://vault.example.com:8200";
+
+/** Runs `fn` with these variables of Vault and OpenBao alone. */
+function withVariables<T>(variables: Record<string, string>, fn: () => T): Promise<T> {
+  return withEnv({ ...Object.fromEntries(NAMES.map((name) => [name, ""])), ...variables }, fn);
+}
+
+const names = (options = {}) =>
+  vaultPermissions({ path, ...options }).map((need) => {
+    const { name, ...rest } = need as { name: string } & Record<string, string>;
+    return `${name} ${rest.host ?? rest.variable ?? rest.path}`;
+  });
+
+Deno.test("the variables of Vault or those of OpenBao are taken, and never mixed", async () => {
+  const bao = {
+    BAO_ADDR: "https://bao.example.com",
+    BAO_NAMESPACE: "bao-ns",
+    BAO_CACERT: "/bao.pem",
+  };
+  await withVariables(bao, () => {
+    const { address, namespace, caCert } = vaultConnection({ path });
+    assertEquals([address.host, namespace, caCert], ["bao.example.com", "bao-ns", "/bao.pem"]);
+    assertEquals(vaultTokenVariables({ path }), ["BAO_TOKEN"]);
+  });
+  await withVariables({ ...bao, VAULT_ADDR: address }, () => {
+    const connection = vaultConnection({ path });
+    assertEquals(connection.address.host, "vault.example.com:8200");
+    assertEquals([connection.namespace, connection.caCert], [undefined, undefined]);
+    assertEquals(vaultTokenVariables({ path }), ["VAULT_TOKEN"]);
+  });
+});
+
+Deno.test("an address that is given takes nothing of where from the environment", async () => {
+  const variables = {
+    VAULT_ADDR: "https://other.example.com",
+    VAULT_NAMESPACE: "x",
+    VAULT_CACERT: "/x",
+  };
+  await withVariables(variables, () => {
+    const { address: url, namespace, caCert } = vaultConnection({ path, address });
+    assertEquals([url.host, namespace, caCert], ["vault.example.com:8200", undefined, undefined]);
+    const options = { path, namespace: "own", caCert: "/own.pem" };
+    const mixed = vaultConnection(options);
+    assertEquals([mixed.address.host, mixed.namespace, mixed.caCert], [
+      "other.example.com",
+      "own",
+      "/own.pem",
+    ]);
+  });
+});
+
+Deno.test("an address that is not known, or wrong in a variable, is an error that names it", async () => {
+  await withVariables({}, () => {
+    throwsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "BAO_ADDR");
+  });
+  await withVariables({ VAULT_ADDR: "http://vault.example.com" }, () => {
+    throwsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "clear text");
+  });
+  await withVariables({ BAO_ADDR: "nonsense" }, async () => {
+    throwsWith("invalid_options", () => vaultConnection({ path }), "BAO_ADDR");
+    const backend = new VaultCredentialsBackend({ path });
+    await rejectsWith("invalid_options", () => backend.get("key"), "BAO_ADDR");
+    assertEquals(backend.location, "Vault at VAULT_ADDR, secret/users/anna");
+    assertEquals(backend.requiredPermissions().some(({ name }) => name === "net"), false);
+  });
+});
+
+Deno.test("a token that is not there is backend_auth_failed, without a request", async () => {
+  const refuse = () => Promise.reject(new Error("no request was wanted"));
+  await withVariables({ VAULT_ADDR: address }, async () => {
+    const backend = new VaultCredentialsBackend({ path, fetch: refuse });
+    await rejectsWith("backend_auth_failed", () => backend.get("key"), "Set VAULT_TOKEN, or");
+  });
+  await withVariables({}, async () => {
+    const backend = new VaultCredentialsBackend({ path, address, fetch: refuse });
+    await rejectsWith("backend_auth_failed", () => backend.get("key"), "VAULT_TOKEN or BAO_TOKEN");
+  });
+});
+
+Deno.test("permissions follow from the options, and name nothing that is not needed", async () => {
+  await withVariables({ VAULT_ADDR: "https://env.example.com" }, () => {
+    assertEquals(names({ address, auth: { method: "token", token: "t" } }), [
+      "net vault.example.com:8200",
+    ]);
+    const nodes = ["https://vault-1.example.com:8200", address];
+    assertEquals(names({ address, nodes, auth: { method: "kubernetes", role: "r" } }), [
+      "net vault.example.com:8200",
+      "net vault-1.example.com:8200",
+      "read /var/run/secrets/kubernetes.io/serviceaccount/token",
+    ]);
+    const auth = { method: "approle", roleId: "r", secretIdFile: "/run/secret-id" };
+    assertEquals(names({ address, caCert: "/ca.pem", auth }), [
+      "net vault.example.com:8200",
+      "read /ca.pem",
+      "read /run/secret-id",
+    ]);
+    assertEquals(names({ namespace: "a", caCert: "/ca.pem" }), [
+      "net env.example.com:443",
+      "env VAULT_ADDR",
+      "env VAULT_TOKEN",
+      "read /ca.pem",
+    ]);
+  });
+});
+
+Deno.test({
+  name: "permissions without the right to look at the variables name all that may be read",
+  permissions: "none",
+  fn() {
+    const variables = ["ADDR", "NAMESPACE", "CACERT"];
+    assertEquals(names(), [
+      ...variables.map((name) => `env VAULT_${name}`),
+      ...variables.map((name) => `env BAO_${name}`),
+      "env VAULT_TOKEN",
+      "env BAO_TOKEN",
+    ]);
+    assertEquals(names({ auth: { method: "token", tokenFile: true }, address }), [
+      "net vault.example.com:8200",
+      "env HOME",
+    ]);
+  },
+});

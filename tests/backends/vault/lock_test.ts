@@ -1,0 +1,425 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import type { VaultKv, VaultSecret } from "../../../backends/vault/engine.ts";
+import { LEASE_MS, VaultLock } from "../../../backends/vault/lock.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { withTick } from "../../support/with_tick.ts";
+
+const NAME = "entry";
+const LEASE = "entry.lock";
+const permissions = "none";
+const nothing = () => Promise.resolve();
+
+/** One folder in memory, for the faults that a server does not make when it is told to. */
+class FakeKv implements VaultKv {
+  readonly rows = new Map<string, VaultSecret>();
+  /** Runs once, instead of the next write, with what would do it. */
+  nextWrite: ((write: () => number | undefined) => unknown) | undefined;
+
+  constructor(readonly hasCheckAndSet: boolean) {}
+
+  read(name: string): Promise<VaultSecret> {
+    return Promise.resolve(this.rows.get(name) ?? { data: undefined, version: 0 });
+  }
+
+  async write(name: string, data: Record<string, unknown>, version: number) {
+    const write = () => this.set(name, data, version);
+    const hook = this.nextWrite;
+    this.nextWrite = undefined;
+    return hook === undefined ? write() : await hook(write) as number | undefined;
+  }
+
+  set(name: string, data: Record<string, unknown>, version?: number): number | undefined {
+    const latest = this.rows.get(name)?.version ?? 0;
+    if (!this.hasCheckAndSet) {
+      this.rows.set(name, { data, version: 0 });
+      return 0;
+    }
+    if (version !== undefined && version !== latest) return undefined;
+    this.rows.set(name, { data, version: latest + 1 });
+    return latest + 1;
+  }
+
+  forgetVersions = nothing;
+  remove = nothing;
+  list = () => Promise.resolve([]);
+}
+
+interface WorldOptions {
+  hasCheckAndSet?: boolean;
+  lockTimeoutMs?: number;
+  onTakeOver?: (name: string) => Promise<void>;
+}
+
+function world(
+  { hasCheckAndSet = true, lockTimeoutMs = 60_000, onTakeOver = nothing }: WorldOptions = {},
+) {
+  const kv = new FakeKv(hasCheckAndSet);
+  const clock = new FakeClock();
+  const make = () => {
+    const { now, delay } = clock;
+    const runtime = { fetch, now, delay };
+    return new VaultLock({ kv, place: "the store", runtime, lockTimeoutMs, onTakeOver });
+  };
+  return { kv, clock, make, lock: make() };
+}
+
+for (const hasCheckAndSet of [true, false]) {
+  const kind = hasCheckAndSet ? "with check-and-set" : "without check-and-set";
+
+  Deno.test({
+    name: `${kind}: a lease is given back, and its versions go on`,
+    permissions,
+    async fn() {
+      const { kv, lock, make } = world({ hasCheckAndSet });
+      for (let i = 0; i < 2; i++) {
+        const held = await lock.run(NAME, () => kv.read(LEASE), {});
+        assertEquals(held.data?.turn, 1);
+        assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+      }
+      assertEquals(kv.rows.get(LEASE)?.version, hasCheckAndSet ? 4 : 0);
+      assertEquals(await make().run(NAME, () => Promise.resolve("free"), {}), "free");
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a silent lease is taken over after its time, and never earlier`,
+    permissions,
+    async fn() {
+      const taken: string[] = [];
+      const onTakeOver = (name: string) => Promise.resolve(void taken.push(name));
+      const { kv, clock, lock } = world({ hasCheckAndSet, onTakeOver });
+      kv.set(LEASE, { holder: "dead", turn: 7 });
+      const start = clock.now();
+      await lock.run(NAME, nothing, {});
+      assert(clock.now() - start >= LEASE_MS, "too early");
+      assert(clock.now() - start <= LEASE_MS + 3_000, "too late");
+      assertEquals(taken, [NAME]);
+      await lock.run(NAME, nothing, {});
+      assertEquals(taken, [NAME]);
+    },
+  });
+
+  for (
+    const [what, outage] of [["between two looks", "delay"], ["during a look", "read"]] as const
+  ) {
+    Deno.test({
+      name: `${kind}: a lease is not taken over for standing still in an outage ${what}`,
+      permissions,
+      async fn() {
+        const { kv, clock, lock } = world({ hasCheckAndSet });
+        kv.set(LEASE, { holder: "behind the same outage", turn: 1 });
+        let back = 0;
+        const pass = () => {
+          clock.advance(LEASE_MS);
+          back = clock.now();
+        };
+        const { read } = kv;
+        let looks = 0;
+        if (outage === "delay") clock.onDelay = (count) => void (count === 3 && pass());
+        else {
+          kv.read = (name) => {
+            if (++looks === 4) pass();
+            return read.call(kv, name);
+          };
+        }
+        await lock.run(NAME, nothing, {});
+        assert(back > 0 && clock.now() - back >= LEASE_MS, String(clock.now() - back));
+      },
+    });
+  }
+
+  Deno.test({
+    name: `${kind}: a lease that is renewed is waited for up to the limit`,
+    permissions,
+    async fn() {
+      const { kv, clock, lock } = world({ hasCheckAndSet });
+      const start = clock.now();
+      kv.set(LEASE, { holder: "living", turn: 1 });
+      clock.onDelay = () => {
+        kv.set(LEASE, { holder: "living", turn: Math.ceil((clock.now() - start) / 5_000) });
+      };
+      await rejectsWith("backend_locked", () => lock.run(NAME, nothing, {}), "60000 ms");
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: what a waiter did not look at is not taken for a holder's silence`,
+    permissions,
+    async fn() {
+      const { kv, clock, lock } = world({ hasCheckAndSet });
+      kv.set(LEASE, { holder: "living", turn: 1 });
+      const read = kv.read.bind(kv);
+      const start = clock.now();
+      let outages = 0;
+      kv.read = (name) => {
+        // Vault is out of reach for a while, and repeated requests get through after it.
+        if (clock.now() - start > 4_000 && outages++ === 0) clock.advance(14_000);
+        return read(name);
+      };
+      clock.onDelay = () => {
+        // The holder could not renew meanwhile either, and does so some seconds after.
+        if (clock.now() - start <= 24_000) return;
+        clock.onDelay = undefined;
+        kv.set(LEASE, { holder: "", turn: 0 });
+      };
+      await lock.run(NAME, () => {
+        assert(clock.now() - start > 24_000, "taken over after an outage");
+        return Promise.resolve();
+      }, {});
+      assertEquals(outages > 0, true);
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a renewal counts on, and one after the loss of the lease takes nothing back`,
+    permissions,
+    fn: () =>
+      withTick(async (tick) => {
+        const { kv, lock } = world({ hasCheckAndSet });
+        await lock.run(NAME, async () => {
+          tick();
+          tick();
+          await settled();
+          assertEquals(kv.rows.get(LEASE)?.data?.turn, 3);
+          await lock.check(NAME, "write to");
+          kv.set(LEASE, { holder: "other", turn: 1 });
+          tick();
+          await settled();
+          assertEquals(kv.rows.get(LEASE)?.data, { holder: "other", turn: 1 });
+          await rejectsWith("backend_locked", () => lock.check(NAME, "write to"), "was lost");
+        }, {});
+        assertEquals(kv.rows.get(LEASE)?.data?.holder, "other"); // not ours to give back
+      }),
+  });
+
+  Deno.test({
+    name: `${kind}: a renewal under way when the holder ends does not put the lease back`,
+    permissions,
+    fn: () =>
+      withTick(async (tick) => {
+        const { kv, lock } = world({ hasCheckAndSet });
+        const late = Promise.withResolvers<void>();
+        const hasEnded = Promise.withResolvers<void>();
+        const run = lock.run(NAME, async () => {
+          kv.nextWrite = async (write) => {
+            await late.promise;
+            return write();
+          };
+          tick();
+          await settled();
+          hasEnded.resolve();
+        }, {});
+        await hasEnded.promise;
+        await settled();
+        late.resolve();
+        await run;
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+      }),
+  });
+
+  Deno.test({
+    name: `${kind}: an error while the lease is taken gives it back`,
+    permissions,
+    async fn() {
+      const { kv, lock, make } = world({ hasCheckAndSet, lockTimeoutMs: 0 });
+      const fault = new Error("no answer");
+      kv.nextWrite = (write) => {
+        write();
+        throw fault;
+      };
+      assertStrictEquals(await assertRejects(() => lock.run(NAME, nothing, {})), fault);
+      await make().run(NAME, nothing, {});
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: an error at a takeover gives the lease back`,
+    permissions,
+    async fn() {
+      const fault = new Error("no answer");
+      const onTakeOver = () => Promise.reject(fault);
+      const { kv, lock, make } = world({ hasCheckAndSet, onTakeOver });
+      kv.set(LEASE, { holder: "dead", turn: 1 });
+      assertStrictEquals(await assertRejects(() => lock.run(NAME, nothing, {})), fault);
+      await make().run(NAME, nothing, {});
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: a lease that cannot be given back does not hide what the holder did`,
+    permissions,
+    async fn() {
+      const { kv, lock, make, clock } = world({ hasCheckAndSet });
+      const value = await lock.run(NAME, () => {
+        kv.nextWrite = () => {
+          throw new Error("no answer");
+        };
+        return Promise.resolve("done");
+      }, {});
+      assertEquals(value, "done");
+      // For this instance it is free, and for others after its time.
+      const start = clock.now();
+      await lock.run(NAME, nothing, {});
+      assert(clock.now() - start < LEASE_MS);
+      await make().run(NAME, nothing, {});
+      assert(clock.now() - start < LEASE_MS);
+    },
+  });
+}
+
+Deno.test({
+  name: "who lost its lease gives back none that another use of the instance got since",
+  permissions,
+  async fn() {
+    const { kv, lock } = world();
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const lost = lock.run(NAME, () => first.promise, {});
+    await settled();
+    kv.set(LEASE, { holder: "other host", turn: 1 });
+    kv.set(LEASE, { holder: "", turn: 0 });
+    const later = lock.run(NAME, () => second.promise, {});
+    await settled();
+    const held = kv.rows.get(LEASE)?.data?.holder;
+    first.resolve();
+    await lost;
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, held);
+    await lock.check(NAME, "write to");
+    second.resolve();
+    await later;
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
+  name: "a lease whose writing was done and not answered is one's own",
+  permissions,
+  async fn() {
+    const { kv, lock } = world({ lockTimeoutMs: 0 });
+    kv.nextWrite = (write) => void write();
+    const held = await lock.run(NAME, async () => {
+      await lock.check(NAME, "write to");
+      return kv.rows.get(LEASE);
+    }, {});
+    assertEquals(held?.version, 1);
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
+  name: "a renewal that is done while the lease is given back does not keep it",
+  permissions,
+  async fn() {
+    const { kv, lock } = world();
+    await lock.run(NAME, () => {
+      const holder = kv.rows.get(LEASE)?.data?.holder;
+      kv.nextWrite = (write) => {
+        kv.set(LEASE, { holder, turn: 2 });
+        return write();
+      };
+      return Promise.resolve();
+    }, {});
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
+  name: "a renewal that was done and not answered does not end the renewals",
+  permissions,
+  fn: () =>
+    withTick(async (tick) => {
+      const { kv, lock } = world();
+      await lock.run(NAME, async () => {
+        kv.nextWrite = (write) => void write();
+        tick();
+        await settled();
+        tick();
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.version, 3);
+      }, {});
+      assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+    }),
+});
+
+/** A clock of which time passes for all who wait at once, to the next who is due. */
+class SharedClock {
+  #now = 0;
+  #waiting: { due: number; resolve: () => void }[] = [];
+  readonly now = () => this.#now;
+  readonly delay = (ms: number) =>
+    new Promise<void>((resolve) => this.#waiting.push({ due: this.#now + ms, resolve }));
+
+  async run(work: Promise<unknown>): Promise<void> {
+    let isOver = false;
+    const over = work.finally(() => isOver = true);
+    over.catch(() => undefined);
+    while (!isOver) {
+      for (let turn = 0; turn < 30; turn++) await null; // all that is ready runs
+      this.#waiting.sort((one, other) => one.due - other.due);
+      const next = this.#waiting.shift();
+      if (next === undefined) continue;
+      this.#now = next.due;
+      next.resolve();
+    }
+    await over;
+  }
+}
+
+for (const hasCheckAndSet of [true, false]) {
+  const kind = hasCheckAndSet ? "with check-and-set" : "without check-and-set";
+
+  Deno.test({
+    name: `${kind}: one holder at a time runs, however slow the server is for each`,
+    permissions,
+    async fn() {
+      for (let round = 0; round < 100; round++) {
+        const clock = new SharedClock();
+        const kv = new FakeKv(hasCheckAndSet);
+        const { read, write } = kv;
+        const slowly = async <T>(request: () => Promise<T>, longest: number) => {
+          await clock.delay(Math.random() * longest);
+          const value = await request();
+          await clock.delay(Math.random() * longest);
+          return value;
+        };
+        // Now and then longer than what a holder without check-and-set relies on.
+        kv.read = (...args) => slowly(() => read.apply(kv, args), 150);
+        kv.write = (...args) => slowly(() => write.apply(kv, args), round % 2 ? 150 : 400);
+        const { now, delay } = clock;
+        const runtime = { fetch, now, delay };
+        let inside = 0;
+        let runs = 0;
+        const hold = async () => {
+          assertEquals(++inside, 1);
+          runs++;
+          await delay(Math.random() * 1_000);
+          inside--;
+        };
+        const lockTimeoutMs = 600_000;
+        const options = { kv, place: "x", runtime, lockTimeoutMs, onTakeOver: nothing };
+        const locks = Array.from({ length: 6 }, () => new VaultLock(options));
+        await clock.run(Promise.all(locks.map((lock) => lock.run(NAME, hold, {}))));
+        assertEquals(runs, 6);
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "without check-and-set, a write that took too long does not get the lock",
+  permissions,
+  async fn() {
+    const { kv, clock, lock } = world({ hasCheckAndSet: false, lockTimeoutMs: 0 });
+    kv.nextWrite = (write) => {
+      clock.advance(501); // in which another one may have looked at its name, and begun
+      return write();
+    };
+    await rejectsWith("backend_locked", () => lock.run(NAME, nothing, {}));
+  },
+});
+
+/** Lets all promises that are ready run. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,53 @@
+import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import type { VaultServer } from "../../support/servers/vault_server.ts";
+
+const SOURCE = new URL("../../../backends/vault.ts", import.meta.url);
+
+/** The policies of the backend's documentation, for KV 2 and for KV 1, as they stand there. */
+export async function documentedPolicies(): Promise<{ 2: string; 1: string }> {
+  const text = (await Deno.readTextFile(SOURCE)).replace(/^ \* ?/gm, "");
+  const [second, first, ...others] = [...text.matchAll(/```hcl\n(.*?)```/gs)].map(([, hcl]) => hcl);
+  if (first === undefined || second === undefined || others.length > 0) {
+    throw new Error("the documentation has not two policies");
+  }
+  return { 2: second, 1: first };
+}
+
+/** The policy of README's JupyterHub recipe, for an auth method's accessor. */
+export async function recipePolicy(accessor: string): Promise<string> {
+  const text = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
+  const [, policy] = /```hcl\n(.*?)```/s.exec(text) ?? [];
+  if (policy === undefined) throw new Error("README has no policy");
+  return policy.replaceAll("ACCESSOR", accessor);
+}
+
+/** A token that may do what the documentation says is enough for a user's path, and no more. */
+export async function userToken(vault: VaultServer, user: string, fields = {}): Promise<string> {
+  const policies = await documentedPolicies();
+  const policy = `${policies[2]}${policies[1].replaceAll('"secret/', '"kv1/')}`;
+  const name = `validmind-${user}`;
+  await vault.request("PUT", `sys/policies/acl/${name}`, {
+    policy: policy.replaceAll("<name>", user),
+  });
+  const { body } = await vault.request("POST", "auth/token/create", {
+    policies: [name],
+    ttl: "1h",
+    ...fields,
+  });
+  return body.auth.client_token;
+}
+
+/** A backend for the path `users/anna` with a token, and whatever else is wanted. */
+export function vaultBackend(
+  vault: VaultServer,
+  token: string,
+  options: Partial<VaultCredentialsBackendOptions> = {},
+): VaultCredentialsBackend {
+  return new VaultCredentialsBackend({
+    address: vault.url,
+    path: "users/anna",
+    auth: { method: "token", token },
+    ...options,
+  });
+}

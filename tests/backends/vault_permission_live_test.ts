@@ -1,0 +1,132 @@
+// What the backend declares is enough, all of it is needed, and nothing beyond is touched.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { formatPermissionFlags } from "@validmind/auth";
+import { netHost } from "../../backends/common/hosts.ts";
+import type { BackendPermission } from "../../backends/oidc_credentials_backend.ts";
+import { VaultCredentialsBackend } from "../../backends/vault.ts";
+import type { VaultCredentialsBackendOptions } from "../../backends/vault/options.ts";
+import { runDeno } from "../support/run_script.ts";
+import { startVault } from "../support/servers/vault_server.ts";
+import { tempDir } from "../support/temp_home.ts";
+import { backendUrl } from "../support/child.ts";
+import { userToken } from "./vault/vault_world.ts";
+import { withEnv } from "../support/with_env.ts";
+
+const vault = await startVault({ tls: true });
+const token = await userToken(vault, "anna");
+const folder = await tempDir();
+Deno.test.afterAll(async () => {
+  await vault[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+await Deno.writeTextFile(`${folder.path}/.vault-token`, token);
+const [address, caCert, path] = [vault.url, vault.caFile!, "users/anna"];
+const VARIABLES = ["ADDR", "NAMESPACE", "CACERT", "TOKEN"]
+  .flatMap((name) => [`VAULT_${name}`, `BAO_${name}`]);
+
+const ROUND = `
+  import { VaultCredentialsBackend } from ${JSON.stringify(backendUrl("vault.ts"))};
+  const backend = new VaultCredentialsBackend(JSON.parse(Deno.args[0]));
+  try {
+    const entry = { issuer: "i", client_id: "c", access_token: "a" };
+    await backend.withLock("key", () => backend.put("key", entry));
+    await backend.get("key");
+    for await (const key of backend.list()) await backend.delete(key);
+    await backend.deleteAll();
+    await backend.close();
+    console.log(backend.location);
+  } catch (error) {
+    console.log(error.code, error.message);
+  }`;
+
+interface Case {
+  name: string;
+  options: VaultCredentialsBackendOptions;
+  env?: Record<string, string>;
+  kinds: string[];
+}
+
+const CASES: Case[] = [
+  {
+    name: "all by options",
+    options: { address, caCert, path, auth: { method: "token", token } },
+    kinds: ["net", "read"],
+  },
+  {
+    name: "Vault's variables",
+    options: { path },
+    env: { VAULT_ADDR: address, VAULT_CACERT: caCert, VAULT_TOKEN: token },
+    kinds: ["net", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT", "VAULT_TOKEN", "read"],
+  },
+  {
+    name: "OpenBao's variables",
+    options: { path },
+    env: { BAO_ADDR: address, BAO_CACERT: caCert, BAO_TOKEN: token },
+    kinds: ["net", "VAULT_ADDR", "BAO_ADDR", "BAO_NAMESPACE", "BAO_CACERT", "BAO_TOKEN", "read"],
+  },
+  {
+    name: "an address by option, a token by variable",
+    options: { address, caCert, path },
+    env: { BAO_TOKEN: token },
+    kinds: ["net", "VAULT_TOKEN", "BAO_TOKEN", "read"],
+  },
+  {
+    name: "the token file of the home folder",
+    options: { address, caCert, path, auth: { method: "token", tokenFile: true } },
+    env: { HOME: folder.path },
+    kinds: ["net", "HOME", "read", "read"],
+  },
+];
+
+/** Runs `fn` with these variables alone among those of Vault. */
+function withVariables<T>(env: Record<string, string>, fn: () => T | Promise<T>): Promise<T> {
+  return withEnv({ ...Object.fromEntries(VARIABLES.map((name) => [name, ""])), ...env }, fn);
+}
+
+function needsOf({ options, env = {} }: Case): Promise<BackendPermission[]> {
+  return withVariables(env, () => new VaultCredentialsBackend(options).requiredPermissions());
+}
+
+async function run({ options, env = {} }: Case, flags: string[], more = {}): Promise<string> {
+  const args = [JSON.stringify(options)];
+  const { stdout, stderr } = await runDeno({ code: ROUND, flags, args, env: { ...env, ...more } });
+  assertEquals(stderr, "");
+  return stdout;
+}
+
+function flagsOf(needs: readonly BackendPermission[]): string[] {
+  return needs.map((need) => formatPermissionFlags([need]).replaceAll("'", ""));
+}
+
+for (const one of CASES) {
+  Deno.test(`Vault's permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
+    const needs = await needsOf(one);
+    assertEquals(needs.map((need) => need.name === "env" ? need.variable : need.name), one.kinds);
+    assertEquals(await run(one, flagsOf(needs)), `Vault at ${address}, secret/users/anna\n`);
+    for (const dropped of needs) {
+      const out = await run(one, flagsOf(needs.filter((need) => need !== dropped)));
+      assertStringIncludes(out, "permission_required Cannot ");
+      assertStringIncludes(out, flagsOf([dropped])[0]!);
+    }
+  });
+
+  Deno.test(`Vault's permissions: ${one.name}: Deno's audit log has nothing beyond`, async () => {
+    const needs = await needsOf(one);
+    const log = `${folder.path}/${crypto.randomUUID()}.jsonl`;
+    await run(one, ["-A"], { DENO_AUDIT_PERMISSIONS: log });
+    const accesses = (await Deno.readTextFile(log)).trim().split("\n")
+      .map((line) => JSON.parse(line) as { permission: string; value: string })
+      .filter(({ permission }) => permission !== "import");
+    assert(accesses.length > 0);
+    const isNeeded = (need: BackendPermission, permission: string, value: string) => {
+      if (need.name === "env") return permission === "env" && need.variable === value;
+      if (need.name === "net") return permission === "net" && need.host === netHost(new URL(value));
+      // Deno 2.9.6 logs a write for every file that is opened; without the grant it is not missed.
+      return need.name === "read" && /^(read|write)$/.test(permission) && need.path === value;
+    };
+    const beyond = accesses.filter(({ permission, value }) =>
+      !needs.some((need) => isNeeded(need, permission, value))
+    );
+    assertEquals(beyond, []);
+  });
+}

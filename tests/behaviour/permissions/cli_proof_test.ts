@@ -1,0 +1,140 @@
+// What each command says that it needs is enough, all of it is needed, and nothing beyond it is
+// touched: as permission_proof_test.ts one folder above does for the module itself.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
+import { netHost } from "../../../backends/common/hosts.ts";
+import { COMMANDS } from "../../../client/cli/commands.ts";
+import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
+import { isWithin } from "../../../client/required_permissions.ts";
+import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
+
+interface Case {
+  readonly args: string[];
+  /** Puts the store into the state in which the command needs the most. */
+  readonly prepare?: (world: CliWorld) => Promise<unknown>;
+}
+
+const expired = async (world: CliWorld) => {
+  await world.signIn();
+  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+};
+const signedOut = async (world: CliWorld) => await world.backend.delete(world.key);
+const signedIn = async (world: CliWorld) => await world.signIn();
+
+const CASES: Case[] = [
+  { args: ["login", "--quiet"], prepare: signedOut },
+  { args: ["status", "--quiet"], prepare: signedIn },
+  { args: ["token"], prepare: expired },
+  { args: ["logout", "--revoke", "--quiet"], prepare: signedIn },
+  {
+    args: ["migrate", "--from", "file", "--to", "kv", "--to-options", "to.json", "--quiet"],
+    prepare: async (world) => {
+      await signedIn(world);
+      await Deno.writeTextFile(`${world.home}/to.json`, '{"path": "${HOME}/kv.db"}');
+    },
+  },
+  { args: ["doctor", "--quiet"], prepare: signedIn },
+  { args: ["backends"] },
+  { args: ["permissions"] },
+  { args: ["completions", "bash"] },
+  { args: ["--version"] },
+];
+
+for (const { args, prepare } of CASES) {
+  const name = args[0]!;
+  Deno.test(`permissions: ${name} runs with exactly what it names, and not with less`, async () => {
+    await using world = await cliWorld();
+    await prepare?.(world);
+    const needs = narrowed(await needsOf(world, args));
+    const whole = await world.run(args, { flags: formatted(needs) });
+    assertEquals(whole.code, 0, whole.stderr);
+    if (name !== "login") assertEquals(whole.stderr, ""); // there it is where the person is asked
+    for (const dropped of needs) {
+      await prepare?.(world);
+      const flags = formatted(needs.filter((need) => need !== dropped));
+      const { code, stderr } = await world.run(args, { flags });
+      assertEquals(code, 1, `runs without ${JSON.stringify(dropped)}`);
+      if (name === "doctor") continue; // it says so on standard output, which --quiet leaves out
+      assertStringIncludes(stderr, "error (permission_required): Cannot");
+    }
+  });
+
+  Deno.test(`permissions: ${name} touches nothing beyond, by Deno's audit log`, async () => {
+    await using world = await cliWorld();
+    await prepare?.(world);
+    const needs = await needsOf(world, args, true);
+    const log = `${world.home}/audit.jsonl`;
+    const env = { DENO_AUDIT_PERMISSIONS: log };
+    assertEquals((await world.run(args, { env })).code, 0);
+    const logged = (await Deno.readTextFile(log).catch(() => "")).split("\n")
+      .filter((line) => line !== "").map((line) => JSON.parse(line) as Access);
+    const accesses = logged.filter((access) => !isNoise(access, logged));
+    assertEquals(accesses.filter((access) => !needs.some((need) => covers(need, access))), []);
+    assert(accesses.length > 0 || needs.length === 0, "the log is empty: it proves nothing");
+  });
+}
+
+interface Access {
+  readonly permission: string;
+  readonly value: string;
+}
+
+/**
+ * What Deno 2.9.6 logs beside what is done: modules that it loads itself, and a write for each file
+ * that is read. And what a session reads where it may, to find an API that nobody calls here.
+ */
+function isNoise({ permission, value }: Access, logged: readonly Access[]): boolean {
+  if (permission === "import") return true;
+  if (permission === "env") return value === "VM_API_URL" || value === "VM_API_HOST";
+  return permission === "write" &&
+    logged.some((other) => other.permission === "read" && other.value === value);
+}
+
+/** What the command itself names, in the environment of the child. */
+async function needsOf(
+  world: CliWorld,
+  args: readonly string[],
+  withOptional = false,
+): Promise<PermissionNeed[]> {
+  const line = parseCommandLine(args, COMMANDS);
+  if (line.kind !== "run") return [];
+  const saved = Object.keys(world.env).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(world.env)) Deno.env.set(name, value);
+  const cwd = Deno.cwd();
+  Deno.chdir(world.home);
+  try {
+    const needs = await line.command.needs(line.flags);
+    return needs.filter(({ need }) => withOptional || need !== "optional");
+  } finally {
+    Deno.chdir(cwd);
+    for (const [name, value] of saved) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+}
+
+/** Each once, and no file that is granted with its folder. */
+function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
+  const byFlag = new Map(needs.map((need) => [formatPermissionFlags([need]), need]));
+  const once = [...byFlag.values()];
+  const isWider = (one: PermissionNeed, other: PermissionNeed) =>
+    (one.name === "read" || one.name === "write") && other.name === one.name &&
+    isWithin(String(one.path), String(other.path));
+  return once.filter((need) => !once.some((other) => isWider(need, other)));
+}
+
+function formatted(needs: readonly PermissionNeed[]): string[] {
+  return ["--unstable-kv", ...needs.map((need) => formatPermissionFlags([need]))]
+    .map((flag) => flag.replaceAll("'", ""));
+}
+
+function covers(need: PermissionNeed, { permission, value }: Access): boolean {
+  if (need.name !== permission) return false;
+  if (need.name === "env") return need.variable === value;
+  if (need.name === "net") return need.host === netHost(new URL(value));
+  if (need.name !== "read" && need.name !== "write") return false;
+  const path = String(need.path);
+  return value === path || isWithin(value, path) || value.endsWith(`/${path}`) ||
+    path === value.replace(/-(wal|shm|journal)$/, "");
+}

@@ -1,0 +1,86 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { runDeno } from "../../support/run_script.ts";
+
+const MOD = new URL("../../../mod.ts", import.meta.url).href;
+const ENTRY = {
+  issuer: "https://login.example.com",
+  client_id: "my-app",
+  access_token: "access-1",
+  expires_at: "2099-01-01T00:00:00Z",
+};
+const OIDC = `issuer: "https://login.example.com", clientId: "my-app"`;
+
+/** Signs in from a stored token in a child that is granted `flags`; gives what became of it. */
+async function signIn(options: string, flags: string[] = [], env: Record<string, string> = {}) {
+  const code = `
+    import * as vm from ${JSON.stringify(MOD)};
+    const backend = new vm.MemoryCredentialsBackend();
+    backend.put("https://login.example.com|my-app", ${JSON.stringify(ENTRY)});
+    try {
+      const session = await vm.createSession({ ${options} });
+      console.log(JSON.stringify((await session.status()).kind));
+    } catch (error) {
+      console.log(JSON.stringify([error.name, error.code, error.message]));
+    }
+  `;
+  const { stdout, stderr } = await runDeno({ code, flags, env });
+  assertEquals(stderr, "");
+  return JSON.parse(stdout);
+}
+
+Deno.test("denied variables: none is needed when options say all", async () => {
+  assertEquals(await signIn(`${OIDC}, credentialsBackend: backend`), "oidc");
+  assertEquals(await signIn(`apiKey: "k", apiSecret: "s"`), "api_key");
+});
+
+Deno.test("denied variables: a needed one is named with its flag", async () => {
+  const [name, code, message] = await signIn("");
+  assertEquals([name, code], ["ValidMindAuthError", "permission_required"]);
+  for (
+    const part of [
+      "env VM_OIDC_ISSUER (to know who signs in), env VM_OIDC_CLIENT_ID",
+      "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID\n",
+      "-P=validmind",
+    ]
+  ) assertStringIncludes(message, part);
+});
+
+Deno.test("denied variables: only those that are needed and denied are named", async () => {
+  const issuer = `issuer: "https://login.example.com"`;
+  const [, code, message] = await signIn(issuer, ["--allow-env=VM_OIDC_ISSUER"]);
+  assertEquals(code, "permission_required");
+  assertStringIncludes(message, "not permit env VM_OIDC_CLIENT_ID (");
+  assertStringIncludes(message, "\n  --allow-env=VM_OIDC_CLIENT_ID\n");
+  const [, keyCode, keyMessage] = await signIn(`apiKey: "k"`, ["--allow-env=VM_API_KEY"]);
+  assertEquals(keyCode, "permission_required");
+  assertStringIncludes(keyMessage, "\n  --allow-env=VM_API_SECRET\n");
+});
+
+Deno.test("denied variables: what is granted is used, what is not is not asked for", async () => {
+  const flags = ["--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID"];
+  const env = {
+    VM_OIDC_ISSUER: "https://login.example.com",
+    VM_OIDC_CLIENT_ID: "my-app",
+    VM_OIDC_SCOPE: "openid more", // denied, so not read
+    VM_API_KEY: "k",
+    VM_API_SECRET: "s",
+  };
+  assertEquals(await signIn("credentialsBackend: backend", flags, env), "oidc");
+});
+
+Deno.test("denied variables: the choice of the backend must not be missed", async () => {
+  const [name, code, message] = await signIn(OIDC);
+  assertEquals([name, code], ["ValidMindAuthError", "permission_required"]);
+  assertStringIncludes(message, "env VM_OIDC_NO_PERSIST (to choose where tokens are kept)");
+  assertStringIncludes(message, "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND\n");
+});
+
+Deno.test("denied variables: init names the model's variable", async () => {
+  const code = `
+    import * as vm from ${JSON.stringify(MOD)};
+    try { await vm.init({ ${OIDC} }); } catch (error) { console.log(error.code, error.message); }
+  `;
+  const { stdout } = await runDeno({ code });
+  assertStringIncludes(stdout, "permission_required");
+  assertStringIncludes(stdout, "--allow-env=VM_API_MODEL");
+});

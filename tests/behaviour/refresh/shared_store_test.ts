@@ -1,0 +1,254 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type { WithLockOptions } from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { CredentialStore } from "../../../client/tokens/store.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import { assertCode, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
+const LOCKED = new CredentialsBackendError("backend_locked", "Cannot lock: another has it.");
+
+/** One of several instances that lead to one store without a lock of its own. */
+class SharedBackend extends SpyBackend {
+  override readonly rows: SpyBackend["rows"];
+  readonly persistent: boolean = true;
+  readonly location: string;
+  constructor(rows: SpyBackend["rows"], location: string) {
+    super();
+    this.rows = rows;
+    this.location = location;
+  }
+}
+
+class ForgetfulBackend extends SharedBackend {
+  override readonly persistent = false;
+}
+
+function pair(location = crypto.randomUUID(), Backend = SharedBackend) {
+  const rows = new Map();
+  return [new Backend(rows, location), new Backend(rows, location)] as const;
+}
+
+function refreshes(world: World<ScriptedProvider>): number {
+  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
+}
+
+Deno.test("shared store: two instances with one location share the refresh", async () => {
+  await using world = await scriptedWorld();
+  const sessions = [];
+  for (const credentialsBackend of pair()) {
+    sessions.push(await createSession({ ...world.options, credentialsBackend }));
+  }
+  world.clock.advance(HOUR);
+  const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
+  assertEquals([refreshes(world), new Set(tokens).size, world.codes.length], [1, 1, 1]);
+});
+
+Deno.test("shared store: sessions whose bearers differ refresh one after the other", async () => {
+  await using world = await scriptedWorld();
+  const [one, two] = pair();
+  const first = await createSession({ ...world.options, credentialsBackend: one });
+  const second = await createSession({
+    ...world.options,
+    credentialsBackend: two,
+    bearer: "id_token",
+  });
+  const tokens = await Promise.all(
+    [first, second].map((session) => session.accessToken({ forceRefresh: true })),
+  );
+  assertEquals(new Set(tokens).size, 2);
+  const { refresh_token } = one.rows.get(world.key)!;
+  assert(world.provider.isActive(refresh_token!)); // none was used twice
+});
+
+Deno.test("shared store: two instances with one location share the sign-in", async () => {
+  await using world = await scriptedWorld();
+  await Promise.all(
+    pair().map((credentialsBackend) => createSession({ ...world.options, credentialsBackend })),
+  );
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("shared store: stores that end with the process are each its own", async () => {
+  await using world = await scriptedWorld();
+  const location = crypto.randomUUID();
+  const backends = [
+    ...[1, 2].map(() => new ForgetfulBackend(new Map(), location)),
+    ...[1, 2].map(() => new MemoryCredentialsBackend()),
+  ];
+  await Promise.all(
+    backends.map((credentialsBackend) => createSession({ ...world.options, credentialsBackend })),
+  );
+  assertEquals(world.codes.length, 4);
+});
+
+Deno.test("shared store: what one could not store, the other has, and stores", async () => {
+  await using world = await scriptedWorld();
+  const [one, two] = pair();
+  one.before = (method, key) => {
+    if (method === "put" && key === world.key) throw FULL;
+  };
+  const options = (backend: SpyBackend) => ({ ...world.options, credentialsBackend: backend });
+  await assertCode(() => createSession(options(one)), "credentials_not_stored");
+  const session = await createSession({ ...options(two), interactive: false });
+  assertEquals(two.rows.get(world.key)?.access_token, await session.accessToken());
+});
+
+Deno.test("shared store: a sign-out through one forgets what the other could not store", async () => {
+  await using world = await scriptedWorld();
+  const [one, two] = pair();
+  one.before = (method, key) => {
+    if (method === "put" && key === world.key) throw FULL;
+  };
+  const options = { ...world.options, interactive: false };
+  await assertCode(
+    () => createSession({ ...world.options, credentialsBackend: one }),
+    "credentials_not_stored",
+  );
+  const session = await createSession({ ...options, credentialsBackend: two });
+  await session.clear();
+  await assertCode(() => createSession({ ...options, credentialsBackend: one }), "login_required");
+});
+
+Deno.test("shared store: they queue for one lock; other places and classes do not", async () => {
+  const location = crypto.randomUUID();
+  const [one, two] = pair(location);
+  const others = [
+    ...pair(),
+    ...pair(location, ForgetfulBackend),
+    Object.assign(new SpyBackend(), { persistent: true, location }),
+  ];
+  const gate = Promise.withResolvers<void>();
+  const order: string[] = [];
+  const held = new CredentialStore(one, "k").withLock(async () => {
+    await gate.promise;
+    order.push("first");
+  });
+  const queued = new CredentialStore(two, "k").withLock(() =>
+    Promise.resolve(order.push("second"))
+  );
+  for (const other of others) {
+    await new CredentialStore(other, "k").withLock(() => Promise.resolve());
+  }
+  order.push("others");
+  gate.resolve();
+  await Promise.all([held, queued]);
+  assertEquals(order, ["others", "first", "second"]);
+});
+
+/** A store with a lock, which tells whether a write came under it. */
+class LockedBackend extends SpyBackend {
+  isLocked = false;
+  fails = false;
+  readonly bare: string[] = [];
+  override async put(...args: Parameters<SpyBackend["put"]>): Promise<void> {
+    if (!this.isLocked && !args[0].startsWith("probe|")) this.bare.push(args[0]);
+    await super.put(...args);
+  }
+  async withLock<T>(_key: string, fn: () => Promise<T>, _?: WithLockOptions<T>): Promise<T> {
+    if (this.fails) throw LOCKED;
+    this.isLocked = true;
+    try {
+      return await fn();
+    } finally {
+      this.isLocked = false;
+    }
+  }
+}
+
+/** A session whose rotated tokens could not be stored. */
+async function withUnstored(world: World<ScriptedProvider>) {
+  const backend = new LockedBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  const session = await createSession(options);
+  backend.before = (method, key) => {
+    if (method === "put" && key === world.key) throw FULL;
+  };
+  await assertCode(() => session.accessToken({ forceRefresh: true }), "credentials_not_stored");
+  backend.before = undefined;
+  return { backend, options, session };
+}
+
+Deno.test("unstored: the write is tried again under the lock, by whatever comes first", async () => {
+  for (const use of ["load", "accessToken"] as const) {
+    await using world = await scriptedWorld();
+    const { backend, options, session } = await withUnstored(world);
+    world.clock.advance(use === "load" ? 0 : HOUR - 130_000);
+    const old = backend.rows.get(world.key)!;
+    await (use === "load" ? createSession(options) : session.accessToken({ forceRefresh: true }));
+    assert(backend.rows.get(world.key)!.refresh_token !== old.refresh_token);
+    assertEquals([backend.bare, world.codes.length], [[], 1]);
+  }
+});
+
+Deno.test("unstored: without the lock nothing is written, and the tokens serve", async () => {
+  await using world = await scriptedWorld();
+  const { backend, options } = await withUnstored(world);
+  const old = backend.rows.get(world.key)!;
+  backend.fails = true;
+  const session = await createSession({ ...options, interactive: false });
+  assert(world.provider.isActive(await session.accessToken()));
+  assertEquals([backend.rows.get(world.key), backend.bare], [old, []]);
+  backend.fails = false;
+  const next = await createSession({ ...options, interactive: false });
+  assertEquals(backend.rows.get(world.key)?.access_token, await next.accessToken());
+});
+
+Deno.test("unstored: an entry that another process has stored is not overwritten", async () => {
+  await using world = await scriptedWorld();
+  const { backend, options, session } = await withUnstored(world);
+  const theirs = {
+    ...backend.rows.get(world.key)!,
+    access_token: "their-access",
+    refresh_token: "their-refresh",
+    expires_at: new Date(world.clock.now() + 2 * HOUR).toISOString(),
+  };
+  backend.rows.set(world.key, theirs);
+  world.clock.advance(HOUR);
+  assertEquals(await session.accessToken(), "their-access");
+  assertEquals(await (await createSession(options)).accessToken(), "their-access");
+  assertEquals(backend.rows.get(world.key), theirs);
+});
+
+Deno.test("unstored: nor is a sign-out of another process undone", async () => {
+  await using world = await scriptedWorld();
+  const { backend, options } = await withUnstored(world);
+  backend.rows.delete(world.key);
+  await assertCode(() => createSession({ ...options, interactive: false }), "login_required");
+  assertEquals(backend.rows.size, 0);
+});
+
+Deno.test("unstored: tokens of a new sign-in win over whatever is stored by then", async () => {
+  await using world = await scriptedWorld();
+  const backend = new LockedBackend();
+  const options = { ...world.options, credentialsBackend: backend, scope: "openid" };
+  await createSession(options);
+  const more = { ...options, scope: "openid more" };
+  backend.before = (method, key) => {
+    if (method === "put" && key === world.key) throw FULL;
+  };
+  await assertCode(() => createSession(more), "credentials_not_stored", "no space is left");
+  backend.before = undefined;
+  backend.rows.set(world.key, { ...backend.rows.get(world.key)!, refresh_token: "their-refresh" });
+  const session = await createSession({ ...more, interactive: false });
+  assertEquals(backend.rows.get(world.key)?.scope, "openid more");
+  assertEquals(await session.accessToken(), backend.rows.get(world.key)?.access_token);
+  assertEquals([backend.bare, world.codes.length], [[], 2]);
+});
+
+Deno.test("unstored: a store that cannot be read keeps them for later", async () => {
+  await using world = await scriptedWorld();
+  const { backend, options } = await withUnstored(world);
+  backend.before = (method) => {
+    if (method === "get") throw FULL;
+  };
+  const session = await createSession({ ...options, interactive: false });
+  assert(world.provider.isActive(await session.accessToken()));
+  await assertRejects(() => createSession({ ...options, audience: "other" }), Error);
+  backend.before = undefined;
+  await createSession({ ...options, interactive: false });
+  assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
+});

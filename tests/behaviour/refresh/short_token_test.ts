@@ -1,0 +1,85 @@
+import { assertEquals } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import { assertCode, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+
+/** Less than the skew of 120 s: never fresh, and yet good for use. */
+const LIFE = { accessTokenTtl: 100 };
+
+function refreshes(world: World<ScriptedProvider>): number {
+  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
+}
+
+Deno.test("short token: without a refresh token it is used until its real end", async () => {
+  await using world = await scriptedWorld(LIFE);
+  world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
+  const session = await createSession(world.options);
+  const { access_token } = world.stored();
+  world.clock.onDelay = undefined;
+  for (const seconds of [0, 30, 30, 39]) { // 0, 30, 60, 99
+    world.clock.advance(seconds * 1000);
+    assertEquals(await session.accessToken(), access_token);
+    assertEquals((await session.status()).signedIn, true);
+  }
+  world.clock.advance(1000);
+  await assertCode(() => session.accessToken(), "login_required", "no refresh token");
+  assertEquals([refreshes(world), world.codes.length], [0, 1]);
+});
+
+Deno.test("short token: five calls in a row make one refresh", async () => {
+  await using world = await scriptedWorld(LIFE);
+  const session = await createSession(world.options);
+  const first = world.stored().access_token;
+  for (let call = 0; call < 5; call++) assertEquals(await session.accessToken(), first);
+  assertEquals(refreshes(world), 0); // it has just come from the sign-in
+  world.clock.advance(51_000);
+  const tokens = new Set<string>();
+  for (let call = 0; call < 5; call++) tokens.add(await session.accessToken());
+  assertEquals([refreshes(world), [...tokens]], [1, [world.stored().access_token]]);
+  world.clock.advance(49_000);
+  await session.accessToken();
+  assertEquals(refreshes(world), 1);
+  world.clock.advance(1000);
+  await session.accessToken();
+  assertEquals(refreshes(world), 2);
+});
+
+Deno.test("short token: a start from a stored one makes one refresh, and serves then", async () => {
+  await using world = await scriptedWorld(LIFE);
+  await createSession(world.options);
+  const session = await createSession({ ...world.options, interactive: false });
+  for (let call = 0; call < 5; call++) await session.accessToken();
+  assertEquals([refreshes(world), world.codes.length], [1, 1]);
+});
+
+Deno.test("short token: a forced refresh is one all the same", async () => {
+  await using world = await scriptedWorld(LIFE);
+  const session = await createSession(world.options);
+  await session.accessToken({ forceRefresh: true });
+  await session.accessToken({ forceRefresh: true });
+  assertEquals(refreshes(world), 2);
+});
+
+Deno.test("short token: the backend is not read at each use", async () => {
+  await using world = await scriptedWorld(LIFE);
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.calls.length = 0;
+  for (let call = 0; call < 5; call++) await session.accessToken();
+  assertEquals(backend.calls, []);
+});
+
+for (const seconds of [119, 120, 121, 240]) {
+  Deno.test(`short token: a lifetime of ${seconds} s refreshes neither each time nor too late`, async () => {
+    await using world = await scriptedWorld({ accessTokenTtl: seconds });
+    const session = await createSession(world.options);
+    const end = world.clock.now() + 2 * seconds * 1000;
+    for (; world.clock.now() < end; world.clock.advance(5_000)) {
+      await session.accessToken();
+      const { expiresAt } = await session.status();
+      assertEquals(expiresAt!.getTime() > world.clock.now(), true);
+    }
+    assertEquals(refreshes(world) <= 2 * seconds / 5, true);
+    assertEquals(refreshes(world) >= 1, true);
+  });
+}

@@ -1,0 +1,147 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { hang } from "../../support/http_server.ts";
+import type { TestOidcProvider } from "../../support/oidc_provider.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import {
+  assertCode,
+  realWorld,
+  scriptedWorld,
+  SpyBackend,
+  type World,
+} from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+
+function refreshes(world: World<TestOidcProvider | ScriptedProvider>): number {
+  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
+}
+
+function times<T>(count: number, run: () => T): T[] {
+  return Array.from({ length: count }, run);
+}
+
+Deno.test("one refresh: fifty callers that force it", async () => {
+  await using world = await realWorld();
+  const session = await createSession(world.options);
+  const old = world.stored().access_token;
+  const tokens = await Promise.all(times(50, () => session.accessToken({ forceRefresh: true })));
+  assertEquals([refreshes(world), new Set(tokens).size], [1, 1]);
+  assert(tokens[0] !== old);
+  assert(await world.provider.isActive(tokens[0]!));
+});
+
+Deno.test("one refresh: a hundred requests at the token's end", async () => {
+  await using world = await realWorld();
+  const session = await createSession(world.options);
+  world.clock.advance(HOUR);
+  const answers = await Promise.all(times(100, async () => {
+    const response = await session.fetch("thing");
+    await response.body?.cancel();
+    return response.status;
+  }));
+  assertEquals([refreshes(world), new Set(answers)], [1, new Set([200])]);
+});
+
+Deno.test("one refresh: twenty requests that the API refuses", async () => {
+  await using world = await realWorld();
+  const session = await createSession(world.options);
+  world.provider.expireAccessTokens();
+  const answers = await Promise.all(times(20, () => session.get("thing")));
+  assertEquals([refreshes(world), answers.length], [1, 20]);
+});
+
+/** A lock that keeps other processes out, but not the callers of this one. */
+function lockPerProcess(): SpyBackend {
+  return Object.assign(new SpyBackend(), {
+    withLock: <T>(_key: string, fn: () => Promise<T>): Promise<T> => fn(),
+  });
+}
+
+for (
+  const [what, makeBackend] of [
+    ["with a lock", undefined],
+    ["with a lock among processes only", lockPerProcess],
+    ["without a lock", () => new SpyBackend()],
+  ] as const
+) {
+  Deno.test(`one refresh: two sessions of one process, over a backend ${what}`, async () => {
+    await using world = await realWorld();
+    const backend = makeBackend?.() ?? world.backend;
+    const options = { ...world.options, credentialsBackend: backend };
+    const sessions = [await createSession(options), await createSession(options)];
+    world.clock.advance(HOUR);
+    const tokens = await Promise.all(
+      [...sessions, ...sessions].map((session) => session.accessToken()),
+    );
+    assertEquals([refreshes(world), new Set(tokens).size, world.codes.length], [1, 1, 1]);
+    assert(await world.provider.isActive(tokens[0]!));
+  });
+}
+
+Deno.test("one refresh: a second forced one after the first is a new one", async () => {
+  await using world = await realWorld();
+  const session = await createSession(world.options);
+  const first = await session.accessToken({ forceRefresh: true });
+  const second = await session.accessToken({ forceRefresh: true });
+  assertEquals([refreshes(world), first === second], [2, false]);
+});
+
+Deno.test("one prompt: two sign-ins to one credential at the same time", async () => {
+  await using world = await scriptedWorld();
+  const sessions = await Promise.all(times(2, () => createSession(world.options)));
+  const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
+  assertEquals([world.codes.length, new Set(tokens).size], [1, 1]);
+});
+
+Deno.test("a caller's signal ends its own wait; the refresh goes on for the others", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.clock.advance(HOUR);
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  world.provider.script.token.push(async () => {
+    arrived.resolve();
+    await gate.promise;
+  });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const impatient = assertRejects(() => session.accessToken({ signal: controller.signal }));
+  const patient = session.accessToken();
+  await arrived.promise;
+  controller.abort(reason);
+  assertEquals(await impatient, reason);
+  gate.resolve();
+  assertEquals(await patient, world.stored().access_token);
+  assertEquals(refreshes(world), 1);
+});
+
+Deno.test("a sign-out during a refresh wins: entry and session are without tokens", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.clock.advance(HOUR);
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  world.provider.script.token.push(async () => {
+    arrived.resolve();
+    await gate.promise;
+  });
+  const refreshing = session.accessToken();
+  await arrived.promise;
+  const clearing = session.clear();
+  gate.resolve();
+  await refreshing;
+  assertEquals((await clearing).keys, [world.key]);
+  assertEquals(world.backend.get(world.key), undefined);
+  await assertCode(() => session.accessToken(), "login_required");
+  assertEquals((await session.status()).signedIn, false);
+});
+
+Deno.test("the time limit ends a refresh that hangs, and the next caller tries anew", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession({ ...world.options, timeoutMs: 50 });
+  world.clock.advance(HOUR);
+  world.provider.script.token.push(hang);
+  await assertCode(() => session.accessToken(), "provider_unavailable", "50 ms");
+  assertEquals(await session.accessToken(), world.stored().access_token);
+});

@@ -1,0 +1,218 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { ApiError } from "../../../client/errors.ts";
+import { json, startHttpServer } from "../../support/http_server.ts";
+import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { sha256Hex } from "../../support/sha256_hex.ts";
+import {
+  assertCode,
+  realWorld,
+  scriptedWorld,
+  SpyBackend,
+  type World,
+} from "../../support/fixtures.ts";
+
+function refreshes(world: World<ScriptedProvider>): number {
+  return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
+}
+
+Deno.test("401: one refresh and one retry, at a real provider", async () => {
+  await using world = await realWorld();
+  const session = await createSession(world.options);
+  const old = world.stored().access_token;
+  world.provider.expireAccessTokens();
+  await session.get("thing");
+  const fresh = world.stored().access_token;
+  const sent = world.api.requests.map(({ headers }) => headers.authorization);
+  assertEquals(sent, [`Bearer ${await sha256Hex(old)}`, `Bearer ${await sha256Hex(fresh)}`]);
+  assertEquals(world.api.requests.map(({ status }) => status), [401, 200]);
+});
+
+const BODIES: [what: string, init: () => RequestInit, text: string][] = [
+  ["text", () => ({ body: "hello" }), "hello"],
+  ["a Blob", () => ({ body: new Blob(["hello"]) }), "hello"],
+  ["bytes", () => ({ body: new TextEncoder().encode("hello") }), "hello"],
+  ["a buffer", () => ({ body: new TextEncoder().encode("hello").buffer }), "hello"],
+  ["fields", () => ({ body: new URLSearchParams({ a: "1" }) }), "a=1"],
+];
+
+for (const [what, init, text] of BODIES) {
+  Deno.test(`401: ${what} is sent again`, async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession(world.options);
+    world.api.reject(1);
+    const response = await session.fetch("thing", { method: "POST", ...init() });
+    assertEquals((await response.json()).body, text);
+    assertEquals(world.api.requests.map(({ body }) => body), [text, text]);
+  });
+}
+
+Deno.test("401: json and form of post are sent again", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const form = new FormData();
+  form.set("a", "content");
+  for (const options of [{ json: { a: 1 } }, { form: { a: "1" } }, { form }]) {
+    world.api.reject(1);
+    world.api.reset();
+    await session.post("thing", options);
+    assertEquals(world.api.requests.map(({ status }) => status), [401, 200]);
+    for (const { body } of world.api.requests) assertEquals(/1|content/.test(body!), true);
+  }
+  assertEquals(refreshes(world), 3);
+});
+
+Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const stream = () => ReadableStream.from([new TextEncoder().encode("hello")]);
+  const generator = async function* () {
+    yield new TextEncoder().encode("hello");
+  };
+  const request = () =>
+    new Request(`${world.api.apiHost}thing`, { method: "POST", body: stream() });
+  for (
+    const send of [
+      () => session.fetch("thing", { method: "POST", body: stream() }),
+      () => session.fetch("thing", { method: "POST", body: generator() as unknown as BodyInit }),
+      () => session.fetch(request()),
+    ]
+  ) {
+    world.api.reject(1);
+    world.api.reset();
+    const error = await assertRejects(send, ApiError);
+    assertEquals([error.status, error.code, world.api.requests.length], [401, "unauthorized", 1]);
+    assertStringIncludes(error.message, "POST /api/v1/tracking/thing: the API answered 401");
+    assertStringIncludes(error.message, "stream, which cannot be sent again");
+    assertStringIncludes(error.body, "invalid_credentials");
+  }
+  assertEquals(refreshes(world), 0);
+});
+
+Deno.test("401: with an API key nothing can be renewed, so a stream's is the answer as it is", async () => {
+  await using world = await scriptedWorld();
+  const { apiHost, fetch } = { ...world.options, fetch: globalThis.fetch };
+  const session = await createSession({ apiKey: "k", apiSecret: "s", apiHost: apiHost!, fetch });
+  const body = ReadableStream.from([new TextEncoder().encode("hello")]);
+  const response = await session.fetch("thing", { method: "POST", body });
+  await response.body?.cancel();
+  assertEquals([response.status, world.api.requests.length], [401, 1]);
+});
+
+Deno.test("401: a second one is the answer", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.api.reject(2);
+  const error = await assertRejects(() => session.get("thing"), ApiError);
+  assertEquals([error.status, error.code], [401, "unauthorized"]);
+  assertEquals([world.api.requests.length, refreshes(world)], [2, 1]);
+  world.api.reject(2);
+  const response = await session.fetch("thing");
+  await response.body?.cancel();
+  assertEquals(response.status, 401);
+});
+
+Deno.test("401: where the refresh is refused, the 401 is the answer", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.api.reject(2);
+  world.provider.script.token.push(() => oauthError("invalid_grant"));
+  const error = await assertRejects(() => session.get("thing"), ApiError);
+  assertEquals([error.status, error.body.includes("invalid_credentials")], [401, true]);
+  assertEquals([world.api.requests.length, world.backend.get(world.key)], [1, undefined]);
+});
+
+Deno.test("401: a provider that is down is told: the 401 would hide it", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
+    world.api.reject(1);
+    world.provider.script.token.push(() => json({}, 503));
+    await assertCode(use, "provider_unavailable", "503");
+  }
+  assertEquals(world.api.requests.length, 2);
+  assertEquals(typeof world.stored().refresh_token, "string");
+});
+
+Deno.test("401: new tokens that could not be stored are told, and used at the next call", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  let isFull = true;
+  backend.before = (method) => {
+    if (isFull && method === "put") throw new CredentialsBackendError("backend_full", "No space.");
+  };
+  world.api.reject(1);
+  await assertCode(() => session.get("thing"), "credentials_not_stored", "No space.");
+  isFull = false;
+  world.api.reject(1); // of the old bearer, which the session still has
+  await session.get("thing");
+  assertEquals(refreshes(world), 1);
+  const { headers } = world.api.requests.at(-1)!;
+  const { access_token } = backend.rows.get(world.key)!;
+  assertEquals(headers.authorization, `Bearer ${await sha256Hex(access_token)}`);
+});
+
+Deno.test("401: a token that another process has refreshed is used without a refresh", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const other = await createSession(world.options);
+  await other.accessToken({ forceRefresh: true });
+  world.api.reject(1);
+  world.provider.reset();
+  await session.get("thing");
+  assertEquals(world.provider.requests, []);
+  const { headers } = world.api.requests.at(-1)!;
+  assertEquals(headers.authorization, `Bearer ${await sha256Hex(world.stored().access_token)}`);
+});
+
+Deno.test("401: trouble with the store is told, and not taken for a refusal", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  const problem = new CredentialsBackendError("backend_corrupt", "Cannot read it.");
+  backend.before = () => {
+    throw problem;
+  };
+  world.api.reject(1);
+  assertEquals(await assertRejects(() => session.get("thing")), problem);
+});
+
+Deno.test("401: one of another origin, after a redirect, says nothing of the token", async () => {
+  await using world = await scriptedWorld();
+  await using other = await startHttpServer(() => json({}, 401));
+  const session = await createSession(world.options);
+  const path = `redirect?to=${encodeURIComponent(other.origin)}`;
+  const response = await session.fetch(path);
+  await response.body?.cancel();
+  assertEquals([response.status, response.url.startsWith(other.origin)], [401, true]);
+  assertEquals((await assertRejects(() => session.get(path), ApiError)).status, 401);
+  assertEquals([refreshes(world), world.api.requests.length], [0, 2]);
+});
+
+Deno.test("401: nor does one of the API's own that came by a way round", async () => {
+  await using world = await scriptedWorld();
+  await using detour = await startHttpServer(() =>
+    new Response(null, { status: 302, headers: { location: `${world.api.apiHost}thing` } })
+  );
+  const session = await createSession(world.options);
+  const response = await session.fetch(`redirect?to=${encodeURIComponent(detour.origin)}`);
+  await response.body?.cancel();
+  assertEquals([response.status, refreshes(world)], [401, 0]);
+});
+
+Deno.test("401: one after a redirect on the API's own origin is retried from the start", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const location = `${world.api.apiHost}thing`;
+  world.api.script.push(
+    () => new Response(null, { status: 307, headers: { location } }),
+    () => json({}, 401),
+  );
+  await session.get("redirect?to=thing");
+  assertEquals([refreshes(world), world.api.requests.map(({ status }) => status)], [
+    1,
+    [307, 401, 302, 200],
+  ]);
+});

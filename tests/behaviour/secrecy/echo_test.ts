@@ -1,0 +1,169 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { ApiError, ValidMindAuthError } from "../../../client/errors.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { json } from "../../support/http_server.ts";
+import { assertCode, scriptedWorld, spyFetch, tokensOf } from "../../support/fixtures.ts";
+
+/** Tokens with characters that every encoding changes, and that share nothing with other text. */
+const ACCESS = "a7Qx+9mZ/2vKw=4Lr8~Vb1";
+const REFRESH = "r3Bn+6yHs/1Jd=5Gf0~Kq8";
+
+type Echo = (secret: string) => Record<string, unknown>;
+
+const ECHOES: [what: string, echo: Echo][] = [
+  ["as the error", (secret) => ({ error: secret })],
+  ["in the error", (secret) => ({ error: `invalid ${secret}` })],
+  ["cut short, as the error", (secret) => ({ error: secret.slice(0, 14) })],
+  ["in the description", (secret) => ({ error_description: `unknown token ${secret}.` })],
+  ["in quotes", (secret) => ({ error_description: `unknown token "${secret}"` })],
+  ["cut short", (secret) => ({ error_description: `unknown: ${secret.slice(0, 15)}…` })],
+  ["percent-encoded", (secret) => ({ error_description: `?t=${encodeURIComponent(secret)}&b=1` })],
+  ["percent-encoded in lower case", (secret) => ({
+    error_description: encodeURIComponent(secret).replace(/%../g, (each) => each.toLowerCase()),
+  })],
+  ["escaped for HTML", (secret) => ({
+    error_description: secret.replace(/\W/g, (each) => `&#x${each.charCodeAt(0).toString(16)};`),
+  })],
+  ["as JSON in the text", (secret) => ({ error_description: JSON.stringify({ token: secret }) })],
+  ["twice", (secret) => ({ error_description: `${secret} is not ${secret}` })],
+];
+
+function echoed(echo: Echo, form: URLSearchParams, names: string[]): Response {
+  const [secret = ""] = names.flatMap((name) => form.get(name) ?? []);
+  assert(secret.length > 10);
+  return json({ error: "invalid_request", ...echo(secret) }, 400);
+}
+
+for (const [what, echo] of ECHOES) {
+  Deno.test(`echo: the refresh token ${what} of a refused refresh`, async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession(world.options);
+    world.amend({ refresh_token: REFRESH });
+    world.provider.script.token.push((_, form) => echoed(echo, form, ["refresh_token"]));
+    const run = () => session.accessToken({ forceRefresh: true });
+    assertNoSecret(await assertCode(run, "provider_refused"), [REFRESH]);
+  });
+
+  Deno.test(`echo: the device code ${what} of a refused sign-in`, async () => {
+    await using world = await scriptedWorld({ requirePkce: true });
+    const secrets: string[] = [];
+    for (const name of ["device_code", "code_verifier"]) {
+      world.provider.script.token.push((_, form) => {
+        secrets.push(form.get(name)!.replace("scripted-device-", ""));
+        return echoed(echo, form, [name]);
+      });
+      const error = await assertCode(() => createSession(world.options), "provider_refused");
+      assertNoSecret(error, secrets);
+    }
+    assertEquals(secrets.length, 2);
+  });
+
+  Deno.test(`echo: the revoked token ${what} of a refused revocation`, async () => {
+    await using world = await scriptedWorld();
+    for (const entry of [{ refresh_token: REFRESH }, { refresh_token: null }]) {
+      const session = await createSession(world.options);
+      world.amend({ access_token: ACCESS, ...entry });
+      world.provider.script.revocation.push((_, form) => echoed(echo, form, ["token"]));
+      const result = await session.clear({ revoke: true });
+      assertEquals([result.revocation, result.keys.length], ["failed", 1]);
+      assertNoSecret(result, [ACCESS, REFRESH]);
+    }
+  });
+}
+
+Deno.test("echo: an error's name and words are told where nothing is echoed", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.provider.script.token.push(() =>
+    json({ error: "odd_error", error_description: "the tenant is closed" }, 400)
+  );
+  const run = () => session.accessToken({ forceRefresh: true });
+  const error = await assertCode(run, "provider_refused", "odd_error (the tenant is closed)");
+  assertEquals(error.oauthError, "odd_error");
+});
+
+const API_ECHOES: [what: string, text: (secret: string) => string][] = [
+  ["as it is", (secret) => `bad token ${secret} sent`],
+  ["cut short", (secret) => `bad token ${secret.slice(0, 16)}… sent`],
+  ["percent-encoded", (secret) => `?token=${encodeURIComponent(secret)}&x=1`],
+  ["as JSON", (secret) => JSON.stringify({ token: `Bearer ${secret}` })],
+  ["in HTML", (secret) => `<p>Bearer ${secret}</p>`],
+  ["escaped for HTML", (secret) => secret.replace(/\W/g, (each) => `&#${each.charCodeAt(0)};`)],
+  ["across the end of the excerpt", (secret) => "x".repeat(1990) + secret],
+];
+
+for (const [what, text] of API_ECHOES) {
+  for (const status of [200, 400]) {
+    Deno.test(`echo: the bearer ${what} in an API's answer with ${status}`, async () => {
+      await using world = await scriptedWorld();
+      world.provider.script.token.push(() => world.provider.tokens({ access_token: ACCESS }));
+      const session = await createSession(world.options);
+      for (const use of [() => session.get("thing"), () => session.post("thing", { json: {} })]) {
+        world.api.script.push(() => new Response(text(ACCESS), { status }));
+        if (status === 200 && what === "as JSON") {
+          await use(); // a good answer is the caller's
+          continue;
+        }
+        assertNoSecret(await assertRejects(use, ApiError), [ACCESS]);
+      }
+    });
+  }
+}
+
+/** What an HTTP client throws that puts the whole request on its errors. */
+class ClientError extends Error {
+  readonly request: RequestInit;
+  constructor(request: RequestInit) {
+    super("it failed", { cause: { headers: Object.fromEntries(new Headers(request.headers)) } });
+    this.request = request;
+  }
+}
+
+Deno.test("echo: an error of the caller's fetch that carries the request is no cause", async () => {
+  await using world = await scriptedWorld();
+  let isBroken = false;
+  let errors = 0;
+  const fetch = spyFetch(async (url, init) => {
+    if (!isBroken) return await globalThis.fetch(url, init);
+    const sent = init.body instanceof Blob ? await init.body.text() : init.body;
+    errors++;
+    throw errors % 2 === 1
+      ? new ClientError({ ...init, body: sent! })
+      : Object.assign(new TypeError("it failed"), { config: { ...init, body: sent } });
+  });
+  const session = await createSession({ ...world.options, fetch });
+  const secrets = tokensOf(world.stored()).map((token) => token.replace(/^scripted-\w+-/, ""));
+  isBroken = true;
+  for (let time = 0; time < 2; time++) {
+    for (
+      const [code, use] of [
+        ["provider_unavailable", () => session.accessToken({ forceRefresh: true })],
+        ["api_unreachable", () => session.get("thing")],
+        ["api_unreachable", () => session.post("thing", { form: { a: "1" } })],
+      ] as const
+    ) {
+      const error = await assertCode(use, code, "Error)");
+      assertEquals(error.cause, undefined);
+      assertNoSecret(error, secrets);
+    }
+  }
+  assertEquals(errors, 6);
+  const result = await session.clear({ revoke: true });
+  assertEquals(result.revocation, "failed");
+  assertNoSecret(result, secrets);
+});
+
+Deno.test("echo: nor does a coded error of the caller's fetch put tokens into a result", async () => {
+  await using world = await scriptedWorld();
+  const fetch = spyFetch(async (url, init) => {
+    if (!url.endsWith("/revoke")) return await globalThis.fetch(url, init);
+    const text = await (init.body as Blob).text();
+    throw new ValidMindAuthError("provider_unavailable", `Cannot send ${text}.`);
+  });
+  const session = await createSession({ ...world.options, fetch });
+  const secrets = tokensOf(world.stored()).map((token) => token.replace(/^scripted-\w+-/, ""));
+  const result = await session.clear({ revoke: true });
+  assertEquals([result.revocation, result.reason?.includes("[removed]")], ["failed", true]);
+  assertNoSecret(result, secrets);
+});

@@ -1,0 +1,107 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { createSession } from "../../../client/create_session.ts";
+import type { SessionOptions } from "../../../client/session_options.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import {
+  assertCode,
+  scriptedWorld,
+  SpyBackend,
+  tokensOf,
+  type World,
+} from "../../support/fixtures.ts";
+
+/** Runs with another standard error, which gets each text with the number of the write. */
+async function withStderr<T>(
+  write: (text: string, count: number) => void | Promise<void>,
+  run: () => Promise<T>,
+): Promise<T> {
+  const { stderr } = Deno;
+  let count = 0;
+  const fake = async (bytes: Uint8Array) => {
+    await write(new TextDecoder().decode(bytes), ++count);
+    return bytes.length;
+  };
+  const original = Object.getOwnPropertyDescriptor(stderr, "write");
+  Object.defineProperty(stderr, "write", { value: fake, configurable: true });
+  try {
+    return await run();
+  } finally {
+    if (original === undefined) Reflect.deleteProperty(stderr, "write");
+    else Object.defineProperty(stderr, "write", original);
+  }
+}
+
+/** With the built-in prompt. */
+function prompting(world: World<ScriptedProvider>, backend: SpyBackend): SessionOptions {
+  const { onDeviceCode: _, ...options } = world.options;
+  return { ...options, credentialsBackend: backend };
+}
+
+Deno.test("announce: the success is told once the tokens are stored", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const texts: string[] = [];
+  await withStderr((text) => {
+    texts.push(text);
+    assertEquals(backend.rows.has(world.key), text.startsWith("Signed in"));
+  }, () => createSession(prompting(world, backend)));
+  assertEquals(texts.length, 2);
+  assertStringIncludes(
+    texts[1]!,
+    "and stored in SpyBackend.",
+  );
+  assertNoSecret(texts.join(), tokensOf(backend.rows.get(world.key)!));
+});
+
+Deno.test("announce: a standard error that is closed by then costs the notice alone", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  let writes = 0;
+  const session = await withStderr((_, count) => {
+    writes = count;
+    if (count === 2) throw new Deno.errors.BrokenPipe("closed");
+  }, () => createSession(prompting(world, backend)));
+  assertEquals(writes, 2);
+  assert(world.provider.isActive(await session.accessToken()));
+  assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
+});
+
+Deno.test("announce: a prompt that nobody can see ends the sign-in", async () => {
+  await using world = await scriptedWorld();
+  world.provider.autoApprove = false;
+  const backend = new SpyBackend();
+  const broken = () => {
+    throw new Deno.errors.BrokenPipe("closed");
+  };
+  await withStderr(
+    broken,
+    () => assertCode(() => createSession(prompting(world, backend)), "prompt_failed"),
+  );
+  assertEquals(backend.rows.size, 0);
+});
+
+Deno.test("announce: no success is told where the tokens could not be stored", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  backend.before = (method, key) => {
+    if (method === "put" && key === world.key) {
+      throw new CredentialsBackendError("backend_full", "Cannot write: no space.");
+    }
+  };
+  const texts: string[] = [];
+  const run = () => createSession(prompting(world, backend));
+  await withStderr(
+    (text) => void texts.push(text),
+    () => assertCode(run, "credentials_not_stored", "no space"),
+  );
+  assertEquals(texts.map((text) => text.startsWith("Signed in")), [false]);
+});
+
+Deno.test("announce: a prompt of the caller's replaces every word", async () => {
+  await using world = await scriptedWorld();
+  const texts: string[] = [];
+  await withStderr((text) => void texts.push(text), () => createSession(world.options));
+  assertEquals([texts, world.codes.length], [[], 1]);
+});

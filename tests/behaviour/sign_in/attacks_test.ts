@@ -1,0 +1,215 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { ValidMindAuthError } from "../../../client/errors.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { makeSigningKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import { assertCode, paths, scriptedWorld } from "../../support/fixtures.ts";
+
+const DISCOVERY_PATH = "/realms/acme/.well-known/openid-configuration";
+
+const OTHER_ISSUERS: [what: string, issuer: unknown][] = [
+  ["another host", "https://login.example.com/realms/acme"],
+  ["another path", (issuer: string) => issuer.replace("acme", "other")],
+  ["a path that differs in case", (issuer: string) => issuer.replace("acme", "Acme")],
+  ["a longer path", (issuer: string) => `${issuer}/x`],
+  ["a shorter path", (issuer: string) => issuer.replace("/acme", "")],
+  ["two slashes at its end", (issuer: string) => `${issuer}//`],
+  ["a query", (issuer: string) => `${issuer}?x`],
+  ["another port", (issuer: string) => issuer.replace(/:\d+/, ":1")],
+  ["https instead of http", (issuer: string) => issuer.replace("http:", "https:")],
+  ["Entra's template", "https://login.microsoftonline.com/{tenantid}/v2.0"],
+  ["no URL", "realms/acme"],
+  ["a number", 5],
+  ["null", null],
+  ["nothing", undefined],
+];
+
+for (const [what, issuer] of OTHER_ISSUERS) {
+  Deno.test(`attack: discovery whose issuer is ${what}: refused before anything is sent`, async () => {
+    await using world = await scriptedWorld({ path: "/realms/acme" });
+    const stated = typeof issuer === "function" ? issuer(world.provider.issuer) : issuer;
+    world.provider.discovery = { issuer: stated };
+    const run = () => createSession(world.options);
+    await assertCode(run, "provider_invalid", world.provider.issuer);
+    assertEquals([paths(world.provider.requests), world.codes], [[DISCOVERY_PATH], []]);
+  });
+}
+
+type Make = (provider: ScriptedProvider) => Promise<string> | string;
+
+function signed(claims: Record<string, unknown>, options?: SignOptions): Make {
+  return (provider) => provider.idToken(claims, options);
+}
+
+/** An attacker's key, that calls itself by the name of the provider's. */
+async function forgedKey(provider: ScriptedProvider): Promise<SigningKey> {
+  return { ...await makeSigningKey(), kid: provider.signingKey.kid };
+}
+
+async function forged(provider: ScriptedProvider, header: Record<string, unknown>) {
+  const key = await forgedKey(provider);
+  return await provider.idToken({}, { key, header: { ...header, jwk: key.publicJwk } });
+}
+
+const NOW = Math.floor(Date.now() / 1000);
+
+const ID_TOKENS: [what: string, make: Make][] = [
+  ["another issuer", signed({ iss: "https://login.example.com" })],
+  ["the issuer with a slash", (provider) => provider.idToken({ iss: `${provider.issuer}/` })],
+  ["no issuer", signed({ iss: undefined })],
+  ["another audience", signed({ aud: "another-client" })],
+  ["no audience", signed({ aud: undefined })],
+  ["other audiences", signed({ aud: ["a", "b"] })],
+  [
+    "many audiences and another azp",
+    (provider) => provider.idToken({ aud: [provider.clientId, "x"], azp: "x" }),
+  ],
+  ["an end an hour ago", signed({ exp: NOW - 3600 })],
+  ["an end two minutes ago", signed({ exp: NOW - 120 })],
+  ["no end", signed({ exp: undefined })],
+  ["an end that is no number", signed({ exp: "2099" })],
+  ["a start in an hour", signed({ nbf: NOW + 3600 })],
+  ["no time of issue", signed({ iat: undefined })],
+  ["no subject", signed({ sub: undefined })],
+  ["a subject that is no text", signed({ sub: 5 })],
+  [
+    "the signature of another key",
+    async (provider) => await provider.idToken({}, { key: await forgedKey(provider) }),
+  ],
+  [
+    "the signature of a key in its own header",
+    async (provider) => await forged(provider, { jku: "https://login.example.com/jwks" }),
+  ],
+  [
+    "a key that the provider does not have",
+    async (provider) => await provider.idToken({}, { key: await makeSigningKey() }),
+  ],
+  ["no signature, alg none", signed({}, { alg: "none" })],
+  ["no signature, alg None", signed({}, { alg: "none", header: { alg: "None" } })],
+  ["no signature, alg RS256", signed({}, { alg: "none", header: { alg: "RS256" } })],
+  ["a signature by a shared secret", signed({}, { alg: "HS256" })],
+  [
+    "a signature by the public key as a shared secret",
+    (provider) => {
+      const secret = JSON.stringify(provider.signingKey.publicJwk);
+      return provider.idToken({}, { alg: "HS256", secret });
+    },
+  ],
+  ["an algorithm that discovery does not list", signed({}, { header: { alg: "PS256" } })],
+  ["a critical header that nobody knows", signed({}, { header: { crit: ["x"], x: 1 } })],
+  ["claims changed after signing", async (provider) => {
+    const [head, , signature] = (await provider.idToken()).split(".");
+    const [, claims] = (await provider.idToken({ name: "Eve" })).split(".");
+    return `${head}.${claims}.${signature}`;
+  }],
+  ["no JWT in it", () => "opaque-and-long-enough"],
+];
+
+for (const [what, make] of ID_TOKENS) {
+  Deno.test(`attack: ID token with ${what}: refused, nothing is stored or shown`, async () => {
+    await using world = await scriptedWorld();
+    const { provider } = world;
+    const id_token = await make(provider);
+    const secrets = ["secret-access", "secret-refresh", id_token];
+    const [access_token, refresh_token] = secrets as [string, string];
+    const push = () =>
+      provider.script.token.push(() => provider.tokens({ access_token, refresh_token, id_token }));
+    const fails = async (run: () => Promise<unknown>) => {
+      const words = ["ID token", provider.issuer, "clock"];
+      const error = await assertCode(run, "id_token_invalid", ...words);
+      assertEquals(error.cause, undefined);
+      assertNoSecret(error, secrets);
+    };
+    push();
+    await fails(() => createSession(world.options));
+    assertEquals(world.backend.get(world.key), undefined);
+
+    const session = await createSession(world.options);
+    const before = world.stored();
+    push();
+    await fails(() => session.accessToken({ forceRefresh: true }));
+    // The old refresh token is spent: the new one counts, and nothing else of that answer.
+    assertEquals(world.stored(), { ...before, refresh_token });
+  });
+}
+
+for (const alg of ["none", "HS256"] as const) {
+  Deno.test(`attack: discovery that lists ${alg}: the ID token is refused all the same`, async () => {
+    const discovery = { id_token_signing_alg_values_supported: [alg, "RS256"] };
+    await using world = await scriptedWorld({ discovery });
+    const id_token = await world.provider.idToken({}, { alg });
+    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+    await assertCode(() => createSession(world.options), "id_token_invalid", "JWS");
+    assertEquals(world.backend.get(world.key), undefined);
+  });
+}
+
+Deno.test("attack: ID token of another person at a refresh: refused", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const before = world.stored();
+  const id_token = await world.provider.idToken({ sub: "mallory" });
+  world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));
+  const run = () => session.accessToken({ forceRefresh: true });
+  await assertCode(run, "id_token_invalid", "another person");
+  assertEquals(world.stored(), { ...before, refresh_token: "r2" });
+});
+
+const UNSENDABLE: [what: string, access_token: string][] = [
+  ["a line break and a header", "secret-access\r\nX-Evil: 1"],
+  ["a line break at its end", "secret-access\n"],
+  ["a space", "secret access"],
+  ["a NUL", "secret-access\0"],
+  ["an escape sequence", "secret-access\x1b[2J"],
+  ["letters that are not ASCII", "secret-access-é"],
+];
+
+for (const [what, access_token] of UNSENDABLE) {
+  Deno.test(`attack: access token with ${what}: refused, nothing is stored or shown`, async () => {
+    await using world = await scriptedWorld();
+    const { script } = world.provider;
+    const tokens = () => world.provider.tokens({ access_token, refresh_token: "secret-refresh" });
+    const fails = async (run: () => Promise<unknown>) => {
+      const error = await assertCode(run, "provider_invalid", "a token has characters");
+      assertNoSecret(error, ["secret-refresh", "secret-access", "secret access"]);
+    };
+    script.token.push(tokens);
+    await fails(() => createSession(world.options));
+    assertEquals(world.backend.get(world.key), undefined);
+
+    const session = await createSession(world.options);
+    const before = world.stored();
+    script.token.push(tokens);
+    await fails(() => session.accessToken({ forceRefresh: true }));
+    assertEquals(world.stored(), { ...before, refresh_token: "secret-refresh" });
+  });
+}
+
+Deno.test("attack: an ID token that is broken off within its signature is not a bearer", async () => {
+  await using world = await scriptedWorld();
+  // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
+  const id_token = (await world.provider.idToken()).replace(/(?=.{9}$)/, "\r\n");
+  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  const error = await assertRejects(
+    () => createSession({ ...world.options, bearer: "id_token" }),
+    ValidMindAuthError,
+  );
+  assertNoSecret(error, [id_token]);
+  assertEquals(world.backend.get(world.key), undefined);
+});
+
+Deno.test("attack: no jwks_uri in discovery: the ID token is refused, not taken unchecked", async () => {
+  await using world = await scriptedWorld({ discovery: { jwks_uri: undefined } });
+  await assertCode(() => createSession(world.options), "provider_invalid", "jwks_uri");
+  assertEquals(world.backend.get(world.key), undefined);
+});
+
+Deno.test("attack: an ID token is checked also where the access token is the bearer", async () => {
+  await using world = await scriptedWorld();
+  const id_token = await world.provider.idToken({ aud: "another" });
+  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  const options = { ...world.options, bearer: "access_token" } as const;
+  await assertCode(() => createSession(options), "id_token_invalid");
+  assert(world.codes.length === 1);
+});

@@ -1,0 +1,74 @@
+import { assertEquals } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
+import { assertCode, realWorld, scriptedWorld } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+const BUSY = () => new Response("busy", { status: 503 });
+
+Deno.test("bearer: an ID token goes on requests, and ends by its own exp", async () => {
+  await using world = await realWorld({ idTokenTtl: 600 });
+  const session = await createSession({ ...world.options, bearer: "id_token" });
+  const first = world.stored();
+  assertEquals(await session.accessToken(), first.id_token);
+  assertEquals((await session.headers()).get("authorization"), `Bearer ${first.id_token}`);
+  const { expiresAt } = await session.status();
+  assertEquals(first.expires_at, expiresAt?.toISOString());
+  assertEquals(Math.abs(expiresAt!.getTime() - Date.now() - 600_000) < 5_000, true);
+  world.clock.advance(490_000); // the access token would last for long
+  assertEquals(await session.accessToken(), world.stored().id_token);
+  assertEquals(world.provider.requests.at(-1)?.grantType, "refresh_token");
+});
+
+Deno.test("bearer: a start looks at the ID token's exp, not at a row that Python wrote", async () => {
+  await using world = await scriptedWorld();
+  const options = { ...world.options, bearer: "id_token" } as const;
+  await createSession(options);
+  const exp = Math.floor(world.clock.now() / 1000) + 60;
+  world.amend({
+    id_token: await world.provider.idToken({ exp }),
+    expires_at: new Date(world.clock.now() + HOUR).toISOString(),
+  });
+  world.provider.reset();
+  await createSession(options);
+  const grants = world.provider.requests.flatMap(({ grantType }) => grantType ?? []);
+  assertEquals(grants, ["refresh_token"]);
+});
+
+Deno.test("bearer: no ID token where it is to be the bearer", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
+  const options = { ...world.options, bearer: "id_token" } as const;
+  await assertCode(() => createSession(options), "id_token_missing", "openid", "bearer");
+});
+
+Deno.test("bearer: the access token of the same entry can be asked for", async () => {
+  await using world = await scriptedWorld();
+  await createSession({ ...world.options, bearer: "id_token" });
+  const session = await createSession({ ...world.options, bearer: "access_token" });
+  assertEquals(await session.accessToken(), world.stored().access_token);
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("bearer: keys out of reach at a refresh: the old ID token serves until its end", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession({ ...world.options, bearer: "id_token" });
+  const { id_token } = world.stored();
+  world.clock.advance(HOUR - 60_000);
+  const other = await createSession({ ...world.options, bearer: "access_token" });
+  for (let time = 0; time < 3; time++) world.provider.script.jwks.push(BUSY);
+  assertEquals(await other.accessToken({ forceRefresh: true }), world.stored().access_token);
+  assertEquals(world.stored().id_token, id_token);
+  for (let time = 0; time < 3; time++) world.provider.script.jwks.push(BUSY);
+  world.provider.script.token.push(() => oauthError("temporarily_unavailable", 503));
+  assertEquals(await session.accessToken(), id_token);
+});
+
+Deno.test("bearer: a refresh without an ID token, and the old one has ended", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession({ ...world.options, bearer: "id_token" });
+  world.clock.advance(HOUR + 60_000);
+  world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
+  await assertCode(() => session.accessToken(), "id_token_missing");
+  assertEquals(typeof world.stored().refresh_token, "string");
+});

@@ -1,0 +1,260 @@
+import { assert, assertEquals } from "@std/assert";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { clearOidcCredentials, init } from "../../../client/init.ts";
+import { requiredPermissions } from "../../../client/required_permissions.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { json } from "../../support/http_server.ts";
+import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
+import { sha256Hex } from "../../support/sha256_hex.ts";
+import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { assertCode, realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+const SECRET = "client secret: %/+~ with all that has to be encoded";
+const POST = "client_secret_post";
+const BASIC = "client_secret_basic";
+
+/** A provider whose client has a secret, and that takes it by these methods. */
+function withSecret(own: string, offered: string[] = [own]): OidcProviderOptions {
+  return {
+    configure(config) {
+      Object.assign(config, { clientAuthMethods: offered });
+      Object.assign(config.clients![0]!, {
+        client_secret: SECRET,
+        token_endpoint_auth_method: own,
+      });
+    },
+  };
+}
+
+/** Form encoding, in which oauth4webapi escapes all but letters and digits: RFC 6749, section 2.3.1. */
+function encode(text: string): string {
+  return text.replace(/[^A-Za-z0-9]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function sent(world: World<TestOidcProvider>, field: "form" | "headers", name: string) {
+  return world.provider.requests.filter(({ method }) => method === "POST")
+    .map((request) => request[field][name]);
+}
+
+for (
+  const [what, own, offered] of [
+    ["by the form", POST, [POST]],
+    ["by the form, where both are offered", POST, [BASIC, POST, "none"]],
+    ["by the header", BASIC, [BASIC]],
+  ] as const
+) {
+  Deno.test(`client secret: device, token, refresh and revocation requests have it ${what}`, async () => {
+    await using world = await realWorld(withSecret(own, [...offered]));
+    const session = await createSession({ ...world.options, clientSecret: SECRET });
+    world.clock.advance(HOUR);
+    const token = await session.accessToken();
+    assertEquals((await session.clear({ revoke: true })).revocation, "revoked");
+    assertEquals(await world.provider.isActive(token), false);
+    const forms = new Set(sent(world, "form", "client_secret"));
+    const headers = sent(world, "headers", "authorization").map((value) => value?.split(" ")[0]);
+    const byForm = own === POST;
+    assertEquals(forms, new Set([byForm ? await sha256Hex(SECRET) : undefined]));
+    assertEquals(new Set(headers), new Set([byForm ? undefined : "Basic"]));
+    assertEquals(headers.length, 5); // device, token, refresh, and both tokens revoked
+  });
+}
+
+Deno.test("client secret: a provider that offers nothing gets the header", async () => {
+  await using world = await scriptedWorld({
+    discovery: { token_endpoint_auth_methods_supported: undefined },
+  });
+  await createSession({ ...world.options, clientSecret: "plain-secret" });
+  const token = world.provider.requests.find(({ path }) => path === "/token")!;
+  const basic = btoa(`${encode(world.provider.clientId)}:${encode("plain-secret")}`);
+  assertEquals(token.headers.authorization, `Basic ${await sha256Hex(basic)}`);
+  assertEquals(token.form.client_secret, undefined);
+});
+
+Deno.test("client secret: it is stored nowhere, and shown by nothing", async () => {
+  await using world = await realWorld(withSecret(POST));
+  await using dir = await tempDir();
+  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
+  const options = { ...world.options, credentialsBackend, clientSecret: SECRET };
+  const session = await createSession(options);
+  assertEquals((await Deno.readTextFile(credentialsBackend.path)).includes("secret"), false);
+  for (const value of [session, await session.status(), credentialsBackend]) {
+    assertNoSecret(value, [SECRET]);
+  }
+});
+
+Deno.test("client secret: an error does not show it, however the provider echoes it", async () => {
+  await using world = await scriptedWorld({
+    discovery: { token_endpoint_auth_methods_supported: [BASIC] },
+  });
+  const header = btoa(`${encode(world.provider.clientId)}:${encode("the-client-secret")}`);
+  for (const echo of ["the-client-secret", header, `Basic ${header}`]) {
+    world.provider.script.device.push(() =>
+      json({ error: "invalid_client", error_description: `got ${echo}, no good` }, 401)
+    );
+    const options = { ...world.options, clientSecret: "the-client-secret" };
+    const error = await assertCode(
+      () => createSession(options),
+      "provider_refused",
+      "[removed]",
+      "clientSecret (VM_OIDC_CLIENT_SECRET)",
+    );
+    assertNoSecret(error, ["the-client-secret", header]);
+  }
+});
+
+Deno.test("client secret: a wrong one, and none, are told with what to do", async () => {
+  await using world = await realWorld(withSecret(POST));
+  for (const given of [{}, { clientSecret: "a-wrong-secret" }]) {
+    const error = await assertCode(
+      () => createSession({ ...world.options, ...given }),
+      "provider_refused",
+      "clientSecret",
+    );
+    assertEquals(error.oauthError, "invalid_client");
+    assertNoSecret(error, ["a-wrong-secret"]);
+  }
+});
+
+Deno.test("client secret: a refresh that is refused for it keeps the stored tokens", async () => {
+  await using world = await realWorld(withSecret(POST));
+  await createSession({ ...world.options, clientSecret: SECRET });
+  world.clock.advance(HOUR);
+  const options = { ...world.options, clientSecret: "a-wrong-secret", interactive: false };
+  await assertCode(() => createSession(options), "provider_refused");
+  const session = await createSession({ ...world.options, clientSecret: SECRET });
+  assert(await world.provider.isActive(await session.accessToken()));
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("client secret: the variable does, and is read only where the provider is needed", async () => {
+  await using world = await realWorld(withSecret(POST));
+  await withTempHome(async () => {
+    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+    await createSession(world.options);
+    const seen = world.provider.requests.length;
+    Deno.env.delete("VM_OIDC_CLIENT_SECRET");
+    const session = await createSession(world.options); // from the store
+    assertEquals(world.provider.requests.length, seen);
+    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+    world.clock.advance(HOUR);
+    await session.accessToken();
+    await init({ ...world.options, model: "m" });
+    assertEquals((await clearOidcCredentials({ revoke: true })).revocation, "revoked");
+  });
+});
+
+Deno.test("client secret: the variable's is not another client's", async () => {
+  await using world = await scriptedWorld();
+  const { issuer, clientId } = world.provider;
+  for (
+    const [env, isSent] of [
+      [{ VM_OIDC_ISSUER: `${issuer}/`, VM_OIDC_CLIENT_ID: clientId }, true],
+      [{ VM_OIDC_CLIENT_ID: clientId }, true],
+      [{ VM_OIDC_ISSUER: "https://other.example.com", VM_OIDC_CLIENT_ID: clientId }, false],
+      [{ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: "other" }, false],
+      [{ VM_OIDC_ISSUER: "https://other.example.com" }, false],
+    ] as const
+  ) {
+    await withTempHome(async () => {
+      Deno.env.set("VM_OIDC_CLIENT_SECRET", "variable-secret");
+      for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
+      world.provider.reset();
+      world.backend.delete(world.key);
+      await createSession(world.options);
+      const { headers } = world.provider.requests.find(({ path }) => path === "/token")!;
+      assertEquals(headers.authorization !== undefined, isSent, JSON.stringify(env));
+    });
+  }
+});
+
+Deno.test({
+  name: "client secret: the variable's is given to nobody while it cannot be known whose it is",
+  permissions: { env: ["VM_OIDC_CLIENT_SECRET"], net: ["127.0.0.1", "localhost"] },
+  async fn() {
+    await using world = await scriptedWorld();
+    Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+    try {
+      await createSession(world.options);
+    } finally {
+      Deno.env.delete("VM_OIDC_CLIENT_SECRET");
+    }
+    const requests = JSON.stringify(world.provider.requests);
+    assertEquals([requests.includes(SECRET), /basic/i.test(requests)], [false, false]);
+  },
+});
+
+Deno.test("client secret: clearOidcCredentials takes the option, the session's, or the variable", async () => {
+  await using world = await realWorld(withSecret(POST));
+  const { issuer, clientId } = world.provider;
+  const secret = { clientSecret: SECRET };
+  await init({ ...world.options, ...secret, model: "m" });
+  assertEquals((await clearOidcCredentials({ revoke: true })).revocation, "revoked");
+  const named = { issuer, clientId, credentialsBackend: world.backend, revoke: true };
+  await createSession({ ...world.options, ...secret });
+  assertEquals((await clearOidcCredentials({ ...named, ...secret })).revocation, "revoked");
+  await createSession({ ...world.options, ...secret });
+  const { keys, revocation, reason } = await clearOidcCredentials(named);
+  assertEquals([keys, revocation, reason?.includes("invalid_client")], [
+    [world.key],
+    "failed",
+    true,
+  ]);
+});
+
+Deno.test("client secret: clearing all gives it to the configured client's provider only", async () => {
+  await using world = await realWorld(withSecret(POST));
+  await using other = await scriptedWorld();
+  const credentialsBackend = world.backend;
+  await init({ ...world.options, clientSecret: SECRET, model: "m" });
+  const ofOther = await createSession({ ...other.options, credentialsBackend });
+  const token = await ofOther.accessToken();
+  await withTempHome(async () => {
+    Deno.env.set("VM_OIDC_CLIENT_SECRET", "variable-secret");
+    other.provider.reset();
+    const result = await clearOidcCredentials({ all: true, revoke: true });
+    assertEquals([result.keys.length, result.revocation], [2, "revoked"]);
+    assertEquals(await other.provider.isActive(token), false);
+    for (const { form, headers } of other.provider.requests) {
+      assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
+    }
+  });
+});
+
+Deno.test("client secret: clearing all gives the session's to no issuer or client that is named", async () => {
+  await using world = await realWorld(withSecret(POST));
+  await using other = await scriptedWorld();
+  const { issuer, clientId } = other.provider; // the client's name is the same at both
+  assertEquals(clientId, world.provider.clientId);
+  for (const named of [{ issuer }, { clientId }, { issuer, clientId }]) {
+    const credentialsBackend = new MemoryCredentialsBackend();
+    await init({ ...world.options, credentialsBackend, clientSecret: SECRET, model: "m" });
+    await createSession({ ...other.options, credentialsBackend });
+    other.provider.reset();
+    await clearOidcCredentials({ all: true, revoke: true, ...named });
+    const asked = other.provider.requests.filter(({ path }) => path === "/revoke");
+    assertEquals(asked.length > 0, true);
+    for (const { form, headers } of asked) {
+      assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
+    }
+  }
+});
+
+Deno.test("client secret: permissions name the variable for what asks the provider", async () => {
+  const options = {
+    issuer: "https://login.example.com",
+    clientId: "my-app",
+    model: "m",
+    apiHost: "https://api.example.com/",
+  };
+  const reads = async (given: object, about: object) =>
+    (await requiredPermissions({ ...options, ...given }, about)).some((need) =>
+      need.name === "env" && need.variable === "VM_OIDC_CLIENT_SECRET" && need.need === "optional"
+    );
+  assertEquals(await reads({}, {}), true);
+  assertEquals(await reads({ clientSecret: "s" }, {}), false);
+  assertEquals(await reads({}, { call: "clear" }), false);
+  assertEquals(await reads({}, { call: "clear", revoke: true }), true);
+});

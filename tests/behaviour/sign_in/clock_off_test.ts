@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { json } from "../../support/http_server.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import { assertCode, scriptedWorld, type World } from "../../support/fixtures.ts";
+
+const MINUTE = 60_000;
+
+/** Tokens as from a provider whose clock differs from this computer's, and that says so or not. */
+async function answerAt(
+  world: World<ScriptedProvider>,
+  offMs: number,
+  { lifeMs = 60 * MINUTE, saysDate = true }: { lifeMs?: number; saysDate?: boolean } = {},
+): Promise<void> {
+  const now = Math.floor((Date.now() + offMs) / 1000);
+  const times = { iat: now, nbf: now, exp: now + lifeMs / 1000 };
+  const tokens = await world.provider.tokens({ id_token: await world.provider.idToken(times) });
+  const date = new Date(saysDate ? Date.now() + offMs : Date.now()).toUTCString();
+  const body = await tokens.json();
+  world.provider.script.token.push(() => json(body, 200, { date }));
+}
+
+for (const [what, offMs] of [["ahead", -10 * MINUTE], ["behind", 10 * MINUTE]] as const) {
+  Deno.test(`clock ${what} by 10 minutes: sign-in and refresh work`, async () => {
+    await using world = await scriptedWorld();
+    await answerAt(world, offMs);
+    const session = await createSession(world.options);
+    assertEquals(typeof world.stored().id_token, "string");
+    await answerAt(world, offMs);
+    assertEquals(await session.accessToken({ forceRefresh: true }), world.stored().access_token);
+    assertEquals(world.codes.length, 1);
+  });
+
+  Deno.test(`clock ${what} by 10 minutes: an ID token of five minutes is taken`, async () => {
+    await using world = await scriptedWorld();
+    await answerAt(world, offMs, { lifeMs: 5 * MINUTE });
+    await createSession(world.options);
+  });
+
+  Deno.test(`clock ${what} by 10 minutes: an ID token that has ended is refused`, async () => {
+    await using world = await scriptedWorld();
+    await answerAt(world, offMs, { lifeMs: -1 * MINUTE });
+    await assertCode(() => createSession(world.options), "id_token_invalid", "clock");
+    assertEquals(world.backend.get(world.key), undefined);
+  });
+}
+
+Deno.test("clock behind by 10 minutes, and no word of it: the ID token is not valid yet", async () => {
+  await using world = await scriptedWorld();
+  await answerAt(world, 10 * MINUTE, { saysDate: false });
+  await assertCode(() => createSession(world.options), "id_token_invalid", "clock");
+});
+
+Deno.test("clock off by hours: is not believed, and the person is told of the clock", async () => {
+  await using world = await scriptedWorld();
+  await answerAt(world, 180 * MINUTE);
+  await assertCode(() => createSession(world.options), "id_token_invalid", "clock");
+});
+
+Deno.test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews it", async () => {
+  await using world = await scriptedWorld();
+  world.api.script.push(() => json({ error: "expired" }, 401));
+  await answerAt(world, 10 * MINUTE, { lifeMs: 12 * MINUTE });
+  const session = await createSession({ ...world.options, bearer: "id_token" });
+  const old = world.stored().id_token;
+  world.clock.advance(15 * MINUTE); // ended for the provider, and fresh here
+  await answerAt(world, 10 * MINUTE);
+  world.api.script.push(() => json({ ok: true }));
+  assertEquals(await session.get("thing"), { ok: true });
+  assertEquals([world.stored().id_token === old, world.codes.length], [false, 1]);
+});

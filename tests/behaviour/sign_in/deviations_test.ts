@@ -1,0 +1,260 @@
+import { assertEquals } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import type { ValidMindAuthErrorCode } from "../../../client/errors.ts";
+import { json } from "../../support/http_server.ts";
+import {
+  oauthError,
+  type ScriptedProvider,
+  type ScriptedProviderOptions,
+} from "../../support/scripted_provider.ts";
+import { assertCode, realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+
+/** Tokens' lifetime where the provider states none that can be. */
+const HOUR = 3600;
+
+/** Lets the next answer of tokens have other members. */
+function answerWith(world: World<ScriptedProvider>, members: Record<string, unknown>): void {
+  world.provider.script.token.push(() => world.provider.tokens(members));
+}
+
+/** In how many seconds the stored token ends. */
+function storedSeconds(world: World<ScriptedProvider>): number {
+  return (Date.parse(world.stored().expires_at!) - world.clock.now()) / 1000;
+}
+
+const DEVICE_ANSWERS: [what: string, members: Record<string, unknown>, waitMs: number][] = [
+  ["interval 0", { interval: 0 }, 5000],
+  ['interval "0"', { interval: "0" }, 5000],
+  ['interval "7"', { interval: "7" }, 7000],
+  ["interval 2.5", { interval: 2.5 }, 2500],
+  ["interval -1", { interval: -1 }, 5000],
+  ["interval null", { interval: null }, 5000],
+  ["no interval", { interval: undefined }, 5000],
+  ['interval "soon"', { interval: "soon" }, 5000],
+  ["no expires_in", { expires_in: undefined }, 1000],
+  ["expires_in null", { expires_in: null }, 1000],
+  ['expires_in "600"', { expires_in: "600" }, 1000],
+  ["expires_in 599.5", { expires_in: 599.5 }, 1000],
+  ["expires_in -1", { expires_in: -1 }, 1000],
+  ["verification_uri_complete null", { verification_uri_complete: null }, 1000],
+  ["verification_uri_complete empty", { verification_uri_complete: "" }, 1000],
+  ["an error of null", { error: null }, 1000],
+  ["an empty error", { error: "", error_description: "" }, 1000],
+  ["members that nobody knows", { message: "To sign in, …", x: { y: [1] } }, 1000],
+];
+
+for (const [what, members, waitMs] of DEVICE_ANSWERS) {
+  Deno.test(`deviation: device answer with ${what}: signs in after ${waitMs} ms`, async () => {
+    await using world = await scriptedWorld();
+    world.provider.script.device.push(() => world.provider.device(members));
+    await createSession(world.options);
+    assertEquals(world.clock.delays, [waitMs]);
+  });
+}
+
+Deno.test("deviation: verification_url instead of verification_uri: is shown", async () => {
+  await using world = await scriptedWorld();
+  const page = "https://www.google.com/device";
+  world.provider.script.device.push(() =>
+    world.provider.device({
+      verification_uri: undefined,
+      verification_uri_complete: undefined,
+      verification_url: page,
+    })
+  );
+  await createSession(world.options);
+  assertEquals(world.codes.map(({ verificationUri }) => verificationUri), [page]);
+});
+
+const TOKEN_ANSWERS: [what: string, members: Record<string, unknown>, seconds: number][] = [
+  ["no expires_in", { expires_in: undefined }, HOUR],
+  ["expires_in null", { expires_in: null }, HOUR],
+  ['expires_in "1800"', { expires_in: "1800" }, 1800],
+  ["expires_in 1800.5", { expires_in: 1800.5 }, 1800.5],
+  ['expires_in "1800.5"', { expires_in: "1800.5" }, 1800.5],
+  ["expires_in -1800", { expires_in: -1800 }, HOUR],
+  ['expires_in "-1800"', { expires_in: "-1800" }, HOUR],
+  ["expires_in 0", { expires_in: 0 }, HOUR],
+  ['expires_in "never"', { expires_in: "never" }, HOUR],
+  ["expires_in 1e300", { expires_in: 1e300 }, 1e9],
+  ["no token_type", { token_type: undefined, expires_in: 1800 }, 1800],
+  ["token_type null", { token_type: null, expires_in: 1800 }, 1800],
+  ["token_type bearer in capitals", { token_type: "BEARER", expires_in: 1800 }, 1800],
+  ["an error of null", { error: null, error_description: null, expires_in: 1800 }, 1800],
+  ["id_token null", { id_token: null, expires_in: 1800 }, 1800],
+  ["scope null", { scope: null, expires_in: 1800 }, 1800],
+];
+
+for (const [what, members, seconds] of TOKEN_ANSWERS) {
+  Deno.test(`deviation: token answer with ${what}: used for ${seconds} s`, async () => {
+    await using world = await scriptedWorld();
+    answerWith(world, members);
+    const session = await createSession(world.options);
+    assertEquals(storedSeconds(world), seconds, "at the sign-in");
+    answerWith(world, members);
+    assertEquals(
+      await session.accessToken({ forceRefresh: true }),
+      world.stored().access_token,
+    );
+    assertEquals(storedSeconds(world), seconds, "at the refresh");
+    assertEquals(world.codes.length, 1);
+  });
+}
+
+for (const refresh_token of [undefined, null, ""]) {
+  const what = JSON.stringify(refresh_token) ?? "left out";
+  Deno.test(`deviation: refresh answer with refresh_token ${what}: the old one stays`, async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession(world.options);
+    const before = world.stored();
+    answerWith(world, { refresh_token });
+    assertEquals(await session.accessToken({ forceRefresh: true }), world.stored().access_token);
+    assertEquals(world.stored().refresh_token, before.refresh_token);
+    assertEquals(world.stored().access_token === before.access_token, false);
+  });
+}
+
+Deno.test("deviation: tokens of 100 KiB: are stored, read and refreshed whole", async () => {
+  await using world = await scriptedWorld();
+  const huge = () => crypto.randomUUID().padEnd(100 * 1024, "0123456789abcdef");
+  const id_token = await world.provider.idToken({ groups: huge() });
+  const tokens = () => ({ access_token: huge(), refresh_token: huge(), id_token, expires_in: 600 });
+  const [first, second] = [tokens(), tokens()];
+  answerWith(world, first);
+  await createSession(world.options);
+  const session = await createSession({ ...world.options, interactive: false });
+  assertEquals(await session.accessToken() === first.access_token, true);
+  world.provider.script.token.push((_, form) => {
+    assertEquals(form.get("refresh_token") === first.refresh_token, true);
+    return world.provider.tokens(second);
+  });
+  assertEquals(await session.accessToken({ forceRefresh: true }) === second.access_token, true);
+  assertEquals(world.stored().refresh_token === second.refresh_token, true);
+});
+
+interface PollRow {
+  what: string;
+  answers: (() => Response)[];
+  /** The waits in seconds, where the sign-in works. */
+  waits?: number[];
+  /** How it ends otherwise. */
+  code?: ValidMindAuthErrorCode;
+}
+
+const headers = { "retry-after": "20" };
+const challenge = { "www-authenticate": 'Bearer error="authorization_pending"' };
+
+const POLLS: PollRow[] = [
+  ...[200, 401, 403, 428, 429, 500].map((status): PollRow => ({
+    what: `authorization_pending with status ${status}`,
+    answers: [() => oauthError("authorization_pending", status, challenge)],
+    waits: [1, 1],
+  })),
+  {
+    what: "slow_down, again and again",
+    answers: Array(3).fill(() => oauthError("slow_down")),
+    waits: [1, 6, 11, 16],
+  },
+  {
+    what: "slow_down with Retry-After, again and again",
+    answers: Array(3).fill(() => oauthError("slow_down", 429, headers)),
+    waits: [1, 20, 20, 20],
+  },
+  {
+    what: "slow_down with a Retry-After that is shorter than the interval",
+    answers: [() => oauthError("slow_down", 400, { "retry-after": "2" })],
+    waits: [1, 6],
+  },
+  {
+    what: "429 without JSON, and Retry-After",
+    answers: [() => new Response("busy", { status: 429, headers })],
+    waits: [1, 20],
+  },
+  {
+    what: "502 as HTML",
+    answers: [() => new Response("<html>Bad gateway", { status: 502 })],
+    waits: [1, 2],
+  },
+  {
+    what: "temporarily_unavailable",
+    answers: [() => oauthError("temporarily_unavailable")],
+    waits: [1, 2],
+  },
+  { what: "authorization_declined", answers: [], code: "device_code_denied" },
+  { what: "access_denied", answers: [], code: "device_code_denied" },
+  { what: "expired_token", answers: [], code: "device_code_expired" },
+  { what: "bad_verification_code", answers: [], code: "provider_refused" },
+  { what: "invalid_grant", answers: [], code: "provider_refused" },
+];
+
+for (const { what, answers, waits, code } of POLLS) {
+  Deno.test(`deviation: poll answered ${what}: ${code ?? `waits ${waits} s`}`, async () => {
+    await using world = await scriptedWorld();
+    world.provider.script.token.push(...answers);
+    if (code === undefined) {
+      await createSession(world.options);
+      assertEquals(world.clock.delays, waits?.map((seconds) => seconds * 1000));
+      return;
+    }
+    for (const status of [400, 200, 401]) {
+      world.provider.script.token.push(() => oauthError(what, status, challenge));
+      const error = await assertCode(() => createSession(world.options), code);
+      assertEquals(error.oauthError, what);
+    }
+    assertEquals(world.clock.delays.length, 3); // each time at once
+  });
+}
+
+Deno.test("deviation: no expired_token ever: ends with the code's own life", async () => {
+  await using world = await scriptedWorld({ deviceCodeTtl: 30, interval: 10 });
+  world.provider.autoApprove = false;
+  await assertCode(() => createSession(world.options), "device_code_expired", "nobody approved");
+  assertEquals(world.clock.delays, [10_000, 10_000]);
+});
+
+Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.provider.script.token.push(() => oauthError("invalid_grant", 401, challenge));
+  await assertCode(() => session.accessToken({ forceRefresh: true }), "login_required");
+  assertEquals(world.backend.get(world.key), undefined);
+});
+
+for (const path of ["", "/", "/realms/acme", "/realms/acme/"]) {
+  for (const slash of ["", "/"]) {
+    Deno.test(`deviation: issuer at "${path}", given as "${path.replace(/\/$/, "")}${slash}"`, async () => {
+      await using world = await realWorld({ path });
+      const issuer = world.provider.issuer.replace(/\/$/, "") + slash;
+      const session = await createSession({ ...world.options, issuer });
+      await session.accessToken({ forceRefresh: true });
+      assertEquals((await session.status()).signedIn, true);
+    });
+  }
+}
+
+for (const requirePkce of [true, false]) {
+  Deno.test(`deviation: PKCE on the device grant ${requirePkce ? "" : "not "}required`, async () => {
+    await using world = await scriptedWorld({ requirePkce });
+    await createSession(world.options);
+    const [, device, poll] = world.provider.requests;
+    assertEquals(device?.form.code_challenge_method, requirePkce ? "S256" : undefined);
+    assertEquals("code_verifier" in poll!.form, requirePkce);
+  });
+}
+
+const NULLS: ScriptedProviderOptions = {
+  discovery: { revocation_endpoint: null, code_challenge_methods_supported: null, x: null },
+};
+
+Deno.test("deviation: nulls in discovery: sign-in, refresh and sign-out work", async () => {
+  await using world = await scriptedWorld(NULLS);
+  const session = await createSession(world.options);
+  await session.accessToken({ forceRefresh: true });
+  assertEquals((await session.clear({ revoke: true })).revocation, "not_supported");
+});
+
+Deno.test("deviation: discovery with status 201: is not taken for one", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));
+  await assertCode(() => createSession(world.options), "provider_unavailable", "201");
+});

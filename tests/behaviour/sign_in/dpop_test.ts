@@ -1,0 +1,372 @@
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import type {
+  OidcCredentials,
+  WithLockOptions,
+} from "../../../backends/oidc_credentials_backend.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
+import { createSession } from "../../../client/create_session.ts";
+import {
+  formatPermissionFlags,
+  requiredPermissions,
+} from "../../../client/required_permissions.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import type { TestOidcProvider } from "../../support/oidc_provider.ts";
+import { runDeno } from "../../support/run_script.ts";
+import type { ScriptedProvider } from "../../support/scripted_provider.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { dpopWorld } from "../../support/dpop_world.ts";
+import {
+  assertCode,
+  scriptedWorld,
+  SpyBackend,
+  tokensOf,
+  type World,
+} from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+
+type AnyWorld = World<TestOidcProvider> | World<ScriptedProvider>;
+
+function storedIn(world: AnyWorld): OidcCredentials {
+  return world.backend.get(`dpop|${world.key}`)!;
+}
+
+function keyIn(world: AnyWorld): JsonWebKey {
+  return storedIn(world).dpop_key as JsonWebKey;
+}
+
+/** Grant and status of the token requests. */
+function tokenRequests(world: AnyWorld): [grant: string, status: number][] {
+  return world.provider.requests.filter(({ path }) => path === "/token")
+    .map(({ grantType, status }) => [grantType!.split(":").at(-1)!, status]);
+}
+
+Deno.test("dpop: sign-in, call and refresh with one key, at a real provider", async () => {
+  await using world = await dpopWorld();
+  const session = await createSession(world.options);
+  assertEquals((await session.get("me") as { sub: string }).sub, "analyst@example.com");
+  const first = { ...storedIn(world) };
+  world.clock.advance(HOUR);
+  assertEquals((await session.get("me") as { sub: string }).sub, "analyst@example.com");
+  const second = storedIn(world);
+  assertNotEquals(second.refresh_token, first.refresh_token);
+  assertEquals(second.dpop_key, first.dpop_key);
+  assertEquals([(await session.status()).dpop, session.dpop], [true, true]);
+  assertEquals(await Array.fromAsync(world.backend.list()), [`dpop|${world.key}`]);
+});
+
+Deno.test("dpop: the tokens are of no use without the key", async () => {
+  await using world = await dpopWorld();
+  const session = await createSession(world.options);
+  const authorization = `Bearer ${await session.accessToken()}`;
+  const response = await fetch(`${world.provider.issuer}/me`, { headers: { authorization } });
+  await response.body?.cancel();
+  assert(response.status >= 400);
+  const { issuer, clientId } = world.provider;
+  const body = new URLSearchParams({
+    grant_type: "refresh_token",
+    client_id: clientId,
+    refresh_token: storedIn(world).refresh_token!,
+  });
+  const refresh = await fetch(`${issuer}/token`, { method: "POST", body });
+  assertEquals([refresh.status, (await refresh.json()).error], [400, "invalid_grant"]);
+});
+
+Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async () => {
+  await using world = await dpopWorld({ nonce: true });
+  await createSession(world.options);
+  assertEquals(tokenRequests(world), [["device_code", 400], ["device_code", 200]]);
+  for (let round = 0; round < 3; round++) {
+    world.clock.advance(HOUR);
+    world.provider.reset();
+    const old = storedIn(world);
+    const session = await createSession(world.options); // knows no nonce yet
+    assertEquals(tokenRequests(world), [["refresh_token", 400], ["refresh_token", 200]]);
+    assertNotEquals(storedIn(world).refresh_token, old.refresh_token);
+    assertEquals(storedIn(world).dpop_key, old.dpop_key);
+    assert(await world.provider.isActive(await session.accessToken()));
+  }
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("dpop: the nonce is kept, so the next refresh needs no challenge", async () => {
+  await using world = await dpopWorld({ nonce: true });
+  const session = await createSession(world.options);
+  await session.accessToken({ forceRefresh: true });
+  world.provider.reset();
+  await session.accessToken({ forceRefresh: true });
+  assertEquals(tokenRequests(world), [["refresh_token", 200]]);
+});
+
+Deno.test("dpop: the API's nonce challenge is answered once, without a refresh", async () => {
+  const demands = { nonce: false };
+  await using world = await dpopWorld(demands);
+  const session = await createSession(world.options);
+  demands.nonce = true;
+  world.provider.reset();
+  await session.get("me");
+  await session.get("me");
+  assertEquals(world.provider.requests.map(({ path, status }) => [path, status]), [
+    ["/me", 401],
+    ["/me", 200],
+    ["/me", 200],
+  ]);
+});
+
+Deno.test("dpop: a token that the API refuses is refreshed, and the call made again", async () => {
+  await using world = await dpopWorld({ nonce: true });
+  const session = await createSession(world.options);
+  await session.get("me");
+  world.provider.expireAccessTokens();
+  world.provider.reset();
+  assertEquals((await session.get("me") as { sub: string }).sub, "analyst@example.com");
+  const seen = world.provider.requests.map(({ path, status }) => [path, status]);
+  assertEquals(seen.filter(([path]) => path === "/me"), [["/me", 401], ["/me", 200]]);
+  assertEquals(seen.filter(([path, status]) => path === "/token" && status === 200).length, 1);
+});
+
+Deno.test("dpop: a hundred requests at the token's end make one refresh", async () => {
+  await using world = await dpopWorld({ nonce: true });
+  await createSession(world.options);
+  world.clock.advance(HOUR);
+  world.provider.reset();
+  const options = { ...world.options, interactive: false };
+  const session = await createSession(options);
+  world.clock.advance(HOUR);
+  await Promise.all(Array.from({ length: 100 }, () => session.get("me")));
+  const refreshes = tokenRequests(world).filter(([, status]) => status === 200);
+  assertEquals(refreshes.length, 2); // one at the start, one at the token's end
+});
+
+Deno.test("dpop: another process goes on with the same key, and no more permissions than named", async () => {
+  await using world = await dpopWorld({ nonce: true });
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  const session = await createSession({ ...world.options, credentialsBackend });
+  const { issuer, clientId } = world.provider;
+  const code = `
+    import { createSession, FileCredentialsBackend } from "@validmind/auth";
+    const session = await createSession({
+      issuer: ${JSON.stringify(issuer)},
+      clientId: ${JSON.stringify(clientId)},
+      apiHost: ${JSON.stringify(`${issuer}/`)},
+      credentialsBackend: new FileCredentialsBackend({ path: ${JSON.stringify(path)} }),
+      dpop: true,
+      interactive: false,
+    });
+    await session.dropPermissions();
+    const before = (await session.get("me")).sub;
+    await session.accessToken({ forceRefresh: true });
+    console.log(before, (await session.get("me")).sub);
+  `;
+  const options = { issuer, clientId, apiHost: `${issuer}/`, credentialsBackend, dpop: true };
+  const needs = await requiredPermissions(options, { call: "createSession" });
+  const flags = formatPermissionFlags(needs.filter(({ need }) => need !== "optional")).split(" ");
+  const child = await runDeno({ code, flags });
+  assertEquals([child.code, child.stdout.trim()], [0, "analyst@example.com analyst@example.com"]);
+  const old = await session.accessToken();
+  const now = credentialsBackend.get(`dpop|${world.key}`)!;
+  assertNotEquals(old, now.access_token); // the child has rotated it
+  world.clock.advance(HOUR);
+  await session.get("me"); // with what the child has stored
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("dpop: a provider without it is an error before anybody is asked", async () => {
+  for (const offered of [undefined, ["RS256"]]) {
+    await using world = await scriptedWorld({
+      discovery: { dpop_signing_alg_values_supported: offered },
+    });
+    const run = () => createSession({ ...world.options, dpop: true });
+    await assertCode(run, "dpop_unsupported", world.provider.issuer, "leave dpop out");
+    assertEquals([world.codes, world.provider.requests.map(({ path }) => path)], [
+      [],
+      ["/.well-known/openid-configuration"],
+    ]);
+  }
+});
+
+const OFFER = { discovery: { dpop_signing_alg_values_supported: ["ES256"] } };
+
+Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => {
+  for (const type of ["Bearer", undefined]) {
+    await using world = await scriptedWorld(OFFER);
+    world.provider.script.token.push(() => world.provider.tokens({ token_type: type }));
+    const run = () => createSession({ ...world.options, dpop: true });
+    await assertCode(run, "dpop_unsupported", "not bound");
+    assertEquals(await Array.fromAsync(world.backend.list()), []);
+  }
+});
+
+Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all the same", async () => {
+  await using world = await scriptedWorld(OFFER);
+  const bound = (change = {}) => () => world.provider.tokens({ token_type: "DPoP", ...change });
+  world.provider.script.token.push(bound());
+  const session = await createSession({ ...world.options, dpop: true });
+  world.clock.advance(HOUR);
+  world.provider.script.token.push(bound({ token_type: "Bearer", refresh_token: "rotated-1" }));
+  await assertCode(() => session.accessToken(), "dpop_unsupported");
+  assertEquals(storedIn(world).refresh_token, "rotated-1");
+  world.provider.script.token.push(bound({ access_token: "access-2" }));
+  assertEquals(await session.accessToken(), "access-2");
+});
+
+Deno.test("dpop: a provider that asks for a nonce without end ends nothing", async () => {
+  await using world = await scriptedWorld(OFFER);
+  world.provider.script.token.push(() => world.provider.tokens({ token_type: "DPoP" }));
+  const session = await createSession({ ...world.options, dpop: true });
+  world.clock.advance(HOUR);
+  const old = storedIn(world);
+  const challenge = () =>
+    Response.json({ error: "use_dpop_nonce" }, { status: 400, headers: { "dpop-nonce": "n" } });
+  world.provider.script.token.push(challenge, challenge);
+  const error = await assertCode(() => session.accessToken(), "provider_refused");
+  assertEquals([error.oauthError, storedIn(world)], ["use_dpop_nonce", old]);
+});
+
+Deno.test("dpop: switching it on or off takes no token of the other kind", async () => {
+  await using world = await dpopWorld();
+  const off = { ...world.options, dpop: false };
+  const bound = await createSession(world.options);
+  const bearer = await createSession(off);
+  assertEquals(world.codes.length, 2);
+  world.clock.advance(HOUR);
+  await Promise.all([bound.get("me"), bearer.get("me")]);
+  await Promise.all([createSession(world.options), createSession(off)]);
+  assertEquals(world.codes.length, 2);
+  const { dpop_key } = world.backend.get(world.key)!;
+  assertEquals([dpop_key, bearer.dpop, (await bearer.status()).dpop], [
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", async () => {
+  await using world = await dpopWorld();
+  const { issuer, clientId } = world.provider;
+  const tokens = [];
+  for (const dpop of [true, false]) {
+    tokens.push(await (await createSession({ ...world.options, dpop })).accessToken());
+  }
+  const credentialsBackend = world.backend;
+  const result = await clearOidcCredentials({ issuer, clientId, credentialsBackend, revoke: true });
+  assertEquals([result.keys, result.revocation], [[world.key, `dpop|${world.key}`], "revoked"]);
+  for (const token of tokens) assertEquals(await world.provider.isActive(token), false);
+});
+
+Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", async () => {
+  await using world = await dpopWorld();
+  await createSession(world.options);
+  const { x, ...rest } = keyIn(world);
+  for (const damaged of [undefined, null, "text", {}, rest, { x, ...rest, d: "AAAA" }]) {
+    const prompts = world.codes.length;
+    world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: damaged });
+    const silent = { ...world.options, interactive: false };
+    await assertCode(() => createSession(silent), "login_required");
+    const session = await createSession(world.options);
+    await session.get("me");
+    assertEquals(world.codes.length, prompts + 1);
+  }
+});
+
+Deno.test("dpop: a key that is lost while a session runs sends no bound token as a bearer", async () => {
+  await using world = await dpopWorld();
+  const session = await createSession(world.options);
+  world.clock.advance(HOUR);
+  for (const change of [{}, { expires_at: new Date(world.clock.now() + HOUR).toISOString() }]) {
+    world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: undefined, ...change });
+    world.provider.reset();
+    await assertCode(() => session.fetch("me"), "login_required", "key");
+    assertEquals(world.provider.requests, []);
+  }
+});
+
+Deno.test("dpop: nor where another process has stored the token", async () => {
+  await using world = await dpopWorld();
+  const peeking = {
+    withLock: async <T>(_key: string, fn: () => Promise<T>, options: WithLockOptions<T> = {}) =>
+      await options.peek?.() ?? await fn(),
+  };
+  const backend = Object.assign(new SpyBackend(), peeking);
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  world.clock.advance(HOUR);
+  const key = `dpop|${world.key}`;
+  const expires_at = new Date(world.clock.now() + HOUR).toISOString();
+  backend.rows.set(key, { ...backend.rows.get(key)!, dpop_key: undefined, expires_at });
+  world.provider.reset();
+  await assertCode(() => session.fetch("me"), "login_required", "key");
+  assertEquals(world.provider.requests, []);
+});
+
+Deno.test("dpop: a bound entry under the other kind's key is not used as a bearer", async () => {
+  await using world = await dpopWorld();
+  await createSession(world.options);
+  world.backend.put(world.key, storedIn(world));
+  const options = { ...world.options, dpop: false, interactive: false };
+  await assertCode(() => createSession(options), "login_required");
+});
+
+Deno.test("dpop: a new sign-in elsewhere is taken over with its key", async () => {
+  await using world = await dpopWorld();
+  const session = await createSession(world.options);
+  const key = keyIn(world);
+  const entry = storedIn(world);
+  world.backend.delete(`dpop|${world.key}`);
+  await createSession(world.options);
+  assertNotEquals(keyIn(world).x, key.x);
+  world.clock.advance(HOUR);
+  await session.get("me");
+  assertNotEquals(storedIn(world).access_token, entry.access_token);
+});
+
+Deno.test("dpop: no token and no key is shown", async () => {
+  await using world = await dpopWorld();
+  const session = await createSession(world.options);
+  const { d, x } = keyIn(world);
+  const secrets = [...tokensOf(storedIn(world)), d!, x!];
+  for (const value of [session, await session.status()]) assertNoSecret(value, secrets);
+  world.provider.revokeGrants();
+  const error = await assertCode(
+    () => session.accessToken({ forceRefresh: true }),
+    "login_required",
+  );
+  assertNoSecret(error, secrets);
+});
+
+const REFUSED: [change: Record<string, unknown>, words: string[]][] = [
+  [{ bearer: "id_token" }, ["dpop", "ID token", 'bearer: "access_token"']],
+  [{ issuer: "https://login.microsoftonline.com/t/v2.0" }, ["dpop", "ID token"]],
+  [{ issuer: undefined, clientId: undefined, apiKey: "k", apiSecret: "s" }, ["dpop", "API key"]],
+  [{ dpop: "yes" }, ['option "dpop"', "boolean"]],
+];
+
+for (const [change, words] of REFUSED) {
+  Deno.test(`dpop: refused with ${JSON.stringify(change)}`, async () => {
+    const options = { issuer: "https://login.example.com", clientId: "c", dpop: true, ...change };
+    await assertCode(() => createSession(options as object), "invalid_options", ...words);
+  });
+}
+
+Deno.test("dpop: a start from a stored token loads no oauth4webapi, a call does", async () => {
+  await using world = await dpopWorld();
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  const { issuer, clientId } = world.provider;
+  await createSession({ ...world.options, credentialsBackend });
+  const code = `
+    import { createSession, FileCredentialsBackend } from "@validmind/auth";
+    const { path, call, ...options } = JSON.parse(Deno.args[0]);
+    const credentialsBackend = new FileCredentialsBackend({ path });
+    const session = await createSession({ ...options, credentialsBackend });
+    if (call) await session.get("me");
+  `;
+  const options = { path, issuer, clientId, apiHost: `${issuer}/`, dpop: true, interactive: false };
+  const start = (call: boolean) =>
+    runDeno({ code, args: [JSON.stringify({ ...options, call })], flags: ["-A", "--no-npm"] });
+  assertEquals(await start(false), { code: 0, stdout: "", stderr: "" });
+  assertStringIncludes((await start(true)).stderr, "npm specifiers were requested");
+});

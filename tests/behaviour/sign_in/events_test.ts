@@ -1,0 +1,240 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import type { AuthEvent } from "../../../client/auth_event.ts";
+import { clearOidcCredentials, init } from "../../../client/init.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { assertCode, realWorld, scriptedWorld, tokensOf } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+
+/** A world whose sessions tell what happens. */
+async function listeningWorld() {
+  const world = await scriptedWorld();
+  const events: AuthEvent[] = [];
+  const options = { ...world.options, onEvent: (event: AuthEvent) => void events.push(event) };
+  /** The events since the last call, without what all have in common. */
+  const heard = () =>
+    events.splice(0).map((event) => {
+      const { time, issuer, clientId, ...rest } = event;
+      assert(time instanceof Date);
+      assertEquals([issuer, clientId], [world.provider.issuer, world.provider.clientId]);
+      return rest as Record<string, unknown>;
+    });
+  return {
+    world,
+    options,
+    events,
+    heard,
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+  };
+}
+
+Deno.test("events: a sign-in, from its start to the store", async () => {
+  await using listening = await listeningWorld();
+  const { world, options, heard } = listening;
+  const { token } = world.provider.script;
+  token.push(() => oauthError("authorization_pending"), () => oauthError("slow_down"));
+  token.push(() => new Response("<html>", { status: 502 }));
+  const start = world.clock.now();
+  await createSession(options);
+  const told = heard();
+  const [first, shown, ...rest] = told;
+  assertEquals(first, { type: "sign_in_started" });
+  assertEquals(shown!.type, "code_shown");
+  assert((shown!.expiresAt as Date).getTime() > start);
+  const expiresAt = new Date(world.clock.now() + HOUR);
+  const interval = 1000; // the scripted provider's
+  assertEquals(rest, [
+    { type: "sign_in_waiting", answer: "pending", nextPollMs: interval },
+    { type: "sign_in_waiting", answer: "slow_down", nextPollMs: interval + 5000 },
+    { type: "sign_in_waiting", answer: "fault", nextPollMs: 2 * (interval + 5000) },
+    { type: "sign_in_approved" },
+    { type: "stored", backend: "MemoryCredentialsBackend", expiresAt },
+  ]);
+  assertNoSecret(told, [...tokensOf(world.stored()), world.codes[0]!.userCode]);
+});
+
+Deno.test("events: a sign-in that ends otherwise tells how", async () => {
+  for (
+    const [oauth, reason, code] of [
+      ["access_denied", "denied", "device_code_denied"],
+      ["expired_token", "expired", "device_code_expired"],
+      ["invalid_client", "error", "provider_refused"],
+    ] as const
+  ) {
+    await using listening = await listeningWorld();
+    listening.world.provider.script.token.push(() => oauthError(oauth));
+    await assertCode(() => createSession(listening.options), code);
+    assertEquals(listening.heard().at(-1), { type: "sign_in_failed", reason, code });
+  }
+});
+
+Deno.test("events: a sign-in that its signal ends is interrupted", async () => {
+  await using listening = await listeningWorld();
+  const { world, options } = listening;
+  const controller = new AbortController();
+  const failed = Promise.withResolvers<AuthEvent>();
+  const onEvent = (event: AuthEvent) => {
+    if (event.type === "sign_in_failed") failed.resolve(event);
+  };
+  world.provider.script.token.push(() => oauthError("authorization_pending"));
+  world.clock.onDelay = () => controller.abort();
+  await createSession({ ...options, onEvent, signal: controller.signal }).catch(() => undefined);
+  const { type, ...rest } = await failed.promise;
+  assertEquals([type, (rest as { reason: string }).reason], ["sign_in_failed", "interrupted"]);
+});
+
+Deno.test("events: a refresh, one that is joined, one that fails, and a sign-out", async () => {
+  await using listening = await listeningWorld();
+  const { world, options, heard } = listening;
+  const session = await createSession(options);
+  const other = await createSession(options);
+  heard();
+  world.clock.advance(HOUR);
+  await Promise.all([session.accessToken(), other.accessToken()]);
+  const expiresAt = new Date(world.clock.now() + HOUR);
+  assertEquals(heard(), [
+    { type: "refresh_joined" },
+    { type: "refresh_started" },
+    { type: "refresh_done", expiresAt },
+    { type: "stored", backend: "MemoryCredentialsBackend", expiresAt },
+  ]);
+  world.clock.advance(HOUR);
+  world.provider.script.token.push(() => oauthError("invalid_client"));
+  await assertCode(() => session.accessToken(), "provider_refused");
+  assertEquals(heard(), [
+    { type: "refresh_started" },
+    { type: "refresh_failed", code: "provider_refused" },
+  ]);
+  await session.clear();
+  assertEquals(heard(), [{ type: "cleared", removed: true, revocation: "not_requested" }]);
+});
+
+Deno.test("events: the API's refusal of a token, and its second chance", async () => {
+  await using world = await realWorld();
+  const types: string[] = [];
+  const onEvent = ({ type }: AuthEvent) => void types.push(type);
+  const session = await init({ ...world.options, onEvent, model: "m" });
+  types.length = 0;
+  world.provider.expireAccessTokens();
+  await session.get("thing");
+  assertEquals(types, [
+    "refresh_started",
+    "refresh_done",
+    "stored",
+    "api_retry",
+  ]);
+});
+
+Deno.test("events: clearOidcCredentials tells of itself", async () => {
+  const events: AuthEvent[] = [];
+  const onEvent = (event: AuthEvent) => void events.push(event);
+  const credentialsBackend = new FileCredentialsBackend({ path: "/nowhere/credentials.json" });
+  const result = clearOidcCredentials({
+    issuer: "https://login.example.com",
+    clientId: "my-app",
+    credentialsBackend,
+    onEvent,
+  });
+  await result.catch(() => undefined);
+  assertEquals(events.map(({ type }) => type), ["cleared"]);
+});
+
+Deno.test("events: what the hook throws, now or later, costs nothing", async () => {
+  for (
+    const onEvent of [
+      () => {
+        throw new Error("log");
+      },
+      () => Promise.reject(new Error("log")),
+    ]
+  ) {
+    await using world = await scriptedWorld();
+    const session = await createSession({ ...world.options, onEvent });
+    assert(world.provider.isActive(await session.accessToken()));
+  }
+});
+
+Deno.test("events: a lock that another holds for a second is told, and when it is over", async () => {
+  await using listening = await listeningWorld();
+  await using dir = await tempDir();
+  const { world, heard } = listening;
+  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
+  const session = await createSession({ ...listening.options, credentialsBackend });
+  world.clock.advance(HOUR);
+  heard();
+  using timers = new SecondTimers();
+  const released = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  const holder = credentialsBackend.withLock(world.key, () => {
+    held.resolve();
+    return released.promise;
+  });
+  await held.promise;
+  const token = session.accessToken();
+  await timers.fired;
+  const [waiting, ...others] = heard();
+  assertEquals([waiting!.type, others], ["lock_waiting", []]);
+  released.resolve();
+  await holder;
+  assert(world.provider.isActive(await token));
+  assertEquals(heard().map(({ type }) => type), [
+    "lock_waited",
+    "refresh_started",
+    "refresh_done",
+    "stored",
+  ]);
+});
+
+/** Lets timers of just one second end at once. */
+class SecondTimers implements Disposable {
+  readonly #fired = Promise.withResolvers<void>();
+  readonly #timeout = AbortSignal.timeout;
+  readonly fired = this.#fired.promise;
+
+  constructor() {
+    AbortSignal.timeout = (ms) => {
+      if (ms !== 1000) return this.#timeout.call(AbortSignal, ms);
+      const end = new AbortController();
+      setTimeout(() => {
+        end.abort();
+        this.#fired.resolve();
+      });
+      return end.signal;
+    };
+  }
+
+  [Symbol.dispose](): void {
+    AbortSignal.timeout = this.#timeout;
+  }
+}
+
+Deno.test("login_required: the command to run, with what it needs", async () => {
+  await using world = await scriptedWorld();
+  await using dir = await tempDir();
+  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
+  const options = { ...world.options, credentialsBackend, interactive: false };
+  const { issuer, clientId } = world.provider;
+  const { message } = await assertCode(() => createSession(options), "login_required");
+  const command =
+    `deno run -A jsr:@validmind/auth/cli login --issuer ${issuer} --client-id ${clientId}`;
+  assertStringIncludes(message, `Sign in with\n  ${command}\nor run init() in a notebook`);
+  const more = { audience: "an $api", scope: "openid email" };
+  const longer = await assertCode(() => createSession({ ...options, ...more }), "login_required");
+  assertStringIncludes(
+    longer.message,
+    `${command} --audience 'an $api' --scope "openid email"\n`,
+  );
+  assertEquals(world.provider.requests, []);
+});
+
+Deno.test("login_required: no command where nothing is stored beyond the process", async () => {
+  await using world = await scriptedWorld();
+  const options = { ...world.options, interactive: false };
+  const { message } = await assertCode(() => createSession(options), "login_required");
+  assertStringIncludes(message, "Nothing is stored beyond this process: run init()");
+  assertEquals(message.includes("cli login"), false);
+});

@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { providerOf, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+
+Deno.test("ID token: a good one is taken, and its end is told", async () => {
+  await using world = await scriptedWorld();
+  const { provider } = providerOf(world);
+  const exp = Math.floor(Date.now() / 1000) + 77;
+  const id_token = await world.provider.idToken({ exp, aud: [world.provider.clientId] });
+  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  const tokens = await provider.pollDevice(await provider.authorizeDevice());
+  assertEquals([tokens.idToken, tokens.idTokenExpiry], [id_token, exp]);
+});
+
+Deno.test("ID token: none is fine, and then no key is asked for", async () => {
+  await using world = await scriptedWorld();
+  const { provider } = providerOf(world);
+  world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
+  const tokens = await provider.pollDevice(await provider.authorizeDevice());
+  assertEquals("idToken" in tokens, false);
+  assertEquals(world.provider.requests.some(({ path }) => path === "/jwks"), false);
+});
+
+Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async () => {
+  await using world = await scriptedWorld();
+  const { provider } = providerOf(world);
+  for (let time = 0; time < 3; time++) {
+    world.provider.script.jwks.push(() => new Response("busy", { status: 503 }));
+  }
+  world.provider.script.token.push(() =>
+    world.provider.tokens({ access_token: "access-2", refresh_token: "refresh-2", expires_in: 60 })
+  );
+  assertEquals(await provider.refresh("refresh-1"), {
+    tokens: { accessToken: "access-2", refreshToken: "refresh-2", expiresIn: 60 },
+  });
+  assertEquals(world.clock.delays, [500, 1000]);
+});
+
+Deno.test("ID token: keys that turn out not to be needed are not waited for, by the process neither", async () => {
+  await using world = await scriptedWorld();
+  const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
+  for (const answer of [() => oauthError("invalid_grant"), () => tokensWithoutId(world)]) {
+    let signal: AbortSignal | null | undefined;
+    const slow = spyFetch((url, init) => {
+      if (!url.endsWith("/jwks")) return fetch(url, init);
+      signal = init.signal;
+      return new Promise((_, reject) =>
+        signal!.addEventListener("abort", () => reject(new Error()))
+      );
+    });
+    world.provider.script.token.push(answer);
+    await providerOf(world, { fetch: slow }).provider.refresh("refresh-1", who).catch(() => {});
+    assertEquals(signal?.aborted, true);
+  }
+});
+
+function tokensWithoutId({ provider }: World<ScriptedProvider>): Promise<Response> {
+  return provider.tokens({ id_token: undefined });
+}

@@ -1,0 +1,84 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import {
+  assertBackendCode,
+  paths,
+  realWorld,
+  scriptedWorld,
+  SpyBackend,
+} from "../../support/fixtures.ts";
+
+class OtherBack extends SpyBackend {
+  override async get(key: string): Promise<OidcCredentials | undefined> {
+    const entry = await super.get(key);
+    return entry && { ...entry, access_token: "another" };
+  }
+}
+
+class NothingBack extends SpyBackend {
+  override async get(key: string): Promise<undefined> {
+    await super.get(key);
+  }
+}
+
+class KeepsAll extends SpyBackend {
+  override delete(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+for (const Backend of [OtherBack, NothingBack, KeepsAll]) {
+  Deno.test(`probe: ${Backend.name} is found out before the provider hears of it`, async () => {
+    await using world = await realWorld();
+    const backend = new Backend();
+    const run = () => createSession({ ...world.options, credentialsBackend: backend });
+    await assertBackendCode(run, "backend_unproven", Backend.name);
+    assertEquals([world.provider.requests, world.codes], [[], []]);
+    if (Backend !== KeepsAll) assertEquals(backend.rows.size, 0);
+  });
+}
+
+for (const method of ["put", "get", "delete"] as const) {
+  Deno.test(`probe: a ${method} that fails ends the sign-in before the provider hears of it`, async () => {
+    await using world = await realWorld();
+    const backend = new SpyBackend();
+    const problem = new CredentialsBackendError("backend_unavailable", "Cannot: the disk is gone");
+    backend.before = (called, key) => {
+      if (called === method && key !== world.key) throw problem;
+    };
+    const run = () => createSession({ ...world.options, credentialsBackend: backend });
+    assertEquals(await assertRejects(run), problem);
+    assertEquals([world.provider.requests, world.codes], [[], []]);
+    if (method !== "delete") assertEquals(backend.rows.size, 0);
+  });
+}
+
+Deno.test("probe: leaves nothing behind, and runs only before a person is asked", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  let atFirstRequest: number | undefined;
+  world.provider.script.discovery.push(() => {
+    atFirstRequest = backend.rows.size;
+  });
+  const session = await createSession(options);
+  assertEquals([atFirstRequest, [...backend.rows.keys()]], [0, [world.key]]);
+  backend.calls.length = 0;
+  await session.accessToken({ forceRefresh: true });
+  assertEquals(backend.calls, ["get", "get", "put"]);
+});
+
+Deno.test("probe: a file that cannot be understood is not overwritten", async () => {
+  await using world = await scriptedWorld();
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  await Deno.writeTextFile(path, "{ broken");
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  const run = () => createSession({ ...world.options, credentialsBackend });
+  await assertBackendCode(run, "backend_corrupt", path, "clearOidcCredentials");
+  assertEquals([paths(world.provider.requests), await Deno.readTextFile(path)], [[], "{ broken"]);
+});

@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { clearOidcCredentials, init } from "../../../client/init.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { requiredPermissions } from "../../../client/required_permissions.ts";
+import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { realWorld, scriptedWorld } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+
+Deno.test("profile: two people at one client, at once in one process", async () => {
+  await using world = await realWorld();
+  const logins = ["ada@example.com", "grace@example.com"];
+  world.clock.onDelay = async () => {
+    const { userCode } = world.codes.at(-1)!;
+    await world.provider.approve(userCode, { login: logins[world.codes.length - 1]! });
+  };
+  const ada = await createSession({ ...world.options, profile: "ada" });
+  const grace = await createSession({ ...world.options, profile: "grace" });
+  world.clock.onDelay = () => {};
+  world.clock.advance(HOUR);
+  const who = await Promise.all([ada, grace].map(async (session) => {
+    await session.get("thing"); // after a refresh, each of its own grant
+    const { subject, profile } = await session.status();
+    return [profile, session.profile, subject];
+  }));
+  assertEquals(who, [["ada", "ada", "ada@example.com"], ["grace", "grace", "grace@example.com"]]);
+  assertNotEquals(await ada.accessToken(), await grace.accessToken());
+  assertEquals(
+    new Set(await Array.fromAsync(world.backend.list())),
+    new Set([
+      `profile:ada|${world.key}`,
+      `profile:grace|${world.key}`,
+    ]),
+  );
+});
+
+Deno.test("profile: the next start finds the profile's entry, and only that", async () => {
+  await using world = await scriptedWorld();
+  const first = await createSession({ ...world.options, profile: "work" });
+  const again = await createSession({ ...world.options, profile: "work" });
+  assertEquals(await again.accessToken(), await first.accessToken());
+  assertEquals(world.codes.length, 1);
+  await createSession(world.options);
+  assertEquals(world.codes.length, 2);
+});
+
+Deno.test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async () => {
+  await using world = await scriptedWorld();
+  await withTempHome(async () => {
+    Deno.env.set("VM_OIDC_PROFILE", "env");
+    assertEquals((await createSession(world.options)).profile, "env");
+    assertEquals((await createSession({ ...world.options, profile: "own" })).profile, "own");
+    const result = await clearOidcCredentials({
+      issuer: world.provider.issuer,
+      clientId: world.provider.clientId,
+      credentialsBackend: world.backend,
+    });
+    assertEquals(result.keys, [`profile:env|${world.key}`]);
+  });
+});
+
+Deno.test("profile: clearOidcCredentials clears the active session's, or the one named", async () => {
+  await using world = await scriptedWorld();
+  const { issuer, clientId } = world.provider;
+  const credentialsBackend = world.backend;
+  for (const profile of [undefined, "one", "two"]) {
+    await createSession({ ...world.options, ...(profile && { profile }) });
+  }
+  await init({ ...world.options, profile: "one", model: "m" });
+  const named = await clearOidcCredentials({
+    issuer,
+    clientId,
+    profile: "two",
+    credentialsBackend,
+  });
+  assertEquals(named.keys, [`profile:two|${world.key}`]);
+  assertEquals((await clearOidcCredentials()).keys, [`profile:one|${world.key}`]);
+  const rest = await clearOidcCredentials({ issuer, clientId, credentialsBackend });
+  assertEquals(rest.keys, [world.key]);
+});
+
+Deno.test("profile: the sign-out of one ends neither another's session nor entry", async () => {
+  await using world = await scriptedWorld();
+  const one = await createSession({ ...world.options, profile: "one" });
+  const two = await createSession({ ...world.options, profile: "two" });
+  await one.clear();
+  assertEquals((await two.status()).signedIn, true);
+  assert(world.backend.get(`profile:two|${world.key}`));
+});
+
+Deno.test("profile: requiredPermissions names the variable unless the option is given", async () => {
+  const options = {
+    issuer: "https://login.example.com",
+    clientId: "my-app",
+    credentialsBackend: new MemoryCredentialsBackend(),
+  };
+  const variables = async (given: object) =>
+    (await requiredPermissions({ ...options, ...given }, { call: "createSession" }))
+      .flatMap((need) => need.name === "env" ? [need.variable] : []);
+  assert((await variables({})).includes("VM_OIDC_PROFILE"));
+  assert(!(await variables({ profile: "work" })).includes("VM_OIDC_PROFILE"));
+});
+
+Deno.test("profile: Python finds its own row in a file with profiles, and keeps theirs", async () => {
+  await using world = await scriptedWorld();
+  await using dir = await tempDir();
+  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
+  await createSession({ ...world.options, credentialsBackend });
+  await createSession({ ...world.options, credentialsBackend, profile: "work" });
+  const { version, credentials } = JSON.parse(await Deno.readTextFile(credentialsBackend.path));
+  assertEquals([version, Object.keys(credentials).sort()], [
+    1,
+    [
+      world.key,
+      `profile:work|${world.key}`,
+    ].sort(),
+  ]);
+});

@@ -1,0 +1,248 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { getSession, init } from "../../../client/init.ts";
+import { hang } from "../../support/http_server.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
+import { assertCode, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+const REASON = new Error("enough");
+
+/** A gate that the provider's next token answer waits at. */
+function gated(answer?: () => Response) {
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const handler = async () => {
+    arrived.resolve();
+    await gate.promise;
+    return answer?.();
+  };
+  return { arrived: arrived.promise, open: () => gate.resolve(), handler };
+}
+
+/** Counts what no one catches while `run` runs. */
+async function unhandled(run: () => Promise<void>): Promise<number> {
+  let count = 0;
+  const listener = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    count++;
+  };
+  globalThis.addEventListener("unhandledrejection", listener);
+  try {
+    await run();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", listener);
+  }
+  return count;
+}
+
+Deno.test("signals: an aborted one starts no refresh, and leaves no rejection behind", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  world.provider.reset();
+  world.provider.script.token.push(() => oauthError("server_error", 500));
+  const signal = AbortSignal.abort(REASON);
+  const count = await unhandled(async () => {
+    const run = () => session.accessToken({ forceRefresh: true, signal });
+    assertEquals(await assertRejects(run), REASON);
+  });
+  assertEquals([count, world.provider.requests], [0, []]);
+});
+
+Deno.test("signals: a refresh that fails after its only caller has left is nobody's error", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const { arrived, open, handler } = gated(() => oauthError("server_error", 500));
+  world.provider.script.token.push(handler);
+  const controller = new AbortController();
+  const count = await unhandled(async () => {
+    const waiting = session.accessToken({ forceRefresh: true, signal: controller.signal });
+    await arrived;
+    controller.abort(REASON);
+    assertEquals(await assertRejects(() => waiting), REASON);
+    open();
+    await world.provider.waitFor(({ status }) => status === 500);
+  });
+  assertEquals(count, 0);
+  assertEquals(await session.accessToken(), world.stored().access_token);
+});
+
+Deno.test("signals: a refresh that succeeds after its only caller has left is stored", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const { arrived, open, handler } = gated();
+  world.provider.script.token.push(handler);
+  const controller = new AbortController();
+  const before = world.stored().refresh_token;
+  const waiting = session.accessToken({ forceRefresh: true, signal: controller.signal });
+  await arrived;
+  controller.abort(REASON);
+  await assertRejects(() => waiting);
+  const next = session.accessToken({ forceRefresh: true }); // waits for the lock, and has its fruit
+  open();
+  assert(world.provider.isActive(await next));
+  const refreshes = world.provider.requests.filter(({ grantType }) =>
+    grantType === "refresh_token"
+  );
+  assertEquals(refreshes.map(({ status }) => status), [200]);
+  assert(world.stored().refresh_token !== before);
+});
+
+for (const use of ["get", "post", "fetch"] as const) {
+  Deno.test(`signals: that of ${use} ends the wait for a refresh`, async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession(world.options);
+    for (const when of ["before", "after a 401"] as const) {
+      if (when === "before") world.clock.advance(HOUR);
+      else world.api.reject(1);
+      const { arrived, open, handler } = gated();
+      world.provider.script.token.push(handler);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const waiting = use === "get"
+        ? session.get("thing", {}, { signal })
+        : use === "post"
+        ? session.post("thing", { json: {}, signal })
+        : session.fetch("thing", { signal });
+      await arrived;
+      controller.abort(REASON);
+      assertEquals(await assertRejects(() => waiting), REASON);
+      open();
+      await session.accessToken();
+    }
+    assertEquals(world.api.requests.map(({ status }) => status), [401]);
+  });
+}
+
+Deno.test("signals: init's own ends the ping, and leaves no active session", async () => {
+  await using world = await scriptedWorld();
+  const controller = new AbortController();
+  world.api.script.push((request) => {
+    controller.abort(REASON);
+    return hang(request);
+  });
+  const run = () => init({ ...world.options, model: "m", signal: controller.signal });
+  assertEquals(await assertRejects(run), REASON);
+  await assertCode(() => Promise.try(() => getSession()), "no_active_session");
+  assert(world.provider.isActive(world.stored().access_token)); // the sign-in was done
+});
+
+Deno.test("signals: one ends the wait for a backend that hangs, at start and before asking", async () => {
+  await using world = await scriptedWorld();
+  for (const isProbe of [false, true]) {
+    const backend = new SpyBackend();
+    const arrived = Promise.withResolvers<void>();
+    backend.before = (method, key) => {
+      if (method !== "get" || key.startsWith("probe|") !== isProbe) return;
+      arrived.resolve();
+      return new Promise(() => {});
+    };
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = createSession({ ...world.options, credentialsBackend: backend, signal });
+    await arrived.promise;
+    controller.abort(REASON);
+    assertEquals(await assertRejects(() => waiting), REASON);
+  }
+  assertEquals([world.provider.requests, world.codes], [[], []]);
+});
+
+Deno.test("signals: when all who wait for a lock have left, the wait for it ends", async () => {
+  await using world = await scriptedWorld();
+  let ended = 0;
+  let isHeld = false;
+  const arrived = Promise.withResolvers<void>();
+  const backend = Object.assign(new SpyBackend(), {
+    async withLock<T>(
+      _key: string,
+      fn: () => Promise<T>,
+      { signal }: { signal?: AbortSignal } = {},
+    ): Promise<T> {
+      if (!isHeld) return await fn();
+      arrived.resolve();
+      await new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+      }).finally(() => ended++);
+      return await fn();
+    },
+  });
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  world.provider.reset();
+  isHeld = true;
+  const controllers = [new AbortController(), new AbortController()];
+  const count = await unhandled(async () => {
+    const waiting = controllers.map(({ signal }) =>
+      session.accessToken({ forceRefresh: true, signal })
+    );
+    await arrived.promise;
+    controllers[0]!.abort(REASON);
+    assertEquals(await assertRejects(() => waiting[0]!), REASON);
+    assertEquals(ended, 0); // one still waits
+    controllers[1]!.abort(REASON);
+    assertEquals(await assertRejects(() => waiting[1]!), REASON);
+  });
+  assertEquals([ended, count, world.provider.requests], [1, 0, []]);
+  isHeld = false;
+  await session.accessToken({ forceRefresh: true });
+});
+
+/** A lock that others hold, and that looks before each try whether they have done the work. */
+class PeekingBackend extends SpyBackend {
+  isHeld = false;
+  runs = 0;
+  theirs: OidcCredentials | undefined;
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    { peek }: { peek?: () => T | undefined | Promise<T | undefined> } = {},
+  ): Promise<T> {
+    if (this.isHeld) {
+      assertEquals(await peek?.(), undefined); // nothing yet
+      if (this.theirs) this.rows.set(key, this.theirs);
+      const seen = await peek?.();
+      if (seen !== undefined) return seen;
+    }
+    this.runs++;
+    return await fn();
+  }
+}
+
+for (const isUseful of [true, false]) {
+  Deno.test(`peek: a waiter ${isUseful ? "leaves with" : "does not take"} what another has stored`, async () => {
+    await using world = await scriptedWorld();
+    const backend = new PeekingBackend();
+    const session = await createSession({ ...world.options, credentialsBackend: backend });
+    world.clock.advance(HOUR);
+    backend.isHeld = true;
+    backend.runs = 0;
+    backend.theirs = {
+      ...backend.rows.get(world.key)!,
+      access_token: "their-access",
+      expires_at: new Date(world.clock.now() + (isUseful ? HOUR : 60_000)).toISOString(),
+    };
+    world.provider.reset();
+    const token = await session.accessToken();
+    assertEquals(backend.runs, isUseful ? 0 : 1);
+    assertEquals([token === "their-access", world.provider.requests.length], [
+      isUseful,
+      isUseful ? 0 : 1,
+    ]);
+  });
+}
+
+Deno.test("peek: a bearer that the API refused is not taken, nor a store that fails", async () => {
+  await using world = await scriptedWorld();
+  const backend = new PeekingBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.isHeld = true;
+  backend.runs = 0;
+  let reads = 0;
+  backend.before = (method) => {
+    if (method === "get" && reads++ < 2) throw new Error("not while it is being written");
+  };
+  const old = await session.accessToken();
+  assert(await session.accessToken({ forceRefresh: true }) !== old);
+  assertEquals(backend.runs, 1);
+});

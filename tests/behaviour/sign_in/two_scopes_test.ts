@@ -1,0 +1,91 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import type { Session } from "../../../client/session.ts";
+import { assertCode, realWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import type { TestOidcProvider } from "../../support/oidc_provider.ts";
+
+const HOUR = 3600_000;
+const NARROW = "openid email offline_access";
+const OTHER = "openid profile offline_access";
+
+async function sessionsOf(
+  world: World<TestOidcProvider>,
+  first: object,
+  second: object,
+): Promise<[Session, Session]> {
+  return [
+    await createSession({ ...world.options, ...first }),
+    await createSession({ ...world.options, ...second }),
+  ];
+}
+
+Deno.test("two scopes: a session does not go over to a grant that lacks its scope", async () => {
+  await using world = await realWorld();
+  const [session, other] = await sessionsOf(world, { scope: NARROW }, { scope: OTHER });
+  assertEquals([world.codes.length, world.stored().scope], [2, OTHER]);
+  const own = await session.accessToken();
+  assertNotEquals(own, await other.accessToken());
+  world.clock.advance(HOUR);
+  await other.accessToken();
+  await assertCode(() => session.accessToken(), "login_required", "another scope", "profile");
+  await assertCode(() => session.get("thing"), "login_required", "another scope");
+  await assertCode(() => session.accessToken({ forceRefresh: true }), "login_required");
+  assert(await world.provider.isActive(await other.accessToken()));
+  assertEquals(world.api.requests, []);
+});
+
+Deno.test("two scopes: nor does it join a refresh that another session began", async () => {
+  await using world = await realWorld();
+  for (const backend of [world.backend, new SpyBackend()]) {
+    const base = { credentialsBackend: backend };
+    const [session, other] = await sessionsOf(
+      world,
+      { ...base, scope: NARROW },
+      { ...base, scope: OTHER },
+    );
+    world.provider.reset();
+    world.clock.advance(HOUR);
+    const joined = other.accessToken();
+    await assertCode(() => session.accessToken(), "login_required", "another scope");
+    assert(await world.provider.isActive(await joined));
+    const refreshes = world.provider.requests.filter((one) => one.grantType === "refresh_token");
+    assertEquals(refreshes.length, 1);
+  }
+});
+
+Deno.test("two scopes: a grant that covers both serves both, with one refresh", async () => {
+  await using world = await realWorld();
+  const [session, other] = await sessionsOf(
+    world,
+    { scope: NARROW },
+    { scope: `${NARROW} profile` },
+  );
+  world.clock.advance(HOUR);
+  world.provider.reset();
+  const tokens = await Promise.all([session.accessToken(), other.accessToken()]);
+  const refreshes = world.provider.requests.filter((one) => one.grantType === "refresh_token");
+  assertEquals([new Set(tokens).size, refreshes.length, world.codes.length], [1, 1, 2]);
+});
+
+Deno.test("two scopes: with a profile for each, both live on", async () => {
+  await using world = await realWorld();
+  const [session, other] = await sessionsOf(
+    world,
+    { scope: NARROW },
+    { scope: OTHER, profile: "other" },
+  );
+  world.clock.advance(HOUR);
+  const tokens = await Promise.all([session.accessToken(), other.accessToken()]);
+  assertEquals(new Set(tokens).size, 2);
+  for (const token of tokens) assert(await world.provider.isActive(token));
+});
+
+Deno.test("two scopes: a start whose scope the stored grant lacks signs in anew", async () => {
+  await using world = await realWorld();
+  await sessionsOf(world, { scope: NARROW }, { scope: OTHER });
+  await createSession({ ...world.options, scope: OTHER });
+  assertEquals(world.codes.length, 2);
+  const options = { ...world.options, scope: NARROW, interactive: false };
+  await assertCode(() => createSession(options), "login_required");
+  assertEquals(world.stored().scope, OTHER);
+});

@@ -1,0 +1,124 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { backendError } from "../../../client/tokens/store.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import {
+  assertBackendCode,
+  assertCode,
+  scriptedWorld,
+  SpyBackend,
+  tokensOf,
+} from "../../support/fixtures.ts";
+
+type Method = "get" | "put" | "delete" | "withLock" | "list";
+
+/** A stranger's backend: of any method that is told to fail, the error quotes what is stored. */
+class QuotingBackend extends SpyBackend {
+  readonly failing = new Set<Method>();
+  /** Everything that was ever stored. */
+  readonly seen: OidcCredentials[] = [];
+  make: (text: string) => unknown = (text) => new Error(text);
+
+  override async get(key: string): Promise<OidcCredentials | undefined> {
+    this.#fail("get");
+    return await super.get(key);
+  }
+
+  override async put(key: string, entry: OidcCredentials): Promise<void> {
+    if (!key.startsWith("probe|")) {
+      this.seen.push(entry);
+      this.#fail("put");
+    }
+    await super.put(key, entry);
+  }
+
+  override async delete(key: string): Promise<void> {
+    if (!key.startsWith("probe|")) this.#fail("delete");
+    await super.delete(key);
+  }
+
+  async withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+    this.#fail("withLock");
+    return await fn();
+  }
+
+  async *list(): AsyncGenerator<string> {
+    this.#fail("list");
+    yield* this.rows.keys();
+  }
+
+  #fail(method: Method): void {
+    if (this.failing.has(method)) throw this.make(`no ${method} of ${JSON.stringify(this.seen)}`);
+  }
+}
+
+const THROWN: [what: string, make: (text: string) => unknown, words: string][] = [
+  ["an Error", (text) => new Error(text), "it threw Error"],
+  ["a SyntaxError", (text) => new SyntaxError(text), "it threw SyntaxError"],
+  ["an error with a cause", (text) => new Error("x", { cause: text }), "it threw Error"],
+  ["an error with fields", (text) => Object.assign(new Error("x"), { text }), "it threw Error"],
+  ["a text", (text) => text, "something that is no error"],
+  ["an object", (text) => ({ text, code: "backend_corrupt" }), "something that is no error"],
+];
+
+for (const [what, make, words] of THROWN) {
+  Deno.test(`backend errors: ${what} that quotes tokens is not passed on`, async () => {
+    await using world = await scriptedWorld();
+    const backend = new QuotingBackend();
+    const options = { ...world.options, credentialsBackend: backend };
+    const session = await createSession(options);
+    backend.make = make;
+    const force = () => session.accessToken({ forceRefresh: true });
+    const clear = () => session.clear();
+    const clearAll = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
+    const uses: [Method, action: string, use: () => Promise<unknown>][] = [
+      ["get", "Cannot read credentials from QuotingBackend", () => createSession(options)],
+      ["get", "Cannot read credentials from QuotingBackend", force],
+      ["withLock", "Cannot lock credentials in QuotingBackend", force],
+      ["delete", "Cannot delete credentials from QuotingBackend", clear],
+      ["list", "Cannot list credentials in QuotingBackend", clearAll],
+    ];
+    const secrets = tokensOf(backend.seen[0]!).map((token) => token.replace(/^scripted-\w+-/, ""));
+    for (const [method, action, use] of uses) {
+      backend.failing.add(method);
+      const error = await assertBackendCode(use, "backend_unavailable", action, words);
+      assertEquals(error.cause, undefined);
+      assertNoSecret(error, secrets);
+      backend.failing.clear();
+    }
+    assertEquals(backend.rows.size, 1); // nothing of it was taken for "not signed in"
+  });
+
+  Deno.test(`backend errors: ${what} that quotes tokens after a rotation`, async () => {
+    await using world = await scriptedWorld();
+    const backend = new QuotingBackend();
+    const session = await createSession({ ...world.options, credentialsBackend: backend });
+    backend.make = make;
+    backend.failing.add("put");
+    const run = () => session.accessToken({ forceRefresh: true });
+    const error = await assertCode(run, "credentials_not_stored", "Cannot write credentials to");
+    assert(error.cause instanceof CredentialsBackendError);
+    assertStringIncludes(error.cause.message, words);
+    const secrets = backend.seen.flatMap(tokensOf);
+    assertEquals(secrets.length, 6);
+    assertNoSecret(error, secrets.map((token) => token.replace(/^scripted-\w+-/, "")));
+  });
+}
+
+Deno.test("backend errors: a coded one stays as it is", () => {
+  const own = new CredentialsBackendError("backend_denied", "Cannot read it.");
+  assertEquals(backendError("read", new SpyBackend(), own), own);
+});
+
+Deno.test("backend errors: what clearing meets is reported without the text, too", async () => {
+  await using world = await scriptedWorld();
+  const backend = new QuotingBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.failing.add("get").add("withLock");
+  const result = await session.clear({ revoke: true });
+  assertEquals([result.keys, result.revocation, backend.rows.size], [[world.key], "failed", 0]);
+  assertNoSecret(result, tokensOf(backend.seen[0]!));
+});

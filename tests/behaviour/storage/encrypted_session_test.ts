@@ -1,0 +1,161 @@
+// Sign-in, refresh and sign-out at a real provider, over stores that wrap other stores.
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import {
+  createSession,
+  CredentialsBackendError,
+  FileCredentialsBackend,
+  KvCredentialsBackend,
+  MemoryCredentialsBackend,
+  migrateCredentials,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
+import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
+import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
+import { testKey } from "../../backends/encrypted/encryption_keys.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { realWorld, tokensOf } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+
+Deno.test("encrypted file: sign-in, start, refresh with rotation and sign-out at a real provider", async () => {
+  await using world = await realWorld();
+  await using folder = await tempDir();
+  const path = `${folder.path}/credentials.json`;
+  const open = async () =>
+    new EncryptedCredentialsBackend({
+      backend: new FileCredentialsBackend({ path }),
+      key: await testKey(),
+    });
+  const options = { ...world.options, credentialsBackend: await open() };
+  await createSession(options);
+  const first = (await options.credentialsBackend.get(world.key))!;
+  assertNoSecret(await Deno.readTextFile(path), tokensOf(first));
+
+  world.provider.reset();
+  const session = await createSession({ ...options, credentialsBackend: await open() });
+  assertEquals([world.provider.requests.length, world.codes.length], [0, 1]);
+  world.clock.advance(HOUR);
+  const token = await session.accessToken();
+  const second = (await (await open()).get(world.key))!;
+  assertEquals(second.access_token, token);
+  assertNotEquals(second.refresh_token, first.refresh_token);
+  assertNoSecret(await Deno.readTextFile(path), [...tokensOf(first), ...tokensOf(second)]);
+  assertNoSecret(await session.status(), tokensOf(second));
+
+  const { keys, revocation } = await session.clear({ revoke: true });
+  assertEquals([keys, revocation], [[world.key], "revoked"]);
+  assertEquals(JSON.parse(await Deno.readTextFile(path)).credentials, {});
+});
+
+Deno.test("encrypted file: another key is an error and no second sign-in; signing out gets rid of it", async () => {
+  await using world = await realWorld();
+  const inner = new MemoryCredentialsBackend();
+  const open = async (number: number) =>
+    new EncryptedCredentialsBackend({ backend: inner, key: await testKey(number) });
+  const session = await createSession({ ...world.options, credentialsBackend: await open(1) });
+  assertEquals((await session.status()).signedIn, true);
+  world.provider.reset();
+  const wrong = { ...world.options, credentialsBackend: await open(2) };
+  const error = await createSession(wrong).catch((error) => error);
+  assert(error instanceof CredentialsBackendError);
+  assertEquals([error.code, world.codes.length], ["encryption_key_unknown", 1]);
+  assertEquals(world.provider.requests, []);
+});
+
+Deno.test("a stored plain sign-in is moved into an encrypted store and refreshed from there", async () => {
+  await using world = await realWorld();
+  await createSession(world.options);
+  const to = new EncryptedCredentialsBackend({
+    backend: new MemoryCredentialsBackend(),
+    key: await testKey(),
+  });
+  const { deleted } = await migrateCredentials(world.backend, to, { deleteSource: true });
+  assertEquals(deleted, [world.key]);
+  const session = await createSession({ ...world.options, credentialsBackend: to });
+  world.clock.advance(HOUR);
+  assert(world.provider.isActive(await session.accessToken()));
+  assertEquals(world.codes.length, 1);
+});
+
+/** A view of a store that can be cut off. */
+function cuttable(store: OidcCredentialsBackend, location: string) {
+  let isCut = false;
+  const check = () => {
+    if (isCut) {
+      throw new CredentialsBackendError("backend_unavailable", "Cannot reach it: cut. Wait.");
+    }
+  };
+  const view: OidcCredentialsBackend = {
+    location,
+    get: (key) => (check(), store.get(key)),
+    put: (key, entry) => (check(), store.put(key, entry)),
+    delete: (key) => (check(), store.delete(key)),
+  };
+  return { view, cut: (value: boolean) => void (isCut = value) };
+}
+
+Deno.test("fallback: a store that is lost before a refresh costs neither the token nor the grant", async () => {
+  await using world = await realWorld();
+  const rows = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()] as const;
+  const first = cuttable(rows[0], "first");
+  const second = cuttable(rows[1], "second");
+  const open = () =>
+    new FallbackCredentialsBackend({ backends: [first.view, second.view], onFallback: () => {} });
+  const session = await createSession({ ...world.options, credentialsBackend: open() });
+  first.cut(true);
+  world.clock.advance(HOUR);
+  const error = await session.accessToken().catch((error) => error);
+  assertEquals(error.code, "backend_unavailable"); // it must not be taken for signed out
+  first.cut(false);
+  assert(world.provider.isActive(await session.accessToken()));
+  const later = await createSession({ ...world.options, credentialsBackend: open() });
+  assert(world.provider.isActive(await later.accessToken({ forceRefresh: true })));
+  assertEquals([world.codes.length, rows[1].get(world.key)], [1, undefined]);
+});
+
+Deno.test("fallback: without the first store a person signs in to the second, and later ones go on", async () => {
+  await using world = await realWorld();
+  const rows = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()] as const;
+  const first = cuttable(rows[0], "first");
+  const told: string[] = [];
+  const open = () =>
+    new FallbackCredentialsBackend({
+      backends: [first.view, rows[1]],
+      onFallback: ({ message }) => void told.push(message),
+    });
+  first.cut(true);
+  const session = await createSession({ ...world.options, credentialsBackend: open() });
+  assert(rows[1].get(world.key) !== undefined);
+  assert(told[0]?.startsWith("first was passed over (backend_unavailable)"), told[0]);
+  world.clock.advance(HOUR);
+  assert(world.provider.isActive(await session.accessToken()));
+  first.cut(false); // from now on the first is there: the grant moves, in one copy
+  world.clock.advance(HOUR);
+  const later = await createSession({ ...world.options, credentialsBackend: open() });
+  assert(world.provider.isActive(await later.accessToken()));
+  assertEquals([rows[0].get(world.key) !== undefined, rows[1].get(world.key)], [true, undefined]);
+  assert(world.provider.isActive(await session.accessToken({ forceRefresh: true })));
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("fallback: tokens too large for Deno KV go to an encrypted file, and refresh there", async () => {
+  await using world = await realWorld();
+  await using folder = await tempDir();
+  const kv = new KvCredentialsBackend();
+  const file = new EncryptedCredentialsBackend({
+    backend: new FileCredentialsBackend({ path: `${folder.path}/credentials.json` }),
+    key: await testKey(),
+  });
+  const backend = new FallbackCredentialsBackend({ backends: [kv, file], onFallback: () => {} });
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  const stored = (await backend.get(world.key))!;
+  await backend.put(world.key, { ...stored, x_fill: "f".repeat(600_000) });
+  assertEquals((await backend.status(world.key)).map(({ inUse }) => inUse), [false, true]);
+  world.clock.advance(HOUR);
+  assert(world.provider.isActive(await session.accessToken()));
+  assertEquals((await backend.get(world.key))?.x_fill, "f".repeat(600_000));
+  await session.clear();
+  assertEquals([await kv.get(world.key), await file.get(world.key)], [undefined, undefined]);
+  await backend.close();
+});

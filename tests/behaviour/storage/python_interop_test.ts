@@ -1,0 +1,176 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { credentialKey } from "../../../client/credential_key.ts";
+import { isExpired, parseExpiry, toEntry } from "../../../client/entry.ts";
+import { entry } from "../../support/entries.ts";
+import { sandbox } from "../../support/sandbox.ts";
+
+const { folder } = sandbox();
+const FIXTURE = new URL("../../fixtures/credentials_from_python.json", import.meta.url);
+const SHARED = new URL("../../../../shared/fixtures/credentials_from_python.json", import.meta.url);
+
+const KEY_A = credentialKey("https://login.example.com/tenant/v2.0/", "client-a");
+const KEY_B = credentialKey(
+  "https://acme.eu.auth0.com/",
+  '"client-b"',
+  "https://api.example.com/v1",
+);
+const KEY_C = credentialKey(" https://idp.example.com/realms/größe ", "'klient-ß'");
+
+function readable(url: URL): boolean {
+  try {
+    Deno.statSync(url);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function python(...args: string[]): { success: boolean; stdout: string } {
+  try {
+    const { success, stdout } = new Deno.Command("python3", { args, stderr: "null" }).outputSync();
+    return { success, stdout: new TextDecoder().decode(stdout) };
+  } catch {
+    return { success: false, stdout: "" };
+  }
+}
+
+/** A copy of what Python wrote, with the mode that Python gave it. */
+function fromPython(): FileCredentialsBackend {
+  const path = `${folder()}/credentials.json`;
+  Deno.writeFileSync(path, Deno.readFileSync(FIXTURE), { mode: 0o600 });
+  return new FileCredentialsBackend({ path });
+}
+
+function rowsOf({ path }: FileCredentialsBackend): Record<string, unknown> {
+  return JSON.parse(Deno.readTextFileSync(path)).credentials;
+}
+
+/** What this module writes after a sign-in. */
+function signedIn(now: number): OidcCredentials {
+  return toEntry(
+    { accessToken: "access", refreshToken: "refresh", expiresIn: 3600 },
+    {
+      kind: "oidc",
+      issuer: "https://login.example.com",
+      clientId: "my-app",
+      audience: "https://api.example.com",
+      scope: "openid",
+    },
+    "access_token",
+    now,
+  );
+}
+
+const NO_SHARED = "there is no shared/ beside the checkout";
+const hasShared = readable(SHARED);
+
+Deno.test({
+  name: `the fixture is the shared one, byte by byte${hasShared ? "" : ` (ignored: ${NO_SHARED})`}`,
+  ignore: !hasShared,
+  fn: () => assertEquals(Deno.readFileSync(FIXTURE), Deno.readFileSync(SHARED)),
+});
+
+Deno.test("credentialKey finds every row that Python wrote, in each spelling", async () => {
+  const backend = fromPython();
+  assertEquals(backend.get(KEY_A)?.access_token, "fixture-access-a");
+  assertEquals(backend.get(KEY_B)?.access_token, "fixture-access-b");
+  assertEquals(backend.get(KEY_C)?.access_token, "fixture-access-c");
+  assertEquals((await Array.fromAsync(backend.list())).sort(), [KEY_A, KEY_B, KEY_C].sort());
+});
+
+Deno.test("a row of Python comes as it stands: nulls, quotes, microseconds, unicode, extras", () => {
+  const backend = fromPython();
+  assertEquals(backend.get(KEY_A), {
+    issuer: "https://login.example.com/tenant/v2.0",
+    client_id: "client-a",
+    access_token: "fixture-access-a",
+    refresh_token: "fixture-refresh-a",
+    id_token: null,
+    expires_at: "2094-12-13T02:02:00.941682+00:00",
+  });
+  assertEquals(backend.get(KEY_B)?.client_id, '"client-b"');
+  assertEquals(backend.get(KEY_B)?.refresh_token, null);
+  assertEquals(backend.get(KEY_C)?.issuer, "https://idp.example.com/realms/größe");
+  assertEquals(backend.get(KEY_C)?.x_extra, { kept: [1, 2, null] });
+});
+
+Deno.test("the expiry of a row of Python is understood, with its microseconds", () => {
+  const backend = fromPython();
+  const rows = [KEY_A, KEY_B, KEY_C].map((key) => backend.get(key));
+  assertEquals(rows.map((row) => isExpired(row ?? {})), [false, true, false]);
+  assertEquals(parseExpiry(rows[1]?.expires_at), Date.UTC(2020, 0, 1, 0, 0, 0, 123));
+});
+
+Deno.test("a write and a delete leave the other rows of Python as they were", async () => {
+  const backend = fromPython();
+  const before = rowsOf(backend);
+  const key = credentialKey("https://login.example.com", "my-app");
+  await backend.put(key, entry());
+  assertEquals(rowsOf(backend), { ...before, [key]: entry() });
+  await backend.delete(key);
+  assertEquals(rowsOf(backend), before);
+});
+
+Deno.test("a refresh of a row of Python keeps the fields that Python and others wrote", async () => {
+  const backend = fromPython();
+  const previous = backend.get(KEY_C);
+  assert(previous !== undefined);
+  const identity = {
+    kind: "oidc",
+    issuer: "https://idp.example.com/realms/größe",
+    clientId: "klient-ß",
+    audience: undefined,
+    scope: "openid",
+  } as const;
+  await backend.put(
+    KEY_C,
+    toEntry({ accessToken: "new" }, identity, "access_token", Date.now(), previous),
+  );
+  const { access_token, expires_at, ...kept } = backend.get(KEY_C) ?? entry();
+  assertEquals(access_token, "new");
+  assert(expires_at !== previous.expires_at);
+  const { access_token: _, expires_at: __, ...others } = previous;
+  assertEquals(kept, others);
+});
+
+Deno.test("expires_at is written in a form that fromisoformat takes after Z became +00:00", () => {
+  for (const now of [0, 1, 951_782_400_000, Date.now(), 4_102_444_799_999]) {
+    // Python before 3.11 takes 3 or 6 digits of a second, and no Z.
+    assertMatch(
+      String(signedIn(now).expires_at).replace("Z", "+00:00"),
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$/,
+    );
+  }
+});
+
+const hasPython = python("-c", "import datetime, json").success;
+const SCRIPT = `
+import json, sys
+from datetime import datetime, timezone
+with open(sys.argv[1], encoding="utf-8") as file:
+    document = json.load(file)
+assert document["version"] == 1, document["version"]
+for key, row in sorted(document["credentials"].items()):
+    at = datetime.fromisoformat(row["expires_at"].replace("Z", "+00:00"))
+    assert at.utcoffset().total_seconds() == 0
+    print(key.encode("unicode_escape").decode(), round(at.timestamp() * 1000), sep=" ")
+`;
+
+Deno.test({
+  name: `Python reads what this module wrote${hasPython ? "" : " (ignored: there is no python3)"}`,
+  ignore: !hasPython,
+  async fn() {
+    const backend = fromPython();
+    const now = Date.UTC(2030, 1, 2, 3, 4, 5, 67);
+    const key = "https://idp.example.com|größe 🔑";
+    await backend.put(key, signedIn(now));
+    const { success, stdout } = python("-c", SCRIPT, backend.path);
+    assert(success, "python3 could not read the file");
+    const lines = stdout.trim().split(/\r?\n/);
+    assertEquals(lines.length, 4);
+    const line = lines.find((line) => line.startsWith("https://idp.example.com|"));
+    assertEquals(line, `https://idp.example.com|gr\\xf6\\xdfe \\U0001f511 ${now + 3_600_000}`);
+  },
+});

@@ -1,0 +1,119 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { COMMANDS } from "../../../../client/cli/commands.ts";
+import { main } from "../../../../client/cli/main.ts";
+import { tempDir } from "../../../support/temp_home.ts";
+import { MemoryOutput } from "../cli_world.ts";
+
+const NAMES = COMMANDS.map(({ name }) => name);
+/** What a person typed, and words that are offered or not. */
+const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
+  ["validmind-auth ", NAMES, ["bash"]],
+  ["validmind-auth lo", ["login", "logout"], ["status"]],
+  ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
+  ["validmind-auth token --", ["--header", "--refresh", "--help"], ["--revoke"]],
+  ["validmind-auth completions ", ["bash", "zsh", "fish"], []],
+  ["validmind-auth permissions --for ", ["script", "init", "cli", "token"], ["--json"]],
+  ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
+  ["validmind-auth login --json --backend-options opt", ["options.json"], ["--json"]],
+];
+
+async function script(shell: string): Promise<string> {
+  const output = new MemoryOutput();
+  assertEquals(await main(["completions", shell], output), 0);
+  return output.printed;
+}
+
+function isThere(shell: string): boolean {
+  try {
+    return new Deno.Command(shell, { args: ["-c", "true"] }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+async function run(program: string, args: string[], cwd: string): Promise<string> {
+  const env = { HOME: cwd, PATH: Deno.env.get("PATH") ?? "", TERM: "dumb" };
+  const command = new Deno.Command(program, { args, cwd, env, clearEnv: true });
+  const { code, stdout, stderr } = await command.output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+  return new TextDecoder().decode(stdout);
+}
+
+function assertOffered(text: string, offered: string[], notOffered: string[]): void {
+  const words = text.split(/\s+/);
+  for (const word of offered) assert(words.includes(word), `${word} is not in: ${text}`);
+  for (const word of notOffered) assert(!words.includes(word), `${word} is in: ${text}`);
+}
+
+Deno.test({
+  name: "completions: bash offers commands, flags and values",
+  ignore: !isThere("bash"),
+  async fn() {
+    await using dir = await tempDir();
+    await Deno.writeTextFile(`${dir.path}/completions`, await script("bash"));
+    await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
+    await Deno.writeTextFile(`${dir.path}/my options.json`, "{}");
+    const inBash: typeof TYPED = [
+      ["validmind-auth login --backend =", ["file", "memory", "kv"], ["--json"]],
+      ["validmind-auth login --backend = f", ["file", "fallback"], ["kv", "--json"]],
+    ];
+    for (const [line, offered, notOffered] of [...TYPED, ...inBash]) {
+      const words = line.split(" ");
+      const code = `. ./completions; COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")}); ` +
+        `COMP_CWORD=${words.length - 1}; _validmind_auth; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      assertOffered(await run("bash", ["--norc", "-c", code], dir.path), offered, notOffered);
+    }
+    const spaced = `. ./completions; COMP_WORDS=(validmind-auth login --backend-options my); ` +
+      `COMP_CWORD=3; _validmind_auth; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    assertEquals(await run("bash", ["--norc", "-c", spaced], dir.path), "my options.json\n");
+    const [complete] =
+      (await run("bash", ["--norc", "-c", ". ./completions; complete -p"], dir.path))
+        .split("\n");
+    assertEquals(complete, "complete -F _validmind_auth validmind-auth");
+  },
+});
+
+Deno.test({
+  name: "completions: fish offers commands, flags and values",
+  ignore: !isThere("fish"),
+  async fn() {
+    await using dir = await tempDir();
+    await Deno.writeTextFile(`${dir.path}/completions.fish`, await script("fish"));
+    await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
+    for (const [line, offered, notOffered] of TYPED) {
+      const code = `source completions.fish; complete -C '${line}'`;
+      const text = await run("fish", ["--no-config", "-c", code], dir.path);
+      const words = text.replaceAll(/\t.*/g, "");
+      // fish offers flags only once a dash is typed.
+      assertOffered(words, offered, notOffered);
+    }
+  },
+});
+
+Deno.test({
+  name: "completions: zsh understands the script, and offers commands",
+  ignore: !isThere("zsh"),
+  async fn() {
+    await using dir = await tempDir();
+    await Deno.writeTextFile(`${dir.path}/_validmind-auth`, await script("zsh"));
+    // Stand-ins for zsh's own completion functions, which work in an interactive editor only.
+    const code = `
+      compdef() { :; }
+      _describe() { print -l -- \${(P)2} }
+      _arguments() { print -l -- "$@" }
+      compadd() { :; }
+      source ./_validmind-auth
+      words=(validmind-auth ''); CURRENT=2; _validmind_auth
+      words=(validmind-auth token ''); CURRENT=3; _validmind_auth`;
+    const text = await run("zsh", ["-f", "-c", code], dir.path);
+    for (const { name, summary } of COMMANDS) assertStringIncludes(text, `${name}:${summary}\n`);
+    assertStringIncludes(text, "--header[print a whole header line: Authorization: Bearer …]\n");
+    assert(!text.includes("--revoke"));
+  },
+});
+
+Deno.test("completions: --json", async () => {
+  const output = new MemoryOutput();
+  assertEquals(await main(["completions", "bash", "--json"], output), 0);
+  assertEquals(JSON.parse(output.printed), { shell: "bash", script: await script("bash") });
+});

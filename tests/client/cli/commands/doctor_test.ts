@@ -1,0 +1,179 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { sha256Hex } from "../../../support/sha256_hex.ts";
+import { startHttpServer } from "../../../support/http_server.ts";
+import { freePort } from "../../../support/servers/free_port.ts";
+import { type CliWorld, cliWorld } from "../cli_world.ts";
+
+interface Report {
+  ok: boolean;
+  checks: { check: string; result: string; message: string; advice?: string }[];
+}
+
+async function examine(world: CliWorld, args: string[] = [], env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await world.run(["doctor", "--json", ...args], { env });
+  assertEquals(stderr, "");
+  const report = JSON.parse(stdout) as Report;
+  assertEquals(report.ok, code === 0);
+  const found = (check: string) => report.checks.find((one) => one.check === check);
+  return {
+    code,
+    report,
+    found,
+    results: report.checks.map((one) => `${one.check}: ${one.result}`),
+  };
+}
+
+const ALL_WELL = [
+  "settings: ok",
+  "backend: ok",
+  "permissions: ok",
+  "file modes: ok",
+  "store: ok",
+  "discovery: ok",
+  "device flow: ok",
+  "clock: ok",
+  "sign-in: ok",
+];
+
+Deno.test("doctor: all is well, the stored entry stays, and no token goes anywhere", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const before = await sha256Hex(await Deno.readTextFile(world.backend.path));
+  const { code, results } = await examine(world);
+  assertEquals([code, results], [0, ALL_WELL]);
+  assertEquals(await sha256Hex(await Deno.readTextFile(world.backend.path)), before);
+  const paths = world.provider.requests.map(({ path }) => path);
+  assertEquals(paths, ["/.well-known/openid-configuration"]);
+
+  const { stdout } = await world.run(["doctor"]);
+  for (const line of ALL_WELL) {
+    const [check, result] = line.split(": ");
+    assertMatch(stdout, new RegExp(`^${result} +${check} +\\S`, "m"));
+  }
+  assertEquals(await world.run(["doctor", "--quiet"]), { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("doctor: a warning says what to do, and is no failure", async () => {
+  await using world = await cliWorld();
+  const { code, found } = await examine(world);
+  assertEquals([code, found("sign-in")?.result], [0, "warning"]);
+  const { stdout } = await world.run(["doctor"]);
+  assertMatch(stdout, /^warning +sign-in +nobody is signed in\n +→ Run login\.$/m);
+});
+
+Deno.test("doctor: without a provider, the store is examined all the same", async () => {
+  await using world = await cliWorld();
+  const { code, results, found } = await examine(world, ["--issuer", "http://127.0.0.1:1"]);
+  assertEquals(code, 1);
+  assert(results.includes("store: ok"));
+  assertEquals(found("discovery")?.result, "fail");
+  assertEquals((await world.run(["doctor", "--quiet", "--issuer", "http://127.0.0.1:1"])).code, 1);
+});
+
+Deno.test("doctor: what cannot be reached is told with its reason", async () => {
+  await using world = await cliWorld();
+  const closed = `http://127.0.0.1:${freePort()}`;
+  const { found } = await examine(world, ["--issuer", closed, "--api-host", `${closed}/v1/`]);
+  for (const check of ["discovery", "API"]) {
+    assertEquals(found(check)?.result, "fail");
+    assertMatch(found(check)!.message, /\ncaused by Error: .*client error \(Connect\)/);
+  }
+});
+
+Deno.test("doctor: a missing permission leads to the command that names all", async () => {
+  await using world = await cliWorld();
+  const { code, stdout } = await world.run(["doctor"], { flags: ["--no-prompt"] });
+  assertEquals(code, 1);
+  assertMatch(stdout, /^ +→ All flags at once, .* permissions --for doctor$/m);
+});
+
+Deno.test("doctor: without settings, the store is examined all the same", async () => {
+  await using world = await cliWorld();
+  const { code, results } = await examine(world, [], { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" });
+  assertEquals(code, 1);
+  assertEquals(results, ["settings: fail", ...ALL_WELL.slice(1, 5)]);
+});
+
+Deno.test({
+  name: "doctor: open file modes are a fail, and are not changed by the probe",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using world = await cliWorld();
+    await world.signIn();
+    await Deno.chmod(world.backend.path, 0o644);
+    const { code, found } = await examine(world);
+    assertEquals([code, found("file modes")?.result, found("store")?.result], [
+      1,
+      "fail",
+      "skipped",
+    ]);
+    assertEquals(found("file modes")?.advice, `Close it: chmod 600 ${world.backend.path}`);
+    assertEquals(Deno.statSync(world.backend.path).mode! & 0o777, 0o644);
+  },
+});
+
+Deno.test("doctor: a damaged store is a fail", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  await Deno.writeTextFile(world.backend.path, "{damaged");
+  const { code, found } = await examine(world);
+  assertEquals([code, found("store")?.result, found("sign-in")?.result], [1, "fail", "fail"]);
+  assertStringIncludes(found("store")!.message, world.backend.path);
+  assertEquals(await Deno.readTextFile(world.backend.path), "{damaged");
+});
+
+for (
+  const [name, change, words] of [
+    ["expired", { expires_at: "2020-01-01T00:00:00Z", refresh_token: null }, "Run login."],
+    ["without a refresh token", { refresh_token: null }, "offline_access"],
+  ] as const
+) {
+  Deno.test(`doctor: a sign-in that is ${name} is a warning`, async () => {
+    await using world = await cliWorld();
+    await world.signIn();
+    await world.amend(change);
+    const { code, found } = await examine(world);
+    assertEquals([code, found("sign-in")?.result], [0, "warning"]);
+    assertStringIncludes(found("sign-in")!.advice!, words);
+  });
+}
+
+Deno.test("doctor: the API is asked without a token, and any answer will do", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const seen: (string | null)[] = [];
+  let status = 401;
+  await using api = await startHttpServer((request) => {
+    seen.push(request.headers.get("authorization"));
+    return new Response(null, { status });
+  });
+  const args = ["--api-host", `${api.origin}/v1/`];
+  assertEquals((await examine(world, args)).found("API")?.result, "ok");
+  status = 503;
+  const busy = (await examine(world, [], { VM_API_HOST: `${api.origin}/v1/` })).found("API");
+  assertEquals(busy?.result, "warning");
+  assertEquals(seen, [null, null]);
+  const away = await examine(world, ["--api-host", "http://127.0.0.1:1/"]);
+  assertEquals([away.code, away.found("API")?.result], [1, "fail"]);
+});
+
+Deno.test("doctor: with an API key there is no more to examine than the API", async () => {
+  await using world = await cliWorld();
+  const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
+  const { results } = await examine(world, ["--api-host", world.provider.issuer], env);
+  assertEquals(results, ["settings: ok", "API: ok"]);
+});
+
+Deno.test("doctor: missing permissions are a fail that names the flags", async () => {
+  await using world = await cliWorld();
+  const none = await world.run(["doctor"], { flags: [] });
+  assertEquals([none.code, none.stderr], [1, ""]);
+  assertMatch(none.stdout, /^fail +permissions +Cannot examine the sign-in/m);
+  assertStringIncludes(none.stdout, "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,");
+
+  const some = await world.run(["doctor", "--json"], { flags: ["--allow-env", "--allow-net"] });
+  const { checks } = JSON.parse(some.stdout) as Report;
+  const fails = checks.filter(({ result }) => result === "fail");
+  assertEquals(fails.map(({ check }) => check), ["permissions"]);
+  assertStringIncludes(fails[0]!.message, `--allow-write=${world.home}/.validmind`);
+});

@@ -1,0 +1,117 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { cliWorld } from "../cli_world.ts";
+
+Deno.test("login: asks on standard error, stores, and prints who it is", async () => {
+  await using world = await cliWorld();
+  const { code, stdout, stderr } = await world.run(["login"], {
+    env: { VM_OIDC_INTERACTIVE: "0" },
+  });
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, world.provider.issuer);
+  assertMatch(stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
+  assertEquals(typeof world.stored().refresh_token, "string");
+
+  world.provider.reset();
+  const again = await world.run(["login", "--json"]);
+  assertEquals([again.code, again.stderr], [0, ""]);
+  assertEquals(JSON.parse(again.stdout).state, "valid");
+  assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
+});
+
+Deno.test("login: a profile has an entry of its own, for every command", async () => {
+  await using world = await cliWorld();
+  const profile = ["--profile", "second"];
+  assertEquals((await world.run(["login", ...profile])).code, 0);
+  assertEquals(world.backend.get(world.key), undefined);
+  const report = JSON.parse((await world.run(["status", "--json", ...profile])).stdout);
+  assertEquals([report.state, report.profile], ["valid", "second"]);
+  assertEquals((await world.run(["status", "--quiet"])).code, 4);
+  assertEquals((await world.run(["token", ...profile])).code, 0);
+  assertEquals((await world.run(["status"], { env: { VM_OIDC_PROFILE: "second" } })).code, 0);
+  const doctor = JSON.parse((await world.run(["doctor", "--json", ...profile])).stdout);
+  assertEquals(doctor.checks.at(-1).message, "a valid token is stored");
+  assertEquals((await world.run(["logout", "--quiet", ...profile])).code, 0);
+  assertEquals((await world.run(["status", "--quiet", ...profile])).code, 4);
+});
+
+Deno.test("login: --quiet prints no result", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  assertEquals(await world.run(["login", "--quiet"]), { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("login: a refusal by the person is a failure, and nothing is stored", async () => {
+  await using world = await cliWorld();
+  world.provider.autoApprove = { deny: true };
+  const { code, stdout, stderr } = await world.run(["login"]);
+  assertEquals([code, stdout], [1, ""]);
+  assertStringIncludes(stderr, "error (device_code_denied): Cannot");
+  assertEquals(world.backend.get(world.key), undefined);
+});
+
+for (
+  const [what, args, env] of [
+    ["--backend memory", ["--backend", "memory"], {}],
+    ["VM_OIDC_NO_PERSIST", [], { VM_OIDC_NO_PERSIST: "1" }],
+  ] as const
+) {
+  Deno.test(`login: ${what} is refused before anybody is asked`, async () => {
+    await using world = await cliWorld();
+    const { code, stderr } = await world.run(["login", ...args], { env });
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, "keeps tokens only while this program runs");
+    assertEquals(world.provider.requests, []);
+  });
+}
+
+Deno.test("login: a backend gets its options from a file or standard input, with variables", async () => {
+  await using world = await cliWorld();
+  const options = '{"path": "${HOME}/${TEAM}/tokens.json"}';
+  await Deno.writeTextFile(`${world.home}/options.json`, options);
+  const env = { TEAM: "red" };
+  const byFile = ["--backend", "file", "--backend-options", "options.json"];
+  assertEquals((await world.run(["login", ...byFile], { env })).code, 0);
+  await Deno.stat(`${world.home}/red/tokens.json`);
+
+  const byInput = ["status", "--quiet", "--backend", "file", "--backend-options", "-"];
+  assertEquals((await world.run(byInput, { env, stdin: options })).code, 0);
+  const unset = await world.run(byInput, { stdin: options });
+  assertEquals(unset.code, 2);
+  assertStringIncludes(unset.stderr, "Cannot read --backend-options:");
+  assertStringIncludes(unset.stderr, "${TEAM}, which is not set");
+});
+
+for (
+  const [name, args, words] of [
+    ["an unknown backend", ["--backend", "fil"], 'Cannot use "fil" as --backend'],
+    ["a bare module", ["--backend", "pkg:Store"], 'Cannot use --backend="pkg:Store"'],
+    ["options without a backend", ["--backend-options", "x.json"], "it belongs to --backend"],
+    [
+      "a file that is not there",
+      ["--backend", "file", "--backend-options", "no.json"],
+      "Cannot read the file no.json: NotFound",
+    ],
+    [
+      "an unknown option",
+      ["--backend", "file", "--backend-options", "wrong.json"],
+      'unknown option "pth"',
+    ],
+  ] as const
+) {
+  Deno.test(`login: ${name} is exit code 2`, async () => {
+    await using world = await cliWorld();
+    await Deno.writeTextFile(`${world.home}/wrong.json`, '{"pth": "/x"}');
+    const { code, stderr } = await world.run(["login", ...args]);
+    assertEquals(code, 2, stderr);
+    assertStringIncludes(stderr, words);
+    assertEquals(world.provider.requests, []);
+  });
+}
+
+Deno.test("login: with an API key there is nothing to do", async () => {
+  await using world = await cliWorld();
+  const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
+  const { code, stdout } = await world.run(["login"], { env });
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "An API key is set");
+});

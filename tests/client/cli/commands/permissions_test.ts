@@ -1,0 +1,109 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { startScriptedProvider } from "../../../support/scripted_provider.ts";
+import { cliWorld } from "../cli_world.ts";
+
+Deno.test("permissions: the command line for a script, and the same as a permission set", async () => {
+  await using world = await cliWorld();
+  const args = ["permissions", "--api-host", "https://api.example.com/v1/"];
+  const { code, stdout, stderr } = await world.run(args, { flags: ["--allow-env"] });
+  assertEquals([code, stderr], [0, ""]);
+  const host = new URL(world.provider.issuer).host;
+  const folder = `${world.home}/.validmind`;
+  const line = `deno run --allow-read=${folder} --allow-write=${folder} ` +
+    `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
+    `VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND,HOME script.ts`;
+  assertEquals(stdout.split("\n")[0], line);
+  assertStringIncludes(stdout, "Of these only to sign in or refresh:\n  --allow-read=");
+  assertMatch(stdout, /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/);
+  const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
+  assertEquals(set.permissions.validmind.net, ["api.example.com:443", host]);
+  assertEquals(world.provider.requests, []);
+});
+
+Deno.test("permissions: a variable that is set here is named, though it is optional", async () => {
+  await using world = await cliWorld();
+  const env = { VM_OIDC_SCOPE: "openid", VM_API_HOST: "https://api.example.com/" };
+  const { stdout } = await world.run(["permissions", "--json"], { env });
+  const { flags, optional_flags, needs } = JSON.parse(stdout);
+  assertMatch(flags, /--allow-env=\S*VM_OIDC_SCOPE/);
+  assertMatch(flags, /--allow-net=\S*api\.example\.com:443/);
+  assert(!optional_flags.includes("VM_OIDC_SCOPE"));
+  assert(needs.length > 5);
+  for (const need of needs) assertEquals(Object.keys(need), ["name", "scope", "need", "reason"]);
+});
+
+Deno.test("permissions: for init, as the model's variable and the API's default host show", async () => {
+  await using world = await cliWorld();
+  const env = { VM_API_MODEL: "cl123" };
+  const { stdout } = await world.run(["permissions", "--for", "init", "--json"], { env });
+  const { flags } = JSON.parse(stdout);
+  assertMatch(flags, /--allow-env=\S*VM_API_MODEL/);
+  assertMatch(flags, /--allow-net=\S*localhost:5000/);
+});
+
+Deno.test("permissions: Deno KV comes with its unstable flag, for this program too", async () => {
+  await using world = await cliWorld();
+  await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "/srv/vm/tokens.db"}');
+  const kv = ["--backend", "kv", "--backend-options", "kv.json"];
+  const script = await world.run(["permissions", ...kv]);
+  assertMatch(script.stdout, /^deno run --unstable-kv --allow-read=\/srv\/vm\/tokens\.db /);
+  const cli = await world.run(["permissions", "--for", "cli", ...kv]);
+  assertMatch(
+    cli.stdout,
+    /^deno install --global --force --name validmind-auth --unstable-kv --allow-read=/,
+  );
+  const token = await world.run(["permissions", "--for", "token", ...kv]);
+  assertMatch(token.stdout, /^deno run --unstable-kv .* jsr:@validmind\/auth\/cli token$/m);
+});
+
+Deno.test("permissions: a path with a comma leads to the permission set", async () => {
+  await using world = await cliWorld();
+  await Deno.writeTextFile(`${world.home}/file.json`, '{"path": "/srv/a,b/tokens.json"}');
+  const args = ["permissions", "--backend", "file", "--backend-options", "file.json"];
+  const { code, stdout } = await world.run(args);
+  assertEquals([code, stdout.split("\n")[0]], [0, "deno run -P=validmind script.ts"]);
+  const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
+  assertEquals(set.permissions.validmind.read, ["/srv/a,b"]);
+});
+
+Deno.test("permissions: for migrate, of both backends", async () => {
+  await using world = await cliWorld();
+  await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "/srv/vm/tokens.db"}');
+  const migration = ["--from", "file", "--to", "kv", "--to-options", "kv.json"];
+  const { stdout } = await world.run(["permissions", "--for", "migrate", "--json", ...migration]);
+  const { flags } = JSON.parse(stdout);
+  assertStringIncludes(flags, "--unstable-kv ");
+  for (const kind of ["read", "write"]) {
+    assertMatch(flags, new RegExp(`--allow-${kind}=\\S*/srv/vm/tokens\\.db`));
+    assertMatch(flags, new RegExp(`--allow-${kind}=\\S*${world.home}/\\.validmind\\b`));
+  }
+});
+
+Deno.test("permissions: --discover asks the provider for its other hosts", async () => {
+  await using world = await cliWorld();
+  await using provider = await startScriptedProvider({
+    discovery: { jwks_uri: "https://keys.example.com/jwks" },
+  });
+  const args = ["--issuer", provider.issuer, "--client-id", "x", "--json"];
+  for (const kind of ["script", "token", "doctor"]) {
+    const without = await world.run(["permissions", "--for", kind, ...args]);
+    assert(!without.stdout.includes("keys.example.com"));
+    const { stdout } = await world.run(["permissions", "--for", kind, "--discover", ...args]);
+    assertMatch(JSON.parse(stdout).flags, /--allow-net=\S*keys\.example\.com:443/);
+  }
+});
+
+for (
+  const args of [
+    ["--for", "token", "--from", "file"],
+    ["--for", "migrate", "--backend", "kv"],
+    ["--for", "login", "--api-host", "https://api.example.com/"],
+  ]
+) {
+  Deno.test(`permissions: ${args.join(" ")} would ignore a flag, and is refused`, async () => {
+    await using world = await cliWorld();
+    const { code, stderr } = await world.run(["permissions", ...args]);
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, `Cannot use ${args[2]} with --for ${args[1]}`);
+  });
+}

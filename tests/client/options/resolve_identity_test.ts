@@ -1,0 +1,43 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { ValidMindAuthError } from "../../../client/errors.ts";
+import { secureUrl } from "../../../client/options/resolve_identity.ts";
+
+for (
+  const url of [
+    "https://login.example.com/",
+    "http://localhost:5000/",
+    "http://app.localhost/",
+    "http://127.0.0.1/",
+    "http://127.8.9.10:1/",
+    "http://[::1]:8080/",
+  ]
+) {
+  Deno.test(`secureUrl: ${url} is taken`, () => assertEquals(secureUrl(url, "x").href, url));
+}
+
+for (
+  const url of [
+    "http://login.example.com/",
+    "http://localhost.example.com/",
+    "http://127.0.0.1.example.com/",
+    "http://notlocalhost/",
+    "http://192.168.0.1/",
+    "http://0.0.0.0/",
+    "http://[::2]/",
+    "http://localhost@example.com/",
+  ]
+) {
+  Deno.test(`secureUrl: ${url} is insecure`, () => {
+    const error = assertThrows(() => secureUrl(url, "call"), ValidMindAuthError);
+    assertEquals(error.code, "insecure_url");
+    assertStringIncludes(error.message, `Cannot call ${new URL(url).origin}`);
+  });
+}
+
+for (const text of ["", "login.example.com", "javascript:alert(1)", "ftp://localhost/", "https:"]) {
+  Deno.test(`secureUrl: ${JSON.stringify(text)} is no http(s) URL`, () => {
+    const error = assertThrows(() => secureUrl(text, "call"), ValidMindAuthError);
+    assertEquals(error.code, "invalid_options");
+    assertStringIncludes(error.message, JSON.stringify(text));
+  });
+}

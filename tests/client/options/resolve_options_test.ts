@@ -1,0 +1,273 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { ClearOptions } from "../../../client/clear_result.ts";
+import { createSession } from "../../../client/create_session.ts";
+import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";
+import {
+  checkCallOptions,
+  resolveInitOptions,
+  resolveOptions,
+} from "../../../client/options/resolve_options.ts";
+import type { PostOptions } from "../../../client/session.ts";
+import { withTempHome } from "../../support/temp_home.ts";
+import { assertCode, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+
+const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
+const OIDC_ENV = { VM_OIDC_ISSUER: "https://env.example.com", VM_OIDC_CLIENT_ID: "env-app" };
+const KEY_ENV = { VM_API_KEY: "env-key", VM_API_SECRET: "env-secret" };
+const DEFAULT_SCOPE = "openid profile email offline_access";
+
+async function resolve(options: SessionOptions, env: Record<string, string> = {}) {
+  return await withTempHome(() => {
+    for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
+    return resolveOptions(options, "test");
+  });
+}
+
+async function resolveInit(options: InitOptions, env: Record<string, string> = {}) {
+  return await withTempHome(() => {
+    for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
+    return resolveInitOptions(options, "test");
+  });
+}
+
+Deno.test("resolveOptions: options alone", async () => {
+  const options = { ...OIDC, scope: " openid  email ", audience: "'api/'", timeoutMs: 5 };
+  const { identity, runtime, apiHost } = await resolve(options);
+  assertEquals(identity, { kind: "oidc", ...OIDC, scope: "openid email", audience: "api/" });
+  assertEquals([runtime.timeoutMs, apiHost], [5, undefined]);
+});
+
+Deno.test("resolveOptions: defaults", async () => {
+  const { identity, runtime } = await resolve(OIDC);
+  assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
+  assertEquals([runtime.timeoutMs, runtime.now], [30_000, Date.now]);
+});
+
+Deno.test("resolveOptions: all from the environment", async () => {
+  const { identity, apiHost, runtime } = await resolve({}, {
+    ...OIDC_ENV,
+    VM_OIDC_SCOPE: "openid",
+    VM_OIDC_AUDIENCE: "env-api",
+    VM_API_HOST: "https://host.example.com/v1",
+    VM_API_TIMEOUT: "2.5",
+  });
+  assertEquals(identity, {
+    kind: "oidc",
+    issuer: "https://env.example.com",
+    clientId: "env-app",
+    scope: "openid",
+    audience: "env-api",
+  });
+  assertEquals([apiHost, runtime.timeoutMs], ["https://host.example.com/v1/", 2500]);
+});
+
+Deno.test("resolveOptions: options win over the environment", async () => {
+  const options = {
+    ...OIDC,
+    scope: "a",
+    audience: "b",
+    apiHost: "https://o.example/",
+    timeoutMs: 1,
+  };
+  const { identity, apiHost, runtime } = await resolve(options, {
+    ...OIDC_ENV,
+    VM_OIDC_SCOPE: "x",
+    VM_OIDC_AUDIENCE: "y",
+    VM_API_URL: "https://env.example.com/",
+    VM_API_TIMEOUT: "9",
+  });
+  assertEquals(identity, { kind: "oidc", ...OIDC, scope: "a", audience: "b" });
+  assertEquals([apiHost, runtime.timeoutMs], ["https://o.example/", 1]);
+});
+
+Deno.test("resolveOptions: empty variables are as good as unset", async () => {
+  const { identity } = await resolve({ ...OIDC }, {
+    VM_OIDC_SCOPE: "",
+    VM_OIDC_AUDIENCE: "",
+    VM_API_KEY: "",
+    VM_API_TIMEOUT: "",
+    VM_API_HOST: "",
+  });
+  assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
+});
+
+const HOSTS: [options: SessionOptions, env: Record<string, string>, host: string | undefined][] = [
+  [{ apiHost: "https://a.example" }, {}, "https://a.example/"],
+  [{ apiHost: "https://a.example/v1" }, {}, "https://a.example/v1/"],
+  [{ apiHost: " https://a.example/v1/ " }, {}, "https://a.example/v1/"],
+  [{ apiHost: "http://localhost:5000/api" }, {}, "http://localhost:5000/api/"],
+  [{ apiHost: "https://a.example/", apiUrl: "https://b.example/" }, {}, "https://b.example/"],
+  [{ apiHost: "https://a.example/" }, { VM_API_URL: "https://c.example/" }, "https://a.example/"],
+  [
+    {},
+    { VM_API_URL: "https://c.example/", VM_API_HOST: "https://d.example/" },
+    "https://c.example/",
+  ],
+  [{}, { VM_API_HOST: "https://d.example/" }, "https://d.example/"],
+  [{}, {}, undefined],
+];
+
+for (const [options, env, host] of HOSTS) {
+  Deno.test(`resolveOptions: the host of ${JSON.stringify({ ...options, ...env })}`, async () => {
+    assertEquals((await resolve({ ...OIDC, ...options }, env)).apiHost, host);
+  });
+}
+
+Deno.test("resolveOptions: credentials as options are not held against variables", async () => {
+  assertEquals((await resolve(OIDC, KEY_ENV)).identity.kind, "oidc");
+  const key = { apiKey: "k", apiSecret: "s" };
+  assertEquals((await resolve(key, OIDC_ENV)).identity, { kind: "api_key", ...key });
+  const half = await resolve({ issuer: OIDC.issuer }, { ...OIDC_ENV, ...KEY_ENV });
+  assertEquals(half.identity, {
+    kind: "oidc",
+    issuer: OIDC.issuer,
+    clientId: "env-app",
+    scope: DEFAULT_SCOPE,
+  });
+});
+
+Deno.test("resolveOptions: a key and a secret from different places", async () => {
+  const { identity } = await resolve({ apiKey: "k" }, KEY_ENV);
+  assertEquals(identity, { kind: "api_key", apiKey: "k", apiSecret: "env-secret" });
+  const fromEnv = (await resolve({}, KEY_ENV)).identity;
+  assertEquals(fromEnv, { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret" });
+});
+
+Deno.test("resolveOptions: half an API key in the environment does not disturb OIDC", async () => {
+  assertEquals((await resolve({}, { ...OIDC_ENV, VM_API_KEY: "k" })).identity.kind, "oidc");
+});
+
+Deno.test("resolveOptions: a long timeout is cut to what timers can wait", async () => {
+  for (const timeoutMs of [Infinity, 1e12]) {
+    assertEquals((await resolve({ ...OIDC, timeoutMs })).runtime.timeoutMs, 2 ** 31 - 1);
+  }
+  const { runtime } = await resolve(OIDC, { VM_API_TIMEOUT: "1e9" });
+  assertEquals(runtime.timeoutMs, 2 ** 31 - 1);
+});
+
+Deno.test("resolveInitOptions: the model's options and defaults", async () => {
+  const all = { ...OIDC, model: "m", document: "d", monitoring: true };
+  const given = await resolveInit(all, { VM_API_MODEL: "env-model" });
+  assertEquals([given.model, given.document, given.monitoring], ["m", "d", true]);
+  assertEquals(given.apiHost, "http://localhost:5000/api/v1/tracking/");
+  const defaults = await resolveInit(OIDC, { VM_API_MODEL: "env-model" });
+  assertEquals(defaults.model, "env-model");
+  assertEquals([defaults.monitoring, "document" in defaults], [false, false]);
+});
+
+Deno.test('resolveInitOptions: apiKey "..." takes all from the environment', async () => {
+  const notebook = {
+    apiKey: "...",
+    apiSecret: "...",
+    apiHost: "...",
+    apiUrl: "https://ignored.example/",
+    model: "...",
+    issuer: "https://ignored.example",
+    clientId: "...",
+    audience: "...",
+  };
+  const env = { ...KEY_ENV, VM_API_HOST: "https://env.example.com/", VM_API_MODEL: "env-model" };
+  const key = await resolveInit(notebook, env);
+  assertEquals(key.identity, { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret" });
+  assertEquals([key.apiHost, key.model], ["https://env.example.com/", "env-model"]);
+  const oidc = await resolveInit({ ...notebook, document: "d" }, {
+    ...OIDC_ENV,
+    VM_API_MODEL: "env-model",
+  });
+  assertEquals(oidc.identity.kind === "oidc" && oidc.identity.issuer, "https://env.example.com");
+  assertEquals(oidc.document, "d");
+});
+
+const INTERACTIVE: [option: boolean | undefined, variable: string | undefined, result: boolean][] =
+  [
+    [undefined, undefined, true],
+    [undefined, "", true],
+    [undefined, "0", false],
+    [undefined, "false", false],
+    [undefined, " No ", false],
+    [undefined, "1", true],
+    [undefined, "YES", true],
+    [true, "0", true],
+    [false, "1", false],
+    [true, "nonsense", true],
+    [false, "nonsense", false],
+  ];
+
+for (const [interactive, variable, result] of INTERACTIVE) {
+  Deno.test(`resolveOptions: interactive ${interactive}, variable "${variable}"`, async () => {
+    const options = { ...OIDC, ...(interactive !== undefined && { interactive }) };
+    const env: Record<string, string> = variable === undefined
+      ? {}
+      : { VM_OIDC_INTERACTIVE: variable };
+    assertEquals((await resolve(options, env)).interactive, result);
+  });
+}
+
+Deno.test("resolveOptions: an API key asks nobody, so the variable is not read", async () => {
+  const key = { apiKey: "k", apiSecret: "s" };
+  assertEquals((await resolve(key, { VM_OIDC_INTERACTIVE: "nonsense" })).interactive, false);
+});
+
+const TYPES = { name: "string", flag: "boolean", run: "function", extra: "any", more: "object" };
+
+const GOOD: unknown[] = [
+  {},
+  { name: undefined, flag: undefined },
+  { name: "x", flag: false, run: () => {}, extra: null, more: {} },
+  { extra: 5 },
+  Object.create(null),
+];
+
+for (const [index, options] of GOOD.entries()) {
+  Deno.test(`checkCallOptions takes the good options ${index}`, () => {
+    checkCallOptions("test", options, TYPES);
+  });
+}
+
+const BAD: [options: unknown, words: string][] = [
+  [null, "its options are not an object"],
+  ["name", "its options are not an object"],
+  [["name"], "its options are not an object"],
+  [5, "its options are not an object"],
+  [{ Name: "x" }, 'unknown option "Name"'],
+  [{ constructor: "x" }, 'unknown option "constructor"'],
+  [{ name: 5 }, 'option "name" is not a string'],
+  [{ name: null }, 'option "name" is not a string'],
+  [{ name: "" }, 'option "name" is an empty string'],
+  [{ name: " \n" }, 'option "name" is an empty string'],
+  [{ flag: "false" }, 'option "flag" is not a boolean'],
+  [{ run: {} }, 'option "run" is not a function'],
+  [{ more: null }, 'option "more" is not an object'],
+];
+
+for (const [options, words] of BAD) {
+  Deno.test(`checkCallOptions refuses ${Deno.inspect(options)}`, async () => {
+    const run = () => Promise.try(() => checkCallOptions("test", options, TYPES));
+    const error = await assertCode(run, "invalid_options", `Cannot test: ${words}. It takes: `);
+    assertStringIncludes(error.message, "name, flag, run, extra, more.");
+  });
+}
+
+Deno.test("Session.clear refuses what it does not know, before anything is touched", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.calls.length = 0;
+  const bad: unknown[] = [null, { revoked: true }, { revoke: "yes" }, { all: true }];
+  for (const options of bad) {
+    const run = () => session.clear(options as ClearOptions);
+    await assertCode(run, "invalid_options", "Cannot clear the session", "It takes: revoke.");
+  }
+  assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
+});
+
+Deno.test("Session.post refuses what it does not know, before anything is sent", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const bad: unknown[] = [null, { body: "x" }, { params: "a=1" }, { form: "a" }, { signal: 5 }];
+  for (const options of bad) {
+    const run = () => session.post("thing", options as PostOptions);
+    await assertCode(run, "invalid_options", "Cannot POST", "params, json, form, signal.");
+  }
+  assertEquals(world.api.requests, []);
+});

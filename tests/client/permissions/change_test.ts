@@ -1,0 +1,109 @@
+import { assertEquals } from "@std/assert";
+import {
+  FileCredentialsBackend,
+  formatPermissionFlags,
+  requiredPermissions,
+} from "@validmind/auth";
+import { startOidcProvider } from "../../support/oidc_provider.ts";
+import { runDeno } from "../../support/run_script.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { startTrackingApi } from "../../support/tracking_api.ts";
+
+/** What a child saw: states after the drop, by name, and what each later step came to. */
+type Seen = Record<string, string>;
+
+async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
+  await using folder = await tempDir();
+  await using provider = await startOidcProvider({ interval: 0.05 });
+  await using api = await startTrackingApi();
+  provider.autoApprove = true;
+  const path = `${folder.path}/credentials.json`;
+  const { issuer, clientId } = provider;
+  const needs = await requiredPermissions({
+    issuer,
+    clientId,
+    model: "m",
+    apiHost: api.apiHost,
+    credentialsBackend: new FileCredentialsBackend({ path }),
+  });
+  const scoped = formatPermissionFlags(needs).split(" ");
+  const { stdout, stderr } = await runDeno({
+    flags: wide ? ["-A"] : scoped,
+    code: `
+      import { FileCredentialsBackend, init } from "@validmind/auth";
+      const session = await init({
+        issuer: "${issuer}", clientId: "${clientId}", model: "m", apiHost: "${api.apiHost}",
+        credentialsBackend: new FileCredentialsBackend({ path: "${path}" }),
+        onDeviceCode: () => {},
+      });
+      const result = await session.dropPermissions(${drop});
+      const state = (d: Deno.PermissionDescriptor) => Deno.permissions.querySync(d).state;
+      const attempt = (fn: () => Promise<unknown>) => fn().then(() => "ok", (e) => e.code ?? e.name);
+      console.log(JSON.stringify({
+        write: state({ name: "write", path: "${folder.path}" }),
+        env: state({ name: "env", variable: "VM_API_HOST" }),
+        run: state({ name: "run" }),
+        net: state({ name: "net", host: "${new URL(issuer).host}" }),
+        stillGranted: result.stillGranted.map(({ name }) => name).sort().join(),
+        ping: await attempt(() => session.get("ping")),
+        refresh: await attempt(() => session.accessToken({ forceRefresh: true })),
+      }));
+    `,
+  });
+  if (stdout === "") throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+Deno.test("a session drops the variables, and goes on to call and to refresh", async () => {
+  assertEquals(await afterDrop("", false), {
+    write: "granted",
+    env: "prompt",
+    run: "prompt",
+    net: "granted",
+    stillGranted: "",
+    ping: "ok",
+    refresh: "ok",
+  });
+});
+
+Deno.test("a session that will not refresh drops the store and the provider, too", async () => {
+  assertEquals(await afterDrop("{ refresh: false }", false), {
+    write: "prompt",
+    env: "prompt",
+    run: "prompt",
+    net: "prompt",
+    stillGranted: "",
+    ping: "ok",
+    refresh: "permission_required",
+  });
+});
+
+Deno.test("of a grant of everything nothing narrow can be taken, and the result says so", async () => {
+  const { env, write, stillGranted, ping } = await afterDrop("{ refresh: false }", true);
+  assertEquals({ env, write, ping }, { env: "granted", write: "granted", ping: "ok" });
+  assertEquals([...new Set(stillGranted!.split(","))], ["env", "net", "read", "write"]);
+});
+
+Deno.test("as in a notebook kernel, whole kinds go with `all`", async () => {
+  const { net: _, ...seen } = await afterDrop("{ refresh: false, all: true }", true);
+  assertEquals(seen, {
+    write: "prompt",
+    env: "prompt",
+    run: "prompt",
+    stillGranted: "net",
+    ping: "ok",
+    refresh: "permission_required",
+  });
+});
+
+Deno.test("a session in a kernel that will refresh keeps its files, and nothing that it does not use", async () => {
+  assertEquals(await afterDrop("{ all: true }", true), {
+    write: "granted",
+    env: "prompt",
+    run: "prompt",
+    net: "granted",
+    stillGranted: "",
+    ping: "ok",
+    refresh: "ok",
+  });
+});

@@ -1,0 +1,79 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { refusalHint } from "../../../client/provider/error.ts";
+import { json } from "../../support/http_server.ts";
+import { assertCode, scriptedWorld } from "../../support/fixtures.ts";
+
+type Row = [who: string, code: string, description: string, words: string];
+
+const ROWS: Row[] = [
+  ["Entra", "invalid_client", "AADSTS7000218: The request body must", "Allow public client flows"],
+  ["Entra", "unauthorized_client", "AADSTS700016: Application with", "in which the app is regis"],
+  ["Entra", "invalid_request", "AADSTS90002: Tenant 'x' not found.", "the tenant in the issuer"],
+  [
+    "Entra",
+    "invalid_request",
+    "AADSTS50194: Application 'x' is not",
+    "accounts of one tenant only",
+  ],
+  ["Entra", "invalid_grant", "AADSTS50020: User account 'x' from", "account of this tenant"],
+  ["Entra", "invalid_grant", "AADSTS50105: The signed in user is not", "assign you to the app"],
+  ["Entra", "invalid_grant", "AADSTS65001: The user or administrator", "consent to the app"],
+  ["Entra", "access_denied", "AADSTS53003: Access has been blocked", "Conditional Access"],
+  ["Entra", "invalid_scope", "AADSTS70011: The provided value for", "Check scope"],
+  ["Entra", "invalid_resource", "AADSTS500011: The resource principal", "this API in the tenant"],
+  ["Entra", "invalid_grant", "AADSTS700082: The refresh token has", "Sign in again"],
+  ["Entra", "bad_verification_code", "AADSTS70018", "Sign in again"],
+  [
+    "Auth0",
+    "unauthorized_client",
+    "Grant type 'urn:ietf:params:oauth:grant-type:device_code' not allowed for the client.",
+    "grant type Device Code",
+  ],
+  ["Auth0", "access_denied", "Service not found: https://api.example.com", "Check audience"],
+  ["Okta", "access_denied", "Policy evaluation failed for this request", "access policy"],
+  ["Okta", "unauthorized_client", "The client is not authorized to use", "device code grant"],
+  [
+    "Keycloak",
+    "unauthorized_client",
+    "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant. " +
+    "The flow is disabled for the client.",
+    "Switch on OAuth 2.0 Device",
+  ],
+  [
+    "Keycloak",
+    "unauthorized_client",
+    "Invalid client or Invalid client credentials",
+    "Client authentication is off",
+  ],
+  [
+    "Keycloak",
+    "not_allowed",
+    "Offline tokens not allowed for the user or client",
+    "offline_access",
+  ],
+  ["Google", "invalid_request", "client_secret is missing.", "VM_OIDC_CLIENT_SECRET"],
+  ["Google", "invalid_client", "Invalid client type.", "Limited Input devices"],
+  ["Google", "invalid_scope", "Invalid device flow scope: x", "openid email profile"],
+  ["Google", "invalid_scope", "Some scopes were invalid: [offline_access]", "VM_OIDC_SCOPE"],
+  ["any", "invalid_request", "Missing parameter: code_challenge_method", "S256"],
+  ["any", "invalid_client", "", "public client"],
+  ["any", "interaction_required", "", "Sign in again"],
+  ["any", "invalid_target", "", "Check audience"],
+  ["any", "something_else", "whatever", "documentation of this error"],
+];
+
+for (const [who, code, description, words] of ROWS) {
+  Deno.test(`refusal of ${who}: ${code} ${description.slice(0, 40)}: says what to do`, async () => {
+    assertStringIncludes(refusalHint(code, description), words);
+    await using world = await scriptedWorld();
+    world.provider.script.device.push(() => json({ error: code, error_description: description }));
+    const run = () => createSession(world.options);
+    const error = await assertCode(run, "provider_refused", words);
+    assertEquals(error.oauthError, code);
+  });
+}
+
+Deno.test("refusal: a hint without a description goes by the code alone", () => {
+  assertEquals(refusalHint("invalid_grant"), "Sign in again.");
+});

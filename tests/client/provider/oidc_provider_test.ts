@@ -1,0 +1,160 @@
+import { assert, assertEquals } from "@std/assert";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { json, resetConnection } from "../../support/http_server.ts";
+import { oauthError } from "../../support/scripted_provider.ts";
+import { sha256Hex } from "../../support/sha256_hex.ts";
+import { assertCode, paths, providerOf, realWorld, scriptedWorld } from "../../support/fixtures.ts";
+
+Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real provider", async () => {
+  await using world = await realWorld();
+  const { provider } = providerOf(world);
+  const device = await provider.authorizeDevice();
+  assertEquals(device.interval, 5);
+  await world.provider.approve(device.code.userCode);
+  const first = await provider.pollDevice(device);
+  const { tokens: second } = await provider.refresh(first.refreshToken!);
+  assert(second !== undefined);
+  assert(second.refreshToken !== first.refreshToken);
+  assert(await world.provider.isActive(second.accessToken));
+  assertEquals(await provider.revoke(second.refreshToken!, "refresh_token"), true);
+  assertEquals(await world.provider.isActive(second.accessToken), false);
+  assertEquals(paths(world.provider.requests), [
+    "/.well-known/openid-configuration",
+    "/device/auth",
+    "/token",
+    "/jwks", // once: the keys are kept
+    "/token",
+    "/token/revocation",
+  ]);
+  const { form } = world.provider.requests.at(-1)!;
+  assertEquals(form.token_type_hint, "refresh_token");
+  assertEquals(form.token, await sha256Hex(second.refreshToken!));
+});
+
+Deno.test("OidcProvider: no discovery document is a wrong issuer", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.discovery.push(
+    () => new Response("Not found", { status: 404 }),
+    () => oauthError("invalid_tenant"), // Microsoft Entra
+  );
+  const { provider } = providerOf(world);
+  for (let time = 0; time < 2; time++) {
+    const run = () => provider.authorizeDevice();
+    await assertCode(run, "provider_invalid", world.provider.issuer, "Check the issuer");
+  }
+});
+
+Deno.test("OidcProvider: the other issuer is told, and what to give at Entra", async () => {
+  const issuer = "https://login.microsoftonline.com/contoso.com/v2.0";
+  const stated = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0";
+  await using world = await scriptedWorld({ issuer, discovery: { issuer: stated } });
+  const { provider } = providerOf(world, { fetch: world.provider.fetch });
+  const words = [stated, "https://login.microsoftonline.com/<tenant id>/v2.0"];
+  await assertCode(() => provider.authorizeDevice(), "provider_invalid", ...words);
+});
+
+Deno.test("OidcProvider: a discovery that failed is asked again, one that worked is not", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
+  const { provider } = providerOf(world);
+  await assertCode(() => provider.authorizeDevice(), "provider_unavailable", "503");
+  await provider.authorizeDevice();
+  await provider.authorizeDevice();
+  const discoveries = paths(world.provider.requests).filter((path) => path.startsWith("/.well"));
+  assertEquals(discoveries.length, 2);
+});
+
+Deno.test("OidcProvider: without a device endpoint there is no device flow", async () => {
+  await using world = await scriptedWorld();
+  world.provider.discovery = { device_authorization_endpoint: undefined };
+  const { provider } = providerOf(world);
+  const words = [world.provider.issuer, "no device flow"];
+  await assertCode(() => provider.authorizeDevice(), "device_flow_unsupported", ...words);
+});
+
+Deno.test("OidcProvider: a refusal tells code, words and issuer, and carries no answer", async () => {
+  await using world = await scriptedWorld();
+  const headers = { "www-authenticate": "Basic" };
+  world.provider.script.device.push(() => oauthError("invalid_client", 401, headers));
+  const { provider } = providerOf(world);
+  const error = await assertCode(
+    () => provider.authorizeDevice(),
+    "provider_refused",
+    `${world.provider.issuer}: the provider answered invalid_client (scripted: invalid_client)`,
+  );
+  assertEquals([error.oauthError, error.cause], ["invalid_client", undefined]);
+});
+
+Deno.test("OidcProvider: an unknown client at a real provider", async () => {
+  await using world = await realWorld();
+  const unknown = { ...world, provider: Object.create(world.provider) };
+  Object.defineProperty(unknown.provider, "clientId", { value: "nobody" });
+  const { provider } = providerOf(unknown);
+  const error = await assertCode(() => provider.authorizeDevice(), "provider_refused", "client id");
+  assertEquals(error.oauthError, "invalid_client");
+});
+
+const BROKEN: [what: string, answer: Record<string, unknown>][] = [
+  ["no access token", { access_token: undefined }],
+  ["an access token that is no string", { access_token: 5 }],
+  ["a refresh token that is no string", { refresh_token: { a: 1 } }],
+  ["a token type that is not Bearer", { token_type: "mac" }],
+];
+
+for (const [what, overrides] of BROKEN) {
+  Deno.test(`OidcProvider: tokens with ${what} are refused, and none is shown`, async () => {
+    await using world = await scriptedWorld();
+    const { provider } = providerOf(world);
+    const device = await provider.authorizeDevice();
+    const secrets = ["secret-access", "secret-refresh", device.deviceCode];
+    world.provider.script.token.push(() =>
+      world.provider.tokens({
+        access_token: "secret-access",
+        refresh_token: "secret-refresh",
+        ...overrides,
+      })
+    );
+    const error = await assertCode(() => provider.pollDevice(device), "provider_invalid");
+    assertEquals(error.cause, undefined);
+    assertNoSecret(error, secrets);
+  });
+}
+
+Deno.test("OidcProvider: a device answer without a code is refused", async () => {
+  for (const name of ["device_code", "user_code", "verification_uri"]) {
+    await using world = await scriptedWorld();
+    world.provider.script.device.push(() => world.provider.device({ [name]: undefined }));
+    const { provider } = providerOf(world);
+    const error = await assertCode(() => provider.authorizeDevice(), "provider_invalid");
+    assertEquals(error.cause, undefined);
+    assertEquals(/scripted-device/.test(Deno.inspect(error)), false);
+  }
+});
+
+Deno.test("OidcProvider: no revocation endpoint is told apart", async () => {
+  await using world = await realWorld({ revocation: false });
+  const { provider } = providerOf(world);
+  assertEquals(await provider.revoke("token", "access_token"), false);
+});
+
+Deno.test("OidcProvider: a revocation that fails is an error without the token", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.revocation.push(
+    () => oauthError("unsupported_token_type"),
+    () => new Response("busy", { status: 503 }),
+    () => resetConnection(),
+    () => json({ detail: "no" }, 403),
+  );
+  const { provider } = providerOf(world);
+  for (
+    const code of [
+      "provider_refused",
+      "provider_unavailable",
+      "provider_unavailable",
+      "provider_unavailable",
+    ] as const
+  ) {
+    const error = await assertCode(() => provider.revoke("secret-token", "access_token"), code);
+    assertNoSecret(error, ["secret-token"]);
+  }
+});

@@ -1,0 +1,20 @@
+import { assertEquals } from "@std/assert";
+import { clockSkew } from "../../../client/provider/token_request.ts";
+
+const NOW = Date.parse("2026-03-01T12:00:00.400Z");
+
+const ROWS: [what: string, date: string | null, seconds: number][] = [
+  ["the same time", "Sun, 01 Mar 2026 12:00:00 GMT", 0],
+  ["a provider that is ahead", "Sun, 01 Mar 2026 12:10:00 GMT", 600],
+  ["a provider that is behind", "Sun, 01 Mar 2026 11:50:00 GMT", -600],
+  ["the most that is believed", "Sun, 01 Mar 2026 12:15:00 GMT", 900],
+  ["more than is believed", "Sun, 01 Mar 2026 12:15:02 GMT", 0],
+  ["more than is believed, behind", "Sun, 01 Mar 2026 11:44:58 GMT", 0],
+  ["no header", null, 0],
+  ["an empty header", "", 0],
+  ["a header that is no date", "soon", 0],
+];
+
+for (const [what, date, seconds] of ROWS) {
+  Deno.test(`clockSkew: ${what}`, () => assertEquals(clockSkew(date, NOW), seconds));
+}

@@ -1,0 +1,159 @@
+import { assertEquals } from "@std/assert";
+import { runDeviceFlow } from "../../../client/sign_in/device_flow.ts";
+import type { DeviceCode } from "../../../client/session_options.ts";
+import { json, resetConnection, truncated } from "../../support/http_server.ts";
+import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import {
+  assertCode,
+  paths,
+  providerOf,
+  scriptedWorld,
+  type World,
+} from "../../support/fixtures.ts";
+
+interface FlowOptions {
+  onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
+  timeoutMs?: number;
+}
+
+function signIn(
+  world: World<ScriptedProvider>,
+  { onDeviceCode = world.options.onDeviceCode!, ...rest }: FlowOptions = {},
+) {
+  const { provider, runtime } = providerOf(world, rest);
+  return runDeviceFlow(provider, { runtime, onDeviceCode });
+}
+
+function polls(world: World<ScriptedProvider>): number {
+  return paths(world.provider.requests).filter((path) => path === "/token").length;
+}
+
+function html(status: number): Response {
+  return new Response("<html>Please sign in to the hotel's network</html>", {
+    status,
+    headers: { "content-type": "text/html" },
+  });
+}
+
+Deno.test("device flow faults: polling goes on, with longer waits up to a minute", async () => {
+  await using world = await scriptedWorld({ interval: 1 });
+  world.provider.script.token.push(
+    () => html(502),
+    () => resetConnection(),
+    () => truncated('{"error":'),
+    () => json({ error: "slow down please" }, 429),
+    () => html(200),
+    () => json({ error: "server_error" }, 500),
+    () => new Response(null, { status: 503 }),
+  );
+  await signIn(world);
+  const seconds = [1, 2, 4, 8, 16, 32, 60, 60];
+  assertEquals(world.clock.delays, seconds.map((second) => second * 1000));
+});
+
+Deno.test("device flow faults: once the provider answers again, the interval is back", async () => {
+  await using world = await scriptedWorld({ interval: 3 });
+  world.provider.script.token.push(
+    () => html(502),
+    () => html(502),
+    () => oauthError("slow_down"),
+    () => html(502),
+    () => oauthError("authorization_pending"),
+  );
+  await signIn(world);
+  assertEquals(world.clock.delays, [3000, 6000, 12_000, 8000, 16_000, 8000]);
+});
+
+Deno.test("device flow faults: never sooner than the interval, however long that is", async () => {
+  await using world = await scriptedWorld({ interval: 90 });
+  world.provider.script.token.push(() => html(502), () => html(502));
+  await signIn(world);
+  assertEquals(world.clock.delays, [90_000, 90_000, 90_000]);
+});
+
+Deno.test("device flow faults: Retry-After is honoured", async () => {
+  await using world = await scriptedWorld({ interval: 1 });
+  const headers = { "retry-after": "7" };
+  world.provider.script.token.push(
+    () => new Response("busy", { status: 429, headers }),
+    () => oauthError("authorization_pending"),
+    () => new Response("busy", { status: 503, headers: { "retry-after": "1" } }),
+  );
+  await signIn(world);
+  assertEquals(world.clock.delays, [1000, 7000, 1000, 2000]);
+});
+
+Deno.test("device flow faults: an outage until the end is an expired code", async () => {
+  await using world = await scriptedWorld({ interval: 5, deviceCodeTtl: 60 });
+  for (let poll = 0; poll < 10; poll++) world.provider.script.token.push(() => html(502));
+  await assertCode(() => signIn(world), "device_code_expired");
+  assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]); // the last, a second before
+});
+
+Deno.test("device flow faults: an approval during an outage is found a second before the end", async () => {
+  await using world = await scriptedWorld({ interval: 5, deviceCodeTtl: 60 });
+  for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
+  await signIn(world);
+  assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]);
+});
+
+Deno.test("device flow faults: the last poll comes not sooner than the interval", async () => {
+  await using world = await scriptedWorld({ interval: 30, deviceCodeTtl: 70 });
+  for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
+  await assertCode(() => signIn(world), "device_code_expired");
+  assertEquals(world.clock.delays, [30_000, 39_000]);
+  await using tight = await scriptedWorld({ interval: 30, deviceCodeTtl: 61 });
+  for (let poll = 0; poll < 3; poll++) tight.provider.script.token.push(() => html(502));
+  await assertCode(() => signIn(tight), "device_code_expired");
+  assertEquals(tight.clock.delays, [30_000, 30_000]);
+  await using late = await scriptedWorld({ interval: 30, deviceCodeTtl: 59 });
+  for (let poll = 0; poll < 3; poll++) late.provider.script.token.push(() => html(502));
+  await assertCode(() => signIn(late), "device_code_expired");
+  assertEquals(late.clock.delays, [30_000]);
+});
+
+Deno.test("device flow faults: no poll follows a success, whatever fails after it", async () => {
+  await using world = await scriptedWorld();
+  for (let time = 0; time < 10; time++) world.provider.script.jwks.push(() => html(503));
+  await assertCode(() => signIn(world), "provider_unavailable", "/jwks");
+  assertEquals(polls(world), 1);
+});
+
+Deno.test("device flow faults: keys that are late by two requests are waited for", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.jwks.push(() => html(503), () => html(503));
+  const tokens = await signIn(world);
+  assertEquals([typeof tokens.idToken, polls(world)], ["string", 1]);
+  assertEquals(world.clock.delays, [1000, 500, 1000]);
+});
+
+for (const how of ["throws", "rejects"]) {
+  Deno.test(`device flow faults: a prompt that ${how} ends it`, async () => {
+    await using world = await scriptedWorld();
+    world.provider.autoApprove = false;
+    const reason = new Error("no display");
+    const onDeviceCode = () => {
+      if (how === "throws") throw reason;
+      return Promise.reject(reason);
+    };
+    const error = await assertCode(() => signIn(world, { onDeviceCode }), "prompt_failed");
+    assertEquals(error.cause, reason);
+    const before = world.clock.delays.length;
+    await (await fetch(world.provider.issuer)).text(); // time for a poll that should not be
+    assertEquals(world.clock.delays.length, before);
+  });
+}
+
+Deno.test("device flow faults: a prompt that stays open does not stop the polling", async () => {
+  await using world = await scriptedWorld();
+  const tokens = await signIn(world, { onDeviceCode: () => new Promise(() => {}) });
+  assertEquals(world.provider.isActive(tokens.accessToken), true);
+});
+
+Deno.test("device flow faults: a prompt that fails after the success changes nothing", async () => {
+  await using world = await scriptedWorld();
+  const gate = Promise.withResolvers<void>();
+  const tokens = await signIn(world, { onDeviceCode: () => gate.promise });
+  gate.reject(new Error("closed too late"));
+  assertEquals(world.provider.isActive(tokens.accessToken), true);
+});

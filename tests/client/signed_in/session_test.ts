@@ -1,0 +1,180 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { init } from "../../../client/init.ts";
+import type { Session } from "../../../client/session.ts";
+import { VERSION } from "../../../client/signed_in/session.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { assertCode, scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+
+const HOUR = 3600_000;
+
+Deno.test("session: status tells who, until when, and where, without network", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession({ ...world.options, scope: "openid offline_access" });
+  world.provider.reset();
+  assertEquals(await session.status(), {
+    kind: "oidc",
+    signedIn: true,
+    subject: "analyst@example.com",
+    name: "Ada Analyst",
+    email: "analyst@example.com",
+    expiresAt: new Date(world.clock.now() + HOUR),
+    refreshable: true,
+    scope: "openid offline_access",
+    backend: {
+      name: "MemoryCredentialsBackend",
+      location: "the memory of this process",
+      persistent: false,
+      declaresPermissions: true,
+    },
+  });
+  assertEquals([world.provider.requests, world.api.requests], [[], []]);
+});
+
+Deno.test("session: status without ID token, refresh token and backend details", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.token.push(() =>
+    world.provider.tokens({ id_token: undefined, refresh_token: undefined })
+  );
+  const options = { ...world.options, credentialsBackend: new SpyBackend(), scope: "openid" };
+  const session = await createSession(options);
+  const expiresAt = new Date(world.clock.now() + HOUR);
+  const fixed = { kind: "oidc", expiresAt, refreshable: false, scope: "openid" };
+  const backend = { name: "SpyBackend", declaresPermissions: false };
+  assertEquals(await session.status() as unknown, { ...fixed, signedIn: true, backend });
+  world.clock.advance(HOUR);
+  assertEquals(await session.status() as unknown, { ...fixed, signedIn: false, backend });
+});
+
+Deno.test("session: status after clear", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession({ ...world.options, scope: "openid" });
+  await session.clear();
+  const { kind, signedIn, refreshable, subject } = await session.status();
+  assertEquals([kind, signedIn, refreshable, subject], ["oidc", false, false, undefined]);
+});
+
+const USES: [what: string, use: (session: Session) => Promise<unknown>][] = [
+  ["accessToken", (session) => session.accessToken()],
+  ["headers", (session) => session.headers()],
+  ["fetch", (session) => session.fetch("thing")],
+  ["get", (session) => session.get("thing")],
+  ["post", (session) => session.post("thing", { json: {} })],
+];
+
+for (const [what, use] of USES) {
+  Deno.test(`session: ${what} after close`, async () => {
+    await using world = await scriptedWorld();
+    const session = await createSession(world.options);
+    await session.close();
+    await session.close();
+    await assertCode(() => use(session), "session_closed", "createSession()");
+    assertEquals(world.api.requests, []);
+    assertEquals(world.stored().client_id, world.provider.clientId); // closing is no sign-out
+  });
+}
+
+Deno.test("session: await using closes it, and leaves the backend open", async () => {
+  await using world = await scriptedWorld();
+  let closed = 0;
+  const backend = Object.assign(new SpyBackend(), { close: () => void closed++ });
+  let kept: Session;
+  {
+    await using session = await createSession({ ...world.options, credentialsBackend: backend });
+    kept = session;
+  }
+  await assertCode(() => kept.accessToken(), "session_closed");
+  assertEquals(closed, 0);
+});
+
+Deno.test("session: headers have the bearer, and with init the model's", async () => {
+  await using world = await scriptedWorld();
+  const plain = await createSession(world.options);
+  const authorization = `Bearer ${world.stored().access_token}`;
+  assertEquals([...await plain.headers()], [["authorization", authorization]]);
+  const full = await init({ ...world.options, model: "m" });
+  assertEquals([...(await full.headers()).keys()], [
+    "authorization",
+    "x-library-version",
+    "x-model-cuid",
+    "x-monitoring",
+  ]);
+});
+
+Deno.test("session: changing the headers that were given out changes nothing", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  (await session.headers()).set("authorization", "Bearer other");
+  assertEquals((await session.headers()).get("authorization")?.endsWith("other"), false);
+});
+
+Deno.test("session: accessToken with an aborted signal", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const reason = new Error("enough");
+  const signal = AbortSignal.abort(reason);
+  const run = () => session.accessToken({ forceRefresh: true, signal });
+  assertEquals(await assertRejects(run), reason);
+});
+
+const DISPLAY = Symbol.for("Jupyter.display");
+
+/** What a notebook shows for a value in the last line of a cell. */
+async function display(value: object): Promise<Record<string, string>> {
+  return await (value as { [DISPLAY]: () => Promise<Record<string, string>> })[DISPLAY]();
+}
+
+Deno.test("session: printed, it tells who, where and until when, and nothing that is empty", async () => {
+  await using world = await scriptedWorld();
+  const session = await init({ ...world.options, model: "cl123" });
+  const expiresAt = Deno.inspect(new Date(world.clock.now() + 3600_000));
+  assertEquals(
+    Deno.inspect(session),
+    `Session {
+  signedIn: "analyst@example.com",
+  issuer: "${world.provider.issuer}",
+  apiHost: "${world.api.apiHost}",
+  model: "cl123",
+  backend: "MemoryCredentialsBackend: the memory of this process",
+  validUntil: ${expiresAt}
+}`,
+  );
+  await session.clear();
+  assertStringIncludes(Deno.inspect(session), "signedIn: false");
+});
+
+Deno.test("session: in a notebook the same is shown, as text and as HTML, without a token", async () => {
+  await using world = await scriptedWorld();
+  const id_token = await world.provider.idToken({ email: "<b>ada\u202e@example.com" });
+  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  const session = await init({ ...world.options, model: "<i>m" });
+  const shown = await display(session);
+  assertEquals(Object.keys(shown), ["text/plain", "text/html"]);
+  assertEquals(shown["text/plain"], Deno.inspect(session));
+  const html = shown["text/html"]!;
+  for (const text of ["&#60;b&#62;ada @example.com", "&#60;i&#62;m", world.api.apiHost]) {
+    assertStringIncludes(html, text);
+  }
+  assertEquals(/<(?!\/?(style|div|span|p|strong)\b)/.test(html), false);
+  assertNoSecret(shown, tokensOf(world.stored()));
+  await session.clear();
+  assertStringIncludes((await display(session))["text/html"]!, "Not signed in");
+});
+
+Deno.test("session: with an API key it shows that, and no key", async () => {
+  const key = { apiKey: "key-of-somebody", apiSecret: "secret-of-somebody" };
+  const session = await createSession({ ...key, apiHost: "http://localhost:1/" });
+  assertEquals(
+    Deno.inspect(session),
+    `Session { apiKey: true, apiHost: "http://localhost:1/" }`,
+  );
+  const shown = await display(session);
+  assertStringIncludes(shown["text/html"]!, "With an API key");
+  assertNoSecret(shown, [key.apiKey.slice(3), key.apiSecret.slice(6)]);
+});
+
+import config from "../../../deno.json" with { type: "json" };
+
+Deno.test("VERSION is the version in deno.json", () => {
+  assertEquals(VERSION, config.version);
+});

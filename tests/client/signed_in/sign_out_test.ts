@@ -1,0 +1,253 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import {
+  clearOidcCredentials,
+  type ClearOidcCredentialsOptions,
+  getSession,
+  init,
+} from "../../../client/init.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import {
+  assertBackendCode,
+  assertCode,
+  realWorld,
+  scriptedWorld,
+  SpyBackend,
+} from "../../support/fixtures.ts";
+
+const MODEL = { model: "cl-1" };
+const OTHER = { issuer: "https://other.example.com", clientId: "other-app" };
+const OTHER_KEY = "https://other.example.com|other-app";
+
+function entry(change: Partial<OidcCredentials> = {}): OidcCredentials {
+  return { issuer: OTHER.issuer, client_id: OTHER.clientId, access_token: "access-o", ...change };
+}
+
+async function noSession(): Promise<void> {
+  await assertCode(() => Promise.try(() => getSession()), "no_active_session");
+}
+
+Deno.test("clearOidcCredentials: the active session's entry, and the session is over", async () => {
+  await using world = await realWorld();
+  const session = await init({ ...world.options, ...MODEL });
+  const { access_token } = world.stored();
+  world.backend.put(OTHER_KEY, entry());
+  const result = await clearOidcCredentials({ revoke: true });
+  assertEquals(result, { keys: [world.key], revocation: "revoked" });
+  assertEquals(await world.provider.isActive(access_token), false);
+  assertEquals(await Array.fromAsync(world.backend.list()), [OTHER_KEY]);
+  await noSession();
+  await assertCode(() => session.accessToken(), "login_required");
+});
+
+Deno.test("clearOidcCredentials: without init, from the environment", async () => {
+  await using world = await realWorld();
+  await withTempHome(async (home) => {
+    const credentialsBackend = new FileCredentialsBackend();
+    await createSession({ ...world.options, credentialsBackend });
+    Deno.env.set("VM_OIDC_ISSUER", `${world.provider.issuer}/`);
+    Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
+    const result = await clearOidcCredentials({ revoke: true });
+    assertEquals(result, { keys: [world.key], revocation: "revoked" });
+    const text = await Deno.readTextFile(`${home}/.validmind/credentials.json`);
+    assertEquals(JSON.parse(text).credentials, {});
+  });
+});
+
+Deno.test("clearOidcCredentials: without init and without settings", async () => {
+  await withTempHome(async () => {
+    await assertCode(() => clearOidcCredentials(), "missing_api_credentials", "VM_OIDC_ISSUER");
+    Deno.env.set("VM_API_KEY", "k");
+    Deno.env.set("VM_API_SECRET", "s");
+    const result = await clearOidcCredentials({ revoke: true });
+    assertEquals(result, { keys: [], revocation: "nothing_to_revoke" });
+  });
+});
+
+Deno.test("clearOidcCredentials: another issuer by options, in the active session's backend", async () => {
+  await using world = await scriptedWorld();
+  const session = await init({ ...world.options, ...MODEL });
+  world.backend.put(OTHER_KEY, entry());
+  world.backend.put(`${OTHER_KEY}|api`, entry({ audience: "api" }));
+  assertEquals((await clearOidcCredentials({ ...OTHER, audience: "api" })).keys, [
+    `${OTHER_KEY}|api`,
+  ]);
+  assertEquals((await clearOidcCredentials(OTHER)).keys, [OTHER_KEY]);
+  assertEquals(await Array.fromAsync(world.backend.list()), [world.key]);
+  assertEquals(getSession(), session);
+});
+
+Deno.test("clearOidcCredentials: the active session's own entry, named by options", async () => {
+  await using world = await scriptedWorld();
+  const session = await init({ ...world.options, ...MODEL });
+  const { issuer, clientId } = world.provider;
+  const options = { issuer: `${issuer}/`, clientId, credentialsBackend: world.backend };
+  assertEquals((await clearOidcCredentials(options)).keys, [world.key]);
+  await noSession();
+  await assertCode(() => session.accessToken(), "login_required"); // signed out, not closed
+});
+
+Deno.test("clearOidcCredentials: what is not named is the active session's", async () => {
+  await using world = await scriptedWorld();
+  await init({ ...world.options, ...MODEL, audience: "api" });
+  const elsewhere = new MemoryCredentialsBackend();
+  const key = `${world.key}|api`;
+  elsewhere.put(key, entry());
+  const { keys } = await clearOidcCredentials({ credentialsBackend: elsewhere });
+  assertEquals([keys, await Array.fromAsync(elsewhere.list())], [[key], []]);
+  assertEquals(getSession().issuer, world.provider.issuer); // another backend: it goes on
+});
+
+Deno.test("clearOidcCredentials: the active session's audience is not another issuer's", async () => {
+  await using world = await scriptedWorld();
+  await init({ ...world.options, ...MODEL, audience: "api" });
+  world.backend.put(OTHER_KEY, entry());
+  assertEquals((await clearOidcCredentials(OTHER)).keys, [OTHER_KEY]);
+});
+
+Deno.test("clearOidcCredentials: another backend by option", async () => {
+  const backend = new SpyBackend();
+  backend.rows.set(OTHER_KEY, entry());
+  const { keys } = await clearOidcCredentials({ ...OTHER, credentialsBackend: backend });
+  assertEquals([keys, backend.rows.size], [[OTHER_KEY], 0]);
+});
+
+Deno.test("clearOidcCredentials: all clears every entry and revokes each at its issuer", async () => {
+  await using world = await realWorld();
+  await using second = await realWorld();
+  const credentialsBackend = world.backend;
+  await init({ ...world.options, ...MODEL });
+  await createSession({ ...second.options, credentialsBackend });
+  const tokens = [world.key, second.key].map((key) => world.backend.get(key)!.access_token);
+  const result = await clearOidcCredentials({ all: true, revoke: true });
+  assertEquals([new Set(result.keys), result.revocation], [
+    new Set([world.key, second.key]),
+    "revoked",
+  ]);
+  assertEquals(await world.provider.isActive(tokens[0]!), false);
+  assertEquals(await second.provider.isActive(tokens[1]!), false);
+  assertEquals(await Array.fromAsync(world.backend.list()), []);
+  await noSession();
+});
+
+Deno.test("clearOidcCredentials: all reports the worst of the revocations", async () => {
+  await using world = await realWorld();
+  await using without = await realWorld({ revocation: false });
+  const credentialsBackend = world.backend;
+  const clearAll = () => clearOidcCredentials({ all: true, revoke: true, credentialsBackend });
+  assertEquals(await clearAll(), { keys: [], revocation: "nothing_to_revoke" });
+  await createSession(world.options);
+  await createSession({ ...without.options, credentialsBackend });
+  assertEquals((await clearAll()).revocation, "not_supported");
+  await createSession(world.options);
+  world.backend.put("odd", entry({ issuer: "http://insecure.example.com" }));
+  const { keys, revocation, reason } = await clearAll();
+  assertEquals([new Set(keys), revocation], [new Set([world.key, "odd"]), "failed"]);
+  assertEquals(reason?.includes("http://insecure.example.com"), true);
+  assertEquals(await Array.fromAsync(world.backend.list()), []);
+});
+
+Deno.test("clearOidcCredentials: all without revoke asks no provider", async () => {
+  await using world = await scriptedWorld();
+  await init({ ...world.options, ...MODEL });
+  world.provider.reset();
+  const result = await clearOidcCredentials({ all: true });
+  assertEquals(result, { keys: [world.key], revocation: "not_requested" });
+  assertEquals(world.provider.requests, []);
+});
+
+Deno.test("clearOidcCredentials: all needs a backend that lists, unless it lists nothing", async () => {
+  const backend = new SpyBackend();
+  backend.rows.set(OTHER_KEY, entry());
+  const run = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
+  await assertBackendCode(run, "backend_no_list", "SpyBackend", "issuer and clientId");
+  assertEquals(backend.rows.size, 1);
+});
+
+Deno.test("clearOidcCredentials: all gets rid of a file that cannot be understood", async () => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  for (const revoke of [false, true]) {
+    await Deno.writeTextFile(path, '{"version": 1, "credentials": []}');
+    const { reason, ...result } = await clearOidcCredentials({
+      all: true,
+      revoke,
+      credentialsBackend,
+    });
+    const revocation = revoke ? "failed" : "not_requested";
+    assertEquals(result, { keys: [], wholeStore: true, revocation });
+    assertEquals(typeof reason, revoke ? "string" : "undefined");
+    await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+  }
+});
+
+Deno.test("clearOidcCredentials: all also forgets tokens that could not be stored", async () => {
+  await using world = await scriptedWorld();
+  const backend = Object.assign(new MemoryCredentialsBackend(), { fails: true });
+  const put = backend.put.bind(backend);
+  backend.put = (key, value) => {
+    if (backend.fails && key === world.key) {
+      throw new CredentialsBackendError("backend_full", "Cannot write: no space.");
+    }
+    put(key, value);
+  };
+  const options = { ...world.options, credentialsBackend: backend };
+  await assertCode(() => createSession(options), "credentials_not_stored");
+  await clearOidcCredentials({ all: true, credentialsBackend: backend });
+  backend.fails = false;
+  await assertCode(() => createSession({ ...options, interactive: false }), "login_required");
+  assertEquals(await Array.fromAsync(backend.list()), []);
+});
+
+const BAD: [options: unknown, word: string][] = [
+  [null, "not an object"],
+  ["all", "not an object"],
+  [[], "not an object"],
+  [{ everything: true }, 'unknown option "everything"'],
+  [{ toString: true }, 'unknown option "toString"'],
+  [{ all: "false" }, '"all" is not a boolean'],
+  [{ revoke: 1 }, '"revoke" is not a boolean'],
+  [{ issuer: 5 }, '"issuer" is not a string'],
+  [{ issuer: null }, '"issuer" is not a string'],
+  [{ issuer: "" }, '"issuer" is an empty string'],
+  [{ issuer: " " }, '"issuer" is an empty string'],
+  [{ clientId: 5 }, '"clientId" is not a string'],
+  [{ audience: 5 }, '"audience" is not a string'],
+  [{ fetch: "x" }, '"fetch" is not a function'],
+  [{ timeoutMs: "5" }, '"timeoutMs" is not a number'],
+  [{ timeoutMs: 0 }, '"timeoutMs" is not above 0'],
+  [{ timeoutMs: NaN }, '"timeoutMs" is not above 0'],
+];
+
+for (const [options, word] of BAD) {
+  Deno.test(`clearOidcCredentials refuses ${JSON.stringify(options)}`, async () => {
+    const backend = new SpyBackend();
+    const isPlain = typeof options === "object" && options !== null && !Array.isArray(options);
+    const given = isPlain ? { ...OTHER, credentialsBackend: backend, ...options } : options;
+    const run = () => clearOidcCredentials(given as ClearOidcCredentialsOptions);
+    await assertCode(run, "invalid_options", word);
+    assertEquals(backend.calls, []);
+  });
+}
+
+Deno.test("clearOidcCredentials refuses a backend that is none", async () => {
+  for (const credentialsBackend of [{}, null, "file"]) {
+    for (const all of [false, true]) {
+      const options = { ...OTHER, all, credentialsBackend } as unknown;
+      const run = () => clearOidcCredentials(options as ClearOidcCredentialsOptions);
+      await assertBackendCode(run, "invalid_backend");
+    }
+  }
+});
+
+Deno.test("clearOidcCredentials: a time limit of more than a timer can wait is no short one", async () => {
+  await using world = await scriptedWorld();
+  await init({ ...world.options, model: "m" });
+  const { revocation } = await clearOidcCredentials({ revoke: true, timeoutMs: 2 ** 31 });
+  assertEquals(revocation, "revoked");
+});

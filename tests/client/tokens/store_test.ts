@@ -1,0 +1,246 @@
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { CredentialStore, describeBackend } from "../../../client/tokens/store.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { captureTerminal } from "../../support/capture_terminal.ts";
+import { cliWorld } from "../cli/cli_world.ts";
+import {
+  assertCode,
+  realWorld,
+  scriptedWorld,
+  SpyBackend,
+  tokensOf,
+} from "../../support/fixtures.ts";
+import { hasTerminal } from "../../support/run_in_terminal.ts";
+
+const HOUR = 3600_000;
+
+/** Lets the writes of one key fail, `times` times. */
+function failPuts(backend: SpyBackend, key: string, times: number, error: unknown): void {
+  let left = times;
+  backend.before = (method, called) => {
+    if (method === "put" && called === key && left-- > 0) throw error;
+  };
+}
+
+const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
+
+Deno.test("failed write after a rotation: told once, then usable, written at the next use", async () => {
+  await using world = await realWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  const old = backend.rows.get(world.key)!;
+  failPuts(backend, world.key, 2, FULL);
+  world.clock.advance(HOUR);
+  world.provider.reset();
+  const words = ["no space is left", "SpyBackend", "usable in this process"];
+  const error = await assertCode(() => session.accessToken(), "credentials_not_stored", ...words);
+  assertEquals(error.cause, FULL);
+  assertEquals(backend.rows.get(world.key), old);
+  const token = await session.accessToken(); // the second write fails, too, silently
+  assert(await world.provider.isActive(token));
+  assertEquals(backend.rows.get(world.key), old);
+  const again = await session.accessToken({ forceRefresh: true }); // third: written, then renewed
+  const stored = backend.rows.get(world.key)!;
+  assertEquals(stored.access_token, again);
+  const refreshes = world.provider.requests.filter(({ path }) => path === "/token");
+  // No refresh token was used twice, or the provider would have ended the grant.
+  assertEquals(new Set(refreshes.map(({ form }) => form.refresh_token)).size, 2);
+  assertEquals(refreshes.map(({ status }) => status), [200, 200]);
+  assert(await world.provider.isActive(stored.refresh_token!));
+});
+
+Deno.test("failed write: the next session of the process has the tokens, and writes them", async () => {
+  await using world = await realWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  failPuts(backend, world.key, 1, FULL);
+  await assertCode(() => createSession(options), "credentials_not_stored");
+  assertEquals(backend.rows.size, 0);
+  const session = await createSession({ ...options, interactive: false });
+  assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("failed write: an error that quotes the tokens is not passed on", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  let entry: OidcCredentials | undefined;
+  backend.put = (key, value) => {
+    if (key !== world.key) return SpyBackend.prototype.put.call(backend, key, value);
+    entry = value;
+    return Promise.reject(new Error(`no room for ${JSON.stringify(value)}`));
+  };
+  const options = { ...world.options, credentialsBackend: backend };
+  const words = ["it threw Error, whose text is left out"];
+  const error = await assertCode(() => createSession(options), "credentials_not_stored", ...words);
+  assertInstanceOf(error.cause, CredentialsBackendError);
+  assertEquals([error.cause.code, error.cause.cause], ["backend_unavailable", undefined]);
+  assertNoSecret(error, tokensOf(entry!));
+});
+
+Deno.test("failed write: what another process has stored meanwhile wins", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  const session = await createSession(options);
+  failPuts(backend, world.key, 1, FULL);
+  await assertCode(() => session.accessToken({ forceRefresh: true }), "credentials_not_stored");
+  const theirs = {
+    ...backend.rows.get(world.key)!,
+    access_token: "their-access",
+    refresh_token: "their-refresh",
+  };
+  backend.rows.set(world.key, theirs);
+  assertEquals(await (await createSession(options)).accessToken(), "their-access");
+  assertEquals(backend.rows.get(world.key), theirs);
+});
+
+Deno.test("failed write: a sign-out forgets it", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  const session = await createSession(options);
+  failPuts(backend, world.key, 1, FULL);
+  await assertCode(() => session.accessToken({ forceRefresh: true }), "credentials_not_stored");
+  await session.clear();
+  assertEquals(backend.rows.size, 0);
+  await assertCode(() => createSession({ ...options, interactive: false }), "login_required");
+});
+
+Deno.test("sign-in: a store that cannot be read after the approval loses no tokens", async () => {
+  await using world = await realWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  let isBroken = false;
+  backend.before = (method) => {
+    if (isBroken && method === "get") throw FULL;
+  };
+  const approve = world.clock.onDelay!;
+  world.clock.onDelay = async (count) => {
+    await approve(count);
+    isBroken = true;
+  };
+  await createSession(options); // which replaces whatever is there, and need not read it
+  isBroken = false;
+  const session = await createSession({ ...options, interactive: false });
+  assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
+  assert(await world.provider.isActive(await session.accessToken()));
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("sign-in: a lock that cannot be had after the approval loses no tokens", async () => {
+  await using world = await realWorld();
+  const spy = new SpyBackend();
+  let isLocked = true;
+  const locked = new CredentialsBackendError("backend_locked", "Cannot lock: somebody else has it");
+  const backend: OidcCredentialsBackend = Object.assign(spy, {
+    withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+      return isLocked ? Promise.reject(locked) : fn();
+    },
+  });
+  const options = { ...world.options, credentialsBackend: backend };
+  const error = await assertCode(() => createSession(options), "credentials_not_stored");
+  assertEquals([error.cause, spy.rows.size], [locked, 0]);
+  isLocked = false;
+  const session = await createSession({ ...options, interactive: false });
+  assertEquals(spy.rows.get(world.key)?.access_token, await session.accessToken());
+  assertEquals(world.codes.length, 1);
+});
+
+Deno.test("sign-in: nor when it was to replace an entry of less scope", async () => {
+  await using world = await scriptedWorld();
+  let isLocked = false;
+  const backend = Object.assign(new SpyBackend(), {
+    withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+      if (!isLocked) return fn();
+      return Promise.reject(new CredentialsBackendError("backend_locked", "Cannot lock it."));
+    },
+  });
+  const options = { ...world.options, credentialsBackend: backend };
+  await createSession({ ...options, scope: "openid" });
+  isLocked = true;
+  const run = () => createSession({ ...options, scope: "openid more" });
+  await assertCode(run, "credentials_not_stored", "Cannot lock it.");
+  isLocked = false;
+  await createSession({ ...options, scope: "openid more", interactive: false });
+  assertEquals([backend.rows.get(world.key)?.scope, world.codes.length], ["openid more", 2]);
+});
+
+Deno.test("a locked store is bridged by a token in its last minutes, and an error after", async () => {
+  await using world = await scriptedWorld();
+  let isLocked = false;
+  const locked = new CredentialsBackendError("backend_locked", "Cannot lock: somebody else has it");
+  const backend = Object.assign(new SpyBackend(), {
+    withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+      return isLocked ? Promise.reject(locked) : fn();
+    },
+  });
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  isLocked = true;
+  world.clock.advance(HOUR - 60_000);
+  assertEquals(await session.accessToken(), backend.rows.get(world.key)?.access_token);
+  world.clock.advance(60_000);
+  assertEquals(await assertRejects(() => session.accessToken()), locked);
+});
+
+Deno.test("withLock: a backend without one queues within the process", async () => {
+  const backend = new SpyBackend();
+  const order: string[] = [];
+  const stores = ["k", "k"].map((key) => new CredentialStore(backend, key));
+  const gate = Promise.withResolvers<void>();
+  const first = stores[0]!.withLock(async () => {
+    order.push("first in");
+    await gate.promise;
+    order.push("first out");
+  });
+  const second = stores[1]!.withLock(() => Promise.resolve(order.push("second")));
+  await new CredentialStore(backend, "other").withLock(() => Promise.resolve(order.push("other")));
+  gate.resolve();
+  await Promise.all([first, second]);
+  assertEquals(order, ["first in", "other", "first out", "second"]);
+});
+
+Deno.test({
+  name: "withToldLock: a script in a terminal tells of the wait, and takes the line away again",
+  ignore: !hasTerminal,
+  async fn() {
+    await using world = await cliWorld();
+    const { access_token } = await world.signIn();
+    await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+    const code = `import { createSession } from "@validmind/auth";
+      const session = await createSession();
+      console.log([...(await session.headers()).keys()].join());`;
+    const told = Promise.withResolvers<void>();
+    const onText = (text: string) => {
+      if (text.includes("waiting for it …")) told.resolve();
+    };
+    let running: ReturnType<typeof captureTerminal> | undefined;
+    await world.backend.withLock(world.key, async () => {
+      running = captureTerminal({ code, flags: ["-A"], columns: 120, env: world.env, onText });
+      await Promise.race([told.promise, running]);
+    });
+    const { text } = await running!;
+    assertMatch(
+      text,
+      /^Another process is refreshing the sign-in at \S+; waiting for it …\r +\rauthorization\r\n$/,
+    );
+    assertNoSecret(text, [access_token]);
+  },
+});
+
+Deno.test("describeBackend: the class, and where it keeps things", () => {
+  assertEquals(describeBackend(new SpyBackend()), "SpyBackend");
+  assertEquals(
+    describeBackend(new MemoryCredentialsBackend()),
+    "MemoryCredentialsBackend (the memory of this process)",
+  );
+  const bare: OidcCredentialsBackend = Object.assign(Object.create(null), new SpyBackend());
+  assertEquals(describeBackend(bare), "the credentials backend");
+});

@@ -1,0 +1,41 @@
+import { Buffer } from "node:buffer";
+import type { TestOidcProvider } from "./oidc_provider.ts";
+import { realWorld, type World } from "./fixtures.ts";
+
+/** What a provider with DPoP asks for. */
+export interface DpopDemands {
+  /** Whether each proof has to carry the provider's nonce; may be changed while it runs. */
+  nonce: boolean;
+}
+
+/**
+ * A world whose real provider offers DPoP, with an API that really checks proofs: the provider's own
+ * userinfo endpoint, `me`.
+ */
+export async function dpopWorld(
+  demands: DpopDemands = { nonce: false },
+): Promise<World<TestOidcProvider>> {
+  const world = await realWorld({
+    configure(config) {
+      Object.assign(config.features!, {
+        dPoP: {
+          enabled: true,
+          nonceSecret: Buffer.from(crypto.getRandomValues(new Uint8Array(32))),
+          requireNonce: () => demands.nonce,
+          allowReplay: false,
+        },
+        userinfo: { enabled: true },
+      });
+    },
+  });
+  Object.assign(world.options, { dpop: true, apiHost: `${world.provider.issuer}/` });
+  return world;
+}
+
+/** Header and claims of a proof. */
+export function readProof(proof: string): { jwk: JsonWebKey; claims: Record<string, unknown> } {
+  const [header, claims] = proof.split(".").slice(0, 2).map((part) =>
+    JSON.parse(atob(part.replaceAll("-", "+").replaceAll("_", "/")))
+  );
+  return { jwk: header.jwk, claims };
+}
