@@ -1,6 +1,6 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./session_options.ts";
-import type { OidcIdentity } from "./options/resolve_identity.ts";
+import type { OidcIdentity } from "./options/identity.ts";
 import type { TokenSet } from "./provider/token_request.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */

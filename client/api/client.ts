@@ -7,7 +7,8 @@ import {
 } from "./transport.ts";
 import { ApiError, ValidMindAuthError } from "../errors.ts";
 import { printable, redact } from "../../backends/common/printable.ts";
-import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
+import { checkCallOptions } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 import type { SignedInSession } from "../signed_in/session.ts";
 

@@ -6,7 +6,7 @@ import { bearerKind, bearerOf, coversScope, isFresh, readClaims } from "../entry
 import { credentialKey } from "../credential_key.ts";
 import { backendName, CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
+import type { OidcIdentity } from "../options/identity.ts";
 
 /**
  * How it stands with a sign-in: `valid`; `refreshable` (the token has ended, or is about to, and the

@@ -1,7 +1,8 @@
 import { discoveredNeeds, envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { backendNeeds, preflight } from "../permissions/preflight.ts";
-import { type Identity, resolveIdentity } from "../options/resolve_identity.ts";
+import { resolveIdentity } from "../options/resolve_identity.ts";
+import type { Identity } from "../options/identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
 import { chooseBackend } from "./choose_backend.ts";
 import type { FlagValues } from "./flags.ts";

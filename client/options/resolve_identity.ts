@@ -9,29 +9,13 @@ import {
 import { bearerKind } from "../entry.ts";
 import { MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions } from "../session_options.ts";
+import type { Identity } from "./identity.ts";
 
 /** What is asked for where nobody says. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";
 
 /** A URL in which nothing but a host, a port and a path can stand. */
 const PLAIN_URL = /^https:\/\/[^\s?#@\\]+$/;
-
-/** A person who signs in at a provider. */
-export interface OidcIdentity {
-  kind: "oidc";
-  issuer: string;
-  clientId: string;
-  /** As an option gave it; the variable is looked up where the provider is needed. */
-  clientSecret?: string;
-  audience?: string;
-  profile?: string;
-  scope: string;
-  /** Whether tokens are bound to a key. */
-  dpop?: boolean;
-}
-
-/** Who signs in, and how. */
-export type Identity = OidcIdentity | { kind: "api_key"; apiKey: string; apiSecret: string };
 
 /** Who signs in: by option, or by variable where no option says. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {

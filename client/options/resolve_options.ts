@@ -1,29 +1,15 @@
 import { delay as realDelay } from "../../backends/common/delay.ts";
 import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
-import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
+import type { AuthEvent } from "../auth_event.ts";
 import { MissingModelIdError, ValidMindAuthError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import {
-  assertReadable,
-  headerValue,
-  type Identity,
-  resolveIdentity,
-  secureUrl,
-} from "./resolve_identity.ts";
+import type { Identity } from "./identity.ts";
+import { assertReadable, headerValue, resolveIdentity, secureUrl } from "./resolve_identity.ts";
+import type { Emit, Runtime } from "./runtime.ts";
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 /** Timers that are to wait longer end at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-
-/** What makes requests and tells time. */
-export interface Runtime {
-  fetch: typeof globalThis.fetch;
-  now: () => number;
-  delay: (ms: number, signal?: AbortSignal) => Promise<void>;
-  timeoutMs: number;
-  /** Tells what happens, where somebody listens. */
-  emit?: Emit | undefined;
-}
 
 /** The options of one session with every default filled in. */
 export interface ResolvedOptions {
@@ -129,9 +115,6 @@ function missingModel(action: string): ValidMindAuthError {
     `Cannot ${action}: there is no model. Pass model, or set VM_API_MODEL, to the model's CUID.`,
   );
 }
-
-/** Tells what happened. */
-export type Emit = (detail: AuthEventDetail) => void;
 
 /**
  * Hands events on to a caller's hook. What the hook throws, also later, is dropped: a log that fails

@@ -4,7 +4,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import { printable, readText, redact, safeCause } from "../../backends/common/printable.ts";
 import { isProtocolError, parseRetryAfter, ProviderUnavailableError } from "./error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
-import type { Runtime } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 
 /** Which request to the provider an answer belongs to. */
 export type ProviderStep = "discovery" | "jwks" | "device" | "token" | "revocation";

@@ -7,8 +7,8 @@ import { asTenant, discoverProvider, endpointHosts, preflightEndpoints } from ".
 import { ValidMindAuthError } from "../errors.ts";
 import { providerError, ProviderUnavailableError } from "./error.ts";
 import { providerFetch, type ProviderStep } from "./fetch.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { Runtime } from "../options/resolve_options.ts";
+import type { OidcIdentity } from "../options/identity.ts";
+import type { Runtime } from "../options/runtime.ts";
 import {
   clientAuth,
   clockSkew,

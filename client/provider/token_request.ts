@@ -5,7 +5,7 @@ import { keysOfTenant } from "./discovery.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { ProviderUnavailableError } from "./error.ts";
 import { providerFetch } from "./fetch.ts";
-import type { Runtime } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 
 /** A clock that is further off than this is to be put right: certificates fail by it, too. */
 const MAX_SKEW_SECONDS = 15 * 60;

@@ -6,7 +6,7 @@ import { runDeviceFlow } from "./device_flow.ts";
 import type { DeviceCode } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
-import type { Runtime } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { TokenSet } from "../provider/token_request.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import { type Outcome, pageOf, type Prompt, type SignedIn } from "../prompt/prompt.ts";

@@ -5,7 +5,7 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
-import type { Runtime } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { TokenSet } from "../provider/token_request.ts";
 import type { AuthorizationServer, DeviceAuthorizationResponse } from "oauth4webapi";
 

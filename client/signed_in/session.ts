@@ -6,8 +6,10 @@ import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { type Identity, secureUrl } from "../options/resolve_identity.ts";
-import { checkCallOptions, type ModelOptions, type Runtime } from "../options/resolve_options.ts";
+import { secureUrl } from "../options/resolve_identity.ts";
+import type { Identity } from "../options/identity.ts";
+import { checkCallOptions, type ModelOptions } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type {
   AccessTokenOptions,
   ClientInfo,

@@ -15,18 +15,10 @@ import { ValidMindAuthError } from "../errors.ts";
 import { type ClearOidcCredentialsOptions, peekActiveSession, setActiveSession } from "../init.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { preflight } from "../permissions/preflight.ts";
-import {
-  checkIssuer,
-  type Identity,
-  type OidcIdentity,
-  resolveIdentity,
-} from "../options/resolve_identity.ts";
-import {
-  checkCallOptions,
-  checkTimeout,
-  eventSink,
-  type Runtime,
-} from "../options/resolve_options.ts";
+import { checkIssuer, resolveIdentity } from "../options/resolve_identity.ts";
+import type { Identity, OidcIdentity } from "../options/identity.ts";
+import { checkCallOptions, checkTimeout, eventSink } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { SignedInSession } from "./session.ts";
 
 const ACTION = "clear credentials";

@@ -1,6 +1,7 @@
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { DEFAULT_SCOPE, type OidcIdentity } from "../options/resolve_identity.ts";
+import { DEFAULT_SCOPE } from "../options/resolve_identity.ts";
+import type { OidcIdentity } from "../options/identity.ts";
 
 /** What a refresh is answered where only the person can go on: RFC 6749, and OpenID Connect. */
 const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];

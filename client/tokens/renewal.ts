@@ -13,7 +13,7 @@ import {
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import { isRefusal, loginRequired, noIdToken } from "./login_required.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
-import type { Emit, Runtime } from "../options/resolve_options.ts";
+import type { Emit, Runtime } from "../options/runtime.ts";
 import type { RefreshAnswer, TokenSet } from "../provider/token_request.ts";
 import type { HeldTokens, TokenSourceOptions } from "./source.ts";
 

@@ -6,8 +6,8 @@ import type {
 import { type Bearer, bearerOf, coversScope, isFresh, SKEW_SECONDS } from "../entry.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AskOptions } from "../sign_in/device.ts";
-import type { OidcIdentity } from "../options/resolve_identity.ts";
-import type { Runtime } from "../options/resolve_options.ts";
+import type { OidcIdentity } from "../options/identity.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { TokenRenewal } from "./renewal.ts";
 
 /** What {@linkcode TokenSource} is told. */

@@ -9,7 +9,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { printable } from "../../backends/common/printable.ts";
-import type { Emit } from "../options/resolve_options.ts";
+import type { Emit } from "../options/runtime.ts";
 import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./source.ts";
 
 /** After this a wait is worth a word. */

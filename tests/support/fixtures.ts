@@ -13,7 +13,7 @@ import { credentialKey } from "../../client/credential_key.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/errors.ts";
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
 import { OidcProvider } from "../../client/provider/oidc_provider.ts";
-import type { Runtime } from "../../client/options/resolve_options.ts";
+import type { Runtime } from "../../client/options/runtime.ts";
 import type { RefreshAnswer } from "../../client/provider/token_request.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {

@@ -1,7 +1,7 @@
 import { hostNeeds } from "../../permissions/needs.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
-import type { Identity } from "../../options/resolve_identity.ts";
+import type { Identity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { checkApi } from "../doctor/check_api.ts";

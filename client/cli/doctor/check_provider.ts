@@ -1,7 +1,7 @@
 import { formatLength } from "../format_time.ts";
 import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
-import type { Identity } from "../../options/resolve_identity.ts";
-import type { Runtime } from "../../options/resolve_options.ts";
+import type { Identity } from "../../options/identity.ts";
+import type { Runtime } from "../../options/runtime.ts";
 
 type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
 

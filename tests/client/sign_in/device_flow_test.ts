@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay as realDelay } from "../../../backends/common/delay.ts";
 import { runDeviceFlow } from "../../../client/sign_in/device_flow.ts";
 import type { DeviceCode } from "../../../client/session_options.ts";
-import type { Runtime } from "../../../client/options/resolve_options.ts";
+import type { Runtime } from "../../../client/options/runtime.ts";
 import { hang } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
