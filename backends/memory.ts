@@ -1,12 +1,11 @@
 import { checkOptions, checkTimeoutOption } from "./common/check_options.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { Queue } from "./common/queue.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { untilAborted } from "./common/delay.ts";
 
 /** Options of {@linkcode MemoryCredentialsBackend}. */
 export interface MemoryCredentialsBackendOptions {
@@ -48,8 +47,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly location = "the memory of this process";
   // Text, not objects: a copy on the way in and out, and what every other backend could store too.
   readonly #rows = new Map<string, string>();
-  readonly #lockTimeoutMs: number;
-  readonly #tails = new Map<string, Promise<void>>();
+  readonly #queue: Queue;
 
   /**
    * Makes an empty store.
@@ -62,7 +60,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     checkOptions(action, options, ["lockTimeoutMs"]);
     const { lockTimeoutMs = 30_000 } = options;
     checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
-    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#queue = new Queue(lockTimeoutMs);
   }
 
   /** The entry under `key`, or `undefined` when there is none. */
@@ -107,39 +105,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const before = this.#tails.get(key);
-    const own = Promise.withResolvers<void>();
-    const tail = before === undefined ? own.promise : before.then(() => own.promise);
-    this.#tails.set(key, tail);
-    try {
-      if (before !== undefined) await this.#waitFor(before, signal);
-      return await fn();
-    } finally {
-      own.resolve();
-      if (this.#tails.get(key) === tail) this.#tails.delete(key);
-    }
+    return await this.#queue.run(key, fn, options.signal);
   }
-
-  async #waitFor(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    const late = new AbortController();
-    const ms = this.#lockTimeoutMs;
-    const timer = setTimeout(() => late.abort(lockTimeout(ms)), Math.min(ms, 2 ** 31 - 1));
-    try {
-      await untilAborted(before, signal ? AbortSignal.any([signal, late.signal]) : late.signal);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
-function lockTimeout(ms: number): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_locked",
-    `Cannot lock credentials in memory within ${ms} ms: another part of this process holds the ` +
-      `lock, most likely a refresh whose provider does not answer. Wait for it.`,
-  );
 }
 
 /**

@@ -1,0 +1,54 @@
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "./delay.ts";
+
+/** Runs functions one at a time for each key, in the order of the calls, within this process. */
+export class Queue {
+  readonly #timeoutMs: number;
+  readonly #tails = new Map<string, Promise<void>>();
+
+  /** @param timeoutMs Longest wait for the earlier runs of the same key, in milliseconds. */
+  constructor(timeoutMs = 30_000) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Runs `fn` after all earlier runs of the same key have ended, however they end.
+   *
+   * @param signal Ends the wait. It does not interrupt a function that has begun to run.
+   * @throws {CredentialsBackendError} `backend_locked` after the time limit; the signal's reason.
+   */
+  async run<T>(key: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    const before = this.#tails.get(key);
+    const own = Promise.withResolvers<void>();
+    const tail = before === undefined ? own.promise : before.then(() => own.promise);
+    this.#tails.set(key, tail);
+    try {
+      if (before !== undefined) await this.#wait(before, signal);
+      return await fn();
+    } finally {
+      own.resolve();
+      // Not before the earlier runs have ended: after a wait that was given up, they still run.
+      tail.then(() => this.#tails.get(key) === tail && this.#tails.delete(key));
+    }
+  }
+
+  async #wait(before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    const ms = this.#timeoutMs;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(timedOut(ms)), Math.min(ms, LONGEST_TIMER_MS));
+    try {
+      await untilAborted(before, signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function timedOut(ms: number): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_locked",
+    `Cannot lock credentials within ${ms} ms: another part of this process holds the lock, most ` +
+      `likely a refresh whose provider does not answer. Wait for it.`,
+  );
+}
