@@ -1,61 +1,26 @@
+import type { MigrateOptions, MigrationResult } from "./migrate/migration.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
-/** Options of {@linkcode migrateCredentials}. */
-export interface MigrateOptions {
-  /**
-   * Whether each entry is deleted from the source once its copy has been read back. Without it a
-   * refresh token lives in two places, and the first refresh of a provider that rotates makes the
-   * other copy worthless: see `liveCopies` of the result.
-   *
-   * @default false
-   */
-  deleteSource?: boolean;
-  /**
-   * Is told after each entry how far it is. What the function throws is dropped; nothing waits for
-   * it.
-   */
-  onProgress?: (progress: MigrationProgress) => void;
-  /** Ends the migration between two entries. What has been copied stays; a later run goes on. */
-  signal?: AbortSignal;
-}
+export type { MigrateOptions, MigrationProgress, MigrationResult } from "./migrate/migration.ts";
 
-/** How far a migration is. Holds no secret. */
-export interface MigrationProgress {
-  /** The key of the entry that was looked at last. */
-  readonly key: string;
-  /** How many entries have been looked at. */
-  readonly done: number;
-  /** How many there are. */
-  readonly total: number;
-}
-
-/** What a migration did, by key. Holds no secret. */
-export interface MigrationResult {
-  /** Entries that were written to the target and read back the same. */
-  readonly copied: readonly string[];
-  /** Entries that the target already had, the same or one that ends later; left as they were. */
-  readonly kept: readonly string[];
-  /** Entries that were deleted from the source. */
-  readonly deleted: readonly string[];
-  /** Entries with a refresh token that are now in both: use one, and clear the other. */
-  readonly liveCopies: readonly string[];
-}
+/** Loaded where somebody migrates: every start loads this file. */
+const loadMigration = () => import("./migrate/migration.ts");
 
 /**
- * Copies every entry from one backend to another, each under the source's lock, and reads it back
- * before it counts. Can be interrupted and run again: what the target already has is not copied
- * twice, and an entry there that ends later, such as one that was refreshed meanwhile, is not
- * overwritten.
+ * Copies every entry from one backend to another. Each entry is copied under the source's lock, and
+ * counts once it has been read back. A migration can be interrupted and run again: an entry that the
+ * target already has is not copied twice, and one there that ends later, such as one that was
+ * refreshed meanwhile, is not overwritten.
  *
- * Needs what both backends need.
+ * Needs the permissions of both backends.
  *
- * @param from Where the entries are. It must be able to list its keys.
- * @param to Where they are to be.
- * @param options Whether the source is emptied.
- * @returns What was done, by key.
- * @throws {CredentialsBackendError} `backend_no_list`, `invalid_backend`, `invalid_options` when
- * both are one; `backend_unproven` when a copy reads back differently (the source then still has
- * the entry); and what either backend reports.
+ * @param from The source. It must be able to list its keys.
+ * @param to The target.
+ * @param options Whether the source is emptied, a listener for the progress, and a signal.
+ * @returns The result, by credential key.
+ * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also
+ * where source and target are one backend; `backend_unproven` where a copy reads back differently
+ * (the source then still has the entry); and the errors of both backends.
  *
  * @example
  * ```ts
@@ -79,6 +44,6 @@ export async function migrateCredentials(
   to: OidcCredentialsBackend,
   options: MigrateOptions = {},
 ): Promise<MigrationResult> {
-  const { migrate } = await import("./migrate/migrate.ts");
+  const { migrate } = await loadMigration();
   return await migrate(from, to, options);
 }

@@ -16,7 +16,7 @@ const LAZY = [
   "backends/file/lock.ts",
   "backends/file/store.ts",
   "backends/kv/store.ts",
-  "backends/migrate/migrate.ts",
+  "backends/migrate/migration.ts",
   "client/api/client.ts",
   "client/api/transport.ts",
   "client/permissions/change.ts",

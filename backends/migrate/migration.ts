@@ -5,9 +5,52 @@ import {
 } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import type { MigrateOptions, MigrationResult } from "../migrate_credentials.ts";
 
-/** See `migrateCredentials`, behind which this is loaded when somebody migrates. */
+/** Loaded where an entry is copied. */
+const loadEqual = () => import("@std/assert/equal");
+
+/** Options of `migrateCredentials()`. */
+export interface MigrateOptions {
+  /**
+   * Whether each entry is deleted from the source once its copy has been read back. Without it a
+   * refresh token lives in two places. A provider that rotates tokens makes one copy worthless at
+   * the first refresh of the other: see {@linkcode MigrationResult.liveCopies}.
+   *
+   * @default false
+   */
+  deleteSource?: boolean;
+  /**
+   * Receives the progress after each entry. The migration does not wait for this function, and
+   * drops an error that it throws.
+   */
+  onProgress?: (progress: MigrationProgress) => void;
+  /** Ends the migration between two entries. Copied entries stay; a later run goes on. */
+  signal?: AbortSignal;
+}
+
+/** Progress of a migration. Holds no secret. */
+export interface MigrationProgress {
+  /** The key of the entry that was looked at last. */
+  readonly key: string;
+  /** How many entries have been looked at. */
+  readonly done: number;
+  /** How many entries there are. */
+  readonly total: number;
+}
+
+/** Result of a migration, by credential key. Holds no secret. */
+export interface MigrationResult {
+  /** Entries that were written to the target and read back the same. */
+  readonly copied: readonly string[];
+  /** Entries that the target already had, the same or one that ends later. They were not changed. */
+  readonly kept: readonly string[];
+  /** Entries that were deleted from the source. */
+  readonly deleted: readonly string[];
+  /** Entries with a refresh token that are now in both stores. Use one, and clear the other. */
+  readonly liveCopies: readonly string[];
+}
+
+/** Does the work of `migrateCredentials()`. */
 export async function migrate(
   from: OidcCredentialsBackend,
   to: OidcCredentialsBackend,
@@ -62,7 +105,7 @@ async function listSource(
   return await Array.fromAsync(from.list());
 }
 
-/** So that a refresh does not rotate the token between its copy and its deletion. */
+/** Keeps a refresh from rotating the token between its copy and its deletion. */
 async function withSourceLock(
   from: OidcCredentialsBackend,
   key: string,
@@ -73,25 +116,25 @@ async function withSourceLock(
   await from.withLock(key, fn, signal === undefined ? {} : { signal });
 }
 
-/** Whether the entry was written; `false` when the target has it, or one that ends later. */
+/** Whether the entry was written: not where the target has it, or one that ends later. */
 async function copy(
   to: OidcCredentialsBackend,
   key: string,
   entry: OidcCredentials,
 ): Promise<boolean> {
-  const { equal } = await import("@std/assert/equal");
+  const { equal } = await loadEqual();
   const present = await to.get(key);
   if (present && (equal(present, entry) || endsLater(present, entry))) return false;
   await to.put(key, entry);
   if (equal(await to.get(key), entry)) return true;
   throw new CredentialsBackendError(
     "backend_unproven",
-    `Cannot migrate the entry "${key}": the target gave back something else than was written. ` +
+    `Cannot migrate the entry "${key}": the target gave back another entry than was written. ` +
       `The source still has it. Repair the target, or use another one.`,
   );
 }
 
-/** Two backends may lead to one store, by a link or two names: then the only copy is put back. */
+/** Puts the only copy back where two backends lead to one store, by a link or two names. */
 async function deleteFromSource(
   from: OidcCredentialsBackend,
   to: OidcCredentialsBackend,
