@@ -1,7 +1,6 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { BearerKind } from "./session_options.ts";
 import type { OidcIdentity } from "./options/identity.ts";
-import type { TokenSet } from "./provider/token_request.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
@@ -19,6 +18,19 @@ export interface Bearer {
   expiresAt: number;
   /** The private key that it is bound to, as it is stored, if it is. Secret. */
   dpopKey?: unknown;
+}
+
+/** Tokens that a provider has issued, after their checks. */
+export interface TokenSet {
+  accessToken: string;
+  refreshToken?: string;
+  idToken?: string;
+  /** End of the ID token, in seconds since the epoch. */
+  idTokenExpiry?: number;
+  /** Lifetime of the access token, in seconds. */
+  expiresIn?: number;
+  /** The private key of a new DPoP binding. Secret. */
+  dpopKey?: JsonWebKey;
 }
 
 /** Which token is the bearer for this issuer. */

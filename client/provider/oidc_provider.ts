@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
-import { isSamePerson, type Subject } from "../entry.ts";
+import { isSamePerson, type Subject, type TokenSet } from "../entry.ts";
 import type { DeviceAuthorization } from "../sign_in/device_flow.ts";
 import { asTenant, discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -17,7 +17,6 @@ import {
   type RefreshAnswer,
   type RequestedKeys,
   requestTokens,
-  type TokenSet,
   toTokenSet,
 } from "./token_request.ts";
 

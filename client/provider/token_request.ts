@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { isSendable } from "../entry.ts";
+import { isSendable, type TokenSet } from "../entry.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { keysOfTenant } from "./discovery.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -57,18 +57,6 @@ export async function newDpopKey(server: oauth.AuthorizationServer): Promise<Dpo
       `provider offers ${offered === undefined ? "no DPoP" : "no DPoP with ES256"}. Have it ` +
       `switched on there, or leave dpop out.`,
   );
-}
-
-/** Tokens as the provider gave them, checked. */
-export interface TokenSet {
-  accessToken: string;
-  refreshToken?: string;
-  idToken?: string;
-  /** When the ID token ends, in seconds since the epoch. */
-  idTokenExpiry?: number;
-  expiresIn?: number;
-  /** The private key that they are bound to, where they are new. Secret. */
-  dpopKey?: JsonWebKey;
 }
 
 /** New tokens; or, where they failed a check, the refresh token that took the old one's place. */

@@ -1,13 +1,12 @@
 import { isLoopback } from "../../backends/common/hosts.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { describeBackend } from "../tokens/store.ts";
-import { type Bearer, readClaims } from "../entry.ts";
+import { type Bearer, readClaims, type TokenSet } from "../entry.ts";
 import { runDeviceFlow } from "./device_flow.ts";
 import type { DeviceCode } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { browserLauncher } from "../permissions/preflight.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { TokenSet } from "../provider/token_request.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import { type Outcome, pageOf, type Prompt, type SignedIn } from "../prompt/prompt.ts";
 import { notebook } from "../prompt/terminal.ts";

@@ -1,4 +1,5 @@
 import type { DpopKey } from "../provider/dpop_key.ts";
+import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { DeviceCode } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -6,7 +7,6 @@ import { printable } from "../../backends/common/printable.ts";
 import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { TokenSet } from "../provider/token_request.ts";
 import type { AuthorizationServer, DeviceAuthorizationResponse } from "oauth4webapi";
 
 /** What {@linkcode runDeviceFlow} is told. */

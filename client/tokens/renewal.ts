@@ -9,12 +9,13 @@ import {
   SKEW_SECONDS,
   subjectOf,
   toEntry,
+  type TokenSet,
 } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import { isRefusal, loginRequired, noIdToken } from "./login_required.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { Emit, Runtime } from "../options/runtime.ts";
-import type { RefreshAnswer, TokenSet } from "../provider/token_request.ts";
+import type { RefreshAnswer } from "../provider/token_request.ts";
 import type { HeldTokens, TokenSourceOptions } from "./source.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
