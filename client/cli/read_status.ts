@@ -4,7 +4,8 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, isFresh, readClaims } from "../entry.ts";
 import { credentialKey } from "../credential_key.ts";
-import { backendName, CredentialStore } from "../tokens/store.ts";
+import { backendName } from "../../backends/common/describe_backend.ts";
+import { CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 

@@ -1,6 +1,6 @@
 import { isLoopback } from "../../backends/common/hosts.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { describeBackend } from "../tokens/store.ts";
+import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { type Bearer, readClaims, type TokenSet } from "../entry.ts";
 import { runDeviceFlow } from "./device_flow.ts";
 import type { DeviceCode } from "../session_options.ts";

@@ -1,6 +1,7 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { backendName, CredentialStore, isOtherGrant, singleFlight, withToldLock } from "./store.ts";
+import { backendName } from "../../backends/common/describe_backend.ts";
+import { CredentialStore, isOtherGrant, singleFlight, withToldLock } from "./store.ts";
 import {
   type Bearer,
   bearerOf,

@@ -211,7 +211,7 @@ export class StoredCredential {
     try {
       return await this.backend.get(this.key) ?? undefined;
     } catch (error) {
-      const { backendError } = await import("./store.ts");
+      const { backendError } = await import("../../backends/common/describe_backend.ts");
       throw backendError("read credentials from", this.backend, error);
     }
   }

@@ -1,4 +1,5 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/delay.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type {
@@ -8,7 +9,6 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { printable } from "../../backends/common/printable.ts";
 import type { Emit } from "../options/runtime.ts";
 import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./source.ts";
 
@@ -190,38 +190,6 @@ function notStored(backend: OidcCredentialsBackend, error: unknown): ValidMindAu
     }: ${cause.message} They stay usable ` +
       `in this process, and each use tries to store them again; a new process would have to sign in.`,
     { cause },
-  );
-}
-
-/** A backend in words: its class, and where it keeps things. */
-export function describeBackend(backend: OidcCredentialsBackend): string {
-  const { location } = backend;
-  return `${backendName(backend)}${typeof location === "string" ? ` (${location})` : ""}`;
-}
-
-/** The name of a backend's class, where it has one. */
-export function backendName(backend: OidcCredentialsBackend): string {
-  const name = backend.constructor?.name;
-  return name && name !== "Object" ? name : "the credentials backend";
-}
-
-/**
- * The coded error for what a backend threw. What is not coded is a stranger's: its message may quote
- * an entry (V8's on bad JSON does), so only its name is kept.
- */
-export function backendError(
-  action: string,
-  backend: OidcCredentialsBackend,
-  error: unknown,
-): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return error;
-  const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot ${action} ${
-      describeBackend(backend)
-    }: it threw ${name}, whose text is left out since ` +
-      `it may quote a token. Have the backend throw a CredentialsBackendError with words of its own.`,
   );
 }
 

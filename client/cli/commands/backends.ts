@@ -1,5 +1,5 @@
 import { BUILT_IN_NAMES, type BuiltInName } from "../../../backends/load/backend_setting.ts";
-import { backendName } from "../../tokens/store.ts";
+import { backendName } from "../../../backends/common/describe_backend.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";

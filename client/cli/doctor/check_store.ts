@@ -1,6 +1,7 @@
 import { untilAborted } from "../../../backends/common/delay.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { CredentialStore, describeBackend } from "../../tokens/store.ts";
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { CredentialStore } from "../../tokens/store.ts";
 import { backendNeeds } from "../../permissions/preflight.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
 import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";

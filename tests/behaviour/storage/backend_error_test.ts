@@ -3,7 +3,7 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { backendError } from "../../../client/tokens/store.ts";
+import { backendError } from "../../../backends/common/describe_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import {
   assertBackendCode,

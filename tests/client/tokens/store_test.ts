@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { CredentialStore, describeBackend } from "../../../client/tokens/store.ts";
+import { CredentialStore } from "../../../client/tokens/store.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { captureTerminal } from "../../support/capture_terminal.ts";
 import { cliWorld } from "../cli/cli_world.ts";
@@ -233,14 +232,4 @@ Deno.test({
     );
     assertNoSecret(text, [access_token]);
   },
-});
-
-Deno.test("describeBackend: the class, and where it keeps things", () => {
-  assertEquals(describeBackend(new SpyBackend()), "SpyBackend");
-  assertEquals(
-    describeBackend(new MemoryCredentialsBackend()),
-    "MemoryCredentialsBackend (the memory of this process)",
-  );
-  const bare: OidcCredentialsBackend = Object.assign(Object.create(null), new SpyBackend());
-  assertEquals(describeBackend(bare), "the credentials backend");
 });
