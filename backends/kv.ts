@@ -1,6 +1,6 @@
 import { checkOptions, checkPathOption, checkTimeoutOption } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { isLoopback, isUrl, netHost } from "./common/hosts.ts";
+import { isSecureUrl, isUrl, netHost } from "./common/hosts.ts";
 import type { KvStore } from "./kv/store.ts";
 import type {
   BackendPermission,
@@ -200,7 +200,7 @@ function checkUrl(path: string): void {
         `user name, a password and a query, and the token in DENO_KV_ACCESS_TOKEN.`,
     );
   }
-  if (url.protocol === "https:" || isLoopback(url.hostname)) return;
+  if (isSecureUrl(url)) return;
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot create KvCredentialsBackend: at ${url.origin} the network would see the credentials. ` +

@@ -1,6 +1,7 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { netHost } from "../common/hosts.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import { parseObject } from "../common/parse_object.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
   failedConnection,
@@ -229,13 +230,4 @@ export class VaultClient {
 /** A path as it stands in a URL. */
 export function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -2,6 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import { parseRetryAfter } from "../common/parse_retry_after.ts";
 import type { VaultAnswer, VaultRequest } from "./client.ts";
 
 /** Why a request may succeed later. */
@@ -142,11 +143,4 @@ export function failedConnection(error: unknown): VaultTrouble {
   const [, reason] = kinds.find(([pattern]) => pattern.test(text)) ??
     [undefined, `the connection failed (${error instanceof Error ? error.name : "unknown"})`];
   return { reason, advice: "Check that it runs, its address and the network." };
-}
-
-/** Milliseconds, from whole seconds or a date: RFC 9110, section 10.2.3. */
-function parseRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
 }

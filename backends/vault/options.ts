@@ -5,7 +5,7 @@ import {
   checkTimeoutOption,
 } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { isLoopback } from "../common/hosts.ts";
+import { isSecureUrl } from "../common/hosts.ts";
 
 /** With a token that somebody else got from Vault. */
 export interface VaultTokenAuth {
@@ -185,7 +185,7 @@ export function parseVaultAddress(action: string, what: string, address: unknown
       `Give one such as "https://vault.example.com:8200", without a user name, a password and a query.`,
     );
   }
-  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
+  if (!isSecureUrl(url)) {
     throw invalid(
       action,
       `${what} (${url.origin}) would get tokens in clear text`,

@@ -1,5 +1,6 @@
 import type { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { delay } from "../common/delay.ts";
+import { parseObject } from "../common/parse_object.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   isLockName,
@@ -226,19 +227,12 @@ function parseRow(
 ): { key: string; entry: OidcCredentials } | undefined {
   const { key } = data;
   const entry = typeof data.entry === "string" ? parseObject(data.entry) : undefined;
-  return entry === undefined || typeof key !== "string" ? undefined : { key, entry };
+  return entry === undefined || typeof key !== "string"
+    ? undefined
+    : { key, entry: entry as OidcCredentials };
 }
 
 /** A clock that does not jump: leases and the life of tokens are measured by it. */
 function systemRuntime(options: VaultCredentialsBackendOptions): VaultRuntime {
   return { fetch: options.fetch ?? fetch, now: () => performance.now(), delay };
-}
-
-function parseObject(text: string): OidcCredentials | undefined {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined; // without the cause: it quotes the text
-  }
 }

@@ -1,4 +1,4 @@
-import { isLoopback } from "../../backends/common/hosts.ts";
+import { isSecureUrl } from "../../backends/common/hosts.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import {
   checkProfile,
@@ -120,7 +120,7 @@ export function secureUrl(text: string, action: string): URL {
         `"https://login.example.com".`,
     );
   }
-  if (url.protocol === "https:" || isLoopback(url.hostname)) return url;
+  if (isSecureUrl(url)) return url;
   throw new ValidMindAuthError(
     "insecure_url",
     `Cannot ${action} ${url.origin} would get secrets in clear text. Use https: (http: is for ` +

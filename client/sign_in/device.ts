@@ -1,4 +1,4 @@
-import { isLoopback } from "../../backends/common/hosts.ts";
+import { isSecureUrl } from "../../backends/common/hosts.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { type Bearer, readClaims, type TokenSet } from "../entry.ts";
@@ -116,7 +116,7 @@ export async function openBrowser(page: string): Promise<string | undefined> {
 
 function isPage(page: string): boolean {
   const url = URL.parse(page);
-  return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
+  return url !== null && isSecureUrl(url);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { isLoopback, isUrl, netHost } from "../../../backends/common/hosts.ts";
+import { isLoopback, isSecureUrl, isUrl, netHost } from "../../../backends/common/hosts.ts";
 
 Deno.test({
   name: "netHost names the port, also where the URL leaves it out",
@@ -17,6 +17,27 @@ Deno.test("isLoopback looks at the name as a URL has it", () => {
   assertEquals(isLoopback(new URL("http://2130706433/").hostname), true); // 127.0.0.1
   assertEquals(isLoopback(new URL("http://LOCALHOST/").hostname), true);
   assertEquals(isLoopback("::1"), false);
+});
+
+Deno.test("loopback is localhost, 127.0.0.0/8 and [::1]: no name that a DNS server may answer", () => {
+  for (const name of ["localhost", "127.0.0.1", "127.255.0.9", "[::1]"]) {
+    assertEquals(isLoopback(name), true, name);
+  }
+  for (const name of ["app.localhost", "localhost.", "localhost.example.com", "127.example.com"]) {
+    assertEquals(isLoopback(name), false, name);
+  }
+});
+
+Deno.test("isSecureUrl takes https:, and http: on loopback", () => {
+  const isSecure = (url: string) => isSecureUrl(new URL(url));
+  assertEquals(["https://a.example", "http://127.0.0.1:80"].map(isSecure), [true, true]);
+  const insecure = [
+    "http://a.example",
+    "http://app.localhost",
+    "ftp://localhost",
+    "ws://localhost",
+  ];
+  assertEquals(insecure.map(isSecure), [false, false, false, false]);
 });
 
 Deno.test({

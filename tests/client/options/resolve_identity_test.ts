@@ -6,7 +6,6 @@ for (
   const url of [
     "https://login.example.com/",
     "http://localhost:5000/",
-    "http://app.localhost/",
     "http://127.0.0.1/",
     "http://127.8.9.10:1/",
     "http://[::1]:8080/",
@@ -21,6 +20,7 @@ for (
     "http://localhost.example.com/",
     "http://127.0.0.1.example.com/",
     "http://notlocalhost/",
+    "http://app.localhost/",
     "http://192.168.0.1/",
     "http://0.0.0.0/",
     "http://[::2]/",
