@@ -86,9 +86,7 @@ export {
   type ValidMindAuthErrorCode,
   type ValidMindAuthErrorOptions,
 } from "./client/errors.ts";
-export type { DropPermissionsOptions, DropPermissionsResult } from "./client/permissions/change.ts";
-export { formatPermissionFlags } from "./client/required_permissions.ts";
-export { formatPermissionSet } from "./client/required_permissions.ts";
+export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
 export { init } from "./client/init.ts";
 export type {
   BearerKind,
@@ -105,6 +103,8 @@ export {
 export type {
   AccessTokenOptions,
   ClientInfo,
+  DropPermissionsOptions,
+  DropPermissionsResult,
   GetOptions,
   HeadersOptions,
   PostOptions,

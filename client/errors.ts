@@ -1,5 +1,7 @@
-import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
-import type { AuthEventErrorCode } from "./auth_event.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../backends/credentials_backend_error.ts";
 
 /**
  * Why a sign-in, a token or a call failed, stable over releases:
@@ -161,8 +163,10 @@ export class ApiError extends ValidMindAuthError {
   }
 }
 
-/** The code of an error, as an event may carry it: that of this module's own errors. */
-export function codeOf(error: unknown): { code?: AuthEventErrorCode } {
+/** The `code` member of an event: an error's code where the error is one of this module's own. */
+export function codeOf(
+  error: unknown,
+): { code?: ValidMindAuthErrorCode | CredentialsBackendErrorCode } {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
   return isOwn ? { code: error.code } : {};
 }

@@ -1,6 +1,5 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
-import type { DropPermissionsOptions, DropPermissionsResult } from "./permissions/change.ts";
 
 /** What the ValidMind API says of the model at sign-in. */
 export interface ClientInfo {
@@ -92,6 +91,37 @@ export interface PostOptions {
 export interface GetOptions {
   /** Ends the call. */
   signal?: AbortSignal;
+}
+
+/** Options of {@linkcode Session.dropPermissions}. */
+export interface DropPermissionsOptions {
+  /**
+   * Whether the session will still refresh its token. Without it the grants for the provider and
+   * for the stored tokens go too, and the session ends with its token.
+   *
+   * @default true
+   */
+  refresh?: boolean;
+  /**
+   * Whether to give up every permission of a kind that the session does not need, whoever else in
+   * the process uses it: environment, subprocesses, native libraries, system information and
+   * imports, and without `refresh` files. For a Deno Jupyter kernel, which starts with all
+   * permissions: Deno cannot take a path or a variable out of such a grant, only the whole kind.
+   *
+   * @default false
+   */
+  all?: boolean;
+}
+
+/** What {@linkcode Session.dropPermissions} did. */
+export interface DropPermissionsResult {
+  /** What is not granted any more. */
+  readonly dropped: readonly Deno.PermissionDescriptor[];
+  /**
+   * What the session does not need and still has, since it is part of a wider grant, such as that of
+   * `--allow-all`.
+   */
+  readonly stillGranted: readonly Deno.PermissionDescriptor[];
 }
 
 /**

@@ -1,10 +1,11 @@
 import { ValidMindAuthError } from "../errors.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
-} from "../required_permissions.ts";
+} from "../format_permissions.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import type { DropPermissionsResult } from "../session.ts";
 
 /** Asks for permissions one by one, after saying what each is for. */
 export async function askPermissions(
@@ -44,37 +45,6 @@ function flagAdvice(required: readonly PermissionNeed[]): string {
 function describe(need: PermissionNeed): string {
   const { name, scope = "(all)" } = checkDescriptor(need, "this module");
   return `${name} ${scope}`;
-}
-
-/** Options of `Session.dropPermissions`. */
-export interface DropPermissionsOptions {
-  /**
-   * Whether the session will still refresh its token. Without it the grants for the provider and
-   * for the stored tokens go too, and the session ends with its token.
-   *
-   * @default true
-   */
-  refresh?: boolean;
-  /**
-   * Whether to give up every permission of a kind that the session does not need, whoever else in
-   * the process uses it: environment, subprocesses, native libraries, system information and
-   * imports, and without `refresh` files. For a Deno Jupyter kernel, which starts with all
-   * permissions: Deno cannot take a path or a variable out of such a grant, only the whole kind.
-   *
-   * @default false
-   */
-  all?: boolean;
-}
-
-/** What `Session.dropPermissions` did. */
-export interface DropPermissionsResult {
-  /** What is not granted any more. */
-  readonly dropped: readonly Deno.PermissionDescriptor[];
-  /**
-   * What the session does not need and still has, since it is part of a wider grant, such as that of
-   * `--allow-all`.
-   */
-  readonly stillGranted: readonly Deno.PermissionDescriptor[];
 }
 
 const KINDS = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;

@@ -5,7 +5,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { isEnvGranted, parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
-import { checkDescriptor, SCOPES } from "../required_permissions.ts";
+import { checkDescriptor, SCOPES } from "../format_permissions.ts";
 import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";

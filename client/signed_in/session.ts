@@ -1,7 +1,6 @@
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import type { DropPermissionsOptions, DropPermissionsResult } from "../permissions/change.ts";
 import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -13,6 +12,8 @@ import type { Runtime } from "../options/runtime.ts";
 import type {
   AccessTokenOptions,
   ClientInfo,
+  DropPermissionsOptions,
+  DropPermissionsResult,
   GetOptions,
   HeadersOptions,
   PostOptions,

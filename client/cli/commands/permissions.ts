@@ -4,12 +4,12 @@ import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
 import { envNeeds, uniqueNeeds } from "../../permissions/needs.ts";
 import type { InitOptions } from "../../session_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
+import { requiredPermissions } from "../../required_permissions.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
-  requiredPermissions,
-} from "../../required_permissions.ts";
+} from "../../format_permissions.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation, PROGRAM, SPECIFIER } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";

@@ -5,7 +5,7 @@ import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
 import { netHost } from "../../../backends/common/hosts.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
-import { isWithin } from "../../../client/required_permissions.ts";
+import { isWithin } from "../../../client/format_permissions.ts";
 import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
 
 interface Case {

@@ -11,7 +11,7 @@ import {
   requiredPermissions,
 } from "@validmind/auth";
 import { netHost } from "../../../backends/common/hosts.ts";
-import { isWithin } from "../../../client/required_permissions.ts";
+import { isWithin } from "../../../client/format_permissions.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/run_script.ts";

@@ -6,10 +6,8 @@ import type {
 } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import {
-  formatPermissionFlags,
-  requiredPermissions,
-} from "../../../client/required_permissions.ts";
+import { requiredPermissions } from "../../../client/required_permissions.ts";
+import { formatPermissionFlags } from "../../../client/format_permissions.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/run_script.ts";

@@ -1,0 +1,180 @@
+import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
+
+/** In the order in which flags are shown. */
+const NAMES = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
+type PermissionName = (typeof NAMES)[number];
+
+/** Which member of a descriptor narrows it. */
+export const SCOPES: Record<PermissionName, string> = {
+  read: "path",
+  write: "path",
+  net: "host",
+  env: "variable",
+  sys: "kind",
+  run: "command",
+  ffi: "path",
+  import: "host",
+};
+
+/** Permissions by name: `true` for all of a kind, else what they are narrowed to. */
+type PermissionGroups = Map<PermissionName, true | string[]>;
+
+/**
+ * Puts descriptors of a kind together.
+ *
+ * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor.
+ */
+function groupPermissions(
+  descriptors: Iterable<Deno.PermissionDescriptor>,
+): PermissionGroups {
+  const checked = [...descriptors].map((descriptor) => checkDescriptor(descriptor, "the list"));
+  const groups: PermissionGroups = new Map();
+  for (const name of NAMES) {
+    const scopes = checked.filter((one) => one.name === name).map((one) => one.scope);
+    if (scopes.length === 0) continue;
+    groups.set(name, scopes.includes(undefined) ? true : widest(name, scopes as string[]));
+  }
+  return groups;
+}
+
+/** A file URL counts as its path, and no other URL as anything. */
+function pathOf(url: URL): string | null {
+  try {
+    return url.protocol === "file:" ? decodeURIComponent(url.pathname) : null;
+  } catch {
+    return null;
+  }
+}
+
+function isScope(name: string, scope: unknown): scope is string | undefined {
+  if (scope === undefined) return true;
+  if (typeof scope !== "string" || scope === "") return false;
+  return (name !== "net" && name !== "import") || HOST.test(scope);
+}
+
+/** A host name or address, with a port or without; a Unix socket. */
+const HOST = /^(unix:.+|(\[[\da-f:.]+\]|[^\s:/?#@]+)(:\d{1,5})?)$/i;
+
+/** Each once, and no path that lies in another one's folder. */
+function widest(name: string, scopes: readonly string[]): string[] {
+  const once = [...new Set(scopes)];
+  if (name !== "read" && name !== "write") return once;
+  return once.filter((path) => !once.some((folder) => isWithin(path, folder)));
+}
+
+/** Whether a path lies below a folder. */
+export function isWithin(path: string, folder: string): boolean {
+  const start = /[/\\]$/.test(folder) ? folder : `${folder}${folder.includes("\\") ? "\\" : "/"}`;
+  return path !== folder && path.startsWith(start);
+}
+
+/**
+ * The kind and narrowing of a descriptor.
+ *
+ * @param origin Who declared it, for the error.
+ * @throws {CredentialsBackendError} `invalid_permissions`.
+ */
+export function checkDescriptor(
+  descriptor: unknown,
+  origin: string,
+): { name: PermissionName; scope: string | undefined } {
+  const isObject = typeof descriptor === "object" && descriptor !== null;
+  const fields = (isObject ? descriptor : {}) as Record<string, unknown>;
+  const name = fields.name as PermissionName;
+  if (!NAMES.includes(name)) throw noDescriptor(origin, "one has no known name");
+  const value = fields[SCOPES[name]];
+  const scope = value instanceof URL ? pathOf(value) : value;
+  if (isScope(name, scope)) return { name, scope };
+  throw noDescriptor(origin, `one of "${name}" has a wrong ${SCOPES[name]}`);
+}
+
+function noDescriptor(origin: string, reason: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "invalid_permissions",
+    `Cannot use the permissions that ${origin} declares: ${reason}. ` +
+      `Declare Deno.PermissionDescriptor objects such as { name: "read", path: "/data" }.`,
+  );
+}
+
+/**
+ * The `deno run` flags that grant exactly these permissions, quoted for a shell (of Windows, there).
+ *
+ * Needs no permission.
+ *
+ * @param descriptors What is to be granted, as `requiredPermissions` gives it.
+ * @returns The flags, separated by spaces; empty for nothing.
+ * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor, and for a value
+ * with a comma: Deno's flags separate values by commas and have no way to write one. A permission
+ * set does: see `formatPermissionSet`.
+ *
+ * @example
+ * ```ts
+ * import { formatPermissionFlags } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(
+ *   formatPermissionFlags([
+ *     { name: "net", host: "login.example.com:443" },
+ *     { name: "read", path: "/data" },
+ *     { name: "net", host: "api.example.com:443" },
+ *   ]),
+ *   "--allow-read=/data --allow-net=login.example.com:443,api.example.com:443",
+ * );
+ * ```
+ */
+export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescriptor>): string {
+  return [...groupPermissions(descriptors)].map(([name, scopes]) => {
+    if (scopes === true) return `--allow-${name}`;
+    const comma = scopes.find((scope) => scope.includes(","));
+    if (comma !== undefined) throw inexpressible(name, comma);
+    return quote(`--allow-${name}=${scopes.join(",")}`);
+  }).join(" ");
+}
+
+function quote(argument: string): string {
+  if (/^[\w\-./:=,@%+\\]+$/.test(argument) && (isWindows() || !argument.includes("\\"))) {
+    return argument;
+  }
+  return isWindows() ? `"${argument}"` : `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+function isWindows(): boolean {
+  return Deno.build.os === "windows";
+}
+
+function inexpressible(name: string, scope: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "invalid_permissions",
+    `Cannot write --allow-${name} for ${JSON.stringify(scope)}: it has a comma, and Deno's flags ` +
+      `have no way to write one. Use a permission set in deno.json, or another path.`,
+  );
+}
+
+/**
+ * A named permission set for `deno.json` that grants exactly these permissions: run with
+ * `deno run -P=<name>` (Deno 2.5 or later).
+ *
+ * Needs no permission.
+ *
+ * @param descriptors What is to be granted, as `requiredPermissions` gives it.
+ * @param name The set's name.
+ * @returns JSON with a `permissions` member, to be merged into `deno.json`.
+ * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor.
+ * @see https://docs.deno.com/runtime/fundamentals/configuration/
+ *
+ * @example
+ * ```ts
+ * import { formatPermissionSet } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const text = formatPermissionSet([{ name: "env", variable: "HOME" }], "signin");
+ * assertEquals(JSON.parse(text), { permissions: { signin: { env: ["HOME"] } } });
+ * ```
+ */
+export function formatPermissionSet(
+  descriptors: Iterable<Deno.PermissionDescriptor>,
+  name: string = "validmind",
+): string {
+  const set = Object.fromEntries(groupPermissions(descriptors));
+  return JSON.stringify({ permissions: { [name]: set } }, null, 2);
+}
