@@ -62,7 +62,7 @@ export type {
 } from "./backends/oidc_credentials_backend.ts";
 export { resolveCredentialsBackend } from "./backends/resolve_credentials_backend.ts";
 export { getSession, reload } from "./client/init.ts";
-export { clearOidcCredentials, type ClearOidcCredentialsOptions } from "./client/init.ts";
+export { clearOidcCredentials } from "./client/clear_oidc_credentials.ts";
 export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
 export type {
   AuthEvent,
@@ -90,6 +90,7 @@ export { formatPermissionFlags, formatPermissionSet } from "./client/format_perm
 export { init } from "./client/init.ts";
 export type {
   BearerKind,
+  ClearOidcCredentialsOptions,
   DeviceCode,
   InitOptions,
   SessionOptions,

@@ -1,5 +1,6 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { AuthEvent } from "./auth_event.ts";
+import type { ClearOptions } from "./clear_result.ts";
 
 /**
  * Which token goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the
@@ -177,4 +178,74 @@ export interface InitOptions extends SessionOptions {
    * @default false
    */
   monitoring?: boolean;
+}
+
+/** Options of `clearOidcCredentials`. */
+export interface ClearOidcCredentialsOptions extends ClearOptions {
+  /**
+   * Clears every entry of the backend, whoever's it is: all that `list()` names, or, where the store
+   * cannot be understood, the store.
+   *
+   * @default false
+   */
+  all?: boolean;
+  /**
+   * Whose entry to clear.
+   *
+   * @default that of the active session, or VM_OIDC_ISSUER
+   */
+  issuer?: string;
+  /**
+   * The client id of the entry.
+   *
+   * @default that of the active session, or VM_OIDC_CLIENT_ID
+   */
+  clientId?: string;
+  /**
+   * Secret of the client, for a provider that wants it to revoke tokens. With `all` it goes only to
+   * the client that issuer and clientId, or what they default to, name.
+   *
+   * @default that of the active session if neither issuer nor clientId is given, or
+   * VM_OIDC_CLIENT_SECRET, as in `init()`
+   */
+  clientSecret?: string;
+  /**
+   * The audience of the entry, if it has one.
+   *
+   * @default that of the active session if neither issuer nor clientId is given, or VM_OIDC_AUDIENCE
+   */
+  audience?: string;
+  /**
+   * The profile of the entry, if it has one.
+   *
+   * @default that of the active session if neither issuer nor clientId is given, or VM_OIDC_PROFILE
+   */
+  profile?: string;
+  /**
+   * Where the entry is.
+   *
+   * @default that of the active session, or what `init()` would use
+   */
+  credentialsBackend?: OidcCredentialsBackend;
+  /**
+   * Runs a third-party backend that the environment names in a Worker with these permissions and no
+   * others: see `loadBackendFromEnv`.
+   *
+   * @default the backend runs in this process, with its permissions
+   */
+  isolate?: Deno.PermissionOptionsObject;
+  /**
+   * Makes the requests of a revocation.
+   *
+   * @default globalThis.fetch
+   */
+  fetch?: typeof globalThis.fetch;
+  /**
+   * Longest time for one request of a revocation, in milliseconds.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number;
+  /** Is told what was cleared, for a log: see the option of the same name of `init`. */
+  onEvent?: (event: AuthEvent) => void;
 }

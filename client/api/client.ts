@@ -10,7 +10,6 @@ import { printable, redact } from "../../backends/common/printable.ts";
 import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
-import type { SignedInSession } from "../signed_in/session.ts";
 
 /** What a session's credentials are wanted for. */
 export interface RenewalOptions {
@@ -270,21 +269,15 @@ function toFormData(form: Record<string, string | Blob>): FormData {
 
 type Json = Record<string, unknown>;
 
-/** Asks the API who is there, and keeps its answer on the session. */
-export async function ping(
-  session: SignedInSession,
-  signal?: AbortSignal,
-): Promise<ClientInfo> {
-  const answer = object(await session.get("ping", {}, signal === undefined ? {} : { signal }));
-  session.info = {
-    model: object(answer.model),
-    featureFlags: object(answer.feature_flags),
-    documentationTemplate: object(answer.documentation_template),
-    documentType: typeof answer.document_type === "string"
-      ? answer.document_type
-      : "model_documentation",
+/** The API's answer to a ping, with the parts that it left out or garbled empty. */
+export function readClientInfo(answer: unknown): ClientInfo {
+  const { model, feature_flags, documentation_template, document_type } = object(answer);
+  return {
+    model: object(model),
+    featureFlags: object(feature_flags),
+    documentationTemplate: object(documentation_template),
+    documentType: typeof document_type === "string" ? document_type : "model_documentation",
   };
-  return session.info;
 }
 
 function object(value: unknown): Json {

@@ -287,6 +287,18 @@ export class SignedInSession implements Session {
   }
 }
 
+let activeSession: SignedInSession | undefined;
+
+/** Makes a session the active one of this process; `undefined` leaves none. */
+export function setActiveSession(session: SignedInSession | undefined): void {
+  activeSession = session;
+}
+
+/** The active session, or `undefined`. */
+export function peekActiveSession(): SignedInSession | undefined {
+  return activeSession;
+}
+
 function noRequest(): ValidMindAuthError {
   return new ValidMindAuthError(
     "dpop_request_needed",

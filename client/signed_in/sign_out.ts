@@ -13,14 +13,14 @@ import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { type ClearOidcCredentialsOptions, peekActiveSession, setActiveSession } from "../init.ts";
+import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { checkIssuer, resolveIdentity } from "../options/resolve_identity.ts";
 import type { Identity, OidcIdentity } from "../options/identity.ts";
 import { checkCallOptions, checkTimeout, eventSink } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { SignedInSession } from "./session.ts";
+import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
 
 const ACTION = "clear credentials";
 

@@ -2,13 +2,8 @@ import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { createSession } from "../../client/create_session.ts";
 import { ApiError } from "../../client/errors.ts";
-import {
-  getSession,
-  init,
-  peekActiveSession,
-  reload,
-  setActiveSession,
-} from "../../client/init.ts";
+import { getSession, init, reload } from "../../client/init.ts";
+import { peekActiveSession, setActiveSession } from "../../client/signed_in/session.ts";
 import { json } from "../support/http_server.ts";
 import { runDeno } from "../support/run_script.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";

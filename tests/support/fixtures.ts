@@ -8,7 +8,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { setActiveSession } from "../../client/init.ts";
+import { setActiveSession } from "../../client/signed_in/session.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/errors.ts";
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";

@@ -1,6 +1,6 @@
 import type { ClearResult, Revocation } from "../../clear_result.ts";
 import { clearNeeds, secretNeeds } from "../../permissions/needs.ts";
-import { clearOidcCredentials } from "../../init.ts";
+import { clearOidcCredentials } from "../../clear_oidc_credentials.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";

@@ -5,7 +5,8 @@ import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { migrateCredentials } from "../../../backends/migrate_credentials.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials, init } from "../../../client/init.ts";
+import { init } from "../../../client/init.ts";
+import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
 
 /** What the parent tells the child. */

@@ -3,7 +3,9 @@ import {
   getDefaultBackend,
   setDefaultBackend,
 } from "../../../backends/resolve_credentials_backend.ts";
-import { clearOidcCredentials, getSession, init, setActiveSession } from "../../../client/init.ts";
+import { getSession, init } from "../../../client/init.ts";
+import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { setActiveSession } from "../../../client/signed_in/session.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
-import { clearOidcCredentials, init } from "../../../client/init.ts";
+import { init } from "../../../client/init.ts";
+import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";

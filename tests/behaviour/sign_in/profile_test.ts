@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { clearOidcCredentials, init } from "../../../client/init.ts";
+import { init } from "../../../client/init.ts";
+import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";

@@ -3,12 +3,9 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import {
-  clearOidcCredentials,
-  type ClearOidcCredentialsOptions,
-  getSession,
-  init,
-} from "../../../client/init.ts";
+import { getSession, init } from "../../../client/init.ts";
+import type { ClearOidcCredentialsOptions } from "../../../client/session_options.ts";
+import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import {
