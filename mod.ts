@@ -96,11 +96,8 @@ export type {
   SessionOptions,
 } from "./client/session_options.ts";
 export { isExpired } from "./client/entry.ts";
-export type { PermissionNeed } from "./client/permission_need.ts";
-export {
-  requiredPermissions,
-  type RequiredPermissionsOptions,
-} from "./client/required_permissions.ts";
+export type { PermissionNeed, RequiredPermissionsOptions } from "./client/permission_need.ts";
+export { requiredPermissions } from "./client/required_permissions.ts";
 export type {
   AccessTokenOptions,
   ClientInfo,

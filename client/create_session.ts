@@ -5,7 +5,7 @@ import {
   resolveCredentialsBackend,
 } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
-import { bearerKind } from "./entry.ts";
+import { bearerKind } from "./options/resolve_identity.ts";
 import type { SessionOptions } from "./session_options.ts";
 import type { PermissionNeed } from "./permission_need.ts";
 import {

@@ -1,15 +1,8 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
-import type { BearerKind } from "./session_options.ts";
 import type { OidcIdentity } from "./options/identity.ts";
 
 /** Lifetime of a token where the provider does not say: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
-
-const ENTRA_HOSTS = [
-  "login.microsoftonline.com",
-  "login.microsoftonline.us",
-  "login.partner.microsoftonline.cn",
-];
 
 /** The token that goes on requests, and when it ends. */
 export interface Bearer {
@@ -31,18 +24,6 @@ export interface TokenSet {
   expiresIn?: number;
   /** The private key of a new DPoP binding. Secret. */
   dpopKey?: JsonWebKey;
-}
-
-/** Which token is the bearer for this issuer. */
-export function bearerKind(bearer: BearerKind, issuer: string): "access_token" | "id_token" {
-  if (bearer !== "auto") return bearer;
-  return isEntraIssuer(issuer) ? "id_token" : "access_token";
-}
-
-/** Whether an issuer is Microsoft Entra's, of the public or a sovereign cloud. */
-export function isEntraIssuer(issuer: string): boolean {
-  // Every start asks, most issuers are none of them, and a URL object costs more than the answer.
-  return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
 }
 
 /** The bearer in an entry; `undefined` when the entry has no such token that can be sent. */

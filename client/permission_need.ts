@@ -11,3 +11,27 @@ export type PermissionNeed = Deno.PermissionDescriptor & {
   /** When it is needed. */
   readonly need: "always" | "sign_in" | "optional";
 };
+
+/** Options of `requiredPermissions` beside those of the call itself. */
+export interface RequiredPermissionsOptions {
+  /**
+   * Which call is meant. For `clear`, which is `clearOidcCredentials` of the same credentials, only
+   * the options that say whose they are and where they are kept count.
+   *
+   * @default "init"
+   */
+  call?: "init" | "createSession" | "clear";
+  /**
+   * Whether `clear` also has the tokens revoked.
+   *
+   * @default false
+   */
+  revoke?: boolean;
+  /**
+   * Whether the provider is asked where its endpoints are, so that those on other hosts are named
+   * too. Needs `--allow-net` for the issuer's host.
+   *
+   * @default false
+   */
+  discover?: boolean;
+}

@@ -1,29 +1,12 @@
+import { netHost } from "../backends/common/hosts.ts";
+import type { ResolvedOptions } from "./options/resolve_options.ts";
+import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
 import type { InitOptions } from "./session_options.ts";
-import type { PermissionNeed } from "./permission_need.ts";
 
-/** Options of {@linkcode requiredPermissions} beside those of the call itself. */
-export interface RequiredPermissionsOptions {
-  /**
-   * Which call is meant. For `clear`, which is `clearOidcCredentials` of the same credentials, only
-   * the options that say whose they are and where they are kept count.
-   *
-   * @default "init"
-   */
-  call?: "init" | "createSession" | "clear";
-  /**
-   * Whether `clear` also has the tokens revoked.
-   *
-   * @default false
-   */
-  revoke?: boolean;
-  /**
-   * Whether the provider is asked where its endpoints are, so that those on other hosts are named
-   * too. Needs `--allow-net` for the issuer's host.
-   *
-   * @default false
-   */
-  discover?: boolean;
-}
+/** Loaded where somebody asks for permissions. */
+const loadNeeds = () => import("./permissions/needs.ts");
+/** Loaded where the provider is asked for its endpoints. */
+const loadProvider = () => import("./provider/oidc_provider.ts");
 
 /**
  * All that one `init` (or `createSession`) with these options would need of Deno, each as narrow as
@@ -69,6 +52,21 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
-  const { collectPermissions } = await import("./permissions/needs.ts");
-  return await collectPermissions(options, about);
+  const { collectPermissions } = await loadNeeds();
+  return await collectPermissions(options, about, discoveredNeeds);
+}
+
+/** The hosts of the provider's endpoints beside the issuer's own. */
+export async function discoveredNeeds(
+  { identity, runtime }: ResolvedOptions,
+): Promise<PermissionNeed[]> {
+  if (identity.kind !== "oidc") return [];
+  const { OidcProvider } = await loadProvider();
+  const hosts = await new OidcProvider(identity, runtime).endpointHosts();
+  return hosts.filter((host) => host !== netHost(new URL(identity.issuer))).map((host) => ({
+    name: "net",
+    host,
+    reason: "to use the provider's endpoints",
+    need: "sign_in",
+  }));
 }

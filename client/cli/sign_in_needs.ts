@@ -1,4 +1,5 @@
-import { discoveredNeeds, envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
+import { envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
+import { discoveredNeeds } from "../required_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { backendNeeds, preflight } from "../permissions/preflight.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";

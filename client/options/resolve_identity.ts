@@ -6,9 +6,8 @@ import {
   normalizeClientId,
   normalizeIssuer,
 } from "../credential_key.ts";
-import { bearerKind } from "../entry.ts";
 import { MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
-import type { SessionOptions } from "../session_options.ts";
+import type { BearerKind, SessionOptions } from "../session_options.ts";
 import type { Identity } from "./identity.ts";
 
 /** What is asked for where nobody says. */
@@ -16,6 +15,12 @@ export const DEFAULT_SCOPE = "openid profile email offline_access";
 
 /** A URL in which nothing but a host, a port and a path can stand. */
 const PLAIN_URL = /^https:\/\/[^\s?#@\\]+$/;
+
+const ENTRA_HOSTS = [
+  "login.microsoftonline.com",
+  "login.microsoftonline.us",
+  "login.partner.microsoftonline.cn",
+];
 
 /** Who signs in: by option, or by variable where no option says. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
@@ -77,6 +82,18 @@ function oidcIdentity(
       : nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
     ...(dpop && { dpop }),
   };
+}
+
+/** Which token is the bearer for this issuer. */
+export function bearerKind(bearer: BearerKind, issuer: string): "access_token" | "id_token" {
+  if (bearer !== "auto") return bearer;
+  return isEntraIssuer(issuer) ? "id_token" : "access_token";
+}
+
+/** Whether an issuer is Microsoft Entra's, of the public or a sovereign cloud. */
+export function isEntraIssuer(issuer: string): boolean {
+  // Every start asks, most issuers are none of them, and a URL object costs more than the answer.
+  return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
 }
 
 function halfAnIdentity(issuer: string | undefined, action: string): ValidMindAuthError {

@@ -6,7 +6,7 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import type { PermissionNeed } from "../permission_need.ts";
+import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
 import {
   addOpen,
   apiNeeds,
@@ -17,7 +17,6 @@ import {
   selectionNeeds,
   variableNeeds,
 } from "./preflight.ts";
-import type { RequiredPermissionsOptions } from "../required_permissions.ts";
 import {
   checkCallOptions,
   checkOptionNames,
@@ -30,12 +29,17 @@ import {
 
 const ABOUT_TYPES = { call: "string", discover: "boolean", revoke: "boolean" };
 
-/** See `requiredPermissions`, behind which this is loaded when somebody asks. */
+/**
+ * The work of `requiredPermissions`.
+ *
+ * @param discover Asks the provider for the hosts of its endpoints.
+ */
 export async function collectPermissions(
   options: InitOptions,
   about: RequiredPermissionsOptions,
+  discover: (resolved: ResolvedOptions) => Promise<PermissionNeed[]>,
 ): Promise<PermissionNeed[]> {
-  const { call = "init", discover = false } = about;
+  const { call = "init" } = about;
   checkAbout(about);
   checkOptionNames(options, call !== "createSession");
   checkOptionTypes(options, "name the permissions");
@@ -45,7 +49,7 @@ export async function collectPermissions(
   const needs = [
     ...envNeeds(withoutPlaceholder(options), call),
     ...(call === "clear" ? [] : [...hostNeeds(resolved), ...browserNeeds(options)]),
-    ...(discover ? await discoveredNeeds(resolved) : []),
+    ...(about.discover ? await discover(resolved) : []),
   ];
   if (resolved.identity.kind === "api_key") return needs;
   const isGiven = options.credentialsBackend !== undefined || getDefaultBackend() !== undefined;
@@ -69,21 +73,6 @@ function checkAbout(about: RequiredPermissionsOptions): void {
     `Cannot ${action}: option "call" is ${JSON.stringify(call)}. Give "init", "createSession" or ` +
       `"clear".`,
   );
-}
-
-/** The provider's hosts beside the issuer's own, as it names them itself. */
-export async function discoveredNeeds(
-  { identity, runtime }: ResolvedOptions,
-): Promise<PermissionNeed[]> {
-  if (identity.kind !== "oidc") return [];
-  const { OidcProvider } = await import("../provider/oidc_provider.ts");
-  const hosts = await new OidcProvider(identity, runtime).endpointHosts();
-  return hosts.filter((host) => host !== netHost(new URL(identity.issuer))).map((host) => ({
-    name: "net",
-    host,
-    reason: "to use the provider's endpoints",
-    need: "sign_in",
-  }));
 }
 
 /** The variables that the options leave open, and whether a start can do without each. */

@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { isLoopback, netHost } from "../../backends/common/hosts.ts";
-import { isEntraIssuer, readClaims } from "../entry.ts";
+import { readClaims } from "../entry.ts";
+import { isEntraIssuer } from "../options/resolve_identity.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";

@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { isEntraIssuer } from "../entry.ts";
+import { isEntraIssuer } from "../options/resolve_identity.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
 import { printable } from "../../backends/common/printable.ts";
 

@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import {
-  bearerKind,
   bearerOf,
   coversScope,
   isExpired,
@@ -34,27 +33,6 @@ const ENTRY: OidcCredentials = {
 async function idToken(claims: Record<string, unknown>): Promise<string> {
   return await signJwt(claims, await makeSigningKey());
 }
-
-const KINDS: [issuer: string, kind: "access_token" | "id_token"][] = [
-  ["https://login.microsoftonline.com/common/v2.0", "id_token"],
-  ["https://login.microsoftonline.us/tenant/v2.0", "id_token"],
-  ["https://login.partner.microsoftonline.cn/tenant/v2.0", "id_token"],
-  ["https://LOGIN.microsoftonline.com/tenant/v2.0", "id_token"],
-  ["https://login.microsoftonline.com.example.com/", "access_token"],
-  ["https://example.com/login.microsoftonline.com", "access_token"],
-  ["https://acme.auth0.com", "access_token"],
-];
-
-for (const [issuer, kind] of KINDS) {
-  Deno.test(`bearerKind: ${issuer} uses the ${kind}`, () => {
-    assertEquals(bearerKind("auto", issuer), kind);
-  });
-}
-
-Deno.test("bearerKind: an explicit choice wins", () => {
-  assertEquals(bearerKind("access_token", KINDS[0]![0]), "access_token");
-  assertEquals(bearerKind("id_token", "https://acme.auth0.com"), "id_token");
-});
 
 Deno.test("bearerOf: an access token ends when the entry says", () => {
   const expiresAt = NOW + 3600_000;

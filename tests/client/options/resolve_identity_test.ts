@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { secureUrl } from "../../../client/options/resolve_identity.ts";
+import { bearerKind, secureUrl } from "../../../client/options/resolve_identity.ts";
 
 for (
   const url of [
@@ -41,3 +41,24 @@ for (const text of ["", "login.example.com", "javascript:alert(1)", "ftp://local
     assertStringIncludes(error.message, JSON.stringify(text));
   });
 }
+
+const KINDS: [issuer: string, kind: "access_token" | "id_token"][] = [
+  ["https://login.microsoftonline.com/common/v2.0", "id_token"],
+  ["https://login.microsoftonline.us/tenant/v2.0", "id_token"],
+  ["https://login.partner.microsoftonline.cn/tenant/v2.0", "id_token"],
+  ["https://LOGIN.microsoftonline.com/tenant/v2.0", "id_token"],
+  ["https://login.microsoftonline.com.example.com/", "access_token"],
+  ["https://example.com/login.microsoftonline.com", "access_token"],
+  ["https://acme.auth0.com", "access_token"],
+];
+
+for (const [issuer, kind] of KINDS) {
+  Deno.test(`bearerKind: ${issuer} uses the ${kind}`, () => {
+    assertEquals(bearerKind("auto", issuer), kind);
+  });
+}
+
+Deno.test("bearerKind: an explicit choice wins", () => {
+  assertEquals(bearerKind("access_token", KINDS[0]![0]), "access_token");
+  assertEquals(bearerKind("id_token", "https://acme.auth0.com"), "id_token");
+});
