@@ -1,6 +1,5 @@
+import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { createBackend } from "../../backends/load/create_backend.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   BACKEND_VARIABLE,
   type BackendSpec,
@@ -8,25 +7,26 @@ import {
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../backends/load/backend_setting.ts";
-import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { createBackend } from "../../backends/load/create_backend.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { ensureSelection, preflight } from "../permissions/preflight.ts";
+import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { nearestWord } from "./nearest_word.ts";
 import { shown } from "./parse_command_line.ts";
-import { readInput } from "./read_input.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** A backend, and how it came to be the one. */
-export interface ChosenBackend extends AsyncDisposable {
+/** A backend, and the reason for its choice. */
+export interface ChosenBackend extends Plan {
   readonly backend: OidcCredentialsBackend;
-  /** Its built-in name, or that of the export. */
+  /** Its built-in name, or the name of the export. */
   readonly name: string;
-  /** What chose it, in words. */
+  /** The reason, as in "since {why}". */
   readonly why: string;
-  /** What the choice needed of Deno. */
-  readonly needs: readonly PermissionNeed[];
+  /** Permissions for reading the choice. */
+  needs(): readonly PermissionNeed[];
 }
 
 /** Names of the flags that choose a backend. */
@@ -38,11 +38,11 @@ export interface BackendFlags {
 const DEFAULT_FLAGS: BackendFlags = { name: "backend", options: "backend-options" };
 
 /**
- * The backend that the flags name, else the one that the environment names, else the shared file. A
- * flag takes the place of all variables that choose one, of `VM_OIDC_NO_PERSIST` too.
+ * Chooses the backend that the flags name, else the one that the environment names, else the shared
+ * file. A flag replaces all variables that choose a backend, including `VM_OIDC_NO_PERSIST`.
  *
- * @param action What cannot be done without it, as in "Cannot {action}".
- * @param known What is needed anyway: told together with what the choice needs.
+ * @param action Completes "Cannot …" in errors.
+ * @param known Permissions that are needed anyway. An error names them with those of the choice.
  */
 export async function chooseBackend(
   flags: FlagValues,
@@ -52,7 +52,7 @@ export async function chooseBackend(
 ): Promise<ChosenBackend> {
   const text = flags.text(names.name);
   const file = flags.text(names.options);
-  if (text !== undefined) return await named(text, file, action, known, names);
+  if (text !== undefined) return await chooseNamed(text, file, action, known, names);
   if (file !== undefined) {
     throw new UsageError(
       `Cannot use --${names.options}: it belongs to --${names.name}, which is not given. Give both.`,
@@ -64,11 +64,12 @@ export async function chooseBackend(
     await preflight(action, [...known, ...needs], "always");
   });
   const backend = await resolveCredentialsBackend();
-  // Not closed: the process may use it again, and its end closes it.
-  return { ...whyChosen(), backend, needs, [Symbol.asyncDispose]: () => Promise.resolve() };
+  // Stays open: the process may use it again. It is closed when the process ends.
+  const close = () => Promise.resolve();
+  return { ...reasonForChoice(), backend, needs: () => needs, [Symbol.asyncDispose]: close };
 }
 
-async function named(
+async function chooseNamed(
   text: string,
   file: string | undefined,
   action: string,
@@ -84,9 +85,13 @@ async function named(
     ? {}
     : parseBackendKwargs(await readInput(file), `--${options}`);
   const backend = await createBackend(spec, kwargs);
-  const why = `--${flag} names it`;
-  const close = async () => await backend.close?.();
-  return { name: nameOf(spec), why, backend, needs, [Symbol.asyncDispose]: close };
+  return {
+    backend,
+    name: nameOf(spec),
+    why: `--${flag} names it`,
+    needs: () => needs,
+    [Symbol.asyncDispose]: async () => await backend.close?.(),
+  };
 }
 
 function parseSpec(text: string, flag: FlagName): BackendSpec {
@@ -100,7 +105,18 @@ function parseSpec(text: string, flag: FlagName): BackendSpec {
   );
 }
 
-function whyChosen(): { name: string; why: string } {
+/** Text of a file, or with `-` of standard input. */
+async function readInput(file: string): Promise<string> {
+  if (file === "-") return await new Response(Deno.stdin.readable).text();
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const name = error instanceof Error ? error.name : "unknown error";
+    throw new UsageError(`Cannot read the file ${file}: ${name}. Check the path and its rights.`);
+  }
+}
+
+function reasonForChoice(): { name: string; why: string } {
   const variable = "VM_OIDC_NO_PERSIST";
   if (parseFlag(variable, readEnvIfGranted(variable))) {
     return { name: "memory", why: `${variable} is set` };
@@ -115,9 +131,9 @@ function nameOf(spec: BackendSpec): string {
 }
 
 /**
- * Refuses a backend in which nothing would be left once this program has ended.
+ * Refuses a backend that keeps nothing once this program has ended.
  *
- * @param action What would be lost, as in "Cannot {action}".
+ * @param action Completes "Cannot …" in the error.
  */
 export function assertPersistent({ backend, name, why }: ChosenBackend, action: string): void {
   if (backend.persistent !== false) return;

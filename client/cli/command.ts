@@ -1,18 +1,19 @@
+import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import type { Output } from "./output.ts";
 
-/** How the program is called in its own texts. */
+/** Name of the program in its own texts. */
 export const PROGRAM = "validmind-auth";
 
-/** Where the program is imported from. */
+/** Specifier that the program is imported from. */
 export const SPECIFIER = "jsr:@validmind/auth/cli";
 
-/** Exit codes: what a script can tell apart. */
+/** Exit codes that a script can tell apart. */
 export const EXIT = {
-  /** It is done. */
+  /** The command succeeded. */
   ok: 0,
-  /** It failed; standard error says why. */
+  /** The command failed; standard error says why. */
   failure: 1,
   /** The command, a flag, a value or a variable is unknown, wrong or missing. */
   usage: 2,
@@ -20,32 +21,71 @@ export const EXIT = {
   signInNeeded: 4,
 } as const;
 
-/** What a command is told. */
+/** One call of a command. */
 export interface Invocation {
   readonly flags: FlagValues;
-  /** The word after the command, where it takes one. */
+  /** The word after the command, if the command takes one. */
   readonly argument: string | undefined;
   readonly output: Output;
 }
 
-/** One command, as parser, help, completions and README need it. */
-export interface Command {
-  readonly name: string;
-  /** What it does, in one line. */
-  readonly summary: string;
-  /** What else a person should know, in lines. */
-  readonly details: readonly string[];
-  /** The word that it takes after its name. */
-  readonly argument?: { readonly name: string; readonly choices: readonly string[] };
-  readonly flags: readonly FlagName[];
-  /** Lines that can be copied, without the program's name. */
-  readonly examples: readonly string[];
+/** A command whose settings have been read. */
+export interface Plan extends AsyncDisposable {
   /**
-   * What it needs of Deno with these flags.
+   * Permissions that the command needs.
    *
    * @param discover Whether the provider may be asked for its other hosts.
    */
-  readonly needs: (flags: FlagValues, discover?: boolean) => Promise<PermissionNeed[]>;
-  /** Does it, and gives the exit code. */
-  readonly run: (invocation: Invocation) => Promise<number>;
+  needs(discover?: boolean): MaybePromise<readonly PermissionNeed[]>;
+}
+
+/** One command. Parser, help, completions and README are made from it. */
+export interface Command<P extends Plan = Plan> {
+  readonly name: string;
+  /** The purpose, in one line. */
+  readonly summary: string;
+  /** Further explanation, in lines. */
+  readonly details: readonly string[];
+  /** The word after the name, if the command takes one. */
+  readonly argument?: { readonly name: string; readonly choices: readonly string[] };
+  readonly flags: readonly FlagName[];
+  /** Lines to copy, without the program's name. */
+  readonly examples: readonly string[];
+  /** Completes "Cannot …" in errors. */
+  readonly action: string;
+  /**
+   * Reads the settings. Asks only for the permissions that reading needs.
+   *
+   * @param action Completes "Cannot …" in errors.
+   */
+  prepare(flags: FlagValues, action: string): MaybePromise<P>;
+  /** Does the work and returns the exit code. */
+  run(plan: P, invocation: Invocation): MaybePromise<number>;
+}
+
+/** Permissions that a command needs with these flags. */
+export async function commandNeeds(
+  command: Command,
+  flags: FlagValues,
+  discover = false,
+): Promise<readonly PermissionNeed[]> {
+  await using plan = await command.prepare(flags, "name the permissions");
+  return await plan.needs(discover);
+}
+
+/** Runs a command and returns its exit code. */
+export async function runCommand(command: Command, invocation: Invocation): Promise<number> {
+  await using plan = await command.prepare(invocation.flags, command.action);
+  return await command.run(plan, invocation);
+}
+
+/** Plan of a command that reads nothing before its work. */
+export function simplePlan(needs: Plan["needs"] = () => []): Plan {
+  return { needs, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+/** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */
+export function printResult({ flags, output }: Invocation, json: unknown, text: string): void {
+  if (flags.has("json")) output.print(`${JSON.stringify(json, null, 2)}\n`);
+  else if (!flags.has("quiet")) output.print(text);
 }

@@ -1,12 +1,12 @@
 import { VERSION } from "../signed_in/session.ts";
-import { EXIT, PROGRAM } from "./command.ts";
+import { EXIT, PROGRAM, runCommand } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { commandHelp, programHelp } from "./help_text.ts";
 import { type Output, StandardOutput } from "./output.ts";
 import { parseCommandLine } from "./parse_command_line.ts";
 import { reportError } from "./report_error.ts";
 
-/** Runs the command that the arguments name, and gives the exit code. Never throws. */
+/** Runs the command that the arguments name and returns the exit code. Never throws. */
 export async function main(
   args: readonly string[],
   output: Output = new StandardOutput(),
@@ -24,7 +24,7 @@ export async function main(
       else output.note(text);
       return isAsked ? EXIT.ok : EXIT.usage;
     }
-    return await line.command.run({ ...line, output });
+    return await runCommand(line.command, { ...line, output });
   } catch (error) {
     const command = COMMANDS.find(({ name }) => args.includes(name))?.name;
     return reportError(error, output, { isJson: args.includes("--json"), command });

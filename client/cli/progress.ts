@@ -1,25 +1,25 @@
 import type { AuthEvent } from "../auth_event.ts";
 import { terminalNotice } from "../prompt/terminal.ts";
 
-/** A line in the person's terminal for as long as a command takes; nothing in a log. */
+/** A line in the person's terminal while a command runs; nothing in a log. */
 export class Progress implements Disposable {
   #notice: ReturnType<typeof terminalNotice> | undefined;
 
-  /** Shows a text in the place of the last one. */
-  tell(text: string): void {
+  /** Replaces the line. */
+  show(text: string): void {
     this[Symbol.dispose]();
     this.#notice = terminalNotice(text);
   }
 
-  /** Tells of the wait for another process, where the session itself is silent. */
+  /** Reports the wait for another process, which a session that asks nobody does not report. */
   readonly onEvent = ({ type, issuer }: AuthEvent): void => {
     if (type === "lock_waiting") {
-      this.tell(`Another process is refreshing the sign-in at ${issuer}; waiting for it …`);
+      this.show(`Another process is refreshing the sign-in at ${issuer}; waiting for it …`);
     }
     if (type === "lock_waited") this[Symbol.dispose]();
   };
 
-  /** Takes the line away. */
+  /** Removes the line. */
   [Symbol.dispose](): void {
     this.#notice?.erase();
     this.#notice = undefined;

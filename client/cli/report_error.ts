@@ -1,12 +1,13 @@
+import { printable } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { causeLines } from "./cause_lines.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type Output, OutputError } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** Codes for what a person gave, or left out. */
+/** Codes of errors in flags, variables and values. */
 const USAGE_CODES: readonly string[] = [
+  "usage",
   "invalid_options",
   "conflicting_credentials",
   "missing_api_credentials",
@@ -20,13 +21,13 @@ const USAGE_CODES: readonly string[] = [
   "home_unset",
 ];
 
-/** Tells why a command failed, on standard error, and gives the exit code. */
+/** Writes the error of a command to standard error and returns the exit code. */
 export function reportError(
   error: unknown,
   output: Output,
   { isJson, command }: { isJson: boolean; command: string | undefined },
 ): number {
-  const { code, message } = explain(error);
+  const { code, message } = codeAndMessage(error);
   const hint = hintFor(code, command);
   if (isJson) {
     output.note(`${JSON.stringify({ error: { code, message, ...(hint && { hint }) } })}\n`);
@@ -34,19 +35,27 @@ export function reportError(
     output.note(`error (${code}): ${message}\n${hint === undefined ? "" : `${hint}\n`}`);
   }
   if (code === "login_required") return EXIT.signInNeeded;
-  return code === "usage" || USAGE_CODES.includes(code) ? EXIT.usage : EXIT.failure;
+  return USAGE_CODES.includes(code) ? EXIT.usage : EXIT.failure;
 }
 
-function explain(error: unknown): { code: string; message: string } {
+function codeAndMessage(error: unknown): { code: string; message: string } {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
     error instanceof UsageError || error instanceof OutputError;
   if (isOwn) return { code: error.code, message: error.message + causeLines(error) };
-  // What others throw may quote a token, so only its name is told.
+  // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
-  const message =
-    `Cannot finish: there was an unexpected ${name}, whose text is left out since it ` +
-    `may quote a token. Run doctor, and report it with what you ran.`;
+  const message = `Cannot finish: an unexpected ${name} was thrown. Its text is left out because ` +
+    `it may quote a token. Run doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
+}
+
+/**
+ * Causes that add to the error's message, one line each. Only for errors of this module: their
+ * causes hold no secret.
+ */
+export function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
+  if (!(cause instanceof Error) || message.includes(cause.message)) return "";
+  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
 function hintFor(code: string, command: string | undefined): string | undefined {
@@ -60,7 +69,7 @@ function hintFor(code: string, command: string | undefined): string | undefined 
   }
 }
 
-/** What names all permissions at once, where an error can only name those of one step. */
+/** The command that names all permissions. An error can name only those of one step. */
 export function allFlagsHint(command: string): string {
   return `All flags at once, for the command that you need: ` +
     `deno run --allow-env ${SPECIFIER} permissions --for ${command}`;

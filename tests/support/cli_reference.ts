@@ -1,5 +1,5 @@
 import { formatPermissionFlags } from "@validmind/auth";
-import type { Command } from "../../client/cli/command.ts";
+import { type Command, commandNeeds } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
 import { type FlagName, flagOf, FlagValues } from "../../client/cli/flags.ts";
 import { EXIT_WORDS, flagUsage } from "../../client/cli/help_text.ts";
@@ -70,7 +70,7 @@ async function permissionRows(): Promise<string[][]> {
 
 async function flagsOf(command: Command): Promise<string> {
   if (command.name === "migrate") return "what both backends need: `permissions --for migrate`";
-  const needs = await command.needs(new FlagValues());
+  const needs = await commandNeeds(command, new FlagValues());
   const isSet = (variable?: string) => variable !== undefined && Object.hasOwn(SETTINGS, variable);
   const required = needs.filter((one) =>
     one.need !== "optional" || (one.name === "env" && isSet(one.variable))

@@ -1,9 +1,9 @@
-import { type Command, EXIT, PROGRAM } from "../command.ts";
+import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { type FlagName, flagOf } from "../flags.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** `completions`: what a shell needs to complete commands, flags and their values. */
+/** `completions`: a script with which a shell completes commands, flags and their values. */
 export function completionsCommand(others: readonly Command[]): Command {
   const command: Command = {
     name: "completions",
@@ -17,11 +17,13 @@ export function completionsCommand(others: readonly Command[]): Command {
     argument: { name: "shell", choices: SHELLS },
     flags: ["json"],
     examples: [`completions fish > ~/.config/fish/completions/${PROGRAM}.fish`],
-    needs: () => Promise.resolve([]),
-    run: ({ argument, flags, output }) => {
+    action: "print the completions",
+    prepare: () => simplePlan(),
+    run: (_, invocation) => {
+      const { argument } = invocation;
       const script = WRITERS[argument as typeof SHELLS[number]]([...others, command]);
-      output.print(flags.has("json") ? `${JSON.stringify({ shell: argument, script })}\n` : script);
-      return Promise.resolve(EXIT.ok);
+      printResult(invocation, { shell: argument, script }, script);
+      return EXIT.ok;
     },
   };
   return command;

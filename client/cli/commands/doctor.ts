@@ -1,20 +1,31 @@
-import { hostNeeds } from "../../permissions/needs.ts";
-import type { PermissionNeed } from "../../permission_need.ts";
-import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
-import type { Identity } from "../../options/identity.ts";
+import type { Identity, OidcIdentity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
+import type { PermissionNeed } from "../../permission_need.ts";
+import { hostNeeds } from "../../permissions/needs.ts";
+import { apiNeeds, backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
+import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { columns } from "../columns.ts";
+import {
+  type Command,
+  EXIT,
+  type Invocation,
+  printResult,
+  PROGRAM,
+  simplePlan,
+} from "../command.ts";
 import { checkApi } from "../doctor/check_api.ts";
 import { checkProvider } from "../doctor/check_provider.ts";
 import { checkBackend, checkFileModes, probeStore } from "../doctor/check_store.ts";
-import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
-import { columns } from "../columns.ts";
-import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
 import { failed, type Finding, ok, skipped, warning } from "../doctor/finding.ts";
 import type { FlagValues } from "../flags.ts";
-import { IDENTITY_FLAGS, identityOptions } from "../identity_options.ts";
 import { readStatus, type SignInState } from "../read_status.ts";
-import { identityNeeds, signInNeeds } from "../sign_in_needs.ts";
+import {
+  findSignInTarget,
+  IDENTITY_FLAGS,
+  identityNeeds,
+  sessionOptions,
+} from "../sign_in_target.ts";
 
 const ACTION = "examine the sign-in";
 
@@ -38,16 +49,20 @@ export const doctor: Command = {
     "quiet",
   ],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
-  needs: doctorNeeds,
-  run: runDoctor,
+  action: ACTION,
+  prepare: (flags, action) => simplePlan((discover) => doctorNeeds(flags, action, discover)),
+  run: (_, invocation) => runDoctor(invocation),
 };
 
-/** What a sign-in needs, and the API's host. */
-async function doctorNeeds(flags: FlagValues, discover?: boolean): Promise<PermissionNeed[]> {
-  const needs = [...await signInNeeds(flags, discover), ...apiVariables(flags)];
-  const { apiHost, ...resolved } = resolveOptions(sessionOptions(flags), "name the permissions");
-  const withApi = apiHost === undefined ? [] : hostNeeds({ ...resolved, apiHost });
-  return [...needs, ...withApi.filter(({ need }) => need === "always")];
+/** Needs of a sign-in, and the API's host. */
+async function doctorNeeds(
+  flags: FlagValues,
+  action: string,
+  discover?: boolean,
+): Promise<PermissionNeed[]> {
+  await using target = await findSignInTarget(flags, action);
+  const apiHost = apiNeeds(resolveOptions(sessionOptions(flags), action));
+  return [...await target.needs(discover), ...apiVariables(flags), ...apiHost];
 }
 
 function apiVariables(flags: FlagValues): PermissionNeed[] {
@@ -60,24 +75,12 @@ function apiVariables(flags: FlagValues): PermissionNeed[] {
   }));
 }
 
-function sessionOptions(flags: FlagValues) {
-  const apiHost = flags.text("api-host");
-  return {
-    ...identityOptions(flags),
-    ...(apiHost !== undefined && { apiHost }),
-    interactive: false,
-  };
-}
-
-async function runDoctor({ flags, output }: Invocation): Promise<number> {
-  const checks = await examine(flags);
+async function runDoctor(invocation: Invocation): Promise<number> {
+  const checks = await examine(invocation.flags);
   const isFailed = checks.some(({ result }) => result === "fail");
   const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
-  if (flags.has("json")) {
-    output.print(`${JSON.stringify({ ok: !isFailed, versions, checks }, null, 2)}\n`);
-  } else if (!flags.has("quiet")) {
-    output.print(`${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`);
-  }
+  const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;
+  printResult(invocation, { ok: !isFailed, versions, checks }, text);
   return isFailed ? EXIT.failure : EXIT.ok;
 }
 
@@ -124,14 +127,14 @@ function variablesOf(flags: FlagValues): PermissionNeed[] {
 function findSettings(flags: FlagValues): { finding: Finding; resolved?: ResolvedOptions } {
   const check = "settings";
   try {
-    const resolved = resolveOptions(sessionOptions(flags), ACTION);
-    return { finding: ok(check, describe(resolved.identity)), resolved };
+    const resolved = resolveOptions({ ...sessionOptions(flags), interactive: false }, ACTION);
+    return { finding: ok(check, describeIdentity(resolved.identity)), resolved };
   } catch (error) {
     return { finding: failed(check, error) };
   }
 }
 
-function describe(identity: Identity): string {
+function describeIdentity(identity: Identity): string {
   if (identity.kind === "api_key") return "an API key is set (VM_API_KEY), and nobody signs in";
   const { issuer, clientId, audience } = identity;
   return `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
@@ -163,7 +166,7 @@ async function checkPermissions(
     const needs: PermissionNeed[] = [
       ...identityNeeds(flags),
       ...(resolved === undefined ? [] : hostNeeds(resolved)),
-      ...(chosen === undefined ? [] : [...chosen.needs, ...backendNeeds(chosen.backend)]),
+      ...(chosen === undefined ? [] : [...chosen.needs(), ...backendNeeds(chosen.backend)]),
     ].map((need) => need.need === "sign_in" ? { ...need, need: "always" } : need);
     await preflight("sign in", needs, "always");
     findings.push(ok(check, "all that a sign-in needs is granted"));
@@ -191,7 +194,7 @@ const STATE_WORDS: Record<SignInState, [message: string, advice?: string]> = {
 };
 
 async function checkSignIn(
-  identity: Extract<Identity, { kind: "oidc" }>,
+  identity: OidcIdentity,
   { backend }: ChosenBackend,
 ): Promise<Finding> {
   const check = "sign-in";

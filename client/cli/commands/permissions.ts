@@ -1,36 +1,43 @@
+import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
-import { envNeeds, uniqueNeeds } from "../../permissions/needs.ts";
-import type { InitOptions } from "../../session_options.ts";
-import type { PermissionNeed } from "../../permission_need.ts";
-import { requiredPermissions } from "../../required_permissions.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
 } from "../../format_permissions.ts";
+import type { PermissionNeed } from "../../permission_need.ts";
+import { envNeeds, uniqueNeeds } from "../../permissions/needs.ts";
+import { requiredPermissions } from "../../required_permissions.ts";
 import { chooseBackend } from "../choose_backend.ts";
-import { type Command, EXIT, type Invocation, PROGRAM, SPECIFIER } from "../command.ts";
+import {
+  type Command,
+  commandNeeds,
+  EXIT,
+  type Invocation,
+  printResult,
+  PROGRAM,
+  simplePlan,
+  SPECIFIER,
+} from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { IDENTITY_FLAGS, identityOptions } from "../identity_options.ts";
-import { identityNeeds } from "../sign_in_needs.ts";
+import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
 import { UsageError } from "../usage_error.ts";
+import { SOURCE_FLAGS, TARGET_FLAGS } from "./migrate.ts";
 
 const ACTION = "name the permissions";
 const MIGRATION_FLAGS: readonly FlagName[] = ["from", "from-options", "to", "to-options"];
-/** Only what calls the API has a use for them. */
+/** Flags of the commands that call the API. */
 const API_FLAGS: readonly FlagName[] = ["api-host"];
 
-/** `permissions`: the exact flags, for a script or for this program. */
+/** `permissions`: the exact Deno flags of a script or of this program. */
 export function permissionsCommand(others: readonly Command[]): Command {
   return {
     name: "permissions",
-    summary: "name the exact Deno flags that a script, or a command, needs",
+    summary: "list the exact Deno flags that a script or a command needs",
     details: [
-      "Reads the same options and variables as the script will, and touches no network, but with",
-      "--discover. A variable that can be done without is named if it is set here. Run it with",
-      "--allow-env, or with -A.",
+      "Reads the same options and variables as the script. Uses no network, unless --discover is",
+      "given. An optional variable is listed if it is set here. Run it with --allow-env, or with -A.",
     ],
     flags: [
       "for",
@@ -49,22 +56,24 @@ export function permissionsCommand(others: readonly Command[]): Command {
       "permissions --for token --backend kv",
       "permissions --for cli",
     ],
-    needs: permissionsNeeds,
-    run: (invocation) => runPermissions(invocation, others),
+    action: ACTION,
+    prepare: (flags) => simplePlan(() => ownNeeds(flags)),
+    run: (_, invocation) => runPermissions(invocation, others),
   };
 }
 
-/** Enough for every `--for`, but with a backend of another module. */
-async function permissionsNeeds(flags: FlagValues): Promise<PermissionNeed[]> {
+/** Enough for every `--for`, except with a backend of another module. */
+async function ownNeeds(flags: FlagValues): Promise<PermissionNeed[]> {
   const variables: PermissionNeed[] = [
-    ...envNeeds(identityOptions(flags), "createSession"),
+    ...envNeeds(sessionOptions(flags), "createSession"),
     { name: "env", variable: "VM_API_MODEL", reason: "to know the model", need: "optional" },
   ];
   await using chosen = await chooseBackend(flags, ACTION, variables);
-  return [...variables, ...chosen.needs];
+  return [...variables, ...chosen.needs()];
 }
 
-interface Plan {
+/** An answer before it is formatted. */
+interface Answer {
   readonly needs: readonly PermissionNeed[];
   /** The command line, around the flags. */
   readonly before: string;
@@ -73,42 +82,33 @@ interface Plan {
 }
 
 async function runPermissions(
-  { flags, output }: Invocation,
+  invocation: Invocation,
   others: readonly Command[],
 ): Promise<number> {
+  const { flags } = invocation;
   const kind = flags.text("for") ?? "script";
   checkCombination(flags, kind);
-  const plan = await makePlan(flags, kind, others);
-  output.print(flags.has("json") ? jsonText(plan) : planText(plan));
+  const answer = await answerFor(flags, kind, others);
+  const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
+  const required = answer.needs.filter(isWanted);
+  const optional = permissionFlags(answer.needs.filter((need) => !isWanted(need)));
+  const denoFlags = joined([...answer.unstable, permissionFlags(required)]);
+  const set = formatPermissionSet(required);
+  const json = {
+    flags: denoFlags,
+    optional_flags: optional,
+    ...JSON.parse(set),
+    needs: answer.needs.map(toJson),
+  };
+  const line = joined([answer.before, denoFlags, answer.after]);
+  const text = `${line}\n${explanation(answer, optional)}\n` +
+    `The same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
+  printResult(invocation, json, text);
   return EXIT.ok;
 }
 
-/** The plan's needs, taken apart, and as flags and a permission set. */
-function render(plan: Plan) {
-  const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
-  const required = plan.needs.filter(isWanted);
-  const optional = plan.needs.filter((need) => !isWanted(need));
-  const text = { required: flagsOf(required, plan), optional: flagsOf(optional) };
-  const set = formatPermissionSet(required);
-  return { text, set };
-}
-
-function jsonText(plan: Plan): string {
-  const { text, set } = render(plan);
-  const answer = {
-    flags: text.required,
-    optional_flags: text.optional,
-    ...JSON.parse(set),
-    needs: plan.needs.map(toJson),
-  };
-  return `${JSON.stringify(answer, null, 2)}\n`;
-}
-
-function planText(plan: Plan): string {
-  const { text, set } = render(plan);
-  const line = [plan.before, text.required, plan.after].filter((part) => part !== "").join(" ");
-  return `${line}\n${explanation(plan, text.optional)}\n` +
-    `The same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
+function joined(parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join(" ");
 }
 
 function checkCombination(flags: FlagValues, kind: string): void {
@@ -123,73 +123,58 @@ function checkCombination(flags: FlagValues, kind: string): void {
   );
 }
 
-async function makePlan(
+async function answerFor(
   flags: FlagValues,
   kind: string,
   others: readonly Command[],
-): Promise<Plan> {
-  if (kind === "script" || kind === "init") {
-    const { needs, unstable } = await scriptNeeds(flags, kind);
-    return { needs, before: "deno run", after: "script.ts", unstable };
-  }
+): Promise<Answer> {
   const unstable = await unstableFlags(flags, kind);
-  if (kind === "cli") {
-    const all = [];
-    for (const command of others.filter(({ name }) => name !== "migrate")) {
-      all.push(...await command.needs(flags, flags.has("discover")));
-    }
-    const before = `deno install --global --force --name ${PROGRAM}`; // over one with other flags
-    return { needs: uniqueNeeds(all), before, after: SPECIFIER, unstable };
+  const base = { before: "deno run", unstable };
+  if (kind === "script" || kind === "init") {
+    return { ...base, needs: await scriptNeeds(flags, kind), after: "script.ts" };
   }
-  const command = others.find(({ name }) => name === kind)!;
-  const needs = uniqueNeeds(await command.needs(flags, flags.has("discover")));
-  return { needs, before: "deno run", after: `${SPECIFIER} ${kind}`, unstable };
+  const isMeant = ({ name }: Command) => kind === "cli" ? name !== "migrate" : name === kind;
+  const all = [];
+  for (const command of others.filter(isMeant)) {
+    all.push(...await commandNeeds(command, flags, flags.has("discover")));
+  }
+  const needs = uniqueNeeds(all);
+  if (kind !== "cli") return { ...base, needs, after: `${SPECIFIER} ${kind}` };
+  // --force: an installation with other flags is replaced.
+  const before = `deno install --global --force --name ${PROGRAM}`;
+  return { ...base, needs, before, after: SPECIFIER };
 }
 
-async function scriptNeeds(flags: FlagValues, kind: "script" | "init") {
+async function scriptNeeds(
+  flags: FlagValues,
+  kind: "script" | "init",
+): Promise<PermissionNeed[]> {
   await using chosen = await chooseBackend(flags, ACTION, identityNeeds(flags));
-  const apiHost = flags.text("api-host");
-  const options: InitOptions = {
-    ...identityOptions(flags),
-    ...(apiHost !== undefined && { apiHost }),
+  return await requiredPermissions({
+    ...sessionOptions(flags),
     ...(flags.has("backend") && { credentialsBackend: chosen.backend }),
-  };
-  const discover = flags.has("discover");
-  const needs = await requiredPermissions(options, {
+  }, {
     call: kind === "init" ? "init" : "createSession",
-    discover,
+    discover: flags.has("discover"),
   });
-  return { needs, unstable: kvFlags([chosen.backend]) };
 }
 
 async function unstableFlags(flags: FlagValues, kind: string): Promise<string[]> {
-  if (kind !== "migrate") {
-    await using chosen = await chooseBackend(flags, ACTION);
-    return kvFlags([chosen.backend]);
+  const pairs = kind === "migrate" ? [SOURCE_FLAGS, TARGET_FLAGS] : [undefined];
+  for (const names of pairs) {
+    await using chosen = await chooseBackend(flags, ACTION, [], names);
+    if (chosen.backend instanceof KvCredentialsBackend) return ["--unstable-kv"];
   }
-  await using from = await chooseBackend(flags, ACTION, [], {
-    name: "from",
-    options: "from-options",
-  });
-  await using to = await chooseBackend(flags, ACTION, [], { name: "to", options: "to-options" });
-  return kvFlags([from.backend, to.backend]);
+  return [];
 }
 
-function kvFlags(used: readonly unknown[]): string[] {
-  return used.some((backend) => backend instanceof KvCredentialsBackend) ? ["--unstable-kv"] : [];
-}
-
-/** Whether a variable that can be done without says something here. */
+/** Whether an optional variable is set here. */
 function isSet(need: PermissionNeed): boolean {
   return need.name === "env" && need.variable !== undefined &&
     readEnvIfGranted(need.variable) !== undefined;
 }
 
-function flagsOf(needs: readonly PermissionNeed[], plan?: Plan): string {
-  return [...plan?.unstable ?? [], permissionFlags(needs)].filter((part) => part !== "").join(" ");
-}
-
-/** A path with a comma cannot stand in a flag: then the permission set is what is run with. */
+/** Deno's flags cannot hold a path with a comma, but a permission set can. */
 function permissionFlags(needs: readonly PermissionNeed[]): string {
   try {
     return formatPermissionFlags(needs);
@@ -206,7 +191,7 @@ function toJson(need: PermissionNeed) {
   return { name, ...(scope !== undefined && { scope }), need: need.need, reason: need.reason };
 }
 
-function explanation({ needs }: Plan, optional: string): string {
+function explanation({ needs }: Answer, optional: string): string {
   const later = needs.filter(({ need }) => need === "sign_in");
   return [
     ...(later.length === 0

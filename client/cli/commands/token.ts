@@ -1,19 +1,20 @@
 import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import type { Session } from "../../session.ts";
-import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { IDENTITY_FLAGS, identityOptions } from "../identity_options.ts";
 import { Progress } from "../progress.ts";
-import { findIdentity, identityNeeds, signInNeeds } from "../sign_in_needs.ts";
+import {
+  findSignInTarget,
+  IDENTITY_FLAGS,
+  sessionOptions,
+  type SignInTarget,
+} from "../sign_in_target.ts";
 
-const ACTION = "print a token";
-
-/** `token`: the one command that prints a secret. */
-export const token: Command = {
+/** `token`: the only command that prints a secret. */
+export const token: Command<SignInTarget> = {
   name: "token",
-  summary: "print the bearer token, refreshed where that is needed",
+  summary: "print the bearer token, refreshed if needed",
   details: [
     "Prints the token and a line end, and nothing else, to standard output. Never asks a person,",
     "unless --login is given: without a sign-in it fails with exit code 4. --json prints",
@@ -33,21 +34,23 @@ export const token: Command = {
     "token --header | curl -H @- https://api.example.com/things",
     "token --json | jq -r .expires_at",
   ],
-  needs: signInNeeds,
+  action: "print a token",
+  prepare: findSignInTarget,
   run: runToken,
 };
 
-async function runToken({ flags, output }: Invocation): Promise<number> {
-  const identity = await findIdentity(flags, ACTION);
-  if (identity.kind === "api_key") throw noToken();
-  await using chosen = await chooseBackend(flags, ACTION, identityNeeds(flags));
+async function runToken(
+  { stored }: SignInTarget,
+  { flags, output }: Invocation,
+): Promise<number> {
+  if (stored === undefined) throw noToken();
   using progress = new Progress();
   const isAsking = flags.has("login");
   await using session = await createSession({
-    ...identityOptions(flags),
-    credentialsBackend: chosen.backend,
+    ...sessionOptions(flags),
+    credentialsBackend: stored.chosen.backend,
     interactive: isAsking,
-    ...(!isAsking && { onEvent: progress.onEvent }), // else the session tells it
+    ...(!isAsking && { onEvent: progress.onEvent }), // else the session shows it
   });
   output.print(await tokenText(session, flags));
   return EXIT.ok;
@@ -72,7 +75,7 @@ async function tokenText(session: Session, flags: FlagValues): Promise<string> {
 function noToken(): ValidMindAuthError {
   return new ValidMindAuthError(
     "no_access_token",
-    "Cannot print a token: an API key is set (VM_API_KEY), and requests carry that instead. " +
+    "Cannot print a token: an API key is set (VM_API_KEY), and requests carry it instead. " +
       "Unset it, or give --issuer and --client-id, to sign in as a person.",
   );
 }

@@ -1,7 +1,7 @@
 import { netHost } from "../../../backends/common/hosts.ts";
 import type { ResolvedOptions } from "../../options/resolve_options.ts";
 import { safeCause } from "../../../backends/common/printable.ts";
-import { causeLines } from "../cause_lines.ts";
+import { causeLines } from "../report_error.ts";
 import { fail, type Finding, ok, skipped, warning } from "./finding.ts";
 
 /** Whether the API answers at all. It is asked without a token: any answer will do. */

@@ -1,9 +1,10 @@
 import { formatLength } from "../format_time.ts";
 import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
-import type { Identity } from "../../options/identity.ts";
+import type { OidcIdentity } from "../../options/identity.ts";
 import type { Runtime } from "../../options/runtime.ts";
 
-type OidcIdentity = Extract<Identity, { kind: "oidc" }>;
+/** Loaded where settings, permissions and store allow a look at the provider. */
+const loadProvider = () => import("../../provider/oidc_provider.ts");
 
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 /** ID tokens are checked with this much tolerance by oauth4webapi. */
@@ -20,7 +21,7 @@ interface Seen {
 /** Asks the provider for its discovery document, and looks at what a sign-in will use of it. */
 export async function checkProvider(identity: OidcIdentity, runtime: Runtime): Promise<Finding[]> {
   const seen: Seen = {};
-  const { OidcProvider } = await import("../../provider/oidc_provider.ts");
+  const { OidcProvider } = await loadProvider();
   try {
     const provider = new OidcProvider(identity, { ...runtime, fetch: spy(runtime, seen) });
     const hosts = await provider.endpointHosts();

@@ -1,7 +1,6 @@
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../errors.ts";
-import { causeLines } from "../cause_lines.ts";
-import { allFlagsHint } from "../report_error.ts";
+import { allFlagsHint, causeLines } from "../report_error.ts";
 
 /** What `doctor` found in one place. Holds no secret. */
 export interface Finding {

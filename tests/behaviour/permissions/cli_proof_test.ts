@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
 import { netHost } from "../../../backends/common/hosts.ts";
+import { commandNeeds } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
@@ -103,7 +104,7 @@ async function needsOf(
   const cwd = Deno.cwd();
   Deno.chdir(world.home);
   try {
-    const needs = await line.command.needs(line.flags);
+    const needs = await commandNeeds(line.command, line.flags);
     return needs.filter(({ need }) => withOptional || need !== "optional");
   } finally {
     Deno.chdir(cwd);

@@ -63,7 +63,7 @@ for (
     [
       "two readers of standard input",
       ["--from", "file", "--from-options", "-", "--to", "kv", "--to-options", "-"],
-      "both options are to come from standard input",
+      "both name standard input",
     ],
   ] as const
 ) {

@@ -115,7 +115,7 @@ Deno.test("status: settings that are missing or wrong are exit code 2", async ()
   const none = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
   const missing = await world.run(["status"], { env: none });
   assertEquals([missing.code, missing.stdout], [2, ""]);
-  assertStringIncludes(missing.stderr, "error (missing_api_credentials): Cannot tell the status");
+  assertStringIncludes(missing.stderr, "error (missing_api_credentials): Cannot show the status");
   const insecure = await world.run(["status", "--issuer", "http://a.example"]);
   assertEquals(insecure.code, 2);
   assertStringIncludes(insecure.stderr, "insecure_url");

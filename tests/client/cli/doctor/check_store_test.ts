@@ -83,7 +83,7 @@ Deno.test("checkBackend: what may surprise is a warning", () => {
     backend,
     name: "x",
     why: "y",
-    needs: [],
+    needs: () => [],
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
   const spy = checkBackend(chosen(new SpyBackend())).map(({ message }) => message);

@@ -1,0 +1,81 @@
+import type { OidcIdentity } from "../options/identity.ts";
+import { resolveIdentity } from "../options/resolve_identity.ts";
+import { resolveOptions } from "../options/resolve_options.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import { envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
+import { backendNeeds, preflight } from "../permissions/preflight.ts";
+import { discoveredNeeds } from "../required_permissions.ts";
+import type { SessionOptions } from "../session_options.ts";
+import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
+import { type Plan, simplePlan } from "./command.ts";
+import type { FlagName, FlagValues } from "./flags.ts";
+
+/** Flags that identify a stored sign-in: one for each option of the same name. */
+export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audience", "profile"];
+
+/** Options of `createSession` that the flags give. Variables give the rest. */
+export function sessionOptions(flags: FlagValues): SessionOptions {
+  const given = (option: keyof SessionOptions, flag: FlagName) => {
+    const value = flags.text(flag);
+    return value === undefined ? {} : { [option]: value };
+  };
+  return {
+    ...given("issuer", "issuer"),
+    ...given("clientId", "client-id"),
+    ...given("audience", "audience"),
+    ...given("profile", "profile"),
+    ...given("scope", "scope"),
+    ...given("apiHost", "api-host"),
+    ...(flags.has("dpop") && { dpop: true }),
+  };
+}
+
+/** Variables that identify a sign-in where the flags do not. */
+export function identityNeeds(flags: FlagValues): PermissionNeed[] {
+  return envNeeds(sessionOptions(flags), "clear");
+}
+
+/** The sign-in that flags and variables name. */
+export interface SignInTarget extends Plan {
+  /** The person's sign-in and its backend; `undefined` if an API key takes their place. */
+  readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
+}
+
+/**
+ * Finds the sign-in that flags and variables name.
+ *
+ * @param action Completes "Cannot …" in errors.
+ * @param settings Permissions for reading the variables.
+ */
+export async function findTarget(
+  flags: FlagValues,
+  action: string,
+  settings: readonly PermissionNeed[] = identityNeeds(flags),
+): Promise<SignInTarget> {
+  await preflight(action, settings, "always");
+  const identity = resolveIdentity(sessionOptions(flags), action);
+  if (identity.kind === "api_key") return simplePlan(() => settings);
+  const chosen = await chooseBackend(flags, action, settings);
+  return {
+    stored: { identity, chosen },
+    needs: () => [...settings, ...chosen.needs(), ...backendNeeds(chosen.backend)],
+    [Symbol.asyncDispose]: () => chosen[Symbol.asyncDispose](),
+  };
+}
+
+/** The same for a command that may sign a person in. Unlike a script, it calls no API. */
+export async function findSignInTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
+  const settings: PermissionNeed[] = [...identityNeeds(flags), ...secretNeeds({}), {
+    name: "env",
+    variable: "VM_API_TIMEOUT",
+    reason: "to know how long to wait",
+    need: "optional",
+  }];
+  const target = await findTarget(flags, action, settings);
+  const needs = async (discover = false) => {
+    const { apiHost: _, ...resolved } = resolveOptions(sessionOptions(flags), action);
+    const discovered = discover ? await discoveredNeeds(resolved) : [];
+    return [...hostNeeds(resolved), ...discovered, ...await target.needs()];
+  };
+  return { ...target, needs };
+}
