@@ -132,12 +132,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * weak; `invalid_backend`.
    */
   constructor(options: EncryptedCredentialsBackendOptions) {
-    checkOptions(ACTION, options, ["backend", "key", "olderKeys", "plain"]);
+    checkOptions(ACTION, options, {
+      backend: "any",
+      key: "any",
+      olderKeys: "array",
+      plain: ["refuse", "read", "ignore"],
+    });
     const { backend: inner, key, olderKeys = [], plain = "refuse" } = options;
     assertCredentialsBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
-    if (!["refuse", "read", "ignore"].includes(plain)) {
-      throw invalid(`option "plain" is none of its values`, "Give refuse, read or ignore.");
-    }
     this.#inner = inner;
     this.#plain = plain;
     this.#keys = new KeyRing(inner, key, olderKeys);
@@ -236,7 +238,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * ```
    */
   async rotate(options: RotateOptions = {}): Promise<RotationResult> {
-    checkOptions("rotate the encryption key", options, ["newKey", "signal"]);
+    checkOptions("rotate the encryption key", options, {
+      newKey: "boolean",
+      signal: "signal",
+    });
     const { newKey = false, signal } = options;
     const keys = await this.#listForRotation();
     if (newKey) await this.#keys.renew();
@@ -348,8 +353,4 @@ const ACTION = "create EncryptedCredentialsBackend";
 
 function rowName(key: string): string {
   return `${PREFIX}${key}`;
-}
-
-function invalid(reason: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
 }

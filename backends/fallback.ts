@@ -4,11 +4,7 @@
  * @module
  */
 
-import {
-  assertCredentialsBackend,
-  checkFunctionOption,
-  checkOptions,
-} from "./common/check_options.ts";
+import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { FallbackStores, type Missed, newest, placeOf } from "./fallback/stores.ts";
@@ -127,10 +123,9 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`, `invalid_backend`.
    */
   constructor(options: FallbackCredentialsBackendOptions) {
-    checkOptions(ACTION, options, ["backends", "onFallback"]);
+    checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends, onFallback = tellOnStderr } = options;
     checkBackends(backends);
-    checkFunctionOption(ACTION, "onFallback", onFallback);
     const lock = new FallbackLock(backends);
     this.#backends = [...backends];
     this.#stores = new FallbackStores(this.#backends, lock);

@@ -1,9 +1,4 @@
-import {
-  checkFunctionOption,
-  checkOptions,
-  checkPathOption,
-  checkTimeoutOption,
-} from "./common/check_options.ts";
+import { checkOptions } from "./common/check_options.ts";
 import { CredentialsFile, getEntry, setEntry } from "./file/credentials_file.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import type { FileStore } from "./file/store.ts";
@@ -82,12 +77,12 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * and `home_unset`.
    */
   constructor(options: FileCredentialsBackendOptions = {}) {
-    const action = "create FileCredentialsBackend";
-    checkOptions(action, options, ["path", "lockTimeoutMs", "onWarning"]);
+    checkOptions("create FileCredentialsBackend", options, {
+      path: "path",
+      lockTimeoutMs: "milliseconds",
+      onWarning: "function",
+    });
     const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
-    if (path !== undefined) checkPathOption(action, path);
-    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
-    checkFunctionOption(action, "onWarning", onWarning);
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
     this.#file = new CredentialsFile(this.path);

@@ -11,12 +11,7 @@
  * @module
  */
 
-import {
-  checkOptions,
-  checkPathOption,
-  checkTextOption,
-  checkTimeoutOption,
-} from "./common/check_options.ts";
+import { checkOptions } from "./common/check_options.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { describeKeychain, NativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
@@ -123,16 +118,14 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * `permission_required` and `home_unset`.
    */
   constructor(options: KeychainCredentialsBackendOptions = {}) {
-    const action = "create KeychainCredentialsBackend";
-    checkOptions(action, options, ["service", "timeoutMs", "lockFolder", "lockTimeoutMs"]);
+    checkOptions("create KeychainCredentialsBackend", options, {
+      service: "text",
+      timeoutMs: "milliseconds",
+      lockFolder: options?.lockFolder === false ? "boolean" : "path",
+      lockTimeoutMs: "milliseconds",
+    });
     const { service = "validmind-auth", timeoutMs = 30_000, lockFolder, lockTimeoutMs = 30_000 } =
       options;
-    checkTextOption(action, "service", service);
-    checkTimeoutOption(action, "timeoutMs", timeoutMs);
-    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
-    if (lockFolder !== undefined && lockFolder !== false) {
-      checkPathOption(action, lockFolder, "lockFolder");
-    }
     this.service = service;
     this.#timeoutMs = timeoutMs;
     this.#lockFolder = lockFolder ?? folderOf(credentialsPath());

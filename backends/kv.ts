@@ -1,4 +1,4 @@
-import { checkOptions, checkPathOption, checkTimeoutOption } from "./common/check_options.ts";
+import { checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { isSecureUrl, isUrl, netHost } from "./common/hosts.ts";
 import type { KvStore } from "./kv/store.ts";
@@ -76,12 +76,12 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: KvCredentialsBackendOptions = {}) {
-    const action = "create KvCredentialsBackend";
-    checkOptions(action, options, ["path", "lockTimeoutMs", "timeoutMs"]);
+    checkOptions("create KvCredentialsBackend", options, {
+      path: "path",
+      lockTimeoutMs: "milliseconds",
+      timeoutMs: "milliseconds",
+    });
     const { path = ":memory:", lockTimeoutMs = 30_000, timeoutMs = 30_000 } = options;
-    checkPathOption(action, path);
-    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
-    checkTimeoutOption(action, "timeoutMs", timeoutMs);
     checkUrl(path);
     this.path = path;
     this.persistent = path !== ":memory:";

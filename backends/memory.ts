@@ -1,4 +1,4 @@
-import { checkOptions, checkTimeoutOption } from "./common/check_options.ts";
+import { checkOptions } from "./common/check_options.ts";
 import { Queue } from "./common/queue.ts";
 import type {
   BackendPermission,
@@ -56,11 +56,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: MemoryCredentialsBackendOptions = {}) {
-    const action = "create MemoryCredentialsBackend";
-    checkOptions(action, options, ["lockTimeoutMs"]);
-    const { lockTimeoutMs = 30_000 } = options;
-    checkTimeoutOption(action, "lockTimeoutMs", lockTimeoutMs);
-    this.#queue = new Queue(lockTimeoutMs);
+    checkOptions("create MemoryCredentialsBackend", options, { lockTimeoutMs: "milliseconds" });
+    this.#queue = new Queue(options.lockTimeoutMs);
   }
 
   /** The entry under `key`, or `undefined` when there is none. */

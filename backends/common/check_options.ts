@@ -1,76 +1,83 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
+type Kind = readonly [words: string, fits: (value: unknown) => boolean];
+
+/** The kinds of options, with their names in messages. */
+const KINDS = {
+  any: ["", () => true],
+  text: ["a non-empty string", isText],
+  path: [
+    'a plain path without "~/" and "file:" (in the KWARGS variable: "${HOME}/…")',
+    (value) => isText(value) && !/^(~[/\\]|file:)/.test(value),
+  ],
+  boolean: ["a boolean", (value) => typeof value === "boolean"],
+  number: ["a number", (value) => typeof value === "number"],
+  function: ["a function", (value) => typeof value === "function"],
+  object: ["an object", (value) => typeof value === "object" && value !== null],
+  array: ["an array", Array.isArray],
+  signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
+  milliseconds: ["a number of milliseconds, 0 or more", (value) => isNumber(value) && value >= 0],
+  timeout: ["a number of milliseconds above 0", (value) => isNumber(value) && value > 0],
+} satisfies Record<string, Kind>;
+
+/** The kind of each option by its name; an array holds the values that an option may have. */
+export type OptionTypes = Readonly<Record<string, keyof typeof KINDS | readonly string[]>>;
+
 /**
- * Refuses what is not an options object, and names the first option that is not known: an option
- * accepted and then ignored is worse than an error.
+ * Refuses unknown options, and values that do not fit. An option that is accepted and then ignored
+ * would be worse than an error. No value is shown: it may be a secret in the wrong place.
+ *
+ * @param action The caller's action, as in "Cannot {action}".
+ * @param types All options. One that is `undefined` counts as absent.
+ * @param fail Makes the error, of the code `invalid_options`.
  */
-export function checkOptions(action: string, options: unknown, known: readonly string[]): void {
+export function checkOptions(
+  action: string,
+  options: unknown,
+  types: OptionTypes,
+  fail: (message: string) => Error = invalidOptions,
+): void {
+  const names = Object.keys(types);
+  const offer = names.length === 0 ? "It takes none." : `It takes: ${names.join(", ")}.`;
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw invalid(action, "its options are not an object", `Pass { ${known.join(", ")} }.`);
+    throw fail(`Cannot ${action}: its options are not an object. ${offer}`);
   }
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  const offer = known.length === 0 ? "It takes none." : `It takes: ${known.join(", ")}.`;
-  throw invalid(action, `unknown option "${unknown}"`, offer);
-}
-
-/** Refuses what is not a path that Deno understands as it stands. */
-export function checkPathOption(action: string, path: unknown, name = "path"): void {
-  if (typeof path !== "string" || path.trim() === "") {
-    throw invalid(
-      action,
-      `option "${name}" is not a non-empty string`,
-      "Give a path, or leave it out.",
-    );
-  }
-  if (/^(~[/\\]|file:)/.test(path)) {
-    throw invalid(
-      action,
-      `option "${name}" is ${JSON.stringify(path)}, which only a shell or a browser understands`,
-      'Give a plain path (in the KWARGS variable: "${HOME}/…").',
-    );
+  for (const [name, value] of Object.entries(options)) {
+    const type = Object.hasOwn(types, name) ? types[name] : undefined;
+    if (type === undefined) throw fail(`Cannot ${action}: unknown option "${name}". ${offer}`);
+    const fault = value === undefined ? undefined : faultOf(value, type);
+    if (fault === undefined) continue;
+    throw fail(`Cannot ${action}: option "${name}" is not ${fault}. Correct it, or leave it out.`);
   }
 }
 
-/** Refuses what is not a text with something in it. */
-export function checkTextOption(action: string, name: string, value: unknown): void {
-  if (typeof value === "string" && value.trim() !== "") return;
-  throw invalid(
-    action,
-    `option "${name}" is not a non-empty string`,
-    "Give one, or leave it out.",
-  );
+/** What a value would have to be, where it does not fit. */
+function faultOf(value: unknown, type: OptionTypes[string]): string | undefined {
+  if (typeof type !== "string") {
+    return type.some((one) => one === value) ? undefined : `one of ${type.join(", ")}`;
+  }
+  const [words, fits]: Kind = KINDS[type];
+  return fits(value) ? undefined : words;
 }
 
-/** Refuses what is not a number of milliseconds. */
-export function checkTimeoutOption(action: string, name: string, ms: unknown): void {
-  if (typeof ms === "number" && ms >= 0) return;
-  throw invalid(
-    action,
-    `option "${name}" is not a number of milliseconds`,
-    "Give one of 0 or more, or leave it out.",
-  );
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.trim() !== "";
 }
 
-/** Refuses what cannot be called. */
-export function checkFunctionOption(action: string, name: string, value: unknown): void {
-  if (typeof value === "function") return;
-  throw invalid(action, `option "${name}" is not a function`, "Give one, or leave it out.");
+function isNumber(value: unknown): value is number {
+  return typeof value === "number";
 }
 
-function invalid(action: string, reason: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "invalid_options",
-    `Cannot ${action}: ${reason}. ${advice}`,
-  );
+function invalidOptions(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", message);
 }
 
 /**
  * Refuses an object that lacks one of the three methods, and names the first that is missing.
  *
- * @param value What should be a backend.
- * @param origin Where it came from, as in "Cannot use {origin} as a credentials backend".
+ * @param value The presumed backend.
+ * @param origin Its origin, as in "Cannot use {origin} as a credentials backend".
  */
 export function assertCredentialsBackend(
   value: unknown,

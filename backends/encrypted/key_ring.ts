@@ -1,4 +1,8 @@
-import { assertCredentialsBackend, checkOptions } from "../common/check_options.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  type OptionTypes,
+} from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import {
@@ -29,10 +33,10 @@ import {
 const ACTION = "create EncryptedCredentialsBackend";
 
 /** What may stand beside each kind of key. */
-const OTHERS: Record<string, string[]> = {
-  bytes: ["id"],
-  env: ["id"],
-  passphrase: ["iterations", "id"],
+const OTHERS: Record<string, OptionTypes> = {
+  bytes: { id: "any" },
+  env: { id: "any" },
+  passphrase: { iterations: "any", id: "any" },
 };
 
 /** A source with what it needs of Deno; `undefined` where its store does not say. */
@@ -54,9 +58,6 @@ export class KeyRing {
     key: EncryptionKey,
     olderKeys: readonly EncryptionKey[],
   ) {
-    if (!Array.isArray(olderKeys)) {
-      throw invalid(`option "olderKeys" is not a list`, "Give a list of keys, or leave it out.");
-    }
     const current = checkKey(key, "key");
     const older = olderKeys.map((one, index) => checkKey(one, `olderKeys[${index}]`));
     const all = [current, ...older];
@@ -182,7 +183,7 @@ function checkKey(key: EncryptionKey, name: string): CheckedKey {
       "Give 32 bytes, or one of env, passphrase, backend.",
     );
   }
-  checkOptions(ACTION, key, [kind, ...(OTHERS[kind] ?? [])]);
+  checkOptions(ACTION, key, { [kind]: "any", ...OTHERS[kind] });
   if ("id" in key) checkId(key.id, name);
   if ("bytes" in key) return fixed(key.bytes, key.id, name);
   if ("env" in key) return variable(key.env, key.id, name);
@@ -232,7 +233,7 @@ function passphrase(
   let read: () => MaybePromise<string>;
   if (typeof passphrase === "function") read = passphrase;
   else if (typeof passphrase === "object" && passphrase !== null) {
-    checkOptions(ACTION, passphrase, ["env"]);
+    checkOptions(ACTION, passphrase, { env: "any" });
     const { env } = passphrase;
     checkVariable(env, name);
     permissions.push({ name: "env", variable: env });

@@ -1,8 +1,4 @@
-import {
-  assertCredentialsBackend,
-  checkFunctionOption,
-  checkOptions,
-} from "../common/check_options.ts";
+import { assertCredentialsBackend, checkOptions } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
@@ -56,9 +52,12 @@ export async function migrate(
   to: OidcCredentialsBackend,
   options: MigrateOptions,
 ): Promise<MigrationResult> {
-  checkOptions("migrate credentials", options, ["deleteSource", "onProgress", "signal"]);
+  checkOptions("migrate credentials", options, {
+    deleteSource: "boolean",
+    onProgress: "function",
+    signal: "signal",
+  });
   const { deleteSource = false, onProgress = () => {}, signal } = options;
-  checkFunctionOption("migrate credentials", "onProgress", onProgress);
   const keys = await listSource(from, to);
   const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
     keyof MigrationResult,

@@ -1,9 +1,4 @@
-import {
-  checkFunctionOption,
-  checkOptions,
-  checkPathOption,
-  checkTimeoutOption,
-} from "../common/check_options.ts";
+import { checkOptions, type OptionTypes } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { isSecureUrl } from "../common/hosts.ts";
 
@@ -133,62 +128,62 @@ export interface VaultCredentialsBackendOptions {
   fetch?: typeof fetch;
 }
 
-const NAMES = [
-  "path",
-  "address",
-  "namespace",
-  "caCert",
-  "nodes",
-  "auth",
-  "mount",
-  "timeoutMs",
-  "lockTimeoutMs",
-  "fetch",
-];
+const TYPES: OptionTypes = {
+  path: "text",
+  address: "text",
+  namespace: "any",
+  caCert: "path",
+  nodes: "array",
+  auth: "object",
+  mount: "text",
+  timeoutMs: "milliseconds",
+  lockTimeoutMs: "milliseconds",
+  fetch: "function",
+};
 
-/** The fields of each way to log in, and whether it cannot do without them. */
-const AUTH_FIELDS: Record<VaultAuth["method"], Record<string, "text" | "file" | "needed">> = {
-  token: { token: "text", tokenFile: "file" },
-  approle: { roleId: "needed", secretId: "text", secretIdFile: "file", mount: "text" },
-  jwt: { role: "needed", jwtFile: "file", mount: "text" },
-  kubernetes: { role: "needed", jwtFile: "file", mount: "text" },
+/** The fields of each login method, beside `method`. */
+const AUTH_TYPES: Record<VaultAuth["method"], OptionTypes> = {
+  token: { token: "text", tokenFile: "path" },
+  approle: { roleId: "text", secretId: "text", secretIdFile: "path", mount: "text" },
+  jwt: { role: "text", jwtFile: "path", mount: "text" },
+  kubernetes: { role: "text", jwtFile: "path", mount: "text" },
+};
+
+const NEEDED: Record<VaultAuth["method"], string[]> = {
+  token: [],
+  approle: ["roleId"],
+  jwt: ["role", "jwtFile"],
+  kubernetes: ["role"],
 };
 
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
 export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
-  checkOptions(action, options, NAMES);
-  const { path, address, namespace, caCert, nodes = [], auth, mount = "secret" } = options;
+  checkOptions(action, options, TYPES);
+  const { path, address, namespace, nodes = [], auth, mount = "secret" } = options;
   checkVaultPath(action, "path", path);
   checkVaultPath(action, "mount", mount);
   if (address !== undefined) parseVaultAddress(action, `option "address"`, address);
-  if (!Array.isArray(nodes)) {
-    throw invalid(action, `option "nodes" is no array`, "Give addresses, or leave it out.");
-  }
   for (const node of nodes) parseVaultAddress(action, `an address in option "nodes"`, node);
   if (namespace !== undefined) checkNamespace(action, `option "namespace"`, namespace);
-  if (caCert !== undefined) checkFile(action, "caCert", caCert);
   if (auth !== undefined) checkAuth(action, auth);
-  checkTimeoutOption(action, "timeoutMs", options.timeoutMs ?? 0);
-  checkTimeoutOption(action, "lockTimeoutMs", options.lockTimeoutMs ?? 0);
-  checkFunctionOption(action, "fetch", options.fetch ?? fetch);
 }
 
 /** The address as a URL without a slash at its end. */
-export function parseVaultAddress(action: string, what: string, address: unknown): URL {
+export function parseVaultAddress(action: string, name: string, address: unknown): URL {
   const url = typeof address === "string" ? URL.parse(address) : null;
   const isPlain = url !== null && /^https?:$/.test(url.protocol) &&
     url.username + url.password + url.search + url.hash === "";
   if (!isPlain) {
     throw invalid(
       action,
-      `${what} is no plain http(s) URL`,
+      `${name} is no plain http(s) URL`,
       `Give one such as "https://vault.example.com:8200", without a user name, a password and a query.`,
     );
   }
   if (!isSecureUrl(url)) {
     throw invalid(
       action,
-      `${what} (${url.origin}) would get tokens in clear text`,
+      `${name} (${url.origin}) would get tokens in clear text`,
       "Use https:, or a Vault Agent or Proxy on this host's loopback.",
     );
   }
@@ -196,20 +191,20 @@ export function parseVaultAddress(action: string, what: string, address: unknown
   return url;
 }
 
-/** Refuses what cannot stand in a header. */
-export function checkNamespace(action: string, what: string, namespace: unknown): void {
+/** Refuses a text that cannot stand in a header. */
+export function checkNamespace(action: string, name: string, namespace: unknown): void {
   if (typeof namespace === "string" && /^[\x21-\x7e]*$/.test(namespace)) return;
-  throw invalid(action, `${what} is no text that a header can carry`, `Give one such as "team-a".`);
+  throw invalid(action, `${name} is no text that a header can carry`, `Give one such as "team-a".`);
 }
 
 /**
- * Refuses a mount or a path that would lead elsewhere than it says. An empty segment is what is left
- * of a user's name that is not there, and would be everybody's.
+ * Refuses a mount or a path that would lead to another folder. An empty segment remains of a user
+ * name that is not set, and its folder would belong to everybody.
  */
-function checkVaultPath(action: string, option: string, path: unknown): void {
+function checkVaultPath(action: string, name: string, path: unknown): void {
   const reason = typeof path !== "string" || path === ""
     ? "is not a non-empty string"
-    // deno-lint-ignore no-control-regex -- they are what is looked for
+    // deno-lint-ignore no-control-regex -- control characters are refused
     : /[\u0000-\u001f\u007f]/.test(path)
     ? "has a control character"
     : path.split("/").some((segment) => segment.trim() === "")
@@ -218,53 +213,33 @@ function checkVaultPath(action: string, option: string, path: unknown): void {
     ? 'has a segment "." or ".."'
     : undefined;
   if (reason === undefined) return;
-  throw new CredentialsBackendError(
-    "invalid_options",
-    `Cannot ${action}: option "${option}" ${reason}. Give one such as ` +
-      `${option === "path" ? '"users/anna"' : '"secret"'}.`,
-  );
+  const example = name === "path" ? '"users/anna"' : '"secret"';
+  throw invalid(action, `option "${name}" ${reason}`, `Give one such as ${example}.`);
 }
 
 function checkAuth(action: string, auth: VaultAuth): void {
-  const fields = Object.hasOwn(AUTH_FIELDS, auth?.method) ? AUTH_FIELDS[auth.method] : undefined;
-  if (fields === undefined) {
-    const methods = Object.keys(AUTH_FIELDS).join(", ");
+  const { method } = auth;
+  const given = auth as unknown as Record<string, unknown>;
+  if (!Object.hasOwn(AUTH_TYPES, method)) {
+    const methods = Object.keys(AUTH_TYPES).join(", ");
     throw invalid(action, `option "auth" has no known "method"`, `Give one of ${methods}.`);
   }
-  checkOptions(action, auth, ["method", ...Object.keys(fields)]);
-  const given = auth as unknown as Record<string, unknown>;
-  for (const [name, kind] of Object.entries(fields)) {
-    const value = given[name];
-    if (value === undefined && kind !== "needed") continue;
-    if (name === "tokenFile" && value === true) continue;
-    if (kind === "file") {
-      checkFile(action, `auth.${name}`, value);
-    } else if (name === "mount") {
-      checkVaultPath(action, "auth.mount", value);
-    } else if (typeof value !== "string" || value.trim() === "") {
-      throw invalid(action, `option "auth.${name}" is not a non-empty string`, "Give one.");
-    }
+  const typed = given.tokenFile === true ? { ...given, tokenFile: undefined } : given;
+  checkOptions(action, named(typed), named({ method: "any", ...AUTH_TYPES[method] }));
+  const missing = NEEDED[method].find((name) => given[name] === undefined);
+  if (missing !== undefined) {
+    throw invalid(action, `option "auth.${missing}" is missing`, "Give it.");
   }
-  checkOneSource(action, given);
-}
-
-function checkOneSource(action: string, given: Record<string, unknown>): void {
+  if (given.mount !== undefined) checkVaultPath(action, "auth.mount", given.mount);
   for (const [one, other] of [["token", "tokenFile"], ["secretId", "secretIdFile"]] as const) {
     if (given[one] === undefined || given[other] === undefined) continue;
     throw invalid(action, `options "auth.${one}" and "auth.${other}" are both given`, "Give one.");
   }
-  if (given.method === "jwt" && given.jwtFile === undefined) {
-    throw invalid(action, `option "auth.jwtFile" is missing`, "Give the file of the signed token.");
-  }
 }
 
-function checkFile(action: string, name: string, path: unknown): void {
-  try {
-    checkPathOption(action, path);
-  } catch (error) {
-    if (!(error instanceof CredentialsBackendError)) throw error;
-    throw invalid(action, `option "${name}" is no plain path of a file`, "Give one.");
-  }
+/** The fields of `auth` by their names in messages. */
+function named<T>(fields: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [`auth.${name}`, value]));
 }
 
 function invalid(action: string, reason: string, advice: string): CredentialsBackendError {

@@ -456,7 +456,7 @@ const WRONG: [what: string, options: unknown, ...words: string[]][] = [
     { key: { env: "A", id: "1" }, olderKeys: [{ env: "B", id: "1" }] },
     "one id",
   ],
-  ["olderKeys that are no list", { key: FIRST, olderKeys: FIRST }, '"olderKeys" is not a list'],
+  ["olderKeys that are no list", { key: FIRST, olderKeys: FIRST }, '"olderKeys" is not an array'],
   ["a wrong older key", { key: FIRST, olderKeys: [SECOND, null] }, "olderKeys[1]"],
   ["a short passphrase", { key: { passphrase: "too short" } }, "12 characters"],
   ["few iterations", { key: { passphrase: "x".repeat(12), iterations: 1000 } }, "600000"],

@@ -42,7 +42,7 @@ Deno.test("options that are wrong are refused", () => {
   throwsWith("invalid_options", create({ timeoutMs: "1" }), '"timeoutMs"');
   throwsWith("invalid_options", create({ lockTimeoutMs: -1 }), '"lockTimeoutMs"');
   throwsWith("invalid_options", create({ lockFolder: true }), '"lockFolder"');
-  throwsWith("invalid_options", create({ lockFolder: "~/locks" }), '"lockFolder"', "shell");
+  throwsWith("invalid_options", create({ lockFolder: "~/locks" }), '"lockFolder"', "plain path");
 });
 
 Deno.test("the environment names it, with its options", async () => {

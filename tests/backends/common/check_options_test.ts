@@ -1,67 +1,77 @@
+import { assertThrows } from "@std/assert";
 import {
   assertCredentialsBackend,
-  checkFunctionOption,
   checkOptions,
-  checkPathOption,
-  checkTimeoutOption,
+  type OptionTypes,
 } from "../../../backends/common/check_options.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { throwsWith } from "../../support/rejects_with.ts";
 
 const permissions = "none";
 
+const check = (value: unknown, type: OptionTypes[string]) => () =>
+  checkOptions("Store", { a: value }, { a: type });
+
 Deno.test({
   name: "checkOptions takes known options, and names the first unknown one without its value",
   permissions,
   fn() {
-    checkOptions("Store", {}, []);
-    checkOptions("Store", { a: 1 }, ["a", "b"]);
+    const types = { a: "any", b: "text" } as const;
+    checkOptions("Store", {}, {});
+    checkOptions("Store", { a: 1, b: undefined }, types);
     const options = { a: 1, token: SECRETS.access, other: SECRETS.extra };
-    const words = ["Cannot Store", `"token"`, "It takes: a, b."];
-    throwsWith("invalid_options", () => checkOptions("Store", options, ["a", "b"]), ...words);
-    throwsWith("invalid_options", () => checkOptions("Store", { a: 1 }, []), "It takes none.");
+    const words = ["Cannot Store", `unknown option "token"`, "It takes: a, b."];
+    throwsWith("invalid_options", () => checkOptions("Store", options, types), ...words);
+    throwsWith("invalid_options", () => checkOptions("Store", { a: 1 }, {}), "It takes none.");
+    throwsWith("invalid_options", () => checkOptions("Store", { toString: 1 }, types), "unknown");
     for (const wrong of [null, undefined, [], "text", 7, () => {}]) {
-      throwsWith("invalid_options", () => checkOptions("Store", wrong, ["a"]), "not an object");
+      throwsWith("invalid_options", () => checkOptions("Store", wrong, types), "not an object");
     }
   },
 });
 
-Deno.test({
-  name: "checkPathOption refuses what is no path, or a shell's or a browser's way to write one",
-  permissions,
-  fn() {
-    for (const path of ["a", "./a", "/a", "C:\\a", "~a", "a/~/b", "files/a", ":memory:"]) {
-      checkPathOption("Store", path);
-    }
-    for (const path of ["", "  ", null, undefined, 7, {}, ["a"]]) {
-      throwsWith("invalid_options", () => checkPathOption("Store", path), `"path"`);
-    }
-    for (const path of ["~/a", "~\\a", "file:///a", "file:a"]) {
-      throwsWith("invalid_options", () => checkPathOption("Store", path), "Give a plain path");
-    }
-  },
-});
+const ROWS: [type: OptionTypes[string], right: unknown[], wrong: unknown[]][] = [
+  ["text", ["a", " a "], ["", " ", 7, null, ["a"]]],
+  [
+    "path",
+    ["a", "./a", "/a", "C:\\a", "~a", "a/~/b", "files/a", ":memory:"],
+    ["", "  ", null, 7, {}, ["a"], "~/a", "~\\a", "file:///a", "file:a"],
+  ],
+  ["boolean", [true, false], ["true", 0, null]],
+  ["number", [0, -1, NaN], ["1", 1n, null]],
+  ["function", [() => {}, Map], ["log", null, {}]],
+  ["object", [{}, new Map(), []], ["{}", null, () => {}]],
+  ["array", [[], [1]], [{ length: 0 }, "a", null]],
+  ["signal", [AbortSignal.abort()], [{ aborted: true }, true, null]],
+  ["milliseconds", [0, 1.5, 30_000, Infinity], [-1, NaN, "5", null, 5n]],
+  ["timeout", [1, 30_000, Infinity], [0, -1, NaN, "5", null]],
+  [["one", "two"], ["one", "two"], ["three", 1, null, ["one"]]],
+];
+
+for (const [type, right, wrong] of ROWS) {
+  Deno.test({
+    name: `checkOptions takes a value of the kind ${type}, and refuses others`,
+    permissions,
+    fn() {
+      for (const value of right) check(value, type)();
+      for (const value of wrong) {
+        throwsWith("invalid_options", check(value, type), `Cannot Store: option "a" is not `);
+      }
+    },
+  });
+}
 
 Deno.test({
-  name: "checkTimeoutOption takes 0 and more",
+  name: "checkOptions shows no value, and throws the caller's own error",
   permissions,
   fn() {
-    for (const ms of [0, 1.5, 30_000, Infinity]) checkTimeoutOption("Store", "waitMs", ms);
-    for (const ms of [-1, NaN, "5", null, undefined, 5n]) {
-      throwsWith("invalid_options", () => checkTimeoutOption("Store", "waitMs", ms), `"waitMs"`);
-    }
-  },
-});
-
-Deno.test({
-  name: "checkFunctionOption takes functions",
-  permissions,
-  fn() {
-    checkFunctionOption("Store", "onWarning", () => {});
-    for (const wrong of ["log", null, undefined, {}]) {
-      const check = () => checkFunctionOption("Store", "onWarning", wrong);
-      throwsWith("invalid_options", check, `"onWarning" is not a function`);
-    }
+    throwsWith("invalid_options", check(SECRETS.access, ["one", "two"]), "one of one, two");
+    const fail = (message: string) => new RangeError(message);
+    assertThrows(
+      () => checkOptions("Call", { a: 1 }, { a: "text" }, fail),
+      RangeError,
+      "non-empty",
+    );
   },
 });
 
