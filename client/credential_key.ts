@@ -2,18 +2,18 @@ import { ValidMindAuthError } from "./errors.ts";
 
 /** Options of {@linkcode credentialKey}. */
 export interface CredentialKeyOptions {
-  /** Tells several sign-ins to one client apart: letters, digits and `. _ @ + -`, at most 64. */
+  /** Keeps several sign-ins at one client apart: letters, digits and `. _ @ + -`, at most 64. */
   profile?: string;
   /** Whether the tokens are bound to a key. @default false */
   dpop?: boolean;
 }
 
 /**
- * An issuer as it stands in a credential key: without white space, matching outer quotes (a value
- * copied from a `.env` file) and trailing slashes. Equal to what the Python library does.
+ * Normalizes an issuer for a credential key, as the Python library does: without outer white space,
+ * matching outer quotes (of a value copied from a `.env` file) and trailing slashes.
  *
  * @param issuer The issuer, as configured.
- * @returns The normalised issuer.
+ * @returns The normalized issuer.
  *
  * @example
  * ```ts
@@ -24,14 +24,14 @@ export interface CredentialKeyOptions {
  * ```
  */
 export function normalizeIssuer(issuer: string): string {
-  return unwrap(issuer, (text) => text.trim().replace(/\/+$/, ""));
+  return unwrap(issuer, (text) => withoutSlashes(text.trim()));
 }
 
 /**
- * A client id as it stands in a credential key: without white space and matching outer quotes.
+ * Normalizes a client id for a credential key: without outer white space and matching outer quotes.
  *
  * @param clientId The client id, as configured.
- * @returns The normalised client id.
+ * @returns The normalized client id.
  *
  * @example
  * ```ts
@@ -46,11 +46,11 @@ export function normalizeClientId(clientId: string): string {
 }
 
 /**
- * An audience as it stands in a credential key: without white space and matching outer quotes. A
- * trailing slash stays: providers compare audiences to the letter.
+ * Normalizes an audience for a credential key: without outer white space and matching outer quotes.
+ * A trailing slash stays, since providers compare audiences character by character.
  *
  * @param audience The audience, as configured.
- * @returns The normalised audience, or `undefined` when nothing is left.
+ * @returns The normalized audience, or `undefined` if it is empty.
  *
  * @example
  * ```ts
@@ -66,19 +66,21 @@ export function normalizeAudience(audience?: string | null): string | undefined 
 }
 
 /**
- * The key under which a credential is stored: `issuer|clientId`, or `issuer|clientId|audience`, each
- * normalised. All that decides whose tokens they are is in it.
+ * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each
+ * part normalized. A profile precedes it as `profile:name|…`, and `dpop|` precedes that for tokens
+ * that are bound to a key.
  *
- * A profile stands before it, as `profile:name|…`, and before that `dpop|` for tokens that are bound
- * to a key and no use to a program that does not know of it. No other key can be the same, since an
- * issuer is an `https:` or `http:` URL and an audience, which may be any text, comes last.
+ * Different credentials have different keys: only the audience, which comes last, may contain `|`.
+ * The Python library joins the same parts in the same way and does not refuse a `|`, so there
+ * `credential_key(i, "a|b")` equals `credential_key(i, "a", "b")`.
  *
  * @param issuer The issuer.
  * @param clientId The client id.
- * @param audience The API identifier, if tokens are asked for one.
- * @param options What else tells the credential from others.
+ * @param audience The identifier of the API that the tokens are for, if any.
+ * @param options The profile, and whether the tokens are bound to a key.
  * @returns The key.
- * @throws {ValidMindAuthError} `invalid_options` for a profile with other characters.
+ * @throws {ValidMindAuthError} `invalid_options` for an issuer or a client id with `|`, and for a
+ * profile with other characters than those of {@linkcode CredentialKeyOptions.profile}.
  *
  * @example
  * ```ts
@@ -97,16 +99,31 @@ export function credentialKey(
   audience?: string | null,
   { profile, dpop = false }: CredentialKeyOptions = {},
 ): string {
+  const action = "name a credential";
   return [
     dpop ? "dpop" : undefined,
-    profile === undefined ? undefined : `profile:${checkProfile(profile, "name a credential")}`,
-    normalizeIssuer(issuer),
-    normalizeClientId(clientId),
+    profile === undefined ? undefined : `profile:${checkProfile(profile, action)}`,
+    checkKeyPart(normalizeIssuer(issuer), "issuer", action),
+    checkKeyPart(normalizeClientId(clientId), "clientId", action),
     normalizeAudience(audience),
   ].filter((part) => part !== undefined).join("|");
 }
 
-/** A profile's name as it stands in a credential key, where a `|` would make it another key. */
+/** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
+export function checkKeyPart(
+  value: string,
+  option: "issuer" | "clientId",
+  action: string,
+): string {
+  if (!value.includes("|")) return value;
+  throw new ValidMindAuthError(
+    "invalid_options",
+    `Cannot ${action}: ${option} has a "|", which separates the parts of a credential key. ` +
+      `Correct it.`,
+  );
+}
+
+/** Refuses a profile with a character that may not stand in a credential key. */
 export function checkProfile(profile: string, action: string): string {
   if (/^[A-Za-z0-9._@+-]{1,64}$/.test(profile)) return profile;
   throw new ValidMindAuthError(
@@ -116,11 +133,21 @@ export function checkProfile(profile: string, action: string): string {
   );
 }
 
-/** Takes matching outer quotes away, trimming before and between. */
+/** Trims a text and removes its matching outer quotes, each time trimming the rest. */
 function unwrap(text: string, trim: (text: string) => string): string {
   let inner = trim(text);
   while (inner.length >= 2 && inner[0] === inner.at(-1) && (inner[0] === '"' || inner[0] === "'")) {
     inner = trim(inner.slice(1, -1));
   }
   return inner;
+}
+
+/**
+ * Without trailing slashes. A loop, since `/\/+$/` takes quadratic time for slashes that another
+ * character follows.
+ */
+function withoutSlashes(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "/") end--;
+  return text.slice(0, end);
 }

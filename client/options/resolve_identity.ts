@@ -1,6 +1,7 @@
 import { isSecureUrl } from "../../backends/common/hosts.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import {
+  checkKeyPart,
   checkProfile,
   normalizeAudience,
   normalizeClientId,
@@ -58,7 +59,7 @@ function oidcIdentity(
   action: string,
 ): Identity {
   if (issuer === undefined || clientId === undefined) throw halfAnIdentity(issuer, action);
-  const checked = checkIssuer(normalizeIssuer(issuer), action);
+  const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
   const { dpop = false, bearer = "auto" } = options;
   if (dpop && bearerKind(bearer, checked) === "id_token") {
     throw noDpop(
@@ -73,7 +74,11 @@ function oidcIdentity(
   return {
     kind: "oidc",
     issuer: checked,
-    clientId: nonEmpty(normalizeClientId(clientId), "clientId", action),
+    clientId: checkKeyPart(
+      nonEmpty(normalizeClientId(clientId), "clientId", action),
+      "clientId",
+      action,
+    ),
     ...(options.clientSecret !== undefined && { clientSecret: options.clientSecret }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),

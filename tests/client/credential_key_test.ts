@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   credentialKey,
   normalizeAudience,
@@ -80,7 +80,7 @@ Deno.test("credentialKey: a profile that could make another key is refused", () 
 });
 
 Deno.test("credentialKey: no two choices of issuer, client, audience and profile share a key", () => {
-  const issuers = ["https://a.example", "https://a.example/x|profile:b"];
+  const issuers = ["https://a.example", "https://a.example/x"];
   const audiences = [
     undefined,
     "profile:work",
@@ -95,4 +95,20 @@ Deno.test("credentialKey: no two choices of issuer, client, audience and profile
     )
   );
   assertEquals(new Set(keys).size, issuers.length * audiences.length * profiles.length);
+});
+
+Deno.test("credentialKey: a | in the issuer or the client id is refused", () => {
+  const pairs = [["https://a.example", "a|b"], ["https://a.example/x|profile:b", "app"]] as const;
+  for (const [issuer, clientId] of pairs) {
+    const error = assertThrows(() => credentialKey(issuer, clientId), ValidMindAuthError);
+    assertEquals(error.code, "invalid_options");
+  }
+});
+
+Deno.test("normalizeIssuer: takes linear time", () => {
+  const start = performance.now();
+  for (const text of [`${"/".repeat(60_000)}x`, '"'.repeat(60_000), " /".repeat(30_000)]) {
+    normalizeIssuer(text);
+  }
+  assert(performance.now() - start < 500);
 });
