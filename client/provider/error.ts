@@ -9,10 +9,11 @@ const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh
 const SIGN_IN = "Sign in again.";
 
 /** What to do about an OAuth error, by its code. */
-const BY_CODE: Record<string, string> = {
+const BY_CODE = new Map(Object.entries({
   invalid_client:
     "Check the client id, that the device flow is enabled for it, and that it is a public client, or " +
-    "clientSecret (VM_OIDC_CLIENT_SECRET) is its secret.",
+    "clientSecret is its secret (or VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and " +
+    "VM_OIDC_CLIENT_ID).",
   unauthorized_client: DEVICE_GRANT,
   unsupported_grant_type: DEVICE_GRANT,
   invalid_scope: "Check scope: ask only for what the provider knows for this client.",
@@ -29,7 +30,7 @@ const BY_CODE: Record<string, string> = {
     "Check this computer's clock; a client that has to use DPoP needs dpop: true.",
   use_dpop_nonce: "Try again, then ask who runs the provider.",
   expired_token: "Sign in again, and approve before the code ends.",
-};
+}));
 
 /**
  * What to do about refusals that providers are known to describe better than by their code. Nothing
@@ -99,7 +100,7 @@ const BY_WORDS: [pattern: RegExp, hint: string][] = [
   [
     /client_secret is missing/i,
     "Google gives such clients a secret, which has to be sent along: pass clientSecret, or set " +
-    "VM_OIDC_CLIENT_SECRET.",
+    "VM_OIDC_CLIENT_SECRET beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
   ],
   [
     /Invalid (client type|device flow scope)/i,
@@ -232,11 +233,11 @@ export function parseRetryAfter(value: string | null): number | undefined {
 
 /** Whether an error's name is a word of the protocol, and so says nothing of what was sent. */
 export function isProtocolError(code: string): boolean {
-  return Object.hasOwn(BY_CODE, code) || code === "authorization_pending" || code === "slow_down";
+  return BY_CODE.has(code) || code === "authorization_pending" || code === "slow_down";
 }
 
 /** What a person can do about an OAuth error that a provider answered. */
 export function refusalHint(code: string, description = ""): string {
   const known = BY_WORDS.find(([pattern]) => pattern.test(description));
-  return known?.[1] ?? BY_CODE[code] ?? "See the provider's documentation of this error.";
+  return known?.[1] ?? BY_CODE.get(code) ?? "See the provider's documentation of this error.";
 }

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { isSamePerson, type Subject, type TokenSet } from "../entry.ts";
 import type { DeviceAuthorization } from "../sign_in/device_flow.ts";
@@ -321,17 +321,11 @@ export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProv
   );
 }
 
-/**
- * Not where the variables name another client, or may not be read and so may name one: its secret is
- * not for this one's provider.
- */
+/** The variable's secret, for the client alone that the variables for issuer and client id name. */
 function secretFromEnv({ issuer, clientId }: OidcIdentity): string | undefined {
-  const secret = readEnvIfGranted("VM_OIDC_CLIENT_SECRET");
-  const mayTell = isEnvGranted("VM_OIDC_ISSUER") && isEnvGranted("VM_OIDC_CLIENT_ID");
-  if (secret === undefined || !mayTell) return undefined;
-  const ofIssuer = readEnvIfGranted("VM_OIDC_ISSUER");
-  const ofClient = readEnvIfGranted("VM_OIDC_CLIENT_ID");
-  const isOther = (ofIssuer !== undefined && normalizeIssuer(ofIssuer) !== issuer) ||
-    (ofClient !== undefined && normalizeClientId(ofClient) !== clientId);
-  return isOther ? undefined : secret;
+  const named = readEnvIfGranted("VM_OIDC_ISSUER");
+  const client = readEnvIfGranted("VM_OIDC_CLIENT_ID");
+  if (named === undefined || client === undefined) return undefined;
+  const isNamed = normalizeIssuer(named) === issuer && normalizeClientId(client) === clientId;
+  return isNamed ? readEnvIfGranted("VM_OIDC_CLIENT_SECRET") : undefined;
 }

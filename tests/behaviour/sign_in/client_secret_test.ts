@@ -100,7 +100,7 @@ Deno.test("client secret: an error does not show it, however the provider echoes
       () => createSession(options),
       "provider_refused",
       "[removed]",
-      "clientSecret (VM_OIDC_CLIENT_SECRET)",
+      "VM_OIDC_CLIENT_SECRET",
     );
     assertNoSecret(error, ["the-client-secret", header]);
   }
@@ -134,6 +134,8 @@ Deno.test("client secret: the variable does, and is read only where the provider
   await using world = await realWorld(withSecret(POST));
   await withTempHome(async () => {
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
+    Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
+    Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
     await createSession(world.options);
     const seen = world.provider.requests.length;
     Deno.env.delete("VM_OIDC_CLIENT_SECRET");
@@ -153,7 +155,9 @@ Deno.test("client secret: the variable's is not another client's", async () => {
   for (
     const [env, isSent] of [
       [{ VM_OIDC_ISSUER: `${issuer}/`, VM_OIDC_CLIENT_ID: clientId }, true],
-      [{ VM_OIDC_CLIENT_ID: clientId }, true],
+      [{}, false],
+      [{ VM_OIDC_ISSUER: issuer }, false],
+      [{ VM_OIDC_CLIENT_ID: clientId }, false],
       [{ VM_OIDC_ISSUER: "https://other.example.com", VM_OIDC_CLIENT_ID: clientId }, false],
       [{ VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: "other" }, false],
       [{ VM_OIDC_ISSUER: "https://other.example.com" }, false],

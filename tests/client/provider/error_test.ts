@@ -61,6 +61,8 @@ const ROWS: Row[] = [
   ["any", "interaction_required", "", "Sign in again"],
   ["any", "invalid_target", "", "Check audience"],
   ["any", "something_else", "whatever", "documentation of this error"],
+  ["any", "constructor", "", "documentation of this error"],
+  ["any", "__proto__", "", "documentation of this error"],
 ];
 
 for (const [who, code, description, words] of ROWS) {
