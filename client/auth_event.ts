@@ -2,9 +2,9 @@ import type { CredentialsBackendErrorCode } from "../backends/credentials_backen
 import type { Revocation } from "./clear_result.ts";
 import type { ValidMindAuthErrorCode } from "./errors.ts";
 
-/** When something happened, and to whose credentials. */
+/** Time and credentials of an event. */
 export interface AuthEventContext {
-  /** When, by the clock of the session. */
+  /** Time of the event, by the clock of the session. */
   readonly time: Date;
   /** The issuer; absent with an API key. */
   readonly issuer?: string;
@@ -12,37 +12,38 @@ export interface AuthEventContext {
   readonly clientId?: string;
 }
 
-/** The stable code of what went wrong; absent for an error that is not this module's. */
+/** The stable code of an error of this module. */
 export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErrorCode;
 
 /**
- * What happened: names, numbers and times. None of it has a place for a token, a device code, a user
- * code, a link, a person's name or the text of an error, so that a log of it needs no cleaning.
+ * The step that an event reports: names, numbers and times. No member can hold a token, a device
+ * code, a user code, a link, a person's name or the text of an error, so a log of events needs no
+ * cleaning.
  *
  * | type | when |
  * |---|---|
- * | `sign_in_started` | before the provider is asked for a code |
- * | `code_shown` | the person is shown link and code |
- * | `sign_in_waiting` | after each poll that decided nothing |
+ * | `sign_in_started` | the provider is about to be asked for a code |
+ * | `code_shown` | link and code are shown to the person |
+ * | `sign_in_waiting` | a poll gave no decision |
  * | `sign_in_approved` | the provider gave tokens |
- * | `sign_in_failed` | denied, expired, interrupted, or another fault |
- * | `sign_in_joined` | another session of this process is asking already |
+ * | `sign_in_failed` | the sign-in was denied, expired, was interrupted or failed |
+ * | `sign_in_joined` | another session of this process is signing in already |
  * | `refresh_started`, `refresh_done`, `refresh_failed` | around a request for new tokens |
- * | `refresh_joined` | somebody else has refreshed, or is about to: another session or process |
+ * | `refresh_joined` | another session or process has refreshed, or is refreshing |
  * | `lock_waiting` | another process has held the lock for a second |
- * | `lock_waited` | that wait is over |
- * | `stored` | new tokens are in the backend |
- * | `cleared` | the entry is gone from the backend |
- * | `api_retry` | the API refused the token, and gets the request again with another |
+ * | `lock_waited` | the wait for the lock is over |
+ * | `stored` | new tokens are stored in the backend |
+ * | `cleared` | the entry was removed from the backend |
+ * | `api_retry` | the API refused the token, and the request is sent again with a new one |
  */
 export type AuthEventDetail =
   | { readonly type: "sign_in_started" }
   | { readonly type: "code_shown"; readonly expiresAt: Date }
   | {
     readonly type: "sign_in_waiting";
-    /** `fault`: no answer, or none that could be understood. */
+    /** `fault`: no answer, or an unreadable one. */
     readonly answer: "pending" | "slow_down" | "fault";
-    /** Until the next poll, in milliseconds. */
+    /** Time until the next poll, in milliseconds. */
     readonly nextPollMs: number;
   }
   | { readonly type: "sign_in_approved" }
@@ -63,8 +64,8 @@ export type AuthEventDetail =
   | { readonly type: "api_retry"; readonly status: number };
 
 /**
- * What the option `onEvent` is told, for a log of one's own. See {@linkcode AuthEventDetail} for the
- * types.
+ * One step of a sign-in, a refresh or a call, as the option `onEvent` receives it. See
+ * {@linkcode AuthEventDetail} for the types.
  *
  * @example One line of JSON for each event
  * ```ts

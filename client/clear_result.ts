@@ -1,14 +1,14 @@
 /** Options of `Session.clear`. */
 export interface ClearOptions {
   /**
-   * Whether the provider is asked to revoke the tokens (RFC 7009). Best effort.
+   * Whether to ask the provider to revoke the tokens (RFC 7009). A failure is reported, not thrown.
    *
    * @default false
    */
   revoke?: boolean;
 }
 
-/** What became of a revocation. */
+/** Outcome of a revocation. */
 export type Revocation =
   | "not_requested"
   | "revoked"
@@ -16,14 +16,14 @@ export type Revocation =
   | "not_supported"
   | "failed";
 
-/** What clearing did. Holds no secret. */
+/** Result of clearing credentials. Holds no secret. */
 export interface ClearResult {
-  /** The keys of the entries that are gone. Empty when there were none. */
+  /** The keys of the removed entries. Empty if there were none. */
   readonly keys: readonly string[];
-  /** What became of the revocation, if one was asked for. */
+  /** Outcome of the revocation, if one was requested. */
   readonly revocation: Revocation;
-  /** Why the revocation did not succeed, or not for the access token, in words. */
+  /** Why the revocation failed, for both tokens or for the access token alone, in words. */
   readonly reason?: string;
-  /** Whether the whole store was removed because it could not be understood. */
+  /** Whether the whole store was removed because it was corrupt. */
   readonly wholeStore?: boolean;
 }

@@ -4,7 +4,7 @@ import {
 } from "../backends/credentials_backend_error.ts";
 
 /**
- * Why a sign-in, a token or a call failed, stable over releases:
+ * Reason of a {@linkcode ValidMindAuthError}, stable over releases:
  *
  * | code | meaning |
  * |---|---|
@@ -13,23 +13,23 @@ import {
  * | `missing_api_credentials` | neither an API key nor issuer and client id |
  * | `missing_model` | `init()` without a model |
  * | `insecure_url` | `http:` on a host that is not loopback |
- * | `permission_required` | Deno denies an access; the message names the flag |
- * | `no_active_session` | `init()` has not been called, or was cleared |
+ * | `permission_required` | Deno denies a permission; the message names the flag |
+ * | `no_active_session` | `init()` was not called, or its session was cleared |
  * | `session_closed` | the session was closed |
  * | `no_access_token` | the session uses an API key |
- * | `login_required` | a person has to sign in, and may not be asked now |
- * | `provider_unavailable` | the provider did not answer, or not sensibly; trying again may help |
+ * | `login_required` | a person has to sign in, and must not be asked now |
+ * | `provider_unavailable` | the provider gave no usable answer; trying again may help |
  * | `provider_refused` | the provider answered with an OAuth error: see `oauthError` |
- * | `provider_invalid` | an answer of the provider is wrong or unsafe, and is not used |
- * | `device_flow_unsupported` | the provider has no device flow for this client |
- * | `device_code_denied` | the person, or a rule, refused the sign-in |
- * | `device_code_expired` | nobody approved the sign-in in time |
+ * | `provider_invalid` | an answer of the provider is wrong or unsafe |
+ * | `device_flow_unsupported` | the provider offers no device flow to this client |
+ * | `device_code_denied` | the person or a policy refused the sign-in |
+ * | `device_code_expired` | the sign-in was not approved in time |
  * | `prompt_failed` | the function that shows the code failed |
  * | `id_token_invalid` | the ID token failed its checks |
- * | `id_token_missing` | the ID token is to be the bearer, and the provider gave none |
- * | `dpop_unsupported` | tokens are to be bound to a key, and the provider does not do it |
- * | `dpop_request_needed` | a bound token goes on one request, and none was named |
- * | `credentials_not_stored` | new tokens could not be stored; they live on in this process |
+ * | `id_token_missing` | the provider sent no ID token, which is the bearer |
+ * | `dpop_unsupported` | `dpop` is on, and the provider does not bind tokens |
+ * | `dpop_request_needed` | headers with a bound token need the method and URL of the request |
+ * | `credentials_not_stored` | new tokens could not be stored; they stay usable in this process |
  * | `wrong_origin` | a request to another origin than the API's |
  * | `api_unreachable` | the API did not answer |
  * | `api_error` | the API answered with an error status: an `ApiError` |
@@ -65,17 +65,17 @@ export type ValidMindAuthErrorCode =
 
 /** Options of {@linkcode ValidMindAuthError}. */
 export interface ValidMindAuthErrorOptions {
-  /** What led to it. Must hold no secret. */
+  /** The underlying error. Must hold no secret. */
   cause?: unknown;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   oauthError?: string | undefined;
 }
 
 /**
- * A sign-in, a token or a call failed. The message reads "Cannot X: reason. What to do.";
- * {@linkcode ValidMindAuthErrorCode} is for programs. Neither holds a token, a code or a key.
+ * A sign-in, a token or a call failed. The message reads "Cannot X: reason. What to do."; programs
+ * look at the {@linkcode ValidMindAuthErrorCode}. Neither holds a token, a code or a key.
  *
- * Trouble with the store is a `CredentialsBackendError` instead.
+ * An error of the store is a `CredentialsBackendError` instead.
  *
  * @example
  * ```ts
@@ -91,17 +91,17 @@ export interface ValidMindAuthErrorOptions {
  * ```
  */
 export class ValidMindAuthError extends Error {
-  /** Why it failed, for programs. */
+  /** Reason of the error, for programs. */
   readonly code: ValidMindAuthErrorCode;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
   readonly oauthError?: string;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
-   * @param code Why it failed.
+   * @param code Reason of the error.
    * @param message "Cannot X: reason. What to do."
-   * @param options A cause and the provider's error code.
+   * @param options The cause and the provider's error code.
    */
   constructor(
     code: ValidMindAuthErrorCode,
@@ -115,10 +115,10 @@ export class ValidMindAuthError extends Error {
   }
 }
 
-/** Neither an API key nor issuer and client id were given, by option or by variable. */
+/** Neither options nor variables give an API key or an issuer and client id. */
 export class MissingApiCredentialsError extends ValidMindAuthError {
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message "Cannot X: reason. What to do."
    */
@@ -128,10 +128,10 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
   }
 }
 
-/** No model was given, by option or by variable. */
+/** Neither an option nor a variable gives the model. */
 export class MissingModelIdError extends ValidMindAuthError {
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message "Cannot X: reason. What to do."
    */
@@ -149,7 +149,7 @@ export class ApiError extends ValidMindAuthError {
   readonly body: string;
 
   /**
-   * Makes an error.
+   * Creates an error.
    *
    * @param message "Cannot X: reason. What to do."
    * @param status The HTTP status.
@@ -163,7 +163,7 @@ export class ApiError extends ValidMindAuthError {
   }
 }
 
-/** The `code` member of an event: an error's code where the error is one of this module's own. */
+/** The `code` member of an event: the code of an error of this module. */
 export function codeOf(
   error: unknown,
 ): { code?: ValidMindAuthErrorCode | CredentialsBackendErrorCode } {

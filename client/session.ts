@@ -1,74 +1,74 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 
-/** What the ValidMind API says of the model at sign-in. */
+/** The ValidMind API's information about the model. */
 export interface ClientInfo {
-  /** The model, with at least its `cuid` and `name` where the API gives them. */
+  /** The model, with at least its `cuid` and `name` if the API sends them. */
   readonly model: Readonly<Record<string, unknown>>;
-  /** Features that are switched on for the organisation. */
+  /** Features that are enabled for the organisation. */
   readonly featureFlags: Readonly<Record<string, unknown>>;
-  /** The template of the document that is worked on. */
+  /** The template of the current document. */
   readonly documentationTemplate: Readonly<Record<string, unknown>>;
-  /** The document type, `model_documentation` where the API does not say. */
+  /** The document type; `model_documentation` if the API sends none. */
   readonly documentType: string;
 }
 
-/** Who is signed in, until when, and where the tokens are. Holds no secret. */
+/** The signed-in person, the expiry and the store of the tokens. Holds no secret. */
 export interface SessionStatus {
   /** How requests are authenticated. */
   readonly kind: "oidc" | "api_key";
-  /** Whether a token is at hand, fresh or refreshable. Always `true` with an API key. */
+  /** Whether the session has a fresh or refreshable token. Always `true` with an API key. */
   readonly signedIn: boolean;
-  /** The person's `sub`, as the ID token says. */
+  /** The person's `sub`, from the ID token. */
   readonly subject?: string;
-  /** The person's name, as the ID token says. */
+  /** The person's name, from the ID token. */
   readonly name?: string;
-  /** The person's e-mail address, as the ID token says. */
+  /** The person's e-mail address, from the ID token. */
   readonly email?: string;
-  /** When the bearer token ends. */
+  /** When the bearer token expires. */
   readonly expiresAt?: Date;
   /** Whether the bearer token can be refreshed without the person. */
   readonly refreshable?: boolean;
   /** The profile, if the session has one. */
   readonly profile?: string;
-  /** `true` where the tokens are bound to a key. */
+  /** `true` if the tokens are bound to a key. */
   readonly dpop?: boolean;
-  /** The scope that was asked for. */
+  /** The requested scope. */
   readonly scope?: string;
-  /** The backend: its class, where it keeps entries, and whether they survive the process. */
+  /** The backend: its class, its location, and whether its entries survive the process. */
   readonly backend?: {
     readonly name: string;
     readonly location?: string;
     readonly persistent?: boolean;
-    /** Whether it says which permissions it needs: see `OidcCredentialsBackend`. */
+    /** Whether the backend declares its permissions: see `OidcCredentialsBackend`. */
     readonly declaresPermissions: boolean;
   };
 }
 
-/** Values that can stand in a query. `undefined` leaves the parameter out. */
+/** Parameters of a query. `undefined` leaves a parameter out. */
 export type QueryParams = Record<string, string | number | boolean | undefined>;
 
 /** Options of {@linkcode Session.accessToken}. */
 export interface AccessTokenOptions {
-  /** Refreshes even if the token has not ended, once for all who ask at the same time. */
+  /** Refreshes the token even if it has not expired. Simultaneous calls share one refresh. */
   forceRefresh?: boolean;
-  /** Ends the wait for the token; a refresh that is under way goes on for others. */
+  /** Ends the wait for the token. A running refresh continues for other callers. */
   signal?: AbortSignal;
 }
 
 /** Options of {@linkcode Session.headers}. */
 export interface HeadersOptions {
   /**
-   * The request that the headers are for, which with `dpop` they hold a proof of.
+   * Method of the request that the headers are for. With `dpop` the proof covers it.
    *
    * @default "GET"
    */
   method?: string;
   /**
-   * Where the request goes: a URL of `apiHost`'s origin, or a path relative to it; with a session
-   * that has no `apiHost`, any `https:` URL.
+   * URL of the request: one of `apiHost`'s origin, or a path relative to `apiHost`. Any `https:` URL
+   * in a session without `apiHost`.
    *
-   * @default undefined, which with `dpop` is an error
+   * @default undefined, which is an error with `dpop`
    */
   url?: string | URL;
   /** Ends the wait for the token. */
@@ -81,54 +81,54 @@ export interface PostOptions {
   params?: QueryParams;
   /** A body sent as JSON. */
   json?: unknown;
-  /** A body sent as a form: multipart where it is a `FormData` or has a `Blob`, else URL-encoded. */
+  /** A body sent as a form: multipart for a `FormData` or with a `Blob` in it, else URL-encoded. */
   form?: FormData | URLSearchParams | Record<string, string | Blob>;
-  /** Ends the call. */
+  /** Cancels the call. */
   signal?: AbortSignal;
 }
 
 /** Options of {@linkcode Session.get}. */
 export interface GetOptions {
-  /** Ends the call. */
+  /** Cancels the call. */
   signal?: AbortSignal;
 }
 
 /** Options of {@linkcode Session.dropPermissions}. */
 export interface DropPermissionsOptions {
   /**
-   * Whether the session will still refresh its token. Without it the grants for the provider and
-   * for the stored tokens go too, and the session ends with its token.
+   * Whether the session will still refresh its token. With `false` the grants for the provider and
+   * for the stored tokens are revoked too, and the session ends when its token expires.
    *
    * @default true
    */
   refresh?: boolean;
   /**
-   * Whether to give up every permission of a kind that the session does not need, whoever else in
+   * Whether to revoke every kind of permission that the session does not need, also if other code in
    * the process uses it: environment, subprocesses, native libraries, system information and
-   * imports, and without `refresh` files. For a Deno Jupyter kernel, which starts with all
-   * permissions: Deno cannot take a path or a variable out of such a grant, only the whole kind.
+   * imports, and files with `refresh: false`. For a Deno Jupyter kernel, which starts with all
+   * permissions: Deno cannot remove a path or a variable from such a grant, only the whole kind.
    *
    * @default false
    */
   all?: boolean;
 }
 
-/** What {@linkcode Session.dropPermissions} did. */
+/** Result of {@linkcode Session.dropPermissions}. */
 export interface DropPermissionsResult {
-  /** What is not granted any more. */
+  /** Permissions that are no longer granted. */
   readonly dropped: readonly Deno.PermissionDescriptor[];
   /**
-   * What the session does not need and still has, since it is part of a wider grant, such as that of
-   * `--allow-all`.
+   * Permissions that the session does not need and that are still granted, because they are part of a
+   * wider grant such as `--allow-all`.
    */
   readonly stillGranted: readonly Deno.PermissionDescriptor[];
 }
 
 /**
- * One signed-in identity in this process. Gives a token that is always fresh, and makes requests
- * with it, to the API's own origin only.
+ * One signed-in identity in this process. Gives a fresh token, and makes requests with it to the
+ * API's own origin.
  *
- * A session shows no token when it is printed, inspected or made JSON.
+ * A session shows no token when it is printed, inspected or serialized as JSON.
  *
  * @example
  * ```ts
@@ -144,77 +144,79 @@ export interface Session {
   readonly issuer?: string;
   /** The client id; absent with an API key. */
   readonly clientId?: string;
-  /** The audience that tokens are asked for, if any. */
+  /** The audience of the tokens, if any. */
   readonly audience?: string;
   /** The profile, if the session has one. */
   readonly profile?: string;
-  /** `true` where the tokens are bound to a key. */
+  /** `true` if the tokens are bound to a key. */
   readonly dpop?: boolean;
-  /** Base URL of the API, with a trailing slash; absent when `createSession` got none. */
+  /** Base URL of the API, with a trailing slash; absent if `createSession` got none. */
   readonly apiHost?: string;
   /** The model's CUID; absent in a session of `createSession`. */
   readonly model?: string;
-  /** Where the tokens are kept; absent with an API key. */
+  /** Store of the tokens; absent with an API key. */
   readonly backend?: OidcCredentialsBackend;
-  /** What the API said of the model at the last ping. */
+  /** The API's information about the model, from the last ping. */
   readonly info?: ClientInfo;
 
   /**
-   * The bearer token: from memory, refreshed when it ends within 120 s. A secret. With `dpop` it is
-   * of no use as a bearer: an API takes it with a proof only, which {@linkcode headers} gives.
+   * The bearer token: from memory, refreshed when it expires within 120 s. A secret. With `dpop` an
+   * API accepts it only with a proof, which {@linkcode headers} gives.
    *
-   * @throws {ValidMindAuthError} `login_required` when a person has to sign in again,
-   * `provider_unavailable`, `provider_refused`, `credentials_not_stored` (once: the tokens then
-   * live on in memory), `no_access_token` with an API key, `session_closed`.
-   * @throws {CredentialsBackendError} What the backend reports.
+   * @throws {ValidMindAuthError} `login_required` if a person has to sign in again,
+   * `provider_unavailable`, `provider_refused`, `credentials_not_stored` (once: the tokens stay
+   * usable in memory), `no_access_token` with an API key, `session_closed`.
+   * @throws {CredentialsBackendError} An error of the backend.
    */
   accessToken(options?: AccessTokenOptions): Promise<string>;
   /**
-   * The headers that `fetch` adds, the bearer token or API key among them. Secret.
+   * The headers that `fetch` adds, among them the bearer token or the API key. Secret.
    *
-   * With `dpop` they are good for one request, to the method and URL that are given: RFC 9449,
-   * section 4. An API that asks for a nonce wants `fetch` instead, which answers it.
+   * With `dpop` they are valid for one request with the given method and URL (RFC 9449, section 4).
+   * For an API that asks for a nonce use `fetch`, which answers it.
    *
    * @throws {ValidMindAuthError} `dpop_request_needed` with `dpop` and without a URL, `wrong_origin`
    * for a URL of another origin than the API's, and as {@linkcode accessToken}.
    */
   headers(options?: HeadersOptions): Promise<Headers>;
   /**
-   * `fetch` with the session's headers. A path is taken relative to `apiHost`, as a link in a page
-   * would be (so without a leading slash). One refresh and one retry follow a 401 where the body
-   * can be sent again. A stream cannot, nor can the body of a `Request`, which is one: there a 401 is
+   * `fetch` with the session's headers. A path is relative to `apiHost`, like a link in a page: give
+   * it without a leading slash. After a 401 the token is refreshed and the request sent once more, if
+   * its body can be sent again. A stream cannot, and the body of a `Request` is one: then the 401 is
    * an error that says so. A redirect to another origin is followed without the session's headers.
    *
-   * @throws {ApiError} A 401 where the body is a stream.
+   * A `URL` or `Request` is read once, before anything waits: a later change has no effect.
+   *
+   * @throws {ApiError} A 401, if the body is a stream.
    * @throws {ValidMindAuthError} `wrong_origin`, `api_unreachable`, `session_closed`, and as
    * {@linkcode accessToken}.
    */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /**
-   * The JSON that the API answers to a GET; `undefined` for an empty answer.
+   * The JSON answer to a GET; `undefined` for an empty answer.
    *
-   * @throws {ApiError} When the status is not 2xx.
+   * @throws {ApiError} If the status is not 2xx.
    */
   get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown>;
   /**
-   * The JSON that the API answers to a POST; `undefined` for an empty answer.
+   * The JSON answer to a POST; `undefined` for an empty answer.
    *
-   * @throws {ApiError} When the status is not 2xx.
+   * @throws {ApiError} If the status is not 2xx.
    */
   post(path: string, options?: PostOptions): Promise<unknown>;
-  /** Who is signed in and until when, without network and without a secret. */
+  /** The signed-in person, the expiry and the backend. Uses no network and holds no secret. */
   status(): Promise<SessionStatus>;
-  /** Forgets the tokens, here and in the backend; see `clearOidcCredentials`. */
+  /** Removes the tokens from memory and from the backend: see `clearOidcCredentials`. */
   clear(options?: ClearOptions): Promise<ClearResult>;
   /**
-   * Gives up permissions that this session does not need any more, for the whole process. Deno gives
-   * no way to take one back without asking the person, and to give up a path or a host also gives up
-   * a wider grant that covers it, unless that is a grant of the whole kind.
+   * Revokes the permissions that this session does not need any more, for the whole process. Deno
+   * grants one again only by asking the person. Revoking a path or a host also revokes a wider grant
+   * that covers it, but not a grant of the whole kind.
    *
-   * @returns What was given up, and what could not be since it is part of a wider grant.
+   * @returns The revoked permissions, and those that remain because a wider grant covers them.
    */
   dropPermissions(options?: DropPermissionsOptions): Promise<DropPermissionsResult>;
-  /** Ends the use of this session. The backend stays open: others may use it. */
+  /** Closes this session. The backend stays open, since other sessions may use it. */
   close(): Promise<void>;
   /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;

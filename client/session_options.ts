@@ -3,22 +3,22 @@ import type { AuthEvent } from "./auth_event.ts";
 import type { ClearOptions } from "./clear_result.ts";
 
 /**
- * Which token goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the
- * Python library, and the access token for all others.
+ * The token that goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the
+ * Python library, and the access token for all other issuers.
  */
 export type BearerKind = "auto" | "access_token" | "id_token";
 
-/** What a person needs to approve a sign-in. None of it is a secret: RFC 8628, section 3.3. */
+/** The link and the code by which a person approves a sign-in. Not secret: RFC 8628, section 3.3. */
 export interface DeviceCode {
   /** The page to open. */
   readonly verificationUri: string;
   /** The code to enter there. */
   readonly userCode: string;
-  /** The page with the code filled in, where the provider offers it. */
+  /** The page with the code filled in, if the provider offers one. */
   readonly verificationUriComplete?: string;
-  /** When the code ends. */
+  /** When the code expires. */
   readonly expiresAt: Date;
-  /** The provider that is asked. */
+  /** The provider that issued the code. */
   readonly issuer: string;
 }
 
@@ -31,42 +31,42 @@ export interface SessionOptions {
    */
   issuer?: string;
   /**
-   * Id of an OAuth client for which the device flow is enabled, as a rule a public one.
+   * Id of an OAuth client that may use the device flow, usually a public client.
    *
    * @default VM_OIDC_CLIENT_ID
    */
   clientId?: string;
   /**
-   * Secret of the client, for a provider that gives one to programs on people's own machines too, as
-   * Google does. It goes to the provider only, and is never stored.
+   * Secret of the client, for providers such as Google that give one to every program. It is sent
+   * to the provider only and never stored.
    *
-   * @default VM_OIDC_CLIENT_SECRET, which is read when the provider is needed, and only for the
-   * client that VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name where they are set; else no secret
+   * @default VM_OIDC_CLIENT_SECRET, which is read when the provider is needed, and only if
+   * VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID are set and name this client; else no secret
    */
   clientSecret?: string;
   /**
-   * Scope to ask for. Without `offline_access` many providers give no refresh token, and the person
-   * signs in again when the token ends.
+   * Requested scope. Without `offline_access` many providers give no refresh token, and the person
+   * has to sign in again when the token expires.
    *
    * @default VM_OIDC_SCOPE, or "openid profile email offline_access"
    */
   scope?: string;
   /**
-   * API identifier that the tokens are asked for, for providers such as Auth0.
+   * Identifier of the API that the tokens are for, with providers such as Auth0.
    *
    * @default VM_OIDC_AUDIENCE
    */
   audience?: string;
   /**
-   * Tells several sign-ins to one client apart, such as those of two people or two scopes: each
-   * profile has a stored entry of its own. Letters, digits and `. _ @ + -`, at most 64.
+   * Name that keeps several sign-ins at one client apart, such as two people or two scopes. Each
+   * profile has its own stored entry. Letters, digits and `. _ @ + -`, at most 64.
    *
-   * @default VM_OIDC_PROFILE, or the entry without a profile
+   * @default VM_OIDC_PROFILE, or no profile
    */
   profile?: string;
   /**
-   * API key, instead of OIDC. `"..."`, the placeholder of an unedited notebook, means that the
-   * options for host, model and credentials are ignored and all is taken from the environment.
+   * API key, instead of OIDC. With `"..."`, the placeholder of an unedited notebook, the options for
+   * host, model and credentials are ignored, and the environment gives them.
    *
    * @default VM_API_KEY
    */
@@ -83,12 +83,12 @@ export interface SessionOptions {
    * @default VM_API_URL, VM_API_HOST, or for `init` "http://localhost:5000/api/v1/tracking/"
    */
   apiHost?: string;
-  /** The same as `apiHost`, and stronger. */
+  /** The same as `apiHost`, which it overrides. */
   apiUrl?: string;
   /**
-   * Where tokens are kept.
+   * Store of the tokens.
    *
-   * @default the one of `setDefaultBackend`, else of the environment, else the shared file
+   * @default the backend of `setDefaultBackend`, else of the environment, else the shared file
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
@@ -99,22 +99,21 @@ export interface SessionOptions {
    */
   isolate?: Deno.PermissionOptionsObject;
   /**
-   * Which token goes on requests.
+   * The token that goes on requests.
    *
    * @default "auto"
    */
   bearer?: BearerKind;
   /**
-   * Whether the tokens are bound to a key that only this store has (DPoP, RFC 9449), so that a stolen
-   * token alone is of no use. Needs a provider that offers it and an API that takes it; without the
-   * first, the sign-in fails with `dpop_unsupported`. The entry is one of its own: switching this on
-   * or off never takes a token of the other kind.
+   * Binds the tokens to a key that only this store has (DPoP, RFC 9449). A stolen token alone is then
+   * useless. The provider has to offer DPoP, or the sign-in fails with `dpop_unsupported`; the API has
+   * to accept it. Bound tokens have their own stored entry, apart from unbound ones.
    *
    * @default false
    */
   dpop?: boolean;
   /**
-   * Whether a person may be asked to sign in. `false` fails with `login_required` instead.
+   * Whether a person may be asked to sign in. With `false` the call fails with `login_required`.
    *
    * @default true, unless VM_OIDC_INTERACTIVE is 0
    */
@@ -122,16 +121,16 @@ export interface SessionOptions {
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
   onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
   /**
-   * Whether the built-in prompt also opens the page in the browser of the computer that this code
-   * runs on, with `open`, `xdg-open` or on Windows `rundll32`. Needs `--allow-run` of that program;
-   * where it is not granted, or no browser comes, the prompt says so and the person opens the link.
+   * Whether the built-in prompt also opens the page in a browser on this computer, with `open`,
+   * `xdg-open` or on Windows `rundll32`. Needs `--allow-run` of that program. If it is not granted,
+   * or the program fails, the prompt says so and the person opens the link.
    *
    * @default false
    */
   openBrowser?: boolean;
   /**
-   * Is told what happens, for a log: sign-in, refresh, waits, storing. No event has a token, a code
-   * or a name in it. What the function throws is dropped; nothing waits for it.
+   * Receives each step as a structured event, without tokens, codes or names: sign-in, refresh,
+   * waits, storing. Nothing waits for the function, and its errors are ignored.
    */
   onEvent?: (event: AuthEvent) => void;
   /**
@@ -140,22 +139,22 @@ export interface SessionOptions {
    * @default globalThis.fetch
    */
   fetch?: typeof globalThis.fetch;
-  /** Ends the sign-in. */
+  /** Cancels the sign-in. */
   signal?: AbortSignal;
   /**
-   * Longest time for one request, in milliseconds.
+   * Time limit of one request, in milliseconds.
    *
    * @default VM_API_TIMEOUT (in seconds), or 30_000
    */
   timeoutMs?: number;
   /**
-   * The clock by which tokens expire, in milliseconds since the epoch. For tests.
+   * Clock for the expiry of tokens, in milliseconds since the epoch. For tests.
    *
    * @default Date.now
    */
   now?: () => number;
   /**
-   * Waits between polls, until `ms` have passed or `signal` aborts. For tests.
+   * Waits between polls, until `ms` milliseconds have passed or `signal` aborts. For tests.
    *
    * @default a timer
    */
@@ -170,10 +169,10 @@ export interface InitOptions extends SessionOptions {
    * @default VM_API_MODEL
    */
   model?: string;
-  /** The document type to work on. */
+  /** Type of the document to work on. */
   document?: string;
   /**
-   * Whether calls belong to ongoing monitoring.
+   * Whether the calls belong to ongoing monitoring.
    *
    * @default false
    */
@@ -183,48 +182,48 @@ export interface InitOptions extends SessionOptions {
 /** Options of `clearOidcCredentials`. */
 export interface ClearOidcCredentialsOptions extends ClearOptions {
   /**
-   * Clears every entry of the backend, whoever's it is: all that `list()` names, or, where the store
-   * cannot be understood, the store.
+   * Clears every entry that the backend's `list()` names, of any issuer and client. If the store
+   * is corrupt, the whole store is removed.
    *
    * @default false
    */
   all?: boolean;
   /**
-   * Whose entry to clear.
+   * Issuer of the entry.
    *
-   * @default that of the active session, or VM_OIDC_ISSUER
+   * @default the active session's issuer, or VM_OIDC_ISSUER
    */
   issuer?: string;
   /**
-   * The client id of the entry.
+   * Client id of the entry.
    *
-   * @default that of the active session, or VM_OIDC_CLIENT_ID
+   * @default the active session's client id, or VM_OIDC_CLIENT_ID
    */
   clientId?: string;
   /**
-   * Secret of the client, for a provider that wants it to revoke tokens. With `all` it goes only to
-   * the client that issuer and clientId, or what they default to, name.
+   * Secret of the client, for providers that require it to revoke tokens. With `all` it is used only
+   * for entries of the client that `issuer` and `clientId`, or their defaults, name.
    *
-   * @default that of the active session if neither issuer nor clientId is given, or
+   * @default the active session's option if neither issuer nor clientId is given, or
    * VM_OIDC_CLIENT_SECRET, as in `init()`
    */
   clientSecret?: string;
   /**
-   * The audience of the entry, if it has one.
+   * Audience of the entry, if it has one.
    *
-   * @default that of the active session if neither issuer nor clientId is given, or VM_OIDC_AUDIENCE
+   * @default the active session's if neither issuer nor clientId is given, or VM_OIDC_AUDIENCE
    */
   audience?: string;
   /**
-   * The profile of the entry, if it has one.
+   * Profile of the entry, if it has one.
    *
-   * @default that of the active session if neither issuer nor clientId is given, or VM_OIDC_PROFILE
+   * @default the active session's if neither issuer nor clientId is given, or VM_OIDC_PROFILE
    */
   profile?: string;
   /**
-   * Where the entry is.
+   * Store of the entry.
    *
-   * @default that of the active session, or what `init()` would use
+   * @default the active session's backend, or the one that `init()` would use
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
@@ -241,11 +240,11 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    */
   fetch?: typeof globalThis.fetch;
   /**
-   * Longest time for one request of a revocation, in milliseconds.
+   * Time limit of one request of a revocation, in milliseconds.
    *
    * @default 30_000
    */
   timeoutMs?: number;
-  /** Is told what was cleared, for a log: see the option of the same name of `init`. */
+  /** Receives the result as an event: see {@linkcode SessionOptions.onEvent}. */
   onEvent?: (event: AuthEvent) => void;
 }

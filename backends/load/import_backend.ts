@@ -1,7 +1,7 @@
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { isPathSpecifier, type SettingOrigin } from "./backend_setting.ts";
+import { BACKEND_VARIABLE, isPathSpecifier } from "./backend_setting.ts";
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
 
@@ -10,28 +10,23 @@ export async function importBackend(
   specifier: string,
   exportName: string,
   options: Record<string, unknown>,
-  origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  const subject = `${exportName} from ${specifier} (${origin.name})`;
-  const module = await importModule(specifier, origin);
+  const origin = `${exportName} from ${specifier}`;
+  const module = await importModule(specifier);
   if (!Object.hasOwn(module, exportName)) {
-    throw loadError(
+    throw failure(
       "backend_export_missing",
-      subject,
+      origin,
       `the module exports ${Object.keys(module).join(", ") || "nothing"}`,
       "Name one of its exports after the last colon.",
     );
   }
-  const backend = construct(module[exportName], subject, options, origin);
-  assertCredentialsBackend(backend, subject);
+  const backend = construct(module[exportName], origin, options);
+  assertCredentialsBackend(backend, origin);
   return backend;
 }
 
-async function importModule(
-  specifier: string,
-  origin: SettingOrigin,
-): Promise<Record<string, unknown>> {
-  const subject = `${specifier} (${origin.name})`;
+async function importModule(specifier: string): Promise<Record<string, unknown>> {
   const url = await moduleUrl(specifier);
   try {
     return await import(url);
@@ -40,16 +35,16 @@ async function importModule(
     const denied = error instanceof TypeError &&
       /run again with the (--allow-\w+) flag/.exec(error.message);
     if (denied) {
-      throw loadError(
+      throw failure(
         "permission_required",
-        subject,
+        specifier,
         "Deno does not permit the import",
         `Run with ${denied[1]}, narrowed to this module.`,
       );
     }
-    throw loadError(
+    throw failure(
       "backend_import_failed",
-      subject,
+      specifier,
       "the module did not load",
       "See the cause, and check the module's address.",
       error,
@@ -73,24 +68,19 @@ export async function moduleUrl(
   return href.replace(/%(7E|5B|5D|5E|7C)/g, decodeURIComponent);
 }
 
-function construct(
-  value: unknown,
-  subject: string,
-  options: Record<string, unknown>,
-  origin: SettingOrigin,
-): unknown {
+function construct(value: unknown, origin: string, options: Record<string, unknown>): unknown {
   if (typeof value !== "function" || !isConstructible(value)) {
-    throw loadError("backend_not_constructible", subject, "it is not a class", "Export a class.");
+    throw failure("backend_not_constructible", origin, "it is not a class", "Export a class.");
   }
   try {
     return new (value as Constructor)(options);
   } catch (error) {
     if (error instanceof CredentialsBackendError) throw error;
-    throw loadError(
+    throw failure(
       "backend_not_constructible",
-      subject,
+      origin,
       "its constructor failed",
-      `See the cause, and check ${origin.options}.`,
+      "See the cause, and check VM_OIDC_CREDENTIALS_BACKEND_KWARGS.",
       withoutOptions(error, options),
     );
   }
@@ -118,16 +108,16 @@ function isConstructible(value: object): boolean {
   }
 }
 
-function loadError(
+function failure(
   code: CredentialsBackendError["code"],
-  subject: string,
+  what: string,
   reason: string,
   advice: string,
   cause?: unknown,
 ): CredentialsBackendError {
   return new CredentialsBackendError(
     code,
-    `Cannot load the credentials backend ${subject}: ${reason}. ${advice}`,
+    `Cannot load the credentials backend ${what} (${BACKEND_VARIABLE}): ${reason}. ${advice}`,
     cause === undefined ? undefined : { cause },
   );
 }

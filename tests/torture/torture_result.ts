@@ -1,14 +1,14 @@
-/** The findings of one torture. */
+/** What one torture did and found. */
 export interface TortureResult {
-  /** Its name, with the count. */
+  /** What was tried, with its count. */
   name: string;
   /** Findings by name, in the order in which they are shown. */
   figures: Record<string, number | string>;
-  /** Broken promises, in words. Empty when all held. */
+  /** What broke, in words. Empty when all held. */
   failures: string[];
 }
 
-/** Options of every torture. */
+/** What every torture is told. */
 export interface TortureOptions {
   /** How often. */
   count: number;
