@@ -1,13 +1,17 @@
 import { checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { isSecureUrl, isUrl, netHost } from "./common/hosts.ts";
-import type { KvStore } from "./kv/store.ts";
+import { Once } from "./common/once.ts";
+import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
+
+/** Loaded at the first use of the store. */
+const loadStore = () => import("./kv/store.ts");
 
 /** Options of {@linkcode KvCredentialsBackend}. */
 export interface KvCredentialsBackendOptions {
@@ -65,9 +69,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent: boolean;
   /** The path or URL of the store. */
   readonly path: string;
-  readonly #lockTimeoutMs: number;
-  readonly #timeoutMs: number;
-  #store: Promise<KvStore> | undefined;
+  readonly #options: KvStoreOptions;
+  readonly #store = new Once<KvStore>();
 
   /**
    * Opens nothing yet.
@@ -85,8 +88,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     checkUrl(path);
     this.path = path;
     this.persistent = path !== ":memory:";
-    this.#lockTimeoutMs = lockTimeoutMs;
-    this.#timeoutMs = timeoutMs;
+    this.#options = { path, lockTimeoutMs, timeoutMs };
   }
 
   /** Where entries are, in words. */
@@ -163,26 +165,12 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /** Closes the store; what `:memory:` held is gone. A later use opens it again. */
   async close(): Promise<void> {
-    const store = this.#store;
-    this.#store = undefined;
-    (await store?.catch(() => undefined))?.close();
+    (await this.#store.forget()?.catch(() => undefined))?.close();
   }
 
   #open(): Promise<KvStore> {
-    this.#store ??= this.#openStore().catch((error) => {
-      this.#store = undefined; // a permission granted later, or a folder made later, may help
-      throw error;
-    });
-    return this.#store;
-  }
-
-  async #openStore(): Promise<KvStore> {
-    const { KvStore } = await import("./kv/store.ts");
-    return await KvStore.open({
-      path: this.path,
-      lockTimeoutMs: this.#lockTimeoutMs,
-      timeoutMs: this.#timeoutMs,
-    });
+    // A failure is not kept: a permission granted later, or a folder made later, may help.
+    return this.#store.get(async () => (await loadStore()).KvStore.open(this.#options));
   }
 }
 

@@ -1,11 +1,15 @@
 import { checkOptions } from "./common/check_options.ts";
-import { Queue } from "./common/queue.ts";
+import { Once } from "./common/once.ts";
+import type { Queue } from "./common/queue.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
+
+/** Loaded at the first lock: a start from stored tokens takes none. */
+const loadQueue = () => import("./common/queue.ts");
 
 /** Options of {@linkcode MemoryCredentialsBackend}. */
 export interface MemoryCredentialsBackendOptions {
@@ -47,7 +51,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly location = "the memory of this process";
   // Text, not objects: a copy on the way in and out, and what every other backend could store too.
   readonly #rows = new Map<string, string>();
-  readonly #queue: Queue;
+  readonly #queue = new Once<Queue>();
+  readonly #lockTimeoutMs: number | undefined;
 
   /**
    * Makes an empty store.
@@ -57,7 +62,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
    */
   constructor(options: MemoryCredentialsBackendOptions = {}) {
     checkOptions("create MemoryCredentialsBackend", options, { lockTimeoutMs: "milliseconds" });
-    this.#queue = new Queue(options.lockTimeoutMs);
+    this.#lockTimeoutMs = options.lockTimeoutMs;
   }
 
   /** The entry under `key`, or `undefined` when there is none. */
@@ -102,7 +107,10 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    return await this.#queue.run(key, fn, options.signal);
+    const queue = await this.#queue.get(async () =>
+      new (await loadQueue()).Queue(this.#lockTimeoutMs)
+    );
+    return await queue.run(key, fn, options.signal);
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
+import { Once } from "./common/once.ts";
 import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
 import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault/options.ts";
 import type { VaultStore } from "./vault/store.ts";
@@ -21,6 +22,9 @@ export type {
   VaultJwtAuth,
   VaultTokenAuth,
 } from "./vault/options.ts";
+
+/** Loaded at the first use of the store. */
+const loadStore = () => import("./vault/store.ts");
 
 /**
  * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
@@ -87,7 +91,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent = true;
   readonly #options: VaultCredentialsBackendOptions;
   #location: string | undefined;
-  #store: Promise<VaultStore> | undefined;
+  readonly #store = new Once<VaultStore>();
 
   /**
    * Touches neither the network nor the environment yet.
@@ -179,23 +183,12 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /** Forgets the token and closes the connections. A later use logs in again. */
   async close(): Promise<void> {
-    const store = this.#store;
-    this.#store = undefined;
     this.#location = undefined;
-    (await store?.catch(() => undefined))?.close();
+    (await this.#store.forget()?.catch(() => undefined))?.close();
   }
 
   #open(): Promise<VaultStore> {
-    const opening = this.#store ??= this.#openStore();
-    opening.catch(() => {
-      if (this.#store === opening) this.#store = undefined; // the next use tries again
-    });
-    return opening;
-  }
-
-  async #openStore(): Promise<VaultStore> {
-    const { VaultStore } = await import("./vault/store.ts");
-    return await VaultStore.open(this.#options);
+    return this.#store.get(async () => (await loadStore()).VaultStore.open(this.#options));
   }
 }
 

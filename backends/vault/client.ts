@@ -11,6 +11,7 @@ import {
   type VaultTrouble,
   vaultWords,
 } from "./error.ts";
+import type { VaultAnswer, VaultRequest } from "./request.ts";
 
 /** What a test replaces: the network, a clock that only goes forward, and waiting. */
 export interface VaultRuntime {
@@ -18,28 +19,6 @@ export interface VaultRuntime {
   /** Milliseconds since some moment. */
   readonly now: () => number;
   readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
-}
-
-/** A request to Vault's API. */
-export interface VaultRequest {
-  /** As in "Cannot {action} Vault …". */
-  readonly action: string;
-  readonly method: "GET" | "POST" | "DELETE";
-  /** What follows `/v1/`, encoded. */
-  readonly path: string;
-  readonly body?: Record<string, unknown>;
-  readonly token?: string;
-  readonly signal?: AbortSignal | undefined;
-  /** Less time than the client otherwise gives. */
-  readonly timeoutMs?: number;
-}
-
-/** What Vault said; a body that is none is an empty object. */
-export interface VaultAnswer {
-  readonly status: number;
-  readonly body: Record<string, unknown>;
-  /** Its own words on an error, in brackets; empty where they may quote what was sent. */
-  readonly words: string;
 }
 
 const MAX_REDIRECTS = 3;
@@ -225,9 +204,4 @@ export class VaultClient {
       `Run with: --allow-net=${[...new Set(hosts)].join(",")}`,
     );
   }
-}
-
-/** A path as it stands in a URL. */
-export function encodePath(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
 }

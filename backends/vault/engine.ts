@@ -1,6 +1,6 @@
 import type { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { encodePath, type VaultAnswer } from "./client.ts";
 import { unexpected, vaultError } from "./error.ts";
+import { encodePath, type VaultAnswer } from "./request.ts";
 import type { VaultSession } from "./session.ts";
 
 /** A secret's content; `data` is `undefined` where there is none. */

@@ -3,7 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import { parseRetryAfter } from "../common/parse_retry_after.ts";
-import type { VaultAnswer, VaultRequest } from "./client.ts";
+import type { VaultAnswer, VaultRequest } from "./request.ts";
 
 /** Why a request may succeed later. */
 export interface VaultTrouble {

@@ -1,9 +1,11 @@
 import type { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { untilAborted } from "../common/delay.ts";
+import { Once } from "../common/once.ts";
 import { readEnv } from "../common/read_env.ts";
-import { encodePath, type VaultAnswer, type VaultClient, type VaultRequest } from "./client.ts";
+import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
 import { vaultError } from "./error.ts";
+import { encodePath, type VaultAnswer, type VaultRequest } from "./request.ts";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
 
 /** A token for Vault's API. */
@@ -29,7 +31,7 @@ export class VaultSession {
   readonly #client: VaultClient;
   readonly #login: VaultLogin;
   readonly #now: () => number;
-  #held: Promise<Held> | undefined;
+  readonly #held = new Once<Held>();
 
   constructor(client: VaultClient, login: VaultLogin, now: () => number) {
     this.#client = client;
@@ -62,7 +64,7 @@ export class VaultSession {
 
   /** Forgets the token and closes the connections. */
   close(): void {
-    this.#held = undefined;
+    this.#held.forget();
     this.#client.close();
   }
 
@@ -72,28 +74,20 @@ export class VaultSession {
 
   /** One login or renewal at a time, for all requests that wait for it. */
   async #token(): Promise<Held> {
-    const current = this.#held ??= this.#remember(this.#logIn());
+    const current = this.#held.get(() => this.#logIn());
     const held = await current;
     if (this.#now() < held.renewAt) return held;
-    if (this.#held === current) this.#remember(this.#prolong(held));
+    if (this.#held.kept === current) this.#held.keep(this.#prolong(held));
     return await this.#token();
   }
 
   /** A token in place of one that has ended, unless another request has seen to it. */
   async #replace(ended: Held): Promise<Held> {
-    const current = this.#held;
+    const current = this.#held.kept;
     const held = await current;
     if (held !== undefined && held !== ended) return held;
-    if (this.#held !== current) return await this.#replace(ended);
-    return await this.#remember(this.#logIn());
-  }
-
-  #remember(coming: Promise<Held>): Promise<Held> {
-    this.#held = coming;
-    coming.catch(() => {
-      if (this.#held === coming) this.#held = undefined; // the next use tries again
-    });
-    return coming;
+    if (this.#held.kept !== current) return await this.#replace(ended);
+    return await this.#held.keep(this.#logIn());
   }
 
   async #logIn(): Promise<Held> {
