@@ -1,15 +1,62 @@
 import { assertCredentialsBackend } from "./common/check_options.ts";
+import { parseFlag, readEnv } from "./common/read_env.ts";
+import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-import { parseFlag, readEnv } from "./common/read_env.ts";
 
-const NO_PERSIST_VARIABLE = "VM_OIDC_NO_PERSIST";
+/** Loaded where the environment names a backend. */
+const loadBackendSetting = () => import("./load/backend_setting.ts");
 
-/** One instance per setting, so that a second `init()` in a process finds what the first stored. */
+/** Loaded where the environment names a backend. */
+const loadCreateBackend = () => import("./load/create_backend.ts");
+
+/** The variables that choose the backend, in the order in which they are read. */
+export const BACKEND_VARIABLES = {
+  /** Memory, whatever else is set. */
+  noPersist: "VM_OIDC_NO_PERSIST",
+  /** The backend's name. */
+  name: "VM_OIDC_CREDENTIALS_BACKEND",
+  /** The backend's options. */
+  options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+} as const;
+
+/** The choice of a backend by the environment. */
+export interface BackendChoice {
+  /** The backend as a setting names it. Absent where a variable decides that may not be read. */
+  readonly name?: string;
+  /** The variable that chose. Absent for the default, the file. */
+  readonly by?: string;
+  /** The variables that the choice needs, in the order in which they are read. */
+  readonly variables: readonly string[];
+}
+
+/**
+ * Reads which backend the environment chooses. Loading, permissions and the command line all ask
+ * here, so that they cannot differ.
+ *
+ * @param read Gives a variable's text: `undefined` where it is not set, `null` where it may not be
+ * read.
+ */
+export function readBackendChoice(
+  read: (variable: string) => string | undefined | null,
+): BackendChoice {
+  const { noPersist, name, options } = BACKEND_VARIABLES;
+  const flag = read(noPersist);
+  if (parseFlag(noPersist, flag ?? undefined)) {
+    return { name: "memory", by: noPersist, variables: [noPersist] };
+  }
+  const text = read(name);
+  const variables = [noPersist, name];
+  if (text) return { name: text, by: name, variables: [...variables, options] };
+  if (flag === null || text === null) return { variables };
+  return { name: "file", variables: [...variables, HOME_VARIABLE] };
+}
+
+/** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
 const instances = new Map<string, Promise<OidcCredentialsBackend>>();
 
-/** What `setDefaultBackend` was given last. */
+/** The backend that `setDefaultBackend` set last. */
 let defaultBackend: OidcCredentialsBackend | undefined;
 
 /**
@@ -141,19 +188,18 @@ export interface LoadBackendOptions {
 export async function loadBackendFromEnv(
   { isolate }: LoadBackendOptions = {},
 ): Promise<OidcCredentialsBackend | undefined> {
-  const purpose = "choose a credentials backend";
-  if (parseFlag(NO_PERSIST_VARIABLE, readEnv(NO_PERSIST_VARIABLE, purpose))) {
-    return await shared("memory", () => new MemoryCredentialsBackend());
-  }
-  const text = readEnv("VM_OIDC_CREDENTIALS_BACKEND", purpose);
-  if (text === undefined) return undefined;
-  const { parseBackendSpec, readBackendKwargs } = await import("./load/backend_setting.ts");
-  const spec = parseBackendSpec(text);
-  const options = readBackendKwargs();
-  const { createBackend } = await import("./load/create_backend.ts");
+  const { noPersist, name, options } = BACKEND_VARIABLES;
+  const choice = readBackendChoice((variable) => readEnv(variable, "choose a credentials backend"));
+  if (choice.by === undefined) return undefined;
+  if (choice.by === noPersist) return await shared("memory", () => new MemoryCredentialsBackend());
+  const { parseBackendKwargs, parseBackendSpec } = await loadBackendSetting();
+  const spec = parseBackendSpec(choice.name!, name);
+  const text = readEnv(options, "read the backend's options");
+  const kwargs = text === undefined ? {} : parseBackendKwargs(text, options);
+  const { createBackend } = await loadCreateBackend();
   return await shared(
-    JSON.stringify([spec, options, isolate]),
-    () => createBackend(spec, options, isolate),
+    JSON.stringify([spec, kwargs, isolate]),
+    () => createBackend(spec, kwargs, { origin: { name, options }, ...(isolate && { isolate }) }),
   );
 }
 

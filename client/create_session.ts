@@ -28,6 +28,9 @@ import type { Session } from "./session.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
+/** Loaded where the stored tokens do not serve. */
+const loadRenewal = () => import("./tokens/renewal.ts");
+
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers or
  * an active session.
@@ -115,14 +118,24 @@ export async function signIn(
   await ensure(backendNeeds(backend));
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
+  const bearer = bearerKind(options.bearer ?? "auto", identity.issuer);
   const tokens = new TokenSource({
     identity,
     stored,
-    bearer: bearerKind(options.bearer ?? "auto", identity.issuer),
+    bearer,
     runtime,
-    interactive,
-    ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
-    beforeProvider: () => preflight(action, all(), "sign_in"),
+    loadRenewal: async (held) => {
+      const { TokenRenewal } = await loadRenewal();
+      return new TokenRenewal({
+        identity,
+        stored,
+        bearer,
+        runtime,
+        interactive,
+        ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
+        beforeProvider: () => preflight(action, all(), "sign_in"),
+      }, held);
+    },
   });
   await tokens.signIn(signal);
   return new SignedInSession({ ...session, oidc: { tokens, stored } });

@@ -1,127 +1,97 @@
-import {
-  type BackendSpec,
-  type BuiltInName,
-  KWARGS_VARIABLE,
-  parseBackendSpec,
-} from "./backend_setting.ts";
+import { isObject } from "../common/parse_object.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { EncryptedCredentialsBackendOptions } from "../encrypted.ts";
-import type { FallbackCredentialsBackendOptions } from "../fallback.ts";
-import { FileCredentialsBackend } from "../file.ts";
-import { KvCredentialsBackend } from "../kv.ts";
-import { MemoryCredentialsBackend } from "../memory.ts";
-import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import type { VaultCredentialsBackendOptions } from "../vault/options.ts";
+import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { type BackendSpec, parseBackendSpec, type SettingOrigin } from "./backend_setting.ts";
+import { BUILT_IN_BACKENDS } from "./built_in_backends.ts";
 
-/**
- * Options as they stand in JSON: where an instance belongs, a name stands. Each backend checks its
- * own.
- */
+/** Loaded where a setting names a module. */
+const loadImportBackend = () => import("./import_backend.ts");
+
+/** Loaded where a module's backend is to run in a Worker. */
+const loadIsolatedBackend = () => import("./isolated_backend.ts");
+
+/** Options from JSON: a name stands where the class takes a backend. Each class checks its own. */
 type Options = Record<string, unknown>;
 
-/** `isolate` is for the backends that its options name. */
-type Create = (
-  options: Options,
-  isolate?: Deno.PermissionOptionsObject,
-) => MaybePromise<OidcCredentialsBackend>;
+/** Where a setting was read, and how a third party's backend is run. */
+export interface CreateBackendOptions {
+  /** The places from which the setting was read, for errors. */
+  readonly origin: SettingOrigin;
+  /**
+   * The permissions of the Worker in which a third party's backend runs.
+   *
+   * @default the backend runs in this process
+   */
+  readonly isolate?: Deno.PermissionOptionsObject;
+}
 
-/** How each built-in backend is made. What few people use is imported where it is named. */
-const BUILT_IN: Record<BuiltInName, Create> = {
-  file: (options) => new FileCredentialsBackend(options),
-  memory: (options) => new MemoryCredentialsBackend(options),
-  kv: (options) => new KvCredentialsBackend(options),
-  vault: async (options) => {
-    const { VaultCredentialsBackend } = await import("../vault.ts");
-    return new VaultCredentialsBackend(options as unknown as VaultCredentialsBackendOptions);
-  },
-  keychain: async (options) => {
-    const { KeychainCredentialsBackend } = await import("../keychain.ts");
-    return new KeychainCredentialsBackend(options);
-  },
-  encrypted: createEncrypted,
-  fallback: createFallback,
-};
-
-/**
- * Makes the backend that a setting names, in this process or, where `isolate` is given and the
- * backend is a third party's, in a Worker with these permissions.
- */
+/** Makes the backend that a setting names. */
 export async function createBackend(
   spec: BackendSpec,
   options: Options,
-  isolate?: Deno.PermissionOptionsObject,
+  how: CreateBackendOptions,
 ): Promise<OidcCredentialsBackend> {
-  if (spec.kind === "built-in") return await BUILT_IN[spec.name](options, isolate);
-  const { specifier, exportName } = spec;
-  const { importBackend, moduleUrl } = await import("./import_backend.ts");
-  if (isolate === undefined) return await importBackend(specifier, exportName, options);
-  const { IsolatedBackend } = await import("./isolated_backend.ts");
+  if (spec.kind === "module") return await createForeign(spec, options, how);
+  const { load, nested = [] } = BUILT_IN_BACKENDS[spec.name];
+  let made: unknown = options;
+  for (const path of nested) {
+    const steps = path.split(/\.|(?=\[\])/);
+    made = await replaceAt(steps, made, "", (value, place) => createNested(value, place, how));
+  }
+  const Backend = await load();
+  return new Backend(made as never);
+}
+
+async function createForeign(
+  { specifier, exportName }: Extract<BackendSpec, { kind: "module" }>,
+  options: Options,
+  { origin, isolate }: CreateBackendOptions,
+): Promise<OidcCredentialsBackend> {
+  const { importBackend, moduleUrl } = await loadImportBackend();
+  if (isolate === undefined) return await importBackend(specifier, exportName, options, origin);
+  const { IsolatedBackend } = await loadIsolatedBackend();
   const url = await moduleUrl(specifier);
-  return await IsolatedBackend.load({ url, exportName, options, permissions: isolate });
+  return await IsolatedBackend.load({ url, exportName, options, origin, permissions: isolate });
 }
 
 /**
- * An encrypted backend from JSON: `backend`, and the `backend` of a key, name a backend as
- * {@linkcode createNested} says.
+ * Replaces the values at a path of the options. A value of another shape than the path's stays: the
+ * class refuses it in its own words.
+ *
+ * @param place The path so far, for errors.
  */
-async function createEncrypted(
-  options: Options,
-  isolate?: Deno.PermissionOptionsObject,
-): Promise<OidcCredentialsBackend> {
-  const create = (value: unknown, path: string) => createNested(value, path, isolate);
-  const key = async (value: unknown, path: string) =>
-    isRecord(value) && "backend" in value
-      ? { ...value, backend: await create(value.backend, `${path}.backend`) }
-      : value;
-  const { olderKeys } = options;
-  const made = {
-    ...options,
-    ...("backend" in options && { backend: await create(options.backend, "backend") }),
-    ...("key" in options && { key: await key(options.key, "key") }),
-    ...(Array.isArray(olderKeys) && {
-      olderKeys: await Promise.all(olderKeys.map((one, i) => key(one, `olderKeys[${i}]`))),
-    }),
-  };
-  const { EncryptedCredentialsBackend } = await import("../encrypted.ts");
-  return new EncryptedCredentialsBackend(made as EncryptedCredentialsBackendOptions);
-}
-
-/** A fallback backend from JSON, whose `backends` are named as {@linkcode createNested} says. */
-async function createFallback(
-  options: Options,
-  isolate?: Deno.PermissionOptionsObject,
-): Promise<OidcCredentialsBackend> {
-  const { backends } = options;
-  const made = {
-    ...options,
-    ...(Array.isArray(backends) && {
-      backends: await Promise.all(
-        backends.map((one, i) => createNested(one, `backends[${i}]`, isolate)),
-      ),
-    }),
-  };
-  const { FallbackCredentialsBackend } = await import("../fallback.ts");
-  return new FallbackCredentialsBackend(made as FallbackCredentialsBackendOptions);
+async function replaceAt(
+  [step, ...rest]: readonly string[],
+  value: unknown,
+  place: string,
+  create: (value: unknown, place: string) => Promise<unknown>,
+): Promise<unknown> {
+  if (step === undefined) return await create(value, place);
+  if (step === "[]") {
+    if (!Array.isArray(value)) return value;
+    const items = value.map((one, i) => replaceAt(rest, one, `${place}[${i}]`, create));
+    return await Promise.all(items);
+  }
+  if (!isObject(value) || !Object.hasOwn(value, step)) return value;
+  const inner = place === "" ? step : `${place}.${step}`;
+  return { ...value, [step]: await replaceAt(rest, value[step], inner, create) };
 }
 
 /** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */
 async function createNested(
   value: unknown,
-  path: string,
-  isolate: Deno.PermissionOptionsObject | undefined,
+  place: string,
+  how: CreateBackendOptions,
 ): Promise<OidcCredentialsBackend> {
-  const { name, options = {}, ...rest } = isRecord(value) ? value : { name: value };
-  if (typeof name !== "string" || !isRecord(options) || Object.keys(rest).length > 0) {
+  const { name, options = {}, ...rest } = isObject(value) ? value : { name: value };
+  const source = how.origin.options;
+  if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
     throw new CredentialsBackendError(
       "backend_kwargs_invalid",
-      `Cannot read ${KWARGS_VARIABLE}: "${path}" names no backend. Give its name, such as "file", or ` +
+      `Cannot read ${source}: "${place}" names no backend. Give its name, such as "file", or ` +
         `{"name": "file", "options": {"path": "\${HOME}/tokens.json"}}.`,
     );
   }
-  const spec = parseBackendSpec(name, `${KWARGS_VARIABLE}.${path}`);
-  return await createBackend(spec, options, isolate);
-}
-
-function isRecord(value: unknown): value is Options {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  const origin = { name: `${source}.${place}`, options: `${source}.${place}.options` };
+  return await createBackend(parseBackendSpec(name, origin.name), options, { ...how, origin });
 }

@@ -1,7 +1,7 @@
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { BACKEND_VARIABLE, isPathSpecifier } from "./backend_setting.ts";
+import { isPathSpecifier, type SettingOrigin } from "./backend_setting.ts";
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
 
@@ -10,23 +10,28 @@ export async function importBackend(
   specifier: string,
   exportName: string,
   options: Record<string, unknown>,
+  origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  const origin = `${exportName} from ${specifier}`;
-  const module = await importModule(specifier);
+  const subject = `${exportName} from ${specifier} (${origin.name})`;
+  const module = await importModule(specifier, origin);
   if (!Object.hasOwn(module, exportName)) {
-    throw failure(
+    throw loadError(
       "backend_export_missing",
-      origin,
+      subject,
       `the module exports ${Object.keys(module).join(", ") || "nothing"}`,
       "Name one of its exports after the last colon.",
     );
   }
-  const backend = construct(module[exportName], origin, options);
-  assertCredentialsBackend(backend, origin);
+  const backend = construct(module[exportName], subject, options, origin);
+  assertCredentialsBackend(backend, subject);
   return backend;
 }
 
-async function importModule(specifier: string): Promise<Record<string, unknown>> {
+async function importModule(
+  specifier: string,
+  origin: SettingOrigin,
+): Promise<Record<string, unknown>> {
+  const subject = `${specifier} (${origin.name})`;
   const url = await moduleUrl(specifier);
   try {
     return await import(url);
@@ -35,16 +40,16 @@ async function importModule(specifier: string): Promise<Record<string, unknown>>
     const denied = error instanceof TypeError &&
       /run again with the (--allow-\w+) flag/.exec(error.message);
     if (denied) {
-      throw failure(
+      throw loadError(
         "permission_required",
-        specifier,
+        subject,
         "Deno does not permit the import",
         `Run with ${denied[1]}, narrowed to this module.`,
       );
     }
-    throw failure(
+    throw loadError(
       "backend_import_failed",
-      specifier,
+      subject,
       "the module did not load",
       "See the cause, and check the module's address.",
       error,
@@ -68,19 +73,24 @@ export async function moduleUrl(
   return href.replace(/%(7E|5B|5D|5E|7C)/g, decodeURIComponent);
 }
 
-function construct(value: unknown, origin: string, options: Record<string, unknown>): unknown {
+function construct(
+  value: unknown,
+  subject: string,
+  options: Record<string, unknown>,
+  origin: SettingOrigin,
+): unknown {
   if (typeof value !== "function" || !isConstructible(value)) {
-    throw failure("backend_not_constructible", origin, "it is not a class", "Export a class.");
+    throw loadError("backend_not_constructible", subject, "it is not a class", "Export a class.");
   }
   try {
     return new (value as Constructor)(options);
   } catch (error) {
     if (error instanceof CredentialsBackendError) throw error;
-    throw failure(
+    throw loadError(
       "backend_not_constructible",
-      origin,
+      subject,
       "its constructor failed",
-      "See the cause, and check VM_OIDC_CREDENTIALS_BACKEND_KWARGS.",
+      `See the cause, and check ${origin.options}.`,
       withoutOptions(error, options),
     );
   }
@@ -108,16 +118,16 @@ function isConstructible(value: object): boolean {
   }
 }
 
-function failure(
+function loadError(
   code: CredentialsBackendError["code"],
-  what: string,
+  subject: string,
   reason: string,
   advice: string,
   cause?: unknown,
 ): CredentialsBackendError {
   return new CredentialsBackendError(
     code,
-    `Cannot load the credentials backend ${what} (${BACKEND_VARIABLE}): ${reason}. ${advice}`,
+    `Cannot load the credentials backend ${subject}: ${reason}. ${advice}`,
     cause === undefined ? undefined : { cause },
   );
 }

@@ -2,6 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import type { SettingOrigin } from "./backend_setting.ts";
 import type { IsolatedAnswer, IsolatedInfo, IsolatedRequest } from "./isolated_worker.ts";
 import type {
   BackendPermission,
@@ -18,6 +19,8 @@ export interface IsolatedBackendOptions {
   exportName: string;
   /** Given to the backend's constructor. */
   options: Record<string, unknown>;
+  /** The places from which the setting was read, for errors. */
+  origin: SettingOrigin;
   /** All that the Worker may do. */
   permissions: Deno.PermissionOptionsObject;
 }
@@ -160,8 +163,10 @@ class Channel {
     };
   }
 
-  async open({ url, exportName, options }: IsolatedBackendOptions): Promise<IsolatedInfo> {
-    return await this.call("open", url, exportName, options) as IsolatedInfo;
+  async open(
+    { url, exportName, options, origin }: IsolatedBackendOptions,
+  ): Promise<IsolatedInfo> {
+    return await this.call("open", url, exportName, options, origin) as IsolatedInfo;
   }
 
   call(method: IsolatedRequest["method"], ...args: unknown[]): Promise<unknown> {

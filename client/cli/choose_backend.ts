@@ -1,15 +1,18 @@
-import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
-  BACKEND_VARIABLE,
   type BackendSpec,
-  BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../backends/load/backend_setting.ts";
+import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import {
+  BACKEND_VARIABLES,
+  readBackendChoice,
+  resolveCredentialsBackend,
+} from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { ensureSelection, preflight } from "../permissions/preflight.ts";
 import type { Plan } from "./command.ts";
@@ -84,7 +87,8 @@ async function chooseNamed(
   const kwargs = file === undefined
     ? {}
     : parseBackendKwargs(await readInput(file), `--${options}`);
-  const backend = await createBackend(spec, kwargs);
+  const origin = { name: `--${flag}`, options: `--${options}` };
+  const backend = await createBackend(spec, kwargs, { origin });
   return {
     backend,
     name: nameOf(spec),
@@ -96,7 +100,9 @@ async function chooseNamed(
 
 function parseSpec(text: string, flag: FlagName): BackendSpec {
   if (/[:#]/.test(text)) return parseBackendSpec(text, `--${flag}`);
-  if ((BUILT_IN_NAMES as readonly string[]).includes(text)) return parseBackendSpec(text);
+  if ((BUILT_IN_NAMES as readonly string[]).includes(text)) {
+    return parseBackendSpec(text, `--${flag}`);
+  }
   const near = nearestWord(text, BUILT_IN_NAMES);
   throw new UsageError(
     `Cannot use ${shown(text, "that value")} as --${flag}: there is no such backend. ` +
@@ -117,13 +123,10 @@ async function readInput(file: string): Promise<string> {
 }
 
 function reasonForChoice(): { name: string; why: string } {
-  const variable = "VM_OIDC_NO_PERSIST";
-  if (parseFlag(variable, readEnvIfGranted(variable))) {
-    return { name: "memory", why: `${variable} is set` };
-  }
-  const text = readEnvIfGranted(BACKEND_VARIABLE);
-  if (text === undefined) return { name: "file", why: "it is the default" };
-  return { name: nameOf(parseBackendSpec(text)), why: `${BACKEND_VARIABLE} names it` };
+  const { name = "file", by } = readBackendChoice(readEnvIfGranted);
+  if (by === undefined) return { name, why: "it is the default" };
+  if (by === BACKEND_VARIABLES.noPersist) return { name, why: `${by} is set` };
+  return { name: nameOf(parseBackendSpec(name, by)), why: `${by} names it` };
 }
 
 function nameOf(spec: BackendSpec): string {

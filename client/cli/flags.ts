@@ -1,4 +1,4 @@
-import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
+import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
 
 /** One flag, as parser, help, completions and README need it. */
 export interface Flag {

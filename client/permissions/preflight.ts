@@ -4,7 +4,8 @@ import type {
   BackendPermission,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { isEnvGranted, parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readBackendChoice } from "../../backends/resolve_credentials_backend.ts";
 import { checkDescriptor, SCOPES } from "../format_permissions.ts";
 import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
@@ -42,9 +43,6 @@ function isGranted(need: PermissionNeed): boolean {
 function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }
-
-const NO_PERSIST = "VM_OIDC_NO_PERSIST";
-const BACKEND = "VM_OIDC_CREDENTIALS_BACKEND";
 
 /** The program that opens a page in the person's browser, and what it takes before the page. */
 const LAUNCHERS: Partial<Record<typeof Deno.build.os, readonly [string, ...string[]]>> = {
@@ -110,14 +108,10 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
  * follow from those that may be read already.
  */
 export function selectionNeeds(): PermissionNeed[] {
-  const isPersistKnown = isEnvGranted(NO_PERSIST);
-  if (isPersistKnown && parseFlag(NO_PERSIST, Deno.env.get(NO_PERSIST))) return [env(NO_PERSIST)];
-  const needs = [env(NO_PERSIST), env(BACKEND)];
-  const isBackendKnown = isEnvGranted(BACKEND);
-  if (isBackendKnown && Deno.env.get(BACKEND)) return [...needs, env(`${BACKEND}_KWARGS`)];
-  // Without a backend of the host's choice the file is used, and it is in the home folder.
-  const isFile = isPersistKnown && isBackendKnown;
-  return isFile ? [...needs, env(HOME_VARIABLE, "to find the stored tokens")] : needs;
+  const read = (variable: string) => isEnvGranted(variable) ? Deno.env.get(variable) : null;
+  return readBackendChoice(read).variables.map((variable) =>
+    variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
+  );
 }
 
 /**

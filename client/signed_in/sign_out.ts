@@ -11,7 +11,7 @@ import type { ClearResult, Revocation } from "../clear_result.ts";
 import { clearNeeds } from "../permissions/needs.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
-import { CredentialStore } from "../tokens/store.ts";
+import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -78,7 +78,7 @@ async function clearAll(
   await preflight(ACTION, clearNeeds(backend, []), "always");
   const client = configuredClient(options, peekActiveSession());
   const listed = await listKeys(backend);
-  const unstored = CredentialStore.unstoredKeys(backend);
+  const unstored = unstoredKeys(backend);
   if (listed === "corrupt") {
     await new CredentialStore(backend, "").removeAll();
     forgetActive(backend, "all");

@@ -1,10 +1,12 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult, Revocation } from "../clear_result.ts";
 import { CredentialStore } from "./store.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { printable, redact } from "../../backends/common/printable.ts";
-import type { StoredCredential } from "./source.ts";
 
 /**
  * Removes one credential from its backend, then has it revoked if that is wanted: in this order, so
@@ -14,7 +16,7 @@ import type { StoredCredential } from "./source.ts";
  * @param provider Gives the provider that issued the entry. Called only to revoke.
  */
 export async function clearCredentials(
-  { backend, key }: StoredCredential,
+  { backend, key }: { backend: OidcCredentialsBackend; key: string },
   options: ClearOptions,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {

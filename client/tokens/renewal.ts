@@ -1,7 +1,8 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
-import { CredentialStore, isOtherGrant, singleFlight, withToldLock } from "./store.ts";
+import { CredentialStore, isOtherGrant } from "./store.ts";
+import { singleFlight, takeTurn } from "./turns.ts";
 import {
   type Bearer,
   bearerOf,
@@ -17,7 +18,9 @@ import { isRefusal, loginRequired, noIdToken } from "./login_required.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { Emit, Runtime } from "../options/runtime.ts";
 import type { RefreshAnswer } from "../provider/token_request.ts";
-import type { HeldTokens, TokenSourceOptions } from "./source.ts";
+import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
+import type { AskOptions } from "../sign_in/device.ts";
+import type { OidcIdentity } from "../options/identity.ts";
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
@@ -35,9 +38,23 @@ const OTHER_SCOPE = "what is stored meanwhile was asked for with another scope (
 
 const NO_KEY = "the key of the stored tokens is missing or damaged";
 
-/** Renews one identity's tokens: by refresh, or by asking the person. */
-export class TokenRenewal {
-  readonly #options: TokenSourceOptions;
+/** Options of {@linkcode TokenRenewal}. */
+export interface TokenRenewalOptions {
+  identity: OidcIdentity;
+  stored: StoredCredential;
+  /** The token that goes on requests. */
+  bearer: "access_token" | "id_token";
+  runtime: Runtime;
+  /** Whether a person may be asked. */
+  interactive: boolean;
+  ask: AskOptions;
+  /** Runs before the provider is needed at sign-in, and may refuse. */
+  beforeProvider: () => Promise<void>;
+}
+
+/** Renews the tokens of one identity: by a refresh, or by asking the person. */
+export class TokenRenewal implements Renewal {
+  readonly #options: TokenRenewalOptions;
   readonly #held: HeldTokens;
   readonly #store: CredentialStore;
   readonly #now: () => number;
@@ -45,7 +62,7 @@ export class TokenRenewal {
   #provider: Promise<OidcProvider> | undefined;
   #key: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
 
-  constructor(options: TokenSourceOptions, held: HeldTokens) {
+  constructor(options: TokenRenewalOptions, held: HeldTokens) {
     const { stored, runtime } = options;
     this.#options = options;
     this.#held = held;
@@ -141,10 +158,10 @@ export class TokenRenewal {
     const store = this.#store;
     const renew = () =>
       singleFlight(
-        store.identity,
+        store.owner,
         `${bearer} ${store.key}`,
         (ended) =>
-          withToldLock(
+          takeTurn(
             store,
             () => this.#renewLocked(rejected),
             { signal: ended, peek: () => this.#peekRenewed(rejected) },
@@ -252,7 +269,7 @@ export class TokenRenewal {
     const flight = `login ${bearer} ${identity.scope} ${store.key}`;
     const ask = (ended: AbortSignal) => this.#ask(ended);
     const joined = () => this.#emit?.({ type: "sign_in_joined" });
-    const entry = await singleFlight(store.identity, flight, ask, signal, joined);
+    const entry = await singleFlight(store.owner, flight, ask, signal, joined);
     this.#adoptRenewed(entry);
     if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
   }
@@ -341,8 +358,8 @@ export class TokenRenewal {
     const code = (error as { code?: unknown } | null)?.code;
     if (!BRIDGED.includes(code)) return false;
     // Tokens that could not be stored stay usable while the store does not even give its lock.
-    const { pending } = this.#store;
-    if (pending !== undefined) this.#held.adopt(pending);
+    const { unstored } = this.#store;
+    if (unstored !== undefined) this.#held.adopt(unstored);
     const { bearer } = this.#held;
     if (!this.#isAlive(bearer)) return false;
     this.#held.useUntil(Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS));

@@ -4,35 +4,52 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, SKEW_SECONDS } from "../entry.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { AskOptions } from "../sign_in/device.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { TokenRenewal } from "./renewal.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
 
-/** What {@linkcode TokenSource} is told. */
+/** Loaded where the store fails. */
+const loadDescription = () => import("../../backends/common/describe_backend.ts");
+
+/** Options of {@linkcode TokenSource}. */
 export interface TokenSourceOptions {
   identity: OidcIdentity;
   stored: StoredCredential;
-  /** Which token is the bearer. */
+  /** The token that goes on requests. */
   bearer: "access_token" | "id_token";
   runtime: Runtime;
-  /** Whether a person may be asked. */
-  interactive: boolean;
-  /** How a person is asked. */
-  ask: AskOptions;
-  /** Runs before the provider is needed at sign-in, and may refuse. */
-  beforeProvider: () => Promise<void>;
+  /** Loads the slow half. */
+  loadRenewal: (held: HeldTokens) => Promise<Renewal>;
+}
+
+/** The slow half of a {@linkcode TokenSource}, for tokens that the store alone cannot give. */
+export interface Renewal {
+  /**
+   * Signs in from the store, by a refresh or by the person, in this order.
+   *
+   * @param read The read of the store, where it was read already.
+   */
+  signIn(
+    read: { entry: OidcCredentials | undefined } | undefined,
+    signal?: AbortSignal,
+  ): Promise<void>;
+  /** Gives a live bearer other than `rejected`. Never asks the person. */
+  renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
+  /** The key that a bearer is bound to. */
+  keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
+  /** Drops the key from memory. */
+  forgetKey(): void;
+  provider(): Promise<OidcProvider>;
 }
 
 /**
- * Gives one identity's bearer token: from memory or the store, and where these do not serve, by what
- * `TokenRenewal` does, which is loaded then.
+ * Gives the bearer token of one identity. The quick half: it serves from memory and from the store,
+ * and hands everything else to a {@linkcode Renewal}, which is loaded at the first need.
  */
 export class TokenSource {
   readonly #options: TokenSourceOptions;
   readonly #held: HeldTokens;
-  #renewal: Promise<TokenRenewal> | undefined;
+  #renewal: Promise<Renewal> | undefined;
 
   constructor(options: TokenSourceOptions) {
     this.#options = options;
@@ -44,11 +61,11 @@ export class TokenSource {
     return this.#held;
   }
 
-  /** From the store without any network where possible, else by refresh, else by the person. */
+  /** Signs in from the store, by a refresh or by the person, in this order. */
   async signIn(signal?: AbortSignal): Promise<void> {
     const { stored, identity, runtime } = this.#options;
-    // Tokens that wait to be stored, and keys, are the other half's business.
-    const isSimple = stored.pending === undefined && !identity.dpop;
+    // Unstored tokens and DPoP keys are handled by the renewal.
+    const isSimple = stored.unstored === undefined && !identity.dpop;
     const entry = isSimple ? await untilAborted(stored.read(), signal) : undefined;
     if (entry !== undefined && !entry.dpop_key && coversScope(entry, identity.scope)) {
       this.#held.adopt(entry);
@@ -58,22 +75,22 @@ export class TokenSource {
     await renewal.signIn(isSimple ? { entry } : undefined, signal);
   }
 
-  /** The bearer token in memory, while it needs no second look. */
+  /** The bearer token in memory, while it is fresh. */
   freshToken(): string | undefined {
     return this.#held.fresh(this.#options.runtime.now())?.token;
   }
 
   /**
-   * The bearer token, refreshed if it is about to end. Never asks the person: a call in the
-   * background would ask out of nowhere.
+   * The bearer token, refreshed where it is about to end. Never asks the person, since nobody expects
+   * a prompt from a call in the background.
    *
-   * @param rejected A bearer that the API refused, to be replaced unless somebody already has.
+   * @param rejected A bearer that the API refused. It is replaced unless it has been already.
    */
   async accessToken(rejected?: string, signal?: AbortSignal): Promise<string> {
     return (await this.#current(rejected, signal)).token;
   }
 
-  /** The same, with the key that the token is bound to, if it is. */
+  /** The same, with the key that the token is bound to. */
   async credential(
     rejected?: string,
     signal?: AbortSignal,
@@ -83,13 +100,13 @@ export class TokenSource {
     return { token: bearer.token, dpopKey: await (await this.#load()).keyOf(bearer) };
   }
 
-  /** Forgets the tokens of this session; the store is the caller's business. */
+  /** Forgets the tokens of this session. The store keeps its entry. */
   forget(): void {
     this.#held.forget();
     this.#renewal?.then((renewal) => renewal.forgetKey()).catch(() => undefined);
   }
 
-  /** Loads what a refresh needs, while it may still be read from the disk or fetched. */
+  /** Loads the code of a refresh while files may still be read. */
   async prepareRefresh(): Promise<void> {
     await this.provider();
   }
@@ -104,10 +121,8 @@ export class TokenSource {
     return fresh || await (await this.#load()).renew(rejected, signal);
   }
 
-  #load(): Promise<TokenRenewal> {
-    this.#renewal ??= import("./renewal.ts").then(({ TokenRenewal }) =>
-      new TokenRenewal(this.#options, this.#held)
-    );
+  #load(): Promise<Renewal> {
+    this.#renewal ??= this.#options.loadRenewal(this.#held);
     return this.#renewal;
   }
 }
@@ -117,11 +132,11 @@ export class HeldTokens {
   readonly #kind: "access_token" | "id_token";
   #entry: OidcCredentials | undefined;
   #bearer: Bearer | undefined;
-  /** Until when the bearer is given out without a look at anything else. */
+  /** The bearer is given out without a check until then. */
   #freshUntil = 0;
   #forgets = 0;
 
-  /** @param kind Which token is the bearer. */
+  /** @param kind The token that goes on requests. */
   constructor(kind: "access_token" | "id_token") {
     this.#kind = kind;
   }
@@ -136,24 +151,24 @@ export class HeldTokens {
     return this.#bearer;
   }
 
-  /** How often the tokens were forgotten. */
+  /** The number of calls of {@linkcode forget}. */
   get forgets(): number {
     return this.#forgets;
   }
 
-  /** The bearer, as long as it needs no second look. */
+  /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
     return now < this.#freshUntil ? this.#bearer : undefined;
   }
 
-  /** Takes over what is stored. */
+  /** Takes over an entry. */
   adopt(entry: OidcCredentials): void {
     this.#entry = entry;
     this.#bearer = bearerOf(entry, this.#kind);
     this.#freshUntil = (this.#bearer?.expiresAt ?? 0) - SKEW_SECONDS * 1000;
   }
 
-  /** Gives the bearer out until then, whatever else is known of it. */
+  /** Counts the bearer as fresh until `time`. */
   useUntil(time: number): void {
     this.#freshUntil = time;
   }
@@ -167,7 +182,7 @@ export class HeldTokens {
   }
 }
 
-/** What an entry takes the place of: a certain grant, or after a new sign-in whatever is there. */
+/** The state that an entry replaces: one grant, or after a new sign-in any state. */
 export type Replaces = { grant: string | undefined } | "anything";
 
 /** An entry that could not be stored. */
@@ -176,56 +191,50 @@ export interface Unstored {
   replaces: Replaces;
 }
 
-/** By store, not by session: the next `init()` in this process must find the tokens too. */
+/** By store instead of by session: the next `init()` in this process has to find the tokens, too. */
 const unstored = new WeakMap<object, Map<string, Unstored>>();
-/** One object for all instances that lead to one persistent store. */
-const stores = new Map<string, object>();
+/** One object for all backends that lead to one persistent store. */
+const owners = new Map<string, object>();
 
-/**
- * One credential in a backend, as every start reads it. What is written, locked or removed is
- * `CredentialStore`'s, which is loaded when it is needed.
- */
+/** One credential in a backend, as every start reads it. `CredentialStore` changes it. */
 export class StoredCredential {
   readonly backend: OidcCredentialsBackend;
   readonly key: string;
-  /** Stands for the store itself: the same for two backends that lead to one place. */
-  readonly identity: object;
+  /** Stands for the store: the same object for two backends that lead to one place. */
+  readonly owner: object;
+
   constructor(backend: OidcCredentialsBackend, key: string) {
     this.backend = backend;
     this.key = key;
-    this.identity = storeIdentity(backend);
+    this.owner = ownerOf(backend);
   }
 
-  /** The keys of a backend's entries that could not be stored yet. */
-  static unstoredKeys(backend: OidcCredentialsBackend): string[] {
-    return [...unstored.get(storeIdentity(backend))?.keys() ?? []];
+  /** The entry of this process that could not be stored yet. */
+  get unstored(): OidcCredentials | undefined {
+    return unstored.get(this.owner)?.get(this.key)?.entry;
   }
 
-  /** The entry that could not be stored yet, if there is one. */
-  get pending(): OidcCredentials | undefined {
-    return unstored.get(this.identity)?.get(this.key)?.entry;
-  }
-
-  /** What the backend holds. */
+  /** The entry in the backend. */
   async read(): Promise<OidcCredentials | undefined> {
     try {
       return await this.backend.get(this.key) ?? undefined;
     } catch (error) {
-      const { backendError } = await import("../../backends/common/describe_backend.ts");
+      const { backendError } = await loadDescription();
       throw backendError("read credentials from", this.backend, error);
     }
   }
 }
 
-/** What could not be written to a store yet, by key. */
-export function unstoredEntries(identity: object): Map<string, Unstored> {
-  return getOrSet(unstored, identity, () => new Map());
+/** The entries of a store that could not be written yet, by key. */
+export function unstoredEntries(owner: object): Map<string, Unstored> {
+  return getOrSet(unstored, owner, () => new Map());
 }
 
-function storeIdentity(backend: OidcCredentialsBackend): object {
+/** The object that stands for a backend's store. */
+export function ownerOf(backend: OidcCredentialsBackend): object {
   const { persistent, location } = backend;
   if (persistent !== true || typeof location !== "string") return backend;
-  return getOrSet(stores, `${backend.constructor?.name} ${location}`, () => ({}));
+  return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
 }
 
 interface MapLike<K, V> {
@@ -233,7 +242,7 @@ interface MapLike<K, V> {
   set(key: K, value: V): unknown;
 }
 
-/** What a map has under a key, made where it has nothing. */
+/** The value under a key of a map, made where there is none. */
 export function getOrSet<K, V>(map: MapLike<K, V>, key: K, create: () => V): V {
   let value = map.get(key);
   if (value === undefined) {

@@ -1,7 +1,6 @@
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
-import { untilAborted } from "../../backends/common/delay.ts";
-import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { Queue } from "../../backends/common/queue.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   MaybePromise,
   OidcCredentials,
@@ -9,56 +8,87 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { Emit } from "../options/runtime.ts";
-import { getOrSet, type Replaces, StoredCredential, unstoredEntries } from "./source.ts";
-
-/** After this a wait is worth a word. */
-const NOTICE_MS = 1000;
+import {
+  getOrSet,
+  ownerOf,
+  type Replaces,
+  StoredCredential,
+  type Unstored,
+  unstoredEntries,
+} from "./source.ts";
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
-const processLocks = new WeakMap<object, MemoryCredentialsBackend>();
+const queues = new WeakMap<object, Queue>();
 
-const flights = new WeakMap<object, Map<string, Flight>>();
+/** The keys of a backend's entries that could not be stored yet. */
+export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
+  return [...unstoredEntries(ownerOf(backend)).keys()];
+}
 
-/** One credential in a backend, with what changes it, and what could not be written to it. */
-export class CredentialStore extends StoredCredential {
-  readonly #unstored = unstoredEntries(this.identity);
+/** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
+export class CredentialStore {
+  readonly #stored: StoredCredential;
+  readonly #unstored: Map<string, Unstored>;
+
+  constructor(backend: OidcCredentialsBackend, key: string) {
+    this.#stored = new StoredCredential(backend, key);
+    this.#unstored = unstoredEntries(this.#stored.owner);
+  }
+
+  get backend(): OidcCredentialsBackend {
+    return this.#stored.backend;
+  }
+
+  get key(): string {
+    return this.#stored.key;
+  }
+
+  /** Stands for the store: the same object for two backends that lead to one place. */
+  get owner(): object {
+    return this.#stored.owner;
+  }
+
+  /** The entry of this process that could not be stored yet. */
+  get unstored(): OidcCredentials | undefined {
+    return this.#stored.unstored;
+  }
 
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
-    if (!this.#unstored.has(this.key)) return await this.read();
+    if (this.unstored === undefined) return await this.#stored.read();
     try {
       return await this.withLock(() => this.loadLocked());
     } catch {
-      return this.pending ?? await this.read();
+      return this.unstored ?? await this.#stored.read();
     }
   }
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
-    const pending = this.#unstored.get(this.key);
-    if (pending === undefined) return await this.read();
+    const unstored = this.#unstored.get(this.key);
+    if (unstored === undefined) return await this.#stored.read();
+    const { entry, replaces } = unstored;
     try {
-      const stored = await this.read();
-      const isWanted = pending.replaces === "anything" ||
-        grantOf(stored) === pending.replaces.grant;
-      if (isWanted) await this.#put(pending.entry);
+      const stored = await this.#stored.read();
+      const isWanted = replaces === "anything" || grantOf(stored) === replaces.grant;
+      if (isWanted) await this.#put(entry);
       this.#unstored.delete(this.key);
-      return isWanted ? pending.entry : stored;
+      return isWanted ? entry : stored;
     } catch {
-      return pending.entry; // reported when it happened first; the next use tries again
+      return entry; // its first failure was reported; the next use tries again
     }
   }
 
-  /** What is stored, for a look while another process holds the lock. Tells no fault. */
+  /** The entry while another process holds the lock. Reports no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
-    return this.#unstored.has(this.key) ? undefined : await this.read().catch(() => undefined);
+    if (this.unstored !== undefined) return undefined;
+    return await this.#stored.read().catch(() => undefined);
   }
 
   /**
-   * Stores an entry. When that fails, the entry lives on in this process.
+   * Stores an entry. When that fails, the entry is kept in this process.
    *
-   * @param replaces The entry that it takes the place of.
+   * @param replaces The state that the entry replaces.
    */
   async save(
     entry: OidcCredentials,
@@ -72,7 +102,7 @@ export class CredentialStore extends StoredCredential {
     }
   }
 
-  /** Keeps an entry in this process until a use of it can store it. Gives the error that says so. */
+  /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
   keepUnstored(
     entry: OidcCredentials,
     replaces: OidcCredentials | "anything" | undefined,
@@ -82,7 +112,7 @@ export class CredentialStore extends StoredCredential {
     const own: Replaces = replaces === "anything" ? replaces : { grant: grantOf(replaces) };
     this.#unstored.set(this.key, {
       entry,
-      replaces: own === "anything" ? own : earlier ?? own, // the store still has what came first
+      replaces: own === "anything" ? own : earlier ?? own, // the store still has the first of them
     });
     return notStored(this.backend, error);
   }
@@ -93,7 +123,7 @@ export class CredentialStore extends StoredCredential {
     await this.#guard("delete credentials from", () => this.backend.delete(this.key));
   }
 
-  /** Removes the whole store, where the backend can, for a store that cannot be understood. */
+  /** Removes the whole store, where the backend can: the way out of a store that cannot be read. */
   async removeAll(): Promise<void> {
     this.#unstored.clear();
     await this.#guard("delete", () => this.backend.deleteAll?.());
@@ -104,25 +134,25 @@ export class CredentialStore extends StoredCredential {
     if (grantOf(await this.loadLocked()) === grantOf(refused)) await this.remove();
   }
 
-  /** Runs `fn` alone, as widely as the backend can see to it. */
+  /** Runs `fn` alone, as widely as the backend can lock. */
   async withLock<T>(fn: () => Promise<T>, options: WithLockOptions<T> = {}): Promise<T> {
-    const lock = this.backend.withLock
-      ? this.backend as Required<Pick<OidcCredentialsBackend, "withLock">>
-      : getOrSet(processLocks, this.identity, () => new MemoryCredentialsBackend());
     let own: { value: T } | { error: unknown } | undefined;
+    const run = async () => {
+      try {
+        const value = await fn();
+        own = { value };
+        return value;
+      } catch (error) {
+        own = { error };
+        throw error;
+      }
+    };
     try {
-      return await lock.withLock(this.key, async () => {
-        try {
-          const value = await fn();
-          own = { value };
-          return value;
-        } catch (error) {
-          own = { error };
-          throw error;
-        }
-      }, options);
+      if (this.backend.withLock) return await this.backend.withLock(this.key, run, options);
+      const queue = getOrSet(queues, this.owner, () => new Queue());
+      return await queue.run(this.key, run, options.signal);
     } catch (error) {
-      // What was done counts, also where the lock could not be given back after it.
+      // The result of `fn` counts, also where the lock could not be released after it.
       if (own !== undefined && "value" in own) return own.value;
       if (own !== undefined) throw own.error;
       if (options.signal?.aborted && error === options.signal.reason) throw error;
@@ -130,7 +160,7 @@ export class CredentialStore extends StoredCredential {
     }
   }
 
-  /** Proves that what is written can be read and removed, before a person is asked for anything. */
+  /** Proves that an entry can be written, read and removed, before a person is asked. */
   async probe(): Promise<void> {
     const probe = new CredentialStore(this.backend, `probe|${crypto.randomUUID()}`);
     const entry = {
@@ -142,13 +172,13 @@ export class CredentialStore extends StoredCredential {
     let read: OidcCredentials | undefined;
     try {
       await probe.#put(entry);
-      read = await probe.read();
+      read = await probe.#stored.read();
     } catch (error) {
       await probe.remove().catch(() => undefined);
       throw error;
     }
     await probe.remove();
-    const isGone = await probe.read() === undefined;
+    const isGone = await probe.#stored.read() === undefined;
     if (read?.client_id === entry.client_id && read.access_token === entry.access_token && isGone) {
       return;
     }
@@ -176,137 +206,18 @@ function grantOf(entry: OidcCredentials | undefined): string | undefined {
   return entry?.refresh_token ?? entry?.access_token;
 }
 
-/** Whether two entries belong to different grants, or states of one. */
+/** Whether two entries belong to different grants, or are different states of one. */
 export function isOtherGrant(one: OidcCredentials, other: OidcCredentials): boolean {
   return grantOf(one) !== grantOf(other);
 }
 
 function notStored(backend: OidcCredentialsBackend, error: unknown): ValidMindAuthError {
   const cause = backendError("write to", backend, error);
+  const place = describeBackend(backend);
   return new ValidMindAuthError(
     "credentials_not_stored",
-    `Cannot store the new tokens in ${
-      describeBackend(backend)
-    }: ${cause.message} They stay usable ` +
-      `in this process, and each use tries to store them again; a new process would have to sign in.`,
+    `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
+      `and each use tries to store them again; a new process would have to sign in.`,
     { cause },
   );
-}
-
-/** Who is told of a wait. */
-interface WaitListeners {
-  emit: Emit | undefined;
-  /** Whose tokens are waited for; `undefined` where the person may not be told. */
-  issuer: string | undefined;
-}
-
-/** Runs `fn` under the store's lock, and tells of the wait for it when that takes long. */
-export async function withToldLock<T>(
-  store: CredentialStore,
-  fn: () => Promise<T>,
-  options: WithLockOptions<T>,
-  listeners: WaitListeners,
-): Promise<T> {
-  using wait = new LockWait(listeners);
-  return await store.withLock(() => {
-    wait.end();
-    return fn();
-  }, options);
-}
-
-/** One wait for a lock, which is told of when it takes long. */
-class LockWait implements Disposable {
-  readonly #emit: Emit | undefined;
-  readonly #start = performance.now();
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  readonly #timer = AbortSignal.timeout(NOTICE_MS);
-  readonly #onLong: () => void;
-  #notice: Promise<{ erase(): void }> | undefined;
-  #isLong = false;
-
-  constructor({ emit, issuer }: WaitListeners) {
-    this.#emit = emit;
-    this.#onLong = () => this.#tell(issuer);
-    this.#timer.addEventListener("abort", this.#onLong, { once: true });
-  }
-
-  /** Ends the wait. Further calls do nothing. */
-  end(): void {
-    this.#timer.removeEventListener("abort", this.#onLong);
-    if (!this.#isLong) return;
-    this.#isLong = false;
-    this.#emit?.({ type: "lock_waited", waitedMs: this.#waitedMs() });
-    this.#notice?.then((notice) => notice.erase()).catch(() => undefined);
-  }
-
-  [Symbol.dispose](): void {
-    this.end();
-  }
-
-  #tell(issuer: string | undefined): void {
-    this.#isLong = true;
-    this.#emit?.({ type: "lock_waiting", waitedMs: this.#waitedMs() });
-    if (issuer === undefined) return;
-    const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
-    this.#notice = import("../prompt/terminal.ts").then(({ terminalNotice }) =>
-      terminalNotice(text)
-    );
-    this.#notice.catch(() => undefined);
-  }
-
-  #waitedMs(): number {
-    return Math.round(performance.now() - this.#start);
-  }
-}
-
-interface Flight {
-  promise: Promise<unknown>;
-  abort: AbortController;
-  waiters: number;
-}
-
-/**
- * Runs `fn`, or joins the run of it that is under way for the same owner and key.
- *
- * @param fn Gets a signal that aborts when nobody waits for the run any more.
- * @param signal Ends this caller's wait; the run goes on for the others.
- * @param onJoin Runs when a run is joined.
- */
-export async function singleFlight<T>(
-  owner: object,
-  key: string,
-  fn: (signal: AbortSignal) => Promise<T>,
-  signal?: AbortSignal,
-  onJoin: () => void = () => {},
-): Promise<T> {
-  signal?.throwIfAborted();
-  const running = flights.get(owner) ?? new Map<string, Flight>();
-  flights.set(owner, running);
-  const joined = running.get(key);
-  if (joined !== undefined) onJoin();
-  const flight = joined ?? startFlight(running, key, fn);
-  flight.waiters++;
-  try {
-    return await untilAborted(flight.promise as Promise<T>, signal);
-  } finally {
-    flight.waiters--;
-    if (flight.waiters === 0 && running.get(key) === flight) {
-      running.delete(key); // who comes now starts anew instead of joining what is being ended
-      flight.abort.abort(signal?.reason);
-    }
-  }
-}
-
-function startFlight(
-  running: Map<string, Flight>,
-  key: string,
-  fn: (signal: AbortSignal) => Promise<unknown>,
-): Flight {
-  const abort = new AbortController();
-  const promise = fn(abort.signal).finally(() => {
-    if (running.get(key) === flight) running.delete(key);
-  });
-  const flight: Flight = { promise, abort, waiters: 0 };
-  running.set(key, flight);
-  return flight;
 }

@@ -7,7 +7,10 @@ import {
 } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
+import {
+  loadBackendFromEnv,
+  readBackendChoice,
+} from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { runDeno } from "../support/run_script.ts";
@@ -42,6 +45,30 @@ Deno.test({
   async fn() {
     assertEquals(await load(), undefined);
     assertEquals(await load(""), undefined);
+  },
+});
+
+Deno.test({
+  name: "the choice names the variables that it needs, as far as they may be read",
+  permissions: "none",
+  fn() {
+    const [noPersist = "", backend = "", kwargs = ""] = BACKEND_VARIABLES;
+    const choose = (known: Record<string, string | undefined>) =>
+      readBackendChoice((variable) => variable in known ? known[variable] : null);
+    assertEquals(choose({ [noPersist]: "yes" }), {
+      name: "memory",
+      by: noPersist,
+      variables: [noPersist],
+    });
+    const named = { name: "kv", by: backend, variables: [noPersist, backend, kwargs] };
+    assertEquals(choose({ [backend]: "kv" }), named);
+    assertEquals(choose({ [noPersist]: "0", [backend]: "kv" }), named);
+    const unknown = { variables: [noPersist, backend] };
+    assertEquals(choose({}), unknown);
+    assertEquals(choose({ [noPersist]: undefined }), unknown);
+    assertEquals(choose({ [backend]: undefined }), unknown);
+    const { name, variables } = choose({ [noPersist]: undefined, [backend]: undefined });
+    assertEquals([name, variables.length], ["file", 3]);
   },
 });
 
@@ -89,6 +116,7 @@ Deno.test({
     assertInstanceOf(await load("memory"), MemoryCredentialsBackend);
     assertInstanceOf(await load("kv"), KvCredentialsBackend);
     assertInstanceOf(await load(" memory\n"), MemoryCredentialsBackend);
+    assertInstanceOf(await load("memory", ""), MemoryCredentialsBackend);
   },
 });
 

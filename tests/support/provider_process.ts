@@ -12,7 +12,7 @@ export class ProviderProcess {
 
   private constructor() {
     const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05 })];
-    this.#child = spawnModule("../support/oidc_provider_main.ts", args, "piped");
+    this.#child = spawnModule("../support/oidc_provider_main.ts", args, { stdin: "piped" });
     this.#lines = linesOf(this.#child.stdout);
     this.#input = this.#child.stdin.getWriter();
   }

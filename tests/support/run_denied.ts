@@ -5,14 +5,14 @@ const OVERRIDES = "-dac_override,-dac_read_search";
  * What has to stand before a command so that file modes hold for it. The superuser passes over
  * them, unless the kernel takes that capability away.
  */
-const WITHOUT_OVERRIDE = Deno.build.os === "windows" || Deno.uid() !== 0
+export const withoutOverride: readonly string[] = Deno.build.os === "windows" || Deno.uid() !== 0
   ? []
   : ["setpriv", `--bounding-set=${OVERRIDES}`, `--inh-caps=${OVERRIDES}`];
 
 /** Why the operating system cannot be made to deny something here; `undefined` where it can. */
 export const whyNoDenial: string | undefined = Deno.build.os === "windows"
   ? "Windows has no modes"
-  : works([...WITHOUT_OVERRIDE, "true"])
+  : works([...withoutOverride, "true"])
   ? undefined
   : "the tests run as root, and setpriv does not work";
 
@@ -25,7 +25,7 @@ export const whyNoMount: string | undefined = Deno.build.os !== "linux"
 
 /** Runs a script for which file modes hold; gives what it prints, as JSON. */
 export function runDenied(code: string): Promise<unknown> {
-  return run([...WITHOUT_OVERRIDE], code);
+  return run([...withoutOverride], code);
 }
 
 /** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */

@@ -1,6 +1,8 @@
 import { equal } from "@std/assert/equal";
 import { CredentialsBackendError, FileCredentialsBackend } from "@validmind/auth";
 import { numberedEntry } from "./entries.ts";
+import { fillUpTo, removeFiller } from "./filler.ts";
+import { mountTmpfs } from "./mount.ts";
 import { Random } from "./random.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
@@ -9,19 +11,13 @@ import type { TortureOptions, TortureResult } from "./torture_result.ts";
  * `backend_full` and what was stored stays as it is.
  */
 export async function fillDisk({ count, seed, folder }: TortureOptions): Promise<TortureResult> {
-  const unmount = await mountTmpfs(folder);
-  if (unmount === undefined) {
-    return {
-      name: "a full disk",
-      figures: { "left out": "no tmpfs can be mounted here" },
-      failures: [],
-    };
-  }
-  try {
-    return await fill(new Random(seed), count, folder);
-  } finally {
-    await unmount();
-  }
+  await using mount = await mountTmpfs(folder, { kib: 128 });
+  if (mount !== undefined) return await fill(new Random(seed), count, folder);
+  return {
+    name: "a full disk",
+    figures: { "left out": "no tmpfs can be mounted here" },
+    failures: [],
+  };
 }
 
 async function fill(random: Random, count: number, folder: string): Promise<TortureResult> {
@@ -42,22 +38,9 @@ async function fill(random: Random, count: number, folder: string): Promise<Tort
       figures.damaged++;
       failures.push(`write ${n}: ${code}, and the file is damaged`);
     }
-    Deno.removeSync(`${folder}/filler`);
+    removeFiller(folder);
   }
   return { name: `${count} writes to a disk filled to a random level`, figures, failures };
-}
-
-/** Leaves about `free` bytes. */
-function fillUpTo(folder: string, free: number): void {
-  const path = `${folder}/filler`;
-  using file = Deno.openSync(path, { write: true, create: true });
-  const block = new Uint8Array(4096);
-  try {
-    while (file.writeSync(block) > 0);
-  } catch {
-    // full
-  }
-  file.truncateSync(Math.max(0, file.statSync().size - free));
 }
 
 async function codeOf(run: () => Promise<unknown>): Promise<string> {
@@ -67,17 +50,4 @@ async function codeOf(run: () => Promise<unknown>): Promise<string> {
   } catch (error) {
     return error instanceof CredentialsBackendError ? error.code : `not coded: ${error}`;
   }
-}
-
-/** Mounts a file system of 128 KiB, where this person may. */
-async function mountTmpfs(folder: string): Promise<(() => Promise<unknown>) | undefined> {
-  const run = async (command: string, ...args: string[]) => {
-    try {
-      return (await new Deno.Command(command, { args, stderr: "null" }).output()).success;
-    } catch {
-      return false;
-    }
-  };
-  const isMounted = await run("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder);
-  return isMounted ? () => run("umount", folder) : undefined;
 }

@@ -8,7 +8,7 @@ import { withEnv } from "../support/with_env.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
 import type { Store } from "./store.ts";
 
-/** What a torture of refreshes begins with: a provider, and a sign-in in a store. */
+/** A provider, and a sign-in to it in a store. */
 export class SignedIn {
   readonly provider: ProviderProcess;
   readonly #backend: OidcCredentialsBackend;
@@ -28,12 +28,22 @@ export class SignedIn {
       if (backend === undefined) throw new Error("Cannot torture: the store has no backend");
       const signedIn = new SignedIn(provider, backend);
       try {
-        await provider.signIn(backend);
+        await signedIn.signIn();
         return await fn(signedIn);
       } finally {
         await backend.close?.();
       }
     });
+  }
+
+  /** Signs in, again where a torture has ended the grant. */
+  async signIn(): Promise<void> {
+    await this.provider.signIn(this.#backend);
+  }
+
+  /** Lets go of the store until its next use. */
+  async release(): Promise<void> {
+    await this.#backend.close?.();
   }
 
   /** Makes the access token look expired. */

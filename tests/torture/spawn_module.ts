@@ -1,23 +1,37 @@
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
+/** Options of {@linkcode spawnModule}. */
+export interface SpawnModuleOptions {
+  /** @default {"null"} */
+  stdin?: "null" | "piped";
+  /** What stands before the command. */
+  prefix?: readonly string[];
+  /** Variables beyond those of this process. */
+  env?: Record<string, string>;
+}
+
 /** Starts a module of this folder in a process of its own. */
 export function spawnModule(
   module: string,
   args: readonly string[],
-  stdin: "null" | "piped" = "null",
+  { stdin = "null", prefix = [], env = {} }: SpawnModuleOptions = {},
 ): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-check",
-      "--allow-all",
-      "--unstable-kv",
-      "--config",
-      CONFIG,
-      new URL(module, import.meta.url).href,
-      ...args,
-    ],
+  const [command = "", ...rest] = [
+    ...prefix,
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--no-check",
+    "--allow-all",
+    "--unstable-kv",
+    "--config",
+    CONFIG,
+    new URL(module, import.meta.url).href,
+    ...args,
+  ];
+  return new Deno.Command(command, {
+    args: rest,
+    env,
     stdin,
     stdout: "piped",
     stderr: "piped",

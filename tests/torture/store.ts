@@ -17,9 +17,9 @@ export interface Store extends AsyncDisposable {
 /** Starts a store whose files, if it has any, lie in a folder. */
 export type StartStore = (folder: string) => Store | Promise<Store>;
 
-/** The stores that have a server. Another one is one more line. */
+/** The stores that have a server. */
 export const SERVER_STORES: Record<string, StartStore> = {
-  kv: async (folder) => {
+  denokv: async (folder) => {
     const server = await startDenokv({ folder });
     const env = { ...chosen("kv", { path: server.url }), DENO_KV_ACCESS_TOKEN: server.accessToken };
     return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
@@ -36,10 +36,18 @@ export const SERVER_STORES: Record<string, StartStore> = {
 };
 
 /** The credentials file. */
-export const fileStore: StartStore = (folder) => ({
-  env: chosen("file", { path: `${folder}/credentials.json` }),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-});
+export const fileStore: StartStore = (folder) =>
+  withoutServer(chosen("file", { path: `${folder}/credentials.json` }));
+
+/** The stores that need no server. */
+export const FILE_STORES: Record<string, StartStore> = {
+  file: fileStore,
+  kv: (folder) => withoutServer(chosen("kv", { path: `${folder}/credentials.kv` })),
+};
+
+function withoutServer(env: Record<string, string>): Store {
+  return { env, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
 
 function chosen(name: string, options: object): Record<string, string> {
   return {

@@ -1,14 +1,14 @@
-/** What one torture did and found. */
+/** The findings of one torture. */
 export interface TortureResult {
-  /** What was tried, with its count. */
+  /** Its name, with the count. */
   name: string;
   /** Findings by name, in the order in which they are shown. */
   figures: Record<string, number | string>;
-  /** What broke, in words. Empty when all held. */
+  /** Broken promises, in words. Empty when all held. */
   failures: string[];
 }
 
-/** What every torture is told. */
+/** Options of every torture. */
 export interface TortureOptions {
   /** How often. */
   count: number;

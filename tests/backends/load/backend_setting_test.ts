@@ -3,18 +3,20 @@ import { isPathSpecifier, parseBackendSpec } from "../../../backends/load/backen
 import { throwsWith } from "../../support/rejects_with.ts";
 
 const permissions = "none";
+const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
+const parse = (text: string) => parseBackendSpec(text, ORIGIN);
 
 Deno.test({
   name: "parseBackendSpec knows the built-in names, exactly",
   permissions,
   fn() {
     for (const name of ["file", "memory", "kv"] as const) {
-      assertEquals(parseBackendSpec(name), { kind: "built-in", name });
-      assertEquals(parseBackendSpec(`\t${name} \n`), { kind: "built-in", name });
-      throwsWith("backend_spec_invalid", () => parseBackendSpec(name.toUpperCase()));
+      assertEquals(parse(name), { kind: "built-in", name });
+      assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
+      throwsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
     }
     for (const name of ["toString", "constructor", "__proto__", "files", "null"]) {
-      throwsWith("backend_spec_invalid", () => parseBackendSpec(name), name, "file, memory, kv");
+      throwsWith("backend_spec_invalid", () => parse(name), name, "file, memory, kv");
     }
   },
 });
@@ -45,7 +47,7 @@ for (const [spec, [specifier, exportName]] of Object.entries(MODULES)) {
   Deno.test({
     name: `parseBackendSpec splits ${spec}`,
     permissions,
-    fn: () => assertEquals(parseBackendSpec(spec), { kind: "module", specifier, exportName }),
+    fn: () => assertEquals(parse(spec), { kind: "module", specifier, exportName }),
   });
 }
 
@@ -75,12 +77,12 @@ for (const [spec, reason] of Object.entries(MALFORMED)) {
     permissions,
     fn() {
       const words = [
-        "VM_OIDC_CREDENTIALS_BACKEND",
+        ORIGIN,
         spec.trim(),
         reason,
         "./my_backend.ts:MyBackend",
       ];
-      throwsWith("backend_spec_invalid", () => parseBackendSpec(spec), ...words);
+      throwsWith("backend_spec_invalid", () => parse(spec), ...words);
     },
   });
 }
@@ -99,7 +101,7 @@ for (
     permissions,
     fn() {
       const words = ["jsr:, npm: or file:", "setDefaultBackend(", "credentialsBackend"];
-      throwsWith("backend_import_unsupported", () => parseBackendSpec(spec), spec, ...words);
+      throwsWith("backend_import_unsupported", () => parse(spec), spec, ...words);
     },
   });
 }

@@ -10,6 +10,10 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, sandbox } from "../../support/sandbox.ts";
 
 const { root, folder } = sandbox();
+const ORIGIN = {
+  name: "VM_OIDC_CREDENTIALS_BACKEND",
+  options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+};
 const permissions = { read: [root], write: [root], import: true };
 
 const MODULE = `
@@ -47,9 +51,9 @@ function writeModule(text = MODULE, name = "backend.ts"): string {
 
 /** As the variable names it, so that each test goes the whole way. */
 function load(spec: string, options: Record<string, unknown> = {}): Promise<unknown> {
-  const parsed = parseBackendSpec(spec);
+  const parsed = parseBackendSpec(spec, ORIGIN.name);
   assert(parsed.kind === "module");
-  return importBackend(parsed.specifier, parsed.exportName, options);
+  return importBackend(parsed.specifier, parsed.exportName, options, ORIGIN);
 }
 
 Deno.test({
@@ -81,10 +85,9 @@ Deno.test("a relative path is taken from the working directory", async () => {
   Deno.mkdirSync(`${parent}/sub`);
   Deno.writeTextFileSync(`${parent}/mine.ts`, MODULE);
   const code = `
-    import { toFileUrl } from "@std/path";
-import { importBackend, moduleUrl } from "${backendUrl("load/import_backend.ts")}";
+    import { importBackend } from "${backendUrl("load/import_backend.ts")}";
     for (const path of Deno.args) {
-      console.log((await importBackend(path, "Good", {})).constructor.name);
+      console.log((await importBackend(path, "Good", {}, { name: "N", options: "O" })).constructor.name);
     }
   `;
   const flags = [`--allow-read=${parent}`];
@@ -118,7 +121,7 @@ Deno.test("a path names the module that a program imports, not a second copy of 
     `
       import { Good } from "./${name}";
       import { importBackend } from "${backendUrl("load/import_backend.ts")}";
-      console.log(await importBackend("./${name}", "Good", {}) instanceof Good);
+      console.log(await importBackend("./${name}", "Good", {}, { name: "N", options: "O" }) instanceof Good);
     `,
   );
   const code = `await import("${toFileUrl(`${cwd}/main.ts`).href}");`;
@@ -275,9 +278,10 @@ Deno.test({
 Deno.test("a module that Deno does not permit is permission_required, by its flag", async () => {
   const path = writeModule();
   const code = `
-    import { toFileUrl } from "@std/path";
-import { importBackend, moduleUrl } from "${backendUrl("load/import_backend.ts")}";
-    await importBackend(Deno.args[0], "Good", ${JSON.stringify({ token: SECRETS.access })})
+    import { importBackend } from "${backendUrl("load/import_backend.ts")}";
+    await importBackend(Deno.args[0], "Good", ${JSON.stringify({ token: SECRETS.access })}, ${
+    JSON.stringify(ORIGIN)
+  })
       .catch((error) => console.log(error.code, error.message, Deno.inspect(error)));
   `;
   const { stdout, stderr } = await runDeno({ code, args: [path] });

@@ -1,0 +1,27 @@
+// Starts once from what is stored, and says the token's hash, or the error.
+import { createSession } from "@validmind/auth";
+
+const [issuer, clientId] = Deno.args as [string, string];
+try {
+  const session = await createSession({ issuer, clientId, interactive: false });
+  const token = new TextEncoder().encode(await session.accessToken());
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", token));
+  say({ token: digest.toHex() });
+} catch (error) {
+  say({ codes: codesOf(error), message: String(error) });
+}
+Deno.exit(); // an operation of Deno KV that was given up would keep the process
+
+/** The code of an error, and of its causes. */
+function codesOf(error: unknown): string[] {
+  const codes: string[] = [];
+  for (; error instanceof Error; error = error.cause) {
+    const { code } = error as { code?: unknown };
+    if (typeof code === "string" && /^[a-z]/.test(code)) codes.push(code); // no code of the system
+  }
+  return codes;
+}
+
+function say(attempt: object): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(attempt)));
+}

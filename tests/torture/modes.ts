@@ -1,0 +1,64 @@
+import { fillDisk } from "./fill_disk.ts";
+import { killServer } from "./kill_server.ts";
+import { killWriters } from "./kill_writers.ts";
+import { mixedWriters } from "./mixed_writers.ts";
+import { mutateFile } from "./mutate_file.ts";
+import { refuseWrites } from "./refuse_writes.ts";
+import { stampede } from "./stampede.ts";
+import { FILE_STORES, SERVER_STORES } from "./store.ts";
+import type { TortureMode } from "./torture_mode.ts";
+import { WRITE_REFUSALS } from "./write_refusal.ts";
+
+/** The mode without a flag: the file backend under kills, races, damage and a full disk. */
+const file: TortureMode = {
+  about: "the file backend",
+  counts: {
+    kills: [2000, "writers killed with SIGKILL"],
+    rounds: [100, "rounds of many processes, one token"],
+    processes: [64, "processes in a round"],
+    updates: [10_000, "updates by 8 processes, one file"],
+    mutations: [10_000, "byte flips and cuts of the file"],
+    fills: [500, "writes to a full disk"],
+  },
+  tortures: ({ kills, rounds, processes, updates, mutations, fills }) => [
+    { count: kills!, run: killWriters },
+    { count: rounds!, run: (options) => stampede({ ...options, processes: processes! }) },
+    { count: updates!, run: mixedWriters },
+    { count: mutations!, run: mutateFile },
+    { count: fills!, run: fillDisk },
+  ],
+};
+
+const servers: TortureMode = {
+  about: "the stores of `deno task servers`",
+  counts: {
+    rounds: [50, "rounds of many processes, one token"],
+    processes: [32, "processes in a round"],
+    kills: [200, "refreshes with the server killed"],
+  },
+  stores: SERVER_STORES,
+  tortures: ({ rounds, processes, kills }, store) => {
+    const startStore = store!.start;
+    return [
+      {
+        count: rounds!,
+        run: (options) => stampede({ ...options, processes: processes!, startStore }),
+      },
+      { count: kills!, run: (options) => killServer({ ...options, startStore }) },
+    ];
+  },
+};
+
+const full: TortureMode = {
+  about: "refreshes while the store is full, denied or of a newer version",
+  counts: { rounds: [20, "refreshes for each store and cause"] },
+  stores: FILE_STORES,
+  tortures: ({ rounds }, store) =>
+    WRITE_REFUSALS[store!.name]!.map((refusal) => ({
+      count: rounds!,
+      run: (options) => refuseWrites({ ...options, startStore: store!.start, refusal }),
+    })),
+};
+
+/** The modes by their flags; the empty one has none. */
+export const MODES: Readonly<Record<string, TortureMode>> = { "": file, servers, full };
