@@ -8,12 +8,12 @@ export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
 
 /**
  * The credentials file that this module shares with the ValidMind Python library:
- * `~/.validmind/credentials.json`. Touches no file.
+ * `~/.validmind/credentials.json`. Accesses no file.
  *
  * Needs `--allow-env=HOME` (`--allow-env=USERPROFILE` on Windows).
  *
  * @returns The absolute path.
- * @throws {CredentialsBackendError} `permission_required` when the variable may not be read;
+ * @throws {CredentialsBackendError} `permission_required` when Deno denies the variable;
  * `home_unset` when it is not set.
  *
  * @example
@@ -33,15 +33,16 @@ export function credentialsPath(): string {
         `Set it, or pass credentialsBackend: new FileCredentialsBackend({ path }).`,
     );
   }
-  // Not by @std/path, whose fourteen modules would be loaded in every start: see folderOf.
   const separator = isWindows ? "\\" : "/";
   const folder = home.replace(isWindows ? /[/\\]+$/ : /\/+$/, "");
   return [folder, ".validmind", "credentials.json"].join(separator);
 }
 
 /**
- * The folder that holds the file at `path`. Not by `@std/path`: every start needs it, and the fourteen
- * modules behind the two forms of `dirname` cost a start more than the credentials file itself.
+ * The folder that holds the file at `path`.
+ *
+ * Every start calls this. It does without `@std/path`, since the fourteen modules behind the two forms
+ * of `dirname` cost a start more than reading the credentials file.
  */
 export function folderOf(path: string): string {
   const [, root = "", rest = ""] = (isWindows ? /^([A-Za-z]:[/\\]*|[/\\]*)(.*)$/s : /^(\/*)(.*)$/s)

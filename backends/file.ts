@@ -1,6 +1,6 @@
 import { checkOptions } from "./common/check_options.ts";
-import { CredentialsFile, getEntry, setEntry } from "./file/credentials_file.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
+import { CredentialsFile, getEntry } from "./file/credentials_file.ts";
 import type { FileStore } from "./file/store.ts";
 import type {
   BackendPermission,
@@ -9,10 +9,13 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
+/** Loaded for the first write or lock. */
+const loadStore = () => import("./file/store.ts");
+
 /** Options of {@linkcode FileCredentialsBackend}. */
 export interface FileCredentialsBackendOptions {
   /**
-   * The file. A relative path is taken from the working directory at each access.
+   * The path of the file. A relative path is resolved against the working directory at each access.
    *
    * @default credentialsPath()
    */
@@ -24,28 +27,28 @@ export interface FileCredentialsBackendOptions {
    */
   lockTimeoutMs?: number;
   /**
-   * Told once when the file or its folder was open to others and has been closed.
+   * Called at most once for the file and once for its folder, when it was open to others and has been
+   * closed.
    *
-   * @default a line on standard error
+   * @default writes a line to standard error
    */
   onWarning?: (message: string) => void;
 }
 
 /**
- * Keeps credentials in one JSON file, by default the one that the ValidMind Python library uses:
- * a sign-in made there serves here, and the other way round.
+ * Keeps credentials in one JSON file. The default file is shared with the ValidMind Python library: a
+ * sign-in made in one of the two serves the other.
  *
- * The file is 0600 and the folder 0700. A write replaces the file whole (temp file, fsync, rename)
- * under a kernel lock, so that processes writing different keys lose nothing and a crash leaves
- * neither half a file nor a lock. A link is written through. Fields that this release does not know
- * are kept; a file of a higher version is read but not written; one that cannot be understood is an
- * error and is left as it is.
+ * The file is 0600 and the folder 0700. A write replaces the whole file (temp file, fsync, rename)
+ * under a kernel lock. Processes that write different keys lose nothing, and a crash leaves neither
+ * half a file nor a lock. A link is written through. Fields that this release does not know are kept.
+ * A file of a higher version is read but not written. A file that cannot be understood is an error and
+ * stays unchanged.
  *
- * The tokens in it are not encrypted: who can read the file can use them.
+ * The tokens in the file are not encrypted: everyone who can read the file can use them.
  *
- * Needs `--allow-read` for the file to use what is stored, `--allow-read` and `--allow-write` for its
- * folder to store something, and `--allow-env=HOME`
- * (`USERPROFILE` on Windows) unless a path is given.
+ * Needs `--allow-read` for the file to use stored tokens, `--allow-read` and `--allow-write` for its
+ * folder to store tokens, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless a path is given.
  *
  * @example
  * ```ts
@@ -67,12 +70,12 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   readonly #file: CredentialsFile;
   readonly #lockTimeoutMs: number;
   readonly #onWarning: (message: string) => void;
-  #store?: Promise<FileStore>;
+  #store: Promise<FileStore> | undefined;
 
   /**
-   * Touches no file yet.
+   * Accesses no file yet.
    *
-   * @param options Where the file is.
+   * @param options The path of the file, and how to wait for its lock.
    * @throws {CredentialsBackendError} `invalid_options`; without a path also `permission_required`
    * and `home_unset`.
    */
@@ -96,8 +99,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * The entry under `key`, or `undefined` when the file or the row is absent. Reads the file
-   * synchronously: it is small, and half the cost.
+   * The entry under `key`, or `undefined` when the file or the row is absent. Reads synchronously,
+   * which costs half as much for a small file.
    *
    * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_corrupt`,
    * `backend_unavailable`.
@@ -115,11 +118,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * `backend_full`. The file is then as it was.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    const store = await this.#writer();
-    await store.update((document) => {
-      setEntry(document, key, entry);
-      return true;
-    });
+    const store = await this.#openStore();
+    await store.put(key, entry);
   }
 
   /**
@@ -129,11 +129,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    */
   async delete(key: string): Promise<void> {
     if (!this.#hasRow(key)) return;
-    const store = await this.#writer();
-    await store.update(({ credentials }) => {
-      if (!Object.hasOwn(credentials, key)) return false;
-      return delete credentials[key];
-    });
+    const store = await this.#openStore();
+    await store.delete(key);
   }
 
   /**
@@ -147,8 +144,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * To read the file itself; to write its folder, which also holds the temp file and the locks; and
-   * the home's variable.
+   * Read of the file; read and write of its folder, which also holds the temp file and the locks; and
+   * the variable of the home folder where the default path is used.
    */
   requiredPermissions(): BackendPermission[] {
     const folder = folderOf(this.path);
@@ -162,30 +159,30 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Deletes the file, without a need to understand it; but not one that does not look like a
-   * credentials file.
+   * Deletes the file, also where it cannot be understood. A file that does not look like a credentials
+   * file is an error and stays.
    *
    * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_locked`,
    * `backend_unavailable`.
    */
   async deleteAll(): Promise<void> {
-    const store = await this.#writer();
-    await store.remove();
+    const store = await this.#openStore();
+    await store.deleteAll();
   }
 
   /**
    * Runs `fn` while no other process or session on this host holds the lock of the same key.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
-   * when it ends the wait.
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`. A signal that ends the
+   * wait throws its reason.
    */
   async withLock<T>(
     key: string,
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    const store = await this.#writer();
-    return await store.withKeyLock(key, fn, options);
+    const store = await this.#openStore();
+    return await store.withLock(key, fn, options);
   }
 
   #hasRow(key: string): boolean {
@@ -193,8 +190,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     return document !== undefined && Object.hasOwn(document.credentials, key);
   }
 
-  #writer(): Promise<FileStore> {
-    this.#store ??= import("./file/store.ts").then(({ FileStore }) =>
+  #openStore(): Promise<FileStore> {
+    this.#store ??= loadStore().then(({ FileStore }) =>
       new FileStore({
         path: this.path,
         lockTimeoutMs: this.#lockTimeoutMs,

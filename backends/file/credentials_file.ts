@@ -2,20 +2,20 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
 /** The highest version of the credentials file that this module writes. */
-const VERSION = 1;
+export const VERSION = 1;
 const NO_JSON = "it is not JSON in UTF-8";
 const NO_CREDENTIALS = `it has no "credentials" object`;
-/** What a decoder puts in the place of bytes that are not UTF-8. */
+/** A lenient decoder puts this in the place of bytes that are not UTF-8. */
 const REPLACEMENT = "\uFFFD";
 const BYTE_ORDER_MARK = "\uFEFF";
-/** A file of this length is parsed sooner than the next look at it is worth keeping it for. */
+/** Parsing a shorter file costs less than keeping its document. */
 const SMALL_LENGTH = 64 * 1024;
-/** A change within this time of the last one may leave the same timestamp: as long as any clock ticks. */
+/** Two changes within this time may have the same timestamp: the longest tick of a file system. */
 const RACY_MS = 2000;
 
 /**
- * Reads the credentials file. What a large one held is kept, and used again for as long as the file
- * is the same one, of the same size and age.
+ * Reads the credentials file. The document of a large file is kept, and used again while the file has
+ * the same device, number, size and time.
  */
 export class CredentialsFile {
   readonly #path: string;
@@ -25,12 +25,12 @@ export class CredentialsFile {
     this.#path = path;
   }
 
-  /** Whether what was read last is kept, and so must not be handed out to be changed. */
+  /** Whether the last document is kept. Then a caller must get a copy of its parts. */
   get isKept(): boolean {
     return this.#kept !== undefined;
   }
 
-  /** What the file holds, or `undefined` where there is none. */
+  /** The document, or `undefined` where there is no file. */
   read(): CredentialsDocument | undefined {
     try {
       const kept = this.#kept;
@@ -46,7 +46,7 @@ export class CredentialsFile {
     this.#kept = undefined;
     const text = readText(this.#path);
     if (text.length < SMALL_LENGTH) return parseDocument(text, this.#path);
-    // Looked at before the read that counts: of two contents, the state is never the later one's.
+    // The state comes before the document: a state is never kept for an older document.
     const state = fileState(this.#path);
     const document = readDocument(this.#path);
     if (state !== undefined) this.#kept = { state, document };
@@ -61,7 +61,7 @@ export interface CredentialsDocument {
   [field: string]: unknown;
 }
 
-/** What tells one content from another; `undefined` while the content is too young for that. */
+/** A text that changes with the file's content; `undefined` while the last change is too recent. */
 function fileState(path: string): string | undefined {
   const { dev, ino, size, mtime } = Deno.statSync(path);
   if (!ino || mtime === null || Date.now() - mtime.getTime() < RACY_MS) return undefined;
@@ -69,20 +69,20 @@ function fileState(path: string): string | undefined {
 }
 
 /**
- * What the file at `path` holds.
+ * The document in the file at `path`.
  *
- * @throws {CredentialsBackendError} As {@linkcode parseDocument}. Deno's own errors, too.
+ * @throws {CredentialsBackendError} As {@linkcode parseDocument}. Deno's own errors pass unchanged.
  */
 export function readDocument(path: string): CredentialsDocument {
   return parseDocument(readText(path), path);
 }
 
 /**
- * The file's text. Bytes that are not UTF-8 are refused rather than replaced: a rewrite would make
- * the replacement permanent.
+ * The file's text. Bytes that are not UTF-8 are an error. Replacing them would become permanent with
+ * the next write.
  */
 function readText(path: string): string {
-  // Cheaper than the strict decoder, which is needed only where this one may have replaced something.
+  // Cheaper than the strict decoder, which runs only where this one may have replaced something.
   let text = REPLACEMENT;
   try {
     text = Deno.readTextFileSync(path);
@@ -101,16 +101,11 @@ function decodeStrictly(bytes: Uint8Array, path: string): string {
   }
 }
 
-/** A file without credentials, as the first write begins with. */
-export function emptyDocument(): CredentialsDocument {
-  return { version: VERSION, credentials: {} };
-}
-
 /**
- * What the file's text says.
+ * Parses the file's text.
  *
- * @throws {CredentialsBackendError} `backend_corrupt`, without a cause: V8's own message quotes the
- * text around the fault, and that text is tokens.
+ * @throws {CredentialsBackendError} `backend_corrupt`. It has no cause, since V8's own message quotes
+ * the text around the fault, and that text is tokens.
  */
 export function parseDocument(text: string, path: string): CredentialsDocument {
   let value: unknown;
@@ -120,7 +115,7 @@ export function parseDocument(text: string, path: string): CredentialsDocument {
     throw corrupt(path, NO_JSON);
   }
   if (!isRecord(value)) throw corrupt(path, "it is not a JSON object");
-  // Any other JSON file, which a wrong path names, is not to get credentials written into it.
+  // A wrong path may name another program's JSON file, which must not get credentials written into it.
   const isEmpty = Object.keys(value).every((name) => name === "version" || name === "credentials");
   const version = value.version ?? VERSION;
   const credentials = value.credentials ?? (isEmpty ? {} : undefined);
@@ -133,13 +128,8 @@ export function parseDocument(text: string, path: string): CredentialsDocument {
   return { ...value, version, credentials };
 }
 
-/** The file's text after a change. */
-export function serializeDocument(document: CredentialsDocument): string {
-  return JSON.stringify(document, null, 2) + "\n";
-}
-
 /**
- * One row, or `undefined` when there is none (`null` means absent).
+ * One row, or `undefined` where there is none. `null` means absent.
  *
  * @throws {CredentialsBackendError} `backend_corrupt` when the row is not an object.
  */
@@ -148,45 +138,15 @@ export function getEntry(
   key: string,
   path: string,
 ): OidcCredentials | undefined {
-  // An own property: a key may be "constructor".
+  // Only an own property: a key may be "constructor".
   const entry = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
   if (entry === undefined || entry === null) return undefined;
   if (!isRecord(entry)) throw corrupt(path, `its entry for "${key}" is not an object`);
   return entry as OidcCredentials;
 }
 
-/** Sets one row, whatever its key: assignment would take "__proto__" for the prototype. */
-export function setEntry(
-  document: CredentialsDocument,
-  key: string,
-  entry: OidcCredentials,
-): void {
-  Object.defineProperty(document.credentials, key, {
-    value: entry,
-    configurable: true,
-    enumerable: true,
-    writable: true,
-  });
-}
-
-/**
- * Refuses to change a file that a newer program wrote.
- *
- * @throws {CredentialsBackendError} `backend_version`.
- */
-export function assertWritable(document: CredentialsDocument, path: string): void {
-  if (document.version > VERSION) throw newerVersion(path, document.version);
-}
-
-/**
- * Whether a text that could not be understood may be thrown away: that of a damaged credentials file,
- * and not of somebody else's file that a wrong path names.
- */
-export function looksLikeCredentials(text: string): boolean {
-  return text === "" || text.includes('"credentials"');
-}
-
-function newerVersion(path: string, version: number): CredentialsBackendError {
+/** The error for a change of a file that a newer program wrote. */
+export function newerVersion(path: string, version: number): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_version",
     `Cannot change ${path}: it has version ${version}, and this release writes version ${VERSION}. ` +
@@ -206,7 +166,7 @@ function corrupt(path: string, reason: string): CredentialsBackendError {
   );
 }
 
-/** Whether an error says that nothing is there; a link that leads nowhere is something. */
+/** Whether an error means that nothing is at `path`. A link to nothing is something. */
 export function isMissing(path: string, error: unknown): boolean {
   return error instanceof Deno.errors.NotFound && !isLink(path);
 }

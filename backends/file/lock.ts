@@ -4,7 +4,7 @@ import { delay } from "../common/delay.ts";
 
 /** Enough for any process id. */
 const NOTE_BYTES = 16;
-/** Always as long, so that nothing of a former note is left: to cut it off costs a write more. */
+/** Of a fixed length, so that nothing of an earlier note is left without a truncation. */
 const NOTE = new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES));
 
 /** Options of {@linkcode withFileLock}. */
@@ -12,22 +12,26 @@ export interface FileLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
   /**
-   * About how long a holder takes, in milliseconds: the wait between two tries goes by it.
+   * About how long a holder takes, in milliseconds. The wait between two tries depends on it.
    *
-   * @default 4, as for a write
+   * @default 4, the time of a write
    */
   paceMs?: number;
-  /** Ends the wait. */
+  /** Ends the wait for the lock. */
   signal?: AbortSignal | undefined;
-  /** Looks, before each further try, whether the lock is wanted no more: see `WithLockOptions`. */
+  /** Called before each further try: see `WithLockOptions`. */
   peek?: (() => T | undefined | Promise<T | undefined>) | undefined;
 }
 
 /**
- * Runs `fn` under the kernel's lock on the file at `path`, which is created for it and stays. The
- * kernel drops the lock when the holder ends, however it ends: no lock outlives a crash.
+ * Runs `fn` under the kernel's lock on the file at `path`. The file is created where it is absent, and
+ * stays. The kernel drops the lock when the holder's process ends, so no lock outlives a crash.
  *
- * A free lock is taken without yielding, so a synchronous `fn` never contends within one process.
+ * A free lock is taken without yielding, so synchronous functions of one process never wait for each
+ * other.
+ *
+ * @throws {CredentialsBackendError} `backend_locked` after the time limit. A signal that ends the wait
+ * throws its reason.
  */
 export async function withFileLock<T>(
   path: string,
@@ -37,14 +41,14 @@ export async function withFileLock<T>(
   options.signal?.throwIfAborted();
   const file = openLockFile(path);
   try {
-    const seen = tryLock(file, path) ? undefined : await waitForLock(file, path, options);
-    if (seen !== undefined) return seen;
+    const peeked = tryLock(file, path) ? undefined : await waitForLock(file, path, options);
+    if (peeked !== undefined) return peeked;
     noteHolder(file);
     const result = fn();
-    // To await what is no promise would hold the lock for a turn longer.
+    // Awaiting a plain value would hold the lock for one more turn of the event loop.
     return result instanceof Promise ? await result : result;
   } finally {
-    file.close(); // as by `using`, which costs a write some microseconds more
+    file.close(); // `using` would cost a write some microseconds more
   }
 }
 
@@ -64,7 +68,7 @@ function tryLock(file: Deno.FsFile, path: string): boolean {
   }
 }
 
-/** Resolves with the lock, or with what `peek` saw instead. */
+/** Resolves with `undefined` once it has the lock, else with the value of `peek`. */
 async function waitForLock<T>(
   file: Deno.FsFile,
   path: string,
@@ -74,22 +78,22 @@ async function waitForLock<T>(
   for (let tries = 0;; tries++) {
     if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
     await delay(jitter(tries, paceMs), signal);
-    const seen = await peek?.();
-    if (seen !== undefined || tryLock(file, path)) return seen;
+    const peeked = await peek?.();
+    if (peeked !== undefined || tryLock(file, path)) return peeked;
   }
 }
 
-/** Longer with each try, since waiting costs the holder's processor; random, so waiters spread out. */
+/** Grows with each try, to leave the processor to the holder, and is random, to spread the waiters. */
 function jitter(tries: number, paceMs: number): number {
   return (1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5);
 }
 
-/** Leaves the process id in the lock file, for the message of whoever waits in vain. */
+/** Writes the process id into the lock file, for the message of {@linkcode lockTimeout}. */
 function noteHolder(file: Deno.FsFile): void {
   try {
     file.writeSync(NOTE);
   } catch {
-    // The lock is held all the same; a full disk only costs the note.
+    // The lock is held all the same. A full disk costs only the note.
   }
 }
 
@@ -113,7 +117,7 @@ function readHolder(file: Deno.FsFile): string {
   }
 }
 
-/** Part of a file name for any key (FNV-1a): two keys with one hash merely share a lock. */
+/** A piece of a file name for any key (FNV-1a). Two keys with the same hash share a lock. */
 export function shortHash(key: string): string {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);

@@ -10,17 +10,13 @@ import {
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
 import {
-  assertWritable,
   CredentialsFile,
-  emptyDocument,
   fileError,
   getEntry,
-  looksLikeCredentials,
   parseDocument,
   readDocument,
-  serializeDocument,
-  setEntry,
 } from "../../../backends/file/credentials_file.ts";
+import { emptyDocument } from "../../../backends/file/edit_document.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { throwsWith } from "../../support/rejects_with.ts";
@@ -236,84 +232,12 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a document comes back from its own text, with all that it holds",
-  permissions: "none",
-  fn() {
-    const document = { ...emptyDocument(), x_top: [1, null], credentials: { [KEY]: entry() } };
-    assertEquals(parse(serializeDocument(document)), document);
-    assertEquals(parse(serializeDocument(emptyDocument())), emptyDocument());
-    assertEquals(emptyDocument(), { version: 1, credentials: {} });
-  },
-});
-
-Deno.test({
-  name: "two empty documents share nothing",
-  permissions: "none",
-  fn() {
-    setEntry(emptyDocument(), KEY, entry());
-    assertEquals(emptyDocument(), { version: 1, credentials: {} });
-  },
-});
-
-Deno.test({
-  name: "fields keep their order, so that a rewrite changes no more than it must",
-  permissions: "none",
-  fn() {
-    const text = serializeDocument({ x_first: 1, version: 1, x_second: 2, credentials: {} });
-    assertEquals(Object.keys(parse(text)), ["x_first", "version", "x_second", "credentials"]);
-    assertEquals(serializeDocument(parse(text)), text);
-  },
-});
-
-Deno.test({
   name: "getEntry gives own rows alone, and undefined for null",
   permissions: "none",
   fn() {
     const document = parse(`{"version": 1, "credentials": {"${OTHER}": null}}`);
     for (const key of [KEY, OTHER, "constructor", "__proto__", "toString"]) {
       assertEquals(getEntry(document, key, PATH), undefined, key);
-    }
-  },
-});
-
-Deno.test({
-  name: "a row under __proto__ is a row, and changes no prototype",
-  permissions: "none",
-  fn() {
-    const document = emptyDocument();
-    setEntry(document, "__proto__", entry());
-    assertEquals(Object.getPrototypeOf(document.credentials), Object.prototype);
-    const again = parse(serializeDocument(document));
-    assertEquals(getEntry(again, "__proto__", PATH), entry());
-    assertEquals(getEntry(again, "issuer", PATH), undefined);
-    assertEquals(
-      parse('{"version": 1, "__proto__": {"credentials": {}}, "credentials": {}}').version,
-      1,
-    );
-  },
-});
-
-Deno.test({
-  name: "setEntry replaces a row, and a replaced row can be deleted",
-  permissions: "none",
-  fn() {
-    const document = emptyDocument();
-    setEntry(document, KEY, entry());
-    setEntry(document, KEY, entry({ x_second: 2 }));
-    assertEquals(document.credentials, { [KEY]: entry({ x_second: 2 }) });
-    assertEquals(delete document.credentials[KEY], true);
-    assertEquals(document.credentials, {});
-  },
-});
-
-Deno.test({
-  name: "assertWritable refuses a higher version, by the path and both versions",
-  permissions: "none",
-  fn() {
-    assertWritable(emptyDocument(), PATH);
-    for (const version of [2, 7, 1e21]) {
-      const check = () => assertWritable({ ...emptyDocument(), version }, PATH);
-      throwsWith("backend_version", check, PATH, `version ${version}`, "version 1");
     }
   },
 });
@@ -334,28 +258,6 @@ Deno.test({
   permissions: "none",
   fn() {
     assertEquals(parse('{"version": null, "credentials": null}'), emptyDocument());
-  },
-});
-
-Deno.test({
-  name: "what looks like credentials, whole or damaged, may be thrown away; other files may not",
-  permissions: "none",
-  fn() {
-    const damaged = ["", '{"version": 1, "credentials": {"a|b'];
-    assertEquals(damaged.map(looksLikeCredentials), [true, true]);
-    assertEquals(["notes", '{"name": "app"}'].map(looksLikeCredentials), [false, false]);
-  },
-});
-
-Deno.test({
-  name: "the error of a corrupt document has no cause: that would quote the text",
-  permissions: "none",
-  fn() {
-    const text = serializeDocument({ ...emptyDocument(), credentials: { [KEY]: entry() } });
-    for (let end = 0; end < text.length - 2; end += 7) {
-      const error = throwsWith("backend_corrupt", () => parse(text.slice(0, end)), PATH);
-      assertEquals(error.cause, undefined);
-    }
   },
 });
 

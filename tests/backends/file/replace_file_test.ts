@@ -1,0 +1,198 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  removeIfPresent,
+  renameOver,
+  replaceFile,
+  tempPath,
+} from "../../../backends/file/replace_file.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
+
+const { folder, permissions } = sandbox();
+
+Deno.test({
+  name: "replaceFile makes a file of mode 0600 and leaves nothing beside it",
+  permissions,
+  fn() {
+    const parent = folder();
+    replaceFile(`${parent}/a.json`, "größe 🔑");
+    assertEquals(Deno.readTextFileSync(`${parent}/a.json`), "größe 🔑");
+    assertEquals(namesIn(parent), ["a.json"]);
+    if (isPosix) assertEquals(modeOf(`${parent}/a.json`), 0o600);
+  },
+});
+
+Deno.test({
+  name: "replaceFile puts a new file in the old one's place: an open reader keeps the old",
+  permissions,
+  ignore: !isPosix,
+  fn() {
+    const path = `${folder()}/a.json`;
+    Deno.writeTextFileSync(path, "old", { mode: 0o644 });
+    using reader = Deno.openSync(path);
+    replaceFile(path, "the new text");
+    const buffer = new Uint8Array(20);
+    assertEquals(new TextDecoder().decode(buffer.subarray(0, reader.readSync(buffer) ?? 0)), "old");
+    assertEquals(Deno.readTextFileSync(path), "the new text");
+    assertEquals(modeOf(path), 0o600);
+  },
+});
+
+Deno.test({
+  name: "replaceFile has the content on the disk before it is renamed, and the folder after",
+  permissions,
+  ignore: !isPosix,
+  fn() {
+    const parent = folder();
+    const steps: string[] = [];
+    const { renameSync } = Deno;
+    const { prototype } = Deno.FsFile;
+    const { syncSync } = prototype;
+    prototype.syncSync = function () {
+      steps.push(this.statSync().isDirectory ? "sync folder" : `sync ${this.statSync().size}`);
+      syncSync.call(this);
+    };
+    Deno.renameSync = (from, to) => {
+      steps.push("rename");
+      renameSync(from, to);
+    };
+    try {
+      replaceFile(`${parent}/a.json`, "the text");
+    } finally {
+      prototype.syncSync = syncSync;
+      Deno.renameSync = renameSync;
+    }
+    assertEquals(steps, ["sync 8", "rename", "sync folder"]);
+  },
+});
+
+Deno.test({
+  name: "replaceFile writes a large text whole",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    const text = "0123456789".repeat(200_000);
+    replaceFile(path, text);
+    assertEquals(Deno.readTextFileSync(path) === text, true);
+    replaceFile(path, "");
+    assertEquals(Deno.statSync(path).size, 0);
+  },
+});
+
+Deno.test({
+  name: "replaceFile takes away the temp file that a crash left, whatever its mode",
+  permissions,
+  fn() {
+    const parent = folder();
+    Deno.writeTextFileSync(`${parent}/a.json.tmp`, "half a tok", { mode: 0o666 });
+    replaceFile(`${parent}/a.json`, "new");
+    assertEquals(namesIn(parent), ["a.json"]);
+    assertEquals(Deno.readTextFileSync(`${parent}/a.json`), "new");
+    if (isPosix) assertEquals(modeOf(`${parent}/a.json`), 0o600);
+  },
+});
+
+Deno.test({
+  name: "replaceFile does not follow a link in the temp file's place",
+  ignore: !isPosix,
+  fn() {
+    const parent = folder();
+    Deno.writeTextFileSync(`${parent}/victim`, "untouched");
+    for (const target of ["victim", "nothing"]) {
+      Deno.symlinkSync(target, `${parent}/a.json.tmp`);
+      replaceFile(`${parent}/a.json`, "secret");
+      assert(Deno.lstatSync(`${parent}/a.json`).isFile);
+      assertEquals(Deno.readTextFileSync(`${parent}/victim`), "untouched");
+      assertEquals(namesIn(parent), ["a.json", "victim"]);
+    }
+  },
+});
+
+Deno.test({
+  name: "replaceFile refuses a link that comes between its cleaning and its writing",
+  ignore: !isPosix,
+  fn() {
+    const parent = folder();
+    Deno.writeTextFileSync(`${parent}/victim`, "untouched");
+    Deno.symlinkSync("victim", `${parent}/a.json.tmp`);
+    const { removeSync } = Deno;
+    Deno.removeSync = (path) => {
+      Deno.removeSync = removeSync;
+      removeSync(path);
+      Deno.symlinkSync("victim", `${parent}/a.json.tmp`);
+    };
+    try {
+      assertThrows(() => replaceFile(`${parent}/a.json`, "secret"), Deno.errors.AlreadyExists);
+    } finally {
+      Deno.removeSync = removeSync;
+    }
+    assertEquals(Deno.readTextFileSync(`${parent}/victim`), "untouched");
+    assertEquals(namesIn(parent), ["victim"]);
+  },
+});
+
+Deno.test({
+  name: "replaceFile that cannot rename throws, and takes its temp file away",
+  permissions,
+  fn() {
+    const parent = folder();
+    Deno.mkdirSync(`${parent}/a.json/inner`, { recursive: true });
+    assertThrows(() => replaceFile(`${parent}/a.json`, "secret"));
+    assertEquals(namesIn(parent), ["a.json"]);
+  },
+});
+
+Deno.test({
+  name: "replaceFile throws what it finds in the temp file's place and cannot remove",
+  permissions,
+  fn() {
+    const parent = folder();
+    Deno.writeTextFileSync(`${parent}/a.json`, "old");
+    Deno.mkdirSync(`${parent}/a.json.tmp/inner`, { recursive: true });
+    assertThrows(() => replaceFile(`${parent}/a.json`, "new"));
+    assertEquals(Deno.readTextFileSync(`${parent}/a.json`), "old");
+  },
+});
+
+Deno.test({
+  name: "removeIfPresent removes a file, and is content where there is none",
+  permissions,
+  fn() {
+    const path = `${folder()}/a`;
+    Deno.writeTextFileSync(path, "");
+    removeIfPresent(path);
+    removeIfPresent(path);
+    assertThrows(() => removeIfPresent("/elsewhere/a"), Deno.errors.NotCapable);
+  },
+});
+
+Deno.test({
+  name: "tempPath keeps a path relative",
+  permissions: "none",
+  fn() {
+    assertEquals(tempPath("a/b.json"), "a/b.json.tmp");
+  },
+});
+
+Deno.test({
+  name: "renameOver waits on Windows for a program that has the file open, and for nothing else",
+  permissions: "none",
+  fn() {
+    const attempts = (onWindows: boolean, fault: Error, faults: number) => {
+      let tries = 0;
+      const rename = () => {
+        if (++tries <= faults) throw fault;
+      };
+      try {
+        renameOver("from", "to", { rename, onWindows });
+        return `${tries} tries`;
+      } catch (error) {
+        return `${tries} tries, ${(error as Error).name}`;
+      }
+    };
+    const held = new Deno.errors.PermissionDenied("held");
+    assertEquals(attempts(true, held, 2), "3 tries");
+    assertEquals(attempts(true, new Deno.errors.Busy("held"), 1), "2 tries");
+    assertEquals(attempts(true, new Deno.errors.NotFound("gone"), 1), "1 tries, NotFound");
+    assertEquals(attempts(false, held, 1), "1 tries, PermissionDenied");
+  },
+});
