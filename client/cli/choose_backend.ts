@@ -17,9 +17,7 @@ import type { PermissionNeed } from "../permission_need.ts";
 import { ensureSelection, preflight } from "../permissions/preflight.ts";
 import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import { nearestWord } from "./nearest_word.ts";
-import { shown } from "./parse_command_line.ts";
-import { UsageError } from "./usage_error.ts";
+import { unknownWord, UsageError } from "./usage_error.ts";
 
 /** A backend, and the reason for its choice. */
 export interface ChosenBackend extends Plan {
@@ -103,12 +101,7 @@ function parseSpec(text: string, flag: FlagName): BackendSpec {
   if ((BUILT_IN_NAMES as readonly string[]).includes(text)) {
     return parseBackendSpec(text, `--${flag}`);
   }
-  const near = nearestWord(text, BUILT_IN_NAMES);
-  throw new UsageError(
-    `Cannot use ${shown(text, "that value")} as --${flag}: there is no such backend. ` +
-      (near === undefined ? "" : `Did you mean ${near}? `) +
-      `It takes ${BUILT_IN_NAMES.join(", ")}, or <module>:<ExportName>.`,
-  );
+  throw unknownWord(text, `--${flag}`, BUILT_IN_NAMES, ", or <module>:<ExportName>");
 }
 
 /** Text of a file, or with `-` of standard input. */

@@ -1,23 +1,23 @@
 import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
 
-/** One flag, as parser, help, completions and README need it. */
+/** One flag. Parser, help, completions and README are made from it. */
 export interface Flag {
-  /** What it does, in a few words. */
+  /** The purpose, in a few words. */
   readonly summary: string;
-  /** What stands for its value in a help text. A flag without it takes none. */
+  /** Placeholder for its value in help. A flag without a placeholder takes no value. */
   readonly value?: string;
-  /** The values that it takes, where they are few. */
+  /** All values that it takes, if they are few. */
   readonly choices?: readonly string[];
-  /** Values that a shell offers, where others are taken, too. */
+  /** Values that a shell offers. Others are accepted. */
   readonly suggestions?: readonly string[];
-  /** The variable that stands for it where it is not given. */
+  /** The variable that is read if the flag is not given. */
   readonly variable?: string;
 }
 
-/** What {@linkcode FLAGS}`.for` takes beside the names of commands. */
+/** Values of {@linkcode FLAGS}`.for` beside the names of commands. */
 export const SCRIPT_KINDS = ["script", "init", "cli"] as const;
 
-/** All flags of all commands: a name means the same wherever it is taken. */
+/** All flags of all commands. A name means the same in every command. */
 export const FLAGS = {
   "issuer": {
     value: "URL",
@@ -37,20 +37,20 @@ export const FLAGS = {
   "profile": {
     value: "NAME",
     variable: "VM_OIDC_PROFILE",
-    summary: "which of several sign-ins to one client is meant",
+    summary: "name of one of several sign-ins with the same client",
   },
-  "dpop": { summary: "tokens that are bound to a key (DPoP), as with the option dpop" },
+  "dpop": { summary: "tokens that are bound to a key (DPoP)" },
   "scope": {
     value: "SCOPE",
     variable: "VM_OIDC_SCOPE",
-    summary: "what to ask for, names separated by spaces",
+    summary: "the scope to ask for, names separated by spaces",
   },
-  "api-host": { value: "URL", variable: "VM_API_HOST", summary: "the API that is to be called" },
+  "api-host": { value: "URL", variable: "VM_API_HOST", summary: "the API to call" },
   "backend": {
     value: "NAME",
     variable: "VM_OIDC_CREDENTIALS_BACKEND",
     suggestions: BUILT_IN_NAMES,
-    summary: "where tokens are kept: a built-in name, or <module>:<ExportName>",
+    summary: "the store for tokens: a built-in name, or <module>:<ExportName>",
   },
   "backend-options": {
     value: "FILE",
@@ -68,12 +68,12 @@ export const FLAGS = {
     summary: "the backend that gets the entries",
   },
   "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
-  "delete-source": { summary: "delete each entry from --from once its copy was read back" },
-  "login": { summary: "ask the person to sign in where that is needed" },
-  "refresh": { summary: "get a new token even if the stored one has not ended" },
+  "delete-source": { summary: "delete each entry from --from after its copy was read back" },
+  "login": { summary: "ask the person to sign in if needed" },
+  "refresh": { summary: "get a new token even if the stored one is still valid" },
   "header": { summary: "print a whole header line: Authorization: Bearer …" },
-  "revoke": { summary: "also have the provider end the tokens" },
-  "all": { summary: "remove every entry of the backend" },
+  "revoke": { summary: "also ask the provider to end the tokens" },
+  "all": { summary: "remove every entry from the backend" },
   "for": {
     value: "WHAT",
     choices: [
@@ -88,22 +88,22 @@ export const FLAGS = {
     ],
     summary: "a script that calls createSession() or init(), this program, or one command of it",
   },
-  "discover": { summary: "ask the provider, and name its other hosts, too" },
+  "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "json": { summary: "print JSON" },
-  "quiet": { summary: "print nothing but errors: the exit code tells" },
-  "help": { summary: "tell how a command is used" },
-  "version": { summary: "tell the version" },
+  "quiet": { summary: "print nothing but errors; the exit code is the answer" },
+  "help": { summary: "show help" },
+  "version": { summary: "print the version" },
 } as const satisfies Record<string, Flag>;
 
 /** The name of a flag, without dashes. */
 export type FlagName = keyof typeof FLAGS;
 
-/** One flag of the table, by its name. */
+/** A flag of the table. */
 export function flagOf(name: FlagName): Flag {
   return FLAGS[name];
 }
 
-/** The flags that a person gave, checked. */
+/** The given flags, checked. */
 export class FlagValues {
   readonly #values: ReadonlyMap<FlagName, string | true>;
 
@@ -111,7 +111,7 @@ export class FlagValues {
     this.#values = values;
   }
 
-  /** The value of a flag that takes one. */
+  /** The value of a flag, if it is given and takes one. */
   text(name: FlagName): string | undefined {
     const value = this.#values.get(name);
     return value === true ? undefined : value;

@@ -5,7 +5,7 @@ export function formatDate(date: Date): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-/** A time from now, in words: "in 43 min", "2 h 5 min ago". */
+/** A time relative to now: "in 43 min", "2 h 5 min ago". */
 export function formatRelative(date: Date, now: number): string {
   const ms = date.getTime() - now;
   const length = formatLength(Math.abs(ms));

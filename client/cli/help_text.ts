@@ -5,7 +5,7 @@ import { type FlagName, flagOf } from "./flags.ts";
 /** Exit codes in words. */
 export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.ok, "done"],
-  [EXIT.failure, "failed: standard error says why"],
+  [EXIT.failure, "failed: see standard error"],
   [EXIT.usage, "a command, flag, value or variable is unknown, wrong or missing"],
   [EXIT.signInNeeded, "a person has to sign in: run login"],
 ];
@@ -13,13 +13,13 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
 /** The help of the whole program. */
 export function programHelp(commands: readonly Command[]): string {
   return [
-    "Signs in to an API behind an OpenID Provider, and gives its token to other programs.\n",
+    "Signs in to an API behind an OpenID Provider, and prints its token for other programs.\n",
     `Usage: ${PROGRAM} <command> [flags]\n       deno run … ${SPECIFIER} <command> [flags]\n`,
     "Commands:\n" + columns(commands.map(({ name, summary }) => [name, summary]), "  "),
     "Flags:\n" + flagLines(["help", "version"]) +
     "  Each command has flags of its own: see <command> --help.\n",
-    "Results go to standard output, everything else to standard error. Secrets are never taken as\n" +
-    "arguments, and only token prints one.\n",
+    "Results go to standard output, everything else to standard error. No argument is a secret, and\n" +
+    "only token prints one.\n",
     exitLines(),
   ].join("\n");
 }
@@ -40,7 +40,7 @@ export function commandHelp(command: Command): string {
   return parts.join("\n");
 }
 
-/** A flag as it is written, with what stands for its value. */
+/** A flag with the placeholder of its value. */
 export function flagUsage(name: FlagName): string {
   const { value } = flagOf(name);
   return value === undefined ? `--${name}` : `--${name} ${value}`;

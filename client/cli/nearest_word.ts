@@ -1,4 +1,4 @@
-/** The word that was probably meant, if one is near enough. */
+/** The known word that is nearest, if it is near enough. */
 export function nearestWord(word: string, known: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
   const ranked = known.map((one) => ({ one, distance: editDistance(word.toLowerCase(), one) }))
@@ -8,8 +8,8 @@ export function nearestWord(word: string, known: readonly string[]): string | un
 }
 
 /**
- * How many letters have to be put in, left out, changed or swapped with the next one (optimal string
- * alignment). Fifteen lines, rather than a dependency that every reviewer of this package would read.
+ * Number of letters to insert, remove, replace or swap with the next one (optimal string alignment).
+ * Written here because a dependency would cost a reviewer more than these lines.
  */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];

@@ -1,4 +1,4 @@
-/** Where a command writes. */
+/** Destination of a command's text. */
 export interface Output {
   /** Writes a result to standard output. */
   print(text: string): void;
@@ -12,10 +12,10 @@ export class StandardOutput implements Output {
     try {
       writeAll(Deno.stdout, text);
     } catch (error) {
-      if (isClosed(error)) return; // the reader, such as `head`, has had enough
+      if (isClosed(error)) return; // the reader, such as `head`, has ended
       const name = error instanceof Error ? error.name : "unknown error";
       throw new OutputError(
-        `Cannot write to standard output: ${name}. Write to another place.`,
+        `Cannot write to standard output: ${name}. Redirect it to another place.`,
       );
     }
   }
@@ -24,12 +24,12 @@ export class StandardOutput implements Output {
     try {
       writeAll(Deno.stderr, text);
     } catch {
-      // There is no other place to tell it.
+      // No other place is left.
     }
   }
 }
 
-/** A result could not be written. */
+/** The error for a result that could not be written. */
 export class OutputError extends Error {
   override readonly name = "OutputError";
   readonly code = "output_failed";

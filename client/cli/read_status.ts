@@ -11,9 +11,9 @@ import { printable } from "../../backends/common/printable.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 
 /**
- * How it stands with a sign-in: `valid`; `refreshable` (the token has ended, or is about to, and the
- * next use gets a new one); `expired` (and a person has to sign in again); `other_scope` (stored, but
- * not for all of the scope that is asked for); `none`; `api_key` (no sign-in is needed).
+ * State of a sign-in: `valid`; `refreshable` (the token has ended or is about to, and the next use
+ * gets a new one); `expired` (a person has to sign in again); `other_scope` (stored, but not for the
+ * whole requested scope); `none`; `api_key` (no sign-in is needed).
  */
 export type SignInState =
   | "valid"
@@ -23,9 +23,9 @@ export type SignInState =
   | "none"
   | "api_key";
 
-/** What `status --json` prints. Holds no secret. */
+/** The output of `status --json`. Holds no secret. */
 export interface StatusReport {
-  /** Whether the next use goes on without a person. */
+  /** Whether the next use works without a person. */
   readonly signed_in: boolean;
   readonly state: SignInState;
   readonly issuer?: string;
@@ -34,9 +34,9 @@ export interface StatusReport {
   readonly profile?: string;
   /** Whether the tokens are bound to a key (DPoP). */
   readonly dpop?: boolean;
-  /** The scope that the stored token was asked for. */
+  /** The requested scope of the stored token. */
   readonly scope?: string;
-  /** `sub`, `name` and `email` as the ID token says. */
+  /** `sub` of the ID token, as `name` and `email` below. */
   readonly subject?: string;
   readonly name?: string;
   readonly email?: string;
@@ -52,13 +52,13 @@ export interface StatusReport {
   };
 }
 
-/** The store of one identity: the only place where this program makes a key. */
+/** The store of one sign-in. No other part of this program makes its key. */
 export function storeOf(backend: OidcCredentialsBackend, identity: OidcIdentity): CredentialStore {
   const { issuer, clientId, audience } = identity;
   return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
 }
 
-/** Reads how it stands, from the store alone: without network, and without a change. */
+/** Reads the status from the store, without network and without a change. */
 export async function readStatus(
   identity: OidcIdentity,
   backend: OidcCredentialsBackend,

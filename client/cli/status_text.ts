@@ -5,13 +5,13 @@ import type { StatusReport } from "./read_status.ts";
 /** A status for a person. */
 export function statusText(report: StatusReport, now: number): string {
   if (report.state === "api_key") {
-    return "An API key is set (VM_API_KEY): requests carry it, and nobody signs in.\n";
+    return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
   const { issuer = "", client_id = "", audience, profile, scope, backend } = report;
   const isStored = report.state !== "none";
   return columns([
     isStored
-      ? [report.signed_in ? "Signed in" : "Last signed in", whoIs(report)]
+      ? [report.signed_in ? "Signed in" : "Last signed in", personText(report)]
       : ["Not signed in"],
     ["Provider", issuer],
     ["Client", client_id],
@@ -23,9 +23,9 @@ export function statusText(report: StatusReport, now: number): string {
   ]);
 }
 
-function whoIs({ name, email, subject }: StatusReport): string {
+function personText({ name, email, subject }: StatusReport): string {
   const who = email ?? subject;
-  if (who === undefined) return name ?? "as somebody whom the provider did not name";
+  if (who === undefined) return name ?? "as a person whom the provider did not name";
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;
 }
 
@@ -49,7 +49,7 @@ function timeText(end: Date, now: number): string {
   return `${isOver ? "ended" : "valid until"} ${formatDate(end)} (${formatRelative(end, now)})`;
 }
 
-/** A backend, as a person would look for it. */
+/** A backend and its place. */
 export function placeOf({ name, location }: { name: string; location?: string }): string {
   return location === undefined ? name : `${location} (${name})`;
 }

@@ -2,7 +2,13 @@ import type { Identity, OidcIdentity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { hostNeeds } from "../../permissions/needs.ts";
-import { apiNeeds, backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
+import {
+  addOpen,
+  apiNeeds,
+  backendNeeds,
+  preflight,
+  selectionNeeds,
+} from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { columns } from "../columns.ts";
@@ -17,7 +23,7 @@ import {
 import { checkApi } from "../doctor/check_api.ts";
 import { checkProvider } from "../doctor/check_provider.ts";
 import { checkBackend, checkFileModes, probeStore } from "../doctor/check_store.ts";
-import { failed, type Finding, ok, skipped, warning } from "../doctor/finding.ts";
+import { failedBy, type Finding, ok, skipped, warning } from "../doctor/finding.ts";
 import type { FlagValues } from "../flags.ts";
 import { readStatus, type SignInState } from "../read_status.ts";
 import {
@@ -29,14 +35,14 @@ import {
 
 const ACTION = "examine the sign-in";
 
-/** `doctor`: finds out why a sign-in does not work. */
+/** `doctor`: finds the reason why a sign-in does not work. */
 export const doctor: Command = {
   name: "doctor",
   summary: "check settings, permissions, store, provider, clock and API",
   details: [
-    "Each line is ok, warning or fail, with what to do; a fail makes the exit code 1. Nothing is",
-    "changed: a test entry is written to the store under a key of its own, and removed (a store that",
-    "is not there yet is made, empty). No token leaves the store.",
+    "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. Nothing is",
+    "changed: a test entry is written to the store under its own key, and removed (a missing store is",
+    "created, empty). No token leaves the store.",
   ],
   flags: [
     ...IDENTITY_FLAGS,
@@ -62,17 +68,10 @@ async function doctorNeeds(
 ): Promise<PermissionNeed[]> {
   await using target = await findSignInTarget(flags, action);
   const apiHost = apiNeeds(resolveOptions(sessionOptions(flags), action));
-  return [...await target.needs(discover), ...apiVariables(flags), ...apiHost];
-}
-
-function apiVariables(flags: FlagValues): PermissionNeed[] {
-  if (flags.has("api-host")) return [];
-  return ["VM_API_URL", "VM_API_HOST"].map((variable) => ({
-    name: "env",
-    variable,
-    reason: "to find the API",
-    need: "optional",
-  }));
+  const needs = [...await target.needs(discover), ...apiHost];
+  const host = flags.text("api-host");
+  addOpen(needs, "optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host });
+  return needs;
 }
 
 async function runDoctor(invocation: Invocation): Promise<number> {
@@ -85,20 +84,18 @@ async function runDoctor(invocation: Invocation): Promise<number> {
 }
 
 function findingsText(checks: readonly Finding[]): string {
-  const width = Math.max(...checks.map(({ check }) => check.length)) + "warning".length + 4;
-  return checks.map(({ result, check, message, advice }) => {
+  return columns(checks.flatMap(({ result, check, message, advice }) => {
     const [first = "", ...rest] = message.split("\n");
-    const head = columns([[result.padEnd("warning".length), check.padEnd(width - 11), first]]);
     const more = [...rest, ...(advice === undefined ? [] : [`→ ${advice}`])];
-    return head + more.map((line) => `${" ".repeat(width)}${line}\n`).join("");
-  }).join("");
+    return [[result, check, first], ...more.map((line) => ["", "", line])];
+  }));
 }
 
 async function examine(flags: FlagValues): Promise<Finding[]> {
   try {
     await preflight(ACTION, variablesOf(flags), "always");
   } catch (error) {
-    return [failed("permissions", error)]; // without variables nothing else can be told
+    return [failedBy("permissions", error)]; // nothing else can be checked without the variables
   }
   const settings = findSettings(flags);
   const findings = [settings.finding];
@@ -119,7 +116,7 @@ async function examine(flags: FlagValues): Promise<Finding[]> {
   return findings;
 }
 
-/** The variables that say what is to be examined. */
+/** Variables that name the sign-in and its backend. */
 function variablesOf(flags: FlagValues): PermissionNeed[] {
   return [...identityNeeds(flags), ...(flags.has("backend") ? [] : selectionNeeds())];
 }
@@ -130,7 +127,7 @@ function findSettings(flags: FlagValues): { finding: Finding; resolved?: Resolve
     const resolved = resolveOptions({ ...sessionOptions(flags), interactive: false }, ACTION);
     return { finding: ok(check, describeIdentity(resolved.identity)), resolved };
   } catch (error) {
-    return { finding: failed(check, error) };
+    return { finding: failedBy(check, error) };
   }
 }
 
@@ -149,12 +146,12 @@ async function tryChoose(
     findings.push(...checkBackend(chosen));
     return chosen;
   } catch (error) {
-    findings.push(failed("backend", error));
+    findings.push(failedBy("backend", error));
     return undefined;
   }
 }
 
-/** Whether all is granted that a sign-in needs, which is told in one finding. */
+/** Checks all permissions of a sign-in, and adds one finding. */
 async function checkPermissions(
   flags: FlagValues,
   resolved: ResolvedOptions | undefined,
@@ -169,10 +166,10 @@ async function checkPermissions(
       ...(chosen === undefined ? [] : [...chosen.needs(), ...backendNeeds(chosen.backend)]),
     ].map((need) => need.need === "sign_in" ? { ...need, need: "always" } : need);
     await preflight("sign in", needs, "always");
-    findings.push(ok(check, "all that a sign-in needs is granted"));
+    findings.push(ok(check, "all permissions of a sign-in are granted"));
     return true;
   } catch (error) {
-    findings.push(failed(check, error));
+    findings.push(failedBy(check, error));
     return false;
   }
 }
@@ -186,11 +183,11 @@ async function examineStore({ backend }: ChosenBackend, isPermitted: boolean): P
 
 const STATE_WORDS: Record<SignInState, [message: string, advice?: string]> = {
   valid: ["a valid token is stored"],
-  refreshable: ["a token is stored that has ended, and will be refreshed at the next use"],
+  refreshable: ["the stored token has ended, and will be refreshed at the next use"],
   api_key: ["an API key is set"],
   none: ["nobody is signed in", "Run login."],
   expired: ["the stored token has ended, and there is no refresh token", "Run login."],
-  other_scope: ["the stored token was asked for a smaller scope", "Run login."],
+  other_scope: ["the stored token has a smaller scope", "Run login."],
 };
 
 async function checkSignIn(
@@ -206,9 +203,9 @@ async function checkSignIn(
     return warning(
       check,
       `${message}, without a refresh token`,
-      "Ask for the scope offline_access, or people sign in again when the token ends.",
+      "Ask for the scope offline_access; otherwise people sign in again when the token ends.",
     );
   } catch (error) {
-    return failed(check, error);
+    return failedBy(check, error);
   }
 }

@@ -194,9 +194,7 @@ function toJson(need: PermissionNeed) {
 function explanation({ needs }: Answer, optional: string): string {
   const later = needs.filter(({ need }) => need === "sign_in");
   return [
-    ...(later.length === 0
-      ? []
-      : [`\nOf these only to sign in or refresh:\n  ${permissionFlags(later)}\n`]),
-    ...(optional === "" ? [] : [`\nUsed where it is granted, and not set here:\n  ${optional}\n`]),
+    ...(later.length === 0 ? [] : [`\nOnly to sign in or refresh:\n  ${permissionFlags(later)}\n`]),
+    ...(optional === "" ? [] : [`\nOptional, and not set here:\n  ${optional}\n`]),
   ].join("");
 }

@@ -4,13 +4,13 @@ import { safeCause } from "../../../backends/common/printable.ts";
 import { causeLines } from "../report_error.ts";
 import { fail, type Finding, ok, skipped, warning } from "./finding.ts";
 
-/** Whether the API answers at all. It is asked without a token: any answer will do. */
+/** Checks that the API answers. The request carries no token, and any answer passes. */
 export async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<Finding[]> {
   const check = "API";
   if (apiHost === undefined) return [];
   const host = netHost(new URL(apiHost));
   if (Deno.permissions.querySync({ name: "net", host }).state !== "granted") {
-    return [skipped(check, `permissions are missing: --allow-net=${host}`)];
+    return [skipped(check, `the permission --allow-net=${host} is missing`)];
   }
   try {
     const signal = AbortSignal.timeout(runtime.timeoutMs);
@@ -18,7 +18,7 @@ export async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<F
     await response.body?.cancel();
     if (response.status < 500) return [ok(check, `${apiHost} answers`)];
     const message = `${apiHost} answers with status ${response.status}`;
-    return [warning(check, message, "Try again later, or ask who runs it.")];
+    return [warning(check, message, "Try again later, or ask its operator.")];
   } catch (error) {
     const name = error instanceof Error ? error.name : "unknown error";
     const message = `${apiHost} cannot be reached (${name})`;

@@ -1,5 +1,5 @@
 import { formatLength } from "../format_time.ts";
-import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
+import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import type { Runtime } from "../../options/runtime.ts";
 
@@ -7,25 +7,25 @@ import type { Runtime } from "../../options/runtime.ts";
 const loadProvider = () => import("../../provider/oidc_provider.ts");
 
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
-/** ID tokens are checked with this much tolerance by oauth4webapi. */
+/** The tolerance of oauth4webapi for the times in an ID token. */
 const SKEW_WARNING_MS = 30_000;
 const SKEW_FAILURE_MS = 5 * 60_000;
 
-/** What the discovery answer says beside what the provider's own check takes from it. */
+/** Parts of the discovery answer that `OidcProvider` does not give. */
 interface Seen {
   metadata?: Record<string, unknown>;
-  /** How far the provider's clock is ahead of this one, in milliseconds. */
+  /** Milliseconds by which the provider's clock is ahead of this one. */
   skewMs?: number;
 }
 
-/** Asks the provider for its discovery document, and looks at what a sign-in will use of it. */
+/** Reads the provider's discovery document and checks the parts that a sign-in uses. */
 export async function checkProvider(identity: OidcIdentity, runtime: Runtime): Promise<Finding[]> {
   const seen: Seen = {};
   const { OidcProvider } = await loadProvider();
   try {
     const provider = new OidcProvider(identity, { ...runtime, fetch: spy(runtime, seen) });
     const hosts = await provider.endpointHosts();
-    const found = ok("discovery", `${identity.issuer} answers as it should`);
+    const found = ok("discovery", `${identity.issuer} answers correctly`);
     return [
       found,
       ...checkHosts(hosts),
@@ -33,7 +33,7 @@ export async function checkProvider(identity: OidcIdentity, runtime: Runtime): P
       clock(seen),
     ];
   } catch (error) {
-    return [failed("discovery", error), skipped("device flow", "discovery failed"), clock(seen)];
+    return [failedBy("discovery", error), skipped("device flow", "discovery failed"), clock(seen)];
   }
 }
 
@@ -47,14 +47,14 @@ function spy({ fetch, now }: Runtime, seen: Seen): typeof globalThis.fetch {
   };
 }
 
-/** The header counts whole seconds, and an answer from a cache carries an old one. */
+/** The `Date` header counts whole seconds, and a cache adds the age of its answer. */
 function skewOf(headers: Headers, now: number): number | undefined {
   const date = Date.parse(headers.get("date") ?? "");
   const age = Number(headers.get("age") ?? 0);
   return Number.isNaN(date) ? undefined : date + 500 + (age || 0) * 1000 - now;
 }
 
-/** A sign-in asks for them itself, but only once the person waits for it. */
+/** A sign-in also asks for these permissions, but only when the person already waits. */
 function checkHosts(hosts: readonly string[]): Finding[] {
   const denied = hosts.filter((host) =>
     Deno.permissions.querySync({ name: "net", host }).state !== "granted"
@@ -75,14 +75,14 @@ function checkMetadata(metadata: Record<string, unknown>, { scope }: OidcIdentit
     findings.push(warning(
       "refresh",
       "the provider does not list the scope offline_access, so there may be no refresh token",
-      "Have it enabled for this client, or people sign in again when the token ends.",
+      "Have it enabled for this client; otherwise people sign in again when the token ends.",
     ));
   }
   if (metadata.revocation_endpoint === undefined) {
     findings.push(warning(
       "revocation",
       "the provider has no revocation endpoint",
-      "logout --revoke cannot end tokens there: they live until they end by themselves.",
+      "logout --revoke cannot end tokens there: they stay valid until they expire.",
     ));
   }
   return findings;
@@ -102,17 +102,17 @@ function deviceFlow(metadata: Record<string, unknown>): Finding {
       advice,
     );
   }
-  return ok(check, "the provider offers it; whether this client may use it shows at the sign-in");
+  return ok(check, "the provider offers it; only a sign-in shows whether this client may use it");
 }
 
 function clock({ skewMs }: Seen): Finding {
   const check = "clock";
   if (skewMs === undefined) return skipped(check, "the provider did not send the time");
   const off = Math.abs(skewMs);
-  if (off <= SKEW_WARNING_MS) return ok(check, "as the provider's, to within 30 s");
+  if (off <= SKEW_WARNING_MS) return ok(check, "within 30 s of the provider's");
   const direction = skewMs > 0 ? "behind" : "ahead of";
   const message = `this computer's clock is ${formatLength(off)} ${direction} the provider's`;
   const advice =
-    "Set it by a time server: ID tokens are refused, and tokens end at the wrong time.";
+    "Set it by a time server. A wrong clock makes ID tokens fail and tokens end at the wrong time.";
   return off > SKEW_FAILURE_MS ? fail(check, message, advice) : warning(check, message, advice);
 }

@@ -4,27 +4,27 @@ import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { backendNeeds } from "../../permissions/preflight.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
-import { fail, failed, type Finding, ok, skipped, warning } from "./finding.ts";
+import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
 const PROBE_TIMEOUT_MS = 30_000;
 const FOR_OTHERS = 0o077;
 const WRITE_FOR_OTHERS = 0o022;
 const STICKY = 0o1000;
 
-/** Tells what is known of a backend without opening it. */
+/** Checks a backend without opening it. */
 export function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
   const findings = [ok("backend", `${name}, since ${why}: ${describeBackend(backend)}`)];
   if (backend.persistent === false) {
     findings.push(warning(
       "backend",
       "it keeps tokens only while a process runs",
-      "People sign in again in each process. Choose another backend if that is not wanted.",
+      "People sign in again in each process. Choose another backend to avoid that.",
     ));
   }
   if (backend.withLock === undefined) {
     findings.push(warning(
       "backend",
-      "it has no lock, so that two processes may refresh one token at once",
+      "it has no lock, so two processes may refresh one token at once",
       "Give it withLock(), or run one process at a time.",
     ));
   }
@@ -32,17 +32,17 @@ export function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
     findings.push(warning(
       "backend",
       "it does not say which permissions it needs",
-      "Give it requiredPermissions(), or find them out by its own documentation.",
+      "Give it requiredPermissions(), or read its documentation.",
     ));
   }
   return findings;
 }
 
-/** Whether others of this computer can read, or replace, what the backend keeps in files. */
+/** Checks that other users of this computer can neither read nor replace the backend's files. */
 export function checkFileModes(backend: OidcCredentialsBackend): Finding[] {
   const check = "file modes";
   if (Deno.build.os === "windows") {
-    return [skipped(check, "Windows has none: the profile folder's access list counts")];
+    return [skipped(check, "Windows has none; the access list of the profile folder applies")];
   }
   const paths = new Set(
     backendNeeds(backend).flatMap((need) =>
@@ -71,7 +71,7 @@ function checkMode(check: string, path: string): Finding[] {
   try {
     info = Deno.statSync(path);
   } catch (error) {
-    return [failed(check, error)];
+    return [failedBy(check, error)];
   }
   const mode = info.mode ?? 0;
   const shown = (mode & 0o7777).toString(8).padStart(4, "0");
@@ -89,22 +89,22 @@ function checkMode(check: string, path: string): Finding[] {
 }
 
 /**
- * Writes, reads and removes a test entry under a key of its own. The write would also close a file
- * that is open to others: then it is left out, since nothing is to be changed here.
+ * Writes, reads and removes a test entry under its own key. Skipped if file modes are wrong: a write
+ * would correct them, and doctor changes nothing.
  */
 export async function probeStore(
   backend: OidcCredentialsBackend,
   areModesGood: boolean,
 ): Promise<Finding> {
   const check = "store";
-  if (!areModesGood) return skipped(check, "not probed: a write would change the file modes above");
+  if (!areModesGood) return skipped(check, "a test entry would change the file modes above");
   const timeout = AbortSignal.timeout(PROBE_TIMEOUT_MS);
   try {
     await untilAborted(new CredentialStore(backend, "").probe(), timeout);
     return ok(check, "a test entry was written, read and removed");
   } catch (error) {
-    if (!timeout.aborted) return failed(check, error);
+    if (!timeout.aborted) return failedBy(check, error);
     const message = `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
-    return fail(check, message, "See that the store runs, is unlocked and can be reached.");
+    return fail(check, message, "Make sure that the store runs, is unlocked and can be reached.");
   }
 }

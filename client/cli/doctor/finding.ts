@@ -2,21 +2,21 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { ValidMindAuthError } from "../../errors.ts";
 import { allFlagsHint, causeLines } from "../report_error.ts";
 
-/** What `doctor` found in one place. Holds no secret. */
+/** The result of one check of `doctor`. Holds no secret. */
 export interface Finding {
   readonly check: string;
   readonly result: "ok" | "warning" | "fail" | "skipped";
   readonly message: string;
-  /** What to do, where something is to be done. */
+  /** The remedy, if one is needed. */
   readonly advice?: string;
 }
 
-/** All is well. */
+/** The check passed. */
 export function ok(check: string, message: string): Finding {
   return { check, result: "ok", message };
 }
 
-/** It works, and may surprise. */
+/** It works, but may surprise. */
 export function warning(check: string, message: string, advice: string): Finding {
   return { check, result: "warning", message, advice };
 }
@@ -26,13 +26,13 @@ export function fail(check: string, message: string, advice: string): Finding {
   return { check, result: "fail", message, advice };
 }
 
-/** It was not looked at. */
+/** It was not checked. */
 export function skipped(check: string, message: string): Finding {
   return { check, result: "skipped", message };
 }
 
-/** An error, whose own words say what to do. That of a stranger may quote a token: only its name. */
-export function failed(check: string, error: unknown): Finding {
+/** The check failed by an error. The message of a foreign error may quote a token and is left out. */
+export function failedBy(check: string, error: unknown): Finding {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
   if (isOwn) {
     const message = error.message + causeLines(error);
@@ -40,5 +40,9 @@ export function failed(check: string, error: unknown): Finding {
     return { check, result: "fail", message, ...(isDenied && { advice: allFlagsHint("doctor") }) };
   }
   const name = error instanceof Error ? error.name : "value";
-  return fail(check, `there was an unexpected ${name}`, "Report it, with what you ran.");
+  return fail(
+    check,
+    `an unexpected ${name} was thrown`,
+    "Report it with the command that you ran.",
+  );
 }

@@ -13,7 +13,7 @@ Deno.test("permissions: the command line for a script, and the same as a permiss
     `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
     `VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND,HOME script.ts`;
   assertEquals(stdout.split("\n")[0], line);
-  assertStringIncludes(stdout, "Of these only to sign in or refresh:\n  --allow-read=");
+  assertStringIncludes(stdout, "Only to sign in or refresh:\n  --allow-read=");
   assertMatch(stdout, /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/);
   const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
   assertEquals(set.permissions.validmind.net, ["api.example.com:443", host]);
