@@ -13,6 +13,15 @@ import type { FlagName, FlagValues } from "./flags.ts";
 /** Flags that identify a stored sign-in: one for each option of the same name. */
 export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audience", "profile"];
 
+/** Flags of a command that uses a sign-in. */
+export const SIGN_IN_FLAGS: readonly FlagName[] = [
+  ...IDENTITY_FLAGS,
+  "dpop",
+  "scope",
+  "backend",
+  "backend-options",
+];
+
 /** Options of `createSession` that the flags give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
   const given = (option: keyof SessionOptions, flag: FlagName) => {

@@ -3,8 +3,8 @@ import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
 import {
   findSignInTarget,
-  IDENTITY_FLAGS,
   sessionOptions,
+  SIGN_IN_FLAGS,
   type SignInTarget,
 } from "../sign_in_target.ts";
 import { printStatus, reportOf } from "./status.ts";
@@ -18,7 +18,7 @@ export const login: Command<SignInTarget> = {
     "still serves is kept; to sign in as another person, run logout first. Asks even if",
     "VM_OIDC_INTERACTIVE is 0, since somebody runs this command.",
   ],
-  flags: [...IDENTITY_FLAGS, "dpop", "scope", "backend", "backend-options", "json", "quiet"],
+  flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["login", "login --issuer https://login.example.com --client-id my-client"],
   action: "sign in",
   prepare: findSignInTarget,

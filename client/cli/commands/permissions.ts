@@ -21,7 +21,7 @@ import {
   SPECIFIER,
 } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
+import { identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 import { UsageError } from "../usage_error.ts";
 import { SOURCE_FLAGS, TARGET_FLAGS } from "./migrate.ts";
 
@@ -39,18 +39,7 @@ export function permissionsCommand(others: readonly Command[]): Command {
       "Reads the same options and variables as the script. Uses no network, unless --discover is",
       "given. An optional variable is listed if it is set here. Run it with --allow-env, or with -A.",
     ],
-    flags: [
-      "for",
-      ...IDENTITY_FLAGS,
-      "dpop",
-      "scope",
-      "api-host",
-      "backend",
-      "backend-options",
-      ...MIGRATION_FLAGS,
-      "discover",
-      "json",
-    ],
+    flags: ["for", ...SIGN_IN_FLAGS, "api-host", ...MIGRATION_FLAGS, "discover", "json"],
     examples: [
       "permissions --api-host https://api.example.com/v1/",
       "permissions --for token --backend kv",

@@ -2,7 +2,7 @@ import { preflight } from "../../permissions/preflight.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { readStatus, type StatusReport } from "../read_status.ts";
-import { findTarget, IDENTITY_FLAGS, type SignInTarget } from "../sign_in_target.ts";
+import { findTarget, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 import { statusText } from "../status_text.ts";
 
 /** `status`: the stored sign-in, without network. */
@@ -13,7 +13,7 @@ export const status: Command<SignInTarget> = {
     "Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means that the",
     "next use needs a person.",
   ],
-  flags: [...IDENTITY_FLAGS, "dpop", "scope", "backend", "backend-options", "json", "quiet"],
+  flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
   action: "show the status",
   prepare: prepareStatus,

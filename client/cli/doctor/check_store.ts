@@ -88,6 +88,17 @@ function checkMode(check: string, path: string): Finding[] {
   return [warning(check, `others can look into ${path} (${shown})`, `Close it: chmod 700 ${path}`)];
 }
 
+/** Checks file modes, and the store by a test entry. */
+export async function checkStore(
+  backend: OidcCredentialsBackend,
+  isPermitted: boolean,
+): Promise<Finding[]> {
+  if (!isPermitted) return [skipped("store", "permissions are missing")];
+  const modes = checkFileModes(backend);
+  const areModesGood = modes.every(({ result }) => result === "ok" || result === "skipped");
+  return [...modes, await probeStore(backend, areModesGood)];
+}
+
 /**
  * Writes, reads and removes a test entry under its own key. Skipped if file modes are wrong: a write
  * would correct them, and doctor changes nothing.

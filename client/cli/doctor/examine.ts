@@ -1,0 +1,109 @@
+import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
+import type { Identity, OidcIdentity } from "../../options/identity.ts";
+import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
+import type { PermissionNeed } from "../../permission_need.ts";
+import { hostNeeds } from "../../permissions/needs.ts";
+import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
+import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import type { FlagValues } from "../flags.ts";
+import { readStatus, type SignInState } from "../read_status.ts";
+import { identityNeeds, sessionOptions } from "../sign_in_target.ts";
+import { checkApi } from "./check_api.ts";
+import { checkProvider } from "./check_provider.ts";
+import { checkBackend, checkStore } from "./check_store.ts";
+import { failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
+
+/** Completes "Cannot …" in errors. */
+export const ACTION = "examine the sign-in";
+
+/** Runs all checks. One that fails does not stop the others that can go on without it. */
+export async function examine(flags: FlagValues): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const attempt = <T>(check: string, step: () => MaybePromise<T>) =>
+    tryCheck(findings, check, step);
+  const settings = [...identityNeeds(flags), ...(flags.has("backend") ? [] : selectionNeeds())];
+  await attempt("permissions", () => preflight(ACTION, settings, "always"));
+  if (findings.length > 0) return findings; // nothing else can be checked without the variables
+  const resolved = await attempt("settings", () => {
+    const resolved = resolveOptions({ ...sessionOptions(flags), interactive: false }, ACTION);
+    findings.push(ok("settings", describeIdentity(resolved.identity)));
+    return resolved;
+  });
+  if (resolved?.identity.kind === "api_key") return [...findings, ...await checkApi(resolved)];
+  await using chosen = await attempt("backend", async () => {
+    const chosen = await chooseBackend(flags, ACTION, settings);
+    findings.push(...checkBackend(chosen));
+    return chosen;
+  });
+  const isPermitted = await attempt("permissions", async () => {
+    await preflight("sign in", signInNeeds(flags, resolved, chosen), "always");
+    findings.push(ok("permissions", "all permissions of a sign-in are granted"));
+    return true;
+  }) ?? false;
+  if (chosen !== undefined) findings.push(...await checkStore(chosen.backend, isPermitted));
+  if (resolved?.identity.kind !== "oidc") return findings;
+  const { identity, runtime } = resolved;
+  findings.push(
+    ...(isPermitted
+      ? await checkProvider(identity, runtime)
+      : [skipped("discovery", "permissions are missing")]),
+    ...await checkApi(resolved),
+  );
+  if (chosen === undefined || !isPermitted) return findings;
+  const signIn = await attempt("sign-in", () => checkSignIn(identity, chosen));
+  return signIn === undefined ? findings : [...findings, signIn];
+}
+
+/** Result of a step, or `undefined` and a finding if it throws. */
+async function tryCheck<T>(
+  findings: Finding[],
+  check: string,
+  step: () => MaybePromise<T>,
+): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (error) {
+    findings.push(failedBy(check, error));
+    return undefined;
+  }
+}
+
+function describeIdentity(identity: Identity): string {
+  if (identity.kind === "api_key") return "an API key is set (VM_API_KEY), and nobody signs in";
+  const { issuer, clientId, audience } = identity;
+  return `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
+}
+
+/** All permissions of a sign-in, as far as settings and backend are known. */
+function signInNeeds(
+  flags: FlagValues,
+  resolved: ResolvedOptions | undefined,
+  chosen: ChosenBackend | undefined,
+): PermissionNeed[] {
+  return [
+    ...identityNeeds(flags),
+    ...(resolved === undefined ? [] : hostNeeds(resolved)),
+    ...(chosen === undefined ? [] : [...chosen.needs(), ...backendNeeds(chosen.backend)]),
+  ].map((need) => need.need === "sign_in" ? { ...need, need: "always" } : need);
+}
+
+const STATE_WORDS: Record<SignInState, [message: string, advice?: string]> = {
+  valid: ["a valid token is stored"],
+  refreshable: ["the stored token has ended, and will be refreshed at the next use"],
+  api_key: ["an API key is set"],
+  none: ["nobody is signed in", "Run login."],
+  expired: ["the stored token has ended, and there is no refresh token", "Run login."],
+  other_scope: ["the stored token has a smaller scope", "Run login."],
+};
+
+async function checkSignIn(identity: OidcIdentity, { backend }: ChosenBackend): Promise<Finding> {
+  const { state, refreshable } = await readStatus(identity, backend, Date.now());
+  const [message, advice] = STATE_WORDS[state];
+  if (advice !== undefined) return warning("sign-in", message, advice);
+  if (refreshable !== false) return ok("sign-in", message);
+  return warning(
+    "sign-in",
+    `${message}, without a refresh token`,
+    "Ask for the scope offline_access; otherwise people sign in again when the token ends.",
+  );
+}
