@@ -97,10 +97,8 @@ async function chooseNamed(
 }
 
 function parseSpec(text: string, flag: FlagName): BackendSpec {
-  if (/[:#]/.test(text)) return parseBackendSpec(text, `--${flag}`);
-  if ((BUILT_IN_NAMES as readonly string[]).includes(text)) {
-    return parseBackendSpec(text, `--${flag}`);
-  }
+  const isKnown = /[:#]/.test(text) || (BUILT_IN_NAMES as readonly string[]).includes(text);
+  if (isKnown) return parseBackendSpec(text, `--${flag}`);
   throw unknownWord(text, `--${flag}`, BUILT_IN_NAMES, ", or <module>:<ExportName>");
 }
 
