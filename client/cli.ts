@@ -2,12 +2,12 @@
  * The command line: `deno run … jsr:@validmind/auth/cli <command>`.
  *
  * Signs in and out, prints the bearer token for other programs, moves credentials between backends,
- * names the permissions that a script needs, and finds out why a sign-in does not work. `--help`
- * tells the rest, and `README.md` the flags that each command needs of Deno.
+ * lists the permissions that a script needs, and finds the reason why a sign-in does not work.
+ * `--help` describes each command, and `README.md` lists the Deno flags that it needs.
  *
  * Results go to standard output, everything else to standard error. Only `token` ever prints a
- * token. The exit code is 0 for success, 1 for a failure, 2 for what cannot be understood, and 4
- * where a person has to sign in.
+ * token. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or setting,
+ * and 4 if a person has to sign in.
  *
  * @example Install it
  * ```sh
@@ -20,10 +20,10 @@
 import { main } from "./cli/main.ts";
 
 /**
- * Runs one command, as the command line does: for a program that offers it among commands of its
- * own. Writes to standard output and standard error, and does not end the process.
+ * Runs one command, as the command line does: for a program that offers it among its own commands.
+ * Writes to standard output and standard error, and does not end the process.
  *
- * Needs what the command needs: `permissions --for <command>` names it.
+ * Needs the permissions of the command: `permissions --for <command>` lists them.
  *
  * @param args The command and its options, without the program's name.
  * @returns The exit code: 0, 1, 2 or 4.

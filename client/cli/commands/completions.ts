@@ -1,3 +1,4 @@
+import { quotePosix } from "../../../backends/common/quote_argument.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { type FlagName, flagOf } from "../flags.ts";
 
@@ -92,12 +93,12 @@ function bashScript(commands: readonly Command[]): string {
 }
 
 function zshScript(commands: readonly Command[]): string {
-  const described = commands.map(({ name, summary }) => `    ${zshQuote(`${name}:${summary}`)}`);
+  const described = commands.map(({ name, summary }) => `    ${quotePosix(`${name}:${summary}`)}`);
   const cases = commands.map((command) => {
-    const specs = allFlags(command).map((name) => `      ${zshQuote(zshSpec(name))}`);
+    const specs = allFlags(command).map((name) => `      ${quotePosix(zshSpec(name))}`);
     if (command.argument !== undefined) {
       const { name, choices } = command.argument;
-      specs.push(`      ${zshQuote(`1:${name}:(${choices.join(" ")})`)}`);
+      specs.push(`      ${quotePosix(`1:${name}:(${choices.join(" ")})`)}`);
     }
     return [`    ${command.name}) _arguments \\`, specs.join(" \\\n"), `      ;;`].join("\n");
   });
@@ -135,10 +136,6 @@ function zshSpec(name: FlagName): string {
   if (value === undefined) return text;
   const action = isFile(name) ? "_files" : `(${offered(name).join(" ")})`;
   return `${text}:${value}:${action}`;
-}
-
-function zshQuote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function fishScript(commands: readonly Command[]): string {
