@@ -123,6 +123,17 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
+   * Ensures that the next `put` under `key` will be accepted: reads the file, checks its version, and
+   * writes a file of the coming size beside it, which that `put` then uses.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
+    const store = await this.#openStore();
+    return await store.reserve(key, bytes);
+  }
+
+  /**
    * Removes the entry under `key`, if there is one.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}.

@@ -8,11 +8,20 @@ const isWindows = Deno.build.os === "windows";
  *
  * The temp file has one fixed name: a permission can name it, and a crash leaves at most one, which
  * the next write removes. The caller holds the file's lock.
+ *
+ * @param reserved Takes the place of the temp file.
  */
-export function replaceFile(path: string, text: string): void {
-  const temp = tempPath(path);
+export function replaceFile(path: string, text: string, reserved?: ReservedFile): void {
+  const temp = reserved?.path ?? tempPath(path);
   try {
-    writeSynced(temp, text);
+    const file = reserved?.take() ?? createNew(temp);
+    try {
+      writeAll(file, new TextEncoder().encode(text));
+      if (reserved) file.truncateSync(file.seekSync(0, Deno.SeekMode.Current));
+      file.syncSync();
+    } finally {
+      file.close(); // `using` would cost a write some microseconds more
+    }
     renameOver(temp, path);
   } catch (error) {
     removeIfPresent(temp);
@@ -26,16 +35,64 @@ export function tempPath(path: string): string {
   return `${path}.tmp`;
 }
 
-function writeSynced(path: string, text: string): void {
-  const file = createNew(path);
-  try {
-    const bytes = new TextEncoder().encode(text);
-    for (let written = 0; written < bytes.length;) {
-      written += file.writeSync(bytes.subarray(written));
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) {
+    written += file.writeSync(bytes.subarray(written));
+  }
+}
+
+/** A file of zeros on the disk that keeps the space of a coming content. */
+export class ReservedFile {
+  readonly path: string;
+  #file: Deno.FsFile | undefined;
+
+  /** Writes the file in the place of one that a crash left. */
+  constructor(path: string, bytes: number) {
+    this.path = path;
+    const file = createNew(path);
+    this.#file = file;
+    try {
+      writeAll(file, new Uint8Array(bytes));
+      file.syncSync();
+    } catch (error) {
+      this.release();
+      throw error;
     }
-    file.syncSync();
-  } finally {
-    file.close(); // `using` would cost a write some microseconds more
+  }
+
+  /**
+   * Gives away the file, open at its start. `undefined` where it was given away before, or where
+   * another file has taken its path.
+   */
+  take(): Deno.FsFile | undefined {
+    const file = this.#file;
+    if (file === undefined) return undefined;
+    this.#file = undefined;
+    if (isSameFile(file, this.path)) {
+      file.seekSync(0, Deno.SeekMode.Start);
+      return file;
+    }
+    file.close();
+    return undefined;
+  }
+
+  /** Removes the file, unless it was given away. */
+  release(): void {
+    const file = this.take();
+    if (file === undefined) return;
+    file.close();
+    removeIfPresent(this.path);
+  }
+}
+
+/** Whether an open file is still the one at `path`. A link there is another file. */
+function isSameFile(file: Deno.FsFile, path: string): boolean {
+  try {
+    const [held, found] = [file.statSync(), Deno.lstatSync(path)];
+    return held.ino === found.ino && held.dev === found.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

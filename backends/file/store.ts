@@ -16,7 +16,7 @@ import {
   setRow,
 } from "./edit_document.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
-import { removeIfPresent, replaceFile, tempPath } from "./replace_file.ts";
+import { removeIfPresent, replaceFile, ReservedFile, tempPath } from "./replace_file.ts";
 
 /** Options of {@linkcode FileStore}. */
 export interface FileStoreOptions {
@@ -30,11 +30,14 @@ export interface FileStoreOptions {
 
 /** About how long a refresh holds its lock. */
 const REFRESH_MS = 20;
+/** Room for the indentation of a coming entry, and for a key that other rows get meanwhile. */
+const HEADROOM_BYTES = 4096;
 
 /** The writing half of the file backend. It is loaded for the first write or lock. */
 export class FileStore {
   readonly #options: FileStoreOptions;
   readonly #warned = new Set<string>();
+  readonly #reserved = new Map<string, ReservedFile>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
@@ -45,6 +48,22 @@ export class FileStore {
     await this.#update((document) => {
       setRow(document, key, entry);
       return true;
+    }, this.#reserved.get(key));
+  }
+
+  /** Checks that a write is possible, and keeps the space that a `put` under `key` will need. */
+  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
+    const path = this.#prepare();
+    return await this.#locked(`${path}.lock`, () => {
+      try {
+        const document = readForUpdate(path);
+        assertWritable(document, path);
+        const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
+        const temp = tempPath(`${path}.${shortHash(key)}`);
+        return this.#keep(key, new ReservedFile(temp, size + HEADROOM_BYTES));
+      } catch (error) {
+        throw fileError("write", path, error);
+      }
     });
   }
 
@@ -87,7 +106,10 @@ export class FileStore {
   }
 
   /** Reads, changes and replaces the file under its lock. `change` returns whether to write. */
-  async #update(change: (document: CredentialsDocument) => boolean): Promise<void> {
+  async #update(
+    change: (document: CredentialsDocument) => boolean,
+    reserved?: ReservedFile,
+  ): Promise<void> {
     const path = this.#prepare();
     await this.#locked(`${path}.lock`, () => {
       try {
@@ -95,12 +117,26 @@ export class FileStore {
         const document = readForUpdate(path);
         if (!change(document)) return;
         assertWritable(document, path);
-        replaceFile(path, serializeDocument(document));
+        replaceFile(path, serializeDocument(document), reserved);
         if (mode !== undefined && isOpen(mode)) this.#warnOfMode("file", path, mode);
       } catch (error) {
         throw fileError("write", path, error);
       }
     });
+  }
+
+  /** Keeps a reserved file for the next `put` under `key`, until the reservation ends. */
+  #keep(key: string, reserved: ReservedFile): AsyncDisposable {
+    this.#reserved.set(key, reserved);
+    const end = () => {
+      if (this.#reserved.get(key) === reserved) this.#reserved.delete(key);
+      try {
+        reserved.release();
+      } catch {
+        // The file holds zeros, and the next reservation replaces it.
+      }
+    };
+    return { [Symbol.asyncDispose]: () => Promise.try(end) };
   }
 
   #locked<T>(
