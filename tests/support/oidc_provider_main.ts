@@ -19,15 +19,21 @@ import { startTrackingApi } from "./tracking_api.ts";
 /** What `--json` takes. */
 export type MainOptions = Omit<OidcProviderOptions, "configure"> & {
   autoApprove?: boolean | AutoApproveOptions;
+  /** How long the answer to a refresh is held back, in milliseconds. @default {0} */
+  refreshDelayMs?: number;
 };
 
 if (import.meta.main) await main(Deno.args);
 
 async function main(args: string[]): Promise<void> {
-  const { autoApprove = false, ...options } = parse(args);
+  const { autoApprove = false, refreshDelayMs = 0, ...options } = parse(args);
   await using provider = await startOidcProvider(options);
   await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
   provider.autoApprove = autoApprove;
+  provider.beforeAnswer = async ({ grantType }) => {
+    if (grantType !== "refresh_token" || refreshDelayMs === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, refreshDelayMs));
+  };
   const { issuer, clientId } = provider;
   console.log(JSON.stringify({ issuer, clientId, apiHost: api.apiHost }));
   for await (const token of linesOf(Deno.stdin.readable)) {

@@ -1,6 +1,6 @@
 import { createSession, type OidcCredentialsBackend } from "@validmind/auth";
 import { spawnModule } from "../torture/spawn_module.ts";
-import { linesOf } from "./oidc_provider_main.ts";
+import { linesOf, type MainOptions } from "./oidc_provider_main.ts";
 
 /** The test provider in a process of its own. */
 export class ProviderProcess {
@@ -10,15 +10,15 @@ export class ProviderProcess {
   issuer = "";
   clientId = "";
 
-  private constructor() {
-    const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05 })];
+  private constructor(options: MainOptions) {
+    const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05, ...options })];
     this.#child = spawnModule("../support/oidc_provider_main.ts", args, { stdin: "piped" });
     this.#lines = linesOf(this.#child.stdout);
     this.#input = this.#child.stdin.getWriter();
   }
 
-  static async start(): Promise<ProviderProcess> {
-    const provider = new ProviderProcess();
+  static async start(options: MainOptions = {}): Promise<ProviderProcess> {
+    const provider = new ProviderProcess(options);
     const { value } = await provider.#lines.next();
     return Object.assign(provider, JSON.parse(value!));
   }
@@ -30,9 +30,13 @@ export class ProviderProcess {
   }
 
   /** Signs a person in, so that the backend holds tokens. */
-  async signIn(credentialsBackend: OidcCredentialsBackend): Promise<void> {
+  async signIn(
+    credentialsBackend: OidcCredentialsBackend,
+    identity: { audience?: string } = {},
+  ): Promise<void> {
     const { issuer, clientId } = this;
-    await createSession({ issuer, clientId, credentialsBackend, onDeviceCode: () => {} });
+    const options = { issuer, clientId, credentialsBackend, ...identity };
+    await createSession({ ...options, onDeviceCode: () => {} });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,13 @@
 // Starts once from what is stored, and says the token's hash, or the error.
-import { createSession } from "@validmind/auth";
+import { createSession, loadBackendFromEnv } from "@validmind/auth";
+import type { AttemptOptions } from "./attempt.ts";
+import { StopPoint } from "./stop_point.ts";
 
-const [issuer, clientId] = Deno.args as [string, string];
+const { clockRate = 1, stopAt, ...identity } = JSON.parse(Deno.args[0]!) as AttemptOptions;
+const now = performance.now.bind(performance);
+performance.now = () => clockRate * now();
 try {
-  const session = await createSession({ issuer, clientId, interactive: false });
+  const session = await createSession({ ...identity, interactive: false, ...await hooks() });
   const token = new TextEncoder().encode(await session.accessToken());
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", token));
   say({ token: digest.toHex() });
@@ -11,6 +15,12 @@ try {
   say({ codes: codesOf(error), message: String(error) });
 }
 Deno.exit(); // an operation of Deno KV that was given up would keep the process
+
+async function hooks() {
+  if (stopAt === undefined) return {};
+  const point = new StopPoint(stopAt);
+  return { credentialsBackend: point.wrap((await loadBackendFromEnv())!), fetch: point.fetch };
+}
 
 /** The code of an error, and of its causes. */
 function codesOf(error: unknown): string[] {

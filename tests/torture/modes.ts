@@ -3,6 +3,7 @@ import { killServer } from "./kill_server.ts";
 import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
 import { mutateFile } from "./mutate_file.ts";
+import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { FILE_STORES, SERVER_STORES } from "./store.ts";
@@ -60,5 +61,24 @@ const full: TortureMode = {
     })),
 };
 
+const pause: TortureMode = {
+  about: "a process that is stopped at each of 7 steps of its refresh, by SIGSTOP",
+  counts: {
+    rounds: [20, "pauses for each store and step"],
+    seconds: [17, "shortest pause, the longest is half as long again; a lease lasts 15"],
+  },
+  stores: { ...FILE_STORES, ...SERVER_STORES },
+  tortures: ({ rounds, seconds }, store) => [{
+    count: rounds!,
+    run: (options) =>
+      pauseRefresh({
+        ...options,
+        startStore: store!.start,
+        pauseMs: 1000 * seconds!,
+        tolerated: store!.name in SERVER_STORES ? 1 / 140 : 0,
+      }),
+  }],
+};
+
 /** The modes by their flags; the empty one has none. */
-export const MODES: Readonly<Record<string, TortureMode>> = { "": file, servers, full };
+export const MODES: Readonly<Record<string, TortureMode>> = { "": file, servers, full, pause };

@@ -5,6 +5,7 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { withEnv } from "../support/with_env.ts";
+import type { MainOptions } from "../support/oidc_provider_main.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
 import type { Store } from "./store.ts";
 
@@ -13,17 +14,28 @@ export class SignedIn {
   readonly provider: ProviderProcess;
   readonly #backend: OidcCredentialsBackend;
   readonly #key: string;
+  /** The audience of the sign-in, which tells it from others in the same store. */
+  readonly audience: string | undefined;
 
-  private constructor(provider: ProviderProcess, backend: OidcCredentialsBackend) {
+  private constructor(
+    provider: ProviderProcess,
+    backend: OidcCredentialsBackend,
+    audience?: string,
+  ) {
     this.provider = provider;
     this.#backend = backend;
-    this.#key = credentialKey(provider.issuer, provider.clientId);
+    this.#key = credentialKey(provider.issuer, provider.clientId, audience);
+    this.audience = audience;
   }
 
   /** Signs in and runs `fn`, all in the environment of the store. */
-  static async run<T>(store: Store, fn: (signedIn: SignedIn) => Promise<T>): Promise<T> {
+  static async run<T>(
+    store: Store,
+    fn: (signedIn: SignedIn) => Promise<T>,
+    options: MainOptions = {},
+  ): Promise<T> {
     return await withEnv(store.env, async () => {
-      await using provider = await ProviderProcess.start();
+      await using provider = await ProviderProcess.start(options);
       const backend = await loadBackendFromEnv();
       if (backend === undefined) throw new Error("Cannot torture: the store has no backend");
       const signedIn = new SignedIn(provider, backend);
@@ -38,7 +50,15 @@ export class SignedIn {
 
   /** Signs in, again where a torture has ended the grant. */
   async signIn(): Promise<void> {
-    await this.provider.signIn(this.#backend);
+    const identity = this.audience === undefined ? {} : { audience: this.audience };
+    await this.provider.signIn(this.#backend, identity);
+  }
+
+  /** Signs in to another audience beside this one. */
+  async signInBeside(audience: string): Promise<SignedIn> {
+    const beside = new SignedIn(this.provider, this.#backend, audience);
+    await beside.signIn();
+    return beside;
   }
 
   /** Lets go of the store until its next use. */

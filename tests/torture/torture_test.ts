@@ -5,13 +5,17 @@ import { fillDisk } from "./fill_disk.ts";
 import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
 import { mutateFile } from "./mutate_file.ts";
+import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { FILE_STORES } from "./store.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
 const seed = 20261124;
-/** Today a refresh token is spent before the store is known to be writable. */
+/**
+ * Today a refresh token is spent before the store is known to be writable, and a stopped process
+ * loses its lease while its refresh is in flight.
+ */
 const WAITS_FOR_FIX = true;
 
 Deno.test("killed writers lose no acknowledged write and leave no lock", async () => {
@@ -62,4 +66,17 @@ for (const [name, refusals] of Object.entries(WRITE_REFUSALS)) {
       },
     });
   }
+}
+
+for (const [name, startStore] of Object.entries(FILE_STORES)) {
+  Deno.test({
+    name: `a process that is stopped in a refresh does not cost the sign-in in ${name}`,
+    ignore: Deno.build.os !== "linux" || (WAITS_FOR_FIX && name !== "file"),
+    fn: async () => {
+      await using folder = await tempDir();
+      const options = { count: 1, seed, folder: folder.path, startStore };
+      const { failures } = await pauseRefresh({ ...options, pauseMs: 2000, clockRate: 10 });
+      assertEquals(failures, []);
+    },
+  });
 }
