@@ -12,6 +12,8 @@
  */
 
 import { checkOptions } from "./common/check_options.ts";
+import { Once } from "./common/once.ts";
+import { Queue } from "./common/queue.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { describeKeychain, NativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
@@ -23,25 +25,28 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
+/** Loaded at the first use of the keychain, or of its lock. */
+const loadStore = () => import("./keychain/store.ts");
+
 /** Options of {@linkcode KeychainCredentialsBackend}. */
 export interface KeychainCredentialsBackendOptions {
   /**
-   * The service under which the entries stand in the keychain. Two services share nothing.
+   * The service of the entries in the keychain. Two services share nothing.
    *
    * @default "validmind-auth"
    */
   service?: string;
   /**
-   * Longest wait for each call of the keychain, in milliseconds; also for a person whom it asks to
-   * unlock it.
+   * Longest wait for each call of the keychain, in milliseconds. It includes the time that a person
+   * takes to unlock the keychain.
    *
    * @default 30_000
    */
   timeoutMs?: number;
   /**
-   * The folder of the lock files. It has to be the same for all processes that share the keychain, or
-   * two of them may refresh one token at once. `false` is for a service that one process at a time
-   * uses: no file is touched, and nothing is locked beyond this process.
+   * The folder of the lock files. All processes that share the keychain need the same folder, or two
+   * of them may refresh one token at once. `false` is for a service that one process at a time uses:
+   * no file is touched, and nothing is locked beyond this process.
    *
    * @default the folder of credentialsPath(): ~/.validmind
    */
@@ -56,26 +61,25 @@ export interface KeychainCredentialsBackendOptions {
 
 /**
  * Keeps credentials in the keychain of the operating system: the Secret Service on Linux (GNOME
- * Keyring, KWallet, KeePassXC), the Keychain on macOS, the Credential Manager on Windows. Entries are
- * encrypted by the system, belong to the OS account, and survive a restart.
+ * Keyring, KWallet, KeePassXC), the Keychain on macOS, the Credential Manager on Windows. The system
+ * encrypts the entries. They belong to the OS account, and survive a restart.
  *
- * An entry stands under the service `validmind-auth`, with its credential key as the account, as JSON
- * of up to 1 MB. Windows takes 1280 characters: there a longer one is cut into chunks under
- * `<key>#<generation>.<number>`, up to 160 KB. They are written before the entry that names them and
- * removed after it, so that a crash leaves the old entry or the new one, and what it left is removed
- * by the next write.
+ * An entry is JSON of up to 1 MB, under the service `validmind-auth`. Its account is the credential
+ * key. Windows takes 1280 characters: there a longer entry is cut into chunks under
+ * `<key>#<generation>.<number>`, up to 160 KB. The chunks are written before the entry that names
+ * them, and old chunks are removed after it. A crash leaves the old entry or the new one, and the next
+ * write removes the remains.
  *
- * A keychain that is locked, absent or out of reach is an error and never "not signed in", and nothing
+ * A keychain that is locked, absent or out of reach is an error and never "not signed in". Nothing
  * else takes its place: on Linux the kernel's keyring, which forgets at a restart, is not used.
  *
- * No keychain has a lock that two processes could take turns by, and a refresh token that two of them
- * use at once may cost the whole sign-in. So there are lock files, in `~/.validmind` by default; see
- * `lockFolder`.
+ * A keychain has no lock between processes, and two processes that use one refresh token at once may
+ * lose the whole sign-in. So there are lock files, in `~/.validmind` by default; see `lockFolder`.
  *
  * Needs `--allow-ffi` for one file, the native library of `@napi-rs/keyring` in Deno's cache, which
- * `requiredPermissions()` names; to store something also `--allow-read` and `--allow-write` for
- * the lock folder, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless that folder is given. Native
- * code is not held back by Deno's permissions: the grant is a grant to that library.
+ * `requiredPermissions()` names. Storing also needs `--allow-read` and `--allow-write` for the lock
+ * folder, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless that folder is given. Deno's
+ * permissions do not limit native code: the grant is a grant to that library.
  *
  * @example
  * ```ts
@@ -89,7 +93,7 @@ export interface KeychainCredentialsBackendOptions {
 export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   /** Always `true`: a keychain survives the process and a restart. */
   readonly persistent = true;
-  /** The service under which the entries stand. */
+  /** The service of the entries. */
   readonly service: string;
   /**
    * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
@@ -106,14 +110,14 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   readonly #lockFolder: string | false;
   readonly #isDefaultFolder: boolean;
   readonly #lockTimeoutMs: number;
-  #store: Promise<KeychainStore> | undefined;
-  #lock: Promise<KeychainLock> | undefined;
-  #writes: Promise<unknown> = Promise.resolve();
+  readonly #store = new Once<KeychainStore>();
+  /** One write at a time: one write's chunks must not be taken for the remains of a crash. */
+  readonly #writes = new Queue(Infinity);
 
   /**
    * Touches neither the keychain nor a file yet.
    *
-   * @param options Whose entries they are, and how long to wait.
+   * @param options The service, the lock folder, and time limits.
    * @throws {CredentialsBackendError} `invalid_options`; without a lock folder also
    * `permission_required` and `home_unset`.
    */
@@ -133,11 +137,11 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     this.#lockTimeoutMs = lockTimeoutMs;
     if (lockFolder !== false) {
       this.withLock = async (key, fn, options = {}) =>
-        (await this.#openLock())!.withKey(key, fn, options);
+        await (await this.#lock())!.withKey(key, fn, options);
     }
   }
 
-  /** The service, and what the keychain is called on this system. */
+  /** The service, and the name of this system's keychain. */
   get location(): string {
     return describeKeychain(this.service);
   }
@@ -183,7 +187,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Removes all that stands under the service, without a need to understand it.
+   * Removes everything of the service, also entries that cannot be read.
    *
    * @throws {CredentialsBackendError} As {@linkcode delete}.
    */
@@ -191,7 +195,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     await this.#write((store) => store.deleteAll());
   }
 
-  /** The native library; and to store something the lock folder, and the home's variable for it. */
+  /** The native library. For storing also the lock folder, and the variable of the home folder. */
   requiredPermissions(): BackendPermission[] {
     const needs: BackendPermission[] = [];
     if (libraryPath !== undefined) needs.push({ name: "ffi", path: libraryPath });
@@ -206,47 +210,32 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
 
   /** Gives up the connections to the keychain. A later use makes new ones. */
   async close(): Promise<void> {
-    const store = this.#store;
-    this.#store = undefined;
-    (await store?.catch(() => undefined))?.close();
+    (await this.#store.forget()?.catch(() => undefined))?.close();
   }
 
-  /** One write at a time: the chunks of one must not be taken for what a crash left. */
   async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
     const store = await this.#open();
-    const lock = await this.#openLock();
-    const turn = this.#writes.then(() =>
-      lock === undefined ? run(store) : lock.withWrite(() => run(store))
-    );
-    this.#writes = turn.catch(() => undefined);
-    await turn;
+    const lock = await this.#lock();
+    const write = () => run(store);
+    await this.#writes.run("", lock === undefined ? write : () => lock.withWrite(write));
   }
 
-  async #openLock(): Promise<KeychainLock | undefined> {
+  async #lock(): Promise<KeychainLock | undefined> {
     const folder = this.#lockFolder;
     if (folder === false) return undefined;
-    this.#lock ??= import("./keychain/store.ts").then(({ KeychainLock }) =>
-      new KeychainLock({ folder, service: this.service, timeoutMs: this.#lockTimeoutMs })
-    );
-    return await this.#lock;
+    const { KeychainLock } = await loadStore();
+    return new KeychainLock({ folder, service: this.service, timeoutMs: this.#lockTimeoutMs });
   }
 
   #open(): Promise<KeychainStore> {
-    this.#store ??= this.#openStore().catch((error) => {
-      this.#store = undefined; // a permission granted later may help
-      throw error;
+    // A failure is not kept: a permission granted later may help.
+    return this.#store.get(async () => {
+      const [library, { KeychainStore }] = await Promise.all([
+        openKeychainLibrary(libraryPath),
+        loadStore(),
+      ]);
+      const client = new NativeKeychainClient(library, this.service, this.#timeoutMs);
+      return new KeychainStore({ client, service: this.service });
     });
-    return this.#store;
-  }
-
-  async #openStore(): Promise<KeychainStore> {
-    const [library, { KeychainStore }, { keychainLimits }] = await Promise.all([
-      openKeychainLibrary(libraryPath),
-      import("./keychain/store.ts"),
-      import("./keychain/encoding.ts"),
-    ]);
-    const { service } = this;
-    const client = new NativeKeychainClient(library, service, this.#timeoutMs);
-    return new KeychainStore({ client, service, limits: keychainLimits() });
   }
 }

@@ -1,13 +1,18 @@
+import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
+import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
 import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf } from "../credentials_path.ts";
 
-const isWindows = Deno.build.os === "windows";
+/** Loaded where the library is used: the first use of Node's modules costs as much as a start. */
+const loadProcess = () => import("node:process");
 
-/** What is used of the native library. */
+/** The path of a `file:` URL on this system. */
+const fromFileUrl = Deno.build.os === "windows" ? windowsFromFileUrl : posixFromFileUrl;
+
+/** The used part of the native library. */
 export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
 
-/** The release of `@napi-rs/keyring` that is used; deno.json names the same. */
+/** The release of `@napi-rs/keyring`. deno.json names the same one. */
 export const KEYRING_VERSION = "2.1.2";
 
 /** The packages in which `@napi-rs/keyring` ships its native libraries, by Deno's targets. */
@@ -21,12 +26,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Where Deno keeps the native library of this platform; `undefined` where there is none, or it cannot
- * be had. Nothing of it is loaded, and no permission is needed to know it.
+ * The path of this platform's native library in Deno's cache. `undefined` where there is none, or it
+ * cannot be fetched. The library is not loaded for this, and no permission is needed.
  *
- * The await stands for a static import that depends on the platform, which the language lacks: the
- * path has to be known when permissions are declared. The package's own loader is passed by: it
- * reads three variables and a file of the system, and loads whatever library the environment names.
+ * Declaring permissions takes this path, so it has to be known at once. The await stands for a static
+ * import that depends on the platform, which the language lacks. The package's own loader is not
+ * used: it reads three variables and a file of the system, and loads any library that the
+ * environment names.
  */
 export const libraryPath: string | undefined = await locateLibrary(Deno.build.target);
 
@@ -37,11 +43,9 @@ export async function locateLibrary(target: string): Promise<string | undefined>
   const specifier = `npm:${name}@${KEYRING_VERSION}/package.json`;
   try {
     const { default: manifest } = await import(specifier, { with: { type: "json" } });
-    const url = import.meta.resolve(specifier);
-    if (!url.startsWith("file:")) return undefined;
-    return `${folderOf(pathOfUrl(url))}${isWindows ? "\\" : "/"}${manifest.main}`;
+    return fromFileUrl(new URL(manifest.main, import.meta.resolve(specifier)));
   } catch {
-    return undefined; // out of reach of the registry, and not fetched before: told at the first use
+    return undefined; // the registry is out of reach: openKeychainLibrary() reports it
   }
 }
 
@@ -55,7 +59,7 @@ export async function openKeychainLibrary(path: string | undefined): Promise<Key
         `backend.`,
     );
   }
-  const { default: process } = await import("node:process"); // no start should pay for it
+  const { default: process } = await loadProcess();
   const module = { exports: {} as KeychainLibrary };
   try {
     process.dlopen(module, path);
@@ -75,16 +79,4 @@ export async function openKeychainLibrary(path: string | undefined): Promise<Key
     );
   }
   return module.exports;
-}
-
-/**
- * The path of a `file:` URL that Deno itself made of one. Not by `@std/path`, three of whose modules
- * every start would read for it.
- */
-export function pathOfUrl(url: string, forWindows: boolean = isWindows): string {
-  const { hostname, pathname } = new URL(url);
-  const path = decodeURIComponent(pathname);
-  if (!forWindows) return path;
-  const local = path.replaceAll("/", "\\");
-  return hostname === "" ? local.replace(/^\\(?=[A-Za-z]:)/, "") : `\\\\${hostname}${local}`;
 }

@@ -9,25 +9,34 @@ import {
   isStaleChunk,
   joinChunks,
   type KeychainLimits,
+  keychainLimits,
   keyOf,
   MAX_CHUNKS,
   parseHead,
 } from "./encoding.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
-/** What {@linkcode KeychainStore} works with. */
+/** Loaded where something is locked: a read takes no lock. */
+const loadFileLock = () => import("../file/lock.ts");
+
+/** Options of {@linkcode KeychainStore}. */
 export interface KeychainStoreOptions {
   client: KeychainClient;
-  /** The service whose entries these are. */
+  /** The service of the entries. */
   service: string;
-  limits: KeychainLimits;
+  /**
+   * The limits of the keychain.
+   *
+   * @default the limits of this system's keychain
+   */
+  limits?: KeychainLimits;
 }
 
-/** What {@linkcode KeychainLock} is told. */
+/** Options of {@linkcode KeychainLock}. */
 export interface KeychainLockOptions {
-  /** Where the lock files are. */
+  /** The folder of the lock files. */
   folder: string;
-  /** The service whose entries are locked. */
+  /** The service of the entries. */
   service: string;
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
@@ -44,7 +53,7 @@ export class KeychainStore {
   /** The longest value that a connection has given back as it took it. */
   readonly #proven = new WeakMap<object, number>();
 
-  constructor({ client, service, limits }: KeychainStoreOptions) {
+  constructor({ client, service, limits = keychainLimits() }: KeychainStoreOptions) {
     this.#client = client;
     this.#service = service;
     this.#limits = limits;
@@ -226,7 +235,7 @@ export class KeychainLock {
     fn: () => Promise<T>,
     options: Omit<FileLockOptions<T>, "timeoutMs">,
   ): Promise<T> {
-    const { withFileLock } = await import("../file/lock.ts"); // a read takes no lock
+    const { withFileLock } = await loadFileLock();
     const { timeoutMs } = this.#options;
     return await withFileLock(this.#path(name), fn, { timeoutMs, ...options });
   }

@@ -50,7 +50,7 @@ async function createForeign(
   const { importBackend, moduleUrl } = await loadImportBackend();
   if (isolate === undefined) return await importBackend(specifier, exportName, options, origin);
   const { IsolatedBackend } = await loadIsolatedBackend();
-  const url = await moduleUrl(specifier);
+  const url = moduleUrl(specifier);
   return await IsolatedBackend.load({ url, exportName, options, origin, permissions: isolate });
 }
 

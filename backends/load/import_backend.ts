@@ -1,3 +1,7 @@
+import { resolve as posixResolve } from "@std/path/posix/resolve";
+import { toFileUrl as posixToFileUrl } from "@std/path/posix/to-file-url";
+import { resolve as windowsResolve } from "@std/path/windows/resolve";
+import { toFileUrl as windowsToFileUrl } from "@std/path/windows/to-file-url";
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
@@ -32,7 +36,7 @@ async function importModule(
   origin: SettingOrigin,
 ): Promise<Record<string, unknown>> {
   const subject = `${specifier} (${origin.name})`;
-  const url = await moduleUrl(specifier);
+  const url = moduleUrl(specifier);
   try {
     return await import(url);
   } catch (error) {
@@ -58,19 +62,18 @@ async function importModule(
 }
 
 /**
- * The address of a module that is named by an address or a path. A path is taken from the working
- * directory: `import()` itself would take it from this file.
+ * The address of a module that a setting names by an address or a path. A path is taken from the
+ * working directory: `import()` itself would take it from this file.
  */
-export async function moduleUrl(
+export function moduleUrl(
   specifier: string,
   isWindows: boolean = Deno.build.os === "windows",
-): Promise<string> {
+): string {
   if (!isPathSpecifier(specifier)) return specifier;
-  // Not by @std/path, whose twelve modules for both systems every start would read ahead.
-  const { pathToFileURL } = await import("node:url");
-  const { href } = pathToFileURL(specifier, { windows: isWindows });
-  // An import in Deno leaves ~[]^| as they are: by another address the file would be loaded again.
-  return href.replace(/%(7E|5B|5D|5E|7C)/g, decodeURIComponent);
+  const url = isWindows
+    ? windowsToFileUrl(windowsResolve(specifier))
+    : posixToFileUrl(posixResolve(specifier));
+  return url.href;
 }
 
 function construct(

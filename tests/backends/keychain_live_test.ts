@@ -13,7 +13,7 @@ Deno.test("the keychain passes the conformance suite, with the permissions it de
     ...["env", `DENO_DIR=${await findDenoDir()}`, "NO_COLOR=1", Deno.execPath()],
     ...["test", "-A", "--sanitize-ops", "--sanitize-resources"],
     ...["--config", `${import.meta.dirname}/../../deno.json`],
-    `${import.meta.dirname}/keychain_conformance.ts`,
+    `${import.meta.dirname}/keychain/conformance.ts`,
   ]);
   assertEquals(code, 0, stdout + stderr);
   assertMatch(stdout, /ok \| \d\d passed \| 0 failed \(/);

@@ -1,12 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { fromFileUrl as fromPosixUrl, toFileUrl as toPosixUrl } from "@std/path/posix";
-import { fromFileUrl as fromWindowsUrl, toFileUrl as toWindowsUrl } from "@std/path/windows";
 import {
   KEYRING_VERSION,
   libraryPath,
   locateLibrary,
   openKeychainLibrary,
-  pathOfUrl,
 } from "../../../backends/keychain/library.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { backendUrl } from "../../support/child.ts";
@@ -21,21 +18,6 @@ Deno.test("the library is of the release that deno.json names, and is there", as
 
 Deno.test("a platform without a library has no path, and is no error yet", async () => {
   assertEquals(await locateLibrary("sparc-sun-solaris"), undefined);
-});
-
-Deno.test("the path of a library's URL is the one that @std/path gives", () => {
-  const names = ["a/b.json", "with space/é/日本/🔑", "100%/%41/%zz", "a#b?c;d", "C:/x"];
-  for (const name of names) {
-    const posix = toPosixUrl(`/${name}`).href;
-    assertEquals(pathOfUrl(posix, false), `/${name}`);
-    assertEquals(pathOfUrl(posix, false), fromPosixUrl(posix));
-    for (const root of ["C:\\", "z:\\", "\\\\server\\share\\"]) {
-      const path = root + name.replace(":", "").replaceAll("/", "\\");
-      const url = toWindowsUrl(path).href;
-      assertEquals(pathOfUrl(url, true), path);
-      assertEquals(pathOfUrl(url, true), fromWindowsUrl(url));
-    }
-  }
 });
 
 Deno.test("the library does not load without its one permission, and does with it", async () => {

@@ -150,8 +150,8 @@ for (const [urls, isWindows] of [[POSIX_URLS, false], [WINDOWS_URLS, true]] as c
   Deno.test({
     name: `a path becomes the address of just that file, on ${isWindows ? "Windows" : "POSIX"}`,
     permissions: "none",
-    async fn() {
-      for (const [path, url] of urls) assertEquals(await moduleUrl(path, isWindows), url);
+    fn() {
+      for (const [path, url] of urls) assertEquals(moduleUrl(path, isWindows), url);
     },
   });
 }
