@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { dirname } from "@std/path/dirname";
 import { credentialsPath, folderOf } from "../../backends/credentials_path.ts";
 import { throwsWith } from "../support/rejects_with.ts";
-import { withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 
 const isWindows = Deno.build.os === "windows";
 const HOME = isWindows ? "USERPROFILE" : "HOME";
@@ -35,14 +35,12 @@ Deno.test({
 });
 
 Deno.test("credentialsPath without a home folder is home_unset and says what to do", async () => {
-  for (const home of [{ [HOME]: "" }, {}]) {
-    const saved = Deno.env.get(HOME) ?? "";
-    Deno.env.delete(HOME);
-    try {
-      await withEnv(home, () => throwsWith("home_unset", credentialsPath, HOME, "{ path }"));
-    } finally {
-      Deno.env.set(HOME, saved);
-    }
+  for (const home of ["", undefined]) {
+    await withEnv({}, () => {
+      if (home === undefined) Deno.env.delete(HOME);
+      else Deno.env.set(HOME, home);
+      throwsWith("home_unset", credentialsPath, HOME, "{ path }");
+    });
   }
 });
 

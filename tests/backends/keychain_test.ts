@@ -6,7 +6,7 @@ import { entry } from "../support/entries.ts";
 import { throwsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/run_script.ts";
 import { backendUrl } from "../support/child.ts";
-import { withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 
 Deno.test({
   name: "a keychain declares its library's path, its lock folder, and the home only without one",

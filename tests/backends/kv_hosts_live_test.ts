@@ -9,7 +9,7 @@ import { type NetworkNamespaces, startNamespaces } from "../support/servers/netw
 import { tempDir } from "../support/temp_home.ts";
 import { backendUrl } from "../support/child.ts";
 import { KEY, small } from "../support/entries.ts";
-import { withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;

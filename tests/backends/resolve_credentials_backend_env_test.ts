@@ -8,6 +8,7 @@ import {
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import {
+  BACKEND_VARIABLES,
   loadBackendFromEnv,
   readBackendChoice,
 } from "../../backends/resolve_credentials_backend.ts";
@@ -18,10 +19,11 @@ import { backendUrl } from "../support/child.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
-import { BACKEND_VARIABLES, withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 
 const { root, folder } = sandbox();
-const permissions = { env: [...BACKEND_VARIABLES, "HOME", "USERPROFILE", "VM_TEST_USER"] };
+const ALL = Object.values(BACKEND_VARIABLES);
+const permissions = { env: [...ALL, "HOME", "USERPROFILE", "VM_TEST_USER"] };
 
 function load(
   backend?: string,
@@ -52,7 +54,7 @@ Deno.test({
   name: "the choice names the variables that it needs, as far as they may be read",
   permissions: "none",
   fn() {
-    const [noPersist = "", backend = "", kwargs = ""] = BACKEND_VARIABLES;
+    const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
     const choose = (known: Record<string, string | undefined>) =>
       readBackendChoice((variable) => variable in known ? known[variable] : null);
     assertEquals(choose({ [noPersist]: "yes" }), {
@@ -234,7 +236,7 @@ async function inChild(allowed: string[], env: Record<string, string>): Promise<
 }
 
 Deno.test("a variable that is needed and denied is permission_required, by its flag", async () => {
-  const [noPersist = "", backend = "", kwargs = ""] = BACKEND_VARIABLES;
+  const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
   const env = { [backend]: "memory", [kwargs]: "{}" };
   const denied = (name: string) =>
     `permission_required Cannot choose a credentials backend: the environment variable ${name} ` +
@@ -245,11 +247,11 @@ Deno.test("a variable that is needed and denied is permission_required, by its f
     await inChild([noPersist, backend], env),
     denied(kwargs).replace("choose a credentials backend", "read the backend's options"),
   );
-  assertEquals(await inChild(BACKEND_VARIABLES, env), "MemoryCredentialsBackend");
+  assertEquals(await inChild(ALL, env), "MemoryCredentialsBackend");
 });
 
 Deno.test("no variable is read that the choice does not need", async () => {
-  const [noPersist = "", backend = "", kwargs = ""] = BACKEND_VARIABLES;
+  const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
   const env = { [backend]: "memory", [kwargs]: SECRETS.access };
   assertEquals(
     await inChild([noPersist], { ...env, [noPersist]: "1" }),
@@ -264,11 +266,11 @@ Deno.test("a variable in the KWARGS that is denied is permission_required, by it
     VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "/${VM_TEST_USER}/c.json"}',
     VM_TEST_USER: SECRETS.access,
   };
-  const text = await inChild(BACKEND_VARIABLES, env);
+  const text = await inChild(ALL, env);
   assert(text.startsWith("permission_required"), text);
   assert(text.endsWith("Run with --allow-env=VM_TEST_USER."), text);
   assertEquals(
-    await inChild([...BACKEND_VARIABLES, "VM_TEST_USER"], env),
+    await inChild([...ALL, "VM_TEST_USER"], env),
     "FileCredentialsBackend",
   );
 });

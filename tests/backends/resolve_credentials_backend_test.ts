@@ -3,6 +3,7 @@ import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
+  BACKEND_VARIABLES,
   getDefaultBackend,
   resolveCredentialsBackend,
   setDefaultBackend,
@@ -10,10 +11,10 @@ import {
 import { withTempHome } from "../support/temp_home.ts";
 import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
 import { namesIn } from "../support/sandbox.ts";
-import { BACKEND_VARIABLES, withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 
 const MEMORY = { VM_OIDC_CREDENTIALS_BACKEND: "memory" };
-const env = [...BACKEND_VARIABLES, "HOME", "USERPROFILE"];
+const env = [...Object.values(BACKEND_VARIABLES), "HOME", "USERPROFILE"];
 
 Deno.test({
   name: "the argument comes before the default, the environment and the file",

@@ -10,7 +10,7 @@ import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { backendUrl } from "../support/child.ts";
 import { userToken } from "./vault/vault_world.ts";
-import { withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 
 const vault = await startVault({ tls: true });
 const token = await userToken(vault, "anna");
@@ -21,8 +21,6 @@ Deno.test.afterAll(async () => {
 });
 await Deno.writeTextFile(`${folder.path}/.vault-token`, token);
 const [address, caCert, path] = [vault.url, vault.caFile!, "users/anna"];
-const VARIABLES = ["ADDR", "NAMESPACE", "CACERT", "TOKEN"]
-  .flatMap((name) => [`VAULT_${name}`, `BAO_${name}`]);
 
 const ROUND = `
   import { VaultCredentialsBackend } from ${JSON.stringify(backendUrl("vault.ts"))};
@@ -78,13 +76,8 @@ const CASES: Case[] = [
   },
 ];
 
-/** Runs `fn` with these variables alone among those of Vault. */
-function withVariables<T>(env: Record<string, string>, fn: () => T | Promise<T>): Promise<T> {
-  return withEnv({ ...Object.fromEntries(VARIABLES.map((name) => [name, ""])), ...env }, fn);
-}
-
 function needsOf({ options, env = {} }: Case): Promise<BackendPermission[]> {
-  return withVariables(env, () => new VaultCredentialsBackend(options).requiredPermissions());
+  return withEnv(env, () => new VaultCredentialsBackend(options).requiredPermissions());
 }
 
 async function run({ options, env = {} }: Case, flags: string[], more = {}): Promise<string> {

@@ -62,8 +62,7 @@ async function secondStart(world: DemoWorld, report: DemoReport): Promise<void> 
     runDeno({
       file: new URL("./stored_start.ts", import.meta.url).href,
       flags: [net, read, "--allow-env"],
-      env: { DENO_DIR: denoDir, NO_COLOR: "1" },
-      clearEnv: false,
+      env: { ...Deno.env.toObject(), DENO_DIR: denoDir, NO_COLOR: "1" },
     }));
   check(child.value.code === 0, `the second program failed: ${child.value.stderr}`);
   const { initMs, email } = JSON.parse(child.value.stdout) as { initMs: number; email: string };

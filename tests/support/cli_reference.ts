@@ -3,6 +3,7 @@ import { type Command, commandNeeds } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
 import { type FlagName, flagOf, FlagValues } from "../../client/cli/flags.ts";
 import { EXIT_WORDS, flagUsage } from "../../client/cli/help_text.ts";
+import { OwnEnv } from "./own_env.ts";
 import { table } from "./permission_table.ts";
 
 /** Where the reference begins and ends in README.md. */
@@ -55,17 +56,10 @@ function flagRows(): string[][] {
 }
 
 async function permissionRows(): Promise<string[][]> {
-  const saved = Deno.env.toObject();
-  for (const name of Object.keys(saved)) if (name.startsWith("VM_")) Deno.env.delete(name);
-  for (const [name, value] of Object.entries(SETTINGS)) Deno.env.set(name, value);
-  try {
-    const rows = [];
-    for (const command of COMMANDS) rows.push([`\`${command.name}\``, await flagsOf(command)]);
-    return rows;
-  } finally {
-    for (const name of Object.keys(SETTINGS)) Deno.env.delete(name);
-    for (const [name, value] of Object.entries(saved)) Deno.env.set(name, value);
-  }
+  using _ = new OwnEnv(SETTINGS);
+  const rows = [];
+  for (const command of COMMANDS) rows.push([`\`${command.name}\``, await flagsOf(command)]);
+  return rows;
 }
 
 async function flagsOf(command: Command): Promise<string> {

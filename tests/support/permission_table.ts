@@ -11,6 +11,7 @@ import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted"
 import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
+import { OwnEnv } from "./own_env.ts";
 
 /** Where the tables begin and end in README.md. */
 export const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
@@ -20,38 +21,26 @@ export const END = "<!-- end of permissions -->";
 const LIBRARY = "<library>";
 
 /** What the tables are made with, whatever this machine has. */
-const VARIABLES: Record<string, string | undefined> = {
+const VARIABLES = {
   HOME: "$HOME",
   VAULT_ADDR: "https://vault.example.com:8200",
-  VAULT_NAMESPACE: undefined,
-  VAULT_CACERT: undefined,
   VAULT_TOKEN: "of the example",
 };
 
 /** README's permission tables, made from what the code itself declares. */
 export async function permissionTables(): Promise<string> {
-  const saved = Object.keys(VARIABLES).map((name) => [name, Deno.env.get(name)] as const);
-  Object.entries(VARIABLES).forEach(setVariable);
-  try {
-    return [
-      BEGIN,
-      "",
-      table(["backend", "flags", "survives"], backendRows()),
-      "",
-      "A whole `init()` with the default backend, at the hosts of the quick start:",
-      "",
-      table(["flag", "what for", "needed"], await needRows()),
-      "",
-      END,
-    ].join("\n");
-  } finally {
-    saved.forEach(setVariable);
-  }
-}
-
-function setVariable([name, value]: readonly [string, string | undefined]): void {
-  if (value === undefined) Deno.env.delete(name);
-  else Deno.env.set(name, value);
+  using _ = new OwnEnv(VARIABLES);
+  return [
+    BEGIN,
+    "",
+    table(["backend", "flags", "survives"], backendRows()),
+    "",
+    "A whole `init()` with the default backend, at the hosts of the quick start:",
+    "",
+    table(["flag", "what for", "needed"], await needRows()),
+    "",
+    END,
+  ].join("\n");
 }
 
 /** The same text however a formatter has set the columns. */

@@ -4,8 +4,8 @@ import {
   type OidcCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
-import { withEnv } from "../support/with_env.ts";
 import type { MainOptions } from "../support/oidc_provider_main.ts";
+import { withEnv } from "../support/own_env.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
 import type { Store } from "./store.ts";
 

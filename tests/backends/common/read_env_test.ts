@@ -6,7 +6,7 @@ import {
   readEnvIfGranted,
 } from "../../../backends/common/read_env.ts";
 import { throwsWith } from "../../support/rejects_with.ts";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 
 const NAME = "VM_TEST_READ_ENV";
 

@@ -9,7 +9,7 @@ import { backendUrl } from "../../support/child.ts";
 import { testKey } from "./encryption_keys.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 
 const FIRST = await testKey(1);
 const PASSPHRASE = "correct horse battery staple";

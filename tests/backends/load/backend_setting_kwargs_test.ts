@@ -2,10 +2,10 @@ import { assertEquals } from "@std/assert";
 import { parseBackendKwargs } from "../../../backends/load/backend_setting.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { BACKEND_VARIABLES, withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 
 const NAME = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS";
-const permissions = { env: ["VM_TEST_A", "VM_TEST_B", ...BACKEND_VARIABLES] };
+const permissions = { env: ["VM_TEST_A", "VM_TEST_B", NAME] };
 
 function read(text: string, env: Record<string, string> = {}): Promise<Record<string, unknown>> {
   return withEnv(env, () => parseBackendKwargs(text, NAME));

@@ -10,7 +10,7 @@ import { testKey } from "../encrypted/encryption_keys.ts";
 import { ALL_SECRETS, entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 
 const { folder } = sandbox();
 const TEST_KEY = (await testKey()).toBase64();

@@ -6,18 +6,10 @@ import {
 } from "../../../backends/vault/connection.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 
-const NAMES = ["ADDR", "TOKEN", "NAMESPACE", "CACERT"].flatMap((
-  name,
-) => [`VAULT_${name}`, `BAO_${name}`]);
 const path = "users/anna";
 const address = "https://vault.example.com:8200";
-
-/** Runs `fn` with these variables of Vault and OpenBao alone. */
-function withVariables<T>(variables: Record<string, string>, fn: () => T): Promise<T> {
-  return withEnv({ ...Object.fromEntries(NAMES.map((name) => [name, ""])), ...variables }, fn);
-}
 
 const names = (options = {}) =>
   vaultPermissions({ path, ...options }).map((need) => {
@@ -31,12 +23,12 @@ Deno.test("the variables of Vault or those of OpenBao are taken, and never mixed
     BAO_NAMESPACE: "bao-ns",
     BAO_CACERT: "/bao.pem",
   };
-  await withVariables(bao, () => {
+  await withEnv(bao, () => {
     const { address, namespace, caCert } = vaultConnection({ path });
     assertEquals([address.host, namespace, caCert], ["bao.example.com", "bao-ns", "/bao.pem"]);
     assertEquals(vaultTokenVariables({ path }), ["BAO_TOKEN"]);
   });
-  await withVariables({ ...bao, VAULT_ADDR: address }, () => {
+  await withEnv({ ...bao, VAULT_ADDR: address }, () => {
     const connection = vaultConnection({ path });
     assertEquals(connection.address.host, "vault.example.com:8200");
     assertEquals([connection.namespace, connection.caCert], [undefined, undefined]);
@@ -50,7 +42,7 @@ Deno.test("an address that is given takes nothing of where from the environment"
     VAULT_NAMESPACE: "x",
     VAULT_CACERT: "/x",
   };
-  await withVariables(variables, () => {
+  await withEnv(variables, () => {
     const { address: url, namespace, caCert } = vaultConnection({ path, address });
     assertEquals([url.host, namespace, caCert], ["vault.example.com:8200", undefined, undefined]);
     const options = { path, namespace: "own", caCert: "/own.pem" };
@@ -64,13 +56,13 @@ Deno.test("an address that is given takes nothing of where from the environment"
 });
 
 Deno.test("an address that is not known, or wrong in a variable, is an error that names it", async () => {
-  await withVariables({}, () => {
+  await withEnv({}, () => {
     throwsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "BAO_ADDR");
   });
-  await withVariables({ VAULT_ADDR: "http://vault.example.com" }, () => {
+  await withEnv({ VAULT_ADDR: "http://vault.example.com" }, () => {
     throwsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "clear text");
   });
-  await withVariables({ BAO_ADDR: "nonsense" }, async () => {
+  await withEnv({ BAO_ADDR: "nonsense" }, async () => {
     throwsWith("invalid_options", () => vaultConnection({ path }), "BAO_ADDR");
     const backend = new VaultCredentialsBackend({ path });
     await rejectsWith("invalid_options", () => backend.get("key"), "BAO_ADDR");
@@ -81,18 +73,18 @@ Deno.test("an address that is not known, or wrong in a variable, is an error tha
 
 Deno.test("a token that is not there is backend_auth_failed, without a request", async () => {
   const refuse = () => Promise.reject(new Error("no request was wanted"));
-  await withVariables({ VAULT_ADDR: address }, async () => {
+  await withEnv({ VAULT_ADDR: address }, async () => {
     const backend = new VaultCredentialsBackend({ path, fetch: refuse });
     await rejectsWith("backend_auth_failed", () => backend.get("key"), "Set VAULT_TOKEN, or");
   });
-  await withVariables({}, async () => {
+  await withEnv({}, async () => {
     const backend = new VaultCredentialsBackend({ path, address, fetch: refuse });
     await rejectsWith("backend_auth_failed", () => backend.get("key"), "VAULT_TOKEN or BAO_TOKEN");
   });
 });
 
 Deno.test("permissions follow from the options, and name nothing that is not needed", async () => {
-  await withVariables({ VAULT_ADDR: "https://env.example.com" }, () => {
+  await withEnv({ VAULT_ADDR: "https://env.example.com" }, () => {
     assertEquals(names({ address, auth: { method: "token", token: "t" } }), [
       "net vault.example.com:8200",
     ]);

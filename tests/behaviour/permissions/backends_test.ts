@@ -4,7 +4,7 @@ import {
   KvCredentialsBackend,
   MemoryCredentialsBackend,
 } from "@validmind/auth";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 
 Deno.test({
   name: "memory and KV in memory declare that they need nothing",

@@ -7,9 +7,11 @@ import { commandNeeds } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
 
 interface Case {
+  /** `HOME` in one stands for the home folder. */
   readonly args: string[];
   /** Puts the store into the state in which the command needs the most. */
   readonly prepare?: (world: CliWorld) => Promise<unknown>;
@@ -28,7 +30,7 @@ const CASES: Case[] = [
   { args: ["token"], prepare: expired },
   { args: ["logout", "--revoke", "--quiet"], prepare: signedIn },
   {
-    args: ["migrate", "--from", "file", "--to", "kv", "--to-options", "to.json", "--quiet"],
+    args: ["migrate", "--from", "file", "--to", "kv", "--to-options", "HOME/to.json", "--quiet"],
     prepare: async (world) => {
       await signedIn(world);
       await Deno.writeTextFile(`${world.home}/to.json`, '{"path": "${HOME}/kv.db"}');
@@ -41,10 +43,12 @@ const CASES: Case[] = [
   { args: ["--version"] },
 ];
 
-for (const { args, prepare } of CASES) {
-  const name = args[0]!;
+for (const { args: words, prepare } of CASES) {
+  const name = words[0]!;
+  const argsIn = (home: string) => words.map((word) => word.replace(/^HOME(?=\/)/, home));
   Deno.test(`permissions: ${name} runs with exactly what it names, and not with less`, async () => {
     await using world = await cliWorld();
+    const args = argsIn(world.home);
     await prepare?.(world);
     const needs = narrowed(await needsOf(world, args));
     const whole = await world.run(args, { flags: formatted(needs) });
@@ -62,6 +66,7 @@ for (const { args, prepare } of CASES) {
 
   Deno.test(`permissions: ${name} touches nothing beyond, by Deno's audit log`, async () => {
     await using world = await cliWorld();
+    const args = argsIn(world.home);
     await prepare?.(world);
     const needs = await needsOf(world, args, true);
     const log = `${world.home}/audit.jsonl`;
@@ -99,20 +104,8 @@ async function needsOf(
 ): Promise<PermissionNeed[]> {
   const line = parseCommandLine(args, COMMANDS);
   if (line.kind !== "run") return [];
-  const saved = Object.keys(world.env).map((name) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of Object.entries(world.env)) Deno.env.set(name, value);
-  const cwd = Deno.cwd();
-  Deno.chdir(world.home);
-  try {
-    const needs = await commandNeeds(line.command, line.flags);
-    return needs.filter(({ need }) => withOptional || need !== "optional");
-  } finally {
-    Deno.chdir(cwd);
-    for (const [name, value] of saved) {
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
-  }
+  const needs = await withEnv(world.env, () => commandNeeds(line.command, line.flags));
+  return needs.filter(({ need }) => withOptional || need !== "optional");
 }
 
 /** Each once, and no file that is granted with its folder. */
@@ -136,6 +129,6 @@ function covers(need: PermissionNeed, { permission, value }: Access): boolean {
   if (need.name === "net") return need.host === netHost(new URL(value));
   if (need.name !== "read" && need.name !== "write") return false;
   const path = String(need.path);
-  return value === path || isWithin(value, path) || value.endsWith(`/${path}`) ||
+  return value === path || isWithin(value, path) ||
     path === value.replace(/-(wal|shm|journal)$/, "");
 }

@@ -14,6 +14,7 @@ import { netHost } from "../../../backends/common/hosts.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
@@ -208,7 +209,7 @@ async function parentBackend(
   }
   const env = one.env?.(folder) ?? {};
   if (env.VM_OIDC_CREDENTIALS_BACKEND === undefined) return;
-  return await withVariables(env, async () => {
+  return await withEnv(env, async () => {
     const backend = await loadBackendFromEnv();
     await backend?.put("probe", { issuer: "i", client_id: "c", access_token: "" }); // reads its key
     await backend?.delete("probe");
@@ -222,7 +223,7 @@ async function needsOf(
   env: Record<string, string>,
   optional: boolean,
 ): Promise<PermissionNeed[]> {
-  const needs = await withVariables(env, async () => {
+  const needs = await withEnv(env, async () => {
     if (input.flow === "migrate") return migrationNeeds(input);
     const { interactive: _, ...options } = flowOptions(input);
     if (input.flow !== "clear") return await requiredPermissions(options);
@@ -249,19 +250,6 @@ function migrationNeeds(input: FlowInput): PermissionNeed[] {
     reason: "to migrate",
     need: "always" as const,
   }));
-}
-
-async function withVariables<T>(env: Record<string, string>, fn: () => Promise<T>): Promise<T> {
-  const saved = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-  try {
-    return await fn();
-  } finally {
-    for (const [name, value] of saved) {
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
-  }
 }
 
 /** Flags as a process takes them, without a shell between. */

@@ -10,7 +10,7 @@ import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_pro
 import { runDeno } from "../../support/run_script.ts";
 import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { runInSession } from "../../backends/keychain/session.ts";
 import { type FlowInput, flowOptions, type FlowOutcome } from "../permissions/permission_flows.ts";
 

@@ -9,7 +9,7 @@ import {
   migrateCredentials,
 } from "@validmind/auth";
 import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
-import { withEnv } from "../../support/with_env.ts";
+import { withEnv } from "../../support/own_env.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { assertBackendCode, realWorld, scriptedWorld } from "../../support/fixtures.ts";
