@@ -1,9 +1,9 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/credentials_file.ts";
+import { type Clock, MONOTONIC_CLOCK } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
 import { isUrl, netHost } from "../common/hosts.ts";
 import { tooLarge } from "./entry.ts";
-import { type KvClock, SYSTEM_CLOCK } from "./lease.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for one first. */
@@ -23,22 +23,23 @@ const LONGEST_PAUSE_MS = 1000;
 export class KvServer {
   readonly #url: string;
   readonly #timeoutMs: number;
-  readonly #clock: KvClock;
+  readonly #clock: Clock;
   #hasAnswered = false;
   /** When {@linkcode FRESH_MS} have passed since its last answer. */
   #freshUntil = -Infinity;
 
-  constructor(url: string, timeoutMs: number, clock: KvClock = SYSTEM_CLOCK) {
+  constructor(url: string, timeoutMs: number, clock: Clock = MONOTONIC_CLOCK) {
     this.#url = url;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
   }
 
   /** Runs an operation once the server answers, all within the time limit. */
-  async perform<T>(operation: () => Promise<T>): Promise<T> {
+  async perform<T>(operation: () => Promise<T>, limitMs = Infinity): Promise<T> {
+    const ms = Math.min(limitMs, this.#timeoutMs);
     const abort = new AbortController();
-    const reason = new DOMException(`no answer within ${this.#timeoutMs} ms`, "TimeoutError");
-    const timer = setTimeout(() => abort.abort(reason), this.#timeoutMs);
+    const reason = new DOMException(`no answer within ${ms} ms`, "TimeoutError");
+    const timer = setTimeout(() => abort.abort(reason), ms);
     try {
       if (this.#clock.now() >= this.#freshUntil) await this.#untilItAnswers(abort.signal);
       this.#freshUntil = -Infinity;

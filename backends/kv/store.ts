@@ -1,7 +1,9 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
+import { type Clock, MONOTONIC_CLOCK } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
+import { LEASE_MS, Leases } from "../common/lease.ts";
 import {
   deleteEntry,
   encodeEntry,
@@ -10,7 +12,7 @@ import {
   noPartsSince,
   setEntry,
 } from "./entry.ts";
-import { type KvClock, KvLeases, LEASE_MS, leaseKey, SYSTEM_CLOCK } from "./lease.ts";
+import { type KvLease, KvLeaseStore, leaseKey } from "./lease.ts";
 import { isDatabaseLocked, kvError, KvServer } from "./connect.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
@@ -20,12 +22,12 @@ export interface KvStoreOptions {
   lockTimeoutMs: number;
   timeoutMs: number;
   /** @default {the system's} */
-  clock?: KvClock;
+  clock?: Clock;
 }
 
 type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
 
-type Perform = <T>(operation: () => Promise<T>) => Promise<T>;
+type Perform = <T>(operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
 
 /** Between two looks at a lease that is held: those at a server are everybody's. */
 const PAUSE_MS = { file: 50, server: 200 };
@@ -35,18 +37,23 @@ export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #path: string;
   readonly #perform: Perform;
-  readonly #leases: KvLeases;
+  readonly #leases: Leases<KvLease>;
   /** Whether the key used last has parts: a refresh reads an entry, and then writes it. */
   #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
 
   private constructor(kv: Deno.Kv, options: KvStoreOptions, perform: Perform) {
-    const { path, lockTimeoutMs, clock = SYSTEM_CLOCK } = options;
+    const { path, lockTimeoutMs, clock = MONOTONIC_CLOCK } = options;
     this.#kv = kv;
     this.#path = path;
     this.#perform = perform;
     const pauseMs = isUrl(path) ? PAUSE_MS.server : PAUSE_MS.file;
-    const run = <T>(action: string, operation: () => Promise<T>) => this.#try(action, operation);
-    this.#leases = new KvLeases({ kv, path, lockTimeoutMs, pauseMs, run, clock });
+    this.#leases = new Leases({
+      store: new KvLeaseStore(kv, (...args) => this.#try(...args)),
+      clock,
+      lockTimeoutMs,
+      pause: (tries) => (1 + Math.random()) * Math.min(5 + tries, pauseMs),
+      timedOut: () => this.#lockTimeout(lockTimeoutMs),
+    });
   }
 
   /** Opens the store, and makes the database file where there is none. */
@@ -103,7 +110,7 @@ export class KvStore {
 
   /** Runs `fn` under the key's lease. */
   withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    return this.#leases.withLease(key, fn, options);
+    return this.#leases.run(key, fn, options);
   }
 
   /** Closes the handle. */
@@ -116,7 +123,7 @@ export class KvStore {
     let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
     this.#noParts = undefined;
     for (;; noParts = undefined) {
-      const versionstamp = this.#leases.versionstamp(key);
+      const versionstamp = this.#leases.held(key)?.versionstamp;
       const result = await this.#try("write", () => {
         const atomic = this.#kv.atomic();
         if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
@@ -126,9 +133,17 @@ export class KvStore {
       if (result.ok) return result.versionstamp;
       if (noParts !== undefined) continue; // perhaps the entry was written by another meanwhile
       // A renewal between reading the versionstamp and the commit: the lease is still ours.
-      if (this.#leases.versionstamp(key) !== versionstamp) continue;
-      if (!await this.#leases.isStillHeld(key)) throw this.#lockLost();
+      if (this.#leases.held(key)?.versionstamp !== versionstamp) continue;
+      if (await this.#leases.isLost(key)) throw this.#lockLost();
     }
+  }
+
+  #lockTimeout(ms: number): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_locked",
+      `Cannot lock credentials in ${this.#path} within ${ms} ms: another notebook or script that ` +
+        `shares this store is refreshing them. Wait for it or end it.`,
+    );
   }
 
   #lockLost(): CredentialsBackendError {
@@ -139,9 +154,9 @@ export class KvStore {
     );
   }
 
-  async #try<T>(action: string, operation: () => Promise<T>): Promise<T> {
+  async #try<T>(action: string, operation: () => Promise<T>, timeoutMs?: number): Promise<T> {
     try {
-      return await this.#perform(operation);
+      return await this.#perform(operation, timeoutMs);
     } catch (error) {
       throw kvError(action, this.#path, error);
     }
@@ -152,7 +167,7 @@ export class KvStore {
 function performer({ path, lockTimeoutMs, timeoutMs, clock }: KvStoreOptions): Perform {
   if (isUrl(path)) {
     const server = new KvServer(path, timeoutMs, clock);
-    return (operation) => server.perform(operation);
+    return (operation, limitMs) => server.perform(operation, limitMs);
   }
   // Held for milliseconds by whoever writes: not the lock whose wait the option limits.
   return (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { type KvClock, LEASE_MS, RENEW_MS } from "../../../backends/kv/lease.ts";
+import type { Clock } from "../../../backends/common/clock.ts";
+import { LEASE_MS, RENEWAL_MS } from "../../../backends/common/lease.ts";
 import { KvStore } from "../../../backends/kv/store.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { entry, KEY } from "../../support/entries.ts";
@@ -17,7 +18,7 @@ interface Opened extends Disposable {
   kv: Deno.Kv;
 }
 
-async function open(clock?: KvClock): Promise<Opened> {
+async function open(clock?: Clock): Promise<Opened> {
   const path = `${folder()}/kv.db`;
   const options = { path, lockTimeoutMs: LOCK_TIMEOUT_MS, timeoutMs: 1000 };
   const store = await KvStore.open({ ...options, clock });
@@ -46,7 +47,7 @@ for (
       using opened = await open(clock);
       await opened.kv.set(LEASE, { holder: "dead" });
       const ms = await waited(clock, opened.store);
-      assert(ms >= LEASE_MS && ms < LEASE_MS + RENEW_MS, String(ms));
+      assert(ms >= LEASE_MS && ms < LEASE_MS + RENEWAL_MS, String(ms));
     },
   });
 }

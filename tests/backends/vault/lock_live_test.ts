@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { secretName } from "../../../backends/vault/engine.ts";
-import { LEASE_MS } from "../../../backends/vault/lock.ts";
+import { LEASE_MS } from "../../../backends/common/lease.ts";
 import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
 import { VaultStore } from "../../../backends/vault/store.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

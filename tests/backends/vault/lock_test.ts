@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { VaultKv, VaultSecret } from "../../../backends/vault/engine.ts";
-import { LEASE_MS, VaultLock } from "../../../backends/vault/lock.ts";
+import { VaultLock } from "../../../backends/vault/lock.ts";
+import { LEASE_MS } from "../../../backends/common/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withTick } from "../../support/with_tick.ts";

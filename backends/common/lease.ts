@@ -1,0 +1,216 @@
+import type { WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { Clock } from "./clock.ts";
+
+/** The row of a lease, as a store holds it. */
+export interface LeaseRow {
+  /** The holder's id; empty where nobody holds the lease. */
+  readonly holder: string;
+  /** Differs after each write of the row. */
+  readonly state: string;
+}
+
+/** Settings of one request for a row. */
+export interface LeaseUse {
+  /** The caller's action for messages, where it is not the locking itself. */
+  readonly action?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** A shorter time limit than the store's, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+/** A store of lease rows. A row's version never comes back, also not after the lease was free. */
+export interface LeaseStore<Row extends LeaseRow> {
+  read(name: string, use: LeaseUse): Promise<Row>;
+  /**
+   * Writes the row with this holder, if `row` is still the latest. An empty holder frees the lease.
+   * Gives the new row; `undefined` where another write came first.
+   */
+  write(name: string, holder: string, row: Row, use: LeaseUse): Promise<Row | undefined>;
+  /** Replaces `write` for a free lease, in a store that cannot compare before it writes. */
+  take?(name: string, holder: string, row: Row, use: LeaseUse): Promise<Row | undefined>;
+}
+
+/** Options of {@linkcode Leases}. */
+export interface LeasesOptions<Row extends LeaseRow> {
+  readonly store: LeaseStore<Row>;
+  readonly clock: Clock;
+  readonly lockTimeoutMs: number;
+  /** The pause after a number of tries, in milliseconds. */
+  pause(tries: number): number;
+  /** The error for a wait that lasted `lockTimeoutMs`. */
+  timedOut(): Error;
+  /**
+   * Runs after a takeover, before the holder's function. A store that cannot bind a write to the
+   * lease has to make a late write of the former holder fail here.
+   */
+  onTakeOver?(name: string): Promise<void>;
+}
+
+interface Sighting {
+  readonly state: string;
+  /** Time after the first look that saw this state. */
+  readonly since: number;
+  /** Time before the latest look. */
+  readonly asked: number;
+}
+
+/** A lease that does not change for this time is taken over, in milliseconds. */
+export const LEASE_MS = 15_000;
+/**
+ * A holder renews its lease at this interval. After a longer gap between two looks a waiter starts to
+ * count anew: while the store is out of reach, or the waiter stands still, no holder can be silent.
+ */
+export const RENEWAL_MS = LEASE_MS / 3;
+/** A store that is down must not hold up the end of the holder's function. */
+const RELEASE_TIMEOUT_MS = 2_000;
+
+/**
+ * Locks made of leases, for a store that several hosts share. The row of a lease names its holder, who
+ * renews it by writing it anew.
+ *
+ * No clocks are compared. A waiter takes the lease over when it has not changed for
+ * {@linkcode LEASE_MS} by the waiter's own monotonic clock. A row has no end time: hosts whose clocks
+ * differ would take a lease from a living holder, or wait for a dead one.
+ */
+export class Leases<Row extends LeaseRow> {
+  readonly #options: LeasesOptions<Row>;
+  /** The rows of the leases that this instance holds. */
+  readonly #held = new Map<string, Row>();
+  /** Holders of this instance that could not free their lease: it counts as free here. */
+  readonly #left = new Map<string, string>();
+
+  constructor(options: LeasesOptions<Row>) {
+    this.#options = options;
+  }
+
+  /** Runs `fn` under the lease of `name`. */
+  async run<T>(name: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
+    const holder = crypto.randomUUID();
+    const seen = await this.#acquire(name, holder, options);
+    if (seen !== undefined) return seen;
+    let renewal = Promise.resolve();
+    const timer = setInterval(() => {
+      renewal = renewal.then(() => this.#renew(name, holder));
+    }, RENEWAL_MS);
+    try {
+      return await fn();
+    } finally {
+      clearInterval(timer);
+      await renewal; // one under way would put back the lease after its release
+      await this.#release(name, holder);
+    }
+  }
+
+  /** The row of a lease that this instance holds: a write can depend on it. */
+  held(name: string): Row | undefined {
+    return this.#held.get(name);
+  }
+
+  /** Whether another holder has the lease that this instance held. */
+  async isLost(name: string, use: LeaseUse = {}): Promise<boolean> {
+    const held = this.#held.get(name);
+    if (held === undefined) return false;
+    const row = await this.#options.store.read(name, use);
+    if (row.holder !== held.holder) return true;
+    this.#held.set(name, row); // newer, where a renewal was done and its answer did not arrive
+    return false;
+  }
+
+  /** Resolves when the lease is held, or with a value of `peek`. */
+  async #acquire<T>(
+    name: string,
+    holder: string,
+    { signal, peek }: WithLockOptions<T>,
+  ): Promise<T | undefined> {
+    const { store, clock, lockTimeoutMs, pause, timedOut } = this.#options;
+    const deadline = clock.now() + lockTimeoutMs;
+    let sighting: Sighting | undefined;
+    for (let tries = 0;; tries++) {
+      signal?.throwIfAborted();
+      const asked = clock.now();
+      const row = await store.read(name, { signal });
+      sighting = this.#look(row, asked, sighting);
+      const isFree = row.holder === "" || row.holder === this.#left.get(name);
+      if (isFree || asked - sighting.since >= LEASE_MS) {
+        const held = await this.#take(name, holder, row, signal);
+        if (held !== undefined) return await this.#begin(name, held, !isFree);
+      }
+      if (clock.now() >= deadline) throw timedOut();
+      await clock.delay(pause(tries), signal);
+      const seen = await peek?.();
+      if (seen !== undefined) return seen;
+    }
+  }
+
+  #look({ state }: Row, asked: number, before: Sighting | undefined): Sighting {
+    const isSame = before?.state === state && asked - before.asked < RENEWAL_MS;
+    return { state, asked, since: isSame ? before.since : this.#options.clock.now() };
+  }
+
+  async #take(
+    name: string,
+    holder: string,
+    row: Row,
+    signal: AbortSignal | undefined,
+  ): Promise<Row | undefined> {
+    const { store } = this.#options;
+    const use = { signal };
+    try {
+      if (store.take !== undefined) return await store.take(name, holder, row, use);
+      const written = await store.write(name, holder, row, use);
+      if (written !== undefined) return written;
+      const latest = await store.read(name, use); // the write may be done and its answer lost
+      return latest.holder === holder ? latest : undefined;
+    } catch (error) {
+      await this.#free(name, holder);
+      throw error;
+    }
+  }
+
+  async #begin(name: string, held: Row, isTakenOver: boolean): Promise<undefined> {
+    this.#held.set(name, held);
+    if (!isTakenOver) return;
+    try {
+      await this.#options.onTakeOver?.(name);
+    } catch (error) {
+      await this.#release(name, held.holder);
+      throw error;
+    }
+  }
+
+  /** A renewal that fails is noticed by the check of the write that the lease protects. */
+  async #renew(name: string, holder: string): Promise<void> {
+    const { store } = this.#options;
+    const held = this.#held.get(name);
+    if (held?.holder !== holder) return;
+    try {
+      const use = { timeoutMs: RENEWAL_MS };
+      const row = await store.write(name, holder, held, use) ?? await store.read(name, use);
+      if (row.holder === holder) this.#held.set(name, row);
+    } catch {
+      // The next renewal tries again.
+    }
+  }
+
+  async #release(name: string, holder: string): Promise<void> {
+    const held = this.#held.get(name);
+    const isOwn = held?.holder === holder; // after a loss, another use of this instance may hold it
+    if (isOwn) this.#held.delete(name);
+    await this.#free(name, holder, isOwn ? held : undefined);
+  }
+
+  /** Frees the lease if this holder has it. */
+  async #free(name: string, holder: string, known?: Row): Promise<void> {
+    const { store } = this.#options;
+    const use = { timeoutMs: RELEASE_TIMEOUT_MS };
+    try {
+      let row = known ?? await store.read(name, use);
+      while (row.holder === holder && await store.write(name, "", row, use) === undefined) {
+        row = await store.read(name, use); // newer, where a renewal was done without an answer
+      }
+      this.#left.delete(name);
+    } catch {
+      this.#left.set(name, holder); // for others the lease ends after LEASE_MS
+    }
+  }
+}

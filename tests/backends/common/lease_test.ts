@@ -1,0 +1,85 @@
+// The faults of a store are in the tests of vault/lock.ts and kv/lease.ts, which are made of leases.
+import { assert, assertEquals } from "@std/assert";
+import {
+  LEASE_MS,
+  type LeaseRow,
+  Leases,
+  type LeaseStore,
+  RENEWAL_MS,
+} from "../../../backends/common/lease.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+
+interface Row extends LeaseRow {
+  readonly version: number;
+}
+
+/** One lease in memory, with the requests for it. */
+class FakeStore implements LeaseStore<Row> {
+  row: Row = { holder: "", state: "0", version: 0 };
+  readonly requests: string[] = [];
+  onRead: (() => void) | undefined;
+
+  read(): Promise<Row> {
+    this.requests.push("read");
+    this.onRead?.();
+    return Promise.resolve(this.row);
+  }
+
+  write(_name: string, holder: string, { version }: Row): Promise<Row | undefined> {
+    this.requests.push("write");
+    return Promise.resolve(version === this.row.version ? this.set(holder) : undefined);
+  }
+
+  set(holder: string): Row {
+    const version = this.row.version + 1;
+    return this.row = { holder, state: `${version}`, version };
+  }
+}
+
+function world() {
+  const store = new FakeStore();
+  const clock = new FakeClock();
+  const leases = new Leases({
+    store,
+    clock,
+    lockTimeoutMs: 60_000,
+    pause: () => 100,
+    timedOut: () => new Error("late"),
+  });
+  return { store, clock, leases };
+}
+
+Deno.test("a free lease takes two requests, and its release one", async () => {
+  const { store, leases } = world();
+  const inside = await leases.run("a", () => Promise.resolve([...store.requests]), {});
+  assertEquals(inside, ["read", "write"]);
+  assertEquals(store.requests, ["read", "write", "write"]);
+  assertEquals([store.row.holder, store.row.version, leases.held("a")], ["", 2, undefined]);
+});
+
+Deno.test("a holder's silence counts from after the first look, however long that took", async () => {
+  const { store, clock, leases } = world();
+  store.set("dead");
+  let start = 0;
+  store.onRead = () => {
+    store.onRead = undefined;
+    clock.advance(RENEWAL_MS - 200);
+    start = clock.now();
+  };
+  const waited = await leases.run("a", () => Promise.resolve(clock.now() - start), {});
+  assert(waited >= LEASE_MS && waited < LEASE_MS + 1000, `${waited}`);
+});
+
+Deno.test("a lease is lost once another holder has it, and not by a write of its own", async () => {
+  const { store, leases } = world();
+  assertEquals(await leases.isLost("a"), false);
+  await leases.run("a", async () => {
+    const { holder } = store.row;
+    store.set(holder); // a renewal whose answer did not arrive
+    assertEquals(await leases.isLost("a"), false);
+    assertEquals(leases.held("a"), store.row);
+    store.set("other");
+    assertEquals(await leases.isLost("a"), true);
+  }, {});
+  assertEquals(store.row.holder, "other");
+});
