@@ -112,12 +112,6 @@ export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
   return typeof sub === "string" ? { iss, sub } : undefined;
 }
 
-/** Whether two are one person. An issuer may come to state itself with or without a slash. */
-export function isSamePerson(one: Subject, other: Subject): boolean {
-  const [first, second] = [one, other].map(({ iss }) => String(iss).replace(/\/$/, ""));
-  return one.sub === other.sub && first === second;
-}
-
 /** How long before its end a token counts as expired, in seconds: as in the Python library. */
 export const SKEW_SECONDS = 120;
 

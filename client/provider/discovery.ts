@@ -1,22 +1,15 @@
 import * as oauth from "oauth4webapi";
 import { isLoopback, netHost } from "../../backends/common/hosts.ts";
-import { readClaims } from "../entry.ts";
-import { isEntraIssuer } from "../options/resolve_identity.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";
+import { statedByEntra } from "./entra.ts";
 
-/** The endpoints that a sign-in uses, by their names in a discovery document. */
+/** The endpoints of all grants, by their names in a discovery document. */
 const ENDPOINTS = ["device_authorization_endpoint", "token_endpoint", "jwks_uri"] as const;
 
-/** What stands for the tenant in the issuer of Microsoft Entra's issuers for many tenants. */
-const TENANT_PLACE = "{tenantid}";
-/** The tenant of all personal accounts. */
-const CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad";
-const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-
 /**
- * Asks for the provider's discovery document and checks whose it is: OpenID Connect Discovery,
+ * Requests the provider's discovery document and checks its issuer: OpenID Connect Discovery,
  * section 4.
  */
 export async function discoverProvider(
@@ -36,7 +29,7 @@ export async function discoverProvider(
         `/.well-known/openid-configuration. Check the issuer.`,
     );
   }
-  // With or without a trailing slash it is the same issuer; tokens name it as it names itself.
+  // A trailing slash makes no other issuer. Tokens name the issuer as the document does.
   const expected = typeof stated === "string" &&
       (withoutSlash(stated) === withoutSlash(url.href) || stated === statedByEntra(url.href))
     ? new URL(stated)
@@ -47,8 +40,8 @@ export async function discoverProvider(
 }
 
 /**
- * Makes sure of the permissions for all endpoints before the person is asked for anything: an
- * approval that cannot be fetched helps nobody.
+ * Checks the permissions for all endpoints before a person is asked, since without them the tokens of
+ * an approval could not be fetched.
  */
 export async function preflightEndpoints(server: oauth.AuthorizationServer): Promise<void> {
   const needs = endpointHosts(server).map((host): PermissionNeed => ({
@@ -60,12 +53,9 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
   await preflight("reach the provider", needs, "sign_in");
 }
 
-/** The hosts, with ports, of the endpoints that a sign-in uses. */
+/** The hosts, with ports, of all endpoints. */
 export function endpointHosts(server: oauth.AuthorizationServer): string[] {
-  const { device_authorization_endpoint, token_endpoint, jwks_uri } = server;
-  const urls = [device_authorization_endpoint, token_endpoint, jwks_uri].flatMap((text) =>
-    URL.parse(text ?? "") ?? []
-  );
+  const urls = ENDPOINTS.flatMap((name) => URL.parse(server[name] ?? "") ?? []);
   return [...new Set(urls.map(netHost))];
 }
 
@@ -74,8 +64,8 @@ function withoutSlash(issuer: string): string {
 }
 
 /**
- * Refuses endpoints that secrets must not travel to, before the person is asked for anything: an
- * `https:` issuer's are `https:`, all of them. Those of an `http:` one, which is on loopback, may be
+ * Refuses endpoints that secrets must not travel to, before a person is asked. The endpoints of an
+ * `https:` issuer are `https:`. The endpoints of an `http:` issuer, which is on loopback, may also be
  * `http:` on loopback.
  */
 export function checkEndpoints(
@@ -104,65 +94,4 @@ function checkEndpoint(name: string, text: unknown, issuer: string): void {
     `Cannot use ${issuer}: its ${name} at ${url.origin} would get secrets in clear text. ` +
       `Check the issuer, then ask who runs the provider.`,
   );
-}
-
-/**
- * The issuer that Microsoft Entra's discovery states where `common`, `organizations` or `consumers` is asked,
- * which is never the one that was asked: a template, or the tenant of personal accounts. On the same
- * host, to the letter; `undefined` for any other issuer, also of Entra.
- */
-export function statedByEntra(issuer: string): string | undefined {
-  const { origin, pathname } = new URL(issuer);
-  const [, kind] = /^\/(common|organizations|consumers)\/v2\.0\/?$/.exec(pathname) ?? [];
-  if (kind === undefined || !isEntraIssuer(issuer) || !origin.startsWith("https:")) {
-    return undefined;
-  }
-  return `${origin}/${kind === "consumers" ? CONSUMERS : TENANT_PLACE}/v2.0`;
-}
-
-/**
- * The provider as the tenant of an answer's ID token sees it, so that the token's issuer is compared
- * with an exact one.
- *
- * @throws {ValidMindAuthError} `id_token_invalid` where the token names no tenant that may be.
- */
-export async function asTenant(
-  server: oauth.AuthorizationServer,
-  issuer: string,
-  response: Response,
-): Promise<oauth.AuthorizationServer> {
-  if (!isTemplate(statedByEntra(issuer))) return server;
-  const { id_token } = await response.clone().json();
-  if (typeof id_token !== "string") return server;
-  const tenant = readClaims(id_token)?.tid;
-  const isTenant = typeof tenant === "string" && GUID.test(tenant) &&
-    !(tenant === CONSUMERS && issuer.includes("/organizations/"));
-  if (isTenant) return { ...server, issuer: server.issuer.replace(TENANT_PLACE, tenant) };
-  throw new ValidMindAuthError(
-    "id_token_invalid",
-    `Cannot sign in at ${issuer}: the ID token failed its checks: it is of no tenant that may sign ` +
-      `in there. Sign in with another account, or give the tenant's own issuer.`,
-  );
-}
-
-/**
- * The keys that may sign for the tenant: each of Entra's says for which issuer it does. Without this
- * the key for personal accounts could sign for any company's tenant.
- */
-export async function keysOfTenant(
-  server: oauth.AuthorizationServer,
-  issuer: string,
-  response: Response,
-): Promise<Response> {
-  const template = statedByEntra(issuer);
-  if (!isTemplate(template)) return response;
-  const { keys } = await response.json();
-  const own = Array.isArray(keys)
-    ? keys.filter((key) => [undefined, template, server.issuer].includes(key?.issuer))
-    : keys;
-  return Response.json({ keys: own }, { status: response.status });
-}
-
-function isTemplate(issuer: string | undefined): issuer is string {
-  return issuer?.includes(TENANT_PLACE) === true;
 }

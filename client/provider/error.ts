@@ -1,14 +1,15 @@
 import * as oauth from "oauth4webapi";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { isEntraIssuer } from "../options/resolve_identity.ts";
-import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
+import { parseRetryAfter } from "../../backends/common/parse_retry_after.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
+import { isEntraIssuer } from "../options/resolve_identity.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh token grant " +
   "for this client.";
 const SIGN_IN = "Sign in again.";
 
-/** What to do about an OAuth error, by its code. */
+/** The advice for an OAuth error, by its code. */
 const BY_CODE = new Map(Object.entries({
   invalid_client:
     "Check the client id, that the device flow is enabled for it, and that it is a public client, or " +
@@ -33,8 +34,8 @@ const BY_CODE = new Map(Object.entries({
 }));
 
 /**
- * What to do about refusals that providers are known to describe better than by their code. Nothing
- * is decided by these words, which may change at any time: they only help the person who reads them.
+ * The advice for refusals that providers describe better in words than by their code. Nothing is
+ * decided by these words, which may change at any time. They only help the reader.
  */
 const BY_WORDS: [pattern: RegExp, hint: string][] = [
   // Microsoft Entra
@@ -121,7 +122,7 @@ const BY_WORDS: [pattern: RegExp, hint: string][] = [
 
 /** The provider answered with an OAuth error. */
 export class ProviderRefusedError extends ValidMindAuthError {
-  /** How long the provider asked to be left alone, in milliseconds. */
+  /** The pause that the provider asked for, in milliseconds. */
   readonly retryAfterMs?: number;
 
   constructor(message: string, oauthError: string, retryAfterMs: number | undefined) {
@@ -130,9 +131,9 @@ export class ProviderRefusedError extends ValidMindAuthError {
   }
 }
 
-/** The provider did not answer, or not sensibly: nothing was decided, and trying again may help. */
+/** The provider gave no usable answer: nothing was decided, and another try may help. */
 export class ProviderUnavailableError extends ValidMindAuthError {
-  /** How long the provider asked to be left alone, in milliseconds. */
+  /** The pause that the provider asked for, in milliseconds. */
   readonly retryAfterMs?: number;
 
   constructor(
@@ -145,8 +146,10 @@ export class ProviderUnavailableError extends ValidMindAuthError {
 }
 
 /**
- * The coded error for a failure at the provider. oauth4webapi's own error never becomes the cause:
- * it carries the answer, and the answer carries tokens.
+ * The coded error for a failure at the provider. oauth4webapi's own error never becomes the cause,
+ * since it carries the answer with its tokens.
+ *
+ * @param action The failed action, as in "Cannot {action} at {issuer}".
  */
 export function providerError(action: string, issuer: string, error: unknown): Error {
   if (error instanceof ValidMindAuthError || error instanceof CredentialsBackendError) return error;
@@ -175,13 +178,6 @@ function refused(
 function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, string, string] {
   const code = (error as { code?: unknown } | null)?.code;
   const attribute = (error as { cause?: { attribute?: unknown } } | null)?.cause?.attribute;
-  if (code === oauth.MISSING_SERVER_METADATA && attribute === "device_authorization_endpoint") {
-    return [
-      "device_flow_unsupported",
-      "the provider offers no device flow",
-      "Enable it, or use a provider that has it.",
-    ];
-  }
   if (code === oauth.JSON_ATTRIBUTE_COMPARISON && attribute === "issuer") {
     return ["provider_invalid", `its discovery document names ${other(error)}`, exactly(issuer)];
   }
@@ -192,7 +188,7 @@ function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, strin
       "Switch off the encryption of ID tokens for this client.",
     ];
   }
-  // The messages of oauth4webapi's errors are fixed texts; their causes are not, and are left out.
+  // The messages of oauth4webapi's errors are fixed texts. Their causes are not, and are left out.
   const text = error instanceof Error ? printable(error.message) : "unknown error";
   if (isAboutIdToken(code) || /\bJW[TSK]\b|id_token|signature/i.test(text)) {
     return [
@@ -224,19 +220,12 @@ function isAboutIdToken(code: unknown): boolean {
     code === oauth.KEY_SELECTION;
 }
 
-/** Milliseconds, from seconds or a date: RFC 9110, section 10.2.3. */
-export function parseRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
-}
-
-/** Whether an error's name is a word of the protocol, and so says nothing of what was sent. */
+/** Whether an error code is one of the protocol, which echoes nothing of the request. */
 export function isProtocolError(code: string): boolean {
   return BY_CODE.has(code) || code === "authorization_pending" || code === "slow_down";
 }
 
-/** What a person can do about an OAuth error that a provider answered. */
+/** The advice for an OAuth error. */
 export function refusalHint(code: string, description = ""): string {
   const known = BY_WORDS.find(([pattern]) => pattern.test(description));
   return known?.[1] ?? BY_CODE.get(code) ?? "See the provider's documentation of this error.";

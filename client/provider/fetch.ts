@@ -1,39 +1,45 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { netHost } from "../../backends/common/hosts.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { parseObject } from "../../backends/common/parse_object.ts";
+import { parseRetryAfter } from "../../backends/common/parse_retry_after.ts";
 import { printable, readText, redact, safeCause } from "../../backends/common/printable.ts";
-import { isProtocolError, parseRetryAfter, ProviderUnavailableError } from "./error.ts";
+import type { Answer, Endpoint } from "./answer.ts";
+import { isProtocolError, ProviderUnavailableError } from "./error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 
-/** Which request to the provider an answer belongs to. */
-export type ProviderStep = "discovery" | "jwks" | "device" | "token" | "revocation";
-
-type Json = Record<string, unknown>;
-
-/** More than any answer of a provider needs, and too little to fill the memory. */
+/** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Lifetime of a device code where the provider does not say: as in the Python library. */
-const DEFAULT_CODE_SECONDS = 900;
-/** Some thirty years: more would leave the range of dates, and nobody means it. */
-const MAX_SECONDS = 1e9;
+/** The fields of a form that are no secret. A grant's other fields may be one. */
+const OPEN_FIELDS = [
+  "grant_type",
+  "client_id",
+  "scope",
+  "audience",
+  "token_type_hint",
+  "code_challenge_method",
+];
+
+/** Options of {@linkcode providerFetch}. */
+export interface ProviderFetchOptions {
+  /** Gets the normalized answer before oauth4webapi judges it. */
+  capture?: ((answer: Record<string, unknown>) => void) | undefined;
+  /** Secrets that an error must not show, beside those in the request's form. */
+  secrets?: readonly string[];
+}
 
 /**
- * A `fetch` for oauth4webapi that stands between it and the provider: it limits time and size
- * (body included), never follows a redirect, and puts the known deviations of providers right
- * before oauth4webapi, which is strict, sees the answer.
- *
- * @param capture Gets the normalised answer before oauth4webapi judges it.
- * @param secrets What an error must not show beside the secrets in the request's form.
+ * A `fetch` for oauth4webapi: limits the time and the size of an answer, body included, follows no
+ * redirect, and puts right the known deviations of providers.
  */
 export function providerFetch(
-  step: ProviderStep,
+  endpoint: Endpoint,
   runtime: Runtime,
-  capture: (answer: Record<string, unknown>) => void = () => {},
-  secrets: readonly string[] = [],
+  { capture, secrets = [] }: ProviderFetchOptions = {},
 ) {
   return async (url: string, init: RequestInit): Promise<Response> => {
-    secureUrl(url, `use the provider's ${step} endpoint:`);
+    secureUrl(url, `use the provider's ${endpoint.name} endpoint:`);
     const { response, text } = await fetchText(url, init, runtime);
     if (response.status >= 300 && response.status < 400) {
       throw new ProviderUnavailableError(
@@ -41,9 +47,9 @@ export function providerFetch(
           `issuer, and that no network or proxy asks for a sign-in of its own.`,
       );
     }
-    const answer = readAnswer(step, url, response, text);
+    const answer = readAnswer(endpoint, url, response, text);
     const body = withoutEcho(answer.body, init, secrets);
-    capture(body);
+    capture?.(body);
     return rebuild({ ...answer, body }, response.headers);
   };
 }
@@ -81,16 +87,17 @@ async function readLimited(response: Response, url: string, signal: AbortSignal)
   );
 }
 
-function readAnswer(step: ProviderStep, url: string, response: Response, text: string): Answer {
-  if (step === "revocation" && response.ok) return { status: 200, body: {} };
-  const answer = normalizeAnswer(step, response.status, parseObject(text));
+function readAnswer(endpoint: Endpoint, url: string, response: Response, text: string): Answer {
+  const answer = endpoint.normalize(response.status, parseObject(text));
   if (answer !== undefined) return answer;
   throw new ProviderUnavailableError(
-    `Cannot use the answer of ${place(url)}: it has status ${response.status} and is not what a ` +
-      `provider sends here (${
+    `Cannot use the answer of ${
+      place(url)
+    }: it has status ${response.status} and is no answer of a ` +
+      `provider (${
         describe(response)
-      }). Check the network (a proxy, a sign-in page of ` +
-      `its own), and try again.`,
+      }). Check the network (a proxy, a sign-in page of its own), and ` +
+      `try again.`,
     { retryAfterMs: parseRetryAfter(response.headers.get("retry-after")) },
   );
 }
@@ -104,32 +111,23 @@ function rebuild({ status, body }: Answer, received: Headers): Response {
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** An error's words, without the secrets that the provider was sent and may have echoed. */
+/** An error's words, without the secrets of the request, which the provider may have echoed. */
 function withoutEcho(
   body: Record<string, unknown>,
   { body: sent, headers }: RequestInit,
   others: readonly string[],
 ): Record<string, unknown> {
   if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
-  const names = ["refresh_token", "device_code", "code_verifier", "token"];
+  const own = [...sent].flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : [value]);
   const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
-  const secrets = [...names.flatMap((name) => sent.get(name) ?? []), ...others, basic ?? ""];
-  // A short secret may be part of such a name, and what it decides must not hang on that.
+  const secrets = [...own, ...others, basic ?? ""];
+  // A short secret may be part of an error code, and the code still has to decide the same.
   const error = isProtocolError(body.error) ? body.error : redact(body.error, secrets);
   return {
     error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
     ...(typeof body.error_description === "string" &&
       { error_description: redact(body.error_description, secrets) }),
   };
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
@@ -161,7 +159,7 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
   );
 }
 
-/** Deno has no class of its own for it: the text is all there is, and chooses the advice alone. */
+/** Deno has no class of its own for it. The text of the error chooses the advice and nothing else. */
 function certificateDoubt(error: unknown): string | undefined {
   if (!(error instanceof TypeError)) return undefined;
   const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
@@ -169,7 +167,7 @@ function certificateDoubt(error: unknown): string | undefined {
   return doubt && printable(doubt, 150);
 }
 
-/** Without a query: nothing that a provider put there is shown. */
+/** An address for messages, without its query, whose text is the provider's. */
 function place(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
@@ -177,73 +175,4 @@ function place(url: string): string {
 
 function describe(response: Response): string {
   return printable(response.headers.get("content-type") ?? "no content type", 60);
-}
-
-/** An answer as oauth4webapi takes it. */
-export interface Answer {
-  status: number;
-  body: Json;
-}
-
-/**
- * Puts right what providers are known to deviate in and what is safe to accept: explicit nulls
- * and empty texts, numbers as strings, `verification_url`, a missing `token_type` or lifetime, an
- * interval of 0, and errors whose status is not 400 (200, 401, 428, 429).
- *
- * @returns `undefined` when the answer decides nothing: not JSON, 429 or 5xx.
- */
-export function normalizeAnswer(
-  step: ProviderStep,
-  status: number,
-  json: Json | undefined,
-): Answer | undefined {
-  if (step === "discovery" && isAbsent(status, json)) return { status: 404, body: {} };
-  if (json === undefined) return undefined;
-  const body = Object.fromEntries(
-    Object.entries(json).filter(([, value]) => value !== null && value !== ""),
-  );
-  if (step === "discovery" || step === "jwks") {
-    return status === 200 ? { status, body } : undefined;
-  }
-  if (typeof body.error === "string") return normalizeError(status, body);
-  if (status < 200 || status > 299) return undefined;
-  return { status: 200, body: step === "device" ? normalizeDevice(body) : normalizeTokens(body) };
-}
-
-/** Microsoft Entra answers 400 and a JSON error where it does not know the tenant. */
-function isAbsent(status: number, json: Json | undefined): boolean {
-  return status === 404 || (status === 400 && typeof json?.error === "string");
-}
-
-function normalizeError(status: number, body: Json): Answer | undefined {
-  const isWaiting = body.error === "authorization_pending" || body.error === "slow_down";
-  const isFault = status === 429 || status >= 500 || body.error === "server_error" ||
-    body.error === "temporarily_unavailable";
-  return isFault && !isWaiting ? undefined : { status: 400, body };
-}
-
-function normalizeDevice(body: Json): Json {
-  const { verification_url, verification_url_complete, interval, expires_in, ...rest } = body;
-  const seconds = positive(interval);
-  return {
-    ...(verification_url !== undefined && { verification_uri: verification_url }),
-    ...(verification_url_complete !== undefined &&
-      { verification_uri_complete: verification_url_complete }),
-    ...rest,
-    ...(seconds !== undefined && { interval: seconds }),
-    expires_in: positive(expires_in) ?? DEFAULT_CODE_SECONDS,
-  };
-}
-
-function normalizeTokens(body: Json): Json {
-  const { expires_in, ...tokens } = body;
-  const seconds = positive(expires_in);
-  return { token_type: "Bearer", ...tokens, ...(seconds !== undefined && { expires_in: seconds }) };
-}
-
-/** A number above 0, also out of a string; whatever else it is counts as not said. */
-function positive(value: unknown): number | undefined {
-  const number = typeof value === "string" ? parseFloat(value) : value;
-  if (typeof number !== "number" || !Number.isFinite(number) || number <= 0) return undefined;
-  return Math.min(number, MAX_SECONDS);
 }

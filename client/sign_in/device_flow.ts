@@ -1,13 +1,10 @@
-import type { DpopKey } from "../provider/dpop_key.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { DeviceCode } from "../session_options.ts";
+import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { printable } from "../../backends/common/printable.ts";
 import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
-import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { AuthorizationServer, DeviceAuthorizationResponse } from "oauth4webapi";
 
 /** What {@linkcode runDeviceFlow} is told. */
 export interface DeviceFlowOptions {
@@ -24,7 +21,7 @@ export async function runDeviceFlow(
   const { emit } = runtime;
   emit?.({ type: "sign_in_started" });
   try {
-    const device = await provider.authorizeDevice(signal);
+    const device = await authorizeDevice(provider, signal);
     const tokens = await pollAndPrompt(provider, device, { runtime, onDeviceCode, signal });
     emit?.({ type: "sign_in_approved" });
     return tokens;
@@ -75,7 +72,7 @@ async function poll(
     if (runtime.now() + pauseMs >= deadline) throw codeExpired(device.code.issuer);
     await runtime.delay(pauseMs, signal);
     try {
-      return await provider.pollDevice(device, signal);
+      return await pollDevice(provider, device, signal);
     } catch (error) {
       signal.throwIfAborted();
       const answer = readPollError(error);
@@ -133,50 +130,4 @@ function promptError(error: unknown): ValidMindAuthError {
     "Cannot sign in: the function that shows the code failed. See the cause.",
     { cause: error },
   );
-}
-
-/** A device code that waits for approval. `deviceCode`, `verifier` and `dpopKey` are secrets. */
-export interface DeviceAuthorization {
-  deviceCode: string;
-  verifier?: string;
-  /** What the tokens will be bound to. */
-  dpopKey?: DpopKey;
-  /** Seconds between polls. */
-  interval: number;
-  /** What the person is shown. */
-  code: DeviceCode;
-}
-
-/** What the person is shown of a device answer, checked: RFC 8628, section 3.2. */
-export function toDeviceCode(
-  answer: DeviceAuthorizationResponse,
-  issuer: string,
-  now: number,
-): DeviceCode {
-  const complete = answer.verification_uri_complete;
-  return {
-    verificationUri: checkVerificationUri(answer.verification_uri),
-    userCode: printable(answer.user_code, 100),
-    ...(complete !== undefined && { verificationUriComplete: checkVerificationUri(complete) }),
-    expiresAt: new Date(now + answer.expires_in * 1000),
-    issuer,
-  };
-}
-
-/** Whether a PKCE challenge is sent: harmless where it is not asked for, and else needed. */
-export function needsPkce(server: AuthorizationServer): boolean {
-  return server.code_challenge_methods_supported?.includes("S256") === true;
-}
-
-/** A page that a person is sent to: of the web, and nothing that a terminal or browser acts on. */
-function checkVerificationUri(text: string): string {
-  try {
-    return secureUrl(text, "sign in: the provider's page").href;
-  } catch {
-    throw new ValidMindAuthError(
-      "provider_invalid",
-      "Cannot sign in: the page that the provider names for it is no https: page. " +
-        "Check the issuer, then ask who runs the provider.",
-    );
-  }
 }

@@ -8,6 +8,9 @@ import { CredentialStore } from "./store.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { printable, redact } from "../../backends/common/printable.ts";
 
+/** Loaded where tokens are revoked. */
+const loadRevocation = () => import("../provider/revocation.ts");
+
 /**
  * Removes one credential from its backend, then has it revoked if that is wanted: in this order, so
  * that it is gone here whatever the network does. An entry that cannot be read is removed unread;
@@ -90,9 +93,9 @@ async function revoke(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<RevocationResult> {
   try {
-    const issuer = await provider(entry);
+    const [issuer, { revokeToken }] = await Promise.all([provider(entry), loadRevocation()]);
     const isRefreshRevoked = entry.refresh_token
-      ? await issuer.revoke(entry.refresh_token, "refresh_token")
+      ? await revokeToken(issuer, entry.refresh_token, "refresh_token")
       : true;
     if (!isRefreshRevoked) return notSupported("the provider has no revocation endpoint");
     return await revokeAccessToken(entry, issuer);
@@ -108,8 +111,9 @@ async function revokeAccessToken(
   entry: OidcCredentials,
   issuer: OidcProvider,
 ): Promise<RevocationResult> {
+  const { revokeToken } = await loadRevocation();
   try {
-    const isRevoked = await issuer.revoke(entry.access_token, "access_token");
+    const isRevoked = await revokeToken(issuer, entry.access_token, "access_token");
     if (isRevoked) return { revocation: "revoked" };
     return notSupported("the provider has no revocation endpoint");
   } catch (error) {

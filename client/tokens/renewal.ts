@@ -15,12 +15,19 @@ import {
 } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import { isRefusal, loginRequired, noIdToken } from "./login_required.ts";
-import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
+import { requestDiscovery } from "../provider/early_discovery.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { Emit, Runtime } from "../options/runtime.ts";
-import type { RefreshAnswer } from "../provider/token_request.ts";
+import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
 import type { AskOptions } from "../sign_in/device.ts";
 import type { OidcIdentity } from "../options/identity.ts";
+
+/** Loaded where a token is refreshed or a person is asked. */
+const loadProvider = () => import("../provider/oidc_provider.ts");
+
+/** Loaded where a token is refreshed. */
+const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
@@ -107,12 +114,14 @@ export class TokenRenewal implements Renewal {
     this.#key = undefined;
   }
 
+  async prepareRefresh(): Promise<void> {
+    await Promise.all([this.provider(), loadRefreshGrant()]);
+  }
+
   /** The provider, loaded at the first need. */
   provider(): Promise<OidcProvider> {
     const { identity, runtime } = this.#options;
-    this.#provider ??= import("../provider/oidc_provider.ts").then(({ openProvider }) =>
-      openProvider(identity, runtime)
-    );
+    this.#provider ??= loadProvider().then(({ openProvider }) => openProvider(identity, runtime));
     return this.#provider;
   }
 
@@ -236,12 +245,16 @@ export class TokenRenewal implements Renewal {
     const { identity, runtime } = this.#options;
     // Meanwhile what reads the answer is loaded.
     using discovery = this.#provider ? undefined : requestDiscovery(identity.issuer, runtime);
-    const provider = await this.provider();
+    const [provider, { refreshTokens }] = await Promise.all([this.provider(), loadRefreshGrant()]);
     const key = await this.#importKey(stored.dpop_key);
-    await provider.prepareRefresh(discovery);
+    await provider.prepare("refresh the sign-in", discovery);
     const latest = await this.#store.loadLocked();
     if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
-    return await provider.refresh(stored.refresh_token!, subjectOf(stored), key);
+    return await refreshTokens(provider, {
+      refreshToken: stored.refresh_token!,
+      subject: subjectOf(stored),
+      dpopKey: key,
+    });
   }
 
   /** Without a lock another process may have rotated the token meanwhile: then its entry is used. */
@@ -365,19 +378,4 @@ export class TokenRenewal implements Renewal {
     this.#held.useUntil(Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS));
     return true;
   }
-}
-
-/**
- * Asks for the discovery document as oauth4webapi does, but before that is loaded. Only
- * {@linkcode OidcProvider} makes anything of the answer.
- */
-function requestDiscovery(issuer: string, { fetch }: Runtime): RequestedDiscovery {
-  const url = new URL(issuer);
-  url.pathname = `${url.pathname}/.well-known/openid-configuration`.replace("//", "/");
-  const end = new AbortController();
-  const headers = { accept: "application/json" };
-  const request = { headers, redirect: "manual", signal: end.signal } as const;
-  const response = Promise.try(fetch, url.href, request);
-  response.catch(() => undefined); // told where it is used
-  return { url: url.href, response, [Symbol.dispose]: () => end.abort() };
 }

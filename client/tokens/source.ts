@@ -39,6 +39,8 @@ export interface Renewal {
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
   /** Drops the key from memory. */
   forgetKey(): void;
+  /** Loads the code of a refresh. */
+  prepareRefresh(): Promise<void>;
   provider(): Promise<OidcProvider>;
 }
 
@@ -108,7 +110,7 @@ export class TokenSource {
 
   /** Loads the code of a refresh while files may still be read. */
   async prepareRefresh(): Promise<void> {
-    await this.provider();
+    await (await this.#load()).prepareRefresh();
   }
 
   /** The provider, loaded at the first need: a start from a stored token never needs it. */

@@ -5,10 +5,8 @@ import {
   coversScope,
   isExpired,
   isFresh,
-  isSamePerson,
   parseExpiry,
   readClaims,
-  type Subject,
   subjectOf,
   toEntry,
 } from "../../client/entry.ts";
@@ -125,18 +123,6 @@ Deno.test("toEntry: what a refresh does not bring stays, and what others wrote t
 Deno.test("toEntry: a row from Python without a scope stays without one", () => {
   const entry = toEntry({ accessToken: "access-2" }, IDENTITY, "access_token", NOW, ENTRY);
   assertEquals("scope" in entry, false);
-});
-
-Deno.test("isSamePerson: the same sub at the same issuer, which may come to have a slash", () => {
-  const who = { iss: "https://login.example.com", sub: "a" };
-  const rows: [other: Subject, same: boolean][] = [
-    [who, true],
-    [{ ...who, iss: `${who.iss}/` }, true],
-    [{ ...who, iss: `${who.iss}/x` }, false],
-    [{ ...who, iss: undefined }, false],
-    [{ ...who, sub: "A" }, false],
-  ];
-  for (const [other, same] of rows) assertEquals(isSamePerson(who, other), same);
 });
 
 Deno.test("subjectOf: issuer and sub of the ID token, if there is one to read", async () => {

@@ -14,7 +14,7 @@ import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/er
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
 import { OidcProvider } from "../../client/provider/oidc_provider.ts";
 import type { Runtime } from "../../client/options/runtime.ts";
-import type { RefreshAnswer } from "../../client/provider/token_request.ts";
+import type { RefreshAnswer } from "../../client/provider/refresh_grant.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
   type OidcProviderOptions,

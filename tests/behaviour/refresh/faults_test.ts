@@ -49,14 +49,14 @@ const FAULTS: Fault[] = [
   {
     what: "truncated JSON",
     answer: () => new Response('{"access_token": "x', { headers: { "content-type": JSON_TYPE } }),
-    words: ["is not what a provider sends"],
+    words: ["is no answer of a provider"],
   },
   {
     what: "JSON that breaks off with its connection",
     answer: () => truncated('{"access_token": "x'),
     words: ["connection failed"],
   },
-  { what: "nothing at all", answer: () => new Response(""), words: ["is not what a provider"] },
+  { what: "nothing at all", answer: () => new Response(""), words: ["is no answer of a provider"] },
   { what: "502 as HTML", answer: () => html(502), words: ["status 502"] },
   { what: "401 as HTML", answer: () => html(401), words: ["status 401"] },
   {

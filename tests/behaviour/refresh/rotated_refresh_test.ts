@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -106,19 +107,27 @@ Deno.test("OidcProvider.refresh: tokens, or what was rotated with the fault, or 
   const { provider } = providerOf(world);
   const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
   rotateWith(world, { refresh_token: "refresh-2" });
-  const { tokens } = await provider.refresh("refresh-1", who);
+  const { tokens } = await refreshTokens(provider, { refreshToken: "refresh-1", subject: who });
   assertEquals(tokens?.refreshToken, "refresh-2");
   rotateWith(world, { refresh_token: "refresh-3" });
   const somebodyElse = { ...who, sub: "somebody-else" };
-  const { refreshToken, error } = failed(await provider.refresh("refresh-2", somebodyElse));
+  const { refreshToken, error } = failed(
+    await refreshTokens(provider, { refreshToken: "refresh-2", subject: somebodyElse }),
+  );
   assertEquals([refreshToken, (error as { code?: string }).code], [
     "refresh-3",
     "id_token_invalid",
   ]);
   rotateWith(world, { refresh_token: "", id_token: await world.provider.idToken({ aud: "x" }) });
-  await assertCode(() => provider.refresh("refresh-3", who), "id_token_invalid");
+  await assertCode(
+    () => refreshTokens(provider, { refreshToken: "refresh-3", subject: who }),
+    "id_token_invalid",
+  );
   world.provider.script.token.push(() => oauthError("invalid_grant"));
-  await assertCode(() => provider.refresh("refresh-3", who), "provider_refused");
+  await assertCode(
+    () => refreshTokens(provider, { refreshToken: "refresh-3", subject: who }),
+    "provider_refused",
+  );
 });
 
 /** What another process has stored while this one was refused; it is without a lock. */

@@ -1,4 +1,6 @@
 import { assertEquals } from "@std/assert";
+import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
+import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { providerOf, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
 
@@ -8,7 +10,7 @@ Deno.test("ID token: a good one is taken, and its end is told", async () => {
   const exp = Math.floor(Date.now() / 1000) + 77;
   const id_token = await world.provider.idToken({ exp, aud: [world.provider.clientId] });
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-  const tokens = await provider.pollDevice(await provider.authorizeDevice());
+  const tokens = await pollDevice(provider, await authorizeDevice(provider));
   assertEquals([tokens.idToken, tokens.idTokenExpiry], [id_token, exp]);
 });
 
@@ -16,7 +18,7 @@ Deno.test("ID token: none is fine, and then no key is asked for", async () => {
   await using world = await scriptedWorld();
   const { provider } = providerOf(world);
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
-  const tokens = await provider.pollDevice(await provider.authorizeDevice());
+  const tokens = await pollDevice(provider, await authorizeDevice(provider));
   assertEquals("idToken" in tokens, false);
   assertEquals(world.provider.requests.some(({ path }) => path === "/jwks"), false);
 });
@@ -30,7 +32,7 @@ Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new
   world.provider.script.token.push(() =>
     world.provider.tokens({ access_token: "access-2", refresh_token: "refresh-2", expires_in: 60 })
   );
-  assertEquals(await provider.refresh("refresh-1"), {
+  assertEquals(await refreshTokens(provider, { refreshToken: "refresh-1" }), {
     tokens: { accessToken: "access-2", refreshToken: "refresh-2", expiresIn: 60 },
   });
   assertEquals(world.clock.delays, [500, 1000]);
@@ -49,7 +51,10 @@ Deno.test("ID token: keys that turn out not to be needed are not waited for, by 
       );
     });
     world.provider.script.token.push(answer);
-    await providerOf(world, { fetch: slow }).provider.refresh("refresh-1", who).catch(() => {});
+    await refreshTokens(providerOf(world, { fetch: slow }).provider, {
+      refreshToken: "refresh-1",
+      subject: who,
+    }).catch(() => {});
     assertEquals(signal?.aborted, true);
   }
 });

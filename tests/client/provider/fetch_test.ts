@@ -1,7 +1,15 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { parseRetryAfter, ProviderUnavailableError } from "../../../client/provider/error.ts";
-import { providerFetch, type ProviderStep } from "../../../client/provider/fetch.ts";
+import { ProviderUnavailableError } from "../../../client/provider/error.ts";
+import {
+  DISCOVERY,
+  type Endpoint,
+  JWKS,
+  REVOCATION,
+  TOKEN,
+} from "../../../client/provider/answer.ts";
+import { DEVICE } from "../../../client/provider/device_grant.ts";
+import { providerFetch } from "../../../client/provider/fetch.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../../support/http_server.ts";
 import { runDeno } from "../../support/run_script.ts";
@@ -11,7 +19,7 @@ import { assertCode, spyFetch } from "../../support/fixtures.ts";
 const SECRET = "a-refresh-token-of-somebody";
 
 interface CallOptions {
-  step?: ProviderStep;
+  endpoint?: Endpoint;
   url?: string;
   fetch?: typeof fetch;
   timeoutMs?: number;
@@ -19,11 +27,11 @@ interface CallOptions {
 }
 
 function call(options: CallOptions = {}): Promise<Response> {
-  const { step = "token", url = "https://login.example.com/token", timeoutMs = 5_000 } = options;
+  const { endpoint = TOKEN, url = "https://login.example.com/token", timeoutMs = 5_000 } = options;
   const { now, delay } = new FakeClock();
   const runtime = { fetch: options.fetch ?? fetch, now, delay, timeoutMs };
   const body = new URLSearchParams({ refresh_token: SECRET });
-  return providerFetch(step, runtime)(url, options.init ?? { method: "POST", body });
+  return providerFetch(endpoint, runtime)(url, options.init ?? { method: "POST", body });
 }
 
 async function unavailable(options: CallOptions, ...words: string[]) {
@@ -59,10 +67,10 @@ for (const status of [301, 302, 303, 307, 308]) {
       if (new URL(request.url).pathname === "/elsewhere") arrived++;
       return new Response(null, { status, headers: { location: "/elsewhere" } });
     });
-    for (const step of ["discovery", "jwks", "device", "token", "revocation"] as const) {
+    for (const endpoint of [DISCOVERY, JWKS, DEVICE, TOKEN, REVOCATION]) {
       const init = { method: "POST", body: new URLSearchParams(), redirect: "manual" } as const;
       const url = `${server.origin}/token`;
-      await unavailable({ step, url, init }, url, "redirects elsewhere");
+      await unavailable({ endpoint, url, init }, url, "redirects elsewhere");
     }
     assertEquals(arrived, 0);
   });
@@ -198,7 +206,10 @@ Deno.test("providerFetch: a network permission that the caller's own fetch lacks
 
 Deno.test("providerFetch: a revocation is done whatever its answer says", async () => {
   for (const body of ["", "OK", "{}", "<html>"]) {
-    const response = await call({ step: "revocation", fetch: spyFetch(() => new Response(body)) });
+    const response = await call({
+      endpoint: REVOCATION,
+      fetch: spyFetch(() => new Response(body)),
+    });
     assertEquals([response.status, await response.text()], [200, "{}"]);
   }
 });
@@ -211,15 +222,4 @@ Deno.test("providerFetch: Retry-After is kept", async () => {
   assertEquals((await call({ fetch: slow })).headers.get("retry-after"), "9");
   const plain = spyFetch(() => new Response("busy", { status: 429 }));
   assertEquals((await unavailable({ fetch: plain })).retryAfterMs, undefined);
-});
-
-Deno.test("parseRetryAfter: seconds, a date, or nothing of use", () => {
-  assertEquals(parseRetryAfter("0"), 0);
-  assertEquals(parseRetryAfter(" 120 "), 120_000);
-  const ms = parseRetryAfter(new Date(Date.now() + 90_000).toUTCString()) ?? 0;
-  assertEquals(ms > 85_000 && ms <= 90_000, true);
-  const past = "Wed, 21 Oct 2015 07:28:00 GMT";
-  for (const text of [null, "", "soon", "-5", "1.5e3x", past]) {
-    assertEquals(parseRetryAfter(text), undefined);
-  }
 });

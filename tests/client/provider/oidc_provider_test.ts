@@ -1,4 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
+import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
+import { revokeToken } from "../../../client/provider/revocation.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json, resetConnection } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
@@ -8,15 +11,15 @@ import { assertCode, paths, providerOf, realWorld, scriptedWorld } from "../../s
 Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real provider", async () => {
   await using world = await realWorld();
   const { provider } = providerOf(world);
-  const device = await provider.authorizeDevice();
+  const device = await authorizeDevice(provider);
   assertEquals(device.interval, 5);
   await world.provider.approve(device.code.userCode);
-  const first = await provider.pollDevice(device);
-  const { tokens: second } = await provider.refresh(first.refreshToken!);
+  const first = await pollDevice(provider, device);
+  const { tokens: second } = await refreshTokens(provider, { refreshToken: first.refreshToken! });
   assert(second !== undefined);
   assert(second.refreshToken !== first.refreshToken);
   assert(await world.provider.isActive(second.accessToken));
-  assertEquals(await provider.revoke(second.refreshToken!, "refresh_token"), true);
+  assertEquals(await revokeToken(provider, second.refreshToken!, "refresh_token"), true);
   assertEquals(await world.provider.isActive(second.accessToken), false);
   assertEquals(paths(world.provider.requests), [
     "/.well-known/openid-configuration",
@@ -39,7 +42,7 @@ Deno.test("OidcProvider: no discovery document is a wrong issuer", async () => {
   );
   const { provider } = providerOf(world);
   for (let time = 0; time < 2; time++) {
-    const run = () => provider.authorizeDevice();
+    const run = () => authorizeDevice(provider);
     await assertCode(run, "provider_invalid", world.provider.issuer, "Check the issuer");
   }
 });
@@ -50,16 +53,16 @@ Deno.test("OidcProvider: the other issuer is told, and what to give at Entra", a
   await using world = await scriptedWorld({ issuer, discovery: { issuer: stated } });
   const { provider } = providerOf(world, { fetch: world.provider.fetch });
   const words = [stated, "https://login.microsoftonline.com/<tenant id>/v2.0"];
-  await assertCode(() => provider.authorizeDevice(), "provider_invalid", ...words);
+  await assertCode(() => authorizeDevice(provider), "provider_invalid", ...words);
 });
 
 Deno.test("OidcProvider: a discovery that failed is asked again, one that worked is not", async () => {
   await using world = await scriptedWorld();
   world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
   const { provider } = providerOf(world);
-  await assertCode(() => provider.authorizeDevice(), "provider_unavailable", "503");
-  await provider.authorizeDevice();
-  await provider.authorizeDevice();
+  await assertCode(() => authorizeDevice(provider), "provider_unavailable", "503");
+  await authorizeDevice(provider);
+  await authorizeDevice(provider);
   const discoveries = paths(world.provider.requests).filter((path) => path.startsWith("/.well"));
   assertEquals(discoveries.length, 2);
 });
@@ -69,7 +72,7 @@ Deno.test("OidcProvider: without a device endpoint there is no device flow", asy
   world.provider.discovery = { device_authorization_endpoint: undefined };
   const { provider } = providerOf(world);
   const words = [world.provider.issuer, "no device flow"];
-  await assertCode(() => provider.authorizeDevice(), "device_flow_unsupported", ...words);
+  await assertCode(() => authorizeDevice(provider), "device_flow_unsupported", ...words);
 });
 
 Deno.test("OidcProvider: a refusal tells code, words and issuer, and carries no answer", async () => {
@@ -78,7 +81,7 @@ Deno.test("OidcProvider: a refusal tells code, words and issuer, and carries no 
   world.provider.script.device.push(() => oauthError("invalid_client", 401, headers));
   const { provider } = providerOf(world);
   const error = await assertCode(
-    () => provider.authorizeDevice(),
+    () => authorizeDevice(provider),
     "provider_refused",
     `${world.provider.issuer}: the provider answered invalid_client (scripted: invalid_client)`,
   );
@@ -90,7 +93,7 @@ Deno.test("OidcProvider: an unknown client at a real provider", async () => {
   const unknown = { ...world, provider: Object.create(world.provider) };
   Object.defineProperty(unknown.provider, "clientId", { value: "nobody" });
   const { provider } = providerOf(unknown);
-  const error = await assertCode(() => provider.authorizeDevice(), "provider_refused", "client id");
+  const error = await assertCode(() => authorizeDevice(provider), "provider_refused", "client id");
   assertEquals(error.oauthError, "invalid_client");
 });
 
@@ -105,7 +108,7 @@ for (const [what, overrides] of BROKEN) {
   Deno.test(`OidcProvider: tokens with ${what} are refused, and none is shown`, async () => {
     await using world = await scriptedWorld();
     const { provider } = providerOf(world);
-    const device = await provider.authorizeDevice();
+    const device = await authorizeDevice(provider);
     const secrets = ["secret-access", "secret-refresh", device.deviceCode];
     world.provider.script.token.push(() =>
       world.provider.tokens({
@@ -114,7 +117,7 @@ for (const [what, overrides] of BROKEN) {
         ...overrides,
       })
     );
-    const error = await assertCode(() => provider.pollDevice(device), "provider_invalid");
+    const error = await assertCode(() => pollDevice(provider, device), "provider_invalid");
     assertEquals(error.cause, undefined);
     assertNoSecret(error, secrets);
   });
@@ -125,7 +128,7 @@ Deno.test("OidcProvider: a device answer without a code is refused", async () =>
     await using world = await scriptedWorld();
     world.provider.script.device.push(() => world.provider.device({ [name]: undefined }));
     const { provider } = providerOf(world);
-    const error = await assertCode(() => provider.authorizeDevice(), "provider_invalid");
+    const error = await assertCode(() => authorizeDevice(provider), "provider_invalid");
     assertEquals(error.cause, undefined);
     assertEquals(/scripted-device/.test(Deno.inspect(error)), false);
   }
@@ -134,7 +137,7 @@ Deno.test("OidcProvider: a device answer without a code is refused", async () =>
 Deno.test("OidcProvider: no revocation endpoint is told apart", async () => {
   await using world = await realWorld({ revocation: false });
   const { provider } = providerOf(world);
-  assertEquals(await provider.revoke("token", "access_token"), false);
+  assertEquals(await revokeToken(provider, "token", "access_token"), false);
 });
 
 Deno.test("OidcProvider: a revocation that fails is an error without the token", async () => {
@@ -154,7 +157,10 @@ Deno.test("OidcProvider: a revocation that fails is an error without the token",
       "provider_unavailable",
     ] as const
   ) {
-    const error = await assertCode(() => provider.revoke("secret-token", "access_token"), code);
+    const error = await assertCode(
+      () => revokeToken(provider, "secret-token", "access_token"),
+      code,
+    );
     assertNoSecret(error, ["secret-token"]);
   }
 });

@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { clockSkew } from "../../../client/provider/token_request.ts";
+import type { Subject } from "../../../client/entry.ts";
+import { assertSamePerson, clockSkew } from "../../../client/provider/id_token.ts";
+import { assertCode } from "../../support/fixtures.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00.400Z");
 
@@ -18,3 +20,18 @@ const ROWS: [what: string, date: string | null, seconds: number][] = [
 for (const [what, date, seconds] of ROWS) {
   Deno.test(`clockSkew: ${what}`, () => assertEquals(clockSkew(date, NOW), seconds));
 }
+
+Deno.test("assertSamePerson: the same sub at the same issuer, which may come to have a slash", async () => {
+  const who = { iss: "https://login.example.com", sub: "a" };
+  const same: Subject[] = [who, { ...who, iss: `${who.iss}/` }];
+  for (const other of same) assertSamePerson(who, other, who.iss);
+  const others: Subject[] = [
+    { ...who, iss: `${who.iss}/x` },
+    { ...who, iss: undefined },
+    { ...who, sub: "A" },
+  ];
+  for (const other of others) {
+    const run = () => Promise.try(assertSamePerson, who, other, who.iss);
+    await assertCode(run, "id_token_invalid", "another person's");
+  }
+});

@@ -1,20 +1,36 @@
 import { assertEquals } from "@std/assert";
-import { type Answer, normalizeAnswer, type ProviderStep } from "../../../client/provider/fetch.ts";
+import {
+  type Answer,
+  DISCOVERY,
+  type Endpoint,
+  JWKS,
+  REVOCATION,
+  TOKEN,
+} from "../../../client/provider/answer.ts";
+import { DEVICE } from "../../../client/provider/device_grant.ts";
+
+const ENDPOINTS = {
+  discovery: DISCOVERY,
+  jwks: JWKS,
+  device: DEVICE,
+  token: TOKEN,
+  revocation: REVOCATION,
+} satisfies Record<string, Endpoint>;
 
 type Row = [
   what: string,
-  step: ProviderStep,
+  endpoint: keyof typeof ENDPOINTS,
   status: number,
   json: Record<string, unknown> | undefined,
   expected: Answer | undefined,
 ];
 
-const DEVICE = { device_code: "d", user_code: "u", verification_uri: "https://a.example/" };
+const PAGE = { device_code: "d", user_code: "u", verification_uri: "https://a.example/" };
 const TOKENS = { access_token: "a", token_type: "Bearer" };
 const PENDING = { error: "authorization_pending" };
 
 function device(body: Record<string, unknown>): Answer {
-  return { status: 200, body: { ...DEVICE, expires_in: 900, ...body } };
+  return { status: 200, body: { ...PAGE, expires_in: 900, ...body } };
 }
 
 const ROWS: Row[] = [
@@ -33,28 +49,28 @@ const ROWS: Row[] = [
   ["absent keys", "jwks", 404, undefined, undefined],
   ["keys with an error", "jwks", 400, { error: "x" }, undefined],
 
-  ["a plain device answer", "device", 200, { ...DEVICE, interval: 3, expires_in: 60 }, {
+  ["a plain device answer", "device", 200, { ...PAGE, interval: 3, expires_in: 60 }, {
     status: 200,
-    body: { ...DEVICE, interval: 3, expires_in: 60 },
+    body: { ...PAGE, interval: 3, expires_in: 60 },
   }],
-  ["status 201", "device", 201, { ...DEVICE }, device({})],
-  ["interval as a string", "device", 200, { ...DEVICE, interval: "7" }, device({ interval: 7 })],
-  ["interval 0", "device", 200, { ...DEVICE, interval: 0 }, device({})],
-  ["interval below 0", "device", 200, { ...DEVICE, interval: -1 }, device({})],
-  ["interval null", "device", 200, { ...DEVICE, interval: null }, device({})],
-  ["interval in words", "device", 200, { ...DEVICE, interval: "soon" }, device({})],
-  ["interval of another type", "device", 200, { ...DEVICE, interval: [5] }, device({})],
-  ["no lifetime", "device", 200, { ...DEVICE }, device({})],
+  ["status 201", "device", 201, { ...PAGE }, device({})],
+  ["interval as a string", "device", 200, { ...PAGE, interval: "7" }, device({ interval: 7 })],
+  ["interval 0", "device", 200, { ...PAGE, interval: 0 }, device({})],
+  ["interval below 0", "device", 200, { ...PAGE, interval: -1 }, device({})],
+  ["interval null", "device", 200, { ...PAGE, interval: null }, device({})],
+  ["interval in words", "device", 200, { ...PAGE, interval: "soon" }, device({})],
+  ["interval of another type", "device", 200, { ...PAGE, interval: [5] }, device({})],
+  ["no lifetime", "device", 200, { ...PAGE }, device({})],
   [
     "lifetime as a string",
     "device",
     200,
-    { ...DEVICE, expires_in: "60" },
+    { ...PAGE, expires_in: "60" },
     device({
       expires_in: 60,
     }),
   ],
-  ["lifetime 0", "device", 200, { ...DEVICE, expires_in: 0 }, device({})],
+  ["lifetime 0", "device", 200, { ...PAGE, expires_in: 0 }, device({})],
   [
     "verification_url",
     "device",
@@ -80,14 +96,14 @@ const ROWS: Row[] = [
     "both spellings: the standard one wins",
     "device",
     200,
-    { ...DEVICE, verification_url: "https://b.example/" },
+    { ...PAGE, verification_url: "https://b.example/" },
     device({}),
   ],
   [
     "a null complete page",
     "device",
     200,
-    { ...DEVICE, verification_uri_complete: null },
+    { ...PAGE, verification_uri_complete: null },
     device(
       {},
     ),
@@ -160,20 +176,21 @@ const ROWS: Row[] = [
   ["tokens with 500", "token", 500, TOKENS, undefined],
   ["HTML", "token", 200, undefined, undefined],
   ["HTML with 502", "device", 502, undefined, undefined],
+  ["a revocation without a body", "revocation", 200, undefined, { status: 200, body: {} }],
   ["a refused revocation", "revocation", 400, { error: "unsupported_token_type" }, {
     status: 400,
     body: { error: "unsupported_token_type" },
   }],
 ];
 
-for (const [what, step, status, json, expected] of ROWS) {
-  Deno.test(`normalizeAnswer: ${step}: ${what}`, () => {
-    assertEquals(normalizeAnswer(step, status, json), expected);
+for (const [what, endpoint, status, json, expected] of ROWS) {
+  Deno.test(`normalize: ${endpoint}: ${what}`, () => {
+    assertEquals(ENDPOINTS[endpoint].normalize(status, json), expected);
   });
 }
 
-Deno.test("normalizeAnswer: a lifetime beyond every date stays usable", () => {
-  const answer = normalizeAnswer("token", 200, { ...TOKENS, expires_in: 1e300 });
+Deno.test("normalize: a lifetime beyond every date stays usable", () => {
+  const answer = TOKEN.normalize(200, { ...TOKENS, expires_in: 1e300 });
   const seconds = answer?.body.expires_in;
   new Date(Date.now() + Number(seconds) * 1000).toISOString(); // throws when out of range
 });

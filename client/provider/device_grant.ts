@@ -1,0 +1,142 @@
+import * as oauth from "oauth4webapi";
+import { printable } from "../../backends/common/printable.ts";
+import type { TokenSet } from "../entry.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { secureUrl } from "../options/resolve_identity.ts";
+import type { DeviceCode } from "../session_options.ts";
+import { type Endpoint, normalizeGrant, positiveNumber } from "./answer.ts";
+import type { DpopKey } from "./dpop_key.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
+import { audienceOf, requestOptions } from "./request_context.ts";
+import { checkFirstTokens, newDpopKey, requestTokens } from "./token_request.ts";
+
+/** Lifetime of a device code where the provider states none, in seconds: as in the Python library. */
+const DEFAULT_CODE_SECONDS = 900;
+
+/** The device authorization endpoint. */
+export const DEVICE: Endpoint = {
+  name: "device",
+  normalize: (status, json) => normalizeGrant(status, json, normalizeDevice),
+};
+
+/** A device code that waits for approval. `deviceCode`, `verifier` and `dpopKey` are secrets. */
+export interface DeviceAuthorization {
+  deviceCode: string;
+  /** The PKCE verifier, where a challenge was sent. */
+  verifier?: string;
+  /** The key that the tokens will be bound to. */
+  dpopKey?: DpopKey;
+  /** Seconds between polls. */
+  interval: number;
+  /** Page and code for the person. */
+  code: DeviceCode;
+}
+
+/** Asks for a device code: RFC 8628, section 3.1. */
+export async function authorizeDevice(
+  provider: OidcProvider,
+  signal?: AbortSignal,
+): Promise<DeviceAuthorization> {
+  return await provider.use("start the sign-in", signal, async (context) => {
+    const { identity, runtime, server, client, auth } = context;
+    if (server.device_authorization_endpoint === undefined) throw noDeviceFlow(identity.issuer);
+    const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
+    const verifier = offersPkce(server) ? oauth.generateRandomCodeVerifier() : undefined;
+    const parameters = new URLSearchParams({ scope: identity.scope, ...audienceOf(identity) });
+    if (verifier !== undefined) {
+      parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));
+      parameters.set("code_challenge_method", "S256");
+    }
+    const options = requestOptions(DEVICE, context);
+    const response = await oauth.deviceAuthorizationRequest(
+      server,
+      client,
+      auth,
+      parameters,
+      options,
+    );
+    const answer = await oauth.processDeviceAuthorizationResponse(server, client, response);
+    return {
+      deviceCode: answer.device_code,
+      ...(verifier !== undefined && { verifier }),
+      ...(dpopKey !== undefined && { dpopKey }),
+      interval: answer.interval ?? 5,
+      code: toDeviceCode(answer, identity.issuer, runtime.now()),
+    };
+  });
+}
+
+/** Asks once for the tokens of a device code: RFC 8628, section 3.4. */
+export async function pollDevice(
+  provider: OidcProvider,
+  { deviceCode, verifier, dpopKey }: DeviceAuthorization,
+  signal?: AbortSignal,
+): Promise<TokenSet> {
+  return await provider.use("sign in", signal, async (context) => {
+    const { server, client, auth } = context;
+    const answer = await requestTokens(context, {
+      parameters: verifier === undefined ? {} : { code_verifier: verifier },
+      dpopKey: dpopKey?.pair,
+      send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
+      process: oauth.processDeviceCodeResponse,
+    });
+    const tokens = await checkFirstTokens(context, answer);
+    return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
+  });
+}
+
+/** A PKCE challenge is sent wherever the provider knows it: some demand it, and none minds it. */
+function offersPkce(server: oauth.AuthorizationServer): boolean {
+  return server.code_challenge_methods_supported?.includes("S256") === true;
+}
+
+/** The checked page and code of a device answer: RFC 8628, section 3.2. */
+function toDeviceCode(
+  answer: oauth.DeviceAuthorizationResponse,
+  issuer: string,
+  now: number,
+): DeviceCode {
+  const complete = answer.verification_uri_complete;
+  return {
+    verificationUri: checkPage(answer.verification_uri),
+    userCode: printable(answer.user_code, 100),
+    ...(complete !== undefined && { verificationUriComplete: checkPage(complete) }),
+    expiresAt: new Date(now + answer.expires_in * 1000),
+    issuer,
+  };
+}
+
+/** Only a page of the web may be shown: a terminal or a browser acts on other addresses. */
+function checkPage(text: string): string {
+  try {
+    return secureUrl(text, "sign in: the provider's page").href;
+  } catch {
+    throw new ValidMindAuthError(
+      "provider_invalid",
+      "Cannot sign in: the page that the provider names for it is no https: page. " +
+        "Check the issuer, then ask who runs the provider.",
+    );
+  }
+}
+
+function noDeviceFlow(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "device_flow_unsupported",
+    `Cannot start the sign-in at ${issuer}: the provider offers no device flow. Enable it, or use a ` +
+      `provider that has it.`,
+  );
+}
+
+/** Known deviations: `verification_url`, numbers as strings, an interval of 0, no lifetime. */
+function normalizeDevice(body: Record<string, unknown>): Record<string, unknown> {
+  const { verification_url, verification_url_complete, interval, expires_in, ...rest } = body;
+  const seconds = positiveNumber(interval);
+  return {
+    ...(verification_url !== undefined && { verification_uri: verification_url }),
+    ...(verification_url_complete !== undefined &&
+      { verification_uri_complete: verification_url_complete }),
+    ...rest,
+    ...(seconds !== undefined && { interval: seconds }),
+    expires_in: positiveNumber(expires_in) ?? DEFAULT_CODE_SECONDS,
+  };
+}

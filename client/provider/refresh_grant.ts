@@ -1,0 +1,71 @@
+import * as oauth from "oauth4webapi";
+import type { Subject, TokenSet } from "../entry.ts";
+import { ProviderUnavailableError } from "./error.ts";
+import { assertSamePerson } from "./id_token.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
+import type { RequestContext } from "./request_context.ts";
+import { checkTokens, requestTokens, toTokenSet } from "./token_request.ts";
+
+/** Options of {@linkcode refreshTokens}. */
+export interface RefreshOptions {
+  /** The refresh token. Secret. */
+  refreshToken: string;
+  /** The person, where the last ID token named one. The tokens of another person are refused. */
+  subject?: Subject | undefined;
+  /** The key that the tokens are bound to. */
+  dpopKey?: CryptoKeyPair | undefined;
+}
+
+/** New tokens; or, where they failed a check, the refresh token that replaced the old one. */
+export type RefreshAnswer =
+  | { tokens: TokenSet }
+  | { tokens?: undefined; refreshToken: string; error: Error };
+
+/** Trades a refresh token for new tokens: RFC 6749, section 6. */
+export async function refreshTokens(
+  provider: OidcProvider,
+  options: RefreshOptions,
+): Promise<RefreshAnswer> {
+  let rotated: string | undefined;
+  const capture = ({ refresh_token }: Record<string, unknown>) => {
+    if (typeof refresh_token === "string") rotated = refresh_token;
+  };
+  try {
+    const tokens = await provider.use(
+      "refresh the sign-in",
+      undefined,
+      (context) => request(context, options, capture),
+    );
+    return { tokens };
+  } catch (error) {
+    // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
+    if (rotated === undefined) throw error;
+    return { refreshToken: rotated, error: error as Error };
+  }
+}
+
+async function request(
+  context: RequestContext,
+  { refreshToken, subject, dpopKey }: RefreshOptions,
+  capture: (answer: Record<string, unknown>) => void,
+): Promise<TokenSet> {
+  const { identity, server, client, auth, signatures } = context;
+  // An ID token at the last sign-in means one in this answer, so its keys are fetched meanwhile.
+  using keys = subject === undefined ? undefined : signatures.requestKeys(server);
+  const answer = await requestTokens(context, {
+    dpopKey,
+    capture,
+    send: (options) => oauth.refreshTokenGrantRequest(server, client, auth, refreshToken, options),
+    process: oauth.processRefreshTokenResponse,
+  });
+  const claims = oauth.getValidatedIdTokenClaims(answer.answer);
+  if (subject !== undefined && claims !== undefined) {
+    assertSamePerson(subject, claims, identity.issuer);
+  }
+  try {
+    return await checkTokens(context, answer, keys);
+  } catch (error) {
+    if (!(error instanceof ProviderUnavailableError)) throw error;
+    return toTokenSet({ ...answer.answer, id_token: undefined }); // its key is out of reach
+  }
+}
