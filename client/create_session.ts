@@ -17,8 +17,7 @@ import {
   variableNeeds,
 } from "./permissions/preflight.ts";
 import {
-  checkOptionNames,
-  checkOptionTypes,
+  checkSessionOptions,
   type ModelOptions,
   type ResolvedOptions,
   resolveOptions,
@@ -66,8 +65,7 @@ const loadRenewal = () => import("./tokens/renewal.ts");
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
   const action = "create the session";
-  checkOptionNames(options, false);
-  checkOptionTypes(options, action);
+  checkSessionOptions(options, action, false);
   const variables = variableNeeds(withoutPlaceholder(options), false);
   await preflight(action, variables, "always");
   const resolved = resolveOptions(options, action);

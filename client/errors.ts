@@ -163,6 +163,11 @@ export class ApiError extends ValidMindAuthError {
   }
 }
 
+/** The error for options and variables that cannot be used. */
+export function invalidOptions(message: string): ValidMindAuthError {
+  return new ValidMindAuthError("invalid_options", message);
+}
+
 /** The `code` member of an event: the code of an error of this module. */
 export function codeOf(
   error: unknown,

@@ -3,8 +3,7 @@ import { ValidMindAuthError } from "./errors.ts";
 import type { InitOptions } from "./session_options.ts";
 import { preflight, variableNeeds } from "./permissions/preflight.ts";
 import {
-  checkOptionNames,
-  checkOptionTypes,
+  checkSessionOptions,
   resolveInitOptions,
   withoutPlaceholder,
 } from "./options/resolve_options.ts";
@@ -47,8 +46,7 @@ const loadApi = () => import("./api/client.ts");
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
   const action = "sign in to ValidMind";
-  checkOptionNames(options, true);
-  checkOptionTypes(options, action);
+  checkSessionOptions(options, action, true);
   const variables = variableNeeds(withoutPlaceholder(options), true);
   await preflight(action, variables, "always");
   const resolved = resolveInitOptions(options, action);

@@ -46,7 +46,7 @@ const NONCE_ADVICE =
 const MAX_KNOWN = 32;
 
 const GET: Readonly<RequestInit> = { method: "GET" };
-const POST_TYPES = { params: "object", json: "any", form: "object", signal: "object" };
+const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
 /** Makes a session's requests. */
 export class ApiClient {

@@ -4,7 +4,6 @@ import {
   getDefaultBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { ValidMindAuthError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
 import {
@@ -19,15 +18,20 @@ import {
 } from "./preflight.ts";
 import {
   checkCallOptions,
-  checkOptionNames,
-  checkOptionTypes,
+  checkSessionOptions,
   type ResolvedOptions,
   resolveInitOptions,
   resolveOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
 
-const ABOUT_TYPES = { call: "string", discover: "boolean", revoke: "boolean" };
+const ACTION = "name the permissions";
+
+const ABOUT_TYPES = {
+  call: ["init", "createSession", "clear"],
+  discover: "boolean",
+  revoke: "boolean",
+} as const;
 
 /**
  * The work of `requiredPermissions`.
@@ -40,9 +44,8 @@ export async function collectPermissions(
   discover: (resolved: ResolvedOptions) => Promise<PermissionNeed[]>,
 ): Promise<PermissionNeed[]> {
   const { call = "init" } = about;
-  checkAbout(about);
-  checkOptionNames(options, call !== "createSession");
-  checkOptionTypes(options, "name the permissions");
+  checkCallOptions(ACTION, about, ABOUT_TYPES);
+  checkSessionOptions(options, ACTION, call !== "createSession");
   const resolved = call === "init"
     ? resolveInitOptions(options, "sign in to ValidMind")
     : resolveOptions(options, "create the session");
@@ -61,18 +64,6 @@ export async function collectPermissions(
     ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
     : backendNeeds(backend);
   return uniqueNeeds([...needs, ...(isGiven ? [] : selectionNeeds()), ...ofBackend]);
-}
-
-function checkAbout(about: RequiredPermissionsOptions): void {
-  const action = "name the permissions";
-  checkCallOptions(action, about, ABOUT_TYPES);
-  const { call = "init" } = about;
-  if (["init", "createSession", "clear"].includes(call)) return;
-  throw new ValidMindAuthError(
-    "invalid_options",
-    `Cannot ${action}: option "call" is ${JSON.stringify(call)}. Give "init", "createSession" or ` +
-      `"clear".`,
-  );
 }
 
 /** The variables that the options leave open, and whether a start can do without each. */

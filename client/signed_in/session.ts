@@ -26,7 +26,7 @@ import type { StoredCredential, TokenSource } from "../tokens/source.ts";
 /** As it was at import: what stands there later may be a program's own, such as a test's. */
 const NATIVE_FETCH = globalThis.fetch;
 
-const HEADERS_TYPES = { method: "string", url: "any", signal: "object" };
+const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
 /** What {@linkcode SignedInSession} is told. */
 export interface SignedInSessionOptions {

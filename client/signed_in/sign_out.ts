@@ -18,31 +18,30 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { checkIssuer, resolveIdentity } from "../options/resolve_identity.ts";
 import type { Identity, OidcIdentity } from "../options/identity.ts";
-import { checkCallOptions, checkTimeout, eventSink } from "../options/resolve_options.ts";
+import { checkCallOptions, eventSink } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
 
 const ACTION = "clear credentials";
 
-const TYPES: Record<keyof ClearOidcCredentialsOptions, string> = {
+const TYPES = {
   revoke: "boolean",
   all: "boolean",
-  issuer: "string",
-  clientId: "string",
-  clientSecret: "string",
-  audience: "string",
-  profile: "string",
+  issuer: "text",
+  clientId: "text",
+  clientSecret: "text",
+  audience: "text",
+  profile: "text",
   credentialsBackend: "any",
   isolate: "object",
   fetch: "function",
-  timeoutMs: "number",
+  timeoutMs: "timeout",
   onEvent: "function",
-};
+} as const satisfies Record<keyof ClearOidcCredentialsOptions, string>;
 
 /** See `clearOidcCredentials`, behind which this is loaded when somebody signs out. */
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   checkCallOptions(ACTION, options, TYPES);
-  checkTimeout(options.timeoutMs, ACTION);
   const { revoke = false, all = false } = options;
   const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
   const { keys, revocation, wholeStore = false } = result;

@@ -270,11 +270,11 @@ Deno.test("requiredPermissions: discover at a provider that is down is an error"
 Deno.test("requiredPermissions: options are checked as by the call itself", async () => {
   const none = {} as Record<string, string>;
   const rows: [unknown, unknown, string[]][] = [
-    [null, {}, ["init()"]],
+    [null, {}, ["not an object"]],
     [{ ...FULL, modell: "x" }, {}, ['"modell"']],
     [{ ...FULL, ...MODEL, issuer: 5 }, {}, ['"issuer"']],
     [{ ...FULL, ...MODEL, apiHost: "https://me:pw@a.example.com/" }, {}, ["API host"]],
-    [{ ...FULL, ...MODEL }, { call: "createSession" }, ["createSession()", '"model"']],
+    [{ ...FULL, ...MODEL }, { call: "createSession" }, ['"model" belongs to init()']],
     [{ ...FULL, ...MODEL }, { discovery: true }, ['"discovery"']],
     [{ ...FULL, ...MODEL }, { discover: 1 }, ['"discover"']],
   ];

@@ -50,10 +50,10 @@ const ROWS: Row[] = [
   [{ clientid: "x" }, "invalid_options", ['unknown option "clientid"', "clientId"]],
   [{ toString: "x" }, "invalid_options", ['unknown option "toString"']],
   ...[...STRINGS, "document"].flatMap((name): Row[] => [
-    [{ [name]: 5 }, "invalid_options", [`option "${name}"`, "string"]],
-    [{ [name]: null }, "invalid_options", [`option "${name}"`, "string"]],
-    [{ [name]: "" }, "invalid_options", [`option "${name}"`, "non-empty"]],
-    [{ [name]: " " }, "invalid_options", [`option "${name}"`, "non-empty"]],
+    [{ [name]: 5 }, "invalid_options", [`option "${name}" is not a non-empty string`]],
+    [{ [name]: null }, "invalid_options", [`option "${name}"`]],
+    [{ [name]: "" }, "invalid_options", [`option "${name}"`]],
+    [{ [name]: " " }, "invalid_options", [`option "${name}"`]],
   ]),
   [{ ...NO_OIDC, apiKey: 5, apiSecret: "s" }, "invalid_options", ['option "apiKey"']],
   [{ ...NO_OIDC, apiKey: "k", apiSecret: "" }, "invalid_options", ['option "apiSecret"']],
@@ -70,7 +70,7 @@ const ROWS: Row[] = [
   [{ timeoutMs: 0 }, "invalid_options", ['option "timeoutMs"']],
   [{ timeoutMs: -1 }, "invalid_options", ['option "timeoutMs"']],
   [{ timeoutMs: NaN }, "invalid_options", ['option "timeoutMs"']],
-  [{ bearer: "refresh_token" }, "invalid_options", ['option "bearer"', "refresh_token"]],
+  [{ bearer: "refresh_token" }, "invalid_options", ['option "bearer"', "one of auto"]],
   [{ credentialsBackend: "file" }, "invalid_options", ['option "credentialsBackend"']],
 
   [{ profile: "a|b" }, "invalid_options", ["profile", "letters, digits"]],
@@ -166,8 +166,16 @@ Deno.test("init refuses a backend that lacks a method", async () => {
 
 Deno.test("options that are no object are refused", async () => {
   for (const options of [null, "issuer", [], 5]) {
-    await assertCode(() => init(options as InitOptions), "invalid_options", "init()");
-    await assertCode(() => createSession(options as InitOptions), "invalid_options", "createSes");
+    await assertCode(
+      () => init(options as InitOptions),
+      "invalid_options",
+      "Cannot sign in to ValidMind",
+    );
+    await assertCode(
+      () => createSession(options as InitOptions),
+      "invalid_options",
+      "Cannot create the session",
+    );
   }
 });
 

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { ClearOptions } from "../../../client/clear_result.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";
@@ -208,45 +208,14 @@ Deno.test("resolveOptions: an API key asks nobody, so the variable is not read",
   assertEquals((await resolve(key, { VM_OIDC_INTERACTIVE: "nonsense" })).interactive, false);
 });
 
-const TYPES = { name: "string", flag: "boolean", run: "function", extra: "any", more: "object" };
-
-const GOOD: unknown[] = [
-  {},
-  { name: undefined, flag: undefined },
-  { name: "x", flag: false, run: () => {}, extra: null, more: {} },
-  { extra: 5 },
-  Object.create(null),
-];
-
-for (const [index, options] of GOOD.entries()) {
-  Deno.test(`checkCallOptions takes the good options ${index}`, () => {
-    checkCallOptions("test", options, TYPES);
-  });
-}
-
-const BAD: [options: unknown, words: string][] = [
-  [null, "its options are not an object"],
-  ["name", "its options are not an object"],
-  [["name"], "its options are not an object"],
-  [5, "its options are not an object"],
-  [{ Name: "x" }, 'unknown option "Name"'],
-  [{ constructor: "x" }, 'unknown option "constructor"'],
-  [{ name: 5 }, 'option "name" is not a string'],
-  [{ name: null }, 'option "name" is not a string'],
-  [{ name: "" }, 'option "name" is an empty string'],
-  [{ name: " \n" }, 'option "name" is an empty string'],
-  [{ flag: "false" }, 'option "flag" is not a boolean'],
-  [{ run: {} }, 'option "run" is not a function'],
-  [{ more: null }, 'option "more" is not an object'],
-];
-
-for (const [options, words] of BAD) {
-  Deno.test(`checkCallOptions refuses ${Deno.inspect(options)}`, async () => {
-    const run = () => Promise.try(() => checkCallOptions("test", options, TYPES));
-    const error = await assertCode(run, "invalid_options", `Cannot test: ${words}. It takes: `);
-    assertStringIncludes(error.message, "name, flag, run, extra, more.");
-  });
-}
+Deno.test("checkCallOptions takes what fits, and refuses the rest with the client's error", async () => {
+  const types = { name: "text", flag: "boolean" } as const;
+  checkCallOptions("test", { name: "x", flag: undefined }, types);
+  for (const options of [null, "name", ["name"], { Name: "x" }, { name: " " }, { flag: "no" }]) {
+    const run = () => Promise.try(() => checkCallOptions("test", options, types));
+    await assertCode(run, "invalid_options", "Cannot test: ");
+  }
+});
 
 Deno.test("Session.clear refuses what it does not know, before anything is touched", async () => {
   await using world = await scriptedWorld();
@@ -256,7 +225,7 @@ Deno.test("Session.clear refuses what it does not know, before anything is touch
   const bad: unknown[] = [null, { revoked: true }, { revoke: "yes" }, { all: true }];
   for (const options of bad) {
     const run = () => session.clear(options as ClearOptions);
-    await assertCode(run, "invalid_options", "Cannot clear the session", "It takes: revoke.");
+    await assertCode(run, "invalid_options", "Cannot clear the session");
   }
   assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
 });
@@ -267,7 +236,7 @@ Deno.test("Session.post refuses what it does not know, before anything is sent",
   const bad: unknown[] = [null, { body: "x" }, { params: "a=1" }, { form: "a" }, { signal: 5 }];
   for (const options of bad) {
     const run = () => session.post("thing", options as PostOptions);
-    await assertCode(run, "invalid_options", "Cannot POST", "params, json, form, signal.");
+    await assertCode(run, "invalid_options", "Cannot POST");
   }
   assertEquals(world.api.requests, []);
 });
