@@ -44,10 +44,14 @@ export interface Command<P extends Plan = Plan> {
   readonly name: string;
   /** The purpose, in one line. */
   readonly summary: string;
-  /** Further explanation, in lines. */
+  /** Further explanation, in paragraphs. */
   readonly details: readonly string[];
   /** The word after the name, if the command takes one. */
-  readonly argument?: { readonly name: string; readonly choices: readonly string[] };
+  readonly argument?: {
+    readonly name: string;
+    readonly choices: readonly string[];
+    readonly isOptional?: boolean;
+  };
   readonly flags: readonly FlagName[];
   /** Lines to copy, without the program's name. */
   readonly examples: readonly string[];

@@ -2,6 +2,7 @@ import { backends } from "./commands/backends.ts";
 import type { Command } from "./command.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { doctor } from "./commands/doctor.ts";
+import { helpCommand } from "./commands/help.ts";
 import { login } from "./commands/login.ts";
 import { logout } from "./commands/logout.ts";
 import { migrate } from "./commands/migrate.ts";
@@ -13,5 +14,8 @@ const WITH_A_STORE: readonly Command[] = [login, status, token, logout, migrate,
 const permissions = permissionsCommand(WITH_A_STORE);
 const ABOUT_STORES: readonly Command[] = [...WITH_A_STORE, permissions];
 
+const completions = completionsCommand(() => COMMANDS);
+const help = helpCommand([...ABOUT_STORES, completions]);
+
 /** All commands. Parsing, help, completions and README's reference are made from this table. */
-export const COMMANDS: readonly Command[] = [...ABOUT_STORES, completionsCommand(ABOUT_STORES)];
+export const COMMANDS: readonly Command[] = [...ABOUT_STORES, completions, help];

@@ -4,6 +4,8 @@ import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
 export interface Flag {
   /** The purpose, in a few words. */
   readonly summary: string;
+  /** A letter that stands for the name after one dash. */
+  readonly short?: string;
   /** Placeholder for its value in help. A flag without a placeholder takes no value. */
   readonly value?: string;
   /** All values that it takes, if they are few. */
@@ -90,9 +92,9 @@ export const FLAGS = {
   },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "json": { summary: "print JSON" },
-  "quiet": { summary: "print nothing but errors; the exit code is the answer" },
-  "help": { summary: "show help" },
-  "version": { summary: "print the version" },
+  "quiet": { short: "q", summary: "print nothing but errors; the exit code is the answer" },
+  "help": { short: "h", summary: "show help" },
+  "version": { short: "V", summary: "print the version" },
 } as const satisfies Record<string, Flag>;
 
 /** The name of a flag, without dashes. */

@@ -1,10 +1,3 @@
-/** A date in local time, to the minute. */
-export function formatDate(date: Date): string {
-  const two = (value: number) => String(value).padStart(2, "0");
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
-}
-
 /** A time relative to now: "in 43 min", "2 h 5 min ago". */
 export function formatRelative(date: Date, now: number): string {
   const ms = date.getTime() - now;

@@ -1,4 +1,4 @@
-import { columns } from "./columns.ts";
+import { columns, wrap } from "./columns.ts";
 import { type Command, EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import { type FlagName, flagOf } from "./flags.ts";
 
@@ -10,34 +10,49 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.signInNeeded, "a person has to sign in: run login"],
 ];
 
-/** The help of the whole program. */
-export function programHelp(commands: readonly Command[]): string {
+/** The help of the whole program, wrapped to `width`. */
+export function programHelp(commands: readonly Command[], width: number): string {
   return [
-    "Signs in to an API behind an OpenID Provider, and prints its token for other programs.\n",
+    paragraph(
+      "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
+      width,
+    ),
     `Usage: ${PROGRAM} <command> [flags]\n       deno run … ${SPECIFIER} <command> [flags]\n`,
-    "Commands:\n" + columns(commands.map(({ name, summary }) => [name, summary]), "  "),
-    "Flags:\n" + flagLines(["help", "version"]) +
-    "  Each command has flags of its own: see <command> --help.\n",
-    "Results go to standard output, everything else to standard error. No argument is a secret, and\n" +
-    "only token prints one.\n",
-    exitLines(),
+    "Commands:\n" + columns(commands.map(({ name, summary }) => [name, summary]), "  ", width),
+    "Flags:\n" + flagLines(["help", "version"], width),
+    paragraph("Each command has its own flags: see help <command>.", width),
+    paragraph(
+      "Results go to standard output, everything else to standard error. No argument is a secret, " +
+        "and only token prints one.",
+      width,
+    ),
+    exitLines(width),
   ].join("\n");
 }
 
-/** The help of one command. */
-export function commandHelp(command: Command): string {
-  const { name, argument, flags, details, examples } = command;
-  const parts = [
-    `${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.\n`,
-    `Usage: ${PROGRAM} ${name}${argument === undefined ? "" : ` <${argument.name}>`}` +
-    `${flags.length === 0 ? "" : " [flags]"}\n`,
-    ...(details.length === 0 ? [] : [details.map((line) => `${line}\n`).join("")]),
-    ...(argument === undefined ? [] : [`${argument.name}: ${argument.choices.join(", ")}\n`]),
-    "Flags:\n" + flagLines([...flags, "help"]),
+/** The help of one command, wrapped to `width`. */
+export function commandHelp(command: Command, width: number): string {
+  const { argument, flags, details, examples } = command;
+  const choices = argument === undefined
+    ? []
+    : [`${argument.name}: ${argument.choices.join(", ")}`];
+  return [
+    paragraph(`${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`, width),
+    `Usage: ${PROGRAM} ${commandUsage(command)}${flags.length === 0 ? "" : " [flags]"}\n`,
+    ...[...details, ...choices].map((text) => paragraph(text, width)),
+    "Flags:\n" + flagLines([...flags, "help"], width),
     "Examples:\n" + examples.map((line) => `  ${PROGRAM} ${line}\n`).join(""),
-    exitLines(),
-  ];
-  return parts.join("\n");
+    exitLines(width),
+  ].join("\n");
+}
+
+function commandUsage({ name, argument }: Command): string {
+  if (argument === undefined) return name;
+  return `${name} ${argument.isOptional ? `[${argument.name}]` : `<${argument.name}>`}`;
+}
+
+function paragraph(text: string, width: number): string {
+  return wrap(text, width).map((line) => `${line}\n`).join("");
 }
 
 /** A flag with the placeholder of its value. */
@@ -46,20 +61,20 @@ export function flagUsage(name: FlagName): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }
 
-function flagLines(names: readonly FlagName[]): string {
-  return columns(
-    names.map((name) => {
-      const { summary, variable, choices } = flagOf(name);
-      const more = [
-        ...(choices === undefined ? [] : [`one of ${choices.join(", ")}`]),
-        ...(variable === undefined ? [] : [`default ${variable}`]),
-      ];
-      return [flagUsage(name), summary + (more.length === 0 ? "" : ` (${more.join("; ")})`)];
-    }),
-    "  ",
-  );
+function flagLines(names: readonly FlagName[], width: number): string {
+  const rows = names.map((name) => {
+    const { summary, variable, choices, short } = flagOf(name);
+    const more = [
+      ...(choices === undefined ? [] : [`one of ${choices.join(", ")}`]),
+      ...(variable === undefined ? [] : [`default ${variable}`]),
+    ];
+    const usage = `${short === undefined ? "    " : `-${short}, `}${flagUsage(name)}`;
+    return [usage, summary + (more.length === 0 ? "" : ` (${more.join("; ")})`)];
+  });
+  return columns(rows, "  ", width);
 }
 
-function exitLines(): string {
-  return "Exit codes:\n" + columns(EXIT_WORDS.map(([code, words]) => [`${code}`, words]), "  ");
+function exitLines(width: number): string {
+  const rows = EXIT_WORDS.map(([code, words]) => [`${code}`, words]);
+  return "Exit codes:\n" + columns(rows, "  ", width);
 }

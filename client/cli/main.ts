@@ -19,7 +19,9 @@ export async function main(
     }
     if (line.kind === "help") {
       const isAsked = args.length > 0;
-      const text = line.command === undefined ? programHelp(COMMANDS) : commandHelp(line.command);
+      const text = line.command === undefined
+        ? programHelp(COMMANDS, output.columns)
+        : commandHelp(line.command, output.columns);
       if (isAsked) output.print(text);
       else output.note(text);
       return isAsked ? EXIT.ok : EXIT.usage;

@@ -1,10 +1,23 @@
-/** The known word that is nearest, if it is near enough. */
-export function nearestWord(word: string, known: readonly string[]): string | undefined {
+/** The question "Did you mean …?", if a known word is near enough. */
+export function didYouMean(
+  word: string,
+  known: readonly string[],
+  dashes = "",
+): string | undefined {
+  const near = nearestWords(word.toLowerCase(), known);
+  if (near.length === 0) return undefined;
+  return `Did you mean ${near.map((one) => dashes + one).join(" or ")}?`;
+}
+
+/** The words that begin with `word`, else the one with the smallest distance. */
+function nearestWords(word: string, known: readonly string[]): readonly string[] {
+  const longer = word.length < 2 ? [] : known.filter((one) => one.startsWith(word));
+  if (longer.length > 0) return longer.slice(0, 3);
   const limit = Math.max(1, Math.floor(word.length / 3));
-  const ranked = known.map((one) => ({ one, distance: editDistance(word.toLowerCase(), one) }))
+  return known.map((one) => ({ one, distance: editDistance(word, one) }))
     .filter(({ distance }) => distance <= limit)
-    .sort((a, b) => a.distance - b.distance);
-  return ranked[0]?.one;
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 1).map(({ one }) => one);
 }
 
 /**

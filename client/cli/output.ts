@@ -1,5 +1,14 @@
+import { screen } from "../prompt/terminal.ts";
+
+/** Width of a text that goes to a file or to another program. */
+const USUAL_COLUMNS = 80;
+/** Longer lines are hard to read. */
+const WIDEST = 100;
+
 /** Destination of a command's text. */
 export interface Output {
+  /** Width that texts are wrapped to. */
+  readonly columns: number;
   /** Writes a result to standard output. */
   print(text: string): void;
   /** Writes anything else to standard error. */
@@ -8,6 +17,11 @@ export interface Output {
 
 /** The process's own standard output and standard error. */
 export class StandardOutput implements Output {
+  get columns(): number {
+    const { columns } = Deno.stdout.isTerminal() ? screen() : { columns: USUAL_COLUMNS };
+    return Math.min(columns, WIDEST);
+  }
+
   print(text: string): void {
     try {
       writeAll(Deno.stdout, text);

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import type { Command } from "./command.ts";
 import { type FlagName, flagOf, FLAGS, FlagValues } from "./flags.ts";
-import { nearestWord } from "./nearest_word.ts";
+import { didYouMean } from "./nearest_word.ts";
 import { shown, unknownWord, UsageError } from "./usage_error.ts";
 
 /** The parsed arguments. */
@@ -27,7 +27,7 @@ const NAMES = Object.keys(FLAGS) as FlagName[];
 /** Checked by the functions below instead of `strict`, whose errors quote values. */
 const OPTIONS = Object.fromEntries(NAMES.map((name) => [name, {
   type: flagOf(name).value === undefined ? "boolean" as const : "string" as const,
-  ...(name === "help" && { short: "h" }),
+  ...(flagOf(name).short !== undefined && { short: flagOf(name).short }),
 }]));
 /** Flags that need no command. */
 const EVERYWHERE: readonly string[] = ["help", "version"];
@@ -86,7 +86,7 @@ function assertKnown({ name, rawName }: GivenFlag, command: Command | undefined)
   const offered = command === undefined ? NAMES : [...command.flags, ...EVERYWHERE];
   throw new UsageError(
     `Cannot understand ${shown(rawName, "a flag")}: there is no such flag. ` +
-      advice(nearestWord(name, offered), "--", command),
+      advice(name, offered, command),
   );
 }
 
@@ -95,10 +95,9 @@ function missingCommand(word: string | undefined, commands: readonly Command[]):
   if (word === undefined) {
     throw new UsageError(`Cannot run: no command is given. Give one of ${names.join(", ")}.`);
   }
-  const near = nearestWord(word, names);
   throw new UsageError(
     `Cannot run ${shown(word, "that")}: there is no such command. ` +
-      (near === undefined ? `Give one of ${names.join(", ")}.` : `Did you mean ${near}?`),
+      (didYouMean(word, names) ?? `Give one of ${names.join(", ")}.`),
   );
 }
 
@@ -109,7 +108,7 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
     if (!command.flags.includes(name)) {
       throw new UsageError(
         `Cannot use --${name} here: the command ${command.name} does not take it. ` +
-          advice(nearestWord(name, command.flags), "--", command),
+          advice(name, command.flags, command),
       );
     }
     if (values.has(name)) {
@@ -117,10 +116,12 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
     }
     values.set(name, checkValue(name, flag));
   }
-  if (values.has("quiet") && values.has("json")) {
-    throw new UsageError(
-      "Cannot use --json with --quiet, which prints nothing: give either --json or --quiet.",
-    );
+  for (const other of ["quiet", "header"] as const) {
+    if (values.has("json") && values.has(other)) {
+      throw new UsageError(
+        `Cannot use --json with --${other}: each asks for another output. Give one.`,
+      );
+    }
   }
   return new FlagValues(values);
 }
@@ -155,6 +156,7 @@ function checkWords(words: readonly string[], { name, argument }: Command): stri
   if (argument === undefined) return undefined;
   const offer = argument.choices.join(", ");
   if (word === undefined) {
+    if (argument.isOptional) return undefined;
     throw new UsageError(
       `Cannot run ${name}: its ${argument.name} is missing. Give one of ${offer}.`,
     );
@@ -163,7 +165,8 @@ function checkWords(words: readonly string[], { name, argument }: Command): stri
   throw unknownWord(word, argument.name, argument.choices);
 }
 
-function advice(near: string | undefined, dashes: string, command: Command | undefined): string {
-  if (near !== undefined) return `Did you mean ${dashes}${near}?`;
-  return command === undefined ? "See --help." : `See ${command.name} --help.`;
+/** The flag that was probably meant, or the place that lists all flags. */
+function advice(word: string, offered: readonly string[], command: Command | undefined): string {
+  const place = command === undefined ? "See --help." : `See ${command.name} --help.`;
+  return didYouMean(word, offered, "--") ?? place;
 }

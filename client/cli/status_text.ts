@@ -1,5 +1,6 @@
+import { formatTime } from "../prompt/prompt.ts";
 import { columns } from "./columns.ts";
-import { formatDate, formatRelative } from "./format_time.ts";
+import { formatRelative } from "./format_time.ts";
 import type { StatusReport } from "./read_status.ts";
 
 /** A status for a person. */
@@ -46,7 +47,9 @@ function tokenText({ state, expires_at, refreshable }: StatusReport, now: number
 
 function timeText(end: Date, now: number): string {
   const isOver = end.getTime() <= now;
-  return `${isOver ? "ended" : "valid until"} ${formatDate(end)} (${formatRelative(end, now)})`;
+  return `${isOver ? "ended" : "valid until"} ${formatTime(end.getTime())} (${
+    formatRelative(end, now)
+  })`;
 }
 
 /** A backend and its place. */

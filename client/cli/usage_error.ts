@@ -1,4 +1,4 @@
-import { nearestWord } from "./nearest_word.ts";
+import { didYouMean } from "./nearest_word.ts";
 
 /** An error in the command line. */
 export class UsageError extends Error {
@@ -13,12 +13,12 @@ export function unknownWord(
   choices: readonly string[],
   more = "",
 ): UsageError {
-  const near = nearestWord(word, choices);
-  return new UsageError(
-    `Cannot use ${shown(word, "that value")} as ${place}: it is not known. ` +
-      (near === undefined ? "" : `Did you mean ${near}? `) +
-      `It takes: ${choices.join(", ")}${more}.`,
-  );
+  const parts = [
+    `Cannot use ${shown(word, "that value")} as ${place}: it is not known.`,
+    didYouMean(word, choices) ?? [],
+    `It takes: ${choices.join(", ")}${more}.`,
+  ];
+  return new UsageError(parts.flat().join(" "));
 }
 
 /** A word as an error shows it. A long or unusual word may be a misplaced secret. */

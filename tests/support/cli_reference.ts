@@ -38,17 +38,18 @@ export async function cliReference(): Promise<string> {
 }
 
 function commandRow({ name, argument, summary, flags }: Command): string[] {
-  const usage = argument === undefined ? name : `${name} ${argument.choices.join("\\|")}`;
+  const choices = argument?.isOptional ? `[${argument.name}]` : argument?.choices.join("\\|") ?? "";
+  const usage = `${name} ${choices}`.trim();
   return [`\`${usage}\``, summary, flags.map((flag) => `\`--${flag}\``).join(" ")];
 }
 
 function flagRows(): string[][] {
   const used = new Set(COMMANDS.flatMap(({ flags }) => flags));
   return [...used].map((name: FlagName) => {
-    const { summary, choices, variable } = flagOf(name);
+    const { summary, choices, variable, short } = flagOf(name);
     const offer = choices === undefined ? "" : `: ${choices.map((one) => `\`${one}\``).join(", ")}`;
     return [
-      `\`${flagUsage(name)}\``,
+      `${short === undefined ? "" : `\`-${short}\` `}\`${flagUsage(name)}\``,
       `${summary.replace(/<.*>/, "`$&`")}${offer}`,
       variable === undefined ? "" : `\`${variable}\``,
     ];

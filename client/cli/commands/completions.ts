@@ -5,8 +5,8 @@ import { type FlagName, flagOf } from "../flags.ts";
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
 /** `completions`: a script with which a shell completes commands, flags and their values. */
-export function completionsCommand(others: readonly Command[]): Command {
-  const command: Command = {
+export function completionsCommand(commands: () => readonly Command[]): Command {
+  return {
     name: "completions",
     summary: "print the completions for a shell",
     details: [
@@ -22,12 +22,11 @@ export function completionsCommand(others: readonly Command[]): Command {
     prepare: () => simplePlan(),
     run: (_, invocation) => {
       const { argument } = invocation;
-      const script = WRITERS[argument as typeof SHELLS[number]]([...others, command]);
+      const script = WRITERS[argument as typeof SHELLS[number]](commands());
       printResult(invocation, { shell: argument, script }, script);
       return EXIT.ok;
     },
   };
-  return command;
 }
 
 const WRITERS: Record<typeof SHELLS[number], (commands: readonly Command[]) => string> = {

@@ -21,9 +21,9 @@ export const doctor: Command = {
   name: "doctor",
   summary: "check settings, permissions, store, provider, clock and API",
   details: [
-    "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. Nothing is",
-    "changed: a test entry is written to the store under its own key, and removed (a missing store is",
-    "created, empty). No token leaves the store.",
+    "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
+    "Nothing is changed: a test entry is written to the store under its own key, and " +
+    "removed (a missing store is created, empty). No token leaves the store.",
   ],
   flags: [...SIGN_IN_FLAGS, "api-host", "json", "quiet"],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],

@@ -14,9 +14,9 @@ export const login: Command<SignInTarget> = {
   name: "login",
   summary: "sign in, and keep the tokens",
   details: [
-    "Shows a link and a code on standard error, and waits for the approval. A stored sign-in that",
-    "still serves is kept; to sign in as another person, run logout first. Asks even if",
-    "VM_OIDC_INTERACTIVE is 0, since somebody runs this command.",
+    "Shows a link and a code on standard error, and waits for the approval. A stored " +
+    "sign-in that still serves is kept; to sign in as another person, run logout first. " +
+    "Asks even if VM_OIDC_INTERACTIVE is 0, since somebody runs this command.",
   ],
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["login", "login --issuer https://login.example.com --client-id my-client"],

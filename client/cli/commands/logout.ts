@@ -14,9 +14,9 @@ export const logout: Command<ChosenBackend> = {
   name: "logout",
   summary: "remove the stored tokens",
   details: [
-    "The entry is removed here whatever the network does. With --revoke, exit code 1 means that the",
-    "provider refused or failed: the tokens may then live on there until they end. It is no failure",
-    "if nobody was signed in.",
+    "The entry is removed here whatever the network does. With --revoke, exit code 1 " +
+    "means that the provider refused or failed: the tokens may then live on there until " +
+    "they end. It is no failure if nobody was signed in.",
   ],
   flags: [...IDENTITY_FLAGS, "backend", "backend-options", "revoke", "all", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],

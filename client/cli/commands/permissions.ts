@@ -36,8 +36,9 @@ export function permissionsCommand(others: readonly Command[]): Command {
     name: "permissions",
     summary: "list the exact Deno flags that a script or a command needs",
     details: [
-      "Reads the same options and variables as the script. Uses no network, unless --discover is",
-      "given. An optional variable is listed if it is set here. Run it with --allow-env, or with -A.",
+      "Reads the same options and variables as the script. Uses no network, unless " +
+      "--discover is given. An optional variable is listed if it is set here. Run it with " +
+      "--allow-env, or with -A.",
     ],
     flags: ["for", ...SIGN_IN_FLAGS, "api-host", ...MIGRATION_FLAGS, "discover", "json"],
     examples: [

@@ -10,8 +10,8 @@ export const status: Command<SignInTarget> = {
   name: "status",
   summary: "show who is signed in, until when, and where the tokens are",
   details: [
-    "Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means that the",
-    "next use needs a person.",
+    "Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means " +
+    "that the next use needs a person.",
   ],
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],

@@ -16,9 +16,9 @@ export const token: Command<SignInTarget> = {
   name: "token",
   summary: "print the bearer token, refreshed if needed",
   details: [
-    "Prints the token and a line end, and nothing else, to standard output. Never asks a person,",
-    "unless --login is given: without a sign-in it fails with exit code 4. --json prints",
-    "{ token, token_type, expires_at, expires_in }.",
+    "Prints the token and a line end, and nothing else, to standard output. Never asks a " +
+    "person, unless --login is given: without a sign-in it fails with exit code 4. --json " +
+    "prints { token, token_type, expires_at, expires_in }.",
   ],
   flags: [
     ...IDENTITY_FLAGS,

@@ -40,6 +40,7 @@ const CASES: Case[] = [
   { args: ["backends"] },
   { args: ["permissions"] },
   { args: ["completions", "bash"] },
+  { args: ["help"] },
   { args: ["--version"] },
 ];
 

@@ -86,6 +86,11 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
 export class MemoryOutput {
   printed = "";
   noted = "";
+  readonly columns: number;
+
+  constructor(columns = 80) {
+    this.columns = columns;
+  }
 
   print(text: string): void {
     this.printed += text;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { formatDate, formatLength, formatRelative } from "../../../client/cli/format_time.ts";
+import { formatLength, formatRelative } from "../../../client/cli/format_time.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -23,8 +23,4 @@ for (
 Deno.test("formatRelative: before and after now", () => {
   assertEquals(formatRelative(new Date(43 * MINUTE), 0), "in 43 min");
   assertEquals(formatRelative(new Date(0), 2 * HOUR), "2 h ago");
-});
-
-Deno.test("formatDate: local time, to the minute", () => {
-  assertEquals(formatDate(new Date(2026, 0, 5, 7, 8, 59)), "2026-01-05 07:08");
 });

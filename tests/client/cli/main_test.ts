@@ -11,7 +11,10 @@ Deno.test("main: --version and --help need no permission", async () => {
   const help = await runDeno({ file: CLI, args: ["--help"] });
   assertEquals([help.code, help.stderr], [0, ""]);
   for (const { name, summary } of COMMANDS) {
-    assertMatch(help.stdout, new RegExp(`^ {2}${name} +${RegExp.escape(summary)}$`, "m"));
+    assertMatch(
+      help.stdout,
+      new RegExp(`^ {2}${name} +${RegExp.escape(summary.split(" ")[0]!)}`, "m"),
+    );
   }
 });
 
@@ -27,11 +30,36 @@ for (const { name, flags } of COMMANDS) {
     assertEquals(await main([name, "--help"], output), 0);
     assertEquals(output.noted, "");
     for (const flag of [...flags, "help"]) {
-      assertMatch(output.printed, new RegExp(`^ {2}--${flag}( [A-Z]+)? {2,}\\S`, "m"));
+      assertMatch(
+        output.printed,
+        new RegExp(`^ {2}(-., | {4})--${flag}( [A-Z]+)?( {2,}\\S|$)`, "m"),
+      );
     }
     assertMatch(output.printed, /^ {2}4 {2}a person has to sign in/m);
     assertStringIncludes(output.printed, `  validmind-auth ${name}`);
     assert(!/ $/m.test(output.printed), "spaces at the end of a line");
+  });
+}
+
+Deno.test("main: help is --help, of the program and of a command", async () => {
+  for (const command of [[], ["token"]]) {
+    const [word, flag] = [new MemoryOutput(), new MemoryOutput()];
+    assertEquals(await main(["help", ...command], word), 0);
+    assertEquals(await main([...command, "--help"], flag), 0);
+    assertEquals(word, flag);
+  }
+});
+
+for (const columns of [50, 80]) {
+  Deno.test(`main: help is wrapped to ${columns} columns, and examples are not`, async () => {
+    for (const args of [["--help"], ...COMMANDS.map(({ name }) => ["help", name])]) {
+      const output = new MemoryOutput(columns);
+      assertEquals(await main(args, output), 0);
+      const lines = output.printed.split("\n").filter((line) =>
+        !/validmind-auth|deno run/.test(line)
+      );
+      assertEquals(lines.filter((line) => line.length > columns), [], args.join(" "));
+    }
   });
 }
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nearestWord } from "../../../client/cli/nearest_word.ts";
+import { didYouMean } from "../../../client/cli/nearest_word.ts";
 
 const WORDS = ["login", "logout", "status", "token", "api-host"];
 
@@ -12,12 +12,15 @@ for (
     ["STATUS", "status"],
     ["apihost", "api-host"],
     ["logot", "logout"],
+    ["stat", "status"],
+    ["log", "login or logout"],
+    ["l", undefined],
     ["restart", undefined],
     ["x", undefined],
     ["", undefined],
   ] as const
 ) {
-  Deno.test(`nearestWord: "${word}" means ${expected ?? "nothing known"}`, () => {
-    assertEquals(nearestWord(word, WORDS), expected);
+  Deno.test(`didYouMean: "${word}" means ${expected ?? "nothing known"}`, () => {
+    assertEquals(didYouMean(word, WORDS), expected && `Did you mean ${expected}?`);
   });
 }

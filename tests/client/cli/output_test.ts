@@ -1,5 +1,8 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { toFileUrl } from "@std/path";
+import { captureTerminal } from "../../support/capture_terminal.ts";
 import { findDenoDir } from "../../support/run_script.ts";
+import { hasTerminal } from "../../support/run_in_terminal.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 async function spawn(world: CliWorld, program: string, args: string[]): Promise<Deno.ChildProcess> {
@@ -49,5 +52,19 @@ Deno.test({
     const { code, stderr } = await shell(world, "CLI token > /dev/full");
     assertEquals(code, 1);
     assertStringIncludes(stderr, "error (output_failed): Cannot write to standard output");
+  },
+});
+
+Deno.test({
+  name: "output: help fits the terminal",
+  ignore: !hasTerminal,
+  async fn() {
+    const code = `import { runCli } from ${JSON.stringify(toFileUrl(CLI).href)};
+      Deno.exit(await runCli(["help"]));`;
+    for (const columns of [60, 90]) {
+      const { text } = await captureTerminal({ code, flags: ["-A"], columns });
+      const longest = Math.max(...text.split("\r\n").map((line) => line.length));
+      assert(longest <= columns && longest > columns - 12, `${longest} of ${columns}`);
+    }
   },
 });

@@ -33,6 +33,7 @@ Deno.test("parse: help, version and nothing at all", () => {
   assertEquals(parse("--help"), { kind: "help" });
   assertEquals(parse("-h"), { kind: "help" });
   assertEquals(parse("--version"), { kind: "version" });
+  assertEquals(parse("-V"), { kind: "version" });
   const help = parse("token", "--help");
   assert(help.kind === "help");
   assertEquals(help.command?.name, "token");
@@ -44,12 +45,23 @@ Deno.test("parse: a value may be a dash, or begin with one where it is joined to
   assertEquals(run("login", "--scope=-x").flags.text("scope"), "-x");
 });
 
+Deno.test("parse: -q is --quiet", () => {
+  assert(run("status", "-q").flags.has("quiet"));
+});
+
 Deno.test("parse: an argument is one of its choices", () => {
   assertEquals(run("completions", "fish").argument, "fish");
+  assertEquals(run("help", "token").argument, "token");
+  assertEquals(run("help").argument, undefined);
 });
 
 const REFUSED: [args: string[], ...words: string[]][] = [
   [["lgoin"], '"lgoin"', "Did you mean login?"],
+  [["stat"], '"stat"', "Did you mean status?"],
+  [["log"], '"log"', "Did you mean login or logout?"],
+  [["help", "tok"], '"tok"', "Did you mean token?"],
+  [["login", "--back", "kv"], "--back", "Did you mean --backend or --backend-options?"],
+  [["token", "--json", "--header"], "--json with --header", "Give one"],
   [["restart"], '"restart"', "Give one of login, status, token"],
   [["--json"], "no command is given", "login, status"],
   [["login", "--isuer=https://a.example"], '"--isuer"', "Did you mean --issuer?"],
@@ -62,7 +74,7 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["login", "--issuer="], "--issuer", "its value is missing"],
   [["login", "--json=yes"], "--json", "it takes no value"],
   [["login", "--json", "--json"], "--json", "it is given twice"],
-  [["login", "--json", "--quiet"], "either --json or --quiet"],
+  [["login", "--json", "--quiet"], "--json with --quiet"],
   [["login", "now"], '"now"', "the command login takes no argument"],
   [["completions"], "its shell is missing", "bash, zsh, fish"],
   [["completions", "bsh"], '"bsh"', "Did you mean bash?"],
