@@ -1,3 +1,4 @@
+import { checkHistory } from "./check_history.ts";
 import { fillDisk } from "./fill_disk.ts";
 import { killServer } from "./kill_server.ts";
 import { killWriters } from "./kill_writers.ts";
@@ -6,7 +7,7 @@ import { mutateFile } from "./mutate_file.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
-import { FILE_STORES, SERVER_STORES } from "./store.ts";
+import { FILE_STORES, KV1_STORES, LOCAL_STORES, SERVER_STORES } from "./store.ts";
 import type { TortureMode } from "./torture_mode.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
@@ -80,5 +81,24 @@ const pause: TortureMode = {
   }],
 };
 
+const history: TortureMode = {
+  about: "calls of 4 processes to one key, checked for linearizability",
+  counts: {
+    rounds: [20, "histories for each store"],
+    calls: [100, "calls of each process in a history"],
+  },
+  stores: { ...LOCAL_STORES, ...SERVER_STORES, ...KV1_STORES },
+  tortures: ({ rounds, calls }, store) => [{
+    count: rounds!,
+    run: (options) => checkHistory({ ...options, startStore: store!.start, calls: calls! }),
+  }],
+};
+
 /** The modes by their flags; the empty one has none. */
-export const MODES: Readonly<Record<string, TortureMode>> = { "": file, servers, full, pause };
+export const MODES: Readonly<Record<string, TortureMode>> = {
+  "": file,
+  servers,
+  full,
+  pause,
+  history,
+};

@@ -24,16 +24,23 @@ export const SERVER_STORES: Record<string, StartStore> = {
     const env = { ...chosen("kv", { path: server.url }), DENO_KV_ACCESS_TOKEN: server.accessToken };
     return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   },
-  vault: async (folder) => {
-    const server = await startVault({ storage: `${folder}/vault` });
-    const env = {
-      ...chosen("vault", { path: "users/one" }),
-      VAULT_ADDR: server.url,
-      VAULT_TOKEN: server.rootToken,
-    };
-    return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-  },
+  vault: (folder) => startVaultStore(folder, "secret"),
 };
+
+/** Vault without check-and-set. */
+export const KV1_STORES: Record<string, StartStore> = {
+  "vault-kv1": (folder) => startVaultStore(folder, "kv1"),
+};
+
+async function startVaultStore(folder: string, mount: string): Promise<Store> {
+  const server = await startVault({ storage: `${folder}/vault` });
+  const env = {
+    ...chosen("vault", { path: "users/one", mount }),
+    VAULT_ADDR: server.url,
+    VAULT_TOKEN: server.rootToken,
+  };
+  return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
 
 /** The credentials file. */
 export const fileStore: StartStore = (folder) =>
@@ -43,6 +50,24 @@ export const fileStore: StartStore = (folder) =>
 export const FILE_STORES: Record<string, StartStore> = {
   file: fileStore,
   kv: (folder) => withoutServer(chosen("kv", { path: `${folder}/credentials.kv` })),
+};
+
+/** The stores that need no server, and those that are made of them. */
+export const LOCAL_STORES: Record<string, StartStore> = {
+  ...FILE_STORES,
+  encrypted: (folder) => {
+    const backend = { name: "file", options: { path: `${folder}/credentials.json` } };
+    const key = { env: "TORTURE_KEY" };
+    const TORTURE_KEY = crypto.getRandomValues(new Uint8Array(32)).toBase64();
+    return withoutServer({ ...chosen("encrypted", { backend, key }), TORTURE_KEY });
+  },
+  fallback: (folder) => {
+    const backends = ["first", "second"].map((name) => ({
+      name: "file",
+      options: { path: `${folder}/${name}/credentials.json` },
+    }));
+    return withoutServer(chosen("fallback", { backends }));
+  },
 };
 
 function withoutServer(env: Record<string, string>): Store {

@@ -1,10 +1,11 @@
 // The short form of each torture of a store with a server; `deno task torture --servers` is the long.
 import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
+import { checkHistory } from "./check_history.ts";
 import { killServer } from "./kill_server.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { stampede } from "./stampede.ts";
-import { SERVER_STORES } from "./store.ts";
+import { KV1_STORES, SERVER_STORES } from "./store.ts";
 
 const seed = 20261124;
 /** Today a stopped process loses its lease while its refresh is in flight. */
@@ -35,6 +36,20 @@ for (const [name, startStore] of Object.entries(SERVER_STORES)) {
       const options = { count: 1, seed, folder: folder.path, startStore };
       const { failures } = await pauseRefresh({ ...options, pauseMs: 3500, clockRate: 5 });
       assertEquals(failures, []);
+    },
+  });
+}
+
+for (const [name, startStore] of Object.entries({ ...SERVER_STORES, ...KV1_STORES })) {
+  Deno.test({
+    name: `the calls of four processes to one key of ${name} are linearizable`,
+    ignore: Deno.build.os !== "linux",
+    fn: async () => {
+      await using folder = await tempDir();
+      const options = { count: 1, seed, folder: folder.path, startStore, calls: 40 };
+      const { failures, figures } = await checkHistory(options);
+      assertEquals(failures, []);
+      assertEquals(figures["operations"], 160);
     },
   });
 }

@@ -1,6 +1,7 @@
 // The short form of each torture; `deno task torture` is the long one.
 import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
+import { checkHistory } from "./check_history.ts";
 import { fillDisk } from "./fill_disk.ts";
 import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
@@ -8,7 +9,7 @@ import { mutateFile } from "./mutate_file.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
-import { FILE_STORES } from "./store.ts";
+import { FILE_STORES, LOCAL_STORES } from "./store.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
 const seed = 20261124;
@@ -77,6 +78,20 @@ for (const [name, startStore] of Object.entries(FILE_STORES)) {
       const options = { count: 1, seed, folder: folder.path, startStore };
       const { failures } = await pauseRefresh({ ...options, pauseMs: 2000, clockRate: 10 });
       assertEquals(failures, []);
+    },
+  });
+}
+
+for (const [name, startStore] of Object.entries(LOCAL_STORES)) {
+  Deno.test({
+    name: `the calls of four processes to one key of ${name} are linearizable`,
+    ignore: Deno.build.os !== "linux",
+    fn: async () => {
+      await using folder = await tempDir();
+      const options = { count: 1, seed, folder: folder.path, startStore, calls: 40 };
+      const { failures, figures } = await checkHistory(options);
+      assertEquals(failures, []);
+      assertEquals(figures["operations"], 160);
     },
   });
 }
