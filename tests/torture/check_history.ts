@@ -1,4 +1,4 @@
-import { withEnv } from "../support/with_env.ts";
+import { withEnv } from "../support/own_env.ts";
 import { linesOf } from "../support/oidc_provider_main.ts";
 import { findAnomaly, type Operation } from "./linearizability.ts";
 import { spawnModule } from "./spawn_module.ts";
