@@ -5,16 +5,18 @@
  */
 
 import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
+import { printable } from "./common/printable.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
-import { KeyRing } from "./encrypted/key_ring.ts";
+import { describeInner, KeyRing } from "./encrypted/key_ring.ts";
+import { rotateEntries, type RotateOptions, type RotationResult } from "./encrypted/rotation.ts";
+import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 
 export type {
   BytesKey,
@@ -23,74 +25,55 @@ export type {
   StoredKeyOptions,
   VariableKey,
 } from "./encrypted/encryption_key.ts";
+export type { RotateOptions, RotationResult } from "./encrypted/rotation.ts";
 
 /** Options of {@linkcode EncryptedCredentialsBackend}. */
 export interface EncryptedCredentialsBackendOptions {
-  /** Where the encrypted entries are kept. */
+  /** The store of the encrypted entries. */
   backend: OidcCredentialsBackend;
-  /** What new entries are encrypted with. */
+  /** The key of new entries. */
   key: EncryptionKey;
   /**
-   * Further keys to read with: those that were `key` earlier.
+   * Further keys to read with: earlier values of `key`.
    *
    * @default []
    */
   olderKeys?: readonly EncryptionKey[];
   /**
-   * What becomes of entries that the inner backend holds unencrypted, from before encryption was
-   * switched on or from a program that does not encrypt:
+   * The treatment of unencrypted entries in the inner backend. They are older than the encryption,
+   * or from a program that does not encrypt.
    *
    * - `"refuse"`: reading one is an error, `decryption_failed`;
-   * - `"read"`: they are used, and each is encrypted and its plain copy removed at its next write,
-   *   or by {@linkcode EncryptedCredentialsBackend.rotate};
-   * - `"ignore"`: they belong to another program, such as the ValidMind Python library in one file
-   *   with this one: they are neither read nor listed nor removed.
+   * - `"read"`: they are used. The next write of an entry, or
+   *   {@linkcode EncryptedCredentialsBackend.rotate}, encrypts it and removes the plain copy;
+   * - `"ignore"`: they belong to another program, such as the ValidMind Python library with which this
+   *   one shares a file. They are neither read nor listed nor removed.
    *
    * @default "refuse"
    */
   plain?: "refuse" | "read" | "ignore";
 }
 
-/** Options of {@linkcode EncryptedCredentialsBackend.rotate}. */
-export interface RotateOptions {
-  /**
-   * Whether a new key is made first. Only for a key that is kept in a backend.
-   *
-   * @default false
-   */
-  newKey?: boolean;
-  /** Ends it between two entries. A later run goes on. */
-  signal?: AbortSignal;
-}
-
-/** What a rotation did, by credential key. Holds no secret. */
-export interface RotationResult {
-  /** Entries that are now encrypted with the current key and were not before. */
-  readonly resealed: readonly string[];
-  /** Entries that were already. */
-  readonly kept: readonly string[];
-}
-
 /**
  * Encrypts entries before another backend stores them: AES-256-GCM by WebCrypto, with a random nonce
- * for each write. A changed entry, one that was moved to another key, a wrong encryption key and a
- * changed format version are errors, `decryption_failed` or `encryption_key_unknown`, and never
+ * for each write. A changed entry, an entry that was moved to another key, a wrong encryption key and
+ * a changed format version are errors, `decryption_failed` or `encryption_key_unknown`, and never
  * "not signed in".
  *
- * Each entry is one row of the inner backend, under `encrypted|` and the credential key, so that no
- * program which reads plain rows, such as the ValidMind Python library, takes it for tokens or
- * overwrites it. Issuer, client id and audience stand in that name in clear; all of the entry,
- * with its scope and expiry, is encrypted. The length of the tokens shows.
+ * Each entry is one row of the inner backend, under `encrypted|` and the credential key. A program
+ * that reads plain rows, such as the ValidMind Python library, neither takes it for tokens nor
+ * overwrites it. Issuer, client id and audience stand in that name in clear. The whole entry, with
+ * its scope and expiry, is encrypted. The length of the tokens shows.
  *
- * Who can write to the store can still delete an entry, or put back an earlier one of the same
- * credential. Who can read the memory of the process has the tokens in any case.
+ * A program that can write to the store can still delete an entry, or put back an earlier one of the
+ * same credential. A program that can read the memory of the process has the tokens in any case.
  *
  * Lock, list and `deleteAll` are those of the inner backend, and missing where it has none.
- * `deleteAll` removes what others keep in that store, too. `close` closes the inner backend and
- * those of keys.
+ * `deleteAll` also removes entries of other programs in that store. `close` closes the inner backend
+ * and the backends of keys.
  *
- * Needs what the inner backend and the backends of keys need, and `--allow-env` for the variables
- * that hold keys.
+ * Needs the permissions of the inner backend and of the backends of keys, and `--allow-env` for the
+ * variables that hold keys.
  *
  * @example A file, with the key in a variable
  * ```ts
@@ -118,7 +101,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   readonly list?: () => AsyncIterable<string>;
   /** Present where the inner backend can: removes all that it holds. */
   readonly deleteAll?: () => Promise<void>;
-  /** Present where the inner backend, and every backend of a key, says what it needs. */
+  /** Present where the inner backend and every backend of a key declare their permissions. */
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #inner: OidcCredentialsBackend;
   readonly #keys: KeyRing;
@@ -127,9 +110,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Reads nothing yet: neither the store nor a variable.
    *
-   * @param options What to encrypt, and with what.
-   * @throws {CredentialsBackendError} `invalid_options`, also for a key or a passphrase that is
-   * weak; `invalid_backend`.
+   * @param options The inner backend, the keys, and the treatment of plain entries.
+   * @throws {CredentialsBackendError} `invalid_options`, also for a weak key or passphrase;
+   * `invalid_backend`.
    */
   constructor(options: EncryptedCredentialsBackendOptions) {
     checkOptions(ACTION, options, {
@@ -154,12 +137,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
   }
 
-  /** Whether entries survive the process: as the inner backend says. */
+  /** Whether entries survive the process, by the inner backend's own word. */
   get persistent(): boolean | undefined {
     return this.#inner.persistent;
   }
 
-  /** Where the encrypted entries are, in words. */
+  /** The place of the encrypted entries, in words. */
   get location(): string | undefined {
     const { location } = this.#inner;
     return location === undefined ? undefined : `${location}, encrypted`;
@@ -169,29 +152,31 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * The entry under `key`, decrypted, or `undefined` when there is none.
    *
    * @throws {CredentialsBackendError} `decryption_failed`, `encryption_key_unknown`; for a key from
-   * a variable also `permission_required`, `env_unset`, `env_invalid`; and what the inner backend,
-   * or that of a key, reports.
+   * a variable also `permission_required`, `env_unset`, `env_invalid`; and the errors of the inner
+   * backend and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const row = await this.#inner.get(rowName(key));
     if (row) return await this.#open(key, row);
     if (this.#plain === "ignore") return undefined;
     const plain = await this.#inner.get(key) ?? undefined;
-    if (plain !== undefined && this.#plain === "refuse") throw this.#isPlain(key);
+    if (plain !== undefined && this.#plain === "refuse") throw this.#plainError(key);
     return plain;
   }
 
   /**
    * Encrypts `entry` and stores it under `key`.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}. `encryption_key_unknown` also instead of a
-   * new key, where the key in another backend is gone and the store has entries that need it.
+   * @throws {CredentialsBackendError} As {@linkcode get}. `encryption_key_unknown` also where the key
+   * in another backend is gone and the store has entries that need it: no new key is made then.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     if (key.startsWith(PREFIX)) {
       throw new CredentialsBackendError(
         "invalid_options",
-        `Cannot encrypt the entry "${key}": it is encrypted already. Leave it where it is, or copy ` +
+        `Cannot encrypt the entry "${
+          printable(key)
+        }": it is encrypted already. Leave it where it is, or copy ` +
           `it as it is to the store that an EncryptedCredentialsBackend with its key wraps.`,
       );
     }
@@ -201,10 +186,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Removes the entry under `key`, if there is one: also one that cannot be decrypted, and its plain
-   * copy unless plain entries are ignored.
+   * Removes the entry under `key`, if there is one, also one that cannot be decrypted. Its plain copy
+   * is removed, too, unless plain entries are ignored.
    *
-   * @throws {CredentialsBackendError} What the inner backend reports.
+   * @throws {CredentialsBackendError} The errors of the inner backend.
    */
   async delete(key: string): Promise<void> {
     await this.#inner.delete(rowName(key));
@@ -212,15 +197,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Encrypts every entry anew that is not encrypted with the current key, each under its lock: after
-   * a change of the key, so that the older one can be thrown away, or to take over plain entries
-   * with `plain: "read"`.
+   * Encrypts every entry anew that is not encrypted with the current key, each under its lock. After
+   * it an older key can be thrown away. With `plain: "read"` it also takes over plain entries.
    *
-   * @param options Whether a new key is made.
-   * @returns What was done, by credential key.
+   * @param options Whether a new key is made, and a signal.
+   * @returns The result, by credential key.
    * @throws {CredentialsBackendError} `backend_no_list`; `invalid_options` for `newKey` with a key
-   * that is not kept in a backend; and for an entry that cannot be read what {@linkcode get}
-   * reports, after all the others are done.
+   * that is not kept in a backend; and the error of {@linkcode get} for an entry that cannot be read,
+   * after all other entries are done.
    *
    * @example
    * ```ts
@@ -245,23 +229,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     const { newKey = false, signal } = options;
     const keys = await this.#listForRotation();
     if (newKey) await this.#keys.renew();
-    const result = { resealed: [] as string[], kept: [] as string[] };
-    const faults: unknown[] = [];
-    for (const key of keys) {
-      signal?.throwIfAborted();
-      try {
-        const outcome = await this.#locked(key, () => this.#reseal(key), signal);
-        if (outcome !== undefined) result[outcome].push(key);
-      } catch (error) {
-        if (signal?.aborted) throw error;
-        faults.push(error); // told in the end: one that cannot be read must not save the others
-      }
-    }
-    if (faults.length > 0) throw faults[0];
-    return result;
+    const reseal = (key: string) => this.#locked(key, () => this.#reseal(key), signal);
+    return await rotateEntries(keys, reseal, signal);
   }
 
-  /** Closes the inner backend and those of keys. */
+  /** Closes the inner backend and the backends of keys. */
   async close(): Promise<void> {
     try {
       await this.#keys.close();
@@ -294,8 +266,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * The lock of the row that is written: a store with leases lets a write fail whose own lock was
-   * lost, and not one under another name. Who writes plain entries locks those by their own name.
+   * The lock of the row that is written: a store with leases refuses a write only where the lock of
+   * its own row was lost. A program that writes plain entries locks them by their own name.
    */
   #withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T> {
     const run = () => this.#inner.withLock!(rowName(key), fn, options);
@@ -311,7 +283,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (this.list !== undefined) return await Array.fromAsync(this.list());
     throw new CredentialsBackendError(
       "backend_no_list",
-      `Cannot rotate the encryption key of ${this.#place}: it cannot list its keys. Entries are ` +
+      `Cannot rotate the encryption key of ${
+        describeInner(this.#inner)
+      }: it cannot list its keys. Entries are ` +
         `encrypted with the current key when they are next written.`,
     );
   }
@@ -324,14 +298,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     yield* new Set([...sealed, ...plain]);
   }
 
-  get #place(): string {
-    return this.#inner.location ?? "the inner backend";
-  }
-
-  #isPlain(key: string): CredentialsBackendError {
+  #plainError(key: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "decryption_failed",
-      `Cannot read credentials from ${this.#place}: the entry for "${key}" is not encrypted. Set ` +
+      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for "${
+        printable(key)
+      }" is not encrypted. Set ` +
         `plain: "read" to take it over, plain: "ignore" if it is another program's, or remove it ` +
         `with clearOidcCredentials().`,
     );
@@ -340,13 +312,15 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   #undecrypted(key: string, reason: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "decryption_failed",
-      `Cannot decrypt the entry for "${key}" in ${this.#place}: ${reason}remove the entry with ` +
+      `Cannot decrypt the entry for "${printable(key)}" in ${
+        describeInner(this.#inner)
+      }: ${reason}remove the entry with ` +
         `clearOidcCredentials() and sign in again.`,
     );
   }
 }
 
-/** Before the credential key, in the inner store. */
+/** Stands before the credential key in the inner store. */
 const PREFIX = "encrypted|";
 
 const ACTION = "create EncryptedCredentialsBackend";

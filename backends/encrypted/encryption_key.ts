@@ -1,16 +1,16 @@
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /**
- * A key that entries are encrypted with:
+ * A key for the encryption of entries:
  *
- * | form | the key is |
+ * | form | key |
  * |---|---|
  * | `Uint8Array` or `{ bytes }` | these 32 random bytes |
  * | `{ env: "MY_KEY" }` | 32 random bytes in that variable, as hex, base64 or base64url |
- * | `{ passphrase }` | derived from a text, from what a function gives (such as a prompt of yours), or from a variable: `{ env: "MY_PASSPHRASE" }` |
+ * | `{ passphrase }` | derived from a text, from the result of a function (such as a prompt of yours), or from a variable: `{ env: "MY_PASSPHRASE" }` |
  * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
  *
- * `id` is the name by which an entry refers to its key; without it a fingerprint of the key.
+ * Entries name their key by its `id`. Without one they name it by a fingerprint.
  */
 export type EncryptionKey =
   | Uint8Array
@@ -24,7 +24,7 @@ export interface BytesKey {
   /** 32 random bytes. They are copied. */
   bytes: Uint8Array;
   /**
-   * How entries name it.
+   * The name of the key in entries.
    *
    * @default a fingerprint of the key
    */
@@ -36,7 +36,7 @@ export interface VariableKey {
   /** The variable with 32 random bytes as hex, base64 or base64url. */
   env: string;
   /**
-   * How entries name it.
+   * The name of the key in entries.
    *
    * @default a fingerprint of the key
    */
@@ -45,16 +45,17 @@ export interface VariableKey {
 
 /** A key that is derived with PBKDF2 (HMAC with SHA-256) and a random salt, once in a process. */
 export interface PassphraseKeyOptions {
-  /** At least 12 characters; a function or a variable is asked at the first use. */
+  /** At least 12 characters. A function or a variable is read at the first use. */
   passphrase: string | (() => MaybePromise<string>) | { env: string };
   /**
-   * How often it is hashed, 600,000 to 10,000,000 times.
+   * The number of PBKDF2 iterations for new entries, 600,000 to 10,000,000. Entries with more than
+   * this and 2,000,000 are not read: a planted entry must not keep its reader busy.
    *
    * @default 600_000
    */
   iterations?: number;
   /**
-   * How entries name it.
+   * The name of the key in entries.
    *
    * @default a fingerprint of the derived key
    */
@@ -64,8 +65,8 @@ export interface PassphraseKeyOptions {
 /** A random key in another backend. */
 export interface StoredKeyOptions {
   /**
-   * Where the key is kept. Not the store that it protects, and best a place that holds nothing else,
-   * such as a keychain service of its own: who clears all of that place removes the key, too.
+   * The store of the key. It cannot be the store of the entries, and is best a place that holds
+   * nothing else, such as a keychain service of its own: clearing all of that place removes the key.
    */
   backend: OidcCredentialsBackend;
 }

@@ -3,6 +3,7 @@ import {
   checkOptions,
   type OptionTypes,
 } from "../common/check_options.ts";
+import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import {
@@ -32,27 +33,28 @@ import {
 
 const ACTION = "create EncryptedCredentialsBackend";
 
-/** What may stand beside each kind of key. */
+/** The further members of each kind of key. */
 const OTHERS: Record<string, OptionTypes> = {
   bytes: { id: "any" },
   env: { id: "any" },
   passphrase: { iterations: "any", id: "any" },
 };
 
-/** A source with what it needs of Deno; `undefined` where its store does not say. */
+/** A source of keys with its permissions. */
 interface CheckedKey {
   readonly source: KeySource;
+  /** `undefined` where the key's backend does not declare them. */
   readonly permissions: BackendPermission[] | undefined;
 }
 
 /** The key to write with, and all keys to read with. */
 export class KeyRing {
-  /** What the keys need of Deno; `undefined` where the store of one does not say. */
+  /** The permissions of all keys. `undefined` where the backend of one does not declare them. */
   readonly permissions: BackendPermission[] | undefined;
   readonly #inner: OidcCredentialsBackend;
   readonly #sources: readonly [KeySource, ...KeySource[]];
 
-  /** @param inner Where the entries are that the keys are for. */
+  /** @param inner The store of the entries. */
   constructor(
     inner: OidcCredentialsBackend,
     key: EncryptionKey,
@@ -63,7 +65,10 @@ export class KeyRing {
     const all = [current, ...older];
     const ids = [key, ...olderKeys].flatMap((one) => "id" in one ? one.id ?? [] : []);
     if (new Set(ids).size < ids.length) {
-      throw invalid("two keys have one id", "Give each an id of its own, or leave the ids out.");
+      throw keyOptionError(
+        "two keys have one id",
+        "Give each an id of its own, or leave the ids out.",
+      );
     }
     for (const { source } of all) if (source instanceof StoredKey) checkApart(source, inner);
     this.#inner = inner;
@@ -112,14 +117,16 @@ export class KeyRing {
 
   #unknown(key: string, sealed: SealedEntry): CredentialsBackendError {
     const { key_id, pbkdf2 } = sealed;
-    const what = pbkdf2 === undefined
-      ? `the key with the id "${shown(key_id)}", which is none of those given`
+    const used = pbkdf2 === undefined
+      ? `the key with the id "${safeId(key_id)}", which is none of those given`
+      : pbkdf2.iterations > ITERATIONS.read
+      ? `${pbkdf2.iterations} iterations of a passphrase, and no key given allows as many`
       : `a passphrase that is none of those given`;
     return new CredentialsBackendError(
       "encryption_key_unknown",
-      `Cannot decrypt the entry for "${key}" in ${place(this.#inner)}: it was encrypted with ` +
-        `${what}. Give that one too, in olderKeys; if it is lost, remove the entry with ` +
-        `clearOidcCredentials() and sign in again.`,
+      `Cannot decrypt the entry for "${printable(key)}" in ${describeInner(this.#inner)}: it was ` +
+        `encrypted with ${used}. Give that one too, in olderKeys; if it is lost, remove the ` +
+        `entry with clearOidcCredentials() and sign in again.`,
     );
   }
 
@@ -139,8 +146,12 @@ export class KeyRing {
       if (sealed === undefined || await this.#search(sealed) !== undefined) continue;
       throw new CredentialsBackendError(
         "encryption_key_unknown",
-        `Cannot make an encryption key for ${place(this.#inner)}: it holds entries that were ` +
-          `encrypted with the key "${shown(sealed.key_id)}", which is gone. Bring that key back; ` +
+        `Cannot make an encryption key for ${
+          describeInner(this.#inner)
+        }: it holds entries that were ` +
+          `encrypted with the key "${
+            safeId(sealed.key_id)
+          }", which is gone. Bring that key back; ` +
           `if it is lost, remove those entries with clearOidcCredentials({ all: true }).`,
       );
     }
@@ -153,41 +164,45 @@ function checkApart({ backend }: StoredKey, inner: OidcCredentialsBackend): void
     (backend.persistent === true && backend.location !== undefined &&
       backend.location === inner.location);
   if (isOneStore) {
-    throw invalid("the key is kept in the store that it protects", "Keep it in another one.");
+    throw keyOptionError(
+      "the key is kept in the store that it protects",
+      "Keep it in another one.",
+    );
   }
   if (backend.persistent === false && inner.persistent !== false) {
     const advice = "Keep it in a store that survives, too.";
-    throw invalid("the key would end with this process, and the entries would not", advice);
+    throw keyOptionError("the key would end with this process, and the entries would not", advice);
   }
 }
 
-function place({ location }: OidcCredentialsBackend): string {
-  return location ?? "the inner backend";
+/** The inner backend in words. */
+export function describeInner({ location }: OidcCredentialsBackend): string {
+  return location === undefined ? "the inner backend" : printable(location);
 }
 
-/** An id as it stands in a store, which anybody may have changed. */
-function shown(id: string): string {
-  return id.replace(/[^\w.:-]/g, "?").slice(0, 64);
+/** An id from a store, which anybody may have changed. */
+function safeId(id: string): string {
+  return id.slice(0, 64).replace(/[^\w.:-]/g, "?");
 }
 
 /** Checks one key of the options. Reads nothing yet. */
 function checkKey(key: EncryptionKey, name: string): CheckedKey {
-  if (key instanceof Uint8Array) return fixed(key, undefined, name);
+  if (key instanceof Uint8Array) return bytesKey(key, undefined, name);
   const fields = (typeof key === "object" && key !== null ? key : {}) as Record<string, unknown>;
   const kind = ["bytes", "env", "passphrase", "backend"].find((kind) =>
     Object.hasOwn(fields, kind)
   );
   if (kind === undefined) {
-    throw invalid(
+    throw keyOptionError(
       `option "${name}" is no key`,
       "Give 32 bytes, or one of env, passphrase, backend.",
     );
   }
   checkOptions(ACTION, key, { [kind]: "any", ...OTHERS[kind] });
   if ("id" in key) checkId(key.id, name);
-  if ("bytes" in key) return fixed(key.bytes, key.id, name);
-  if ("env" in key) return variable(key.env, key.id, name);
-  if ("passphrase" in key) return passphrase(key, name);
+  if ("bytes" in key) return bytesKey(key.bytes, key.id, name);
+  if ("env" in key) return variableKey(key.env, key.id, name);
+  if ("passphrase" in key) return passphraseKey(key, name);
   assertCredentialsBackend(key.backend, name);
   return {
     source: new StoredKey(key.backend),
@@ -195,20 +210,20 @@ function checkKey(key: EncryptionKey, name: string): CheckedKey {
   };
 }
 
-function fixed(bytes: unknown, id: string | undefined, name: string): CheckedKey {
+function bytesKey(bytes: unknown, id: string | undefined, name: string): CheckedKey {
   if (!(bytes instanceof Uint8Array)) {
-    throw invalid(`option "${name}" has no bytes`, "Give a Uint8Array of 32 random bytes.");
+    throw keyOptionError(`option "${name}" has no bytes`, "Give a Uint8Array of 32 random bytes.");
   }
   const reason = weakness(bytes);
   if (reason !== undefined) {
     const advice = "Give 32 random bytes: crypto.getRandomValues(new Uint8Array(32)).";
-    throw invalid(`option "${name}" is no key: ${reason}`, advice);
+    throw keyOptionError(`option "${name}" is no key: ${reason}`, advice);
   }
-  const own = new Uint8Array(bytes); // the caller may wipe theirs
+  const own = new Uint8Array(bytes); // the caller may wipe the original
   return { source: new FixedKey(() => own, id), permissions: [] };
 }
 
-function variable(env: unknown, id: string | undefined, name: string): CheckedKey {
+function variableKey(env: unknown, id: string | undefined, name: string): CheckedKey {
   checkVariable(env, name);
   return {
     source: new FixedKey(() => readKeyVariable(env), id),
@@ -216,7 +231,7 @@ function variable(env: unknown, id: string | undefined, name: string): CheckedKe
   };
 }
 
-function passphrase(
+function passphraseKey(
   { passphrase, iterations = ITERATIONS.least, id }: Extract<
     EncryptionKey,
     { passphrase: unknown }
@@ -224,7 +239,7 @@ function passphrase(
   name: string,
 ): CheckedKey {
   if (!isIterations(iterations)) {
-    throw invalid(
+    throw keyOptionError(
       `option "${name}" has a wrong number of iterations`,
       `Give one from ${ITERATIONS.least} to ${ITERATIONS.most}, or leave it out.`,
     );
@@ -247,15 +262,15 @@ function passphrase(
 
 function checkVariable(env: unknown, name: string): asserts env is string {
   if (typeof env === "string" && /^[A-Za-z_]\w*$/.test(env)) return;
-  throw invalid(`option "${name}" does not name a variable`, `Give { "env": "MY_KEY" }.`);
+  throw keyOptionError(`option "${name}" does not name a variable`, `Give { "env": "MY_KEY" }.`);
 }
 
 function checkId(id: unknown, name: string): void {
   if (id === undefined || (typeof id === "string" && /^[\w.:-]{1,64}$/.test(id))) return;
   const advice = "Give up to 64 letters, digits and ._:-, such as 2026-01, or leave it out.";
-  throw invalid(`option "${name}" has a wrong id`, advice);
+  throw keyOptionError(`option "${name}" has a wrong id`, advice);
 }
 
-function invalid(reason: string, advice: string): CredentialsBackendError {
+function keyOptionError(reason: string, advice: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
 }
