@@ -1,13 +1,16 @@
+import { Once } from "../common/once.ts";
+import { printable } from "../common/printable.ts";
+import { readEnv } from "../common/read_env.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
-import { readEnv } from "../common/read_env.ts";
 import {
   type Derivation,
   fromBase64,
+  ITERATIONS,
   KEY_BYTES,
   SALT_BYTES,
   type SealedEntry,
@@ -21,10 +24,13 @@ const PASSPHRASE_LENGTH = 12;
 /** The row that names the key to write with. */
 const CURRENT = "encryption-key";
 
-/** How a person makes a key. */
+/** A store whose entries name more derivations than this is odd. The oldest ones are made anew. */
+const KEPT_DERIVATIONS = 32;
+
+/** Advice for a missing key. */
 const MAKE_ONE = "Make one with: openssl rand -base64 32";
 
-/** Where keys come from. */
+/** A source of keys. */
 export interface KeySource {
   /**
    * The key to write with.
@@ -34,11 +40,11 @@ export interface KeySource {
   current(beforeNew: () => Promise<void>): Promise<SealingKey>;
   /** The key of a sealed entry, if it is from here. */
   find(sealed: SealedEntry): Promise<SealingKey | undefined>;
-  /** Is told whether the key that it found has opened the entry. */
+  /** Learns whether the key that it found has opened the entry. */
   settle?(sealed: SealedEntry, isOpened: boolean): void;
 }
 
-/** A key that there is one of: its bytes are read at the first use. */
+/** One key. Its bytes are read at the first use. */
 export class FixedKey implements KeySource {
   readonly #read: () => Uint8Array<ArrayBuffer>;
   readonly #id: string | undefined;
@@ -50,7 +56,7 @@ export class FixedKey implements KeySource {
   }
 
   async current(): Promise<SealingKey> {
-    // What cannot be read yet may be later; what was read is wiped, and must not be read again.
+    // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
     this.#key ??= sealingKey(this.#read(), this.#id);
     return await this.#key;
   }
@@ -67,12 +73,12 @@ export class PassphraseKey implements KeySource {
   readonly #passphrase: () => MaybePromise<string>;
   readonly #iterations: number;
   readonly #id: string | undefined;
-  /** The passphrase, where it cannot be read out again. */
-  #secret: Promise<CryptoKey> | undefined;
-  /** Whether it has fitted, or was used to write. Else it is asked for again. */
+  /** The passphrase, in a form that does not give it back. */
+  readonly #secret = new Once<CryptoKey>();
+  /** Whether the passphrase has opened or sealed an entry. If not, it is asked for again. */
   #isProven = false;
   readonly #derived = new Map<string, Promise<SealingKey>>();
-  /** The salt to write with: that of an entry that was opened, so that a later start derives once for all. */
+  /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
   #current: Derivation | undefined;
 
   constructor(passphrase: () => MaybePromise<string>, iterations: number, id: string | undefined) {
@@ -93,13 +99,14 @@ export class PassphraseKey implements KeySource {
 
   async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
     if (pbkdf2 === undefined || (this.#id !== undefined && this.#id !== key_id)) return undefined;
+    if (pbkdf2.iterations > Math.max(this.#iterations, ITERATIONS.read)) return undefined;
     const key = await this.#derive(pbkdf2);
     if (key.id === key_id) return key;
     this.#doubt();
     return undefined;
   }
 
-  /** Only now: an id may be given, and until it opens anybody may have written the salt. */
+  /** The id may be the caller's, so that only an opened entry proves its salt. */
   settle({ pbkdf2 }: SealedEntry, isOpened: boolean): void {
     if (!isOpened) return this.#doubt();
     this.#isProven = true;
@@ -113,19 +120,18 @@ export class PassphraseKey implements KeySource {
       key = this.#deriveNew(derivation);
       this.#derived.set(name, key);
       key.catch(() => this.#derived.delete(name));
+      const [oldest] = this.#derived.keys();
+      if (this.#derived.size > KEPT_DERIVATIONS) this.#derived.delete(oldest!);
     }
     return await key;
   }
 
   async #deriveNew(derivation: Derivation): Promise<SealingKey> {
-    this.#secret ??= this.#readSecret().catch((error) => {
-      this.#secret = undefined;
-      throw error;
-    });
+    const secret = await this.#secret.get(() => this.#readSecret());
     const { iterations, salt } = derivation;
     const bits = await crypto.subtle.deriveBits(
       { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! },
-      await this.#secret,
+      secret,
       KEY_BYTES * 8,
     );
     return await sealingKey(new Uint8Array(bits), this.#id, derivation);
@@ -141,20 +147,19 @@ export class PassphraseKey implements KeySource {
 
   #doubt(): void {
     if (this.#isProven) return;
-    this.#secret = undefined;
+    this.#secret.forget();
     this.#derived.clear();
   }
 }
 
 /**
- * Random keys, made where they are first needed and kept in a backend. Each has a row of its own, so
- * two processes that make one at the same time lose nothing: both keys stay, and each entry names
- * its own.
+ * Random keys in a backend. The first one is made where it is needed. Each key has a row of its own:
+ * where two processes make one at the same time, both stay, and each entry names its key.
  */
 export class StoredKey implements KeySource {
   readonly #backend: OidcCredentialsBackend;
   readonly #keys = new Map<string, SealingKey>();
-  #current: Promise<SealingKey> | undefined;
+  readonly #current = new Once<SealingKey>();
 
   constructor(backend: OidcCredentialsBackend) {
     this.#backend = backend;
@@ -166,20 +171,16 @@ export class StoredKey implements KeySource {
   }
 
   current(beforeNew: () => Promise<void>): Promise<SealingKey> {
-    this.#current ??= this.#readCurrent(beforeNew).catch((error) => {
-      this.#current = undefined;
-      throw error;
-    });
-    return this.#current;
+    return this.#current.get(() => this.#readCurrent(beforeNew));
   }
 
   async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
     return pbkdf2 === undefined ? await this.#read(key_id) : undefined;
   }
 
-  /** Makes a new key and writes with it from now on. The earlier ones stay, for what they sealed. */
+  /** Makes a new key and writes with it from now on. The earlier keys stay, for their entries. */
   async renew(): Promise<void> {
-    this.#current = Promise.resolve(await this.#make());
+    await this.#current.keep(this.#make());
   }
 
   async #readCurrent(beforeNew: () => Promise<void>): Promise<SealingKey> {
@@ -196,7 +197,7 @@ export class StoredKey implements KeySource {
     const { id } = await sealingKey(bytes);
     await this.#backend.put(rowName(id), row({ encryption_key: text }));
     const key = await this.#read(id);
-    if (key === undefined) throw unproven(this.#backend);
+    if (key === undefined) throw unprovenKeyError(this.#backend);
     await this.#backend.put(CURRENT, row({ key_id: id }));
     return key;
   }
@@ -223,23 +224,26 @@ function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
 }
 
-function unproven({ location }: OidcCredentialsBackend): CredentialsBackendError {
+function unprovenKeyError({ location }: OidcCredentialsBackend): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_unproven",
-    `Cannot keep an encryption key in ${location ?? "the backend for it"}: what was written did ` +
-      `not come back the same. Nothing was encrypted with it. Repair that backend, or use another.`,
+    `Cannot keep an encryption key in ${
+      printable(location ?? "the backend for it")
+    }: the key that ` +
+      `was written did not come back the same. Nothing was encrypted with it. Repair that backend, ` +
+      `or use another.`,
   );
 }
 
 /**
- * The 32 bytes in a variable, as hex, base64 or base64url: which one its length tells.
+ * The 32 bytes in a variable, as hex, base64 or base64url. The length of the text tells the form.
  *
  * @throws {CredentialsBackendError} `permission_required`, `env_unset`, `env_invalid`.
  */
 export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
   const text = readEnv(name, "read the encryption key")?.trim();
-  if (!text) throw unset(name, MAKE_ONE);
-  const bytes = decode(text);
+  if (!text) throw unsetKeyError(name, MAKE_ONE);
+  const bytes = decodeKey(text);
   if (bytes !== undefined && weakness(bytes) === undefined) return bytes;
   throw new CredentialsBackendError(
     "env_invalid",
@@ -248,7 +252,7 @@ export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
   );
 }
 
-function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
+function decodeKey(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return Uint8Array.fromHex(text);
   const [, digits] = /^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.exec(text) ?? [];
   return digits && fromBase64(`${digits.replaceAll("-", "+").replaceAll("_", "/")}=`) || undefined;
@@ -262,10 +266,10 @@ function decode(text: string): Uint8Array<ArrayBuffer> | undefined {
 export function readPassphraseVariable(name: string): string {
   const text = readEnv(name, "read the passphrase");
   if (text !== undefined) return text;
-  throw unset(name, "Set it, or give another key.");
+  throw unsetKeyError(name, "Set it, or give another key.");
 }
 
-/** Why bytes are no key: what no generator of random bytes gives in the lifetime of the universe. */
+/** The reason why bytes are no key: no random generator gives such bytes in a lifetime. */
 export function weakness(bytes: Uint8Array): string | undefined {
   if (bytes.length !== KEY_BYTES) return `it has ${bytes.length} bytes, not ${KEY_BYTES}`;
   if (new Set(bytes).size < KEY_BYTES / 2) return "its bytes repeat, so they are not random";
@@ -273,7 +277,7 @@ export function weakness(bytes: Uint8Array): string | undefined {
   return isText ? "it is text, not random bytes: give text as a passphrase" : undefined;
 }
 
-function unset(name: string, advice: string): CredentialsBackendError {
+function unsetKeyError(name: string, advice: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "env_unset",
     `Cannot read the encryption key: the variable ${name} is not set. ${advice}`,
@@ -281,7 +285,7 @@ function unset(name: string, advice: string): CredentialsBackendError {
 }
 
 /**
- * Refuses what can be guessed.
+ * Refuses a passphrase that can be guessed.
  *
  * @throws {CredentialsBackendError} `invalid_options`.
  */

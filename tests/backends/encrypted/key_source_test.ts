@@ -238,3 +238,27 @@ Deno.test("keys of all kinds stand side by side in olderKeys", async () => {
   assertEquals(resealed.length, 5);
   assertEquals(idIn(inner, "0"), idIn(inner, "stored"));
 });
+
+Deno.test("an entry cannot have a passphrase hashed more often than 2,000,000 times, or the key's own number", async () => {
+  const iterations = 2_000_001;
+  const inner = new MemoryCredentialsBackend();
+  await encrypted(inner, { passphrase: PASSPHRASE, iterations }).put(KEY, entry());
+  const hashed: number[] = [];
+  const { deriveBits } = crypto.subtle;
+  crypto.subtle.deriveBits = (algorithm, ...rest) => {
+    if ("iterations" in (algorithm as Pbkdf2Params)) {
+      hashed.push((algorithm as Pbkdf2Params).iterations);
+    }
+    return deriveBits.call(crypto.subtle, algorithm, ...rest);
+  };
+  try {
+    const get = () => encrypted(inner, { passphrase: PASSPHRASE }).get(KEY);
+    await rejectsWith("encryption_key_unknown", get, "2000001 iterations");
+    assertEquals(hashed, []);
+    const own = encrypted(inner, { passphrase: PASSPHRASE, iterations });
+    assertEquals(await own.get(KEY), entry());
+    assertEquals(hashed, [iterations]);
+  } finally {
+    crypto.subtle.deriveBits = deriveBits;
+  }
+});
