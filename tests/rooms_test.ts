@@ -1,0 +1,51 @@
+import { assertEquals } from "@std/assert";
+import { type Arrow, readArrows, readSource, roomOf, sourceFiles } from "./support/rooms.ts";
+
+Deno.test("rooms: every file is in one", async () => {
+  assertEquals((await sourceFiles()).filter((file) => roomOf(file) === -1), []);
+});
+
+Deno.test("rooms: a file outside the folders is public, and one inside is not", async () => {
+  const config = JSON.parse(await readSource("deno.json"));
+  const exported = Object.values<string>(config.exports).map((path) => path.slice("./".length));
+  const named = [...(await readSource("mod.ts")).matchAll(/ from "\.\/(.+)";/g)]
+    .map(([, path]) => path!);
+  const isPublic = (file: string) => exported.includes(file) || named.includes(file);
+  const files = await sourceFiles();
+  const isInFolder = (file: string) => file.split("/").length > 2;
+  assertEquals(files.filter((file) => !isInFolder(file) && !isPublic(file)), []);
+  assertEquals(files.filter((file) => isInFolder(file) && isPublic(file)), []);
+});
+
+Deno.test("rooms: imports go one way, and no files import each other in a circle", async () => {
+  const arrows = await readArrows();
+  assertEquals(arrows.filter(({ from, to }) => roomOf(to) > roomOf(from)).map(show), []);
+  assertEquals(circles(arrows), []);
+});
+
+function show({ from, to }: Arrow): string {
+  return `${from} -> ${to}`;
+}
+
+/** The groups of files that reach each other by imports, by Tarjan's algorithm. */
+function circles(arrows: readonly Arrow[]): string[][] {
+  const next = Map.groupBy(arrows, ({ from }) => from);
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (file: string) => {
+    index.set(file, index.size);
+    low.set(file, index.get(file)!);
+    stack.push(file);
+    for (const { to } of next.get(file) ?? []) {
+      if (!index.has(to)) visit(to);
+      if (stack.includes(to)) low.set(file, Math.min(low.get(file)!, low.get(to)!));
+    }
+    if (low.get(file) !== index.get(file)) return;
+    const group = stack.splice(stack.indexOf(file));
+    if (group.length > 1) found.push(group.sort());
+  };
+  for (const { from } of arrows) if (!index.has(from)) visit(from);
+  return found;
+}

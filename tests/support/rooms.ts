@@ -1,0 +1,176 @@
+import { walk } from "@std/fs/walk";
+import { fromFileUrl, relative } from "@std/path";
+
+/**
+ * The rooms, in order: a file imports from its own room and from the rooms above it, whether the
+ * import is of a value, of a type, or lazy. A room is a folder or a file that is public.
+ */
+export const ROOMS: readonly string[] = [
+  "backends/oidc_credentials_backend.ts",
+  "backends/credentials_backend_error.ts",
+  "backends/common/",
+  "backends/credentials_path.ts",
+  "backends/memory.ts",
+  "backends/file/",
+  "backends/file.ts",
+  "backends/kv/",
+  "backends/kv.ts",
+  "backends/keychain/",
+  "backends/keychain.ts",
+  "backends/vault/",
+  "backends/vault.ts",
+  "backends/encrypted/",
+  "backends/encrypted.ts",
+  "backends/fallback/",
+  "backends/fallback.ts",
+  "backends/testing/",
+  "backends/testing.ts",
+  "backends/migrate/",
+  "backends/migrate_credentials.ts",
+  "backends/load/",
+  "backends/resolve_credentials_backend.ts",
+  "client/errors.ts",
+  "client/clear_result.ts",
+  "client/permission_need.ts",
+  "client/format_permissions.ts",
+  "client/credential_key.ts",
+  "client/auth_event.ts",
+  "client/session.ts",
+  "client/session_options.ts",
+  "client/options/",
+  "client/permissions/",
+  "client/entry.ts",
+  "client/prompt/",
+  "client/provider/",
+  "client/sign_in/",
+  "client/api/",
+  "client/tokens/",
+  "client/signed_in/",
+  "client/create_session.ts",
+  "client/clear_oidc_credentials.ts",
+  "client/required_permissions.ts",
+  "client/init.ts",
+  "mod.ts",
+  "client/cli/",
+  "client/cli.ts",
+];
+
+const ROOT = new URL("../../", import.meta.url);
+const CONTRIBUTING = new URL(".github/CONTRIBUTING.md", ROOT);
+
+/** Marks in CONTRIBUTING between which the table of lazy edges stands. */
+const BEGIN = "<!-- lazy edges: deno task readme -->";
+const END = "<!-- end of lazy edges -->";
+
+/** An import of one own file by another. Paths start at the repository's root. */
+export interface Arrow {
+  readonly from: string;
+  readonly to: string;
+}
+
+interface Dependency {
+  code?: { specifier?: string };
+  type?: { specifier?: string };
+}
+
+/** All imports between the files that are published, as Deno's module graph has them. */
+export async function readArrows(): Promise<Arrow[]> {
+  const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const found = new Map<string, Arrow>();
+  for (const entry of Object.values<string>(config.exports)) {
+    const args = ["info", "--json", entry];
+    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: ROOT,
+      stderr: "inherit",
+    }).output();
+    if (!success) throw new Error(`Cannot read the module graph of ${entry}`);
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+      modules: { specifier: string; dependencies?: Dependency[] }[];
+    };
+    for (const { specifier, dependencies = [] } of modules) {
+      for (const { code, type } of dependencies) {
+        const to = code?.specifier ?? type?.specifier ?? "";
+        if (!specifier.startsWith(ROOT.href) || !to.startsWith(ROOT.href)) continue;
+        const arrow = { from: inRoot(specifier), to: inRoot(to) };
+        found.set(`${arrow.from} ${arrow.to}`, arrow);
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+function inRoot(url: string): string {
+  return url.slice(ROOT.href.length);
+}
+
+/** The position of a file's room in {@linkcode ROOMS}; -1 for a file in none. */
+export function roomOf(file: string): number {
+  return ROOMS.findIndex((room) => file === room || (room.endsWith("/") && file.startsWith(room)));
+}
+
+/** The files that are published, by path from the repository's root. */
+export async function sourceFiles(): Promise<string[]> {
+  const files = ["mod.ts"];
+  for (const folder of ["backends", "client"]) {
+    for await (const { path } of walk(new URL(folder, ROOT), { exts: [".ts"] })) {
+      files.push(relative(fromFileUrl(ROOT), path).replaceAll("\\", "/"));
+    }
+  }
+  return files.sort();
+}
+
+/** The text of a file that is published. */
+export async function readSource(file: string): Promise<string> {
+  return await Deno.readTextFile(new URL(file, ROOT));
+}
+
+/** An `import()` in the one shape, with the reason that its comment gives. */
+export interface LazyEdge extends Arrow {
+  readonly reason: string;
+}
+
+/** A constant that loads a module and nothing else, under a comment with the reason. */
+const LAZY =
+  /^\/\*\*\n?((?:(?!\*\/)[^])+?)\*\/\nconst \w+ = \(\) =>\s+import\("([^"]+)"\)(?: as Promise<[^;]+>)?;$/gm;
+
+/** The lazy edges of a file. */
+export function lazyEdges(file: string, source: string): LazyEdge[] {
+  return [...source.matchAll(LAZY)].map(([, comment = "", specifier = ""]) => ({
+    from: file,
+    to: /^\.\.?\//.test(specifier)
+      ? inRoot(new URL(specifier, new URL(file, ROOT)).href)
+      : specifier,
+    reason: comment.replaceAll(/\n\s*\*/g, " ").replaceAll(/\s+/g, " ").trim(),
+  }));
+}
+
+/** The source without its comments. */
+export function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "");
+}
+
+/** CONTRIBUTING's table of the lazy edges. */
+export async function lazyTable(): Promise<string> {
+  const rows: string[] = [];
+  for (const file of await sourceFiles()) {
+    for (const { to, reason } of lazyEdges(file, await readSource(file))) {
+      rows.push(`| \`${file}\` | \`${to}\` | ${reason} |`);
+    }
+  }
+  return [BEGIN, "", "| from | loads | when |", "| --- | --- | --- |", ...rows, "", END].join("\n");
+}
+
+/** The table as CONTRIBUTING has it now. */
+export async function writtenLazyTable(): Promise<string> {
+  const text = await Deno.readTextFile(CONTRIBUTING);
+  return text.slice(text.indexOf(BEGIN), text.indexOf(END) + END.length);
+}
+
+/** Writes the table into CONTRIBUTING. */
+export async function writeLazyTable(): Promise<void> {
+  const text = await Deno.readTextFile(CONTRIBUTING);
+  const written = await writtenLazyTable();
+  const table = await lazyTable();
+  await Deno.writeTextFile(CONTRIBUTING, text.replace(written, () => table));
+}
