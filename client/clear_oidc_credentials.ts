@@ -5,19 +5,20 @@ import type { ClearOidcCredentialsOptions } from "./session_options.ts";
 const loadSignOut = () => import("./signed_in/sign_out.ts");
 
 /**
- * Signs out: removes the stored tokens, and with `revoke` asks the provider to end them too. The
- * entry is gone from the backend whatever the network does, and also from a store that cannot be
- * understood (a damaged credentials file is deleted whole). Works without `init()`: the entry is then found as `init()` would find it.
+ * Signs out: removes the stored tokens, and with `revoke` asks the provider to revoke them. The entry
+ * is removed from the backend even if the network fails, and even if the store is corrupt (a damaged
+ * credentials file is deleted as a whole). Without a session of `init()` the entry is found by the
+ * rules of `init()`.
  *
- * Needs what the backend needs, `--allow-env` for the variables of options that are not given, and
- * with `revoke` `--allow-net` for the issuer's host.
+ * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and with
+ * `revoke` `--allow-net` for the issuer's host.
  *
- * @param options Whose tokens, and whether they are revoked.
- * @returns What was removed, and what became of the revocation.
+ * @param options The credentials, and whether to revoke them.
+ * @returns The removed keys, and the outcome of the revocation.
  * @throws {ValidMindAuthError} `invalid_options`, `missing_api_credentials`, `insecure_url`,
  * `permission_required`.
- * @throws {CredentialsBackendError} What the backend reports; `backend_no_list` for `all` on one
- * that cannot list its keys.
+ * @throws {CredentialsBackendError} An error of the backend; `backend_no_list` for `all` with a
+ * backend that cannot list its keys.
  *
  * @example
  * ```ts

@@ -13,6 +13,7 @@ import {
   backendNeeds,
   ensureSelection,
   issuerNeeds,
+  NeedList,
   preflight,
   variableNeeds,
 } from "./permissions/preflight.ts";
@@ -29,26 +30,29 @@ import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
 /** Loaded where the stored tokens do not serve. */
 const loadRenewal = () => import("./tokens/renewal.ts");
+/** Loaded where a session drops permissions. */
+const loadNeeds = () => import("./permissions/needs.ts");
 
 /**
- * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers or
- * an active session.
+ * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and
+ * active session.
  *
- * A valid stored token is used without any network; one that has ended is refreshed; else a person
- * is asked to sign in by the device flow ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
+ * A valid stored token is used without any network, and an expired one is refreshed. Otherwise a
+ * person is asked to sign in by the device flow
+ * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
  *
- * Needs `--allow-net` for the issuer's host (and those of the endpoints that it names elsewhere)
- * unless a valid token is stored, `--allow-net` for the API's host where one is given, what the
- * backend needs, and `--allow-env` for the variables of options that are not given.
+ * Needs `--allow-net` for the issuer's host and the hosts of its endpoints, unless a valid token is
+ * stored; `--allow-net` for the API's host, if one is given; the permissions of the backend; and
+ * `--allow-env` for the variables of absent options. {@linkcode requiredPermissions} lists them.
  *
- * @param options Who signs in, where, and where the tokens are kept.
+ * @param options The identity, the API and the backend.
  * @returns The session.
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `missing_api_credentials`,
  * `conflicting_credentials` and `permission_required` before any work; `login_required`,
  * `provider_unavailable`, `provider_refused`, `provider_invalid`, `device_flow_unsupported`,
  * `device_code_denied`, `device_code_expired`, `prompt_failed`, `id_token_invalid`,
  * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
- * @throws {CredentialsBackendError} What the backend, or the choice of it, reports.
+ * @throws {CredentialsBackendError} An error of the backend, or of its choice.
  *
  * @example
  * ```ts
@@ -68,52 +72,50 @@ export async function createSession(options: SessionOptions = {}): Promise<Sessi
   checkSessionOptions(options, action, false);
   const variables = variableNeeds(withoutPlaceholder(options), false);
   await preflight(action, variables, "always");
-  const resolved = resolveOptions(options, action);
-  return await signIn(options, resolved, { action, needs: variables });
+  return await signIn(options, resolveOptions(options, action), { action, variables });
 }
 
-/** What {@linkcode signIn} is told beside the options. */
+/** Options of {@linkcode signIn}, beside those of the session. */
 interface SignInContext {
-  /** What fails if it fails, as in "Cannot {action}". */
+  /** The caller's action, as in "Cannot {action}". */
   action: string;
-  /** What has been made sure of: the variables. */
-  needs: PermissionNeed[];
+  /** The needs for variables, which were checked. */
+  variables: readonly PermissionNeed[];
   /** Only for `init`. */
   modelOptions?: ModelOptions;
 }
 
-/** Signs in with options that have been checked, and gives the session. */
+/** Signs in with checked options. */
 export async function signIn(
   options: SessionOptions,
   resolved: ResolvedOptions,
-  { action, needs, modelOptions }: SignInContext,
+  { action, variables, modelOptions }: SignInContext,
 ): Promise<SignedInSession> {
   const { identity, apiHost, interactive, runtime } = resolved;
   const { signal } = options;
   signal?.throwIfAborted();
-  needs.push(...apiNeeds(resolved));
-  const known = needs.length; // the issuer's host follows the API's, as in requiredPermissions
-  const all = () => needs.toSpliced(known, 0, ...issuerNeeds(resolved));
-  const ensure = async (more: PermissionNeed[]) => {
-    needs.push(...more);
-    await preflight(action, needs, "always", all);
-  };
+  const needs = new NeedList(
+    action,
+    [...variables, ...apiNeeds(resolved)],
+    () => issuerNeeds(resolved),
+  );
   const session = {
     identity,
     apiHost,
     modelOptions,
     runtime,
     needs: async () => {
-      const { sessionNeeds } = await import("./permissions/needs.ts");
-      return sessionNeeds(all(), options, modelOptions === undefined ? "createSession" : "init");
+      const { sessionNeeds } = await loadNeeds();
+      const call = modelOptions === undefined ? "createSession" : "init";
+      return sessionNeeds(needs.all(), options, call);
     },
   };
   if (identity.kind === "api_key") {
-    await ensure([]);
+    await needs.ensure();
     return new SignedInSession({ ...session, oidc: undefined });
   }
-  const backend = await untilAborted(chooseBackend(options, ensure), signal);
-  await ensure(backendNeeds(backend));
+  const backend = await untilAborted(chooseBackend(options, needs), signal);
+  await needs.ensure(backendNeeds(backend));
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
   const bearer = bearerKind(options.bearer ?? "auto", identity.issuer);
@@ -131,7 +133,7 @@ export async function signIn(
         runtime,
         interactive,
         ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
-        beforeProvider: () => preflight(action, all(), "sign_in"),
+        beforeProvider: () => needs.ensureSignIn(),
       }, held);
     },
   });
@@ -139,13 +141,13 @@ export async function signIn(
   return new SignedInSession({ ...session, oidc: { tokens, stored } });
 }
 
-/** The variables that choose a backend are made sure of first, unless nothing has to be chosen. */
+/** Chooses the backend. If the environment chooses it, the variables are checked first. */
 async function chooseBackend(
   { credentialsBackend, isolate }: SessionOptions,
-  ensure: (needs: PermissionNeed[]) => Promise<void>,
+  needs: NeedList,
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection(ensure);
+    await ensureSelection((more) => needs.ensure(more));
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

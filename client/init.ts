@@ -14,27 +14,27 @@ import { peekActiveSession, setActiveSession, type SignedInSession } from "./sig
 const loadApi = () => import("./api/client.ts");
 
 /**
- * Signs in to ValidMind, pings its API, and makes the session the process's active one: what a
- * notebook or a script begins with.
+ * Signs in to ValidMind, pings its API, and makes the session the active one of this process. A
+ * notebook or a script begins with this call.
  *
- * A valid stored token is used without a word to the provider; one that has ended is refreshed;
- * else a person is asked to sign in by the device flow
- * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)): a link and a code are shown, in the notebook
- * cell or on standard error. What is not given comes from the `VM_*` variables. With `apiKey` and
- * `apiSecret` nobody signs in, and the key goes on the requests.
+ * A valid stored token is used without asking the provider, and an expired one is refreshed.
+ * Otherwise a person is asked to sign in by the device flow
+ * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)): the notebook cell, or standard error, shows
+ * a link and a code. The `VM_*` variables stand in for absent options. With `apiKey` and `apiSecret`
+ * nobody signs in, and requests carry the key.
  *
- * Needs `--allow-net` for the API's host, and unless a valid token is stored for the issuer's host
- * (and those of the endpoints that it names elsewhere); what the backend needs; and `--allow-env`
- * for the variables of options that are not given.
+ * Needs `--allow-net` for the API's host; `--allow-net` for the issuer's host and the hosts of its
+ * endpoints, unless a valid token is stored; the permissions of the backend; and `--allow-env` for
+ * the variables of absent options. {@linkcode requiredPermissions} lists them.
  *
- * @param options Who signs in, for which model, and where the tokens are kept.
+ * @param options The identity, the model and the backend.
  * @returns The session.
- * @throws {MissingApiCredentialsError} Neither an API key nor issuer and client id.
- * @throws {MissingModelIdError} No model.
+ * @throws {MissingApiCredentialsError} Without an API key and without issuer and client id.
+ * @throws {MissingModelIdError} Without a model.
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `conflicting_credentials` and
  * `permission_required` before any work; then as `createSession`, and `api_unreachable`.
- * @throws {ApiError} When the API refuses the ping. The tokens stay stored.
- * @throws {CredentialsBackendError} What the backend, or the choice of it, reports.
+ * @throws {ApiError} If the API refuses the ping. The tokens stay stored.
+ * @throws {CredentialsBackendError} An error of the backend, or of its choice.
  *
  * @example
  * ```ts
@@ -50,16 +50,14 @@ export async function init(options: InitOptions = {}): Promise<Session> {
   const variables = variableNeeds(withoutPlaceholder(options), true);
   await preflight(action, variables, "always");
   const resolved = resolveInitOptions(options, action);
-  const context = { action, needs: variables, modelOptions: resolved };
-  const session = await signIn(options, resolved, context);
+  const session = await signIn(options, resolved, { action, variables, modelOptions: resolved });
   await ping(session, options.signal);
   setActiveSession(session);
   return session;
 }
 
 /**
- * The session of the last `init()` in this process: for code that is called by a script which has
- * signed in.
+ * Gives the session of the last `init()` in this process, for code that a signed-in script calls.
  *
  * Needs no permission.
  *
@@ -81,14 +79,14 @@ export function getSession(): Session {
 }
 
 /**
- * Pings the API again and renews what the active session knows of the model.
+ * Pings the API again and updates the active session's information about the model.
  *
- * Needs `--allow-net` for the API's host, and for a refresh what `init` needs.
+ * Needs `--allow-net` for the API's host, and for a refresh the permissions of `init`.
  *
- * @returns What the API said.
+ * @returns The API's information.
  * @throws {ValidMindAuthError} `no_active_session`, `api_unreachable`, and as
  * `Session.accessToken`.
- * @throws {ApiError} When the API refuses.
+ * @throws {ApiError} If the API refuses.
  *
  * @example
  * ```ts

@@ -3,7 +3,7 @@ import { resolveIdentity } from "../options/resolve_identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
-import { addOpen, backendNeeds, preflight } from "../permissions/preflight.ts";
+import { backendNeeds, openNeeds, preflight } from "../permissions/preflight.ts";
 import { discoveredNeeds } from "../required_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
@@ -74,8 +74,11 @@ export async function findTarget(
 
 /** The same for a command that may sign a person in. Unlike a script, it calls no API. */
 export async function findSignInTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
-  const settings = [...identityNeeds(flags), ...secretNeeds({})];
-  addOpen(settings, "optional", "to know how long to wait", { VM_API_TIMEOUT: undefined });
+  const settings = [
+    ...identityNeeds(flags),
+    ...secretNeeds({}),
+    ...openNeeds("optional", "to know how long to wait", { VM_API_TIMEOUT: undefined }),
+  ];
   const target = await findTarget(flags, action, settings);
   const needs = async (discover = false) => {
     const { apiHost: _, ...resolved } = resolveOptions(sessionOptions(flags), action);

@@ -6,13 +6,13 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
+import { browserLauncher } from "./browser_launcher.ts";
 import {
-  addOpen,
   apiNeeds,
   backendNeeds,
-  browserLauncher,
   isByKey,
   issuerNeeds,
+  openNeeds,
   selectionNeeds,
   variableNeeds,
 } from "./preflight.ts";
@@ -66,66 +66,66 @@ export async function collectPermissions(
   return uniqueNeeds([...needs, ...(isGiven ? [] : selectionNeeds()), ...ofBackend]);
 }
 
-/** The variables that the options leave open, and whether a start can do without each. */
+/** The variables of absent options, and whether a start requires each. */
 export function envNeeds(
   options: InitOptions,
   call: "init" | "createSession" | "clear",
 ): PermissionNeed[] {
-  const needs = variableNeeds(options, call === "init");
-  addIdentityOptions(needs, options, call !== "clear");
+  const needs = [...variableNeeds(options, call === "init"), ...identityNeeds(options, call)];
   if (call === "clear") return needs;
   const host = options.apiUrl ?? options.apiHost;
-  addOpen(needs, "optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host });
-  addOpen(needs, "optional", "to know how long to wait", { VM_API_TIMEOUT: options.timeoutMs });
-  return needs;
+  return [
+    ...needs,
+    ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
+    ...openNeeds("optional", "to know how long to wait", { VM_API_TIMEOUT: options.timeoutMs }),
+  ];
 }
 
-/** What else tells who signs in, and how. */
-function addIdentityOptions(
-  needs: PermissionNeed[],
+/** The optional variables that say who signs in, and how. */
+function identityNeeds(
   options: InitOptions,
-  isSignIn: boolean,
-): void {
-  const { issuer, clientId, apiKey, apiSecret } = options;
-  const oidc = { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
-  const key = { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret };
+  call: "init" | "createSession" | "clear",
+): PermissionNeed[] {
+  const { issuer, clientId, apiKey, apiSecret, scope, audience, profile, interactive } = options;
   const who = "to know who signs in";
   if (isByKey(options)) {
-    if (apiKey === undefined && apiSecret === undefined) addOpen(needs, "optional", who, oidc);
-    return;
+    if (apiKey !== undefined || apiSecret !== undefined) return [];
+    return openNeeds("optional", who, { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
   }
-  if (issuer === undefined && clientId === undefined) addOpen(needs, "optional", who, key);
-  addOpen(needs, "optional", "to know what to ask the provider for", {
-    VM_OIDC_SCOPE: options.scope,
-    VM_OIDC_AUDIENCE: options.audience,
-  });
-  const profile = { VM_OIDC_PROFILE: options.profile };
-  addOpen(needs, "optional", "to know which sign-in is meant", profile);
-  if (!isSignIn) return;
-  needs.push(...secretNeeds(options));
-  const interactive = { VM_OIDC_INTERACTIVE: options.interactive };
-  addOpen(needs, "optional", "to know whether a person may be asked", interactive);
+  const isOpen = issuer === undefined && clientId === undefined;
+  return [
+    ...(isOpen ? openNeeds("optional", who, { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }) : []),
+    ...openNeeds("optional", "to know what to ask the provider for", {
+      VM_OIDC_SCOPE: scope,
+      VM_OIDC_AUDIENCE: audience,
+    }),
+    ...openNeeds("optional", "to know which sign-in is meant", { VM_OIDC_PROFILE: profile }),
+    ...(call === "clear" ? [] : [
+      ...secretNeeds(options),
+      ...openNeeds("optional", "to know whether a person may be asked", {
+        VM_OIDC_INTERACTIVE: interactive,
+      }),
+    ]),
+  ];
 }
 
-/** The secret's variable, and those that say whose it is: for all that asks the provider. */
+/** The secret's variable, and the variables that name its client. */
 export function secretNeeds({ clientSecret }: InitOptions): PermissionNeed[] {
-  const needs: PermissionNeed[] = [];
-  addOpen(needs, "optional", "to know the client's secret, if any", {
+  return openNeeds("optional", "to know the client's secret, if any", {
     VM_OIDC_CLIENT_SECRET: clientSecret,
     VM_OIDC_ISSUER: clientSecret,
     VM_OIDC_CLIENT_ID: clientSecret,
   });
-  return needs;
 }
 
-/** The hosts that are known without asking anybody. */
+/** The hosts that are known without asking the provider. */
 export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
   return [...apiNeeds(resolved), ...issuerNeeds(resolved)];
 }
 
 /**
- * What `openBrowser` needs. Not missed where it is not granted: the prompt says so, and has the link.
- * Deno itself does not grant a program that is not installed.
+ * The program that `openBrowser` runs. Without the grant the prompt says so and shows the link. Deno
+ * itself grants no program that is not installed.
  */
 function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
   if (openBrowser !== true) return [];
@@ -133,17 +133,17 @@ function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
   return [{ name: "run", command, reason: "to open the browser at sign-in", need: "optional" }];
 }
 
-/** What a session needed, from what its start made sure of and the options that it may have read. */
+/** The needs of a session: those that its start checked, and the optional variables. */
 export function sessionNeeds(
-  ensured: readonly PermissionNeed[],
+  checked: readonly PermissionNeed[],
   options: InitOptions,
   call: "init" | "createSession",
 ): PermissionNeed[] {
   const variables = envNeeds(withoutPlaceholder(options), call);
-  return uniqueNeeds([...ensured, ...variables, ...browserNeeds(options)]);
+  return uniqueNeeds([...checked, ...variables, ...browserNeeds(options)]);
 }
 
-/** One need for each permission, the strongest: several parts of a call may need the same. */
+/** One need for each permission, the strongest, since parts of a call may share permissions. */
 export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
   const seen = new Map<string, PermissionNeed>();
   for (const need of needs) {
@@ -155,13 +155,13 @@ export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] 
   return [...seen.values()];
 }
 
-function rank(need: PermissionNeed["need"]): number {
-  return ["always", "sign_in", "optional"].indexOf(need);
+function rank(when: PermissionNeed["need"]): number {
+  return ["always", "sign_in", "optional"].indexOf(when);
 }
 
 /**
- * What signing out needs: all that the backend declares, since something is removed, and to revoke
- * the issuers' hosts.
+ * The needs of signing out: all permissions that the backend declares, since an entry is removed, and
+ * to revoke the issuers' hosts.
  */
 export function clearNeeds(
   backend: OidcCredentialsBackend,

@@ -11,25 +11,27 @@ import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
 
+/** Loaded where a permission is missing. */
+const loadChange = () => import("./change.ts");
+
 /**
- * Makes sure of permissions before any work. In a terminal where Deno may ask, the person is asked
- * for each that is missing, with its reason; else a missing one is an error that names all flags.
+ * Checks permissions before any work. In a terminal the person is asked for each missing one, with
+ * its reason. Elsewhere a missing one is an error that names all flags.
  *
- * @param action What cannot be done without them, as in "Cannot {action}".
- * @param needs What is made sure of.
- * @param now Which of them are needed now.
- * @param all What the whole call needs, as far as it is known, for the error.
+ * @param action The caller's action, as in "Cannot {action}".
+ * @param when The needs to check, by their time.
+ * @param all All permissions of the call that are known, for the error.
  * @throws {ValidMindAuthError} `permission_required`.
  */
 export async function preflight(
   action: string,
   needs: readonly PermissionNeed[],
-  now: PermissionNeed["need"],
+  when: PermissionNeed["need"],
   all: () => readonly PermissionNeed[] = () => needs,
 ): Promise<void> {
-  const missing = needs.filter((need) => need.need === now && !isGranted(need));
+  const missing = needs.filter((need) => need.need === when && !isGranted(need));
   if (missing.length === 0) return;
-  const { askPermissions, permissionRequired } = await import("./change.ts");
+  const { askPermissions, permissionRequired } = await loadChange();
   if (canAsk()) await askPermissions(action, missing);
   const denied = missing.filter((need) => !isGranted(need));
   if (denied.length > 0) throw permissionRequired(action, denied, all());
@@ -44,29 +46,57 @@ function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }
 
-/** The program that opens a page in the person's browser, and what it takes before the page. */
-const LAUNCHERS: Partial<Record<typeof Deno.build.os, readonly [string, ...string[]]>> = {
-  darwin: ["open"],
-  windows: ["rundll32", "url.dll,FileProtocolHandler"],
-};
+/** The permissions of one call, in the order of `requiredPermissions`. */
+export class NeedList {
+  readonly #action: string;
+  readonly #start: readonly PermissionNeed[];
+  readonly #provider: () => readonly PermissionNeed[];
+  readonly #backend: PermissionNeed[] = [];
 
-/** The variables for the options that no start can do without. */
-export function variableNeeds(options: InitOptions, isInit: boolean): PermissionNeed[] {
-  const { issuer, clientId, apiKey, apiSecret } = options;
-  const needs: PermissionNeed[] = [];
-  addOpen(
-    needs,
-    "always",
-    "to know who signs in",
-    isByKey(options)
-      ? { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }
-      : { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId },
-  );
-  if (isInit) addOpen(needs, "always", "to know the model", { VM_API_MODEL: options.model });
-  return needs;
+  /**
+   * @param start Variables and the API's host.
+   * @param provider Gives the provider's host, which a start from a stored token does not need.
+   */
+  constructor(
+    action: string,
+    start: readonly PermissionNeed[],
+    provider: () => readonly PermissionNeed[],
+  ) {
+    this.#action = action;
+    this.#start = start;
+    this.#provider = provider;
+  }
+
+  all(): PermissionNeed[] {
+    return [...this.#start, ...this.#provider(), ...this.#backend];
+  }
+
+  /** Adds needs for the backend, and checks the needs of every start. */
+  async ensure(more: readonly PermissionNeed[] = []): Promise<void> {
+    this.#backend.push(...more);
+    const known = [...this.#start, ...this.#backend];
+    await preflight(this.#action, known, "always", () => this.all());
+  }
+
+  /** Checks the needs of a sign-in. */
+  async ensureSignIn(): Promise<void> {
+    await preflight(this.#action, this.all(), "sign_in");
+  }
 }
 
-/** Whether it is an API key that signs in, as far as options and readable variables tell. */
+/** The variables of the options that every start requires. */
+export function variableNeeds(options: InitOptions, isInit: boolean): PermissionNeed[] {
+  const { issuer, clientId, apiKey, apiSecret, model } = options;
+  const credentials = isByKey(options)
+    ? { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }
+    : { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
+  return [
+    ...openNeeds("always", "to know who signs in", credentials),
+    ...(isInit ? openNeeds("always", "to know the model", { VM_API_MODEL: model }) : []),
+  ];
+}
+
+/** Whether an API key signs in, as far as options and readable variables tell. */
 export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
   if (apiKey !== undefined || apiSecret !== undefined) return true;
   return issuer === undefined && clientId === undefined &&
@@ -74,21 +104,20 @@ export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): b
     readEnvIfGranted("VM_API_KEY") !== undefined;
 }
 
-/** Adds one need for each variable whose option is not given. */
-export function addOpen(
-  needs: PermissionNeed[],
-  need: PermissionNeed["need"],
+/** A need for each variable whose option is absent. */
+export function openNeeds(
+  when: PermissionNeed["need"],
   reason: string,
-  variables: Record<string, unknown>,
-): void {
-  for (const [variable, given] of Object.entries(variables)) {
-    if (given === undefined) needs.push({ name: "env", variable, reason, need });
-  }
+  options: Readonly<Record<string, unknown>>,
+): PermissionNeed[] {
+  return Object.entries(options).flatMap(([variable, given]): PermissionNeed[] =>
+    given === undefined ? [{ name: "env", variable, reason, need: when }] : []
+  );
 }
 
 /**
- * The API's host, which every start makes sure of. None with a `fetch` of the caller's own, which may
- * need no network, or another permission for it.
+ * The API's host, which every start checks. A `fetch` of the caller's own may need no network or
+ * another permission, so nothing is checked for it.
  */
 export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
   if (apiHost === undefined || runtime.fetch !== globalThis.fetch) return [];
@@ -96,7 +125,7 @@ export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[
   return [{ name: "net", host, reason: "to call the API", need: "always" }];
 }
 
-/** The provider's host, which a start from a stored token has no use for. */
+/** The provider's host, which a start from a stored token does not need. */
 export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionNeed[] {
   if (identity.kind !== "oidc" || runtime.fetch !== globalThis.fetch) return [];
   const host = netHost(new URL(identity.issuer));
@@ -104,8 +133,8 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
 }
 
 /**
- * The variables that choose the backend, where neither an argument nor a default does; as many as
- * follow from those that may be read already.
+ * The variables that choose the backend if neither an argument nor a default does, as far as the
+ * readable ones tell.
  */
 export function selectionNeeds(): PermissionNeed[] {
   const read = (variable: string) => isEnvGranted(variable) ? Deno.env.get(variable) : null;
@@ -115,8 +144,8 @@ export function selectionNeeds(): PermissionNeed[] {
 }
 
 /**
- * Has these variables made sure of, and then those that the answers of a person have brought up: what
- * may be read by then may call for one more.
+ * Checks the variables that choose the backend. After a person's answers more of them are readable,
+ * and may call for a further one.
  */
 export async function ensureSelection(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
@@ -132,24 +161,22 @@ function env(variable: string, reason = "to choose where tokens are kept"): Perm
 }
 
 /**
- * What a backend declares. One that declares nothing adds nothing.
+ * The permissions that a backend declares. A backend that declares none adds none.
  *
- * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors.
  */
 export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
   const origin = backend.constructor?.name || "the credentials backend";
-  const needs: PermissionNeed[] = [];
-  for (const descriptor of declaredBy(backend, origin)) {
+  return declaredBy(backend, origin).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
     if (name === "net" || name === "import" || name === "sys") {
       assertKnownToDeno(descriptor, origin);
     }
-    const need = descriptor.need === "sign_in" ? "sign_in" : "always";
-    const isWrite = need === "sign_in" || name === "write";
+    const when = descriptor.need === "sign_in" ? "sign_in" : "always";
+    const isWrite = when === "sign_in" || name === "write";
     const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
-    needs.push({ ...descriptor, reason, need });
-  }
-  return needs;
+    return { ...descriptor, reason, need: when };
+  });
 }
 
 function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPermission[] {
@@ -157,22 +184,17 @@ function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPer
   try {
     declared = backend.requiredPermissions?.() ?? [];
   } catch {
-    // Its own words may be anything: it is told apart no further.
+    // The backend's own words may hold anything, so they are not shown.
   }
   if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
   return declared as BackendPermission[];
 }
 
-/** Deno itself refuses a host or a kind that is none. */
+/** Deno itself refuses an invalid host or kind. */
 function assertKnownToDeno(descriptor: Deno.PermissionDescriptor, origin: string): void {
   try {
     Deno.permissions.querySync(descriptor);
   } catch {
     checkDescriptor({ name: descriptor.name, [SCOPES[descriptor.name]]: null }, origin);
   }
-}
-
-/** The program, and its first arguments, on this system. */
-export function browserLauncher(): readonly [command: string, ...before: string[]] {
-  return LAUNCHERS[Deno.build.os] ?? ["xdg-open"];
 }

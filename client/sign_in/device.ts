@@ -5,7 +5,7 @@ import { type Bearer, readClaims, type TokenSet } from "../entry.ts";
 import { runDeviceFlow } from "./device_flow.ts";
 import type { DeviceCode } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { browserLauncher } from "../permissions/preflight.ts";
+import { browserLauncher } from "../permissions/browser_launcher.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import { type Outcome, pageOf, type Prompt, type SignedIn } from "../prompt/prompt.ts";

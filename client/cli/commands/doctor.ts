@@ -1,6 +1,6 @@
 import { resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
-import { addOpen, apiNeeds } from "../../permissions/preflight.ts";
+import { apiNeeds, openNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { columns } from "../columns.ts";
 import {
@@ -40,10 +40,12 @@ async function doctorNeeds(
 ): Promise<PermissionNeed[]> {
   await using target = await findSignInTarget(flags, action);
   const apiHost = apiNeeds(resolveOptions(sessionOptions(flags), action));
-  const needs = [...await target.needs(discover), ...apiHost];
   const host = flags.text("api-host");
-  addOpen(needs, "optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host });
-  return needs;
+  return [
+    ...await target.needs(discover),
+    ...apiHost,
+    ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
+  ];
 }
 
 async function runDoctor(invocation: Invocation): Promise<number> {
