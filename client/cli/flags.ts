@@ -71,6 +71,8 @@ export const FLAGS = {
   },
   "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
   "delete-source": { summary: "delete each entry from --from after its copy was read back" },
+  "open": { summary: "open the page of the sign-in in the browser" },
+  "force": { summary: "ask the person even if a stored sign-in serves" },
   "login": { summary: "ask the person to sign in if needed" },
   "refresh": { summary: "get a new token even if the stored one is still valid" },
   "header": { summary: "print a whole header line: Authorization: Bearer …" },

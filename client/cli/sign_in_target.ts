@@ -2,7 +2,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
+import { browserNeeds, envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
 import { backendNeeds, openNeeds, preflight } from "../permissions/preflight.ts";
 import { discoveredNeeds } from "../required_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -36,6 +36,7 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
     ...given("scope", "scope"),
     ...given("apiHost", "api-host"),
     ...(flags.has("dpop") && { dpop: true }),
+    ...(flags.has("open") && { openBrowser: true }),
   };
 }
 
@@ -81,9 +82,11 @@ export async function findSignInTarget(flags: FlagValues, action: string): Promi
   ];
   const target = await findTarget(flags, action, settings);
   const needs = async (discover = false) => {
-    const { apiHost: _, ...resolved } = resolveOptions(sessionOptions(flags), action);
+    const options = sessionOptions(flags);
+    const { apiHost: _, ...resolved } = resolveOptions(options, action);
     const discovered = discover ? await discoveredNeeds(resolved) : [];
-    return [...hostNeeds(resolved), ...discovered, ...await target.needs()];
+    const needs = [...hostNeeds(resolved), ...discovered, ...await target.needs()];
+    return [...needs, ...browserNeeds(options)];
   };
   return { ...target, needs };
 }

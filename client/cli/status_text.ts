@@ -24,9 +24,16 @@ export function statusText(report: StatusReport, now: number): string {
   ]);
 }
 
+/** The answer to `login` if the stored sign-in serves. */
+export function alreadyText(report: StatusReport, now: number): string {
+  const { expires_at = "" } = report;
+  return `Already signed in ${personText(report)}, until ${endText(new Date(expires_at), now)}.\n` +
+    "login --force signs in again, for example as another person.\n";
+}
+
 function personText({ name, email, subject }: StatusReport): string {
   const who = email ?? subject;
-  if (who === undefined) return name ?? "as a person whom the provider did not name";
+  if (who === undefined) return `as ${name ?? "a person whom the provider did not name"}`;
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;
 }
 
@@ -46,10 +53,11 @@ function tokenText({ state, expires_at, refreshable }: StatusReport, now: number
 }
 
 function timeText(end: Date, now: number): string {
-  const isOver = end.getTime() <= now;
-  return `${isOver ? "ended" : "valid until"} ${formatTime(end.getTime())} (${
-    formatRelative(end, now)
-  })`;
+  return `${end.getTime() <= now ? "ended" : "valid until"} ${endText(end, now)}`;
+}
+
+function endText(end: Date, now: number): string {
+  return `${formatTime(end.getTime())} (${formatRelative(end, now)})`;
 }
 
 /** A backend and its place. */

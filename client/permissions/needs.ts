@@ -127,7 +127,7 @@ export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
  * The program that `openBrowser` runs. Without the grant the prompt says so and shows the link. Deno
  * itself grants no program that is not installed.
  */
-function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
+export function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
   if (openBrowser !== true) return [];
   const [command] = browserLauncher();
   return [{ name: "run", command, reason: "to open the browser at sign-in", need: "optional" }];

@@ -1,40 +1,60 @@
+import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { assertPersistent } from "../choose_backend.ts";
-import { type Command, EXIT, type Invocation } from "../command.ts";
+import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import { withoutEntry } from "../override_backend.ts";
+import { storeOf } from "../read_status.ts";
 import {
   findSignInTarget,
   sessionOptions,
   SIGN_IN_FLAGS,
   type SignInTarget,
 } from "../sign_in_target.ts";
-import { printStatus, reportOf } from "./status.ts";
+import { alreadyText, statusText } from "../status_text.ts";
+import { reportOf } from "./status.ts";
 
 /** `login`: asks the person to sign in, unless a stored sign-in serves. */
 export const login: Command<SignInTarget> = {
   name: "login",
   summary: "sign in, and keep the tokens",
   details: [
-    "Shows a link and a code on standard error, and waits for the approval. A stored " +
-    "sign-in that still serves is kept; to sign in as another person, run logout first. " +
-    "Asks even if VM_OIDC_INTERACTIVE is 0, since somebody runs this command.",
+    "Shows a link and a code on standard error, and waits for the approval. A stored sign-in that " +
+    "still serves is kept, unless --force is given. Asks even if VM_OIDC_INTERACTIVE is 0, since " +
+    "somebody runs this command.",
   ],
-  flags: [...SIGN_IN_FLAGS, "json", "quiet"],
-  examples: ["login", "login --issuer https://login.example.com --client-id my-client"],
+  flags: [...SIGN_IN_FLAGS, "open", "force", "json", "quiet"],
+  examples: [
+    "login",
+    "login --open",
+    "login --issuer https://login.example.com --client-id my-client",
+  ],
   action: "sign in",
   prepare: findSignInTarget,
   run: runLogin,
 };
 
 async function runLogin(target: SignInTarget, invocation: Invocation): Promise<number> {
-  const { stored } = target;
-  if (stored !== undefined) {
-    assertPersistent(stored.chosen, login.action);
-    await using _session = await createSession({
-      ...sessionOptions(invocation.flags),
-      credentialsBackend: stored.chosen.backend,
-      interactive: true,
-    });
-  }
-  printStatus(await reportOf(target), invocation);
+  const isNew = await signIn(target, invocation);
+  const report = await reportOf(target);
+  const text = isNew || report.state === "api_key" ? statusText : alreadyText;
+  printResult(invocation, report, text(report, Date.now()));
   return EXIT.ok;
+}
+
+/** Signs in, and tells whether the person was asked. */
+async function signIn({ stored }: SignInTarget, { flags }: Invocation): Promise<boolean> {
+  if (stored === undefined) return false;
+  const { chosen, identity } = stored;
+  assertPersistent(chosen, login.action);
+  const { backend, key } = storeOf(chosen.backend, identity);
+  let isAsked = false;
+  await using _session = await createSession({
+    ...sessionOptions(flags),
+    credentialsBackend: flags.has("force") ? withoutEntry(backend, key) : backend,
+    interactive: true,
+    onEvent: ({ type }: AuthEvent) => {
+      isAsked ||= type === "sign_in_started";
+    },
+  });
+  return isAsked;
 }

@@ -40,7 +40,7 @@ export function permissionsCommand(others: readonly Command[]): Command {
       "--discover is given. An optional variable is listed if it is set here. Run it with " +
       "--allow-env, or with -A.",
     ],
-    flags: ["for", ...SIGN_IN_FLAGS, "api-host", ...MIGRATION_FLAGS, "discover", "json"],
+    flags: ["for", ...SIGN_IN_FLAGS, "open", "api-host", ...MIGRATION_FLAGS, "discover", "json"],
     examples: [
       "permissions --api-host https://api.example.com/v1/",
       "permissions --for token --backend kv",
@@ -106,6 +106,7 @@ function checkCombination(flags: FlagValues, kind: string): void {
   const wrong = [
     ...(kind === "migrate" ? ["backend", "backend-options"] as const : MIGRATION_FLAGS),
     ...(isScript || kind === "doctor" || kind === "cli" ? [] : API_FLAGS),
+    ...(isScript || kind === "login" || kind === "cli" ? [] : ["open"] as const),
   ].find((name) => flags.has(name));
   if (wrong === undefined) return;
   throw new UsageError(
@@ -158,10 +159,10 @@ async function unstableFlags(flags: FlagValues, kind: string): Promise<string[]>
   return [];
 }
 
-/** Whether an optional variable is set here. */
+/** Whether an optional need is used here: a variable that is set, or the browser of --open. */
 function isSet(need: PermissionNeed): boolean {
-  return need.name === "env" && need.variable !== undefined &&
-    readEnvIfGranted(need.variable) !== undefined;
+  return need.name === "run" || need.name === "env" && need.variable !== undefined &&
+      readEnvIfGranted(need.variable) !== undefined;
 }
 
 /** Deno's flags cannot hold a path with a comma, but a permission set can. */

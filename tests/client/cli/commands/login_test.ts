@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { cliWorld } from "../cli_world.ts";
 
 Deno.test("login: asks on standard error, stores, and prints who it is", async () => {
@@ -16,6 +16,55 @@ Deno.test("login: asks on standard error, stores, and prints who it is", async (
   assertEquals([again.code, again.stderr], [0, ""]);
   assertEquals(JSON.parse(again.stdout).state, "valid");
   assertEquals(world.provider.requests, [], "a sign-in that serves was thrown away");
+});
+
+Deno.test("login: a sign-in that serves is named, with its end and the way to another", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const { code, stdout, stderr } = await world.run(["login"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(
+    stdout,
+    /^Already signed in as analyst@example\.com \(Ada Analyst\), until \d{4}-\S+ \S+ \S+ \(in .*\)\.$/m,
+  );
+  assertStringIncludes(stdout, "--force");
+  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+  assertMatch((await world.run(["login"])).stdout, /^Already signed in as .* \(in .*\)\.$/m);
+});
+
+Deno.test("login: --force asks again, and replaces the entry only once the person has approved", async () => {
+  await using world = await cliWorld();
+  const before = await world.signIn();
+  world.provider.autoApprove = { deny: true };
+  assertEquals((await world.run(["login", "--force"])).code, 1);
+  assertEquals(world.stored(), before);
+
+  world.provider.autoApprove = true;
+  const { code, stdout, stderr } = await world.run(["login", "--force"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, world.backend.path);
+  assertMatch(stdout, /^Signed in +as analyst@example\.com/m);
+  assertNotEquals(world.stored().refresh_token, before.refresh_token);
+  assertNotEquals(world.stored().access_token, before.access_token);
+});
+
+Deno.test({
+  name: "login: --open opens the page in the browser, with the permission that is listed for it",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using world = await cliWorld();
+    const bin = `${world.home}/bin`;
+    await Deno.mkdir(bin);
+    const script = `#!/bin/sh\nprintf '%s' "$1" > ${world.home}/opened\n`;
+    await Deno.writeTextFile(`${bin}/xdg-open`, script, { mode: 0o755 });
+    const env = { PATH: `${bin}:${Deno.env.get("PATH")}` };
+    const listed = await world.run(["permissions", "--for", "login", "--open", "--json"], { env });
+    const { flags } = JSON.parse(listed.stdout);
+    assertStringIncludes(flags, "--allow-run=xdg-open");
+    const { code, stderr } = await world.run(["login", "--open"], { env, flags: flags.split(" ") });
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(await Deno.readTextFile(`${world.home}/opened`), world.provider.issuer);
+  },
 });
 
 Deno.test("login: a profile has an entry of its own, for every command", async () => {
