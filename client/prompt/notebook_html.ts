@@ -1,4 +1,3 @@
-import type { DeviceCode } from "../session_options.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session, SessionStatus } from "../session.ts";
 import {
@@ -7,41 +6,44 @@ import {
   NO_REFRESH,
   type Outcome,
   outcomeLines,
-  pageOf,
+  type SignInPage,
 } from "./prompt.ts";
 
-/** What a notebook's prompt shows that does not change while it waits. */
+/** The constant part of a notebook's prompt. */
 export interface PromptView {
   /** The id of the display, and of the element in it. */
   id: string;
-  code: DeviceCode;
+  page: SignInPage;
   /** The QR code of the page, as SVG. */
   qr: string;
 }
 
 /**
- * The prompt as HTML. Complete without scripts: those add a copy button and count the seconds. All
- * that comes from the provider is escaped, and none of it is in the script or the style.
+ * The prompt as HTML. It is complete without scripts, which add a copy button and count the seconds.
+ * All text of the provider is escaped, and none of it is in the script or the style.
  */
 export function promptHtml(
-  { id, code, qr }: PromptView,
+  { id, page, qr }: PromptView,
   leftMs: number,
   notes: readonly string[],
 ): string {
-  const page = escapeHtml(pageOf(code), Infinity);
-  const isFilledIn = code.verificationUriComplete !== undefined;
+  const href = escapeHtml(page.url, Infinity);
   const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
   return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
-    `<p class="vm-auth-title">Sign in at ${escapeHtml(code.issuer)}</p>` +
-    `<ol><li>Open <a href="${page}" target="_blank" rel="noopener noreferrer">` +
-    `${escapeHtml(code.verificationUri, 100)}</a></li>` +
-    `<li>${isFilledIn ? "Check that the page shows this code" : "Enter this code"}` +
-    `<div class="vm-auth-row"><code>${escapeHtml(code.userCode)}</code>` +
-    `<button type="button" hidden>Copy</button></div></li></ol>${notice.join("")}` +
+    `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
+    `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
+    `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}</ol>${notice.join("")}` +
     `<p class="vm-auth-wait">Waiting for approval, expires in <span class="vm-auth-left" ` +
     `data-seconds="${Math.max(0, Math.ceil(leftMs / 1000))}">${formatLeft(leftMs)}</span></p>` +
-    `</div><a class="vm-auth-qr" href="${page}" target="_blank" rel="noopener noreferrer" ` +
+    `</div><a class="vm-auth-qr" href="${href}" target="_blank" rel="noopener noreferrer" ` +
     `title="Scan with a phone, or click">${qr}</a></div><script>${pageScript(id)}</script>`;
+}
+
+function codeHtml({ code }: SignInPage): string {
+  if (code === undefined) return "";
+  return `<li>${code.isFilledIn ? "Check that the page shows this code" : "Enter this code"}` +
+    `<div class="vm-auth-row"><code>${escapeHtml(code.text)}</code>` +
+    `<button type="button" hidden>Copy</button></div></li>`;
 }
 
 /** The end of a sign-in as HTML. Without a link: the code is spent. */
@@ -59,9 +61,9 @@ export function outcomeHtml(outcome: Outcome, issuer: string): string {
 }
 
 /**
- * A state in a line, with details below. It stays in the notebook, and goes into what is exported
- * from it: so it takes colour and font from where it is, and has no style sheet, which a Markdown
- * page would show as text.
+ * A state in a line, with details below. It stays in the notebook and in its exports. So it takes
+ * colour and font from its surroundings, and has no style sheet, which a Markdown page would show as
+ * text.
  *
  * @param title HTML.
  * @param details HTML.
@@ -75,10 +77,9 @@ function statusHtml(isGood: boolean, title: string, details: readonly string[]):
 }
 
 /**
- * A session as the last line of a notebook's cell shows it: who, where and until when. Loaded only
- * there.
+ * A session as the last line of a notebook's cell shows it.
  *
- * @param text The same as text, for where no HTML is shown.
+ * @param text The session as text, for displays without HTML.
  */
 export function sessionDisplay(
   session: Session,
@@ -117,26 +118,27 @@ export function escapeHtml(text: string, limit?: number): string {
 }
 
 /**
- * What the page adds to a prompt where it runs scripts: a button that copies the code, and the
- * seconds. The seconds are counted from the display on, since the reader's clock may be another.
+ * The script of a prompt: a button that copies the code, and the seconds. The seconds are counted from
+ * the display on, since the reader's clock may be a different one.
  *
  * @param id The id of the prompt's element, which this module has made.
  */
 function pageScript(id: string): string {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;
 const code=root.querySelector("code"),button=root.querySelector("button"),left=root.querySelector(".vm-auth-left");
+if(button){
 const select=()=>{const s=getSelection();s.removeAllRanges();const r=document.createRange();r.selectNodeContents(code);s.addRange(r)};
 button.hidden=false;
 button.onclick=async()=>{try{await navigator.clipboard.writeText(code.textContent)}catch{select();if(!document.execCommand("copy"))return}
-button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)};
+button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)}}
 const end=performance.now()+left.dataset.seconds*1000;
 const timer=setInterval(()=>{if(!left.isConnected)return clearInterval(timer);
 const s=Math.max(0,Math.ceil((end-performance.now())/1000));left.textContent=Math.floor(s/60)+":"+String(s%60).padStart(2,"0")},1000)})()`;
 }
 
 /**
- * The look of the prompt in a notebook: the front end's own colours (JupyterLab, VS Code), and
- * elsewhere those of the system's theme, light or dark.
+ * The look of the prompt in a notebook: the colours of the front end (JupyterLab, VS Code), else the
+ * colours of the system's light or dark theme.
  */
 const STYLE = `<style>
 .vm-auth{--t:#1f2328;--d:#59636e;--b:#d1d9e0;--l:#0969da}

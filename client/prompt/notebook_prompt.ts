@@ -2,7 +2,6 @@ import { outcomeHtml, promptHtml, type PromptView } from "./notebook_html.ts";
 import {
   type Outcome,
   outcomeLines,
-  pageOf,
   plainPrompt,
   type Prompt,
   type PromptOptions,
@@ -11,12 +10,12 @@ import { qrCode, qrSvg } from "./qr_code.ts";
 import type { Jupyter } from "./terminal.ts";
 
 /**
- * Between two displays from here. A new display takes the selection and the focus away, so the
- * seconds are counted by the page itself, where it may run a script.
+ * Time between two displays. A new display takes away the selection and the focus, so the page itself
+ * counts the seconds where it may run a script.
  */
 const REFRESH_MS = 10_000;
 
-/** One output of the cell, which is brought up to date in its place and has no link after the end. */
+/** One output of the cell. It is updated in place, and its link goes away at the end. */
 export class NotebookPrompt implements Prompt {
   readonly #jupyter: Jupyter;
   readonly #options: PromptOptions;
@@ -28,15 +27,15 @@ export class NotebookPrompt implements Prompt {
   private constructor(jupyter: Jupyter, options: PromptOptions) {
     this.#jupyter = jupyter;
     this.#options = options;
-    const { code } = options;
+    const { page } = options;
     this.#view = {
       id: `vm-auth-${crypto.randomUUID()}`,
-      code,
-      qr: qrSvg(qrCode(pageOf(code)), "QR code of the page to open"),
+      page,
+      qr: qrSvg(qrCode(page.url), "QR code of the page to open"),
     };
   }
 
-  /** Shows the code; fails where the kernel cannot. */
+  /** Shows the page; fails where the kernel cannot. */
   static async open(jupyter: Jupyter, options: PromptOptions): Promise<NotebookPrompt> {
     const prompt = new NotebookPrompt(jupyter, options);
     await prompt.#send("display_data", prompt.#waiting());
@@ -53,7 +52,7 @@ export class NotebookPrompt implements Prompt {
   async end(outcome: Outcome): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    const issuer = this.#options.code.issuer;
+    const { issuer } = this.#options.page;
     await this.#update({
       "text/plain": outcomeLines(outcome).join(" "),
       "text/html": outcomeHtml(outcome, issuer),
@@ -61,14 +60,14 @@ export class NotebookPrompt implements Prompt {
   }
 
   #waiting(): Record<string, string> {
-    const { code, now } = this.#options;
+    const { page, now } = this.#options;
     return {
-      "text/plain": plainPrompt({ code, now }, this.#notes),
-      "text/html": promptHtml(this.#view, code.expiresAt.getTime() - now(), this.#notes),
+      "text/plain": plainPrompt({ page, now }, this.#notes),
+      "text/html": promptHtml(this.#view, page.expiresAt.getTime() - now(), this.#notes),
     };
   }
 
-  /** In the order of the calls. A display that fails costs the display, not the sign-in. */
+  /** Displays in the order of the calls. A display that fails costs the display, not the sign-in. */
   #update(data: Record<string, string>): Promise<void> {
     this.#queue = this.#queue.then(() => this.#send("update_display_data", data)).catch(() => {});
     return this.#queue;

@@ -3,55 +3,57 @@ import {
   formatLeft,
   type Outcome,
   outcomeLines,
-  pageOf,
   plainPrompt,
   type Prompt,
   type PromptOptions,
 } from "./prompt.ts";
 import { fit, isTerminal, notebook, screen } from "./terminal.ts";
 
-/** Lines of text beside the QR code, on the one screen that both have to fit on. */
+/** Loaded in a notebook. */
+const loadNotebookPrompt = () => import("./notebook_prompt.ts");
+
+/** Loaded in a terminal. */
+const loadQrCode = () => import("./qr_code.ts");
+
+/** Lines of text beside the QR code. Both have to fit on one screen. */
 const TEXT_LINES = 7;
 
 /**
- * Asks the person to sign in, where the person is: in the output of a notebook cell, else on
- * standard error, so that a command's own output stays clean.
+ * Asks the person to sign in: in the output of a notebook cell, else on standard error, so that a
+ * command's own output stays clean.
  */
 export async function openPrompt(options: PromptOptions): Promise<Prompt> {
   const jupyter = notebook();
   if (jupyter === undefined) return await openTextPrompt(options);
   try {
-    const { NotebookPrompt } = await import("./notebook_prompt.ts");
+    const { NotebookPrompt } = await loadNotebookPrompt();
     return await NotebookPrompt.open(jupyter, options);
   } catch {
     return await openTextPrompt(options); // a kernel without display support
   }
 }
 
-/**
- * Asks on standard error: in a terminal with a QR code and a countdown, else in plain lines, as a
- * log wants them.
- */
+/** Asks on standard error: in a terminal with a QR code and a countdown, in a log in plain lines. */
 async function openTextPrompt(options: PromptOptions): Promise<Prompt> {
   if (!isTerminal()) {
     await write(plainPrompt(options));
     return new TextPrompt(undefined);
   }
   const colors = !Deno.noColor;
-  const qr = await qrBlock(pageOf(options.code), colors);
+  const qr = await qrBlock(options.page.url, colors);
   await write(terminalPrompt(options, qr, colors));
   return new TextPrompt(new Countdown(options, colors));
 }
 
-function terminalPrompt({ code }: PromptOptions, qr: string, colors: boolean): string {
+function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): string {
+  const { issuer, url, code } = page;
   const bold = (text: string) => colors ? `\x1b[1m${text}\x1b[22m` : text;
   return [
     "",
-    `  Sign in at ${printable(code.issuer)}`,
+    `  Sign in at ${printable(issuer)}`,
     "",
-    qr +
-    `  1. Open this page      ${printable(pageOf(code), Infinity)}`,
-    `  2. Confirm this code   ${bold(printable(code.userCode))}`,
+    `${qr}  1. Open this page      ${printable(url, Infinity)}`,
+    ...(code ? [`  2. Confirm this code   ${bold(printable(code.text))}`] : []),
     "",
     "",
   ].join("\n");
@@ -59,16 +61,16 @@ function terminalPrompt({ code }: PromptOptions, qr: string, colors: boolean): s
 
 /** The QR code with a line below, or nothing where it does not fit. */
 async function qrBlock(text: string, colors: boolean): Promise<string> {
-  const { qrCode, qrLines } = await import("./qr_code.ts");
+  const { qrCode, qrLines } = await loadQrCode();
   const lines = qrLines(qrCode(text));
   const { columns, rows } = screen();
   if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
-  // True white on black, not the theme's: a pale grey is hard to scan.
+  // True white on black instead of the theme's colours: a pale grey is hard to scan.
   const paint = (line: string) => colors ? `\x1b[38;5;231;48;5;16m${line}\x1b[0m` : line;
   return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
 }
 
-/** The prompt that {@linkcode openTextPrompt} has written. */
+/** The prompt of {@linkcode openTextPrompt}. */
 class TextPrompt implements Prompt {
   readonly #countdown: Countdown | undefined;
   #isOver = false;
@@ -89,7 +91,7 @@ class TextPrompt implements Prompt {
     if (this.#countdown !== undefined) {
       await this.#say(`${lines.map((line) => `  ${line}\n`).join("")}\n`);
     } else if (outcome.kind === "signed_in") {
-      await this.#say(`${lines.join(" ")}\n`); // in a log an error tells of itself
+      await this.#say(`${lines.join(" ")}\n`); // in a log the error itself is enough
     }
   }
 
@@ -103,8 +105,8 @@ class TextPrompt implements Prompt {
 }
 
 /**
- * The last line of a terminal's prompt. Written over from its start without escape codes, and the
- * cursor stays visible: Ctrl-C ends the process as ever, with nothing to be tidied by a handler.
+ * The last line of a terminal's prompt. It is overwritten from its start without escape codes, and the
+ * cursor stays visible, so that Ctrl-C can end the process without a handler that tidies up.
  */
 class Countdown {
   readonly #options: PromptOptions;
@@ -119,7 +121,7 @@ class Countdown {
     this.#draw();
   }
 
-  /** What takes the line away. */
+  /** The characters that clear the line. */
   erase(): string {
     return `\r${" ".repeat(this.#width)}\r`;
   }
@@ -129,11 +131,9 @@ class Countdown {
   }
 
   #draw(): void {
-    const { code, now } = this.#options;
-    const line = `  Waiting for approval, expires in ${
-      formatLeft(code.expiresAt.getTime() - now())
-    }`;
-    const shown = fit(line);
+    const { page, now } = this.#options;
+    const left = formatLeft(page.expiresAt.getTime() - now());
+    const shown = fit(`  Waiting for approval, expires in ${left}`);
     const text = `\r${this.#colors ? `\x1b[2m${shown}\x1b[22m` : shown}`;
     const rest = Math.max(0, this.#width - shown.length);
     this.#width = shown.length;
@@ -143,7 +143,7 @@ class Countdown {
 
 async function write(text: string): Promise<void> {
   if (notebook() !== undefined) {
-    // deno-lint-ignore no-console -- a kernel shows what is logged, and its standard error to nobody
+    // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
     console.error(text.trimEnd());
     return;
   }

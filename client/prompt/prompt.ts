@@ -1,7 +1,6 @@
-import type { DeviceCode } from "../session_options.ts";
 import { printable } from "../../backends/common/printable.ts";
 
-/** What a sign-in without a refresh token means. */
+/** The consequence of a sign-in without a refresh token. */
 export const NO_REFRESH =
   "The provider gave no refresh token, so you will be asked again when the token ends: ask for the " +
   "scope offline_access.";
@@ -13,7 +12,21 @@ const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   failed: "The sign-in did not come to its end: see the error.",
 };
 
-/** A place where a person is asked to sign in, from the code to the end. */
+/** A page that a person opens to sign in. */
+export interface SignInPage {
+  /** The provider. */
+  issuer: string;
+  /** The address to open. */
+  url: string;
+  /** The address in short, as the text of a link. */
+  shortUrl: string;
+  /** The code that the person enters on the page, or compares where the page shows it already. */
+  code?: { text: string; isFilledIn: boolean };
+  /** The end of the page, and of its code. */
+  expiresAt: Date;
+}
+
+/** A place where a person is asked to sign in, from the page to the outcome. */
 export interface Prompt {
   /** Adds a line to what is shown. */
   note(text: string): Promise<void>;
@@ -21,14 +34,14 @@ export interface Prompt {
   end(outcome: Outcome): Promise<void>;
 }
 
-/** What a prompt is told. */
+/** Options of a prompt. */
 export interface PromptOptions {
-  code: DeviceCode;
+  page: SignInPage;
   /** The clock, in milliseconds since the epoch. */
   now: () => number;
 }
 
-/** How a sign-in ended, as a person is told. All texts are from outside. */
+/** The end of a sign-in, as a person sees it. All texts are from outside. */
 export type Outcome = SignedIn | { kind: "denied" | "expired" | "interrupted" | "failed" };
 
 /** A sign-in that succeeded. */
@@ -44,31 +57,27 @@ export interface SignedIn {
   isRefreshable: boolean;
 }
 
-/** The page to open: with the code filled in, where the provider offers it. */
-export function pageOf(code: DeviceCode): string {
-  return code.verificationUriComplete ?? code.verificationUri;
-}
-
-/** The time that is left, as in 14:32. */
+/** The remaining time, as in 14:32. */
 export function formatLeft(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 /** The prompt in plain lines. */
-export function plainPrompt({ code, now }: PromptOptions, notes: readonly string[] = []): string {
-  const minutes = Math.max(1, Math.round((code.expiresAt.getTime() - now()) / 60_000));
+export function plainPrompt({ page, now }: PromptOptions, notes: readonly string[] = []): string {
+  const { issuer, url, code, expiresAt } = page;
+  const minutes = Math.max(1, Math.round((expiresAt.getTime() - now()) / 60_000));
   return [
-    `Sign in at ${printable(code.issuer)}`,
-    `  1. Open this page      ${printable(pageOf(code), Infinity)}`,
-    `  2. Confirm this code   ${printable(code.userCode)}`,
+    `Sign in at ${printable(issuer)}`,
+    `  1. Open this page      ${printable(url, Infinity)}`,
+    ...(code ? [`  2. Confirm this code   ${printable(code.text)}`] : []),
     ...notes.map((note) => printable(note, 500)),
-    `Waiting for your approval (the code ends in ${minutes} min) …`,
+    `Waiting for your approval (the ${code ? "code" : "page"} ends in ${minutes} min) …`,
     "",
   ].join("\n");
 }
 
-/** How a sign-in ended, in sentences. */
+/** The outcome in sentences. */
 export function outcomeLines(outcome: Outcome): string[] {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
   const { who, expiresAt, place, isRefreshable } = outcome;
@@ -79,7 +88,7 @@ export function outcomeLines(outcome: Outcome): string[] {
   ];
 }
 
-/** Date and time where the program runs, with the zone: who reads it may be elsewhere. */
+/** Date and time where the program runs, with the zone, since the reader may be elsewhere. */
 export function formatTime(ms: number): string {
   return new Intl.DateTimeFormat("sv-SE", {
     year: "numeric",

@@ -1,6 +1,6 @@
 import { encode } from "uqr";
 
-/** A QR code, row by row: `true` is dark. The quiet zone is left to who draws it. */
+/** A QR code, row by row: `true` is dark. It has no quiet zone, which the drawing adds. */
 export type QrCode = readonly (readonly boolean[])[];
 
 /** The QR code of a text. */
@@ -9,8 +9,8 @@ export function qrCode(text: string): QrCode {
 }
 
 /**
- * An SVG of dark squares on white, whatever the theme: scanners want it so. The quiet zone is the
- * four modules of ISO/IEC 18004.
+ * An SVG of dark squares on white in every theme, as scanners need it. The quiet zone has the four
+ * modules of ISO/IEC 18004.
  */
 export function qrSvg(code: QrCode, label: string): string {
   const quiet = 4;
@@ -24,11 +24,11 @@ export function qrSvg(code: QrCode, label: string): string {
 }
 
 /**
- * The lines of the code in half blocks, two rows in each. Light is what is drawn, so that it is
- * right on a dark terminal also without colours; scanners of today read the reverse, too.
+ * The lines of the code in half blocks, two rows in each. The light modules are drawn, which is right
+ * on a dark terminal also without colours. Today's scanners read the reverse, too.
  */
 export function qrLines(code: QrCode): string[] {
-  const quiet = 2; // as small as scanners take it on a screen: the terminal's own colour is around
+  const quiet = 2; // enough for scanners on a screen, since the terminal's own colour surrounds it
   const size = code.length + 2 * quiet;
   const isLight = (x: number, y: number) => !code[y - quiet]?.[x - quiet];
   return Array.from(
@@ -41,7 +41,7 @@ export function qrLines(code: QrCode): string[] {
   );
 }
 
-/** Where dark modules follow each other: start and length. */
+/** Runs of dark modules: start and length. */
 function* runs(row: readonly boolean[]): Generator<[start: number, length: number]> {
   for (let x = 0; x < row.length; x++) {
     if (!row[x]) continue;

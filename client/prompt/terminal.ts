@@ -1,19 +1,19 @@
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { printable } from "../../backends/common/printable.ts";
 
-/** What a line is cut to where nobody knows how much fits. */
+/** Width of a terminal whose size is unknown. */
 const USUAL_COLUMNS = 80;
 
 /**
- * Whether standard error is a terminal that a person looks at, and that can write over a line. One
- * that says that it cannot (`TERM=dumb`, where that may be read) gets the plain lines of a log.
+ * Whether standard error is a terminal that can overwrite a line. One that cannot (`TERM=dumb`, where
+ * that may be read) gets the plain lines of a log.
  */
 export function isTerminal(): boolean {
   return notebook() === undefined && Deno.stderr.isTerminal() &&
     readEnvIfGranted("TERM") !== "dumb";
 }
 
-/** The size of the terminal; no rows, where it is not known. */
+/** The size of the terminal, with 0 rows where it is unknown. */
 export function screen(): { columns: number; rows: number } {
   try {
     const { columns, rows } = Deno.consoleSize();
@@ -24,15 +24,14 @@ export function screen(): { columns: number; rows: number } {
   return { columns: USUAL_COLUMNS, rows: 0 };
 }
 
-/** As much of a line as fits: one that wraps could not be written over. */
+/** The part of a line that fits: a line that wraps could not be overwritten. */
 export function fit(line: string): string {
   return line.slice(0, Math.max(0, screen().columns - 1));
 }
 
 /**
- * A line in the person's terminal for as long as something takes. Nothing in a log, where it would
- * stay, and in a notebook, whose outputs are kept. Written at once, so that it is gone before what
- * is printed next.
+ * A line in the person's terminal for the time of a wait. A log and a notebook get none, since it
+ * would stay there. It is written and erased synchronously, before the next output.
  */
 export function terminalNotice(text: string): { erase(): void } {
   const line = isTerminal() ? fit(printable(text)) : "";
@@ -45,11 +44,11 @@ function write(text: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(text));
   } catch {
-    // There is no other place to tell it.
+    // There is no other place for the line.
   }
 }
 
-/** What a notebook's kernel offers for display. */
+/** The display of a notebook's kernel. */
 export type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
 
 /** The kernel that this code runs in, if it runs in one. */

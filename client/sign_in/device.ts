@@ -1,140 +1,115 @@
-import { isSecureUrl } from "../../backends/common/hosts.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { describeBackend } from "../../backends/common/describe_backend.ts";
-import { type Bearer, readClaims, type TokenSet } from "../entry.ts";
-import { runDeviceFlow } from "./device_flow.ts";
-import type { DeviceCode } from "../session_options.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { browserLauncher } from "../permissions/browser_launcher.ts";
+import type { TokenSet } from "../entry.ts";
+import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { openPrompt } from "../prompt/open_prompt.ts";
-import { type Outcome, pageOf, type Prompt, type SignedIn } from "../prompt/prompt.ts";
-import { notebook } from "../prompt/terminal.ts";
+import type { SignInPage } from "../prompt/prompt.ts";
+import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
+import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { DeviceCode } from "../session_options.ts";
+import type { FlowContext } from "./flow.ts";
 
-/** How a person is asked. */
-export interface AskOptions {
-  /** Replaces the built-in prompt, and with it every word that this module says. */
-  onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
-  /** Whether the page is opened in the person's browser. */
-  openBrowser: boolean;
-}
-
-/** What {@linkcode signInByDevice} is told. */
-export interface SignInByDeviceOptions extends AskOptions {
-  runtime: Runtime;
-  signal: AbortSignal;
-  /** Where the tokens will be. */
-  backend: OidcCredentialsBackend;
-  /** Stores the tokens; gives the one that goes on requests. */
-  keep: (tokens: TokenSet) => Promise<Bearer | undefined>;
-}
-
-/** Asks the person to sign in, and tells how it ended. Loaded only when a person is asked. */
+/** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
   provider: OidcProvider,
-  options: SignInByDeviceOptions,
-): Promise<void> {
-  const { onDeviceCode, runtime } = options;
-  if (onDeviceCode !== undefined) {
-    const { signal } = options;
-    await options.keep(await runDeviceFlow(provider, { runtime, signal, onDeviceCode }));
-    return;
-  }
-  using interrupt = watchInterrupt();
-  const signal = AbortSignal.any([options.signal, ...(interrupt.signal ? [interrupt.signal] : [])]);
-  let opening: Promise<Prompt> | undefined;
-  const show = async (code: DeviceCode) => {
-    opening = openPrompt({ code, now: runtime.now });
-    const prompt = await opening;
-    if (options.openBrowser) await browse(code, prompt);
-  };
+  { runtime, ask, signal, show }: FlowContext,
+): Promise<TokenSet> {
+  const device = await authorizeDevice(provider, signal);
+  const showCode = ask.onDeviceCode ?? ((code) => show(pageOf(code)));
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const promptFailed = Promise.withResolvers<never>();
+  runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
+  // Not awaited: a prompt may stay open until the sign-in is over.
+  Promise.try(showCode, device.code).catch((error) => promptFailed.reject(promptError(error)));
   try {
-    const tokens = await runDeviceFlow(provider, { runtime, signal, onDeviceCode: show });
-    const bearer = await options.keep(tokens);
-    await endPrompt(opening, signedIn(tokens, bearer?.expiresAt ?? 0, options.backend));
-  } catch (error) {
-    await endPrompt(opening, outcomeOf(error, signal));
-    throw error;
+    return await Promise.race([poll(provider, device, runtime, either), promptFailed.promise]);
+  } finally {
+    stop.abort();
   }
 }
 
-/** One that could not be opened has nothing to end. */
-async function endPrompt(opening: Promise<Prompt> | undefined, outcome: Outcome): Promise<void> {
-  const prompt = await opening?.catch(() => undefined);
-  await prompt?.end(outcome);
-}
-
-async function browse(code: DeviceCode, prompt: Prompt): Promise<void> {
-  const reason = await openBrowser(pageOf(code));
-  if (reason !== undefined) await prompt.note(`The browser was not opened: ${reason}.`);
-}
-
-function signedIn(tokens: TokenSet, expiresAt: number, backend: OidcCredentialsBackend): SignedIn {
-  const claims = tokens.idToken === undefined ? undefined : readClaims(tokens.idToken);
-  const who = claims?.email ?? claims?.preferred_username ?? claims?.sub;
+function pageOf(code: DeviceCode): SignInPage {
+  const { issuer, verificationUri, verificationUriComplete, userCode, expiresAt } = code;
   return {
-    kind: "signed_in",
-    who: typeof who === "string" ? who : undefined,
+    issuer,
+    url: verificationUriComplete ?? verificationUri,
+    shortUrl: verificationUri,
+    code: { text: userCode, isFilledIn: verificationUriComplete !== undefined },
     expiresAt,
-    place: backend.location ?? describeBackend(backend),
-    isRefreshable: tokens.refreshToken !== undefined,
   };
 }
 
-function outcomeOf(error: unknown, signal: AbortSignal): Outcome {
-  if (signal.aborted) return { kind: "interrupted" };
-  const code = (error as { code?: unknown } | null)?.code;
-  if (code === "device_code_denied") return { kind: "denied" };
-  return { kind: code === "device_code_expired" ? "expired" : "failed" };
-}
-
-/**
- * Opens a page in the person's browser. No shell is between, and only pages of the web are opened.
- *
- * @returns Why it could not be opened, or `undefined`. Waits for the program that opens it, which may
- * be the browser itself, but does not keep the process alive for it.
- */
-export async function openBrowser(page: string): Promise<string | undefined> {
-  if (!isPage(page)) return "the page is no https: page";
-  const [command, ...before] = browserLauncher();
-  if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
-    return `${command} is not installed, or not permitted by --allow-run=${command}`;
-  }
-  try {
-    const child = new Deno.Command(command, {
-      args: [...before, page],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    child.unref();
-    return (await child.status).success ? undefined : `${command} found no browser`;
-  } catch {
-    return `${command} cannot be run`;
+async function poll(
+  provider: OidcProvider,
+  device: DeviceAuthorization,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<TokenSet> {
+  const deadline = device.code.expiresAt.getTime();
+  let intervalMs = device.interval * 1000;
+  let waitMs = intervalMs;
+  for (;;) {
+    // A long pause after a fault ends in time for one more poll before the code does.
+    const pauseMs = Math.min(waitMs, Math.max(intervalMs, deadline - runtime.now() - 1000));
+    if (runtime.now() + pauseMs >= deadline) throw codeExpired(device.code.issuer);
+    await runtime.delay(pauseMs, signal);
+    try {
+      return await pollDevice(provider, device, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const answer = readPollError(error);
+      if (answer.slowDown) intervalMs += 5000; // for good: RFC 8628, section 3.5
+      const backoffMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : 0;
+      waitMs = Math.max(intervalMs, backoffMs, answer.retryAfterMs ?? 0);
+      const kind = answer.slowDown ? "slow_down" : answer.isFault ? "fault" : "pending";
+      runtime.emit?.({ type: "sign_in_waiting", answer: kind, nextPollMs: waitMs });
+    }
   }
 }
 
-function isPage(page: string): boolean {
-  const url = URL.parse(page);
-  return url !== null && isSecureUrl(url);
+interface PollAnswer {
+  slowDown?: boolean;
+  /** Nothing was decided: the waits grow, until the end of the code. */
+  isFault?: boolean;
+  retryAfterMs?: number | undefined;
 }
 
-/**
- * Watches for an interrupt of the notebook's kernel: Deno's kernel would end by it, and every
- * variable of the notebook with it. Elsewhere Ctrl-C ends the process as ever, and nothing is
- * watched.
- */
-function watchInterrupt(): { signal?: AbortSignal } & Disposable {
-  if (notebook() === undefined) return { [Symbol.dispose]() {} };
-  const controller = new AbortController();
-  const onInterrupt = () => controller.abort(interrupted());
-  Deno.addSignalListener("SIGINT", onInterrupt);
-  return {
-    signal: controller.signal,
-    [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt),
-  };
+/** The meaning of an unsuccessful poll for the next one. Throws an error that ends the sign-in. */
+function readPollError(error: unknown): PollAnswer {
+  if (error instanceof ProviderUnavailableError) {
+    return { isFault: true, retryAfterMs: error.retryAfterMs };
+  }
+  if (!(error instanceof ProviderRefusedError)) throw error;
+  const { retryAfterMs } = error;
+  switch (error.oauthError) {
+    case "authorization_pending":
+      return { retryAfterMs };
+    case "slow_down":
+      return { slowDown: true, retryAfterMs };
+    case "access_denied":
+    case "authorization_declined": // Microsoft Entra
+      throw new ValidMindAuthError("device_code_denied", error.message, {
+        oauthError: error.oauthError,
+      });
+    case "expired_token":
+      throw new ValidMindAuthError("device_code_expired", error.message, {
+        oauthError: error.oauthError,
+      });
+  }
+  throw error;
 }
 
-function interrupted(): DOMException {
-  return new DOMException("Cannot sign in: it was interrupted. Run the cell again.", "AbortError");
+function codeExpired(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "device_code_expired",
+    `Cannot sign in at ${issuer}: nobody approved before the code ended. Sign in again.`,
+  );
+}
+
+function promptError(error: unknown): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "prompt_failed",
+    "Cannot sign in: the function that shows the code failed. See the cause.",
+    { cause: error },
+  );
 }

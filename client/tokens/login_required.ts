@@ -3,12 +3,15 @@ import { ValidMindAuthError } from "../errors.ts";
 import { DEFAULT_SCOPE } from "../options/resolve_identity.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 
-/** What a refresh is answered where only the person can go on: RFC 6749, and OpenID Connect. */
+/** The OAuth errors of a refresh after which only the person can go on. */
 const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
 
+/** The reason of an entry whose tokens cannot be used for lack of their key. */
+export const NO_KEY = "the key of the stored tokens is missing or damaged";
+
 /**
- * A person has to sign in, and is not asked. Tells how it can be done: by the command line, where
- * that leads to the same store, and by this module in a notebook or a terminal.
+ * The error where a person has to sign in and is not asked. It names the ways to do so: the command
+ * line, where that leads to the same store, and this module in a notebook or a terminal.
  */
 export function loginRequired(
   identity: OidcIdentity,
@@ -43,18 +46,21 @@ function advice(
     `or run ${here}.`;
 }
 
-/** For a shell; in double quotes, which that of Windows knows too, where nothing in them is special. */
+/**
+ * An argument for a shell. It is in double quotes, which the shell of Windows knows too, where nothing
+ * in it is special.
+ */
 function quote(value: string): string {
   if (/^[\w\-./:=@%+,]+$/.test(value)) return value;
   return /["$`\\!]/.test(value) ? `'${value.replaceAll("'", `'\\''`)}'` : `"${value}"`;
 }
 
-/** Whether the provider refused the refresh: the one definite answer. */
+/** Whether the provider refused the refresh, which is the one definite answer. */
 export function isRefusal(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && REFUSALS.includes(error.oauthError ?? "");
 }
 
-/** The ID token is the bearer, and there is none. */
+/** The error for an identity whose bearer is the ID token, without a valid one. */
 export function noIdToken(issuer: string): ValidMindAuthError {
   return new ValidMindAuthError(
     "id_token_missing",

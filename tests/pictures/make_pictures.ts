@@ -13,11 +13,11 @@ import { terminalHtml } from "./terminal_html.ts";
 const FOLDER = new URL("./", import.meta.url);
 const OPEN = new URL("../../client/prompt/open_prompt.ts", import.meta.url).href;
 const LEFT_MS = 872_000;
-const CODE = {
-  verificationUri: "https://login.example.com/activate",
-  verificationUriComplete: "https://login.example.com/activate?user_code=WDJB-MJHT",
-  userCode: "WDJB-MJHT",
+const PAGE = {
   issuer: "https://login.example.com",
+  url: "https://login.example.com/activate?user_code=WDJB-MJHT",
+  shortUrl: "https://login.example.com/activate",
+  code: { text: "WDJB-MJHT", isFilledIn: true },
 };
 
 async function notebookPictures(browser: Browser): Promise<void> {
@@ -36,8 +36,8 @@ async function displayed(): Promise<Record<string, string>> {
     data = content.data as Record<string, string>;
     return Promise.resolve();
   };
-  const code = { ...CODE, expiresAt: new Date(LEFT_MS) };
-  const prompt = await NotebookPrompt.open({ broadcast }, { code, now: () => 0 });
+  const page = { ...PAGE, expiresAt: new Date(LEFT_MS) };
+  const prompt = await NotebookPrompt.open({ broadcast }, { page, now: () => 0 });
   const asked = data;
   await prompt.end({ kind: "interrupted" });
   return asked;
@@ -46,11 +46,11 @@ async function displayed(): Promise<Record<string, string>> {
 async function terminalPicture(browser: Browser): Promise<void> {
   const code = `
     import { openPrompt } from ${JSON.stringify(OPEN)};
-    const { left, ...code } = JSON.parse(Deno.args[0]);
-    await openPrompt({ code: { ...code, expiresAt: new Date(left) }, now: () => 0 });
+    const { left, ...page } = JSON.parse(Deno.args[0]);
+    await openPrompt({ page: { ...page, expiresAt: new Date(left) }, now: () => 0 });
     setTimeout(() => Deno.exit(), 100);
   `;
-  const args = [JSON.stringify({ ...CODE, left: LEFT_MS })];
+  const args = [JSON.stringify({ ...PAGE, left: LEFT_MS })];
   const { text } = await captureTerminal({ code, args, columns: 84 });
   const context = await openWindow(browser, { deviceScaleFactor: 1.5 });
   const page = await context.newPage();

@@ -14,6 +14,7 @@ import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/er
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
 import { OidcProvider } from "../../client/provider/oidc_provider.ts";
 import type { Runtime } from "../../client/options/runtime.ts";
+import type { FlowContext } from "../../client/sign_in/flow.ts";
 import type { RefreshAnswer } from "../../client/provider/refresh_grant.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
@@ -132,6 +133,16 @@ export function providerOf(
     ...(audience && { audience }),
   } as const;
   return { provider: new OidcProvider(identity, runtime), runtime };
+}
+
+/** The means of a flow whose code the caller shows. */
+export function flowContext(
+  runtime: Runtime,
+  onDeviceCode: (code: DeviceCode) => void | Promise<void>,
+  signal: AbortSignal = new AbortController().signal,
+): FlowContext {
+  const show = () => Promise.reject(new Error("The built-in prompt was used"));
+  return { runtime, ask: { onDeviceCode, openBrowser: false }, signal, show };
 }
 
 /** A minimal backend of three methods, which counts its calls and can be made to fail. */

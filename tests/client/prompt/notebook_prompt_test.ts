@@ -6,15 +6,15 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { NotebookPrompt } from "../../../client/prompt/notebook_prompt.ts";
-import type { Outcome } from "../../../client/prompt/prompt.ts";
+import type { Outcome, SignInPage } from "../../../client/prompt/prompt.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 
 const NOW = 1_800_000_000_000;
-const CODE = {
-  verificationUri: "https://login.example.com/activate",
-  verificationUriComplete: "https://login.example.com/activate?user_code=WDJB-MJHT&a=b",
-  userCode: "WDJB-MJHT",
+const PAGE: SignInPage = {
   issuer: "https://login.example.com",
+  url: "https://login.example.com/activate?user_code=WDJB-MJHT&a=b",
+  shortUrl: "https://login.example.com/activate",
+  code: { text: "WDJB-MJHT", isFilledIn: true },
   expiresAt: new Date(NOW + 900_000),
 };
 const SIGNED_IN: Outcome = {
@@ -53,7 +53,7 @@ Deno.test("prompt in a notebook: one display, brought up to date in its place", 
   using intervals = new ManualIntervals();
   const kernel = fakeKernel();
   let now = NOW;
-  const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => now });
+  const prompt = await NotebookPrompt.open(kernel, { page: PAGE, now: () => now });
   assertStringIncludes(kernel.html(), 'data-seconds="900">15:00<');
   now += 28_000;
   intervals.tick();
@@ -73,15 +73,27 @@ Deno.test("prompt in a notebook: one display, brought up to date in its place", 
 Deno.test("prompt in a notebook: a link in a new tab, the code, and both as text", async () => {
   using _ = new ManualIntervals();
   const kernel = fakeKernel();
-  const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => NOW });
+  const prompt = await NotebookPrompt.open(kernel, { page: PAGE, now: () => NOW });
   const link = `<a href="https://login.example.com/activate?user_code=WDJB-MJHT&#38;a=b" ` +
     `target="_blank" rel="noopener noreferrer">https://login.example.com/activate</a>`;
   assertStringIncludes(kernel.html(), link);
   assertStringIncludes(kernel.html(), "<code>WDJB-MJHT</code>");
   assertStringIncludes(kernel.html(), "<svg");
   assertMatch(kernel.html(), /<button type="button" hidden>/, "without scripts it would be dead");
-  assertStringIncludes(kernel.text(), CODE.verificationUriComplete);
+  assertStringIncludes(kernel.text(), PAGE.url);
   assertStringIncludes(kernel.text(), "WDJB-MJHT");
+  await prompt.end(SIGNED_IN);
+});
+
+Deno.test("prompt in a notebook: a page without a code has neither a code nor its button", async () => {
+  using _ = new ManualIntervals();
+  const kernel = fakeKernel();
+  const { code: _1, ...page } = PAGE;
+  const prompt = await NotebookPrompt.open(kernel, { page, now: () => NOW });
+  const [html] = kernel.html().split("<script>");
+  assertEquals(/<code>|<button/.test(html!), false);
+  assertStringIncludes(kernel.text(), "the page ends in 15 min");
+  assertEquals(kernel.text().includes("this code"), false);
   await prompt.end(SIGNED_IN);
 });
 
@@ -89,7 +101,7 @@ Deno.test("prompt in a notebook: no link, code, picture or style sheet is left a
   for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
     using _ = new ManualIntervals();
     const kernel = fakeKernel();
-    const prompt = await NotebookPrompt.open(kernel, { code: CODE, now: () => NOW });
+    const prompt = await NotebookPrompt.open(kernel, { page: PAGE, now: () => NOW });
     await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
     for (const text of [kernel.html(), kernel.text()]) {
       assertEquals(/<(a|svg|code|script|button|style)\b|WDJB|activate/.test(text), false, kind);
@@ -102,9 +114,9 @@ Deno.test("prompt in a notebook: no link, code, picture or style sheet is left a
 Deno.test("prompt in a notebook: what comes from outside is text", async () => {
   using _ = new ManualIntervals();
   const kernel = fakeKernel();
-  const code = { ...CODE, userCode: HOSTILE, issuer: HOSTILE, verificationUri: HOSTILE };
-  const { verificationUriComplete: __, ...short } = code;
-  const prompt = await NotebookPrompt.open(kernel, { code: short, now: () => NOW });
+  const code = { text: HOSTILE, isFilledIn: false };
+  const page = { ...PAGE, issuer: HOSTILE, url: HOSTILE, shortUrl: HOSTILE, code };
+  const prompt = await NotebookPrompt.open(kernel, { page, now: () => NOW });
   await prompt.note(HOSTILE);
   await prompt.end({ ...SIGNED_IN, who: HOSTILE, place: HOSTILE, isRefreshable: false });
   for (const { data } of kernel.messages) {
@@ -124,7 +136,7 @@ Deno.test("prompt in a notebook: a display that fails later costs the display al
   let isBroken = false;
   const broadcast: typeof kernel.broadcast = (type, content) =>
     isBroken ? Promise.reject(new Error("gone")) : kernel.broadcast(type, content);
-  const prompt = await NotebookPrompt.open({ broadcast }, { code: CODE, now: () => NOW });
+  const prompt = await NotebookPrompt.open({ broadcast }, { page: PAGE, now: () => NOW });
   isBroken = true;
   intervals.tick();
   await prompt.end({ kind: "denied" });
@@ -134,6 +146,6 @@ Deno.test("prompt in a notebook: a display that fails later costs the display al
 Deno.test("prompt in a notebook: a kernel that cannot display fails at once, and keeps no timer", async () => {
   using intervals = new ManualIntervals();
   const broadcast = () => Promise.reject(new Error("no display"));
-  await assertRejects(() => NotebookPrompt.open({ broadcast }, { code: CODE, now: () => NOW }));
+  await assertRejects(() => NotebookPrompt.open({ broadcast }, { page: PAGE, now: () => NOW }));
   assert(intervals.count === 0);
 });

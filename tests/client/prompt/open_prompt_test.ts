@@ -9,22 +9,23 @@ import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const OPEN = new URL("../../../client/prompt/open_prompt.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
-const CODE = {
-  verificationUri: "https://login.example.com/activate",
-  userCode: "WDJB-MJHT",
+const PAGE = {
   issuer: "https://login.example.com",
+  url: "https://login.example.com/activate",
+  shortUrl: "https://login.example.com/activate",
+  code: { text: "WDJB-MJHT", isFilledIn: false },
 };
-const COMPLETE = `${CODE.verificationUri}?user_code=${CODE.userCode}`;
+const COMPLETE = `${PAGE.shortUrl}?user_code=${PAGE.code.text}`;
 
-/** Shows a code, lets seconds pass, adds a note and ends. */
+/** Shows a page, lets seconds pass, adds a note and ends. */
 const SHOW = `
   import { openPrompt } from ${JSON.stringify(OPEN)};
-  const { seconds, passing, outcome, note, ...code } = JSON.parse(Deno.args[0]);
+  const { seconds, passing, outcome, note, ...page } = JSON.parse(Deno.args[0]);
   let time = 1_800_000_000_000;
   let tick = () => {};
   globalThis.setInterval = (run) => (tick = run, 1);
   const expiresAt = new Date(time + seconds * 1000);
-  const prompt = await openPrompt({ now: () => time, code: { ...code, expiresAt } });
+  const prompt = await openPrompt({ now: () => time, page: { ...page, expiresAt } });
   for (let second = 0; second < passing; second++) (time += 1000, tick());
   if (passing === "for ever") await new Promise(() => setTimeout(() => {}, 60_000));
   if (note) await prompt.note(note);
@@ -40,7 +41,7 @@ const SIGNED_IN = {
 };
 
 const args = (more: Record<string, unknown>) => [
-  JSON.stringify({ ...CODE, seconds: 600, passing: 0, outcome: SIGNED_IN, ...more }),
+  JSON.stringify({ ...PAGE, seconds: 600, passing: 0, outcome: SIGNED_IN, ...more }),
 ];
 
 const terminal = async (more: Record<string, unknown>, options: Partial<CaptureOptions> = {}) =>
@@ -68,7 +69,7 @@ Deno.test("prompt in a log: plain lines on standard error, without any permissio
 Deno.test("prompt in a log: the complete page where there is one, and still the code", async () => {
   const { stderr } = await runDeno({
     code: SHOW,
-    args: args({ verificationUriComplete: COMPLETE, seconds: 3, outcome: { kind: "denied" } }),
+    args: args({ url: COMPLETE, seconds: 3, outcome: { kind: "denied" } }),
   });
   assertStringIncludes(stderr, `Open this page      ${COMPLETE}\n`);
   assertStringIncludes(stderr, "Confirm this code   WDJB-MJHT");
@@ -94,7 +95,7 @@ Deno.test({
   name: "prompt in a terminal: a code to scan, and a line that is written over",
   ignore: !hasTerminal,
   fn: async () => {
-    const { text } = await terminal({ verificationUriComplete: COMPLETE, passing: 1, seconds: 90 });
+    const { text } = await terminal({ url: COMPLETE, passing: 1, seconds: 90 });
     const plain = text.replaceAll("\r\n", "\n").replace(/\x1b\[[\d;]*m/g, "");
     assertEquals(decodeModules(modulesOf(plain)), COMPLETE);
     assertStringIncludes(text, "  2. Confirm this code   \x1b[1mWDJB-MJHT\x1b[22m\r\n");
@@ -117,7 +118,7 @@ Deno.test({
     const outcome = { kind: "expired" };
     const { text } = await terminal({ outcome, note: "Look." }, { env });
     assertEquals(text.includes("\x1b"), false);
-    assertEquals(decodeModules(modulesOf(text.replaceAll("\r\n", "\n"))), CODE.verificationUri);
+    assertEquals(decodeModules(modulesOf(text.replaceAll("\r\n", "\n"))), PAGE.url);
     assertStringIncludes(text, "\r  Waiting for approval, expires in 10:00");
     assertEquals(onScreen(text.replaceAll("\r\n", "\n")).slice(-4, -1), [
       "  Look.",

@@ -1,136 +1,182 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { requiredPermissions } from "@validmind/auth";
-import { createSession } from "../../../client/create_session.ts";
-import { startOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { tempDir } from "../../support/temp_home.ts";
-import { assertCode } from "../../support/fixtures.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { delay as realDelay } from "../../../backends/common/delay.ts";
+import { signInByDevice } from "../../../client/sign_in/device.ts";
+import type { DeviceCode } from "../../../client/session_options.ts";
+import type { Runtime } from "../../../client/options/runtime.ts";
+import { hang } from "../../support/http_server.ts";
+import type { TestOidcProvider } from "../../support/oidc_provider.ts";
+import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import {
+  assertCode,
+  flowContext,
+  providerOf,
+  realWorld,
+  scriptedWorld,
+  type World,
+} from "../../support/fixtures.ts";
 
-const SIGN_IN = new URL("../../../client/sign_in/device.ts", import.meta.url).href;
-const MOD = new URL("../../../mod.ts", import.meta.url).href;
-const PAGE = "https://login.example.com/?a=1&user_code=$(touch x);`id`";
-const ignore = Deno.build.os !== "linux"; // where the stand-in is a shell script
+type FlowOptions = Partial<Runtime> & {
+  scope?: string;
+  audience?: string;
+  signal?: AbortSignal;
+  onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
+};
 
-/** A folder with an `xdg-open` in it that takes down its arguments and ends with `code`. */
-async function fakeBrowser(code = 0) {
-  const dir = await tempDir();
-  const file = `${dir.path}/xdg-open`;
-  const script = `#!/bin/sh\nprintf '%s\\n' "$#" "$@" > ${dir.path}/arguments\nexit ${code}\n`;
-  await Deno.writeTextFile(file, script, { mode: 0o755 });
-  return {
-    path: dir.path,
-    opened: () => Deno.readTextFile(`${dir.path}/arguments`).catch(() => undefined),
-    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+function signIn(
+  world: World<ScriptedProvider | TestOidcProvider>,
+  { signal, onDeviceCode = world.options.onDeviceCode!, ...rest }: FlowOptions = {},
+) {
+  const { provider, runtime } = providerOf(world, rest);
+  return signInByDevice(provider, flowContext(runtime, onDeviceCode, signal));
+}
+
+function polls(world: World<ScriptedProvider | TestOidcProvider>): number {
+  return world.provider.requests.filter(({ path }) => path === "/token").length;
+}
+
+Deno.test("device flow: polls until the person approves, at a real provider", async () => {
+  await using world = await realWorld();
+  world.clock.onDelay = async (count) => {
+    if (count === 3) await world.provider.approve(world.codes[0]!.userCode);
   };
-}
-
-async function open(page: string, PATH: string, flags = ["--allow-run=xdg-open"]) {
-  const code = `import { openBrowser } from ${JSON.stringify(SIGN_IN)};
-    console.log(await openBrowser(Deno.args[0]));`;
-  const { stdout, stderr } = await runDeno({ code, args: [page], flags, env: { PATH } });
-  return { stdout: stdout.trim(), stderr };
-}
-
-Deno.test({
-  name: "openBrowser: the page is one argument, and no shell sees it",
-  ignore,
-  fn: async () => {
-    await using browser = await fakeBrowser();
-    const { stdout } = await open(PAGE, browser.path);
-    assertEquals([stdout, await browser.opened()], ["undefined", `1\n${PAGE}\n`]);
-  },
-});
-
-Deno.test({
-  name: "openBrowser: no page but one of the web over TLS, or of this host",
-  ignore,
-  fn: async () => {
-    await using browser = await fakeBrowser();
-    for (const page of ["http://login.example.com/", "file:///etc/passwd", "-h", "javascript:1"]) {
-      const { stdout } = await open(page, browser.path);
-      assertEquals([stdout, await browser.opened()], ["the page is no https: page", undefined]);
-    }
-    await open("http://127.0.0.1:8080/device", browser.path);
-    assertEquals(await browser.opened(), "1\nhttp://127.0.0.1:8080/device\n");
-  },
-});
-
-Deno.test({
-  name: "openBrowser: what does not start, or fails, is said",
-  ignore,
-  fn: async () => {
-    await using failing = await fakeBrowser(3);
-    assertEquals((await open(PAGE, failing.path)).stdout, "xdg-open found no browser");
-    const { stdout } = await open(PAGE, failing.path, []);
-    assertMatch(stdout, /is not installed, or not permitted by --allow-run=xdg-open/);
-    await using empty = await tempDir();
-    assertEquals((await open(PAGE, empty.path, ["-A"])).stdout, "xdg-open cannot be run");
-  },
-});
-
-/** A sign-in in a process of its own, with what it says. */
-async function signIn(PATH: string, flags: string[] = []) {
-  await using provider = await startOidcProvider({ interval: 0.05 });
-  provider.approveNext({ afterPolls: 6 });
-  const code = `
-    import * as vm from ${JSON.stringify(MOD)};
-    const [issuer, clientId] = Deno.args;
-    await vm.createSession({ issuer, clientId, openBrowser: true,
-      credentialsBackend: new vm.MemoryCredentialsBackend() });
-  `;
-  const { issuer, clientId } = provider;
-  const options = { code, args: [issuer, clientId], env: { PATH } };
-  return await runDeno({ ...options, flags: ["--allow-net=127.0.0.1", ...flags] });
-}
-
-Deno.test({
-  name: "openBrowser: a sign-in opens the page with the code filled in",
-  ignore,
-  fn: async () => {
-    await using browser = await fakeBrowser();
-    const { code, stderr } = await signIn(browser.path, ["--allow-run=xdg-open"]);
-    assertEquals(code, 0, stderr);
-    const [page] = /http:\S+\?user_code=\S+/.exec(stderr)!;
-    assertEquals(await browser.opened(), `1\n${page}\n`);
-  },
-});
-
-Deno.test({
-  name: "openBrowser: a sign-in without a browser goes on by the link",
-  ignore,
-  fn: async () => {
-    await using empty = await tempDir();
-    const { code, stderr } = await signIn(empty.path, ["--allow-run=xdg-open"]);
-    assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "The browser was not opened: xdg-open is not installed, or not");
-    assertStringIncludes(stderr, "\nSigned in as analyst@example.com.");
-  },
-});
-
-Deno.test("openBrowser: its permission is named, as one that is not missed", async () => {
-  const options = {
-    issuer: "https://login.example.com",
-    clientId: "my-app",
-    model: "cl123",
-    openBrowser: true,
-  };
-  const run = (await requiredPermissions(options)).filter(({ name }) => name === "run");
-  const command = { linux: "xdg-open", darwin: "open", windows: "rundll32" }[
-    Deno.build.os as string
-  ]!;
-  assertEquals(run, [
-    { name: "run", command, reason: "to open the browser at sign-in", need: "optional" },
+  const tokens = await signIn(world);
+  assertEquals(world.clock.delays, [5000, 5000, 5000]); // the provider sends no interval
+  assertEquals(world.provider.requests.map(({ status }) => status).slice(1, 5), [
+    200, // device code
+    400, // pending
+    400,
+    200,
   ]);
-  assertEquals(
-    (await requiredPermissions({ ...options, openBrowser: false })).some(({ name }) =>
-      name === "run"
-    ),
-    false,
-  );
+  assert(await world.provider.isActive(tokens.accessToken));
+  assert(await world.provider.isActive(tokens.refreshToken!));
+  assertEquals(tokens.expiresIn, 3600);
 });
 
-Deno.test("openBrowser: beside a prompt of the caller's it is an error", async () => {
-  const options = { issuer: "https://login.example.com", clientId: "my-app", openBrowser: true };
-  const run = () => createSession({ ...options, onDeviceCode: () => {} });
-  await assertCode(run, "invalid_options", "onDeviceCode and openBrowser");
+Deno.test("device flow: shows page, code, end and issuer", async () => {
+  await using world = await scriptedWorld();
+  const start = world.clock.now();
+  await signIn(world);
+  const { issuer } = world.provider;
+  assertEquals(world.codes, [{
+    verificationUri: `${issuer}/activate`,
+    userCode: "WDJB-MJHT",
+    verificationUriComplete: `${issuer}/activate?user_code=WDJB-MJHT`,
+    expiresAt: new Date(start + 600_000),
+    issuer,
+  }]);
+});
+
+Deno.test("device flow: no complete page is fine", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.device.push(() =>
+    world.provider.device({ verification_uri_complete: undefined })
+  );
+  await signIn(world);
+  assertEquals("verificationUriComplete" in world.codes[0]!, false);
+});
+
+Deno.test("device flow: slow_down adds five seconds for good", async () => {
+  await using world = await scriptedWorld({ interval: 2 });
+  world.provider.script.token.push(
+    () => oauthError("authorization_pending"),
+    () => oauthError("slow_down"),
+    () => oauthError("authorization_pending"),
+    () => oauthError("slow_down", 429),
+    () => oauthError("authorization_pending"),
+  );
+  await signIn(world);
+  assertEquals(world.clock.delays, [2000, 2000, 7000, 7000, 12_000, 12_000]);
+});
+
+Deno.test("device flow: a slow_down with Retry-After waits as long as it says, once", async () => {
+  await using world = await scriptedWorld({ interval: 2 });
+  world.provider.script.token.push(
+    () => oauthError("slow_down", 400, { "retry-after": "30" }),
+    () => oauthError("authorization_pending"),
+  );
+  await signIn(world);
+  assertEquals(world.clock.delays, [2000, 30_000, 7000]);
+});
+
+Deno.test("device flow: no lifetime means 900 seconds", async () => {
+  await using world = await scriptedWorld();
+  const { script, device } = world.provider;
+  script.device.push(() => device.call(world.provider, { expires_in: undefined, interval: "100" }));
+  world.provider.autoApprove = false;
+  await assertCode(() => signIn(world), "device_code_expired");
+  assertEquals(world.clock.delays, Array(8).fill(100_000));
+});
+
+Deno.test("device flow: denied at a real provider", async () => {
+  await using world = await realWorld();
+  world.clock.onDelay = () => world.provider.approve(world.codes[0]!.userCode, { deny: true });
+  const error = await assertCode(() => signIn(world), "device_code_denied", world.provider.issuer);
+  assertEquals(error.oauthError, "access_denied");
+  assertEquals(polls(world), 1);
+});
+
+Deno.test("device flow: the provider says that the code has expired", async () => {
+  await using world = await realWorld();
+  world.clock.onDelay = () => world.provider.expireDeviceCodes();
+  const error = await assertCode(() => signIn(world), "device_code_expired");
+  assertEquals([error.oauthError, polls(world)], ["expired_token", 1]);
+});
+
+Deno.test("device flow: other refusals end it at once", async () => {
+  await using world = await scriptedWorld();
+  world.provider.script.token.push(() => oauthError("invalid_client", 401));
+  const error = await assertCode(() => signIn(world), "provider_refused", "client id");
+  assertEquals([error.oauthError, polls(world)], ["invalid_client", 1]);
+});
+
+Deno.test("device flow: audience goes on the device and the token request", async () => {
+  await using world = await realWorld({ jwtAccessTokens: true });
+  await signIn(world, { audience: "my api" });
+  const [, device, poll] = world.provider.requests;
+  assertEquals([device?.path, device?.form.audience], ["/device/auth", "my api"]);
+  assertEquals([poll?.path, poll?.form.audience], ["/token", "my api"]);
+});
+
+Deno.test("device flow: the scope that is asked for goes on the device request", async () => {
+  await using world = await scriptedWorld();
+  await signIn(world, { scope: "openid a b" });
+  const [, device, poll] = world.provider.requests;
+  assertEquals([device?.form.scope, device?.form.client_id], ["openid a b", "validmind-test"]);
+  assertEquals(["audience" in device!.form, "audience" in poll!.form], [false, false]);
+});
+
+Deno.test("device flow: the signal ends the wait for a poll with its reason", async () => {
+  await using world = await scriptedWorld({ interval: 60 });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const onDeviceCode = () => controller.abort(reason);
+  const run = () => signIn(world, { signal: controller.signal, delay: realDelay, onDeviceCode });
+  assertEquals(await assertRejects(run), reason);
+  assertEquals(polls(world), 0);
+});
+
+Deno.test("device flow: the signal ends a poll that hangs", async () => {
+  await using world = await scriptedWorld();
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  world.provider.script.token.push((request) => {
+    controller.abort(reason);
+    return hang(request);
+  });
+  assertEquals(await assertRejects(() => signIn(world, { signal: controller.signal })), reason);
+  assertEquals(polls(world), 1);
+});
+
+Deno.test("device flow: the signal ends discovery and the device request", async () => {
+  for (const endpoint of ["discovery", "device"] as const) {
+    await using world = await scriptedWorld();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    world.provider.script[endpoint].push((request) => {
+      controller.abort(reason);
+      return hang(request);
+    });
+    assertEquals(await assertRejects(() => signIn(world, { signal: controller.signal })), reason);
+    assertEquals(world.codes, []);
+  }
 });

@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { runDeviceFlow } from "../../../client/sign_in/device_flow.ts";
+import { signInByDevice } from "../../../client/sign_in/device.ts";
 import type { DeviceCode } from "../../../client/session_options.ts";
 import { json, resetConnection, truncated } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import {
   assertCode,
+  flowContext,
   paths,
   providerOf,
   scriptedWorld,
@@ -21,7 +22,7 @@ function signIn(
   { onDeviceCode = world.options.onDeviceCode!, ...rest }: FlowOptions = {},
 ) {
   const { provider, runtime } = providerOf(world, rest);
-  return runDeviceFlow(provider, { runtime, onDeviceCode });
+  return signInByDevice(provider, flowContext(runtime, onDeviceCode));
 }
 
 function polls(world: World<ScriptedProvider>): number {

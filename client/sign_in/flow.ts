@@ -1,0 +1,69 @@
+import type { TokenSet } from "../entry.ts";
+import { codeOf } from "../errors.ts";
+import type { Runtime } from "../options/runtime.ts";
+import type { SignInPage } from "../prompt/prompt.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { DeviceCode } from "../session_options.ts";
+
+/** Options by which a person is asked. */
+export interface AskOptions {
+  /** Shows the code of a device flow, in place of the built-in prompt and all words of this module. */
+  onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
+  /** Whether the page is opened in the person's browser. */
+  openBrowser: boolean;
+}
+
+/** Whether the caller shows the sign-in itself, so that this module shows nothing. */
+export function isShownByCaller({ onDeviceCode }: AskOptions): boolean {
+  return onDeviceCode !== undefined;
+}
+
+/** The means of a flow. */
+export interface FlowContext {
+  runtime: Runtime;
+  ask: AskOptions;
+  /** Ends the flow. Its reason is thrown then. */
+  signal: AbortSignal;
+  /** Shows the page in the built-in prompt. */
+  show: (page: SignInPage) => Promise<void>;
+}
+
+/**
+ * A way to sign in a person, such as the device flow. It asks the person and returns the tokens. The
+ * caller stores them.
+ */
+export type Flow = (provider: OidcProvider, context: FlowContext) => Promise<TokenSet>;
+
+/** Runs a flow, and reports its start and its end as events. */
+export async function runFlow(
+  flow: Flow,
+  provider: OidcProvider,
+  context: FlowContext,
+): Promise<TokenSet> {
+  const { emit } = context.runtime;
+  emit?.({ type: "sign_in_started" });
+  try {
+    const tokens = await flow(provider, context);
+    emit?.({ type: "sign_in_approved" });
+    return tokens;
+  } catch (error) {
+    const reason = failureOf(error, context.signal);
+    emit?.({ type: "sign_in_failed", reason, ...codeOf(error) });
+    throw error;
+  }
+}
+
+const FAILURES: Record<string, "denied" | "expired"> = {
+  device_code_denied: "denied",
+  device_code_expired: "expired",
+};
+
+/** The kind of an unsuccessful sign-in. */
+export function failureOf(
+  error: unknown,
+  signal: AbortSignal,
+): "denied" | "expired" | "interrupted" | "error" {
+  if (signal.aborted) return "interrupted";
+  const code = String((error as { code?: unknown } | null)?.code);
+  return Object.hasOwn(FAILURES, code) ? FAILURES[code]! : "error";
+}

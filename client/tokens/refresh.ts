@@ -1,0 +1,192 @@
+import { backendName } from "../../backends/common/describe_backend.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { type Bearer, bearerOf, isFresh, subjectOf, toEntry } from "../entry.ts";
+import { codeOf, ValidMindAuthError } from "../errors.ts";
+import type { OidcIdentity } from "../options/identity.ts";
+import type { Runtime } from "../options/runtime.ts";
+import { requestDiscovery } from "../provider/early_discovery.ts";
+import type { RefreshAnswer } from "../provider/refresh_grant.ts";
+import type { BoundKey } from "./bound_key.ts";
+import type { LazyProvider } from "./lazy_provider.ts";
+import { isRefusal, loginRequired, NO_KEY } from "./login_required.ts";
+import { type CredentialStore, isOtherGrant } from "./store.ts";
+import { singleFlight, takeTurn } from "./turns.ts";
+
+/** Loaded where a token is refreshed. */
+const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
+
+/** Options of {@linkcode TokenRefresh}. */
+export interface TokenRefreshOptions {
+  identity: OidcIdentity;
+  /** The token that goes on requests. */
+  bearer: "access_token" | "id_token";
+  runtime: Runtime;
+  store: CredentialStore;
+  key: BoundKey;
+  provider: LazyProvider;
+  /** Whether a long wait may be shown to the person. */
+  mayShow: boolean;
+}
+
+/** Refreshes the tokens of one identity: one refresh at a time, as widely as the store can lock. */
+export class TokenRefresh {
+  readonly #options: TokenRefreshOptions;
+  readonly #store: CredentialStore;
+
+  constructor(options: TokenRefreshOptions) {
+    this.#options = options;
+    this.#store = options.store;
+  }
+
+  /** Loads the code of a refresh. */
+  async prepare(): Promise<void> {
+    await Promise.all([this.#options.provider.get(), loadRefreshGrant()]);
+  }
+
+  /**
+   * The entry with a live bearer other than `rejected`: of this refresh, or of a concurrent one. The
+   * calls of this process join, and other processes wait.
+   */
+  async run(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
+    const entry = await this.#join(rejected, signal);
+    // The joined run may have begun before the bearer was rejected.
+    const isRejected = rejected !== undefined && this.#bearerIn(entry)?.token === rejected;
+    return isRejected ? await this.#join(rejected, signal) : entry;
+  }
+
+  async #join(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
+    const { identity, bearer, runtime, mayShow } = this.#options;
+    const { emit } = runtime;
+    const store = this.#store;
+    const report = { emit, issuer: mayShow ? identity.issuer : undefined };
+    const peek = () => this.#peek(rejected);
+    return await singleFlight(
+      store.owner,
+      `${bearer} ${store.key}`,
+      (ended) => takeTurn(store, () => this.#runLocked(rejected), { signal: ended, peek }, report),
+      signal,
+      () => emit?.({ type: "refresh_joined" }),
+    );
+  }
+
+  /** The entry that another process has refreshed while this one waits for the lock. */
+  async #peek(rejected: string | undefined): Promise<OidcCredentials | undefined> {
+    const stored = await this.#store.peek();
+    const bearer = stored && this.#bearerIn(stored);
+    if (!isFresh(bearer, this.#options.runtime.now()) || bearer.token === rejected) {
+      return undefined;
+    }
+    this.#options.runtime.emit?.({ type: "refresh_joined" });
+    return stored;
+  }
+
+  async #runLocked(rejected: string | undefined, isAgain = false): Promise<OidcCredentials> {
+    const { identity, bearer, runtime } = this.#options;
+    const { now, emit } = runtime;
+    const stored = await this.#loadUsable();
+    const current = this.#bearerIn(stored);
+    const isAccepted = current?.token !== rejected;
+    if (isAccepted && isFresh(current, now())) {
+      emit?.({ type: "refresh_joined" });
+      return stored;
+    }
+    if (!stored.refresh_token) {
+      if (isAccepted && current !== undefined && now() < current.expiresAt) return stored;
+      throw this.#loginRequired("the token has ended and there is no refresh token");
+    }
+    let answer: RefreshAnswer | undefined;
+    try {
+      emit?.({ type: "refresh_started" });
+      answer = await this.#request(stored);
+    } catch (error) {
+      emit?.({ type: "refresh_failed", ...codeOf(error) });
+      if (!isRefusal(error)) throw error;
+      return await this.#afterRefusal(stored, error, rejected, isAgain);
+    }
+    if (answer === undefined) return await this.#runLocked(rejected, isAgain);
+    if (answer.tokens === undefined) {
+      emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
+      await this.#store.save({ ...stored, refresh_token: answer.refreshToken }, stored);
+      throw answer.error;
+    }
+    const entry = toEntry(answer.tokens, identity, bearer, now(), stored);
+    emit?.({ type: "refresh_done", ...this.#endOf(entry) });
+    await this.#save(entry, stored);
+    return entry;
+  }
+
+  async #loadUsable(): Promise<OidcCredentials> {
+    const stored = await this.#store.loadLocked();
+    if (stored === undefined) throw this.#loginRequired("no credentials are stored");
+    if (!await this.#options.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
+    return stored;
+  }
+
+  /**
+   * Sends the refresh token of an entry; `undefined` where the store holds another grant by then. This
+   * process may have stood still before the request, and its lock been taken over. A refresh token
+   * that was used meanwhile would cost the sign-in where the provider detects its reuse.
+   */
+  async #request(stored: OidcCredentials): Promise<RefreshAnswer | undefined> {
+    const { identity, runtime, key, provider } = this.#options;
+    // The request goes out while the code that reads its answer is loaded.
+    using discovery = provider.isLoaded ? undefined : requestDiscovery(identity.issuer, runtime);
+    const [opened, { refreshTokens }] = await Promise.all([provider.get(), loadRefreshGrant()]);
+    const dpopKey = await key.import(stored.dpop_key);
+    await opened.prepare("refresh the sign-in", discovery);
+    const latest = await this.#store.loadLocked();
+    if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
+    const refreshToken = stored.refresh_token!;
+    return await refreshTokens(opened, { refreshToken, subject: subjectOf(stored), dpopKey });
+  }
+
+  /** Without a lock, another process may have rotated the token meanwhile: its entry is used then. */
+  async #afterRefusal(
+    refused: OidcCredentials,
+    error: ValidMindAuthError,
+    rejected: string | undefined,
+    isAgain: boolean,
+  ): Promise<OidcCredentials> {
+    const store = this.#store;
+    // A refusal that only asks for the person may pass later, for instance in another network.
+    if (error.oauthError === "invalid_grant") await store.removeRefused(refused);
+    const stored = await store.loadLocked();
+    if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
+      return await this.#runLocked(rejected, true);
+    }
+    throw this.#loginRequired("the provider refused the refresh token", error);
+  }
+
+  /**
+   * Stores the entry of a new sign-in. Under the lock, so that a concurrent refresh of the former tokens
+   * does not overwrite it.
+   */
+  async saveNew(entry: OidcCredentials): Promise<void> {
+    try {
+      await this.#store.withLock(() => this.#save(entry, "anything"));
+    } catch (error) {
+      if (error instanceof ValidMindAuthError) throw error; // the save has kept the entry
+      throw this.#store.keepUnstored(entry, "anything", error);
+    }
+  }
+
+  async #save(entry: OidcCredentials, replaces: OidcCredentials | "anything"): Promise<void> {
+    await this.#store.save(entry, replaces);
+    const backend = backendName(this.#store.backend);
+    this.#options.runtime.emit?.({ type: "stored", backend, ...this.#endOf(entry) });
+  }
+
+  #endOf(entry: OidcCredentials): { expiresAt?: Date } {
+    const bearer = this.#bearerIn(entry);
+    return bearer === undefined ? {} : { expiresAt: new Date(bearer.expiresAt) };
+  }
+
+  #bearerIn(entry: OidcCredentials): Bearer | undefined {
+    return bearerOf(entry, this.#options.bearer);
+  }
+
+  #loginRequired(reason: string, cause?: Error): ValidMindAuthError {
+    const { identity, store } = this.#options;
+    return loginRequired(identity, store.backend, reason, cause);
+  }
+}
