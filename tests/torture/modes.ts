@@ -1,3 +1,4 @@
+import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
 import { fillDisk } from "./fill_disk.ts";
 import { killServer } from "./kill_server.ts";
@@ -94,6 +95,19 @@ const history: TortureMode = {
   }],
 };
 
+const python: TortureMode = {
+  about: "the ValidMind Python library beside this module, on one file",
+  counts: {
+    writes: [1000, "writes of each program"],
+    rounds: [30, "sessions beside writes of Python, and refreshes by both at once"],
+  },
+  tortures: ({ writes, rounds }) => [
+    { count: writes!, run: writeBesidePython },
+    { count: rounds!, run: refreshBesideWrites },
+    { count: rounds!, run: refreshBesideRefresh },
+  ],
+};
+
 /** The modes by their flags; the empty one has none. */
 export const MODES: Readonly<Record<string, TortureMode>> = {
   "": file,
@@ -101,4 +115,5 @@ export const MODES: Readonly<Record<string, TortureMode>> = {
   full,
   pause,
   history,
+  python,
 };

@@ -2,11 +2,13 @@
 /**
  * Gets the real servers that tests run against: `deno task servers`.
  *
- * Builds Vault and denokv into a cache folder outside the repository, and installs the Debian
- * packages that the keychain's tests need if it may. What is there already is left alone. What
- * cannot be had is named, and the exit code is 1: no other part is held up by it.
+ * Builds Vault and denokv into a cache folder outside the repository, puts the ValidMind Python
+ * library beside them, and installs the Debian packages that tests need if it may. A part that is
+ * there already is left alone. A part that cannot be had is named, and the exit code is 1: no other
+ * part is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
+import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
 import { DENOKV_VERSION, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
 const VAULT_FOLDER = fromFileUrl(new URL("vault/", import.meta.url));
@@ -17,6 +19,8 @@ const PACKAGES: Record<string, string> = {
   "secret-tool": "libsecret-tools",
   ip: "iproute2",
   openssl: "openssl",
+  strace: "strace",
+  "mkfs.btrfs": "btrfs-progs",
 };
 
 type Outcome = "present" | "built" | "installed" | `left out: ${string}`;
@@ -105,6 +109,10 @@ async function tell(part: string, work: () => Promise<Outcome>): Promise<void> {
 
 if (import.meta.main) {
   await tell(`Debian packages (${Object.values(PACKAGES).join(", ")})`, installPackages);
+  await tell(
+    `validmind ${PYTHON_LIBRARY_VERSION} (Python)`,
+    async () => await makePythonLibrary(run) ? "installed" : "present",
+  );
   await tell("vault (Go)", () => build("vault", buildVault));
   await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
 }

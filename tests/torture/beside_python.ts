@@ -1,0 +1,155 @@
+import { fromFileUrl } from "@std/path";
+import { linesOf } from "../support/oidc_provider_main.ts";
+import { pythonWithLibrary } from "../support/servers/python_library.ts";
+import { type Attempt, attempt, AttemptProcess, describeAttempt } from "./attempt.ts";
+import { SignedIn } from "./signed_in.ts";
+import { spawnModule } from "./spawn_module.ts";
+import { fileStore, type Store } from "./store.ts";
+import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+/** Acknowledged writes of one program. */
+export interface BesideResult {
+  written: number;
+  /** Overwritten by the other program. */
+  lost: number;
+  /** Of the lost ones those of which nobody was told, and which were not put back. */
+  unnoticed: number;
+}
+
+/** The file that both programs use, as the Python library has it in a home. */
+interface SharedFile {
+  /** The interpreter that has the library. */
+  readonly python: string;
+  readonly store: Store;
+  /** The variables of the Python process. */
+  readonly env: Record<string, string>;
+}
+
+const PYTHON_CHILD = fromFileUrl(new URL("./python_child.py", import.meta.url));
+/** How often one session refreshes while Python writes. */
+const REFRESHES = 10;
+/** Enough writes to last for as long as these refreshes. */
+const WRITES = 100;
+
+/** Writes to one file while the Python library, which has no lock, writes to it, too. */
+export async function writeBesidePython(options: TortureOptions): Promise<TortureResult> {
+  const { count, seed } = options;
+  return await withSharedFile(
+    `${count} writes beside ${count} of Python`,
+    options,
+    async (shared) => {
+      const { env } = shared.store;
+      const [ours, theirs] = await Promise.all([
+        jsonOf<BesideResult>(
+          spawnModule("beside_python_child.ts", ["put", `${count}`, `${seed}`], { env }),
+        ),
+        jsonOf<BesideResult>(spawnPython(shared, "put", `${count}`)),
+      ]);
+      return {
+        figures: {
+          "acknowledged": ours.written,
+          "overwritten by Python": ours.lost,
+          "of them unnoticed": ours.unnoticed,
+          "Python's overwritten": theirs.lost,
+        },
+        failures: ours.unnoticed > 0 ? [`${ours.unnoticed} writes were lost without notice`] : [],
+      };
+    },
+  );
+}
+
+/** Refreshes in one session while Python writes to other keys of the file: the grant must live on. */
+export async function refreshBesideWrites(options: TortureOptions): Promise<TortureResult> {
+  const name = `${options.count} sessions of ${REFRESHES + 1} refreshes beside writes of Python`;
+  return await judged(name, options, async (signedIn, shared, round) => {
+    const { provider: { issuer, clientId }, env } = signedIn;
+    const args = ["session", issuer, clientId, `${REFRESHES}`, `${options.seed + round}`];
+    const child = spawnModule("beside_python_child.ts", args, { env, stdin: "piped" });
+    const writes = jsonOf(spawnPython(shared, "put", `${WRITES}`));
+    const complaint = new Response(child.stderr).text();
+    const lines = linesOf(child.stdout);
+    await lines.next();
+    await writes;
+    const input = child.stdin.getWriter();
+    await input.write(new Uint8Array([10]));
+    const { value } = await lines.next();
+    await lines.return(undefined);
+    await input.close().catch(() => undefined); // it may have ended
+    await child.status;
+    const { codes }: { codes: string[] } = JSON.parse(value ?? `{"codes":["no word"]}`);
+    if (value === undefined) throw new Error(await complaint);
+    return codes;
+  });
+}
+
+/** Starts a process of ours and one of Python's at once on one expired token. */
+export async function refreshBesideRefresh(options: TortureOptions): Promise<TortureResult> {
+  const name = `${options.count} refreshes by both at once`;
+  return await judged(name, options, async (signedIn, shared) => {
+    await signedIn.expire();
+    const { issuer, clientId } = signedIn.provider;
+    const both = await Promise.all([
+      new AttemptProcess(signedIn).result(),
+      jsonOf<Partial<Attempt>>(spawnPython(shared, "refresh", issuer, clientId)),
+    ]);
+    return both.map((found) => describeAttempt({ codes: [], ...found }));
+  });
+}
+
+/** Plays rounds with one sign-in, and counts those after which nobody gets a token any more. */
+async function judged(
+  name: string,
+  options: TortureOptions,
+  play: (signedIn: SignedIn, shared: SharedFile, round: number) => Promise<string[]>,
+): Promise<TortureResult> {
+  return await withSharedFile(name, options, async (shared) => {
+    const failures: string[] = [];
+    const answers = new Map<string, number>();
+    await SignedIn.run(shared.store, async (signedIn) => {
+      for (let round = 0; round < options.count; round++) {
+        for (const answer of await play(signedIn, shared, round)) {
+          answers.set(answer, (answers.get(answer) ?? 0) + 1);
+        }
+        const found = await attempt(signedIn);
+        const isAlive = found.token !== undefined &&
+          (await signedIn.provider.ask(await signedIn.token())).isActive;
+        if (isAlive) continue;
+        failures.push(`round ${round}: the grant is dead: ${describeAttempt(found)}`);
+        await signedIn.signIn();
+      }
+    });
+    const told = [...answers].map(([answer, times]) => `${answer} ${times}×`).join(", ") || "none";
+    return { figures: { "dead grants": failures.length, "answers": told }, failures };
+  });
+}
+
+async function withSharedFile(
+  name: string,
+  { folder }: TortureOptions,
+  fn: (shared: SharedFile) => Promise<Omit<TortureResult, "name">>,
+): Promise<TortureResult> {
+  const python = await pythonWithLibrary();
+  if (python === undefined) {
+    const figures = { "left out": "no Python library: run `deno task servers`" };
+    return { name, figures, failures: [] };
+  }
+  await using store = await fileStore(`${folder}/.validmind`);
+  return { name, ...await fn({ python, store, env: { HOME: folder } }) };
+}
+
+function spawnPython({ python, env }: SharedFile, ...args: string[]): Deno.ChildProcess {
+  return new Deno.Command(python, {
+    args: [PYTHON_CHILD, ...args],
+    env,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** The line of JSON that a process prints. */
+async function jsonOf<T>(child: Deno.ChildProcess): Promise<T> {
+  const { stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  if (stdout.length === 0) throw new Error(`A process failed: ${decoder.decode(stderr)}`);
+  return JSON.parse(decoder.decode(stdout));
+}
