@@ -29,13 +29,13 @@ export class AttemptProcess {
   readonly #child: Deno.ChildProcess;
 
   constructor(
-    { provider: { issuer, clientId }, audience }: SignedIn,
+    { provider: { issuer, clientId }, audience, env }: SignedIn,
     options: Pick<AttemptOptions, "stopAt" | "clockRate"> = {},
     prefix: readonly string[] = [],
   ) {
     const all: AttemptOptions = { issuer, clientId, ...options };
     if (audience !== undefined) all.audience = audience;
-    this.#child = spawnModule("attempt_child.ts", [JSON.stringify(all)], { prefix });
+    this.#child = spawnModule("attempt_child.ts", [JSON.stringify(all)], { prefix, env });
     this.pid = this.#child.pid;
   }
 

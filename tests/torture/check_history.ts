@@ -1,4 +1,3 @@
-import { withEnv } from "../support/own_env.ts";
 import { linesOf } from "../support/oidc_provider_main.ts";
 import { findAnomaly, type Operation } from "./linearizability.ts";
 import { spawnModule } from "./spawn_module.ts";
@@ -35,22 +34,22 @@ export async function checkHistory(options: CheckHistoryOptions): Promise<Tortur
     return { name, figures: { "left out": "needs the clock of Linux" }, failures: [] };
   }
   await using store = await options.startStore(options.folder);
-  return await withEnv(store.env, async () => {
-    const run = new HistoryRun(options);
-    for (let round = 0; round < options.count; round++) await run.round(round);
-    return { name, ...run.result() };
-  });
+  const run = new HistoryRun(options, store.env);
+  for (let round = 0; round < options.count; round++) await run.round(round);
+  return { name, ...run.result() };
 }
 
 class HistoryRun {
   readonly #options: CheckHistoryOptions;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #failures: string[] = [];
   readonly #troubles = new Map<string, number>();
   #operations = 0;
   #overlapping = 0;
 
-  constructor(options: CheckHistoryOptions) {
+  constructor(options: CheckHistoryOptions, env: Readonly<Record<string, string>>) {
     this.#options = options;
+    this.#env = env;
   }
 
   async round(round: number): Promise<void> {
@@ -58,7 +57,8 @@ class HistoryRun {
     const key = `https://login.example.com|history-${round}`;
     const children = Array.from(
       { length: PROCESSES },
-      (_, process) => new HistoryProcess({ process, key, calls, seed: seed + PROCESSES * round }),
+      (_, process) =>
+        new HistoryProcess({ process, key, calls, seed: seed + PROCESSES * round }, this.#env),
     );
     await Promise.all(children.map((child) => child.ready()));
     const outcomes = await Promise.all(children.map((child) => child.run()));
@@ -109,9 +109,9 @@ class HistoryProcess {
   readonly #lines: AsyncGenerator<string>;
   readonly #complaint: Promise<string>;
 
-  constructor(options: HistoryChildOptions) {
+  constructor(options: HistoryChildOptions, env: Readonly<Record<string, string>>) {
     const args = [JSON.stringify(options)];
-    this.#child = spawnModule("history_child.ts", args, { stdin: "piped" });
+    this.#child = spawnModule("history_child.ts", args, { stdin: "piped", env });
     this.#lines = linesOf(this.#child.stdout);
     this.#complaint = new Response(this.#child.stderr).text();
   }

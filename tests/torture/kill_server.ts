@@ -105,8 +105,8 @@ class KillServerRun {
   }
 
   async #refresh(begins: () => void): Promise<Outcome> {
-    const { issuer, clientId } = this.#signedIn.provider;
-    const child = spawnModule("refresh_child.ts", [issuer, clientId]);
+    const { provider: { issuer, clientId }, env } = this.#signedIn;
+    const child = spawnModule("refresh_child.ts", [issuer, clientId], { env });
     const complaint = new Response(child.stderr).text();
     let outcome: Outcome | undefined;
     for await (const line of linesOf(child.stdout)) {

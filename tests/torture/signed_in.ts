@@ -5,13 +5,14 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import type { MainOptions } from "../support/oidc_provider_main.ts";
-import { withEnv } from "../support/own_env.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
-import type { Store } from "./store.ts";
+import { inEnvOf, type Store } from "./store.ts";
 
 /** A provider, and a sign-in to it in a store. */
 export class SignedIn {
   readonly provider: ProviderProcess;
+  /** The variables by which a process finds the store. */
+  readonly env: Readonly<Record<string, string>>;
   readonly #backend: OidcCredentialsBackend;
   readonly #key: string;
   /** The audience of the sign-in, which tells it from others in the same store. */
@@ -19,10 +20,12 @@ export class SignedIn {
 
   private constructor(
     provider: ProviderProcess,
+    env: Readonly<Record<string, string>>,
     backend: OidcCredentialsBackend,
     audience?: string,
   ) {
     this.provider = provider;
+    this.env = env;
     this.#backend = backend;
     this.#key = credentialKey(provider.issuer, provider.clientId, audience);
     this.audience = audience;
@@ -34,11 +37,11 @@ export class SignedIn {
     fn: (signedIn: SignedIn) => Promise<T>,
     options: MainOptions = {},
   ): Promise<T> {
-    return await withEnv(store.env, async () => {
+    return await inEnvOf(store, async () => {
       await using provider = await ProviderProcess.start(options);
       const backend = await loadBackendFromEnv();
       if (backend === undefined) throw new Error("Cannot torture: the store has no backend");
-      const signedIn = new SignedIn(provider, backend);
+      const signedIn = new SignedIn(provider, store.env, backend);
       try {
         await signedIn.signIn();
         return await fn(signedIn);
@@ -56,7 +59,7 @@ export class SignedIn {
 
   /** Signs in to another audience beside this one. */
   async signInBeside(audience: string): Promise<SignedIn> {
-    const beside = new SignedIn(this.provider, this.#backend, audience);
+    const beside = new SignedIn(this.provider, this.env, this.#backend, audience);
     await beside.signIn();
     return beside;
   }

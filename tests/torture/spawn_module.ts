@@ -7,7 +7,7 @@ export interface SpawnModuleOptions {
   /** What stands before the command. */
   prefix?: readonly string[];
   /** Variables beyond those of this process. */
-  env?: Record<string, string>;
+  env?: Readonly<Record<string, string>>;
 }
 
 /** Starts a module of this folder in a process of its own. */

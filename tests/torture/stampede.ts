@@ -79,13 +79,13 @@ class StampedeRun {
 
   /** Milliseconds until all processes have the one token that is stored. */
   async #startAll(round: number): Promise<number> {
-    const { issuer, clientId } = this.#signedIn.provider;
+    const { provider: { issuer, clientId }, env } = this.#signedIn;
     const args = [issuer, clientId];
     const begin = performance.now();
     const outputs = await Promise.all(
       Array.from(
         { length: this.#options.processes },
-        () => spawnModule("start_child.ts", args).output(),
+        () => spawnModule("start_child.ts", args, { env }).output(),
       ),
     );
     const ms = performance.now() - begin;

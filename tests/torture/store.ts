@@ -1,5 +1,8 @@
+import { withEnv } from "../support/own_env.ts";
 import { startDenokv } from "../support/servers/denokv_server.ts";
 import { startVault } from "../support/servers/vault_server.ts";
+
+const KV_TOKEN = "DENO_KV_ACCESS_TOKEN";
 
 /** A server under a store, which a torture kills. */
 export interface StoreServer {
@@ -14,6 +17,14 @@ export interface Store extends AsyncDisposable {
   readonly server?: StoreServer;
 }
 
+/** Runs `fn` where {@linkcode Store.env} holds. Child processes have to be given it. */
+export async function inEnvOf<T>({ env }: Store, fn: () => Promise<T>): Promise<T> {
+  const token = env[KV_TOKEN];
+  // Deno reads this one from the process, past what stands in for `Deno.env`.
+  if (token !== undefined) Deno.env.set(KV_TOKEN, token);
+  return await withEnv(env, fn);
+}
+
 /** Starts a store whose files, if it has any, lie in a folder. */
 export type StartStore = (folder: string) => Store | Promise<Store>;
 
@@ -21,7 +32,7 @@ export type StartStore = (folder: string) => Store | Promise<Store>;
 export const SERVER_STORES: Record<string, StartStore> = {
   denokv: async (folder) => {
     const server = await startDenokv({ folder });
-    const env = { ...chosen("kv", { path: server.url }), DENO_KV_ACCESS_TOKEN: server.accessToken };
+    const env = { ...chosen("kv", { path: server.url }), [KV_TOKEN]: server.accessToken };
     return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   },
   vault: (folder) => startVaultStore(folder, "secret"),
