@@ -175,23 +175,31 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * A password in the address would be shown with it; Deno takes its token from a variable. Over `http:`
- * the network would see all that is stored.
+ * Refuses an address that Deno would take for a file name, one with a secret in it, which would be
+ * shown with it, and one at which the network would see the credentials.
  */
 function checkUrl(path: string): void {
-  if (!isUrl(path)) return;
+  if (!isUrl(path)) {
+    if (/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) throw notPlain();
+    return;
+  }
   const url = URL.parse(path);
   if (url === null || url.username !== "" || url.password !== "" || url.search !== "") {
-    throw new CredentialsBackendError(
-      "invalid_options",
-      `Cannot create KvCredentialsBackend: option "path" is no plain URL. Give one without a ` +
-        `user name, a password and a query, and the token in DENO_KV_ACCESS_TOKEN.`,
-    );
+    throw notPlain();
   }
   if (isSecureUrl(url)) return;
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot create KvCredentialsBackend: at ${url.origin} the network would see the credentials. ` +
       `Use https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
+  );
+}
+
+function notPlain(): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "invalid_options",
+    `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain URL. Begin a ` +
+      `URL with https:// in lower case, without a user name, a password and a query, and put the ` +
+      `token into DENO_KV_ACCESS_TOKEN.`,
   );
 }

@@ -16,7 +16,7 @@ export function isSecureUrl(url: URL): boolean {
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
 }
 
-/** Whether a store's path is the address of a KV Connect server. */
+/** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */
 export function isUrl(path: string): boolean {
-  return /^https?:/.test(path);
+  return /^https?:\/\//.test(path);
 }

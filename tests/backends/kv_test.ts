@@ -214,6 +214,14 @@ Deno.test({
     throwsWith("invalid_options", make({ path: "http://kv.example.com" }), "https:", "localhost");
     throwsWith("invalid_options", make({ path: "https://kv.example.com?token=x" }), "plain URL");
     make({ path: "http://localhost:4512" })();
+    // Deno takes these for the names of local files.
+    const files = [
+      "HTTP://kv.example.com",
+      "https:kv.example.com",
+      " https://kv.example.com",
+      "a2://b",
+    ];
+    for (const path of files) throwsWith("invalid_options", make({ path }), "plain URL");
     throwsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
     throwsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
     throwsWith("invalid_options", make([]), "not an object");
