@@ -180,7 +180,9 @@ export class ApiClient {
       throw new ValidMindAuthError(
         "invalid_options",
         `Cannot request ${JSON.stringify(printable(String(input)))}: it is no URL` +
-          `${apiHost === undefined ? ", and the session has no apiHost. Pass apiHost" : ""}.`,
+          (apiHost === undefined
+            ? ", and the session has no apiHost. Pass apiHost."
+            : ". Pass a path below apiHost, or a whole URL."),
       );
     }
     if (apiHost !== undefined && url.origin === this.#origin) return url;

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { dirname } from "@std/path/dirname";
 import { credentialsPath, folderOf } from "../../backends/credentials_path.ts";
-import { throwsWith } from "../support/rejects_with.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { withEnv } from "../support/own_env.ts";
 
 const isWindows = Deno.build.os === "windows";
@@ -36,10 +36,10 @@ Deno.test({
 
 Deno.test("credentialsPath without a home folder is home_unset and says what to do", async () => {
   for (const home of ["", undefined]) {
-    await withEnv({}, () => {
+    await withEnv({}, async () => {
       if (home === undefined) Deno.env.delete(HOME);
       else Deno.env.set(HOME, home);
-      throwsWith("home_unset", credentialsPath, HOME, "{ path }");
+      await rejectsWith("home_unset", credentialsPath, HOME, "{ path }");
     });
   }
 });
@@ -47,7 +47,8 @@ Deno.test("credentialsPath without a home folder is home_unset and says what to 
 Deno.test({
   name: "credentialsPath that may not read the variable is permission_required",
   permissions: "none",
-  fn: () => void throwsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
+  fn: async () =>
+    void await rejectsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
 });
 
 const POSIX = ["a.json", "a/b.json", "../b.json", "/b.json", "/a/b.json", "/a b,c/d.json", "a//b"];

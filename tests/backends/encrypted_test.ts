@@ -15,8 +15,8 @@ import type {
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { renderings, testKey } from "./encrypted/encryption_keys.ts";
-import { ALL_SECRETS, AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
-import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -77,7 +77,7 @@ Deno.test("nothing of an entry stands in the store but the key's name", async ()
   const stored = entry({ scope: "openid secret.scope", audience: "ledger:backoffice" });
   await backend.put(KEY, stored);
   const text = await Deno.readTextFile(path);
-  assertNoSecret(text, [...ALL_SECRETS, "secret.scope", "ledger:backoffice", "2099-01-01"]);
+  assertNoSecret(text, ["secret.scope", "ledger:backoffice", "2099-01-01"]);
   assertEquals(Object.keys(JSON.parse(text).credentials), [`encrypted|${KEY}`]);
   assertEquals(await backend.get(KEY), stored);
 });
@@ -279,8 +279,8 @@ Deno.test("migrateCredentials moves plain entries of one file into an encrypted 
   const { copied, deleted } = await migrateCredentials(from, to, { deleteSource: true });
   assertEquals([copied.length, deleted.length], [2, 2]);
   assertEquals(await to.get(KEY), entry());
-  assertNoSecret(await Deno.readTextFile(`${parent}/plain.json`), ALL_SECRETS);
-  assertNoSecret(await Deno.readTextFile(`${parent}/sealed.json`), ALL_SECRETS);
+  assertNoSecret(await Deno.readTextFile(`${parent}/plain.json`));
+  assertNoSecret(await Deno.readTextFile(`${parent}/sealed.json`));
   assertEquals(await Array.fromAsync(from.list()), []);
 });
 
@@ -468,10 +468,10 @@ for (const [what, options, ...words] of WRONG) {
   Deno.test({
     name: `the constructor refuses ${what}, without showing it`,
     permissions: "none",
-    fn() {
+    async fn() {
       const backend = new MemoryCredentialsBackend();
       const full = options === undefined ? undefined : { backend, ...options };
-      const error = throwsWith(
+      const error = await rejectsWith(
         "invalid_options",
         () => new EncryptedCredentialsBackend(full as never),
         ...words,
@@ -481,11 +481,11 @@ for (const [what, options, ...words] of WRONG) {
   });
 }
 
-Deno.test("the constructor refuses what is no backend", () => {
+Deno.test("the constructor refuses what is no backend", async () => {
   const options = { backend: {}, key: FIRST } as never;
-  throwsWith("invalid_backend", () => new EncryptedCredentialsBackend(options), '"backend"');
+  await rejectsWith("invalid_backend", () => new EncryptedCredentialsBackend(options), '"backend"');
   const key = { backend: new MemoryCredentialsBackend(), key: { backend: "file" } } as never;
-  throwsWith("invalid_backend", () => new EncryptedCredentialsBackend(key), "key");
+  await rejectsWith("invalid_backend", () => new EncryptedCredentialsBackend(key), "key");
 });
 
 Deno.test("a later change of the caller's key bytes does not reach the backend", async () => {
@@ -501,7 +501,7 @@ Deno.test("a later change of the caller's key bytes does not reach the backend",
 Deno.test("neither the backend nor its errors show a key, a passphrase or a token", async () => {
   const passphrase = "correct horse battery staple";
   const keys = new MemoryCredentialsBackend();
-  const secrets = [...renderings(FIRST), ...renderings(SECOND), passphrase, ...ALL_SECRETS];
+  const secrets = [...renderings(FIRST), ...renderings(SECOND), passphrase];
   for (const key of [FIRST, { bytes: SECOND }, { passphrase }, { backend: keys }]) {
     const inner = new MemoryCredentialsBackend();
     const backend = encrypted(inner, { key });

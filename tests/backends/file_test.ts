@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER } from "../support/entries.ts";
-import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -264,14 +264,19 @@ Deno.test({
 Deno.test({
   name: "a file backend refuses options that it does not know, or that are wrong",
   permissions: "none",
-  fn() {
+  async fn() {
     const make = (options: unknown) => () => new FileCredentialsBackend(options as object);
-    throwsWith("invalid_options", make({ paht: "/x" }), `"paht"`, "path, lockTimeoutMs, onWarning");
-    throwsWith("invalid_options", make({ path: "" }), `"path"`);
-    throwsWith("invalid_options", make({ path: 7 }), `"path"`);
-    throwsWith("invalid_options", make({ path: "~/credentials.json" }), "${HOME}");
-    throwsWith("invalid_options", make({ path: "/x", lockTimeoutMs: -1 }), "lockTimeoutMs");
-    throwsWith("invalid_options", make({ path: "/x", onWarning: "log" }), "onWarning");
-    throwsWith("invalid_options", make(null), "not an object");
+    await rejectsWith(
+      "invalid_options",
+      make({ paht: "/x" }),
+      `"paht"`,
+      "path, lockTimeoutMs, onWarning",
+    );
+    await rejectsWith("invalid_options", make({ path: "" }), `"path"`);
+    await rejectsWith("invalid_options", make({ path: 7 }), `"path"`);
+    await rejectsWith("invalid_options", make({ path: "~/credentials.json" }), "${HOME}");
+    await rejectsWith("invalid_options", make({ path: "/x", lockTimeoutMs: -1 }), "lockTimeoutMs");
+    await rejectsWith("invalid_options", make({ path: "/x", onWarning: "log" }), "onWarning");
+    await rejectsWith("invalid_options", make(null), "not an object");
   },
 });

@@ -3,7 +3,7 @@ import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
 import { libraryPath } from "../../backends/keychain/library.ts";
 import { loadBackendFromEnv } from "@validmind/auth";
 import { entry } from "../support/entries.ts";
-import { throwsWith } from "../support/rejects_with.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { runDeno } from "../support/run_script.ts";
 import { backendUrl } from "../support/child.ts";
 import { withEnv } from "../support/own_env.ts";
@@ -35,14 +35,19 @@ Deno.test("a keychain without a lock folder has no lock, and says where its entr
   assertStringIncludes(backend.location, '"my-service" in the ');
 });
 
-Deno.test("options that are wrong are refused", () => {
+Deno.test("options that are wrong are refused", async () => {
   const create = (options: unknown) => () => new KeychainCredentialsBackend(options as never);
-  throwsWith("invalid_options", create({ serivce: "x" }), '"serivce"', "service, timeoutMs");
-  throwsWith("invalid_options", create({ service: " " }), '"service"');
-  throwsWith("invalid_options", create({ timeoutMs: "1" }), '"timeoutMs"');
-  throwsWith("invalid_options", create({ lockTimeoutMs: -1 }), '"lockTimeoutMs"');
-  throwsWith("invalid_options", create({ lockFolder: true }), '"lockFolder"');
-  throwsWith("invalid_options", create({ lockFolder: "~/locks" }), '"lockFolder"', "plain path");
+  await rejectsWith("invalid_options", create({ serivce: "x" }), '"serivce"', "service, timeoutMs");
+  await rejectsWith("invalid_options", create({ service: " " }), '"service"');
+  await rejectsWith("invalid_options", create({ timeoutMs: "1" }), '"timeoutMs"');
+  await rejectsWith("invalid_options", create({ lockTimeoutMs: -1 }), '"lockTimeoutMs"');
+  await rejectsWith("invalid_options", create({ lockFolder: true }), '"lockFolder"');
+  await rejectsWith(
+    "invalid_options",
+    create({ lockFolder: "~/locks" }),
+    '"lockFolder"',
+    "plain path",
+  );
 });
 
 Deno.test("the environment names it, with its options", async () => {

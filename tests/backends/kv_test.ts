@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
-import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -205,14 +205,28 @@ Deno.test({
 Deno.test({
   name: "a KV backend refuses options that it does not know, or that are wrong",
   permissions: "none",
-  fn() {
+  async fn() {
     const make = (options: unknown) => () => new KvCredentialsBackend(options as object);
-    throwsWith("invalid_options", make({ url: "/x" }), `"url"`, "path, lockTimeoutMs, timeoutMs");
-    throwsWith("invalid_options", make({ path: "" }), `"path"`);
-    throwsWith("invalid_options", make({ path: null }), `"path"`);
-    throwsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
-    throwsWith("invalid_options", make({ path: "http://kv.example.com" }), "https:", "localhost");
-    throwsWith("invalid_options", make({ path: "https://kv.example.com?token=x" }), "plain URL");
+    await rejectsWith(
+      "invalid_options",
+      make({ url: "/x" }),
+      `"url"`,
+      "path, lockTimeoutMs, timeoutMs",
+    );
+    await rejectsWith("invalid_options", make({ path: "" }), `"path"`);
+    await rejectsWith("invalid_options", make({ path: null }), `"path"`);
+    await rejectsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
+    await rejectsWith(
+      "invalid_options",
+      make({ path: "http://kv.example.com" }),
+      "https:",
+      "localhost",
+    );
+    await rejectsWith(
+      "invalid_options",
+      make({ path: "https://kv.example.com?token=x" }),
+      "plain URL",
+    );
     make({ path: "http://localhost:4512" })();
     // Deno takes these for the names of local files.
     const files = [
@@ -221,9 +235,9 @@ Deno.test({
       " https://kv.example.com",
       "a2://b",
     ];
-    for (const path of files) throwsWith("invalid_options", make({ path }), "plain URL");
-    throwsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
-    throwsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
-    throwsWith("invalid_options", make([]), "not an object");
+    for (const path of files) await rejectsWith("invalid_options", make({ path }), "plain URL");
+    await rejectsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
+    await rejectsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
+    await rejectsWith("invalid_options", make([]), "not an object");
   },
 });

@@ -1,6 +1,6 @@
 import { MemoryCredentialsBackend, NullCredentialsBackend } from "../../backends/memory.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
-import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 
 const permissions = "none";
@@ -89,13 +89,13 @@ Deno.test({
 Deno.test({
   name: "memory takes no option but the lock's time",
   permissions,
-  fn() {
+  async fn() {
     const make = (options: unknown) => () => new MemoryCredentialsBackend(options as object);
     make({})();
-    throwsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");
-    throwsWith("invalid_options", make({ lockTimeoutMs: "1" }), "lockTimeoutMs");
-    throwsWith("invalid_options", make(null), "not an object");
-    throwsWith("invalid_options", make("path"), "not an object");
+    await rejectsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");
+    await rejectsWith("invalid_options", make({ lockTimeoutMs: "1" }), "lockTimeoutMs");
+    await rejectsWith("invalid_options", make(null), "not an object");
+    await rejectsWith("invalid_options", make("path"), "not an object");
   },
 });
 

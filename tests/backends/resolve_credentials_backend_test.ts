@@ -9,7 +9,7 @@ import {
   setDefaultBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { rejectsWith, throwsWith } from "../support/rejects_with.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn } from "../support/sandbox.ts";
 import { withEnv } from "../support/own_env.ts";
 
@@ -128,13 +128,17 @@ Deno.test({
 Deno.test({
   name: "setDefaultBackend refuses what is no backend, and keeps the one that is set",
   permissions: "none",
-  fn() {
+  async fn() {
     const backend = new MemoryCredentialsBackend();
     setDefaultBackend(backend);
     try {
       for (const wrong of [null, {}, "memory", MemoryCredentialsBackend]) {
         const set = () => setDefaultBackend(wrong as unknown as OidcCredentialsBackend);
-        throwsWith("invalid_backend", set, "Cannot use the default as a credentials backend");
+        await rejectsWith(
+          "invalid_backend",
+          set,
+          "Cannot use the default as a credentials backend",
+        );
       }
       assertStrictEquals(getDefaultBackend(), backend);
     } finally {

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { assertCode, realWorld, scriptedWorld, SpyBackend } from "../support/fixtures.ts";
+import { realWorld, scriptedWorld, SpyBackend } from "../support/fixtures.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
@@ -37,7 +38,7 @@ Deno.test("sign-in: interactive false fails without any request or write", async
   await using world = await scriptedWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend, interactive: false };
-  await assertCode(() => createSession(options), "login_required", world.provider.issuer);
+  await rejectsWith("login_required", () => createSession(options), world.provider.issuer);
   assertEquals([world.provider.requests, backend.calls], [[], ["get"]]);
 });
 
@@ -46,7 +47,7 @@ for (const value of ["0", "false", "no", "False"]) {
     await using world = await scriptedWorld();
     await withTempHome(async () => {
       Deno.env.set("VM_OIDC_INTERACTIVE", value);
-      await assertCode(() => createSession(world.options), "login_required");
+      await rejectsWith("login_required", () => createSession(world.options));
       assertEquals(world.provider.requests, []);
       await createSession({ ...world.options, interactive: true });
       assertEquals(world.codes.length, 1);
@@ -59,7 +60,7 @@ Deno.test("sign-in: without a refresh token a session ends with login_required, 
   const session = await createSession(world.options);
   assertEquals(world.stored().refresh_token, null);
   world.clock.advance(HOUR);
-  await assertCode(() => session.accessToken(), "login_required", "no refresh token");
+  await rejectsWith("login_required", () => session.accessToken(), "no refresh token");
   assertEquals(world.codes.length, 1);
   await createSession(world.options); // this one may ask
   assertEquals(world.codes.length, 2);

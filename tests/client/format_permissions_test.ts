@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, formatPermissionSet } from "../../client/format_permissions.ts";
 import { findDenoDir } from "../support/run_script.ts";
 import { tempDir } from "../support/temp_home.ts";
-import { assertBackendCode } from "../support/fixtures.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 
 type Descriptors = Deno.PermissionDescriptor[];
 
@@ -78,7 +78,7 @@ Deno.test("formatPermissionFlags: a comma cannot be written", async () => {
   ) {
     const run = () => Promise.try(() => formatPermissionFlags([descriptor]));
     const words = [`--allow-${descriptor.name}`, "comma", "permission set"];
-    await assertBackendCode(run, "invalid_permissions", ...words);
+    await rejectsWith("invalid_permissions", run, ...words);
   }
 });
 
@@ -100,7 +100,7 @@ const NO_DESCRIPTORS: unknown[] = [
 for (const descriptor of NO_DESCRIPTORS) {
   Deno.test(`formatPermissionFlags refuses ${Deno.inspect(descriptor)}`, async () => {
     const run = () => Promise.try(() => formatPermissionFlags([descriptor] as Descriptors));
-    await assertBackendCode(run, "invalid_permissions", "the list", "Declare");
+    await rejectsWith("invalid_permissions", run, "the list", "Declare");
   });
 }
 
@@ -178,7 +178,7 @@ Deno.test("formatPermissionSet: grouped, each once, true where it is not narrowe
 Deno.test("formatPermissionSet: what is no descriptor is refused", async () => {
   for (const descriptor of [null, "read", {}, { name: "all" }, { name: "read", path: 5 }]) {
     const run = () => Promise.try(() => formatPermissionSet([descriptor] as Descriptors));
-    await assertBackendCode(run, "invalid_permissions", "Declare");
+    await rejectsWith("invalid_permissions", run, "Declare");
   }
 });
 

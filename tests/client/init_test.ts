@@ -8,7 +8,8 @@ import { json } from "../support/http_server.ts";
 import { runDeno } from "../support/run_script.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
-import { assertCode, paths, realWorld, scriptedWorld } from "../support/fixtures.ts";
+import { paths, realWorld, scriptedWorld } from "../support/fixtures.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 
 import config from "../../deno.json" with { type: "json" };
 
@@ -69,10 +70,10 @@ Deno.test("init: an API that answers the ping with less still gives an info", as
 Deno.test("init: an API that refuses the ping fails it, and the tokens stay stored", async () => {
   await using world = await realWorld();
   world.api.script.push(() => json({ code: "unknown_model" }, 404));
-  const error = await assertCode(() => init({ ...world.options, ...MODEL }), "api_error", "404");
+  const error = await rejectsWith("api_error", () => init({ ...world.options, ...MODEL }), "404");
   assertEquals([error instanceof ApiError, (error as ApiError).status], [true, 404]);
   assert(await world.provider.isActive(world.stored().access_token));
-  await assertCode(() => Promise.try(() => getSession()), "no_active_session");
+  await rejectsWith("no_active_session", () => getSession());
 });
 
 Deno.test("init: an aborted signal ends it before anything happens", async () => {
@@ -180,8 +181,8 @@ Deno.test("init: all from the environment", async () => {
 
 Deno.test("getSession and reload: no_active_session before init", async () => {
   setActiveSession(undefined);
-  await assertCode(() => Promise.try(() => getSession()), "no_active_session", "init()");
-  await assertCode(() => reload(), "no_active_session", "init()");
+  await rejectsWith("no_active_session", () => getSession(), "init()");
+  await rejectsWith("no_active_session", () => reload(), "init()");
   assertEquals(peekActiveSession(), undefined);
 });
 
@@ -211,5 +212,5 @@ Deno.test("reload: a closed session cannot", async () => {
   await using world = await scriptedWorld();
   const session = await init({ ...world.options, model: "a" });
   await session.close();
-  await assertCode(() => reload(), "session_closed");
+  await rejectsWith("session_closed", () => reload());
 });

@@ -7,13 +7,8 @@ import type { PermissionNeed } from "../../client/permission_need.ts";
 import { requiredPermissions } from "../../client/required_permissions.ts";
 import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import {
-  assertBackendCode,
-  assertCode,
-  scriptedWorld,
-  SpyBackend,
-  spyFetch,
-} from "../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, spyFetch } from "../support/fixtures.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 /** All that an environment would be asked for, but for the model and the backend. */
@@ -204,7 +199,7 @@ const NONSENSE: unknown[] = [
 for (const declared of NONSENSE) {
   Deno.test(`requiredPermissions refuses a backend that declares ${Deno.inspect(declared)}`, async () => {
     const options = { ...FULL, ...MODEL, credentialsBackend: declaring(declared) };
-    await assertBackendCode(() => needsOf(options), "invalid_permissions", "TeamStore");
+    await rejectsWith("invalid_permissions", () => needsOf(options), "TeamStore");
   });
 }
 
@@ -264,7 +259,7 @@ Deno.test("requiredPermissions: discover at a provider that is down is an error"
   await using world = await scriptedWorld();
   world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
   const options = { ...FULL, ...MEMORY, ...MODEL, issuer: world.provider.issuer };
-  await assertCode(() => needsOf(options, { discover: true }), "provider_unavailable", "503");
+  await rejectsWith("provider_unavailable", () => needsOf(options, { discover: true }), "503");
 });
 
 Deno.test("requiredPermissions: options are checked as by the call itself", async () => {
@@ -280,13 +275,13 @@ Deno.test("requiredPermissions: options are checked as by the call itself", asyn
   ];
   for (const [options, about, words] of rows) {
     const run = () => needsOf(options as InitOptions, about as RequiredPermissionsOptions, none);
-    await assertCode(run, "invalid_options", ...words);
+    await rejectsWith("invalid_options", run, ...words);
   }
-  await assertCode(() => needsOf({ ...FULL, ...MEMORY }), "missing_model");
-  await assertCode(() => needsOf(MODEL), "missing_api_credentials");
+  await rejectsWith("missing_model", () => needsOf({ ...FULL, ...MEMORY }));
+  await rejectsWith("missing_api_credentials", () => needsOf(MODEL));
 });
 
 Deno.test("requiredPermissions: a call that it does not know is refused", async () => {
   const about = { call: "reload" } as unknown as RequiredPermissionsOptions;
-  await assertCode(() => needsOf({ ...FULL, ...MEMORY }, about), "invalid_options", "call");
+  await rejectsWith("invalid_options", () => needsOf({ ...FULL, ...MEMORY }, about), "call");
 });

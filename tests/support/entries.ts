@@ -8,9 +8,6 @@ export const SECRETS = {
   extra: "ex9Vr5Du1Ym6Sa3E",
 };
 
-/** All of {@linkcode SECRETS}, for `assertNoSecret`. */
-export const ALL_SECRETS: readonly string[] = Object.values(SECRETS);
-
 /** A key as `credentialKey` makes it. */
 export const KEY = "https://login.example.com|my-app";
 

@@ -1,8 +1,3 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "../../backends/credentials_backend_error.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type {
   OidcCredentials,
@@ -10,12 +5,12 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { setActiveSession } from "../../client/signed_in/session.ts";
 import { credentialKey } from "../../client/credential_key.ts";
-import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../../client/errors.ts";
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
 import { OidcProvider } from "../../client/provider/oidc_provider.ts";
 import type { Runtime } from "../../client/options/runtime.ts";
 import type { FlowContext } from "../../client/sign_in/flow.ts";
 import type { RefreshAnswer } from "../../client/provider/refresh_grant.ts";
+import { type AnyErrorCode, type ErrorWithCode, rejectsWith } from "./rejects_with.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
   type OidcProviderOptions,
@@ -186,29 +181,13 @@ export function spyFetch(
   return Object.assign(spy as typeof fetch, { urls });
 }
 
-/** Asserts that `run` fails with this code and that the message has these words. */
-export async function assertCode(
-  run: () => Promise<unknown>,
-  code: ValidMindAuthErrorCode,
+/** The old name and order of {@linkcode rejectsWith}. */
+export function assertCode<C extends AnyErrorCode>(
+  run: () => unknown,
+  code: C,
   ...words: string[]
-): Promise<ValidMindAuthError> {
-  const error = await assertRejects(run, ValidMindAuthError);
-  assertEquals(error.code, code, error.message);
-  assertStringIncludes(error.message, "Cannot ");
-  for (const word of words) assertStringIncludes(error.message, word);
-  return error;
-}
-
-/** The same for what a backend reports. */
-export async function assertBackendCode(
-  run: () => Promise<unknown>,
-  code: CredentialsBackendErrorCode,
-  ...words: string[]
-): Promise<CredentialsBackendError> {
-  const error = await assertRejects(run, CredentialsBackendError);
-  assertEquals(error.code, code, error.message);
-  for (const word of words) assertStringIncludes(error.message, word);
-  return error;
+): Promise<ErrorWithCode<C>> {
+  return rejectsWith(code, run, ...words);
 }
 
 /** A refresh whose answer failed a check after it had rotated the token. */

@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 // @ts-types="@types/oidc-provider"
 import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { rememberSecret } from "./assert_no_secret.ts";
 import { type ApproveOptions, Approver, type AutoApproveOptions } from "./approver.ts";
 import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
@@ -218,6 +219,7 @@ class RunningProvider implements TestOidcProvider {
     const headers = new Headers(ctx.headers as Record<string, string>);
     const entry = await this.#log.start(ctx.method, url, headers);
     await next();
+    rememberSecrets(ctx.body);
     await this.#log.setForm(entry, Object.entries((ctx.oidc?.body ?? {}) as object));
     const fault = await this.beforeAnswer?.({ ...entry, status: ctx.status });
     if (fault === "drop") {
@@ -233,6 +235,14 @@ class RunningProvider implements TestOidcProvider {
     this.#server.closeAllConnections();
     await closed;
     if (problems.length > 0) throw new AggregateError(problems, "The test provider had errors");
+  }
+}
+
+/** Remembers the secrets of an answer. */
+function rememberSecrets(body: unknown): void {
+  for (const name of ["access_token", "refresh_token", "id_token", "device_code"]) {
+    const secret = (body as Record<string, unknown> | null | undefined)?.[name];
+    if (typeof secret === "string") rememberSecret(secret);
   }
 }
 

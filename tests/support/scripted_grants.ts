@@ -1,3 +1,5 @@
+import { rememberSecret } from "./assert_no_secret.ts";
+
 /** Where a device code stands. */
 export type DeviceState = "pending" | "approved" | "denied" | "expired" | "used";
 
@@ -81,6 +83,8 @@ export class ScriptedGrants {
   }
 
   #token(kind: string): string {
-    return `scripted-${kind}-${++this.#serial}-${crypto.randomUUID()}`;
+    const token = `${kind[0]}${++this.#serial}x${crypto.randomUUID().replaceAll("-", "")}`;
+    rememberSecret(token);
+    return token;
   }
 }

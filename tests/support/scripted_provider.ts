@@ -2,6 +2,7 @@ import { type HttpServer, json, startHttpServer } from "./http_server.ts";
 import { makeSigningKey, type SigningKey, signJwt, type SignOptions } from "./jwt.ts";
 import { ACCOUNT, CLIENT_ID } from "./oidc_config.ts";
 import { type RecordedRequest, RequestLog, type WaitForOptions } from "./request_log.ts";
+import { rememberSecret } from "./assert_no_secret.ts";
 import { ScriptedGrants } from "./scripted_grants.ts";
 
 export { hang, json, resetConnection, truncated } from "./http_server.ts";
@@ -193,7 +194,9 @@ class RunningScript implements ScriptedProvider {
       name: ACCOUNT.name,
       email: ACCOUNT.sub,
     };
-    return await signJwt({ ...standard, ...claims }, key, options);
+    const token = await signJwt({ ...standard, ...claims }, key, options);
+    rememberSecret(token);
+    return token;
   }
 
   isActive(token: string): boolean {

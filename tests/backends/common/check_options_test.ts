@@ -5,7 +5,7 @@ import {
   type OptionTypes,
 } from "../../../backends/common/check_options.ts";
 import { SECRETS } from "../../support/entries.ts";
-import { throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const permissions = "none";
 
@@ -15,17 +15,29 @@ const check = (value: unknown, type: OptionTypes[string]) => () =>
 Deno.test({
   name: "checkOptions takes known options, and names the first unknown one without its value",
   permissions,
-  fn() {
+  async fn() {
     const types = { a: "any", b: "text" } as const;
     checkOptions("Store", {}, {});
     checkOptions("Store", { a: 1, b: undefined }, types);
     const options = { a: 1, token: SECRETS.access, other: SECRETS.extra };
     const words = ["Cannot Store", `unknown option "token"`, "It takes: a, b."];
-    throwsWith("invalid_options", () => checkOptions("Store", options, types), ...words);
-    throwsWith("invalid_options", () => checkOptions("Store", { a: 1 }, {}), "It takes none.");
-    throwsWith("invalid_options", () => checkOptions("Store", { toString: 1 }, types), "unknown");
+    await rejectsWith("invalid_options", () => checkOptions("Store", options, types), ...words);
+    await rejectsWith(
+      "invalid_options",
+      () => checkOptions("Store", { a: 1 }, {}),
+      "It takes none.",
+    );
+    await rejectsWith(
+      "invalid_options",
+      () => checkOptions("Store", { toString: 1 }, types),
+      "unknown",
+    );
     for (const wrong of [null, undefined, [], "text", 7, () => {}]) {
-      throwsWith("invalid_options", () => checkOptions("Store", wrong, types), "not an object");
+      await rejectsWith(
+        "invalid_options",
+        () => checkOptions("Store", wrong, types),
+        "not an object",
+      );
     }
   },
 });
@@ -52,10 +64,14 @@ for (const [type, right, wrong] of ROWS) {
   Deno.test({
     name: `checkOptions takes a value of the kind ${type}, and refuses others`,
     permissions,
-    fn() {
+    async fn() {
       for (const value of right) check(value, type)();
       for (const value of wrong) {
-        throwsWith("invalid_options", check(value, type), `Cannot Store: option "a" is not `);
+        await rejectsWith(
+          "invalid_options",
+          check(value, type),
+          `Cannot Store: option "a" is not `,
+        );
       }
     },
   });
@@ -64,8 +80,8 @@ for (const [type, right, wrong] of ROWS) {
 Deno.test({
   name: "checkOptions shows no value, and throws the caller's own error",
   permissions,
-  fn() {
-    throwsWith("invalid_options", check(SECRETS.access, ["one", "two"]), "one of one, two");
+  async fn() {
+    await rejectsWith("invalid_options", check(SECRETS.access, ["one", "two"]), "one of one, two");
     const fail = (message: string) => new RangeError(message);
     assertThrows(
       () => checkOptions("Call", { a: 1 }, { a: "text" }, fail),
@@ -91,11 +107,11 @@ for (const method of ["get", "put", "delete"] as const) {
   Deno.test({
     name: `assertCredentialsBackend names the method that is missing: ${method}`,
     permissions,
-    fn() {
+    async fn() {
       for (const wrong of [undefined, null, "text", {}, Promise.resolve()]) {
         const value = { ...whole, [method]: wrong, token: SECRETS.access };
         const check = () => assertCredentialsBackend(value, "mine");
-        throwsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
+        await rejectsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
       }
     },
   });
@@ -104,9 +120,9 @@ for (const method of ["get", "put", "delete"] as const) {
 Deno.test({
   name: "assertCredentialsBackend refuses what is no object",
   permissions,
-  fn() {
+  async fn() {
     for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
-      throwsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
+      await rejectsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
     }
   },
 });

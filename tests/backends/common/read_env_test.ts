@@ -5,7 +5,7 @@ import {
   readEnv,
   readEnvIfGranted,
 } from "../../../backends/common/read_env.ts";
-import { throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 
 const NAME = "VM_TEST_READ_ENV";
@@ -25,9 +25,9 @@ Deno.test("readEnvIfGranted does the same where it may", async () => {
 Deno.test({
   name: "a denied variable is an error for readEnv, and undefined for readEnvIfGranted",
   permissions: { env: ["VM_TEST_OTHER"] },
-  fn() {
+  async fn() {
     const words = ["Cannot find the map:", `--allow-env=${NAME}`];
-    throwsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
+    await rejectsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
     assertEquals(readEnvIfGranted(NAME), undefined);
     assertEquals(isEnvGranted(NAME), false);
     assertEquals(isEnvGranted("VM_TEST_OTHER"), true);
@@ -41,13 +41,13 @@ Deno.test("readEnv passes on what is not about permissions", () => {
 Deno.test({
   name: "parseFlag takes words for yes and no, and refuses what it would have to guess",
   permissions: "none",
-  fn() {
+  async fn() {
     const all = (...words: (string | undefined)[]) => words.map((word) => parseFlag("FLAG", word));
     assertEquals(all("1", "true", "YES", " yes "), [true, true, true, true]);
     assertEquals(all("0", "false", "No"), [false, false, false]);
     assertEquals(all(undefined, "", " "), [undefined, undefined, undefined]);
     for (const word of ["on", "off", "2", "y", "null"]) {
-      throwsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
+      await rejectsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
     }
   },
 });

@@ -7,7 +7,7 @@ import { runDeno } from "../../support/run_script.ts";
 import { backendUrl } from "../../support/child.ts";
 import { testKey } from "./encryption_keys.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
-import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
 const { folder } = sandbox();
@@ -124,14 +124,18 @@ Deno.test("a key that does not come back from its backend encrypts nothing", asy
   assertEquals(await Array.fromAsync(inner.list()), []);
 });
 
-Deno.test("a key beside its entries, or one that ends before them, is refused", () => {
+Deno.test("a key beside its entries, or one that ends before them, is refused", async () => {
   const file = (name: string) => new FileCredentialsBackend({ path: `/data/${name}.json` });
   const make = (backend: OidcCredentialsBackend, keys: OidcCredentialsBackend) => () =>
     new EncryptedCredentialsBackend({ backend, key: { backend: keys } });
   const one = file("one");
-  throwsWith("invalid_options", make(one, one), "in the store that it protects");
-  throwsWith("invalid_options", make(one, file("one")), "in the store that it protects");
-  throwsWith("invalid_options", make(one, new MemoryCredentialsBackend()), "end with this process");
+  await rejectsWith("invalid_options", make(one, one), "in the store that it protects");
+  await rejectsWith("invalid_options", make(one, file("one")), "in the store that it protects");
+  await rejectsWith(
+    "invalid_options",
+    make(one, new MemoryCredentialsBackend()),
+    "end with this process",
+  );
   make(one, file("two"))();
 });
 

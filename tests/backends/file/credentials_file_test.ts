@@ -19,7 +19,7 @@ import {
 import { emptyDocument } from "../../../backends/file/edit_document.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
-import { throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -197,7 +197,7 @@ Deno.test({
 Deno.test({
   name: "a file is read as the strict decoder reads it: U+FFFD is text, what is not UTF-8 an error",
   permissions,
-  fn() {
+  async fn() {
     const path = `${folder()}/a.json`;
     const file = new CredentialsFile(path);
     const [before, after] = ['{"credentials": {"k": {"x": "', '"}}}'];
@@ -210,12 +210,17 @@ Deno.test({
     for (const bytes of UNREADABLE) {
       const content = [...encoder.encode(before), ...bytes, ...encoder.encode(after)];
       Deno.writeFileSync(path, Uint8Array.from(content));
-      const error = throwsWith("backend_corrupt", () => file.read(), path, "not JSON in UTF-8");
+      const error = await rejectsWith(
+        "backend_corrupt",
+        () => file.read(),
+        path,
+        "not JSON in UTF-8",
+      );
       assertEquals(error.cause, undefined);
-      throwsWith("backend_corrupt", () => readDocument(path), path, "not JSON in UTF-8");
+      await rejectsWith("backend_corrupt", () => readDocument(path), path, "not JSON in UTF-8");
     }
     Deno.writeTextFileSync(path, `\uFEFF\uFEFF${before}${after}`); // one mark is no text, two are
-    throwsWith("backend_corrupt", () => file.read(), path, "not JSON in UTF-8");
+    await rejectsWith("backend_corrupt", () => file.read(), path, "not JSON in UTF-8");
   },
 });
 
@@ -245,11 +250,11 @@ Deno.test({
 Deno.test({
   name: "an object that is some other program's file is backend_corrupt",
   permissions: "none",
-  fn() {
+  async fn() {
     for (const text of ['{"name": "app", "dependencies": {}}', '{"version": 1, "packages": {}}']) {
-      throwsWith("backend_corrupt", () => parse(text), PATH);
+      await rejectsWith("backend_corrupt", () => parse(text), PATH);
     }
-    throwsWith("backend_version", () => parse('{"version": 3, "packages": {}}'), PATH);
+    await rejectsWith("backend_version", () => parse('{"version": 3, "packages": {}}'), PATH);
   },
 });
 

@@ -8,7 +8,7 @@ import {
   setRow,
 } from "../../../backends/file/edit_document.ts";
 import { entry, KEY } from "../../support/entries.ts";
-import { throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const PATH = "/home/ana maria/.validmind/credentials.json";
 
@@ -79,11 +79,11 @@ Deno.test({
 Deno.test({
   name: "assertWritable refuses a higher version, by the path and both versions",
   permissions: "none",
-  fn() {
+  async fn() {
     assertWritable(emptyDocument(), PATH);
     for (const version of [2, 7, 1e21]) {
       const check = () => assertWritable({ ...emptyDocument(), version }, PATH);
-      throwsWith("backend_version", check, PATH, `version ${version}`, "version 1");
+      await rejectsWith("backend_version", check, PATH, `version ${version}`, "version 1");
     }
   },
 });
@@ -101,10 +101,10 @@ Deno.test({
 Deno.test({
   name: "the error of a corrupt document has no cause: that would quote the text",
   permissions: "none",
-  fn() {
+  async fn() {
     const text = serializeDocument({ ...emptyDocument(), credentials: { [KEY]: entry() } });
     for (let end = 0; end < text.length - 2; end += 7) {
-      const error = throwsWith("backend_corrupt", () => parse(text.slice(0, end)), PATH);
+      const error = await rejectsWith("backend_corrupt", () => parse(text.slice(0, end)), PATH);
       assertEquals(error.cause, undefined);
     }
   },

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { isPathSpecifier, parseBackendSpec } from "../../../backends/load/backend_setting.ts";
-import { throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const permissions = "none";
 const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
@@ -9,14 +9,14 @@ const parse = (text: string) => parseBackendSpec(text, ORIGIN);
 Deno.test({
   name: "parseBackendSpec knows the built-in names, exactly",
   permissions,
-  fn() {
+  async fn() {
     for (const name of ["file", "memory", "kv"] as const) {
       assertEquals(parse(name), { kind: "built-in", name });
       assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
-      throwsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
+      await rejectsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
     }
     for (const name of ["toString", "constructor", "__proto__", "files", "null"]) {
-      throwsWith("backend_spec_invalid", () => parse(name), name, "file, memory, kv");
+      await rejectsWith("backend_spec_invalid", () => parse(name), name, "file, memory, kv");
     }
   },
 });
@@ -75,14 +75,14 @@ for (const [spec, reason] of Object.entries(MALFORMED)) {
   Deno.test({
     name: `parseBackendSpec refuses ${JSON.stringify(spec)}`,
     permissions,
-    fn() {
+    async fn() {
       const words = [
         ORIGIN,
         spec.trim(),
         reason,
         "./my_backend.ts:MyBackend",
       ];
-      throwsWith("backend_spec_invalid", () => parse(spec), ...words);
+      await rejectsWith("backend_spec_invalid", () => parse(spec), ...words);
     },
   });
 }
@@ -99,9 +99,9 @@ for (
   Deno.test({
     name: `parseBackendSpec refuses ${spec} and says what does instead`,
     permissions,
-    fn() {
+    async fn() {
       const words = ["jsr:, npm: or file:", "setDefaultBackend(", "credentialsBackend"];
-      throwsWith("backend_import_unsupported", () => parse(spec), spec, ...words);
+      await rejectsWith("backend_import_unsupported", () => parse(spec), spec, ...words);
     },
   });
 }

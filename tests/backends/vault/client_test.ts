@@ -13,7 +13,7 @@ import {
   truncated,
 } from "../../support/http_server.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
 /** Makes an answer the last one. */
@@ -157,7 +157,7 @@ for (const [what, answer, code] of FINAL) {
   });
 }
 
-Deno.test("a file of certificates that holds none is invalid_options, and names it", () => {
+Deno.test("a file of certificates that holds none is invalid_options, and names it", async () => {
   const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
   for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
     const options = {
@@ -168,7 +168,7 @@ Deno.test("a file of certificates that holds none is invalid_options, and names 
     const { now, delay } = new FakeClock();
     const open = () =>
       new VaultClient(vaultConnection(options), text, { fetch, now, delay }, 10).close();
-    throwsWith("invalid_options", open, "/etc/vault-ca.pem", "PEM");
+    await rejectsWith("invalid_options", open, "/etc/vault-ca.pem", "PEM");
   }
 });
 

@@ -5,7 +5,7 @@ import {
   vaultTokenVariables,
 } from "../../../backends/vault/connection.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { rejectsWith, throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 
 const path = "users/anna";
@@ -56,14 +56,19 @@ Deno.test("an address that is given takes nothing of where from the environment"
 });
 
 Deno.test("an address that is not known, or wrong in a variable, is an error that names it", async () => {
-  await withEnv({}, () => {
-    throwsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "BAO_ADDR");
+  await withEnv({}, async () => {
+    await rejectsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "BAO_ADDR");
   });
-  await withEnv({ VAULT_ADDR: "http://vault.example.com" }, () => {
-    throwsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "clear text");
+  await withEnv({ VAULT_ADDR: "http://vault.example.com" }, async () => {
+    await rejectsWith(
+      "invalid_options",
+      () => vaultConnection({ path }),
+      "VAULT_ADDR",
+      "clear text",
+    );
   });
   await withEnv({ BAO_ADDR: "nonsense" }, async () => {
-    throwsWith("invalid_options", () => vaultConnection({ path }), "BAO_ADDR");
+    await rejectsWith("invalid_options", () => vaultConnection({ path }), "BAO_ADDR");
     const backend = new VaultCredentialsBackend({ path });
     await rejectsWith("invalid_options", () => backend.get("key"), "BAO_ADDR");
     assertEquals(backend.location, "Vault at VAULT_ADDR, secret/users/anna");

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { checkVaultOptions, parseVaultAddress } from "../../../backends/vault/options.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { throwsWith } from "../../support/rejects_with.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const permissions = "none";
 const SECRET = "s.9Kx2mQ7vLw4Zr8Tb";
@@ -60,8 +60,8 @@ for (const [index, [options, part]] of WRONG.entries()) {
   Deno.test({
     name: `Vault options that are wrong are refused before any work: ${index + 1}, ${part}`,
     permissions,
-    fn() {
-      assertNoSecret(throwsWith("invalid_options", make(options), part), [SECRET]);
+    async fn() {
+      assertNoSecret(await rejectsWith("invalid_options", make(options), part), [SECRET]);
     },
   });
 }
@@ -111,7 +111,7 @@ Deno.test({
 Deno.test({
   name: "a path is refused that would lead elsewhere, or to everybody's folder",
   permissions,
-  fn() {
+  async fn() {
     for (const path of ["a", "users/anna", "users/anna@example.com", "a b", "größe", "a.b/..c"]) {
       checkVaultOptions("test", { path });
     }
@@ -132,7 +132,7 @@ Deno.test({
     ];
     for (const path of wrong) {
       const options = { path } as { path: string };
-      throwsWith("invalid_options", () => checkVaultOptions("test", options), '"path"');
+      await rejectsWith("invalid_options", () => checkVaultOptions("test", options), '"path"');
     }
   },
 });

@@ -5,7 +5,8 @@ import type { WithLockOptions } from "../../../backends/oidc_credentials_backend
 import { createSession } from "../../../client/create_session.ts";
 import { CredentialStore } from "../../../client/tokens/store.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { assertCode, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
@@ -92,7 +93,7 @@ Deno.test("shared store: what one could not store, the other has, and stores", a
     if (method === "put" && key === world.key) throw FULL;
   };
   const options = (backend: SpyBackend) => ({ ...world.options, credentialsBackend: backend });
-  await assertCode(() => createSession(options(one)), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => createSession(options(one)));
   const session = await createSession({ ...options(two), interactive: false });
   assertEquals(two.rows.get(world.key)?.access_token, await session.accessToken());
 });
@@ -104,13 +105,13 @@ Deno.test("shared store: a sign-out through one forgets what the other could not
     if (method === "put" && key === world.key) throw FULL;
   };
   const options = { ...world.options, interactive: false };
-  await assertCode(
-    () => createSession({ ...world.options, credentialsBackend: one }),
+  await rejectsWith(
     "credentials_not_stored",
+    () => createSession({ ...world.options, credentialsBackend: one }),
   );
   const session = await createSession({ ...options, credentialsBackend: two });
   await session.clear();
-  await assertCode(() => createSession({ ...options, credentialsBackend: one }), "login_required");
+  await rejectsWith("login_required", () => createSession({ ...options, credentialsBackend: one }));
 });
 
 Deno.test("shared store: they queue for one lock; other places and classes do not", async () => {
@@ -167,7 +168,7 @@ async function withUnstored(world: World<ScriptedProvider>) {
   backend.before = (method, key) => {
     if (method === "put" && key === world.key) throw FULL;
   };
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
   backend.before = undefined;
   return { backend, options, session };
 }
@@ -217,7 +218,7 @@ Deno.test("unstored: nor is a sign-out of another process undone", async () => {
   await using world = await scriptedWorld();
   const { backend, options } = await withUnstored(world);
   backend.rows.delete(world.key);
-  await assertCode(() => createSession({ ...options, interactive: false }), "login_required");
+  await rejectsWith("login_required", () => createSession({ ...options, interactive: false }));
   assertEquals(backend.rows.size, 0);
 });
 
@@ -230,7 +231,7 @@ Deno.test("unstored: tokens of a new sign-in win over whatever is stored by then
   backend.before = (method, key) => {
     if (method === "put" && key === world.key) throw FULL;
   };
-  await assertCode(() => createSession(more), "credentials_not_stored", "no space is left");
+  await rejectsWith("credentials_not_stored", () => createSession(more), "no space is left");
   backend.before = undefined;
   backend.rows.set(world.key, { ...backend.rows.get(world.key)!, refresh_token: "their-refresh" });
   const session = await createSession({ ...more, interactive: false });

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { assertCode, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Less than the skew of 120 s: never fresh, and yet good for use. */
 const LIFE = { accessTokenTtl: 100 };
@@ -22,7 +23,7 @@ Deno.test("short token: without a refresh token it is used until its real end", 
     assertEquals((await session.status()).signedIn, true);
   }
   world.clock.advance(1000);
-  await assertCode(() => session.accessToken(), "login_required", "no refresh token");
+  await rejectsWith("login_required", () => session.accessToken(), "no refresh token");
   assertEquals([refreshes(world), world.codes.length], [0, 1]);
 });
 

@@ -5,13 +5,8 @@ import { ApiError } from "../../../client/errors.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import {
-  assertCode,
-  realWorld,
-  scriptedWorld,
-  SpyBackend,
-  type World,
-} from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 function refreshes(world: World<ScriptedProvider>): number {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
@@ -129,7 +124,7 @@ Deno.test("401: a provider that is down is told: the 401 would hide it", async (
   for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
     world.api.reject(1);
     world.provider.script.token.push(() => json({}, 503));
-    await assertCode(use, "provider_unavailable", "503");
+    await rejectsWith("provider_unavailable", use, "503");
   }
   assertEquals(world.api.requests.length, 2);
   assertEquals(typeof world.stored().refresh_token, "string");
@@ -144,7 +139,7 @@ Deno.test("401: new tokens that could not be stored are told, and used at the ne
     if (isFull && method === "put") throw new CredentialsBackendError("backend_full", "No space.");
   };
   world.api.reject(1);
-  await assertCode(() => session.get("thing"), "credentials_not_stored", "No space.");
+  await rejectsWith("credentials_not_stored", () => session.get("thing"), "No space.");
   isFull = false;
   world.api.reject(1); // of the old bearer, which the session still has
   await session.get("thing");

@@ -4,12 +4,8 @@ import {
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
-import {
-  assertBackendCode,
-  assertCode,
-  scriptedWorld,
-  SpyBackend,
-} from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
@@ -24,7 +20,9 @@ class RemoteBackend extends SpyBackend {
   }
 
   #check(): void {
-    if (this.fault) throw new CredentialsBackendError(this.fault, "Cannot reach the store: test.");
+    if (this.fault) {
+      throw new CredentialsBackendError(this.fault, "Cannot reach the store: test. Wait.");
+    }
   }
 }
 
@@ -38,7 +36,7 @@ for (const fault of ["backend_unavailable", "backend_timeout"] as const) {
     world.provider.script.token.push(() => {
       credentialsBackend.fault = fault;
     });
-    await assertCode(() => session.accessToken(), "credentials_not_stored");
+    await rejectsWith("credentials_not_stored", () => session.accessToken());
     const refreshed = await session.accessToken();
     assertNotEquals(refreshed, first);
     assertEquals(await session.accessToken(), refreshed);
@@ -57,7 +55,7 @@ Deno.test("unstored tokens that have ended are not used", async () => {
   world.provider.script.token.push(() => {
     credentialsBackend.fault = "backend_unavailable";
   });
-  await assertCode(() => session.accessToken(), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => session.accessToken());
   world.clock.advance(HOUR);
-  await assertBackendCode(() => session.accessToken(), "backend_unavailable");
+  await rejectsWith("backend_unavailable", () => session.accessToken());
 });

@@ -3,7 +3,8 @@ import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
-import { assertCode, paths, scriptedWorld } from "../../support/fixtures.ts";
+import { paths, scriptedWorld } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const PAGES = [
   "javascript:alert(1)",
@@ -26,7 +27,7 @@ for (const name of ["verification_uri", "verification_uri_complete", "verificati
       await using world = await scriptedWorld();
       const standard = name === "verification_url" ? { verification_uri: undefined } : {};
       world.provider.script.device.push(() => world.provider.device({ ...standard, [name]: page }));
-      await assertCode(() => createSession(world.options), "provider_invalid");
+      await rejectsWith("provider_invalid", () => createSession(world.options));
       assertEquals(world.codes, []);
       assertEquals(paths(world.provider.requests).includes("/token"), false);
     });
@@ -64,7 +65,7 @@ for (const step of ["device", "token"] as const) {
     ];
     for (const answer of answers) {
       world.provider.script[step].push(() => json(answer, 400));
-      const error = await assertCode(() => createSession(world.options), "provider_refused");
+      const error = await rejectsWith("provider_refused", () => createSession(world.options));
       assertClean(error.message);
       assertClean(error.oauthError!);
       assertEquals(error.message.length < 700, true);
@@ -76,9 +77,9 @@ Deno.test("attack: control characters in discovery: none reaches the message", a
   await using world = await scriptedWorld();
   for (const discovery of [{ issuer: EVIL }, { token_endpoint: `http://x.example/${EVIL}` }]) {
     world.provider.discovery = discovery;
-    const error = await assertCode(
-      () => createSession(world.options),
+    const error = await rejectsWith(
       "issuer" in discovery ? "provider_invalid" : "insecure_url",
+      () => createSession(world.options),
     );
     assertClean(error.message);
   }

@@ -3,7 +3,8 @@ import { createSession } from "../../../client/create_session.ts";
 import { ApiError, ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import { assertCode, scriptedWorld, spyFetch, tokensOf } from "../../support/fixtures.ts";
+import { scriptedWorld, spyFetch, tokensOf } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Tokens with characters that every encoding changes, and that share nothing with other text. */
 const ACCESS = "a7Qx+9mZ/2vKw=4Lr8~Vb1";
@@ -42,7 +43,7 @@ for (const [what, echo] of ECHOES) {
     world.amend({ refresh_token: REFRESH });
     world.provider.script.token.push((_, form) => echoed(echo, form, ["refresh_token"]));
     const run = () => session.accessToken({ forceRefresh: true });
-    assertNoSecret(await assertCode(run, "provider_refused"), [REFRESH]);
+    assertNoSecret(await rejectsWith("provider_refused", run), [REFRESH]);
   });
 
   Deno.test(`echo: the device code ${what} of a refused sign-in`, async () => {
@@ -50,10 +51,10 @@ for (const [what, echo] of ECHOES) {
     const secrets: string[] = [];
     for (const name of ["device_code", "code_verifier"]) {
       world.provider.script.token.push((_, form) => {
-        secrets.push(form.get(name)!.replace("scripted-device-", ""));
+        secrets.push(form.get(name)!);
         return echoed(echo, form, [name]);
       });
-      const error = await assertCode(() => createSession(world.options), "provider_refused");
+      const error = await rejectsWith("provider_refused", () => createSession(world.options));
       assertNoSecret(error, secrets);
     }
     assertEquals(secrets.length, 2);
@@ -79,7 +80,7 @@ Deno.test("echo: an error's name and words are told where nothing is echoed", as
     json({ error: "odd_error", error_description: "the tenant is closed" }, 400)
   );
   const run = () => session.accessToken({ forceRefresh: true });
-  const error = await assertCode(run, "provider_refused", "odd_error (the tenant is closed)");
+  const error = await rejectsWith("provider_refused", run, "odd_error (the tenant is closed)");
   assertEquals(error.oauthError, "odd_error");
 });
 
@@ -133,7 +134,7 @@ Deno.test("echo: an error of the caller's fetch that carries the request is no c
       : Object.assign(new TypeError("it failed"), { config: { ...init, body: sent } });
   });
   const session = await createSession({ ...world.options, fetch });
-  const secrets = tokensOf(world.stored()).map((token) => token.replace(/^scripted-\w+-/, ""));
+  const secrets = tokensOf(world.stored());
   isBroken = true;
   for (let time = 0; time < 2; time++) {
     for (
@@ -143,7 +144,7 @@ Deno.test("echo: an error of the caller's fetch that carries the request is no c
         ["api_unreachable", () => session.post("thing", { form: { a: "1" } })],
       ] as const
     ) {
-      const error = await assertCode(use, code, "Error)");
+      const error = await rejectsWith(code, use, "Error)");
       assertEquals(error.cause, undefined);
       assertNoSecret(error, secrets);
     }
@@ -162,7 +163,7 @@ Deno.test("echo: nor does a coded error of the caller's fetch put tokens into a 
     throw new ValidMindAuthError("provider_unavailable", `Cannot send ${text}.`);
   });
   const session = await createSession({ ...world.options, fetch });
-  const secrets = tokensOf(world.stored()).map((token) => token.replace(/^scripted-\w+-/, ""));
+  const secrets = tokensOf(world.stored());
   const result = await session.clear({ revoke: true });
   assertEquals([result.revocation, result.reason?.includes("[removed]")], ["failed", true]);
   assertNoSecret(result, secrets);

@@ -4,13 +4,8 @@ import { createSession } from "../../../client/create_session.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import {
-  assertCode,
-  scriptedWorld,
-  SpyBackend,
-  tokensOf,
-  type World,
-} from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, tokensOf, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Runs with another standard error, which gets each text with the number of the write. */
 async function withStderr<T>(
@@ -77,7 +72,7 @@ Deno.test("announce: a prompt that nobody can see ends the sign-in", async () =>
   };
   await withStderr(
     broken,
-    () => assertCode(() => createSession(prompting(world, backend)), "prompt_failed"),
+    () => rejectsWith("prompt_failed", () => createSession(prompting(world, backend))),
   );
   assertEquals(backend.rows.size, 0);
 });
@@ -94,7 +89,7 @@ Deno.test("announce: no success is told where the tokens could not be stored", a
   const run = () => createSession(prompting(world, backend));
   await withStderr(
     (text) => void texts.push(text),
-    () => assertCode(run, "credentials_not_stored", "no space"),
+    () => rejectsWith("credentials_not_stored", run, "no space"),
   );
   assertEquals(texts.map((text) => text.startsWith("Signed in")), [false]);
 });

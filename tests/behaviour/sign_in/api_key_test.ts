@@ -11,7 +11,8 @@ import { runDeno } from "../../support/run_script.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { withTempHome } from "../../support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
-import { assertCode, SpyBackend } from "../../support/fixtures.ts";
+import { SpyBackend } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const KEY = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
 
@@ -57,8 +58,8 @@ Deno.test("API key: the ping carries key, secret and the model's headers, and no
 Deno.test("API key: there is no access token", async () => {
   await untouched(async (api) => {
     const session = await createSession({ ...KEY, apiHost: api.apiHost });
-    await assertCode(() => session.accessToken(), "no_access_token", "headers()");
-    await assertCode(() => session.accessToken({ forceRefresh: true }), "no_access_token");
+    await rejectsWith("no_access_token", () => session.accessToken(), "headers()");
+    await rejectsWith("no_access_token", () => session.accessToken({ forceRefresh: true }));
     const headers = await session.headers();
     assertEquals([...headers.keys()], ["x-api-key", "x-api-secret"]);
   });
@@ -80,7 +81,7 @@ Deno.test("API key: a 401 is not tried again", async () => {
   await untouched(async (api) => {
     const session = await createSession({ ...KEY, apiHost: api.apiHost });
     api.reject(1);
-    await assertCode(() => session.get("thing"), "unauthorized", "401");
+    await rejectsWith("unauthorized", () => session.get("thing"), "401");
     assertEquals(api.requests.length, 1);
   });
 });
@@ -91,7 +92,7 @@ Deno.test("API key: an echo of key or secret is taken out of errors", async () =
     api.script.push((request) =>
       new Response(JSON.stringify([...request.headers]), { status: 500 })
     );
-    const error = await assertCode(() => session.get("thing"), "api_error", "[removed]");
+    const error = await rejectsWith("api_error", () => session.get("thing"), "[removed]");
     assertEquals(Deno.inspect(error).includes(KEY.apiKey), false);
     assertEquals(Deno.inspect(error).includes(KEY.apiSecret), false);
   });
@@ -102,8 +103,8 @@ Deno.test("API key: a closed session", async () => {
     const session = await createSession({ ...KEY, apiHost: api.apiHost });
     await session.close();
     assertEquals(await session.status(), { kind: "api_key", signedIn: false });
-    await assertCode(() => session.headers(), "session_closed");
-    await assertCode(() => session.accessToken(), "session_closed");
+    await rejectsWith("session_closed", () => session.headers());
+    await rejectsWith("session_closed", () => session.accessToken());
   });
 });
 

@@ -4,7 +4,8 @@ import { ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { assertCode, paths, scriptedWorld } from "../../support/fixtures.ts";
+import { paths, scriptedWorld } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const DISCOVERY_PATH = "/realms/acme/.well-known/openid-configuration";
 
@@ -31,7 +32,7 @@ for (const [what, issuer] of OTHER_ISSUERS) {
     const stated = typeof issuer === "function" ? issuer(world.provider.issuer) : issuer;
     world.provider.discovery = { issuer: stated };
     const run = () => createSession(world.options);
-    await assertCode(run, "provider_invalid", world.provider.issuer);
+    await rejectsWith("provider_invalid", run, world.provider.issuer);
     assertEquals([paths(world.provider.requests), world.codes], [[DISCOVERY_PATH], []]);
   });
 }
@@ -117,7 +118,7 @@ for (const [what, make] of ID_TOKENS) {
       provider.script.token.push(() => provider.tokens({ access_token, refresh_token, id_token }));
     const fails = async (run: () => Promise<unknown>) => {
       const words = ["ID token", provider.issuer, "clock"];
-      const error = await assertCode(run, "id_token_invalid", ...words);
+      const error = await rejectsWith("id_token_invalid", run, ...words);
       assertEquals(error.cause, undefined);
       assertNoSecret(error, secrets);
     };
@@ -140,7 +141,7 @@ for (const alg of ["none", "HS256"] as const) {
     await using world = await scriptedWorld({ discovery });
     const id_token = await world.provider.idToken({}, { alg });
     world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-    await assertCode(() => createSession(world.options), "id_token_invalid", "JWS");
+    await rejectsWith("id_token_invalid", () => createSession(world.options), "JWS");
     assertEquals(world.backend.get(world.key), undefined);
   });
 }
@@ -152,7 +153,7 @@ Deno.test("attack: ID token of another person at a refresh: refused", async () =
   const id_token = await world.provider.idToken({ sub: "mallory" });
   world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));
   const run = () => session.accessToken({ forceRefresh: true });
-  await assertCode(run, "id_token_invalid", "another person");
+  await rejectsWith("id_token_invalid", run, "another person");
   assertEquals(world.stored(), { ...before, refresh_token: "r2" });
 });
 
@@ -171,7 +172,7 @@ for (const [what, access_token] of UNSENDABLE) {
     const { script } = world.provider;
     const tokens = () => world.provider.tokens({ access_token, refresh_token: "secret-refresh" });
     const fails = async (run: () => Promise<unknown>) => {
-      const error = await assertCode(run, "provider_invalid", "a token has characters");
+      const error = await rejectsWith("provider_invalid", run, "a token has characters");
       assertNoSecret(error, ["secret-refresh", "secret-access", "secret access"]);
     };
     script.token.push(tokens);
@@ -201,7 +202,7 @@ Deno.test("attack: an ID token that is broken off within its signature is not a 
 
 Deno.test("attack: no jwks_uri in discovery: the ID token is refused, not taken unchecked", async () => {
   await using world = await scriptedWorld({ discovery: { jwks_uri: undefined } });
-  await assertCode(() => createSession(world.options), "provider_invalid", "jwks_uri");
+  await rejectsWith("provider_invalid", () => createSession(world.options), "jwks_uri");
   assertEquals(world.backend.get(world.key), undefined);
 });
 
@@ -210,6 +211,6 @@ Deno.test("attack: an ID token is checked also where the access token is the bea
   const id_token = await world.provider.idToken({ aud: "another" });
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));
   const options = { ...world.options, bearer: "access_token" } as const;
-  await assertCode(() => createSession(options), "id_token_invalid");
+  await rejectsWith("id_token_invalid", () => createSession(options));
   assert(world.codes.length === 1);
 });

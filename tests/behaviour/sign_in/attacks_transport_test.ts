@@ -3,7 +3,8 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { createSession } from "../../../client/create_session.ts";
 import { startHttpServer } from "../../support/http_server.ts";
 import type { ScriptedProvider, ScriptHandler } from "../../support/scripted_provider.ts";
-import { assertCode, paths, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { paths, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const MIB = 1024 * 1024;
 
@@ -19,7 +20,7 @@ async function attacked(
 ): Promise<void> {
   for (let time = 0; time < 20; time++) world.provider.script[step].push(answer);
   const code = step === "token" ? "device_code_expired" : "provider_unavailable";
-  await assertCode(() => createSession({ ...world.options, ...options }), code);
+  await rejectsWith(code, () => createSession({ ...world.options, ...options }));
   assertEquals(world.backend.get(world.key), undefined);
 }
 
@@ -50,7 +51,7 @@ for (const status of [301, 302, 303, 307, 308]) {
     const headers = { location: `${elsewhere.origin}/token` };
     world.provider.script.token.push(() => new Response(null, { status, headers }));
     const run = () => session.accessToken({ forceRefresh: true });
-    await assertCode(run, "provider_unavailable", "redirects elsewhere");
+    await rejectsWith("provider_unavailable", run, "redirects elsewhere");
     assertEquals([arrived, world.stored()], [0, before]);
   });
 }
@@ -62,7 +63,7 @@ for (const name of ["device_authorization_endpoint", "token_endpoint", "jwks_uri
       await using world = await scriptedWorld({ issuer, discovery: { [name]: `${origin}/x` } });
       const fetch = spyFetch(world.provider.fetch);
       const run = () => createSession({ ...world.options, fetch });
-      await assertCode(run, "insecure_url", issuer, name, origin);
+      await rejectsWith("insecure_url", run, issuer, name, origin);
       assertEquals([paths(world.provider.requests), world.codes], [
         ["/.well-known/openid-configuration"],
         [],
@@ -163,7 +164,7 @@ for (const step of STEPS) {
       });
       return new Response(body);
     };
-    await attacked(world, step, answer, { timeoutMs: 100 });
+    await attacked(world, step, answer, { timeoutMs: 500 });
     isOver = true; // also for a server that has not noticed yet that nobody reads
     await Promise.all(drops);
   });

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { assertCode, realWorld, scriptedWorld } from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 const BUSY = () => new Response("busy", { status: 503 });
@@ -39,7 +40,7 @@ Deno.test("bearer: no ID token where it is to be the bearer", async () => {
   await using world = await scriptedWorld();
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
   const options = { ...world.options, bearer: "id_token" } as const;
-  await assertCode(() => createSession(options), "id_token_missing", "openid", "bearer");
+  await rejectsWith("id_token_missing", () => createSession(options), "openid", "bearer");
 });
 
 Deno.test("bearer: the access token of the same entry can be asked for", async () => {
@@ -69,6 +70,6 @@ Deno.test("bearer: a refresh without an ID token, and the old one has ended", as
   const session = await createSession({ ...world.options, bearer: "id_token" });
   world.clock.advance(HOUR + 60_000);
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
-  await assertCode(() => session.accessToken(), "id_token_missing");
+  await rejectsWith("id_token_missing", () => session.accessToken());
   assertEquals(typeof world.stored().refresh_token, "string");
 });

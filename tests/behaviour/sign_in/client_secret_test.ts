@@ -10,7 +10,8 @@ import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { assertCode, realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 const SECRET = "client secret: %/+~ with all that has to be encoded";
@@ -96,9 +97,9 @@ Deno.test("client secret: an error does not show it, however the provider echoes
       json({ error: "invalid_client", error_description: `got ${echo}, no good` }, 401)
     );
     const options = { ...world.options, clientSecret: "the-client-secret" };
-    const error = await assertCode(
-      () => createSession(options),
+    const error = await rejectsWith(
       "provider_refused",
+      () => createSession(options),
       "[removed]",
       "VM_OIDC_CLIENT_SECRET",
     );
@@ -109,9 +110,9 @@ Deno.test("client secret: an error does not show it, however the provider echoes
 Deno.test("client secret: a wrong one, and none, are told with what to do", async () => {
   await using world = await realWorld(withSecret(POST));
   for (const given of [{}, { clientSecret: "a-wrong-secret" }]) {
-    const error = await assertCode(
-      () => createSession({ ...world.options, ...given }),
+    const error = await rejectsWith(
       "provider_refused",
+      () => createSession({ ...world.options, ...given }),
       "clientSecret",
     );
     assertEquals(error.oauthError, "invalid_client");
@@ -124,7 +125,7 @@ Deno.test("client secret: a refresh that is refused for it keeps the stored toke
   await createSession({ ...world.options, clientSecret: SECRET });
   world.clock.advance(HOUR);
   const options = { ...world.options, clientSecret: "a-wrong-secret", interactive: false };
-  await assertCode(() => createSession(options), "provider_refused");
+  await rejectsWith("provider_refused", () => createSession(options));
   const session = await createSession({ ...world.options, clientSecret: SECRET });
   assert(await world.provider.isActive(await session.accessToken()));
   assertEquals(world.codes.length, 1);

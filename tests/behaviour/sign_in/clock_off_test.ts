@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { assertCode, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { scriptedWorld, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const MINUTE = 60_000;
 
@@ -40,7 +41,7 @@ for (const [what, offMs] of [["ahead", -10 * MINUTE], ["behind", 10 * MINUTE]] a
   Deno.test(`clock ${what} by 10 minutes: an ID token that has ended is refused`, async () => {
     await using world = await scriptedWorld();
     await answerAt(world, offMs, { lifeMs: -1 * MINUTE });
-    await assertCode(() => createSession(world.options), "id_token_invalid", "clock");
+    await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
     assertEquals(world.backend.get(world.key), undefined);
   });
 }
@@ -48,13 +49,13 @@ for (const [what, offMs] of [["ahead", -10 * MINUTE], ["behind", 10 * MINUTE]] a
 Deno.test("clock behind by 10 minutes, and no word of it: the ID token is not valid yet", async () => {
   await using world = await scriptedWorld();
   await answerAt(world, 10 * MINUTE, { saysDate: false });
-  await assertCode(() => createSession(world.options), "id_token_invalid", "clock");
+  await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
 });
 
 Deno.test("clock off by hours: is not believed, and the person is told of the clock", async () => {
   await using world = await scriptedWorld();
   await answerAt(world, 180 * MINUTE);
-  await assertCode(() => createSession(world.options), "id_token_invalid", "clock");
+  await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
 });
 
 Deno.test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews it", async () => {

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
-import type { ValidMindAuthErrorCode } from "../../../client/errors.ts";
 import { json } from "../../support/http_server.ts";
 import {
   oauthError,
   type ScriptedProvider,
   type ScriptedProviderOptions,
 } from "../../support/scripted_provider.ts";
-import { assertCode, realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Tokens' lifetime where the provider states none that can be. */
 const HOUR = 3600;
@@ -138,7 +138,7 @@ interface PollRow {
   /** The waits in seconds, where the sign-in works. */
   waits?: number[];
   /** How it ends otherwise. */
-  code?: ValidMindAuthErrorCode;
+  code?: "device_code_denied" | "device_code_expired" | "provider_refused";
 }
 
 const headers = { "retry-after": "20" };
@@ -198,7 +198,7 @@ for (const { what, answers, waits, code } of POLLS) {
     }
     for (const status of [400, 200, 401]) {
       world.provider.script.token.push(() => oauthError(what, status, challenge));
-      const error = await assertCode(() => createSession(world.options), code);
+      const error = await rejectsWith(code, () => createSession(world.options));
       assertEquals(error.oauthError, what);
     }
     assertEquals(world.clock.delays.length, 3); // each time at once
@@ -208,7 +208,7 @@ for (const { what, answers, waits, code } of POLLS) {
 Deno.test("deviation: no expired_token ever: ends with the code's own life", async () => {
   await using world = await scriptedWorld({ deviceCodeTtl: 30, interval: 10 });
   world.provider.autoApprove = false;
-  await assertCode(() => createSession(world.options), "device_code_expired", "nobody approved");
+  await rejectsWith("device_code_expired", () => createSession(world.options), "nobody approved");
   assertEquals(world.clock.delays, [10_000, 10_000]);
 });
 
@@ -216,7 +216,7 @@ Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused r
   await using world = await scriptedWorld();
   const session = await createSession(world.options);
   world.provider.script.token.push(() => oauthError("invalid_grant", 401, challenge));
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "login_required");
+  await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
   assertEquals(world.backend.get(world.key), undefined);
 });
 
@@ -256,5 +256,5 @@ Deno.test("deviation: nulls in discovery: sign-in, refresh and sign-out work", a
 Deno.test("deviation: discovery with status 201: is not taken for one", async () => {
   await using world = await scriptedWorld();
   world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));
-  await assertCode(() => createSession(world.options), "provider_unavailable", "201");
+  await rejectsWith("provider_unavailable", () => createSession(world.options), "201");
 });

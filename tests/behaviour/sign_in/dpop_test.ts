@@ -14,13 +14,8 @@ import { runDeno } from "../../support/run_script.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { dpopWorld } from "../../support/dpop_world.ts";
-import {
-  assertCode,
-  scriptedWorld,
-  SpyBackend,
-  tokensOf,
-  type World,
-} from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, tokensOf, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
@@ -178,7 +173,7 @@ Deno.test("dpop: a provider without it is an error before anybody is asked", asy
       discovery: { dpop_signing_alg_values_supported: offered },
     });
     const run = () => createSession({ ...world.options, dpop: true });
-    await assertCode(run, "dpop_unsupported", world.provider.issuer, "leave dpop out");
+    await rejectsWith("dpop_unsupported", run, world.provider.issuer, "leave dpop out");
     assertEquals([world.codes, world.provider.requests.map(({ path }) => path)], [
       [],
       ["/.well-known/openid-configuration"],
@@ -193,7 +188,7 @@ Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => 
     await using world = await scriptedWorld(OFFER);
     world.provider.script.token.push(() => world.provider.tokens({ token_type: type }));
     const run = () => createSession({ ...world.options, dpop: true });
-    await assertCode(run, "dpop_unsupported", "not bound");
+    await rejectsWith("dpop_unsupported", run, "not bound");
     assertEquals(await Array.fromAsync(world.backend.list()), []);
   }
 });
@@ -205,7 +200,7 @@ Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all t
   const session = await createSession({ ...world.options, dpop: true });
   world.clock.advance(HOUR);
   world.provider.script.token.push(bound({ token_type: "Bearer", refresh_token: "rotated-1" }));
-  await assertCode(() => session.accessToken(), "dpop_unsupported");
+  await rejectsWith("dpop_unsupported", () => session.accessToken());
   assertEquals(storedIn(world).refresh_token, "rotated-1");
   world.provider.script.token.push(bound({ access_token: "access-2" }));
   assertEquals(await session.accessToken(), "access-2");
@@ -220,7 +215,7 @@ Deno.test("dpop: a provider that asks for a nonce without end ends nothing", asy
   const challenge = () =>
     Response.json({ error: "use_dpop_nonce" }, { status: 400, headers: { "dpop-nonce": "n" } });
   world.provider.script.token.push(challenge, challenge);
-  const error = await assertCode(() => session.accessToken(), "provider_refused");
+  const error = await rejectsWith("provider_refused", () => session.accessToken());
   assertEquals([error.oauthError, storedIn(world)], ["use_dpop_nonce", old]);
 });
 
@@ -263,7 +258,7 @@ Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", asy
     const prompts = world.codes.length;
     world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: damaged });
     const silent = { ...world.options, interactive: false };
-    await assertCode(() => createSession(silent), "login_required");
+    await rejectsWith("login_required", () => createSession(silent));
     const session = await createSession(world.options);
     await session.get("me");
     assertEquals(world.codes.length, prompts + 1);
@@ -277,7 +272,7 @@ Deno.test("dpop: a key that is lost while a session runs sends no bound token as
   for (const change of [{}, { expires_at: new Date(world.clock.now() + HOUR).toISOString() }]) {
     world.backend.put(`dpop|${world.key}`, { ...storedIn(world), dpop_key: undefined, ...change });
     world.provider.reset();
-    await assertCode(() => session.fetch("me"), "login_required", "key");
+    await rejectsWith("login_required", () => session.fetch("me"), "key");
     assertEquals(world.provider.requests, []);
   }
 });
@@ -295,7 +290,7 @@ Deno.test("dpop: nor where another process has stored the token", async () => {
   const expires_at = new Date(world.clock.now() + HOUR).toISOString();
   backend.rows.set(key, { ...backend.rows.get(key)!, dpop_key: undefined, expires_at });
   world.provider.reset();
-  await assertCode(() => session.fetch("me"), "login_required", "key");
+  await rejectsWith("login_required", () => session.fetch("me"), "key");
   assertEquals(world.provider.requests, []);
 });
 
@@ -304,7 +299,7 @@ Deno.test("dpop: a bound entry under the other kind's key is not used as a beare
   await createSession(world.options);
   world.backend.put(world.key, storedIn(world));
   const options = { ...world.options, dpop: false, interactive: false };
-  await assertCode(() => createSession(options), "login_required");
+  await rejectsWith("login_required", () => createSession(options));
 });
 
 Deno.test("dpop: a new sign-in elsewhere is taken over with its key", async () => {
@@ -327,9 +322,9 @@ Deno.test("dpop: no token and no key is shown", async () => {
   const secrets = [...tokensOf(storedIn(world)), d!, x!];
   for (const value of [session, await session.status()]) assertNoSecret(value, secrets);
   world.provider.revokeGrants();
-  const error = await assertCode(
-    () => session.accessToken({ forceRefresh: true }),
+  const error = await rejectsWith(
     "login_required",
+    () => session.accessToken({ forceRefresh: true }),
   );
   assertNoSecret(error, secrets);
 });
@@ -344,7 +339,7 @@ const REFUSED: [change: Record<string, unknown>, words: string[]][] = [
 for (const [change, words] of REFUSED) {
   Deno.test(`dpop: refused with ${JSON.stringify(change)}`, async () => {
     const options = { issuer: "https://login.example.com", clientId: "c", dpop: true, ...change };
-    await assertCode(() => createSession(options as object), "invalid_options", ...words);
+    await rejectsWith("invalid_options", () => createSession(options as object), ...words);
   });
 }
 

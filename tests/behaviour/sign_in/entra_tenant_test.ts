@@ -4,7 +4,8 @@ import { statedByEntra } from "../../../client/provider/entra.ts";
 import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { assertCode, paths, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { paths, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOST = "https://login.microsoftonline.com";
 const US_HOST = "https://login.microsoftonline.us";
@@ -116,7 +117,7 @@ const REFUSED_TOKENS: EntraRow[] = [
 for (const row of REFUSED_TOKENS) {
   Deno.test(`Entra: an ID token with ${row.what} is refused`, async () => {
     await using world = await entraWorld(row);
-    await assertCode(() => createSession(world.options), "id_token_invalid");
+    await rejectsWith("id_token_invalid", () => createSession(world.options));
     assertEquals(world.backend.get(world.key), undefined);
   });
 }
@@ -130,7 +131,7 @@ Deno.test("Entra: an ID token of another tenant is refused at a refresh, too", a
       id_token: await world.provider.idToken({ ...of(WORK), tid: OTHER }),
     })
   );
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "id_token_invalid");
+  await rejectsWith("id_token_invalid", () => session.accessToken({ forceRefresh: true }));
   assertEquals(world.stored().id_token, id_token);
 });
 
@@ -142,7 +143,7 @@ Deno.test("Entra: a refresh does not go over to another tenant, whose sub may be
     await world.provider.tokens({ id_token: await world.provider.idToken(of(OTHER)) })
   );
   const run = () => session.accessToken({ forceRefresh: true });
-  await assertCode(run, "id_token_invalid", "another person");
+  await rejectsWith("id_token_invalid", run, "another person");
   assertEquals(world.stored().id_token, id_token);
 });
 
@@ -152,7 +153,7 @@ Deno.test("Entra: the signature is checked, also where the tenant fits", async (
   world.provider.script.token.unshift(async () =>
     await world.provider.tokens({ id_token: await world.provider.idToken(of(WORK), { key }) })
   );
-  await assertCode(() => createSession(world.options), "id_token_invalid");
+  await rejectsWith("id_token_invalid", () => createSession(world.options));
 });
 
 const REFUSED_DISCOVERY: [what: string, issuer: string, stated: string][] = [
@@ -177,7 +178,7 @@ const REFUSED_DISCOVERY: [what: string, issuer: string, stated: string][] = [
 for (const [what, issuer, stated] of REFUSED_DISCOVERY) {
   Deno.test(`Entra: a discovery document with ${what} is refused`, async () => {
     await using world = await entraWorld({ what, issuer, stated, claims: of(WORK) });
-    await assertCode(() => createSession(world.options), "provider_invalid", "another issuer");
+    await rejectsWith("provider_invalid", () => createSession(world.options), "another issuer");
     assertEquals(paths(world.provider.requests).length, 1);
   });
 }

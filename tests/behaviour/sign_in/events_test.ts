@@ -7,7 +7,8 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { assertCode, realWorld, scriptedWorld, tokensOf } from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, tokensOf } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
@@ -68,7 +69,7 @@ Deno.test("events: a sign-in that ends otherwise tells how", async () => {
   ) {
     await using listening = await listeningWorld();
     listening.world.provider.script.token.push(() => oauthError(oauth));
-    await assertCode(() => createSession(listening.options), code);
+    await rejectsWith(code, () => createSession(listening.options));
     assertEquals(listening.heard().at(-1), { type: "sign_in_failed", reason, code });
   }
 });
@@ -105,7 +106,7 @@ Deno.test("events: a refresh, one that is joined, one that fails, and a sign-out
   ]);
   world.clock.advance(HOUR);
   world.provider.script.token.push(() => oauthError("invalid_client"));
-  await assertCode(() => session.accessToken(), "provider_refused");
+  await rejectsWith("provider_refused", () => session.accessToken());
   assertEquals(heard(), [
     { type: "refresh_started" },
     { type: "refresh_failed", code: "provider_refused" },
@@ -219,12 +220,12 @@ Deno.test("login_required: the command to run, with what it needs", async () => 
   const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
   const options = { ...world.options, credentialsBackend, interactive: false };
   const { issuer, clientId } = world.provider;
-  const { message } = await assertCode(() => createSession(options), "login_required");
+  const { message } = await rejectsWith("login_required", () => createSession(options));
   const command =
     `deno run -A jsr:@validmind/auth/cli login --issuer ${issuer} --client-id ${clientId}`;
   assertStringIncludes(message, `Sign in with\n  ${command}\nor run init() in a notebook`);
   const more = { audience: "an $api", scope: "openid email" };
-  const longer = await assertCode(() => createSession({ ...options, ...more }), "login_required");
+  const longer = await rejectsWith("login_required", () => createSession({ ...options, ...more }));
   assertStringIncludes(
     longer.message,
     `${command} --audience 'an $api' --scope "openid email"\n`,
@@ -235,7 +236,7 @@ Deno.test("login_required: the command to run, with what it needs", async () => 
 Deno.test("login_required: no command where nothing is stored beyond the process", async () => {
   await using world = await scriptedWorld();
   const options = { ...world.options, interactive: false };
-  const { message } = await assertCode(() => createSession(options), "login_required");
+  const { message } = await rejectsWith("login_required", () => createSession(options));
   assertStringIncludes(message, "Nothing is stored beyond this process: run init()");
   assertEquals(message.includes("cli login"), false);
 });

@@ -4,13 +4,8 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import {
-  assertBackendCode,
-  paths,
-  realWorld,
-  scriptedWorld,
-  SpyBackend,
-} from "../../support/fixtures.ts";
+import { paths, realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 class OtherBack extends SpyBackend {
   override async get(key: string): Promise<OidcCredentials | undefined> {
@@ -36,7 +31,7 @@ for (const Backend of [OtherBack, NothingBack, KeepsAll]) {
     await using world = await realWorld();
     const backend = new Backend();
     const run = () => createSession({ ...world.options, credentialsBackend: backend });
-    await assertBackendCode(run, "backend_unproven", Backend.name);
+    await rejectsWith("backend_unproven", run, Backend.name);
     assertEquals([world.provider.requests, world.codes], [[], []]);
     if (Backend !== KeepsAll) assertEquals(backend.rows.size, 0);
   });
@@ -79,6 +74,6 @@ Deno.test("probe: a file that cannot be understood is not overwritten", async ()
   await Deno.writeTextFile(path, "{ broken");
   const credentialsBackend = new FileCredentialsBackend({ path });
   const run = () => createSession({ ...world.options, credentialsBackend });
-  await assertBackendCode(run, "backend_corrupt", path, "clearOidcCredentials");
+  await rejectsWith("backend_corrupt", run, path, "clearOidcCredentials");
   assertEquals([paths(world.provider.requests), await Deno.readTextFile(path)], [[], "{ broken"]);
 });

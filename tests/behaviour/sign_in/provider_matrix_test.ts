@@ -7,7 +7,8 @@ import { credentialKey } from "../../../client/credential_key.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import type { Session } from "../../../client/session.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
-import { assertCode, realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 interface Row {
   what: string;
@@ -141,7 +142,7 @@ async function afterItsEnd({ world, session, options, provider, stored }: Run): 
   // An ID token ends by the provider's clock, which does not go along: so a little earlier.
   world.clock.advance((isIdToken ? seconds - 100 : seconds) * 1000);
   if (provider.issueRefreshToken === false) {
-    await assertCode(() => session.accessToken(), "login_required", "no refresh token");
+    await rejectsWith("login_required", () => session.accessToken(), "no refresh token");
     await createSession(options);
     assertEquals(world.codes.length, 2);
     return;
@@ -211,7 +212,7 @@ async function encryptIdTokens(config: Configuration): Promise<void> {
 Deno.test("provider matrix: encrypted ID token: refused, with what to switch off", async () => {
   await using world = await realWorld({ configure: encryptIdTokens });
   const words = ["the ID token is encrypted", "Switch off the encryption of ID tokens"];
-  const error = await assertCode(() => createSession(world.options), "id_token_invalid", ...words);
+  const error = await rejectsWith("id_token_invalid", () => createSession(world.options), ...words);
   assertEquals([error.cause, world.backend.get(world.key)], [undefined, undefined]);
 });
 
@@ -221,6 +222,6 @@ Deno.test("provider matrix: encrypted ID token at a refresh: the new refresh tok
   const id_token = "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d";
   world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));
   const run = () => session.accessToken({ forceRefresh: true });
-  await assertCode(run, "id_token_invalid", "encrypted");
+  await rejectsWith("id_token_invalid", run, "encrypted");
   assertEquals(world.stored().refresh_token, "r2");
 });

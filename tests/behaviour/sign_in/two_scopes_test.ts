@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { Session } from "../../../client/session.ts";
-import { assertCode, realWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { realWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 
 const HOUR = 3600_000;
@@ -27,9 +28,9 @@ Deno.test("two scopes: a session does not go over to a grant that lacks its scop
   assertNotEquals(own, await other.accessToken());
   world.clock.advance(HOUR);
   await other.accessToken();
-  await assertCode(() => session.accessToken(), "login_required", "another scope", "profile");
-  await assertCode(() => session.get("thing"), "login_required", "another scope");
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "login_required");
+  await rejectsWith("login_required", () => session.accessToken(), "another scope", "profile");
+  await rejectsWith("login_required", () => session.get("thing"), "another scope");
+  await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
   assert(await world.provider.isActive(await other.accessToken()));
   assertEquals(world.api.requests, []);
 });
@@ -46,7 +47,7 @@ Deno.test("two scopes: nor does it join a refresh that another session began", a
     world.provider.reset();
     world.clock.advance(HOUR);
     const joined = other.accessToken();
-    await assertCode(() => session.accessToken(), "login_required", "another scope");
+    await rejectsWith("login_required", () => session.accessToken(), "another scope");
     assert(await world.provider.isActive(await joined));
     const refreshes = world.provider.requests.filter((one) => one.grantType === "refresh_token");
     assertEquals(refreshes.length, 1);
@@ -86,6 +87,6 @@ Deno.test("two scopes: a start whose scope the stored grant lacks signs in anew"
   await createSession({ ...world.options, scope: OTHER });
   assertEquals(world.codes.length, 2);
   const options = { ...world.options, scope: NARROW, interactive: false };
-  await assertCode(() => createSession(options), "login_required");
+  await rejectsWith("login_required", () => createSession(options));
   assertEquals(world.stored().scope, OTHER);
 });

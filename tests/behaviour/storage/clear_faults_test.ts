@@ -5,7 +5,8 @@ import type { OidcCredentials } from "../../../backends/oidc_credentials_backend
 import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { assertCode, scriptedWorld, SpyBackend, spyFetch } from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, spyFetch } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const CORRUPT = new CredentialsBackendError("backend_corrupt", "Cannot read it.");
 const LOCKED = new CredentialsBackendError("backend_locked", "Cannot lock it.");
@@ -161,5 +162,5 @@ Deno.test("clear: the session forgets its tokens also where the store keeps them
   assertEquals([signedIn, subject], [false, undefined]);
   backend.before = undefined;
   await session.clear();
-  await assertCode(() => session.accessToken(), "login_required");
+  await rejectsWith("login_required", () => session.accessToken());
 });

@@ -5,7 +5,8 @@ import { dpopFetch, dpopHeaders } from "../../../client/api/dpop_fetch.ts";
 import type { Session } from "../../../client/session.ts";
 import { type HttpHandler, json, startHttpServer } from "../../support/http_server.ts";
 import { dpopWorld, readProof } from "../../support/dpop_world.ts";
-import { assertCode, scriptedWorld } from "../../support/fixtures.ts";
+import { scriptedWorld } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const AUTHORIZATION = { authorization: "DPoP token-1" };
 
@@ -180,9 +181,9 @@ Deno.test("session with dpop: a stream that meets a challenge is told to be sent
   await using api = await server(() => challenge());
   await withSession(`${api.origin}/`, async (session) => {
     const body = new Blob(["x"]).stream();
-    const error = await assertCode(
-      () => session.fetch("thing", { method: "POST", body }),
+    const error = await rejectsWith(
       "unauthorized",
+      () => session.fetch("thing", { method: "POST", body }),
       "asks for a new proof: send it with a new stream",
     );
     assertEquals(error.message.includes("forceRefresh"), false);
@@ -192,8 +193,8 @@ Deno.test("session with dpop: a stream that meets a challenge is told to be sent
 Deno.test("session with dpop: headers() wants to know the request, and is good for that", async () => {
   await using world = await dpopWorld();
   const session = await createSession(world.options);
-  await assertCode(() => session.headers(), "dpop_request_needed", "{ method, url }");
-  await assertCode(() => session.headers({ method: "GET" }), "dpop_request_needed");
+  await rejectsWith("dpop_request_needed", () => session.headers(), "{ method, url }");
+  await rejectsWith("dpop_request_needed", () => session.headers({ method: "GET" }));
   for (const url of ["me", new URL("me", session.apiHost)]) {
     const headers = await session.headers({ url });
     const response = await fetch(`${session.apiHost}me`, { headers });
@@ -209,10 +210,10 @@ Deno.test("session with dpop: headers() wants to know the request, and is good f
 Deno.test("session: headers() are for the API's own origin only", async () => {
   await using world = await scriptedWorld();
   const session = await createSession(world.options);
-  await assertCode(() => session.headers({ url: "https://example.com/" }), "wrong_origin");
+  await rejectsWith("wrong_origin", () => session.headers({ url: "https://example.com/" }));
   const bearer = await session.headers({ url: "thing", method: "POST" });
   assertEquals([...bearer.keys()], ["authorization"]);
-  await assertCode(() => session.headers({ uri: "thing" } as object), "invalid_options", "uri");
+  await rejectsWith("invalid_options", () => session.headers({ uri: "thing" } as object), "uri");
 });
 
 Deno.test("session: the signal of headers() ends the wait for a token", async () => {
@@ -235,7 +236,7 @@ Deno.test("session with dpop: headers() without apiHost are for any URL that is 
   await withSession(undefined, async (session) => {
     const headers = await session.headers({ url: "https://api.example.com/thing" });
     assertEquals(readProof(headers.get("dpop")!).claims.htu, "https://api.example.com/thing");
-    await assertCode(() => session.headers({ url: "http://api.example.com/" }), "insecure_url");
-    await assertCode(() => session.headers({ url: "thing" }), "invalid_options", "thing");
+    await rejectsWith("insecure_url", () => session.headers({ url: "http://api.example.com/" }));
+    await rejectsWith("invalid_options", () => session.headers({ url: "thing" }), "thing");
   });
 });

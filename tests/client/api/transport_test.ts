@@ -8,7 +8,8 @@ import { runDeno } from "../../support/run_script.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
-import { assertCode, paths, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { paths, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Context = World<ScriptedProvider> & { session: Session };
 
@@ -162,7 +163,7 @@ redirectTest("one without end is given up after 20", async ({ session, api }) =>
   for (let hop = 0; hop < 30; hop++) {
     api.script.push(() => new Response(null, { status: 302, headers: { location: "redirect" } }));
   }
-  await assertCode(run, "api_unreachable", "redirects without end");
+  await rejectsWith("api_unreachable", run, "redirects without end");
   assertEquals(api.requests.length, 21);
 });
 
@@ -173,7 +174,7 @@ redirectTest('redirect "manual" gives the redirect itself', async ({ session, ap
 
 redirectTest('redirect "error" makes it an error', async ({ session, api }) => {
   const run = () => session.fetch("redirect", { redirect: "error" });
-  await assertCode(run, "api_unreachable", "redirects elsewhere");
+  await rejectsWith("api_unreachable", run, "redirects elsewhere");
   assertEquals([paths(api.requests).length, api.otherRequests], [1, []]);
 });
 
@@ -263,9 +264,9 @@ repeatTest("a redirect on the same origin takes them along", async ({ session, a
 
 repeatTest("after clear() and close() nothing is sent", async ({ session, api }) => {
   await session.clear();
-  await assertCode(() => session.fetch("thing"), "login_required");
+  await rejectsWith("login_required", () => session.fetch("thing"));
   await session.close();
-  await assertCode(() => session.fetch("thing"), "session_closed");
+  await rejectsWith("session_closed", () => session.fetch("thing"));
   assertEquals(api.requests, []);
 });
 
@@ -279,8 +280,8 @@ redirectTest("repeated: another origin is refused each time", async ({ session, 
     `/\n/${other}/x`,
   ];
   for (const path of [...slashes, `http://${other}/`, ` http://${other}/`, `x:y`]) {
-    for (let i = 0; i < 3; i++) await assertCode(() => session.fetch(path), "wrong_origin");
-    await assertCode(() => session.get(path), "wrong_origin");
+    for (let i = 0; i < 3; i++) await rejectsWith("wrong_origin", () => session.fetch(path));
+    await rejectsWith("wrong_origin", () => session.get(path));
   }
   assertEquals([api.requests, api.otherRequests], [[], []]);
 });
@@ -293,7 +294,7 @@ redirectTest("repeated: a URL object is looked at each time", async ({ session, 
     assertEquals(await session.get(target).then(path), name);
   }
   url.host = new URL(api.otherOrigin).host;
-  await assertCode(() => session.get(target), "wrong_origin");
+  await rejectsWith("wrong_origin", () => session.get(target));
   assertEquals(api.otherRequests, []);
 });
 
@@ -358,7 +359,7 @@ function limitTest(name: string, run: (context: Context) => Promise<void>): void
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const begin = performance.now();
-  await assertCode(run, "api_unreachable", `${LIMIT_MS} ms`);
+  await rejectsWith("api_unreachable", run, `${LIMIT_MS} ms`);
   return performance.now() - begin;
 }
 

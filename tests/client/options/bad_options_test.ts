@@ -4,7 +4,8 @@ import type { ValidMindAuthErrorCode } from "../../../client/errors.ts";
 import { init } from "../../../client/init.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { assertBackendCode, assertCode, SpyBackend, spyFetch } from "../../support/fixtures.ts";
+import { SpyBackend, spyFetch } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 const KEY = { apiKey: "key-1", apiSecret: "secret-1" };
@@ -138,7 +139,7 @@ for (const [change, code, words, env = {}] of ROWS) {
   const name = Deno.inspect({ ...change, ...env }, { compact: true, breakLength: Infinity });
   Deno.test(`init refuses ${name}: ${code}`, async () => {
     await attempt(change, env, async (run) => {
-      const error = await assertCode(run, code, ...words);
+      const error = await rejectsWith(code, run, ...words);
       assertEquals(/key-1|secret-1|hidden|me:pw/.test(Deno.inspect(error)), false);
     });
   });
@@ -148,32 +149,32 @@ for (const value of ["off", "2", "ja", "truthy"]) {
   Deno.test(`init refuses VM_OIDC_INTERACTIVE=${value}, and reads it only where it counts`, async () => {
     const env = { VM_OIDC_INTERACTIVE: value };
     await attempt({}, env, async (run) => {
-      await assertBackendCode(run, "env_invalid", "VM_OIDC_INTERACTIVE", "1, true or yes");
+      await rejectsWith("env_invalid", run, "VM_OIDC_INTERACTIVE", "1, true or yes");
     });
     await attempt(
       { model: undefined },
       { ...env, VM_API_MODEL: "m" },
-      (run) => assertBackendCode(run, "env_invalid"),
+      (run) => rejectsWith("env_invalid", run),
     );
   });
 }
 
 Deno.test("init refuses a backend that lacks a method", async () => {
   for (const credentialsBackend of [{}, { get() {}, put() {} }]) {
-    await attempt({ credentialsBackend }, {}, (run) => assertBackendCode(run, "invalid_backend"));
+    await attempt({ credentialsBackend }, {}, (run) => rejectsWith("invalid_backend", run));
   }
 });
 
 Deno.test("options that are no object are refused", async () => {
   for (const options of [null, "issuer", [], 5]) {
-    await assertCode(
-      () => init(options as InitOptions),
+    await rejectsWith(
       "invalid_options",
+      () => init(options as InitOptions),
       "Cannot sign in to ValidMind",
     );
-    await assertCode(
-      () => createSession(options as InitOptions),
+    await rejectsWith(
       "invalid_options",
+      () => createSession(options as InitOptions),
       "Cannot create the session",
     );
   }
@@ -182,6 +183,6 @@ Deno.test("options that are no object are refused", async () => {
 Deno.test("createSession refuses init's own options, and names init", async () => {
   for (const name of ["model", "document", "monitoring"]) {
     const options = { ...OIDC, [name]: "x" } as InitOptions;
-    await assertCode(() => createSession(options), "invalid_options", `"${name}"`, "Use init()");
+    await rejectsWith("invalid_options", () => createSession(options), `"${name}"`, "Use init()");
   }
 });

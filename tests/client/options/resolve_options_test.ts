@@ -9,7 +9,8 @@ import {
 } from "../../../client/options/resolve_options.ts";
 import type { PostOptions } from "../../../client/session.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { assertCode, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 const OIDC_ENV = { VM_OIDC_ISSUER: "https://env.example.com", VM_OIDC_CLIENT_ID: "env-app" };
@@ -213,7 +214,7 @@ Deno.test("checkCallOptions takes what fits, and refuses the rest with the clien
   checkCallOptions("test", { name: "x", flag: undefined }, types);
   for (const options of [null, "name", ["name"], { Name: "x" }, { name: " " }, { flag: "no" }]) {
     const run = () => Promise.try(() => checkCallOptions("test", options, types));
-    await assertCode(run, "invalid_options", "Cannot test: ");
+    await rejectsWith("invalid_options", run, "Cannot test: ");
   }
 });
 
@@ -225,7 +226,7 @@ Deno.test("Session.clear refuses what it does not know, before anything is touch
   const bad: unknown[] = [null, { revoked: true }, { revoke: "yes" }, { all: true }];
   for (const options of bad) {
     const run = () => session.clear(options as ClearOptions);
-    await assertCode(run, "invalid_options", "Cannot clear the session");
+    await rejectsWith("invalid_options", run, "Cannot clear the session");
   }
   assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
 });
@@ -236,7 +237,7 @@ Deno.test("Session.post refuses what it does not know, before anything is sent",
   const bad: unknown[] = [null, { body: "x" }, { params: "a=1" }, { form: "a" }, { signal: 5 }];
   for (const options of bad) {
     const run = () => session.post("thing", options as PostOptions);
-    await assertCode(run, "invalid_options", "Cannot POST");
+    await rejectsWith("invalid_options", run, "Cannot POST");
   }
   assertEquals(world.api.requests, []);
 });

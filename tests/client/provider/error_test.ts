@@ -2,7 +2,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { refusalHint } from "../../../client/provider/error.ts";
 import { json } from "../../support/http_server.ts";
-import { assertCode, scriptedWorld } from "../../support/fixtures.ts";
+import { scriptedWorld } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Row = [who: string, code: string, description: string, words: string];
 
@@ -71,7 +72,7 @@ for (const [who, code, description, words] of ROWS) {
     await using world = await scriptedWorld();
     world.provider.script.device.push(() => json({ error: code, error_description: description }));
     const run = () => createSession(world.options);
-    const error = await assertCode(run, "provider_refused", words);
+    const error = await rejectsWith("provider_refused", run, words);
     assertEquals(error.oauthError, code);
   });
 }

@@ -14,7 +14,8 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../../support/http_server.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { assertCode, spyFetch } from "../../support/fixtures.ts";
+import { spyFetch } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const SECRET = "a-refresh-token-of-somebody";
 
@@ -79,7 +80,7 @@ for (const status of [301, 302, 303, 307, 308]) {
 Deno.test("providerFetch: no secret goes over http: off loopback", async () => {
   const fetch = spyFetch(() => Response.json({}));
   const run = () => call({ url: "http://login.example.com/token", fetch });
-  await assertCode(run, "insecure_url", "http://login.example.com", "token endpoint");
+  await rejectsWith("insecure_url", run, "http://login.example.com", "token endpoint");
   assertEquals(fetch.urls, []);
 });
 

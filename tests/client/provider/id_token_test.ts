@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Subject } from "../../../client/entry.ts";
 import { assertSamePerson, clockSkew } from "../../../client/provider/id_token.ts";
-import { assertCode } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00.400Z");
 
@@ -32,6 +32,6 @@ Deno.test("assertSamePerson: the same sub at the same issuer, which may come to 
   ];
   for (const other of others) {
     const run = () => Promise.try(assertSamePerson, who, other, who.iss);
-    await assertCode(run, "id_token_invalid", "another person's");
+    await rejectsWith("id_token_invalid", run, "another person's");
   }
 });

@@ -4,13 +4,13 @@ import type { DeviceCode } from "../../../client/session_options.ts";
 import { json, resetConnection, truncated } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import {
-  assertCode,
   flowContext,
   paths,
   providerOf,
   scriptedWorld,
   type World,
 } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 interface FlowOptions {
   onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
@@ -87,7 +87,7 @@ Deno.test("device flow faults: Retry-After is honoured", async () => {
 Deno.test("device flow faults: an outage until the end is an expired code", async () => {
   await using world = await scriptedWorld({ interval: 5, deviceCodeTtl: 60 });
   for (let poll = 0; poll < 10; poll++) world.provider.script.token.push(() => html(502));
-  await assertCode(() => signIn(world), "device_code_expired");
+  await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]); // the last, a second before
 });
 
@@ -101,22 +101,22 @@ Deno.test("device flow faults: an approval during an outage is found a second be
 Deno.test("device flow faults: the last poll comes not sooner than the interval", async () => {
   await using world = await scriptedWorld({ interval: 30, deviceCodeTtl: 70 });
   for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
-  await assertCode(() => signIn(world), "device_code_expired");
+  await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals(world.clock.delays, [30_000, 39_000]);
   await using tight = await scriptedWorld({ interval: 30, deviceCodeTtl: 61 });
   for (let poll = 0; poll < 3; poll++) tight.provider.script.token.push(() => html(502));
-  await assertCode(() => signIn(tight), "device_code_expired");
+  await rejectsWith("device_code_expired", () => signIn(tight));
   assertEquals(tight.clock.delays, [30_000, 30_000]);
   await using late = await scriptedWorld({ interval: 30, deviceCodeTtl: 59 });
   for (let poll = 0; poll < 3; poll++) late.provider.script.token.push(() => html(502));
-  await assertCode(() => signIn(late), "device_code_expired");
+  await rejectsWith("device_code_expired", () => signIn(late));
   assertEquals(late.clock.delays, [30_000]);
 });
 
 Deno.test("device flow faults: no poll follows a success, whatever fails after it", async () => {
   await using world = await scriptedWorld();
   for (let time = 0; time < 10; time++) world.provider.script.jwks.push(() => html(503));
-  await assertCode(() => signIn(world), "provider_unavailable", "/jwks");
+  await rejectsWith("provider_unavailable", () => signIn(world), "/jwks");
   assertEquals(polls(world), 1);
 });
 
@@ -137,7 +137,7 @@ for (const how of ["throws", "rejects"]) {
       if (how === "throws") throw reason;
       return Promise.reject(reason);
     };
-    const error = await assertCode(() => signIn(world, { onDeviceCode }), "prompt_failed");
+    const error = await rejectsWith("prompt_failed", () => signIn(world, { onDeviceCode }));
     assertEquals(error.cause, reason);
     const before = world.clock.delays.length;
     await (await fetch(world.provider.issuer)).text(); // time for a poll that should not be

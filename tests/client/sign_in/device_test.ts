@@ -7,13 +7,13 @@ import { hang } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import {
-  assertCode,
   flowContext,
   providerOf,
   realWorld,
   scriptedWorld,
   type World,
 } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 type FlowOptions = Partial<Runtime> & {
   scope?: string;
@@ -103,14 +103,14 @@ Deno.test("device flow: no lifetime means 900 seconds", async () => {
   const { script, device } = world.provider;
   script.device.push(() => device.call(world.provider, { expires_in: undefined, interval: "100" }));
   world.provider.autoApprove = false;
-  await assertCode(() => signIn(world), "device_code_expired");
+  await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals(world.clock.delays, Array(8).fill(100_000));
 });
 
 Deno.test("device flow: denied at a real provider", async () => {
   await using world = await realWorld();
   world.clock.onDelay = () => world.provider.approve(world.codes[0]!.userCode, { deny: true });
-  const error = await assertCode(() => signIn(world), "device_code_denied", world.provider.issuer);
+  const error = await rejectsWith("device_code_denied", () => signIn(world), world.provider.issuer);
   assertEquals(error.oauthError, "access_denied");
   assertEquals(polls(world), 1);
 });
@@ -118,14 +118,14 @@ Deno.test("device flow: denied at a real provider", async () => {
 Deno.test("device flow: the provider says that the code has expired", async () => {
   await using world = await realWorld();
   world.clock.onDelay = () => world.provider.expireDeviceCodes();
-  const error = await assertCode(() => signIn(world), "device_code_expired");
+  const error = await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals([error.oauthError, polls(world)], ["expired_token", 1]);
 });
 
 Deno.test("device flow: other refusals end it at once", async () => {
   await using world = await scriptedWorld();
   world.provider.script.token.push(() => oauthError("invalid_client", 401));
-  const error = await assertCode(() => signIn(world), "provider_refused", "client id");
+  const error = await rejectsWith("provider_refused", () => signIn(world), "client id");
   assertEquals([error.oauthError, polls(world)], ["invalid_client", 1]);
 });
 

@@ -4,7 +4,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { assertCode } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const SIGN_IN = new URL("../../../client/sign_in/open_browser.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
@@ -132,5 +132,5 @@ Deno.test("openBrowser: its permission is named, as one that is not missed", asy
 Deno.test("openBrowser: beside a prompt of the caller's it is an error", async () => {
   const options = { issuer: "https://login.example.com", clientId: "my-app", openBrowser: true };
   const run = () => createSession({ ...options, onDeviceCode: () => {} });
-  await assertCode(run, "invalid_options", "onDeviceCode and openBrowser");
+  await rejectsWith("invalid_options", run, "onDeviceCode and openBrowser");
 });

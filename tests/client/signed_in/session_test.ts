@@ -4,7 +4,8 @@ import { init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { assertCode, scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+import { scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
@@ -68,7 +69,7 @@ for (const [what, use] of USES) {
     const session = await createSession(world.options);
     await session.close();
     await session.close();
-    await assertCode(() => use(session), "session_closed", "createSession()");
+    await rejectsWith("session_closed", () => use(session), "createSession()");
     assertEquals(world.api.requests, []);
     assertEquals(world.stored().client_id, world.provider.clientId); // closing is no sign-out
   });
@@ -83,7 +84,7 @@ Deno.test("session: await using closes it, and leaves the backend open", async (
     await using session = await createSession({ ...world.options, credentialsBackend: backend });
     kept = session;
   }
-  await assertCode(() => kept.accessToken(), "session_closed");
+  await rejectsWith("session_closed", () => kept.accessToken());
   assertEquals(closed, 0);
 });
 

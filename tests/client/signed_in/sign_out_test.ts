@@ -8,13 +8,8 @@ import type { ClearOidcCredentialsOptions } from "../../../client/session_option
 import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import {
-  assertBackendCode,
-  assertCode,
-  realWorld,
-  scriptedWorld,
-  SpyBackend,
-} from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const MODEL = { model: "cl-1" };
 const OTHER = { issuer: "https://other.example.com", clientId: "other-app" };
@@ -25,7 +20,7 @@ function entry(change: Partial<OidcCredentials> = {}): OidcCredentials {
 }
 
 async function noSession(): Promise<void> {
-  await assertCode(() => Promise.try(() => getSession()), "no_active_session");
+  await rejectsWith("no_active_session", () => getSession());
 }
 
 Deno.test("clearOidcCredentials: the active session's entry, and the session is over", async () => {
@@ -38,7 +33,7 @@ Deno.test("clearOidcCredentials: the active session's entry, and the session is 
   assertEquals(await world.provider.isActive(access_token), false);
   assertEquals(await Array.fromAsync(world.backend.list()), [OTHER_KEY]);
   await noSession();
-  await assertCode(() => session.accessToken(), "login_required");
+  await rejectsWith("login_required", () => session.accessToken());
 });
 
 Deno.test("clearOidcCredentials: without init, from the environment", async () => {
@@ -57,7 +52,7 @@ Deno.test("clearOidcCredentials: without init, from the environment", async () =
 
 Deno.test("clearOidcCredentials: without init and without settings", async () => {
   await withTempHome(async () => {
-    await assertCode(() => clearOidcCredentials(), "missing_api_credentials", "VM_OIDC_ISSUER");
+    await rejectsWith("missing_api_credentials", () => clearOidcCredentials(), "VM_OIDC_ISSUER");
     Deno.env.set("VM_API_KEY", "k");
     Deno.env.set("VM_API_SECRET", "s");
     const result = await clearOidcCredentials({ revoke: true });
@@ -85,7 +80,7 @@ Deno.test("clearOidcCredentials: the active session's own entry, named by option
   const options = { issuer: `${issuer}/`, clientId, credentialsBackend: world.backend };
   assertEquals((await clearOidcCredentials(options)).keys, [world.key]);
   await noSession();
-  await assertCode(() => session.accessToken(), "login_required"); // signed out, not closed
+  await rejectsWith("login_required", () => session.accessToken()); // signed out, not closed
 });
 
 Deno.test("clearOidcCredentials: what is not named is the active session's", async () => {
@@ -161,7 +156,7 @@ Deno.test("clearOidcCredentials: all needs a backend that lists, unless it lists
   const backend = new SpyBackend();
   backend.rows.set(OTHER_KEY, entry());
   const run = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
-  await assertBackendCode(run, "backend_no_list", "SpyBackend", "issuer and clientId");
+  await rejectsWith("backend_no_list", run, "SpyBackend", "issuer and clientId");
   assertEquals(backend.rows.size, 1);
 });
 
@@ -194,10 +189,10 @@ Deno.test("clearOidcCredentials: all also forgets tokens that could not be store
     put(key, value);
   };
   const options = { ...world.options, credentialsBackend: backend };
-  await assertCode(() => createSession(options), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => createSession(options));
   await clearOidcCredentials({ all: true, credentialsBackend: backend });
   backend.fails = false;
-  await assertCode(() => createSession({ ...options, interactive: false }), "login_required");
+  await rejectsWith("login_required", () => createSession({ ...options, interactive: false }));
   assertEquals(await Array.fromAsync(backend.list()), []);
 });
 
@@ -227,7 +222,7 @@ for (const [options, word] of BAD) {
     const isPlain = typeof options === "object" && options !== null && !Array.isArray(options);
     const given = isPlain ? { ...OTHER, credentialsBackend: backend, ...options } : options;
     const run = () => clearOidcCredentials(given as ClearOidcCredentialsOptions);
-    await assertCode(run, "invalid_options", word);
+    await rejectsWith("invalid_options", run, word);
     assertEquals(backend.calls, []);
   });
 }
@@ -237,7 +232,7 @@ Deno.test("clearOidcCredentials refuses a backend that is none", async () => {
     for (const all of [false, true]) {
       const options = { ...OTHER, all, credentialsBackend } as unknown;
       const run = () => clearOidcCredentials(options as ClearOidcCredentialsOptions);
-      await assertBackendCode(run, "invalid_backend");
+      await rejectsWith("invalid_backend", run);
     }
   }
 });

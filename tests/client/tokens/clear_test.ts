@@ -7,7 +7,6 @@ import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import {
-  assertCode,
   paths,
   realWorld,
   scriptedWorld,
@@ -15,6 +14,7 @@ import {
   spyFetch,
   tokensOf,
 } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test("clear: the entry is gone, the provider is not asked", async () => {
   await using world = await realWorld();
@@ -24,7 +24,7 @@ Deno.test("clear: the entry is gone, the provider is not asked", async () => {
   assertEquals(await session.clear(), { keys: [world.key], revocation: "not_requested" });
   assertEquals([world.backend.get(world.key), world.provider.requests], [undefined, []]);
   assert(await world.provider.isActive(access_token));
-  await assertCode(() => session.accessToken(), "login_required");
+  await rejectsWith("login_required", () => session.accessToken());
   assertEquals(await session.clear(), { keys: [], revocation: "not_requested" });
 });
 

@@ -9,7 +9,6 @@ import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import {
-  assertCode,
   paths,
   realWorld,
   scriptedWorld,
@@ -17,6 +16,7 @@ import {
   spyFetch,
   tokensOf,
 } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
@@ -102,7 +102,7 @@ Deno.test("tokens: a refresh asks for the endpoints once, whatever the issuer's 
     });
     const fetch = spyFetch(() => new Response(null, { status: 404 }));
     const run = () => createSession({ ...identity, credentialsBackend, fetch, interactive: false });
-    await assertCode(run, "provider_invalid");
+    await rejectsWith("provider_invalid", run);
     assertEquals(fetch.urls.length, 1, `${path}: ${fetch.urls}`);
   }
 });
@@ -117,7 +117,7 @@ Deno.test("tokens: a request for the endpoints that is not answered ends with th
     return new Promise<never>(() => {});
   });
   const options = { ...world.options, fetch, timeoutMs: 20, interactive: false };
-  await assertCode(() => createSession(options), "provider_unavailable", "answer within 20 ms");
+  await rejectsWith("provider_unavailable", () => createSession(options), "answer within 20 ms");
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
@@ -179,11 +179,11 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
   const secrets = tokensOf(world.stored());
   world.provider.revokeGrants();
   world.clock.advance(HOUR);
-  const error = await assertCode(() => session.accessToken(), "login_required", "init()");
+  const error = await rejectsWith("login_required", () => session.accessToken(), "init()");
   assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
   assertNoSecret(error, secrets);
   assertEquals([world.backend.get(world.key), world.codes.length], [undefined, 1]);
-  await assertCode(() => session.accessToken(), "login_required", "no credentials");
+  await rejectsWith("login_required", () => session.accessToken(), "no credentials");
 });
 
 for (const name of ["interaction_required", "login_required", "consent_required"]) {
@@ -193,7 +193,7 @@ for (const name of ["interaction_required", "login_required", "consent_required"
     world.clock.advance(HOUR);
     const before = world.stored();
     world.provider.script.token.push(() => oauthError(name), () => oauthError(name));
-    const error = await assertCode(() => session.accessToken(), "login_required", "init()");
+    const error = await rejectsWith("login_required", () => session.accessToken(), "init()");
     assertEquals((error.cause as { oauthError?: string }).oauthError, name);
     assertEquals([world.stored(), world.codes.length], [before, 1]);
     await createSession(world.options);
@@ -248,7 +248,7 @@ for (const error of ["invalid_client", "invalid_scope", "unauthorized_client"]) 
     world.clock.advance(HOUR);
     const before = world.stored();
     world.provider.script.token.push(() => oauthError(error, 401));
-    await assertCode(() => session.accessToken(), "provider_refused", error);
+    await rejectsWith("provider_refused", () => session.accessToken(), error);
     assertEquals(world.stored(), before);
   });
 }
@@ -271,9 +271,9 @@ Deno.test("tokens: a token in its last minutes bridges an outage, asking every t
     assertEquals(fetch.urls.length, tries, `call ${call}`);
     world.clock.advance(4_000);
   }
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "provider_unavailable");
+  await rejectsWith("provider_unavailable", () => session.accessToken({ forceRefresh: true }));
   world.clock.advance(60_000 - 7 * 4_000);
-  await assertCode(() => session.accessToken(), "provider_unavailable");
+  await rejectsWith("provider_unavailable", () => session.accessToken());
   isDown = false;
   assertEquals(await session.accessToken(), world.stored().access_token);
 });
@@ -302,7 +302,7 @@ Deno.test("tokens: a start in a token's last minutes survives an outage, too", a
   const session = await createSession(options);
   assertEquals(await session.accessToken(), world.stored().access_token);
   world.clock.advance(60_000);
-  await assertCode(() => createSession(options), "provider_unavailable");
+  await rejectsWith("provider_unavailable", () => createSession(options));
   assertEquals(world.codes.length, 1);
 });
 
@@ -314,7 +314,7 @@ Deno.test("tokens: a refresh whose answer is lost was sent exactly once", async 
   world.provider.reset();
   world.provider.beforeAnswer = () => "drop";
   world.clock.advance(HOUR);
-  await assertCode(() => session.accessToken(), "provider_unavailable");
+  await rejectsWith("provider_unavailable", () => session.accessToken());
   assertEquals(paths(world.provider.requests), ["/token"]);
   assertEquals(world.stored().refresh_token, refresh_token);
 });

@@ -9,13 +9,8 @@ import { CredentialStore } from "../../../client/tokens/store.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { captureTerminal } from "../../support/capture_terminal.ts";
 import { cliWorld } from "../cli/cli_world.ts";
-import {
-  assertCode,
-  realWorld,
-  scriptedWorld,
-  SpyBackend,
-  tokensOf,
-} from "../../support/fixtures.ts";
+import { realWorld, scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const HOUR = 3600_000;
@@ -39,7 +34,7 @@ Deno.test("failed write after a rotation: told once, then usable, written at the
   world.clock.advance(HOUR);
   world.provider.reset();
   const words = ["no space is left", "SpyBackend", "usable in this process"];
-  const error = await assertCode(() => session.accessToken(), "credentials_not_stored", ...words);
+  const error = await rejectsWith("credentials_not_stored", () => session.accessToken(), ...words);
   assertEquals(error.cause, FULL);
   assertEquals(backend.rows.get(world.key), old);
   const token = await session.accessToken(); // the second write fails, too, silently
@@ -60,7 +55,7 @@ Deno.test("failed write: the next session of the process has the tokens, and wri
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   failPuts(backend, world.key, 1, FULL);
-  await assertCode(() => createSession(options), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => createSession(options));
   assertEquals(backend.rows.size, 0);
   const session = await createSession({ ...options, interactive: false });
   assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
@@ -78,7 +73,7 @@ Deno.test("failed write: an error that quotes the tokens is not passed on", asyn
   };
   const options = { ...world.options, credentialsBackend: backend };
   const words = ["it threw Error, whose text is left out"];
-  const error = await assertCode(() => createSession(options), "credentials_not_stored", ...words);
+  const error = await rejectsWith("credentials_not_stored", () => createSession(options), ...words);
   assertInstanceOf(error.cause, CredentialsBackendError);
   assertEquals([error.cause.code, error.cause.cause], ["backend_unavailable", undefined]);
   assertNoSecret(error, tokensOf(entry!));
@@ -90,7 +85,7 @@ Deno.test("failed write: what another process has stored meanwhile wins", async 
   const options = { ...world.options, credentialsBackend: backend };
   const session = await createSession(options);
   failPuts(backend, world.key, 1, FULL);
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
   const theirs = {
     ...backend.rows.get(world.key)!,
     access_token: "their-access",
@@ -107,10 +102,10 @@ Deno.test("failed write: a sign-out forgets it", async () => {
   const options = { ...world.options, credentialsBackend: backend };
   const session = await createSession(options);
   failPuts(backend, world.key, 1, FULL);
-  await assertCode(() => session.accessToken({ forceRefresh: true }), "credentials_not_stored");
+  await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
   await session.clear();
   assertEquals(backend.rows.size, 0);
-  await assertCode(() => createSession({ ...options, interactive: false }), "login_required");
+  await rejectsWith("login_required", () => createSession({ ...options, interactive: false }));
 });
 
 Deno.test("sign-in: a store that cannot be read after the approval loses no tokens", async () => {
@@ -138,14 +133,17 @@ Deno.test("sign-in: a lock that cannot be had after the approval loses no tokens
   await using world = await realWorld();
   const spy = new SpyBackend();
   let isLocked = true;
-  const locked = new CredentialsBackendError("backend_locked", "Cannot lock: somebody else has it");
+  const locked = new CredentialsBackendError(
+    "backend_locked",
+    "Cannot lock: somebody else has it.",
+  );
   const backend: OidcCredentialsBackend = Object.assign(spy, {
     withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
       return isLocked ? Promise.reject(locked) : fn();
     },
   });
   const options = { ...world.options, credentialsBackend: backend };
-  const error = await assertCode(() => createSession(options), "credentials_not_stored");
+  const error = await rejectsWith("credentials_not_stored", () => createSession(options));
   assertEquals([error.cause, spy.rows.size], [locked, 0]);
   isLocked = false;
   const session = await createSession({ ...options, interactive: false });
@@ -166,7 +164,7 @@ Deno.test("sign-in: nor when it was to replace an entry of less scope", async ()
   await createSession({ ...options, scope: "openid" });
   isLocked = true;
   const run = () => createSession({ ...options, scope: "openid more" });
-  await assertCode(run, "credentials_not_stored", "Cannot lock it.");
+  await rejectsWith("credentials_not_stored", run, "Cannot lock it.");
   isLocked = false;
   await createSession({ ...options, scope: "openid more", interactive: false });
   assertEquals([backend.rows.get(world.key)?.scope, world.codes.length], ["openid more", 2]);
@@ -175,7 +173,10 @@ Deno.test("sign-in: nor when it was to replace an entry of less scope", async ()
 Deno.test("a locked store is bridged by a token in its last minutes, and an error after", async () => {
   await using world = await scriptedWorld();
   let isLocked = false;
-  const locked = new CredentialsBackendError("backend_locked", "Cannot lock: somebody else has it");
+  const locked = new CredentialsBackendError(
+    "backend_locked",
+    "Cannot lock: somebody else has it.",
+  );
   const backend = Object.assign(new SpyBackend(), {
     withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
       return isLocked ? Promise.reject(locked) : fn();
