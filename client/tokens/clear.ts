@@ -4,17 +4,22 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult, Revocation } from "../clear_result.ts";
-import { CredentialStore } from "./store.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { printable, redact } from "../../backends/common/printable.ts";
+import { CredentialStore } from "./store.ts";
 
 /** Loaded where tokens are revoked. */
-const loadRevocation = () => import("../provider/revocation.ts");
+const loadRevoke = () => import("./revoke.ts");
+
+/** The result of a revocation whose tokens are not known. */
+export const UNREAD: { revocation: Revocation; reason: string } = {
+  revocation: "failed",
+  reason: "the stored tokens could not be read",
+};
 
 /**
- * Removes one credential from its backend, then has it revoked if that is wanted: in this order, so
- * that it is gone here whatever the network does. An entry that cannot be read is removed unread;
- * where even that takes a store that can be understood, the store is removed.
+ * Removes one credential from its backend, and then has it revoked if that is wanted. In this order it
+ * is gone here whatever the network does. An entry that cannot be read is removed unread. The whole
+ * store is removed where it cannot be understood, not even for a removal.
  *
  * @param provider Gives the provider that issued the entry. Called only to revoke.
  */
@@ -24,7 +29,7 @@ export async function clearCredentials(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
   const store = new CredentialStore(backend, key);
-  const { entry, isUnread, wholeStore } = await removeAlone(store);
+  const { entry, isUnread, wholeStore } = await removeLocked(store);
   const result = {
     keys: entry === undefined && !isUnread ? [] : [key],
     ...(wholeStore && { wholeStore }),
@@ -32,27 +37,23 @@ export async function clearCredentials(
   if (!options.revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
   if (entry === undefined) return { ...result, revocation: "nothing_to_revoke" };
-  return { ...result, ...await revoke(entry, provider) };
+  const { revokeTokens } = await loadRevoke();
+  const tokens = { accessToken: entry.access_token, refreshToken: entry.refresh_token };
+  return { ...result, ...await revokeTokens(() => provider(entry), tokens) };
 }
-
-/** What becomes of a revocation when the tokens are not known. */
-export const UNREAD: { revocation: Revocation; reason: string } = {
-  revocation: "failed",
-  reason: "the stored tokens could not be read",
-};
 
 interface Removal {
   entry?: OidcCredentials | undefined;
-  /** Whether something was there that could not be read. */
+  /** Whether there was an entry that could not be read. */
   isUnread: boolean;
   wholeStore?: boolean;
 }
 
 /**
- * Under the lock, so that a refresh that is under way does not bring the entry back; without it where
- * it cannot be had, since signing out must not depend on it.
+ * Removes the entry under the lock, so that a running refresh does not bring it back. Where the lock
+ * cannot be had it is removed without, since signing out must not depend on the lock.
  */
-async function removeAlone(store: CredentialStore): Promise<Removal> {
+async function removeLocked(store: CredentialStore): Promise<Removal> {
   let hasBegun = false;
   try {
     return await store.withLock(() => {
@@ -71,7 +72,7 @@ async function remove(store: CredentialStore): Promise<Removal> {
   try {
     entry = await store.loadLocked();
   } catch {
-    isUnread = true; // what stands in the way of reading may not stand in the way of removal
+    isUnread = true; // a fault of reading need not be a fault of removing
   }
   try {
     await store.remove();
@@ -83,53 +84,7 @@ async function remove(store: CredentialStore): Promise<Removal> {
   }
 }
 
-interface RevocationResult {
-  revocation: Revocation;
-  reason?: string;
-}
-
-async function revoke(
-  entry: OidcCredentials,
-  provider: (entry: OidcCredentials) => Promise<OidcProvider>,
-): Promise<RevocationResult> {
-  try {
-    const [issuer, { revokeToken }] = await Promise.all([provider(entry), loadRevocation()]);
-    const isRefreshRevoked = entry.refresh_token
-      ? await revokeToken(issuer, entry.refresh_token, "refresh_token")
-      : true;
-    if (!isRefreshRevoked) return notSupported("the provider has no revocation endpoint");
-    return await revokeAccessToken(entry, issuer);
-  } catch (error) {
-    const secrets = [entry.refresh_token, entry.access_token].flatMap((token) => token || []);
-    const text = error instanceof Error ? error.message : "unknown error";
-    return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
-  }
-}
-
-/** An access token that is a JWT often cannot be revoked: RFC 7009, section 2.2.1. */
-async function revokeAccessToken(
-  entry: OidcCredentials,
-  issuer: OidcProvider,
-): Promise<RevocationResult> {
-  const { revokeToken } = await loadRevocation();
-  try {
-    const isRevoked = await revokeToken(issuer, entry.access_token, "access_token");
-    if (isRevoked) return { revocation: "revoked" };
-    return notSupported("the provider has no revocation endpoint");
-  } catch (error) {
-    const { oauthError } = error as { oauthError?: string };
-    if (oauthError !== "unsupported_token_type") throw error;
-    const reason =
-      "the provider does not revoke access tokens of this kind: it works until it ends";
-    return entry.refresh_token ? { revocation: "revoked", reason } : notSupported(reason);
-  }
-}
-
-function notSupported(reason: string): RevocationResult {
-  return { revocation: "not_supported", reason };
-}
-
-/** Whether a store cannot be understood: the one fault that removing it cures. */
+/** Whether a store cannot be understood, which is the one fault that its removal cures. */
 export function isCorrupt(error: unknown): boolean {
   return error instanceof CredentialsBackendError && error.code === "backend_corrupt";
 }
