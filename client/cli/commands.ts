@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { doctor } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
+import { list } from "./commands/list.ts";
 import { login } from "./commands/login.ts";
 import { logout } from "./commands/logout.ts";
 import { migrate } from "./commands/migrate.ts";
@@ -10,7 +11,16 @@ import { permissionsCommand } from "./commands/permissions.ts";
 import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
 
-const WITH_A_STORE: readonly Command[] = [login, status, token, logout, migrate, doctor, backends];
+const WITH_A_STORE: readonly Command[] = [
+  login,
+  status,
+  list,
+  token,
+  logout,
+  migrate,
+  doctor,
+  backends,
+];
 const permissions = permissionsCommand(WITH_A_STORE);
 const ABOUT_STORES: readonly Command[] = [...WITH_A_STORE, permissions];
 

@@ -84,6 +84,7 @@ export const FLAGS = {
       ...SCRIPT_KINDS,
       "login",
       "status",
+      "list",
       "token",
       "logout",
       "migrate",

@@ -10,6 +10,11 @@ import { CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 
+/** Longest text of a store, a token or a backend in a report. */
+const LONGEST = 500;
+/** The last millisecond that a `Date` can hold. */
+const LAST_DATE = 8.64e15;
+
 /**
  * State of a sign-in: `valid`; `refreshable` (the token has ended or is about to, and the next use
  * gets a new one); `expired` (a person has to sign in again); `other_scope` (stored, but not for the
@@ -52,6 +57,16 @@ export interface StatusReport {
   };
 }
 
+/** A stored sign-in that cannot be read. */
+export interface UnreadableSignIn {
+  readonly issuer: string;
+  readonly client_id: string;
+  readonly audience?: string;
+  readonly profile?: string;
+  readonly dpop?: boolean;
+  readonly error: { readonly code: string; readonly message: string };
+}
+
 /** The store of one sign-in. No other part of this program makes its key. */
 export function storeOf(backend: OidcCredentialsBackend, identity: OidcIdentity): CredentialStore {
   const { issuer, clientId, audience } = identity;
@@ -64,53 +79,89 @@ export async function readStatus(
   backend: OidcCredentialsBackend,
   now: number,
 ): Promise<StatusReport> {
-  const { issuer, clientId, audience, profile, dpop } = identity;
   const entry = await storeOf(backend, identity).load();
-  const state = stateOf(entry, identity, now);
+  const report = entry === undefined
+    ? { signed_in: false, state: "none" as const, ...describeIdentity(identity) }
+    : describeEntry(entry, identity, now);
+  return { ...report, backend: placeReport(backend) };
+}
+
+/** The part of an identity that a key holds. */
+type StoredIdentity = Omit<OidcIdentity, "kind" | "scope">;
+
+/** The identity that a stored key stands for. A key of another form becomes the issuer. */
+export function identityOfKey(key: string): StoredIdentity {
+  const parts = /^(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s.exec(key);
+  const [, dpop, profile, issuer = key, clientId = "", audience] = parts ?? [];
   return {
-    signed_in: state === "valid" || state === "refreshable",
-    state,
     issuer,
-    client_id: clientId,
+    clientId,
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile }),
-    ...(dpop && { dpop }),
-    ...(entry !== undefined && describeEntry(entry, issuer, now)),
-    backend: {
-      name: backendName(backend),
-      ...(typeof backend.location === "string" && { location: backend.location }),
-      ...(typeof backend.persistent === "boolean" && { persistent: backend.persistent }),
-    },
+    ...(dpop !== undefined && { dpop: true }),
   };
 }
 
-function stateOf(
-  entry: OidcCredentials | undefined,
-  { issuer, scope }: OidcIdentity,
-  now: number,
-): SignInState {
-  if (entry === undefined) return "none";
-  if (!coversScope(entry, scope)) return "other_scope";
-  if (isFresh(bearerOf(entry, bearerKind("auto", issuer)), now)) return "valid";
-  return entry.refresh_token ? "refreshable" : "expired";
+/** An identity as a report shows it. */
+export function describeIdentity(
+  { issuer, clientId, audience, profile, dpop }: StoredIdentity,
+): Omit<UnreadableSignIn, "error"> {
+  return {
+    issuer: printable(issuer, LONGEST),
+    client_id: printable(clientId, LONGEST),
+    ...text("audience", audience),
+    ...text("profile", profile),
+    ...(dpop && { dpop }),
+  };
 }
 
-function describeEntry(entry: OidcCredentials, issuer: string, now: number): Partial<StatusReport> {
-  const bearer = bearerOf(entry, bearerKind("auto", issuer));
+/**
+ * A stored sign-in as a report shows it.
+ *
+ * @param identity With a scope, the state tells whether the entry covers it.
+ */
+export function describeEntry(
+  entry: OidcCredentials,
+  identity: StoredIdentity & { scope?: string },
+  now: number,
+): StatusReport {
+  const { issuer } = identity;
+  const kind = URL.canParse(issuer) ? bearerKind("auto", issuer) : "access_token";
+  const bearer = bearerOf(entry, kind);
+  const end = Math.min(bearer?.expiresAt ?? 0, LAST_DATE);
   const claims = typeof entry.id_token === "string" ? readClaims(entry.id_token) : undefined;
+  const isCovered = identity.scope === undefined || coversScope(entry, identity.scope);
+  const renewable = entry.refresh_token ? "refreshable" : "expired";
+  const state = !isCovered ? "other_scope" : isFresh(bearer, now) ? "valid" : renewable;
   return {
+    signed_in: state === "valid" || state === "refreshable",
+    state,
+    ...describeIdentity(identity),
     ...text("subject", claims?.sub),
     ...text("name", claims?.name),
     ...text("email", claims?.email),
     ...text("scope", entry.scope),
     ...(bearer !== undefined && {
-      expires_at: new Date(bearer.expiresAt).toISOString(),
-      expires_in: Math.floor((bearer.expiresAt - now) / 1000),
+      expires_at: new Date(end).toISOString(),
+      expires_in: Math.floor((end - now) / 1000),
     }),
     refreshable: Boolean(entry.refresh_token),
   };
 }
 
+/** A backend as a report shows it. */
+export function placeReport(
+  backend: OidcCredentialsBackend,
+): NonNullable<StatusReport["backend"]> {
+  const { location, persistent } = backend;
+  return {
+    name: backendName(backend),
+    ...text("location", location),
+    ...(typeof persistent === "boolean" && { persistent }),
+  };
+}
+
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  return (typeof value === "string" ? { [name]: printable(value) } : {}) as { [P in K]?: string };
+  if (typeof value !== "string") return {};
+  return { [name]: printable(value, LONGEST) } as { [P in K]?: string };
 }

@@ -1,27 +1,48 @@
 import { formatTime } from "../prompt/prompt.ts";
 import { columns } from "./columns.ts";
 import { formatRelative } from "./format_time.ts";
-import type { StatusReport } from "./read_status.ts";
+import type { StatusReport, UnreadableSignIn } from "./read_status.ts";
 
 /** A status for a person. */
 export function statusText(report: StatusReport, now: number): string {
   if (report.state === "api_key") {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
-  const { issuer = "", client_id = "", audience, profile, scope, backend } = report;
-  const isStored = report.state !== "none";
+  const { backend } = report;
   return columns([
-    isStored
-      ? [report.signed_in ? "Signed in" : "Last signed in", personText(report)]
-      : ["Not signed in"],
+    ...rowsOf(report, now),
+    ...(backend === undefined ? [] : [["Kept in", placeOf(backend)]]),
+  ]);
+}
+
+/** All sign-ins of a store for a person, with an empty line after each. */
+export function listText(
+  signIns: readonly (StatusReport | UnreadableSignIn)[],
+  place: { name: string; location?: string },
+  now: number,
+): string {
+  const blocks = signIns.flatMap((one) => [...rowsOf(one, now), []]);
+  const rows = blocks.length === 0 ? [["Nobody is signed in."]] : blocks;
+  return columns(rows) + columns([["Kept in", placeOf(place)]]);
+}
+
+function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][] {
+  const { issuer = "", client_id = "", audience, profile } = report;
+  const names = [
     ["Provider", issuer],
     ["Client", client_id],
     ...(audience === undefined ? [] : [["Audience", audience]]),
     ...(profile === undefined ? [] : [["Profile", profile]]),
+  ];
+  if ("error" in report) return [["Unreadable", report.error.message], ...names];
+  if (report.state === "none") return [["Not signed in"], ...names];
+  const { scope, signed_in } = report;
+  return [
+    [signed_in ? "Signed in" : "Last signed in", personText(report)],
+    ...names,
     ...(scope === undefined ? [] : [["Scope", scope]]),
-    ...(isStored ? [["Token", tokenText(report, now)]] : []),
-    ...(backend === undefined ? [] : [["Kept in", placeOf(backend)]]),
-  ]);
+    ["Token", tokenText(report, now)],
+  ];
 }
 
 /** The answer to `login` if the stored sign-in serves. */

@@ -1,8 +1,8 @@
-import { backendName } from "../../../backends/common/describe_backend.ts";
 import { BUILT_IN_BACKENDS } from "../../../backends/load/built_in_backends.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import { placeReport } from "../read_status.ts";
 import { placeOf } from "../status_text.ts";
 
 /** `backends`: the built-in backends, the one in use, and the reason. */
@@ -18,21 +18,14 @@ export const backends: Command<ChosenBackend> = {
 };
 
 function runBackends({ backend, name, why }: ChosenBackend, invocation: Invocation): number {
-  const { location, persistent } = backend;
-  const selected = {
-    name,
-    class: backendName(backend),
-    why,
-    ...(typeof location === "string" && { location }),
-    ...(typeof persistent === "boolean" && { persistent }),
-  };
+  const place = placeReport(backend);
+  const selected = { ...place, name, class: place.name, why };
   const known = Object.entries(BUILT_IN_BACKENDS).map(([name, { summary }]) => ({ name, summary }));
   const rows = known.map((one) => [one.name === name ? "*" : " ", one.name, one.summary]);
   if (!known.some((one) => one.name === name)) {
     rows.push(["*", name, "a backend of another module"]);
   }
-  const place = placeOf({ name: selected.class, ...(location !== undefined && { location }) });
-  const text = `${columns(rows)}\nUsed is ${name}, since ${why}: ${place}\n`;
+  const text = `${columns(rows)}\nUsed is ${name}, since ${why}: ${placeOf(place)}\n`;
   printResult(invocation, { selected, known }, text);
   return EXIT.ok;
 }

@@ -27,6 +27,7 @@ const signedIn = async (world: CliWorld) => await world.signIn();
 const CASES: Case[] = [
   { args: ["login", "--quiet"], prepare: signedOut },
   { args: ["status", "--quiet"], prepare: signedIn },
+  { args: ["list"], prepare: signedIn },
   { args: ["token"], prepare: expired },
   { args: ["logout", "--revoke", "--quiet"], prepare: signedIn },
   {

@@ -1,0 +1,92 @@
+import { backendError, describeBackend } from "../../../backends/common/describe_backend.ts";
+import { printable } from "../../../backends/common/printable.ts";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { backendNeeds, preflight } from "../../permissions/preflight.ts";
+import { CredentialStore } from "../../tokens/store.ts";
+import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import type { FlagValues } from "../flags.ts";
+import {
+  describeEntry,
+  describeIdentity,
+  identityOfKey,
+  placeReport,
+  type StatusReport,
+  type UnreadableSignIn,
+} from "../read_status.ts";
+import { listText } from "../status_text.ts";
+
+/** `list`: all stored sign-ins of a backend. */
+export const list: Command<ChosenBackend> = {
+  name: "list",
+  summary: "list the stored sign-ins with provider, client, profile and end",
+  details: [
+    "Reads the store only, and needs no issuer and no client. An entry that cannot be read is shown " +
+    "with the reason, and makes the exit code 1.",
+  ],
+  flags: ["backend", "backend-options", "json"],
+  examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
+  action: "list the sign-ins",
+  prepare: prepareList,
+  run: runList,
+};
+
+/** The store is read and not written, so that its other permissions are not needed. */
+async function prepareList(flags: FlagValues, action: string): Promise<ChosenBackend> {
+  const chosen = await chooseBackend(flags, action);
+  const toRead = backendNeeds(chosen.backend).filter(({ need }) => need !== "sign_in");
+  return { ...chosen, needs: () => [...chosen.needs(), ...toRead] };
+}
+
+async function runList({ backend, needs }: ChosenBackend, invocation: Invocation): Promise<number> {
+  await preflight(list.action, needs(), "always");
+  const now = Date.now();
+  const signIns: (StatusReport | UnreadableSignIn)[] = [];
+  for (const key of await listKeys(backend)) {
+    const signIn = await readSignIn(backend, key, now);
+    if (signIn !== undefined) signIns.push(signIn);
+  }
+  const place = placeReport(backend);
+  printResult(invocation, { backend: place, sign_ins: signIns }, listText(signIns, place, now));
+  return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
+}
+
+/** The keys of all entries, without those of a test entry that an ended process left behind. */
+async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
+  if (backend.list === undefined) {
+    throw new CredentialsBackendError(
+      "backend_no_list",
+      `Cannot list the sign-ins in ${describeBackend(backend)}: it cannot list its keys. Look at ` +
+        `each one with status --issuer URL --client-id ID.`,
+    );
+  }
+  try {
+    const keys = await Array.fromAsync(backend.list());
+    return keys.filter((key) => !key.startsWith("probe|"))
+      .sort((a, b) => sortingOf(a) < sortingOf(b) ? -1 : 1);
+  } catch (error) {
+    throw backendError("list the sign-ins in", backend, error);
+  }
+}
+
+/** Sorts by issuer, client and audience, then by profile. */
+function sortingOf(key: string): string {
+  return `${key.replace(/^(dpop\|)?(profile:[^|]*\|)?/, "")}\0${key}`;
+}
+
+async function readSignIn(
+  backend: OidcCredentialsBackend,
+  key: string,
+  now: number,
+): Promise<StatusReport | UnreadableSignIn | undefined> {
+  const identity = identityOfKey(key);
+  try {
+    const entry = await new CredentialStore(backend, key).load();
+    // The entry may have been removed since the keys were read.
+    return entry && describeEntry(entry, identity, now);
+  } catch (error) {
+    const { code, message } = backendError("read credentials from", backend, error);
+    return { ...describeIdentity(identity), error: { code, message: printable(message, 1000) } };
+  }
+}
