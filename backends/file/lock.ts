@@ -1,7 +1,18 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { fileError } from "./credentials_file.ts";
 import { delay } from "../common/delay.ts";
+import {
+  assertOwn,
+  assertRegular,
+  fileError,
+  isSameFile,
+  isStillAt,
+  lstatIfPresent,
+  refusal,
+} from "./file_access.ts";
 
+const ACTION = "open the lock file";
+/** Another process may make, remove or replace the file between two steps, but hardly each time. */
+const TRIES = 20;
 /** Enough for any process id. */
 const NOTE_BYTES = 16;
 /** Of a fixed length, so that nothing of an earlier note is left without a truncation. */
@@ -39,24 +50,81 @@ export async function withFileLock<T>(
   options: FileLockOptions<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
-  const file = openLockFile(path);
+  const deadline = performance.now() + options.timeoutMs;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const file = openLockFile(path);
+    try {
+      const peeked = tryLock(file, path)
+        ? undefined
+        : await waitForLock(file, path, deadline, options);
+      if (peeked !== undefined) return peeked;
+      if (!isStillAt(file, path)) continue; // another process locks the new file at the path
+      noteHolder(file);
+      const result = fn();
+      // Awaiting a plain value would hold the lock for one more turn of the event loop.
+      return result instanceof Promise ? await result : result;
+    } finally {
+      file.close(); // `using` would cost a write some microseconds more
+    }
+  }
+  throw replacedTooOften(path);
+}
+
+/**
+ * Opens the lock file, or makes it. It must be a regular file of this user under one name: the process
+ * id is written into it, and a planted link could lead that to any file of the user's.
+ */
+function openLockFile(path: string): Deno.FsFile {
   try {
-    const peeked = tryLock(file, path) ? undefined : await waitForLock(file, path, options);
-    if (peeked !== undefined) return peeked;
-    noteHolder(file);
-    const result = fn();
-    // Awaiting a plain value would hold the lock for one more turn of the event loop.
-    return result instanceof Promise ? await result : result;
-  } finally {
-    file.close(); // `using` would cost a write some microseconds more
+    for (let tries = 0; tries < TRIES; tries++) {
+      const found = lstatIfPresent(path);
+      const file = found === undefined ? createLockFile(path) : openFound(path, found);
+      if (file !== undefined) return file;
+    }
+  } catch (error) {
+    throw fileError(ACTION, path, error);
+  }
+  throw replacedTooOften(path);
+}
+
+function replacedTooOften(path: string): CredentialsBackendError {
+  return refusal(ACTION, path, "another program keeps replacing it");
+}
+
+/** `undefined` where another process has made the file meanwhile. */
+function createLockFile(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return undefined;
+    throw error;
   }
 }
 
-function openLockFile(path: string): Deno.FsFile {
+/** `undefined` where the file was removed or replaced meanwhile. */
+function openFound(path: string, found: Deno.FileInfo): Deno.FsFile | undefined {
+  assertRegular(ACTION, path, found);
+  const file = openIfPresent(path);
+  if (file === undefined) return undefined;
+  let isUsable = false;
   try {
-    return Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+    const info = file.statSync();
+    if (!isSameFile(info, found)) return undefined;
+    assertOwn(ACTION, path, info);
+    if ((info.nlink ?? 1) > 1) throw refusal(ACTION, path, "it has a second name (a hard link)");
+    isUsable = true;
+    return file;
+  } finally {
+    if (!isUsable) file.close();
+  }
+}
+
+function openIfPresent(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path, { read: true, write: true });
   } catch (error) {
-    throw fileError("open the lock file", path, error);
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 
@@ -72,9 +140,9 @@ function tryLock(file: Deno.FsFile, path: string): boolean {
 async function waitForLock<T>(
   file: Deno.FsFile,
   path: string,
+  deadline: number,
   { timeoutMs, paceMs = 4, signal, peek }: FileLockOptions<T>,
 ): Promise<T | undefined> {
-  const deadline = performance.now() + timeoutMs;
   for (let tries = 0;; tries++) {
     if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
     await delay(jitter(tries, paceMs), signal);

@@ -1,4 +1,5 @@
 import { dirname } from "../common/path.ts";
+import { isStillAt } from "./file_access.ts";
 
 const isWindows = Deno.build.os === "windows";
 
@@ -68,7 +69,7 @@ export class ReservedFile {
     const file = this.#file;
     if (file === undefined) return undefined;
     this.#file = undefined;
-    if (isSameFile(file, this.path)) {
+    if (isStillAt(file, this.path)) {
       file.seekSync(0, Deno.SeekMode.Start);
       return file;
     }
@@ -82,17 +83,6 @@ export class ReservedFile {
     if (file === undefined) return;
     file.close();
     removeIfPresent(this.path);
-  }
-}
-
-/** Whether an open file is still the one at `path`. A link there is another file. */
-function isSameFile(file: Deno.FsFile, path: string): boolean {
-  try {
-    const [held, found] = [file.statSync(), Deno.lstatSync(path)];
-    return held.ino === found.ino && held.dev === found.dev;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

@@ -2,12 +2,7 @@ import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { dirname } from "../common/path.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
-import {
-  type CredentialsDocument,
-  fileError,
-  isMissing,
-  readDocument,
-} from "./credentials_file.ts";
+import { type CredentialsDocument, readDocument } from "./credentials_file.ts";
 import {
   assertWritable,
   emptyDocument,
@@ -15,6 +10,7 @@ import {
   serializeDocument,
   setRow,
 } from "./edit_document.ts";
+import { fileError, isMissing } from "./file_access.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
 import { removeIfPresent, replaceFile, ReservedFile, tempPath } from "./replace_file.ts";
 

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { fileError } from "../file/credentials_file.ts";
+import { fileError } from "../file/file_access.ts";
 import { type FileLockOptions, shortHash } from "../file/lock.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { fileError } from "../file/credentials_file.ts";
+import { fileError } from "../file/file_access.ts";
 import { type Clock, MONOTONIC_CLOCK } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
 import { isUrl, netHost } from "../common/hosts.ts";

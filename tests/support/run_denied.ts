@@ -16,6 +16,14 @@ export const whyNoDenial: string | undefined = Deno.build.os === "windows"
   ? undefined
   : "the tests run as root, and setpriv does not work";
 
+/** A user id that owns nothing here. */
+export const OTHER_UID = 54321;
+
+/** Why no second user can be played here; `undefined` where it can. */
+export const whyNoOtherUser: string | undefined = Deno.build.os === "linux" && Deno.uid() === 0
+  ? works([...asOther(), "true"]) ? undefined : "setpriv does not work"
+  : "needs Linux and root";
+
 /** Why nothing can be mounted here; `undefined` where it can. */
 export const whyNoMount: string | undefined = Deno.build.os !== "linux"
   ? "needs Linux"
@@ -26,6 +34,25 @@ export const whyNoMount: string | undefined = Deno.build.os !== "linux"
 /** Runs a script for which file modes hold; gives what it prints, as JSON. */
 export function runDenied(code: string): Promise<unknown> {
   return run([...withoutOverride], code);
+}
+
+/** Runs a script as the user of {@linkcode OTHER_UID}, with Deno's own flags. */
+export async function runAsOther(
+  code: string,
+  flags: readonly string[] = ["-A"],
+): Promise<unknown> {
+  const cache = await Deno.makeTempDir({ prefix: "validmind-auth-" });
+  await Deno.chown(cache, OTHER_UID, OTHER_UID);
+  try {
+    return await run(asOther(`DENO_DIR=${cache}`), code, flags);
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+}
+
+function asOther(...variables: string[]): string[] {
+  const user = [`--reuid=${OTHER_UID}`, `--regid=${OTHER_UID}`, "--clear-groups"];
+  return ["setpriv", ...user, "env", ...variables];
 }
 
 /** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */
@@ -47,12 +74,17 @@ function works([command = "", ...args]: string[]): boolean {
   }
 }
 
-async function run(before: string[], code: string): Promise<unknown> {
+async function run(
+  before: string[],
+  code: string,
+  flags: readonly string[] = ["-A"],
+): Promise<unknown> {
   const folder = await Deno.makeTempDir({ prefix: "validmind-auth-" });
   try {
+    await Deno.chmod(folder, 0o755);
     const file = `${folder}/main.ts`;
     await Deno.writeTextFile(file, code);
-    const deno = [Deno.execPath(), "run", "--quiet", "-A", "--unstable-kv", "--config", CONFIG];
+    const deno = [Deno.execPath(), "run", "--quiet", ...flags, "--unstable-kv", "--config", CONFIG];
     const [command = "", ...args] = [...before, ...deno, file];
     const { stdout, stderr } = await new Deno.Command(command, { args }).output();
     const text = new TextDecoder();

@@ -1,0 +1,185 @@
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
+
+/** Whether two looks at a file met the same one. Windows gives a file no such numbers. */
+export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+/** Whether an open file is still the one at `path`. A link there is another file. */
+export function isStillAt(file: Deno.FsFile, path: string): boolean {
+  const found = lstatIfPresent(path);
+  return found !== undefined && isSameFile(file.statSync(), found);
+}
+
+/** The information about `path` itself, also where it is a link; `undefined` where nothing is there. */
+export function lstatIfPresent(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Refuses anything but a regular file: opening a named pipe would wait for ever. */
+export function assertRegular(action: string, path: string, info: Deno.FileInfo): void {
+  if (info.isFile) return;
+  if (info.isDirectory) {
+    throw refusal(action, path, "it is a directory", "backend_unavailable");
+  }
+  throw refusal(action, path, `it is ${kindOf(info)}`);
+}
+
+function kindOf(info: Deno.FileInfo): string {
+  if (info.isSymlink) return "a symbolic link";
+  if (info.isFifo) return "a named pipe";
+  return info.isSocket ? "a socket" : "a device";
+}
+
+/**
+ * Refuses a file of another user, who could read or replace its content.
+ *
+ * @param info Of the opened file.
+ */
+export function assertOwn(action: string, path: string, info: Deno.FileInfo): void {
+  if (isOwn(path, info)) return;
+  throw refusal(action, path, `it belongs to another user (uid ${info.uid})`);
+}
+
+/**
+ * Whether an opened file belongs to the user of this process.
+ *
+ * Deno gives the user's id only with `--allow-sys=uid`. Without it, a file that nobody but its owner
+ * may open belongs to a process that has opened it, unless that runs as root. Some network file
+ * systems give every new file another owner, so that the owner of a new one is the last resort.
+ */
+function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
+  if (uid === null) return true; // Windows
+  const own = userId();
+  if (own === undefined ? ((mode ?? 0) & 0o077) === 0 : uid === own) return true;
+  return uid === ownerOfNewFile(path);
+}
+
+let knownUserId: { uid: number | undefined } | undefined;
+
+function userId(): number | undefined {
+  knownUserId ??= {
+    uid: isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() ?? undefined : undefined,
+  };
+  return knownUserId.uid;
+}
+
+/** Makes a file beside `path` for a moment, and gives its owner. */
+function ownerOfNewFile(path: string): number | null | undefined {
+  const probe = `${path}.owner`;
+  if (!isGranted({ name: "write", path: probe })) return undefined;
+  try {
+    const file = Deno.openSync(probe, { write: true, createNew: true, mode: 0o600 });
+    try {
+      return file.statSync().uid;
+    } finally {
+      file.close();
+      Deno.removeSync(probe);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function isGranted(permission: Deno.PermissionDescriptor): boolean {
+  return Deno.permissions.querySync(permission).state === "granted";
+}
+
+/** The error for a file that this module does not use, whatever the system would permit. */
+export function refusal(
+  action: string,
+  path: string,
+  reason: string,
+  code: CredentialsBackendErrorCode = "backend_denied",
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    code,
+    `Cannot ${action} ${path}: ${reason}. Remove it, or use another path.`,
+  );
+}
+
+/** Whether an error means that nothing is at `path`. A link to nothing is something. */
+export function isMissing(path: string, error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound && !isLink(path);
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
+/** The coded error for a failed file operation: "Cannot {action} {path}: reason. What to do." */
+export function fileError(
+  action: string,
+  path: string,
+  error: unknown,
+): CredentialsBackendError {
+  if (error instanceof CredentialsBackendError) return error;
+  const [code, reason, advice] = explain(path, error);
+  return new CredentialsBackendError(
+    code,
+    `Cannot ${action} ${path}: ${reason}. ${advice}`,
+    { cause: error },
+  );
+}
+
+type Explanation = [code: CredentialsBackendErrorCode, reason: string, advice: string];
+
+function explain(path: string, error: unknown): Explanation {
+  if (error instanceof Deno.errors.NotCapable) {
+    const flags = fileFlags(path);
+    return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return [
+      "backend_denied",
+      "the operating system denies it",
+      "Check the owner and mode of it and its folder.",
+    ];
+  }
+  switch (osCode(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return ["backend_full", "no space is left", "Free some space; what was stored is kept."];
+    case "EROFS":
+      return ["backend_unavailable", "the file system is read-only", "Use another path."];
+    case "EISDIR":
+      return ["backend_unavailable", "it is a directory", "Remove it, or use another path."];
+    case "ENOTDIR":
+      return ["backend_unavailable", "a folder of its path is a file", "Use another path."];
+    case "ELOOP":
+      return ["backend_unavailable", "its symbolic links form a loop", "Use another path."];
+    case "ENOENT":
+      return isLink(path)
+        ? ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."]
+        : ["backend_unavailable", "its folder is missing", "Make the folder, or use another path."];
+  }
+  const name = error instanceof Error ? error.name : "unknown error";
+  return [
+    "backend_unavailable",
+    `${name}${osCode(error) ? ` (${osCode(error)})` : ""}`,
+    "Check the path and its file system.",
+  ];
+}
+
+function osCode(error: unknown): string | undefined {
+  return error instanceof Error ? (error as { code?: string }).code : undefined;
+}
+
+/** The narrowest flags for a file that is replaced by rename: its folder holds the temp file. */
+function fileFlags(path: string): string {
+  const folder = path.replace(/[/\\][^/\\]*$/, "") || "/";
+  const grant = folder === path ? "." : folder;
+  return `--allow-read=${grant} --allow-write=${grant}`;
+}

@@ -1,0 +1,63 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../../../backends/credentials_backend_error.ts";
+import { fileError } from "../../../backends/file/file_access.ts";
+
+const PATH = "/home/ana maria/.validmind/credentials.json";
+
+const KINDS: [error: unknown, code: CredentialsBackendErrorCode, reason: string][] = [
+  [new Deno.errors.NotCapable("x"), "permission_required", "Deno does not permit it"],
+  [new Deno.errors.PermissionDenied("x"), "backend_denied", "the operating system denies it"],
+  [withCode("ENOSPC"), "backend_full", "no space is left"],
+  [withCode("EDQUOT"), "backend_full", "no space is left"],
+  [withCode("EROFS"), "backend_unavailable", "the file system is read-only"],
+  [withCode("EISDIR"), "backend_unavailable", "it is a directory"],
+  [withCode("ENOTDIR"), "backend_unavailable", "a folder of its path is a file"],
+  [withCode("ELOOP"), "backend_unavailable", "its symbolic links form a loop"],
+  [withCode("ENOENT"), "backend_unavailable", "its folder is missing"],
+  [withCode("EIO"), "backend_unavailable", "Error (EIO)"],
+  [new TypeError("odd"), "backend_unavailable", "TypeError"],
+  ["text", "backend_unavailable", "unknown error"],
+];
+
+function withCode(code: string): Error {
+  return Object.assign(new Error(`${code}: of the system`), { code });
+}
+
+for (const [cause, code, reason] of KINDS) {
+  Deno.test({
+    name: `fileError tells ${code} by: ${reason}`,
+    permissions: "none",
+    fn() {
+      const error = fileError("write", PATH, cause);
+      assertEquals(error.code, code);
+      assert(error.message.startsWith(`Cannot write ${PATH}: ${reason}. `), error.message);
+      assertStrictEquals(error.cause, cause);
+    },
+  });
+}
+
+Deno.test({
+  name: "fileError passes on what has a code already",
+  permissions: "none",
+  fn() {
+    const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
+    assertStrictEquals(fileError("write", PATH, coded), coded);
+  },
+});
+
+Deno.test({
+  name: "fileError names the folder in the flags, since a file is replaced by renaming another",
+  permissions: "none",
+  fn() {
+    const flags = (path: string) =>
+      /Run with: (.*)$/.exec(fileError("read", path, new Deno.errors.NotCapable("x")).message)
+        ?.[1];
+    assertEquals(flags("/data/c.json"), "--allow-read=/data --allow-write=/data");
+    assertEquals(flags("/c.json"), "--allow-read=/ --allow-write=/");
+    assertEquals(flags("c.json"), "--allow-read=. --allow-write=.");
+    assertEquals(flags("C:\\data\\c.json"), "--allow-read=C:\\data --allow-write=C:\\data");
+  },
+});

@@ -1,0 +1,147 @@
+/** Lock files that a neighbour has planted in a folder that both can write. */
+import { assert, assertEquals } from "@std/assert";
+import { withFileLock } from "../../../backends/file/lock.ts";
+import { backendUrl } from "../../support/child.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { OTHER_UID, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
+import { isPosix, namesIn, sandbox } from "../../support/sandbox.ts";
+
+const { folder, root } = sandbox();
+const PATIENT = { timeoutMs: 5000 };
+const ignore = !isPosix;
+
+/** Fails a test in which the lock is given out. */
+function unexpected(): never {
+  throw new Error("it has run");
+}
+
+function mkfifo(path: string): void {
+  assert(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
+}
+
+Deno.test({
+  name: "a lock file that is a link is refused, and its target is neither written nor made",
+  ignore,
+  async fn() {
+    const parent = folder();
+    const path = `${parent}/a.lock`;
+    Deno.writeTextFileSync(`${parent}/keys`, "ssh-ed25519 AAAA", { mode: 0o600 });
+    for (const target of ["keys", "nothing", "/dev/null"]) {
+      Deno.symlinkSync(target, path);
+      const lock = () => withFileLock(path, unexpected, PATIENT);
+      await rejectsWith("backend_denied", lock, path, "it is a symbolic link");
+      Deno.removeSync(path);
+    }
+    assertEquals(Deno.readTextFileSync(`${parent}/keys`), "ssh-ed25519 AAAA");
+    assertEquals(namesIn(parent), ["keys"]);
+  },
+});
+
+Deno.test({
+  name: "a lock file that is a second name of another file is refused, and not written",
+  ignore,
+  async fn() {
+    const parent = folder();
+    const path = `${parent}/a.lock`;
+    Deno.writeTextFileSync(`${parent}/keys`, "ssh-ed25519 AAAA", { mode: 0o600 });
+    Deno.linkSync(`${parent}/keys`, path);
+    const lock = () => withFileLock(path, unexpected, PATIENT);
+    await rejectsWith("backend_denied", lock, path, "a hard link");
+    assertEquals(Deno.readTextFileSync(`${parent}/keys`), "ssh-ed25519 AAAA");
+  },
+});
+
+Deno.test({
+  name: "a named pipe or a folder in the lock file's place is refused at once",
+  ignore,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    const lock = () => withFileLock(path, unexpected, PATIENT);
+    mkfifo(path);
+    await rejectsWith("backend_denied", lock, path, "it is a named pipe");
+    Deno.removeSync(path);
+    Deno.mkdirSync(path);
+    await rejectsWith("backend_unavailable", lock, path, "it is a directory");
+  },
+});
+
+Deno.test({
+  name:
+    "a link that comes between the look at the lock file and its opening is not written through",
+  ignore,
+  async fn() {
+    const parent = folder();
+    const path = `${parent}/a.lock`;
+    Deno.writeTextFileSync(path, "", { mode: 0o600 });
+    Deno.writeTextFileSync(`${parent}/keys`, "ssh-ed25519 AAAA", { mode: 0o600 });
+    const { openSync } = Deno;
+    Deno.openSync = (name, options) => {
+      Deno.openSync = openSync;
+      Deno.removeSync(path);
+      Deno.symlinkSync("keys", path);
+      return openSync(name, options);
+    };
+    try {
+      const lock = () => withFileLock(path, unexpected, PATIENT);
+      await rejectsWith("backend_denied", lock, path, "it is a symbolic link");
+    } finally {
+      Deno.openSync = openSync;
+    }
+    assertEquals(Deno.readTextFileSync(`${parent}/keys`), "ssh-ed25519 AAAA");
+  },
+});
+
+for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
+  Deno.test({
+    name: `a lock file of another user is refused, under ${flags}` +
+      (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
+    ignore: whyNoOtherUser !== undefined,
+    async fn() {
+      const parent = folder();
+      const path = `${parent}/a.lock`;
+      Deno.chmodSync(root, 0o755);
+      Deno.chmodSync(parent, 0o777);
+      Deno.writeTextFileSync(path, "");
+      Deno.chmodSync(path, 0o666); // of root, open to all
+      const code = `
+        import { withFileLock } from "${backendUrl("file/lock.ts")}";
+        try {
+          console.log(JSON.stringify(await withFileLock("${path}", () => "locked", ${
+        JSON.stringify(PATIENT)
+      })));
+        } catch (error) {
+          console.log(JSON.stringify([error.code, error.message]));
+        }
+      `;
+      const [denied, message] = await runAsOther(code, flags) as [string, string];
+      assertEquals(denied, "backend_denied", message);
+      assert(message.includes(`${path}: it belongs to another user (uid 0). `), message);
+      assertEquals(Deno.readTextFileSync(path), "");
+      Deno.chownSync(path, OTHER_UID, OTHER_UID); // the same file, but the user's own
+      assertEquals(await runAsOther(code, flags), "locked");
+      assertEquals(namesIn(parent), ["a.lock"]);
+    },
+  });
+}
+
+Deno.test({
+  name: "a lock file that is replaced while somebody waits for it is not the lock any more",
+  ignore,
+  async fn() {
+    const path = `${folder()}/a.lock`;
+    const order: string[] = [];
+    const first = Promise.withResolvers<void>();
+    const second = Promise.withResolvers<void>();
+    const holder = withFileLock(path, () => first.promise, PATIENT);
+    const waiter = withFileLock(path, () => void order.push("waiter"), PATIENT);
+    Deno.removeSync(path);
+    const newHolder = withFileLock(path, () => second.promise, PATIENT);
+    first.resolve(); // the waiter gets the lock of the removed file
+    await holder;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    order.push("new holder ends");
+    second.resolve();
+    await Promise.all([newHolder, waiter]);
+    assertEquals(order, ["new holder ends", "waiter"]);
+  },
+});
