@@ -1,5 +1,6 @@
 import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
+import { faultNetwork } from "./fault_network.ts";
 import { fillDisk } from "./fill_disk.ts";
 import { killServer } from "./kill_server.ts";
 import { killWriters } from "./kill_writers.ts";
@@ -108,6 +109,19 @@ const python: TortureMode = {
   ],
 };
 
+const proxy: TortureMode = {
+  about: "refreshes through a network that cuts, delays and loses answers",
+  counts: {
+    rounds: [30, "rounds of some processes, one token"],
+    processes: [4, "processes in a round"],
+  },
+  stores: SERVER_STORES,
+  tortures: ({ rounds, processes }, store) => [{
+    count: rounds!,
+    run: (options) => faultNetwork({ ...options, startStore: store!.start, processes: processes! }),
+  }],
+};
+
 /** The modes by their flags; the empty one has none. */
 export const MODES: Readonly<Record<string, TortureMode>> = {
   "": file,
@@ -116,4 +130,5 @@ export const MODES: Readonly<Record<string, TortureMode>> = {
   pause,
   history,
   python,
+  proxy,
 };

@@ -80,6 +80,11 @@ export class SignedIn {
     return (await this.#stored()).access_token;
   }
 
+  /** The same, or `undefined` where nothing is stored. */
+  async findToken(): Promise<string | undefined> {
+    return (await this.#backend.get(this.#key))?.access_token;
+  }
+
   async #stored(): Promise<OidcCredentials> {
     const entry = await this.#backend.get(this.#key);
     if (entry === undefined || entry === null) throw new Error("the entry is gone");

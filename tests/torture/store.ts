@@ -6,6 +6,7 @@ const KV_TOKEN = "DENO_KV_ACCESS_TOKEN";
 
 /** A server under a store, which a torture kills. */
 export interface StoreServer {
+  readonly url: string;
   kill(): Promise<void>;
   restart(): Promise<void>;
 }

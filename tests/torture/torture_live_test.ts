@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
 import { refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
+import { faultNetwork } from "./fault_network.ts";
 import { killServer } from "./kill_server.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { stampede } from "./stampede.ts";
@@ -30,6 +31,14 @@ for (const [name, startStore] of Object.entries(SERVER_STORES)) {
     const { failures, figures } = await killServer(options);
     assertEquals(failures, []);
     assert(Number(figures["tokens acknowledged"]) > 0);
+  });
+
+  Deno.test(`a network that cuts and loses answers of ${name} costs no token`, async () => {
+    await using folder = await tempDir();
+    const options = { count: 1, seed, folder: folder.path, startStore, processes: 2 };
+    const { failures, figures } = await faultNetwork(options);
+    assertEquals(failures, []);
+    assertEquals(figures["tokens acknowledged"], 2);
   });
 
   Deno.test({
