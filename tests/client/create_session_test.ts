@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../client/create_session.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { realWorld, scriptedWorld, SpyBackend } from "../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../support/provider_world.ts";
+import { SpyBackend } from "../support/spy_backend.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -15,7 +16,7 @@ const SCOPES: [stored: string | undefined, asked: string, prompts: number][] = [
 
 for (const [stored, asked, prompts] of SCOPES) {
   Deno.test(`sign-in: stored scope "${stored}", asked "${asked}"`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     await createSession({ ...world.options, scope: "openid offline_access" });
     world.amend({ scope: stored });
     await createSession({ ...world.options, scope: asked });
@@ -25,7 +26,7 @@ for (const [stored, asked, prompts] of SCOPES) {
 }
 
 Deno.test("sign-in: the scope that was asked for is stored, not the one that was granted", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.token.push(() => world.provider.tokens({ scope: "openid" }));
   const options = { ...world.options, scope: "openid api.read" };
   await createSession(options);
@@ -35,7 +36,7 @@ Deno.test("sign-in: the scope that was asked for is stored, not the one that was
 });
 
 Deno.test("sign-in: interactive false fails without any request or write", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend, interactive: false };
   await rejectsWith("login_required", () => createSession(options), world.provider.issuer);
@@ -44,7 +45,7 @@ Deno.test("sign-in: interactive false fails without any request or write", async
 
 for (const value of ["0", "false", "no", "False"]) {
   Deno.test(`sign-in: VM_OIDC_INTERACTIVE=${value} does, too, unless the option says true`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     await withTempHome(async () => {
       Deno.env.set("VM_OIDC_INTERACTIVE", value);
       await rejectsWith("login_required", () => createSession(world.options));
@@ -56,7 +57,7 @@ for (const value of ["0", "false", "no", "False"]) {
 }
 
 Deno.test("sign-in: without a refresh token a session ends with login_required, unasked", async () => {
-  await using world = await realWorld({ issueRefreshToken: false });
+  await using world = await oidcProviderWorld({ issueRefreshToken: false });
   const session = await createSession(world.options);
   assertEquals(world.stored().refresh_token, null);
   world.clock.advance(HOUR);

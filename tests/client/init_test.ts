@@ -8,7 +8,8 @@ import { json } from "../support/http_server.ts";
 import { runDeno } from "../support/run_script.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
-import { paths, realWorld, scriptedWorld } from "../support/fixtures.ts";
+import { paths } from "../support/request_log.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../support/provider_world.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 import config from "../../deno.json" with { type: "json" };
@@ -17,7 +18,7 @@ const MOD = new URL("../../mod.ts", import.meta.url).href;
 const MODEL = { model: "cl-1" };
 
 Deno.test("init: asks the person, pings with the bearer, and gives the session", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   world.clock.onDelay = async (count) => {
     if (count === 3) await world.provider.approve(world.codes[0]!.userCode);
   };
@@ -46,7 +47,7 @@ Deno.test("init: asks the person, pings with the bearer, and gives the session",
 });
 
 Deno.test("init: monitoring and document are sent when they are given", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await init({ ...world.options, ...MODEL, monitoring: true, document: "validation_report" });
   const { headers } = world.api.requests[0]!;
   assertEquals(headers["x-monitoring"], "True");
@@ -54,7 +55,7 @@ Deno.test("init: monitoring and document are sent when they are given", async ()
 });
 
 Deno.test("init: an API that answers the ping with less still gives an info", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   world.api.script.push(() => json({ model: null, feature_flags: [], document_type: 5 }));
   const { info } = await init({ ...world.options, ...MODEL });
   assertEquals(info, {
@@ -68,7 +69,7 @@ Deno.test("init: an API that answers the ping with less still gives an info", as
 });
 
 Deno.test("init: an API that refuses the ping fails it, and the tokens stay stored", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   world.api.script.push(() => json({ code: "unknown_model" }, 404));
   const error = await rejectsWith("api_error", () => init({ ...world.options, ...MODEL }), "404");
   assertEquals([error instanceof ApiError, (error as ApiError).status], [true, 404]);
@@ -77,7 +78,7 @@ Deno.test("init: an API that refuses the ping fails it, and the tokens stay stor
 });
 
 Deno.test("init: an aborted signal ends it before anything happens", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const reason = new Error("enough");
   const options = { ...world.options, ...MODEL, signal: AbortSignal.abort(reason) };
   assertEquals(await init(options).catch((error) => error), reason);
@@ -85,7 +86,7 @@ Deno.test("init: an aborted signal ends it before anything happens", async () =>
 });
 
 Deno.test("init: another process starts from the file with nothing but the API's host", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
@@ -114,7 +115,7 @@ Deno.test("init: another process starts from the file with nothing but the API's
 });
 
 Deno.test("init: a start from a stored token does not load oauth4webapi", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await init({ ...world.options, ...MODEL });
   const entry = JSON.stringify(world.stored());
   const code = `
@@ -137,7 +138,7 @@ Deno.test("init: a start from a stored token does not load oauth4webapi", async 
 });
 
 Deno.test("init: in memory only, by VM_OIDC_NO_PERSIST: no file, and kept in the process", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await withTempHome(async (home) => {
     Deno.env.set("VM_OIDC_NO_PERSIST", "1");
     const { credentialsBackend: _, ...options } = world.options;
@@ -151,7 +152,7 @@ Deno.test("init: in memory only, by VM_OIDC_NO_PERSIST: no file, and kept in the
 });
 
 Deno.test("init: without a choice the file in the home directory is used", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await withTempHome(async (home) => {
     const { credentialsBackend: _, ...options } = world.options;
     const session = await init({ ...options, ...MODEL });
@@ -164,7 +165,7 @@ Deno.test("init: without a choice the file in the home directory is used", async
 });
 
 Deno.test("init: all from the environment", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await withTempHome(async () => {
     const { issuer: _1, clientId: _2, apiHost: _3, ...options } = world.options;
     Deno.env.set("VM_OIDC_ISSUER", `"${world.provider.issuer}/"`);
@@ -187,7 +188,7 @@ Deno.test("getSession and reload: no_active_session before init", async () => {
 });
 
 Deno.test("getSession: the session of the last init; createSession does not count", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await createSession(world.options);
   assertEquals(peekActiveSession(), undefined);
   const first = await init({ ...world.options, model: "a" });
@@ -199,7 +200,7 @@ Deno.test("getSession: the session of the last init; createSession does not coun
 });
 
 Deno.test("reload: pings again and renews the info", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await init({ ...world.options, model: "a" });
   world.api.script.push(() => json({ model: { name: "Renamed" }, document_type: "report" }));
   const info = await reload();
@@ -209,7 +210,7 @@ Deno.test("reload: pings again and renews the info", async () => {
 });
 
 Deno.test("reload: a closed session cannot", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await init({ ...world.options, model: "a" });
   await session.close();
   await rejectsWith("session_closed", () => reload());

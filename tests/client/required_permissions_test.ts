@@ -7,7 +7,9 @@ import type { PermissionNeed } from "../../client/permission_need.ts";
 import { requiredPermissions } from "../../client/required_permissions.ts";
 import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
 import { withTempHome } from "../support/temp_home.ts";
-import { scriptedWorld, SpyBackend, spyFetch } from "../support/fixtures.ts";
+import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { SpyBackend } from "../support/spy_backend.ts";
+import { spyFetch } from "../support/spy_fetch.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
@@ -226,14 +228,14 @@ Deno.test("requiredPermissions: the variables that choose the backend, where the
 });
 
 Deno.test("requiredPermissions: touches neither backend nor network", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   await requiredPermissions({ ...world.options, ...MODEL, credentialsBackend: backend });
   assertEquals([backend.calls, world.provider.requests, world.api.requests], [[], [], []]);
 });
 
 Deno.test("requiredPermissions: discover names the endpoints on other hosts", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.discovery = {
     token_endpoint: "https://tokens.example.com/token",
     jwks_uri: "https://keys.example.com:8443/jwks",
@@ -256,7 +258,7 @@ Deno.test("requiredPermissions: discover names the endpoints on other hosts", as
 });
 
 Deno.test("requiredPermissions: discover at a provider that is down is an error", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
   const options = { ...FULL, ...MEMORY, ...MODEL, issuer: world.provider.issuer };
   await rejectsWith("provider_unavailable", () => needsOf(options, { discover: true }), "503");

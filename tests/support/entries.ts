@@ -44,3 +44,10 @@ export function entry(fields: Record<string, unknown> = {}): OidcCredentials {
 export function small(clientId: string): OidcCredentials {
   return { issuer: "https://login.example.com", client_id: clientId, access_token: "small" };
 }
+
+/** The tokens in an entry. */
+export function tokensOf(entry: OidcCredentials): string[] {
+  return [entry.access_token, entry.refresh_token, entry.id_token].filter((token) =>
+    typeof token === "string"
+  );
+}

@@ -114,6 +114,11 @@ export class RequestLog {
   }
 }
 
+/** The paths that a server was asked for. */
+export function paths(requests: readonly { path: string }[]): string[] {
+  return requests.map(({ path }) => path);
+}
+
 async function maskFields(fields: Iterable<[string, string]>): Promise<Record<string, string>> {
   const masked: Record<string, string> = {};
   for (const [name, value] of fields) {

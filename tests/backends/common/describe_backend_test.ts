@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { SpyBackend } from "../../support/fixtures.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 
 Deno.test("describeBackend: the class, and where it keeps things", () => {
   assertEquals(describeBackend(new SpyBackend()), "SpyBackend");

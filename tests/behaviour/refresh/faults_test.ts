@@ -7,7 +7,9 @@ import {
   type ScriptedProvider,
   type ScriptHandler,
 } from "../../support/scripted_provider.ts";
-import { paths, scriptedWorld, tokensOf, type World } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -72,7 +74,7 @@ const FAULTS: Fault[] = [
 const JSON_TYPE = "application/json";
 
 /** Lets a fault happen at the next request of a kind. */
-function inject(world: World<ScriptedProvider>, step: Step, answer: ScriptHandler): void {
+function inject(world: ProviderWorld<ScriptedProvider>, step: Step, answer: ScriptHandler): void {
   const endpoint = step === "poll" || step === "refresh"
     ? "token"
     : step === "keys"
@@ -81,13 +83,13 @@ function inject(world: World<ScriptedProvider>, step: Step, answer: ScriptHandle
   world.provider.script[endpoint].push(answer);
 }
 
-function count(world: World<ScriptedProvider>, step: Step): number {
+function count(world: ProviderWorld<ScriptedProvider>, step: Step): number {
   return paths(world.provider.requests).filter((path) => path === PATHS[step]).length;
 }
 
 /** Before the person has done anything: it ends with a message, and the next try works. */
 async function endsSignIn(fault: Fault, step: "discovery" | "device"): Promise<void> {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const options = { ...world.options, timeoutMs: 1000 };
   inject(world, step, fault.answer);
   const words = [world.provider.issuer + PATHS[step], ...fault.words];
@@ -98,7 +100,7 @@ async function endsSignIn(fault: Fault, step: "discovery" | "device"): Promise<v
 
 /** After it: the person's approval is not lost. */
 async function isPolledThrough(fault: Fault): Promise<void> {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   inject(world, "poll", fault.answer);
   await createSession({ ...world.options, timeoutMs: 1000 });
   assertEquals([world.clock.delays, count(world, "poll")], [[1000, 2000], 2]);
@@ -106,7 +108,7 @@ async function isPolledThrough(fault: Fault): Promise<void> {
 }
 
 async function isTriedAgain(fault: Fault): Promise<void> {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   inject(world, "keys", fault.answer);
   await createSession({ ...world.options, timeoutMs: 1000 });
   assertEquals([count(world, "poll"), count(world, "keys"), world.codes.length], [1, 2, 1]);
@@ -114,7 +116,7 @@ async function isTriedAgain(fault: Fault): Promise<void> {
 
 /** A refresh token may be spent by a request without an answer: it is sent once, and kept. */
 async function keepsTokens(fault: Fault): Promise<void> {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, timeoutMs: 1000 });
   world.clock.advance(HOUR);
   const before = world.stored();
@@ -146,7 +148,7 @@ for (const fault of FAULTS) {
 for (const type of ["text/html", "text/plain; charset=utf-8", "application/octet-stream", ""]) {
   for (const step of REQUESTS) {
     Deno.test(`fault: content type "${type}" at ${step}: is taken, as it is JSON`, async () => {
-      await using world = await scriptedWorld();
+      await using world = await scriptedProviderWorld();
       const session = step === "refresh" ? await createSession(world.options) : undefined;
       const answer = await goodAnswer(world, step);
       inject(world, step, () => new Response(answer, { headers: { "content-type": type } }));
@@ -159,7 +161,7 @@ for (const type of ["text/html", "text/plain; charset=utf-8", "application/octet
 }
 
 async function goodAnswer(
-  world: World<ScriptedProvider>,
+  world: ProviderWorld<ScriptedProvider>,
   step: Step,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { provider } = world;
@@ -183,7 +185,7 @@ for (const error of ["server_error", "temporarily_unavailable"]) {
 
 Deno.test("fault: a refresh that cannot be done bridges with a token in its last minutes", async () => {
   for (const { answer } of FAULTS) {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession({ ...world.options, timeoutMs: 1000 });
     const { access_token } = world.stored();
     world.clock.advance(HOUR - 60_000);

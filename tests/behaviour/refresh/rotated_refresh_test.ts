@@ -2,27 +2,24 @@ import { assert, assertEquals } from "@std/assert";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
+import type { RefreshAnswer } from "../../../client/provider/refresh_grant.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import {
-  failed,
-  providerOf,
-  scriptedWorld,
-  SpyBackend,
-  tokensOf,
-  type World,
-} from "../../support/fixtures.ts";
+import { providerOf } from "../../support/provider_of.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
-function refreshes(world: World<ScriptedProvider>) {
+function refreshes(world: ProviderWorld<ScriptedProvider>) {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token");
 }
 
 /** Lets the next refresh rotate the token and answer with these members. */
-function rotateWith(world: World<ScriptedProvider>, answer: Record<string, unknown>): void {
+function rotateWith(world: ProviderWorld<ScriptedProvider>, answer: Record<string, unknown>): void {
   world.provider.script.token.push(() => world.provider.tokens(answer));
 }
 
@@ -49,7 +46,7 @@ const BAD: [what: string, code: "id_token_invalid" | "provider_invalid", make: M
 
 for (const [what, code, make] of BAD) {
   Deno.test(`rotated refresh with ${what}: the new refresh token is kept, nothing else`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.clock.advance(HOUR);
     const before = world.stored();
@@ -69,7 +66,7 @@ for (const [what, code, make] of BAD) {
 }
 
 Deno.test("rotated refresh: a person who is not known is not compared", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
   const session = await createSession(world.options);
   rotateWith(world, { id_token: await world.provider.idToken({ sub: "whoever" }) });
@@ -78,7 +75,7 @@ Deno.test("rotated refresh: a person who is not known is not compared", async ()
 });
 
 Deno.test("rotated refresh: without a new refresh token in a bad answer the old one stays", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const before = world.stored();
   const id_token = await world.provider.idToken({ aud: "another" });
@@ -88,7 +85,7 @@ Deno.test("rotated refresh: without a new refresh token in a bad answer the old 
 });
 
 Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored loses it not", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.before = (method) => {
@@ -103,7 +100,7 @@ Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored lo
 });
 
 Deno.test("OidcProvider.refresh: tokens, or what was rotated with the fault, or the fault", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { provider } = providerOf(world);
   const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
   rotateWith(world, { refresh_token: "refresh-2" });
@@ -131,7 +128,7 @@ Deno.test("OidcProvider.refresh: tokens, or what was rotated with the fault, or 
 });
 
 /** What another process has stored while this one was refused; it is without a lock. */
-async function refusedMeanwhile(world: World<ScriptedProvider>, expiresInMs: number) {
+async function refusedMeanwhile(world: ProviderWorld<ScriptedProvider>, expiresInMs: number) {
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const theirs = await (await world.provider.tokens({})).json();
@@ -150,7 +147,7 @@ async function refusedMeanwhile(world: World<ScriptedProvider>, expiresInMs: num
 }
 
 Deno.test("refused refresh: another grant that has ended, too, is refreshed once", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { backend, session, theirs } = await refusedMeanwhile(world, -1000);
   const token = await session.accessToken();
   assertEquals([refreshes(world).length, backend.rows.get(world.key)?.access_token], [2, token]);
@@ -158,7 +155,7 @@ Deno.test("refused refresh: another grant that has ended, too, is refreshed once
 });
 
 Deno.test("refused refresh: where the other grant is refused as well, that is the end", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { backend, session } = await refusedMeanwhile(world, -1000);
   world.provider.script.token.push(() => {
     const entry = { ...backend.rows.get(world.key)!, refresh_token: "third-refresh" };
@@ -171,14 +168,14 @@ Deno.test("refused refresh: where the other grant is refused as well, that is th
 });
 
 Deno.test("refused refresh: another grant that is fresh is used as it is", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { session, theirs } = await refusedMeanwhile(world, HOUR);
   assertEquals(await session.accessToken(), theirs.access_token);
   assertEquals(refreshes(world).length, 1);
 });
 
 Deno.test("a refresh token that was used while this process stood still is not sent", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const credentialsBackend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
   const [key, stored] = [...credentialsBackend.rows][0]!;
@@ -194,3 +191,9 @@ Deno.test("a refresh token that was used while this process stood still is not s
   assertEquals(await session.accessToken(), "access-of-another");
   assertEquals(refreshes(world), []);
 });
+
+/** A refresh whose answer failed a check after it had rotated the token. */
+function failed(answer: RefreshAnswer): { refreshToken: string; error: Error } {
+  if (answer.tokens !== undefined) throw new Error("The refresh did not fail");
+  return answer;
+}

@@ -5,7 +5,8 @@ import type { WithLockOptions } from "../../../backends/oidc_credentials_backend
 import { createSession } from "../../../client/create_session.ts";
 import { CredentialStore } from "../../../client/tokens/store.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -33,12 +34,12 @@ function pair(location = crypto.randomUUID(), Backend = SharedBackend) {
   return [new Backend(rows, location), new Backend(rows, location)] as const;
 }
 
-function refreshes(world: World<ScriptedProvider>): number {
+function refreshes(world: ProviderWorld<ScriptedProvider>): number {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }
 
 Deno.test("shared store: two instances with one location share the refresh", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const sessions = [];
   for (const credentialsBackend of pair()) {
     sessions.push(await createSession({ ...world.options, credentialsBackend }));
@@ -49,7 +50,7 @@ Deno.test("shared store: two instances with one location share the refresh", asy
 });
 
 Deno.test("shared store: sessions whose bearers differ refresh one after the other", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const [one, two] = pair();
   const first = await createSession({ ...world.options, credentialsBackend: one });
   const second = await createSession({
@@ -66,7 +67,7 @@ Deno.test("shared store: sessions whose bearers differ refresh one after the oth
 });
 
 Deno.test("shared store: two instances with one location share the sign-in", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await Promise.all(
     pair().map((credentialsBackend) => createSession({ ...world.options, credentialsBackend })),
   );
@@ -74,7 +75,7 @@ Deno.test("shared store: two instances with one location share the sign-in", asy
 });
 
 Deno.test("shared store: stores that end with the process are each its own", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const location = crypto.randomUUID();
   const backends = [
     ...[1, 2].map(() => new ForgetfulBackend(new Map(), location)),
@@ -87,7 +88,7 @@ Deno.test("shared store: stores that end with the process are each its own", asy
 });
 
 Deno.test("shared store: what one could not store, the other has, and stores", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const [one, two] = pair();
   one.before = (method, key) => {
     if (method === "put" && key === world.key) throw FULL;
@@ -99,7 +100,7 @@ Deno.test("shared store: what one could not store, the other has, and stores", a
 });
 
 Deno.test("shared store: a sign-out through one forgets what the other could not store", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const [one, two] = pair();
   one.before = (method, key) => {
     if (method === "put" && key === world.key) throw FULL;
@@ -161,7 +162,7 @@ class LockedBackend extends SpyBackend {
 }
 
 /** A session whose rotated tokens could not be stored. */
-async function withUnstored(world: World<ScriptedProvider>) {
+async function withUnstored(world: ProviderWorld<ScriptedProvider>) {
   const backend = new LockedBackend();
   const options = { ...world.options, credentialsBackend: backend };
   const session = await createSession(options);
@@ -175,7 +176,7 @@ async function withUnstored(world: World<ScriptedProvider>) {
 
 Deno.test("unstored: the write is tried again under the lock, by whatever comes first", async () => {
   for (const use of ["load", "accessToken"] as const) {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const { backend, options, session } = await withUnstored(world);
     world.clock.advance(use === "load" ? 0 : HOUR - 130_000);
     const old = backend.rows.get(world.key)!;
@@ -186,7 +187,7 @@ Deno.test("unstored: the write is tried again under the lock, by whatever comes 
 });
 
 Deno.test("unstored: without the lock nothing is written, and the tokens serve", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { backend, options } = await withUnstored(world);
   const old = backend.rows.get(world.key)!;
   backend.fails = true;
@@ -199,7 +200,7 @@ Deno.test("unstored: without the lock nothing is written, and the tokens serve",
 });
 
 Deno.test("unstored: an entry that another process has stored is not overwritten", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { backend, options, session } = await withUnstored(world);
   const theirs = {
     ...backend.rows.get(world.key)!,
@@ -215,7 +216,7 @@ Deno.test("unstored: an entry that another process has stored is not overwritten
 });
 
 Deno.test("unstored: nor is a sign-out of another process undone", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { backend, options } = await withUnstored(world);
   backend.rows.delete(world.key);
   await rejectsWith("login_required", () => createSession({ ...options, interactive: false }));
@@ -223,7 +224,7 @@ Deno.test("unstored: nor is a sign-out of another process undone", async () => {
 });
 
 Deno.test("unstored: tokens of a new sign-in win over whatever is stored by then", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new LockedBackend();
   const options = { ...world.options, credentialsBackend: backend, scope: "openid" };
   await createSession(options);
@@ -241,7 +242,7 @@ Deno.test("unstored: tokens of a new sign-in win over whatever is stored by then
 });
 
 Deno.test("unstored: a store that cannot be read keeps them for later", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { backend, options } = await withUnstored(world);
   backend.before = (method) => {
     if (method === "get") throw FULL;

@@ -1,18 +1,19 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Less than the skew of 120 s: never fresh, and yet good for use. */
 const LIFE = { accessTokenTtl: 100 };
 
-function refreshes(world: World<ScriptedProvider>): number {
+function refreshes(world: ProviderWorld<ScriptedProvider>): number {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }
 
 Deno.test("short token: without a refresh token it is used until its real end", async () => {
-  await using world = await scriptedWorld(LIFE);
+  await using world = await scriptedProviderWorld(LIFE);
   world.provider.script.token.push(() => world.provider.tokens({ refresh_token: undefined }));
   const session = await createSession(world.options);
   const { access_token } = world.stored();
@@ -28,7 +29,7 @@ Deno.test("short token: without a refresh token it is used until its real end", 
 });
 
 Deno.test("short token: five calls in a row make one refresh", async () => {
-  await using world = await scriptedWorld(LIFE);
+  await using world = await scriptedProviderWorld(LIFE);
   const session = await createSession(world.options);
   const first = world.stored().access_token;
   for (let call = 0; call < 5; call++) assertEquals(await session.accessToken(), first);
@@ -46,7 +47,7 @@ Deno.test("short token: five calls in a row make one refresh", async () => {
 });
 
 Deno.test("short token: a start from a stored one makes one refresh, and serves then", async () => {
-  await using world = await scriptedWorld(LIFE);
+  await using world = await scriptedProviderWorld(LIFE);
   await createSession(world.options);
   const session = await createSession({ ...world.options, interactive: false });
   for (let call = 0; call < 5; call++) await session.accessToken();
@@ -54,7 +55,7 @@ Deno.test("short token: a start from a stored one makes one refresh, and serves 
 });
 
 Deno.test("short token: a forced refresh is one all the same", async () => {
-  await using world = await scriptedWorld(LIFE);
+  await using world = await scriptedProviderWorld(LIFE);
   const session = await createSession(world.options);
   await session.accessToken({ forceRefresh: true });
   await session.accessToken({ forceRefresh: true });
@@ -62,7 +63,7 @@ Deno.test("short token: a forced refresh is one all the same", async () => {
 });
 
 Deno.test("short token: the backend is not read at each use", async () => {
-  await using world = await scriptedWorld(LIFE);
+  await using world = await scriptedProviderWorld(LIFE);
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.calls.length = 0;
@@ -72,7 +73,7 @@ Deno.test("short token: the backend is not read at each use", async () => {
 
 for (const seconds of [119, 120, 121, 240]) {
   Deno.test(`short token: a lifetime of ${seconds} s refreshes neither each time nor too late`, async () => {
-    await using world = await scriptedWorld({ accessTokenTtl: seconds });
+    await using world = await scriptedProviderWorld({ accessTokenTtl: seconds });
     const session = await createSession(world.options);
     const end = world.clock.now() + 2 * seconds * 1000;
     for (; world.clock.now() < end; world.clock.advance(5_000)) {

@@ -3,12 +3,17 @@ import { createSession } from "../../../client/create_session.ts";
 import { hang } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { realWorld, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import {
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+} from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
-function refreshes(world: World<TestOidcProvider | ScriptedProvider>): number {
+function refreshes(world: ProviderWorld<TestOidcProvider | ScriptedProvider>): number {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }
 
@@ -17,7 +22,7 @@ function times<T>(count: number, run: () => T): T[] {
 }
 
 Deno.test("one refresh: fifty callers that force it", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const old = world.stored().access_token;
   const tokens = await Promise.all(times(50, () => session.accessToken({ forceRefresh: true })));
@@ -27,7 +32,7 @@ Deno.test("one refresh: fifty callers that force it", async () => {
 });
 
 Deno.test("one refresh: a hundred requests at the token's end", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   world.clock.advance(HOUR);
   const answers = await Promise.all(times(100, async () => {
@@ -39,7 +44,7 @@ Deno.test("one refresh: a hundred requests at the token's end", async () => {
 });
 
 Deno.test("one refresh: twenty requests that the API refuses", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   world.provider.expireAccessTokens();
   const answers = await Promise.all(times(20, () => session.get("thing")));
@@ -61,7 +66,7 @@ for (
   ] as const
 ) {
   Deno.test(`one refresh: two sessions of one process, over a backend ${what}`, async () => {
-    await using world = await realWorld();
+    await using world = await oidcProviderWorld();
     const backend = makeBackend?.() ?? world.backend;
     const options = { ...world.options, credentialsBackend: backend };
     const sessions = [await createSession(options), await createSession(options)];
@@ -75,7 +80,7 @@ for (
 }
 
 Deno.test("one refresh: a second forced one after the first is a new one", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const first = await session.accessToken({ forceRefresh: true });
   const second = await session.accessToken({ forceRefresh: true });
@@ -83,14 +88,14 @@ Deno.test("one refresh: a second forced one after the first is a new one", async
 });
 
 Deno.test("one prompt: two sign-ins to one credential at the same time", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const sessions = await Promise.all(times(2, () => createSession(world.options)));
   const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
   assertEquals([world.codes.length, new Set(tokens).size], [1, 1]);
 });
 
 Deno.test("a caller's signal ends its own wait; the refresh goes on for the others", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.clock.advance(HOUR);
   const arrived = Promise.withResolvers<void>();
@@ -112,7 +117,7 @@ Deno.test("a caller's signal ends its own wait; the refresh goes on for the othe
 });
 
 Deno.test("a sign-out during a refresh wins: entry and session are without tokens", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.clock.advance(HOUR);
   const arrived = Promise.withResolvers<void>();
@@ -133,7 +138,7 @@ Deno.test("a sign-out during a refresh wins: entry and session are without token
 });
 
 Deno.test("the time limit ends a refresh that hangs, and the next caller tries anew", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, timeoutMs: 1000 });
   world.clock.advance(HOUR);
   world.provider.script.token.push(hang);

@@ -5,15 +5,20 @@ import { ApiError } from "../../../client/errors.ts";
 import { json, startHttpServer } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { realWorld, scriptedWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import {
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+} from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-function refreshes(world: World<ScriptedProvider>): number {
+function refreshes(world: ProviderWorld<ScriptedProvider>): number {
   return world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
 }
 
 Deno.test("401: one refresh and one retry, at a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const old = world.stored().access_token;
   world.provider.expireAccessTokens();
@@ -34,7 +39,7 @@ const BODIES: [what: string, init: () => RequestInit, text: string][] = [
 
 for (const [what, init, text] of BODIES) {
   Deno.test(`401: ${what} is sent again`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.api.reject(1);
     const response = await session.fetch("thing", { method: "POST", ...init() });
@@ -44,7 +49,7 @@ for (const [what, init, text] of BODIES) {
 }
 
 Deno.test("401: json and form of post are sent again", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const form = new FormData();
   form.set("a", "content");
@@ -59,7 +64,7 @@ Deno.test("401: json and form of post are sent again", async () => {
 });
 
 Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const stream = () => ReadableStream.from([new TextEncoder().encode("hello")]);
   const generator = async function* () {
@@ -86,7 +91,7 @@ Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", 
 });
 
 Deno.test("401: with an API key nothing can be renewed, so a stream's is the answer as it is", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { apiHost, fetch } = { ...world.options, fetch: globalThis.fetch };
   const session = await createSession({ apiKey: "k", apiSecret: "s", apiHost: apiHost!, fetch });
   const body = ReadableStream.from([new TextEncoder().encode("hello")]);
@@ -96,7 +101,7 @@ Deno.test("401: with an API key nothing can be renewed, so a stream's is the ans
 });
 
 Deno.test("401: a second one is the answer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.api.reject(2);
   const error = await assertRejects(() => session.get("thing"), ApiError);
@@ -109,7 +114,7 @@ Deno.test("401: a second one is the answer", async () => {
 });
 
 Deno.test("401: where the refresh is refused, the 401 is the answer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.api.reject(2);
   world.provider.script.token.push(() => oauthError("invalid_grant"));
@@ -119,7 +124,7 @@ Deno.test("401: where the refresh is refused, the 401 is the answer", async () =
 });
 
 Deno.test("401: a provider that is down is told: the 401 would hide it", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
     world.api.reject(1);
@@ -131,7 +136,7 @@ Deno.test("401: a provider that is down is told: the 401 would hide it", async (
 });
 
 Deno.test("401: new tokens that could not be stored are told, and used at the next call", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   let isFull = true;
@@ -150,7 +155,7 @@ Deno.test("401: new tokens that could not be stored are told, and used at the ne
 });
 
 Deno.test("401: a token that another process has refreshed is used without a refresh", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const other = await createSession(world.options);
   await other.accessToken({ forceRefresh: true });
@@ -163,7 +168,7 @@ Deno.test("401: a token that another process has refreshed is used without a ref
 });
 
 Deno.test("401: trouble with the store is told, and not taken for a refusal", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const problem = new CredentialsBackendError("backend_corrupt", "Cannot read it.");
@@ -175,7 +180,7 @@ Deno.test("401: trouble with the store is told, and not taken for a refusal", as
 });
 
 Deno.test("401: one of another origin, after a redirect, says nothing of the token", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using other = await startHttpServer(() => json({}, 401));
   const session = await createSession(world.options);
   const path = `redirect?to=${encodeURIComponent(other.origin)}`;
@@ -187,7 +192,7 @@ Deno.test("401: one of another origin, after a redirect, says nothing of the tok
 });
 
 Deno.test("401: nor does one of the API's own that came by a way round", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using detour = await startHttpServer(() =>
     new Response(null, { status: 302, headers: { location: `${world.api.apiHost}thing` } })
   );
@@ -198,7 +203,7 @@ Deno.test("401: nor does one of the API's own that came by a way round", async (
 });
 
 Deno.test("401: one after a redirect on the API's own origin is retried from the start", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const location = `${world.api.apiHost}thing`;
   world.api.script.push(

@@ -4,7 +4,8 @@ import {
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -28,7 +29,7 @@ class RemoteBackend extends SpyBackend {
 
 for (const fault of ["backend_unavailable", "backend_timeout"] as const) {
   Deno.test(`unstored tokens are used while the store gives no lock: ${fault}`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const credentialsBackend = new RemoteBackend();
     const session = await createSession({ ...world.options, credentialsBackend });
     const first = await session.accessToken();
@@ -48,7 +49,7 @@ for (const fault of ["backend_unavailable", "backend_timeout"] as const) {
 }
 
 Deno.test("unstored tokens that have ended are not used", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const credentialsBackend = new RemoteBackend();
   const session = await createSession({ ...world.options, credentialsBackend });
   world.clock.advance(HOUR);

@@ -3,7 +3,8 @@ import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
-import { paths, scriptedWorld } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const PAGES = [
@@ -24,7 +25,7 @@ const PAGES = [
 for (const name of ["verification_uri", "verification_uri_complete", "verification_url"]) {
   for (const page of PAGES) {
     Deno.test(`attack: ${name} ${JSON.stringify(page)}: refused, never shown`, async () => {
-      await using world = await scriptedWorld();
+      await using world = await scriptedProviderWorld();
       const standard = name === "verification_url" ? { verification_uri: undefined } : {};
       world.provider.script.device.push(() => world.provider.device({ ...standard, [name]: page }));
       await rejectsWith("provider_invalid", () => createSession(world.options));
@@ -42,7 +43,7 @@ function assertClean(text: string): void {
 }
 
 Deno.test("attack: control characters in a device answer: none reaches the prompt", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.device.push(() =>
     world.provider.device({
       user_code: EVIL,
@@ -57,7 +58,7 @@ Deno.test("attack: control characters in a device answer: none reaches the promp
 
 for (const step of ["device", "token"] as const) {
   Deno.test(`attack: control characters in an error from ${step}: none reaches the message`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const answers = [
       { error: EVIL, error_description: EVIL },
       { error: "invalid_request", error_description: EVIL },
@@ -74,7 +75,7 @@ for (const step of ["device", "token"] as const) {
 }
 
 Deno.test("attack: control characters in discovery: none reaches the message", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   for (const discovery of [{ issuer: EVIL }, { token_endpoint: `http://x.example/${EVIL}` }]) {
     world.provider.discovery = discovery;
     const error = await rejectsWith(

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { tokensOf } from "../../support/fixtures.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { cliWorld } from "../../client/cli/cli_world.ts";
 
 Deno.test("secrecy: no command but token prints a piece of a token, whatever becomes of it", async () => {

@@ -8,7 +8,8 @@ import { init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { realWorld, tokensOf } from "../../support/fixtures.ts";
+import { oidcProviderWorld } from "../../support/provider_world.ts";
+import { tokensOf } from "../../support/entries.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const HOUR = 3600_000;
@@ -20,7 +21,7 @@ function secretsOf(tokens: string[]): string[] {
 
 for (const kind of ["memory", "file", "kv"]) {
   Deno.test(`secrecy: session, backend, status, result and errors over ${kind}`, async () => {
-    await using world = await realWorld({ jwtAccessTokens: true });
+    await using world = await oidcProviderWorld({ jwtAccessTokens: true });
     await using dir = await tempDir();
     const backend: OidcCredentialsBackend = kind === "memory"
       ? new MemoryCredentialsBackend()
@@ -56,7 +57,7 @@ Deno.test("secrecy: an API-key session shows neither key nor secret", async () =
 });
 
 Deno.test("secrecy: console.log of everything, and the built-in prompt", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await using dir = await tempDir();
   world.provider.autoApprove = true;
   const code = `

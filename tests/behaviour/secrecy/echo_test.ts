@@ -3,7 +3,9 @@ import { createSession } from "../../../client/create_session.ts";
 import { ApiError, ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
-import { scriptedWorld, spyFetch, tokensOf } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Tokens with characters that every encoding changes, and that share nothing with other text. */
@@ -38,7 +40,7 @@ function echoed(echo: Echo, form: URLSearchParams, names: string[]): Response {
 
 for (const [what, echo] of ECHOES) {
   Deno.test(`echo: the refresh token ${what} of a refused refresh`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.amend({ refresh_token: REFRESH });
     world.provider.script.token.push((_, form) => echoed(echo, form, ["refresh_token"]));
@@ -47,7 +49,7 @@ for (const [what, echo] of ECHOES) {
   });
 
   Deno.test(`echo: the device code ${what} of a refused sign-in`, async () => {
-    await using world = await scriptedWorld({ requirePkce: true });
+    await using world = await scriptedProviderWorld({ requirePkce: true });
     const secrets: string[] = [];
     for (const name of ["device_code", "code_verifier"]) {
       world.provider.script.token.push((_, form) => {
@@ -61,7 +63,7 @@ for (const [what, echo] of ECHOES) {
   });
 
   Deno.test(`echo: the revoked token ${what} of a refused revocation`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     for (const entry of [{ refresh_token: REFRESH }, { refresh_token: null }]) {
       const session = await createSession(world.options);
       world.amend({ access_token: ACCESS, ...entry });
@@ -74,7 +76,7 @@ for (const [what, echo] of ECHOES) {
 }
 
 Deno.test("echo: an error's name and words are told where nothing is echoed", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.provider.script.token.push(() =>
     json({ error: "odd_error", error_description: "the tenant is closed" }, 400)
@@ -97,7 +99,7 @@ const API_ECHOES: [what: string, text: (secret: string) => string][] = [
 for (const [what, text] of API_ECHOES) {
   for (const status of [200, 400]) {
     Deno.test(`echo: the bearer ${what} in an API's answer with ${status}`, async () => {
-      await using world = await scriptedWorld();
+      await using world = await scriptedProviderWorld();
       world.provider.script.token.push(() => world.provider.tokens({ access_token: ACCESS }));
       const session = await createSession(world.options);
       for (const use of [() => session.get("thing"), () => session.post("thing", { json: {} })]) {
@@ -122,7 +124,7 @@ class ClientError extends Error {
 }
 
 Deno.test("echo: an error of the caller's fetch that carries the request is no cause", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let isBroken = false;
   let errors = 0;
   const fetch = spyFetch(async (url, init) => {
@@ -156,7 +158,7 @@ Deno.test("echo: an error of the caller's fetch that carries the request is no c
 });
 
 Deno.test("echo: nor does a coded error of the caller's fetch put tokens into a result", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const fetch = spyFetch(async (url, init) => {
     if (!url.endsWith("/revoke")) return await globalThis.fetch(url, init);
     const text = await (init.body as Blob).text();

@@ -4,7 +4,9 @@ import { createSession } from "../../../client/create_session.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { scriptedWorld, SpyBackend, tokensOf, type World } from "../../support/fixtures.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Runs with another standard error, which gets each text with the number of the write. */
@@ -29,13 +31,13 @@ async function withStderr<T>(
 }
 
 /** With the built-in prompt. */
-function prompting(world: World<ScriptedProvider>, backend: SpyBackend): SessionOptions {
+function prompting(world: ProviderWorld<ScriptedProvider>, backend: SpyBackend): SessionOptions {
   const { onDeviceCode: _, ...options } = world.options;
   return { ...options, credentialsBackend: backend };
 }
 
 Deno.test("announce: the success is told once the tokens are stored", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const texts: string[] = [];
   await withStderr((text) => {
@@ -51,7 +53,7 @@ Deno.test("announce: the success is told once the tokens are stored", async () =
 });
 
 Deno.test("announce: a standard error that is closed by then costs the notice alone", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   let writes = 0;
   const session = await withStderr((_, count) => {
@@ -64,7 +66,7 @@ Deno.test("announce: a standard error that is closed by then costs the notice al
 });
 
 Deno.test("announce: a prompt that nobody can see ends the sign-in", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.autoApprove = false;
   const backend = new SpyBackend();
   const broken = () => {
@@ -78,7 +80,7 @@ Deno.test("announce: a prompt that nobody can see ends the sign-in", async () =>
 });
 
 Deno.test("announce: no success is told where the tokens could not be stored", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   backend.before = (method, key) => {
     if (method === "put" && key === world.key) {
@@ -95,7 +97,7 @@ Deno.test("announce: no success is told where the tokens could not be stored", a
 });
 
 Deno.test("announce: a prompt of the caller's replaces every word", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const texts: string[] = [];
   await withStderr((text) => void texts.push(text), () => createSession(world.options));
   assertEquals([texts, world.codes.length], [[], 1]);

@@ -11,7 +11,7 @@ import { runDeno } from "../../support/run_script.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { withTempHome } from "../../support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
-import { SpyBackend } from "../../support/fixtures.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const KEY = { apiKey: "test-api-key", apiSecret: "test-api-secret" };

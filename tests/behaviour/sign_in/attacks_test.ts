@@ -4,7 +4,8 @@ import { ValidMindAuthError } from "../../../client/errors.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, type SignOptions } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { paths, scriptedWorld } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const DISCOVERY_PATH = "/realms/acme/.well-known/openid-configuration";
@@ -28,7 +29,7 @@ const OTHER_ISSUERS: [what: string, issuer: unknown][] = [
 
 for (const [what, issuer] of OTHER_ISSUERS) {
   Deno.test(`attack: discovery whose issuer is ${what}: refused before anything is sent`, async () => {
-    await using world = await scriptedWorld({ path: "/realms/acme" });
+    await using world = await scriptedProviderWorld({ path: "/realms/acme" });
     const stated = typeof issuer === "function" ? issuer(world.provider.issuer) : issuer;
     world.provider.discovery = { issuer: stated };
     const run = () => createSession(world.options);
@@ -109,7 +110,7 @@ const ID_TOKENS: [what: string, make: Make][] = [
 
 for (const [what, make] of ID_TOKENS) {
   Deno.test(`attack: ID token with ${what}: refused, nothing is stored or shown`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const { provider } = world;
     const id_token = await make(provider);
     const secrets = ["secret-access", "secret-refresh", id_token];
@@ -138,7 +139,7 @@ for (const [what, make] of ID_TOKENS) {
 for (const alg of ["none", "HS256"] as const) {
   Deno.test(`attack: discovery that lists ${alg}: the ID token is refused all the same`, async () => {
     const discovery = { id_token_signing_alg_values_supported: [alg, "RS256"] };
-    await using world = await scriptedWorld({ discovery });
+    await using world = await scriptedProviderWorld({ discovery });
     const id_token = await world.provider.idToken({}, { alg });
     world.provider.script.token.push(() => world.provider.tokens({ id_token }));
     await rejectsWith("id_token_invalid", () => createSession(world.options), "JWS");
@@ -147,7 +148,7 @@ for (const alg of ["none", "HS256"] as const) {
 }
 
 Deno.test("attack: ID token of another person at a refresh: refused", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const before = world.stored();
   const id_token = await world.provider.idToken({ sub: "mallory" });
@@ -168,7 +169,7 @@ const UNSENDABLE: [what: string, access_token: string][] = [
 
 for (const [what, access_token] of UNSENDABLE) {
   Deno.test(`attack: access token with ${what}: refused, nothing is stored or shown`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const { script } = world.provider;
     const tokens = () => world.provider.tokens({ access_token, refresh_token: "secret-refresh" });
     const fails = async (run: () => Promise<unknown>) => {
@@ -188,7 +189,7 @@ for (const [what, access_token] of UNSENDABLE) {
 }
 
 Deno.test("attack: an ID token that is broken off within its signature is not a bearer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
   const id_token = (await world.provider.idToken()).replace(/(?=.{9}$)/, "\r\n");
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));
@@ -201,13 +202,13 @@ Deno.test("attack: an ID token that is broken off within its signature is not a 
 });
 
 Deno.test("attack: no jwks_uri in discovery: the ID token is refused, not taken unchecked", async () => {
-  await using world = await scriptedWorld({ discovery: { jwks_uri: undefined } });
+  await using world = await scriptedProviderWorld({ discovery: { jwks_uri: undefined } });
   await rejectsWith("provider_invalid", () => createSession(world.options), "jwks_uri");
   assertEquals(world.backend.get(world.key), undefined);
 });
 
 Deno.test("attack: an ID token is checked also where the access token is the bearer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const id_token = await world.provider.idToken({ aud: "another" });
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));
   const options = { ...world.options, bearer: "access_token" } as const;

@@ -3,7 +3,9 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { createSession } from "../../../client/create_session.ts";
 import { startHttpServer } from "../../support/http_server.ts";
 import type { ScriptedProvider, ScriptHandler } from "../../support/scripted_provider.ts";
-import { paths, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const MIB = 1024 * 1024;
@@ -13,10 +15,10 @@ const STEPS = ["discovery", "device", "token", "jwks"] as const;
 
 /** Runs a sign-in against one bad answer; of a poll, one follows the other until the code ends. */
 async function attacked(
-  world: World<ScriptedProvider>,
+  world: ProviderWorld<ScriptedProvider>,
   step: typeof STEPS[number],
   answer: ScriptHandler,
-  options: Partial<World<ScriptedProvider>["options"]> = {},
+  options: Partial<ProviderWorld<ScriptedProvider>["options"]> = {},
 ): Promise<void> {
   for (let time = 0; time < 20; time++) world.provider.script[step].push(answer);
   const code = step === "token" ? "device_code_expired" : "provider_unavailable";
@@ -32,7 +34,7 @@ for (const status of [301, 302, 303, 307, 308]) {
         arrived++;
         return Response.json({});
       });
-      await using world = await scriptedWorld({ deviceCodeTtl: 5 });
+      await using world = await scriptedProviderWorld({ deviceCodeTtl: 5 });
       const headers = { location: `${elsewhere.origin}/token` };
       await attacked(world, step, () => new Response(null, { status, headers }));
       assertEquals(arrived, 0);
@@ -45,7 +47,7 @@ for (const status of [301, 302, 303, 307, 308]) {
       arrived++;
       return Response.json({});
     });
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     const before = world.stored();
     const headers = { location: `${elsewhere.origin}/token` };
@@ -60,7 +62,10 @@ for (const name of ["device_authorization_endpoint", "token_endpoint", "jwks_uri
   for (const origin of ["http://login.example.com", "http://127.0.0.1:8080"]) {
     Deno.test(`attack: https discovery names ${name} at ${origin}: refused, nobody asked`, async () => {
       const issuer = "https://login.example.com";
-      await using world = await scriptedWorld({ issuer, discovery: { [name]: `${origin}/x` } });
+      await using world = await scriptedProviderWorld({
+        issuer,
+        discovery: { [name]: `${origin}/x` },
+      });
       const fetch = spyFetch(world.provider.fetch);
       const run = () => createSession({ ...world.options, fetch });
       await rejectsWith("insecure_url", run, issuer, name, origin);
@@ -76,7 +81,7 @@ for (const name of ["device_authorization_endpoint", "token_endpoint", "jwks_uri
 Deno.test("attack: https discovery names a revocation endpoint on http: nothing goes there", async () => {
   const issuer = "https://login.example.com";
   const revocation_endpoint = "http://login.example.com/revoke";
-  await using world = await scriptedWorld({ issuer, discovery: { revocation_endpoint } });
+  await using world = await scriptedProviderWorld({ issuer, discovery: { revocation_endpoint } });
   const fetch = spyFetch(world.provider.fetch);
   const session = await createSession({ ...world.options, fetch });
   const result = await session.clear({ revoke: true });
@@ -116,7 +121,7 @@ const BOMBS: [encoding: string, bomb: Uint8Array<ArrayBuffer>][] = [
 for (const [encoding, bomb] of BOMBS) {
   for (const step of STEPS) {
     Deno.test(`attack: 100 MiB, sent as ${bomb.length} bytes of ${encoding}, from ${step}: cut off`, async () => {
-      await using world = await scriptedWorld({ deviceCodeTtl: 2 });
+      await using world = await scriptedProviderWorld({ deviceCodeTtl: 2 });
       const headers = { "content-encoding": encoding, "content-type": "application/json" };
       const { fetch, read } = counting();
       await attacked(world, step, () => new Response(bomb, { headers }), { fetch });
@@ -128,7 +133,7 @@ for (const [encoding, bomb] of BOMBS) {
 
 for (const step of STEPS) {
   Deno.test(`attack: 100 MiB from ${step}: cut off`, async () => {
-    await using world = await scriptedWorld({ deviceCodeTtl: 2 });
+    await using world = await scriptedProviderWorld({ deviceCodeTtl: 2 });
     let sent = 0;
     const answer = () => {
       const chunk = new Uint8Array(MIB).fill(32);
@@ -149,7 +154,7 @@ for (const step of STEPS) {
   });
 
   Deno.test(`attack: a body that comes in drops without end from ${step}: cut off in time`, async () => {
-    await using world = await scriptedWorld({ deviceCodeTtl: 2 });
+    await using world = await scriptedProviderWorld({ deviceCodeTtl: 2 });
     const drops: Promise<unknown>[] = [];
     let isOver = false;
     const answer: ScriptHandler = () => {
@@ -170,7 +175,7 @@ for (const step of STEPS) {
   });
 
   Deno.test(`attack: JSON of a million brackets from ${step}: no crash`, async () => {
-    await using world = await scriptedWorld({ deviceCodeTtl: 2 });
+    await using world = await scriptedProviderWorld({ deviceCodeTtl: 2 });
     const text = "[".repeat(1_000_000) + "]".repeat(1_000_000);
     await attacked(world, step, () => new Response(`{"a":${text}`));
   });

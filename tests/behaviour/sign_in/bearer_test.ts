@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { realWorld, scriptedWorld } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 const BUSY = () => new Response("busy", { status: 503 });
 
 Deno.test("bearer: an ID token goes on requests, and ends by its own exp", async () => {
-  await using world = await realWorld({ idTokenTtl: 600 });
+  await using world = await oidcProviderWorld({ idTokenTtl: 600 });
   const session = await createSession({ ...world.options, bearer: "id_token" });
   const first = world.stored();
   assertEquals(await session.accessToken(), first.id_token);
@@ -22,7 +22,7 @@ Deno.test("bearer: an ID token goes on requests, and ends by its own exp", async
 });
 
 Deno.test("bearer: a start looks at the ID token's exp, not at a row that Python wrote", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const options = { ...world.options, bearer: "id_token" } as const;
   await createSession(options);
   const exp = Math.floor(world.clock.now() / 1000) + 60;
@@ -37,14 +37,14 @@ Deno.test("bearer: a start looks at the ID token's exp, not at a row that Python
 });
 
 Deno.test("bearer: no ID token where it is to be the bearer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
   const options = { ...world.options, bearer: "id_token" } as const;
   await rejectsWith("id_token_missing", () => createSession(options), "openid", "bearer");
 });
 
 Deno.test("bearer: the access token of the same entry can be asked for", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await createSession({ ...world.options, bearer: "id_token" });
   const session = await createSession({ ...world.options, bearer: "access_token" });
   assertEquals(await session.accessToken(), world.stored().access_token);
@@ -52,7 +52,7 @@ Deno.test("bearer: the access token of the same entry can be asked for", async (
 });
 
 Deno.test("bearer: keys out of reach at a refresh: the old ID token serves until its end", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, bearer: "id_token" });
   const { id_token } = world.stored();
   world.clock.advance(HOUR - 60_000);
@@ -66,7 +66,7 @@ Deno.test("bearer: keys out of reach at a refresh: the old ID token serves until
 });
 
 Deno.test("bearer: a refresh without an ID token, and the old one has ended", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, bearer: "id_token" });
   world.clock.advance(HOUR + 60_000);
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));

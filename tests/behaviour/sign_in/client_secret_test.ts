@@ -10,7 +10,11 @@ import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import {
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -36,7 +40,7 @@ function encode(text: string): string {
   return text.replace(/[^A-Za-z0-9]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-function sent(world: World<TestOidcProvider>, field: "form" | "headers", name: string) {
+function sent(world: ProviderWorld<TestOidcProvider>, field: "form" | "headers", name: string) {
   return world.provider.requests.filter(({ method }) => method === "POST")
     .map((request) => request[field][name]);
 }
@@ -49,7 +53,7 @@ for (
   ] as const
 ) {
   Deno.test(`client secret: device, token, refresh and revocation requests have it ${what}`, async () => {
-    await using world = await realWorld(withSecret(own, [...offered]));
+    await using world = await oidcProviderWorld(withSecret(own, [...offered]));
     const session = await createSession({ ...world.options, clientSecret: SECRET });
     world.clock.advance(HOUR);
     const token = await session.accessToken();
@@ -65,7 +69,7 @@ for (
 }
 
 Deno.test("client secret: a provider that offers nothing gets the header", async () => {
-  await using world = await scriptedWorld({
+  await using world = await scriptedProviderWorld({
     discovery: { token_endpoint_auth_methods_supported: undefined },
   });
   await createSession({ ...world.options, clientSecret: "plain-secret" });
@@ -76,7 +80,7 @@ Deno.test("client secret: a provider that offers nothing gets the header", async
 });
 
 Deno.test("client secret: it is stored nowhere, and shown by nothing", async () => {
-  await using world = await realWorld(withSecret(POST));
+  await using world = await oidcProviderWorld(withSecret(POST));
   await using dir = await tempDir();
   const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
   const options = { ...world.options, credentialsBackend, clientSecret: SECRET };
@@ -88,7 +92,7 @@ Deno.test("client secret: it is stored nowhere, and shown by nothing", async () 
 });
 
 Deno.test("client secret: an error does not show it, however the provider echoes it", async () => {
-  await using world = await scriptedWorld({
+  await using world = await scriptedProviderWorld({
     discovery: { token_endpoint_auth_methods_supported: [BASIC] },
   });
   const header = btoa(`${encode(world.provider.clientId)}:${encode("the-client-secret")}`);
@@ -108,7 +112,7 @@ Deno.test("client secret: an error does not show it, however the provider echoes
 });
 
 Deno.test("client secret: a wrong one, and none, are told with what to do", async () => {
-  await using world = await realWorld(withSecret(POST));
+  await using world = await oidcProviderWorld(withSecret(POST));
   for (const given of [{}, { clientSecret: "a-wrong-secret" }]) {
     const error = await rejectsWith(
       "provider_refused",
@@ -121,7 +125,7 @@ Deno.test("client secret: a wrong one, and none, are told with what to do", asyn
 });
 
 Deno.test("client secret: a refresh that is refused for it keeps the stored tokens", async () => {
-  await using world = await realWorld(withSecret(POST));
+  await using world = await oidcProviderWorld(withSecret(POST));
   await createSession({ ...world.options, clientSecret: SECRET });
   world.clock.advance(HOUR);
   const options = { ...world.options, clientSecret: "a-wrong-secret", interactive: false };
@@ -132,7 +136,7 @@ Deno.test("client secret: a refresh that is refused for it keeps the stored toke
 });
 
 Deno.test("client secret: the variable does, and is read only where the provider is needed", async () => {
-  await using world = await realWorld(withSecret(POST));
+  await using world = await oidcProviderWorld(withSecret(POST));
   await withTempHome(async () => {
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
     Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
@@ -151,7 +155,7 @@ Deno.test("client secret: the variable does, and is read only where the provider
 });
 
 Deno.test("client secret: the variable's is not another client's", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { issuer, clientId } = world.provider;
   for (
     const [env, isSent] of [
@@ -180,7 +184,7 @@ Deno.test({
   name: "client secret: the variable's is given to nobody while it cannot be known whose it is",
   permissions: { env: ["VM_OIDC_CLIENT_SECRET"], net: ["127.0.0.1", "localhost"] },
   async fn() {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     Deno.env.set("VM_OIDC_CLIENT_SECRET", SECRET);
     try {
       await createSession(world.options);
@@ -193,7 +197,7 @@ Deno.test({
 });
 
 Deno.test("client secret: clearOidcCredentials takes the option, the session's, or the variable", async () => {
-  await using world = await realWorld(withSecret(POST));
+  await using world = await oidcProviderWorld(withSecret(POST));
   const { issuer, clientId } = world.provider;
   const secret = { clientSecret: SECRET };
   await init({ ...world.options, ...secret, model: "m" });
@@ -211,8 +215,8 @@ Deno.test("client secret: clearOidcCredentials takes the option, the session's, 
 });
 
 Deno.test("client secret: clearing all gives it to the configured client's provider only", async () => {
-  await using world = await realWorld(withSecret(POST));
-  await using other = await scriptedWorld();
+  await using world = await oidcProviderWorld(withSecret(POST));
+  await using other = await scriptedProviderWorld();
   const credentialsBackend = world.backend;
   await init({ ...world.options, clientSecret: SECRET, model: "m" });
   const ofOther = await createSession({ ...other.options, credentialsBackend });
@@ -230,8 +234,8 @@ Deno.test("client secret: clearing all gives it to the configured client's provi
 });
 
 Deno.test("client secret: clearing all gives the session's to no issuer or client that is named", async () => {
-  await using world = await realWorld(withSecret(POST));
-  await using other = await scriptedWorld();
+  await using world = await oidcProviderWorld(withSecret(POST));
+  await using other = await scriptedProviderWorld();
   const { issuer, clientId } = other.provider; // the client's name is the same at both
   assertEquals(clientId, world.provider.clientId);
   for (const named of [{ issuer }, { clientId }, { issuer, clientId }]) {

@@ -2,14 +2,14 @@ import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { scriptedWorld, type World } from "../../support/fixtures.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const MINUTE = 60_000;
 
 /** Tokens as from a provider whose clock differs from this computer's, and that says so or not. */
 async function answerAt(
-  world: World<ScriptedProvider>,
+  world: ProviderWorld<ScriptedProvider>,
   offMs: number,
   { lifeMs = 60 * MINUTE, saysDate = true }: { lifeMs?: number; saysDate?: boolean } = {},
 ): Promise<void> {
@@ -23,7 +23,7 @@ async function answerAt(
 
 for (const [what, offMs] of [["ahead", -10 * MINUTE], ["behind", 10 * MINUTE]] as const) {
   Deno.test(`clock ${what} by 10 minutes: sign-in and refresh work`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     await answerAt(world, offMs);
     const session = await createSession(world.options);
     assertEquals(typeof world.stored().id_token, "string");
@@ -33,13 +33,13 @@ for (const [what, offMs] of [["ahead", -10 * MINUTE], ["behind", 10 * MINUTE]] a
   });
 
   Deno.test(`clock ${what} by 10 minutes: an ID token of five minutes is taken`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     await answerAt(world, offMs, { lifeMs: 5 * MINUTE });
     await createSession(world.options);
   });
 
   Deno.test(`clock ${what} by 10 minutes: an ID token that has ended is refused`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     await answerAt(world, offMs, { lifeMs: -1 * MINUTE });
     await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
     assertEquals(world.backend.get(world.key), undefined);
@@ -47,19 +47,19 @@ for (const [what, offMs] of [["ahead", -10 * MINUTE], ["behind", 10 * MINUTE]] a
 }
 
 Deno.test("clock behind by 10 minutes, and no word of it: the ID token is not valid yet", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await answerAt(world, 10 * MINUTE, { saysDate: false });
   await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
 });
 
 Deno.test("clock off by hours: is not believed, and the person is told of the clock", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await answerAt(world, 180 * MINUTE);
   await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
 });
 
 Deno.test("clock behind by 10 minutes, ID token as the bearer: the API's 401 renews it", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.api.script.push(() => json({ error: "expired" }, 401));
   await answerAt(world, 10 * MINUTE, { lifeMs: 12 * MINUTE });
   const session = await createSession({ ...world.options, bearer: "id_token" });

@@ -6,19 +6,26 @@ import {
   type ScriptedProvider,
   type ScriptedProviderOptions,
 } from "../../support/scripted_provider.ts";
-import { realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import {
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 /** Tokens' lifetime where the provider states none that can be. */
 const HOUR = 3600;
 
 /** Lets the next answer of tokens have other members. */
-function answerWith(world: World<ScriptedProvider>, members: Record<string, unknown>): void {
+function answerWith(
+  world: ProviderWorld<ScriptedProvider>,
+  members: Record<string, unknown>,
+): void {
   world.provider.script.token.push(() => world.provider.tokens(members));
 }
 
 /** In how many seconds the stored token ends. */
-function storedSeconds(world: World<ScriptedProvider>): number {
+function storedSeconds(world: ProviderWorld<ScriptedProvider>): number {
   return (Date.parse(world.stored().expires_at!) - world.clock.now()) / 1000;
 }
 
@@ -45,7 +52,7 @@ const DEVICE_ANSWERS: [what: string, members: Record<string, unknown>, waitMs: n
 
 for (const [what, members, waitMs] of DEVICE_ANSWERS) {
   Deno.test(`deviation: device answer with ${what}: signs in after ${waitMs} ms`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     world.provider.script.device.push(() => world.provider.device(members));
     await createSession(world.options);
     assertEquals(world.clock.delays, [waitMs]);
@@ -53,7 +60,7 @@ for (const [what, members, waitMs] of DEVICE_ANSWERS) {
 }
 
 Deno.test("deviation: verification_url instead of verification_uri: is shown", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const page = "https://www.google.com/device";
   world.provider.script.device.push(() =>
     world.provider.device({
@@ -87,7 +94,7 @@ const TOKEN_ANSWERS: [what: string, members: Record<string, unknown>, seconds: n
 
 for (const [what, members, seconds] of TOKEN_ANSWERS) {
   Deno.test(`deviation: token answer with ${what}: used for ${seconds} s`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     answerWith(world, members);
     const session = await createSession(world.options);
     assertEquals(storedSeconds(world), seconds, "at the sign-in");
@@ -104,7 +111,7 @@ for (const [what, members, seconds] of TOKEN_ANSWERS) {
 for (const refresh_token of [undefined, null, ""]) {
   const what = JSON.stringify(refresh_token) ?? "left out";
   Deno.test(`deviation: refresh answer with refresh_token ${what}: the old one stays`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     const before = world.stored();
     answerWith(world, { refresh_token });
@@ -115,7 +122,7 @@ for (const refresh_token of [undefined, null, ""]) {
 }
 
 Deno.test("deviation: tokens of 100 KiB: are stored, read and refreshed whole", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const huge = () => crypto.randomUUID().padEnd(100 * 1024, "0123456789abcdef");
   const id_token = await world.provider.idToken({ groups: huge() });
   const tokens = () => ({ access_token: huge(), refresh_token: huge(), id_token, expires_in: 600 });
@@ -189,7 +196,7 @@ const POLLS: PollRow[] = [
 
 for (const { what, answers, waits, code } of POLLS) {
   Deno.test(`deviation: poll answered ${what}: ${code ?? `waits ${waits} s`}`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     world.provider.script.token.push(...answers);
     if (code === undefined) {
       await createSession(world.options);
@@ -206,14 +213,14 @@ for (const { what, answers, waits, code } of POLLS) {
 }
 
 Deno.test("deviation: no expired_token ever: ends with the code's own life", async () => {
-  await using world = await scriptedWorld({ deviceCodeTtl: 30, interval: 10 });
+  await using world = await scriptedProviderWorld({ deviceCodeTtl: 30, interval: 10 });
   world.provider.autoApprove = false;
   await rejectsWith("device_code_expired", () => createSession(world.options), "nobody approved");
   assertEquals(world.clock.delays, [10_000, 10_000]);
 });
 
 Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.provider.script.token.push(() => oauthError("invalid_grant", 401, challenge));
   await rejectsWith("login_required", () => session.accessToken({ forceRefresh: true }));
@@ -223,7 +230,7 @@ Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused r
 for (const path of ["", "/", "/realms/acme", "/realms/acme/"]) {
   for (const slash of ["", "/"]) {
     Deno.test(`deviation: issuer at "${path}", given as "${path.replace(/\/$/, "")}${slash}"`, async () => {
-      await using world = await realWorld({ path });
+      await using world = await oidcProviderWorld({ path });
       const issuer = world.provider.issuer.replace(/\/$/, "") + slash;
       const session = await createSession({ ...world.options, issuer });
       await session.accessToken({ forceRefresh: true });
@@ -234,7 +241,7 @@ for (const path of ["", "/", "/realms/acme", "/realms/acme/"]) {
 
 for (const requirePkce of [true, false]) {
   Deno.test(`deviation: PKCE on the device grant ${requirePkce ? "" : "not "}required`, async () => {
-    await using world = await scriptedWorld({ requirePkce });
+    await using world = await scriptedProviderWorld({ requirePkce });
     await createSession(world.options);
     const [, device, poll] = world.provider.requests;
     assertEquals(device?.form.code_challenge_method, requirePkce ? "S256" : undefined);
@@ -247,14 +254,14 @@ const NULLS: ScriptedProviderOptions = {
 };
 
 Deno.test("deviation: nulls in discovery: sign-in, refresh and sign-out work", async () => {
-  await using world = await scriptedWorld(NULLS);
+  await using world = await scriptedProviderWorld(NULLS);
   const session = await createSession(world.options);
   await session.accessToken({ forceRefresh: true });
   assertEquals((await session.clear({ revoke: true })).revocation, "not_supported");
 });
 
 Deno.test("deviation: discovery with status 201: is not taken for one", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));
   await rejectsWith("provider_unavailable", () => createSession(world.options), "201");
 });

@@ -13,13 +13,15 @@ import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/run_script.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { dpopWorld } from "../../support/dpop_world.ts";
-import { scriptedWorld, SpyBackend, tokensOf, type World } from "../../support/fixtures.ts";
+import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
-type AnyWorld = World<TestOidcProvider> | World<ScriptedProvider>;
+type AnyWorld = ProviderWorld<TestOidcProvider> | ProviderWorld<ScriptedProvider>;
 
 function storedIn(world: AnyWorld): OidcCredentials {
   return world.backend.get(`dpop|${world.key}`)!;
@@ -36,7 +38,7 @@ function tokenRequests(world: AnyWorld): [grant: string, status: number][] {
 }
 
 Deno.test("dpop: sign-in, call and refresh with one key, at a real provider", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
   assertEquals((await session.get("me") as { sub: string }).sub, "analyst@example.com");
   const first = { ...storedIn(world) };
@@ -50,7 +52,7 @@ Deno.test("dpop: sign-in, call and refresh with one key, at a real provider", as
 });
 
 Deno.test("dpop: the tokens are of no use without the key", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
   const authorization = `Bearer ${await session.accessToken()}`;
   const response = await fetch(`${world.provider.issuer}/me`, { headers: { authorization } });
@@ -67,7 +69,7 @@ Deno.test("dpop: the tokens are of no use without the key", async () => {
 });
 
 Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async () => {
-  await using world = await dpopWorld({ nonce: true });
+  await using world = await dpopProviderWorld({ nonce: true });
   await createSession(world.options);
   assertEquals(tokenRequests(world), [["device_code", 400], ["device_code", 200]]);
   for (let round = 0; round < 3; round++) {
@@ -84,7 +86,7 @@ Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async 
 });
 
 Deno.test("dpop: the nonce is kept, so the next refresh needs no challenge", async () => {
-  await using world = await dpopWorld({ nonce: true });
+  await using world = await dpopProviderWorld({ nonce: true });
   const session = await createSession(world.options);
   await session.accessToken({ forceRefresh: true });
   world.provider.reset();
@@ -94,7 +96,7 @@ Deno.test("dpop: the nonce is kept, so the next refresh needs no challenge", asy
 
 Deno.test("dpop: the API's nonce challenge is answered once, without a refresh", async () => {
   const demands = { nonce: false };
-  await using world = await dpopWorld(demands);
+  await using world = await dpopProviderWorld(demands);
   const session = await createSession(world.options);
   demands.nonce = true;
   world.provider.reset();
@@ -108,7 +110,7 @@ Deno.test("dpop: the API's nonce challenge is answered once, without a refresh",
 });
 
 Deno.test("dpop: a token that the API refuses is refreshed, and the call made again", async () => {
-  await using world = await dpopWorld({ nonce: true });
+  await using world = await dpopProviderWorld({ nonce: true });
   const session = await createSession(world.options);
   await session.get("me");
   world.provider.expireAccessTokens();
@@ -120,7 +122,7 @@ Deno.test("dpop: a token that the API refuses is refreshed, and the call made ag
 });
 
 Deno.test("dpop: a hundred requests at the token's end make one refresh", async () => {
-  await using world = await dpopWorld({ nonce: true });
+  await using world = await dpopProviderWorld({ nonce: true });
   await createSession(world.options);
   world.clock.advance(HOUR);
   world.provider.reset();
@@ -133,7 +135,7 @@ Deno.test("dpop: a hundred requests at the token's end make one refresh", async 
 });
 
 Deno.test("dpop: another process goes on with the same key, and no more permissions than named", async () => {
-  await using world = await dpopWorld({ nonce: true });
+  await using world = await dpopProviderWorld({ nonce: true });
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
@@ -169,7 +171,7 @@ Deno.test("dpop: another process goes on with the same key, and no more permissi
 
 Deno.test("dpop: a provider without it is an error before anybody is asked", async () => {
   for (const offered of [undefined, ["RS256"]]) {
-    await using world = await scriptedWorld({
+    await using world = await scriptedProviderWorld({
       discovery: { dpop_signing_alg_values_supported: offered },
     });
     const run = () => createSession({ ...world.options, dpop: true });
@@ -185,7 +187,7 @@ const OFFER = { discovery: { dpop_signing_alg_values_supported: ["ES256"] } };
 
 Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => {
   for (const type of ["Bearer", undefined]) {
-    await using world = await scriptedWorld(OFFER);
+    await using world = await scriptedProviderWorld(OFFER);
     world.provider.script.token.push(() => world.provider.tokens({ token_type: type }));
     const run = () => createSession({ ...world.options, dpop: true });
     await rejectsWith("dpop_unsupported", run, "not bound");
@@ -194,7 +196,7 @@ Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => 
 });
 
 Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all the same", async () => {
-  await using world = await scriptedWorld(OFFER);
+  await using world = await scriptedProviderWorld(OFFER);
   const bound = (change = {}) => () => world.provider.tokens({ token_type: "DPoP", ...change });
   world.provider.script.token.push(bound());
   const session = await createSession({ ...world.options, dpop: true });
@@ -207,7 +209,7 @@ Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all t
 });
 
 Deno.test("dpop: a provider that asks for a nonce without end ends nothing", async () => {
-  await using world = await scriptedWorld(OFFER);
+  await using world = await scriptedProviderWorld(OFFER);
   world.provider.script.token.push(() => world.provider.tokens({ token_type: "DPoP" }));
   const session = await createSession({ ...world.options, dpop: true });
   world.clock.advance(HOUR);
@@ -220,7 +222,7 @@ Deno.test("dpop: a provider that asks for a nonce without end ends nothing", asy
 });
 
 Deno.test("dpop: switching it on or off takes no token of the other kind", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const off = { ...world.options, dpop: false };
   const bound = await createSession(world.options);
   const bearer = await createSession(off);
@@ -238,7 +240,7 @@ Deno.test("dpop: switching it on or off takes no token of the other kind", async
 });
 
 Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const { issuer, clientId } = world.provider;
   const tokens = [];
   for (const dpop of [true, false]) {
@@ -251,7 +253,7 @@ Deno.test("dpop: a sign-out of the credential removes and revokes both kinds", a
 });
 
 Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   await createSession(world.options);
   const { x, ...rest } = keyIn(world);
   for (const damaged of [undefined, null, "text", {}, rest, { x, ...rest, d: "AAAA" }]) {
@@ -266,7 +268,7 @@ Deno.test("dpop: an entry whose key is lost or damaged means a new sign-in", asy
 });
 
 Deno.test("dpop: a key that is lost while a session runs sends no bound token as a bearer", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
   world.clock.advance(HOUR);
   for (const change of [{}, { expires_at: new Date(world.clock.now() + HOUR).toISOString() }]) {
@@ -278,7 +280,7 @@ Deno.test("dpop: a key that is lost while a session runs sends no bound token as
 });
 
 Deno.test("dpop: nor where another process has stored the token", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const peeking = {
     withLock: async <T>(_key: string, fn: () => Promise<T>, options: WithLockOptions<T> = {}) =>
       await options.peek?.() ?? await fn(),
@@ -295,7 +297,7 @@ Deno.test("dpop: nor where another process has stored the token", async () => {
 });
 
 Deno.test("dpop: a bound entry under the other kind's key is not used as a bearer", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   await createSession(world.options);
   world.backend.put(world.key, storedIn(world));
   const options = { ...world.options, dpop: false, interactive: false };
@@ -303,7 +305,7 @@ Deno.test("dpop: a bound entry under the other kind's key is not used as a beare
 });
 
 Deno.test("dpop: a new sign-in elsewhere is taken over with its key", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
   const key = keyIn(world);
   const entry = storedIn(world);
@@ -316,7 +318,7 @@ Deno.test("dpop: a new sign-in elsewhere is taken over with its key", async () =
 });
 
 Deno.test("dpop: no token and no key is shown", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
   const { d, x } = keyIn(world);
   const secrets = [...tokensOf(storedIn(world)), d!, x!];
@@ -344,7 +346,7 @@ for (const [change, words] of REFUSED) {
 }
 
 Deno.test("dpop: a start from a stored token loads no oauth4webapi, a call does", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });

@@ -4,7 +4,8 @@ import { statedByEntra } from "../../../client/provider/entra.ts";
 import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { paths, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOST = "https://login.microsoftonline.com";
@@ -31,8 +32,8 @@ interface EntraRow {
 
 async function entraWorld(
   { issuer = `${HOST}/common/v2.0`, stated = TEMPLATE, claims, keyIssuer }: EntraRow,
-): Promise<World<ScriptedProvider>> {
-  const world = await scriptedWorld({ issuer, discovery: { issuer: stated } });
+): Promise<ProviderWorld<ScriptedProvider>> {
+  const world = await scriptedProviderWorld({ issuer, discovery: { issuer: stated } });
   const { provider } = world;
   const keys = [{ ...provider.signingKey.publicJwk, issuer: keyIssuer }];
   for (let time = 0; time < 5; time++) {

@@ -7,14 +7,15 @@ import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { realWorld, scriptedWorld, tokensOf } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
 /** A world whose sessions tell what happens. */
 async function listeningWorld() {
-  const world = await scriptedWorld();
+  const world = await scriptedProviderWorld();
   const events: AuthEvent[] = [];
   const options = { ...world.options, onEvent: (event: AuthEvent) => void events.push(event) };
   /** The events since the last call, without what all have in common. */
@@ -116,7 +117,7 @@ Deno.test("events: a refresh, one that is joined, one that fails, and a sign-out
 });
 
 Deno.test("events: the API's refusal of a token, and its second chance", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const types: string[] = [];
   const onEvent = ({ type }: AuthEvent) => void types.push(type);
   const session = await init({ ...world.options, onEvent, model: "m" });
@@ -154,7 +155,7 @@ Deno.test("events: what the hook throws, now or later, costs nothing", async () 
       () => Promise.reject(new Error("log")),
     ]
   ) {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession({ ...world.options, onEvent });
     assert(world.provider.isActive(await session.accessToken()));
   }
@@ -215,7 +216,7 @@ class SecondTimers implements Disposable {
 }
 
 Deno.test("login_required: the command to run, with what it needs", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using dir = await tempDir();
   const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
   const options = { ...world.options, credentialsBackend, interactive: false };
@@ -234,7 +235,7 @@ Deno.test("login_required: the command to run, with what it needs", async () => 
 });
 
 Deno.test("login_required: no command where nothing is stored beyond the process", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const options = { ...world.options, interactive: false };
   const { message } = await rejectsWith("login_required", () => createSession(options));
   assertStringIncludes(message, "Nothing is stored beyond this process: run init()");

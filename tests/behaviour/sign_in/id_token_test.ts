@@ -2,10 +2,12 @@ import { assertEquals } from "@std/assert";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
-import { providerOf, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { providerOf } from "../../support/provider_of.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 
 Deno.test("ID token: a good one is taken, and its end is told", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { provider } = providerOf(world);
   const exp = Math.floor(Date.now() / 1000) + 77;
   const id_token = await world.provider.idToken({ exp, aud: [world.provider.clientId] });
@@ -15,7 +17,7 @@ Deno.test("ID token: a good one is taken, and its end is told", async () => {
 });
 
 Deno.test("ID token: none is fine, and then no key is asked for", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { provider } = providerOf(world);
   world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
   const tokens = await pollDevice(provider, await authorizeDevice(provider));
@@ -24,7 +26,7 @@ Deno.test("ID token: none is fine, and then no key is asked for", async () => {
 });
 
 Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { provider } = providerOf(world);
   for (let time = 0; time < 3; time++) {
     world.provider.script.jwks.push(() => new Response("busy", { status: 503 }));
@@ -39,7 +41,7 @@ Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new
 });
 
 Deno.test("ID token: keys that turn out not to be needed are not waited for, by the process neither", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
   for (const answer of [() => oauthError("invalid_grant"), () => tokensWithoutId(world)]) {
     let signal: AbortSignal | null | undefined;
@@ -59,6 +61,6 @@ Deno.test("ID token: keys that turn out not to be needed are not waited for, by 
   }
 });
 
-function tokensWithoutId({ provider }: World<ScriptedProvider>): Promise<Response> {
+function tokensWithoutId({ provider }: ProviderWorld<ScriptedProvider>): Promise<Response> {
   return provider.tokens({ id_token: undefined });
 }

@@ -2,9 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { paths, scriptedWorld, type World } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 
-interface SlowWorld extends World<ScriptedProvider> {
+interface SlowWorld extends ProviderWorld<ScriptedProvider> {
   /** Waits until a poll is about to come, lets it come, and waits for its answer. */
   poll(): Promise<void>;
   /** The person approves, and the polls come as they may. */
@@ -13,7 +14,7 @@ interface SlowWorld extends World<ScriptedProvider> {
 
 /** A world whose person has not approved yet, and where polls come when they are told to. */
 async function slowWorld(): Promise<SlowWorld> {
-  const world = await scriptedWorld();
+  const world = await scriptedProviderWorld();
   world.provider.autoApprove = false;
   let waiting = Promise.withResolvers<void>();
   let gate = Promise.withResolvers<void>();
@@ -37,7 +38,7 @@ async function slowWorld(): Promise<SlowWorld> {
   return Object.assign(Object.create(world), { poll, approve });
 }
 
-function polls(world: World<ScriptedProvider>): number {
+function polls(world: ProviderWorld<ScriptedProvider>): number {
   return paths(world.provider.requests).filter((path) => path === "/token").length;
 }
 
@@ -122,7 +123,7 @@ const OTHERS: [what: string, change: Partial<SessionOptions>][] = [
 
 for (const [what, change] of OTHERS) {
   Deno.test(`joined sign-in: who asks for ${what} does not join`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const base = { ...world.options, scope: "openid offline_access" };
     const sessions = await Promise.all([
       createSession(base),
@@ -135,7 +136,7 @@ for (const [what, change] of OTHERS) {
 }
 
 Deno.test("joined sign-in: the same scope with other spaces joins", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const sessions = await Promise.all(
     ["openid email", "openid  email "].map((scope) => createSession({ ...world.options, scope })),
   );

@@ -4,7 +4,9 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { paths, realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 class OtherBack extends SpyBackend {
@@ -28,7 +30,7 @@ class KeepsAll extends SpyBackend {
 
 for (const Backend of [OtherBack, NothingBack, KeepsAll]) {
   Deno.test(`probe: ${Backend.name} is found out before the provider hears of it`, async () => {
-    await using world = await realWorld();
+    await using world = await oidcProviderWorld();
     const backend = new Backend();
     const run = () => createSession({ ...world.options, credentialsBackend: backend });
     await rejectsWith("backend_unproven", run, Backend.name);
@@ -39,7 +41,7 @@ for (const Backend of [OtherBack, NothingBack, KeepsAll]) {
 
 for (const method of ["put", "get", "delete"] as const) {
   Deno.test(`probe: a ${method} that fails ends the sign-in before the provider hears of it`, async () => {
-    await using world = await realWorld();
+    await using world = await oidcProviderWorld();
     const backend = new SpyBackend();
     const problem = new CredentialsBackendError("backend_unavailable", "Cannot: the disk is gone");
     backend.before = (called, key) => {
@@ -53,7 +55,7 @@ for (const method of ["put", "get", "delete"] as const) {
 }
 
 Deno.test("probe: leaves nothing behind, and runs only before a person is asked", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   let atFirstRequest: number | undefined;
@@ -68,7 +70,7 @@ Deno.test("probe: leaves nothing behind, and runs only before a person is asked"
 });
 
 Deno.test("probe: a file that cannot be understood is not overwritten", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   await Deno.writeTextFile(path, "{ broken");

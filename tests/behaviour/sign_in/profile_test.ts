@@ -6,12 +6,12 @@ import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts"
 import { createSession } from "../../../client/create_session.ts";
 import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { realWorld, scriptedWorld } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 
 const HOUR = 3600_000;
 
 Deno.test("profile: two people at one client, at once in one process", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const logins = ["ada@example.com", "grace@example.com"];
   world.clock.onDelay = async () => {
     const { userCode } = world.codes.at(-1)!;
@@ -38,7 +38,7 @@ Deno.test("profile: two people at one client, at once in one process", async () 
 });
 
 Deno.test("profile: the next start finds the profile's entry, and only that", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const first = await createSession({ ...world.options, profile: "work" });
   const again = await createSession({ ...world.options, profile: "work" });
   assertEquals(await again.accessToken(), await first.accessToken());
@@ -48,7 +48,7 @@ Deno.test("profile: the next start finds the profile's entry, and only that", as
 });
 
 Deno.test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await withTempHome(async () => {
     Deno.env.set("VM_OIDC_PROFILE", "env");
     assertEquals((await createSession(world.options)).profile, "env");
@@ -63,7 +63,7 @@ Deno.test("profile: VM_OIDC_PROFILE is its default, and an option is stronger", 
 });
 
 Deno.test("profile: clearOidcCredentials clears the active session's, or the one named", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { issuer, clientId } = world.provider;
   const credentialsBackend = world.backend;
   for (const profile of [undefined, "one", "two"]) {
@@ -83,7 +83,7 @@ Deno.test("profile: clearOidcCredentials clears the active session's, or the one
 });
 
 Deno.test("profile: the sign-out of one ends neither another's session nor entry", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const one = await createSession({ ...world.options, profile: "one" });
   const two = await createSession({ ...world.options, profile: "two" });
   await one.clear();
@@ -105,7 +105,7 @@ Deno.test("profile: requiredPermissions names the variable unless the option is 
 });
 
 Deno.test("profile: Python finds its own row in a file with profiles, and keeps theirs", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using dir = await tempDir();
   const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
   await createSession({ ...world.options, credentialsBackend });

@@ -7,7 +7,11 @@ import { credentialKey } from "../../../client/credential_key.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import type { Session } from "../../../client/session.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
-import { realWorld, scriptedWorld, type World } from "../../support/fixtures.ts";
+import {
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 interface Row {
@@ -128,7 +132,7 @@ function isJwt(token: string): boolean {
 }
 
 interface Run {
-  world: World<TestOidcProvider>;
+  world: ProviderWorld<TestOidcProvider>;
   session: Session;
   options: SessionOptions;
   provider: OidcProviderOptions;
@@ -166,7 +170,7 @@ async function signsOut({ world, session, provider, stored }: Run): Promise<void
 
 for (const { what, provider, options: own } of ROWS) {
   Deno.test(`provider matrix: ${what}`, async () => {
-    await using world = await realWorld(provider);
+    await using world = await oidcProviderWorld(provider);
     const options = { ...world.options, ...own };
     const session = await createSession(options);
     const key = credentialKey(world.provider.issuer, world.provider.clientId, options.audience);
@@ -210,14 +214,14 @@ async function encryptIdTokens(config: Configuration): Promise<void> {
 }
 
 Deno.test("provider matrix: encrypted ID token: refused, with what to switch off", async () => {
-  await using world = await realWorld({ configure: encryptIdTokens });
+  await using world = await oidcProviderWorld({ configure: encryptIdTokens });
   const words = ["the ID token is encrypted", "Switch off the encryption of ID tokens"];
   const error = await rejectsWith("id_token_invalid", () => createSession(world.options), ...words);
   assertEquals([error.cause, world.backend.get(world.key)], [undefined, undefined]);
 });
 
 Deno.test("provider matrix: encrypted ID token at a refresh: the new refresh token is kept", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const id_token = "eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d";
   world.provider.script.token.push(() => world.provider.tokens({ id_token, refresh_token: "r2" }));

@@ -4,7 +4,8 @@ import { createSession } from "../../../client/create_session.ts";
 import { getSession, init } from "../../../client/init.ts";
 import { hang } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
-import { scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -40,7 +41,7 @@ async function unhandled(run: () => Promise<void>): Promise<number> {
 }
 
 Deno.test("signals: an aborted one starts no refresh, and leaves no rejection behind", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.provider.reset();
   world.provider.script.token.push(() => oauthError("server_error", 500));
@@ -53,7 +54,7 @@ Deno.test("signals: an aborted one starts no refresh, and leaves no rejection be
 });
 
 Deno.test("signals: a refresh that fails after its only caller has left is nobody's error", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const { arrived, open, handler } = gated(() => oauthError("server_error", 500));
   world.provider.script.token.push(handler);
@@ -71,7 +72,7 @@ Deno.test("signals: a refresh that fails after its only caller has left is nobod
 });
 
 Deno.test("signals: a refresh that succeeds after its only caller has left is stored", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const { arrived, open, handler } = gated();
   world.provider.script.token.push(handler);
@@ -93,7 +94,7 @@ Deno.test("signals: a refresh that succeeds after its only caller has left is st
 
 for (const use of ["get", "post", "fetch"] as const) {
   Deno.test(`signals: that of ${use} ends the wait for a refresh`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     for (const when of ["before", "after a 401"] as const) {
       if (when === "before") world.clock.advance(HOUR);
@@ -118,7 +119,7 @@ for (const use of ["get", "post", "fetch"] as const) {
 }
 
 Deno.test("signals: init's own ends the ping, and leaves no active session", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const controller = new AbortController();
   world.api.script.push((request) => {
     controller.abort(REASON);
@@ -131,7 +132,7 @@ Deno.test("signals: init's own ends the ping, and leaves no active session", asy
 });
 
 Deno.test("signals: one ends the wait for a backend that hangs, at start and before asking", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   for (const isProbe of [false, true]) {
     const backend = new SpyBackend();
     const arrived = Promise.withResolvers<void>();
@@ -151,7 +152,7 @@ Deno.test("signals: one ends the wait for a backend that hangs, at start and bef
 });
 
 Deno.test("signals: when all who wait for a lock have left, the wait for it ends", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let ended = 0;
   let isHeld = false;
   const arrived = Promise.withResolvers<void>();
@@ -212,7 +213,7 @@ class PeekingBackend extends SpyBackend {
 
 for (const isUseful of [true, false]) {
   Deno.test(`peek: a waiter ${isUseful ? "leaves with" : "does not take"} what another has stored`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const backend = new PeekingBackend();
     const session = await createSession({ ...world.options, credentialsBackend: backend });
     world.clock.advance(HOUR);
@@ -234,7 +235,7 @@ for (const isUseful of [true, false]) {
 }
 
 Deno.test("peek: a bearer that the API refused is not taken, nor a store that fails", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new PeekingBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.isHeld = true;

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import type { Session } from "../../../client/session.ts";
-import { realWorld, SpyBackend, type World } from "../../support/fixtures.ts";
+import { oidcProviderWorld, type ProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 
@@ -10,7 +11,7 @@ const NARROW = "openid email offline_access";
 const OTHER = "openid profile offline_access";
 
 async function sessionsOf(
-  world: World<TestOidcProvider>,
+  world: ProviderWorld<TestOidcProvider>,
   first: object,
   second: object,
 ): Promise<[Session, Session]> {
@@ -21,7 +22,7 @@ async function sessionsOf(
 }
 
 Deno.test("two scopes: a session does not go over to a grant that lacks its scope", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const [session, other] = await sessionsOf(world, { scope: NARROW }, { scope: OTHER });
   assertEquals([world.codes.length, world.stored().scope], [2, OTHER]);
   const own = await session.accessToken();
@@ -36,7 +37,7 @@ Deno.test("two scopes: a session does not go over to a grant that lacks its scop
 });
 
 Deno.test("two scopes: nor does it join a refresh that another session began", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   for (const backend of [world.backend, new SpyBackend()]) {
     const base = { credentialsBackend: backend };
     const [session, other] = await sessionsOf(
@@ -55,7 +56,7 @@ Deno.test("two scopes: nor does it join a refresh that another session began", a
 });
 
 Deno.test("two scopes: a grant that covers both serves both, with one refresh", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const [session, other] = await sessionsOf(
     world,
     { scope: NARROW },
@@ -69,7 +70,7 @@ Deno.test("two scopes: a grant that covers both serves both, with one refresh", 
 });
 
 Deno.test("two scopes: with a profile for each, both live on", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const [session, other] = await sessionsOf(
     world,
     { scope: NARROW },
@@ -82,7 +83,7 @@ Deno.test("two scopes: with a profile for each, both live on", async () => {
 });
 
 Deno.test("two scopes: a start whose scope the stored grant lacks signs in anew", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await sessionsOf(world, { scope: NARROW }, { scope: OTHER });
   await createSession({ ...world.options, scope: OTHER });
   assertEquals(world.codes.length, 2);

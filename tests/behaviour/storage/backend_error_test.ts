@@ -5,7 +5,9 @@ import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts"
 import { createSession } from "../../../client/create_session.ts";
 import { backendError } from "../../../backends/common/describe_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Method = "get" | "put" | "delete" | "withLock" | "list";
@@ -61,7 +63,7 @@ const THROWN: [what: string, make: (text: string) => unknown, words: string][] =
 
 for (const [what, make, words] of THROWN) {
   Deno.test(`backend errors: ${what} that quotes tokens is not passed on`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const backend = new QuotingBackend();
     const options = { ...world.options, credentialsBackend: backend };
     const session = await createSession(options);
@@ -88,7 +90,7 @@ for (const [what, make, words] of THROWN) {
   });
 
   Deno.test(`backend errors: ${what} that quotes tokens after a rotation`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const backend = new QuotingBackend();
     const session = await createSession({ ...world.options, credentialsBackend: backend });
     backend.make = make;
@@ -109,7 +111,7 @@ Deno.test("backend errors: a coded one stays as it is", () => {
 });
 
 Deno.test("backend errors: what clearing meets is reported without the text, too", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new QuotingBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.failing.add("get").add("withLock");

@@ -5,7 +5,9 @@ import type { OidcCredentials } from "../../../backends/oidc_credentials_backend
 import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { scriptedWorld, SpyBackend, spyFetch } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const CORRUPT = new CredentialsBackendError("backend_corrupt", "Cannot read it.");
@@ -30,7 +32,7 @@ const UNREADABLE: [what: string, error: unknown][] = [
 
 for (const [what, problem] of UNREADABLE) {
   Deno.test(`clear: an entry that cannot be read (${what}) is removed unread`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const backend = new ListingBackend();
     const options = { ...world.options, credentialsBackend: backend };
     for (const all of [false, true]) {
@@ -58,7 +60,7 @@ for (const [what, problem] of UNREADABLE) {
 }
 
 Deno.test("clear: one row that is damaged goes, and the others stay: in a file", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
@@ -92,7 +94,7 @@ const LOCK_FAULTS: [what: string, error: unknown][] = [
 
 for (const [what, problem] of LOCK_FAULTS) {
   Deno.test(`clear: a lock that cannot be had (${what}) does not keep the entries`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     let isBroken = false;
     const backend = Object.assign(new ListingBackend(), {
       withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
@@ -111,7 +113,7 @@ for (const [what, problem] of LOCK_FAULTS) {
 }
 
 Deno.test("clear: what fails under the lock is told as it is", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = Object.assign(new SpyBackend(), {
     withLock: <T>(_key: string, fn: () => Promise<T>): Promise<T> => fn(),
   });
@@ -133,7 +135,7 @@ const ISSUERLESS: [what: string, change: Record<string, unknown>][] = [
 
 for (const [what, change] of ISSUERLESS) {
   Deno.test(`clear all: tokens of an entry without ${what} go to nobody`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     await withTempHome(async () => {
       Deno.env.set("VM_OIDC_ISSUER", world.provider.issuer);
       Deno.env.set("VM_OIDC_CLIENT_ID", world.provider.clientId);
@@ -151,7 +153,7 @@ for (const [what, change] of ISSUERLESS) {
 }
 
 Deno.test("clear: the session forgets its tokens also where the store keeps them", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.before = (method) => {

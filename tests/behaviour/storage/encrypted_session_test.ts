@@ -14,12 +14,13 @@ import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { realWorld, tokensOf } from "../../support/fixtures.ts";
+import { oidcProviderWorld } from "../../support/provider_world.ts";
+import { tokensOf } from "../../support/entries.ts";
 
 const HOUR = 3600_000;
 
 Deno.test("encrypted file: sign-in, start, refresh with rotation and sign-out at a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await using folder = await tempDir();
   const path = `${folder.path}/credentials.json`;
   const open = async () =>
@@ -49,7 +50,7 @@ Deno.test("encrypted file: sign-in, start, refresh with rotation and sign-out at
 });
 
 Deno.test("encrypted file: another key is an error and no second sign-in; signing out gets rid of it", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const inner = new MemoryCredentialsBackend();
   const open = async (number: number) =>
     new EncryptedCredentialsBackend({ backend: inner, key: await testKey(number) });
@@ -64,7 +65,7 @@ Deno.test("encrypted file: another key is an error and no second sign-in; signin
 });
 
 Deno.test("a stored plain sign-in is moved into an encrypted store and refreshed from there", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await createSession(world.options);
   const to = new EncryptedCredentialsBackend({
     backend: new MemoryCredentialsBackend(),
@@ -96,7 +97,7 @@ function cuttable(store: OidcCredentialsBackend, location: string) {
 }
 
 Deno.test("fallback: a store that is lost before a refresh costs neither the token nor the grant", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const rows = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()] as const;
   const first = cuttable(rows[0], "first");
   const second = cuttable(rows[1], "second");
@@ -115,7 +116,7 @@ Deno.test("fallback: a store that is lost before a refresh costs neither the tok
 });
 
 Deno.test("fallback: without the first store a person signs in to the second, and later ones go on", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const rows = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()] as const;
   const first = cuttable(rows[0], "first");
   const told: string[] = [];
@@ -140,7 +141,7 @@ Deno.test("fallback: without the first store a person signs in to the second, an
 });
 
 Deno.test("fallback: tokens too large for Deno KV go to an encrypted file, and refresh there", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await using folder = await tempDir();
   const kv = new KvCredentialsBackend();
   const file = new EncryptedCredentialsBackend({

@@ -12,7 +12,7 @@ import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { realWorld, scriptedWorld } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
@@ -21,7 +21,7 @@ const token = await userToken(vault, "anna");
 Deno.test.afterAll(async () => await vault[Symbol.asyncDispose]());
 
 Deno.test("Vault: a sign-in, a refresh and a sign-out with a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const credentialsBackend = vaultBackend(vault, token);
   const options = { ...world.options, credentialsBackend };
   await using session = await createSession(options);
@@ -39,7 +39,7 @@ Deno.test("Vault: a sign-in, a refresh and a sign-out with a real provider", asy
 
 for (const outage of ["sealed", "stopped", "revoked", "denied"] as const) {
   Deno.test(`Vault that is ${outage}: no new sign-in begins, and the grant is there afterwards`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const path = `users/${outage}`;
     const own = await userToken(vault, outage);
     const open = (given = own) => vaultBackend(vault, given, { path, timeoutMs: 300 });
@@ -91,7 +91,7 @@ const OUTAGES: Record<"sealed" | "stopped" | "revoked" | "denied", Outage> = {
 };
 
 Deno.test("Vault that fails under a refresh: the new tokens live on, and are stored when it is back", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const credentialsBackend = vaultBackend(vault, token, { path: "users/anna/s", timeoutMs: 300 });
   const session = await createSession({ ...world.options, credentialsBackend });
   world.clock.advance(2 * HOUR);
@@ -110,7 +110,7 @@ Deno.test("Vault that fails under a refresh: the new tokens live on, and are sto
 
 Deno.test("Vault: entries move there from a file", async () => {
   await using folder = await tempDir();
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const file = new FileCredentialsBackend({ path: `${folder.path}/credentials.json` });
   await createSession({ ...world.options, credentialsBackend: file });
   const entry = file.get(world.key);
@@ -132,7 +132,7 @@ Deno.test("Vault: the environment names it, with a folder for each person of a h
     VAULT_ADDR: vault.url,
     VAULT_TOKEN: token,
   };
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await withEnv(settings, async () => {
     const { credentialsBackend: _, ...options } = world.options;
     const session = await createSession(options);

@@ -5,7 +5,9 @@ import type { Session } from "../../../client/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { scriptedWorld, spyFetch, tokensOf, type World } from "../../support/fixtures.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 interface Echo {
@@ -15,7 +17,7 @@ interface Echo {
   body: unknown;
 }
 
-type Context = World<ScriptedProvider> & { session: Session };
+type Context = ProviderWorld<ScriptedProvider> & { session: Session };
 
 /** A test with a session of its own. */
 function apiTest(
@@ -24,7 +26,7 @@ function apiTest(
   options: { timeoutMs?: number; fetch?: typeof fetch } = {},
 ): void {
   Deno.test(`api client: ${name}`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     // On a busy machine a sign-in would not keep within the time limit of a test about it.
     if (options.timeoutMs !== undefined) await createSession(world.options);
     const session = await createSession({ ...world.options, ...options });
@@ -228,7 +230,7 @@ apiTest("no answer in time", async ({ session, api }) => {
 }, { timeoutMs: 50 });
 
 Deno.test("api client: a fetch of the caller's that does not look at its signal ends in time, too", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const never = Promise.withResolvers<Response>();
   const fetch: typeof globalThis.fetch = (input, init) =>
     String(input).startsWith(world.api.apiHost) ? never.promise : globalThis.fetch(input, init);
@@ -305,7 +307,7 @@ apiTest("a failing fetch is no crash and shows no token", async ({ session }) =>
 });
 
 Deno.test("api client: a session without apiHost sends nothing anywhere", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { apiHost: _, ...options } = world.options;
   const session = await createSession(options);
   assertEquals(session.apiHost, undefined);

@@ -4,8 +4,8 @@ import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
 import { dpopFetch, dpopHeaders } from "../../../client/api/dpop_fetch.ts";
 import type { Session } from "../../../client/session.ts";
 import { type HttpHandler, json, startHttpServer } from "../../support/http_server.ts";
-import { dpopWorld, readProof } from "../../support/dpop_world.ts";
-import { scriptedWorld } from "../../support/fixtures.ts";
+import { dpopProviderWorld, readProof } from "../../support/dpop_provider_world.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const AUTHORIZATION = { authorization: "DPoP token-1" };
@@ -139,7 +139,7 @@ async function withSession(
   apiHost: string | undefined,
   run: (session: Session) => Promise<void>,
 ): Promise<void> {
-  await using world = await scriptedWorld({
+  await using world = await scriptedProviderWorld({
     discovery: { dpop_signing_alg_values_supported: ["ES256"] },
   });
   world.provider.script.token.push(() => world.provider.tokens({ token_type: "DPoP" }));
@@ -191,7 +191,7 @@ Deno.test("session with dpop: a stream that meets a challenge is told to be sent
 });
 
 Deno.test("session with dpop: headers() wants to know the request, and is good for that", async () => {
-  await using world = await dpopWorld();
+  await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
   await rejectsWith("dpop_request_needed", () => session.headers(), "{ method, url }");
   await rejectsWith("dpop_request_needed", () => session.headers({ method: "GET" }));
@@ -208,7 +208,7 @@ Deno.test("session with dpop: headers() wants to know the request, and is good f
 });
 
 Deno.test("session: headers() are for the API's own origin only", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   await rejectsWith("wrong_origin", () => session.headers({ url: "https://example.com/" }));
   const bearer = await session.headers({ url: "thing", method: "POST" });
@@ -217,7 +217,7 @@ Deno.test("session: headers() are for the API's own origin only", async () => {
 });
 
 Deno.test("session: the signal of headers() ends the wait for a token", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.clock.advance(3600_000);
   const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<undefined>()];

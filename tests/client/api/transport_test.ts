@@ -8,14 +8,16 @@ import { runDeno } from "../../support/run_script.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
-import { paths, scriptedWorld, spyFetch, type World } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-type Context = World<ScriptedProvider> & { session: Session };
+type Context = ProviderWorld<ScriptedProvider> & { session: Session };
 
 function redirectTest(name: string, run: (context: Context) => Promise<void>): void {
   Deno.test(`redirects: ${name}`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await init({ ...world.options, model: "cl-1" });
     world.api.reset();
     await run(Object.assign(Object.create(world), { session }));
@@ -73,7 +75,7 @@ Deno.test("redirects: another origin does not get the API key", async () => {
 });
 
 Deno.test("redirects: the headers do not come back when the redirects do", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using detour = await startHttpServer(() =>
     new Response(null, { status: 302, headers: { location: `${world.api.apiHost}thing` } })
   );
@@ -192,7 +194,7 @@ redirectTest("304 is no redirect", async ({ session, api }) => {
 });
 
 Deno.test("redirects: fetch itself is never told to follow", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const modes = new Set<string | undefined>();
   const fetch = spyFetch((url, options) => {
     if (url.startsWith(world.api.apiHost)) modes.add(options.redirect);
@@ -312,7 +314,7 @@ function path(echo: unknown): string {
 }
 
 Deno.test("headers: a fetch of the caller's that changes its own changes no other's", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const seen: HeadersInit[] = [];
   const fetch = spyFetch((url, options) => {
     if (!url.endsWith("/thing")) return globalThis.fetch(url, options);
@@ -327,7 +329,7 @@ Deno.test("headers: a fetch of the caller's that changes its own changes no othe
 });
 
 Deno.test("headers: a fetch of the caller's that changes its URL changes no other's", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const seen: string[] = [];
   const fetch = ((input: string | URL | Request, options?: RequestInit) => {
     if (!String(input).endsWith("/thing")) return globalThis.fetch(input, options);
@@ -345,7 +347,7 @@ const LIMIT_MS = 200;
 /** A session with a short time limit; nothing may be left of it, not even a timer. */
 function limitTest(name: string, run: (context: Context) => Promise<void>): void {
   const test = async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession({ ...world.options, timeoutMs: LIMIT_MS });
     await run(Object.assign(Object.create(world), { session }));
   };

@@ -4,7 +4,8 @@ import type { ValidMindAuthErrorCode } from "../../../client/errors.ts";
 import { init } from "../../../client/init.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { SpyBackend, spyFetch } from "../../support/fixtures.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };

@@ -9,7 +9,8 @@ import {
 } from "../../../client/options/resolve_options.ts";
 import type { PostOptions } from "../../../client/session.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
@@ -219,7 +220,7 @@ Deno.test("checkCallOptions takes what fits, and refuses the rest with the clien
 });
 
 Deno.test("Session.clear refuses what it does not know, before anything is touched", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   backend.calls.length = 0;
@@ -232,7 +233,7 @@ Deno.test("Session.clear refuses what it does not know, before anything is touch
 });
 
 Deno.test("Session.post refuses what it does not know, before anything is sent", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const bad: unknown[] = [null, { body: "x" }, { params: "a=1" }, { form: "a" }, { signal: 5 }];
   for (const options of bad) {

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { refusalHint } from "../../../client/provider/error.ts";
 import { json } from "../../support/http_server.ts";
-import { scriptedWorld } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type Row = [who: string, code: string, description: string, words: string];
@@ -69,7 +69,7 @@ const ROWS: Row[] = [
 for (const [who, code, description, words] of ROWS) {
   Deno.test(`refusal of ${who}: ${code} ${description.slice(0, 40)}: says what to do`, async () => {
     assertStringIncludes(refusalHint(code, description), words);
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     world.provider.script.device.push(() => json({ error: code, error_description: description }));
     const run = () => createSession(world.options);
     const error = await rejectsWith("provider_refused", run, words);

@@ -14,7 +14,7 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../../support/http_server.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { spyFetch } from "../../support/fixtures.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const SECRET = "a-refresh-token-of-somebody";

@@ -6,11 +6,13 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json, resetConnection } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { paths, providerOf, realWorld, scriptedWorld } from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { providerOf } from "../../support/provider_of.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const { provider } = providerOf(world);
   const device = await authorizeDevice(provider);
   assertEquals(device.interval, 5);
@@ -36,7 +38,7 @@ Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real pro
 });
 
 Deno.test("OidcProvider: no discovery document is a wrong issuer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.discovery.push(
     () => new Response("Not found", { status: 404 }),
     () => oauthError("invalid_tenant"), // Microsoft Entra
@@ -51,14 +53,14 @@ Deno.test("OidcProvider: no discovery document is a wrong issuer", async () => {
 Deno.test("OidcProvider: the other issuer is told, and what to give at Entra", async () => {
   const issuer = "https://login.microsoftonline.com/contoso.com/v2.0";
   const stated = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0";
-  await using world = await scriptedWorld({ issuer, discovery: { issuer: stated } });
+  await using world = await scriptedProviderWorld({ issuer, discovery: { issuer: stated } });
   const { provider } = providerOf(world, { fetch: world.provider.fetch });
   const words = [stated, "https://login.microsoftonline.com/<tenant id>/v2.0"];
   await rejectsWith("provider_invalid", () => authorizeDevice(provider), ...words);
 });
 
 Deno.test("OidcProvider: a discovery that failed is asked again, one that worked is not", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.discovery.push(() => new Response("busy", { status: 503 }));
   const { provider } = providerOf(world);
   await rejectsWith("provider_unavailable", () => authorizeDevice(provider), "503");
@@ -69,7 +71,7 @@ Deno.test("OidcProvider: a discovery that failed is asked again, one that worked
 });
 
 Deno.test("OidcProvider: without a device endpoint there is no device flow", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.discovery = { device_authorization_endpoint: undefined };
   const { provider } = providerOf(world);
   const words = [world.provider.issuer, "no device flow"];
@@ -77,7 +79,7 @@ Deno.test("OidcProvider: without a device endpoint there is no device flow", asy
 });
 
 Deno.test("OidcProvider: a refusal tells code, words and issuer, and carries no answer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const headers = { "www-authenticate": "Basic" };
   world.provider.script.device.push(() => oauthError("invalid_client", 401, headers));
   const { provider } = providerOf(world);
@@ -90,7 +92,7 @@ Deno.test("OidcProvider: a refusal tells code, words and issuer, and carries no 
 });
 
 Deno.test("OidcProvider: an unknown client at a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const unknown = { ...world, provider: Object.create(world.provider) };
   Object.defineProperty(unknown.provider, "clientId", { value: "nobody" });
   const { provider } = providerOf(unknown);
@@ -107,7 +109,7 @@ const BROKEN: [what: string, answer: Record<string, unknown>][] = [
 
 for (const [what, overrides] of BROKEN) {
   Deno.test(`OidcProvider: tokens with ${what} are refused, and none is shown`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const { provider } = providerOf(world);
     const device = await authorizeDevice(provider);
     const secrets = ["secret-access", "secret-refresh", device.deviceCode];
@@ -126,7 +128,7 @@ for (const [what, overrides] of BROKEN) {
 
 Deno.test("OidcProvider: a device answer without a code is refused", async () => {
   for (const name of ["device_code", "user_code", "verification_uri"]) {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     world.provider.script.device.push(() => world.provider.device({ [name]: undefined }));
     const { provider } = providerOf(world);
     const error = await rejectsWith("provider_invalid", () => authorizeDevice(provider));
@@ -135,13 +137,13 @@ Deno.test("OidcProvider: a device answer without a code is refused", async () =>
 });
 
 Deno.test("OidcProvider: no revocation endpoint is told apart", async () => {
-  await using world = await realWorld({ revocation: false });
+  await using world = await oidcProviderWorld({ revocation: false });
   const { provider } = providerOf(world);
   assertEquals(await revokeToken(provider, "token", "access_token"), false);
 });
 
 Deno.test("OidcProvider: a revocation that fails is an error without the token", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.revocation.push(
     () => oauthError("unsupported_token_type"),
     () => new Response("busy", { status: 503 }),

@@ -3,13 +3,10 @@ import { signInByDevice } from "../../../client/sign_in/device.ts";
 import type { DeviceCode } from "../../../client/session_options.ts";
 import { json, resetConnection, truncated } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
-import {
-  flowContext,
-  paths,
-  providerOf,
-  scriptedWorld,
-  type World,
-} from "../../support/fixtures.ts";
+import { flowContext } from "../../support/flow_context.ts";
+import { paths } from "../../support/request_log.ts";
+import { providerOf } from "../../support/provider_of.ts";
+import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 interface FlowOptions {
@@ -18,14 +15,14 @@ interface FlowOptions {
 }
 
 function signIn(
-  world: World<ScriptedProvider>,
+  world: ProviderWorld<ScriptedProvider>,
   { onDeviceCode = world.options.onDeviceCode!, ...rest }: FlowOptions = {},
 ) {
   const { provider, runtime } = providerOf(world, rest);
   return signInByDevice(provider, flowContext(runtime, onDeviceCode));
 }
 
-function polls(world: World<ScriptedProvider>): number {
+function polls(world: ProviderWorld<ScriptedProvider>): number {
   return paths(world.provider.requests).filter((path) => path === "/token").length;
 }
 
@@ -37,7 +34,7 @@ function html(status: number): Response {
 }
 
 Deno.test("device flow faults: polling goes on, with longer waits up to a minute", async () => {
-  await using world = await scriptedWorld({ interval: 1 });
+  await using world = await scriptedProviderWorld({ interval: 1 });
   world.provider.script.token.push(
     () => html(502),
     () => resetConnection(),
@@ -53,7 +50,7 @@ Deno.test("device flow faults: polling goes on, with longer waits up to a minute
 });
 
 Deno.test("device flow faults: once the provider answers again, the interval is back", async () => {
-  await using world = await scriptedWorld({ interval: 3 });
+  await using world = await scriptedProviderWorld({ interval: 3 });
   world.provider.script.token.push(
     () => html(502),
     () => html(502),
@@ -66,14 +63,14 @@ Deno.test("device flow faults: once the provider answers again, the interval is 
 });
 
 Deno.test("device flow faults: never sooner than the interval, however long that is", async () => {
-  await using world = await scriptedWorld({ interval: 90 });
+  await using world = await scriptedProviderWorld({ interval: 90 });
   world.provider.script.token.push(() => html(502), () => html(502));
   await signIn(world);
   assertEquals(world.clock.delays, [90_000, 90_000, 90_000]);
 });
 
 Deno.test("device flow faults: Retry-After is honoured", async () => {
-  await using world = await scriptedWorld({ interval: 1 });
+  await using world = await scriptedProviderWorld({ interval: 1 });
   const headers = { "retry-after": "7" };
   world.provider.script.token.push(
     () => new Response("busy", { status: 429, headers }),
@@ -85,43 +82,43 @@ Deno.test("device flow faults: Retry-After is honoured", async () => {
 });
 
 Deno.test("device flow faults: an outage until the end is an expired code", async () => {
-  await using world = await scriptedWorld({ interval: 5, deviceCodeTtl: 60 });
+  await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 60 });
   for (let poll = 0; poll < 10; poll++) world.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]); // the last, a second before
 });
 
 Deno.test("device flow faults: an approval during an outage is found a second before the end", async () => {
-  await using world = await scriptedWorld({ interval: 5, deviceCodeTtl: 60 });
+  await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 60 });
   for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
   await signIn(world);
   assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]);
 });
 
 Deno.test("device flow faults: the last poll comes not sooner than the interval", async () => {
-  await using world = await scriptedWorld({ interval: 30, deviceCodeTtl: 70 });
+  await using world = await scriptedProviderWorld({ interval: 30, deviceCodeTtl: 70 });
   for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals(world.clock.delays, [30_000, 39_000]);
-  await using tight = await scriptedWorld({ interval: 30, deviceCodeTtl: 61 });
+  await using tight = await scriptedProviderWorld({ interval: 30, deviceCodeTtl: 61 });
   for (let poll = 0; poll < 3; poll++) tight.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(tight));
   assertEquals(tight.clock.delays, [30_000, 30_000]);
-  await using late = await scriptedWorld({ interval: 30, deviceCodeTtl: 59 });
+  await using late = await scriptedProviderWorld({ interval: 30, deviceCodeTtl: 59 });
   for (let poll = 0; poll < 3; poll++) late.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(late));
   assertEquals(late.clock.delays, [30_000]);
 });
 
 Deno.test("device flow faults: no poll follows a success, whatever fails after it", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   for (let time = 0; time < 10; time++) world.provider.script.jwks.push(() => html(503));
   await rejectsWith("provider_unavailable", () => signIn(world), "/jwks");
   assertEquals(polls(world), 1);
 });
 
 Deno.test("device flow faults: keys that are late by two requests are waited for", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.jwks.push(() => html(503), () => html(503));
   const tokens = await signIn(world);
   assertEquals([typeof tokens.idToken, polls(world)], ["string", 1]);
@@ -130,7 +127,7 @@ Deno.test("device flow faults: keys that are late by two requests are waited for
 
 for (const how of ["throws", "rejects"]) {
   Deno.test(`device flow faults: a prompt that ${how} ends it`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     world.provider.autoApprove = false;
     const reason = new Error("no display");
     const onDeviceCode = () => {
@@ -146,13 +143,13 @@ for (const how of ["throws", "rejects"]) {
 }
 
 Deno.test("device flow faults: a prompt that stays open does not stop the polling", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const tokens = await signIn(world, { onDeviceCode: () => new Promise(() => {}) });
   assertEquals(world.provider.isActive(tokens.accessToken), true);
 });
 
 Deno.test("device flow faults: a prompt that fails after the success changes nothing", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const gate = Promise.withResolvers<void>();
   const tokens = await signIn(world, { onDeviceCode: () => gate.promise });
   gate.reject(new Error("closed too late"));

@@ -6,13 +6,13 @@ import type { Runtime } from "../../../client/options/runtime.ts";
 import { hang } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
+import { flowContext } from "../../support/flow_context.ts";
+import { providerOf } from "../../support/provider_of.ts";
 import {
-  flowContext,
-  providerOf,
-  realWorld,
-  scriptedWorld,
-  type World,
-} from "../../support/fixtures.ts";
+  oidcProviderWorld,
+  type ProviderWorld,
+  scriptedProviderWorld,
+} from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 type FlowOptions = Partial<Runtime> & {
@@ -23,19 +23,19 @@ type FlowOptions = Partial<Runtime> & {
 };
 
 function signIn(
-  world: World<ScriptedProvider | TestOidcProvider>,
+  world: ProviderWorld<ScriptedProvider | TestOidcProvider>,
   { signal, onDeviceCode = world.options.onDeviceCode!, ...rest }: FlowOptions = {},
 ) {
   const { provider, runtime } = providerOf(world, rest);
   return signInByDevice(provider, flowContext(runtime, onDeviceCode, signal));
 }
 
-function polls(world: World<ScriptedProvider | TestOidcProvider>): number {
+function polls(world: ProviderWorld<ScriptedProvider | TestOidcProvider>): number {
   return world.provider.requests.filter(({ path }) => path === "/token").length;
 }
 
 Deno.test("device flow: polls until the person approves, at a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   world.clock.onDelay = async (count) => {
     if (count === 3) await world.provider.approve(world.codes[0]!.userCode);
   };
@@ -53,7 +53,7 @@ Deno.test("device flow: polls until the person approves, at a real provider", as
 });
 
 Deno.test("device flow: shows page, code, end and issuer", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const start = world.clock.now();
   await signIn(world);
   const { issuer } = world.provider;
@@ -67,7 +67,7 @@ Deno.test("device flow: shows page, code, end and issuer", async () => {
 });
 
 Deno.test("device flow: no complete page is fine", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.device.push(() =>
     world.provider.device({ verification_uri_complete: undefined })
   );
@@ -76,7 +76,7 @@ Deno.test("device flow: no complete page is fine", async () => {
 });
 
 Deno.test("device flow: slow_down adds five seconds for good", async () => {
-  await using world = await scriptedWorld({ interval: 2 });
+  await using world = await scriptedProviderWorld({ interval: 2 });
   world.provider.script.token.push(
     () => oauthError("authorization_pending"),
     () => oauthError("slow_down"),
@@ -89,7 +89,7 @@ Deno.test("device flow: slow_down adds five seconds for good", async () => {
 });
 
 Deno.test("device flow: a slow_down with Retry-After waits as long as it says, once", async () => {
-  await using world = await scriptedWorld({ interval: 2 });
+  await using world = await scriptedProviderWorld({ interval: 2 });
   world.provider.script.token.push(
     () => oauthError("slow_down", 400, { "retry-after": "30" }),
     () => oauthError("authorization_pending"),
@@ -99,7 +99,7 @@ Deno.test("device flow: a slow_down with Retry-After waits as long as it says, o
 });
 
 Deno.test("device flow: no lifetime means 900 seconds", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const { script, device } = world.provider;
   script.device.push(() => device.call(world.provider, { expires_in: undefined, interval: "100" }));
   world.provider.autoApprove = false;
@@ -108,7 +108,7 @@ Deno.test("device flow: no lifetime means 900 seconds", async () => {
 });
 
 Deno.test("device flow: denied at a real provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   world.clock.onDelay = () => world.provider.approve(world.codes[0]!.userCode, { deny: true });
   const error = await rejectsWith("device_code_denied", () => signIn(world), world.provider.issuer);
   assertEquals(error.oauthError, "access_denied");
@@ -116,21 +116,21 @@ Deno.test("device flow: denied at a real provider", async () => {
 });
 
 Deno.test("device flow: the provider says that the code has expired", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   world.clock.onDelay = () => world.provider.expireDeviceCodes();
   const error = await rejectsWith("device_code_expired", () => signIn(world));
   assertEquals([error.oauthError, polls(world)], ["expired_token", 1]);
 });
 
 Deno.test("device flow: other refusals end it at once", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.token.push(() => oauthError("invalid_client", 401));
   const error = await rejectsWith("provider_refused", () => signIn(world), "client id");
   assertEquals([error.oauthError, polls(world)], ["invalid_client", 1]);
 });
 
 Deno.test("device flow: audience goes on the device and the token request", async () => {
-  await using world = await realWorld({ jwtAccessTokens: true });
+  await using world = await oidcProviderWorld({ jwtAccessTokens: true });
   await signIn(world, { audience: "my api" });
   const [, device, poll] = world.provider.requests;
   assertEquals([device?.path, device?.form.audience], ["/device/auth", "my api"]);
@@ -138,7 +138,7 @@ Deno.test("device flow: audience goes on the device and the token request", asyn
 });
 
 Deno.test("device flow: the scope that is asked for goes on the device request", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await signIn(world, { scope: "openid a b" });
   const [, device, poll] = world.provider.requests;
   assertEquals([device?.form.scope, device?.form.client_id], ["openid a b", "validmind-test"]);
@@ -146,7 +146,7 @@ Deno.test("device flow: the scope that is asked for goes on the device request",
 });
 
 Deno.test("device flow: the signal ends the wait for a poll with its reason", async () => {
-  await using world = await scriptedWorld({ interval: 60 });
+  await using world = await scriptedProviderWorld({ interval: 60 });
   const controller = new AbortController();
   const reason = new Error("enough");
   const onDeviceCode = () => controller.abort(reason);
@@ -156,7 +156,7 @@ Deno.test("device flow: the signal ends the wait for a poll with its reason", as
 });
 
 Deno.test("device flow: the signal ends a poll that hangs", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const controller = new AbortController();
   const reason = new Error("enough");
   world.provider.script.token.push((request) => {
@@ -169,7 +169,7 @@ Deno.test("device flow: the signal ends a poll that hangs", async () => {
 
 Deno.test("device flow: the signal ends discovery and the device request", async () => {
   for (const endpoint of ["discovery", "device"] as const) {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const controller = new AbortController();
     const reason = new Error("enough");
     world.provider.script[endpoint].push((request) => {

@@ -4,13 +4,15 @@ import { init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
 Deno.test("session: status tells who, until when, and where, without network", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, scope: "openid offline_access" });
   world.provider.reset();
   assertEquals(await session.status(), {
@@ -33,7 +35,7 @@ Deno.test("session: status tells who, until when, and where, without network", a
 });
 
 Deno.test("session: status without ID token, refresh token and backend details", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   world.provider.script.token.push(() =>
     world.provider.tokens({ id_token: undefined, refresh_token: undefined })
   );
@@ -48,7 +50,7 @@ Deno.test("session: status without ID token, refresh token and backend details",
 });
 
 Deno.test("session: status after clear", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, scope: "openid" });
   await session.clear();
   const { kind, signedIn, refreshable, subject } = await session.status();
@@ -65,7 +67,7 @@ const USES: [what: string, use: (session: Session) => Promise<unknown>][] = [
 
 for (const [what, use] of USES) {
   Deno.test(`session: ${what} after close`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     await session.close();
     await session.close();
@@ -76,7 +78,7 @@ for (const [what, use] of USES) {
 }
 
 Deno.test("session: await using closes it, and leaves the backend open", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let closed = 0;
   const backend = Object.assign(new SpyBackend(), { close: () => void closed++ });
   let kept: Session;
@@ -89,7 +91,7 @@ Deno.test("session: await using closes it, and leaves the backend open", async (
 });
 
 Deno.test("session: headers have the bearer, and with init the model's", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const plain = await createSession(world.options);
   const authorization = `Bearer ${world.stored().access_token}`;
   assertEquals([...await plain.headers()], [["authorization", authorization]]);
@@ -103,14 +105,14 @@ Deno.test("session: headers have the bearer, and with init the model's", async (
 });
 
 Deno.test("session: changing the headers that were given out changes nothing", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   (await session.headers()).set("authorization", "Bearer other");
   assertEquals((await session.headers()).get("authorization")?.endsWith("other"), false);
 });
 
 Deno.test("session: accessToken with an aborted signal", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const reason = new Error("enough");
   const signal = AbortSignal.abort(reason);
@@ -126,7 +128,7 @@ async function display(value: object): Promise<Record<string, string>> {
 }
 
 Deno.test("session: printed, it tells who, where and until when, and nothing that is empty", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await init({ ...world.options, model: "cl123" });
   const expiresAt = Deno.inspect(new Date(world.clock.now() + 3600_000));
   assertEquals(
@@ -145,7 +147,7 @@ Deno.test("session: printed, it tells who, where and until when, and nothing tha
 });
 
 Deno.test("session: in a notebook the same is shown, as text and as HTML, without a token", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const id_token = await world.provider.idToken({ email: "<b>ada\u202e@example.com" });
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));
   const session = await init({ ...world.options, model: "<i>m" });

@@ -8,7 +8,8 @@ import type { ClearOidcCredentialsOptions } from "../../../client/session_option
 import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
-import { realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const MODEL = { model: "cl-1" };
@@ -24,7 +25,7 @@ async function noSession(): Promise<void> {
 }
 
 Deno.test("clearOidcCredentials: the active session's entry, and the session is over", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await init({ ...world.options, ...MODEL });
   const { access_token } = world.stored();
   world.backend.put(OTHER_KEY, entry());
@@ -37,7 +38,7 @@ Deno.test("clearOidcCredentials: the active session's entry, and the session is 
 });
 
 Deno.test("clearOidcCredentials: without init, from the environment", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await withTempHome(async (home) => {
     const credentialsBackend = new FileCredentialsBackend();
     await createSession({ ...world.options, credentialsBackend });
@@ -61,7 +62,7 @@ Deno.test("clearOidcCredentials: without init and without settings", async () =>
 });
 
 Deno.test("clearOidcCredentials: another issuer by options, in the active session's backend", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await init({ ...world.options, ...MODEL });
   world.backend.put(OTHER_KEY, entry());
   world.backend.put(`${OTHER_KEY}|api`, entry({ audience: "api" }));
@@ -74,7 +75,7 @@ Deno.test("clearOidcCredentials: another issuer by options, in the active sessio
 });
 
 Deno.test("clearOidcCredentials: the active session's own entry, named by options", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await init({ ...world.options, ...MODEL });
   const { issuer, clientId } = world.provider;
   const options = { issuer: `${issuer}/`, clientId, credentialsBackend: world.backend };
@@ -84,7 +85,7 @@ Deno.test("clearOidcCredentials: the active session's own entry, named by option
 });
 
 Deno.test("clearOidcCredentials: what is not named is the active session's", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await init({ ...world.options, ...MODEL, audience: "api" });
   const elsewhere = new MemoryCredentialsBackend();
   const key = `${world.key}|api`;
@@ -95,7 +96,7 @@ Deno.test("clearOidcCredentials: what is not named is the active session's", asy
 });
 
 Deno.test("clearOidcCredentials: the active session's audience is not another issuer's", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await init({ ...world.options, ...MODEL, audience: "api" });
   world.backend.put(OTHER_KEY, entry());
   assertEquals((await clearOidcCredentials(OTHER)).keys, [OTHER_KEY]);
@@ -109,8 +110,8 @@ Deno.test("clearOidcCredentials: another backend by option", async () => {
 });
 
 Deno.test("clearOidcCredentials: all clears every entry and revokes each at its issuer", async () => {
-  await using world = await realWorld();
-  await using second = await realWorld();
+  await using world = await oidcProviderWorld();
+  await using second = await oidcProviderWorld();
   const credentialsBackend = world.backend;
   await init({ ...world.options, ...MODEL });
   await createSession({ ...second.options, credentialsBackend });
@@ -127,8 +128,8 @@ Deno.test("clearOidcCredentials: all clears every entry and revokes each at its 
 });
 
 Deno.test("clearOidcCredentials: all reports the worst of the revocations", async () => {
-  await using world = await realWorld();
-  await using without = await realWorld({ revocation: false });
+  await using world = await oidcProviderWorld();
+  await using without = await oidcProviderWorld({ revocation: false });
   const credentialsBackend = world.backend;
   const clearAll = () => clearOidcCredentials({ all: true, revoke: true, credentialsBackend });
   assertEquals(await clearAll(), { keys: [], revocation: "nothing_to_revoke" });
@@ -144,7 +145,7 @@ Deno.test("clearOidcCredentials: all reports the worst of the revocations", asyn
 });
 
 Deno.test("clearOidcCredentials: all without revoke asks no provider", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await init({ ...world.options, ...MODEL });
   world.provider.reset();
   const result = await clearOidcCredentials({ all: true });
@@ -179,7 +180,7 @@ Deno.test("clearOidcCredentials: all gets rid of a file that cannot be understoo
 });
 
 Deno.test("clearOidcCredentials: all also forgets tokens that could not be stored", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = Object.assign(new MemoryCredentialsBackend(), { fails: true });
   const put = backend.put.bind(backend);
   backend.put = (key, value) => {
@@ -238,7 +239,7 @@ Deno.test("clearOidcCredentials refuses a backend that is none", async () => {
 });
 
 Deno.test("clearOidcCredentials: a time limit of more than a timer can wait is no short one", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await init({ ...world.options, model: "m" });
   const { revocation } = await clearOidcCredentials({ revoke: true, timeoutMs: 2 ** 31 });
   assertEquals(revocation, "revoked");

@@ -6,18 +6,15 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import {
-  paths,
-  realWorld,
-  scriptedWorld,
-  SpyBackend,
-  spyFetch,
-  tokensOf,
-} from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test("clear: the entry is gone, the provider is not asked", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const { access_token } = world.stored();
   world.provider.reset();
@@ -29,7 +26,7 @@ Deno.test("clear: the entry is gone, the provider is not asked", async () => {
 });
 
 Deno.test("clear: revoke ends both tokens at the provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const { access_token, refresh_token } = world.stored();
   world.provider.reset();
@@ -44,7 +41,7 @@ Deno.test("clear: revoke ends both tokens at the provider", async () => {
 });
 
 Deno.test("clear: revoke without a refresh token ends the access token", async () => {
-  await using world = await realWorld({ issueRefreshToken: false });
+  await using world = await oidcProviderWorld({ issueRefreshToken: false });
   const session = await createSession(world.options);
   const { access_token } = world.stored();
   assertEquals((await session.clear({ revoke: true })).revocation, "revoked");
@@ -52,7 +49,7 @@ Deno.test("clear: revoke without a refresh token ends the access token", async (
 });
 
 Deno.test("clear: revoke with nothing stored", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   await session.clear();
   world.provider.reset();
@@ -62,7 +59,7 @@ Deno.test("clear: revoke with nothing stored", async () => {
 });
 
 Deno.test("clear: a provider without revocation is told, and the entry is gone", async () => {
-  await using world = await realWorld({ revocation: false });
+  await using world = await oidcProviderWorld({ revocation: false });
   const session = await createSession(world.options);
   const { keys, revocation, reason } = await session.clear({ revoke: true });
   assertEquals([keys, revocation, typeof reason], [[world.key], "not_supported", "string"]);
@@ -70,7 +67,7 @@ Deno.test("clear: a provider without revocation is told, and the entry is gone",
 });
 
 Deno.test("clear: a provider that is down cannot keep the entry", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let isDown = false;
   const fetch = spyFetch((url, init) => {
     if (isDown) throw new TypeError("down");
@@ -87,7 +84,7 @@ Deno.test("clear: a provider that is down cannot keep the entry", async () => {
 });
 
 Deno.test("clear: a revocation that is refused is reported", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.provider.script.revocation.push(() => oauthError("unsupported_token_type"));
   const { revocation, reason } = await session.clear({ revoke: true });
@@ -95,7 +92,7 @@ Deno.test("clear: a revocation that is refused is reported", async () => {
 });
 
 Deno.test("clear: a file that cannot be understood is removed whole", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await using dir = await tempDir();
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
@@ -111,7 +108,7 @@ Deno.test("clear: a file that cannot be understood is removed whole", async () =
 });
 
 Deno.test("clear: a corrupt store that cannot be removed whole is an error", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const problem = new CredentialsBackendError("backend_corrupt", "Cannot read it.");
@@ -122,7 +119,7 @@ Deno.test("clear: a corrupt store that cannot be removed whole is an error", asy
 });
 
 Deno.test("clear: a lock that cannot be had does not keep the entry", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let isLocked = false;
   const backend = Object.assign(new SpyBackend(), {
     withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
@@ -137,7 +134,7 @@ Deno.test("clear: a lock that cannot be had does not keep the entry", async () =
 });
 
 Deno.test("clear: a store that cannot be written is an error, not a success", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const problem = new CredentialsBackendError("backend_denied", "Cannot write it.");

@@ -8,20 +8,17 @@ import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import {
-  paths,
-  realWorld,
-  scriptedWorld,
-  SpyBackend,
-  spyFetch,
-  tokensOf,
-} from "../../support/fixtures.ts";
+import { paths } from "../../support/request_log.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { spyFetch } from "../../support/spy_fetch.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
 Deno.test("tokens: a fresh stored token is used without the provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await createSession(world.options);
   world.provider.reset();
   const before = world.stored();
@@ -31,7 +28,7 @@ Deno.test("tokens: a fresh stored token is used without the provider", async () 
 });
 
 Deno.test("tokens: an expired one is refreshed, and the rotated refresh token is stored", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const old = world.stored();
   world.clock.advance(HOUR - 119_000); // inside the skew
@@ -50,7 +47,7 @@ Deno.test("tokens: an expired one is refreshed, and the rotated refresh token is
 });
 
 Deno.test("tokens: a refresh uses no setTimeout, whose first use takes Deno some 4 ms", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await using folder = await tempDir("refresh-");
   const credentialsBackend = new FileCredentialsBackend({ path: `${folder.path}/tokens.json` });
   const session = await createSession({ ...world.options, credentialsBackend });
@@ -71,7 +68,7 @@ Deno.test("tokens: a refresh uses no setTimeout, whose first use takes Deno some
 });
 
 Deno.test("tokens: a refresh asks for the endpoints before the code that reads them is loaded, and once", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await createSession(world.options);
   world.clock.advance(HOUR);
   let hasJustStarted = false;
@@ -108,7 +105,7 @@ Deno.test("tokens: a refresh asks for the endpoints once, whatever the issuer's 
 });
 
 Deno.test("tokens: a request for the endpoints that is not answered ends with the refresh", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await createSession(world.options);
   world.clock.advance(HOUR);
   const signals: (AbortSignal | null | undefined)[] = [];
@@ -122,7 +119,7 @@ Deno.test("tokens: a request for the endpoints that is not answered ends with th
 });
 
 Deno.test("tokens: before the skew nothing is asked, neither backend nor provider", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   world.clock.advance(HOUR - 121_000);
@@ -133,7 +130,7 @@ Deno.test("tokens: before the skew nothing is asked, neither backend nor provide
 });
 
 Deno.test("tokens: a start from an expired entry refreshes it", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await createSession(world.options);
   world.clock.advance(2 * HOUR);
   const session = await createSession({ ...world.options, interactive: false });
@@ -142,7 +139,7 @@ Deno.test("tokens: a start from an expired entry refreshes it", async () => {
 });
 
 Deno.test("tokens: the audience goes on the refresh, and into key and entry", async () => {
-  await using world = await realWorld({ jwtAccessTokens: true });
+  await using world = await oidcProviderWorld({ jwtAccessTokens: true });
   const session = await createSession({ ...world.options, audience: "my api" });
   await session.accessToken({ forceRefresh: true });
   const refresh = world.provider.requests.findLast(({ path }) => path === "/token");
@@ -153,7 +150,7 @@ Deno.test("tokens: the audience goes on the refresh, and into key and entry", as
 
 for (const nothing of [undefined, null, ""]) {
   Deno.test(`tokens: refresh token ${nothing} in a refresh keeps the old one`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     const { refresh_token, id_token } = world.stored();
     world.provider.script.token.push(() =>
@@ -166,7 +163,7 @@ for (const nothing of [undefined, null, ""]) {
 }
 
 Deno.test("tokens: what other programs wrote into the entry survives a refresh", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.amend({ note: { by: "python" } });
   await session.accessToken({ forceRefresh: true });
@@ -174,7 +171,7 @@ Deno.test("tokens: what other programs wrote into the entry survives a refresh",
 });
 
 Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const secrets = tokensOf(world.stored());
   world.provider.revokeGrants();
@@ -188,7 +185,7 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
 
 for (const name of ["interaction_required", "login_required", "consent_required"]) {
   Deno.test(`tokens: ${name} at a refresh wants the person, and keeps the entry`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.clock.advance(HOUR);
     const before = world.stored();
@@ -202,7 +199,7 @@ for (const name of ["interaction_required", "login_required", "consent_required"
 }
 
 Deno.test("tokens: a refused refresh token at the start leads to a new sign-in", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await createSession(world.options);
   world.provider.revokeGrants();
   world.clock.advance(HOUR);
@@ -212,7 +209,7 @@ Deno.test("tokens: a refused refresh token at the start leads to a new sign-in",
 });
 
 Deno.test("tokens: refused after another process rotated them: its entry is used", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend(); // has no lock
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   world.clock.advance(HOUR);
@@ -231,7 +228,7 @@ Deno.test("tokens: refused after another process rotated them: its entry is used
 });
 
 Deno.test("tokens: what another process has refreshed already is not refreshed again", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   world.clock.advance(HOUR);
   const expires_at = new Date(world.clock.now() + HOUR).toISOString();
@@ -243,7 +240,7 @@ Deno.test("tokens: what another process has refreshed already is not refreshed a
 
 for (const error of ["invalid_client", "invalid_scope", "unauthorized_client"]) {
   Deno.test(`tokens: ${error} at the refresh keeps the entry and is told`, async () => {
-    await using world = await scriptedWorld();
+    await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.clock.advance(HOUR);
     const before = world.stored();
@@ -254,7 +251,7 @@ for (const error of ["invalid_client", "invalid_scope", "unauthorized_client"]) 
 }
 
 Deno.test("tokens: a token in its last minutes bridges an outage, asking every ten seconds", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let isDown = false;
   const fetch = spyFetch((url, init) => {
     if (isDown) throw new TypeError("down");
@@ -279,7 +276,7 @@ Deno.test("tokens: a token in its last minutes bridges an outage, asking every t
 });
 
 Deno.test("tokens: the redirect of a captive portal is bridged, too", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const { access_token } = world.stored();
   world.clock.advance(HOUR - 60_000);
@@ -292,7 +289,7 @@ Deno.test("tokens: the redirect of a captive portal is bridged, too", async () =
 });
 
 Deno.test("tokens: a start in a token's last minutes survives an outage, too", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   await createSession(world.options);
   world.clock.advance(HOUR - 60_000);
   const options = {
@@ -307,7 +304,7 @@ Deno.test("tokens: a start in a token's last minutes survives an outage, too", a
 });
 
 Deno.test("tokens: a refresh whose answer is lost was sent exactly once", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   await session.accessToken({ forceRefresh: true }); // the connection is now a used one
   const { refresh_token } = world.stored();

@@ -9,7 +9,9 @@ import { CredentialStore } from "../../../client/tokens/store.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { captureTerminal } from "../../support/capture_terminal.ts";
 import { cliWorld } from "../cli/cli_world.ts";
-import { realWorld, scriptedWorld, SpyBackend, tokensOf } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { hasTerminal } from "../../support/run_in_terminal.ts";
 
@@ -26,7 +28,7 @@ function failPuts(backend: SpyBackend, key: string, times: number, error: unknow
 const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
 
 Deno.test("failed write after a rotation: told once, then usable, written at the next use", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   const old = backend.rows.get(world.key)!;
@@ -51,7 +53,7 @@ Deno.test("failed write after a rotation: told once, then usable, written at the
 });
 
 Deno.test("failed write: the next session of the process has the tokens, and writes them", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   failPuts(backend, world.key, 1, FULL);
@@ -63,7 +65,7 @@ Deno.test("failed write: the next session of the process has the tokens, and wri
 });
 
 Deno.test("failed write: an error that quotes the tokens is not passed on", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   let entry: OidcCredentials | undefined;
   backend.put = (key, value) => {
@@ -80,7 +82,7 @@ Deno.test("failed write: an error that quotes the tokens is not passed on", asyn
 });
 
 Deno.test("failed write: what another process has stored meanwhile wins", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   const session = await createSession(options);
@@ -97,7 +99,7 @@ Deno.test("failed write: what another process has stored meanwhile wins", async 
 });
 
 Deno.test("failed write: a sign-out forgets it", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   const session = await createSession(options);
@@ -109,7 +111,7 @@ Deno.test("failed write: a sign-out forgets it", async () => {
 });
 
 Deno.test("sign-in: a store that cannot be read after the approval loses no tokens", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
   let isBroken = false;
@@ -130,7 +132,7 @@ Deno.test("sign-in: a store that cannot be read after the approval loses no toke
 });
 
 Deno.test("sign-in: a lock that cannot be had after the approval loses no tokens", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const spy = new SpyBackend();
   let isLocked = true;
   const locked = new CredentialsBackendError(
@@ -152,7 +154,7 @@ Deno.test("sign-in: a lock that cannot be had after the approval loses no tokens
 });
 
 Deno.test("sign-in: nor when it was to replace an entry of less scope", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let isLocked = false;
   const backend = Object.assign(new SpyBackend(), {
     withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
@@ -171,7 +173,7 @@ Deno.test("sign-in: nor when it was to replace an entry of less scope", async ()
 });
 
 Deno.test("a locked store is bridged by a token in its last minutes, and an error after", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let isLocked = false;
   const locked = new CredentialsBackendError(
     "backend_locked",

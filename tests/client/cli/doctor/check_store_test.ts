@@ -7,7 +7,7 @@ import {
   probeStore,
 } from "../../../../client/cli/doctor/check_store.ts";
 import { tempDir } from "../../../support/temp_home.ts";
-import { SpyBackend } from "../../../support/fixtures.ts";
+import { SpyBackend } from "../../../support/spy_backend.ts";
 
 const hasModes = Deno.build.os !== "windows";
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { TestOidcProvider } from "./oidc_provider.ts";
-import { realWorld, type World } from "./fixtures.ts";
+import { oidcProviderWorld, type ProviderWorld } from "./provider_world.ts";
 
 /** What a provider with DPoP asks for. */
 export interface DpopDemands {
@@ -12,10 +12,10 @@ export interface DpopDemands {
  * A world whose real provider offers DPoP, with an API that really checks proofs: the provider's own
  * userinfo endpoint, `me`.
  */
-export async function dpopWorld(
+export async function dpopProviderWorld(
   demands: DpopDemands = { nonce: false },
-): Promise<World<TestOidcProvider>> {
-  const world = await realWorld({
+): Promise<ProviderWorld<TestOidcProvider>> {
+  const world = await oidcProviderWorld({
     configure(config) {
       Object.assign(config.features!, {
         dPoP: {

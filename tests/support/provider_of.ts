@@ -1,0 +1,29 @@
+import type { Runtime } from "../../client/options/runtime.ts";
+import { OidcProvider } from "../../client/provider/oidc_provider.ts";
+import type { TestOidcProvider } from "./oidc_provider.ts";
+import type { ProviderWorld } from "./provider_world.ts";
+import type { ScriptedProvider } from "./scripted_provider.ts";
+
+/** The client's side of a world's provider, without sessions and storage. */
+export function providerOf(
+  world: ProviderWorld<TestOidcProvider | ScriptedProvider>,
+  options: { scope?: string; audience?: string } & Partial<Runtime> = {},
+): { provider: OidcProvider; runtime: Runtime } {
+  const { scope = "openid offline_access", audience, ...rest } = options;
+  const { issuer, clientId } = world.provider;
+  const runtime = {
+    fetch,
+    now: world.clock.now,
+    delay: world.clock.delay,
+    timeoutMs: 5_000,
+    ...rest,
+  };
+  const identity = {
+    kind: "oidc",
+    issuer,
+    clientId,
+    scope,
+    ...(audience && { audience }),
+  } as const;
+  return { provider: new OidcProvider(identity, runtime), runtime };
+}

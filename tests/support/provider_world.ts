@@ -1,0 +1,105 @@
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { credentialKey } from "../../client/credential_key.ts";
+import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
+import { setActiveSession } from "../../client/signed_in/session.ts";
+import { FakeClock } from "./fake_clock.ts";
+import {
+  type OidcProviderOptions,
+  startOidcProvider,
+  type TestOidcProvider,
+} from "./oidc_provider.ts";
+import { OwnEnv } from "./own_env.ts";
+import {
+  type ScriptedProvider,
+  type ScriptedProviderOptions,
+  startScriptedProvider,
+} from "./scripted_provider.ts";
+import { startTrackingApi, type TrackingApi } from "./tracking_api.ts";
+
+/**
+ * A provider, an API that asks it about bearers, and options that join them. While it stands, no
+ * variable of the process chooses anything: see {@linkcode OwnEnv}.
+ */
+export interface ProviderWorld<P> extends AsyncDisposable {
+  readonly provider: P;
+  readonly api: TrackingApi;
+  readonly clock: FakeClock;
+  readonly backend: MemoryCredentialsBackend;
+  /** The key of the credential that {@linkcode options} sign in to. */
+  readonly key: string;
+  /** For `createSession`, and with a model for `init`. */
+  readonly options: SessionOptions;
+  /** The codes that the person was shown. */
+  readonly codes: DeviceCode[];
+  /** What is stored now; an error when there is nothing. */
+  stored(): OidcCredentials;
+  /** Changes what is stored. */
+  amend(change: Record<string, unknown>): void;
+}
+
+/** A world with a real provider, whose person approves during the first wait for a poll. */
+export async function oidcProviderWorld(
+  options: OidcProviderOptions = {},
+): Promise<ProviderWorld<TestOidcProvider>> {
+  const provider = await startOidcProvider(options);
+  const world = await makeProviderWorld(provider);
+  const approved = new Set<string>();
+  world.clock.onDelay = async () => {
+    const code = world.codes.at(-1)?.userCode;
+    if (code === undefined || approved.has(code)) return;
+    approved.add(code);
+    await provider.approve(code);
+  };
+  return world;
+}
+
+/** A world with a scripted provider, whose device codes are born approved. */
+export async function scriptedProviderWorld(
+  options: ScriptedProviderOptions = {},
+): Promise<ProviderWorld<ScriptedProvider>> {
+  const provider = await startScriptedProvider(options);
+  provider.autoApprove = true;
+  return await makeProviderWorld(provider);
+}
+
+async function makeProviderWorld<P extends TestOidcProvider | ScriptedProvider>(
+  provider: P,
+): Promise<ProviderWorld<P>> {
+  const api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
+  const clock = new FakeClock();
+  const backend = new MemoryCredentialsBackend();
+  const codes: DeviceCode[] = [];
+  const key = credentialKey(provider.issuer, provider.clientId);
+  const stored = () => {
+    const entry = backend.get(key);
+    if (entry === undefined) throw new Error("Nothing is stored");
+    return entry;
+  };
+  const env = new OwnEnv();
+  return {
+    provider,
+    api,
+    clock,
+    backend,
+    key,
+    codes,
+    stored,
+    amend: (change) => backend.put(key, { ...stored(), ...change }),
+    options: {
+      issuer: provider.issuer,
+      clientId: provider.clientId,
+      apiHost: api.apiHost,
+      credentialsBackend: backend,
+      onDeviceCode: (code) => void codes.push(code),
+      now: clock.now,
+      delay: clock.delay,
+    },
+    async [Symbol.asyncDispose]() {
+      setActiveSession(undefined);
+      env[Symbol.dispose]();
+      await api[Symbol.asyncDispose]();
+      await provider[Symbol.asyncDispose]();
+    },
+  };
+}
