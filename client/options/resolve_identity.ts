@@ -7,14 +7,14 @@ import {
   normalizeClientId,
   normalizeIssuer,
 } from "../credential_key.ts";
-import { MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
+import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { BearerKind, SessionOptions } from "../session_options.ts";
 import type { Identity } from "./identity.ts";
 
-/** What is asked for where nobody says. */
+/** The scope that is requested by default. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";
 
-/** A URL in which nothing but a host, a port and a path can stand. */
+/** An `https:` URL of host, port and path alone. */
 const PLAIN_URL = /^https:\/\/[^\s?#@\\]+$/;
 
 const ENTRA_HOSTS = [
@@ -23,7 +23,7 @@ const ENTRA_HOSTS = [
   "login.partner.microsoftonline.cn",
 ];
 
-/** Who signs in: by option, or by variable where no option says. */
+/** The identity that the options name, or the variables in place of absent options. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
   const hasOidcOption = options.issuer !== undefined || options.clientId !== undefined;
   const hasKeyOption = options.apiKey !== undefined || options.apiSecret !== undefined;
@@ -42,7 +42,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   }
   if (hasOidc) return oidcIdentity(options, issuer, clientId, action);
   if (apiKey !== undefined && apiSecret !== undefined) {
-    if (options.dpop) throw noDpop(action, "an API key cannot be bound to one", "Leave dpop out");
+    if (options.dpop) throw noDpop(action, "an API key cannot be bound", "Leave dpop out");
     return {
       kind: "api_key",
       apiKey: headerValue(apiKey, "apiKey (VM_API_KEY)", action),
@@ -64,7 +64,7 @@ function oidcIdentity(
   if (dpop && bearerKind(bearer, checked) === "id_token") {
     throw noDpop(
       action,
-      "the ID token is to be the bearer, which cannot be",
+      "the bearer is the ID token, which cannot be bound",
       'Set bearer: "access_token", or leave dpop out',
     );
   }
@@ -89,15 +89,15 @@ function oidcIdentity(
   };
 }
 
-/** Which token is the bearer for this issuer. */
+/** The token that is the bearer for an issuer. */
 export function bearerKind(bearer: BearerKind, issuer: string): "access_token" | "id_token" {
   if (bearer !== "auto") return bearer;
   return isEntraIssuer(issuer) ? "id_token" : "access_token";
 }
 
-/** Whether an issuer is Microsoft Entra's, of the public or a sovereign cloud. */
+/** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */
 export function isEntraIssuer(issuer: string): boolean {
-  // Every start asks, most issuers are none of them, and a URL object costs more than the answer.
+  // Every start asks. The pattern spares most issuers the URL object, which costs more.
   return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
 }
 
@@ -106,40 +106,37 @@ function halfAnIdentity(issuer: string | undefined, action: string): ValidMindAu
     ? ["OAuth client id", "an issuer", "issuer", "VM_OIDC_ISSUER"]
     : ["issuer", "a client id", "clientId", "VM_OIDC_CLIENT_ID"];
   assertReadable([variable], action);
-  return new ValidMindAuthError(
-    "invalid_options",
+  return invalidOptions(
     `Cannot ${action}: there is an ${have} without ${lack}. Pass ${option} or set ${variable}.`,
   );
 }
 
-/** The issuer itself is kept to the letter: a URL object would rewrite it, and with it the key. */
+/** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */
 export function checkIssuer(issuer: string, action: string): string {
-  // Every start asks, and to take a URL object apart costs it a fifth of a millisecond.
+  // Every start asks. Reading a URL object's parts would cost it a fifth of a millisecond.
   if (PLAIN_URL.test(issuer) && URL.canParse(issuer)) return issuer;
   const url = secureUrl(issuer, `${action}: the issuer`);
   if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
     return issuer;
   }
-  throw new ValidMindAuthError(
-    "invalid_options",
+  throw invalidOptions(
     `Cannot ${action}: the issuer has a query, a fragment or a password in it. ` +
       `Give the issuer identifier alone, as the provider's discovery document states it.`,
   );
 }
 
 /**
- * The URL, if secrets may travel to it: `https:`, or `http:` on this host's own loopback.
+ * Parses a URL that secrets may travel to: `https:`, or `http:` on this host's loopback. The errors
+ * show no more than its origin, since a password or a token may be in the rest.
  *
- * @param action As in "Cannot {action} …": what the URL is for.
- * @throws {ValidMindAuthError} `invalid_options` when it is no http(s) URL, `insecure_url`.
+ * @param action The caller's action with the URL's role, as in "Cannot sign in: the issuer …".
+ * @throws {ValidMindAuthError} `invalid_options` for anything but an http(s) URL, `insecure_url`.
  */
 export function secureUrl(text: string, action: string): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    throw new ValidMindAuthError(
-      "invalid_options",
-      `Cannot ${action} ${JSON.stringify(text)} is not an http(s) URL. Give one such as ` +
-        `"https://login.example.com".`,
+    throw invalidOptions(
+      `Cannot ${action} is not an http(s) URL. Give one that begins with "https://".`,
     );
   }
   if (isSecureUrl(url)) return url;
@@ -152,25 +149,22 @@ export function secureUrl(text: string, action: string): URL {
 
 function nonEmpty(value: string, name: string, action: string): string {
   if (value !== "") return value;
-  throw new ValidMindAuthError(
-    "invalid_options",
+  throw invalidOptions(
     `Cannot ${action}: ${name} is empty. Give a value, or leave it out.`,
   );
 }
 
-/** Refused here, since the error of `Headers` comes after the sign-in and quotes the value. */
+/** Refuses a value that no header can carry. `Headers` would do so later, and quote the value. */
 export function headerValue(value: string, name: string, action: string): string {
   if (/^[\t\x20-\x7e\xa0-\xff]*$/.test(value)) return value;
-  throw new ValidMindAuthError(
-    "invalid_options",
+  throw invalidOptions(
     `Cannot ${action}: ${name} has a character that no HTTP header can carry. Correct it.`,
   );
 }
 
 function noDpop(action: string, reason: string, advice: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "invalid_options",
-    `Cannot ${action}: tokens are to be bound to a key (dpop), and ${reason}. ${advice}.`,
+  return invalidOptions(
+    `Cannot ${action}: dpop binds tokens to a key, and ${reason}. ${advice}.`,
   );
 }
 
@@ -194,7 +188,7 @@ function missingCredentials(action: string, hasKeyOption: boolean): ValidMindAut
   );
 }
 
-/** What is missing may stand in a variable that Deno denies: then that is the error. */
+/** Refuses denied variables that may hold a missing option. */
 export function assertReadable(names: string[], action: string): void {
   const denied = names.filter((name) => !isEnvGranted(name));
   if (denied.length === 0) return;
