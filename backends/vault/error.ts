@@ -3,6 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import { parseRetryAfter } from "../common/parse_retry_after.ts";
+import { sharesPiece } from "../common/redact.ts";
 import type { VaultAnswer, VaultRequest } from "./request.ts";
 
 /** Why a request may succeed later. */
@@ -16,8 +17,6 @@ export interface VaultTrouble {
   readonly isLasting?: boolean;
 }
 
-/** Of what was sent; shorter pieces come up by chance. */
-const PIECE = 6;
 const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
 const LATER = "Try again later; nothing that is stored is lost.";
 
@@ -67,15 +66,7 @@ export function vaultWords(body: Record<string, unknown>, secrets: readonly stri
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
   const words = first.replace(/[^\x20-\x7e]+/g, " ").trim().slice(0, 200);
-  return words === "" || quotesAny(words, secrets) ? "" : ` (${words})`;
-}
-
-function quotesAny(words: string, secrets: readonly string[]): boolean {
-  for (let start = 0; start + PIECE <= words.length; start++) {
-    const piece = words.slice(start, start + PIECE);
-    if (secrets.some((secret) => secret.includes(piece))) return true;
-  }
-  return false;
+  return words === "" || sharesPiece(words, secrets) ? "" : ` (${words})`;
 }
 
 /**

@@ -6,7 +6,8 @@ import {
   type OwnHeaders,
 } from "./transport.ts";
 import { ApiError, ValidMindAuthError } from "../errors.ts";
-import { printable, redact } from "../../backends/common/printable.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redact.ts";
 import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";

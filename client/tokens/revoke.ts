@@ -1,4 +1,5 @@
-import { printable, redact } from "../../backends/common/printable.ts";
+import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redact.ts";
 import type { Revocation } from "../clear_result.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { revokeToken } from "../provider/revocation.ts";

@@ -1,0 +1,156 @@
+/** As much of a secret as gives it away. Shorter pieces turn up by chance. */
+const PIECE = 6;
+
+/** One character that is escaped for a URL, JSON or HTML, once or several times over. */
+const ESCAPE =
+  /%(?:25){0,8}([\da-f]{2})|\\{1,8}u(d[89ab][\da-f]{2})\\{1,8}u(d[c-f][\da-f]{2})|\\{1,8}u([\da-f]{4})|\\{1,8}([bfnrt])|&(?:amp;){0,8}#(?:x0{0,8}([\da-f]{1,5})|0{0,8}(\d{1,6}));|&(?:amp;){0,8}(amp|lt|gt|quot|apos);/iy;
+
+/**
+ * Removes secrets from a text from outside, which may echo them: whole, cut short, in pieces,
+ * wrapped, in base64, or escaped for a URL, JSON or HTML. Every run of six characters, or of six
+ * letters and digits, that the text shares with a secret is removed with the rest of its word. Takes
+ * linear time.
+ */
+export function redact(text: string, secrets: Iterable<string>): string {
+  const found = findPieces(text, secrets);
+  let clean = "";
+  let kept = 0;
+  for (let at = found.indexOf(1); at !== -1; at = found.indexOf(1, kept)) {
+    clean += `${text.slice(kept, at)}[removed]`;
+    kept = at;
+    while (found[kept] === 1) kept = endOfWord(text, endOfRun(found, kept));
+  }
+  return clean + text.slice(kept);
+}
+
+/** Whether {@linkcode redact} would remove anything. */
+export function sharesPiece(text: string, secrets: Iterable<string>): boolean {
+  return findPieces(text, secrets).includes(1);
+}
+
+/** Marks the characters of a text that it shares with a secret. */
+function findPieces(text: string, secrets: Iterable<string>): Uint8Array {
+  const found = new Uint8Array(text.length);
+  const whole = decode(text);
+  const pieces = new Set<number>();
+  const letterPieces = new Set<number>();
+  for (const secret of secrets) {
+    const decoded = decode(secret);
+    if (decoded.bytes.length < PIECE) markShort(found, whole, decoded.bytes);
+    else eachRun(decoded.bytes, PIECE, (run) => pieces.add(run));
+    for (const form of [letters(decoded).bytes, ...base64Forms(secret)]) {
+      eachRun(form, PIECE, (run) => letterPieces.add(run));
+    }
+  }
+  mark(found, whole, pieces, PIECE);
+  mark(found, letters(whole), letterPieces, PIECE);
+  return found;
+}
+
+/** Marks a secret that is shorter than a piece. */
+function markShort(found: Uint8Array, text: Decoded, secret: readonly number[]): void {
+  if (secret.length === 0) return;
+  const runs = new Set<number>();
+  eachRun(secret, secret.length, (run) => runs.add(run));
+  mark(found, text, runs, secret.length);
+}
+
+/** The bytes of a text without its escapes, each with its place in the text. */
+interface Decoded {
+  bytes: number[];
+  starts: number[];
+  ends: number[];
+}
+
+function decode(text: string): Decoded {
+  const decoded: Decoded = { bytes: [], starts: [], ends: [] };
+  const add = (byte: number, start: number, end: number) => {
+    decoded.bytes.push(byte);
+    decoded.starts.push(start);
+    decoded.ends.push(end);
+  };
+  for (let at = 0; at < text.length;) {
+    const code = text.codePointAt(at)!;
+    ESCAPE.lastIndex = at;
+    const escape = code === 0x25 || code === 0x26 || code === 0x5c ? ESCAPE.exec(text) : null;
+    const end = at + (escape?.[0].length ?? (code > 0xffff ? 2 : 1));
+    if (escape !== null) { for (const byte of unescape(escape)) add(byte, at, end); }
+    else if (code < 0x80) add(code, at, end);
+    else for (const byte of new TextEncoder().encode(text.slice(at, end))) add(byte, at, end);
+    at = end;
+  }
+  return decoded;
+}
+
+function unescape(
+  [, byte, high, low, unit, blank, hex, decimal]: RegExpExecArray,
+): Iterable<number> {
+  if (byte !== undefined) return [parseInt(byte, 16)];
+  if (blank !== undefined) return [0x20];
+  const text = high !== undefined
+    ? String.fromCharCode(parseInt(high, 16), parseInt(low!, 16))
+    : unit !== undefined
+    ? String.fromCharCode(parseInt(unit, 16))
+    : hex !== undefined
+    ? String.fromCodePoint(parseInt(hex, 16))
+    : decimal !== undefined
+    ? String.fromCodePoint(Number(decimal))
+    : " "; // a named character of HTML, none of which is a letter
+  return new TextEncoder().encode(text);
+}
+
+/** Letters, digits and bytes beyond ASCII: the same in a wrapped text and in both kinds of base64. */
+function letters({ bytes, starts, ends }: Decoded): Decoded {
+  const isKept = (_: number, index: number) => isLetter(bytes[index]!);
+  return { bytes: bytes.filter(isKept), starts: starts.filter(isKept), ends: ends.filter(isKept) };
+}
+
+function isLetter(byte: number): boolean {
+  const lower = byte | 0x20;
+  return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a) || byte >= 0x80;
+}
+
+/** The letters of a secret in base64, as the secret stands at each place of a group of three. */
+function base64Forms(secret: string): number[][] {
+  const bytes = new TextEncoder().encode(secret);
+  return [0, 1, 2].map((before) => {
+    const text = new Uint8Array([...new Uint8Array(before), ...bytes]).toBase64();
+    // The first characters also hold bits of the bytes before the secret.
+    return [...new TextEncoder().encode(text.slice(before && before + 1))].filter(isLetter);
+  });
+}
+
+/** Marks the runs of `length` bytes that are among `runs`. */
+function mark(found: Uint8Array, text: Decoded, runs: Set<number>, length: number): void {
+  if (runs.size === 0) return;
+  eachRun(text.bytes, length, (run, at) => {
+    if (runs.has(run)) found.fill(1, text.starts[at], text.ends[at + length - 1]);
+  });
+}
+
+/** Visits every run of `length` bytes, as one number and with its place. */
+function eachRun(
+  bytes: readonly number[],
+  length: number,
+  visit: (run: number, at: number) => void,
+): void {
+  const limit = 256 ** (length - 1);
+  let run = 0;
+  for (let end = 0; end < bytes.length; end++) {
+    run = (run % limit) * 256 + bytes[end]!;
+    if (end >= length - 1) visit(run, end - length + 1);
+  }
+}
+
+function endOfRun(found: Uint8Array, from: number): number {
+  const end = found.indexOf(0, from);
+  return end === -1 ? found.length : end;
+}
+
+/** The end of a word: characters that adjoin a secret may belong to it. */
+function endOfWord(text: string, from: number): number {
+  const word = /[^\s"'<>&]*/y;
+  word.lastIndex = from;
+  word.exec(text);
+  return word.lastIndex;
+}
