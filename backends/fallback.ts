@@ -1,5 +1,5 @@
 /**
- * An ordered list of credentials backends, for hosts on which the first is not always there.
+ * An ordered list of credentials backends, for hosts where the first one is not always available.
  *
  * @module
  */
@@ -7,8 +7,9 @@
 import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
-import { FallbackStores, type Missed, newest, placeOf } from "./fallback/stores.ts";
-import { FallbackLock } from "./fallback/lock.ts";
+import { newest } from "./fallback/copy.ts";
+import { FallbackLock, placeOf } from "./fallback/lock.ts";
+import { FallbackStores, type Missed } from "./fallback/stores.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -21,7 +22,7 @@ export interface FallbackCredentialsBackendOptions {
   /** The stores, the preferred one first. */
   backends: readonly OidcCredentialsBackend[];
   /**
-   * Told, once for each store and reason, of a store that was passed over.
+   * Receives an event for a store that was passed over, once for each store and reason.
    *
    * @default a line on standard error
    */
@@ -30,60 +31,66 @@ export interface FallbackCredentialsBackendOptions {
 
 /** A store that was passed over. Holds no secret. */
 export interface FallbackEvent {
-  /** What was to be done there. */
+  /** The action that did not reach the store. */
   readonly action: "store" | "delete" | "list";
-  /** The store, as its `location` says. */
+  /** The store, by its `location`. */
   readonly missed: string;
-  /** Why. */
+  /** The reason. */
   readonly code: CredentialsBackendErrorCode;
-  /** Where an entry was stored instead. Only for `store`. */
+  /** The store that took the entry instead. Only for `store`. */
   readonly used?: string;
-  /** All of it in words. */
+  /** The event in words. */
   readonly message: string;
 }
 
-/** What one store has of a credential. Holds no secret. */
+/** The state of a credential in one store. Holds no secret. */
 export interface FallbackStatus {
   /** The class of the store. */
   readonly name: string;
-  /** Where it is, in words. */
+  /** Its place, in words. */
   readonly location?: string;
-  /** Whether it holds a copy; `failed` when it cannot say. */
+  /** Whether it holds a copy. `failed` where it reported an error. */
   readonly state: "holds" | "absent" | "failed";
-  /** Why it cannot say. */
+  /** The code of that error. */
   readonly code?: CredentialsBackendErrorCode;
-  /** Whether its copy is the one that is used. */
+  /** Whether its copy is the newest one, which is used. */
   readonly inUse: boolean;
 }
 
 /**
- * Keeps each entry in the first of several backends that takes it: in the OS keychain and, on hosts
- * without one, in an encrypted file. Nothing falls back that is not named here, and each time a
- * store is passed over is told.
+ * Keeps each entry in the first of several backends that takes it, for instance in the OS keychain
+ * and, on hosts without one, in an encrypted file. Only the stores of this list are used, and each
+ * store that is passed over is reported.
  *
  * | error of a store | reading, deleting, listing | writing |
  * |---|---|---|
- * | `backend_unavailable`, `backend_timeout` when it is read | it counts as empty | the next one |
- * | the same when it is written to | | an error: it may have been done |
- * | `backend_too_large`, `backend_full` | an error | the next one |
+ * | `backend_unavailable`, `backend_timeout` when it is read | the store is passed over | the next store |
+ * | the same when it is written to | | an error: the write may have been done |
+ * | `backend_too_large`, `backend_full` | an error | the next store |
  * | any other, such as `backend_denied`, `keychain_locked`, `backend_corrupt` | an error | an error |
  *
- * **One copy counts.** All stores are read, and the newest copy is used: each write carries a number
- * higher than that of every copy it can see. Copies elsewhere are marked before a newer one is
- * written, and removed after it. A marked copy is used only while all stores answer, because using a
- * refresh token that was replaced can end the whole grant. A row that another program wrote has no
- * number; then the copy that ends later is used.
+ * **One copy counts.** All stores are read, and the newest copy is used. The order of copies hangs on
+ * no clock: each write counts on from the copies that it sees. Older copies are marked before a newer
+ * one is written, and removed after it. A copy that stays, in a full store for instance, is reported,
+ * and does not count.
  *
- * **A store that cannot be reached** counts as empty, so a person may be asked to sign in a second
- * time; the two sign-ins do not disturb each other. It is an error instead where this process has
- * seen the entry there, or where another store's copy is marked. What it holds survives a sign-out
- * then, which is told.
+ * **A store that does not answer** may be passed over only where a later store of the list answers,
+ * and a write goes to a store only while all later ones answer. So a copy in a later store is the
+ * newest, whatever the silent stores hold. It is an error, with the code of the silent store, where
+ * the copy that can be read need not be the newest: it is in an earlier store than the silent one, or
+ * it is marked; where this process has seen the entry in the silent store; and where the last store
+ * does not answer. Put the store last that is always available, and give all programs that share the
+ * stores one order.
  *
- * **The lock** is that of every store that has one and is reached, in one order for all; where no
- * store has one there is none. `list` and `deleteAll` are there when every store has them,
- * `requiredPermissions` when every store declares. `close` closes all.
+ * Where no store that answers has a copy, a person may have to sign in a second time. The two
+ * sign-ins do not disturb each other, and the later one is used from then on. The silent store's copy
+ * survives a sign-out, which is reported.
  *
- * Needs what its backends need.
+ * **The lock** is the locks of all stores that have one and answer, in one order for all programs.
+ * Without any there is none. `list` and `deleteAll` exist where every store has them,
+ * `requiredPermissions` where every store declares its permissions. `close` closes all stores.
+ *
+ * Needs the permissions of its backends.
  *
  * @example
  * ```ts
@@ -109,12 +116,12 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   readonly list?: () => AsyncIterable<string>;
   /** Present where every store can: removes every entry from each. */
   readonly deleteAll?: () => Promise<void>;
-  /** Present where every store declares what it needs. */
+  /** Present where every store declares its permissions. */
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #backends: readonly OidcCredentialsBackend[];
   readonly #stores: FallbackStores;
   readonly #onFallback: (event: FallbackEvent) => void;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
   /**
    * Touches no store yet.
@@ -124,7 +131,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    */
   constructor(options: FallbackCredentialsBackendOptions) {
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
-    const { backends, onFallback = tellOnStderr } = options;
+    const { backends, onFallback = reportOnStderr } = options;
     checkBackends(backends);
     const lock = new FallbackLock(backends);
     this.#backends = [...backends];
@@ -147,15 +154,15 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return answers.includes(undefined) ? undefined : true;
   }
 
-  /** All places in their order; {@linkcode status} tells which one an entry is in. */
+  /** All places in their order. {@linkcode status} tells the place of an entry. */
   get location(): string {
     return this.#backends.map(placeOf).join(", else ");
   }
 
   /**
-   * The newest copy of the entry under `key`, or `undefined` when no store that answers has one.
+   * The newest copy of the entry under `key`, or `undefined` where no store that answers has one.
    *
-   * @throws {CredentialsBackendError} What a store reports, as the table above says.
+   * @throws {CredentialsBackendError} The error of a store, by the rules above.
    */
   get(key: string): Promise<OidcCredentials | undefined> {
     return this.#stores.get(key);
@@ -164,28 +171,29 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Stores `entry` in the first store that takes it, and removes other copies.
    *
-   * @throws {CredentialsBackendError} What a store reports, as the table above says; when none takes
-   * it, with the code of the last.
+   * @throws {CredentialsBackendError} The error of a store, by the rules above. Where no store takes
+   * the entry, it has the code of the last one.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    const { used, missed } = await this.#stores.put(key, entry);
-    for (const one of missed) this.#tell("store", one, used);
+    const { used, missed, left } = await this.#stores.put(key, entry);
+    for (const one of missed) this.#report("store", one, used);
+    for (const one of left) this.#report("delete", one);
   }
 
   /**
    * Removes the entry under `key` from every store that answers.
    *
-   * @throws {CredentialsBackendError} What a store reports, after all were tried.
+   * @throws {CredentialsBackendError} The error of a store, after all were tried.
    */
   async delete(key: string): Promise<void> {
-    for (const one of await this.#stores.delete(key)) this.#tell("delete", one);
+    for (const one of await this.#stores.delete(key)) this.#report("delete", one);
   }
 
   /**
-   * What each store has of a credential, in their order: for a person who asks where the tokens are.
+   * The state of a credential in each store: for a person who asks where the tokens are.
    *
    * @param key The credential key.
-   * @returns One status for each store. Never fails for what a store reports.
+   * @returns One status for each store, in their order. The error of a store is part of its status.
    */
   async status(key: string): Promise<FallbackStatus[]> {
     const looks = await this.#stores.look(key);
@@ -217,20 +225,20 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     action: FallbackEvent["action"],
     run: (store: OidcCredentialsBackend) => MaybePromise<void>,
   ): Promise<void> {
-    for (const one of await this.#stores.each(run)) this.#tell(action, one);
+    for (const one of await this.#stores.each(run)) this.#report(action, one);
   }
 
-  #tell(
+  #report(
     action: FallbackEvent["action"],
     { store, error: { code } }: Missed,
     used?: OidcCredentialsBackend,
   ): void {
     const missed = placeOf(store);
     const kind = `${action} ${this.#backends.indexOf(store)} ${code}`;
-    if (this.#told.has(kind)) return;
-    this.#told.add(kind);
+    if (this.#reported.has(kind)) return;
+    this.#reported.add(kind);
     const message = used === undefined
-      ? `${missed} was left out (${code}): what it holds was not ${DONE[action]}.`
+      ? `${missed} was left out (${code}): its copy was not ${DONE[action]}.`
       : `${missed} was passed over (${code}): the tokens are kept in ${placeOf(used)}.`;
     try {
       this.#onFallback({
@@ -241,7 +249,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         message,
       });
     } catch {
-      // What was to be told of is done; a closed standard error must not make it a failure.
+      // The action is done: a closed standard error must not make it a failure.
     }
   }
 }
@@ -252,21 +260,24 @@ const DONE = { store: "replaced", delete: "removed", list: "listed" };
 
 function checkBackends(backends: unknown): asserts backends is OidcCredentialsBackend[] {
   if (!Array.isArray(backends) || backends.length === 0) {
-    throw invalid(`option "backends" is no list of backends`, "Give one or more, in their order.");
+    throw backendsError(
+      `option "backends" is no list of backends`,
+      "Give one or more, in their order.",
+    );
   }
   for (const [index, one] of backends.entries()) {
     assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
   }
   const places = backends.map((one) => one.persistent && one.location || one);
   if (new Set(places).size < places.length) {
-    throw invalid("two of the backends are one store", "Give each store once.");
+    throw backendsError("two of the backends are one store", "Give each store once.");
   }
 }
 
-function invalid(reason: string, advice: string): CredentialsBackendError {
+function backendsError(reason: string, advice: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
 }
 
-function tellOnStderr({ message }: FallbackEvent): void {
+function reportOnStderr({ message }: FallbackEvent): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`@validmind/auth: ${message}\n`));
 }

@@ -1,49 +1,48 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { type FallbackLock, isUnreachable } from "./lock.ts";
 import type {
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
+import {
+  type Copy,
+  type CopyOrder,
+  newest,
+  orderAfter,
+  rowOf,
+  supersededRow,
+  toCopy,
+} from "./copy.ts";
+import { type FallbackLock, isUnreachable, placeOf } from "./lock.ts";
 
-/** The member of a stored entry that holds the order of copies. */
-const FIELD = "fallback_copy";
-
-/** An entry as one store has it. */
-interface Copy {
-  readonly store: OidcCredentialsBackend;
-  /** As it was given to the fallback backend. */
-  readonly entry: OidcCredentials;
-  /** Higher is newer. `undefined` for what another program wrote. */
-  readonly generation: number | undefined;
-  /** Whether a newer one was about to be written elsewhere. */
-  readonly isSuperseded: boolean;
-}
-
-/** What one store says of a key: a copy, nothing, or why it cannot say. */
+/** The answer of one store for a key: a copy, nothing, or an error. */
 export interface Look {
   readonly store: OidcCredentialsBackend;
   readonly copy?: Copy;
   readonly error?: unknown;
 }
 
-/** A store that was passed over. */
+/** A store that did not take part, with its error. */
 export interface Missed {
   readonly store: OidcCredentialsBackend;
   readonly error: CredentialsBackendError;
 }
 
-/** What {@linkcode FIELD} holds. */
-interface Mark {
-  generation?: number;
-  superseded?: true;
+/** The outcome of a write. */
+export interface Stored {
+  /** The store that took the entry. */
+  readonly used: OidcCredentialsBackend;
+  /** Stores that were passed over. */
+  readonly missed: readonly Missed[];
+  /** Stores in which an older copy was left. */
+  readonly left: readonly Missed[];
 }
 
-/** The stores of a fallback backend, and which copy of an entry counts. */
+/** The stores of a fallback backend. See `newest()` for the copy that counts. */
 export class FallbackStores {
   readonly #stores: readonly OidcCredentialsBackend[];
   readonly #lock: FallbackLock;
-  /** Where this process has seen the entry of a key. */
+  /** The store in which this process has seen the entry of a key. */
   readonly #homes = new Map<string, OidcCredentialsBackend>();
 
   constructor(stores: readonly OidcCredentialsBackend[], lock: FallbackLock) {
@@ -56,25 +55,32 @@ export class FallbackStores {
     return this.#choose(key, await this.look(key))?.entry;
   }
 
-  /** Writes to the first store that takes the entry, and removes it from the others. */
-  async put(
-    key: string,
-    entry: OidcCredentials,
-  ): Promise<{ used: OidcCredentialsBackend; missed: Missed[] }> {
+  /**
+   * Writes to the first store that takes the entry and whose later stores all answer. Other copies
+   * are marked before the write and removed after it.
+   */
+  async put(key: string, entry: OidcCredentials): Promise<Stored> {
     const looks = await this.look(key);
-    this.#choose(key, looks); // refuses where it cannot be told which copy counts
+    const current = this.#choose(key, looks);
     const copies = looks.flatMap(({ copy }) => copy ?? []);
-    const stored = newerThan(copies, entry);
-    const missed: Missed[] = [];
-    for (const { store, error } of looks) {
+    const order = orderAfter(copies);
+    const marks = new Marks(key, order, current);
+    const missed = looks.flatMap(({ store, error }) =>
+      isUnreachable(error) ? { store, error } : []
+    );
+    const first = lastUnreachable(looks) + 1;
+    for (const [index, store] of this.#stores.entries()) {
+      if (index < first) continue;
       const others = copies.filter((copy) => copy.store !== store);
-      const refusal = isUnreachable(error) ? error : await putIn(store, key, stored, others);
+      const refusal = await marks.set(others, index) ??
+        await tryPut(store, key, rowOf(entry, order));
       if (refusal === undefined) {
         this.#homes.set(key, store);
-        return { used: store, missed };
+        return { used: store, missed, left: await removeAll(key, others) };
       }
       missed.push({ store, error: refusal });
     }
+    await marks.takeBack();
     throw noneTookIt(missed);
   }
 
@@ -88,7 +94,7 @@ export class FallbackStores {
     return missed;
   }
 
-  /** Does the same in every store; an error but "did not answer" is thrown once all are done. */
+  /** Runs the same in every store. An error of a store that was reached is thrown at the end. */
   async each(run: (store: OidcCredentialsBackend) => MaybePromise<void>): Promise<Missed[]> {
     const missed: Missed[] = [];
     const faults: unknown[] = [];
@@ -104,12 +110,12 @@ export class FallbackStores {
     return missed;
   }
 
-  /** What each store says of a key. Never fails. */
+  /** Asks each store for a key. Never fails. */
   look(key: string): Promise<Look[]> {
-    return Promise.all(this.#stores.map(async (store): Promise<Look> => {
+    return Promise.all(this.#stores.map(async (store, index): Promise<Look> => {
       try {
         const stored = await this.#use(key, store, () => store.get(key));
-        return stored ? { store, copy: toCopy(store, stored) } : { store };
+        return stored ? { store, copy: toCopy(store, index, stored) } : { store };
       } catch (error) {
         return { store, error };
       }
@@ -119,21 +125,37 @@ export class FallbackStores {
   /**
    * The copy that counts.
    *
-   * @throws What a store reports, unless it did not answer and the copy cannot be an old one.
+   * @throws The error of a store, unless it did not answer and cannot hold a newer copy.
    */
   #choose(key: string, looks: readonly Look[]): Copy | undefined {
-    const failed = looks.filter((look) => "error" in look);
-    const fault = failed.find(({ error }) => !isUnreachable(error));
+    const fault = looks.find((look) => "error" in look && !isUnreachable(look.error));
     if (fault !== undefined) throw fault.error;
     const chosen = newest(looks.flatMap(({ copy }) => copy ?? []));
-    // The newer copy may be where nobody answers: the older one's refresh token is spent.
-    if (chosen?.isSuperseded && failed[0] !== undefined) throw failed[0].error;
-    const home = this.#homes.get(key);
-    const lost = failed.find(({ store }) => store === home);
-    if (chosen === undefined && lost !== undefined) throw lost.error;
+    const silent = lastUnreachable(looks);
+    if (silent >= 0) this.#checkSilent(key, looks, chosen, silent);
     if (chosen === undefined) this.#homes.delete(key);
     else this.#homes.set(key, chosen.store);
     return chosen;
+  }
+
+  /**
+   * Refuses a copy that need not be the newest. A newer one may be in any silent store where the
+   * copy is marked, and in a later silent store otherwise: see `newest()`.
+   *
+   * @param silent The index of the last store that does not answer.
+   */
+  #checkSilent(
+    key: string,
+    looks: readonly Look[],
+    chosen: Copy | undefined,
+    silent: number,
+  ): void {
+    const home = this.#homes.get(key);
+    const lost = looks.find(({ store, error }) => error !== undefined && store === home);
+    const isOld = chosen !== undefined && (chosen.isSuperseded || chosen.index < silent);
+    const isLastSilent = silent === looks.length - 1;
+    if (isOld || isLastSilent) throw looks[silent]!.error;
+    if (chosen === undefined && lost !== undefined) throw lost.error;
   }
 
   #use<T>(key: string, store: OidcCredentialsBackend, run: () => T): T {
@@ -143,51 +165,96 @@ export class FallbackStores {
   }
 }
 
-/**
- * Writes to one store, between marking and removing the other copies.
- *
- * @returns Why the store has certainly not taken it; else what fails is thrown.
- */
-async function putIn(
-  store: OidcCredentialsBackend,
-  key: string,
-  stored: OidcCredentials,
-  others: readonly Copy[],
-): Promise<CredentialsBackendError | undefined> {
-  const unmarked = new Set<Copy>();
-  for (const copy of others) if (!await supersede(key, copy)) unmarked.add(copy);
-  try {
-    await store.put(key, stored);
-  } catch (error) {
-    if (isRefused(error)) return error;
-    throw error;
+function lastUnreachable(looks: readonly Look[]): number {
+  return looks.findLastIndex(({ error }) => isUnreachable(error));
+}
+
+/** The marks on the copies that a write supersedes: without them an old copy might count. */
+class Marks {
+  readonly #key: string;
+  readonly #order: CopyOrder;
+  readonly #current: Copy | undefined;
+  readonly #marked = new Set<Copy>();
+
+  /**
+   * @param order The order of the newer copy.
+   * @param current The copy that counts until then.
+   */
+  constructor(key: string, order: CopyOrder, current: Copy | undefined) {
+    this.#key = key;
+    this.#order = order;
+    this.#current = current;
   }
-  for (const copy of others) {
-    try {
-      await copy.store.delete(key);
-    } catch (error) {
-      // A marked copy does no harm, and the next write removes it.
-      if (unmarked.has(copy)) throw error;
+
+  /**
+   * Marks copies that have no mark.
+   *
+   * @param index The place of the store that is to take the newer copy. The copies of earlier stores
+   * lose to it without a mark.
+   * @returns The refusal of a later store that is full.
+   */
+  async set(copies: readonly Copy[], index: number): Promise<CredentialsBackendError | undefined> {
+    for (const copy of copies) {
+      if (this.#isMarked(copy)) continue;
+      const row = supersededRow(copy, this.#order, copy === this.#current);
+      const refusal = await tryPut(copy.store, this.#key, row);
+      if (refusal === undefined) this.#marked.add(copy);
+      else if (copy.index > index) return refusal;
+    }
+    return undefined;
+  }
+
+  /** Restores the copies after a write that no store took. A mark that stays does no harm yet. */
+  async takeBack(): Promise<void> {
+    for (const copy of this.#marked) {
+      if (copy.isSuperseded) continue;
+      const row = rowOf(copy.entry, copy.order);
+      await Promise.try(() => copy.store.put(this.#key, row)).catch(() => undefined);
     }
   }
-  return undefined;
+
+  #isMarked(copy: Copy): boolean {
+    if (this.#marked.has(copy)) return true;
+    return copy.isSuperseded && copy.order?.lineage === this.#order.lineage;
+  }
 }
 
-/** Whether a copy is marked now: a full store may have no room for the mark. */
-async function supersede(key: string, copy: Copy): Promise<boolean> {
-  if (copy.isSuperseded) return true;
+/**
+ * Writes a row.
+ *
+ * @returns The error of a store that has certainly not taken the row. A write that failed otherwise
+ * may have been done, and the entry must not be written elsewhere, too: its error is thrown.
+ */
+async function tryPut(
+  store: OidcCredentialsBackend,
+  key: string,
+  row: OidcCredentials,
+): Promise<CredentialsBackendError | undefined> {
   try {
-    await copy.store.put(key, superseded(copy));
-    return true;
+    await store.put(key, row);
+    return undefined;
   } catch (error) {
-    if (isRefused(error)) return false;
+    const isRefused = error instanceof CredentialsBackendError &&
+      (error.code === "backend_too_large" || error.code === "backend_full");
+    if (isRefused) return error;
     throw error;
   }
 }
 
-/** A store in words. */
-export function placeOf(store: OidcCredentialsBackend): string {
-  return store.location ?? (store.constructor?.name || "an unnamed backend");
+/** Removes older copies. The entry is stored: a copy that stays does not count, and is reported. */
+async function removeAll(key: string, copies: readonly Copy[]): Promise<Missed[]> {
+  const left: Missed[] = [];
+  for (const { store } of copies) {
+    try {
+      await store.delete(key);
+    } catch (error) {
+      left.push({
+        store,
+        error: error instanceof CredentialsBackendError ? error : unnamed(store),
+      });
+    }
+  }
+  return left;
 }
 
 function noneTookIt(missed: readonly Missed[]): CredentialsBackendError {
@@ -201,57 +268,9 @@ function noneTookIt(missed: readonly Missed[]): CredentialsBackendError {
   );
 }
 
-/**
- * Whether a store that was reached has certainly not taken an entry. What failed otherwise may have
- * been written, and must not be written elsewhere, too.
- */
-function isRefused(error: unknown): error is CredentialsBackendError {
-  return error instanceof CredentialsBackendError &&
-    (error.code === "backend_too_large" || error.code === "backend_full");
-}
-
-/** Takes apart what a store holds. */
-function toCopy(store: OidcCredentialsBackend, stored: OidcCredentials): Copy {
-  const { [FIELD]: field, ...entry } = stored;
-  const { generation, superseded } = (field ?? {}) as Mark;
-  return {
-    store,
-    entry: entry as OidcCredentials,
-    generation: Number.isSafeInteger(generation) ? generation : undefined,
-    isSuperseded: superseded === true,
-  };
-}
-
-/** An entry as it is stored, newer than all of `copies`. */
-function newerThan(copies: readonly Copy[], entry: OidcCredentials): OidcCredentials {
-  // The clock orders only what was written where the other could not be seen.
-  const generations = copies.map(({ generation }) => (generation ?? 0) + 1);
-  return mark(entry, { generation: Math.max(Date.now(), ...generations) });
-}
-
-/** A copy as it is stored once a newer one is about to be written elsewhere. */
-function superseded({ entry, generation }: Copy): OidcCredentials {
-  return mark(entry, { ...(generation !== undefined && { generation }), superseded: true });
-}
-
-/**
- * The copy that counts: the one of the highest generation, then of the first store. Where another
- * program wrote one, without a generation, the copy that ends later. A superseded copy is the newest
- * as long as what was to supersede it has not been written.
- */
-export function newest(copies: readonly Copy[]): Copy | undefined {
-  const isOrdered = copies.every(({ generation }) => generation !== undefined);
-  const rank = ({ generation, entry }: Copy) => isOrdered ? generation! : endOf(entry);
-  return copies.reduce<Copy | undefined>(
-    (best, one) => best === undefined || rank(one) > rank(best) ? one : best,
-    undefined,
+function unnamed(store: OidcCredentialsBackend): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot delete credentials in ${placeOf(store)}: it threw an error without a code. Mend it.`,
   );
-}
-
-function mark(entry: OidcCredentials, mark: Mark): OidcCredentials {
-  return { ...entry, [FIELD]: mark };
-}
-
-function endOf({ expires_at }: OidcCredentials): number {
-  return Date.parse(expires_at ?? "") || 0;
 }

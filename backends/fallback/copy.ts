@@ -1,0 +1,115 @@
+import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+
+/** The member of a stored entry that holds the order of copies. */
+const FIELD = "fallback_copy";
+
+/** A counter never gets this far. A number beyond it was planted, and counts as none. */
+const MAX_GENERATION = 2 ** 48;
+
+/** An entry as one store has it. */
+export interface Copy {
+  readonly store: OidcCredentialsBackend;
+  /** The place of the store in the list. */
+  readonly index: number;
+  /** The entry without the member for the order. */
+  readonly entry: OidcCredentials;
+  /**
+   * The place in the sequence of writes: each write counts on from the copies that it sees, and
+   * starts a lineage of its own where it sees none. `undefined` for a row of another program. A
+   * row whose order this module cannot have written has generation 0, and loses to all others.
+   */
+  readonly order?: CopyOrder;
+  /** Whether a newer copy was about to be written elsewhere. */
+  readonly isSuperseded: boolean;
+}
+
+/** The order of a copy among those of its lineage. */
+export interface CopyOrder {
+  readonly lineage: string;
+  readonly generation: number;
+}
+
+/** Reads the copy out of a stored row. */
+export function toCopy(
+  store: OidcCredentialsBackend,
+  index: number,
+  stored: OidcCredentials,
+): Copy {
+  const { [FIELD]: field, ...entry } = stored;
+  const { lineage, generation, superseded } = Object(field) as Record<string, unknown>;
+  const isOrder = typeof lineage === "string" && isGeneration(generation);
+  const order = isOrder ? { lineage, generation } : { lineage: "", generation: 0 };
+  const isSuperseded = superseded === true;
+  return {
+    store,
+    index,
+    entry: entry as OidcCredentials,
+    ...(field !== undefined && { order }),
+    isSuperseded,
+  };
+}
+
+/** The order of a copy that is newer than all of `copies`. */
+export function orderAfter(copies: readonly Copy[]): CopyOrder {
+  // Two steps: one for the mark of the newest copy, which stays above the marks of all others.
+  const generation = Math.max(0, ...copies.map(({ order }) => order?.generation ?? 0)) + 2;
+  const lineage = newest(copies)?.order?.lineage;
+  if (lineage && generation < MAX_GENERATION) return { lineage, generation };
+  return {
+    lineage: crypto.getRandomValues(new Uint8Array(8)).toHex(),
+    generation: Math.min(generation, MAX_GENERATION - 1),
+  };
+}
+
+/** The row of an entry with its order. */
+export function rowOf(entry: OidcCredentials, order: CopyOrder | undefined): OidcCredentials {
+  return order === undefined ? entry : { ...entry, [FIELD]: order };
+}
+
+/**
+ * The row of a copy while a newer one is about to be written elsewhere. It joins the lineage of the
+ * newer one, so that it loses to it wherever it is.
+ *
+ * @param isNewest Whether the copy counts until the newer one is written.
+ */
+export function supersededRow(
+  { entry }: Copy,
+  { lineage, generation }: CopyOrder,
+  isNewest: boolean,
+): OidcCredentials {
+  const order = { lineage, generation: isNewest ? generation - 1 : 1 };
+  return { ...entry, [FIELD]: { ...order, superseded: true } };
+}
+
+/**
+ * The copy that counts. Within a lineage that is the copy of the highest generation. Of two lineages
+ * it is the one in the later store: a store takes an entry only while all stores after it answer and
+ * have their copies marked, so a copy in a later store was written later. Another program's row has
+ * no number. It counts where it ends later than the newest copy.
+ */
+export function newest(copies: readonly Copy[]): Copy | undefined {
+  const best = copies.filter(({ order }) => order !== undefined).reduce(newer, undefined);
+  return copies.filter(({ order }) => order === undefined).reduce(
+    (one: Copy | undefined, other) =>
+      one === undefined || endOf(other.entry) > endOf(one.entry) ? other : one,
+    best,
+  );
+}
+
+function newer(one: Copy | undefined, other: Copy): Copy {
+  const [a, b] = [one?.order, other.order!];
+  if (one === undefined || a === undefined) return other;
+  if (a.generation === 0 || b.generation === 0 || a.lineage === b.lineage) {
+    if (a.generation !== b.generation) return a.generation > b.generation ? one : other;
+    if (one.isSuperseded !== other.isSuperseded) return one.isSuperseded ? other : one;
+  }
+  return other.index > one.index ? other : one;
+}
+
+function isGeneration(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < MAX_GENERATION;
+}
+
+function endOf({ expires_at }: OidcCredentials): number {
+  return Date.parse(expires_at ?? "") || 0;
+}
