@@ -9,11 +9,16 @@ import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import type { BoundKey } from "./bound_key.ts";
 import type { LazyProvider } from "./lazy_provider.ts";
 import { isRefusal, loginRequired, NO_KEY } from "./login_required.ts";
+import { Reservation } from "./reserve.ts";
+import { isSpent, markSpent } from "./spent.ts";
 import { type CredentialStore, isOtherGrant } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
 
 /** Loaded where a token is refreshed. */
 const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
+
+/** Loaded where a sign-out came before the end of a refresh. */
+const loadRevoke = () => import("./revoke.ts");
 
 /** Options of {@linkcode TokenRefresh}. */
 export interface TokenRefreshOptions {
@@ -24,6 +29,8 @@ export interface TokenRefreshOptions {
   store: CredentialStore;
   key: BoundKey;
   provider: LazyProvider;
+  /** The entry in the memory of the session. */
+  held: () => OidcCredentials | undefined;
   /** Whether a long wait may be shown to the person. */
   mayShow: boolean;
 }
@@ -81,66 +88,116 @@ export class TokenRefresh {
   }
 
   async #runLocked(rejected: string | undefined, isAgain = false): Promise<OidcCredentials> {
-    const { identity, bearer, runtime } = this.#options;
-    const { now, emit } = runtime;
-    const stored = await this.#loadUsable();
+    const { now, emit } = this.#options.runtime;
+    const { stored, obstacle } = await this.#loadUsable();
     const current = this.#bearerIn(stored);
     const isAccepted = current?.token !== rejected;
     if (isAccepted && isFresh(current, now())) {
       emit?.({ type: "refresh_joined" });
       return stored;
     }
-    if (!stored.refresh_token) {
+    if (obstacle !== undefined) {
       if (isAccepted && current !== undefined && now() < current.expiresAt) return stored;
-      throw this.#loginRequired("the token has ended and there is no refresh token");
+      throw this.#loginRequired(obstacle);
     }
-    let answer: RefreshAnswer | undefined;
     try {
-      emit?.({ type: "refresh_started" });
-      answer = await this.#request(stored);
+      return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
     } catch (error) {
-      emit?.({ type: "refresh_failed", ...codeOf(error) });
       if (!isRefusal(error)) throw error;
       return await this.#afterRefusal(stored, error, rejected, isAgain);
     }
-    if (answer === undefined) return await this.#runLocked(rejected, isAgain);
-    if (answer.tokens === undefined) {
-      emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
-      await this.#store.save({ ...stored, refresh_token: answer.refreshToken }, stored);
-      throw answer.error;
-    }
-    const entry = toEntry(answer.tokens, identity, bearer, now(), stored);
-    emit?.({ type: "refresh_done", ...this.#endOf(entry) });
-    await this.#save(entry, stored);
-    return entry;
-  }
-
-  async #loadUsable(): Promise<OidcCredentials> {
-    const stored = await this.#store.loadLocked();
-    if (stored === undefined) throw this.#loginRequired("no credentials are stored");
-    if (!await this.#options.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
-    return stored;
   }
 
   /**
-   * Sends the refresh token of an entry; `undefined` where the store holds another grant by then. This
-   * process may have stood still before the request, and its lock been taken over. A refresh token
-   * that was used meanwhile would cost the sign-in where the provider detects its reuse.
+   * The stored entry, and the reason why its refresh token must not be sent. The store may hold an older
+   * copy of the session's entry, for instance from a program that does not lock. The newer one is put
+   * back then.
    */
-  async #request(stored: OidcCredentials): Promise<RefreshAnswer | undefined> {
-    const { identity, runtime, key, provider } = this.#options;
-    // The request goes out while the code that reads its answer is loaded.
-    using discovery = provider.isLoaded ? undefined : requestDiscovery(identity.issuer, runtime);
-    const [opened, { refreshTokens }] = await Promise.all([provider.get(), loadRefreshGrant()]);
-    const dpopKey = await key.import(stored.dpop_key);
-    await opened.prepare("refresh the sign-in", discovery);
-    const latest = await this.#store.loadLocked();
-    if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
-    const refreshToken = stored.refresh_token!;
-    return await refreshTokens(opened, { refreshToken, subject: subjectOf(stored), dpopKey });
+  async #loadUsable(): Promise<{ stored: OidcCredentials; obstacle?: string }> {
+    const store = this.#store;
+    const stored = await store.loadLocked();
+    if (stored === undefined) throw this.#loginRequired("no credentials are stored");
+    if (!await this.#options.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
+    if (!stored.refresh_token) {
+      return { stored, obstacle: "the token has ended and there is no refresh token" };
+    }
+    if (!await isSpent(store, stored.refresh_token)) return { stored };
+    const held = this.#options.held();
+    if (!held?.refresh_token || await isSpent(store, held.refresh_token)) {
+      return { stored, obstacle: "the stored refresh token is used up" };
+    }
+    await this.#save(held, stored);
+    return { stored: held };
   }
 
-  /** Without a lock, another process may have rotated the token meanwhile: its entry is used then. */
+  /**
+   * Trades the refresh token of an entry, and stores the new entry. `undefined` where the store holds
+   * another grant by then.
+   */
+  async #exchange(stored: OidcCredentials): Promise<OidcCredentials | undefined> {
+    const { identity, bearer, runtime } = this.#options;
+    const { emit } = runtime;
+    const store = this.#store;
+    await using place = new Reservation(store.backend, store.key, stored);
+    const answer = await this.#request(stored, place);
+    if (answer === undefined) return undefined;
+    const rotated = answer.tokens?.refreshToken ??
+      (answer.tokens ? undefined : answer.refreshToken);
+    if (rotated !== undefined && rotated !== stored.refresh_token) {
+      await markSpent(store, stored.refresh_token!);
+    }
+    if (answer.tokens === undefined) {
+      emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
+      await store.replace({ ...stored, refresh_token: answer.refreshToken }, stored);
+      throw answer.error;
+    }
+    const entry = toEntry(answer.tokens, identity, bearer, runtime.now(), stored);
+    emit?.({ type: "refresh_done", ...this.#endOf(entry) });
+    if (await store.replace(entry, stored)) {
+      this.#reportStored(entry);
+      return entry;
+    }
+    if (await store.loadLocked() !== undefined) return undefined;
+    // The sign-out wins, and nobody else has these tokens to end them.
+    const { revokeTokens } = await loadRevoke();
+    const { accessToken, refreshToken } = answer.tokens;
+    await revokeTokens(() => this.#options.provider.get(), { accessToken, refreshToken });
+    throw this.#loginRequired("the sign-in was removed while its token was refreshed");
+  }
+
+  /**
+   * Sends the refresh token of an entry, once the store is known to accept its successor. `undefined`
+   * where the store holds another grant by then: this process may have stood still, and its lock been
+   * taken over. A refresh token that was used meanwhile would cost the sign-in where the provider
+   * detects its reuse.
+   */
+  async #request(
+    stored: OidcCredentials,
+    place: Reservation,
+  ): Promise<RefreshAnswer | undefined> {
+    const { identity, runtime, key, provider } = this.#options;
+    try {
+      runtime.emit?.({ type: "refresh_started" });
+      // The request goes out while the code that reads its answer is loaded.
+      using discovery = provider.isLoaded ? undefined : requestDiscovery(identity.issuer, runtime);
+      const [opened, { refreshTokens }] = await Promise.all([provider.get(), loadRefreshGrant()]);
+      const dpopKey = await key.import(stored.dpop_key);
+      await opened.prepare("refresh the sign-in", discovery);
+      await place.ready();
+      const latest = await this.#store.loadLocked();
+      if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
+      const refreshToken = stored.refresh_token!;
+      return await refreshTokens(opened, { refreshToken, subject: subjectOf(stored), dpopKey });
+    } catch (error) {
+      runtime.emit?.({ type: "refresh_failed", ...codeOf(error) });
+      throw error;
+    }
+  }
+
+  /**
+   * Another process may have rotated the token meanwhile: its entry is used then. Without a lock it may
+   * still be about to store its entry, which a removal here would make look like a sign-out to it.
+   */
   async #afterRefusal(
     refused: OidcCredentials,
     error: ValidMindAuthError,
@@ -149,7 +206,10 @@ export class TokenRefresh {
   ): Promise<OidcCredentials> {
     const store = this.#store;
     // A refusal that only asks for the person may pass later, for instance in another network.
-    if (error.oauthError === "invalid_grant") await store.removeRefused(refused);
+    if (error.oauthError === "invalid_grant") {
+      await markSpent(store, refused.refresh_token!);
+      if (store.backend.withLock !== undefined) await store.removeRefused(refused);
+    }
     const stored = await store.loadLocked();
     if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
       return await this.#runLocked(rejected, true);
@@ -172,6 +232,10 @@ export class TokenRefresh {
 
   async #save(entry: OidcCredentials, replaces: OidcCredentials | "anything"): Promise<void> {
     await this.#store.save(entry, replaces);
+    this.#reportStored(entry);
+  }
+
+  #reportStored(entry: OidcCredentials): void {
     const backend = backendName(this.#store.backend);
     this.#options.runtime.emit?.({ type: "stored", backend, ...this.#endOf(entry) });
   }

@@ -1,4 +1,5 @@
 import { untilAborted } from "../../backends/common/delay.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, SKEW_SECONDS } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -19,14 +20,6 @@ const loadAskPerson = () => import("./ask_person.ts");
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
-
-/** Faults of provider and store that say nothing about the token, and may be over in a moment. */
-const BRIDGED: unknown[] = [
-  "provider_unavailable",
-  "backend_locked",
-  "backend_timeout",
-  "backend_unavailable",
-];
 
 const OTHER_SCOPE =
   "the entry that was stored meanwhile is for another scope (to use both at once, " +
@@ -69,6 +62,7 @@ export class TokenRenewal implements Renewal {
       store: this.#store,
       key: this.#key,
       provider: this.#provider,
+      held: () => held.entry,
       mayShow: interactive && !isShownByCaller(ask),
     });
   }
@@ -181,10 +175,14 @@ export class TokenRenewal implements Renewal {
     return loginRequired(identity, stored.backend, reason, cause);
   }
 
-  /** Whether a token in its last minutes is used on after a fault that refused nothing. */
+  /**
+   * Whether a token in its last minutes is used on after an error: the provider or the store has a fault,
+   * which says nothing about the token.
+   */
   #bridges(error: unknown): boolean {
-    const code = (error as { code?: unknown } | null)?.code;
-    if (!BRIDGED.includes(code)) return false;
+    const isFault = error instanceof CredentialsBackendError ||
+      (error instanceof ValidMindAuthError && error.code === "provider_unavailable");
+    if (!isFault) return false;
     // Unstored tokens stay usable also while the store does not give its lock.
     const { unstored } = this.#store;
     if (unstored !== undefined) this.#held.adopt(unstored);

@@ -102,6 +102,27 @@ export class CredentialStore {
     }
   }
 
+  /**
+   * Stores an entry in the place of another one, and of no other grant: a sign-out or a new sign-in that
+   * came in between wins.
+   *
+   * @returns `false` where the entry was not stored, since the store does not hold `replaced` any more.
+   */
+  async replace(entry: OidcCredentials, replaced: OidcCredentials): Promise<boolean> {
+    const replaces = this.#unstored.get(this.key)?.replaces ?? { grant: grantOf(replaced) };
+    if (replaces !== "anything") {
+      let stored: OidcCredentials | undefined;
+      try {
+        stored = await this.#stored.read();
+      } catch (error) {
+        throw this.keepUnstored(entry, replaced, error);
+      }
+      if (grantOf(stored) !== replaces.grant) return false;
+    }
+    await this.save(entry, replaced);
+    return true;
+  }
+
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
   keepUnstored(
     entry: OidcCredentials,

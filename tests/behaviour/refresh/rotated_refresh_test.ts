@@ -88,8 +88,9 @@ Deno.test("rotated refresh: a bad answer whose refresh token cannot be stored lo
   await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.before = (method) => {
-    if (method === "put") throw new CredentialsBackendError("backend_full", "Cannot write.");
+  backend.before = (method, key) => {
+    if (method !== "put" || key !== world.key) return;
+    throw new CredentialsBackendError("backend_full", "Cannot write.");
   };
   rotateWith(world, { id_token: await world.provider.idToken({ aud: "another" }) });
   await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));

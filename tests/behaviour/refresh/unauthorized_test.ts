@@ -140,8 +140,9 @@ Deno.test("401: new tokens that could not be stored are told, and used at the ne
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   let isFull = true;
-  backend.before = (method) => {
-    if (isFull && method === "put") throw new CredentialsBackendError("backend_full", "No space.");
+  backend.before = (method, key) => {
+    if (!isFull || method !== "put" || key !== world.key) return;
+    throw new CredentialsBackendError("backend_full", "No space.");
   };
   world.api.reject(1);
   await rejectsWith("credentials_not_stored", () => session.get("thing"), "No space.");

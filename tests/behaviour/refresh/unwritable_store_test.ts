@@ -1,0 +1,191 @@
+import { assert, assertEquals } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import type { AuthEvent } from "../../../client/auth_event.ts";
+import { createSession } from "../../../client/create_session.ts";
+import { realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { tempDir } from "../../support/temp_home.ts";
+
+const HOUR = 3600_000;
+const FULL = new CredentialsBackendError(
+  "backend_full",
+  "Cannot write: no space is left. Free some.",
+);
+
+/** A store whose writes fail while it is full. */
+class FullBackend extends SpyBackend {
+  isFull = false;
+  override before = (method: string) => {
+    if (this.isFull && method === "put") throw FULL;
+  };
+}
+
+function refreshes({ requests }: { requests: readonly { grantType?: string | undefined }[] }) {
+  return requests.filter(({ grantType }) => grantType === "refresh_token").length;
+}
+
+Deno.test("unwritable store: the refresh token is not spent, and serves once there is space", async () => {
+  await using world = await realWorld();
+  const backend = new FullBackend();
+  const options = { ...world.options, credentialsBackend: backend, interactive: false };
+  await createSession({ ...options, interactive: true });
+  const before = backend.rows.get(world.key);
+  world.clock.advance(HOUR);
+  backend.isFull = true;
+  for (let start = 0; start < 3; start++) {
+    await rejectsWith("backend_full", () => createSession(options), "no space");
+  }
+  assertEquals([refreshes(world.provider), backend.rows.get(world.key)], [0, before]);
+  backend.isFull = false;
+  const session = await createSession(options);
+  assert(await world.provider.isActive(await session.accessToken()));
+  assertEquals([refreshes(world.provider), world.codes.length], [1, 1]);
+});
+
+Deno.test("unwritable store: a file of a newer version is one, too", async () => {
+  await using world = await realWorld();
+  await using folder = await tempDir("unwritable-");
+  const path = `${folder.path}/credentials.json`;
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  const options = { ...world.options, credentialsBackend };
+  await createSession(options);
+  const document = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify({ ...document, version: 99 }));
+  world.clock.advance(HOUR);
+  await rejectsWith("backend_version", () => createSession(options));
+  assertEquals([refreshes(world.provider), world.codes.length], [0, 1]);
+});
+
+Deno.test("unwritable store: a token in its last minutes is used on, and the event tells why", async () => {
+  await using world = await scriptedWorld();
+  const backend = new FullBackend();
+  const events: AuthEvent[] = [];
+  const onEvent = (event: AuthEvent) => void events.push(event);
+  const options = { ...world.options, credentialsBackend: backend, onEvent };
+  await createSession(options);
+  const { access_token } = backend.rows.get(world.key)!;
+  world.clock.advance(HOUR - 60_000);
+  backend.isFull = true;
+  const session = await createSession({ ...options, interactive: false });
+  assertEquals([await session.accessToken(), refreshes(world.provider)], [access_token, 0]);
+  const failed = events.find(({ type }) => type === "refresh_failed");
+  assertEquals(failed && "code" in failed && failed.code, "backend_full");
+});
+
+Deno.test("reserve: comes before the request, and ends after the write", async () => {
+  await using world = await scriptedWorld();
+  const backend = new SpyBackend();
+  const steps: string[] = [];
+  backend.before = (method, key) => {
+    if (method === "put" && key === world.key) steps.push("put");
+  };
+  const reserving = Object.assign(backend, {
+    reserve: (key: string, bytes: number) => {
+      const { length } = JSON.stringify(backend.rows.get(key));
+      steps.push(bytes >= length ? "reserve" : "reserve too little");
+      return { [Symbol.asyncDispose]: () => Promise.resolve(void steps.push("end")) };
+    },
+  });
+  const session = await createSession({ ...world.options, credentialsBackend: reserving });
+  world.provider.script.token.push(() => {
+    steps.push("request");
+    return world.provider.tokens();
+  });
+  steps.length = 0;
+  await session.accessToken({ forceRefresh: true });
+  assertEquals(steps, ["reserve", "request", "put", "end"]);
+});
+
+Deno.test("reserve: is ended also where the provider fails", async () => {
+  await using world = await scriptedWorld();
+  let open = 0;
+  const reserving = Object.assign(new SpyBackend(), {
+    reserve: () => {
+      open++;
+      return { [Symbol.asyncDispose]: () => Promise.resolve(void open--) };
+    },
+  });
+  const session = await createSession({ ...world.options, credentialsBackend: reserving });
+  world.provider.script.token.push(() => new Response("busy", { status: 503 }));
+  await rejectsWith("provider_unavailable", () => session.accessToken({ forceRefresh: true }));
+  assertEquals(open, 0);
+});
+
+Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const obtained = await world.provider.tokens();
+  const { access_token, refresh_token } = await obtained.clone().json();
+  world.provider.script.token.push(() => {
+    world.backend.delete(world.key); // another process, which did not wait for the lock
+    return obtained;
+  });
+  world.provider.reset();
+  const run = () => session.accessToken({ forceRefresh: true });
+  await rejectsWith("login_required", run, "removed while its token was refreshed");
+  assertEquals(world.backend.get(world.key), undefined);
+  assertEquals(
+    [world.provider.isActive(access_token), world.provider.isActive(refresh_token)],
+    [false, false],
+  );
+  const revoked = world.provider.requests.filter(({ path }) => path === "/revoke");
+  assertEquals(revoked.map(({ form }) => form.token_type_hint), ["refresh_token", "access_token"]);
+});
+
+Deno.test("sign-out during a refresh: a new sign-in in between wins, too", async () => {
+  await using world = await scriptedWorld();
+  const session = await createSession(world.options);
+  const theirs = {
+    access_token: "their-access",
+    refresh_token: "their-refresh",
+    expires_at: new Date(world.clock.now() + HOUR).toISOString(),
+  };
+  world.provider.script.token.push(() => {
+    world.amend(theirs);
+    return world.provider.tokens();
+  });
+  assertEquals(await session.accessToken({ forceRefresh: true }), "their-access");
+  assertEquals(world.stored().refresh_token, "their-refresh");
+});
+
+Deno.test("spent refresh token: an older copy in the store is replaced by the session's entry", async () => {
+  await using world = await realWorld();
+  const session = await createSession(world.options);
+  const older = world.stored();
+  await session.accessToken({ forceRefresh: true });
+  const newer = world.stored();
+  world.backend.put(world.key, older); // a program that does not lock
+  world.clock.advance(HOUR);
+  assert(await world.provider.isActive(await session.accessToken()));
+  assertEquals(refreshes(world.provider), 2);
+  assert(world.stored().refresh_token !== newer.refresh_token);
+});
+
+Deno.test("spent refresh token: is not sent again, also where no session holds the successor", async () => {
+  await using world = await realWorld();
+  const options = { ...world.options, interactive: false };
+  const session = await createSession({ ...options, interactive: true });
+  const older = world.stored();
+  await session.accessToken({ forceRefresh: true });
+  const { refresh_token } = world.stored();
+  await session.close();
+  world.backend.put(world.key, older);
+  world.clock.advance(HOUR);
+  world.provider.reset();
+  await rejectsWith("login_required", () => createSession(options));
+  assertEquals(refreshes(world.provider), 0);
+  assert(await world.provider.isActive(refresh_token!));
+});
+
+Deno.test("spent refresh token: a refused one is not sent again where it cannot be removed", async () => {
+  await using world = await realWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  world.provider.revokeGrants();
+  world.clock.advance(HOUR);
+  for (let call = 0; call < 3; call++) {
+    await rejectsWith("login_required", () => session.accessToken());
+  }
+  assertEquals(refreshes(world.provider), 1);
+});
