@@ -1,5 +1,6 @@
 import { checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { folderOf } from "./credentials_path.ts";
 import { isSecureUrl, isUrl, netHost } from "./common/hosts.ts";
 import { Once } from "./common/once.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
@@ -43,16 +44,17 @@ export interface KvCredentialsBackendOptions {
  * database file, or on a server that several hosts share. The store is opened at the first use.
  *
  * There is no way to use Deno's unnamed default database: it moves when a project's configuration
- * does. A database file is 0600 (Deno's own default is 0644). An entry holds at most 512 KiB; one
- * over 64 KiB, which is what Deno KV holds in a value, lies in several that are written as one.
+ * does. A database file and the files that SQLite makes beside it are 0600 (Deno's own default is
+ * 0644); one of another user is refused. An entry holds at most 512 KiB. One over 64 KiB, the most that
+ * Deno KV holds in a value, is cut into several values that are written as one.
  *
  * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/); `denokv` is one to run
  * yourself, behind a proxy that adds TLS: `http:` is for loopback only. A server that does not answer is an error after a second or two, or after `timeoutMs` where it answered before: it
  * may be on its way back. Deno itself never gives an operation up; where a server falls silent in the middle
  * of one, that keeps the process until it answers again, or until `Deno.exit`.
  *
- * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for it; with a URL
- * `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
+ * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for its folder, which
+ * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
  *
  * @example
  * ```ts
@@ -152,11 +154,17 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     return await (await this.#open()).withLock(key, fn, options);
   }
 
-  /** The database file, or the server's host and the variable with its token; or nothing. */
+  /**
+   * For a file its folder, which also holds the locks and SQLite's own files; for a server its host
+   * and the variable with the access token; in memory nothing.
+   */
   requiredPermissions(): BackendPermission[] {
     const { path } = this;
     if (!this.persistent) return [];
-    if (!isUrl(path)) return [{ name: "read", path }, { name: "write", path }];
+    if (!isUrl(path)) {
+      const folder = folderOf(path);
+      return [{ name: "read", path: folder }, { name: "write", path: folder }];
+    }
     return [
       { name: "net", host: netHost(new URL(path)) },
       { name: "env", variable: "DENO_KV_ACCESS_TOKEN" },

@@ -1,9 +1,10 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf } from "../credentials_path.ts";
 import { type Clock, MONOTONIC_CLOCK } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
 import { LEASE_MS, Leases } from "../common/lease.ts";
+import { KvServer } from "./connect.ts";
+import { DatabaseFile } from "./database_file.ts";
 import {
   deleteEntry,
   encodeEntry,
@@ -12,11 +13,11 @@ import {
   noPartsSince,
   setEntry,
 } from "./entry.ts";
+import { isDatabaseLocked, kvError } from "./error.ts";
 import { type KvLease, KvLeaseStore, leaseKey } from "./lease.ts";
-import { isDatabaseLocked, kvError, KvServer } from "./connect.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
-/** What {@linkcode KvStore.open} is told. */
+/** Options of {@linkcode KvStore.open}. */
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
@@ -37,15 +38,24 @@ export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #path: string;
   readonly #perform: Perform;
+  /** `undefined` in memory and on a server. */
+  readonly #file: DatabaseFile | undefined;
+  #hasWritten = false;
   readonly #leases: Leases<KvLease>;
   /** Whether the key used last has parts: a refresh reads an entry, and then writes it. */
   #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
 
-  private constructor(kv: Deno.Kv, options: KvStoreOptions, perform: Perform) {
+  private constructor(
+    kv: Deno.Kv,
+    options: KvStoreOptions,
+    perform: Perform,
+    file: DatabaseFile | undefined,
+  ) {
     const { path, lockTimeoutMs, clock = MONOTONIC_CLOCK } = options;
     this.#kv = kv;
     this.#path = path;
     this.#perform = perform;
+    this.#file = file;
     const pauseMs = isUrl(path) ? PAUSE_MS.server : PAUSE_MS.file;
     this.#leases = new Leases({
       store: new KvLeaseStore(kv, (...args) => this.#try(...args)),
@@ -67,9 +77,16 @@ export class KvStore {
       );
     }
     try {
-      if (path !== ":memory:" && !isUrl(path)) prepareFile(path);
+      const file = path === ":memory:" || isUrl(path) ? undefined : new DatabaseFile(path);
       const perform = performer(options);
-      return new KvStore(await perform(() => Deno.openKv(path)), options, perform);
+      const kv = await perform(() => Deno.openKv(file?.path ?? path));
+      try {
+        file?.secure();
+        return new KvStore(kv, options, perform, file);
+      } catch (error) {
+        kv.close();
+        throw error;
+      }
     } catch (error) {
       throw kvError("open", path, error);
     }
@@ -130,12 +147,26 @@ export class KvStore {
         change(atomic, noParts);
         return atomic.commit();
       });
-      if (result.ok) return result.versionstamp;
+      if (result.ok) {
+        this.#secure();
+        return result.versionstamp;
+      }
       if (noParts !== undefined) continue; // perhaps the entry was written by another meanwhile
       // A renewal between reading the versionstamp and the commit: the lease is still ours.
       if (this.#leases.held(key)?.versionstamp !== versionstamp) continue;
       if (await this.#leases.isLost(key)) throw this.#lockLost();
     }
+  }
+
+  /** The first write may have made files beside the database. */
+  #secure(): void {
+    if (this.#hasWritten) return;
+    try {
+      this.#file?.secure();
+    } catch (error) {
+      throw kvError("keep", this.#path, error);
+    }
+    this.#hasWritten = true;
   }
 
   #lockTimeout(ms: number): CredentialsBackendError {
@@ -187,20 +218,4 @@ async function whenUnlocked<T>(operation: () => Promise<T>, timeoutMs: number): 
       await delay((1 + Math.random()) * Math.min(2 + tries, 25));
     }
   }
-}
-
-/** SQLite gives its companion files the mode of the database, so the file has to be first. */
-function prepareFile(path: string): void {
-  try {
-    createFile(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    Deno.mkdirSync(folderOf(path), { recursive: true, mode: 0o700 });
-    createFile(path);
-  }
-  if (Deno.build.os !== "windows") Deno.chmodSync(path, 0o600);
-}
-
-function createFile(path: string): void {
-  Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
 }

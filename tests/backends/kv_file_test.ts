@@ -31,18 +31,19 @@ Deno.test({
   ignore: !isPosix,
   async fn() {
     const path = `${folder()}/kv.db`;
-    const { chmodSync } = Deno;
+    const { openKv } = Deno;
+    const replace = (value: typeof openKv) => Object.defineProperty(Deno, "openKv", { value });
     const seen: number[] = [];
-    Deno.chmodSync = (...args) => {
+    replace((...args) => {
       seen.push(modeOf(path), Deno.statSync(path).size);
-      chmodSync(...args);
-    };
+      return openKv(...args);
+    });
     try {
       const backend = new KvCredentialsBackend({ path });
       await backend.put(KEY, entry());
       await backend.close();
     } finally {
-      Deno.chmodSync = chmodSync;
+      replace(openKv);
     }
     assertEquals(seen, [0o600, 0]);
   },
@@ -90,10 +91,10 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a KV database needs no permission beyond its own path where its folder is there",
-  permissions: { read: [`${root}/narrow.db`], write: [`${root}/narrow.db`] },
+  name: "a KV database needs no permission beyond its folder",
+  permissions: { read: [`${root}/narrow`], write: [`${root}/narrow`] },
   async fn() {
-    const backend = new KvCredentialsBackend({ path: `${root}/narrow.db` });
+    const backend = new KvCredentialsBackend({ path: `${root}/narrow/kv.db` });
     await backend.withLock(KEY, () => backend.put(KEY, entry()));
     assertEquals(await backend.get(KEY), entry());
     await backend.close();
@@ -250,7 +251,7 @@ Deno.test("three processes that write different keys to one KV database lose not
     }
     await backend.close();
   `;
-  const flags = ["--unstable-kv", `--allow-read=${path}`, `--allow-write=${path}`];
+  const flags = ["--unstable-kv", `--allow-read=${parent}`, `--allow-write=${parent}`];
   const writers = ["a", "b", "c"];
   const results = await Promise.all(
     writers.map((name) => runDeno({ code, flags, args: [name], timeoutMs: 60_000 })),

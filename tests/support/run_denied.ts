@@ -56,8 +56,8 @@ function asOther(...variables: string[]): string[] {
 }
 
 /** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */
-export function runMounted(folder: string, code: string): Promise<unknown> {
-  const mount = 'mount -t tmpfs -o size=64k none "$0" && exec "$@"';
+export function runMounted(folder: string, code: string, kib = 64): Promise<unknown> {
+  const mount = `mount -t tmpfs -o size=${kib}k none "$0" && exec "$@"`;
   return run([...unshare(), "sh", "-c", mount, folder], code);
 }
 

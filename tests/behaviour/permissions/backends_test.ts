@@ -41,8 +41,8 @@ Deno.test({
   permissions: "none",
   fn() {
     assertEquals(new KvCredentialsBackend({ path: "/data/kv.db" }).requiredPermissions(), [
-      { name: "read", path: "/data/kv.db" },
-      { name: "write", path: "/data/kv.db" },
+      { name: "read", path: "/data" },
+      { name: "write", path: "/data" },
     ]);
     assertEquals(
       new KvCredentialsBackend({ path: "https://kv.example.com/db" }).requiredPermissions(),

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
-import { kvError } from "../../../backends/kv/connect.ts";
+import { kvError } from "../../../backends/kv/error.ts";
 
 const permissions = "none";
 const PATH = "/data/kv.db";
