@@ -78,6 +78,7 @@ export const FLAGS = {
   "header": { summary: "print a whole header line: Authorization: Bearer …" },
   "revoke": { summary: "also ask the provider to end the tokens" },
   "all": { summary: "remove every entry from the backend" },
+  "yes": { summary: "do not ask whether --all is meant" },
   "for": {
     value: "WHAT",
     choices: [

@@ -1,6 +1,7 @@
 import { VERSION } from "../signed_in/session.ts";
 import { EXIT, PROGRAM, runCommand } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
+import type { FlagValues } from "./flags.ts";
 import { commandHelp, programHelp } from "./help_text.ts";
 import { type Output, StandardOutput } from "./output.ts";
 import { parseCommandLine } from "./parse_command_line.ts";
@@ -11,6 +12,7 @@ export async function main(
   args: readonly string[],
   output: Output = new StandardOutput(),
 ): Promise<number> {
+  let flags: FlagValues | undefined;
   try {
     const line = parseCommandLine(args, COMMANDS);
     if (line.kind === "version") {
@@ -26,9 +28,10 @@ export async function main(
       else output.note(text);
       return isAsked ? EXIT.ok : EXIT.usage;
     }
+    flags = line.flags;
     return await runCommand(line.command, { ...line, output });
   } catch (error) {
     const command = COMMANDS.find(({ name }) => args.includes(name))?.name;
-    return reportError(error, output, { isJson: args.includes("--json"), command });
+    return reportError(error, output, { isJson: args.includes("--json"), command, flags });
   }
 }

@@ -1,7 +1,9 @@
 import { printable } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { inCliWords } from "./cli_words.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
+import type { FlagValues } from "./flags.ts";
 import { type Output, OutputError } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -21,13 +23,23 @@ const USAGE_CODES: readonly string[] = [
   "home_unset",
 ];
 
+/** The call that failed. */
+export interface ErrorContext {
+  readonly isJson: boolean;
+  /** Name of the command, if one is known. */
+  readonly command: string | undefined;
+  /** Absent if the arguments could not be parsed. */
+  readonly flags?: FlagValues | undefined;
+}
+
 /** Writes the error of a command to standard error and returns the exit code. */
 export function reportError(
   error: unknown,
   output: Output,
-  { isJson, command }: { isJson: boolean; command: string | undefined },
+  { isJson, command, flags }: ErrorContext,
 ): number {
-  const { code, message } = codeAndMessage(error);
+  const { code, message: text } = codeAndMessage(error);
+  const message = inCliWords(text, flags);
   const hint = hintFor(code, command);
   if (isJson) {
     output.note(`${JSON.stringify({ error: { code, message, ...(hint && { hint }) } })}\n`);

@@ -14,8 +14,8 @@ export interface CaptureOptions {
   columns?: number;
   /** @default {40} */
   rows?: number;
-  /** Called with all that came so far, whenever more has come; `"^C"` presses Ctrl-C. */
-  onText?: (text: string) => void | "^C";
+  /** Called with the whole text whenever more has come; gives text to type, `"^C"` for Ctrl-C. */
+  onText?: (text: string) => void | string;
 }
 
 /** What a terminal was sent, escape codes and all, and how the program ended. */
@@ -52,7 +52,10 @@ export async function captureTerminal(options: CaptureOptions): Promise<Captured
   let text = "";
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
     text += chunk;
-    if (onText?.(text) === "^C") await writer.write(new Uint8Array([3]));
+    const typed = onText?.(text);
+    if (typed !== undefined) {
+      await writer.write(new TextEncoder().encode(typed === "^C" ? "\x03" : typed));
+    }
   }
   clearTimeout(timer);
   const status = await child.status;

@@ -2,6 +2,7 @@ import { resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { apiNeeds, openNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
+import { inCliWords } from "../cli_words.ts";
 import { columns } from "../columns.ts";
 import {
   type Command,
@@ -49,7 +50,11 @@ async function doctorNeeds(
 }
 
 async function runDoctor(invocation: Invocation): Promise<number> {
-  const checks = await examine(invocation.flags);
+  const { flags } = invocation;
+  const checks = (await examine(flags)).map((finding) => ({
+    ...finding,
+    message: inCliWords(finding.message, flags),
+  }));
   const isFailed = checks.some(({ result }) => result === "fail");
   const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
   const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;

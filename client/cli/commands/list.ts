@@ -5,6 +5,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { backendNeeds, preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { inCliWords } from "../cli_words.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import {
@@ -44,7 +45,7 @@ async function runList({ backend, needs }: ChosenBackend, invocation: Invocation
   const now = Date.now();
   const signIns: (StatusReport | UnreadableSignIn)[] = [];
   for (const key of await listKeys(backend)) {
-    const signIn = await readSignIn(backend, key, now);
+    const signIn = await readSignIn(backend, key, now, invocation.flags);
     if (signIn !== undefined) signIns.push(signIn);
   }
   const place = placeReport(backend);
@@ -53,7 +54,7 @@ async function runList({ backend, needs }: ChosenBackend, invocation: Invocation
 }
 
 /** The keys of all entries, without those of a test entry that an ended process left behind. */
-async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
+export async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
   if (backend.list === undefined) {
     throw new CredentialsBackendError(
       "backend_no_list",
@@ -79,6 +80,7 @@ async function readSignIn(
   backend: OidcCredentialsBackend,
   key: string,
   now: number,
+  flags: FlagValues,
 ): Promise<StatusReport | UnreadableSignIn | undefined> {
   const identity = identityOfKey(key);
   try {
@@ -87,6 +89,7 @@ async function readSignIn(
     return entry && describeEntry(entry, identity, now);
   } catch (error) {
     const { code, message } = backendError("read credentials from", backend, error);
-    return { ...describeIdentity(identity), error: { code, message: printable(message, 1000) } };
+    const text = printable(inCliWords(message, flags), 1000);
+    return { ...describeIdentity(identity), error: { code, message: text } };
   }
 }

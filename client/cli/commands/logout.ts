@@ -1,13 +1,21 @@
 import { clearOidcCredentials } from "../../clear_oidc_credentials.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import type { ClearResult, Revocation } from "../../clear_result.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";
 import { clearNeeds, secretNeeds } from "../../permissions/needs.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import { canConfirm, confirm } from "../confirm.ts";
 import type { FlagValues } from "../flags.ts";
+import type { Output } from "../output.ts";
+import { overrideBackend } from "../override_backend.ts";
+import { placeReport } from "../read_status.ts";
 import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
+import { placeOf } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
+import { listKeys } from "./list.ts";
 
 /** `logout`: removes stored tokens, and revokes them if asked. */
 export const logout: Command<ChosenBackend> = {
@@ -17,8 +25,10 @@ export const logout: Command<ChosenBackend> = {
     "The entry is removed here whatever the network does. With --revoke, exit code 1 " +
     "means that the provider refused or failed: the tokens may then live on there until " +
     "they end. It is no failure if nobody was signed in.",
+    "--all removes every entry, and in a terminal asks first unless --yes is given. Only --all " +
+    "deletes a store that cannot be read.",
   ],
-  flags: [...IDENTITY_FLAGS, "backend", "backend-options", "revoke", "all", "json", "quiet"],
+  flags: [...IDENTITY_FLAGS, "backend", "backend-options", "revoke", "all", "yes", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
   prepare: prepareLogout,
@@ -44,16 +54,37 @@ async function prepareLogout(flags: FlagValues, action: string): Promise<ChosenB
 
 async function runLogout({ backend }: ChosenBackend, invocation: Invocation): Promise<number> {
   const { flags, output } = invocation;
+  const all = flags.has("all");
+  if (all && !flags.has("yes") && canConfirm() && !await isConfirmed(backend, output)) {
+    output.note("Nothing was removed.\n");
+    return EXIT.failure;
+  }
   const result = await clearOidcCredentials({
     ...sessionOptions(flags),
-    credentialsBackend: backend,
-    all: flags.has("all"),
+    // A store that cannot be read may belong to another program: only --all deletes it.
+    credentialsBackend: all ? backend : overrideBackend(backend, { deleteAll: undefined }),
+    all,
     revoke: flags.has("revoke"),
   });
   printResult(invocation, toJson(result), resultText(result));
   const isMissed = result.revocation === "failed" || result.revocation === "not_supported";
   if (isMissed && flags.has("quiet")) output.note(revocationText(result));
   return isMissed ? EXIT.failure : EXIT.ok;
+}
+
+/** Whether the person agrees to remove all entries. Nothing is asked if there are none. */
+async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Promise<boolean> {
+  await preflight(logout.action, clearNeeds(backend, []), "always");
+  const place = placeOf(placeReport(backend));
+  try {
+    const { length } = await listKeys(backend);
+    if (length === 0) return true;
+    const signIns = `${length} sign-in${length === 1 ? "" : "s"}`;
+    return await confirm(`Remove ${signIns} from ${place}?`, output);
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    return await confirm(`Delete the whole store ${place}, which cannot be read?`, output);
+  }
 }
 
 function toJson({ keys, revocation, reason, wholeStore = false }: ClearResult) {

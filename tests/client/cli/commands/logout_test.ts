@@ -1,5 +1,8 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { cliWorld } from "../cli_world.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { toFileUrl } from "@std/path";
+import { captureTerminal } from "../../../support/capture_terminal.ts";
+import { hasTerminal } from "../../../support/run_in_terminal.ts";
+import { CLI, type CliWorld, cliWorld } from "../cli_world.ts";
 
 Deno.test("logout: removes the entry, and again is no failure", async () => {
   await using world = await cliWorld();
@@ -63,11 +66,82 @@ Deno.test("logout: --all and a client contradict each other", async () => {
   world.stored();
 });
 
-Deno.test("logout: a damaged store is removed whole, and that is told", async () => {
+const DAMAGED = '{"version": 1, "credentials": {"a';
+
+Deno.test("logout: a damaged store stays, and the error names the command that deletes it", async () => {
   await using world = await cliWorld();
   await world.signIn();
-  await Deno.writeTextFile(world.backend.path, '{"version": 1, "credentials": {"a');
-  const { code, stdout } = await world.run(["logout"]);
+  await Deno.writeTextFile(world.backend.path, DAMAGED);
+  for (const args of [["logout"], ["logout", "--revoke"]]) {
+    const { code, stdout, stderr } = await world.run(args);
+    assertEquals([code, stdout], [1, ""]);
+    assertStringIncludes(stderr, "error (backend_corrupt): Cannot");
+    assertStringIncludes(stderr, "validmind-auth logout --all");
+    assert(!stderr.includes("clearOidcCredentials"), stderr);
+    assertEquals(await Deno.readTextFile(world.backend.path), DAMAGED);
+  }
+  const { code, stdout } = await world.run(["logout", "--all"]);
   assertEquals(code, 0);
   assertStringIncludes(stdout, "Removed the whole store");
+  await assertRejects(() => Deno.stat(world.backend.path), Deno.errors.NotFound);
+});
+
+/** `logout --all` in a terminal, where a person types `answer`. */
+async function logoutInTerminal(world: CliWorld, args: string[], answer: string) {
+  const source = `import { runCli } from ${JSON.stringify(toFileUrl(CLI).href)};
+    Deno.exit(await runCli(Deno.args));`;
+  return await captureTerminal({
+    code: source,
+    args: ["logout", "--all", ...args],
+    flags: ["-A"],
+    columns: 120,
+    env: world.env,
+    onText: (text) => text.endsWith("[y/N] ") ? answer : undefined,
+  });
+}
+
+for (
+  const [answer, isRemoved] of [["y", true], ["yes", true], ["n", false], ["", false]] as const
+) {
+  Deno.test({
+    name: `logout: --all asks in a terminal, and "${answer}" ${isRemoved ? "removes" : "keeps"}`,
+    ignore: !hasTerminal,
+    async fn() {
+      await using world = await cliWorld();
+      await world.backend.put("https://other.example|app", { ...await world.signIn() });
+      const { text, code } = await logoutInTerminal(world, [], `${answer}\n`);
+      assertStringIncludes(text, `Remove 2 sign-ins from ${world.backend.path}`);
+      assertEquals(code, isRemoved ? 0 : 1);
+      if (!isRemoved) assertStringIncludes(text, "Nothing was removed.");
+      const left = await Array.fromAsync(world.backend.list());
+      assertEquals(left.length, isRemoved ? 0 : 2);
+    },
+  });
+}
+
+Deno.test({
+  name: "logout: --all --yes asks nothing in a terminal",
+  ignore: !hasTerminal,
+  async fn() {
+    await using world = await cliWorld();
+    await world.signIn();
+    const { text, code } = await logoutInTerminal(world, ["--yes"], "n\n");
+    assertEquals([code, text.includes("[y/N]")], [0, false]);
+    assertEquals(await Array.fromAsync(world.backend.list()), []);
+  },
+});
+
+Deno.test({
+  name: "logout: --all in a terminal names a store that cannot be read before it is deleted",
+  ignore: !hasTerminal,
+  async fn() {
+    await using world = await cliWorld();
+    await world.signIn();
+    await Deno.writeTextFile(world.backend.path, DAMAGED);
+    const { text, code } = await logoutInTerminal(world, [], "n\n");
+    assertStringIncludes(text, `Delete the whole store ${world.backend.path}`);
+    assertStringIncludes(text, "cannot be read");
+    assertEquals(code, 1);
+    assertEquals(await Deno.readTextFile(world.backend.path), DAMAGED);
+  },
 });

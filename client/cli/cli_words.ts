@@ -1,0 +1,53 @@
+import { quoteArgument } from "../../backends/common/quote_argument.ts";
+import { PROGRAM, SPECIFIER } from "./command.ts";
+import type { FlagValues } from "./flags.ts";
+
+/** Names of options and functions in messages, and the words of the command line for them. */
+const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
+  [/apiKey and apiSecret \((?:or )?(VM_API_KEY)(?:,| and) (VM_API_SECRET)\)/g, "$1 and $2"],
+  [/\b(?:apiKey|apiSecret) \((VM_API_\w+)\)/g, "$1"],
+  [/\bissuer and clientId\b/g, "--issuer and --client-id"],
+  [/\bPass (?:clientId|client-id)\b/g, "Give --client-id"],
+  [/\bPass issuer\b/g, "Give --issuer"],
+  [/\bclientId\b/g, "--client-id"],
+  [/: (issuer|scope) (is|has)\b/g, ": --$1 $2"],
+  [/\bprofile \(VM_OIDC_PROFILE\)/g, "--profile (VM_OIDC_PROFILE)"],
+  [/\(dpop\)/g, "(--dpop)"],
+  [/Set bearer: "access_token", or leave dpop out/g, "Leave --dpop out"],
+  [/, or set bearer: "access_token"/g, ""],
+  [/\bor pass the option "/g, 'or give in --backend-options the option "'],
+  [/\bor pass the option\b/g, "or give the flag"],
+  [
+    /\bor pass credentialsBackend: new FileCredentialsBackend\(\{ path \}\)/g,
+    "or give --backend file with --backend-options FILE, which names the path",
+  ],
+  [/, or import it in your own code and pass an instance: .*$/g, "."],
+];
+
+/** A message of this module in words of the command line: flags instead of options. */
+export function inCliWords(message: string, flags: FlagValues | undefined): string {
+  const store = storeFlags(flags);
+  const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
+  return WORDS.reduce((text, [api, cli]) => text.replaceAll(api, cli), message)
+    .replaceAll("clearOidcCredentials({ all: true })", `${PROGRAM} logout --all${store}`)
+    .replaceAll("clearOidcCredentials()", `${PROGRAM} logout${store}`)
+    .replace(
+      HOW_TO_SIGN_IN,
+      (_, login: string) =>
+        `Sign in with\n  ${PROGRAM} login${login}${store}\n` +
+        `or, without an installation, with\n  deno run -A${unstable} ${SPECIFIER} login${login}${store}`,
+    )
+    .replace(NOT_STORED, "give --login, or choose a backend that keeps tokens.");
+}
+
+/** The advice of `login_required`. */
+const HOW_TO_SIGN_IN = /Sign in with\n {2}deno run .* login(.*)\nor run init\(\) .*$/m;
+const NOT_STORED = /run init\(\) in a notebook or a terminal\.$/;
+
+/** The flags of a call that choose its store, for another command on the same store. */
+function storeFlags(flags: FlagValues | undefined): string {
+  return (["backend", "backend-options"] as const).map((name) => {
+    const value = flags?.text(name);
+    return value === undefined ? "" : ` --${name} ${quoteArgument(value)}`;
+  }).join("");
+}

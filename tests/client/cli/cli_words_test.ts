@@ -1,0 +1,128 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { findDenoDir } from "../../support/run_script.ts";
+import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
+
+/** Words that mean something to a program, and nothing to a person at a shell. */
+const API_WORDS =
+  /\b(clientId|apiKey|apiSecret|credentialsBackend|createSession|clearOidc\w*|onDeviceCode|bearer:)|\binit\(|\bpass the option\b/;
+const NONE = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+const ENTRA = "https://login.microsoftonline.com/common/v2.0";
+
+/** Mistakes of a person, and what the error has to name. */
+const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]][] = [
+  [["login"], NONE, "--issuer and --client-id", "VM_OIDC_ISSUER", "VM_API_KEY and VM_API_SECRET"],
+  [["login"], { VM_OIDC_ISSUER: "" }, "--issuer", "VM_OIDC_ISSUER"],
+  [["login"], { VM_OIDC_CLIENT_ID: "" }, "--client-id", "VM_OIDC_CLIENT_ID"],
+  [["login"], { VM_API_KEY: "k", VM_API_SECRET: "s" }, "--issuer and --client-id", "VM_API_KEY"],
+  [["login", "--client-id", "a|b"], {}, "--client-id"],
+  [["login", "--client-id", '"'], {}, ""],
+  [["login", "--profile", "a b"], {}, "--profile", "VM_OIDC_PROFILE"],
+  [["login", "--issuer", "login.example.com"], {}, "login.example.com"],
+  [["login", "--issuer", "http://login.example.com"], {}, "https:"],
+  [["login", "--issuer", ENTRA, "--dpop"], {}, "--dpop"],
+  [["status"], NONE, "--issuer and --client-id"],
+  [["token"], { VM_OIDC_CREDENTIALS_BACKEND: "memory" }, "--login"],
+  [["logout"], { HOME: "", USERPROFILE: "" }, "--backend file with --backend-options"],
+  [["login", "--backend", "https://a.example/b.ts:Store"], {}, "--backend", "jsr:, npm: or file:"],
+  [
+    ["login", "--backend", "vault", "--backend-options", "vault.json"],
+    {},
+    "VAULT_ADDR",
+    "--backend-options",
+  ],
+  [["doctor"], NONE, "--issuer and --client-id"],
+];
+
+for (const [args, env, ...words] of MISTAKES) {
+  const names = Object.entries(env).map(([name, value]) => `${name}=${value} `).join("");
+  Deno.test(`words: "${names}${args.join(" ")}" is answered in flags and variables`, async () => {
+    await using world = await cliWorld();
+    await Deno.writeTextFile(`${world.home}/vault.json`, '{"path": "users/ada"}');
+    const { code, stdout, stderr } = await world.run(args, { env });
+    assert(code !== 0, stdout);
+    const text = stdout + stderr;
+    for (const word of words) assertStringIncludes(text, word);
+    assert(!API_WORDS.test(text), text);
+  });
+}
+
+Deno.test("words: a denied variable is answered with the flag of Deno and of this program", async () => {
+  await using world = await cliWorld();
+  const { stderr } = await world.run(["login"], { flags: [] });
+  assertStringIncludes(stderr, "--allow-env=VM_OIDC_ISSUER");
+  assert(!API_WORDS.test(stderr), stderr);
+});
+
+/** Runs a line of a hint in a shell in which `validmind-auth` and the JSR address are this module. */
+async function runHint(world: CliWorld, line: string, env: Record<string, string>) {
+  const bin = `${world.home}/bin`;
+  await Deno.mkdir(bin, { recursive: true });
+  const run = `exec '${Deno.execPath()}' run --quiet --no-prompt -A --unstable-kv '${CLI}' "$@"`;
+  await Deno.writeTextFile(`${bin}/validmind-auth`, `#!/bin/sh\n${run}\n`, { mode: 0o755 });
+  const script = line.replace("deno run", `'${Deno.execPath()}' run`)
+    .replace("jsr:@validmind/auth/cli", `'${CLI}'`);
+  const path = `${bin}:${Deno.env.get("PATH")}`;
+  const command = new Deno.Command("sh", {
+    args: ["-c", script],
+    cwd: world.home,
+    clearEnv: true,
+    env: { ...env, HOME: world.home, DENO_DIR: await findDenoDir(), PATH: path },
+  });
+  const { code, stderr } = await command.output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
+
+for (
+  const [name, args, env] of [
+    ["the default store", [], {}],
+    ["a profile and a scope", ["--profile", "two", "--scope", "openid offline_access"], {}],
+    ["a file of its own", ["--backend", "file", "--backend-options", "my options.json"], {}],
+    ["a database", ["--backend", "kv", "--backend-options", "kv.json"], {}],
+    ["a store of the environment", [], {
+      VM_OIDC_CREDENTIALS_BACKEND: "kv",
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "env.db"}',
+    }],
+  ] as const
+) {
+  Deno.test({
+    name: `words: each hint of login_required signs in there: ${name}`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      for (const index of [0, 1]) {
+        await using world = await cliWorld();
+        await Deno.writeTextFile(`${world.home}/my options.json`, '{"path": "mine/tokens.json"}');
+        await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "tokens.db"}');
+        const before = await world.run(["token", ...args], { env });
+        assertEquals(before.code, 4, before.stderr);
+        assert(!API_WORDS.test(before.stderr), before.stderr);
+        const hints = [...before.stderr.matchAll(/^ {2}(.*\blogin\b.*)$/gm)].map(([, line]) =>
+          line!
+        );
+        assertEquals(hints.map((line) => line.split(" ")[0]), ["validmind-auth", "deno"]);
+        const { code, stderr } = await runHint(world, hints[index]!, env);
+        assertEquals(code, 0, `${hints[index]}\n${stderr}`);
+        const after = await world.run(["token", ...args], { env });
+        assertEquals(after.code, 0, after.stderr);
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "words: the hint for a damaged store names that store, and frees it",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using world = await cliWorld();
+    await Deno.writeTextFile(`${world.home}/my options.json`, '{"path": "mine/tokens.json"}');
+    const args = ["--backend", "file", "--backend-options", "my options.json"];
+    assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
+    await world.signIn();
+    await Deno.writeTextFile(`${world.home}/mine/tokens.json`, '{"version": 1, "credentials": {"a');
+    const { stderr } = await world.run(["status", ...args]);
+    const [, hint] = /(validmind-auth logout .*), which/.exec(stderr) ?? [];
+    const freed = await runHint(world, hint!, world.env);
+    assertEquals(freed.code, 0, freed.stderr);
+    assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
+    world.stored(); // in the default store, which nobody meant
+  },
+});
