@@ -185,7 +185,7 @@ export interface Session {
    * its body can be sent again. A stream cannot, and the body of a `Request` is one: then the 401 is
    * an error that says so. A redirect to another origin is followed without the session's headers.
    *
-   * A `URL` or `Request` is read once, before anything waits: a later change has no effect.
+   * A `URL` or a `Request` is read once, so a later change does not redirect the token.
    *
    * @throws {ApiError} A 401, if the body is a stream.
    * @throws {ValidMindAuthError} `wrong_origin`, `api_unreachable`, `session_closed`, and as

@@ -5,35 +5,36 @@ import {
   isReplayable,
   type OwnHeaders,
 } from "./transport.ts";
-import { ApiError, ValidMindAuthError } from "../errors.ts";
+import { ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
+import { isObject } from "../../backends/common/parse_object.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 
-/** What a session's credentials are wanted for. */
+/** Options for getting a session's credentials. */
 export interface RenewalOptions {
-  /** A set of headers that the API refused. */
+  /** The headers that the API refused. */
   rejected?: OwnHeaders;
   signal?: AbortSignal | undefined;
 }
 
-/** What {@linkcode ApiClient} is told. */
+/** Options of {@linkcode ApiClient}. */
 export interface ApiClientOptions {
   /** Base URL, with a trailing slash. */
   apiHost: string | undefined;
   runtime: Runtime;
-  /** Whether `fetch` is always Deno's own. */
+  /** Whether all requests use Deno's own `fetch`. */
   isFetchNative: boolean;
-  /** The credentials at hand, the same object until they change; `undefined` where it takes a wait. */
+  /** The credentials in memory, the same object until they change; `undefined` without fresh ones. */
   freshCredentials: () => ApiCredentials | undefined;
   credentials: (options: RenewalOptions) => Promise<ApiCredentials>;
-  /** Whether a refused set of headers can be replaced by a better one. */
+  /** Whether refused headers can be replaced by new ones. */
   canRenew: boolean;
 }
 
-/** More than is kept of an error: a secret that is cut short could not be found and taken out. */
+/** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 const STREAM_ADVICE = "The body is a stream, which cannot be sent again: call " +
@@ -43,7 +44,7 @@ const NONCE_ADVICE =
   "The body is a stream, which cannot be sent again, and the API asks for a new proof: " +
   "send it with a new stream.";
 
-/** How many requests are remembered. */
+/** The number of requests that are remembered. */
 const MAX_KNOWN = 32;
 
 const GET: Readonly<RequestInit> = { method: "GET" };
@@ -54,7 +55,7 @@ export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #transport: ApiTransport;
   readonly #origin: string | undefined;
-  /** By what the caller asked for. */
+  /** By the caller's path. */
   readonly #known = new Map<string, ApiRequest>();
 
   constructor(options: ApiClientOptions) {
@@ -64,7 +65,7 @@ export class ApiClient {
     if (apiHost !== undefined) this.#origin = new URL(apiHost).origin;
   }
 
-  /** Drops what holds a credential. */
+  /** Drops the requests in memory, which hold credentials. */
   forget(): void {
     this.#known.clear();
   }
@@ -79,7 +80,6 @@ export class ApiClient {
 
   /** See `Session.get`. */
   async get(path: string, params?: QueryParams, options?: GetOptions): Promise<unknown> {
-    // Not a URL object, which JavaScript may pass: it can become another one under its own name.
     const isPlain = params === undefined && options === undefined && typeof path === "string";
     if (isPlain) return await this.#json(this.#know(path));
     return await this.#json(this.#withParams(path, params, { method: "GET", ...options }));
@@ -90,9 +90,10 @@ export class ApiClient {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
-      throw new ValidMindAuthError(
-        "invalid_options",
-        `Cannot POST ${printable(path)}: there are json and form. Give one of them.`,
+      throw invalidOptions(
+        `Cannot POST ${
+          printable(String(path))
+        }: json and form exclude each other. Give one of them.`,
       );
     }
     const init = { method: "POST", ...(signal !== undefined && { signal }) };
@@ -127,7 +128,7 @@ export class ApiClient {
     }
   }
 
-  /** The answer, after one renewal and one retry where a 401 calls for them; and what was sent. */
+  /** Sends a request, and after a 401 once more with new credentials. Gives the sent headers too. */
   async #exchange(request: ApiRequest) {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
@@ -135,7 +136,7 @@ export class ApiClient {
       await this.#options.credentials({ signal });
     const { headers } = credentials;
     const { response, isOwn } = await this.#transport.send(request, credentials);
-    // A 401 from elsewhere, after a redirect, says nothing of the session's token.
+    // After a redirect to another origin, a 401 is not about the session's token.
     const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew;
     const isAboutToken = !isFinal && !isNonceChallenge(response);
     if (!isFinal && !isReplayable(init.body)) {
@@ -151,15 +152,15 @@ export class ApiClient {
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
-    if (!(input instanceof Request)) return { url: this.resolve(input), init };
-    const { method, headers, body, signal, redirect } = input;
+    if (!(input instanceof Request)) return { url: this.resolve(input), init: { ...init } };
+    const { url, method, headers, body, signal, redirect } = input;
     return {
-      url: this.resolve(input.url),
+      url: this.resolve(url),
       init: { method, headers, body, signal, redirect, ...init },
     };
   }
 
-  /** A GET without options, which a program often makes again: then its URL is known to be right. */
+  /** A GET without options, which programs often repeat. Its URL is checked once. */
   #know(input: string): ApiRequest {
     const known = this.#known.get(input);
     if (known !== undefined) {
@@ -167,28 +168,30 @@ export class ApiClient {
       return known;
     }
     const request = { url: this.resolve(input), init: GET };
-    if (!this.#options.isFetchNative) return request; // another may change the URL that it gets
+    if (!this.#options.isFetchNative) return request; // another fetch may change the URL
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(input, request);
     return request;
   }
 
-  /** The URL of a request, which has to be of the API's own origin. */
+  /**
+   * Reads a caller's URL once into a plain one, and checks that it has the API's origin. The caller's
+   * object may change later, or show one address and send another.
+   */
   resolve(input: string | URL): URL {
     const { apiHost } = this.#options;
-    const url = input instanceof URL ? input : URL.parse(input, apiHost);
+    const url = URL.parse(String(input), apiHost);
     if (url === null) {
-      throw new ValidMindAuthError(
-        "invalid_options",
-        `Cannot request ${JSON.stringify(printable(String(input)))}: it is no URL` +
-          (apiHost === undefined
-            ? ", and the session has no apiHost. Pass apiHost."
-            : ". Pass a path below apiHost, or a whole URL."),
+      throw invalidOptions(
+        apiHost === undefined
+          ? "Cannot make the request: the session has no apiHost. Pass apiHost."
+          : "Cannot make the request: its address is not a URL. Give a path below apiHost, or a " +
+            "whole URL.",
       );
     }
     if (apiHost !== undefined && url.origin === this.#origin) return url;
     const why = apiHost === undefined
-      ? "the session has no apiHost, so its token goes nowhere. Pass apiHost, or use fetch() itself."
+      ? "the session has no apiHost, so it sends its token nowhere. Pass apiHost, or use fetch() itself."
       : `the session sends its token to ${this.#origin} only. Use fetch() itself, or a session of ` +
         `its own for that API.`;
     throw new ValidMindAuthError("wrong_origin", `Cannot request ${url.origin}: ${why}`);
@@ -202,7 +205,7 @@ export class ApiClient {
     try {
       return await this.#options.credentials({ rejected, signal });
     } catch (error) {
-      // Then the 401 itself tells the caller. Anything else, such as a full disk, it would hide.
+      // The 401 itself says this. It would hide other errors, such as a full disk.
       if (error instanceof ValidMindAuthError && error.code === "login_required") return undefined;
       await response.body?.cancel();
       throw error;
@@ -238,16 +241,16 @@ function adviceFor(status: number): string {
     : "Check the request and your access to the model.";
 }
 
-/** The beginning of an answer; an API may echo what it was sent, so credentials are taken out. */
+/** The beginning of an answer, without the credentials that an API may echo. */
 function excerpt(text: string, sent: OwnHeaders): string {
   const names = ["authorization", "x-api-key", "x-api-secret"];
   const secrets = names.flatMap((name) => sent[name]?.replace(/^(Bearer|DPoP) /, "") ?? []);
   return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
 }
 
-/** The body of a POST: one that can be sent again, and that `fetch` does not by itself send twice. */
+/** The body of a POST: replayable, and of a kind that `fetch` does not send twice by itself. */
 function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
-  // As a Blob, which Deno sends once: a text body may be sent twice (denoland/deno#32566).
+  // Deno sends a Blob once, and a text body possibly twice (denoland/deno#32566).
   if (json !== undefined) {
     return { body: new Blob([JSON.stringify(json)], { type: "application/json" }) };
   }
@@ -270,9 +273,7 @@ function toFormData(form: Record<string, string | Blob>): FormData {
   return data;
 }
 
-type Json = Record<string, unknown>;
-
-/** The API's answer to a ping, with the parts that it left out or garbled empty. */
+/** Reads the API's answer to a ping. Absent and malformed parts are empty. */
 export function readClientInfo(answer: unknown): ClientInfo {
   const { model, feature_flags, documentation_template, document_type } = object(answer);
   return {
@@ -283,6 +284,6 @@ export function readClientInfo(answer: unknown): ClientInfo {
   };
 }
 
-function object(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : {};
+function object(value: unknown): Record<string, unknown> {
+  return isObject(value) ? value : {};
 }

@@ -4,8 +4,8 @@ import { dpopHandle } from "../provider/dpop_key.ts";
 
 /**
  * A `fetch` that adds a proof of the key to each request with `Authorization: DPoP …`: RFC 9449,
- * section 7. Others, such as after a redirect to another origin, go out as they are. Where the API
- * asks for a nonce, the request goes once more with it, if its body can be sent again.
+ * section 7. Other requests, such as after a redirect to another origin, stay as they are. If the API
+ * asks for a nonce, a request with a replayable body is sent once more with it.
  */
 export function dpopFetch(
   fetch: typeof globalThis.fetch,
@@ -28,7 +28,7 @@ export function dpopFetch(
   };
 }
 
-/** `Authorization` and `DPoP` for one request, which is not made here. */
+/** The headers `Authorization` and `DPoP` for one request, which the caller makes. */
 export async function dpopHeaders(
   pair: CryptoKeyPair,
   token: string,
@@ -43,7 +43,7 @@ export async function dpopHeaders(
   return headers;
 }
 
-/** Has oauth4webapi make the proof and read the answer's nonce, and `send` make the request. */
+/** oauth4webapi makes the proof and reads the answer's nonce; `send` makes the request. */
 async function request(
   pair: CryptoKeyPair,
   token: string,

@@ -10,6 +10,17 @@ import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
+/** Turns a URL to another origin while the provider answers a refresh. */
+function sendElsewhere(url: URL, origin: string, provider: ScriptedProvider) {
+  let isAnswered = false;
+  provider.script.token.push(() => {
+    url.href = new URL("/stolen", origin).href;
+    isAnswered = true;
+    return provider.tokens();
+  });
+  return { answered: () => isAnswered };
+}
+
 interface Echo {
   method: string;
   path: string;
@@ -217,8 +228,60 @@ apiTest("the same origin beside apiHost's path is fine", async ({ session, api }
   assertEquals(api.requests[0]?.path, "/elsewhere");
 });
 
-apiTest("what is no URL", async ({ session }) => {
-  await rejectsWith("invalid_options", () => session.fetch("http://["), "http://[");
+apiTest("what is no URL, and is not shown", async ({ session }) => {
+  const run = () => session.fetch("http://[?token=hidden");
+  const error = await rejectsWith("invalid_options", run, "not a URL");
+  assertEquals(error.message.includes("hidden"), false);
+});
+
+/** Shows the API's address by its parts, and another one as text. */
+class TwoFacedUrl extends URL {
+  override get href(): string {
+    return "http://127.0.0.1:1/stolen";
+  }
+  override toString(): string {
+    return this.href;
+  }
+}
+
+apiTest("a URL that shows another address than it sends", async ({ session, api }) => {
+  const url = new TwoFacedUrl("thing", api.apiHost);
+  for (const use of [() => session.fetch(url), () => session.headers({ url })]) {
+    await rejectsWith("wrong_origin", use);
+  }
+  assertEquals(api.requests, []);
+});
+
+apiTest("a URL that changes during a refresh", async ({ session, api, clock, provider }) => {
+  const url = new URL("thing", api.apiHost);
+  clock.advance(3600_000);
+  const { answered } = sendElsewhere(url, api.otherOrigin, provider);
+  assertEquals((await (await session.fetch(url)).json()).path, "thing");
+  assertEquals([answered(), api.otherRequests], [true, []]);
+});
+
+apiTest("a URL that changes before the retry after a 401", async ({ session, api, provider }) => {
+  const url = new URL("thing", api.apiHost);
+  api.script.push(() => json({}, 401));
+  const { answered } = sendElsewhere(url, api.otherOrigin, provider);
+  assertEquals((await (await session.fetch(url)).json()).path, "thing");
+  assertEquals([answered(), api.otherRequests], [true, []]);
+});
+
+apiTest("an error of the API has no piece of the token", async ({ session, api }) => {
+  const token = await session.accessToken();
+  const pieces = token.match(/.{1,10}/g)!;
+  const echoes = [token.slice(1), pieces.join("\n"), JSON.stringify(pieces), btoa(`x${token}`)];
+  for (const echo of echoes) {
+    api.script.push(() => new Response(`refused: ${echo}`, { status: 403 }));
+    const error = await assertRejects(() => session.get("thing"), ApiError);
+    const shown = `${error.message} ${error.body}`.replace(/\W/g, "");
+    for (const form of [token, btoa(`x${token}`).slice(2)].map((text) => text.replace(/\W/g, ""))) {
+      for (let at = 0; at + 6 <= form.length; at++) {
+        assertEquals(shown.includes(form.slice(at, at + 6)), false, error.message);
+      }
+    }
+  }
 });
 
 apiTest("no answer in time", async ({ session, api }) => {

@@ -237,6 +237,6 @@ Deno.test("session with dpop: headers() without apiHost are for any URL that is 
     const headers = await session.headers({ url: "https://api.example.com/thing" });
     assertEquals(readProof(headers.get("dpop")!).claims.htu, "https://api.example.com/thing");
     await rejectsWith("insecure_url", () => session.headers({ url: "http://api.example.com/" }));
-    await rejectsWith("invalid_options", () => session.headers({ url: "thing" }), "thing");
+    await rejectsWith("invalid_options", () => session.headers({ url: "thing" }), "the URL");
   });
 });
