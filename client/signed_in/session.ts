@@ -23,25 +23,36 @@ import type {
 } from "../session.ts";
 import type { StoredCredential, TokenSource } from "../tokens/source.ts";
 
-/** As it was at import: what stands there later may be a program's own, such as a test's. */
+/** Loaded with the first request. */
+const loadClient = () => import("../api/client.ts");
+/** Loaded for tokens that are bound to a key. */
+const loadDpop = () => import("../api/dpop_fetch.ts");
+/** Loaded where the session is cleared. */
+const loadClear = () => import("../tokens/clear.ts");
+/** Loaded where permissions are dropped. */
+const loadChange = () => import("../permissions/change.ts");
+/** Loaded where a notebook shows the session. */
+const loadDisplay = () => import("../prompt/notebook_html.ts");
+
+/** Deno's own `fetch`. A program or a test may replace the global later. */
 const NATIVE_FETCH = globalThis.fetch;
 
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
-/** What {@linkcode SignedInSession} is told. */
+/** Options of {@linkcode SignedInSession}. */
 export interface SignedInSessionOptions {
   identity: Identity;
   apiHost: string | undefined;
-  /** Only in a session of `init`: its presence adds ValidMind's own headers. */
+  /** Only in a session of `init`, which sends ValidMind's own headers. */
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
-  /** What the sign-in needed of Deno. */
+  /** Gives the permissions of the sign-in. */
   needs: () => Promise<readonly PermissionNeed[]>;
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
 }
 
-/** The session that `init` and `createSession` give. Keeps its secrets in private fields. */
+/** The session of `init` and `createSession`. Keeps its secrets in private fields. */
 export class SignedInSession implements Session {
   declare readonly issuer?: string;
   declare readonly clientId?: string;
@@ -92,7 +103,7 @@ export class SignedInSession implements Session {
     const headers = new Headers(own);
     if (dpopKey === undefined) return headers;
     if (target === undefined) throw noRequest();
-    const { dpopHeaders } = await import("../api/dpop_fetch.ts");
+    const { dpopHeaders } = await loadDpop();
     const token = own.authorization!.slice("DPoP ".length);
     for (const [name, value] of await dpopHeaders(dpopKey, token, method.toUpperCase(), target)) {
       headers.set(name, value);
@@ -121,7 +132,7 @@ export class SignedInSession implements Session {
     const { oidc } = this.#options;
     if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
-    const { clearCredentials } = await import("../tokens/clear.ts");
+    const { clearCredentials } = await loadClear();
     const result = await clearCredentials(oidc.stored, options, () => oidc.tokens.provider());
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
@@ -132,23 +143,23 @@ export class SignedInSession implements Session {
     const action = "drop permissions";
     checkCallOptions(action, options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
-    const { dropPermissions } = await import("../permissions/change.ts");
+    const { dropPermissions } = await loadChange();
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
     await this.#loadApi();
-    if (this.dpop) await import("../api/dpop_fetch.ts");
+    if (this.dpop) await loadDpop();
     const isKept = (need: PermissionNeed) =>
       need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
     return await dropPermissions(await this.#options.needs(), isKept, all);
   }
 
-  /** The client's secret that an option gave. A secret. */
+  /** The value of the option `clientSecret`. A secret. */
   givenSecret(): string | undefined {
     const { identity } = this.#options;
     return identity.kind === "oidc" ? identity.clientSecret : undefined;
   }
 
-  /** Drops the tokens from memory. */
+  /** Removes the tokens from memory. */
   forget(): void {
     this.#options.oidc?.tokens.forget();
     this.#dropFresh();
@@ -164,7 +175,7 @@ export class SignedInSession implements Session {
     return this.close();
   }
 
-  /** What `console.log` shows: who, where and until when, and no token. */
+  /** For `console.log`: identity, API and expiry without the token. */
   [Symbol.for("Deno.customInspect")](
     inspect: typeof Deno.inspect,
     options: Deno.InspectOptions,
@@ -172,9 +183,9 @@ export class SignedInSession implements Session {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
   }
 
-  /** The same for the last line of a notebook's cell. */
+  /** The same for the last line of a notebook cell. */
   async [Symbol.for("Jupyter.display")](): Promise<Record<string, string>> {
-    const { sessionDisplay } = await import("../prompt/notebook_html.ts");
+    const { sessionDisplay } = await loadDisplay();
     return sessionDisplay(this, this.#status(), Deno.inspect(this));
   }
 
@@ -188,15 +199,14 @@ export class SignedInSession implements Session {
     );
   }
 
-  /** Where headers are to go: to the API, or where none is named to any URL that is safe. */
+  /** The URL that headers are for: one of the API, or any secure one without an API. */
   async #targetOf(url: string | URL): Promise<URL> {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
     return secureUrl(String(url), "give headers: the URL");
   }
 
-  /** Loaded when a request is made: a program that only wants a token makes none. */
   async #loadApi(): Promise<ApiClient> {
-    const { ApiClient } = await import("../api/client.ts");
+    const { ApiClient } = await loadClient();
     const { runtime, oidc, apiHost } = this.#options;
     this.#api ??= new ApiClient({
       apiHost,
@@ -214,7 +224,7 @@ export class SignedInSession implements Session {
     this.#api?.forget();
   }
 
-  /** Those that are at hand, as one object for as long as the token is the same. */
+  /** The credentials in memory, as the same object while the token is the same. */
   #freshCredentials(): ApiCredentials | undefined {
     this.#assertOpen();
     const { identity, oidc, runtime } = this.#options;
@@ -232,7 +242,7 @@ export class SignedInSession implements Session {
     const { fetch } = this.#options.runtime;
     const { headers, dpopKey } = await this.#headers(options);
     if (dpopKey === undefined) return { headers, fetch };
-    const { dpopFetch } = await import("../api/dpop_fetch.ts");
+    const { dpopFetch } = await loadDpop();
     return { headers, fetch: dpopFetch(fetch, dpopKey) };
   }
 
@@ -302,8 +312,8 @@ export function peekActiveSession(): SignedInSession | undefined {
 function noRequest(): ValidMindAuthError {
   return new ValidMindAuthError(
     "dpop_request_needed",
-    "Cannot give headers: the token is bound to a key, and each request needs a proof of its own for " +
-      "its method and URL. Pass { method, url }, or use fetch().",
+    "Cannot give headers: the token is bound to a key, and each request needs its own proof for its " +
+      "method and URL. Pass { method, url }, or use fetch().",
   );
 }
 
@@ -319,18 +329,23 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
 function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
   const { location, persistent } = backend;
   return {
-    name: backend.constructor?.name || "unnamed",
-    ...(typeof location === "string" && { location }),
+    name: shown(backend.constructor?.name || "unnamed"),
+    ...text("location", location),
     ...(typeof persistent === "boolean" && { persistent }),
     declaresPermissions: backend.requiredPermissions !== undefined,
   };
 }
 
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  return (typeof value === "string" ? { [name]: value } : {}) as { [P in K]?: string };
+  return (typeof value === "string" ? { [name]: shown(value) } : {}) as { [P in K]?: string };
 }
 
-/** What a session shows of itself when it is printed: nothing secret, and nothing that is empty. */
+/** Text from outside, cleaned as by `printable`, which a start does not load. */
+function shown(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim().slice(0, 255);
+}
+
+/** The parts of a session that are shown when it is printed: nothing secret or empty. */
 function sessionSummary(
   { issuer, apiHost, model }: Session,
   { kind, signedIn, email, name, subject, expiresAt, backend }: SessionStatus,
@@ -347,5 +362,5 @@ function sessionSummary(
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** This release, as sent in `X-LIBRARY-VERSION`. A test holds it to deno.json. */
+/** This release, as sent in `X-LIBRARY-VERSION`. A test compares it with deno.json. */
 export const VERSION = "0.1.0";

@@ -49,6 +49,22 @@ Deno.test("session: status without ID token, refresh token and backend details",
   assertEquals(await session.status() as unknown, { ...fixed, signedIn: false, backend });
 });
 
+Deno.test("session: status shows no control characters of a provider or a backend", async () => {
+  await using world = await scriptedProviderWorld();
+  const odd = "a\x1b]0;x\x07b\u202ec\nd";
+  const credentialsBackend = Object.assign(new SpyBackend(), { location: odd });
+  const claims = { sub: odd, name: odd, email: `${odd}${"x".repeat(1000)}` };
+  world.provider.script.token.push(async () =>
+    world.provider.tokens({ id_token: await world.provider.idToken(claims) })
+  );
+  const session = await createSession({ ...world.options, credentialsBackend });
+  const { subject, name, email, backend } = await session.status();
+  for (const text of [subject, name, email, backend?.location]) {
+    assertEquals(text?.startsWith("a ]0;x b c d"), true, text);
+    assertEquals(text!.length <= 255, true);
+  }
+});
+
 Deno.test("session: status after clear", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, scope: "openid" });
