@@ -61,13 +61,24 @@ function codeAndMessage(error: unknown): { code: string; message: string } {
   return { code: "unexpected", message };
 }
 
+/** Failed connections by the words of Deno's errors. */
+const CONNECTION_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/dns error|lookup address/i, "The host name is not known."],
+  [/connection refused|actively refused/i, "Nothing answers at that host and port."],
+  [/invalid peer certificate/i, "The certificate of the host is not trusted."],
+  [/operation timed out/i, "The host did not answer in time."],
+];
+
 /**
- * Causes that add to the error's message, one line each. Only for errors of this module: their
- * causes hold no secret.
+ * Causes that add to the error's message, one line each, after a sentence for a failed connection.
+ * Only for errors of this module: their causes hold no secret.
  */
 export function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
   if (!(cause instanceof Error) || message.includes(cause.message)) return "";
-  return `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
+  if (cause.message === "fetch failed") return causeLines(cause); // its own cause says why
+  const words = CONNECTION_WORDS.find(([pattern]) => pattern.test(cause.message))?.[1];
+  return (words === undefined ? "" : `\n${words}`) +
+    `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
 function hintFor(code: string, command: string | undefined): string | undefined {

@@ -39,6 +39,27 @@ Deno.test("reportError: causes are told, without escape sequences", () => {
   );
 });
 
+for (
+  const [text, words] of [
+    ["client error (Connect): dns error: failed to lookup", "The host name is not known."],
+    [
+      "tcp connect error: Connection refused (os error 111)",
+      "Nothing answers at that host and port.",
+    ],
+    ["invalid peer certificate: UnknownIssuer", "The certificate of the host is not trusted."],
+    ["operation timed out", "The host did not answer in time."],
+  ] as const
+) {
+  Deno.test(`reportError: a connection that fails is put into words: ${words}`, () => {
+    const cause = new TypeError("fetch failed", { cause: new Error(text) });
+    const error = new ValidMindAuthError("provider_unavailable", "Cannot reach it.", { cause });
+    assertStringIncludes(
+      report(error).text,
+      `Cannot reach it.\n${words}\ncaused by Error: ${text}\n`,
+    );
+  });
+}
+
 Deno.test("reportError: what a stranger threw is told by its name only", () => {
   for (const error of [new RangeError("secret-token-1234"), "secret-token-1234"]) {
     const { code, text } = report(error);
