@@ -24,8 +24,8 @@ export interface KvCredentialsBackendOptions {
    */
   path?: string;
   /**
-   * Longest wait for another holder's lock, in milliseconds. A holder that died blocks others for
-   * 15 s, which a shorter wait does not outlast.
+   * Longest wait for another holder's lock, in milliseconds. On a server a dead holder blocks others
+   * for 15 s; a shorter wait fails there.
    *
    * @default 30_000
    */
@@ -140,8 +140,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host that shares the store.
-   * The lock is a lease that is renewed while `fn` runs. Who waits takes it over when it was not for
-   * 15 s, measured where he is: no host's clock has to be right.
+   *
+   * For a file it is a kernel lock on a file beside the database. It ends with the holder's process,
+   * and a holder that is stopped, such as by a closed laptop, keeps it. On a server it is a lease, which
+   * is renewed while `fn` runs. A waiter takes it over when it was not renewed for 15 s by the waiter's
+   * own clock; no host's clock has to be right.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
    * when it ends the wait.

@@ -1,4 +1,6 @@
-import type { LeaseRow, LeaseStore, LeaseUse } from "../common/lease.ts";
+import type { Clock } from "../common/clock.ts";
+import { type LeaseRow, Leases, type LeaseStore, type LeaseUse } from "../common/lease.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** A lease in Deno KV. */
 export interface KvLease extends LeaseRow {
@@ -13,6 +15,36 @@ export type RunKv = <T>(
   timeoutMs?: number,
 ) => Promise<T>;
 
+/** Options of {@linkcode kvLeases}. */
+export interface KvLeasesOptions {
+  kv: Deno.Kv;
+  /** The server's address, for messages. */
+  path: string;
+  run: RunKv;
+  clock: Clock;
+  lockTimeoutMs: number;
+}
+
+/** Longest pause between two looks at a lease that is held: all waiters ask the same server. */
+const PAUSE_MS = 200;
+
+/** The locks of a store on a server. */
+export function kvLeases(options: KvLeasesOptions): Leases<KvLease> {
+  const { kv, path, run, clock, lockTimeoutMs } = options;
+  return new Leases({
+    store: new KvLeaseStore(kv, run),
+    clock,
+    lockTimeoutMs,
+    pause: (tries) => (1 + Math.random()) * Math.min(5 + tries, PAUSE_MS),
+    timedOut: () =>
+      new CredentialsBackendError(
+        "backend_locked",
+        `Cannot lock credentials in ${path} within ${lockTimeoutMs} ms: another notebook or script ` +
+          `that shares this store is refreshing them. Wait for it or end it.`,
+      ),
+  });
+}
+
 /** The place of a key's lease. */
 export const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
 
@@ -21,7 +53,7 @@ export const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease",
  * whole store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's
  * clock.
  */
-export class KvLeaseStore implements LeaseStore<KvLease> {
+class KvLeaseStore implements LeaseStore<KvLease> {
   readonly #kv: Deno.Kv;
   readonly #run: RunKv;
 

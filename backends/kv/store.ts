@@ -2,7 +2,9 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { type Clock, MONOTONIC_CLOCK } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
-import { LEASE_MS, Leases } from "../common/lease.ts";
+import { LEASE_MS, type Leases } from "../common/lease.ts";
+import { Queue } from "../common/queue.ts";
+import { shortHash, withFileLock } from "../file/lock.ts";
 import { KvServer } from "./connect.ts";
 import { DatabaseFile } from "./database_file.ts";
 import {
@@ -14,7 +16,7 @@ import {
   setEntry,
 } from "./entry.ts";
 import { isDatabaseLocked, kvError } from "./error.ts";
-import { type KvLease, KvLeaseStore, leaseKey } from "./lease.ts";
+import { type KvLease, kvLeases, leaseKey, type RunKv } from "./lease.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** Options of {@linkcode KvStore.open}. */
@@ -30,8 +32,8 @@ type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefin
 
 type Perform = <T>(operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
 
-/** Between two looks at a lease that is held: those at a server are everybody's. */
-const PAUSE_MS = { file: 50, server: 200 };
+/** About how long a refresh holds its lock, in milliseconds. */
+const REFRESH_MS = 20;
 
 /** An open Deno KV store: loaded only when it is used. */
 export class KvStore {
@@ -41,7 +43,11 @@ export class KvStore {
   /** `undefined` in memory and on a server. */
   readonly #file: DatabaseFile | undefined;
   #hasWritten = false;
-  readonly #leases: Leases<KvLease>;
+  readonly #lockTimeoutMs: number;
+  /** The locks of a server's store. Those of a file are kernel locks. */
+  readonly #leases: Leases<KvLease> | undefined;
+  /** The locks in memory. */
+  readonly #queue: Queue;
   /** Whether the key used last has parts: a refresh reads an entry, and then writes it. */
   #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
 
@@ -56,14 +62,10 @@ export class KvStore {
     this.#path = path;
     this.#perform = perform;
     this.#file = file;
-    const pauseMs = isUrl(path) ? PAUSE_MS.server : PAUSE_MS.file;
-    this.#leases = new Leases({
-      store: new KvLeaseStore(kv, (...args) => this.#try(...args)),
-      clock,
-      lockTimeoutMs,
-      pause: (tries) => (1 + Math.random()) * Math.min(5 + tries, pauseMs),
-      timedOut: () => this.#lockTimeout(lockTimeoutMs),
-    });
+    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#queue = new Queue(lockTimeoutMs);
+    const run: RunKv = (...args) => this.#try(...args);
+    if (isUrl(path)) this.#leases = kvLeases({ kv, path, run, clock, lockTimeoutMs });
   }
 
   /** Opens the store, and makes the database file where there is none. */
@@ -125,9 +127,24 @@ export class KvStore {
     }
   }
 
-  /** Runs `fn` under the key's lease. */
-  withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    return this.#leases.run(key, fn, options);
+  /**
+   * Runs `fn` under the key's lock. All who use a file are on one host, and the kernel keeps a lock for
+   * a process that is stopped: nobody takes it over.
+   */
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T>,
+  ): Promise<T> {
+    const { signal, peek } = options;
+    if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
+    if (this.#file === undefined) return await this.#queue.run(key, fn, signal);
+    return await withFileLock(`${this.#file.path}.${shortHash(key)}.lock`, fn, {
+      timeoutMs: this.#lockTimeoutMs,
+      paceMs: REFRESH_MS,
+      signal,
+      peek,
+    });
   }
 
   /** Closes the handle. */
@@ -140,7 +157,7 @@ export class KvStore {
     let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
     this.#noParts = undefined;
     for (;; noParts = undefined) {
-      const versionstamp = this.#leases.held(key)?.versionstamp;
+      const versionstamp = this.#leases?.held(key)?.versionstamp;
       const result = await this.#try("write", () => {
         const atomic = this.#kv.atomic();
         if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
@@ -153,8 +170,8 @@ export class KvStore {
       }
       if (noParts !== undefined) continue; // perhaps the entry was written by another meanwhile
       // A renewal between reading the versionstamp and the commit: the lease is still ours.
-      if (this.#leases.held(key)?.versionstamp !== versionstamp) continue;
-      if (await this.#leases.isLost(key)) throw this.#lockLost();
+      if (this.#leases?.held(key)?.versionstamp !== versionstamp) continue;
+      if (await this.#leases?.isLost(key)) throw this.#lockLost();
     }
   }
 
@@ -167,14 +184,6 @@ export class KvStore {
       throw kvError("keep", this.#path, error);
     }
     this.#hasWritten = true;
-  }
-
-  #lockTimeout(ms: number): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_locked",
-      `Cannot lock credentials in ${this.#path} within ${ms} ms: another notebook or script that ` +
-        `shares this store is refreshing them. Wait for it or end it.`,
-    );
   }
 
   #lockLost(): CredentialsBackendError {
@@ -209,12 +218,12 @@ function performer({ path, lockTimeoutMs, timeoutMs, clock }: KvStoreOptions): P
  * that at once instead of waiting, and has then done nothing.
  */
 async function whenUnlocked<T>(operation: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   for (let tries = 0;; tries++) {
     try {
       return await operation();
     } catch (error) {
-      if (!isDatabaseLocked(error) || Date.now() >= deadline) throw error;
+      if (!isDatabaseLocked(error) || performance.now() >= deadline) throw error;
       await delay((1 + Math.random()) * Math.min(2 + tries, 25));
     }
   }

@@ -1,39 +1,33 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Clock } from "../../../backends/common/clock.ts";
+import { type Clock, MONOTONIC_CLOCK } from "../../../backends/common/clock.ts";
 import { LEASE_MS, RENEWAL_MS } from "../../../backends/common/lease.ts";
-import { KvStore } from "../../../backends/kv/store.ts";
+import { kvLeases } from "../../../backends/kv/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { entry, KEY } from "../../support/entries.ts";
+import { KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { sandbox } from "../../support/sandbox.ts";
 
-const { folder, permissions } = sandbox();
+const permissions = "none";
 const LEASE = ["validmind", "oidc_lease", KEY];
-const LOCK_TIMEOUT_MS = 4 * LEASE_MS;
+const PATH = "https://kv.example.com";
 
-interface Opened extends Disposable {
-  path: string;
-  store: KvStore;
-  /** The same database without a store. */
-  kv: Deno.Kv;
+async function open(clock: Clock = MONOTONIC_CLOCK) {
+  const kv = await Deno.openKv(":memory:");
+  const leases = kvLeases({
+    kv,
+    path: PATH,
+    run: (_action, operation) => operation(),
+    clock,
+    lockTimeoutMs: 4 * LEASE_MS,
+  });
+  return { kv, leases, [Symbol.dispose]: () => kv.close() };
 }
 
-async function open(clock?: Clock): Promise<Opened> {
-  const path = `${folder()}/kv.db`;
-  const options = { path, lockTimeoutMs: LOCK_TIMEOUT_MS, timeoutMs: 1000 };
-  const store = await KvStore.open({ ...options, clock });
-  const kv = await Deno.openKv(path);
-  const dispose = () => {
-    store.close();
-    kv.close();
-  };
-  return { path, store, kv, [Symbol.dispose]: dispose };
-}
+type Leases = Awaited<ReturnType<typeof open>>["leases"];
 
-/** How long `withLock` waits by its own clock. */
-async function waited(clock: FakeClock, store: KvStore): Promise<number> {
+/** How long `run` waits by its own clock. */
+async function waited(clock: FakeClock, leases: Leases): Promise<number> {
   const begin = clock.now();
-  return await store.withLock(KEY, () => Promise.resolve(clock.now() - begin), {});
+  return await leases.run(KEY, () => Promise.resolve(clock.now() - begin), {});
 }
 
 for (
@@ -46,7 +40,7 @@ for (
       const clock = new FakeClock(Date.now() + offset * 86_400_000);
       using opened = await open(clock);
       await opened.kv.set(LEASE, { holder: "dead" });
-      const ms = await waited(clock, opened.store);
+      const ms = await waited(clock, opened.leases);
       assert(ms >= LEASE_MS && ms < LEASE_MS + RENEWAL_MS, String(ms));
     },
   });
@@ -65,7 +59,7 @@ Deno.test({
       await opened.kv.set(LEASE, { holder: "slow" });
     };
     await opened.kv.set(LEASE, { holder: "slow" });
-    await rejectsWith("backend_locked", () => waited(clock, opened.store), opened.path);
+    await rejectsWith("backend_locked", () => waited(clock, opened.leases), PATH);
   },
 });
 
@@ -79,7 +73,7 @@ Deno.test({
     clock.onDelay = (count) => {
       if (count === 20) clock.advance(LEASE_MS);
     };
-    const ms = await waited(clock, opened.store);
+    const ms = await waited(clock, opened.leases);
     assert(ms >= 2 * LEASE_MS, String(ms));
   },
 });
@@ -89,11 +83,11 @@ Deno.test({
   permissions,
   async fn() {
     using opened = await open();
-    const { store, kv } = opened;
+    const { leases, kv } = opened;
     const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const run = async (end: Promise<void>) => {
       const begun = Promise.withResolvers<void>();
-      const done = store.withLock(KEY, () => (begun.resolve(), end), {});
+      const done = leases.run(KEY, () => (begun.resolve(), end), {});
       await begun.promise;
       return { done };
     };
@@ -104,7 +98,7 @@ Deno.test({
     first.resolve();
     await lost.done;
     assertEquals(await kv.get(LEASE), held);
-    await store.put(KEY, entry());
+    assertEquals(await leases.isLost(KEY), false);
     second.resolve();
     await later.done;
     assertEquals((await kv.get(LEASE)).value, null);
@@ -116,14 +110,14 @@ Deno.test({
   permissions,
   async fn() {
     using opened = await open();
-    const { store, kv } = opened;
-    await store.withLock(KEY, async () => {
+    const { leases, kv } = opened;
+    await leases.run(KEY, async () => {
       const { value } = await kv.get(LEASE);
       await kv.set(LEASE, value);
-      await store.put(KEY, entry());
+      assertEquals(await leases.isLost(KEY), false);
+      assertEquals(leases.held(KEY)?.versionstamp, (await kv.get(LEASE)).versionstamp);
       await kv.set(LEASE, value);
     }, {});
-    assertEquals(await store.get(KEY), entry());
     assertEquals((await kv.get(LEASE)).value, null);
   },
 });
@@ -134,7 +128,7 @@ Deno.test({
   async fn() {
     const clock = new FakeClock();
     using opened = await open(clock);
-    const { store, kv } = opened;
+    const { leases, kv } = opened;
     const original = kv.constructor.prototype.atomic;
     let lost = 0;
     // A commit that is done and then tells that it failed: what a second try of it tells.
@@ -145,7 +139,7 @@ Deno.test({
       return atomic;
     };
     try {
-      assert(await waited(clock, store) < LEASE_MS);
+      assert(await waited(clock, leases) < LEASE_MS);
     } finally {
       kv.constructor.prototype.atomic = original;
     }

@@ -1,0 +1,123 @@
+// Locks on a KV Connect server, which are leases. Those of a file are in kv_lock_test.ts.
+import { assert, assertEquals } from "@std/assert";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { type DenokvServer, startDenokv } from "../support/servers/denokv_server.ts";
+import { withTick } from "../support/with_tick.ts";
+
+const TOKEN = "DENO_KV_ACCESS_TOKEN";
+let server: DenokvServer;
+
+Deno.test.beforeAll(async () => {
+  server = await startDenokv();
+  Deno.env.set(TOKEN, server.accessToken);
+});
+
+Deno.test.afterAll(async () => {
+  Deno.env.delete(TOKEN);
+  await server[Symbol.asyncDispose]();
+});
+
+const LEASE = ["validmind", "oidc_lease", KEY];
+const nothing = () => Promise.resolve();
+
+interface Opened extends AsyncDisposable {
+  one: KvCredentialsBackend;
+  other: KvCredentialsBackend;
+  /** The same database without a backend. */
+  kv: Deno.Kv;
+}
+
+async function open(lockTimeoutMs = 30_000): Promise<Opened> {
+  const path = server.url;
+  const make = () => new KvCredentialsBackend({ path, lockTimeoutMs });
+  const [one, other] = [make(), make()];
+  await one.put(OTHER, entry());
+  const kv = await Deno.openKv(path);
+  const dispose = async () => {
+    await one.close();
+    await other.close();
+    kv.close();
+  };
+  return { one, other, kv, [Symbol.asyncDispose]: dispose };
+}
+
+function later(ms = 5): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+for (const change of ["put", "delete"] as const) {
+  Deno.test({
+    name: `a ${change} after the lease was taken over fails and changes nothing`,
+    async fn() {
+      await using opened = await open();
+      const { one, other, kv } = opened;
+      await one.put(KEY, entry());
+      const theirs = { holder: "somebody else" };
+      await one.withLock(KEY, async () => {
+        await kv.set(LEASE, theirs);
+        await other.put(KEY, entry({ x_theirs: true }));
+        const write = () => change === "put" ? one.put(KEY, entry()) : one.delete(KEY);
+        await rejectsWith("backend_locked", write, one.path, "the lock was lost");
+        await one.put(OTHER, entry()); // whose lock is not concerned
+      });
+      assertEquals(await one.get(KEY), entry({ x_theirs: true }));
+      assertEquals((await kv.get(LEASE)).value, theirs); // not ours to release
+      await kv.delete(LEASE);
+      await one.put(KEY, entry()); // outside a lock there is nothing to lose
+    },
+  });
+}
+
+Deno.test({
+  name: "a lease is renewed while its holder runs, and the writes of the holder go on",
+  fn: () =>
+    withTick(async (tick) => {
+      await using opened = await open();
+      const { one, kv } = opened;
+      await one.withLock(KEY, async () => {
+        const first = await kv.get(LEASE);
+        tick();
+        await one.put(KEY, entry());
+        tick();
+        await later();
+        const second = await kv.get(LEASE);
+        assert((second.versionstamp ?? "") > (first.versionstamp ?? "z"));
+        assertEquals(second.value, first.value);
+        await one.put(KEY, entry({ x_second: 2 }));
+      });
+      assertEquals(await one.get(KEY), entry({ x_second: 2 }));
+      assertEquals((await kv.get(LEASE)).value, null);
+    }),
+});
+
+Deno.test({
+  name: "a renewal under way when the holder ends does not leave the lease behind",
+  fn: () =>
+    withTick(async (tick) => {
+      await using opened = await open();
+      const { one, other, kv } = opened;
+      for (let i = 0; i < 20; i++) await one.withLock(KEY, () => Promise.resolve(tick()));
+      assertEquals((await kv.get(LEASE)).value, null);
+      await other.withLock(KEY, nothing);
+      await one.put(KEY, entry());
+    }),
+});
+
+Deno.test({
+  name: "a renewal does not take back a lease that was lost",
+  fn: () =>
+    withTick(async (tick) => {
+      await using opened = await open();
+      const { one, kv } = opened;
+      const theirs = { holder: "somebody else" };
+      await one.withLock(KEY, async () => {
+        await kv.set(LEASE, theirs);
+        tick();
+        await later();
+        await rejectsWith("backend_locked", () => one.put(KEY, entry()));
+      });
+      assertEquals((await kv.get(LEASE)).value, theirs);
+    }),
+});
