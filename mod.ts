@@ -1,13 +1,18 @@
 /**
  * Signs people in notebooks, scripts and terminals in to the ValidMind API, or to any API behind an
- * OpenID Provider, with the OAuth 2.0 device flow; keeps their tokens fresh and puts them on
- * requests; and stores them in a credentials backend that runs with no more Deno permissions than
- * it names.
+ * OpenID Provider, by the OAuth 2.0 device flow. Keeps their tokens fresh, puts them on requests, and
+ * stores them in a credentials backend, with no more Deno permissions than
+ * {@linkcode requiredPermissions} lists.
  *
- * `init()` signs in to ValidMind, `createSession()` to any other API, and `clearOidcCredentials()`
- * ends it. Tokens are kept in the file that the ValidMind Python library uses, unless the argument,
- * {@linkcode setDefaultBackend} or the environment says otherwise: in memory, in Deno KV, or in a
- * backend of your own, an {@linkcode OidcCredentialsBackend} of three methods.
+ * - {@linkcode init} signs in to ValidMind, {@linkcode createSession} to any other API, and
+ *   {@linkcode clearOidcCredentials} signs out.
+ * - A {@linkcode Session} gives a fresh token and makes requests with it.
+ * - Tokens are stored in the file that the ValidMind Python library uses. The option
+ *   `credentialsBackend`, {@linkcode setDefaultBackend} or the environment choose another backend: in
+ *   memory, in Deno KV, or your own {@linkcode OidcCredentialsBackend} of three methods. Backends for
+ *   Vault, keychains, encryption and fallback have import paths of their own.
+ * - Errors have stable codes: {@linkcode ValidMindAuthError}, and
+ *   {@linkcode CredentialsBackendError} for the store.
  *
  * @example Sign in and call the API
  * ```ts
@@ -30,64 +35,10 @@
  * @module
  */
 
-export { credentialsPath } from "./backends/credentials_path.ts";
-export {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "./backends/credentials_backend_error.ts";
-export { getDefaultBackend, setDefaultBackend } from "./backends/resolve_credentials_backend.ts";
-export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
-export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
-export {
-  loadBackendFromEnv,
-  type LoadBackendOptions,
-} from "./backends/resolve_credentials_backend.ts";
-export {
-  MemoryCredentialsBackend,
-  type MemoryCredentialsBackendOptions,
-  NullCredentialsBackend,
-} from "./backends/memory.ts";
-export {
-  migrateCredentials,
-  type MigrateOptions,
-  type MigrationProgress,
-  type MigrationResult,
-} from "./backends/migrate_credentials.ts";
-export type {
-  BackendPermission,
-  MaybePromise,
-  OidcCredentials,
-  OidcCredentialsBackend,
-  WithLockOptions,
-} from "./backends/oidc_credentials_backend.ts";
-export { resolveCredentialsBackend } from "./backends/resolve_credentials_backend.ts";
-export { getSession, reload } from "./client/init.ts";
-export { clearOidcCredentials } from "./client/clear_oidc_credentials.ts";
-export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
-export type {
-  AuthEvent,
-  AuthEventContext,
-  AuthEventDetail,
-  AuthEventErrorCode,
-} from "./client/auth_event.ts";
-export { createSession } from "./client/create_session.ts";
-export {
-  credentialKey,
-  type CredentialKeyOptions,
-  normalizeAudience,
-  normalizeClientId,
-  normalizeIssuer,
-} from "./client/credential_key.ts";
-export {
-  ApiError,
-  MissingApiCredentialsError,
-  MissingModelIdError,
-  ValidMindAuthError,
-  type ValidMindAuthErrorCode,
-  type ValidMindAuthErrorOptions,
-} from "./client/errors.ts";
-export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
+// Sign in: start and end a session, with the options of each call.
 export { init } from "./client/init.ts";
+export { createSession } from "./client/create_session.ts";
+export { clearOidcCredentials } from "./client/clear_oidc_credentials.ts";
 export type {
   BearerKind,
   ClearOidcCredentialsOptions,
@@ -95,9 +46,16 @@ export type {
   InitOptions,
   SessionOptions,
 } from "./client/session_options.ts";
-export { isExpired } from "./client/entry.ts";
-export type { PermissionNeed, RequiredPermissionsOptions } from "./client/permission_need.ts";
-export { requiredPermissions } from "./client/required_permissions.ts";
+export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
+export type {
+  AuthEvent,
+  AuthEventContext,
+  AuthEventDetail,
+  AuthEventErrorCode,
+} from "./client/auth_event.ts";
+
+// Session: the signed-in identity, its token and its requests.
+export { getSession, reload } from "./client/init.ts";
 export type {
   AccessTokenOptions,
   ClientInfo,
@@ -110,3 +68,60 @@ export type {
   Session,
   SessionStatus,
 } from "./client/session.ts";
+
+// Backends: stores of credentials, their choice, and the keys and entries in them.
+export type {
+  BackendPermission,
+  MaybePromise,
+  OidcCredentials,
+  OidcCredentialsBackend,
+  WithLockOptions,
+} from "./backends/oidc_credentials_backend.ts";
+export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";
+export {
+  MemoryCredentialsBackend,
+  type MemoryCredentialsBackendOptions,
+  NullCredentialsBackend,
+} from "./backends/memory.ts";
+export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
+export {
+  getDefaultBackend,
+  loadBackendFromEnv,
+  type LoadBackendOptions,
+  resolveCredentialsBackend,
+  setDefaultBackend,
+} from "./backends/resolve_credentials_backend.ts";
+export {
+  migrateCredentials,
+  type MigrateOptions,
+  type MigrationProgress,
+  type MigrationResult,
+} from "./backends/migrate_credentials.ts";
+export { credentialsPath } from "./backends/credentials_path.ts";
+export {
+  credentialKey,
+  type CredentialKeyOptions,
+  normalizeAudience,
+  normalizeClientId,
+  normalizeIssuer,
+} from "./client/credential_key.ts";
+export { isExpired } from "./client/entry.ts";
+
+// Permissions: the needs of a call, as flags and as a permission set.
+export { requiredPermissions } from "./client/required_permissions.ts";
+export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
+export type { PermissionNeed, RequiredPermissionsOptions } from "./client/permission_need.ts";
+
+// Errors: one class for the client, one for the store, each with stable codes.
+export {
+  ApiError,
+  MissingApiCredentialsError,
+  MissingModelIdError,
+  ValidMindAuthError,
+  type ValidMindAuthErrorCode,
+  type ValidMindAuthErrorOptions,
+} from "./client/errors.ts";
+export {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "./backends/credentials_backend_error.ts";

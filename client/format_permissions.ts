@@ -1,10 +1,10 @@
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
-/** In the order in which flags are shown. */
+/** The kinds of permissions, in the order of the flags. */
 const NAMES = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
 type PermissionName = (typeof NAMES)[number];
 
-/** Which member of a descriptor narrows it. */
+/** The member that narrows a descriptor, by its kind. */
 export const SCOPES: Record<PermissionName, string> = {
   read: "path",
   write: "path",
@@ -16,13 +16,13 @@ export const SCOPES: Record<PermissionName, string> = {
   import: "host",
 };
 
-/** Permissions by name: `true` for all of a kind, else what they are narrowed to. */
+/** Permissions by kind: `true` for all of it, or the values that narrow it. */
 type PermissionGroups = Map<PermissionName, true | string[]>;
 
 /**
- * Puts descriptors of a kind together.
+ * Groups descriptors by kind.
  *
- * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor.
  */
 function groupPermissions(
   descriptors: Iterable<Deno.PermissionDescriptor>,
@@ -37,7 +37,7 @@ function groupPermissions(
   return groups;
 }
 
-/** A file URL counts as its path, and no other URL as anything. */
+/** The path of a file URL; `null` for any other URL. */
 function pathOf(url: URL): string | null {
   try {
     return url.protocol === "file:" ? decodeURIComponent(url.pathname) : null;
@@ -52,10 +52,10 @@ function isScope(name: string, scope: unknown): scope is string | undefined {
   return (name !== "net" && name !== "import") || HOST.test(scope);
 }
 
-/** A host name or address, with a port or without; a Unix socket. */
+/** A host name or address, with or without a port, or a Unix socket. */
 const HOST = /^(unix:.+|(\[[\da-f:.]+\]|[^\s:/?#@]+)(:\d{1,5})?)$/i;
 
-/** Each once, and no path that lies in another one's folder. */
+/** Each scope once, without paths below another path. */
 function widest(name: string, scopes: readonly string[]): string[] {
   const once = [...new Set(scopes)];
   if (name !== "read" && name !== "write") return once;
@@ -71,7 +71,7 @@ export function isWithin(path: string, folder: string): boolean {
 /**
  * The kind and narrowing of a descriptor.
  *
- * @param origin Who declared it, for the error.
+ * @param origin The declaring backend, for the error.
  * @throws {CredentialsBackendError} `invalid_permissions`.
  */
 export function checkDescriptor(
@@ -97,15 +97,16 @@ function noDescriptor(origin: string, reason: string): CredentialsBackendError {
 }
 
 /**
- * The `deno run` flags that grant exactly these permissions, quoted for a shell (of Windows, there).
+ * Formats the `deno run` flags that grant exactly these permissions, quoted for the shell of this
+ * system.
  *
  * Needs no permission.
  *
- * @param descriptors What is to be granted, as `requiredPermissions` gives it.
- * @returns The flags, separated by spaces; empty for nothing.
- * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor, and for a value
- * with a comma: Deno's flags separate values by commas and have no way to write one. A permission
- * set does: see `formatPermissionSet`.
+ * @param descriptors The permissions, such as the result of `requiredPermissions`.
+ * @returns The flags, separated by spaces; empty without permissions.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor, and for a value
+ * with a comma: Deno's flags separate values by commas and cannot escape one. A permission set can:
+ * see {@linkcode formatPermissionSet}.
  *
  * @example
  * ```ts
@@ -151,15 +152,15 @@ function inexpressible(name: string, scope: string): CredentialsBackendError {
 }
 
 /**
- * A named permission set for `deno.json` that grants exactly these permissions: run with
+ * Formats a named permission set for `deno.json` that grants exactly these permissions. Use it with
  * `deno run -P=<name>` (Deno 2.5 or later).
  *
  * Needs no permission.
  *
- * @param descriptors What is to be granted, as `requiredPermissions` gives it.
+ * @param descriptors The permissions, such as the result of `requiredPermissions`.
  * @param name The set's name.
- * @returns JSON with a `permissions` member, to be merged into `deno.json`.
- * @throws {CredentialsBackendError} `invalid_permissions` for what is no descriptor.
+ * @returns JSON with a `permissions` member, to merge into `deno.json`.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor.
  * @see https://docs.deno.com/runtime/fundamentals/configuration/
  *
  * @example

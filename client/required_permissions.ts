@@ -9,22 +9,21 @@ const loadNeeds = () => import("./permissions/needs.ts");
 const loadProvider = () => import("./provider/oidc_provider.ts");
 
 /**
- * All that one `init` (or `createSession`) with these options would need of Deno, each as narrow as
- * Deno offers: what the backend declares, the issuer's and the API's host with their ports, and the
- * variables that are really read. Optional needs are told apart: see `PermissionNeed`.
+ * Lists the permissions that `init` (or another call) with these options needs, each as narrow as
+ * Deno offers: those that the backend declares, the issuer's and the API's host with their ports, and
+ * the variables that are read. `need` tells optional ones apart: see {@linkcode PermissionNeed}.
  *
  * A third-party backend that declares nothing adds nothing.
  *
- * Needs what the options need to be understood: `--allow-env` for the variables that they leave
- * open, and for a backend that the environment names what loading it needs. Touches no network, but
- * with `discover`.
+ * Needs `--allow-env` for the variables of absent options, and for a backend that the environment
+ * names the permissions to load it. Uses no network without `discover`.
  *
  * @param options The options of the call.
- * @param about Which call, and whether the provider is asked.
- * @returns The needs.
- * @throws {ValidMindAuthError} As `init`, for options that are wrong or missing.
+ * @param about The call, and whether to ask the provider.
+ * @returns The permissions.
+ * @throws {ValidMindAuthError} As `init`, for wrong or missing options.
  * @throws {CredentialsBackendError} As the choice of the backend; `invalid_permissions` for a
- * backend that declares what is no descriptor.
+ * backend that declares anything but descriptors.
  *
  * @example
  * ```ts

@@ -4,18 +4,18 @@ import { ValidMindAuthError } from "../errors.ts";
 import { readText, safeCause } from "../../backends/common/printable.ts";
 
 /**
- * A session's own headers, by lower-case name. Not a `Headers` object: `fetch` takes a quarter longer
- * to read one than a plain object.
+ * A session's own headers, by lower-case name. A plain object, since `fetch` takes a quarter longer to
+ * read a `Headers` object.
  */
 export type OwnHeaders = Readonly<Record<string, string>>;
 
-/** As many as browsers follow. */
+/** The limit of browsers. */
 const MAX_HOPS = 20;
 
-/** What a session's requests are made with. */
+/** The credentials of a session's requests. */
 export interface ApiCredentials {
   headers: OwnHeaders;
-  /** The `fetch` that goes with them. */
+  /** The `fetch` to use with the headers. */
   fetch: typeof globalThis.fetch;
 }
 
@@ -23,16 +23,16 @@ export interface ApiCredentials {
 export interface ApiRequest {
   url: URL;
   init: RequestInit;
-  /** Whether it was made before: a GET without options, by Deno's own `fetch`. */
+  /** Whether it is a repeated GET without options, by Deno's own `fetch`. */
   isRepeated?: boolean;
-  /** The same, session's headers included, from the first repetition on. A secret. */
+  /** The request with the session's headers, from the first repetition on. A secret. */
   prepared?: { own: OwnHeaders; request: Request };
 }
 
-/** What came of a request. */
+/** The answer to a request. */
 export interface ApiAnswer {
   response: Response;
-  /** Whether it came from the request's origin by no way round. */
+  /** Whether no redirect left the request's origin. */
   isOwn: boolean;
 }
 
@@ -42,15 +42,15 @@ export class ApiTransport {
   readonly #isFetchNative: boolean;
 
   /**
-   * @param isFetchNative Whether requests are made by Deno's own `fetch`: each keeps the process, and
-   * ends with its signal.
+   * @param isFetchNative Whether requests use Deno's own `fetch`, which keeps the process alive and
+   * heeds its signal.
    */
   constructor(timeoutMs: number, isFetchNative: boolean) {
     this.#limits = new TimeLimits(timeoutMs, isFetchNative);
     this.#isFetchNative = isFetchNative;
   }
 
-  /** The answer, as soon as it begins: its body is not under the limit. */
+  /** Gives the answer when it begins. The time limit does not cover its body. */
   async send(
     request: ApiRequest,
     { headers: own, fetch: given }: ApiCredentials,
@@ -77,7 +77,7 @@ export class ApiTransport {
   /**
    * The body of an answer as text, cut off after `maxBytes`.
    *
-   * @param action What cannot be done if it fails, as in "Cannot {action}".
+   * @param action The caller's action, as in "Cannot {action}".
    */
   async readText(
     { url, init }: ApiRequest,
@@ -96,12 +96,12 @@ export class ApiTransport {
   }
 }
 
-/** A `fetch` of the caller's, which may not look at its signal. */
+/** A caller's `fetch` that ends with its signal even if it ignores it. */
 function heeding(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
   return (input, init) => untilAborted(Promise.try(fetch, input, init), init?.signal ?? undefined);
 }
 
-/** Reading a long token anew takes `fetch` a tenth of a call to loopback; a `Request` has it read. */
+/** A `Request` that is kept: reading a long token again takes a tenth of a call to loopback. */
 function prepare(request: ApiRequest, own: OwnHeaders): Request {
   if (request.prepared?.own !== own) {
     const init: RequestInit = { headers: own, redirect: "manual" };
@@ -110,13 +110,13 @@ function prepare(request: ApiRequest, own: OwnHeaders): Request {
   return request.prepared.request;
 }
 
-/** One call's limit. */
+/** The time limit of one call. */
 class TimeLimit {
   readonly timeoutMs: number;
   readonly endsAt: number;
-  /** Aborts when the time is up, or when the caller's does. */
+  /** Aborts when the time is up, or with the caller's signal. */
   readonly signal: AbortSignal;
-  /** Only where the common timer does not serve. */
+  /** Only for a caller's own `fetch`. */
   timer: ReturnType<typeof setTimeout> | undefined;
   readonly #controller = new AbortController();
   readonly #given: AbortSignal | undefined;
@@ -134,7 +134,7 @@ class TimeLimit {
     this.#controller.abort();
   }
 
-  /** What is thrown for an error of the call: the caller's own reason, or what to do. */
+  /** The error to throw: the reason of the caller's signal, or an error with advice. */
   explain(error: unknown, url: URL, action: string): unknown {
     if (this.#given?.aborted) return this.#given.reason;
     const isOver = this.#controller.signal.aborted;
@@ -143,13 +143,13 @@ class TimeLimit {
 }
 
 /**
- * The limits of all calls of a session, on one timer that goes on from call to call: one for each call
- * takes an eighth of a call to loopback.
+ * The time limits of a session's calls, on one shared timer. A timer for each call would take an
+ * eighth of a call to loopback.
  */
 class TimeLimits {
   readonly #timeoutMs: number;
   readonly #keepsProcess: boolean;
-  /** The one that ends first comes first, since all last equally long. */
+  /** In the order of their ends, since all have the same length. */
   readonly #running = new Set<TimeLimit>();
   #isWatching = false;
 
@@ -164,7 +164,7 @@ class TimeLimits {
       this.#running.add(limit);
       if (!this.#isWatching) this.#watch(this.#timeoutMs);
     } else {
-      // The common timer does not keep the process until the time is up.
+      // The shared timer does not keep the process alive until the time is up.
       limit.timer = setTimeout(() => limit.end(), this.#timeoutMs);
     }
     return limit;
@@ -177,8 +177,8 @@ class TimeLimits {
 
   #watch(ms: number): void {
     this.#isWatching = true;
-    // A timer that may outlive the calls: it keeps no process, and no test takes it for a leak. Its
-    // own addEventListener would have it keep the process, hence that of its parent.
+    // This timer may outlive the calls: it keeps no process alive, and no test reports it as a leak.
+    // Its own addEventListener would keep the process alive, so EventTarget's is used.
     const timer = AbortSignal.timeout(Math.ceil(ms));
     EventTarget.prototype.addEventListener.call(timer, "abort", () => this.#look());
   }
@@ -213,10 +213,11 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
 }
 
 /**
- * Follows redirects as `fetch` would, except that the session's own headers go to the first URL's
- * origin only, and once a redirect has left it they are not added again (fetch would keep `X-API-KEY`).
+ * Follows redirects as `fetch` does, but sends the session's own headers to the first URL's origin
+ * only. After a redirect has left that origin they are not added again (`fetch` would keep
+ * `X-API-KEY`).
  *
- * @param own The session's headers, which are among those of `init`.
+ * @param own The session's headers, which `init` contains.
  * @param redirect The first answer.
  */
 async function followRedirects(
@@ -245,14 +246,14 @@ async function followRedirects(
   }
 }
 
-/** Whether a body is the same when it is sent again; a stream or a generator is then empty. */
+/** Whether a body can be sent again. A stream or a generator is empty the second time. */
 export function isReplayable(body: unknown): boolean {
   return body === undefined || body === null || typeof body === "string" || body instanceof Blob ||
     body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof URLSearchParams ||
     body instanceof FormData;
 }
 
-/** With the session's headers over those of `init`; a copy, since a `fetch` may change what it gets. */
+/** A copy of `init` with the session's headers, since a caller's `fetch` may change its argument. */
 function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {
   if (init.headers === undefined) return { ...init, headers: { ...own } };
   const headers = new Headers(init.headers);
@@ -270,7 +271,7 @@ function redirectTarget(response: Response, url: URL): URL | undefined {
   return next !== null && /^https?:$/.test(next.protocol) ? next : undefined;
 }
 
-/** The next request, as the fetch standard has it; `undefined` when a body cannot be sent again. */
+/** The next request by the fetch standard; `undefined` if its body cannot be sent again. */
 function rewrite(status: number, request: RequestInit): RequestInit | undefined {
   const method = request.method?.toUpperCase() ?? "GET";
   const becomesGet = (status === 303 && method !== "HEAD") ||

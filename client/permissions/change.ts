@@ -7,7 +7,7 @@ import {
 import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 
-/** Asks for permissions one by one, after saying what each is for. */
+/** Shows the purpose of each permission, then asks for them one by one. */
 export async function askPermissions(
   action: string,
   needs: readonly PermissionNeed[],
@@ -19,7 +19,7 @@ export async function askPermissions(
   for (const need of needs) await Deno.permissions.request(need);
 }
 
-/** The error for what is missing, with the flags for all that the call needs. */
+/** The error for missing permissions, with the flags for all permissions of the call. */
 export function permissionRequired(
   action: string,
   denied: readonly PermissionNeed[],
@@ -50,11 +50,12 @@ function describe(need: PermissionNeed): string {
 const KINDS = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
 
 /**
- * Gives up what a session does not need any more. Deno gives no way to take it back without asking
+ * Revokes the permissions that a session does not need any more. Deno grants them again only by asking
  * the person.
  *
- * @param needs What the session's sign-in needed.
- * @param isKept Which of that it needs further on.
+ * @param needs The permissions of the session's sign-in.
+ * @param isKept Whether the session still needs one of them.
+ * @param all Whether to revoke every kind that the session does not need.
  */
 export async function dropPermissions(
   needs: readonly PermissionNeed[],
