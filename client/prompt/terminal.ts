@@ -39,6 +39,14 @@ export function terminalNotice(text: string): { erase(): void } {
   return { erase: () => write(line && `\r${" ".repeat(line.length)}\r`) };
 }
 
+/** Shows the person a line that stays, also in a log and in the output of a notebook's cell. */
+export function showLine(text: string): void {
+  const line = printable(text, 1000);
+  // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
+  if (notebook() !== undefined) console.error(line);
+  else write(`${line}\n`);
+}
+
 function write(text: string): void {
   if (text === "") return;
   try {

@@ -18,8 +18,14 @@ import { singleFlight } from "./turns.ts";
 /** Loaded where a person is asked. */
 const loadAskPerson = () => import("./ask_person.ts");
 
+/** Loaded where a person is told of a store that cannot be written. */
+const loadTerminal = () => import("../prompt/terminal.ts");
+
 /** How long a token in its last minutes is used on while the provider cannot be reached. */
 const BRIDGE_MS = 10_000;
+
+/** Faults of a store that may be over at the next try. */
+const PASSING: string[] = ["backend_locked", "backend_timeout", "backend_unavailable"];
 
 const OTHER_SCOPE =
   "the entry that was stored meanwhile is for another scope (to use both at once, " +
@@ -47,6 +53,7 @@ export class TokenRenewal implements Renewal {
   readonly #key: BoundKey;
   readonly #provider: LazyProvider;
   readonly #refresh: TokenRefresh;
+  #hasWarned = false;
 
   constructor(options: TokenRenewalOptions, held: HeldTokens) {
     const { identity, stored, bearer, runtime, interactive, ask } = options;
@@ -105,9 +112,9 @@ export class TokenRenewal implements Renewal {
   }
 
   async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
+    const { identity, bearer: kind } = this.#options;
+    const { forgets } = this.#held;
     try {
-      const { identity, bearer: kind } = this.#options;
-      const { forgets } = this.#held;
       const entry = await this.#refresh.run(rejected, signal);
       if (!coversScope(entry, identity.scope)) throw this.#loginRequired(OTHER_SCOPE);
       // Not after a sign-out in between.
@@ -116,9 +123,23 @@ export class TokenRenewal implements Renewal {
       if (this.#isAlive(bearer)) return bearer;
       throw noIdToken(identity.issuer);
     } catch (error) {
-      if (rejected === undefined && this.#bridges(error)) return this.#held.bearer!;
-      throw error;
+      if (forgets === this.#held.forgets) this.#adoptUnstored();
+      if (rejected !== undefined || !this.#bridges(error)) throw error;
+      await this.#warn(error);
+      return this.#held.bearer!;
     }
+  }
+
+  /** Tells the person once that the store has a fault which a further try does not cure. */
+  async #warn(error: unknown): Promise<void> {
+    const { identity, interactive, ask } = this.#options;
+    const isLasting = error instanceof CredentialsBackendError && !PASSING.includes(error.code);
+    if (!isLasting || this.#hasWarned || !interactive || isShownByCaller(ask)) return;
+    this.#hasWarned = true;
+    const { showLine } = await loadTerminal();
+    showLine(
+      `The sign-in at ${identity.issuer} is not refreshed, and ends with its token: ${error.message}`,
+    );
   }
 
   async #tryRenew(signal?: AbortSignal): Promise<boolean> {
@@ -137,6 +158,14 @@ export class TokenRenewal implements Renewal {
     const now = this.#now();
     const leftMs = (this.#held.bearer?.expiresAt ?? 0) - now;
     if (leftMs > 0 && leftMs <= SKEW_SECONDS * 1000) this.#held.useUntil(now + leftMs / 2);
+  }
+
+  /** Takes over tokens that could not be stored. The next use still goes to the store, to write them. */
+  #adoptUnstored(): void {
+    const { unstored } = this.#store;
+    if (unstored === undefined) return;
+    this.#held.adopt(unstored);
+    this.#held.useUntil(0);
   }
 
   /** Asks the person, or joins another session of this process that is asking already. */
@@ -183,9 +212,6 @@ export class TokenRenewal implements Renewal {
     const isFault = error instanceof CredentialsBackendError ||
       (error instanceof ValidMindAuthError && error.code === "provider_unavailable");
     if (!isFault) return false;
-    // Unstored tokens stay usable also while the store does not give its lock.
-    const { unstored } = this.#store;
-    if (unstored !== undefined) this.#held.adopt(unstored);
     const { bearer } = this.#held;
     if (!this.#isAlive(bearer)) return false;
     this.#held.useUntil(Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS));

@@ -1,8 +1,10 @@
+import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
+import type { Output } from "../output.ts";
 import { Progress } from "../progress.ts";
 import {
   findSignInTarget,
@@ -45,19 +47,77 @@ async function runToken(
 ): Promise<number> {
   if (stored === undefined) throw noToken();
   using progress = new Progress();
+  const warnings = new Warnings(flags, output);
   const isAsking = flags.has("login");
-  await using session = await createSession({
-    ...sessionOptions(flags),
-    credentialsBackend: stored.chosen.backend,
-    interactive: isAsking,
-    ...(!isAsking && { onEvent: progress.onEvent }), // else the session shows it
-  });
-  output.print(await tokenText(session, flags));
+  const onEvent = (event: AuthEvent) => {
+    progress.onEvent(event);
+    warnings.onEvent(event);
+  };
+  const open = () =>
+    createSession({
+      ...sessionOptions(flags),
+      credentialsBackend: stored.chosen.backend,
+      interactive: isAsking,
+      ...(!isAsking && { onEvent }), // else the session shows it
+    });
+  await using session = await warnings.catchUnstored(open, open);
+  const bearer = await warnings.catchUnstored(
+    () => session.accessToken({ forceRefresh: flags.has("refresh") }),
+    () => session.accessToken(),
+  );
+  output.print(await tokenText(session, bearer, flags));
+  warnings.end();
   return EXIT.ok;
 }
 
-async function tokenText(session: Session, flags: FlagValues): Promise<string> {
-  const bearer = await session.accessToken({ forceRefresh: flags.has("refresh") });
+/** Warnings about a token that is printed although something failed. */
+class Warnings {
+  readonly #output: Output;
+  readonly #isJson: boolean;
+  #refreshFailure: string | undefined;
+
+  constructor(flags: FlagValues, output: Output) {
+    this.#output = output;
+    this.#isJson = flags.has("json");
+  }
+
+  /** Remembers the failure of the last refresh. */
+  onEvent(event: AuthEvent): void {
+    if (event.type === "refresh_failed") this.#refreshFailure = event.code ?? "unexpected";
+    if (event.type === "refresh_done" || event.type === "refresh_joined") {
+      this.#refreshFailure = undefined;
+    }
+  }
+
+  /**
+   * Runs `run`. New tokens that could not be stored are valid all the same: then there is a warning, and
+   * `again` gives them from memory.
+   */
+  async catchUnstored<T>(run: () => Promise<T>, again: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      const isUnstored = error instanceof ValidMindAuthError &&
+        error.code === "credentials_not_stored";
+      if (!isUnstored) throw error;
+      this.#warn(error.code, error.message);
+      return await again();
+    }
+  }
+
+  /** Warns of a refresh that failed while the former token is still valid. */
+  end(): void {
+    const code = this.#refreshFailure;
+    if (code !== undefined) this.#warn(code, "The token could not be refreshed. Run doctor.");
+  }
+
+  #warn(code: string, message: string): void {
+    const json = `${JSON.stringify({ warning: { code, message } })}\n`;
+    this.#output.note(this.#isJson ? json : `warning (${code}): ${message}\n`);
+  }
+}
+
+async function tokenText(session: Session, bearer: string, flags: FlagValues): Promise<string> {
   if (flags.has("header")) return `Authorization: Bearer ${bearer}\n`;
   if (!flags.has("json")) return `${bearer}\n`;
   const { expiresAt } = await session.status();

@@ -3,7 +3,9 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { createSession } from "../../../client/create_session.ts";
+import { cliWorld } from "../../client/cli/cli_world.ts";
 import { realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { runDeno } from "../../support/run_script.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -71,6 +73,26 @@ Deno.test("unwritable store: a token in its last minutes is used on, and the eve
   assertEquals([await session.accessToken(), refreshes(world.provider)], [access_token, 0]);
   const failed = events.find(({ type }) => type === "refresh_failed");
   assertEquals(failed && "code" in failed && failed.code, "backend_full");
+});
+
+Deno.test("unwritable store: a person is told once that the token is not refreshed", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  await world.amend({ expires_at: new Date(Date.now() + 15_000).toISOString() });
+  const path = `${world.home}/.validmind/credentials.json`;
+  const document = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify({ ...document, version: 99 }));
+  const code = `import { createSession } from "@validmind/auth";
+    let now = Date.now();
+    const session = await createSession({ now: () => now });
+    now += 11_000;
+    await session.accessToken();`;
+  const { code: exit, stderr } = await runDeno({ code, flags: ["-A"], env: world.env });
+  assertEquals(exit, 0, stderr);
+  const words =
+    `The sign-in at ${world.provider.issuer} is not refreshed, and ends with its token: ` +
+    `Cannot change `;
+  assertEquals(stderr.split(words).length, 2, stderr);
 });
 
 Deno.test("reserve: comes before the request, and ends after the write", async () => {

@@ -84,3 +84,37 @@ Deno.test("token: with an API key there is none", async () => {
   assertEquals(code, 1);
   assertStringIncludes(stderr, "error (no_access_token)");
 });
+
+/** Makes the store one of a newer version, which is read and never written. */
+async function closeStore(home: string): Promise<void> {
+  const path = `${home}/.validmind/credentials.json`;
+  const document = JSON.parse(await Deno.readTextFile(path));
+  await Deno.writeTextFile(path, JSON.stringify({ ...document, version: 99 }));
+}
+
+Deno.test("token: new tokens that could not be stored are printed, with a warning", async () => {
+  for (const flags of [[], ["--refresh"]]) {
+    await using world = await cliWorld();
+    await world.signIn();
+    if (flags.length === 0) await world.amend({ expires_at: ENDED });
+    world.provider.beforeAnswer = async ({ path }) => {
+      if (path === "/token") await closeStore(world.home);
+    };
+    const { code, stdout, stderr } = await world.run(["token", ...flags]);
+    assertEquals([code, await world.provider.isActive(stdout.trim())], [0, true], stderr);
+    assertNotEquals(stdout, `${world.stored().access_token}\n`);
+    assertStringIncludes(stderr, "warning (credentials_not_stored): Cannot store the new tokens");
+  }
+});
+
+Deno.test("token: one in its last minutes is printed where the store cannot be written", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const expires_at = new Date(Date.now() + 5_000).toISOString();
+  await world.amend({ expires_at });
+  await closeStore(world.home);
+  const { code, stdout, stderr } = await world.run(["token"]);
+  assertEquals([code, stdout], [0, `${world.stored().access_token}\n`], stderr);
+  assertStringIncludes(stderr, "warning (backend_version): The token could not be refreshed.");
+  assertEquals(world.provider.requests.filter(({ path }) => path === "/token"), []);
+});
