@@ -1,5 +1,6 @@
 import { assertCredentialsBackend } from "./common/check_options.ts";
-import { parseFlag, readEnv } from "./common/read_env.ts";
+import { parseFlag, readEnv, readEnvIfGranted } from "./common/read_env.ts";
+import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
@@ -47,10 +48,23 @@ export function readBackendChoice(
     return { name: "memory", by: noPersist, variables: [noPersist] };
   }
   const text = read(name);
-  const variables = [noPersist, name];
+  const variables: string[] = [noPersist, name];
   if (text) return { name: text, by: name, variables: [...variables, options] };
+  if (text === "") variables.push(options);
+  if (text !== null) checkNoOptions(text === "" ? read(options) : readEnvIfGranted(options));
   if (flag === null || text === null) return { variables };
   return { name: "file", variables: [...variables, HOME_VARIABLE] };
+}
+
+/** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
+function checkNoOptions(text: string | undefined | null): void {
+  if (!text) return;
+  const { name, options } = BACKEND_VARIABLES;
+  throw new CredentialsBackendError(
+    "backend_spec_invalid",
+    `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +
+      `the backend of these options in ${name}, or unset ${options}.`,
+  );
 }
 
 /** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
@@ -60,16 +74,16 @@ const instances = new Map<string, Promise<OidcCredentialsBackend>>();
 let defaultBackend: OidcCredentialsBackend | undefined;
 
 /**
- * The backend that `init()` would use: the argument, else the one of `setDefaultBackend`, else the
- * one that the environment names, else the file shared with the Python library.
+ * The backend that `init()` uses: the argument, else the backend of `setDefaultBackend`, else the
+ * backend that the environment names, else the file that the Python library shares.
  *
- * Needs nothing for the first two; for the others what `loadBackendFromEnv` and
- * `FileCredentialsBackend` need.
+ * Needs nothing for the first two. For the others it needs the permissions of `loadBackendFromEnv`
+ * and `FileCredentialsBackend`.
  *
  * @param backend The caller's choice, if any.
  * @param options How a backend that the environment names is run.
- * @returns The backend. No file or network has been touched yet, but for a module that the
- * environment names.
+ * @returns The backend. A module that the environment names has been imported. No other file and no
+ * host has been touched yet.
  * @throws {CredentialsBackendError} As `loadBackendFromEnv` and `FileCredentialsBackend`.
  *
  * @example
@@ -93,8 +107,8 @@ export async function resolveCredentialsBackend(
 }
 
 /**
- * Sets the backend that this process uses wherever none is passed, before the environment is looked
- * at. For a platform team's start-up code, and for modules that the environment cannot name.
+ * Sets the backend that this process uses wherever none is passed. It wins over the environment. For
+ * a platform team's start-up code, and for modules that the environment cannot name.
  *
  * Needs no permission.
  *
@@ -154,23 +168,24 @@ export interface LoadBackendOptions {
 }
 
 /**
- * The backend that the environment names: how a platform team chooses a store for people who write
+ * The backend that the environment names. A platform team chooses a store by it for people who write
  * no code for it.
  *
  * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
  * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `encrypted`,
  * `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
- * working directory; its constructor gets the JSON object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in
- * which `${NAME}` stands for a variable. Where `encrypted` and `fallback` take a backend, that object
- * has its name, or `{"name": …, "options": {…}}`. Equal settings give the same instance within a
- * process.
+ * working directory. Its constructor gets the JSON object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in
+ * which `${NAME}` stands for a variable. Options without a name are an error. Where `encrypted` and
+ * `fallback` take a backend, the object has its name, or `{"name": …, "options": {…}}`. Equal
+ * settings give the same instance within a process.
  *
- * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND`; when a backend is named, also
- * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and what its options expand; for a path `--allow-read` of
- * the module. A denied variable is an error: a host's rule must not be missed.
+ * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND`. Where the latter is set, also
+ * empty, it needs `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and the variables that the options expand,
+ * and for a path `--allow-read` of the module. A denied variable is an error: a rule of the host must
+ * not be missed.
  *
- * @param options Whether a third-party backend is isolated.
- * @returns The backend, or `undefined` when the environment names none.
+ * @param options How a third-party backend is run.
+ * @returns The backend, or `undefined` where the environment names none.
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
  * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
  * `backend_export_missing`, `backend_not_constructible`, `invalid_backend`, `invalid_options`.
@@ -189,7 +204,10 @@ export async function loadBackendFromEnv(
   { isolate }: LoadBackendOptions = {},
 ): Promise<OidcCredentialsBackend | undefined> {
   const { noPersist, name, options } = BACKEND_VARIABLES;
-  const choice = readBackendChoice((variable) => readEnv(variable, "choose a credentials backend"));
+  const choice = readBackendChoice((variable) =>
+    // An empty text is not an unset variable here.
+    readEnv(variable, "choose a credentials backend") ?? Deno.env.get(variable)
+  );
   if (choice.by === undefined) return undefined;
   if (choice.by === noPersist) return await shared("memory", () => new MemoryCredentialsBackend());
   const { parseBackendKwargs, parseBackendSpec } = await loadBackendSetting();
@@ -203,7 +221,7 @@ export async function loadBackendFromEnv(
   );
 }
 
-/** The file backend of a person for whom nobody chose another one. */
+/** The file backend that is used where nothing else is chosen. */
 function defaultFileBackend(): Promise<OidcCredentialsBackend> {
   const backend = new FileCredentialsBackend();
   return shared(JSON.stringify(["default", backend.path]), () => backend);

@@ -11,6 +11,7 @@ import {
   BACKEND_VARIABLES,
   loadBackendFromEnv,
   readBackendChoice,
+  resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
@@ -216,6 +217,40 @@ Deno.test({
     assert(backend !== undefined);
     assertStrictEquals(await load(spec), backend);
   },
+});
+
+for (const backend of [undefined, "", " ", "\t\n"]) {
+  Deno.test({
+    name: `options without a name are refused, and no plain file is used: ${
+      JSON.stringify(backend)
+    }`,
+    permissions,
+    async fn() {
+      const kwargs = { address: SECRETS.access };
+      await rejectsWith(
+        "backend_spec_invalid",
+        () => load(backend, kwargs),
+        BACKEND_VARIABLES.name,
+      );
+      await rejectsWith("backend_spec_invalid", () => {
+        return withEnv({
+          ...(backend !== undefined && { [BACKEND_VARIABLES.name]: backend }),
+          [BACKEND_VARIABLES.options]: JSON.stringify(kwargs),
+          HOME: "/nowhere",
+        }, () => resolveCredentialsBackend());
+      });
+      const memory = await load(backend, kwargs, { VM_OIDC_NO_PERSIST: "1" });
+      assertInstanceOf(memory, MemoryCredentialsBackend);
+    },
+  });
+}
+
+Deno.test("options beside an empty name have to be readable, so that none is missed", async () => {
+  const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
+  const env = { [backend]: "", [kwargs]: SECRETS.access };
+  const text = await inChild([noPersist, backend], env);
+  assert(text.startsWith("permission_required") && text.endsWith(`${kwargs}.`), text);
+  assertEquals(await inChild(ALL, { [backend]: "", [kwargs]: "" }), "undefined");
 });
 
 const child = `
