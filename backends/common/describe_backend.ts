@@ -5,13 +5,15 @@ import { printable } from "./printable.ts";
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
   const { location } = backend;
-  return `${backendName(backend)}${typeof location === "string" ? ` (${location})` : ""}`;
+  return `${backendName(backend)}${
+    typeof location === "string" ? ` (${printable(location)})` : ""
+  }`;
 }
 
 /** The name of a backend's class, where it has one. */
 export function backendName(backend: OidcCredentialsBackend): string {
   const name = backend.constructor?.name;
-  return name && name !== "Object" ? name : "the credentials backend";
+  return name && name !== "Object" ? printable(name, 60) : "the credentials backend";
 }
 
 /**

@@ -1,6 +1,8 @@
 import { parseObject } from "../common/parse_object.ts";
+import { printable } from "../common/printable.ts";
 import { readEnv } from "../common/read_env.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { hideQueries } from "./foreign_text.ts";
 import { BUILT_IN_NAMES, type BuiltInName } from "./built_in_backends.ts";
 
 /** The places from which a setting was read, for errors: two variables, or two flags. */
@@ -43,6 +45,9 @@ export function isPathSpecifier(specifier: string): boolean {
 }
 
 function checkSpecifier(spec: string, origin: string, specifier: string): void {
+  if (/^(jsr|npm):.*\?/.test(specifier)) {
+    throw specError(spec, origin, "the name of a package has no query"); // Deno would print it
+  }
   if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) return;
   const [scheme] = /^https?:/i.exec(specifier) ?? [];
   if (scheme !== undefined) {
@@ -61,10 +66,9 @@ function checkSpecifier(spec: string, origin: string, specifier: string): void {
   );
 }
 
-/** A name for an error: without a password in an address, and cut short. */
-function showSpec(spec: string): string {
-  const bare = spec.replace(/\/\/[^/@]*@/, "//");
-  return bare.length > 200 ? `${bare.slice(0, 200)}…` : bare;
+/** A backend's name, or the specifier in it, for an error. A query may hold a token. */
+export function showSpec(spec: string): string {
+  return printable(hideQueries(spec.slice(0, 1000)));
 }
 
 function specError(spec: string, origin: string, reason: string): CredentialsBackendError {

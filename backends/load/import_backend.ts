@@ -3,9 +3,11 @@ import { toFileUrl as posixToFileUrl } from "@std/path/posix/to-file-url";
 import { resolve as windowsResolve } from "@std/path/windows/resolve";
 import { toFileUrl as windowsToFileUrl } from "@std/path/windows/to-file-url";
 import { assertCredentialsBackend } from "../common/check_options.ts";
+import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { isPathSpecifier, type SettingOrigin } from "./backend_setting.ts";
+import { isPathSpecifier, type SettingOrigin, showSpec } from "./backend_setting.ts";
+import { foreignText } from "./foreign_text.ts";
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
 
@@ -16,13 +18,14 @@ export async function importBackend(
   options: Record<string, unknown>,
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  const subject = `${exportName} from ${specifier} (${origin.name})`;
-  const module = await importModule(specifier, origin);
+  const place = showSpec(specifier);
+  const module = await importModule(specifier, `${place} (${origin.name})`, options);
+  const subject = `${exportName} from ${place} (${origin.name})`;
   if (!Object.hasOwn(module, exportName)) {
     throw loadError(
       "backend_export_missing",
       subject,
-      `the module exports ${Object.keys(module).join(", ") || "nothing"}`,
+      `the module exports ${printable(Object.keys(module).join(", ")) || "nothing"}`,
       "Name one of its exports after the last colon.",
     );
   }
@@ -33,9 +36,9 @@ export async function importBackend(
 
 async function importModule(
   specifier: string,
-  origin: SettingOrigin,
+  subject: string,
+  options: Record<string, unknown>,
 ): Promise<Record<string, unknown>> {
-  const subject = `${specifier} (${origin.name})`;
   const url = moduleUrl(specifier);
   try {
     return await import(url);
@@ -56,7 +59,7 @@ async function importModule(
       subject,
       "the module did not load",
       "See the cause, and check the module's address.",
-      error,
+      foreignCause(error, options),
     );
   }
 }
@@ -88,27 +91,23 @@ function construct(
   try {
     return new (value as Constructor)(options);
   } catch (error) {
-    if (error instanceof CredentialsBackendError) throw error;
+    if (error instanceof CredentialsBackendError) {
+      throw new CredentialsBackendError(error.code, foreignText(error.message, options));
+    }
     throw loadError(
       "backend_not_constructible",
       subject,
       "its constructor failed",
       `See the cause, and check ${origin.options}.`,
-      withoutOptions(error, options),
+      foreignCause(error, options),
     );
   }
 }
 
-/** A constructor's error by its message, without the options' values: one may be a secret. */
-function withoutOptions(error: unknown, options: unknown): Error {
-  let message = error instanceof Error ? `${error.name}: ${error.message}` : "no error object";
-  for (const value of textsIn(options)) message = message.replaceAll(value, "[option]");
-  return new Error(message);
-}
-
-function textsIn(value: unknown): string[] {
-  if (typeof value === "string") return value === "" ? [] : [value];
-  return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
+/** The error of a module by its name and message. Another part of it may be anything. */
+function foreignCause(error: unknown, options: unknown): Error {
+  if (!(error instanceof Error)) return new Error("no error object");
+  return new Error(foreignText(`${error.name}: ${error.message}`, options));
 }
 
 /** Asks whether `new` would be accepted, without running the constructor. */

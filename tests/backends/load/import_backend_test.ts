@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
 import { importBackend, moduleUrl } from "../../../backends/load/import_backend.ts";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { runDeno } from "../../support/run_script.ts";
@@ -289,4 +290,80 @@ Deno.test("a module that Deno does not permit is permission_required, by its fla
   assert(stdout.startsWith("permission_required"), stdout);
   assert(stdout.includes("--allow-read") && stdout.includes(path), stdout);
   assertNoSecret(stdout);
+});
+
+const ESCAPE = "\x1b[31m";
+
+Deno.test({
+  name: "a constructor's words show no piece of its options, whatever it does with them",
+  permissions,
+  async fn() {
+    const { access, refresh } = SECRETS;
+    const path = writeModule(`
+      export class Echo {
+        constructor({ token, deep: [{ key }] }: Record<string, any>) {
+          throw new Error("${ESCAPE}" + [
+            token.slice(2), token.slice(0, 9).toLowerCase() + "/" + token.slice(3, 10),
+            [...key].join("").match(/.{1,7}/g).join("\\n"), btoa(key), encodeURIComponent(token),
+            "kept words",
+          ].join(" "));
+        }
+      }
+      export class Coded {
+        constructor({ token }: Record<string, string>) {
+          throw Object.assign(new CredentialsBackendError("backend_denied", "Cannot use " + token +
+            " ${ESCAPE} now: denied. Ask."), { token, cause: new Error(token) });
+        }
+      }
+      import { CredentialsBackendError } from "${backendUrl("credentials_backend_error.ts")}";
+    `);
+    const options = { token: access, deep: [{ key: refresh }], short: "i" };
+    const fn = (name: string) => () => load(`${path}:${name}`, options);
+    const { cause } = await rejectsWith(
+      "backend_not_constructible",
+      fn("Echo"),
+      "constructor failed",
+    );
+    assertInstanceOf(cause, Error);
+    assert(cause.message.endsWith("kept words"), cause.message);
+    assert(!cause.message.includes(refresh.slice(0, 7)) && !cause.message.includes(btoa(refresh)));
+    const coded = await rejectsWith("backend_denied", fn("Coded"), "denied. Ask.");
+    for (const { message } of [cause, coded]) assert(!message.includes("\x1b"), message);
+    assertEquals(coded.cause, undefined);
+  },
+});
+
+Deno.test({
+  name: "a name with a query, a fragment or a password is not shown with it, wherever it fails",
+  permissions,
+  async fn() {
+    const { access, refresh, id } = SECRETS;
+    const path = writeModule();
+    const addresses = [
+      `file://${path}?token=${access}`,
+      `file://${path}/missing.ts?token=${access}#access_token=${id}`,
+      `jsr:@acme/x?token=${access}`,
+      `./missing.ts?token=${access}`,
+      `https://ana:${refresh}@example.com/x.ts?token=${access}`,
+    ];
+    for (const address of addresses) {
+      const error = await assertRejects(() => load(`${address}:Nobody`), CredentialsBackendError);
+      assertNoSecret(error);
+      assert(!error.message.includes("token="), error.message);
+    }
+  },
+});
+
+Deno.test({
+  name: "the names and the words of a module are shown without control characters",
+  permissions,
+  async fn() {
+    const odd = writeModule(`const x = 1; export { x as "${ESCAPE}red" };`);
+    const { message } = await rejectsWith("backend_export_missing", () => load(`${odd}:Good`));
+    assert(!message.includes("\x1b") && message.includes("[31mred"), message);
+    const path = writeModule(`throw new Error("${ESCAPE}${"x".repeat(100_000)}");`);
+    const { cause } = await rejectsWith("backend_import_failed", () => load(`${path}:Good`));
+    const words = (cause as Error).message;
+    assert(!words.includes("\x1b") && words.length < 1_100, `${words.length}`);
+  },
 });
