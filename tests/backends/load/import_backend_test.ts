@@ -347,7 +347,10 @@ Deno.test({
       `https://ana:${refresh}@example.com/x.ts?token=${access}`,
     ];
     for (const address of addresses) {
-      const error = await assertRejects(() => load(`${address}:Nobody`), CredentialsBackendError);
+      const error = await assertRejects(
+        () => Promise.try(load, `${address}:Nobody`),
+        CredentialsBackendError,
+      );
       assertNoSecret(error);
       assert(!error.message.includes("token="), error.message);
     }
