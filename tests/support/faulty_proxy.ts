@@ -25,9 +25,13 @@ const LATE_MS = 700;
 /** The most that a proxy reads at once. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** Starts a proxy in front of a server on loopback, whose requests and answers are one chunk each. */
-export function startFaultyProxy(target: { port: number }): FaultyProxy {
-  return new Proxy(target.port);
+/**
+ * Starts a proxy in front of a server on loopback, whose requests and answers are one chunk each.
+ *
+ * @param port Gives the port that a new connection leads to.
+ */
+export function startFaultyProxy(port: () => number): FaultyProxy {
+  return new Proxy(port);
 }
 
 class Proxy implements FaultyProxy {
@@ -40,13 +44,13 @@ class Proxy implements FaultyProxy {
     "none": 0,
   };
   choose: () => NetworkFault = () => "none";
-  readonly #target: number;
+  readonly #port: () => number;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #links = new Set<Link>();
   readonly #served: Promise<void>;
 
-  constructor(target: number) {
-    this.#target = target;
+  constructor(port: () => number) {
+    this.#port = port;
     this.address = `127.0.0.1:${this.#listener.addr.port}`;
     this.#served = this.#serve();
   }
@@ -58,7 +62,7 @@ class Proxy implements FaultyProxy {
   async #relay(client: Deno.Conn): Promise<void> {
     let server: Deno.Conn;
     try {
-      server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+      server = await Deno.connect({ hostname: "127.0.0.1", port: this.#port() });
     } catch {
       return client.close(); // the server is not there
     }

@@ -11,7 +11,7 @@ async function withFault(
     requests++;
     return new Response("whole answer");
   });
-  await using proxy = startFaultyProxy({ port: server.addr.port });
+  await using proxy = startFaultyProxy(() => server.addr.port);
   proxy.choose = () => fault;
   using client = Deno.createHttpClient({});
   // POST: a GET would be sent again by fetch itself.

@@ -23,7 +23,7 @@ export async function faultNetwork(options: FaultNetworkOptions): Promise<Tortur
   await using store = await options.startStore(options.folder);
   if (store.server === undefined) throw new Error("Cannot fault the network: there is none");
   const { origin, port } = new URL(store.server.url);
-  await using proxy = startFaultyProxy({ port: Number(port) });
+  await using proxy = startFaultyProxy(() => Number(port));
   const random = new Random(options.seed);
   const choose = () => {
     const isFault = random.int(0, NO_FAULT_OF_FOUR) === 0;

@@ -2,6 +2,7 @@ import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./
 import { checkHistory } from "./check_history.ts";
 import { faultNetwork } from "./fault_network.ts";
 import { fillDisk } from "./fill_disk.ts";
+import { killLeader } from "./kill_leader.ts";
 import { killServer } from "./kill_server.ts";
 import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
@@ -122,6 +123,18 @@ const proxy: TortureMode = {
   }],
 };
 
+const cluster: TortureMode = {
+  about: "a Vault of three nodes whose leader is killed in each round",
+  counts: {
+    rounds: [20, "rounds of many processes, one token"],
+    processes: [32, "processes in a round"],
+  },
+  tortures: ({ rounds, processes }) => [{
+    count: rounds!,
+    run: (options) => killLeader({ ...options, processes: processes! }),
+  }],
+};
+
 /** The modes by their flags; the empty one has none. */
 export const MODES: Readonly<Record<string, TortureMode>> = {
   "": file,
@@ -131,4 +144,5 @@ export const MODES: Readonly<Record<string, TortureMode>> = {
   history,
   python,
   proxy,
+  cluster,
 };

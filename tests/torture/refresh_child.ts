@@ -6,10 +6,14 @@ const PAUSE_MS = 50;
 const [issuer, clientId] = Deno.args as [string, string];
 const troubles: string[] = [];
 say("begins\n");
-const session = await persist(() => createSession({ issuer, clientId, interactive: false }));
-const token = new TextEncoder().encode(await persist(() => session.accessToken()));
-const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", token));
-say(`${JSON.stringify({ token: digest.toHex(), troubles })}\n`);
+try {
+  const session = await persist(() => createSession({ issuer, clientId, interactive: false }));
+  const token = new TextEncoder().encode(await persist(() => session.accessToken()));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", token));
+  say(`${JSON.stringify({ token: digest.toHex(), troubles })}\n`);
+} catch (error) {
+  say(`${JSON.stringify({ error: String(error).slice(0, 300), troubles })}\n`);
+}
 Deno.exit(); // an operation of Deno KV that was given up would keep the process
 
 async function persist<T>(fn: () => Promise<T>): Promise<T> {

@@ -97,6 +97,6 @@ export class RefreshRounds {
     }
     begins(); // where it failed before
     await child.status;
-    return outcome ?? { troubles: [], error: (await complaint).slice(-600) };
+    return outcome ?? { troubles: [], error: (await complaint).slice(0, 600) };
   }
 }

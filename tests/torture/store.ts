@@ -86,7 +86,8 @@ function withoutServer(env: Record<string, string>): Store {
   return { env, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-function chosen(name: string, options: object): Record<string, string> {
+/** The variables that choose a built-in backend. */
+export function chosen(name: string, options: object): Record<string, string> {
   return {
     VM_OIDC_CREDENTIALS_BACKEND: name,
     VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options),

@@ -4,6 +4,7 @@ import { tempDir } from "../support/temp_home.ts";
 import { refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
 import { faultNetwork } from "./fault_network.ts";
+import { killLeader } from "./kill_leader.ts";
 import { killServer } from "./kill_server.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { stampede } from "./stampede.ts";
@@ -11,8 +12,9 @@ import { KV1_STORES, SERVER_STORES } from "./store.ts";
 
 const seed = 20261124;
 /**
- * Today a stopped process loses its lease while its refresh is in flight, and a session reads an
- * older token that the Python library has put back.
+ * Today a stopped process loses its lease while its refresh is in flight, a session reads an older
+ * token that the Python library has put back, and tokens that a Vault without a leader did not take
+ * are refreshed again by the next process.
  */
 const WAITS_FOR_FIX = true;
 
@@ -52,6 +54,18 @@ for (const [name, startStore] of Object.entries(SERVER_STORES)) {
     },
   });
 }
+
+Deno.test({
+  name: "a leader of a Vault cluster that is killed in a refresh costs no token",
+  ignore: WAITS_FOR_FIX,
+  fn: async () => {
+    await using folder = await tempDir();
+    const options = { count: 1, seed, folder: folder.path, processes: 4 };
+    const { failures, figures } = await killLeader(options);
+    assertEquals(failures, []);
+    assertEquals(figures["tokens acknowledged"], 4);
+  },
+});
 
 Deno.test({
   name: "no write is lost without notice beside the Python library",

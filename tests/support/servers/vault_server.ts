@@ -3,6 +3,7 @@ import { freePort } from "./free_port.ts";
 import { type CertificateFiles, makeCertificate } from "./make_certificate.ts";
 import { serverBinary } from "./server_binary.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
+import { requestVault, type VaultAnswer } from "./vault_request.ts";
 
 /** Options of {@linkcode startVault}. */
 export interface VaultOptions {
@@ -23,14 +24,6 @@ export interface VaultRequestOptions {
   namespace?: string;
   /** Which node to ask. @default {url} */
   url?: string;
-}
-
-/** What Vault answered; redirects are not followed. */
-export interface VaultAnswer {
-  status: number;
-  headers: Headers;
-  // deno-lint-ignore no-explicit-any -- tests pick from it what they look at
-  body: any;
 }
 
 /** A real Vault: initialised, unsealed, with KV 2 at `secret/` and KV 1 at `kv1/`. */
@@ -148,23 +141,7 @@ class Vault implements VaultServer {
     body?: unknown,
     { token = this.rootToken, namespace, url = this.url }: VaultRequestOptions = {},
   ): Promise<VaultAnswer> {
-    const headers = new Headers();
-    if (token !== null) headers.set("X-Vault-Token", token);
-    if (namespace !== undefined) headers.set("X-Vault-Namespace", namespace);
-    const response = await fetch(`${url}/v1/${path}`, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      redirect: "manual",
-      client: this.#client,
-    });
-    const text = await response.text();
-    const isJson = response.headers.get("content-type")?.includes("json") && text !== "";
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: isJson ? JSON.parse(text) : undefined,
-    };
+    return await requestVault(url, method, path, body, { token, namespace, client: this.#client });
   }
 
   async seal(): Promise<void> {

@@ -3,7 +3,8 @@
 // that is done over its API, as with any Vault.
 //
 // It prints the address that it listens on, and that of its standby if one was asked for, one a
-// line, when it is ready for requests. It ends on SIGTERM.
+// line, when it is ready for requests. It ends on SIGTERM. With -raft it is one node of a cluster with
+// integrated storage, which it begins or joins over its API.
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/physical/raft"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/physical"
 	"github.com/hashicorp/vault/sdk/physical/file"
@@ -31,7 +33,7 @@ import (
 const shutdownTime = 2 * time.Second
 
 type options struct {
-	listen, standby, storage, cert, key string
+	listen, standby, storage, cert, key, raft, cluster string
 }
 
 // node is one Vault: a core and the server in front of it.
@@ -48,6 +50,8 @@ func main() {
 	flag.StringVar(&opts.storage, "storage", "", "folder to keep everything in; memory if not given")
 	flag.StringVar(&opts.cert, "cert", "", "certificate file; TLS if given")
 	flag.StringVar(&opts.key, "key", "", "key file of the certificate")
+	flag.StringVar(&opts.raft, "raft", "", "name of a cluster's node; its storage is then of raft")
+	flag.StringVar(&opts.cluster, "cluster", "", "address for the other nodes of a cluster")
 	flag.Parse()
 	if err := run(opts); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -57,12 +61,15 @@ func main() {
 
 func run(opts options) error {
 	logger := hclog.New(&hclog.LoggerOptions{Name: "vault", Level: hclog.Error, Output: os.Stderr})
-	store, err := openStorage(opts.storage, logger)
+	store, err := openStorage(opts, logger)
 	if err != nil {
 		return err
 	}
 	addresses := []string{opts.listen}
 	var lock physical.HABackend
+	if opts.raft != "" {
+		lock = store.(physical.HABackend)
+	}
 	if opts.standby != "" {
 		addresses = append(addresses, opts.standby)
 		shared, err := inmem.NewInmemHA(nil, logger)
@@ -106,7 +113,7 @@ func newNode(
 	}
 	config := &vault.CoreConfig{
 		Physical:           store,
-		StorageType:        "file",
+		StorageType:        storageType(opts),
 		Logger:             logger,
 		DisableMlock:       true,
 		BuiltinRegistry:    parts,
@@ -121,8 +128,14 @@ func newNode(
 		config.HAPhysical = lock
 		config.RedirectAddr = fmt.Sprintf("%s://%s", scheme, listener.Addr())
 	}
+	if opts.cluster != "" {
+		config.ClusterAddr = "https://" + opts.cluster
+	}
 	core, err := vault.NewCore(config)
 	if err != nil {
+		return nil, err
+	}
+	if err := listenToNodes(core, opts.cluster); err != nil {
 		return nil, err
 	}
 	return &node{core: core, listener: listener, server: &http.Server{
@@ -153,9 +166,41 @@ func (n *node) stop() {
 	_ = n.core.Shutdown()
 }
 
-func openStorage(folder string, logger hclog.Logger) (physical.Backend, error) {
-	if folder == "" {
-		return inmem.NewInmem(nil, logger)
+// listenToNodes lets the other nodes of a cluster send on what only the active one may answer.
+func listenToNodes(core *vault.Core, address string) error {
+	if address == "" {
+		return nil
 	}
-	return file.NewFileBackend(map[string]string{"path": folder}, logger)
+	tcp, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return err
+	}
+	core.SetClusterListenerAddrs([]*net.TCPAddr{tcp})
+	core.SetClusterHandler(vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core}))
+	return nil
+}
+
+func storageType(opts options) string {
+	if opts.raft != "" {
+		return "raft"
+	}
+	return "file"
+}
+
+func openStorage(opts options, logger hclog.Logger) (physical.Backend, error) {
+	switch {
+	case opts.raft != "":
+		return raft.NewRaftBackend(map[string]string{
+			"path":    opts.storage,
+			"node_id": opts.raft,
+			// As quick as in production, and a node that has kept up gets its vote soon.
+			"performance_multiplier":       "1",
+			"autopilot_update_interval":    "1s",
+			"autopilot_reconcile_interval": "1s",
+		}, logger)
+	case opts.storage == "":
+		return inmem.NewInmem(nil, logger)
+	default:
+		return file.NewFileBackend(map[string]string{"path": opts.storage}, logger)
+	}
 }
