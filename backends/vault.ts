@@ -37,8 +37,11 @@ const loadStore = () => import("./vault/store.ts");
  *
  * **Versions.** With KV 2 every write depends on the version that it replaces, `max_versions` of each
  * entry is 1, and `delete` removes the metadata with all versions: nothing is left to undelete. KV 1
- * cannot compare: of two writes outside a lock the later counts, and taking the lock lasts one second
- * longer. Use KV 2 where many processes share one sign-in.
+ * cannot compare: of two writes outside a lock the later counts. Taking the lock lasts one second
+ * longer there, or six round trips where one takes more than 170 ms, and it fails
+ * (`backend_timeout`) where a read and a write take more than five seconds. A host that is more than a
+ * second away can break the lock of a near one at its first use. Use KV 2 where many processes share
+ * one sign-in.
  *
  * **Policy.** The least that is enough, for KV 2 at `secret` and the path `users/<name>`, where
  * `<name>` is for instance `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
@@ -165,8 +168,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * is renewed while `fn` runs. Nobody's clock counts but each one's own: a lease that does not change
    * for 15 seconds is taken over, and a write of its holder then fails.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
-   * when it ends the wait; as {@linkcode get}.
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`, or `backend_timeout`
+   * where KV 1 is too slow to be locked; the signal's reason when it ends the wait; as
+   * {@linkcode get}.
    */
   async withLock<T>(
     key: string,

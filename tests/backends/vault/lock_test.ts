@@ -385,8 +385,10 @@ for (const hasCheckAndSet of [true, false]) {
           return value;
         };
         // Now and then longer than what a holder without check-and-set relies on.
-        kv.read = (...args) => slowly(() => read.apply(kv, args), 150);
-        kv.write = (...args) => slowly(() => write.apply(kv, args), round % 2 ? 150 : 400);
+        const farther = round % 4 === 0 ? 4 : 1;
+        kv.read = (...args) => slowly(() => read.apply(kv, args), farther * 150);
+        kv.write = (...args) =>
+          slowly(() => write.apply(kv, args), round % 2 ? 150 : farther * 150 + 250);
         const { now, delay } = clock;
         const runtime = { fetch, now, delay };
         let inside = 0;
@@ -407,16 +409,82 @@ for (const hasCheckAndSet of [true, false]) {
   });
 }
 
+/** A world in which each request takes this round trip. */
+function distant(rttMs: number, lockTimeoutMs = 30_000) {
+  const { kv, clock, lock } = world({ hasCheckAndSet: false, lockTimeoutMs });
+  const { read, write } = kv;
+  const requests = { write: rttMs };
+  kv.read = (...args) => (clock.advance(rttMs), read.apply(kv, args));
+  kv.write = (...args) => (clock.advance(requests.write), write.apply(kv, args));
+  return { kv, clock, lock, requests };
+}
+
+for (const rttMs of [0, 100, 270, 600, 1_500, 2_400]) {
+  Deno.test({
+    name: `without check-and-set, a Vault at a round trip of ${rttMs} ms is locked in time`,
+    permissions,
+    async fn() {
+      const { kv, clock, lock } = distant(rttMs);
+      const start = clock.now();
+      await lock.run(NAME, () => lock.check(NAME, "write to"), {});
+      assert(clock.now() - start < 30_000, `${clock.now() - start} ms`);
+      assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+    },
+  });
+}
+
 Deno.test({
-  name: "without check-and-set, a write that took too long does not get the lock",
+  name: "without check-and-set, a Vault that is too slow is called so, and keeps no lease",
   permissions,
   async fn() {
-    const { kv, clock, lock } = world({ hasCheckAndSet: false, lockTimeoutMs: 0 });
-    kv.nextWrite = (write) => {
-      clock.advance(501); // in which another one may have looked at its name, and begun
-      return write();
-    };
-    await rejectsWith("backend_locked", () => lock.run(NAME, nothing, {}));
+    const { kv, lock } = distant(2_600);
+    const error = await rejectsWith(
+      "backend_timeout",
+      () => lock.run(NAME, nothing, {}),
+      "5200 ms",
+    );
+    assertEquals(error.message.includes("another notebook"), false);
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
+});
+
+Deno.test({
+  name: "without check-and-set, a write that took too long does not get the lock, and leaves none",
+  permissions,
+  async fn() {
+    const { kv, lock, requests } = distant(0, 0);
+    requests.write = 501; // in which another one may have looked at its name, and begun
+    await rejectsWith("backend_timeout", () => lock.run(NAME, nothing, {}), "501 ms");
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+    await lock.run(NAME, nothing, {}); // it knows now how long a write may take
+  },
+});
+
+Deno.test({
+  name: "without check-and-set, a near host settles as long as a distant one that takes part",
+  permissions,
+  async fn() {
+    const { kv, clock, lock } = distant(0);
+    kv.set(LEASE, { holder: "", turn: 0, settle_ms: 3_000 });
+    const start = clock.now();
+    await lock.run(NAME, nothing, {});
+    assert(clock.now() - start > 5_000, `${clock.now() - start}`);
+    for (let i = 0; i < 20; i++) await lock.run(NAME, nothing, {});
+    assertEquals(kv.rows.get(LEASE)?.data?.settle_ms, 500); // nobody distant came again
+  },
+});
+
+Deno.test({
+  name: "without check-and-set, an end of the wait while it settles leaves no lease",
+  permissions,
+  async fn() {
+    const { kv, clock, lock } = distant(0);
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    clock.onDelay = () => abort.abort(reason);
+    const run = () => lock.run(NAME, nothing, { signal: abort.signal });
+    assertStrictEquals(await assertRejects(run), reason);
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
   },
 });
 
