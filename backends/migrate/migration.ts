@@ -1,4 +1,6 @@
 import { assertCredentialsBackend, checkOptions } from "../common/check_options.ts";
+import { backendError } from "../common/describe_backend.ts";
+import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
@@ -66,7 +68,7 @@ export async function migrate(
   for (const [index, key] of keys.entries()) {
     signal?.throwIfAborted();
     await withSourceLock(from, key, async () => {
-      const entry = await from.get(key);
+      const entry = await guarded("read", from, () => from.get(key));
       if (!entry) return; // cleared since it was listed
       const isCopied = await copy(to, key, entry);
       result[isCopied ? "copied" : "kept"].push(key);
@@ -101,7 +103,21 @@ async function listSource(
       "Cannot migrate credentials: the source cannot list its keys. Sign in anew with the target.",
     );
   }
-  return await Array.fromAsync(from.list());
+  const { list } = from;
+  return await guarded("list", from, () => Array.fromAsync(list.call(from)));
+}
+
+/** An error without a code may quote a row, so only its name is kept. */
+async function guarded<T>(
+  action: string,
+  backend: OidcCredentialsBackend,
+  run: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw backendError(`${action} credentials in`, backend, error);
+  }
 }
 
 /** Keeps a refresh from rotating the token between its copy and its deletion. */
@@ -112,7 +128,13 @@ async function withSourceLock(
   signal?: AbortSignal,
 ): Promise<void> {
   if (from.withLock === undefined) return await fn();
-  await from.withLock(key, fn, signal === undefined ? {} : { signal });
+  try {
+    await from.withLock(key, fn, signal === undefined ? {} : { signal });
+  } catch (error) {
+    throw signal?.aborted && error === signal.reason
+      ? error
+      : backendError("lock credentials in", from, error);
+  }
 }
 
 /** Whether the entry was written: not where the target has it, or one that ends later. */
@@ -122,13 +144,15 @@ async function copy(
   entry: OidcCredentials,
 ): Promise<boolean> {
   const { equal } = await loadEqual();
-  const present = await to.get(key);
+  const present = await guarded("read", to, () => to.get(key));
   if (present && (equal(present, entry) || endsLater(present, entry))) return false;
-  await to.put(key, entry);
-  if (equal(await to.get(key), entry)) return true;
+  await guarded("write", to, () => to.put(key, entry));
+  if (equal(await guarded("read", to, () => to.get(key)), entry)) return true;
   throw new CredentialsBackendError(
     "backend_unproven",
-    `Cannot migrate the entry "${key}": the target gave back another entry than was written. ` +
+    `Cannot migrate the entry "${
+      printable(key)
+    }": the target gave back another entry than was written. ` +
       `The source still has it. Repair the target, or use another one.`,
   );
 }
@@ -140,12 +164,14 @@ async function deleteFromSource(
   key: string,
   entry: OidcCredentials,
 ): Promise<void> {
-  await from.delete(key);
-  if (await to.get(key)) return;
-  await to.put(key, entry);
+  await guarded("delete", from, () => from.delete(key));
+  if (await guarded("read", to, () => to.get(key))) return;
+  await guarded("write", to, () => to.put(key, entry));
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot migrate credentials: deleting "${key}" from the source removed it from the target too, ` +
+    `Cannot migrate credentials: deleting "${
+      printable(key)
+    }" from the source removed it from the target too, ` +
       `so they are one store. It was put back. Pass two different stores.`,
   );
 }

@@ -8,6 +8,8 @@ import {
   type OidcCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
+import { SECRETS } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
 
 function entry(fields: Partial<OidcCredentials> = {}): OidcCredentials {
@@ -229,4 +231,34 @@ Deno.test("migrateCredentials goes from file to KV and back without a change", a
   assertEquals(file.get("a"), value);
   assertEquals(await Array.fromAsync(kv.list()), []);
   await kv.close();
+});
+
+Deno.test("migrateCredentials shows no row that a backend throws, and no control characters", async () => {
+  const row = JSON.stringify(entry({ access_token: SECRETS.access }));
+  const fail = () => {
+    throw new SyntaxError(`Unexpected token in ${row}`);
+  };
+  const good = () => memory({ "a\x1b[31m": entry({ access_token: SECRETS.access }) });
+  const list = () => good().list();
+  const cases: [Partial<OidcCredentialsBackend>, Partial<OidcCredentialsBackend>][] = [
+    [{ list, get: fail }, {}],
+    [{ list, delete: fail }, {}],
+    [{ list: fail }, {}],
+    [{ list, withLock: fail }, {}],
+    [{ list }, { get: fail }],
+    [{ list }, { put: fail }],
+  ];
+  for (const [source, target] of cases) {
+    const run = () =>
+      migrateCredentials(altered(good(), source), altered(memory({}), target), {
+        deleteSource: true,
+      });
+    await rejectsWith("backend_unavailable", run, "threw SyntaxError");
+  }
+  const forgetful = altered(memory({}), { get: () => undefined });
+  const { message } = await rejectsWith(
+    "backend_unproven",
+    () => migrateCredentials(good(), forgetful),
+  );
+  assertEquals(message.includes("\x1b"), false);
 });
