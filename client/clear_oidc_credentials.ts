@@ -6,9 +6,9 @@ const loadSignOut = () => import("./signed_in/sign_out.ts");
 
 /**
  * Signs out: removes the stored tokens, and with `revoke` asks the provider to revoke them. The entry
- * is removed from the backend even if the network fails, and even if the store is corrupt (a damaged
- * credentials file is deleted as a whole). Without a session of `init()` the entry is found by the
- * rules of `init()`.
+ * is removed from the backend even if the network fails, or if the entry itself cannot be read. A
+ * corrupt store is an error and stays, since it may be another program's file; `all` removes it.
+ * Without a session of `init()` the entry is found by the rules of `init()`.
  *
  * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and with
  * `revoke` `--allow-net` for the issuer's host.
@@ -17,7 +17,8 @@ const loadSignOut = () => import("./signed_in/sign_out.ts");
  * @returns The removed keys, and the outcome of the revocation.
  * @throws {ValidMindAuthError} `invalid_options`, `missing_api_credentials`, `insecure_url`,
  * `permission_required`.
- * @throws {CredentialsBackendError} An error of the backend; `backend_no_list` for `all` with a
+ * @throws {CredentialsBackendError} An error of the backend; `backend_corrupt` for a corrupt store
+ * without `all`; `backend_no_list` for `all` with a
  * backend that cannot list its keys.
  *
  * @example

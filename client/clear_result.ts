@@ -24,6 +24,6 @@ export interface ClearResult {
   readonly revocation: Revocation;
   /** Why the revocation failed, for both tokens or for the access token alone, in words. */
   readonly reason?: string;
-  /** Whether the whole store was removed because it was corrupt. */
+  /** Whether `all` removed the whole store because it was corrupt. */
   readonly wholeStore?: boolean;
 }

@@ -112,7 +112,6 @@ async function clearEach(
   return {
     keys: results.flatMap((result) => result.keys),
     ...worstRevocation(results, revoke),
-    ...(results.some((result) => result.wholeStore) && { wholeStore: true }),
   };
 }
 

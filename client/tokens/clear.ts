@@ -18,8 +18,8 @@ export const UNREAD: { revocation: Revocation; reason: string } = {
 
 /**
  * Removes one credential from its backend, and then has it revoked if that is wanted. In this order it
- * is gone here whatever the network does. An entry that cannot be read is removed unread. The whole
- * store is removed where it cannot be understood, not even for a removal.
+ * is gone here whatever the network does. An entry that cannot be read is removed unread. A corrupt
+ * store is an error and stays: it may be another program's file.
  *
  * @param provider Gives the provider that issued the entry. Called only to revoke.
  */
@@ -29,11 +29,8 @@ export async function clearCredentials(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
   const store = new CredentialStore(backend, key);
-  const { entry, isUnread, wholeStore } = await removeLocked(store);
-  const result = {
-    keys: entry === undefined && !isUnread ? [] : [key],
-    ...(wholeStore && { wholeStore }),
-  };
+  const { entry, isUnread } = await removeLocked(store);
+  const result = { keys: entry === undefined && !isUnread ? [] : [key] };
   if (!options.revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
   if (entry === undefined) return { ...result, revocation: "nothing_to_revoke" };
@@ -46,7 +43,6 @@ interface Removal {
   entry?: OidcCredentials | undefined;
   /** Whether there was an entry that could not be read. */
   isUnread: boolean;
-  wholeStore?: boolean;
 }
 
 /**
@@ -74,14 +70,8 @@ async function remove(store: CredentialStore): Promise<Removal> {
   } catch {
     isUnread = true; // a fault of reading need not be a fault of removing
   }
-  try {
-    await store.remove();
-    return { entry, isUnread };
-  } catch (error) {
-    if (!isCorrupt(error) || store.backend.deleteAll === undefined) throw error;
-    await store.removeAll();
-    return { isUnread: true, wholeStore: true };
-  }
+  await store.remove();
+  return { entry, isUnread };
 }
 
 /** Whether a store cannot be understood, which is the one fault that its removal cures. */

@@ -10,7 +10,6 @@ import { type Command, EXIT, type Invocation, printResult } from "../command.ts"
 import { canConfirm, confirm } from "../confirm.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
-import { overrideBackend } from "../override_backend.ts";
 import { placeReport } from "../read_status.ts";
 import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
 import { placeOf } from "../status_text.ts";
@@ -61,8 +60,7 @@ async function runLogout({ backend }: ChosenBackend, invocation: Invocation): Pr
   }
   const result = await clearOidcCredentials({
     ...sessionOptions(flags),
-    // A store that cannot be read may belong to another program: only --all deletes it.
-    credentialsBackend: all ? backend : overrideBackend(backend, { deleteAll: undefined }),
+    credentialsBackend: backend,
     all,
     revoke: flags.has("revoke"),
   });

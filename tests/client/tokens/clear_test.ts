@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
@@ -91,23 +92,38 @@ Deno.test("clear: a revocation that is refused is reported", async () => {
   assertEquals([revocation, reason?.includes("unsupported_token_type")], ["failed", true]);
 });
 
-Deno.test("clear: a file that cannot be understood is removed whole", async () => {
-  await using world = await scriptedProviderWorld();
-  await using dir = await tempDir();
-  const path = `${dir.path}/credentials.json`;
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  const session = await createSession({ ...world.options, credentialsBackend });
-  for (const revoke of [false, true]) {
-    await Deno.writeTextFile(path, "{ broken");
-    const { reason, ...result } = await session.clear({ revoke });
-    const revocation = revoke ? "failed" : "not_requested";
-    assertEquals(result, { keys: [world.key], wholeStore: true, revocation });
-    assertEquals(typeof reason, revoke ? "string" : "undefined");
-    await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
-  }
-});
+const NOT_OURS: [what: string, text: string][] = [
+  ["another program's", '{"credentials": {"me": "password"}, "theme": "dark"}'],
+  ["one with a list", '{"version": 1, "credentials": ["a", "b"]}'],
+  ["a broken one", "{ broken"],
+];
 
-Deno.test("clear: a corrupt store that cannot be removed whole is an error", async () => {
+for (const [what, text] of NOT_OURS) {
+  Deno.test(`clear: a file that is ${what} stays as it was`, async () => {
+    await using world = await scriptedProviderWorld();
+    await using dir = await tempDir();
+    const path = `${dir.path}/credentials.json`;
+    const credentialsBackend = new FileCredentialsBackend({ path });
+    const session = await createSession({ ...world.options, credentialsBackend });
+    const { issuer, clientId } = world.provider;
+    await Deno.writeTextFile(path, text);
+    const isOwn = text.includes("theme"); // a JSON object of credentials, of which none is removed
+    for (const revoke of [false, true]) {
+      for (
+        const clear of [
+          () => session.clear({ revoke }),
+          () => clearOidcCredentials({ issuer, clientId, credentialsBackend, revoke }),
+        ]
+      ) {
+        if (isOwn) await clear().catch(() => undefined);
+        else await rejectsWith("backend_corrupt", clear, "all: true");
+        assertEquals(await Deno.readTextFile(path), text);
+      }
+    }
+  });
+}
+
+Deno.test("clear: a corrupt store is an error", async () => {
   await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
