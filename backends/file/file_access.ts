@@ -173,8 +173,10 @@ function explain(path: string, error: unknown): Explanation {
   ];
 }
 
+/** Deno gives most errors of the system a code. A used-up quota has a message alone. */
 function osCode(error: unknown): string | undefined {
-  return error instanceof Error ? (error as { code?: string }).code : undefined;
+  if (!(error instanceof Error)) return undefined;
+  return /quota exceeded/i.test(error.message) ? "EDQUOT" : (error as { code?: string }).code;
 }
 
 /** The narrowest flags for a file that is replaced by rename: its folder holds the temp file. */

@@ -15,6 +15,8 @@ const KINDS: [path: string, error: unknown, code: CredentialsBackendErrorCode, p
   [PATH, new Deno.errors.NotCapable("x"), "permission_required", "--allow-read=/data"],
   [PATH, new Deno.errors.PermissionDenied("x"), "backend_denied", PATH],
   [PATH, new Error("other"), "backend_unavailable", PATH],
+  [PATH, new TypeError("database or disk is full"), "backend_full", PATH],
+  [PATH, new Error("Disk quota exceeded (os error 122): open 'x'"), "backend_full", PATH],
   [
     URL_PATH,
     new Deno.errors.NotCapable("x"),
