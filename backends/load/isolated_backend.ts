@@ -2,6 +2,9 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import { isObject } from "../common/parse_object.ts";
+import { printable } from "../common/printable.ts";
+import { foreignText, hideQueries } from "./foreign_text.ts";
 import type { SettingOrigin } from "./backend_setting.ts";
 import type { IsolatedAnswer, IsolatedInfo, IsolatedRequest } from "./isolated_worker.ts";
 import type {
@@ -12,23 +15,26 @@ import type {
 } from "../oidc_credentials_backend.ts";
 import { untilAborted } from "../common/delay.ts";
 
-/** What is run in a Worker, and with which permissions. */
+/** Options of {@linkcode IsolatedBackend}. */
 export interface IsolatedBackendOptions {
   /** The backend's module, as an address. */
   url: string;
   exportName: string;
-  /** Given to the backend's constructor. */
+  /** The options of the backend's constructor. */
   options: Record<string, unknown>;
   /** The places from which the setting was read, for errors. */
   origin: SettingOrigin;
-  /** All that the Worker may do. */
+  /** The permissions of the Worker. */
   permissions: Deno.PermissionOptionsObject;
 }
 
 /**
- * A backend that runs in a Worker with permissions of its own. The Worker is started for a use and
- * ended with it: Deno would wait for it at the end of the process otherwise. So the backend is made
- * anew each time, and what it keeps in memory does not last.
+ * A backend that runs in a Worker with permissions of its own. They keep honest code within its
+ * grant. They are no sandbox: see `LoadBackendOptions.isolate`.
+ *
+ * The Worker is started for a use and ended with it: Deno would wait for it at the end of the process
+ * otherwise. So the backend is made anew each time, and its memory does not last. An answer of the
+ * Worker is checked like any text from outside.
  */
 export class IsolatedBackend implements OidcCredentialsBackend {
   readonly persistent?: boolean;
@@ -43,16 +49,17 @@ export class IsolatedBackend implements OidcCredentialsBackend {
 
   private constructor(options: IsolatedBackendOptions, info: IsolatedInfo) {
     this.#options = options;
-    if (info.persistent !== undefined) this.persistent = info.persistent;
-    this.location = `${info.location ?? options.exportName}, in a Worker`;
-    if (info.methods.includes("list")) this.list = () => this.#list();
-    if (info.methods.includes("deleteAll")) this.deleteAll = () => this.#call("deleteAll");
-    if (info.methods.includes("withLock")) {
-      this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
-    }
+    const { persistent, location, methods } = info;
+    if (typeof persistent === "boolean") this.persistent = persistent;
+    const place = typeof location === "string" ? location : options.exportName;
+    this.location = `${printable(hideQueries(place.slice(0, 1000)))}, in a Worker`;
+    const has = (method: string) => Array.isArray(methods) && methods.includes(method);
+    if (has("list")) this.list = () => this.#list();
+    if (has("deleteAll")) this.deleteAll = () => this.#call("deleteAll");
+    if (has("withLock")) this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
   }
 
-  /** Starts the backend once, to see that it loads and what it can. */
+  /** Starts the backend once: to see that it loads, and which methods it has. */
   static async load(options: IsolatedBackendOptions): Promise<IsolatedBackend> {
     const channel = new Channel(options.permissions);
     try {
@@ -62,13 +69,15 @@ export class IsolatedBackend implements OidcCredentialsBackend {
     }
   }
 
-  /** Nothing in this process: the Worker has grants of its own. */
+  /** Needs nothing in this process: the Worker has permissions of its own. */
   requiredPermissions(): BackendPermission[] {
     return [];
   }
 
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await this.#call("get", key) ?? undefined;
+    const entry = await this.#call<unknown>("get", key) ?? undefined;
+    if (entry === undefined || isObject(entry)) return entry as OidcCredentials | undefined;
+    throw corrupt("an entry that is no object");
   }
 
   async put(key: string, entry: OidcCredentials): Promise<void> {
@@ -80,7 +89,11 @@ export class IsolatedBackend implements OidcCredentialsBackend {
   }
 
   async *#list(): AsyncGenerator<string> {
-    yield* await this.#call<string[]>("list");
+    const keys = await this.#call<unknown>("list");
+    if (!Array.isArray(keys) || !keys.every((key) => typeof key === "string")) {
+      throw corrupt("keys that are no list of strings");
+    }
+    yield* keys;
   }
 
   /** One Worker holds the lock and serves what is done under it. */
@@ -96,7 +109,7 @@ export class IsolatedBackend implements OidcCredentialsBackend {
       try {
         await untilAborted(channel.call("lock", key, lockId), signal);
       } catch (error) {
-        // It may have been had in the same moment: it must not end with the Worker, still locked.
+        // It may be acquired in the same moment: the Worker must not end while it holds the lock.
         this.#call("unlock", lockId).catch(() => undefined);
         throw error;
       } finally {
@@ -143,10 +156,16 @@ export class IsolatedBackend implements OidcCredentialsBackend {
   }
 }
 
+/** A call that waits for its answer. */
+interface Call extends PromiseWithResolvers<unknown> {
+  /** The options or the entry that the Worker was given: an error must not show them. */
+  readonly given: unknown;
+}
+
 /** Calls to one Worker. */
 class Channel {
   readonly #worker: Worker;
-  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #calls = new Map<number, Call>();
   #last = 0;
 
   constructor(permissions: Deno.PermissionOptionsObject) {
@@ -156,22 +175,30 @@ class Channel {
       name: "credentials backend",
       deno: { permissions },
     });
-    this.#worker.onmessage = ({ data }: MessageEvent<IsolatedAnswer>) => this.#settle(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (isObject(data)) this.#settle(data);
+    };
+    const fail = () => {
+      for (const id of [...this.#calls.keys()]) this.#settle({ id, error: { name: "Error" } });
+    };
+    this.#worker.onmessageerror = fail;
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      for (const id of [...this.#calls.keys()]) this.#settle({ id, error: { name: "Error" } });
+      fail();
     };
   }
 
   async open(
     { url, exportName, options, origin }: IsolatedBackendOptions,
   ): Promise<IsolatedInfo> {
-    return await this.call("open", url, exportName, options, origin) as IsolatedInfo;
+    const info = await this.call("open", url, exportName, options, origin);
+    return (isObject(info) ? info : {}) as Partial<IsolatedInfo> as IsolatedInfo;
   }
 
   call(method: IsolatedRequest["method"], ...args: unknown[]): Promise<unknown> {
     const id = ++this.#last;
-    const call = Promise.withResolvers<unknown>();
+    const given = method === "open" ? args[2] : args.filter(isObject);
+    const call: Call = { ...Promise.withResolvers<unknown>(), given };
     this.#calls.set(id, call);
     this.#worker.postMessage({ id, method, args } satisfies IsolatedRequest);
     return call.promise;
@@ -181,25 +208,43 @@ class Channel {
     this.#worker.terminate();
   }
 
-  #settle({ id, value, error }: IsolatedAnswer): void {
-    const call = this.#calls.get(id);
-    this.#calls.delete(id);
-    if (error === undefined) call?.resolve(value);
-    else call?.reject(rebuildError(error));
+  /** Ends the call that an answer names. The Worker's code can post anything. */
+  #settle({ id, value, error }: Partial<Record<keyof IsolatedAnswer, unknown>>): void {
+    const call = this.#calls.get(id as number);
+    if (call === undefined) return;
+    this.#calls.delete(id as number);
+    if (error === undefined) call.resolve(value);
+    else call.reject(rebuildError(isObject(error) ? error : {}, call.given));
   }
 }
 
-function rebuildError({ name, code, message }: NonNullable<IsolatedAnswer["error"]>): Error {
-  if (code !== undefined) {
-    return new CredentialsBackendError(code as CredentialsBackendErrorCode, message ?? "");
+function rebuildError({ name, code, message }: Record<string, unknown>, given: unknown): Error {
+  if (typeof code === "string" && typeof message === "string") {
+    const known = /^[a-z_]{1,40}$/.test(code) ? code : "backend_unavailable";
+    const text = foreignText(message, given);
+    return new CredentialsBackendError(known as CredentialsBackendErrorCode, text);
   }
-  const isDenied = name === "NotCapable";
+  if (name === "NotCapable") {
+    return new CredentialsBackendError(
+      "permission_required",
+      "Cannot use the isolated credentials backend: it tried an access that its Worker does not " +
+        "permit. Extend `isolate` by it, or do not use that backend.",
+    );
+  }
+  const known = typeof name === "string" &&
+    (/^[A-Z][A-Za-z]{0,30}(Error|Exception)$/.test(name) || Object.hasOwn(Deno.errors, name));
   return new CredentialsBackendError(
-    isDenied ? "permission_required" : "backend_unavailable",
-    isDenied
-      ? "Cannot use the isolated credentials backend: it tried what its Worker may not do. Extend " +
-        "`isolate` if it should, or do not use that backend."
-      : `Cannot use the isolated credentials backend: it threw ${name}, whose text is left out ` +
-        `since it may quote a token. Have it throw a CredentialsBackendError.`,
+    "backend_unavailable",
+    `Cannot use the isolated credentials backend: it threw ${
+      known ? name : "an error"
+    }, whose text is left out ` +
+      `since it may quote a token. Have it throw a CredentialsBackendError.`,
+  );
+}
+
+function corrupt(found: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot use the isolated credentials backend: it gave ${found}. Repair it, or use another one.`,
   );
 }

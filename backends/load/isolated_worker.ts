@@ -1,22 +1,22 @@
-// Runs in a Worker: holds one backend and does what the messages of `IsolatedBackend` ask of it.
+// Runs in a Worker: holds one backend, and executes the requests of `IsolatedBackend`.
 import { importBackend } from "./import_backend.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
-/** What the main side asks. */
+/** A request of the main side. */
 export interface IsolatedRequest {
   id: number;
   method: "open" | "get" | "put" | "delete" | "list" | "deleteAll" | "lock" | "unlock" | "abort";
   args: unknown[];
 }
 
-/** What the worker answers. An error travels as its name, and its code and text only if coded. */
+/** An answer of the Worker. An error travels by its name. A coded one has its code and text, too. */
 export interface IsolatedAnswer {
   id: number;
   value?: unknown;
   error?: { name: string; code?: string; message?: string };
 }
 
-/** What the main side is told of the backend. */
+/** The backend's description for the main side. */
 export interface IsolatedInfo {
   methods: string[];
   persistent: boolean | undefined;

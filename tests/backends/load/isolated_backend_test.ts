@@ -53,6 +53,25 @@ export class Deaf extends Hostile {
     return await super.get(key);
   }
 }
+export class Rude extends Hostile {
+  get location() { return "\\x1b[31mhttps://ana:pw@host/x?token=fixture-secret-token"; }
+  get(key) {
+    if (key === "null") {
+      for (const odd of [null, undefined, 0, "x", [], {}, { id: null }, { id: 1e9, value: 1 }]) postMessage(odd);
+      return { issuer: "i", client_id: "c", access_token: "t" };
+    }
+    if (key === "text") return "no object";
+    const error = new Error("Cannot use \\x1b[31m: no. Ask.");
+    error.name = key === "name" ? "\\x1b[31mfixture-secret-token" : "CredentialsBackendError";
+    throw Object.assign(error, { code: "backend_denied" });
+  }
+  put(key, entry) {
+    const error = new Error("Cannot store " + entry.access_token.slice(3) + " at all: no. Ask.");
+    error.name = "CredentialsBackendError";
+    throw Object.assign(error, { code: "\\x1b[31m" });
+  }
+  async *list() { yield 7; }
+}
 export class Leaky {
   get() { throw new Error("cannot parse fixture-secret-token"); }
   put() {}
@@ -186,10 +205,39 @@ Deno.test("an isolated backend's own words stay in the Worker, unless they are c
   assertEquals(stdout, "backend_unavailable false\n");
 });
 
+Deno.test("whatever an isolated backend posts, the main process goes on and shows it plainly", async () => {
+  const { code, stdout, stderr } = await runIsolated({
+    exportName: "Rude",
+    code: `
+      console.log(JSON.stringify(backend.location), (await backend.get("null"))?.client_id);
+      const fault = async (run) => {
+        const error = await Promise.try(run).catch((e) => e);
+        console.log(error.code, JSON.stringify(error.message));
+      };
+      await fault(() => backend.get("text"));
+      await fault(() => Array.fromAsync(backend.list()));
+      await fault(() => backend.get("coded"));
+      await fault(() => backend.get("name"));
+      await fault(() => backend.put("k", { ...entry, access_token: "fixture-secret-token" }));
+    `,
+  });
+  assertEquals([code, stderr], [0, ""]);
+  assert(!/\\u001b|secret|pw@/.test(stdout), stdout);
+  const lines = stdout.trim().split("\n");
+  assertEquals(lines[0], '"[31mhttps://host/x?…, in a Worker" c');
+  assertEquals(lines.slice(1).map((line) => line.split(" ")[0]), [
+    "backend_corrupt",
+    "backend_corrupt",
+    "backend_denied",
+    "backend_unavailable",
+    "backend_unavailable",
+  ]);
+});
+
 Deno.test("what is wrong with an isolated backend's module is told as ever", async () => {
   const run = (exportName: string) =>
     runIsolated({ exportName, code: "" }).then(({ stderr }) => stderr);
-  assertStringIncludes(await run("Nobody"), "the module exports Deaf, Hostile, Leaky");
+  assertStringIncludes(await run("Nobody"), "the module exports Deaf, Hostile, Leaky, Rude");
 });
 
 Deno.test("without --unstable-worker-options Deno ends the process and names the flag", async () => {
