@@ -153,11 +153,15 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
 /** Options of {@linkcode loadBackendFromEnv}. */
 export interface LoadBackendOptions {
   /**
-   * Runs a third-party backend, one that the environment names by its module, in a Worker with these
-   * permissions and no others: it reaches its own store, and neither files nor hosts beyond. A
-   * module that is a file, or imports files, needs `read` of them, and one from JSR `import` of
-   * `jsr.io:443`. The Worker is started for each use,
-   * so what the backend keeps in memory does not last. A built-in backend is not affected.
+   * Runs a third-party backend, which the environment names by its module, in a Worker with these
+   * permissions. A module that is a file, or imports files, needs `read` of them, and one from JSR
+   * `import` of `jsr.io:443`. The Worker is started for each use, so the backend's memory does not
+   * last. A built-in backend is not affected.
+   *
+   * A Worker keeps honest code within its grant, and no more. It is no sandbox for code that is not
+   * trusted: such code can import packages whose names carry data out, open Deno's inspector in the
+   * main process by a signal, read standard input, and use caches and the default Deno KV database.
+   * Run such code as another user of the operating system, or not at all.
    *
    * Needs `--unstable-worker-options` (or `"unstable": ["worker-options"]` in deno.json): without it
    * Deno itself ends the process, with a message that names the flag.

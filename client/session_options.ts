@@ -92,8 +92,9 @@ export interface SessionOptions {
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
-   * Runs a third-party backend that the environment names in a Worker with these permissions and no
-   * others: see `loadBackendFromEnv`. Needs `--unstable-worker-options`.
+   * Runs a third-party backend that the environment names in a Worker with these permissions. They
+   * keep honest code within its grant, and are no sandbox: see `loadBackendFromEnv`. Needs
+   * `--unstable-worker-options`.
    *
    * @default the backend runs in this process, with its permissions
    */
@@ -227,8 +228,8 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
-   * Runs a third-party backend that the environment names in a Worker with these permissions and no
-   * others: see `loadBackendFromEnv`.
+   * Runs a third-party backend that the environment names in a Worker with these permissions. They
+   * keep honest code within its grant, and are no sandbox: see `loadBackendFromEnv`.
    *
    * @default the backend runs in this process, with its permissions
    */
