@@ -44,7 +44,7 @@ export async function requestTokens(
   context: RequestContext,
   request: TokenRequest,
 ): Promise<TokenAnswer> {
-  if (request.dpopKey === undefined) return await requestOnce(context, request, {});
+  if (request.dpopKey === undefined) return assertUnbound(await requestOnce(context, request, {}));
   const { dpopHandle } = await loadDpopKey();
   const proof = { DPoP: dpopHandle(oauth.DPoP, request.dpopKey) };
   const result = await requestOnce(context, request, proof).catch((error) => {
@@ -57,6 +57,16 @@ export async function requestTokens(
     "dpop_unsupported",
     `Cannot use the tokens of ${context.server.issuer}: they are not bound to the key that they ` +
       `were asked for with. Have DPoP switched on for this client, or leave dpop out.`,
+  );
+}
+
+/** Refuses tokens that are bound to a key, since they would go out as bearer tokens. */
+function assertUnbound(result: TokenAnswer): TokenAnswer {
+  if (result.answer.token_type !== "dpop") return result;
+  throw new ValidMindAuthError(
+    "provider_invalid",
+    `Cannot use the tokens of ${result.tenant.issuer}: their type is DPoP, and no key was sent for ` +
+      `them. Set dpop: true, or have DPoP switched off for this client.`,
   );
 }
 

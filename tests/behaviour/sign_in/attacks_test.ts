@@ -188,6 +188,22 @@ for (const [what, access_token] of UNSENDABLE) {
   });
 }
 
+Deno.test("attack: tokens of the type DPoP that nobody asked for: refused, not sent as bearer", async () => {
+  await using world = await scriptedProviderWorld();
+  const { script } = world.provider;
+  const bound = () => world.provider.tokens({ token_type: "DPoP" });
+  script.token.push(bound);
+  await rejectsWith("provider_invalid", () => createSession(world.options), "DPoP");
+  assertEquals(world.backend.get(world.key), undefined);
+
+  const session = await createSession(world.options);
+  const { access_token } = world.stored();
+  script.token.push(bound);
+  const run = () => session.accessToken({ forceRefresh: true });
+  await rejectsWith("provider_invalid", run, "DPoP");
+  assertEquals(world.stored().access_token, access_token);
+});
+
 Deno.test("attack: an ID token that is broken off within its signature is not a bearer", async () => {
   await using world = await scriptedProviderWorld();
   // Base64 that is decoded leniently does not mind, and the signature does not cover itself.
