@@ -12,7 +12,7 @@ import { clearNeeds } from "../permissions/needs.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { invalidOptions } from "../errors.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { preflight } from "../permissions/preflight.ts";
@@ -21,6 +21,9 @@ import type { Identity, OidcIdentity } from "../options/identity.ts";
 import { checkCallOptions, eventSink } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
+
+/** Loaded where tokens are revoked. */
+const loadProvider = () => import("../provider/oidc_provider.ts");
 
 const ACTION = "clear credentials";
 
@@ -39,7 +42,7 @@ const TYPES = {
   onEvent: "function",
 } as const satisfies Record<keyof ClearOidcCredentialsOptions, string>;
 
-/** See `clearOidcCredentials`, behind which this is loaded when somebody signs out. */
+/** The work of `clearOidcCredentials`. */
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   checkCallOptions(ACTION, options, TYPES);
   const { revoke = false, all = false } = options;
@@ -61,7 +64,7 @@ async function clearNamed(
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
   await preflight(ACTION, clearNeeds(backend, issuers), "always");
   const { issuer, clientId, audience, profile } = identity;
-  // Who signs out means it: tokens that are bound to a key have an entry beside the others.
+  // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
     credentialKey(issuer, clientId, audience, { ...(profile && { profile }), dpop })
   );
@@ -105,7 +108,7 @@ async function clearEach(
     try {
       results.push(await clearCredentials(new CredentialStore(backend, key), { revoke }, provider));
     } catch (error) {
-      faults.push(error); // told in the end: one that cannot be removed must not save the others
+      faults.push(error); // thrown in the end, so that the other entries are removed
     }
   }
   if (faults.length > 0) throw faults[0];
@@ -115,7 +118,7 @@ async function clearEach(
   };
 }
 
-/** What is given, and for the rest the active session, or the environment where there is none. */
+/** The identity of the options, completed by the active session or the environment. */
 function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
   const session = peekActiveSession();
   const isOwn = options.issuer === undefined && options.clientId === undefined;
@@ -173,7 +176,7 @@ function worstRevocation(
   return { revocation: "nothing_to_revoke" };
 }
 
-/** The active session, if its entry is among those that are cleared, is over. */
+/** Ends the active session if its entry is cleared. */
 function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] | "all"): void {
   const session = peekActiveSession();
   if (session?.backend !== backend || session.issuer === undefined) return;
@@ -183,7 +186,7 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
   setActiveSession(undefined);
 }
 
-/** What makes the requests of a revocation. */
+/** Options of the requests of a revocation. */
 interface RevocationOptions {
   fetch?: typeof globalThis.fetch;
   timeoutMs?: number;
@@ -193,7 +196,7 @@ interface RevocationOptions {
 interface ConfiguredClient {
   issuer?: string | undefined;
   clientId?: string | undefined;
-  /** As an option gave it. */
+  /** The value of the option. */
   clientSecret?: string | undefined;
 }
 
@@ -202,13 +205,14 @@ async function revocationProvider(
   identity: OidcIdentity,
   options: RevocationOptions,
 ): Promise<OidcProvider> {
-  const { openProvider } = await import("../provider/oidc_provider.ts");
+  const { openProvider } = await loadProvider();
   return openProvider(identity, runtimeOf(options));
 }
 
 /**
- * The client that the options, else the active session, else the environment name. Who names one
- * gets no secret of the session's: a client of the same name at another issuer must not have it.
+ * The client of the options, the active session or the environment, in this order. The session's
+ * secret is used only if the options name no client: one of the same id at another issuer must not
+ * get it.
  */
 function configuredClient(
   options: ConfiguredClient,
@@ -224,8 +228,8 @@ function configuredClient(
 }
 
 /**
- * The provider that issued an entry, from the entry alone: another issuer, such as the
- * environment's, must not get its tokens, and another client's provider not the client's secret.
+ * The provider that issued an entry, by the entry alone. Another issuer, such as the environment's,
+ * must not get its tokens, and another client's provider must not get the client's secret.
  */
 async function providerOfEntry(
   entry: OidcCredentials,
@@ -234,15 +238,13 @@ async function providerOfEntry(
 ): Promise<OidcProvider> {
   const { issuer, client_id } = entry;
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
-    throw new ValidMindAuthError(
-      "invalid_options",
-      `Cannot clear credentials: the entry does not say who issued its tokens. End them at the ` +
-        `provider.`,
+    throw invalidOptions(
+      "Cannot revoke the tokens: the entry names no issuer and client. Revoke them at the provider.",
     );
   }
   const identity: OidcIdentity = {
     kind: "oidc",
-    issuer: checkIssuer(normalizeIssuer(issuer), "clear credentials"),
+    issuer: checkIssuer(normalizeIssuer(issuer), ACTION),
     clientId: normalizeClientId(client_id),
     scope: "openid",
   };
@@ -250,7 +252,7 @@ async function providerOfEntry(
     normalizeIssuer(client.issuer) === identity.issuer &&
     normalizeClientId(client.clientId) === identity.clientId;
   if (!isConfigured) {
-    const { OidcProvider } = await import("../provider/oidc_provider.ts");
+    const { OidcProvider } = await loadProvider();
     return new OidcProvider(identity, runtimeOf(options));
   }
   const { clientSecret } = client;
