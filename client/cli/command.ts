@@ -1,7 +1,7 @@
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import type { Output } from "./output.ts";
+import { type Output, toJsonText } from "./output.ts";
 
 /** Name of the program in its own texts. */
 export const PROGRAM = "validmind-auth";
@@ -90,6 +90,6 @@ export function simplePlan(needs: Plan["needs"] = () => []): Plan {
 
 /** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */
 export function printResult({ flags, output }: Invocation, json: unknown, text: string): void {
-  if (flags.has("json")) output.print(`${JSON.stringify(json, null, 2)}\n`);
+  if (flags.has("json")) output.print(toJsonText(json, 2));
   else if (!flags.has("quiet")) output.print(text);
 }

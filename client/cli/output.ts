@@ -49,8 +49,22 @@ export class OutputError extends Error {
   readonly code = "output_failed";
 }
 
+/** Control and format characters except line ends, which a terminal would act on. */
+const CONTROLS = /[^\P{C}\n]/gu;
+
+/** A value as JSON text, with control characters of its strings as escapes. */
+export function toJsonText(value: unknown, indent?: number): string {
+  const escape = (character: string) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`,
+    ).join("");
+  return `${JSON.stringify(value, null, indent).replaceAll(CONTROLS, escape)}\n`;
+}
+
+/** Writes a text without control characters, whatever it was made from. */
 function writeAll(stream: typeof Deno.stdout, text: string): void {
-  let rest = new TextEncoder().encode(text);
+  let rest = new TextEncoder().encode(text.replaceAll(CONTROLS, " "));
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
 }
 

@@ -4,7 +4,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import { inCliWords } from "./cli_words.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
-import { type Output, OutputError } from "./output.ts";
+import { type Output, OutputError, toJsonText } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Codes of errors in flags, variables and values. */
@@ -42,7 +42,7 @@ export function reportError(
   const message = inCliWords(text, flags);
   const hint = hintFor(code, command);
   if (isJson) {
-    output.note(`${JSON.stringify({ error: { code, message, ...(hint && { hint }) } })}\n`);
+    output.note(toJsonText({ error: { code, message, ...(hint && { hint }) } }));
   } else {
     output.note(`error (${code}): ${message}\n${hint === undefined ? "" : `${hint}\n`}`);
   }

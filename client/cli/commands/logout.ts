@@ -1,4 +1,5 @@
 import { clearOidcCredentials } from "../../clear_oidc_credentials.ts";
+import { printable } from "../../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import type { ClearResult, Revocation } from "../../clear_result.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";
@@ -95,7 +96,7 @@ function resultText(result: ClearResult): string {
     ? "Removed the whole store, which could not be read.\n"
     : keys.length === 0
     ? "Nobody was signed in.\n"
-    : keys.map((key) => `Removed ${key}\n`).join("");
+    : keys.map((key) => `Removed ${printable(key, 500)}\n`).join("");
   return removed + revocationText(result);
 }
 

@@ -1,3 +1,4 @@
+import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { backendNeeds, preflight } from "../../permissions/preflight.ts";
@@ -110,8 +111,8 @@ function toJson({ copied, kept, deleted, liveCopies }: MigrationResult) {
 function resultText({ copied, kept, deleted }: MigrationResult): string {
   if (copied.length + kept.length === 0) return "There is nothing to migrate.\n";
   return [
-    ...copied.map((key) => `Copied   ${key}\n`),
-    ...kept.map((key) => `Kept     ${key} (the target had it, or a newer one)\n`),
-    ...deleted.map((key) => `Deleted  ${key} (from the source)\n`),
+    ...copied.map((key) => `Copied   ${printable(key, 500)}\n`),
+    ...kept.map((key) => `Kept     ${printable(key, 500)} (the target had it, or a newer one)\n`),
+    ...deleted.map((key) => `Deleted  ${printable(key, 500)} (from the source)\n`),
   ].join("");
 }

@@ -4,7 +4,7 @@ import { ValidMindAuthError } from "../../errors.ts";
 import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import type { Output } from "../output.ts";
+import { type Output, toJsonText } from "../output.ts";
 import { Progress } from "../progress.ts";
 import {
   findSignInTarget,
@@ -129,7 +129,7 @@ async function tokenText(session: Session, bearer: string, flags: FlagValues): P
       expires_in: Math.floor((expiresAt.getTime() - Date.now()) / 1000),
     }),
   };
-  return `${JSON.stringify(answer, null, 2)}\n`;
+  return toJsonText(answer, 2);
 }
 
 function noToken(): ValidMindAuthError {

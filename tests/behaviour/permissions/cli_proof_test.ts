@@ -87,13 +87,16 @@ interface Access {
   readonly value: string;
 }
 
+/** Read where they may be: by a session to find an API, and to refuse options without a backend. */
+const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS"];
+
 /**
  * What Deno 2.9.6 logs beside what is done: modules that it loads itself, and a write for each file
- * that is read. And what a session reads where it may, to find an API that nobody calls here.
+ * that is read. And variables that are read only where they may be.
  */
 function isNoise({ permission, value }: Access, logged: readonly Access[]): boolean {
   if (permission === "import") return true;
-  if (permission === "env") return value === "VM_API_URL" || value === "VM_API_HOST";
+  if (permission === "env") return READ_IF_GRANTED.includes(value);
   return permission === "write" &&
     logged.some((other) => other.permission === "read" && other.value === value);
 }

@@ -35,3 +35,41 @@ Deno.test("secrecy: no command but token prints a piece of a token, whatever bec
   assert(secrets.size > 6); // an ID token of the same second has the same signature
   for (const text of texts) assertNoSecret(text, secrets);
 });
+
+/** A key as another program may have stored it: it clears a screen, and forges a line. */
+const HOSTILE_KEY = "https://a.example\x1b[2J|app\nRemoved everything\u202e\x9b1m";
+
+Deno.test("display: no command hands a stored key's controls to the terminal", async () => {
+  await using world = await cliWorld();
+  const entry = await world.signIn();
+  await Deno.writeTextFile(`${world.home}/to.json`, '{"path": "${HOME}/new/tokens.json"}');
+  await world.backend.put(HOSTILE_KEY, { ...entry, issuer: "https://a.example" });
+  const commands = [
+    ["list"],
+    ["migrate", "--from", "file", "--to", "file", "--to-options", "to.json"],
+    ["logout", "--all"],
+  ];
+  for (const args of commands) {
+    await world.backend.put(HOSTILE_KEY, { ...entry, issuer: "https://a.example" });
+    for (const json of [[], ["--json"]]) {
+      const { stdout, stderr } = await world.run([...args, ...json]);
+      const text = stdout + stderr;
+      assert(!/[^\P{C}\n]/u.test(text), JSON.stringify(text));
+      assert(!/^Removed everything/m.test(text), text);
+      if (json.length > 0) JSON.parse(stdout);
+    }
+  }
+});
+
+Deno.test("display: an error with a stored key in it has no controls", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const file = JSON.parse(await Deno.readTextFile(world.backend.path));
+  file.credentials[HOSTILE_KEY] = "no object";
+  await Deno.writeTextFile(world.backend.path, JSON.stringify(file));
+  await Deno.writeTextFile(`${world.home}/to.json`, '{"path": "${HOME}/new/tokens.json"}');
+  const args = ["migrate", "--from", "file", "--to", "file", "--to-options", "to.json"];
+  const { code, stdout, stderr } = await world.run(args);
+  assert(code !== 0);
+  assert(!/[^\P{C}\n]/u.test(stdout + stderr), JSON.stringify(stderr));
+});
