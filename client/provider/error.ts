@@ -122,11 +122,18 @@ const BY_WORDS: [pattern: RegExp, hint: string][] = [
 
 /** The provider answered with an OAuth error. */
 export class ProviderRefusedError extends ValidMindAuthError {
+  /** The error code and the words of the provider. */
+  readonly answer: string;
   /** The pause that the provider asked for, in milliseconds. */
   readonly retryAfterMs?: number;
 
-  constructor(message: string, oauthError: string, retryAfterMs: number | undefined) {
+  constructor(
+    message: string,
+    oauthError: string,
+    { answer = oauthError, retryAfterMs }: { answer?: string; retryAfterMs?: number | undefined },
+  ) {
     super("provider_refused", message, { oauthError });
+    this.answer = answer;
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
   }
 }
@@ -167,11 +174,12 @@ function refused(
   const words = typeof error.error_description === "string"
     ? printable(error.error_description)
     : "";
+  const answer = `${name}${words && ` (${words})`}`;
+  const hint = refusalHint(name, words);
   return new ProviderRefusedError(
-    `Cannot ${action} at ${issuer}: the provider answered ${name}${words && ` (${words})`}. ` +
-      refusalHint(name, words),
+    `Cannot ${action} at ${issuer}: the provider answered ${answer}. ${hint}`,
     name,
-    parseRetryAfter(error.response.headers.get("retry-after")),
+    { answer, retryAfterMs: parseRetryAfter(error.response.headers.get("retry-after")) },
   );
 }
 

@@ -8,6 +8,8 @@ const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "co
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
 export const NO_KEY = "the key of the stored tokens is missing or damaged";
+/** The reason of an entry that cannot be refreshed. */
+export const NO_REFRESH_TOKEN = "the token has ended and there is no refresh token";
 
 /**
  * The error where a person has to sign in and is not asked. It names the ways to do so: the command
@@ -56,7 +58,7 @@ function quote(value: string): string {
 }
 
 /** Whether the provider refused the refresh, which is the one definite answer. */
-export function isRefusal(error: unknown): error is ValidMindAuthError {
+export function isRefusal(error: unknown): error is ValidMindAuthError & { answer?: string } {
   return error instanceof ValidMindAuthError && REFUSALS.includes(error.oauthError ?? "");
 }
 

@@ -8,7 +8,7 @@ import { requestDiscovery } from "../provider/early_discovery.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import type { BoundKey } from "./bound_key.ts";
 import type { LazyProvider } from "./lazy_provider.ts";
-import { isRefusal, loginRequired, NO_KEY } from "./login_required.ts";
+import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
 import { Reservation } from "./reserve.ts";
 import { isSpent, markSpent } from "./spent.ts";
 import { type CredentialStore, isOtherGrant } from "./store.ts";
@@ -116,10 +116,10 @@ export class TokenRefresh {
   async #loadUsable(): Promise<{ stored: OidcCredentials; obstacle?: string }> {
     const store = this.#store;
     const stored = await store.loadLocked();
-    if (stored === undefined) throw this.#loginRequired("no credentials are stored");
+    if (stored === undefined) throw this.#loginRequired("no sign-in is stored");
     if (!await this.#options.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
     if (!stored.refresh_token) {
-      return { stored, obstacle: "the token has ended and there is no refresh token" };
+      return { stored, obstacle: NO_REFRESH_TOKEN };
     }
     if (!await isSpent(store, stored.refresh_token)) return { stored };
     const held = this.#options.held();
@@ -200,7 +200,7 @@ export class TokenRefresh {
    */
   async #afterRefusal(
     refused: OidcCredentials,
-    error: ValidMindAuthError,
+    error: ValidMindAuthError & { answer?: string },
     rejected: string | undefined,
     isAgain: boolean,
   ): Promise<OidcCredentials> {
@@ -214,7 +214,8 @@ export class TokenRefresh {
     if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
       return await this.#runLocked(rejected, true);
     }
-    throw this.#loginRequired("the provider refused the refresh token", error);
+    const answer = error.answer ?? error.oauthError;
+    throw this.#loginRequired(`the provider ended the sign-in: it answered ${answer}`, error);
   }
 
   /**

@@ -9,7 +9,7 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
 import { BoundKey } from "./bound_key.ts";
 import { LazyProvider } from "./lazy_provider.ts";
-import { loginRequired, NO_KEY, noIdToken } from "./login_required.ts";
+import { loginRequired, NO_KEY, NO_REFRESH_TOKEN, noIdToken } from "./login_required.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
 import { CredentialStore } from "./store.ts";
@@ -78,19 +78,29 @@ export class TokenRenewal implements Renewal {
     read: { entry: OidcCredentials | undefined } | undefined,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { identity, beforeProvider } = this.#options;
+    const { interactive, beforeProvider } = this.#options;
     const stored = read === undefined ? await untilAborted(this.#store.load(), signal) : read.entry;
-    const isUsable = stored !== undefined && coversScope(stored, identity.scope) &&
-      await this.#key.isIn(stored);
-    if (isUsable) {
-      this.#held.adopt(stored);
-      if (isFresh(this.#held.bearer, this.#now())) return;
-    }
-    const canRenew = isUsable && Boolean(stored.refresh_token);
-    if (!canRenew) this.#assertMayAsk();
+    const obstacle = await this.#obstacleIn(stored);
+    if (isFresh(this.#held.bearer, this.#now())) return;
+    if (obstacle !== undefined && !interactive) throw this.#loginRequired(obstacle);
     await beforeProvider();
-    if (canRenew && await this.#tryRenew(signal)) return;
+    if (obstacle === undefined) {
+      const refusal = await this.#tryRenew(signal);
+      if (refusal === undefined) return;
+      if (!interactive) throw refusal;
+    }
     await this.#ask(signal);
+  }
+
+  /** Takes over a usable entry. Gives the reason why it cannot be refreshed, if it cannot. */
+  async #obstacleIn(stored: OidcCredentials | undefined): Promise<string | undefined> {
+    if (stored === undefined) return "no sign-in is stored";
+    if (!coversScope(stored, this.#options.identity.scope)) {
+      return "the stored sign-in is for another scope";
+    }
+    if (!await this.#key.isIn(stored)) return NO_KEY;
+    this.#held.adopt(stored);
+    return stored.refresh_token ? undefined : NO_REFRESH_TOKEN;
   }
 
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
@@ -142,12 +152,13 @@ export class TokenRenewal implements Renewal {
     );
   }
 
-  async #tryRenew(signal?: AbortSignal): Promise<boolean> {
+  /** Gives the error where only the person can go on. */
+  async #tryRenew(signal?: AbortSignal): Promise<ValidMindAuthError | undefined> {
     try {
       await this.renew(undefined, signal);
-      return true;
+      return undefined;
     } catch (error) {
-      if (error instanceof ValidMindAuthError && error.code === "login_required") return false;
+      if (error instanceof ValidMindAuthError && error.code === "login_required") return error;
       throw error;
     }
   }
@@ -172,7 +183,6 @@ export class TokenRenewal implements Renewal {
   async #ask(signal?: AbortSignal): Promise<void> {
     const { identity, bearer, runtime, ask } = this.#options;
     const store = this.#store;
-    this.#assertMayAsk();
     // A call for another scope or bearer does not join, since the answer would not serve it.
     const flight = `login ${bearer} ${identity.scope} ${store.key}`;
     const start = async (ended: AbortSignal) => {
@@ -184,11 +194,6 @@ export class TokenRenewal implements Renewal {
     const onJoin = () => runtime.emit?.({ type: "sign_in_joined" });
     this.#adopt(await singleFlight(store.owner, flight, start, signal, onJoin));
     if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
-  }
-
-  #assertMayAsk(): void {
-    if (this.#options.interactive) return;
-    throw this.#loginRequired("a person must sign in, and asking is switched off");
   }
 
   #isAlive(bearer: Bearer | undefined): bearer is Bearer {

@@ -163,7 +163,7 @@ Deno.test("refused refresh: where the other grant is refused as well, that is th
     backend.rows.set(world.key, entry);
     return oauthError("invalid_grant");
   });
-  await rejectsWith("login_required", () => session.accessToken(), "refused");
+  await rejectsWith("login_required", () => session.accessToken(), "ended the sign-in");
   assertEquals(refreshes(world).length, 2); // no loop
   assertEquals(backend.rows.get(world.key)?.refresh_token, "third-refresh"); // it was not refused
 });

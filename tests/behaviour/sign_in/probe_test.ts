@@ -54,7 +54,7 @@ for (const method of ["put", "get", "delete"] as const) {
   });
 }
 
-Deno.test("probe: leaves nothing behind, and runs only before a person is asked", async () => {
+Deno.test("probe: leaves nothing behind, and a refresh writes and removes one entry before its request", async () => {
   await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const options = { ...world.options, credentialsBackend: backend };
@@ -66,7 +66,8 @@ Deno.test("probe: leaves nothing behind, and runs only before a person is asked"
   assertEquals([atFirstRequest, [...backend.rows.keys()]], [0, [world.key]]);
   backend.calls.length = 0;
   await session.accessToken({ forceRefresh: true });
-  assertEquals(backend.calls, ["get", "get", "put"]);
+  assertEquals(backend.calls, ["get", "put", "delete", "get", "get", "put"]);
+  assertEquals([...backend.rows.keys()], [world.key]);
 });
 
 Deno.test("probe: a file that cannot be understood is not overwritten", async () => {

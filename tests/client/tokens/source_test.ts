@@ -180,7 +180,7 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
   assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
   assertNoSecret(error, secrets);
   assertEquals([world.backend.get(world.key), world.codes.length], [undefined, 1]);
-  await rejectsWith("login_required", () => session.accessToken(), "no credentials");
+  await rejectsWith("login_required", () => session.accessToken(), "no sign-in is stored");
 });
 
 for (const name of ["interaction_required", "login_required", "consent_required"]) {
@@ -314,4 +314,17 @@ Deno.test("tokens: a refresh whose answer is lost was sent exactly once", async 
   await rejectsWith("provider_unavailable", () => session.accessToken());
   assertEquals(paths(world.provider.requests), ["/token"]);
   assertEquals(world.stored().refresh_token, refresh_token);
+});
+
+Deno.test("tokens: a start that asks nobody says why the provider ended the sign-in", async () => {
+  await using world = await scriptedProviderWorld();
+  await createSession(world.options);
+  world.clock.advance(HOUR);
+  const ended = { error: "invalid_grant", error_description: "Session not active" };
+  world.provider.script.token.push(() => Response.json(ended, { status: 400 }));
+  const options = { ...world.options, interactive: false };
+  const words = "the provider ended the sign-in: it answered invalid_grant (Session not active). ";
+  const error = await rejectsWith("login_required", () => createSession(options), words);
+  assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
+  await rejectsWith("login_required", () => createSession(options), "no sign-in is stored");
 });
