@@ -121,6 +121,17 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
+   * Ensures that the next `put` under `key` will be accepted, and keeps the space for it in a file
+   * beside the database until the reservation ends.
+   *
+   * @param bytes Expected size of the entry: the length of its JSON in UTF-8.
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
+    return await (await this.#open()).reserve(key, bytes);
+  }
+
+  /**
    * Removes the entry under `key`, if there is one.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}.

@@ -5,6 +5,7 @@ import { isUrl } from "../common/hosts.ts";
 import { LEASE_MS, type Leases } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
 import { shortHash, withFileLock } from "../file/lock.ts";
+import { ReservedFile, tempPath } from "../file/replace_file.ts";
 import { KvServer } from "./connect.ts";
 import { DatabaseFile } from "./database_file.ts";
 import {
@@ -28,12 +29,17 @@ export interface KvStoreOptions {
   clock?: Clock;
 }
 
+/** A row that is never there: to remove it needs the same rights as any write. */
+const PROBE_KEY: Deno.KvKey = ["validmind", "oidc_probe"];
+
 type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
 
 type Perform = <T>(operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
 
 /** About how long a refresh holds its lock, in milliseconds. */
 const REFRESH_MS = 20;
+/** Space that a commit takes beside the entry: changed pages, with their copies in the -wal file. */
+const HEADROOM_BYTES = 128 * 1024;
 
 /** An open Deno KV store: loaded only when it is used. */
 export class KvStore {
@@ -43,6 +49,7 @@ export class KvStore {
   /** `undefined` in memory and on a server. */
   readonly #file: DatabaseFile | undefined;
   #hasWritten = false;
+  readonly #reserved = new Map<string, ReservedFile>();
   readonly #lockTimeoutMs: number;
   /** The locks of a server's store. Those of a file are kernel locks. */
   readonly #leases: Leases<KvLease> | undefined;
@@ -105,11 +112,29 @@ export class KvStore {
   /** Writes the entry, if a lease that is held is still held. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const encoded = encodeEntry(entry, this.#path);
+    this.#reserved.get(key)?.release();
     const versionstamp = await this.#commit(key, (atomic, noParts) => {
       setEntry(atomic, key, encoded, noParts);
     });
     if (encoded.parts.length > 0) return;
     this.#noParts = { key, check: noPartsSince(key, versionstamp) };
+  }
+
+  /**
+   * Checks that a commit is possible, and keeps the space that a `put` under `key` will need. On a
+   * server the lease that protects the refresh was just written by the same right.
+   */
+  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
+    if (this.#file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() };
+    await this.#try("write", () => this.#kv.atomic().delete(PROBE_KEY).commit());
+    try {
+      const path = tempPath(`${this.#file.path}.${shortHash(key)}`);
+      const reserved = new ReservedFile(path, 2 * bytes + HEADROOM_BYTES);
+      this.#reserved.set(key, reserved);
+      return { [Symbol.asyncDispose]: () => Promise.resolve(this.#release(key, reserved)) };
+    } catch (error) {
+      throw kvError("write", this.#path, error);
+    }
   }
 
   /** Removes the entry, if a lease that is held is still held. */
@@ -150,6 +175,15 @@ export class KvStore {
   /** Closes the handle. */
   close(): void {
     this.#kv.close();
+  }
+
+  #release(key: string, reserved: ReservedFile): void {
+    if (this.#reserved.get(key) === reserved) this.#reserved.delete(key);
+    try {
+      reserved.release();
+    } catch {
+      // The file holds zeros, and the next reservation replaces it.
+    }
   }
 
   /** Commits `change`, and gives the versionstamp of it. */

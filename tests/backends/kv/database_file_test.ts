@@ -204,6 +204,70 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a reservation in a KV database keeps space, and ends without a trace",
+  async fn() {
+    const parent = folder();
+    const backend = new KvCredentialsBackend({ path: `${parent}/kv.db` });
+    await backend.put(KEY, entry());
+    const before = namesIn(parent);
+    {
+      await using _room = await backend.reserve(KEY, 10_000);
+      const [name = "", ...more] = namesIn(parent).filter((name) => !before.includes(name));
+      assertEquals(more, []);
+      assert(Deno.statSync(`${parent}/${name}`).size > 100_000, name);
+      if (isPosix) assertEquals(modeOf(`${parent}/${name}`), 0o600);
+      await backend.put(KEY, entry({ x_second: 2 }));
+    }
+    assertEquals(namesIn(parent), before);
+    assertEquals(await backend.get(KEY), entry({ x_second: 2 }));
+    await backend.close();
+    const memory = new KvCredentialsBackend();
+    await using _none = await memory.reserve(KEY, 10);
+    await memory.close();
+  },
+});
+
+Deno.test({
+  name: whyNoMount
+    ? `a KV database that is full refuses a reservation, and honours an earlier one (ignored: ${whyNoMount})`
+    : "a KV database that is full refuses a reservation, and honours an earlier one",
+  ignore: whyNoMount !== undefined,
+  async fn() {
+    const mounted = folder();
+    const code = `
+      import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
+      const backend = new KvCredentialsBackend({ path: "${mounted}/kv.db" });
+      const fill = () => {
+        const file = Deno.openSync("${mounted}/fill", { append: true, create: true });
+        for (const size of [4096, 1]) {
+          try {
+            for (;;) file.writeSync(new Uint8Array(size));
+          } catch { /* full */ }
+        }
+        file.close();
+      };
+      const codeOf = (run) => run().then(() => "ok", (error) => error.code + ": " + error.message);
+      const entry = { issuer: "i", client_id: "c", access_token: "t".repeat(15_000) };
+      const seen = [];
+      seen.push(await codeOf(() => backend.put("k", entry)));
+      {
+        await using _room = await backend.reserve("k", 60_000);
+        fill();
+        seen.push(await codeOf(() => backend.put("k", { ...entry, x: "x".repeat(40_000) })));
+      }
+      fill();
+      seen.push(await codeOf(() => backend.reserve("k", 60_000)));
+      seen.push(await codeOf(() => backend.get("k")));
+      await backend.close();
+      console.log(JSON.stringify(seen));
+    `;
+    const seen = await runMounted(mounted, code, 800) as string[];
+    const codes = seen.map((text) => text.split(":")[0]);
+    assertEquals(codes, ["ok", "ok", "backend_full", "ok"], seen.join("\n"));
+  },
+});
+
+Deno.test({
   name: whyNoDenial
     ? `a KV database in a folder that may not be written is backend_denied (ignored: ${whyNoDenial})`
     : "a KV database in a folder that may not be written is backend_denied",
