@@ -13,11 +13,6 @@ import { FILE_STORES, LOCAL_STORES } from "./store.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
 const seed = 20261124;
-/**
- * Today a refresh token is spent before the store is known to be writable, and a stopped process
- * loses its lease while its refresh is in flight.
- */
-const WAITS_FOR_FIX = true;
 
 Deno.test("killed writers lose no acknowledged write and leave no lock", async () => {
   await using folder = await tempDir();
@@ -57,7 +52,7 @@ for (const [name, refusals] of Object.entries(WRITE_REFUSALS)) {
   for (const refusal of refusals) {
     Deno.test({
       name: `no refresh token is spent in vain in ${name}: ${refusal.name}`,
-      ignore: Deno.build.os === "windows" || WAITS_FOR_FIX,
+      ignore: Deno.build.os === "windows",
       fn: async () => {
         await using folder = await tempDir();
         const startStore = FILE_STORES[name]!;
@@ -72,7 +67,7 @@ for (const [name, refusals] of Object.entries(WRITE_REFUSALS)) {
 for (const [name, startStore] of Object.entries(FILE_STORES)) {
   Deno.test({
     name: `a process that is stopped in a refresh does not cost the sign-in in ${name}`,
-    ignore: Deno.build.os !== "linux" || (WAITS_FOR_FIX && name !== "file"),
+    ignore: Deno.build.os !== "linux",
     fn: async () => {
       await using folder = await tempDir();
       const options = { count: 1, seed, folder: folder.path, startStore };
