@@ -1,18 +1,17 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
-import { fileError, isMissing } from "./file_access.ts";
+import { fileError, isMissing, readOwnFile } from "./file_access.ts";
 
 /** The highest version of the credentials file that this module writes. */
 export const VERSION = 1;
 const NO_JSON = "it is not JSON in UTF-8";
 const NO_CREDENTIALS = `it has no "credentials" object`;
-/** A lenient decoder puts this in the place of bytes that are not UTF-8. */
-const REPLACEMENT = "\uFFFD";
-const BYTE_ORDER_MARK = "\uFEFF";
-/** Parsing a shorter file costs less than keeping its document. */
-const SMALL_LENGTH = 64 * 1024;
+/** Parsing a smaller file costs less than keeping its document. */
+const SMALL_BYTES = 64 * 1024;
 /** Two changes within this time may have the same timestamp: the longest tick of a file system. */
 const RACY_MS = 2000;
+/** Strict: replacing bytes that are not UTF-8 would become permanent with the next write. */
+const DECODER = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Reads the credentials file. The document of a large file is kept, and used again while the file has
@@ -35,7 +34,7 @@ export class CredentialsFile {
   read(): CredentialsDocument | undefined {
     try {
       const kept = this.#kept;
-      const isSame = kept !== undefined && kept.state === fileState(this.#path);
+      const isSame = kept !== undefined && kept.state === settledState(Deno.statSync(this.#path));
       return isSame ? kept.document : this.#readAnew();
     } catch (error) {
       if (isMissing(this.#path, error)) return undefined;
@@ -45,11 +44,8 @@ export class CredentialsFile {
 
   #readAnew(): CredentialsDocument {
     this.#kept = undefined;
-    const text = readText(this.#path);
-    if (text.length < SMALL_LENGTH) return parseDocument(text, this.#path);
-    // The state comes before the document: a state is never kept for an older document.
-    const state = fileState(this.#path);
-    const document = readDocument(this.#path);
+    const { document, info } = readDocument(this.#path);
+    const state = info.size < SMALL_BYTES ? undefined : settledState(info);
     if (state !== undefined) this.#kept = { state, document };
     return document;
   }
@@ -63,40 +59,46 @@ export interface CredentialsDocument {
 }
 
 /** A text that changes with the file's content; `undefined` while the last change is too recent. */
-function fileState(path: string): string | undefined {
-  const { dev, ino, size, mtime } = Deno.statSync(path);
+function settledState(info: Deno.FileInfo): string | undefined {
+  const { ino, mtime } = info;
   if (!ino || mtime === null || Date.now() - mtime.getTime() < RACY_MS) return undefined;
-  return `${dev} ${ino} ${size} ${mtime.getTime()}`;
+  return fileState(info);
+}
+
+/** A text that changes with the file's content, unless two changes have the same timestamp. */
+export function fileState({ dev, ino, size, mtime }: Deno.FileInfo): string {
+  return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
+}
+
+/** A document, and the information about its file from before it was read. */
+export interface ReadDocument {
+  readonly document: CredentialsDocument;
+  readonly info: Deno.FileInfo;
 }
 
 /**
- * The document in the file at `path`.
+ * The document in the file at `path`. Another program may be writing the file in place: one that was
+ * changed a moment ago and cannot be understood is read again, for up to 75 ms.
  *
- * @throws {CredentialsBackendError} As {@linkcode parseDocument}. Deno's own errors pass unchanged.
+ * @throws {CredentialsBackendError} As {@linkcode readOwnFile} and {@linkcode parseDocument}. Deno's own
+ * errors pass unchanged.
  */
-export function readDocument(path: string): CredentialsDocument {
-  return parseDocument(readText(path), path);
-}
-
-/**
- * The file's text. Bytes that are not UTF-8 are an error. Replacing them would become permanent with
- * the next write.
- */
-function readText(path: string): string {
-  // Cheaper than the strict decoder, which runs only where this one may have replaced something.
-  let text = REPLACEMENT;
-  try {
-    text = Deno.readTextFileSync(path);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // longer than a string can be
+export function readDocument(path: string): ReadDocument {
+  for (let waitMs = 5;; waitMs *= 2) {
+    const { bytes, info } = readOwnFile(path);
+    try {
+      return { document: parseDocument(decode(bytes, path), path), info };
+    } catch (error) {
+      const ageMs = Date.now() - (info.mtime?.getTime() ?? 0);
+      if (waitMs > 40 || Math.abs(ageMs) > RACY_MS) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, waitMs);
   }
-  if (text.includes(REPLACEMENT)) return decodeStrictly(Deno.readFileSync(path), path);
-  return text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
 }
 
-function decodeStrictly(bytes: Uint8Array, path: string): string {
+function decode(bytes: Uint8Array, path: string): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return DECODER.decode(bytes);
   } catch {
     throw corrupt(path, NO_JSON);
   }
@@ -155,7 +157,8 @@ export function newerVersion(path: string, version: number): CredentialsBackendE
   );
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is a JSON object. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

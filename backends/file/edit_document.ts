@@ -1,5 +1,5 @@
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
-import { type CredentialsDocument, newerVersion, VERSION } from "./credentials_file.ts";
+import { type CredentialsDocument, isRecord, newerVersion, VERSION } from "./credentials_file.ts";
 
 /** The document that the first write begins with. */
 export function emptyDocument(): CredentialsDocument {
@@ -30,7 +30,18 @@ export function assertWritable(document: CredentialsDocument, path: string): voi
   if (document.version > VERSION) throw newerVersion(path, document.version);
 }
 
-/** Whether a text is a credentials file, whole or damaged, rather than another program's file. */
+/**
+ * Whether a text is a credentials file, whole or damaged, rather than another program's file. JSON of
+ * another shape is another program's.
+ */
 export function looksLikeCredentials(text: string): boolean {
-  return text === "" || text.includes('"credentials"');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text.trim() === "" || text.includes('"credentials"');
+  }
+  if (!isRecord(value)) return false;
+  return isRecord(value.credentials ?? {}) &&
+    ("credentials" in value || Object.keys(value).every((name) => name === "version"));
 }

@@ -2,6 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import { folderOf } from "../credentials_path.ts";
 
 /** Whether two looks at a file met the same one. Windows gives a file no such numbers. */
 export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
@@ -52,24 +53,33 @@ export function assertOwn(action: string, path: string, info: Deno.FileInfo): vo
 /**
  * Whether an opened file belongs to the user of this process.
  *
- * Deno gives the user's id only with `--allow-sys=uid`. Without it, a file that nobody but its owner
- * may open belongs to a process that has opened it, unless that runs as root. Some network file
- * systems give every new file another owner, so that the owner of a new one is the last resort.
+ * The user's id takes `--allow-sys=uid`, which no store asks for, so it decides only where it must. A
+ * file that only its owner may open, in a folder of the same owner, is the user's where it has opened:
+ * only the superuser opens the files of others. Some network file systems give every new file another
+ * owner, so that the owner of a new one is the last resort.
  */
 function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
   if (uid === null) return true; // Windows
-  const own = userId();
-  if (own === undefined ? ((mode ?? 0) & 0o077) === 0 : uid === own) return true;
-  return uid === ownerOfNewFile(path);
+  const isClosed = ((mode ?? 0) & 0o077) === 0;
+  if (isClosed && isAtHome(path, uid)) return true;
+  const own = isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() : undefined;
+  if (uid === own) return true;
+  const given = ownerOfNewFile(path);
+  return given === undefined && own === undefined ? isClosed : uid === given;
 }
 
-let knownUserId: { uid: number | undefined } | undefined;
+/** The owners that folders have had. */
+const knownOwners = new Map<string, number>();
 
-function userId(): number | undefined {
-  knownUserId ??= {
-    uid: isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() ?? undefined : undefined,
-  };
-  return knownUserId.uid;
+/** Whether the folder of `path` has this owner, as far as Deno permits a look at it. */
+function isAtHome(path: string, uid: number): boolean {
+  const folder = folderOf(path);
+  if (knownOwners.get(folder) === uid) return true;
+  if (!isGranted({ name: "read", path: folder })) return true;
+  const owner = Deno.statSync(folder).uid;
+  if (owner !== uid) return false;
+  knownOwners.set(folder, uid);
+  return true;
 }
 
 /** Makes a file beside `path` for a moment, and gives its owner. */
@@ -91,6 +101,89 @@ function ownerOfNewFile(path: string): number | null | undefined {
 
 function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
+}
+
+/** The largest credentials file: some 10,000 entries. */
+const LARGEST_BYTES = 64 * 1024 * 1024;
+/** Another program may replace a file between two steps, but hardly each time. */
+const TRIES = 20;
+
+/** The content of a file, and the information about it from before it was read. */
+export interface OwnContent {
+  readonly bytes: Uint8Array;
+  readonly info: Deno.FileInfo;
+}
+
+/**
+ * Reads a regular file of this user or of the superuser, who can change every file anyway.
+ *
+ * A link is followed where the same user has made it: a planted one would lead to any file of the
+ * user's. The open file is the one that was looked at, so nobody can exchange it in between.
+ *
+ * @throws {CredentialsBackendError} `backend_denied`, `backend_corrupt`. Deno's own errors pass
+ * unchanged.
+ */
+export function readOwnFile(path: string): OwnContent {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const found = Deno.lstatSync(path);
+    const content = found.isSymlink ? readThroughLink(path, found) : readFound(path, found);
+    if (content !== undefined) return content;
+  }
+  throw refusal("read", path, "another program keeps changing it", "backend_unavailable");
+}
+
+/** `undefined` where the link or its target was replaced meanwhile. */
+function readThroughLink(path: string, link: Deno.FileInfo): OwnContent | undefined {
+  const target = Deno.realPathSync(path);
+  try {
+    const content = readFound(target, Deno.lstatSync(target));
+    if (content !== undefined) assertOwnLink("read", path, link, content.info);
+    return content;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw fileError("read", target, error); // a missing permission is the one for the target
+  }
+}
+
+/** Refuses a link of another user. Its own mode says nothing: it is as its target's owner made it. */
+export function assertOwnLink(
+  action: string,
+  path: string,
+  link: Deno.FileInfo,
+  target: Deno.FileInfo,
+): void {
+  if (link.uid !== 0 && link.uid !== target.uid) assertOwn(action, path, link);
+}
+
+/** `undefined` where the file was removed, replaced or extended meanwhile. */
+function readFound(path: string, found: Deno.FileInfo): OwnContent | undefined {
+  assertRegular("read", path, found);
+  const file = Deno.openSync(path);
+  try {
+    const info = file.statSync();
+    if (!isSameFile(info, found)) return undefined;
+    if (info.uid !== 0) assertOwn("read", path, info);
+    if (info.size > LARGEST_BYTES) {
+      const reason = `its ${info.size} bytes are more than any credentials file has`;
+      throw refusal("read", path, reason, "backend_corrupt");
+    }
+    const bytes = readAll(file, info.size);
+    return bytes && { bytes, info };
+  } finally {
+    file.close();
+  }
+}
+
+/** The bytes of a file of this size at most; `undefined` where there are more. */
+function readAll(file: Deno.FsFile, size: number): Uint8Array | undefined {
+  const buffer = new Uint8Array(size + 1); // a byte more shows that the file has grown
+  let length = 0;
+  while (length <= size) {
+    const count = file.readSync(buffer.subarray(length));
+    if (count === null) return buffer.subarray(0, length);
+    length += count;
+  }
+  return undefined;
 }
 
 /** The error for a file that this module does not use, whatever the system would permit. */

@@ -10,7 +10,7 @@ import {
   serializeDocument,
   setRow,
 } from "./edit_document.ts";
-import { fileError, isMissing } from "./file_access.ts";
+import { assertOwnLink, fileError, lstatIfPresent, readOwnFile } from "./file_access.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
 import { removeIfPresent, replaceFile, ReservedFile, tempPath } from "./replace_file.ts";
 
@@ -76,7 +76,7 @@ export class FileStore {
     const path = this.#prepare();
     await this.#locked(`${path}.lock`, () => {
       try {
-        if (!isOwnName(this.#options.path)) assertOwn(path);
+        assertDeletable(path, this.#options.path);
         removeIfPresent(tempPath(path));
         // A link without its target would be an error from now on, so the target is emptied instead.
         if (path !== this.#options.path) replaceFile(path, serializeDocument(emptyDocument()));
@@ -194,19 +194,21 @@ function isOpen(mode: number): boolean {
   return Deno.build.os !== "windows" && (mode & 0o077) !== 0;
 }
 
-/** Whether the name alone marks a credentials file. */
-function isOwnName(path: string): boolean {
-  return /(^|[/\\])credentials\.json$/.test(path);
+/** Whether the path alone marks a credentials file: the place of the default one. */
+function isOwnPlace(path: string): boolean {
+  return /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
 }
 
-/** Refuses to delete another program's file, which a wrong path may name. */
-function assertOwn(path: string): void {
+/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
+function assertDeletable(path: string, given: string): void {
+  let text: string;
   try {
-    if (looksLikeCredentials(Deno.readTextFileSync(path))) return;
+    text = new TextDecoder().decode(readOwnFile(path).bytes);
   } catch (error) {
-    if (!(error instanceof TypeError)) return; // absent, or closed even to its owner
-    // The file is longer than a string can be. No credentials file is.
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
   }
+  if (path === given && isOwnPlace(path) || looksLikeCredentials(text)) return;
   throw new CredentialsBackendError(
     "backend_corrupt",
     `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
@@ -216,7 +218,7 @@ function assertOwn(path: string): void {
 
 function readForUpdate(path: string): CredentialsDocument {
   try {
-    return readDocument(path);
+    return readDocument(path).document;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return emptyDocument();
     throw error;
@@ -225,10 +227,13 @@ function readForUpdate(path: string): CredentialsDocument {
 
 /** The target of a link; the path itself where it is no link, or nothing is there yet. */
 function resolveLink(path: string): string {
+  const link = lstatIfPresent(path);
+  if (!link?.isSymlink) return path;
+  const target = Deno.realPathSync(path);
   try {
-    return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : path;
+    assertOwnLink("write", path, link, Deno.lstatSync(target));
   } catch (error) {
-    if (isMissing(path, error)) return path;
-    throw error;
+    throw fileError("write", target, error); // a missing permission is the one for the target
   }
+  return target;
 }

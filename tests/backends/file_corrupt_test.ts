@@ -70,10 +70,11 @@ for (const [what, content] of Object.entries(CORRUPT)) {
   });
 
   Deno.test({
-    name: `deleteAll gets rid of a file that is ${what}, and a sign-in can follow`,
+    name: `deleteAll gets rid of a file at the default place that is ${what}`,
     permissions,
     async fn() {
-      const path = `${folder()}/credentials.json`;
+      const path = `${folder()}/.validmind/credentials.json`;
+      Deno.mkdirSync(path.replace("/credentials.json", ""), { mode: 0o700 });
       Deno.writeFileSync(path, content, { mode: 0o600 });
       const backend = new FileCredentialsBackend({ path });
       await backend.deleteAll();
@@ -120,8 +121,10 @@ Deno.test({
   name: "deleteAll leaves a file alone that a wrong path names and that is none of ours",
   permissions,
   async fn() {
-    for (const content of ['{"name": "app"}', "notes of mine", '{"version": 2, "items": []}']) {
-      const path = `${folder()}/package.json`;
+    const contents = ['{"name": "app"}', "notes of mine", '{"version": 2, "items": []}'];
+    contents.push('{"installed": {"client_id": "x"}}', '{"version": 1, "credentials": [{"a": 1}]}');
+    for (const content of contents) {
+      const path = `${folder()}/credentials.json`;
       Deno.writeTextFileSync(path, content);
       const backend = new FileCredentialsBackend({ path });
       await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "does not look like");
@@ -143,23 +146,17 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a file that is longer than a string can be is not JSON, and deleteAll leaves it alone",
+  name: "a file that is larger than any credentials file is neither read nor deleted",
   permissions,
   async fn() {
     const path = `${folder()}/data.bin`;
-    Deno.writeFileSync(path, Uint8Array.of(0xff, 0x00));
+    Deno.writeTextFileSync(path, "");
+    Deno.truncateSync(path, 3_000_000_000);
     const backend = new FileCredentialsBackend({ path });
-    const { readTextFileSync } = Deno;
-    Deno.readTextFileSync = () => {
-      throw new TypeError("buffer exceeds maximum length"); // of a file of 512 MB
-    };
-    try {
-      await rejectsWith("backend_corrupt", () => backend.get(KEY), path, "not JSON in UTF-8");
-      await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), path);
-      await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "does not look like");
-    } finally {
-      Deno.readTextFileSync = readTextFileSync;
-    }
-    assertEquals(Deno.readFileSync(path), Uint8Array.of(0xff, 0x00));
+    const words = [path, "3000000000 bytes"];
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), ...words);
+    await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), ...words);
+    await rejectsWith("backend_corrupt", () => backend.deleteAll(), path);
+    assertEquals(Deno.statSync(path).size, 3_000_000_000);
   },
 });

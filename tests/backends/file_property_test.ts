@@ -78,6 +78,7 @@ Deno.test("no text at all makes the file crash or change what it refuses", async
   await fc.assert(
     fc.asyncProperty(content, async (text) => {
       await Deno.writeTextFile(path, text);
+      await Deno.utime(path, 0, 0); // a young one is read again for a while
       const before = await Deno.readTextFile(path);
       try {
         backend.get("some key");

@@ -10,7 +10,7 @@ import {
   parseDocument,
   readDocument,
 } from "../../../backends/file/credentials_file.ts";
-import { emptyDocument } from "../../../backends/file/edit_document.ts";
+import { emptyDocument, serializeDocument } from "../../../backends/file/edit_document.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -107,32 +107,29 @@ Deno.test({
   },
 });
 
-for (const reads of [1, 2]) {
-  Deno.test({
-    name: `CredentialsFile keeps no old content of a file that is replaced after read ${reads}`,
-    permissions,
-    fn() {
-      const path = `${folder()}/a.json`;
-      largeFile(path);
-      largeFile(`${path}.new`, "b");
-      const file = new CredentialsFile(path);
-      const { readTextFileSync } = Deno;
-      let done = 0;
-      Deno.readTextFileSync = (path) => {
-        const text = readTextFileSync(path);
-        if (++done === reads) Deno.renameSync(`${path}.new`, path);
-        return text;
-      };
-      try {
-        file.read();
-      } finally {
-        Deno.readTextFileSync = readTextFileSync;
-      }
-      assertEquals(done, 2);
-      assertEquals(getEntry(file.read()!, "k", path)?.access_token, "b".repeat(70_000));
-    },
-  });
-}
+Deno.test({
+  name: "CredentialsFile keeps no old content of a file that is replaced while it is read",
+  permissions,
+  fn() {
+    const path = `${folder()}/a.json`;
+    largeFile(path);
+    largeFile(`${path}.new`, "b");
+    const file = new CredentialsFile(path);
+    const { prototype } = Deno.FsFile;
+    const { readSync } = prototype;
+    prototype.readSync = function (buffer) {
+      prototype.readSync = readSync;
+      Deno.renameSync(`${path}.new`, path);
+      return readSync.call(this, buffer);
+    };
+    try {
+      file.read();
+    } finally {
+      prototype.readSync = readSync;
+    }
+    assertEquals(getEntry(file.read()!, "k", path)?.access_token, "b".repeat(70_000));
+  },
+});
 
 Deno.test({
   name: "CredentialsFile keeps nothing where a file has no number to know it by",
@@ -141,12 +138,17 @@ Deno.test({
     const path = `${folder()}/a.json`;
     largeFile(path);
     const file = new CredentialsFile(path);
-    const { statSync } = Deno;
-    Deno.statSync = (path) => ({ ...statSync(path), ino: 0 });
+    const { lstatSync, FsFile: { prototype } } = Deno;
+    const { statSync } = prototype;
+    Deno.lstatSync = (path) => ({ ...lstatSync(path), ino: 0 });
+    prototype.statSync = function () {
+      return { ...statSync.call(this), ino: 0 };
+    };
     try {
       file.read();
     } finally {
-      Deno.statSync = statSync;
+      Deno.lstatSync = lstatSync;
+      prototype.statSync = statSync;
     }
     assertEquals(file.isKept, false);
   },
@@ -180,7 +182,7 @@ Deno.test({
     for (const [text, expected] of READABLE) {
       Deno.writeTextFileSync(path, text.replace("…", before) + after);
       assertEquals(file.read()?.credentials, { k: { x: expected } }, text);
-      assertEquals(readDocument(path).credentials, { k: { x: expected } }, text);
+      assertEquals(readDocument(path).document.credentials, { k: { x: expected } }, text);
     }
     for (const bytes of UNREADABLE) {
       const content = [...encoder.encode(before), ...bytes, ...encoder.encode(after)];
@@ -238,5 +240,37 @@ Deno.test({
   permissions: "none",
   fn() {
     assertEquals(parse('{"version": null, "credentials": null}'), emptyDocument());
+  },
+});
+
+Deno.test({
+  name: "a file that is caught half-written is read again, and an old damaged one is not",
+  permissions,
+  async fn() {
+    const path = `${folder()}/a.json`;
+    const text = serializeDocument({ version: 1, credentials: { [KEY]: entry() } });
+    const { wait } = Atomics;
+    let waits = 0;
+    Atomics.wait = ((...args: Parameters<typeof wait>) => {
+      if (++waits === 3) Deno.writeTextFileSync(path, text);
+      return wait(...args);
+    }) as typeof wait;
+    try {
+      for (const half of ["", text.slice(0, 90)]) {
+        waits = 0;
+        Deno.writeTextFileSync(path, half, { mode: 0o600 });
+        assertEquals(getEntry(new CredentialsFile(path).read()!, KEY, path), entry());
+        assertEquals(waits, 3);
+      }
+      waits = 3;
+      Deno.writeTextFileSync(path, "{");
+      await rejectsWith("backend_corrupt", () => new CredentialsFile(path).read(), path);
+      assertEquals(waits, 7);
+      Deno.utimeSync(path, OLD, OLD);
+      await rejectsWith("backend_corrupt", () => new CredentialsFile(path).read(), path);
+      assertEquals(waits, 7);
+    } finally {
+      Atomics.wait = wait;
+    }
   },
 });

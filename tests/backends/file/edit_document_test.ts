@@ -92,9 +92,21 @@ Deno.test({
   name: "what looks like credentials, whole or damaged, may be thrown away; other files may not",
   permissions: "none",
   fn() {
-    const damaged = ["", '{"version": 1, "credentials": {"a|b'];
-    assertEquals(damaged.map(looksLikeCredentials), [true, true]);
-    assertEquals(["notes", '{"name": "app"}'].map(looksLikeCredentials), [false, false]);
+    const own = ["", " \n", '{"version": 1, "credentials": {"a|b', "{}", '{"version": 1}'];
+    own.push('{"version": 2, "credentials": {}}', '{"version": "1", "credentials": {}, "x": 1}');
+    for (const text of own) assertEquals(looksLikeCredentials(text), true, text);
+    const others = [
+      "notes",
+      '{"name": "app"}',
+      '{"credentials": []}',
+      '{"version": 2, "items": []}',
+    ];
+    others.push(
+      '{"version": 1, "credentials": [{"user": "ana"}]}',
+      '{"installed": {"client_id": "x"}}',
+    );
+    others.push('[{"credentials": {}}]', '"\\"credentials\\""', "null");
+    for (const text of others) assertEquals(looksLikeCredentials(text), false, text);
   },
 });
 

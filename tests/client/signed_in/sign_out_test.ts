@@ -166,7 +166,7 @@ Deno.test("clearOidcCredentials: all gets rid of a file that cannot be understoo
   const path = `${dir.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
   for (const revoke of [false, true]) {
-    await Deno.writeTextFile(path, '{"version": 1, "credentials": []}');
+    await Deno.writeTextFile(path, '{"version": 1, "credentials": {"half of');
     const { reason, ...result } = await clearOidcCredentials({
       all: true,
       revoke,
@@ -176,6 +176,18 @@ Deno.test("clearOidcCredentials: all gets rid of a file that cannot be understoo
     assertEquals(result, { keys: [], wholeStore: true, revocation });
     assertEquals(typeof reason, revoke ? "string" : "undefined");
     await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
+  }
+});
+
+Deno.test("clearOidcCredentials: all leaves another program's file, and says so", async () => {
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  for (const text of ['{"installed": {"client_id": "x"}}', '{"version": 1, "credentials": []}']) {
+    await Deno.writeTextFile(path, text);
+    const clear = () => clearOidcCredentials({ all: true, credentialsBackend });
+    await rejectsWith("backend_corrupt", clear, path, "does not look like a credentials file");
+    assertEquals(await Deno.readTextFile(path), text);
   }
 });
 
