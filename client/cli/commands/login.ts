@@ -2,7 +2,7 @@ import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
-import { withoutEntry } from "../override_backend.ts";
+import { withoutEntry } from "../without_entry.ts";
 import { storeOf } from "../read_status.ts";
 import {
   findSignInTarget,

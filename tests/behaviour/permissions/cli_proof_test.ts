@@ -87,16 +87,19 @@ interface Access {
   readonly value: string;
 }
 
-/** Read where they may be: by a session to find an API, and to refuse options without a backend. */
-const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS"];
+/**
+ * Read where they may be: by a session to find an API, to refuse options without a backend, and to
+ * know a file's owner.
+ */
+const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS", "uid"];
 
 /**
  * What Deno 2.9.6 logs beside what is done: modules that it loads itself, and a write for each file
- * that is read. And variables that are read only where they may be.
+ * that is read. And what is read only where it may be.
  */
 function isNoise({ permission, value }: Access, logged: readonly Access[]): boolean {
   if (permission === "import") return true;
-  if (permission === "env") return READ_IF_GRANTED.includes(value);
+  if (permission === "env" || permission === "sys") return READ_IF_GRANTED.includes(value);
   return permission === "write" &&
     logged.some((other) => other.permission === "read" && other.value === value);
 }
