@@ -31,6 +31,8 @@
  * | `backend_kwargs_invalid` | `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` is not one JSON object |
  * | `env_invalid` | another variable has a value that cannot be understood |
  * | `env_unset` | a `${NAME}` in the KWARGS is not set |
+ *
+ * @category Errors
  */
 export type CredentialsBackendErrorCode =
   | "permission_required"
@@ -68,6 +70,8 @@ export type CredentialsBackendErrorCode =
  *
  * The message reads "Cannot X: reason. What to do." and names the file, host, variable or flag;
  * {@linkcode CredentialsBackendErrorCode} is for programs. Neither holds a token or another secret.
+ *
+ * @category Errors
  *
  * @example
  * ```ts

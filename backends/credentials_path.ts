@@ -15,6 +15,7 @@ export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
  * @returns The absolute path.
  * @throws {CredentialsBackendError} `permission_required` when Deno denies the variable;
  * `home_unset` when it is not set.
+ * @category Backends
  *
  * @example
  * ```ts

@@ -12,7 +12,11 @@ import type {
 /** Loaded for the first write or lock. */
 const loadStore = () => import("./file/store.ts");
 
-/** Options of {@linkcode FileCredentialsBackend}. */
+/**
+ * Options of {@linkcode FileCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface FileCredentialsBackendOptions {
   /**
    * The path of the file. A relative path is resolved against the working directory at each access.
@@ -49,6 +53,8 @@ export interface FileCredentialsBackendOptions {
  *
  * Needs `--allow-read` for the file to use stored tokens, `--allow-read` and `--allow-write` for its
  * folder to store tokens, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless a path is given.
+ *
+ * @category Backends
  *
  * @example
  * ```ts

@@ -14,7 +14,11 @@ import type {
 /** Loaded at the first use of the store. */
 const loadStore = () => import("./kv/store.ts");
 
-/** Options of {@linkcode KvCredentialsBackend}. */
+/**
+ * Options of {@linkcode KvCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface KvCredentialsBackendOptions {
   /**
    * `":memory:"`, the path of a database file, or the `https:` URL of a KV Connect server. `http:` is
@@ -55,6 +59,8 @@ export interface KvCredentialsBackendOptions {
  *
  * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for its folder, which
  * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
+ *
+ * @category Backends
  *
  * @example
  * ```ts

@@ -11,7 +11,11 @@ import type {
 /** Loaded at the first lock: a start from stored tokens takes none. */
 const loadQueue = () => import("./common/queue.ts");
 
-/** Options of {@linkcode MemoryCredentialsBackend}. */
+/**
+ * Options of {@linkcode MemoryCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface MemoryCredentialsBackendOptions {
   /**
    * Longest wait for the lock of another use in this process, in milliseconds.
@@ -28,6 +32,8 @@ export interface MemoryCredentialsBackendOptions {
  * Entries are copied on the way in and out, so a caller's later change does not reach the store.
  *
  * Needs no permission.
+ *
+ * @category Backends
  *
  * @example
  * ```ts
@@ -117,6 +123,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
 /**
  * Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}, for
  * those who look for the backend that does not persist.
+ *
+ * @category Backends
  */
 export const NullCredentialsBackend = MemoryCredentialsBackend;
 /** Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}. */

@@ -21,6 +21,7 @@ const loadMigration = () => import("./migrate/migration.ts");
  * @throws {CredentialsBackendError} `backend_no_list`; `invalid_backend`; `invalid_options`, also
  * where source and target are one backend; `backend_unproven` where a copy reads back differently
  * (the source then still has the entry); and the errors of both backends.
+ * @category Backends
  *
  * @example
  * ```ts

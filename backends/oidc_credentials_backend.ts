@@ -1,4 +1,8 @@
-/** A value, or a promise of it: a backend over a synchronous store need not pretend to be slow. */
+/**
+ * A value, or a promise of it: a backend over a synchronous store need not pretend to be slow.
+ *
+ * @category Backends
+ */
 export type MaybePromise<T> = T | Promise<T>;
 
 /**
@@ -9,6 +13,8 @@ export type MaybePromise<T> = T | Promise<T>;
  * `expires_at` is a secret**: never print, log or render one.
  *
  * A backend stores the object whole and gives it back whole, with fields it does not know.
+ *
+ * @category Backends
  */
 export interface OidcCredentials {
   /** Issuer identifier, without a trailing slash. */
@@ -39,13 +45,19 @@ export interface OidcCredentials {
 /**
  * A permission that a backend declares. `need: "sign_in"` marks one that only storing and removing
  * need, so that a start from a stored token does without it; any other is always needed.
+ *
+ * @category Backends
  */
 export type BackendPermission = Deno.PermissionDescriptor & {
   /** When it is needed. */
   readonly need?: "always" | "sign_in";
 };
 
-/** Options of {@linkcode OidcCredentialsBackend.withLock}. */
+/**
+ * Options of {@linkcode OidcCredentialsBackend.withLock}.
+ *
+ * @category Backends
+ */
 export interface WithLockOptions<T = unknown> {
   /** Ends the wait for the lock. It does not interrupt a function that has begun to run. */
   signal?: AbortSignal;
@@ -72,6 +84,8 @@ export interface WithLockOptions<T = unknown> {
  * - `put` resolves only when the entry is stored;
  * - keys are opaque strings, up to some hundred characters, of any Unicode;
  * - no error carries an entry's values.
+ *
+ * @category Backends
  *
  * @example A backend of your own
  * ```ts

@@ -85,6 +85,7 @@ let defaultBackend: OidcCredentialsBackend | undefined;
  * @returns The backend. A module that the environment names has been imported. No other file and no
  * host has been touched yet.
  * @throws {CredentialsBackendError} As `loadBackendFromEnv` and `FileCredentialsBackend`.
+ * @category Backends
  *
  * @example
  * ```ts
@@ -114,6 +115,7 @@ export async function resolveCredentialsBackend(
  *
  * @param backend The backend, or `undefined` to go back to the environment.
  * @throws {CredentialsBackendError} `invalid_backend` when it lacks `get`, `put` or `delete`.
+ * @category Backends
  *
  * @example
  * ```ts
@@ -137,6 +139,7 @@ export function setDefaultBackend(backend: OidcCredentialsBackend | undefined): 
  * Needs no permission.
  *
  * @returns That backend, or `undefined` when none is set.
+ * @category Backends
  *
  * @example
  * ```ts
@@ -150,7 +153,11 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
   return defaultBackend;
 }
 
-/** Options of {@linkcode loadBackendFromEnv}. */
+/**
+ * Options of {@linkcode loadBackendFromEnv}.
+ *
+ * @category Backends
+ */
 export interface LoadBackendOptions {
   /**
    * Runs a third-party backend, which the environment names by its module, in a Worker with these
@@ -193,6 +200,7 @@ export interface LoadBackendOptions {
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
  * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
  * `backend_export_missing`, `backend_not_constructible`, `invalid_backend`, `invalid_options`.
+ * @category Backends
  *
  * @example
  * ```ts

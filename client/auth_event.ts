@@ -2,7 +2,11 @@ import type { CredentialsBackendErrorCode } from "../backends/credentials_backen
 import type { Revocation } from "./clear_result.ts";
 import type { ValidMindAuthErrorCode } from "./errors.ts";
 
-/** Time and credentials of an event. */
+/**
+ * Time and credentials of an event.
+ *
+ * @category Sign in
+ */
 export interface AuthEventContext {
   /** Time of the event, by the clock of the session. */
   readonly time: Date;
@@ -12,7 +16,11 @@ export interface AuthEventContext {
   readonly clientId?: string;
 }
 
-/** The stable code of an error of this module. */
+/**
+ * The stable code of an error of this module.
+ *
+ * @category Sign in
+ */
 export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErrorCode;
 
 /**
@@ -35,6 +43,8 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `stored` | new tokens are stored in the backend |
  * | `cleared` | the entry was removed from the backend |
  * | `api_retry` | the API refused the token, and the request is sent again with a new one |
+ *
+ * @category Sign in
  */
 export type AuthEventDetail =
   | { readonly type: "sign_in_started" }
@@ -66,6 +76,8 @@ export type AuthEventDetail =
 /**
  * One step of a sign-in, a refresh or a call, as the option `onEvent` receives it. See
  * {@linkcode AuthEventDetail} for the types.
+ *
+ * @category Sign in
  *
  * @example One line of JSON for each event
  * ```ts

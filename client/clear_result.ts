@@ -1,4 +1,8 @@
-/** Options of `Session.clear`. */
+/**
+ * Options of `Session.clear`.
+ *
+ * @category Sign in
+ */
 export interface ClearOptions {
   /**
    * Whether to ask the provider to revoke the tokens (RFC 7009). A failure is reported, not thrown.
@@ -8,7 +12,11 @@ export interface ClearOptions {
   revoke?: boolean;
 }
 
-/** Outcome of a revocation. */
+/**
+ * Outcome of a revocation.
+ *
+ * @category Sign in
+ */
 export type Revocation =
   | "not_requested"
   | "revoked"
@@ -16,7 +24,11 @@ export type Revocation =
   | "not_supported"
   | "failed";
 
-/** Result of clearing credentials. Holds no secret. */
+/**
+ * Result of clearing credentials. Holds no secret.
+ *
+ * @category Sign in
+ */
 export interface ClearResult {
   /** The keys of the removed entries. Empty if there were none. */
   readonly keys: readonly string[];

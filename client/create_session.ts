@@ -53,6 +53,7 @@ const loadNeeds = () => import("./permissions/needs.ts");
  * `device_code_denied`, `device_code_expired`, `prompt_failed`, `id_token_invalid`,
  * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
  * @throws {CredentialsBackendError} An error of the backend, or of its choice.
+ * @category Sign in
  *
  * @example
  * ```ts

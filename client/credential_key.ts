@@ -1,6 +1,10 @@
 import { ValidMindAuthError } from "./errors.ts";
 
-/** Options of {@linkcode credentialKey}. */
+/**
+ * Options of {@linkcode credentialKey}.
+ *
+ * @category Backends
+ */
 export interface CredentialKeyOptions {
   /** Keeps several sign-ins at one client apart: letters, digits and `. _ @ + -`, at most 64. */
   profile?: string;
@@ -14,6 +18,7 @@ export interface CredentialKeyOptions {
  *
  * @param issuer The issuer, as configured.
  * @returns The normalized issuer.
+ * @category Backends
  *
  * @example
  * ```ts
@@ -32,6 +37,7 @@ export function normalizeIssuer(issuer: string): string {
  *
  * @param clientId The client id, as configured.
  * @returns The normalized client id.
+ * @category Backends
  *
  * @example
  * ```ts
@@ -51,6 +57,7 @@ export function normalizeClientId(clientId: string): string {
  *
  * @param audience The audience, as configured.
  * @returns The normalized audience, or `undefined` if it is empty.
+ * @category Backends
  *
  * @example
  * ```ts
@@ -81,6 +88,7 @@ export function normalizeAudience(audience?: string | null): string | undefined 
  * @returns The key.
  * @throws {ValidMindAuthError} `invalid_options` for an issuer or a client id with `|`, and for a
  * profile with other characters than those of {@linkcode CredentialKeyOptions.profile}.
+ * @category Backends
  *
  * @example
  * ```ts

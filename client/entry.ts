@@ -122,6 +122,7 @@ export const SKEW_SECONDS = 120;
  * UTC; a missing or unreadable one counts as expired.
  * @param skewSeconds How long before its end a token counts as expired.
  * @returns `true` when the token should not be used any more.
+ * @category Backends
  *
  * @example
  * ```ts

@@ -34,6 +34,8 @@ import {
  * | `api_unreachable` | the API did not answer |
  * | `api_error` | the API answered with an error status: an `ApiError` |
  * | `unauthorized` | the API answered 401: an `ApiError` |
+ *
+ * @category Errors
  */
 export type ValidMindAuthErrorCode =
   | "invalid_options"
@@ -63,7 +65,11 @@ export type ValidMindAuthErrorCode =
   | "api_error"
   | "unauthorized";
 
-/** Options of {@linkcode ValidMindAuthError}. */
+/**
+ * Options of {@linkcode ValidMindAuthError}.
+ *
+ * @category Errors
+ */
 export interface ValidMindAuthErrorOptions {
   /** The underlying error. Must hold no secret. */
   cause?: unknown;
@@ -76,6 +82,8 @@ export interface ValidMindAuthErrorOptions {
  * look at the {@linkcode ValidMindAuthErrorCode}. Neither holds a token, a code or a key.
  *
  * An error of the store is a `CredentialsBackendError` instead.
+ *
+ * @category Errors
  *
  * @example
  * ```ts
@@ -115,7 +123,11 @@ export class ValidMindAuthError extends Error {
   }
 }
 
-/** Neither options nor variables give an API key or an issuer and client id. */
+/**
+ * Neither options nor variables give an API key or an issuer and client id.
+ *
+ * @category Errors
+ */
 export class MissingApiCredentialsError extends ValidMindAuthError {
   /**
    * Creates an error.
@@ -128,7 +140,11 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
   }
 }
 
-/** Neither an option nor a variable gives the model. */
+/**
+ * Neither an option nor a variable gives the model.
+ *
+ * @category Errors
+ */
 export class MissingModelIdError extends ValidMindAuthError {
   /**
    * Creates an error.
@@ -141,7 +157,11 @@ export class MissingModelIdError extends ValidMindAuthError {
   }
 }
 
-/** The API answered with an error status. */
+/**
+ * The API answered with an error status.
+ *
+ * @category Errors
+ */
 export class ApiError extends ValidMindAuthError {
   /** The HTTP status. */
   readonly status: number;

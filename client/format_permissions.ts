@@ -107,6 +107,7 @@ function noDescriptor(origin: string, reason: string): CredentialsBackendError {
  * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor, and for a value
  * with a comma: Deno's flags separate values by commas and cannot escape one. A permission set can:
  * see {@linkcode formatPermissionSet}.
+ * @category Permissions
  *
  * @example
  * ```ts
@@ -162,6 +163,7 @@ function inexpressible(name: string, scope: string): CredentialsBackendError {
  * @returns JSON with a `permissions` member, to merge into `deno.json`.
  * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor.
  * @see https://docs.deno.com/runtime/fundamentals/configuration/
+ * @category Permissions
  *
  * @example
  * ```ts

@@ -35,6 +35,7 @@ const loadApi = () => import("./api/client.ts");
  * `permission_required` before any work; then as `createSession`, and `api_unreachable`.
  * @throws {ApiError} If the API refuses the ping. The tokens stay stored.
  * @throws {CredentialsBackendError} An error of the backend, or of its choice.
+ * @category Sign in
  *
  * @example
  * ```ts
@@ -64,6 +65,7 @@ export async function init(options: InitOptions = {}): Promise<Session> {
  * @returns The session.
  * @throws {ValidMindAuthError} `no_active_session` before `init()` and after
  * `clearOidcCredentials()`.
+ * @category Session
  *
  * @example
  * ```ts
@@ -87,6 +89,7 @@ export function getSession(): Session {
  * @throws {ValidMindAuthError} `no_active_session`, `api_unreachable`, and as
  * `Session.accessToken`.
  * @throws {ApiError} If the API refuses.
+ * @category Session
  *
  * @example
  * ```ts

@@ -4,6 +4,8 @@
  * `need` is `always` for a permission that every start requires, `sign_in` for one that a sign-in or
  * a refresh requires (a start from a valid stored token does not), and `optional` for one that is
  * used if it is granted.
+ *
+ * @category Permissions
  */
 export type PermissionNeed = Deno.PermissionDescriptor & {
   /** The purpose, as in "to …". */
@@ -12,7 +14,11 @@ export type PermissionNeed = Deno.PermissionDescriptor & {
   readonly need: "always" | "sign_in" | "optional";
 };
 
-/** Options of `requiredPermissions`, beside the options of the call itself. */
+/**
+ * Options of `requiredPermissions`, beside the options of the call itself.
+ *
+ * @category Permissions
+ */
 export interface RequiredPermissionsOptions {
   /**
    * The call. `clear` means `clearOidcCredentials` of the same credentials; only the options for

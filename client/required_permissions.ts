@@ -24,6 +24,7 @@ const loadProvider = () => import("./provider/oidc_provider.ts");
  * @throws {ValidMindAuthError} As `init`, for wrong or missing options.
  * @throws {CredentialsBackendError} As the choice of the backend; `invalid_permissions` for a
  * backend that declares anything but descriptors.
+ * @category Permissions
  *
  * @example
  * ```ts

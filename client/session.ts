@@ -1,7 +1,11 @@
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "./clear_result.ts";
 
-/** The ValidMind API's information about the model. */
+/**
+ * The ValidMind API's information about the model.
+ *
+ * @category Session
+ */
 export interface ClientInfo {
   /** The model, with at least its `cuid` and `name` if the API sends them. */
   readonly model: Readonly<Record<string, unknown>>;
@@ -13,7 +17,11 @@ export interface ClientInfo {
   readonly documentType: string;
 }
 
-/** The signed-in person, the expiry and the store of the tokens. Holds no secret. */
+/**
+ * The signed-in person, the expiry and the store of the tokens. Holds no secret.
+ *
+ * @category Session
+ */
 export interface SessionStatus {
   /** How requests are authenticated. */
   readonly kind: "oidc" | "api_key";
@@ -45,10 +53,18 @@ export interface SessionStatus {
   };
 }
 
-/** Parameters of a query. `undefined` leaves a parameter out. */
+/**
+ * Parameters of a query. `undefined` leaves a parameter out.
+ *
+ * @category Session
+ */
 export type QueryParams = Record<string, string | number | boolean | undefined>;
 
-/** Options of {@linkcode Session.accessToken}. */
+/**
+ * Options of {@linkcode Session.accessToken}.
+ *
+ * @category Session
+ */
 export interface AccessTokenOptions {
   /** Refreshes the token even if it has not expired. Simultaneous calls share one refresh. */
   forceRefresh?: boolean;
@@ -56,7 +72,11 @@ export interface AccessTokenOptions {
   signal?: AbortSignal;
 }
 
-/** Options of {@linkcode Session.headers}. */
+/**
+ * Options of {@linkcode Session.headers}.
+ *
+ * @category Session
+ */
 export interface HeadersOptions {
   /**
    * Method of the request that the headers are for. With `dpop` the proof covers it.
@@ -75,7 +95,11 @@ export interface HeadersOptions {
   signal?: AbortSignal;
 }
 
-/** Options of {@linkcode Session.post}: a body of one kind. */
+/**
+ * Options of {@linkcode Session.post}: a body of one kind.
+ *
+ * @category Session
+ */
 export interface PostOptions {
   /** Query parameters. */
   params?: QueryParams;
@@ -87,13 +111,21 @@ export interface PostOptions {
   signal?: AbortSignal;
 }
 
-/** Options of {@linkcode Session.get}. */
+/**
+ * Options of {@linkcode Session.get}.
+ *
+ * @category Session
+ */
 export interface GetOptions {
   /** Cancels the call. */
   signal?: AbortSignal;
 }
 
-/** Options of {@linkcode Session.dropPermissions}. */
+/**
+ * Options of {@linkcode Session.dropPermissions}.
+ *
+ * @category Session
+ */
 export interface DropPermissionsOptions {
   /**
    * Whether the session will still refresh its token. With `false` the grants for the provider and
@@ -113,7 +145,11 @@ export interface DropPermissionsOptions {
   all?: boolean;
 }
 
-/** Result of {@linkcode Session.dropPermissions}. */
+/**
+ * Result of {@linkcode Session.dropPermissions}.
+ *
+ * @category Session
+ */
 export interface DropPermissionsResult {
   /** Permissions that are no longer granted. */
   readonly dropped: readonly Deno.PermissionDescriptor[];
@@ -129,6 +165,8 @@ export interface DropPermissionsResult {
  * API's own origin.
  *
  * A session shows no token when it is printed, inspected or serialized as JSON.
+ *
+ * @category Session
  *
  * @example
  * ```ts

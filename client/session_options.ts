@@ -5,10 +5,16 @@ import type { ClearOptions } from "./clear_result.ts";
 /**
  * The token that goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the
  * Python library, and the access token for all other issuers.
+ *
+ * @category Sign in
  */
 export type BearerKind = "auto" | "access_token" | "id_token";
 
-/** The link and the code by which a person approves a sign-in. Not secret: RFC 8628, section 3.3. */
+/**
+ * The link and the code by which a person approves a sign-in. Not secret: RFC 8628, section 3.3.
+ *
+ * @category Sign in
+ */
 export interface DeviceCode {
   /** The page to open. */
   readonly verificationUri: string;
@@ -22,7 +28,11 @@ export interface DeviceCode {
   readonly issuer: string;
 }
 
-/** Options of `createSession`. */
+/**
+ * Options of `createSession`.
+ *
+ * @category Sign in
+ */
 export interface SessionOptions {
   /**
    * Issuer identifier of the OpenID Provider. `https:`, or `http:` on a loopback host.
@@ -162,7 +172,11 @@ export interface SessionOptions {
   delay?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Options of `init`. */
+/**
+ * Options of `init`.
+ *
+ * @category Sign in
+ */
 export interface InitOptions extends SessionOptions {
   /**
    * The model's CUID in ValidMind.
@@ -180,7 +194,11 @@ export interface InitOptions extends SessionOptions {
   monitoring?: boolean;
 }
 
-/** Options of `clearOidcCredentials`. */
+/**
+ * Options of `clearOidcCredentials`.
+ *
+ * @category Sign in
+ */
 export interface ClearOidcCredentialsOptions extends ClearOptions {
   /**
    * Clears every entry that the backend's `list()` names, of any issuer and client. If the store

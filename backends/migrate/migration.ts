@@ -7,7 +7,11 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 /** Loaded where an entry is copied. */
 const loadEqual = () => import("@std/assert/equal");
 
-/** Options of `migrateCredentials()`. */
+/**
+ * Options of `migrateCredentials()`.
+ *
+ * @category Backends
+ */
 export interface MigrateOptions {
   /**
    * Whether each entry is deleted from the source once its copy has been read back. Without it a
@@ -26,7 +30,11 @@ export interface MigrateOptions {
   signal?: AbortSignal;
 }
 
-/** Progress of a migration. Holds no secret. */
+/**
+ * Progress of a migration. Holds no secret.
+ *
+ * @category Backends
+ */
 export interface MigrationProgress {
   /** The key of the entry that was looked at last. */
   readonly key: string;
@@ -36,7 +44,11 @@ export interface MigrationProgress {
   readonly total: number;
 }
 
-/** Result of a migration, by credential key. Holds no secret. */
+/**
+ * Result of a migration, by credential key. Holds no secret.
+ *
+ * @category Backends
+ */
 export interface MigrationResult {
   /** Entries that were written to the target and read back the same. */
   readonly copied: readonly string[];
