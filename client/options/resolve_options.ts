@@ -47,6 +47,7 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
     runtime: {
       fetch: options.fetch ?? globalThis.fetch,
       now,
+      elapsed: options.now === undefined ? () => performance.now() : undefined,
       delay: options.delay ?? realDelay,
       timeoutMs: Math.min(options.timeoutMs ?? timeoutFromEnv(action) ?? 30_000, LONGEST_TIMER_MS),
       emit: options.onEvent &&

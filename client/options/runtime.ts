@@ -8,6 +8,11 @@ export interface Runtime {
   fetch: typeof globalThis.fetch;
   /** Milliseconds since the epoch. */
   now: () => number;
+  /**
+   * Milliseconds on a clock that nobody sets, for waits and deadlines. Absent where the caller gave the
+   * clock, which is `now` then.
+   */
+  elapsed?: (() => number) | undefined;
   delay: (ms: number, signal?: AbortSignal) => Promise<void>;
   timeoutMs: number;
   /** Only where the caller gave `onEvent`. */

@@ -28,6 +28,8 @@ export interface DeviceAuthorization {
   dpopKey?: DpopKey;
   /** Seconds between polls. */
   interval: number;
+  /** Lifetime in seconds. */
+  expiresIn: number;
   /** Page and code for the person. */
   code: DeviceCode;
 }
@@ -61,6 +63,7 @@ export async function authorizeDevice(
       ...(verifier !== undefined && { verifier }),
       ...(dpopKey !== undefined && { dpopKey }),
       interval: answer.interval ?? 5,
+      expiresIn: answer.expires_in,
       code: toDeviceCode(answer, identity.issuer, runtime.now()),
     };
   });

@@ -8,12 +8,20 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
 import type { FlowContext } from "./flow.ts";
 
+/** The last poll is sent this long before the end of the code, so that it arrives in time. */
+const LAST_POLL_MS = 250;
+
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
   provider: OidcProvider,
   { runtime, ask, signal, show }: FlowContext,
 ): Promise<TokenSet> {
+  // Measured from before the request, the code ends here no later than at the provider. Not by the wall
+  // clock, whose jump would end a valid code.
+  const elapsed = runtime.elapsed ?? runtime.now;
+  const startedAt = elapsed();
   const device = await authorizeDevice(provider, signal);
+  const leftMs = () => startedAt + device.expiresIn * 1000 - LAST_POLL_MS - elapsed();
   const showCode = ask.onDeviceCode ?? ((code) => show(pageOf(code)));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
@@ -22,7 +30,10 @@ export async function signInByDevice(
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(showCode, device.code).catch((error) => promptFailed.reject(promptError(error)));
   try {
-    return await Promise.race([poll(provider, device, runtime, either), promptFailed.promise]);
+    return await Promise.race([
+      poll(provider, device, { runtime, signal: either, leftMs }),
+      promptFailed.promise,
+    ]);
   } finally {
     stop.abort();
   }
@@ -39,20 +50,25 @@ function pageOf(code: DeviceCode): SignInPage {
   };
 }
 
+interface PollContext {
+  runtime: Runtime;
+  signal: AbortSignal;
+  /** Time until the last poll. */
+  leftMs: () => number;
+}
+
 async function poll(
   provider: OidcProvider,
   device: DeviceAuthorization,
-  runtime: Runtime,
-  signal: AbortSignal,
+  { runtime, signal, leftMs }: PollContext,
 ): Promise<TokenSet> {
-  const deadline = device.code.expiresAt.getTime();
   let intervalMs = device.interval * 1000;
   let waitMs = intervalMs;
   for (;;) {
-    // A long pause after a fault ends in time for one more poll before the code does.
-    const pauseMs = Math.min(waitMs, Math.max(intervalMs, deadline - runtime.now() - 1000));
-    if (runtime.now() + pauseMs >= deadline) throw codeExpired(device.code.issuer);
-    await runtime.delay(pauseMs, signal);
+    const left = leftMs();
+    if (left <= 0) throw codeExpired(device.code.issuer);
+    // The last pause may be shorter than the interval: an approval until then still counts.
+    await runtime.delay(Math.min(waitMs, left), signal);
     try {
       return await pollDevice(provider, device, signal);
     } catch (error) {

@@ -85,29 +85,29 @@ Deno.test("device flow faults: an outage until the end is an expired code", asyn
   await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 60 });
   for (let poll = 0; poll < 10; poll++) world.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(world));
-  assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]); // the last, a second before
+  assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_750]); // the last, just before
 });
 
-Deno.test("device flow faults: an approval during an outage is found a second before the end", async () => {
+Deno.test("device flow faults: an approval during an outage is found just before the end", async () => {
   await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 60 });
   for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
   await signIn(world);
-  assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_000]);
+  assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_750]);
 });
 
-Deno.test("device flow faults: the last poll comes not sooner than the interval", async () => {
+Deno.test("device flow faults: the last poll comes just before the end, also sooner than the interval", async () => {
   await using world = await scriptedProviderWorld({ interval: 30, deviceCodeTtl: 70 });
   for (let poll = 0; poll < 3; poll++) world.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(world));
-  assertEquals(world.clock.delays, [30_000, 39_000]);
+  assertEquals(world.clock.delays, [30_000, 39_750]);
   await using tight = await scriptedProviderWorld({ interval: 30, deviceCodeTtl: 61 });
   for (let poll = 0; poll < 3; poll++) tight.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(tight));
-  assertEquals(tight.clock.delays, [30_000, 30_000]);
+  assertEquals(tight.clock.delays, [30_000, 30_750]);
   await using late = await scriptedProviderWorld({ interval: 30, deviceCodeTtl: 59 });
   for (let poll = 0; poll < 3; poll++) late.provider.script.token.push(() => html(502));
   await rejectsWith("device_code_expired", () => signIn(late));
-  assertEquals(late.clock.delays, [30_000]);
+  assertEquals(late.clock.delays, [30_000, 28_750]);
 });
 
 Deno.test("device flow faults: no poll follows a success, whatever fails after it", async () => {

@@ -104,7 +104,7 @@ Deno.test("device flow: no lifetime means 900 seconds", async () => {
   script.device.push(() => device.call(world.provider, { expires_in: undefined, interval: "100" }));
   world.provider.autoApprove = false;
   await rejectsWith("device_code_expired", () => signIn(world));
-  assertEquals(world.clock.delays, Array(8).fill(100_000));
+  assertEquals(world.clock.delays, [...Array(8).fill(100_000), 99_750]);
 });
 
 Deno.test("device flow: denied at a real provider", async () => {
@@ -179,4 +179,27 @@ Deno.test("device flow: the signal ends discovery and the device request", async
     assertEquals(await assertRejects(() => signIn(world, { signal: controller.signal })), reason);
     assertEquals(world.codes, []);
   }
+});
+
+Deno.test("device flow: a code is used to its end", async () => {
+  await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 12 });
+  world.provider.script.token.push(
+    () => oauthError("authorization_pending"),
+    () => oauthError("authorization_pending"),
+    () => world.provider.tokens(),
+  );
+  await signIn(world);
+  assertEquals(world.clock.delays, [5000, 5000, 1750]);
+});
+
+Deno.test("device flow: a jump of the wall clock does not end a code", async () => {
+  await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 600 });
+  let jumpMs = 0;
+  world.clock.onDelay = () => {
+    jumpMs = 11 * 60_000;
+  };
+  world.provider.script.token.push(() => oauthError("authorization_pending"));
+  const now = () => world.clock.now() + jumpMs;
+  await signIn(world, { now, elapsed: world.clock.now });
+  assertEquals(world.clock.delays, [5000, 5000]);
 });
