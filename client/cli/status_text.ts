@@ -21,9 +21,9 @@ export function listText(
   place: { name: string; location?: string },
   now: number,
 ): string {
-  const blocks = signIns.flatMap((one) => [...rowsOf(one, now), []]);
-  const rows = blocks.length === 0 ? [["Nobody is signed in."]] : blocks;
-  return columns(rows) + columns([["Kept in", placeOf(place)]]);
+  const rows = signIns.flatMap((one) => [...rowsOf(one, now), []]);
+  const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
+  return nobody + columns([...rows, ["Kept in", placeOf(place)]]);
 }
 
 function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][] {
