@@ -9,7 +9,7 @@ import { backendUrl, startChild } from "../../support/child.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "./vault_world.ts";
-import { withTick } from "../../support/with_tick.ts";
+import { ManualIntervals } from "../../support/manual_intervals.ts";
 
 const vault = await startVault();
 const token = await userToken(vault, "anna");
@@ -114,31 +114,31 @@ Deno.test("locks are not listed among the entries", async () => {
   assertEquals(await one.withLock(KEY, () => Array.fromAsync(one.list())), [OTHER]);
 });
 
-Deno.test("a lease is renewed while its holder runs, and his writes go on", () =>
-  withTick(async (tick) => {
-    await using opened = open();
-    const { one } = opened;
-    await one.withLock(KEY, async () => {
-      const before = await lease();
-      tick();
-      tick();
-      await one.put(KEY, entry());
-      while ((await lease()).turn < 3) await later();
-      assertEquals((await lease()).holder, before.holder);
-      await one.put(KEY, entry({ x_second: 2 }));
-    });
-    assertEquals(await one.get(KEY), entry({ x_second: 2 }));
-    assertEquals((await lease()).holder, "");
-  }));
+Deno.test("a lease is renewed while its holder runs, and his writes go on", async () => {
+  using intervals = new ManualIntervals();
+  await using opened = open();
+  const { one } = opened;
+  await one.withLock(KEY, async () => {
+    const before = await lease();
+    intervals.tick();
+    intervals.tick();
+    await one.put(KEY, entry());
+    while ((await lease()).turn < 3) await later();
+    assertEquals((await lease()).holder, before.holder);
+    await one.put(KEY, entry({ x_second: 2 }));
+  });
+  assertEquals(await one.get(KEY), entry({ x_second: 2 }));
+  assertEquals((await lease()).holder, "");
+});
 
-Deno.test("a renewal under way when the holder ends does not leave the lease behind", () =>
-  withTick(async (tick) => {
-    await using opened = open();
-    const { one, other } = opened;
-    for (let i = 0; i < 20; i++) await one.withLock(KEY, () => Promise.resolve(tick()));
-    assertEquals((await lease()).holder, "");
-    await other.withLock(KEY, nothing);
-  }));
+Deno.test("a renewal under way when the holder ends does not leave the lease behind", async () => {
+  using intervals = new ManualIntervals();
+  await using opened = open();
+  const { one, other } = opened;
+  for (let i = 0; i < 20; i++) await one.withLock(KEY, () => Promise.resolve(intervals.tick()));
+  assertEquals((await lease()).holder, "");
+  await other.withLock(KEY, nothing);
+});
 
 Deno.test("the lease of a holder that was killed is taken over once it was silent for its time", async () => {
   await using opened = open();
@@ -168,20 +168,21 @@ Deno.test("the lease of a holder that was killed is taken over once it was silen
 Deno.test("a lease that is renewed is not taken over, however late the waiter's clock", async () => {
   await using opened = open();
   const { one } = opened;
-  await withTick(async (tick) => {
+  {
+    using intervals = new ManualIntervals();
     await one.withLock(KEY, async () => {
       const clock = new FakeClock(4e12);
       clock.onDelay = async (count) => {
         if (count % 10 !== 0) return; // some seconds of the waiter's
         const { turn } = await lease();
-        tick();
+        intervals.tick();
         while ((await lease()).turn === turn) await later(1);
       };
       const store = await hasty(clock, { lockTimeoutMs: 120_000 });
       await rejectsWith("backend_locked", () => store.withLock(KEY, nothing, {}), "120000 ms");
       store.close();
     });
-  });
+  }
 });
 
 for (const change of ["put", "delete"] as const) {

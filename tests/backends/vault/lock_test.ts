@@ -4,7 +4,7 @@ import { VaultLock } from "../../../backends/vault/lock.ts";
 import { LEASE_MS } from "../../../backends/common/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { withTick } from "../../support/with_tick.ts";
+import { ManualIntervals } from "../../support/manual_intervals.ts";
 
 const NAME = "entry";
 const LEASE = "entry.lock";
@@ -175,49 +175,49 @@ for (const hasCheckAndSet of [true, false]) {
   Deno.test({
     name: `${kind}: a renewal counts on, and one after the loss of the lease takes nothing back`,
     permissions,
-    fn: () =>
-      withTick(async (tick) => {
-        const { kv, lock } = world({ hasCheckAndSet });
-        await lock.run(NAME, async () => {
-          tick();
-          tick();
-          await settled();
-          assertEquals(kv.rows.get(LEASE)?.data?.turn, 3);
-          await lock.check(NAME, "write to");
-          kv.set(LEASE, { holder: "other", turn: 1 });
-          tick();
-          await settled();
-          assertEquals(kv.rows.get(LEASE)?.data, { holder: "other", turn: 1 });
-          await rejectsWith("backend_locked", () => lock.check(NAME, "write to"), "was lost");
-        }, {});
-        assertEquals(kv.rows.get(LEASE)?.data?.holder, "other"); // not ours to give back
-      }),
+    fn: async () => {
+      using intervals = new ManualIntervals();
+      const { kv, lock } = world({ hasCheckAndSet });
+      await lock.run(NAME, async () => {
+        intervals.tick();
+        intervals.tick();
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.data?.turn, 3);
+        await lock.check(NAME, "write to");
+        kv.set(LEASE, { holder: "other", turn: 1 });
+        intervals.tick();
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.data, { holder: "other", turn: 1 });
+        await rejectsWith("backend_locked", () => lock.check(NAME, "write to"), "was lost");
+      }, {});
+      assertEquals(kv.rows.get(LEASE)?.data?.holder, "other"); // not ours to give back
+    },
   });
 
   Deno.test({
     name: `${kind}: a renewal under way when the holder ends does not put the lease back`,
     permissions,
-    fn: () =>
-      withTick(async (tick) => {
-        const { kv, lock } = world({ hasCheckAndSet });
-        const late = Promise.withResolvers<void>();
-        const hasEnded = Promise.withResolvers<void>();
-        const run = lock.run(NAME, async () => {
-          kv.nextWrite = async (write) => {
-            await late.promise;
-            return write();
-          };
-          tick();
-          await settled();
-          hasEnded.resolve();
-        }, {});
-        await hasEnded.promise;
+    fn: async () => {
+      using intervals = new ManualIntervals();
+      const { kv, lock } = world({ hasCheckAndSet });
+      const late = Promise.withResolvers<void>();
+      const hasEnded = Promise.withResolvers<void>();
+      const run = lock.run(NAME, async () => {
+        kv.nextWrite = async (write) => {
+          await late.promise;
+          return write();
+        };
+        intervals.tick();
         await settled();
-        late.resolve();
-        await run;
-        await settled();
-        assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
-      }),
+        hasEnded.resolve();
+      }, {});
+      await hasEnded.promise;
+      await settled();
+      late.resolve();
+      await run;
+      await settled();
+      assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+    },
   });
 
   Deno.test({
@@ -328,19 +328,19 @@ Deno.test({
 Deno.test({
   name: "a renewal that was done and not answered does not end the renewals",
   permissions,
-  fn: () =>
-    withTick(async (tick) => {
-      const { kv, lock } = world();
-      await lock.run(NAME, async () => {
-        kv.nextWrite = (write) => void write();
-        tick();
-        await settled();
-        tick();
-        await settled();
-        assertEquals(kv.rows.get(LEASE)?.version, 3);
-      }, {});
-      assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
-    }),
+  fn: async () => {
+    using intervals = new ManualIntervals();
+    const { kv, lock } = world();
+    await lock.run(NAME, async () => {
+      kv.nextWrite = (write) => void write();
+      intervals.tick();
+      await settled();
+      intervals.tick();
+      await settled();
+      assertEquals(kv.rows.get(LEASE)?.version, 3);
+    }, {});
+    assertEquals(kv.rows.get(LEASE)?.data?.holder, "");
+  },
 });
 
 /** A clock of which time passes for all who wait at once, to the next who is due. */

@@ -4,7 +4,8 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { cliWorld } from "../../client/cli/cli_world.ts";
-import { realWorld, scriptedWorld, SpyBackend } from "../../support/fixtures.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -28,7 +29,7 @@ function refreshes({ requests }: { requests: readonly { grantType?: string | und
 }
 
 Deno.test("unwritable store: the refresh token is not spent, and serves once there is space", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const backend = new FullBackend();
   const options = { ...world.options, credentialsBackend: backend, interactive: false };
   await createSession({ ...options, interactive: true });
@@ -46,7 +47,7 @@ Deno.test("unwritable store: the refresh token is not spent, and serves once the
 });
 
 Deno.test("unwritable store: a file of a newer version is one, too", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   await using folder = await tempDir("unwritable-");
   const path = `${folder.path}/credentials.json`;
   const credentialsBackend = new FileCredentialsBackend({ path });
@@ -60,7 +61,7 @@ Deno.test("unwritable store: a file of a newer version is one, too", async () =>
 });
 
 Deno.test("unwritable store: a token in its last minutes is used on, and the event tells why", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new FullBackend();
   const events: AuthEvent[] = [];
   const onEvent = (event: AuthEvent) => void events.push(event);
@@ -96,7 +97,7 @@ Deno.test("unwritable store: a person is told once that the token is not refresh
 });
 
 Deno.test("reserve: comes before the request, and ends after the write", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
   const steps: string[] = [];
   backend.before = (method, key) => {
@@ -120,7 +121,7 @@ Deno.test("reserve: comes before the request, and ends after the write", async (
 });
 
 Deno.test("reserve: is ended also where the provider fails", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   let open = 0;
   const reserving = Object.assign(new SpyBackend(), {
     reserve: () => {
@@ -135,7 +136,7 @@ Deno.test("reserve: is ended also where the provider fails", async () => {
 });
 
 Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const obtained = await world.provider.tokens();
   const { access_token, refresh_token } = await obtained.clone().json();
@@ -156,7 +157,7 @@ Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is sto
 });
 
 Deno.test("sign-out during a refresh: a new sign-in in between wins, too", async () => {
-  await using world = await scriptedWorld();
+  await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
   const theirs = {
     access_token: "their-access",
@@ -172,7 +173,7 @@ Deno.test("sign-out during a refresh: a new sign-in in between wins, too", async
 });
 
 Deno.test("spent refresh token: an older copy in the store is replaced by the session's entry", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const session = await createSession(world.options);
   const older = world.stored();
   await session.accessToken({ forceRefresh: true });
@@ -185,7 +186,7 @@ Deno.test("spent refresh token: an older copy in the store is replaced by the se
 });
 
 Deno.test("spent refresh token: is not sent again, also where no session holds the successor", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const options = { ...world.options, interactive: false };
   const session = await createSession({ ...options, interactive: true });
   const older = world.stored();
@@ -201,7 +202,7 @@ Deno.test("spent refresh token: is not sent again, also where no session holds t
 });
 
 Deno.test("spent refresh token: a refused one is not sent again where it cannot be removed", async () => {
-  await using world = await realWorld();
+  await using world = await oidcProviderWorld();
   const backend = new SpyBackend();
   const session = await createSession({ ...world.options, credentialsBackend: backend });
   world.provider.revokeGrants();

@@ -8,6 +8,7 @@ import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const OPEN = new URL("../../../client/prompt/open_prompt.ts", import.meta.url).href;
+const INTERVALS = new URL("../../support/manual_intervals.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const PAGE = {
   issuer: "https://login.example.com",
@@ -20,13 +21,13 @@ const COMPLETE = `${PAGE.shortUrl}?user_code=${PAGE.code.text}`;
 /** Shows a page, lets seconds pass, adds a note and ends. */
 const SHOW = `
   import { openPrompt } from ${JSON.stringify(OPEN)};
+  import { ManualIntervals } from ${JSON.stringify(INTERVALS)};
   const { seconds, passing, outcome, note, ...page } = JSON.parse(Deno.args[0]);
   let time = 1_800_000_000_000;
-  let tick = () => {};
-  globalThis.setInterval = (run) => (tick = run, 1);
+  const intervals = new ManualIntervals();
   const expiresAt = new Date(time + seconds * 1000);
   const prompt = await openPrompt({ now: () => time, page: { ...page, expiresAt } });
-  for (let second = 0; second < passing; second++) (time += 1000, tick());
+  for (let second = 0; second < passing; second++) (time += 1000, intervals.tick());
   if (passing === "for ever") await new Promise(() => setTimeout(() => {}, 60_000));
   if (note) await prompt.note(note);
   await prompt.end(outcome);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { credentialKey } from "../../../../client/credential_key.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
-import { tokensOf } from "../../../support/fixtures.ts";
+import { tokensOf } from "../../../support/entries.ts";
 import { cliWorld } from "../cli_world.ts";
 
 const NO_SETTINGS = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
