@@ -114,7 +114,9 @@ async function readCounts(name: string): Promise<Counts> {
 }
 
 async function reportCounts(): Promise<void> {
-  const { passed, failed } = sumCounts([await readCounts("tests"), await readCounts("docs")]);
+  const { passed, failed } = sumCounts(
+    await Promise.all(["tests", "alone", "docs"].map(readCounts)),
+  );
   console.log(`${passed} passed, ${failed} failed`);
 }
 

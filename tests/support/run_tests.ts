@@ -2,8 +2,11 @@
 /**
  * Runs the tests, then the examples in the documentation: `deno task test`.
  *
+ * Test files run side by side, as many as there are cores. Those of {@linkcode ALONE} follow one
+ * after the other: they measure times, or start so many processes that others would starve.
+ *
  * `--coverage` collects coverage in `coverage/data/`, `--junit=FOLDER` keeps the JUnit reports
- * `tests.xml` and `docs.xml`. All other arguments go to `deno test`, and then the examples are left
+ * `tests.xml`, `alone.xml` and `docs.xml`. All other arguments go to `deno test`, and then the examples are left
  * out: `deno task test tests/backends/file_test.ts --filter lock`. `TEST_REPORTS=FOLDER` in the
  * environment stands for both flags, so that CI runs the very command that README gives.
  *
@@ -21,6 +24,9 @@ const ALLOW = ["-A", "--unstable-kv"];
 const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
 const COVERAGE_FOLDER = fromFileUrl(new URL("../../coverage/data", import.meta.url));
 const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
+
+/** Folders whose tests need the machine for themselves. */
+const ALONE = ["tests/bench/", "tests/torture/"];
 
 const LIVE_TEST = /_live_test\.ts$/;
 
@@ -53,13 +59,30 @@ function exists(path: string): boolean {
   }
 }
 
-function testCommand({ coverage, servers, rest }: Plan, report: string): string[] {
-  const where = rest.some((arg) => !arg.startsWith("-") && exists(arg)) ? [] : ["tests/"];
+function testCommand(
+  { coverage, servers, rest }: Plan,
+  report: string,
+  where: readonly string[],
+  ignored: readonly string[] = [],
+): string[] {
   const extra = coverage ? [...COVERAGE] : [];
-  if (!servers && !rest.some((arg) => LIVE_TEST.test(arg))) {
-    extra.push("--ignore=tests/**/*_live_test.ts");
-  }
+  const isLive = servers || rest.some((arg) => LIVE_TEST.test(arg));
+  const left = isLive ? ignored : [...ignored, "tests/**/*_live_test.ts"];
+  if (left.length > 0) extra.push(`--ignore=${left}`);
   return ["test", ...ALLOW, ...SANITIZE, `--junit-path=${report}`, ...extra, ...where, ...rest];
+}
+
+/** Runs the tests: those that the arguments name, or all. */
+async function runTests(what: Plan, folder: string): Promise<Counts[]> {
+  const [report, alone] = [`${folder}/tests.xml`, `${folder}/alone.xml`];
+  if (what.rest.some((arg) => !arg.startsWith("-") && exists(arg))) {
+    return [await run([...testCommand(what, report, []), "--parallel"], report)];
+  }
+  const rest = testCommand(what, report, ["--parallel", "tests/"], ALONE);
+  return [
+    await run(rest, report),
+    await run(testCommand(what, alone, ALONE), alone),
+  ];
 }
 
 function docsCommand(report: string): string[] {
@@ -84,15 +107,15 @@ async function run(args: string[], report: string): Promise<Counts> {
 }
 
 async function runAll(what: Plan, folder: string): Promise<Counts[]> {
-  const tests = await run(testCommand(what, `${folder}/tests.xml`), `${folder}/tests.xml`);
-  if (what.rest.length > 0) return [tests];
+  const tests = await runTests(what, folder);
+  if (what.rest.length > 0) return tests;
   const docs = await run(docsCommand(`${folder}/docs.xml`), `${folder}/docs.xml`);
-  return [tests, docs];
+  return [...tests, docs];
 }
 
 function describe(counts: Counts[]): string {
   const { passed, failed, ignored } = sumCounts(counts);
-  const what = counts.length > 1 ? "tests and documentation examples" : "tests";
+  const what = counts.length > 2 ? "tests and documentation examples" : "tests";
   const rest = ignored > 0 ? ` (${ignored} ignored)` : "";
   return failed > 0
     ? `FAILED: ${failed} of ${passed + failed} ${what}${rest}`
