@@ -5,6 +5,9 @@ import { type KeyringSession, startKeyringSession } from "../support/servers/key
 import { Random } from "../torture/random.ts";
 import { startChild } from "../support/child.ts";
 import { inSession, runInSession } from "./keychain/session.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
+
+const live = await liveTests("keyring");
 
 const ROUNDS = 25;
 const SEED = 20_260_507;
@@ -30,7 +33,7 @@ const READER = `
   console.log(JSON.stringify({ isWhole, before, after }));
 `;
 
-Deno.test("a writer killed at any moment leaves a whole entry, and the next write tidies up", async () => {
+live.test("a writer killed at any moment leaves a whole entry, and the next write tidies up", async () => {
   const random = new Random(SEED);
   const leftovers: number[] = [];
   for (let round = 0, crashes = 0; round < ROUNDS;) {

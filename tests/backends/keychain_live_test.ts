@@ -4,10 +4,13 @@ import { startKeyringSession } from "../support/servers/keyring_session.ts";
 import { findDenoDir } from "../support/run_script.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { runInSession } from "./keychain/session.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
+
+const live = await liveTests("keyring");
 
 const LOOKUP = ["secret-tool", "lookup", "service", "validmind-auth", "username"];
 
-Deno.test("the keychain passes the conformance suite, with the permissions it declares", async () => {
+live.test("the keychain passes the conformance suite, with the permissions it declares", async () => {
   await using session = await startKeyringSession();
   const { code, stdout, stderr } = await session.run([
     ...["env", `DENO_DIR=${await findDenoDir()}`, "NO_COLOR=1", Deno.execPath()],
@@ -19,7 +22,7 @@ Deno.test("the keychain passes the conformance suite, with the permissions it de
   assertMatch(stdout, /ok \| \d\d passed \| 0 failed \(/);
 });
 
-Deno.test("an entry stands under its key where people and other programs look", async () => {
+live.test("an entry stands under its key where people and other programs look", async () => {
   await using session = await startKeyringSession();
   await runInSession(
     session,
@@ -34,7 +37,7 @@ Deno.test("an entry stands under its key where people and other programs look", 
   assertEquals(JSON.parse(stdout), entry());
 });
 
-Deno.test("entries survive a restart of the keyring, also for a process that had it open", async () => {
+live.test("entries survive a restart of the keyring, also for a process that had it open", async () => {
   await using session = await startKeyringSession();
   const result = runInSession(
     session,
@@ -61,7 +64,7 @@ Deno.test("entries survive a restart of the keyring, also for a process that had
   assertEquals(await result, [small("first"), small("second")]);
 });
 
-Deno.test("a keyring that was started anew is searched anew for what others left", async () => {
+live.test("a keyring that was started anew is searched anew for what others left", async () => {
   await using session = await startKeyringSession();
   const result = runInSession(
     session,
@@ -103,7 +106,7 @@ Deno.test("a keyring that was started anew is searched anew for what others left
   ]);
 });
 
-Deno.test("a locked keyring is an error of its own for every call, and unlocked nothing is lost", async () => {
+live.test("a locked keyring is an error of its own for every call, and unlocked nothing is lost", async () => {
   await using session = await startKeyringSession();
   const backend = `const backend = new KeychainCredentialsBackend();`;
   await runInSession(session, `${backend} await backend.put("k", entry("kept")); console.log(1)`);
@@ -134,7 +137,7 @@ Deno.test("a locked keyring is an error of its own for every call, and unlocked 
 });
 
 for (const state of ["absent", "no-bus"] as const) {
-  Deno.test(`without ${state === "absent" ? "a Secret Service" : "a D-Bus"} nothing takes its place`, async () => {
+  live.test(`without ${state === "absent" ? "a Secret Service" : "a D-Bus"} nothing takes its place`, async () => {
     await using session = await startKeyringSession({ state });
     const outcomes = await runInSession(
       session,
@@ -158,7 +161,7 @@ for (const state of ["absent", "no-bus"] as const) {
   });
 }
 
-Deno.test("a keyring that hangs is given up in time, and serves again when it goes on", async () => {
+live.test("a keyring that hangs is given up in time, and serves again when it goes on", async () => {
   await using session = await startKeyringSession();
   const script = `
     const backend = new KeychainCredentialsBackend({ timeoutMs: 300 });
@@ -190,7 +193,7 @@ Deno.test("a keyring that hangs is given up in time, and serves again when it go
   assertEquals(after, ["ok", "ok"]);
 });
 
-Deno.test("an unlock prompt that nobody answers is given up in time", async () => {
+live.test("an unlock prompt that nobody answers is given up in time", async () => {
   await using session = await startKeyringSession();
   const services = `${session.env.XDG_DATA_HOME}/dbus-1/services`;
   await runInSession(
@@ -218,7 +221,7 @@ Deno.test("an unlock prompt that nobody answers is given up in time", async () =
   assertMatch(String(outcome), /^backend_timeout Cannot .* waits for somebody to unlock it/);
 });
 
-Deno.test("64 KiB go through the real keyring whole, and in chunks", async () => {
+live.test("64 KiB go through the real keyring whole, and in chunks", async () => {
   await using session = await startKeyringSession();
   const result = await runInSession(
     session,
@@ -256,7 +259,7 @@ Deno.test("64 KiB go through the real keyring whole, and in chunks", async () =>
   });
 });
 
-Deno.test("entries move from the file, and the environment chooses the keychain", async () => {
+live.test("entries move from the file, and the environment chooses the keychain", async () => {
   await using session = await startKeyringSession();
   const result = await runInSession(
     session,

@@ -10,6 +10,9 @@ import { tempDir } from "../support/temp_home.ts";
 import { backendUrl } from "../support/child.ts";
 import { KEY, small } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
+
+const live = await liveTests("denokv", "openssl");
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -91,13 +94,13 @@ async function countAll(
   });
 }
 
-Deno.test("hosts that share a KV server take turns, whatever their clocks say", async () => {
+live.test("hosts that share a KV server take turns, whatever their clocks say", async () => {
   await using server = await startDenokv();
   const hosts = [{}, { shiftMs: DAY_MS }, { shiftMs: -DAY_MS }];
   assertEquals(await countAll(server, hosts), hosts.length * STEPS);
 });
 
-Deno.test("hosts that share a KV server lose nothing when it is killed and started again", async () => {
+live.test("hosts that share a KV server lose nothing when it is killed and started again", async () => {
   await using server = await startDenokv();
   const restart = async (read: () => Promise<number>) => {
     for (const kill of [1, 2, 3]) {
@@ -109,7 +112,7 @@ Deno.test("hosts that share a KV server lose nothing when it is killed and start
   assertEquals(await countAll(server, [{}, {}, {}], restart), 3 * STEPS);
 });
 
-Deno.test("hosts in two network namespaces take turns at one KV server, over TLS", async (t) => {
+live.test("hosts in two network namespaces take turns at one KV server, over TLS", async (t) => {
   let namespaces: NetworkNamespaces;
   try {
     namespaces = await startNamespaces(2);

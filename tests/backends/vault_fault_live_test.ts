@@ -7,6 +7,9 @@ import { tempDir } from "../support/temp_home.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { userToken, vaultBackend } from "./vault/vault_world.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
+
+const live = await liveTests("vault", "openssl");
 
 interface Opened extends AsyncDisposable {
   vault: VaultServer;
@@ -44,12 +47,12 @@ async function allFail(backend: VaultCredentialsBackend, ...words: string[]): Pr
   }
 }
 
-Deno.test("a sealed Vault is waited for, and then backend_unavailable", async () => {
-  await using opened = await open({ timeoutMs: 400 });
+live.test("a sealed Vault is waited for, and then backend_unavailable", async () => {
+  await using opened = await open({ timeoutMs: 1000 });
   const { vault, token, backend } = opened;
   await vault.seal();
   await allFail(backend, "sealed", "unsealed");
-  const fresh = vaultBackend(vault, token, { timeoutMs: 400 });
+  const fresh = vaultBackend(vault, token, { timeoutMs: 1000 });
   await allFail(fresh, "sealed", "unsealed");
   await vault.unseal();
   assertEquals(await backend.get(KEY), entry());
@@ -57,7 +60,7 @@ Deno.test("a sealed Vault is waited for, and then backend_unavailable", async ()
   await fresh.close();
 });
 
-Deno.test("an operation under way rides over a seal and an unseal", async () => {
+live.test("an operation under way rides over a seal and an unseal", async () => {
   await using opened = await open();
   const { vault, backend } = opened;
   await vault.seal();
@@ -72,7 +75,7 @@ Deno.test("an operation under way rides over a seal and an unseal", async () => 
   assertEquals(await backend.get(KEY), entry({ x_third: 3 }));
 });
 
-Deno.test("writers lose nothing that was acknowledged when Vault is killed and started under load", async () => {
+live.test("writers lose nothing that was acknowledged when Vault is killed and started under load", async () => {
   await using opened = await open();
   const { vault, token } = opened;
   let isOver = false;
@@ -102,15 +105,15 @@ Deno.test("writers lose nothing that was acknowledged when Vault is killed and s
   await check.close();
 });
 
-Deno.test("a Vault that is stopped is backend_unavailable, and its host is named", async () => {
-  await using opened = await open({ timeoutMs: 300 });
+live.test("a Vault that is stopped is backend_unavailable, and its host is named", async () => {
+  await using opened = await open({ timeoutMs: 1000 });
   const { vault, backend } = opened;
   await vault.stop();
   await allFail(backend, "the connection is refused");
 });
 
-Deno.test("a Vault that does not answer is backend_timeout, also while its lock is held", async () => {
-  await using opened = await open({ timeoutMs: 200 });
+live.test("a Vault that does not answer is backend_timeout, also while its lock is held", async () => {
+  await using opened = await open({ timeoutMs: 1000 });
   const { vault, backend } = opened;
   await vault.pause();
   const { signal } = new AbortController();
@@ -120,7 +123,7 @@ Deno.test("a Vault that does not answer is backend_timeout, also while its lock 
     () => backend.withLock(OTHER, () => Promise.resolve()),
     () => backend.withLock(OTHER, () => Promise.resolve(), { signal }),
   ];
-  for (const call of calls) await rejectsWith("backend_timeout", call, "127.0.0.1:", "200 ms");
+  for (const call of calls) await rejectsWith("backend_timeout", call, "127.0.0.1:", "1000 ms");
   await vault.resume();
   const value = await backend.withLock(KEY, async () => {
     await vault.pause();
@@ -131,7 +134,7 @@ Deno.test("a Vault that does not answer is backend_timeout, also while its lock 
   assertEquals(await backend.get(KEY), entry());
 });
 
-Deno.test("a deletion that broke off within Vault is backend_corrupt, and can be finished", async () => {
+live.test("a deletion that broke off within Vault is backend_corrupt, and can be finished", async () => {
   await using folder = await tempDir();
   await using vault = await startVault({ storage: folder.path });
   const backend = vaultBackend(vault, await userToken(vault, "anna"), { timeoutMs: 500 });
@@ -149,7 +152,7 @@ Deno.test("a deletion that broke off within Vault is backend_corrupt, and can be
   await backend.close();
 });
 
-Deno.test("the wait for a lock ends by its signal while Vault is out of reach", async () => {
+live.test("the wait for a lock ends by its signal while Vault is out of reach", async () => {
   await using opened = await open();
   const { vault, backend } = opened;
   await vault.stop();
@@ -161,7 +164,7 @@ Deno.test("the wait for a lock ends by its signal while Vault is out of reach", 
   assertEquals(await ended, reason);
 });
 
-Deno.test("the wait for a lock ends by its signal while Vault does not answer", async () => {
+live.test("the wait for a lock ends by its signal while Vault does not answer", async () => {
   await using opened = await open();
   const { vault, backend } = opened;
   await vault.pause();
@@ -180,7 +183,7 @@ Deno.test("the wait for a lock ends by its signal while Vault does not answer", 
   await vault.resume();
 });
 
-Deno.test("requests over a rate limit are repeated until they are let through", async () => {
+live.test("requests over a rate limit are repeated until they are let through", async () => {
   await using opened = await open();
   const { vault, backend } = opened;
   const quota = "sys/quotas/rate-limit/secret";
@@ -189,12 +192,12 @@ Deno.test("requests over a rate limit are repeated until they are let through", 
   await backend.close();
   await vault.request("POST", quota, { path: "secret/", rate: 1, interval: "1h" });
   await vault.request("GET", "secret/config");
-  const hasty = vaultBackend(vault, opened.token, { timeoutMs: 300 });
+  const hasty = vaultBackend(vault, opened.token, { timeoutMs: 1000 });
   await rejectsWith("backend_unavailable", () => hasty.get(KEY), "limits requests");
   await hasty.close();
 });
 
-Deno.test("a standby's redirect is followed to a node that was named, and to no other", async () => {
+live.test("a standby's redirect is followed to a node that was named, and to no other", async () => {
   await using opened = await open({ standby: true });
   const { vault, token } = opened;
   const address = vault.standbyUrl!;
@@ -217,7 +220,7 @@ Deno.test("a standby's redirect is followed to a node that was named, and to no 
   await both.close();
 });
 
-Deno.test("TLS by an authority of one's own works when it is named, and only then", async () => {
+live.test("TLS by an authority of one's own works when it is named, and only then", async () => {
   await using opened = await open({ tls: true });
   const { vault, token, backend } = opened;
   assertEquals(await backend.get(KEY), entry());

@@ -9,13 +9,18 @@ import { tempDir } from "../support/temp_home.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { documentedPolicies, recipePolicy, userToken, vaultBackend } from "./vault/vault_world.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
 
-const vault = await startVault();
-const rootTokenOfAnna = await userToken(vault, "anna");
-Deno.test.afterAll(async () => await vault[Symbol.asyncDispose]());
-const seed = vaultBackend(vault, rootTokenOfAnna);
-await seed.put(KEY, entry());
-await seed.close();
+const live = await liveTests("vault");
+
+const vault = await live.shared(() => startVault());
+const rootTokenOfAnna = await live.shared(() => userToken(vault, "anna"));
+live.afterAll(async () => await vault[Symbol.asyncDispose]());
+await live.shared(async () => {
+  const seed = vaultBackend(vault, rootTokenOfAnna);
+  await seed.put(KEY, entry());
+  await seed.close();
+});
 
 const POLICY = { token_policies: ["validmind-anna"] };
 
@@ -63,7 +68,7 @@ async function revokeAll(wire: Wire): Promise<void> {
   for (const token of wire.tokens) await vault.request("POST", "auth/token/revoke", { token });
 }
 
-Deno.test("Vault AppRole: logs in once, and once more when its token was revoked", async () => {
+live.test("Vault AppRole: logs in once, and once more when its token was revoked", async () => {
   const role = await appRole("notebooks");
   const wire = new Wire();
   const backend = open({ method: "approle", ...role }, { fetch: wire.fetch });
@@ -79,7 +84,7 @@ Deno.test("Vault AppRole: logs in once, and once more when its token was revoked
   await backend.close();
 });
 
-Deno.test("Vault AppRole: a secret id in a file is read at each login", async () => {
+live.test("Vault AppRole: a secret id in a file is read at each login", async () => {
   await using folder = await tempDir();
   const secretIdFile = `${folder.path}/secret-id`;
   const { roleId, secretId } = await appRole("filed");
@@ -96,7 +101,7 @@ Deno.test("Vault AppRole: a secret id in a file is read at each login", async ()
   await backend.close();
 });
 
-Deno.test("Vault AppRole: what is refused is backend_auth_failed, and shows no secret", async () => {
+live.test("Vault AppRole: what is refused is backend_auth_failed, and shows no secret", async () => {
   const { roleId } = await appRole("refused");
   const auths: VaultAuth[] = [
     { method: "approle", roleId, secretId: "sx8Kd2Lq7Rw5Zt1M" },
@@ -112,7 +117,7 @@ Deno.test("Vault AppRole: what is refused is backend_auth_failed, and shows no s
   }
 });
 
-Deno.test("Vault JWT: logs in with the signed token of a file, which may change", async () => {
+live.test("Vault JWT: logs in with the signed token of a file, which may change", async () => {
   await using folder = await tempDir();
   const jwtFile = `${folder.path}/token`;
   const key = await makeSigningKey();
@@ -142,7 +147,7 @@ Deno.test("Vault JWT: logs in with the signed token of a file, which may change"
   await backend.close();
 });
 
-Deno.test("Vault Kubernetes: logs in as a service account, which the cluster has to know", async () => {
+live.test("Vault Kubernetes: logs in as a service account, which the cluster has to know", async () => {
   // The cluster's API is a stand-in; the method that asks it is Vault's own.
   let isKnown = true;
   const account = "notebook-anna";
@@ -196,7 +201,7 @@ Deno.test("Vault Kubernetes: logs in as a service account, which the cluster has
   await backend.close();
 });
 
-Deno.test("Vault token: one that is not known, or none, is backend_auth_failed", async () => {
+live.test("Vault token: one that is not known, or none, is backend_auth_failed", async () => {
   const wire = new Wire();
   const backend = open({ method: "token", token: "hvs.notATokenOfThisVault" }, {
     fetch: wire.fetch,
@@ -210,7 +215,7 @@ Deno.test("Vault token: one that is not known, or none, is backend_auth_failed",
   await odd.close();
 });
 
-Deno.test("Vault token: one that is revoked while it is used is backend_auth_failed, each time", async () => {
+live.test("Vault token: one that is revoked while it is used is backend_auth_failed, each time", async () => {
   const token = await userToken(vault, "anna");
   const backend = open({ method: "token", token });
   await backend.put(KEY, entry());
@@ -223,7 +228,7 @@ Deno.test("Vault token: one that is revoked while it is used is backend_auth_fai
   await backend.close();
 });
 
-Deno.test("Vault token: a token file is read again when the token in it has ended", async () => {
+live.test("Vault token: a token file is read again when the token in it has ended", async () => {
   await using folder = await tempDir();
   const tokenFile = `${folder.path}/.vault-token`;
   const first = await userToken(vault, "anna");
@@ -237,7 +242,7 @@ Deno.test("Vault token: a token file is read again when the token in it has ende
   await backend.close();
 });
 
-Deno.test("Vault: a policy that is narrowed is backend_denied, and the login is not repeated", async () => {
+live.test("Vault: a policy that is narrowed is backend_denied, and the login is not repeated", async () => {
   const token = await userToken(vault, "berta");
   const role = await appRole("narrowed", { token_policies: ["validmind-berta"] });
   const wire = new Wire();
@@ -260,7 +265,7 @@ Deno.test("Vault: a policy that is narrowed is backend_denied, and the login is 
   assertEquals(wire.logins, 1);
 });
 
-Deno.test("Vault: a token without the policy default works, and what it may not do is an error", async () => {
+live.test("Vault: a token without the policy default works, and what it may not do is an error", async () => {
   const token = await userToken(vault, "anna", { no_default_policy: true });
   const backend = open({ method: "token", token });
   assertEquals(await backend.get(KEY), entry());
@@ -276,7 +281,7 @@ Deno.test("Vault: a token without the policy default works, and what it may not 
   await other.close();
 });
 
-Deno.test("Vault: a policy by the name of who logged in keeps people apart", async () => {
+live.test("Vault: a policy by the name of who logged in keeps people apart", async () => {
   await enable("userpass");
   const { body } = await vault.request("GET", "sys/auth");
   const accessor = body.data["userpass/"].accessor;
@@ -310,7 +315,7 @@ async function timed(auth: VaultAuth) {
   return { clock, wire, store };
 }
 
-Deno.test("Vault: a token is renewed when two thirds of its life are over, once", async () => {
+live.test("Vault: a token is renewed when two thirds of its life are over, once", async () => {
   const token = await userToken(vault, "anna", { ttl: "9m" });
   const { clock, wire, store } = await timed({ method: "token", token });
   clock.advance(5 * 60_000);
@@ -324,7 +329,7 @@ Deno.test("Vault: a token is renewed when two thirds of its life are over, once"
   store.close();
 });
 
-Deno.test("Vault: a token that cannot live longer is used to its end, and asked for once", async () => {
+live.test("Vault: a token that cannot live longer is used to its end, and asked for once", async () => {
   for (const fields of [{ ttl: "9m", explicit_max_ttl: "9m" }, { ttl: "9m", renewable: false }]) {
     const token = await userToken(vault, "anna", fields);
     const { clock, wire, store } = await timed({ method: "token", token });
@@ -336,7 +341,7 @@ Deno.test("Vault: a token that cannot live longer is used to its end, and asked 
 });
 
 for (const kind of ["is not renewable", "is refused its renewal"]) {
-  Deno.test(`Vault: a login whose token ${kind} is repeated before its end`, async () => {
+  live.test(`Vault: a login whose token ${kind} is repeated before its end`, async () => {
     const isBatch = kind === "is not renewable";
     const role = await appRole(isBatch ? "batch" : "refused-renewal", {
       token_ttl: "9m",
@@ -352,7 +357,7 @@ for (const kind of ["is not renewable", "is refused its renewal"]) {
   });
 }
 
-Deno.test("Vault: the namespace goes with every request, also with the login", async () => {
+live.test("Vault: the namespace goes with every request, also with the login", async () => {
   // This edition of Vault has no namespaces and takes no notice of the header.
   const role = await appRole("spaced");
   const wire = new Wire();
@@ -367,7 +372,7 @@ Deno.test("Vault: the namespace goes with every request, also with the login", a
   for (const headers of wire.headers) assertEquals(headers.get("x-vault-namespace"), "team-a/x");
 });
 
-Deno.test("Vault: no token is shown by a backend, an open store, or an error", async () => {
+live.test("Vault: no token is shown by a backend, an open store, or an error", async () => {
   const backend = open({ method: "token", token: rootTokenOfAnna });
   await backend.get(KEY);
   const text = Deno.inspect(backend, { showHidden: true, depth: 10 }) + JSON.stringify(backend);

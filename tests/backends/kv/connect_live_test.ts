@@ -6,27 +6,21 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { assert, assertEquals } from "@std/assert";
 import { startHttpServer } from "../../support/http_server.ts";
 import { runDeno, type RunDenoOptions } from "../../support/run_script.ts";
-import { type DenokvServer, startDenokv } from "../../support/servers/denokv_server.ts";
+import { startDenokv } from "../../support/servers/denokv_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { backendUrl } from "../../support/child.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+
+const live = await liveTests("denokv");
 
 /** Longer than an answer counts. */
 const STALE_MS = 2000;
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 const port = freePort();
-let server: DenokvServer;
-
-Deno.test.beforeAll(async () => {
-  server = await startDenokv({ port });
-  Deno.env.set(TOKEN, server.accessToken);
-});
-
-Deno.test.afterAll(async () => {
-  Deno.env.delete(TOKEN);
-  await server[Symbol.asyncDispose]();
-});
+const server = await live.shared(() => startDenokv({ port }));
+live.afterAll(async () => await server[Symbol.asyncDispose]());
 
 testCredentialsBackend(
   "kv on a server",
@@ -34,6 +28,7 @@ testCredentialsBackend(
   {
     broken: () => new KvCredentialsBackend({ path: `http://127.0.0.1:${freePort()}` }),
     permissions: { net: [`127.0.0.1:${port}`], env: [TOKEN] },
+    ignore: live.ignore,
   },
 );
 
@@ -56,7 +51,7 @@ async function run(code: string, options: RunDenoOptions = {}): Promise<string> 
   return stdout.trim();
 }
 
-Deno.test("what is no KV server is an error at once, and no token that it echoes is shown", async () => {
+live.test("what is no KV server is an error at once, and no token that it echoes is shown", async () => {
   const answers = [
     (token: string) => new Response(token, { status: 404 }),
     (token: string) => Response.json({ version: token }),
@@ -73,7 +68,7 @@ Deno.test("what is no KV server is an error at once, and no token that it echoes
   }
 });
 
-Deno.test("a KV server is used under exactly the flags that are declared", async () => {
+live.test("a KV server is used under exactly the flags that are declared", async () => {
   const stdout = await run(`
     const entry = { issuer: "i", client_id: "c", access_token: "t", fill: "f".repeat(65_536) };
     await backend.withLock("k", () => backend.put("k", entry));
@@ -83,7 +78,7 @@ Deno.test("a KV server is used under exactly the flags that are declared", async
   assertEquals(stdout, "65536 1\nundefined");
 });
 
-Deno.test("a KV server with another access token is backend_auth_failed", async () => {
+live.test("a KV server with another access token is backend_auth_failed", async () => {
   const code = `console.log(await backend.get("k").catch(({ code, message }) => code + message));`;
   const stdout = await run(code, { env: { [TOKEN]: "another-token" } });
   assert(stdout.startsWith("backend_auth_failed") && !stdout.includes("another-token"), stdout);
@@ -92,8 +87,8 @@ Deno.test("a KV server with another access token is backend_auth_failed", async 
 for (const when of ["from the start", "later"]) {
   // Deno goes on with an operation that was given up, until its server has died.
   const sanitizeOps = when === "from the start";
-  Deno.test(`a KV server that is silent ${when} is backend_timeout`, { sanitizeOps }, async () => {
-    await using silent = await startDenokv({ accessToken: server.accessToken });
+  live.test(`a KV server that is silent ${when} is backend_timeout`, { sanitizeOps }, async () => {
+    await using silent = await startDenokv();
     const clock = new FakeClock();
     const options = { path: silent.url, lockTimeoutMs: 1000, timeoutMs: 300, clock };
     const open = () => KvStore.open(options);
@@ -106,8 +101,8 @@ for (const when of ["from the start", "later"]) {
   });
 }
 
-Deno.test("a KV server that is back in time is no error for who used it before", async () => {
-  await using other = await startDenokv({ accessToken: server.accessToken });
+live.test("a KV server that is back in time is no error for who used it before", async () => {
+  await using other = await startDenokv();
   const [clock, first] = [new FakeClock(), new FakeClock()];
   const options = { path: other.url, lockTimeoutMs: 1000, timeoutMs: 10_000 };
   const store = await KvStore.open({ ...options, clock });

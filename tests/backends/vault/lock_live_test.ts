@@ -10,10 +10,13 @@ import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "./vault_world.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
 
-const vault = await startVault();
-const token = await userToken(vault, "anna");
-Deno.test.afterAll(async () => await vault[Symbol.asyncDispose]());
+const live = await liveTests("vault");
+
+const vault = await live.shared(() => startVault());
+const token = await live.shared(() => userToken(vault, "anna"));
+live.afterAll(async () => await vault[Symbol.asyncDispose]());
 
 const NAME = await secretName(KEY);
 const LEASE = `secret/data/users/anna/${NAME}.lock`;
@@ -49,7 +52,7 @@ function open(lockTimeoutMs = 30_000) {
   return { one, other, [Symbol.asyncDispose]: dispose };
 }
 
-Deno.test("a Vault lock lets one holder at a time run, within a backend and between two", async () => {
+live.test("a Vault lock lets one holder at a time run, within a backend and between two", async () => {
   await using opened = open();
   const { one, other } = opened;
   let inside = 0;
@@ -63,7 +66,7 @@ Deno.test("a Vault lock lets one holder at a time run, within a backend and betw
   assertEquals(seen, Array(5).fill(1));
 });
 
-Deno.test("a Vault lock is released at once, also when the function throws", async () => {
+live.test("a Vault lock is released at once, also when the function throws", async () => {
   await using opened = open(0);
   const { one, other } = opened;
   const fault = new Error("the holder's own");
@@ -75,7 +78,7 @@ Deno.test("a Vault lock is released at once, also when the function throws", asy
   assertEquals(await other.withLock(KEY, () => Promise.resolve("free")), "free");
 });
 
-Deno.test("a Vault lock that is held is backend_locked after the time limit", async () => {
+live.test("a Vault lock that is held is backend_locked after the time limit", async () => {
   await using opened = open(30);
   const { one, other } = opened;
   await one.withLock(KEY, async () => {
@@ -85,7 +88,7 @@ Deno.test("a Vault lock that is held is backend_locked after the time limit", as
   });
 });
 
-Deno.test("the wait for a Vault lock ends with the signal's reason, and with what peek sees", async () => {
+live.test("the wait for a Vault lock ends with the signal's reason, and with what peek sees", async () => {
   await using opened = open();
   const { one, other } = opened;
   const abort = new AbortController();
@@ -107,14 +110,14 @@ Deno.test("the wait for a Vault lock ends with the signal's reason, and with wha
   assertEquals((await lease()).holder, "");
 });
 
-Deno.test("locks are not listed among the entries", async () => {
+live.test("locks are not listed among the entries", async () => {
   await using opened = open();
   const { one } = opened;
   await one.put(OTHER, entry());
   assertEquals(await one.withLock(KEY, () => Array.fromAsync(one.list())), [OTHER]);
 });
 
-Deno.test("a lease is renewed while its holder runs, and his writes go on", async () => {
+live.test("a lease is renewed while its holder runs, and his writes go on", async () => {
   using intervals = new ManualIntervals();
   await using opened = open();
   const { one } = opened;
@@ -131,7 +134,7 @@ Deno.test("a lease is renewed while its holder runs, and his writes go on", asyn
   assertEquals((await lease()).holder, "");
 });
 
-Deno.test("a renewal under way when the holder ends does not leave the lease behind", async () => {
+live.test("a renewal under way when the holder ends does not leave the lease behind", async () => {
   using intervals = new ManualIntervals();
   await using opened = open();
   const { one, other } = opened;
@@ -140,7 +143,7 @@ Deno.test("a renewal under way when the holder ends does not leave the lease beh
   await other.withLock(KEY, nothing);
 });
 
-Deno.test("the lease of a holder that was killed is taken over once it was silent for its time", async () => {
+live.test("the lease of a holder that was killed is taken over once it was silent for its time", async () => {
   await using opened = open();
   const { one } = opened;
   await one.put(KEY, entry());
@@ -165,7 +168,7 @@ Deno.test("the lease of a holder that was killed is taken over once it was silen
   store.close();
 });
 
-Deno.test("a lease that is renewed is not taken over, however late the waiter's clock", async () => {
+live.test("a lease that is renewed is not taken over, however late the waiter's clock", async () => {
   await using opened = open();
   const { one } = opened;
   {
@@ -186,7 +189,7 @@ Deno.test("a lease that is renewed is not taken over, however late the waiter's 
 });
 
 for (const change of ["put", "delete"] as const) {
-  Deno.test(`a ${change} after the lease was taken over fails and changes nothing`, async () => {
+  live.test(`a ${change} after the lease was taken over fails and changes nothing`, async () => {
     await using opened = open();
     const { one, other } = opened;
     await one.put(KEY, entry());
@@ -206,7 +209,7 @@ for (const change of ["put", "delete"] as const) {
   });
 }
 
-Deno.test("a write that was on its way when the lease was taken over fails, too", async () => {
+live.test("a write that was on its way when the lease was taken over fails, too", async () => {
   await using opened = open();
   const { one, other } = opened;
   await one.put(KEY, entry());
@@ -260,7 +263,7 @@ for (const isThere of [true, false]) {
     const what = `${at} of the ${of ? "lease" : "entry"}${knows ? ", whose version it knows" : ""}`;
     const name =
       `a write that stands still at its ${what}, while the lease is taken over, fails, too`;
-    Deno.test(`${name} (${isThere ? "the entry is there" : "there is no entry"})`, async () => {
+    live.test(`${name} (${isThere ? "the entry is there" : "there is no entry"})`, async () => {
       await using opened = open();
       const { one, other } = opened;
       if (isThere) await one.put(KEY, entry());
@@ -306,7 +309,7 @@ for (const isThere of [true, false]) {
   }
 }
 
-Deno.test("a lease that somebody removed is a lock that was lost", async () => {
+live.test("a lease that somebody removed is a lock that was lost", async () => {
   await using opened = open();
   const { one } = opened;
   await one.withLock(KEY, async () => {

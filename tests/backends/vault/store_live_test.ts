@@ -8,10 +8,13 @@ import { startVault } from "../../support/servers/vault_server.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "./vault_world.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
 
-const vault = await startVault();
-const token = await userToken(vault, "anna");
-Deno.test.afterAll(async () => await vault[Symbol.asyncDispose]());
+const live = await liveTests("vault");
+
+const vault = await live.shared(() => startVault());
+const token = await live.shared(() => userToken(vault, "anna"));
+live.afterAll(async () => await vault[Symbol.asyncDispose]());
 
 const NAME = await secretName(KEY);
 const MOUNTS = ["secret", "kv1"];
@@ -35,7 +38,7 @@ async function withBackend(
 }
 
 for (const mount of MOUNTS) {
-  Deno.test(`Vault ${mount}: keeps entries under awkward keys, and lists them`, () =>
+  live.test(`Vault ${mount}: keeps entries under awkward keys, and lists them`, () =>
     withBackend(mount, async (backend) => {
       assertEquals(await Array.fromAsync(backend.list()), []);
       for (const key of AWKWARD_KEYS) await backend.put(key, entry({ client_id: key }));
@@ -45,7 +48,7 @@ for (const mount of MOUNTS) {
       assertEquals(await Array.fromAsync(backend.list()), []);
     }));
 
-  Deno.test(`Vault ${mount}: keeps an entry under a key that is no well-formed text`, () =>
+  live.test(`Vault ${mount}: keeps an entry under a key that is no well-formed text`, () =>
     withBackend(mount, async (backend) => {
       for (const key of ["half a \ud83d pair", "\udc00\ud800"]) {
         await backend.put(key, entry({ x_of: key.length }));
@@ -55,7 +58,7 @@ for (const mount of MOUNTS) {
       }
     }));
 
-  Deno.test(`Vault ${mount}: numbers, nulls and large entries come back as they were`, () =>
+  live.test(`Vault ${mount}: numbers, nulls and large entries come back as they were`, () =>
     withBackend(mount, async (backend) => {
       const exact = entry({
         x_big: 12345678901234567890,
@@ -70,7 +73,7 @@ for (const mount of MOUNTS) {
       assertEquals(await backend.get(KEY), large);
     }));
 
-  Deno.test(`Vault ${mount}: what the server takes no more is backend_too_large, and the old is kept`, () =>
+  live.test(`Vault ${mount}: what the server takes no more is backend_too_large, and the old is kept`, () =>
     withBackend(mount, async (backend) => {
       await backend.put(KEY, entry());
       const large = entry({ x_fill: "f".repeat(33 * 1024 * 1024) });
@@ -78,7 +81,7 @@ for (const mount of MOUNTS) {
       assertEquals(await backend.get(KEY), entry());
     }));
 
-  Deno.test(`Vault ${mount}: a secret of another shape is backend_corrupt, and not overwritten`, () =>
+  live.test(`Vault ${mount}: a secret of another shape is backend_corrupt, and not overwritten`, () =>
     withBackend(mount, async (backend) => {
       const shapes = [
         {},
@@ -106,7 +109,7 @@ for (const mount of MOUNTS) {
       await rejectsWith("backend_corrupt", () => Array.fromAsync(backend.list()), number);
     }));
 
-  Deno.test(`Vault ${mount}: waits for an answer where timeoutMs is longer than a timer`, async () => {
+  live.test(`Vault ${mount}: waits for an answer where timeoutMs is longer than a timer`, async () => {
     for (const timeoutMs of [2 ** 32, Infinity]) {
       const backend = vaultBackend(vault, token, { mount, timeoutMs });
       await backend.put(KEY, entry());
@@ -116,7 +119,7 @@ for (const mount of MOUNTS) {
     }
   });
 
-  Deno.test(`Vault ${mount}: deleteAll leaves what is not this module's`, () =>
+  live.test(`Vault ${mount}: deleteAll leaves what is not this module's`, () =>
     withBackend(mount, async (backend) => {
       const base = mount === "secret" ? "secret/data" : "kv1";
       const body = mount === "secret" ? { data: { x: 1 } } : { x: 1 };
@@ -133,7 +136,7 @@ for (const mount of MOUNTS) {
       assertEquals(await Array.fromAsync(backend.list()), []);
     }));
 
-  Deno.test(`Vault ${mount}: user names that a URL would take apart are folders of their own`, async () => {
+  live.test(`Vault ${mount}: user names that a URL would take apart are folders of their own`, async () => {
     const names = ["anna b", "anna?x=1#y", "größe@example.com", "100%41", "a+b&c"];
     const open = (name: string) =>
       vaultBackend(vault, vault.rootToken, { mount, path: `users/${name}` });
@@ -154,7 +157,7 @@ for (const mount of MOUNTS) {
   });
 }
 
-Deno.test("Vault: one version is kept of an entry, also of one that somebody else made", () =>
+live.test("Vault: one version is kept of an entry, also of one that somebody else made", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
     await backend.put(KEY, entry({ x_second: 2 }));
@@ -169,7 +172,7 @@ Deno.test("Vault: one version is kept of an entry, also of one that somebody els
     assertEquals(Object.keys(theirs.data.versions), ["4"]);
   }));
 
-Deno.test("Vault: one version is kept of an entry that somebody else removed and made anew", () =>
+live.test("Vault: one version is kept of an entry that somebody else removed and made anew", () =>
   withBackend("secret", async (backend) => {
     for (const seen of ["by a read", "by the write", "by its own removal"]) {
       for (let i = 0; i < 3; i++) await backend.put(KEY, entry());
@@ -190,7 +193,7 @@ Deno.test("Vault: one version is kept of an entry that somebody else removed and
     }
   }));
 
-Deno.test("Vault: one version is kept of an entry whose metadata was removed before its first write", () =>
+live.test("Vault: one version is kept of an entry whose metadata was removed before its first write", () =>
   withBackend("secret", async () => {
     let isRemoved = false;
     const given = (async (input: string, init: RequestInit) => {
@@ -209,7 +212,7 @@ Deno.test("Vault: one version is kept of an entry whose metadata was removed bef
     await backend.close();
   }));
 
-Deno.test("Vault: delete removes the metadata and every version, so nothing can be undeleted", () =>
+live.test("Vault: delete removes the metadata and every version, so nothing can be undeleted", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
     await backend.put(KEY, entry());
@@ -220,7 +223,7 @@ Deno.test("Vault: delete removes the metadata and every version, so nothing can 
     await backend.delete(KEY);
   }));
 
-Deno.test("Vault: an entry that was only marked as deleted, or destroyed, is absent and can be written", () =>
+live.test("Vault: an entry that was only marked as deleted, or destroyed, is absent and can be written", () =>
   withBackend("secret", async (backend) => {
     for (const end of ["soft", "destroy"]) {
       await backend.put(KEY, entry());
@@ -239,7 +242,7 @@ Deno.test("Vault: an entry that was only marked as deleted, or destroyed, is abs
     }
   }));
 
-Deno.test("Vault: writes at the same time with cas_required all succeed, and one of them is stored", () =>
+live.test("Vault: writes at the same time with cas_required all succeed, and one of them is stored", () =>
   withBackend("secret", async (backend) => {
     await vault.request("POST", "secret/config", { cas_required: true });
     const other = vaultBackend(vault, token);
@@ -255,7 +258,7 @@ Deno.test("Vault: writes at the same time with cas_required all succeed, and one
     await vault.request("POST", "secret/config", { cas_required: false });
   }));
 
-Deno.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
+live.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
     const { stdout } = await new Deno.Command("sh", {
@@ -267,7 +270,7 @@ Deno.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
     assertEquals(JSON.parse(body.data.data.entry), entry());
   }));
 
-Deno.test("Vault: a mount that is none, or is of another kind, is an error and not 'not signed in'", async () => {
+live.test("Vault: a mount that is none, or is of another kind, is an error and not 'not signed in'", async () => {
   await vault.request("POST", "sys/mounts/team/kv", { type: "kv", options: { version: "2" } });
   const cases: [mount: string, token: string, code: "invalid_options" | "backend_denied"][] = [
     ["nowhere", vault.rootToken, "backend_denied"],
@@ -286,7 +289,7 @@ Deno.test("Vault: a mount that is none, or is of another kind, is an error and n
   await deep.close();
 });
 
-Deno.test("Vault: a mount that is taken away under an open backend is an error", async () => {
+live.test("Vault: a mount that is taken away under an open backend is an error", async () => {
   await vault.request("POST", "sys/mounts/passing", { type: "kv", options: { version: "2" } });
   const backend = vaultBackend(vault, vault.rootToken, { mount: "passing" });
   await backend.put(KEY, entry());
@@ -299,7 +302,7 @@ Deno.test("Vault: a mount that is taken away under an open backend is an error",
 });
 
 for (const mount of MOUNTS) {
-  Deno.test(`Vault ${mount}: a 404 of a proxy is not taken for absent`, async () => {
+  live.test(`Vault ${mount}: a 404 of a proxy is not taken for absent`, async () => {
     const answer = () => Promise.resolve(Response.json({ message: "no route" }, { status: 404 }));
     const given = ((input: string, init: RequestInit) =>
       input.includes("/users/anna") ? answer() : fetch(input, init)) as typeof fetch;
@@ -323,7 +326,7 @@ function recorded(requests: string[]): VaultCredentialsBackend {
   return vaultBackend(vault, token, { fetch: given });
 }
 
-Deno.test("Vault: a write after a read or a write of the same process is one request", () =>
+live.test("Vault: a write after a read or a write of the same process is one request", () =>
   withBackend("secret", async (other) => {
     const requests: string[] = [];
     const asked = () => requests.splice(0);
@@ -359,7 +362,7 @@ Deno.test("Vault: a write after a read or a write of the same process is one req
   }));
 
 for (const end of ["breaks off", "does not come"]) {
-  Deno.test(`Vault: after a write that was done and whose answer ${end}, the version is read anew`, () =>
+  live.test(`Vault: after a write that was done and whose answer ${end}, the version is read anew`, () =>
     withBackend("secret", async (other) => {
       const requests: string[] = [];
       let isLost = false;
@@ -392,7 +395,7 @@ for (const end of ["breaks off", "does not come"]) {
     }));
 }
 
-Deno.test("Vault: of more than a hundred entries not all are remembered, and all are kept", () =>
+live.test("Vault: of more than a hundred entries not all are remembered, and all are kept", () =>
   withBackend("secret", async () => {
     const requests: string[] = [];
     const backend = recorded(requests);
@@ -418,7 +421,7 @@ Deno.test("Vault: of more than a hundred entries not all are remembered, and all
     await backend.close();
   }));
 
-Deno.test("Vault: a version that is not the latest costs no wait, and is no 'others keep writing'", () =>
+live.test("Vault: a version that is not the latest costs no wait, and is no 'others keep writing'", () =>
   withBackend("secret", async (other) => {
     const clock = new FakeClock();
     const store = await VaultStore.open(
@@ -440,7 +443,7 @@ Deno.test("Vault: a version that is not the latest costs no wait, and is no 'oth
     store.close();
   }));
 
-Deno.test("Vault: what was seen of an entry before its lock counts no more under it", () =>
+live.test("Vault: what was seen of an entry before its lock counts no more under it", () =>
   withBackend("secret", async () => {
     const requests: string[] = [];
     const backend = recorded(requests);
@@ -451,7 +454,7 @@ Deno.test("Vault: what was seen of an entry before its lock counts no more under
     await backend.close();
   }));
 
-Deno.test("Vault: a backend that was closed opens again", () =>
+live.test("Vault: a backend that was closed opens again", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
     await backend.close();

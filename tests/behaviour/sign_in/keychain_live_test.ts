@@ -13,6 +13,9 @@ import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.t
 import { withEnv } from "../../support/own_env.ts";
 import { runInSession } from "../../backends/keychain/session.ts";
 import { type FlowInput, flowOptions, type FlowOutcome } from "../permissions/permission_flows.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+
+const live = await liveTests("keyring");
 
 const FLOWS = new URL("../permissions/permission_flows.ts", import.meta.url).pathname;
 
@@ -24,7 +27,7 @@ interface World extends AsyncDisposable {
 }
 
 for (const flow of ["sign in", "cached start", "refresh", "clear"] as const) {
-  Deno.test(`keychain, ${flow}: what is declared is enough, no less is, and nothing beyond is touched`, async () => {
+  live.test(`keychain, ${flow}: what is declared is enough, no less is, and nothing beyond is touched`, async () => {
     await using world = await startWorld();
     const input = world.input(flow);
     const needs = await neededBy(input, world.session);
@@ -50,7 +53,7 @@ for (const flow of ["sign in", "cached start", "refresh", "clear"] as const) {
 
 for (const before of ["cached start", "sign in"] as const) {
   const what = before === "sign in" ? "without" : "with";
-  Deno.test(`a locked keychain ${what} tokens is no reason to ask anybody to sign in`, async () => {
+  live.test(`a locked keychain ${what} tokens is no reason to ask anybody to sign in`, async () => {
     await using world = await startWorld();
     await prepare(world, before);
     await world.session.lock();
@@ -61,14 +64,14 @@ for (const before of ["cached start", "sign in"] as const) {
   });
 }
 
-Deno.test("without a Secret Service nobody is asked to sign in", async () => {
+live.test("without a Secret Service nobody is asked to sign in", async () => {
   await using world = await startWorld("absent");
   const { code, message } = await run(world, world.input("sign in"), ["-A"]);
   assertEquals(code, "backend_unavailable", message);
   assertEquals(world.provider.requests, []);
 });
 
-Deno.test("processes with one expired token in the keychain make one refresh", async () => {
+live.test("processes with one expired token in the keychain make one refresh", async () => {
   for (let round = 0, crashes = 0; round < 3;) {
     await using world = await startWorld();
     await prepare(world, "cached start");

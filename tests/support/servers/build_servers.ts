@@ -9,7 +9,7 @@
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
-import { DENOKV_VERSION, isThere, type ServerName, serverPath } from "./server_binary.ts";
+import { DENOKV_VERSION, isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
 const VAULT_FOLDER = fromFileUrl(new URL("vault/", import.meta.url));
 /** A program of each package tells whether the package is there. */
@@ -86,13 +86,6 @@ async function installPackages(): Promise<Outcome> {
     env: { DEBIAN_FRONTEND: "noninteractive" },
   });
   return "installed";
-}
-
-async function isOnPath(program: string): Promise<boolean> {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
-    if (folder !== "" && await isThere(`${folder}/${program}`)) return true;
-  }
-  return false;
 }
 
 async function tell(part: string, work: () => Promise<Outcome>): Promise<void> {

@@ -3,11 +3,19 @@ import { freePort } from "./free_port.ts";
 import { serverBinary } from "./server_binary.ts";
 import { startServerProcess } from "./server_process.ts";
 
+/**
+ * Deno itself reads the token from the process, whose variables all test files share. So all servers
+ * have one token, unless a test wants another.
+ */
+const SHARED_TOKEN = "0123456789abcdef";
+/** The process's, also where a test has variables of its own. */
+const processEnv = Deno.env;
+
 /** Options of {@linkcode startDenokv}. */
 export interface DenokvOptions {
   /** Keeps the database. @default {a temporary folder} */
   folder?: string;
-  /** At least 12 characters. @default {a random one} */
+  /** At least 12 characters. @default {the one that this process uses} */
   accessToken?: string;
   /** Address to listen on. @default {"127.0.0.1"} */
   hostname?: string;
@@ -35,7 +43,8 @@ export interface DenokvServer extends AsyncDisposable {
 
 /** Starts `denokv`, the KV Connect server, over a database of its own. */
 export async function startDenokv(options: DenokvOptions = {}): Promise<DenokvServer> {
-  const { accessToken = crypto.randomUUID(), hostname = "127.0.0.1" } = options;
+  const { accessToken = SHARED_TOKEN, hostname = "127.0.0.1" } = options;
+  if (accessToken === SHARED_TOKEN) processEnv.set("DENO_KV_ACCESS_TOKEN", accessToken);
   const binary = await serverBinary("denokv");
   const temporary = options.folder === undefined ? await tempDir() : undefined;
   const database = `${options.folder ?? temporary!.path}/kv.sqlite3`;

@@ -1,6 +1,9 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { runDeno } from "../run_script.ts";
 import { type DenokvServer, startDenokv } from "./denokv_server.ts";
+import { liveTests } from "./live_tests.ts";
+
+const live = await liveTests("denokv");
 
 async function evaluate(server: DenokvServer, code: string) {
   const { stdout, stderr } = await runDeno({
@@ -12,7 +15,7 @@ async function evaluate(server: DenokvServer, code: string) {
   return stdout.trim();
 }
 
-Deno.test("denokv keeps what it was given over a kill", async () => {
+live.test("denokv keeps what it was given over a kill", async () => {
   await using server = await startDenokv();
   await evaluate(server, `await kv.set(["a"], "kept")`);
   await server.kill();
@@ -20,7 +23,7 @@ Deno.test("denokv keeps what it was given over a kill", async () => {
   assertEquals(await evaluate(server, `console.log((await kv.get(["a"])).value)`), "kept");
 });
 
-Deno.test("denokv refuses who does not have its access token", async () => {
+live.test("denokv refuses who does not have its access token", async () => {
   await using server = await startDenokv({ accessToken: "0123456789ab" });
   const headers = { authorization: "Bearer ba9876543210" };
   const response = await fetch(server.url, {
@@ -32,7 +35,7 @@ Deno.test("denokv refuses who does not have its access token", async () => {
   assertEquals(response.status, 401);
 });
 
-Deno.test("each denokv has a database and an address of its own", async () => {
+live.test("each denokv has a database and an address of its own", async () => {
   await using one = await startDenokv();
   await using two = await startDenokv();
   assertNotEquals(one.url, two.url);

@@ -1,5 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type KeyringSession, startKeyringSession } from "./keyring_session.ts";
+import { liveTests } from "./live_tests.ts";
+
+const live = await liveTests("keyring");
 
 const ATTRIBUTES = ["service", "test"];
 
@@ -7,20 +10,20 @@ function store(session: KeyringSession) {
   return session.run(["secret-tool", "store", "--label=test", ...ATTRIBUTES], { stdin: "kept" });
 }
 
-Deno.test("an unlocked keyring keeps a secret", async () => {
+live.test("an unlocked keyring keeps a secret", async () => {
   await using session = await startKeyringSession();
   assertEquals((await store(session)).code, 0);
   assertEquals((await session.run(["secret-tool", "lookup", ...ATTRIBUTES])).stdout, "kept");
 });
 
-Deno.test("a keyring that is locked later gives nothing any more", async () => {
+live.test("a keyring that is locked later gives nothing any more", async () => {
   await using session = await startKeyringSession();
   await store(session);
   await session.lock();
   assertEquals((await session.run(["secret-tool", "lookup", ...ATTRIBUTES])).stdout, "");
 });
 
-Deno.test("a locked keyring, no keyring and no D-Bus are told apart", async () => {
+live.test("a locked keyring, no keyring and no D-Bus are told apart", async () => {
   const complaints = {
     locked: "locked collection",
     absent: "was not provided",

@@ -37,6 +37,14 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
+/** Tells whether there is such a program. */
+export async function isOnPath(program: string): Promise<boolean> {
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    if (folder !== "" && await isThere(`${folder}/${program}`)) return true;
+  }
+  return false;
+}
+
 async function vaultHash(): Promise<string> {
   const sources = await Promise.all(
     VAULT_SOURCES.map((name) => Deno.readTextFile(new URL(name, VAULT_FOLDER))),

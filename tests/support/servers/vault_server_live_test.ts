@@ -1,10 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { tempDir } from "../temp_home.ts";
 import { startVault } from "./vault_server.ts";
+import { liveTests } from "./live_tests.ts";
+
+const live = await liveTests("vault", "openssl");
 
 const ENTRY = { data: { value: "kept" } };
 
-Deno.test("a Vault has KV 2 and KV 1, and keeps both over a kill", async () => {
+live.test("a Vault has KV 2 and KV 1, and keeps both over a kill", async () => {
   await using vault = await startVault();
   await vault.request("POST", "secret/data/a", ENTRY);
   await vault.request("POST", "kv1/a", ENTRY.data);
@@ -15,7 +18,7 @@ Deno.test("a Vault has KV 2 and KV 1, and keeps both over a kill", async () => {
   assertEquals((await vault.request("GET", "kv1/a")).body.data, ENTRY.data);
 });
 
-Deno.test("a Vault's folder outlives it", async () => {
+live.test("a Vault's folder outlives it", async () => {
   await using folder = await tempDir();
   await using vault = await startVault({ storage: folder.path });
   await vault.stop();
@@ -23,7 +26,7 @@ Deno.test("a Vault's folder outlives it", async () => {
   assertEquals(names, ["core", "logical", "sys"]);
 });
 
-Deno.test("a sealed Vault answers 503 until it is unsealed", async () => {
+live.test("a sealed Vault answers 503 until it is unsealed", async () => {
   await using vault = await startVault();
   await vault.seal();
   assertEquals((await vault.request("GET", "secret/config")).status, 503);
@@ -31,21 +34,21 @@ Deno.test("a sealed Vault answers 503 until it is unsealed", async () => {
   assertEquals((await vault.request("GET", "secret/config")).status, 200);
 });
 
-Deno.test("a Vault takes who has a token", async () => {
+live.test("a Vault takes who has a token", async () => {
   await using vault = await startVault();
   assertEquals((await vault.request("GET", "kv1/a", undefined, { token: null })).status, 403);
   assertEquals((await vault.request("GET", "kv1/a", undefined, { token: "other" })).status, 403);
   assertEquals((await vault.request("GET", "kv1/a")).status, 404);
 });
 
-Deno.test("a Vault has the ways to sign in that the tests use", async () => {
+live.test("a Vault has the ways to sign in that the tests use", async () => {
   await using vault = await startVault();
   for (const type of ["approle", "jwt", "kubernetes", "userpass"]) {
     assertEquals((await vault.request("POST", `sys/auth/${type}`, { type })).status, 204);
   }
 });
 
-Deno.test("a standby sends on to the active Vault, and takes over from it", async () => {
+live.test("a standby sends on to the active Vault, and takes over from it", async () => {
   await using vault = await startVault({ tls: true, standby: true });
   const url = vault.standbyUrl;
   assertEquals((await vault.request("GET", "sys/health", undefined, { url })).status, 429);

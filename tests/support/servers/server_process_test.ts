@@ -6,6 +6,11 @@ const SERVER = { readyOn: "stdout", ready: /^ready (\d+)$/ } as const;
 const MODULE = new URL("./server_process.ts", import.meta.url).href;
 const shell = (script: string) => ["sh", "-c", `echo ready $$; ${script}`];
 
+/** What the keeper of a server does is seen in /proc. */
+function linuxTest(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: Deno.build.os !== "linux", fn });
+}
+
 function isRunning(pid: string): boolean {
   try {
     // A process that ended and that nobody waited for is no longer running.
@@ -15,7 +20,7 @@ function isRunning(pid: string): boolean {
   }
 }
 
-Deno.test("a server runs until it is ended", async () => {
+linuxTest("a server runs until it is ended", async () => {
   const server = await startServerProcess({ ...SERVER, command: shell("exec sleep 600") });
   const [pid] = server.lines as [string];
   assertEquals(isRunning(pid), true);
@@ -24,14 +29,14 @@ Deno.test("a server runs until it is ended", async () => {
   await server.end("KILL");
 });
 
-Deno.test("a stopped server ends too", async () => {
+linuxTest("a stopped server ends too", async () => {
   const server = await startServerProcess({ ...SERVER, command: shell("exec sleep 600") });
   await server.signal("STOP");
   await server.end("TERM");
   assertEquals(isRunning(server.lines[0]!), false);
 });
 
-Deno.test("a server that ends before it is ready is an error with its words", async () => {
+linuxTest("a server that ends before it is ready is an error with its words", async () => {
   await assertRejects(
     () => startServerProcess({ ...SERVER, command: ["echo", "port taken"] }),
     Error,
@@ -45,7 +50,7 @@ for (
     `Deno.kill(Deno.pid, "SIGKILL")`,
   ]]
 ) {
-  Deno.test(`no server outlives a process that ${name}`, async () => {
+  linuxTest(`no server outlives a process that ${name}`, async () => {
     const { stdout } = await runDeno({
       code: `import { startServerProcess } from ${JSON.stringify(MODULE)};
         const options = { command: ["sh", "-c", "echo ready $$; exec sleep 600"] };

@@ -1,0 +1,60 @@
+import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
+
+/** What tests against real servers need of the machine. */
+export type LiveNeed = ServerName | "keyring" | "openssl";
+
+/** Programs of Debian's packages, by the need that they serve. */
+const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
+  keyring: ["gnome-keyring-daemon", "dbus-daemon", "dbus-send", "secret-tool"],
+  openssl: ["openssl"],
+};
+
+type TestFunction = Deno.TestDefinition["fn"];
+type TestOptions = Omit<Deno.TestDefinition, "name" | "fn">;
+
+/** Registers the tests of one file that need servers. */
+export interface LiveTests {
+  /** Whether something is missing. Then each test is ignored, with the reason in its name. */
+  readonly ignore: boolean;
+  /** Registers a test, as `Deno.test` does. */
+  test(definition: Deno.TestDefinition): void;
+  test(name: string, fn: TestFunction): void;
+  test(name: string, options: TestOptions, fn: TestFunction): void;
+  /**
+   * Makes what the tests share. Where they are ignored it makes nothing: only they may use the
+   * result.
+   */
+  shared<T>(make: () => T | Promise<T>): Promise<T>;
+  /** `Deno.test.afterAll`, for what was made. */
+  afterAll(fn: () => void | Promise<void>): void;
+}
+
+/** Looks whether all that the tests of a file need is there. */
+export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
+  const missing = (await Promise.all(needs.map(missingFor))).flat();
+  const ignore = missing.length > 0;
+  const reason = ` (there is no ${missing.join(", ")}: run \`deno task servers\`)`;
+  const ignored = (what: string | Deno.TestDefinition) =>
+    Deno.test({
+      name: (typeof what === "string" ? what : what.name) + reason,
+      ignore: true,
+      fn() {},
+    });
+  return {
+    ignore,
+    test: ignore ? ignored : Deno.test,
+    shared: async <T>(make: () => T | Promise<T>) => ignore ? undefined as T : await make(),
+    afterAll(fn): void {
+      if (!ignore) Deno.test.afterAll(fn);
+    },
+  };
+}
+
+async function missingFor(need: LiveNeed): Promise<string[]> {
+  const programs = PROGRAMS[need];
+  if (programs === undefined) {
+    return await isThere(await serverPath(need as ServerName)) ? [] : [need];
+  }
+  const found = await Promise.all(programs.map(isOnPath));
+  return programs.filter((_, index) => !found[index]);
+}
