@@ -3,21 +3,13 @@ import { assert, assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { type DenokvServer, startDenokv } from "../support/servers/denokv_server.ts";
-import { withTick } from "../support/with_tick.ts";
+import { startDenokv } from "../support/servers/denokv_server.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
+import { ManualIntervals } from "../support/manual_intervals.ts";
 
-const TOKEN = "DENO_KV_ACCESS_TOKEN";
-let server: DenokvServer;
-
-Deno.test.beforeAll(async () => {
-  server = await startDenokv();
-  Deno.env.set(TOKEN, server.accessToken);
-});
-
-Deno.test.afterAll(async () => {
-  Deno.env.delete(TOKEN);
-  await server[Symbol.asyncDispose]();
-});
+const live = await liveTests("denokv");
+const server = await live.shared(() => startDenokv());
+live.afterAll(async () => await server[Symbol.asyncDispose]());
 
 const LEASE = ["validmind", "oidc_lease", KEY];
 const nothing = () => Promise.resolve();
@@ -48,7 +40,7 @@ function later(ms = 5): Promise<void> {
 }
 
 for (const change of ["put", "delete"] as const) {
-  Deno.test({
+  live.test({
     name: `a ${change} after the lease was taken over fails and changes nothing`,
     async fn() {
       await using opened = await open();
@@ -70,54 +62,54 @@ for (const change of ["put", "delete"] as const) {
   });
 }
 
-Deno.test({
+live.test({
   name: "a lease is renewed while its holder runs, and the writes of the holder go on",
-  fn: () =>
-    withTick(async (tick) => {
-      await using opened = await open();
-      const { one, kv } = opened;
-      await one.withLock(KEY, async () => {
-        const first = await kv.get(LEASE);
-        tick();
-        await one.put(KEY, entry());
-        tick();
-        await later();
-        const second = await kv.get(LEASE);
-        assert((second.versionstamp ?? "") > (first.versionstamp ?? "z"));
-        assertEquals(second.value, first.value);
-        await one.put(KEY, entry({ x_second: 2 }));
-      });
-      assertEquals(await one.get(KEY), entry({ x_second: 2 }));
-      assertEquals((await kv.get(LEASE)).value, null);
-    }),
-});
-
-Deno.test({
-  name: "a renewal under way when the holder ends does not leave the lease behind",
-  fn: () =>
-    withTick(async (tick) => {
-      await using opened = await open();
-      const { one, other, kv } = opened;
-      for (let i = 0; i < 20; i++) await one.withLock(KEY, () => Promise.resolve(tick()));
-      assertEquals((await kv.get(LEASE)).value, null);
-      await other.withLock(KEY, nothing);
+  fn: async () => {
+    using intervals = new ManualIntervals();
+    await using opened = await open();
+    const { one, kv } = opened;
+    await one.withLock(KEY, async () => {
+      const first = await kv.get(LEASE);
+      intervals.tick();
       await one.put(KEY, entry());
-    }),
+      intervals.tick();
+      await later();
+      const second = await kv.get(LEASE);
+      assert((second.versionstamp ?? "") > (first.versionstamp ?? "z"));
+      assertEquals(second.value, first.value);
+      await one.put(KEY, entry({ x_second: 2 }));
+    });
+    assertEquals(await one.get(KEY), entry({ x_second: 2 }));
+    assertEquals((await kv.get(LEASE)).value, null);
+  },
 });
 
-Deno.test({
+live.test({
+  name: "a renewal under way when the holder ends does not leave the lease behind",
+  fn: async () => {
+    using intervals = new ManualIntervals();
+    await using opened = await open();
+    const { one, other, kv } = opened;
+    for (let i = 0; i < 20; i++) await one.withLock(KEY, () => Promise.resolve(intervals.tick()));
+    assertEquals((await kv.get(LEASE)).value, null);
+    await other.withLock(KEY, nothing);
+    await one.put(KEY, entry());
+  },
+});
+
+live.test({
   name: "a renewal does not take back a lease that was lost",
-  fn: () =>
-    withTick(async (tick) => {
-      await using opened = await open();
-      const { one, kv } = opened;
-      const theirs = { holder: "somebody else" };
-      await one.withLock(KEY, async () => {
-        await kv.set(LEASE, theirs);
-        tick();
-        await later();
-        await rejectsWith("backend_locked", () => one.put(KEY, entry()));
-      });
-      assertEquals((await kv.get(LEASE)).value, theirs);
-    }),
+  fn: async () => {
+    using intervals = new ManualIntervals();
+    await using opened = await open();
+    const { one, kv } = opened;
+    const theirs = { holder: "somebody else" };
+    await one.withLock(KEY, async () => {
+      await kv.set(LEASE, theirs);
+      intervals.tick();
+      await later();
+      await rejectsWith("backend_locked", () => one.put(KEY, entry()));
+    });
+    assertEquals((await kv.get(LEASE)).value, theirs);
+  },
 });

@@ -3,7 +3,7 @@ import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
-import { withTick } from "../support/with_tick.ts";
+import { ManualIntervals } from "../support/manual_intervals.ts";
 
 const { folder, permissions } = sandbox();
 const nothing = () => Promise.resolve();
@@ -138,19 +138,19 @@ async function hastily(fn: () => Promise<void>): Promise<void> {
 Deno.test({
   name: "a KV lock on a file is not taken over from a holder that stands still, however long",
   permissions,
-  fn: () =>
-    withTick(() =>
-      hastily(async () => { // and nothing renews anything
-        await using opened = await open(60_000);
-        const { one, other } = opened;
-        await one.withLock(KEY, async () => {
-          await rejectsWith("backend_locked", () => other.withLock(KEY, nothing), "60000 ms");
-          await one.put(KEY, entry());
-        });
-        await other.withLock(KEY, nothing);
-        assertEquals(await other.get(KEY), entry());
-      })
-    ),
+  async fn() {
+    using _ = new ManualIntervals(); // so that nothing renews anything
+    await hastily(async () => {
+      await using opened = await open(60_000);
+      const { one, other } = opened;
+      await one.withLock(KEY, async () => {
+        await rejectsWith("backend_locked", () => other.withLock(KEY, nothing), "60000 ms");
+        await one.put(KEY, entry());
+      });
+      await other.withLock(KEY, nothing);
+      assertEquals(await other.get(KEY), entry());
+    });
+  },
 });
 
 Deno.test({

@@ -1,7 +1,10 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { startVaultCluster } from "./vault_cluster.ts";
+import { liveTests } from "./live_tests.ts";
 
-Deno.test("a cluster of Vault outlives its leader, and takes it back", async () => {
+const live = await liveTests("vault");
+
+live.test("a cluster of Vault outlives its leader, and takes it back", async () => {
   await using cluster = await startVaultCluster();
   for (const node of cluster.urls.keys()) {
     // A node that is not active sends the request on to the one that is.
