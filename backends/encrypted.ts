@@ -95,9 +95,9 @@ export interface EncryptedCredentialsBackendOptions {
  * ```
  */
 export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
-  /** Present where the inner backend has a lock: that of the encrypted entry. */
+  /** Present where the inner backend has a lock. It locks the encrypted entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
-  /** Present where the inner backend lists: the credential keys of what it holds. */
+  /** Present where the inner backend lists. It gives the credential keys of all entries. */
   readonly list?: () => AsyncIterable<string>;
   /** Present where the inner backend can: removes all that it holds. */
   readonly deleteAll?: () => Promise<void>;

@@ -190,7 +190,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * The state of a credential in each store: for a person who asks where the tokens are.
+   * The state of a credential in each store.
    *
    * @param key The credential key.
    * @returns One status for each store, in their order. The error of a store is part of its status.

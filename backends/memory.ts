@@ -55,7 +55,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent = false;
   /** Where entries are, in words. */
   readonly location = "the memory of this process";
-  // Text, not objects: a copy on the way in and out, and what every other backend could store too.
+  // Text, not objects: it is a copy on the way in and out, and holds only JSON, as in a store.
   readonly #rows = new Map<string, string>();
   readonly #queue = new Once<Queue>();
   readonly #lockTimeoutMs: number | undefined;
@@ -122,7 +122,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
 
 /**
  * Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}, for
- * those who look for the backend that does not persist.
+ * people who look for the backend that does not persist.
  *
  * @category Backends
  */

@@ -34,7 +34,7 @@ export interface OidcCredentials {
   id_token?: string | null;
   /** The API identifier that the tokens were asked for. */
   audience?: string | null;
-  /** The scope that was asked for, not what was granted: providers grant less, or rename. */
+  /** The requested scope, not the granted one: providers grant less, or rename. */
   scope?: string | null;
   /** The private key that the tokens are bound to (DPoP), if they are: a JWK. Secret. */
   dpop_key?: unknown;
@@ -62,8 +62,8 @@ export interface WithLockOptions<T = unknown> {
   /** Ends the wait for the lock. It does not interrupt a function that has begun to run. */
   signal?: AbortSignal;
   /**
-   * Looks whether the holder has done what the lock is wanted for: a value ends the wait, and is
-   * what `withLock` gives, without the lock and without a run of `fn`. A backend may call it before
+   * Checks whether the holder of the lock has already done the work. A value ends the wait:
+   * `withLock` gives it without the lock and without a run of `fn`. A backend may call this before
    * each further try for a lock that is held, or not at all; it saves a crowd of waiters from
    * taking turns.
    */
@@ -80,7 +80,7 @@ export interface WithLockOptions<T = unknown> {
  * The contract, in short:
  *
  * - absent is `undefined` (or `null`) from `get`; **unreadable is an error**, since a failure taken
- *   for "not signed in" makes people sign in again and overwrites what was there;
+ *   for "not signed in" makes people sign in again and overwrites their entry;
  * - `put` resolves only when the entry is stored;
  * - keys are opaque strings, up to some hundred characters, of any Unicode;
  * - no error carries an entry's values.
@@ -113,7 +113,7 @@ export interface WithLockOptions<T = unknown> {
 export interface OidcCredentialsBackend {
   /** The entry under `key`, or `undefined` (or `null`) only when there is none. */
   get(key: string): MaybePromise<OidcCredentials | undefined | null>;
-  /** Stores `entry` under `key`, over what was there. Resolves only once it is stored. */
+  /** Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored. */
   put(key: string, entry: OidcCredentials): MaybePromise<void>;
   /** Removes the entry under `key`. An absent one is not an error. */
   delete(key: string): MaybePromise<void>;

@@ -179,7 +179,7 @@ export interface LoadBackendOptions {
 }
 
 /**
- * The backend that the environment names. A platform team chooses a store by it for people who write
+ * The backend that the environment names. A platform team chooses a store by it for people, who write
  * no code for it.
  *
  * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else

@@ -27,7 +27,7 @@ export interface TestCredentialsBackendOptions {
    * check is reported as ignored.
    */
   permissions?: Deno.TestDefinition["permissions"];
-  /** Runs after each check, with every backend that the check was given: for what `close` leaves. */
+  /** Runs after each check with all backends of the check: for the remains that `close` leaves. */
   teardown?: (backends: readonly OidcCredentialsBackend[]) => MaybePromise<void>;
   /**
    * Longest wait for a lock that has to be free, in milliseconds. A broken lock shows by waiting for
@@ -48,15 +48,15 @@ export interface TestCredentialsBackendOptions {
  * Registers one `Deno.test` for each rule of the backend protocol. A test that fails says in words
  * which rule was broken, and shows no entry.
  *
- * Each check uses keys of its own and removes what it stored, so a store that holds other entries
- * will do. Entries hold made-up tokens.
+ * Each check uses keys of its own and removes its entries, so the store may hold other entries.
+ * Entries hold made-up tokens.
  *
- * Needs what the backend needs.
+ * Needs the permissions of the backend.
  *
  * @param name The backend's name, before each test's name.
  * @param factory Gives a handle on the store. Called once or twice for a check: two handles of a
  * persistent backend must lead to one store.
- * @param options What else the suite can prove.
+ * @param options Means for further checks.
  *
  * @example
  * ```ts ignore

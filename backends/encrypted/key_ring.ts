@@ -158,7 +158,7 @@ export class KeyRing {
   }
 }
 
-/** A key beside what it protects would protect nothing. */
+/** Refuses a key in the store of its entries: it would protect nothing. */
 function checkApart({ backend }: StoredKey, inner: OidcCredentialsBackend): void {
   const isOneStore = backend === inner ||
     (backend.persistent === true && backend.location !== undefined &&

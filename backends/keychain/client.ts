@@ -1,6 +1,7 @@
 import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import { printable } from "../common/printable.ts";
 import type { KeychainLibrary } from "./library.ts";
 
 type Entry = keyring.AsyncEntry;
@@ -27,7 +28,7 @@ const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
 /** How many entries keep their connection: a process rarely uses more than one or two keys. */
 const KEPT = 8;
 
-/** What the keychain of each system is called. */
+/** The name of each system's keychain. */
 const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
   darwin: "the macOS Keychain",
   windows: "the Windows Credential Manager",
@@ -47,7 +48,7 @@ const START: Partial<Record<Os, string>> = {
     "`gnome-keyring-daemon --unlock --components=secrets`, or use another backend.",
 };
 
-/** What the system says, by words of the libraries below `@napi-rs/keyring`. First match wins. */
+/** Errors by words of the libraries below `@napi-rs/keyring`. The first match wins. */
 const REASONS: readonly [pattern: RegExp, code: Code, reason: string][] = [
   [
     /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
@@ -183,7 +184,7 @@ export class NativeKeychainClient implements KeychainClient {
   }
 }
 
-/** The coded error for what a call of the keychain threw. */
+/** The coded error for an error of the keychain. */
 export function keychainError(
   action: string,
   service: string,
@@ -221,20 +222,17 @@ export function describeKeychain(service: string, os: Os = Deno.build.os): strin
   return `"${service}" in ${KEYCHAIN_NAMES[os] ?? "the OS keychain"}`;
 }
 
-/**
- * The words of the native libraries, which hold no value that is stored. Of any other error only the
- * name is told.
- */
+/** The words of the native libraries, which hold no stored value. Another error is shown by its name. */
 function nativeText(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const [text] = /^(Platform failure|Couldn't access platform storage|Value of|zbus|Secret)[^\n]*/
     .exec(error.message) ?? [];
-  // Whoever owns the service's name on the bus chooses the words: no escape sequences for terminals.
-  return text?.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 200).replace(/\.$/, "");
+  // The owner of the service's name on the bus chooses the words.
+  return text === undefined ? undefined : printable(text).replace(/\.$/, "");
 }
 
 function errorName(error: unknown): string {
-  return error instanceof Error ? error.name : "unknown error";
+  return error instanceof Error ? printable(error.name, 60) : "unknown error";
 }
 
 function advice(code: Code, os: Os): string {

@@ -1,6 +1,7 @@
+import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
-/** What a system's keychain can hold. */
+/** The limits of a system's keychain. */
 export interface KeychainLimits {
   /** Longest value, in ASCII characters. */
   valueChars: number;
@@ -17,15 +18,15 @@ export interface KeychainLimits {
  * number and digest the head names.
  */
 export interface ChunkedValue {
-  /** What stands under the account itself, and is written last. */
+  /** The value under the account itself. It is written last. */
   head: string;
-  /** What stands under the accounts of the chunks. */
+  /** The values under the accounts of the chunks. */
   chunks: string[];
-  /** The name of this set of chunks, unlike that of any other. */
+  /** The name of this set of chunks. No other set has it. */
   generation?: string;
 }
 
-/** What a head says of its chunks. */
+/** The description of chunks in their head. */
 export interface ChunkedHead {
   generation: string;
   count: number;
@@ -50,7 +51,7 @@ const WINDOWS: KeychainLimits = {
   ignoresCase: true,
 };
 
-/** What has a meaning here, and what a keychain's name would lose. */
+/** Characters that have a meaning here, or that the name of an account would lose. */
 // deno-lint-ignore no-control-regex
 const UNSAFE = /[%#\x00-\x1f\x7f]|\p{Cs}/gu;
 /** Beside that, all that has an upper and a lower case. */
@@ -68,7 +69,7 @@ export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): Keycha
 }
 
 /**
- * The account under which a key's entry is kept: the key itself, but for characters that a keychain
+ * The account of a key's entry: the key itself, except for characters that a keychain
  * would lose or that have a meaning here, which are percent-encoded.
  *
  * @throws {CredentialsBackendError} `backend_too_large` for a key that is longer than a name may be.
@@ -78,7 +79,7 @@ export function accountOf(key: string, limits: KeychainLimits): string {
   if (account.length <= limits.accountChars) return account;
   throw new CredentialsBackendError(
     "backend_too_large",
-    `Cannot keep credentials in the OS keychain: the credential key "${key.slice(0, 100)}…" is ` +
+    `Cannot keep credentials in the OS keychain: the credential key "${printable(key, 100)}" is ` +
       `longer than the ${limits.accountChars} characters that a name may have there. Use another ` +
       `backend.`,
   );
@@ -89,7 +90,7 @@ function toAccount(key: string, { ignoresCase }: KeychainLimits): string {
   return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`) || EMPTY;
 }
 
-/** The key of an account; `undefined` for that of a chunk, and for one that no key has. */
+/** The key of an account. `undefined` for the account of a chunk, and for one that no key has. */
 export function keyOf(account: string, limits: KeychainLimits): string | undefined {
   const key = account === EMPTY ? "" : account.replace(
     /%([\da-f]{1,5}|10[\da-f]{4});/g,
@@ -125,7 +126,7 @@ export async function chunkValue(text: string, limit: number): Promise<ChunkedVa
   };
 }
 
-/** What a head says of its chunks; `undefined` where it is the value itself. */
+/** Parses a head. `undefined` where it is the value itself. */
 export function parseHead(head: string): ChunkedHead | undefined {
   const [, generation, count, digest] = HEAD.exec(head) ?? [];
   return generation === undefined

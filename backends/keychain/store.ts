@@ -1,3 +1,4 @@
+import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
 import { type FileLockOptions, shortHash } from "../file/lock.ts";
@@ -78,10 +79,10 @@ export class KeychainStore {
    * Stores the entry. Its chunks are written before the head that names them, so that at any moment
    * either the old entry or the new one is whole.
    *
-   * What a keychain took is read back. One that cuts nothing into chunks need do so only once for
-   * each connection and length: to search it costs five times as much as to write, and what it then
-   * acknowledges it has shown to keep. A search at the first write also removes the chunks that
-   * something else, such as another release, has left of this entry.
+   * The written value is read back. Without chunks once for each connection and length is enough: a
+   * search costs five times as much as a write, and the connection has shown that it keeps a value of
+   * that length. The search at the first write also removes chunks that another program, such as
+   * another release, has left of this entry.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const account = accountOf(key, this.#limits);
@@ -99,7 +100,9 @@ export class KeychainStore {
     }
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot write credentials to ${this.#name}: it took the entry for "${key}" and gives back ` +
+      `Cannot write credentials to ${this.#name}: it took the entry for "${
+        printable(key)
+      }" and gives back ` +
         `something else. Look what else writes to it, or use another backend.`,
     );
   }
@@ -138,7 +141,7 @@ export class KeychainStore {
   }
 
   #isProven(connection: object, length: number): boolean {
-    // Where there may be chunks, each write has to look for what a crash of another one left.
+    // Where there may be chunks, each write has to look for the remains of a crash.
     return this.#limits.maxChunks === 1 && length <= (this.#proven.get(connection) ?? -1);
   }
 
@@ -153,7 +156,7 @@ export class KeychainStore {
     return await joinChunks(chunked, chunks);
   }
 
-  /** Removes the chunks that no head names: of the entry before, and what a crash left. */
+  /** Removes the chunks that no head names: those of the entry before, and the remains of a crash. */
   async #tidy(account: string, generation?: string): Promise<string | undefined> {
     const found = await this.#client.find();
     for (const other of found.keys()) {
@@ -180,7 +183,9 @@ export class KeychainStore {
     if (text.length <= longest) return;
     throw new CredentialsBackendError(
       "backend_too_large",
-      `Cannot write credentials to ${this.#name}: the entry for "${key}" has ${text.length} ` +
+      `Cannot write credentials to ${this.#name}: the entry for "${
+        printable(key)
+      }" has ${text.length} ` +
         `characters, and ${longest} is the most. Use another backend, or ask the provider for ` +
         `smaller tokens.`,
     );
@@ -189,7 +194,9 @@ export class KeychainStore {
   #corrupt(key: string, reason: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_corrupt",
-      `Cannot read the entry "${key}" of ${this.#name}: ${reason}. Nothing was changed. Remove it ` +
+      `Cannot read the entry "${
+        printable(key)
+      }" of ${this.#name}: ${reason}. Nothing was changed. Remove it ` +
         `with clearOidcCredentials().`,
     );
   }
@@ -204,8 +211,8 @@ export class KeychainStore {
 }
 
 /**
- * The locks that no keychain has: kernel locks on files in a folder that all who share the keychain
- * share too.
+ * Locks for a keychain, which has none: kernel locks on files, in a folder that all processes with
+ * this keychain share.
  */
 export class KeychainLock {
   readonly #options: KeychainLockOptions;

@@ -96,7 +96,7 @@ export class IsolatedBackend implements OidcCredentialsBackend {
     yield* keys;
   }
 
-  /** One Worker holds the lock and serves what is done under it. */
+  /** One Worker holds the lock and serves all calls under it. */
   async #withLock<T>(
     key: string,
     fn: () => Promise<T>,

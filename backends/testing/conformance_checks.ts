@@ -2,7 +2,7 @@ import { equal } from "@std/assert/equal";
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
-/** What a check works with. */
+/** Means of a check. */
 export interface ConformanceContext {
   /** A handle on the store. */
   open(): Promise<OidcCredentialsBackend>;
@@ -10,7 +10,7 @@ export interface ConformanceContext {
   openBroken(): Promise<OidcCredentialsBackend>;
   /** A key of this check alone, removed after it. */
   key(suffix?: string): string;
-  /** Longest wait for what has to happen at once, in milliseconds. */
+  /** Longest wait for something that has to happen at once, in milliseconds. */
   patienceMs: number;
 }
 
@@ -316,7 +316,7 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** A broken lock often shows by waiting for ever: then the rule is told after some seconds. */
+/** Reports the rule after some seconds: a broken lock often shows by waiting for ever. */
 async function within<T>(ms: number, wait: Promise<T>, rule: string): Promise<T> {
   const { promise, resolve } = Promise.withResolvers<"late">();
   const timer = setTimeout(() => resolve("late"), ms);
