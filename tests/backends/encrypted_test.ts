@@ -5,7 +5,6 @@ import {
 } from "../../backends/encrypted.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { migrateCredentials } from "../../backends/migrate_credentials.ts";
 import type {
@@ -340,26 +339,42 @@ for (
   });
 }
 
-Deno.test({
-  name: "a holder that lost its lock on a store with leases writes nothing any more",
-  permissions,
-  async fn() {
-    const path = `${folder()}/kv.db`;
-    const backend = encrypted(new KvCredentialsBackend({ path }));
-    const newer = { ...entry(), access_token: "newer" };
+/** A store with leases: it refuses a write of the entry whose lock its holder has lost. */
+class LeasedStore extends MemoryCredentialsBackend {
+  readonly held = new Set<string>();
+  isLost = false;
+
+  override put(key: string, value: OidcCredentials): void {
+    if (this.isLost && this.held.has(key)) {
+      throw new CredentialsBackendError(
+        "backend_locked",
+        "Cannot write: the lock was lost. Try again.",
+      );
+    }
+    super.put(key, value);
+  }
+  override async withLock<T>(key: string, fn: () => Promise<T>): Promise<T> {
+    this.held.add(key);
+    try {
+      return await fn();
+    } finally {
+      this.held.delete(key);
+    }
+  }
+}
+
+Deno.test("a holder that lost its lock on a store with leases writes nothing any more", async () => {
+  for (const plain of ["refuse", "read", "ignore"] as const) {
+    const store = new LeasedStore();
+    const backend = encrypted(store, { plain });
+    await backend.put(KEY, entry());
     await backend.withLock!(KEY, async () => {
-      using kv = await Deno.openKv(path);
-      for await (const { key } of kv.list({ prefix: ["validmind", "oidc_lease"] })) {
-        await kv.set(key, { holder: "another host" });
-      }
-      const other = encrypted(new KvCredentialsBackend({ path }));
-      await other.put(KEY, newer);
-      await other.close();
-      await rejectsWith("backend_locked", () => backend.put(KEY, entry()), "was lost");
+      store.isLost = true;
+      const put = () => backend.put(KEY, entry({ access_token: "newer" }));
+      await rejectsWith("backend_locked", put, "was lost");
     });
-    assertEquals(await backend.get(KEY), newer);
-    await backend.close();
-  },
+    assertEquals(await backend.get(KEY), entry());
+  }
 });
 
 Deno.test("deleteAll and close reach the inner backend and those of keys", async () => {

@@ -34,8 +34,8 @@ testCredentialsBackend(
       return new KvCredentialsBackend({ path: `${folder}/broken.db` });
     },
     permissions: {
-      read: [`${folder}/kv/credentials.db`],
-      write: [`${folder}/kv/credentials.db`],
+      read: [`${folder}/kv`],
+      write: [`${folder}/kv`],
     },
   },
 );
