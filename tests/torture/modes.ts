@@ -1,5 +1,6 @@
 import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
+import { cutPower, POWER_CALLS } from "./cut_power.ts";
 import { faultNetwork } from "./fault_network.ts";
 import { fillDisk } from "./fill_disk.ts";
 import { killLeader } from "./kill_leader.ts";
@@ -135,6 +136,16 @@ const cluster: TortureMode = {
   }],
 };
 
+const power: TortureMode = {
+  about: "every state of the disk that POSIX allows after a power cut during a call",
+  counts: { rounds: [3, "recordings of each call"] },
+  tortures: ({ rounds }) =>
+    POWER_CALLS.map((call) => ({
+      count: rounds!,
+      run: (options) => cutPower({ ...options, call }),
+    })),
+};
+
 /** The modes by their flags; the empty one has none. */
 export const MODES: Readonly<Record<string, TortureMode>> = {
   "": file,
@@ -145,4 +156,5 @@ export const MODES: Readonly<Record<string, TortureMode>> = {
   python,
   proxy,
   cluster,
+  power,
 };

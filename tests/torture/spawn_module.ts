@@ -16,8 +16,19 @@ export function spawnModule(
   args: readonly string[],
   { stdin = "null", prefix = [], env = {} }: SpawnModuleOptions = {},
 ): Deno.ChildProcess {
-  const [command = "", ...rest] = [
-    ...prefix,
+  const [command = "", ...rest] = [...prefix, ...moduleCommand(module, args)];
+  return new Deno.Command(command, {
+    args: rest,
+    env,
+    stdin,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** The command that runs a module of this folder. */
+export function moduleCommand(module: string, args: readonly string[]): string[] {
+  return [
     Deno.execPath(),
     "run",
     "--quiet",
@@ -29,11 +40,4 @@ export function spawnModule(
     new URL(module, import.meta.url).href,
     ...args,
   ];
-  return new Deno.Command(command, {
-    args: rest,
-    env,
-    stdin,
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
 }

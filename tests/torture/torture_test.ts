@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
 import { checkHistory } from "./check_history.ts";
+import { cutPower } from "./cut_power.ts";
 import { fillDisk } from "./fill_disk.ts";
 import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
@@ -13,6 +14,8 @@ import { FILE_STORES, LOCAL_STORES } from "./store.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
 const seed = 20261124;
+/** Today the names of new folders, and the absence of a deleted file, may not outlive a power cut. */
+const WAITS_FOR_FIX = ["first put", "deleteAll"];
 
 Deno.test("killed writers lose no acknowledged write and leave no lock", async () => {
   await using folder = await tempDir();
@@ -87,6 +90,18 @@ for (const [name, startStore] of Object.entries(LOCAL_STORES)) {
       const { failures, figures } = await checkHistory(options);
       assertEquals(failures, []);
       assertEquals(figures["operations"], 160);
+    },
+  });
+}
+
+for (const call of ["put", "put under the lock", "delete", "first put", "deleteAll"] as const) {
+  Deno.test({
+    name: `a power cut during ${call} leaves the old state or the new one`,
+    ignore: WAITS_FOR_FIX.includes(call),
+    fn: async () => {
+      await using folder = await tempDir();
+      const { failures } = await cutPower({ count: 1, seed, folder: folder.path, call });
+      assertEquals(failures, []);
     },
   });
 }
