@@ -1,11 +1,11 @@
 /**
- * What went wrong with a store, stable over releases:
+ * The failures of a store. Codes are stable over releases.
  *
  * | code | meaning |
  * |---|---|
  * | `permission_required` | Deno denies an access; the message names the flag |
  * | `backend_denied` | the operating system or the server refuses the access |
- * | `backend_auth_failed` | the store does not accept, or no longer accepts, the login that it was given |
+ * | `backend_auth_failed` | the store does not accept the login, or no longer accepts it |
  * | `backend_corrupt` | the store's content cannot be understood; nothing was changed |
  * | `backend_version` | a newer program wrote the store; it can be read but not written |
  * | `backend_locked` | another process holds the lock, or took it over |
@@ -65,8 +65,7 @@ export type CredentialsBackendErrorCode =
   | "env_unset";
 
 /**
- * A store could not do what was asked of it. Never means "not signed in": that is `undefined` from
- * `get`.
+ * A failure of a store. It never means "not signed in": `get` gives `undefined` for that.
  *
  * The message reads "Cannot X: reason. What to do." and names the file, host, variable or flag;
  * {@linkcode CredentialsBackendErrorCode} is for programs. Neither holds a token or another secret.
@@ -87,13 +86,13 @@ export type CredentialsBackendErrorCode =
  * ```
  */
 export class CredentialsBackendError extends Error {
-  /** What went wrong, for programs. */
+  /** The failure, for programs. */
   readonly code: CredentialsBackendErrorCode;
 
   /**
    * Makes an error.
    *
-   * @param code What went wrong.
+   * @param code The failure.
    * @param message "Cannot X: reason. What to do."
    * @param options A cause, which must hold no secret.
    */

@@ -35,8 +35,8 @@ export interface KvCredentialsBackendOptions {
    */
   lockTimeoutMs?: number;
   /**
-   * Longest wait for an answer of a KV Connect server, in milliseconds. A write that was given up
-   * may still be done later.
+   * Longest wait for an answer of a KV Connect server, in milliseconds. A write that timed out may
+   * still take place later.
    *
    * @default 30_000
    */
@@ -52,10 +52,11 @@ export interface KvCredentialsBackendOptions {
  * 0644); one of another user is refused. An entry holds at most 512 KiB. One over 64 KiB, the most that
  * Deno KV holds in a value, is cut into several values that are written as one.
  *
- * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/); `denokv` is one to run
- * yourself, behind a proxy that adds TLS: `http:` is for loopback only. A server that does not answer is an error after a second or two, or after `timeoutMs` where it answered before: it
- * may be on its way back. Deno itself never gives an operation up; where a server falls silent in the middle
- * of one, that keeps the process until it answers again, or until `Deno.exit`.
+ * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/). `denokv` is such a server;
+ * run it behind a proxy that adds TLS, since `http:` is for loopback only. A server that never answered
+ * is an error after one or two seconds. One that answered before may be restarting, and is an error
+ * after `timeoutMs`. Deno itself never gives up an operation: a server that falls silent during one
+ * keeps the process alive until it answers again, or until `Deno.exit`.
  *
  * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for its folder, which
  * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
@@ -73,7 +74,7 @@ export interface KvCredentialsBackendOptions {
  * ```
  */
 export class KvCredentialsBackend implements OidcCredentialsBackend {
-  /** Whether entries survive the process: not in `:memory:`. */
+  /** Whether entries survive the process. In `:memory:` they do not. */
   readonly persistent: boolean;
   /** The path or URL of the store. */
   readonly path: string;
@@ -83,7 +84,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Opens nothing yet.
    *
-   * @param options Where the store is.
+   * @param options The store's place and time limits.
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: KvCredentialsBackendOptions = {}) {
@@ -99,7 +100,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     this.#options = { path, lockTimeoutMs, timeoutMs };
   }
 
-  /** Where entries are, in words. */
+  /** The place of the entries, in words. */
   get location(): string {
     return this.persistent ? this.path : "a Deno KV database in the memory of this process";
   }
@@ -116,8 +117,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`. While this backend holds the key's lock, the write happens only if
-   * the lock is still its own.
+   * Stores `entry` under `key`. On a server, a write under the key's lock takes place only if nobody
+   * has taken the lock over.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
@@ -191,7 +192,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
     ];
   }
 
-  /** Closes the store; what `:memory:` held is gone. A later use opens it again. */
+  /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */
   async close(): Promise<void> {
     (await this.#store.forget()?.catch(() => undefined))?.close();
   }

@@ -28,12 +28,12 @@ const loadStore = () => import("./vault/store.ts");
 
 /**
  * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
- * or [OpenBao](https://openbao.org), version 1 or 2, shared by all hosts that reach it. It logs in at
- * the first use, and again when its token ends.
+ * or [OpenBao](https://openbao.org), version 1 or 2, shared by all hosts that reach it. The backend logs
+ * in at the first use, and again when its token ends.
  *
- * **Where an entry is.** In `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields
+ * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields
  * `key` and `entry`, a JSON text. `printf %s 'https://login.example.com|my-app' | sha256sum` gives the
- * name. Beside it `<name>.lock` says who holds its lock; it holds no secret, and stays.
+ * name. Beside it, `<name>.lock` names the holder of its lock. It holds no secret, and stays.
  *
  * **Versions.** With KV 2 every write depends on the version that it replaces, `max_versions` of each
  * entry is 1, and `delete` removes the metadata with all versions: nothing is left to undelete. KV 1
@@ -43,8 +43,8 @@ const loadStore = () => import("./vault/store.ts");
  * second away can break the lock of a near one at its first use. Use KV 2 where many processes share
  * one sign-in.
  *
- * **Policy.** The least that is enough, for KV 2 at `secret` and the path `users/<name>`, where
- * `<name>` is for instance `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
+ * **Policy.** The narrowest policy for KV 2 at `secret` and the path `users/<name>`, where
+ * `<name>` is, for instance, `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
  *
  * ```hcl
  * path "secret/data/users/<name>/*" {
@@ -99,7 +99,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Touches neither the network nor the environment yet.
    *
-   * @param options Where Vault is, and how to log in.
+   * @param options Vault's place, and the login.
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: VaultCredentialsBackendOptions) {
@@ -126,8 +126,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`. While this backend holds the key's lock, the write happens only if
-   * the lock is still its own.
+   * Stores `entry` under `key`. A write under the key's lock takes place only if nobody has taken the
+   * lock over.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
@@ -146,7 +146,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * The keys of all entries. Reads each entry: its name does not tell its key.
+   * The keys of all entries. Reads each entry, since its name is a hash of its key.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
@@ -165,8 +165,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease that
-   * is renewed while `fn` runs. Nobody's clock counts but each one's own: a lease that does not change
-   * for 15 seconds is taken over, and a write of its holder then fails.
+   * is renewed while `fn` runs. A waiter takes it over when it does not change for 15 seconds by the
+   * waiter's own clock; a write of its former holder then fails.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`, or `backend_timeout`
    * where KV 1 is too slow to be locked; the signal's reason when it ends the wait; as
@@ -196,7 +196,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 }
 
-/** A copy: a later change by the caller must not lead elsewhere than what was checked. */
+/** A copy: a later change by the caller must not lead to an unchecked place. */
 function copyOptions(
   { fetch, ...rest }: VaultCredentialsBackendOptions,
 ): VaultCredentialsBackendOptions {

@@ -52,7 +52,7 @@ export function checkOptions(
   }
 }
 
-/** What a value would have to be, where it does not fit. */
+/** The description of a fitting value; `undefined` where the value fits. */
 function faultOf(value: unknown, type: OptionTypes[string]): string | undefined {
   if (typeof type !== "string") {
     return type.some((one) => one === value) ? undefined : `one of ${type.join(", ")}`;

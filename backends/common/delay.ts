@@ -1,9 +1,8 @@
-/** A timer that is to wait longer ends at once, and who waits between tries would never pause. */
+/** The longest time of a timer, in milliseconds. Deno ends a longer one at once. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Waits `ms` milliseconds (24 days at most), or until `signal` aborts: then throws the signal's
- * reason.
+ * Waits `ms` milliseconds (24 days at most). Throws the reason of `signal` when it aborts.
  */
 export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -15,7 +14,7 @@ export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** Waits for `wait`, but no longer than until `signal` aborts: then throws the signal's reason. */
+/** Waits for a promise. Throws the reason of `signal` when it aborts first. */
 export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return await wait;
   wait.catch(() => undefined); // it may fail later, when nobody waits any more

@@ -30,7 +30,7 @@ export class Once<T> {
     return coming;
   }
 
-  /** Forgets the promise, and gives it to the caller: to close what it holds, for instance. */
+  /** Forgets the promise, and gives it to the caller, for instance to close its value. */
   forget(): Promise<T> | undefined {
     const forgotten = this.#kept;
     this.#kept = undefined;

@@ -1,6 +1,6 @@
 import { untilAborted } from "./delay.ts";
 
-/** Text from outside as it may be shown: without control characters, and not longer than `limit`. */
+/** A text from outside for display: without control characters, and cut after `limit` characters. */
 export function printable(text: string, limit = 200): string {
   // \p{C}: control and format characters, among them escape sequences and direction overrides.
   const clean = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim();
@@ -8,8 +8,8 @@ export function printable(text: string, limit = 200): string {
 }
 
 /**
- * An error as it may become a cause. Deno's own say where a connection failed; one of a caller's
- * `fetch` may carry the whole request, tokens included, and is left out.
+ * An error as a cause, where it is safe. Deno's own errors name the failure of a connection. An error
+ * of a caller's `fetch` may carry the whole request with its tokens, and is left out.
  */
 export function safeCause(error: unknown): { cause?: unknown } {
   if (!(error instanceof Error)) return {};
@@ -18,7 +18,7 @@ export function safeCause(error: unknown): { cause?: unknown } {
   return isOwn && isBare(error) ? { cause: error } : {};
 }
 
-/** Whether an error carries nothing beside its text, and its cause, if any, is as bare. */
+/** Whether an error has only a text, and its cause, if any, as well. */
 function isBare(error: Error): boolean {
   const { cause } = error;
   const isCauseBare = cause === undefined ||
@@ -27,11 +27,11 @@ function isBare(error: Error): boolean {
 }
 
 /**
- * The body of an answer as text. The signal ends it, also where the body comes from a `fetch` of
- * the caller's that does not pass signals on.
+ * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
+ * pass signals on.
  *
- * @param overflow What becomes of a body that is larger than `maxBytes`, whose rest is not read.
- * @returns The text; `undefined` when it is too large and not to be cut.
+ * @param overflow Handling of a body over `maxBytes`. Its rest is not read in either case.
+ * @returns The text; `undefined` where the body is refused as too large.
  */
 export async function readText(
   response: Response,

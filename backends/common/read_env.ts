@@ -1,24 +1,24 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**
- * Reads a variable if Deno grants it, without ever making Deno ask: `undefined` when it is unset,
+ * Reads a variable if Deno grants it. Deno never asks the person for it. `undefined` where it is unset,
  * empty or not granted.
  */
 export function readEnvIfGranted(name: string): string | undefined {
   return isEnvGranted(name) ? Deno.env.get(name) || undefined : undefined;
 }
 
-/** Whether this variable may be read, without asking. */
+/** Whether Deno grants this variable already. */
 export function isEnvGranted(name: string): boolean {
   return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
 }
 
 /**
- * Reads a variable that the caller cannot do without: `undefined` when it is unset or empty, an
- * error when Deno denies it.
+ * Reads a variable that the caller needs. `undefined` where it is unset or empty; an error where Deno
+ * denies it.
  *
  * @param name The variable.
- * @param purpose What cannot be done without it, as in "Cannot {purpose}".
+ * @param purpose Its purpose, as in "Cannot {purpose}".
  */
 export function readEnv(name: string, purpose: string): string | undefined {
   try {
@@ -34,8 +34,8 @@ export function readEnv(name: string, purpose: string): string | undefined {
 }
 
 /**
- * What a variable that is yes or no says; `undefined` when it is unset or empty. Any other word is
- * an error: what it was meant to say must not be guessed.
+ * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
+ * an error: its meaning must not be guessed.
  *
  * @throws {CredentialsBackendError} `env_invalid`.
  */

@@ -4,26 +4,26 @@ import { untilAborted } from "../common/delay.ts";
 import { netHost } from "../common/hosts.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
-/** After this time without an answer the server is asked for one first. */
+/** After this time without an answer the server is asked for its metadata first, in milliseconds. */
 const FRESH_MS = 1000;
-/** How long one that never answered is asked again: about as long as a restart takes. */
+/** Time for which a server that never answered is asked again: about as long as a restart. */
 const PATIENCE_MS = 1500;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
 /**
- * A KV Connect server, as far as it answers.
+ * Access to a KV Connect server within a time limit.
  *
- * Deno itself tries an operation for ever where a server does not answer, reports each try on
- * standard error, and keeps the process alive with it: neither a signal nor `Kv.close` ends that. So
- * the server is first asked for its metadata, by a request that can be given up.
+ * Deno repeats an operation for ever where a server does not answer, reports each try on standard
+ * error, and keeps the process alive. Neither a signal nor `Kv.close` ends that. So the server is first
+ * asked for its metadata, by a request that can be ended.
  */
 export class KvServer {
   readonly #url: string;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
   #hasAnswered = false;
-  /** When {@linkcode FRESH_MS} have passed since its last answer. */
+  /** The end of {@linkcode FRESH_MS} after its last answer. */
   #freshUntil = -Infinity;
 
   constructor(url: string, timeoutMs: number, clock: Clock = MONOTONIC_CLOCK) {
@@ -32,7 +32,7 @@ export class KvServer {
     this.#clock = clock;
   }
 
-  /** Runs an operation once the server answers, all within the time limit. */
+  /** Runs an operation as soon as the server answers, within the time limit of both. */
   async perform<T>(operation: () => Promise<T>, limitMs = Infinity): Promise<T> {
     const ms = Math.min(limitMs, this.#timeoutMs);
     const abort = new AbortController();
@@ -50,7 +50,7 @@ export class KvServer {
     }
   }
 
-  /** One that has answered before is on its way back: it is asked again until the time limit. */
+  /** A server that has answered before may be restarting: it is asked until the time limit. */
   async #untilItAnswers(signal: AbortSignal): Promise<void> {
     const patience = this.#hasAnswered ? Infinity : this.#clock.now() + PATIENCE_MS;
     for (let pause = FIRST_PAUSE_MS;; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
@@ -60,7 +60,7 @@ export class KvServer {
         const isFinal = error instanceof CredentialsBackendError ||
           error instanceof Deno.errors.NotCapable;
         if (isFinal || signal.aborted || this.#clock.now() >= patience) throw error;
-        // What it said says more than that the time is over.
+        // The server's own error says more than the end of the time.
         await this.#clock.delay(pause, signal).catch(() => Promise.reject(error));
       }
     }

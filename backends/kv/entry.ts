@@ -2,34 +2,33 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
 /**
- * How an entry lies in Deno KV, whose values hold 64 KiB each. One of some size is one value, the
- * object itself. A larger one is cut: its row has the number of its parts, and the parts are the
- * bytes of its JSON. One commit writes all of them, so that all have one versionstamp, and one
- * snapshot reads them.
+ * The rows of an entry in Deno KV, whose values hold 64 KiB each. A small entry is one value, the object
+ * itself. A larger one is cut: its row has the number of its parts, and the parts are the bytes of its
+ * JSON. One commit writes all rows, so that they have one versionstamp. One snapshot reads them.
  */
 
-/** Larger entries are refused. A commit holds 800 KiB, a snapshot ten rows. */
+/** The largest entry. A commit holds 800 KiB, a snapshot ten rows. */
 const MAX_BYTES = 512 * 1024;
 const MAX_PARTS = 9;
 const PART_BYTES = 60_000;
-/** JSON of this size is below 64 KiB in V8's own format, which takes up to three times as much. */
+/** JSON up to this size stays below 64 KiB in V8's own format, which takes up to three times as much. */
 const WHOLE_BYTES = 20_000;
 
 export const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 const partKey = (key: string, part: number): Deno.KvKey => ["validmind", "oidc_part", key, part];
 
-/** What a commit writes for an entry. */
+/** An entry as rows. */
 export interface EncodedEntry {
   /** The object, or the number of parts. */
   row: unknown;
   parts: Uint8Array[];
 }
 
-/** What {@linkcode getEntry} found. */
+/** Result of {@linkcode getEntry}. */
 export interface StoredEntry {
   entry: OidcCredentials | undefined;
-  /** For as long as this holds, the key has no parts; `undefined` where it has some. */
+  /** While this check holds, the key has no parts; `undefined` where it has some. */
   noParts: Deno.AtomicCheck | undefined;
 }
 
@@ -70,8 +69,8 @@ export function deleteEntry(
 }
 
 /**
- * Of a larger entry before it. To delete nine rows that are not there costs as much as all else in a
- * commit, so it is left out where the commit is bound to there being none.
+ * Deletes the parts of a larger entry before it. Deleting nine absent rows costs as much as the rest of
+ * a commit, so it is left out where the commit depends on a check that there are none.
  */
 function deleteParts(
   atomic: Deno.AtomicOperation,
@@ -83,7 +82,7 @@ function deleteParts(
   else for (let part = from; part < MAX_PARTS; part++) atomic.delete(partKey(key, part));
 }
 
-/** What makes a commit fail once the row, written whole at that versionstamp, has been written again. */
+/** A check that fails once the row, which was whole at this versionstamp, is written again. */
 export function noPartsSince(key: string, versionstamp: string | null): Deno.AtomicCheck {
   return { key: entryKey(key), versionstamp };
 }
@@ -114,7 +113,7 @@ function isPartCount(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_PARTS;
 }
 
-/** The object, or `false` where the parts do not belong together. */
+/** The object of the parts; `false` where they do not belong together. */
 function join(versionstamp: string | null, parts: Deno.KvEntryMaybe<unknown>[]): unknown {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   try {
@@ -137,11 +136,11 @@ function corrupt(key: string, path: string): CredentialsBackendError {
   );
 }
 
-/** The error for an entry, or a key, beyond what Deno KV holds. */
+/** The error for an entry, or a key, that is too large for Deno KV. */
 export function tooLarge(path: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_too_large",
     `Cannot write credentials in ${path}: the entry is larger than 512 KiB, or its key than 2 KiB, ` +
-      `which is what Deno KV holds. Use another backend, or ask the provider for smaller tokens.`,
+      `the most that Deno KV holds. Use another backend, or ask the provider for smaller tokens.`,
   );
 }

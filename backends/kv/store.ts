@@ -41,7 +41,7 @@ const REFRESH_MS = 20;
 /** Space that a commit takes beside the entry: changed pages, with their copies in the -wal file. */
 const HEADROOM_BYTES = 128 * 1024;
 
-/** An open Deno KV store: loaded only when it is used. */
+/** An open Deno KV store. It is loaded for the first use. */
 export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #path: string;
@@ -55,7 +55,7 @@ export class KvStore {
   readonly #leases: Leases<KvLease> | undefined;
   /** The locks in memory. */
   readonly #queue: Queue;
-  /** Whether the key used last has parts: a refresh reads an entry, and then writes it. */
+  /** The check for the latest key without parts: a refresh reads an entry and then writes it. */
   #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
 
   private constructor(
@@ -109,7 +109,7 @@ export class KvStore {
     return entry;
   }
 
-  /** Writes the entry, if a lease that is held is still held. */
+  /** Writes the entry, unless another holder took over the key's lease. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const encoded = encodeEntry(entry, this.#path);
     this.#reserved.get(key)?.release();
@@ -137,7 +137,7 @@ export class KvStore {
     }
   }
 
-  /** Removes the entry, if a lease that is held is still held. */
+  /** Removes the entry, unless another holder took over the key's lease. */
   async delete(key: string): Promise<void> {
     await this.#commit(key, (atomic, noParts) => deleteEntry(atomic, key, noParts));
   }
@@ -186,7 +186,7 @@ export class KvStore {
     }
   }
 
-  /** Commits `change`, and gives the versionstamp of it. */
+  /** Commits `change`, and gives its versionstamp. */
   async #commit(key: string, change: Change): Promise<string> {
     let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
     this.#noParts = undefined;
@@ -237,19 +237,19 @@ export class KvStore {
   }
 }
 
-/** How the operations of a store are run. */
+/** Runs operations with the time limits and repeats of the store's place. */
 function performer({ path, lockTimeoutMs, timeoutMs, clock }: KvStoreOptions): Perform {
   if (isUrl(path)) {
     const server = new KvServer(path, timeoutMs, clock);
     return (operation, limitMs) => server.perform(operation, limitMs);
   }
-  // Held for milliseconds by whoever writes: not the lock whose wait the option limits.
+  // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
   return (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
 }
 
 /**
- * Runs an operation again while another handle is writing to the same database file: Deno reports
- * that at once instead of waiting, and has then done nothing.
+ * Repeats an operation while another handle is writing to the same database file. Deno reports that at
+ * once instead of waiting, and has then done nothing.
  */
 async function whenUnlocked<T>(operation: () => Promise<T>, timeoutMs: number): Promise<T> {
   const deadline = performance.now() + timeoutMs;

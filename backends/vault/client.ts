@@ -13,7 +13,7 @@ import {
 } from "./error.ts";
 import type { VaultAnswer, VaultRequest } from "./request.ts";
 
-/** What a test replaces: the network, a clock that only goes forward, and waiting. */
+/** The network, a monotonic clock, and waiting. Tests replace them. */
 export interface VaultRuntime {
   readonly fetch: typeof fetch;
   /** Milliseconds since some moment. */
@@ -25,7 +25,7 @@ const MAX_REDIRECTS = 3;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 
-/** Requests to one Vault, each repeated while the trouble is one that passes, up to a time limit. */
+/** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
 export class VaultClient {
   /** The server in words. */
   readonly place: string;
@@ -35,8 +35,8 @@ export class VaultClient {
   readonly #http: Deno.HttpClient | undefined;
 
   /**
-   * @param caCert The content of the file that the connection names.
-   * @throws {CredentialsBackendError} `invalid_options` where that is no certificate.
+   * @param caCert The content of the certificate file that the connection names.
+   * @throws {CredentialsBackendError} `invalid_options` where it is no certificate.
    */
   constructor(
     connection: VaultConnection,
@@ -52,7 +52,7 @@ export class VaultClient {
   }
 
   /**
-   * The answer, whatever its status, but for what passes: that is tried again.
+   * The answer of any status, except for a passing trouble, after which it is tried again.
    *
    * @throws {CredentialsBackendError} `backend_unavailable`, `backend_timeout`, `backend_too_large`,
    * `permission_required`; the signal's reason.
@@ -82,12 +82,12 @@ export class VaultClient {
 
   #trust(caCert: string): Deno.HttpClient {
     try {
-      // Deno passes over what is no PEM, such as DER: the server's certificate would be blamed.
+      // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
       if (caCert.includes("-----BEGIN CERTIFICATE-----")) {
         return Deno.createHttpClient({ caCerts: [caCert] });
       }
     } catch {
-      // Told below.
+      // The error is thrown below.
     }
     throw vaultError(
       "invalid_options",
@@ -104,7 +104,7 @@ export class VaultClient {
     const { signal } = request;
     const ends = signal === undefined ? late : AbortSignal.any([signal, late]);
     try {
-      // A `fetch` that was passed in may not look at its signal.
+      // The `fetch` of an option may ignore its signal.
       return await untilAborted(this.#exchange(request, ends), ends);
     } catch (error) {
       signal?.throwIfAborted();
@@ -134,7 +134,7 @@ export class VaultClient {
       { status, body: body ?? {}, words };
   }
 
-  /** Sends it, and once more to where a standby says that the active node is. */
+  /** Sends the request. A redirect of a standby is followed to the active node. */
   async #send(request: VaultRequest, signal: AbortSignal): Promise<Response> {
     const { address } = this.#connection;
     let url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;

@@ -10,12 +10,12 @@ import {
   type VaultCredentialsBackendOptions,
 } from "./options.ts";
 
-/** Where Vault is, and how to get there. */
+/** The connection to a Vault server. */
 export interface VaultConnection {
   readonly address: URL;
   readonly namespace: string | undefined;
   readonly caCert: string | undefined;
-  /** The origins that may get the token: of the address and of the other nodes. */
+  /** The origins that may get the token: that of the address, and those of the other nodes. */
   readonly origins: readonly string[];
 }
 
@@ -25,8 +25,8 @@ const FAMILIES = ["VAULT", "BAO"] as const;
 const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /**
- * The connection that the options give or, where they give no address, the environment: either the
- * variables of Vault or those of OpenBao, so that one server's token does not go to the other.
+ * The connection of the options. Without an address there, it comes from the variables of either Vault
+ * or OpenBao, so that one server's token does not go to the other.
  *
  * @throws {CredentialsBackendError} `permission_required`, `invalid_options`.
  */
@@ -49,7 +49,7 @@ export function vaultConnection(options: VaultCredentialsBackendOptions): VaultC
   return { address: url, namespace, caCert, origins: [url, ...nodes].map(({ origin }) => origin) };
 }
 
-/** The variable of Vault's or OpenBao's token; those of both where an option gives the address. */
+/** The variable of Vault's or OpenBao's token; both where an option gives the address. */
 export function vaultTokenVariables(
   options: VaultCredentialsBackendOptions,
   read: Reader = readEnvIfGranted,
@@ -58,7 +58,7 @@ export function vaultTokenVariables(
   return (family === undefined ? FAMILIES : [family]).map((name) => `${name}_TOKEN`);
 }
 
-/** The files that the login reads, with the variable that a home needs. */
+/** The file that the login reads, if it reads one. */
 export function vaultLoginFile(auth: VaultAuth, read: Reader): string | undefined {
   if (auth.method === "token") {
     return auth.tokenFile === true ? homeFile(read) : auth.tokenFile;
@@ -67,7 +67,7 @@ export function vaultLoginFile(auth: VaultAuth, read: Reader): string | undefine
   return auth.jwtFile ?? SERVICE_ACCOUNT_TOKEN;
 }
 
-/** Where it is, in words; `undefined` while the variable that says so cannot be read. */
+/** The store in words; `undefined` while the variable with the address cannot be read. */
 export function describeVault(options: VaultCredentialsBackendOptions): string | undefined {
   const { address, namespace } = merged(options, addressFamily(options, readEnvIfGranted));
   const url = URL.parse(address ?? "");
@@ -82,7 +82,7 @@ export function vaultFolder({ mount = "secret", path }: VaultCredentialsBackendO
   return `${mount}/${path}`;
 }
 
-/** All that the options need of Deno, as far as it follows from what may be read already. */
+/** The permissions that the options need, as far as variables can be read already. */
 export function vaultPermissions(options: VaultCredentialsBackendOptions): BackendPermission[] {
   const family = addressFamily(options, readEnvIfGranted);
   const { address, caCert } = merged(options, family);
@@ -105,7 +105,7 @@ export function vaultPermissions(options: VaultCredentialsBackendOptions): Backe
   ];
 }
 
-/** Whose variables say where the server is; `undefined` where an option does, or none is set. */
+/** The family of the variable with the address; `undefined` with the option, or without either. */
 function addressFamily(
   { address }: VaultCredentialsBackendOptions,
   read: Reader,
@@ -128,7 +128,7 @@ function merged(
   };
 }
 
-/** Vault's come first: those of OpenBao are read only where Vault's address is not set. */
+/** The variables of OpenBao are read only where Vault's address is not set. */
 function addressVariables(
   options: VaultCredentialsBackendOptions,
   family: typeof FAMILIES[number] | undefined,

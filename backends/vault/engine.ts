@@ -3,14 +3,15 @@ import { unexpected, vaultError } from "./error.ts";
 import { encodePath, type VaultAnswer } from "./request.ts";
 import type { VaultSession } from "./session.ts";
 
-/** A secret's content; `data` is `undefined` where there is none. */
+/** A secret. */
 export interface VaultSecret {
+  /** `undefined` where there is none. */
   readonly data: Record<string, unknown> | undefined;
-  /** What has to be the latest for a write to happen; 0 where nothing was ever written. */
+  /** The version that a write has to replace; 0 where nothing was ever written. */
   readonly version: number;
 }
 
-/** What a request is for. */
+/** The purpose and limits of a request. */
 export interface VaultUse {
   /** As in "Cannot {action} Vault …". */
   readonly action: string;
@@ -20,7 +21,7 @@ export interface VaultUse {
 
 /** One folder of a KV secrets engine, of either version. */
 export interface VaultKv {
-  /** Whether a write can be made to depend on a version. */
+  /** Whether a write can depend on a version. */
   readonly hasCheckAndSet: boolean;
   read(name: string, use: VaultUse): Promise<VaultSecret>;
   /** The secret's new version, or `undefined` when `version` was not the latest any more. */
@@ -30,7 +31,7 @@ export interface VaultKv {
     version: number,
     use: VaultUse,
   ): Promise<number | undefined>;
-  /** Sees to it that no earlier versions of a secret are kept; `version` is its latest. */
+  /** Sets that Vault keeps one version of a secret. `version` is its latest. */
   forgetVersions(name: string, version: number, use: VaultUse): Promise<void>;
   /** Removes a secret with all its versions. */
   remove(name: string, use: VaultUse): Promise<void>;
@@ -38,8 +39,8 @@ export interface VaultKv {
 }
 
 /**
- * Finds out the version of the engine at a mount, by the request that `vault kv` itself makes: every
- * token may ask for a mount in which it may do something.
+ * Finds the version of the engine at a mount, by the request that `vault kv` itself makes. Every token
+ * may make it for a mount that it has any right to.
  *
  * @throws {CredentialsBackendError} `backend_denied`, `invalid_options`, and as the session's.
  */
@@ -71,7 +72,7 @@ export async function openVaultKv(
     : new KvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
 }
 
-/** A folder of KV version 1, which keeps one version of a secret and cannot compare before it writes. */
+/** A folder of KV version 1. It keeps one version of a secret and cannot compare before a write. */
 class KvVersion1 implements VaultKv {
   readonly hasCheckAndSet = false;
   readonly #session: VaultSession;
@@ -125,15 +126,15 @@ class KvVersion1 implements VaultKv {
   }
 }
 
-/** A folder of KV version 2, which counts versions: a write depends on the one that was read. */
+/** A folder of KV version 2. It counts versions, and a write depends on the one that was read. */
 class KvVersion2 implements VaultKv {
   readonly hasCheckAndSet = true;
   readonly #session: VaultSession;
   readonly #mount: string;
   readonly #path: string;
   /**
-   * The secrets of which this process knows that Vault keeps one version alone, with the one that was
-   * to be written last.
+   * The secrets of which Vault keeps one version, as far as this process knows, with the latest version
+   * that was to be written.
    */
   readonly #limited = new Map<string, number>();
 
@@ -181,7 +182,7 @@ class KvVersion2 implements VaultKv {
   }
 
   async forgetVersions(name: string, version: number, use: VaultUse): Promise<void> {
-    // A lower version is that of a secret which somebody removed, and maybe made anew.
+    // A lower version belongs to a secret that somebody removed and perhaps made anew.
     if (version < (this.#limited.get(name) ?? Infinity)) {
       const answer = await this.#session.request({
         ...use,
@@ -191,7 +192,7 @@ class KvVersion2 implements VaultKv {
       });
       if (answer.status >= 300) throw this.#unexpected(use, answer);
     }
-    // Until it is written it may be removed with what is set here: that is seen to again after it.
+    // A secret that was never written may be removed with this setting: the next write sets it again.
     if (version === 0) this.#limited.delete(name);
     else this.#limited.set(name, version + 1);
   }
@@ -225,12 +226,12 @@ class KvVersion2 implements VaultKv {
   }
 }
 
-/** Whether a 404 is Vault's for a secret that is not there, and not for a mount, or a proxy's own. */
+/** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */
 function isAbsent({ status, body }: VaultAnswer): boolean {
   return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
 }
 
-/** The names that a listing gives, or `undefined` where it is none. */
+/** The names of a listing; `undefined` where the answer is none. */
 function listedNames(answer: VaultAnswer): string[] | undefined {
   if (isAbsent(answer)) return [];
   const { data } = answer.body as { data?: { keys?: unknown } };
@@ -240,16 +241,15 @@ function listedNames(answer: VaultAnswer): string[] | undefined {
 /**
  * The name of a credential key's secret: the SHA-256 of the key, in hexadecimal.
  *
- * A key holds `|`, `/`, `:` and whatever an identity provider came up with, and is as long as it
- * likes; what Vault's storage takes for a name differs from one storage to the next. The key itself
- * is in the secret.
+ * A key may be long, and holds `|`, `/`, `:` and any character of a provider's choice, while each storage
+ * of Vault takes other names. The key itself is in the secret.
  */
 export async function secretName(key: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
   return new Uint8Array(digest).toHex();
 }
 
-/** Whether a name in a folder is that of an entry, and not of a lock or of somebody else's secret. */
+/** Whether a name in a folder belongs to an entry: not to a lock, nor to another program's secret. */
 export function isSecretName(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
 }
@@ -259,7 +259,7 @@ export function lockName(name: string): string {
   return `${name}.lock`;
 }
 
-/** Whether a name in a folder is that of a lock. */
+/** Whether a name in a folder belongs to a lock. */
 export function isLockName(name: string): boolean {
   return name.endsWith(".lock") && isSecretName(name.slice(0, -".lock".length));
 }

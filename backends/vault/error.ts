@@ -6,21 +6,21 @@ import { parseRetryAfter } from "../common/parse_retry_after.ts";
 import { sharesPiece } from "../common/redact.ts";
 import type { VaultAnswer, VaultRequest } from "./request.ts";
 
-/** Why a request may succeed later. */
+/** A trouble of a request that may pass. */
 export interface VaultTrouble {
   /** @default "backend_unavailable" */
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
   readonly retryAfterMs?: number;
-  /** No use in trying again. */
+  /** Trying again is of no use. */
   readonly isLasting?: boolean;
 }
 
 const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
 const LATER = "Try again later; nothing that is stored is lost.";
 
-/** What a status of Vault's own says: it is not an answer yet, and may become one. */
+/** Statuses of Vault that mean "not yet". */
 const STATUSES: Record<number, [reason: string, advice: string]> = {
   412: ["this node has not caught up yet", LATER],
   429: ["it limits requests", "Try again later, or have its rate limit raised."],
@@ -29,8 +29,8 @@ const STATUSES: Record<number, [reason: string, advice: string]> = {
 };
 
 /**
- * "Cannot {action} {place}: {reason}. {advice}" No cause: what `fetch` throws may hold the request,
- * and the request holds the token.
+ * "Cannot {action} {place}: {reason}. {advice}" It has no cause: an error of `fetch` may hold the
+ * request, and the request holds the token.
  */
 export function vaultError(
   code: CredentialsBackendErrorCode,
@@ -42,7 +42,7 @@ export function vaultError(
   return new CredentialsBackendError(code, `Cannot ${action} ${place}: ${reason}. ${advice}`);
 }
 
-/** The error for an answer that says neither yes nor no. */
+/** The error for an answer that is neither a success nor a known refusal. */
 export function unexpected(
   action: string,
   place: string,
@@ -58,9 +58,9 @@ export function unexpected(
 }
 
 /**
- * The first of Vault's own words on an error, in brackets; nothing where they may quote a secret.
+ * The first of Vault's own words on an error, in brackets; empty where they may quote a secret.
  *
- * @param secrets What was sent and must not be shown, nor any piece of it.
+ * @param secrets Parts of the request of which no piece may be shown.
  */
 export function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
@@ -70,8 +70,8 @@ export function vaultWords(body: Record<string, unknown>, secrets: readonly stri
 }
 
 /**
- * Why this answer is none, or `undefined` where it is one: Vault is sealed, starts, changes its
- * active node, or is not what answered.
+ * The trouble that an answer tells of: Vault is sealed, starts, or changes its active node, or another
+ * server answered. `undefined` for a real answer.
  */
 export function passingTrouble(
   request: VaultRequest,
@@ -86,20 +86,20 @@ export function passingTrouble(
     return { reason: "it is sealed (status 503)", advice: UNSEAL, ...wait };
   }
   if (status >= 500) return { ...failure(request.path, status, words), ...wait };
-  // KV 2 is not ready for a moment after its mount and after an unseal, and says so with status 400.
+  // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
   if (status === 400 && /versioned data/.test(text)) {
     return { reason: "its KV engine is starting", advice: LATER };
   }
   if (body !== undefined || text === "") return undefined;
   return {
-    reason: `what answers with status ${status} is not Vault`,
+    reason: `another server than Vault answers with status ${status}`,
     advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
     isLasting: true,
   };
 }
 
 function failure(path: string, status: number, words: string): VaultTrouble {
-  // KV 2 removes versions before it removes what tells of them. A replica may also just lag behind.
+  // KV 2 removes versions before their metadata. A replica may also just lag behind.
   if (/could not find version data/.test(words)) {
     return {
       code: "backend_corrupt",
@@ -116,7 +116,7 @@ export function tooLarge(status: number, text: string): boolean {
     (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
 }
 
-/** Why a connection failed, by what Deno's words name; the words themselves may hold a path. */
+/** The failure of a connection, by Deno's words. The words themselves may hold a path. */
 export function failedConnection(error: unknown): VaultTrouble {
   const text = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
   if (/certificate|UnknownIssuer|handshake/i.test(text)) {

@@ -2,9 +2,9 @@ import { checkOptions, type OptionTypes } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { isSecureUrl } from "../common/hosts.ts";
 
-/** With a token that somebody else got from Vault. */
+/** Login with a token that was obtained from Vault before. */
 export interface VaultTokenAuth {
-  /** Which way. */
+  /** The login method. */
   method: "token";
   /**
    * The token. Secret.
@@ -13,51 +13,51 @@ export interface VaultTokenAuth {
    */
   token?: string;
   /**
-   * A file that holds the token, such as the sink of a Vault Agent; `true` is `~/.vault-token`, where
-   * `vault login` leaves it. It is read again when the token in it has ended.
+   * A file with the token, such as the sink of a Vault Agent. `true` is `~/.vault-token`, the file of
+   * `vault login`. It is read again when its token has ended.
    */
   tokenFile?: string | true;
 }
 
-/** With an AppRole. */
+/** Login with an AppRole. */
 export interface VaultAppRoleAuth {
-  /** Which way. */
+  /** The login method. */
   method: "approle";
   /** The role's id. */
   roleId: string;
   /** The secret id, where the role has one. Secret. */
   secretId?: string;
-  /** A file that holds the secret id, read at each login. */
+  /** A file with the secret id. It is read at each login. */
   secretIdFile?: string;
   /**
-   * Where the method is mounted.
+   * The mount of the method.
    *
    * @default "approle"
    */
   mount?: string;
 }
 
-/** With a signed token of the platform: of a Kubernetes service account, or of a CI job. */
+/** Login with a signed token of the platform, such as a Kubernetes service account's or a CI job's. */
 export interface VaultJwtAuth {
-  /** Which way. */
+  /** The login method. */
   method: "jwt" | "kubernetes";
-  /** The role at that method. */
+  /** The role of the method. */
   role: string;
   /**
-   * A file that holds the signed token, read at each login.
+   * A file with the signed token. It is read at each login.
    *
    * @default for `kubernetes` "/var/run/secrets/kubernetes.io/serviceaccount/token"
    */
   jwtFile?: string;
   /**
-   * Where the method is mounted.
+   * The mount of the method.
    *
    * @default the method's name
    */
   mount?: string;
 }
 
-/** How to log in to Vault. */
+/** The login to Vault. */
 export type VaultAuth = VaultTokenAuth | VaultAppRoleAuth | VaultJwtAuth;
 
 /** Options of {@linkcode VaultCredentialsBackend}. */
@@ -68,8 +68,8 @@ export interface VaultCredentialsBackendOptions {
    */
   path: string;
   /**
-   * The server's address, with the path of a proxy if there is one. `http:` is for loopback only: a
-   * token would travel in clear text.
+   * The server's address, with the path of a proxy where there is one. `http:` is for loopback only:
+   * elsewhere a token would travel in clear text.
    *
    * @default `VAULT_ADDR`, or `BAO_ADDR`
    */
@@ -82,46 +82,46 @@ export interface VaultCredentialsBackendOptions {
    */
   namespace?: string;
   /**
-   * A PEM file with the certificates of the authority that signed the server's.
+   * A PEM file with the certificates of the authority that signed the server's certificate.
    *
    * @default `VAULT_CACERT` beside `VAULT_ADDR`, or `BAO_CACERT` beside `BAO_ADDR`; where `address` is
    * given the authorities that Deno knows
    */
   caCert?: string;
   /**
-   * Addresses of the cluster's other nodes. A standby that does not pass requests on redirects to the
-   * active node: it is followed to these, and the token goes nowhere else.
+   * Addresses of the cluster's other nodes. A standby may redirect to the active node. The redirect is
+   * followed to these addresses only, so that the token goes nowhere else.
    *
    * @default none
    */
   nodes?: readonly string[];
   /**
-   * How to log in.
+   * The login.
    *
    * @default { method: "token" }
    */
   auth?: VaultAuth;
   /**
-   * Where the KV secrets engine is mounted. Its version, 1 or 2, is found out.
+   * The mount of the KV secrets engine. Its version, 1 or 2, is detected.
    *
    * @default "secret"
    */
   mount?: string;
   /**
-   * Longest time for one request, in milliseconds, with the repeats while Vault is sealed, starting,
-   * overloaded or out of reach.
+   * Longest time for one request, in milliseconds. It includes the repeats while Vault is sealed,
+   * starting, overloaded or out of reach.
    *
    * @default 15_000
    */
   timeoutMs?: number;
   /**
-   * Longest wait for another holder's lock, in milliseconds. One that died blocks it for 15 seconds.
+   * Longest wait for another holder's lock, in milliseconds. A dead holder blocks it for 15 seconds.
    *
    * @default 30_000
    */
   lockTimeoutMs?: number;
   /**
-   * Replaces `fetch`. It gets the Vault token.
+   * Replaces `fetch`. It receives the Vault token.
    *
    * @default globalThis.fetch
    */

@@ -12,7 +12,7 @@ import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
 interface VaultToken {
   readonly value: string;
   readonly isRenewable: boolean;
-  /** How long it lives, in milliseconds; `undefined` where it has no end or does not tell. */
+  /** Its remaining life in milliseconds; `undefined` where that has no end or is unknown. */
   readonly ttlMs: number | undefined;
 }
 
@@ -21,12 +21,12 @@ const LOG_IN = "log in to";
 
 interface Held {
   token: VaultToken;
-  /** When it should be renewed, by the local clock. */
+  /** The time of its renewal, by the local clock. */
   renewAt: number;
   endsAt: number;
 }
 
-/** Requests with a token that is got, renewed and replaced as needed. */
+/** Requests with a token that is obtained, renewed and replaced as needed. */
 export class VaultSession {
   readonly #client: VaultClient;
   readonly #login: VaultLogin;
@@ -45,8 +45,8 @@ export class VaultSession {
   }
 
   /**
-   * The answer. Vault says 403 for a token that has ended and for what a policy denies: a token that
-   * has ended is replaced once, and the request sent once more.
+   * The answer. Vault answers 403 both for a token that has ended and for a denial by a policy. A token
+   * that has ended is replaced once, and the request is sent once more.
    *
    * @throws {CredentialsBackendError} `backend_denied`, `backend_auth_failed`, and as the client's.
    */
@@ -81,7 +81,7 @@ export class VaultSession {
     return await this.#token();
   }
 
-  /** A token in place of one that has ended, unless another request has seen to it. */
+  /** A token in place of one that has ended, unless another request has replaced it already. */
   async #replace(ended: Held): Promise<Held> {
     const current = this.#held.kept;
     const held = await current;
@@ -100,21 +100,21 @@ export class VaultSession {
     } catch (error) {
       const leftMs = held.endsAt - this.#now();
       if (leftMs <= 0) throw error;
-      return { ...held, renewAt: this.#now() + leftMs / 2 }; // it is good for some time yet
+      return { ...held, renewAt: this.#now() + leftMs / 2 }; // it is still valid
     }
   }
 
   async #next(held: Held): Promise<Held> {
     const renewed = held.token.isRenewable ? await this.#login.renew(held.token) : undefined;
     const next = renewed && this.#hold(renewed);
-    // Vault counts whole seconds: less than one more is none.
+    // Vault counts whole seconds: a gain of less than one is none.
     if (next && next.endsAt > held.endsAt + 1000) return next;
     // Not renewable, or at the end of its longest life.
     if (this.#login.canRepeat) return await this.#logIn();
     return { ...held, renewAt: Infinity };
   }
 
-  /** To be renewed when two thirds of its life are over. */
+  /** The token is renewed after two thirds of its life. */
   #hold(token: VaultToken): Held {
     const { ttlMs = Infinity } = token;
     return { token, renewAt: this.#now() + ttlMs * 2 / 3, endsAt: this.#now() + ttlMs };
@@ -132,7 +132,7 @@ export class VaultSession {
   }
 }
 
-/** Logs in by the way that the options give. */
+/** The login of the options. */
 export class VaultLogin {
   readonly #client: VaultClient;
   readonly #options: VaultCredentialsBackendOptions;
@@ -160,19 +160,19 @@ export class VaultLogin {
     return tokenOf(answer) ?? this.#refuse(answer);
   }
 
-  /** A token of the same login that lives longer, or `undefined` where Vault gives none. */
+  /** A token of the same login with a longer life; `undefined` where Vault gives none. */
   async renew(token: VaultToken): Promise<VaultToken | undefined> {
     const path = "auth/token/renew-self";
     const request = { action: "renew the login to", method: "POST", path, body: {} } as const;
     return tokenOf(await this.#client.request({ ...request, token: token.value }));
   }
 
-  /** Whether the token is still one; `false` also where its policies do not let it ask. */
+  /** Whether the token is valid; `false` also where its policies do not let it ask. */
   async isLive(value: string): Promise<boolean> {
     return (await this.#ask(value)).status === 200;
   }
 
-  /** What Vault says of a token. It may not be allowed to ask: then nothing is known of its end. */
+  /** A token with its life. Its policies may not let it ask: then its end is unknown. */
   async lookUp(value: string): Promise<VaultToken> {
     const { data } = (await this.#ask(value)).body as { data?: Record<string, unknown> };
     const ttl = Number(data?.ttl);
@@ -183,12 +183,12 @@ export class VaultLogin {
     };
   }
 
-  /** Whether there may be another token: not where it was handed over once and for all. */
+  /** Whether a new login can give another token: not with a token that an option or variable gave. */
   get canRepeat(): boolean {
     return this.#auth.method !== "token" || this.#auth.tokenFile !== undefined;
   }
 
-  /** The error for a token that Vault does not take any more. */
+  /** The error for a token that Vault no longer accepts. */
   ended(action: string): CredentialsBackendError {
     return this.#failed(
       "the Vault token has expired or was revoked, or its policies let it do nothing",
@@ -258,7 +258,7 @@ function tokenOf({ status, body }: VaultAnswer): VaultToken | undefined {
   };
 }
 
-/** The text of a file that is needed to get to Vault. */
+/** The text of a file that the connection or the login needs. */
 export function readVaultFile(path: string, action: string, place: string): string {
   try {
     return Deno.readTextFileSync(path);

@@ -20,10 +20,10 @@ import type { VaultCredentialsBackendOptions } from "./options.ts";
 
 const TIMEOUT_MS = 15_000;
 const LOCK_TIMEOUT_MS = 30_000;
-/** Of how many secrets something is remembered; a process has one or two. */
+/** The most secrets of which names and versions are remembered. A process has one or two. */
 const MAX_KNOWN = 100;
 
-/** An open store: loaded only when it is used. */
+/** An open store. It is loaded for the first use. */
 export class VaultStore {
   readonly #session: VaultSession;
   readonly #kv: VaultKv;
@@ -34,9 +34,9 @@ export class VaultStore {
   readonly #folder: string;
   /** The store in words. */
   readonly #place: string;
-  /** What secrets are called, by key: to work it out takes a third of a request to this host. */
+  /** The names of secrets by key: computing one takes a third of a request to this host. */
   readonly #names = new Map<string, string>();
-  /** The version of each secret that was seen last. */
+  /** The latest known version of each secret. */
   readonly #versions = new Map<string, number>();
 
   private constructor(
@@ -56,7 +56,7 @@ export class VaultStore {
     this.#lock = new VaultLock({ kv, place: this.#place, runtime, lockTimeoutMs, onTakeOver });
   }
 
-  /** Logs in, and finds out which version of the engine is at the mount. */
+  /** Logs in, and finds the version of the engine at the mount. */
   static async open(
     options: VaultCredentialsBackendOptions,
     runtime: VaultRuntime = systemRuntime(options),
@@ -83,32 +83,32 @@ export class VaultStore {
     const { data } = await this.#read(name, { action: "read credentials in" });
     if (data === undefined) return undefined;
     const row = parseRow(data);
-    // As UTF-8 has it, and with it the secret's name: Vault gives back no half of a surrogate pair.
+    // In well-formed UTF-8, as in the secret's name: Vault returns no half of a surrogate pair.
     if (row?.key === key.toWellFormed()) return row.entry;
     throw this.#corrupt(name);
   }
 
-  /** Writes the entry, if a lock that is held is still held. */
+  /** Writes the entry, unless another holder took over the key's lock. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    // As a text: Vault would read and write its numbers as floating-point ones.
+    // As a text: Vault would turn its numbers into floating-point ones.
     const data = { key, entry: JSON.stringify(entry) };
     const name = await this.#nameOf(key);
     const use = { action: "write credentials to" };
     const write = async (version: number) => {
-      // After the version was seen: once another holder has taken over, it is not the latest.
+      // After the look at the version: a takeover makes that version an old one.
       await this.#lock.check(name, use.action);
       await this.#kv.forgetVersions(name, version, use);
       return await this.#write(name, data, version, use);
     };
     await this.#change(use.action, async () => {
       const known = this.#versions.get(name);
-      // That a version which was seen long ago is not the latest says nothing of others who write now.
+      // A remembered version may be old without another writer being at work now.
       if (known !== undefined && await write(known)) return true;
       return await write((await this.#read(name, use)).version);
     });
   }
 
-  /** Removes the entry with all that Vault knows of it, if a lock that is held is still held. */
+  /** Removes the entry with its metadata, unless another holder took over the key's lock. */
   async delete(key: string): Promise<void> {
     const name = await this.#nameOf(key);
     const use = { action: "delete credentials in" };
@@ -129,7 +129,7 @@ export class VaultStore {
     }
   }
 
-  /** Removes all entries and locks, without a look into them. */
+  /** Removes all entries and locks, without reading them. */
   async deleteAll(): Promise<void> {
     const use = { action: "delete credentials in" };
     this.#versions.clear();
@@ -142,7 +142,7 @@ export class VaultStore {
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     const name = await this.#nameOf(key);
     const run = () => {
-      this.#versions.delete(name); // what counts is what is seen under the lock
+      this.#versions.delete(name); // only a version that is seen under the lock counts
       return fn();
     };
     return await this.#lock.run(name, run, options);
@@ -153,7 +153,7 @@ export class VaultStore {
     this.#session.close();
   }
 
-  /** Writes what is there anew, so that a write which depends on the version before fails. */
+  /** Writes the secret anew, so that a write that depends on its former version fails. */
   async #touch(name: string): Promise<void> {
     if (!this.#kv.hasCheckAndSet) return;
     const use = { action: "lock credentials in" };
@@ -178,14 +178,14 @@ export class VaultStore {
     return secret;
   }
 
-  /** Whether the secret was written: not where `version` is not its latest any more. */
+  /** Whether the secret was written. It is not where `version` is no longer its latest. */
   async #write(
     name: string,
     data: Record<string, unknown>,
     version: number,
     use: VaultUse,
   ): Promise<boolean> {
-    this.#versions.delete(name); // also where no answer tells what became of it
+    this.#versions.delete(name); // also where no answer arrives
     const written = await this.#kv.write(name, data, version, use);
     if (written === undefined) return false;
     this.#see(name, written);
@@ -197,7 +197,7 @@ export class VaultStore {
     this.#versions.set(name, version);
   }
 
-  /** Tries a change again while others write the same entry. */
+  /** Repeats a change while others write the same entry. */
   async #change(action: string, attempt: () => Promise<boolean>): Promise<void> {
     const { now, delay } = this.#runtime;
     const deadline = now() + this.#timeoutMs;
@@ -221,7 +221,7 @@ export class VaultStore {
   }
 }
 
-/** What a secret of this module holds; `undefined` where it is none. */
+/** The key and the entry of a secret; `undefined` for a secret of another program. */
 function parseRow(
   data: Record<string, unknown>,
 ): { key: string; entry: OidcCredentials } | undefined {
@@ -232,7 +232,7 @@ function parseRow(
     : { key, entry: entry as OidcCredentials };
 }
 
-/** A clock that does not jump: leases and the life of tokens are measured by it. */
+/** The system's network, and a monotonic clock for leases and the life of tokens. */
 function systemRuntime(options: VaultCredentialsBackendOptions): VaultRuntime {
   return { fetch: options.fetch ?? fetch, now: () => performance.now(), delay };
 }
