@@ -216,7 +216,7 @@ Deno.test("deviation: no expired_token ever: ends with the code's own life", asy
   await using world = await scriptedProviderWorld({ deviceCodeTtl: 30, interval: 10 });
   world.provider.autoApprove = false;
   await rejectsWith("device_code_expired", () => createSession(world.options), "nobody approved");
-  assertEquals(world.clock.delays, [10_000, 10_000]);
+  assertEquals(world.clock.delays, [10_000, 10_000, 9_750]);
 });
 
 Deno.test("deviation: invalid_grant behind a 401 and a challenge: is a refused refresh", async () => {
