@@ -9,8 +9,8 @@ export type MaybePromise<T> = T | Promise<T>;
  * One stored credential: the tokens of one person at one provider, as plain JSON.
  *
  * The field names are those of the credentials file that the ValidMind Python library shares, hence
- * snake_case. **Every value of an entry but `issuer`, `client_id`, `audience`, `scope` and
- * `expires_at` is a secret**: never print, log or render one.
+ * snake_case. **Every value of an entry but `issuer`, `client_id`, `audience`, `scope`,
+ * `lifetime` and `expires_at` is a secret**: never print, log or render one.
  *
  * A backend stores the object whole and gives it back whole, with fields it does not know.
  *
@@ -32,6 +32,11 @@ export interface OidcCredentials {
   refresh_token?: string | null;
   /** The ID token, where the provider gave one. Secret. `null` means absent. */
   id_token?: string | null;
+  /**
+   * The bearer token's lifetime in seconds, only where it is below 1200. A token counts as expired for
+   * the last tenth of it, and otherwise for the last 120 seconds.
+   */
+  lifetime?: number | null;
   /** The API identifier that the tokens were asked for. */
   audience?: string | null;
   /** The requested scope, not the granted one: providers grant less, or rename. */

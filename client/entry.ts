@@ -4,12 +4,14 @@ import type { OidcIdentity } from "./options/identity.ts";
 /** Lifetime of a token where the provider does not say: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
 
-/** The token that goes on requests, and when it ends. */
+/** The token that goes on requests. */
 export interface Bearer {
   token: string;
-  /** Milliseconds since the epoch. */
+  /** Its end, in milliseconds since the epoch. */
   expiresAt: number;
-  /** The private key that it is bound to, as it is stored, if it is. Secret. */
+  /** Its lifetime in milliseconds, where that is known to be short. */
+  lifetimeMs?: number;
+  /** The private key that it is bound to, as it is stored. Secret. */
   dpopKey?: unknown;
 }
 
@@ -34,26 +36,37 @@ export function bearerOf(
   const token = entry[kind];
   if (typeof token !== "string" || !isSendable(token)) return undefined;
   const stated = parseExpiry(entry.expires_at);
-  // An ID token ends by its own clock; a row written by Python carries the access token's.
+  // An ID token has an end of its own. A row written by Python has the end of the access token.
   const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
   const expiresAt = typeof own === "number" ? own * 1000 : stated;
-  return { token, expiresAt, ...(entry.dpop_key !== undefined && { dpopKey: entry.dpop_key }) };
+  const { lifetime, dpop_key: dpopKey } = entry;
+  return {
+    token,
+    expiresAt,
+    ...(typeof lifetime === "number" && lifetime > 0 && { lifetimeMs: lifetime * 1000 }),
+    ...(dpopKey !== undefined && { dpopKey }),
+  };
 }
 
 /**
- * Whether a token can go on a request: with a line break in it, it would be another header where a
- * program prints it into one, and the error of `Headers` would quote it.
+ * Whether a request can carry a token. A line break in it would begin another header where a program
+ * prints it into one, and the error of `Headers` would quote it.
  */
 export function isSendable(token: string): boolean {
   return /^[\x21-\x7e]+$/.test(token);
 }
 
-/** Whether a bearer lasts for some time yet. */
+/** Whether a bearer is not about to end. */
 export function isFresh(bearer: Bearer | undefined, now: number): bearer is Bearer {
-  return bearer !== undefined && now < bearer.expiresAt - SKEW_SECONDS * 1000;
+  return bearer !== undefined && now < freshUntil(bearer);
 }
 
-/** Whether an entry was asked for all of `scope`. A row without a scope, from Python, counts. */
+/** A bearer counts as expired for the last tenth of its lifetime, at most for 120 seconds. */
+export function freshUntil({ expiresAt, lifetimeMs = Infinity }: Bearer): number {
+  return expiresAt - Math.min(SKEW_SECONDS * 1000, lifetimeMs / 10);
+}
+
+/** Whether an entry was requested with all of `scope`. A row without a scope, from Python, counts. */
 export function coversScope(entry: OidcCredentials, scope: string): boolean {
   if (typeof entry.scope !== "string" || entry.scope === scope) return true;
   const asked = new Set(entry.scope.split(" "));
@@ -61,8 +74,8 @@ export function coversScope(entry: OidcCredentials, scope: string): boolean {
 }
 
 /**
- * The entry for new tokens. What the provider did not send again (a refresh token, an ID token) and
- * fields that others wrote stay as they were.
+ * The entry for new tokens. A refresh token or an ID token that the provider did not send again stays,
+ * and so do the fields of other programs.
  */
 export function toEntry(
   tokens: TokenSet,
@@ -75,21 +88,25 @@ export function toEntry(
   const expiresAt = idExpiry !== undefined
     ? idExpiry * 1000
     : now + (tokens.expiresIn ?? DEFAULT_SECONDS) * 1000;
+  const lifetime = (expiresAt - now) / 1000;
+  const { lifetime: _, ...kept } = previous ?? {};
   return {
-    ...previous,
+    ...kept,
     issuer: identity.issuer,
     client_id: identity.clientId,
     access_token: tokens.accessToken,
     refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
     id_token: tokens.idToken ?? previous?.id_token ?? null,
     expires_at: new Date(expiresAt).toISOString(),
+    // Only where it shortens the skew, so that other rows stay as Python writes them.
+    ...(lifetime > 0 && lifetime < SKEW_SECONDS * 10 && { lifetime }),
     ...(identity.audience !== undefined && { audience: identity.audience }),
     ...(previous === undefined && { scope: identity.scope }),
     ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
   };
 }
 
-/** Claims of a token, for display and expiry only: nothing is trusted for what stands here. */
+/** The unchecked claims of a token, for display and expiry only. */
 export function readClaims(token: string): Record<string, unknown> | undefined {
   try {
     const payload = token.split(".")[1] ?? "";
@@ -100,19 +117,19 @@ export function readClaims(token: string): Record<string, unknown> | undefined {
   }
 }
 
-/** A person, as ID tokens name them: `sub` alone is one person's only at one issuer. */
+/** A person as an ID token names one. `sub` is unique only within one issuer. */
 export interface Subject {
   iss?: unknown;
   sub: string;
 }
 
-/** Whose tokens they are, as far as an ID token says. */
+/** The person of an entry, where its ID token names one. */
 export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
   const { iss, sub } = (typeof id_token === "string" ? readClaims(id_token) : undefined) ?? {};
   return typeof sub === "string" ? { iss, sub } : undefined;
 }
 
-/** How long before its end a token counts as expired, in seconds: as in the Python library. */
+/** Longest time before its end for which a token counts as expired, in seconds: as in Python. */
 export const SKEW_SECONDS = 120;
 
 /**

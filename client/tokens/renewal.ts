@@ -1,7 +1,7 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, SKEW_SECONDS } from "../entry.ts";
+import { type Bearer, bearerOf, coversScope, isFresh } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -163,12 +163,12 @@ export class TokenRenewal implements Renewal {
     }
   }
 
-  /** A token that lives for less than the skew is used for half its time, not refreshed each time. */
+  /** A live token that is not fresh is used for half its remaining time instead of renewed each time. */
   #adopt(entry: OidcCredentials): void {
     this.#held.adopt(entry);
     const now = this.#now();
     const leftMs = (this.#held.bearer?.expiresAt ?? 0) - now;
-    if (leftMs > 0 && leftMs <= SKEW_SECONDS * 1000) this.#held.useUntil(now + leftMs / 2);
+    if (leftMs > 0 && !isFresh(this.#held.bearer, now)) this.#held.useUntil(now + leftMs / 2);
   }
 
   /** Takes over tokens that could not be stored. The next use still goes to the store, to write them. */

@@ -3,7 +3,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, SKEW_SECONDS } from "../entry.ts";
+import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -167,7 +167,7 @@ export class HeldTokens {
   adopt(entry: OidcCredentials): void {
     this.#entry = entry;
     this.#bearer = bearerOf(entry, this.#kind);
-    this.#freshUntil = (this.#bearer?.expiresAt ?? 0) - SKEW_SECONDS * 1000;
+    this.#freshUntil = this.#bearer ? freshUntil(this.#bearer) : 0;
   }
 
   /** Counts the bearer as fresh until `time`. */

@@ -58,11 +58,13 @@ Deno.test("bearerOf: undefined where the entry has no such token", () => {
   }
 });
 
-Deno.test("isFresh: until 120 seconds before the end", () => {
+Deno.test("isFresh: until 120 seconds, or a tenth of a short lifetime, before the end", () => {
   const bearer = { token: "t", expiresAt: NOW + 120_000 };
   assertEquals(isFresh(bearer, NOW - 1), true);
   assertEquals(isFresh(bearer, NOW), false);
   assertEquals(isFresh(undefined, NOW), false);
+  const short = { token: "t", expiresAt: NOW + 10_000, lifetimeMs: 100_000 };
+  assertEquals([isFresh(short, NOW - 1), isFresh(short, NOW)], [true, false]);
 });
 
 const SCOPES: [stored: string | null | undefined, asked: string, covered: boolean][] = [
@@ -91,6 +93,7 @@ Deno.test("toEntry: a new entry has the scope that was asked for, and all fields
     refresh_token: "r",
     id_token: "i",
     expires_at: "2030-01-01T00:01:00.000Z",
+    lifetime: 60,
     audience: "api",
     scope: "openid offline_access",
   });
@@ -118,6 +121,13 @@ Deno.test("toEntry: what a refresh does not bring stays, and what others wrote t
     access_token: "access-2",
     expires_at: "2030-01-01T01:00:00.000Z",
   });
+});
+
+Deno.test("toEntry: the lifetime is kept only where it is short", () => {
+  const short = toEntry({ accessToken: "a", expiresIn: 1199 }, IDENTITY, "access_token", NOW);
+  assertEquals(short.lifetime, 1199);
+  const long = toEntry({ accessToken: "a", expiresIn: 1200 }, IDENTITY, "access_token", NOW, short);
+  assertEquals("lifetime" in long, false);
 });
 
 Deno.test("toEntry: a row from Python without a scope stays without one", () => {

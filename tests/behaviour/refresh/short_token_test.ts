@@ -5,7 +5,7 @@ import { type ProviderWorld, scriptedProviderWorld } from "../../support/provide
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-/** Less than the skew of 120 s: never fresh, and yet good for use. */
+/** Less than the longest skew of 120 s: its own is 10 s. */
 const LIFE = { accessTokenTtl: 100 };
 
 function refreshes(world: ProviderWorld<ScriptedProvider>): number {
@@ -34,11 +34,14 @@ Deno.test("short token: five calls in a row make one refresh", async () => {
   const first = world.stored().access_token;
   for (let call = 0; call < 5; call++) assertEquals(await session.accessToken(), first);
   assertEquals(refreshes(world), 0); // it has just come from the sign-in
-  world.clock.advance(51_000);
+  world.clock.advance(89_000);
+  await session.accessToken();
+  assertEquals(refreshes(world), 0);
+  world.clock.advance(1000);
   const tokens = new Set<string>();
   for (let call = 0; call < 5; call++) tokens.add(await session.accessToken());
   assertEquals([refreshes(world), [...tokens]], [1, [world.stored().access_token]]);
-  world.clock.advance(49_000);
+  world.clock.advance(89_000);
   await session.accessToken();
   assertEquals(refreshes(world), 1);
   world.clock.advance(1000);
@@ -46,9 +49,24 @@ Deno.test("short token: five calls in a row make one refresh", async () => {
   assertEquals(refreshes(world), 2);
 });
 
-Deno.test("short token: a start from a stored one makes one refresh, and serves then", async () => {
+Deno.test("short token: a start from a stored one refreshes it only in its last tenth", async () => {
   await using world = await scriptedProviderWorld(LIFE);
   await createSession(world.options);
+  const options = { ...world.options, interactive: false };
+  world.clock.advance(89_000);
+  for (let start = 0; start < 5; start++) await createSession(options);
+  assertEquals([refreshes(world), world.codes.length], [0, 1]);
+  world.clock.advance(1000);
+  for (let start = 0; start < 5; start++) await createSession(options);
+  assertEquals([refreshes(world), world.codes.length], [1, 1]);
+});
+
+Deno.test("short token: a row without its lifetime, from Python, makes one refresh at a start", async () => {
+  await using world = await scriptedProviderWorld(LIFE);
+  await createSession(world.options);
+  const { lifetime, ...row } = world.stored();
+  assertEquals(lifetime, 100);
+  world.backend.put(world.key, row);
   const session = await createSession({ ...world.options, interactive: false });
   for (let call = 0; call < 5; call++) await session.accessToken();
   assertEquals([refreshes(world), world.codes.length], [1, 1]);
