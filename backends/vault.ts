@@ -180,6 +180,16 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return await (await this.#open()).withLock(key, fn, options);
   }
 
+  /**
+   * Announces a refresh, by a write beside the entry: while the caller holds the key's lock, nobody
+   * takes the lock over for 90 s, by the waiter's own clock, since the refresh may be in flight.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async reserve(key: string): Promise<AsyncDisposable> {
+    return await (await this.#open()).reserve(key);
+  }
+
   /** The hosts, the variables that are read, and the files of the login and the certificates. */
   requiredPermissions(): BackendPermission[] {
     return vaultPermissions(this.#options);

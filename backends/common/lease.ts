@@ -7,6 +7,8 @@ export interface LeaseRow {
   readonly holder: string;
   /** Differs after each write of the row. */
   readonly state: string;
+  /** Whether the holder has announced work that must not be done twice. */
+  readonly isAnnounced: boolean;
 }
 
 /** Settings of one request for a row. */
@@ -23,7 +25,8 @@ export interface LeaseStore<Row extends LeaseRow> {
   read(name: string, use: LeaseUse): Promise<Row>;
   /**
    * Writes the row with this holder, if `row` is still the latest. An empty holder frees the lease.
-   * Gives the new row; `undefined` where another write came first.
+   * The holder of `row` keeps its announcement; a new holder has none. Gives the new row; `undefined`
+   * where another write came first.
    */
   write(name: string, holder: string, row: Row, use: LeaseUse): Promise<Row | undefined>;
   /** Replaces `write` for a free lease, in a store that cannot compare before it writes. */
@@ -57,6 +60,11 @@ interface Sighting {
 /** A lease that does not change for this time is taken over, in milliseconds. */
 export const LEASE_MS = 15_000;
 /**
+ * The same after an announcement, in milliseconds. A holder that stands still with a request in flight,
+ * such as on a closed laptop, is given this time to wake and to write its result.
+ */
+export const ANNOUNCED_MS = 90_000;
+/**
  * A holder renews its lease at this interval. After a longer gap between two looks a waiter starts to
  * count anew: while the store is out of reach, or the waiter stands still, no holder can be silent.
  */
@@ -69,7 +77,8 @@ const RELEASE_TIMEOUT_MS = 2_000;
  * renews it by writing it anew.
  *
  * No clocks are compared. A waiter takes the lease over when it has not changed for
- * {@linkcode LEASE_MS} by the waiter's own monotonic clock. A row has no end time: hosts whose clocks
+ * {@linkcode LEASE_MS} by the waiter's own monotonic clock, or for {@linkcode ANNOUNCED_MS} where its
+ * holder has announced work that must not be done twice. A row has no end time: hosts whose clocks
  * differ would take a lease from a living holder, or wait for a dead one.
  */
 export class Leases<Row extends LeaseRow> {
@@ -106,6 +115,28 @@ export class Leases<Row extends LeaseRow> {
     return this.#held.get(name);
   }
 
+  /**
+   * Announces work that must not be done twice, such as the request that spends a refresh token.
+   * Without a lease it does nothing.
+   *
+   * @returns `false` where another holder has the lease that this instance held.
+   */
+  async announce(name: string, use: LeaseUse = {}): Promise<boolean> {
+    const { store } = this.#options;
+    let row = this.#held.get(name);
+    if (row === undefined) return true;
+    const { holder } = row;
+    while (row.holder === holder) {
+      const written = await store.write(name, holder, { ...row, isAnnounced: true }, use);
+      if (written !== undefined) {
+        if (this.#held.get(name)?.holder === holder) this.#held.set(name, written);
+        return true;
+      }
+      row = await store.read(name, use); // newer, where a renewal came first
+    }
+    return false;
+  }
+
   /** Whether another holder has the lease that this instance held. */
   async isLost(name: string, use: LeaseUse = {}): Promise<boolean> {
     const held = this.#held.get(name);
@@ -131,7 +162,8 @@ export class Leases<Row extends LeaseRow> {
       const row = await store.read(name, { signal });
       sighting = this.#look(row, asked, sighting);
       const isFree = row.holder === "" || row.holder === this.#left.get(name);
-      if (isFree || asked - sighting.since >= LEASE_MS) {
+      const silentMs = row.isAnnounced ? ANNOUNCED_MS : LEASE_MS;
+      if (isFree || asked - sighting.since >= silentMs) {
         const held = await this.#take(name, holder, row, signal);
         if (held !== undefined) return await this.#begin(name, held, !isFree);
       }
@@ -210,7 +242,7 @@ export class Leases<Row extends LeaseRow> {
       }
       this.#left.delete(name);
     } catch {
-      this.#left.set(name, holder); // for others the lease ends after LEASE_MS
+      this.#left.set(name, holder); // for others the lease ends by its silence
     }
   }
 }

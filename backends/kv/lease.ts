@@ -63,25 +63,28 @@ class KvLeaseStore implements LeaseStore<KvLease> {
   }
 
   async read(key: string, { timeoutMs }: LeaseUse): Promise<KvLease> {
-    const get = () => this.#kv.get<{ holder: string }>(leaseKey(key));
+    const get = () => this.#kv.get<{ holder: string; isAnnounced?: boolean }>(leaseKey(key));
     const { value, versionstamp } = await this.#run("lock", get, timeoutMs);
-    return { holder: value?.holder ?? "", state: versionstamp ?? "", versionstamp };
+    const { holder = "", isAnnounced = false } = value ?? {};
+    return { holder, isAnnounced, state: versionstamp ?? "", versionstamp };
   }
 
   async write(
     key: string,
     holder: string,
-    { versionstamp }: KvLease,
+    row: KvLease,
     { timeoutMs }: LeaseUse,
   ): Promise<KvLease | undefined> {
+    const { versionstamp } = row;
+    const isAnnounced = row.isAnnounced && holder === row.holder;
     const commit = () => {
       const atomic = this.#kv.atomic().check({ key: leaseKey(key), versionstamp });
       if (holder === "") atomic.delete(leaseKey(key));
-      else atomic.set(leaseKey(key), { holder });
+      else atomic.set(leaseKey(key), { holder, ...(isAnnounced && { isAnnounced }) });
       return atomic.commit();
     };
     const result = await this.#run(holder === "" ? "unlock" : "lock", commit, timeoutMs);
     if (!result.ok) return undefined;
-    return { holder, state: result.versionstamp, versionstamp: result.versionstamp };
+    return { holder, isAnnounced, state: result.versionstamp, versionstamp: result.versionstamp };
   }
 }

@@ -122,9 +122,11 @@ export class KvStore {
 
   /**
    * Checks that a commit is possible, and keeps the space that a `put` under `key` will need. On a
-   * server the lease that protects the refresh was just written by the same right.
+   * server it announces a refresh in the lease, a write by the same right: nobody takes the lease over
+   * while the refresh may be in flight.
    */
   async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
+    if (await this.#leases?.announce(key) === false) throw this.#lockLost();
     if (this.#file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() };
     await this.#try("write", () => this.#kv.atomic().delete(PROBE_KEY).commit());
     try {

@@ -74,8 +74,21 @@ export class VaultLock {
    * @throws {CredentialsBackendError} `backend_locked`.
    */
   async check(name: string, action: string): Promise<void> {
-    if (!await this.#leases.isLost(name, { action })) return;
-    throw vaultError(
+    if (await this.#leases.isLost(name, { action })) throw this.#lost(action);
+  }
+
+  /**
+   * Announces a refresh under the lock of this entry, if this instance holds it. Nobody takes the lock
+   * over while the refresh may be in flight.
+   *
+   * @throws {CredentialsBackendError} `backend_locked`.
+   */
+  async announce(name: string, action: string): Promise<void> {
+    if (!await this.#leases.announce(name, { action })) throw this.#lost(action);
+  }
+
+  #lost(action: string): CredentialsBackendError {
+    return vaultError(
       "backend_locked",
       action,
       this.#place,
@@ -131,7 +144,9 @@ class VaultLeaseStore implements LeaseStore<VaultLease> {
     const holder = typeof data?.holder === "string" ? data.holder : "";
     const turn = Number(data?.turn ?? 0);
     const settleMs = Number(data?.settle_ms ?? 0) || 0;
-    return { holder, state: `${holder} ${turn}`, version, turn, settleMs, asked, answered: now() };
+    const isAnnounced = data?.announced === true;
+    const state = `${holder} ${turn}`;
+    return { holder, state, isAnnounced, version, turn, settleMs, asked, answered: now() };
   }
 
   async write(
@@ -142,13 +157,19 @@ class VaultLeaseStore implements LeaseStore<VaultLease> {
   ): Promise<VaultLease | undefined> {
     const turn = holder === "" ? 0 : holder === row.holder ? row.turn + 1 : 1;
     const { settleMs } = row;
-    const data = { holder, turn, ...(settleMs > 0 && { settle_ms: settleMs }) };
+    const isAnnounced = row.isAnnounced && holder === row.holder;
+    const data = {
+      holder,
+      turn,
+      ...(settleMs > 0 && { settle_ms: settleMs }),
+      ...(isAnnounced && { announced: true }),
+    };
     const version = await this.kv.write(lockName(name), data, row.version, {
       action: ACTION,
       ...use,
     });
     if (version === undefined) return undefined;
-    return { ...row, holder, state: `${holder} ${turn}`, version, turn };
+    return { ...row, holder, state: `${holder} ${turn}`, isAnnounced, version, turn };
   }
 }
 
@@ -172,7 +193,8 @@ class SettledStore extends VaultLeaseStore {
     use: LeaseUse,
   ): Promise<VaultLease | undefined> {
     const latest = await this.read(name, use);
-    return latest.holder === row.holder ? await super.write(name, holder, latest, use) : undefined;
+    if (latest.holder !== row.holder) return undefined;
+    return await super.write(name, holder, { ...latest, isAnnounced: row.isAnnounced }, use);
   }
 
   async take(

@@ -148,6 +148,15 @@ export class VaultStore {
     return await this.#lock.run(name, run, options);
   }
 
+  /**
+   * Announces a refresh: see {@linkcode VaultLock.announce}. The lock lies beside the entry, so its
+   * write also shows that Vault accepts writes there.
+   */
+  async reserve(key: string): Promise<AsyncDisposable> {
+    await this.#lock.announce(await this.#nameOf(key), "write credentials to");
+    return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+
   /** Forgets the token and closes the connections. */
   close(): void {
     this.#session.close();

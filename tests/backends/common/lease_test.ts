@@ -1,6 +1,7 @@
 // The faults of a store are in the tests of vault/lock.ts and kv/lease.ts, which are made of leases.
 import { assert, assertEquals } from "@std/assert";
 import {
+  ANNOUNCED_MS,
   LEASE_MS,
   type LeaseRow,
   Leases,
@@ -15,7 +16,7 @@ interface Row extends LeaseRow {
 
 /** One lease in memory, with the requests for it. */
 class FakeStore implements LeaseStore<Row> {
-  row: Row = { holder: "", state: "0", version: 0 };
+  row: Row = { holder: "", isAnnounced: false, state: "0", version: 0 };
   readonly requests: string[] = [];
   onRead: (() => void) | undefined;
 
@@ -25,14 +26,16 @@ class FakeStore implements LeaseStore<Row> {
     return Promise.resolve(this.row);
   }
 
-  write(_name: string, holder: string, { version }: Row): Promise<Row | undefined> {
+  write(_name: string, holder: string, row: Row): Promise<Row | undefined> {
     this.requests.push("write");
-    return Promise.resolve(version === this.row.version ? this.set(holder) : undefined);
+    const isAnnounced = row.isAnnounced && row.holder === holder;
+    const isLatest = row.version === this.row.version;
+    return Promise.resolve(isLatest ? this.set(holder, isAnnounced) : undefined);
   }
 
-  set(holder: string): Row {
+  set(holder: string, isAnnounced = false): Row {
     const version = this.row.version + 1;
-    return this.row = { holder, state: `${version}`, version };
+    return this.row = { holder, isAnnounced, state: `${version}`, version };
   }
 }
 
@@ -42,7 +45,7 @@ function world() {
   const leases = new Leases({
     store,
     clock,
-    lockTimeoutMs: 60_000,
+    lockTimeoutMs: 120_000,
     pause: () => 100,
     timedOut: () => new Error("late"),
   });
@@ -82,4 +85,32 @@ Deno.test("a lease is lost once another holder has it, and not by a write of its
     assertEquals(await leases.isLost("a"), true);
   }, {});
   assertEquals(store.row.holder, "other");
+});
+
+Deno.test("a holder that has announced a refresh is given longer, before its lease is taken", async () => {
+  const { store, clock, leases } = world();
+  store.set("stopped", true);
+  const start = clock.now();
+  const waited = await leases.run("a", () => Promise.resolve(clock.now() - start), {});
+  assert(waited >= ANNOUNCED_MS && waited < ANNOUNCED_MS + 1000, `${waited}`);
+});
+
+Deno.test("an announcement outlives a renewal that came first, and ends with the lease", async () => {
+  const { store, leases } = world();
+  await leases.run("a", async () => {
+    store.set(store.row.holder); // a renewal whose answer did not arrive
+    assertEquals(await leases.announce("a"), true);
+    assertEquals(store.row.isAnnounced, true);
+    assertEquals(leases.held("a"), store.row);
+  }, {});
+  assertEquals([store.row.holder, store.row.isAnnounced], ["", false]);
+});
+
+Deno.test("a holder whose lease was taken over announces nothing", async () => {
+  const { store, leases } = world();
+  await leases.run("a", async () => {
+    store.set("other");
+    assertEquals(await leases.announce("a"), false);
+    assertEquals(store.row.isAnnounced, false);
+  }, {});
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Clock, MONOTONIC_CLOCK } from "../../../backends/common/clock.ts";
-import { LEASE_MS, RENEWAL_MS } from "../../../backends/common/lease.ts";
+import { ANNOUNCED_MS, LEASE_MS, RENEWAL_MS } from "../../../backends/common/lease.ts";
 import { kvLeases } from "../../../backends/kv/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { KEY } from "../../support/entries.ts";
@@ -17,7 +17,7 @@ async function open(clock: Clock = MONOTONIC_CLOCK) {
     path: PATH,
     run: (_action, operation) => operation(),
     clock,
-    lockTimeoutMs: 4 * LEASE_MS,
+    lockTimeoutMs: 8 * LEASE_MS,
   });
   return { kv, leases, [Symbol.dispose]: () => kv.close() };
 }
@@ -45,6 +45,22 @@ for (
     },
   });
 }
+
+Deno.test({
+  name: "an announced refresh keeps its lease for longer",
+  permissions,
+  async fn() {
+    const clock = new FakeClock();
+    using opened = await open(clock);
+    await opened.leases.run(KEY, async () => {
+      assertEquals(await opened.leases.announce(KEY), true);
+    }, {});
+    assertEquals((await opened.kv.get(LEASE)).value, null);
+    await opened.kv.set(LEASE, { holder: "stopped", isAnnounced: true });
+    const ms = await waited(clock, opened.leases);
+    assert(ms >= ANNOUNCED_MS && ms < ANNOUNCED_MS + RENEWAL_MS, String(ms));
+  },
+});
 
 Deno.test({
   name: "a lease that is renewed is not taken over, however slowly its holder's clock goes",

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { VaultKv, VaultSecret } from "../../../backends/vault/engine.ts";
 import { VaultLock } from "../../../backends/vault/lock.ts";
-import { LEASE_MS } from "../../../backends/common/lease.ts";
+import { ANNOUNCED_MS, LEASE_MS } from "../../../backends/common/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
@@ -80,6 +80,28 @@ for (const hasCheckAndSet of [true, false]) {
       }
       assertEquals(kv.rows.get(LEASE)?.version, hasCheckAndSet ? 4 : 0);
       assertEquals(await make().run(NAME, () => Promise.resolve("free"), {}), "free");
+    },
+  });
+
+  Deno.test({
+    name: `${kind}: an announced refresh keeps its lease for longer, and through renewals`,
+    permissions,
+    async fn() {
+      const { kv, clock, lock, make } = world({ hasCheckAndSet, lockTimeoutMs: 120_000 });
+      const announced = Promise.withResolvers<void>();
+      const stopped = Promise.withResolvers<void>();
+      const holder = lock.run(NAME, async () => {
+        await lock.announce(NAME, "write to");
+        announced.resolve();
+        await stopped.promise;
+      }, {});
+      await announced.promise;
+      assertEquals(kv.rows.get(LEASE)?.data?.announced, true);
+      const start = clock.now();
+      await make().run(NAME, nothing, {});
+      assert(clock.now() - start >= ANNOUNCED_MS, "too early");
+      stopped.resolve();
+      await holder;
     },
   });
 
