@@ -1,7 +1,7 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
 import type { OidcIdentity } from "./options/identity.ts";
 
-/** Lifetime of a token where the provider does not say: as in the Python library. */
+/** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
 
 /** The token that goes on requests. */
@@ -28,7 +28,7 @@ export interface TokenSet {
   dpopKey?: JsonWebKey;
 }
 
-/** The bearer in an entry; `undefined` when the entry has no such token that can be sent. */
+/** The bearer of an entry; `undefined` without a token that a request can carry. */
 export function bearerOf(
   entry: OidcCredentials,
   kind: "access_token" | "id_token",

@@ -1,6 +1,6 @@
 import type * as oauth from "oauth4webapi";
 
-/** ES256, which every provider that has DPoP takes. */
+/** ES256, which every provider with DPoP accepts. */
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" } as const;
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 
@@ -22,12 +22,12 @@ export async function generateDpopKey(): Promise<DpopKey> {
   return { jwk, pair: await importPair(jwk) };
 }
 
-/** A stored key for use, or `undefined` where it is none or damaged. */
+/** A stored key for use, or `undefined` for a damaged key or another value. */
 export async function importDpopKey(jwk: unknown): Promise<CryptoKeyPair | undefined> {
   try {
     return await importPair(jwk as JsonWebKey);
   } catch {
-    return undefined; // its error may quote the key
+    return undefined; // the error may quote the key
   }
 }
 
@@ -37,7 +37,7 @@ async function importPair({ kty, crv, x, y, d }: JsonWebKey): Promise<CryptoKeyP
     crypto.subtle.importKey("jwk", { ...open, d } as JsonWebKey, ALGORITHM, false, ["sign"]),
     crypto.subtle.importKey("jwk", open, ALGORITHM, true, ["verify"]),
   ]);
-  // Deno takes halves that do not belong together; no provider would take their proofs.
+  // Deno accepts halves that do not belong together. No provider would accept their proofs.
   const signature = await crypto.subtle.sign(SIGNING, privateKey, new Uint8Array());
   const isWhole = await crypto.subtle.verify(SIGNING, publicKey, signature, new Uint8Array());
   if (!isWhole) throw new TypeError("the halves of the key do not belong together");
@@ -45,9 +45,10 @@ async function importPair({ kty, crv, x, y, d }: JsonWebKey): Promise<CryptoKeyP
 }
 
 /**
- * What makes a key's proofs. One for each key, since it remembers each server's last nonce.
+ * The maker of a key's proofs. There is one for each key, since it remembers the last nonce of each
+ * server.
  *
- * @param create That of oauth4webapi, which a start from stored tokens does not load.
+ * @param create `DPoP` of oauth4webapi, which a start from stored tokens does not load.
  */
 export function dpopHandle(create: typeof oauth.DPoP, pair: CryptoKeyPair): oauth.DPoPHandle {
   let handle = handles.get(pair);

@@ -18,7 +18,7 @@ import { singleFlight } from "./turns.ts";
 /** Loaded where a person is asked. */
 const loadAskPerson = () => import("./ask_person.ts");
 
-/** Loaded where a person is told of a store that cannot be written. */
+/** Loaded where a store cannot be written. */
 const loadTerminal = () => import("../prompt/terminal.ts");
 
 /** How long a token in its last minutes is used on while the provider cannot be reached. */

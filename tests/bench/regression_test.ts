@@ -25,8 +25,12 @@ const LAZY = [
   "client/provider/oidc_provider.ts",
   "client/prompt/open_prompt.ts",
   "client/signed_in/sign_out.ts",
+  "client/tokens/ask_person.ts",
+  "client/tokens/refresh.ts",
   "client/tokens/renewal.ts",
+  "client/provider/refresh_grant.ts",
   "client/provider/token_request.ts",
+  "client/sign_in/device.ts",
 ];
 
 Deno.test("a start from a stored token runs nothing that it does not use", async () => {
