@@ -12,6 +12,8 @@ import type { Runtime } from "../options/runtime.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** Limit of an error's words, of which people see 200 characters. */
+const LONGEST_WORDS = 2000;
 /** The fields of a form that are no secret. A grant's other fields may be one. */
 const OPEN_FIELDS = [
   "grant_type",
@@ -123,11 +125,13 @@ function withoutEcho(
   const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
   const secrets = [...own, ...others, basic ?? ""];
   // A short secret may be part of an error code, and the code still has to decide the same.
-  const error = isProtocolError(body.error) ? body.error : redact(body.error, secrets);
+  const error = isProtocolError(body.error)
+    ? body.error
+    : redact(body.error.slice(0, LONGEST_WORDS), secrets);
   return {
     error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
     ...(typeof body.error_description === "string" &&
-      { error_description: redact(body.error_description, secrets) }),
+      { error_description: redact(body.error_description.slice(0, LONGEST_WORDS), secrets) }),
   };
 }
 

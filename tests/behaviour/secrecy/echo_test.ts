@@ -75,6 +75,19 @@ for (const [what, echo] of ECHOES) {
   });
 }
 
+Deno.test("echo: a long refresh token and 3.9 MB of an error's words take no time", async () => {
+  await using world = await scriptedProviderWorld();
+  const session = await createSession(world.options);
+  const refresh_token = crypto.randomUUID().repeat(550);
+  world.amend({ refresh_token });
+  const error_description = `${refresh_token.slice(0, -1)}x`.repeat(190);
+  world.provider.script.token.push(() => json({ error: "odd_error", error_description }, 400));
+  const start = performance.now();
+  const run = () => session.accessToken({ forceRefresh: true });
+  assertNoSecret(await rejectsWith("provider_refused", run), [refresh_token]);
+  assert(performance.now() - start < 5000);
+});
+
 Deno.test("echo: an error's name and words are told where nothing is echoed", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
