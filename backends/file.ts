@@ -145,7 +145,6 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode put}.
    */
   async delete(key: string): Promise<void> {
-    if (!this.#hasRow(key)) return;
     const store = await this.#openStore();
     await store.delete(key);
   }
@@ -200,11 +199,6 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   ): Promise<T> {
     const store = await this.#openStore();
     return await store.withLock(key, fn, options);
-  }
-
-  #hasRow(key: string): boolean {
-    const document = this.#file.read();
-    return document !== undefined && Object.hasOwn(document.credentials, key);
   }
 
   #openStore(): Promise<FileStore> {

@@ -4,10 +4,15 @@
  * Its OS-neutral entry points touch `globalThis.process`, which costs as much as the rest of a start.
  * A start from a stored token reads no path by these functions: see `folderOf`.
  */
-import * as posix from "@std/path/posix/dirname";
-import * as windows from "@std/path/windows/dirname";
+import { basename as posixBasename } from "@std/path/posix/basename";
+import { dirname as posixDirname } from "@std/path/posix/dirname";
+import { basename as windowsBasename } from "@std/path/windows/basename";
+import { dirname as windowsDirname } from "@std/path/windows/dirname";
 
 const isWindows = Deno.build.os === "windows";
 
 /** The folder of a path. */
-export const dirname: (path: string) => string = isWindows ? windows.dirname : posix.dirname;
+export const dirname: (path: string) => string = isWindows ? windowsDirname : posixDirname;
+
+/** The last part of a path. */
+export const basename: (path: string) => string = isWindows ? windowsBasename : posixBasename;

@@ -50,6 +50,23 @@ export function assertOwn(action: string, path: string, info: Deno.FileInfo): vo
   throw refusal(action, path, `it belongs to another user (uid ${info.uid})`);
 }
 
+/** Whether a regular file of this user is at `path`. */
+export function isOwnFile(path: string): boolean {
+  if (!lstatIfPresent(path)?.isFile) return false;
+  try {
+    const file = Deno.openSync(path);
+    try {
+      return isOwn(path, file.statSync());
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    const { NotFound, PermissionDenied } = Deno.errors;
+    if (error instanceof NotFound || error instanceof PermissionDenied) return false;
+    throw error;
+  }
+}
+
 /**
  * Whether an opened file belongs to the user of this process.
  *
@@ -99,7 +116,8 @@ function ownerOfNewFile(path: string): number | null | undefined {
   }
 }
 
-function isGranted(permission: Deno.PermissionDescriptor): boolean {
+/** Whether Deno permits an access without a question to the person. */
+export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }
 
@@ -253,6 +271,9 @@ function explain(path: string, error: unknown): Explanation {
       return ["backend_unavailable", "a folder of its path is a file", "Use another path."];
     case "ELOOP":
       return ["backend_unavailable", "its symbolic links form a loop", "Use another path."];
+    case "EMFILE":
+    case "ENFILE":
+      return ["backend_unavailable", "too many files are open", "Close some, and try again."];
     case "ENOENT":
       return isLink(path)
         ? ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."]

@@ -41,12 +41,14 @@ export interface FileLockOptions<T> {
  * A free lock is taken without yielding, so synchronous functions of one process never wait for each
  * other.
  *
+ * @param fn Gets a function that tells whether the lock still excludes others: somebody may remove or
+ * replace its file.
  * @throws {CredentialsBackendError} `backend_locked` after the time limit. A signal that ends the wait
  * throws its reason.
  */
 export async function withFileLock<T>(
   path: string,
-  fn: () => T | Promise<T>,
+  fn: (isHeld: () => boolean) => T | Promise<T>,
   options: FileLockOptions<T>,
 ): Promise<T> {
   options.signal?.throwIfAborted();
@@ -60,7 +62,7 @@ export async function withFileLock<T>(
       if (peeked !== undefined) return peeked;
       if (!isStillAt(file, path)) continue; // another process locks the new file at the path
       noteHolder(file);
-      const result = fn();
+      const result = fn(() => isStillAt(file, path));
       // Awaiting a plain value would hold the lock for one more turn of the event loop.
       return result instanceof Promise ? await result : result;
     } finally {

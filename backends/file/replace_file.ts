@@ -1,7 +1,15 @@
-import { dirname } from "../common/path.ts";
-import { isStillAt } from "./file_access.ts";
+import { basename, dirname } from "../common/path.ts";
+import { isGranted, isOwnFile, isStillAt, lstatIfPresent } from "./file_access.ts";
 
 const isWindows = Deno.build.os === "windows";
+
+/** Options of {@linkcode replaceFile}. */
+export interface ReplaceOptions {
+  /** Takes the place of the temp file. */
+  reserved?: ReservedFile | undefined;
+  /** Called right before the rename. With `false`, the file stays as it is. */
+  isUnchanged?: () => boolean;
+}
 
 /**
  * Replaces a file so that every reader, and every restart after a crash, sees the whole old content
@@ -10,12 +18,15 @@ const isWindows = Deno.build.os === "windows";
  * The temp file has one fixed name: a permission can name it, and a crash leaves at most one, which
  * the next write removes. The caller holds the file's lock.
  *
- * @param reserved Takes the place of the temp file.
+ * @returns Whether the file was replaced.
  */
-export function replaceFile(path: string, text: string, reserved?: ReservedFile): void {
-  const temp = reserved?.path ?? tempPath(path);
+export function replaceFile(
+  path: string,
+  text: string,
+  { reserved, isUnchanged = () => true }: ReplaceOptions = {},
+): boolean {
+  const { temp, file } = openTemp(path, reserved);
   try {
-    const file = reserved?.take() ?? createNew(temp);
     try {
       writeAll(file, new TextEncoder().encode(text));
       if (reserved) file.truncateSync(file.seekSync(0, Deno.SeekMode.Current));
@@ -23,12 +34,55 @@ export function replaceFile(path: string, text: string, reserved?: ReservedFile)
     } finally {
       file.close(); // `using` would cost a write some microseconds more
     }
+    if (!isUnchanged()) {
+      Deno.removeSync(temp);
+      return false;
+    }
     renameOver(temp, path);
   } catch (error) {
     removeIfPresent(temp);
     throw error;
   }
   syncFolder(dirname(path));
+  return true;
+}
+
+interface Temp {
+  temp: string;
+  file: Deno.FsFile;
+}
+
+function openTemp(path: string, reserved: ReservedFile | undefined): Temp {
+  const taken = reserved?.take();
+  if (taken !== undefined) return { temp: reserved!.path, file: taken };
+  const temp = tempPath(path);
+  try {
+    return { temp, file: createNew(temp) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable || lstatIfPresent(temp) === undefined) throw error;
+    // A neighbour has planted a thing that cannot be removed, such as a folder with a file in it.
+    const other = tempPath(`${path}.${crypto.randomUUID().slice(0, 8)}`);
+    return { temp: other, file: createNew(other) };
+  }
+}
+
+/**
+ * The temp files beside `path` that a killed write left, with tokens in them: regular files of this
+ * user. Empty where Deno does not permit a look at the folder.
+ */
+export function leftTemps(path: string): string[] {
+  const folder = dirname(path);
+  if (!isGranted({ name: "read", path: folder })) return [];
+  const name = basename(path);
+  const isTemp = (found: string) =>
+    found.startsWith(name) && /^(\.[0-9a-f]{8})?\.tmp$/.test(found.slice(name.length));
+  try {
+    const temps = Array.from(Deno.readDirSync(folder), (found) => found.name).filter(isTemp);
+    return temps.map((temp) => `${folder}/${temp}`).filter(isOwnFile);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 /** The file that first receives the next content of `path`. */
@@ -123,7 +177,7 @@ export function renameOver(
  * Makes a rename in the folder survive a power cut, where the file system can. Windows has no such
  * call. A failure is ignored: the rename has succeeded, and an error would report the opposite.
  */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   if (isWindows) return;
   try {
     const folder = Deno.openSync(path, { read: true });

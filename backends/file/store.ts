@@ -2,17 +2,19 @@ import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { dirname } from "../common/path.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type CredentialsDocument, readDocument } from "./credentials_file.ts";
-import {
-  assertWritable,
-  emptyDocument,
-  looksLikeCredentials,
-  serializeDocument,
-  setRow,
-} from "./edit_document.ts";
-import { assertOwnLink, fileError, lstatIfPresent, readOwnFile } from "./file_access.ts";
+import { type CredentialsDocument, fileState, readDocument } from "./credentials_file.ts";
+import { assertWritable, emptyDocument, serializeDocument, setRow } from "./edit_document.ts";
+import { assertDeletable, resolveLink } from "./find_file.ts";
+import { fileError, lstatIfPresent } from "./file_access.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
-import { removeIfPresent, replaceFile, ReservedFile, tempPath } from "./replace_file.ts";
+import {
+  leftTemps,
+  removeIfPresent,
+  replaceFile,
+  ReservedFile,
+  syncFolder,
+  tempPath,
+} from "./replace_file.ts";
 
 /** Options of {@linkcode FileStore}. */
 export interface FileStoreOptions {
@@ -28,12 +30,15 @@ export interface FileStoreOptions {
 const REFRESH_MS = 20;
 /** Room for the indentation of a coming entry, and for a key that other rows get meanwhile. */
 const HEADROOM_BYTES = 4096;
+/** A program without the lock may write between a read and a rename, but hardly each time. */
+const TRIES = 20;
 
 /** The writing half of the file backend. It is loaded for the first write or lock. */
 export class FileStore {
   readonly #options: FileStoreOptions;
   readonly #warned = new Set<string>();
   readonly #reserved = new Map<string, ReservedFile>();
+  readonly #held = new Map<string, () => boolean>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
@@ -41,18 +46,22 @@ export class FileStore {
 
   /** Sets one row. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    await this.#update((document) => {
-      setRow(document, key, entry);
-      return true;
-    }, this.#reserved.get(key));
+    const path = this.#prepare();
+    await this.#locked(`${path}.lock`, () => {
+      this.#change(path, (document) => {
+        setRow(document, key, entry);
+        return true;
+      }, this.#reserved.get(key));
+    });
   }
 
   /** Checks that a write is possible, and keeps the space that a `put` under `key` will need. */
   async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
     const path = this.#prepare();
+    if (this.#held.get(key)?.() === false) throw lockLost(lockPath(path, key));
     return await this.#locked(`${path}.lock`, () => {
       try {
-        const document = readForUpdate(path);
+        const { document } = readForUpdate(path);
         assertWritable(document, path);
         const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
         const temp = tempPath(`${path}.${shortHash(key)}`);
@@ -63,27 +72,34 @@ export class FileStore {
     });
   }
 
-  /** Removes one row. The file is not written where the row is absent. */
+  /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
-    await this.#update(({ credentials }) => {
-      if (!Object.hasOwn(credentials, key)) return false;
-      return delete credentials[key];
+    const path = this.#resolve();
+    if (!hasRow(path, key) && leftTemps(path).length === 0) return;
+    this.#prepare();
+    await this.#lockedIfPossible(`${path}.lock`, () => {
+      this.#change(path, ({ credentials }) => {
+        if (!Object.hasOwn(credentials, key)) return false;
+        return delete credentials[key];
+      });
+      this.#removeTemps(path);
     });
   }
 
-  /** Deletes the file, and the temp file that a crash left. It parses neither. */
+  /** Deletes the file, whole or damaged, and the temp files that a killed write left. */
   async deleteAll(): Promise<void> {
     const path = this.#prepare();
-    await this.#locked(`${path}.lock`, () => {
+    await this.#lockedIfPossible(`${path}.lock`, () => {
       try {
         assertDeletable(path, this.#options.path);
-        removeIfPresent(tempPath(path));
         // A link without its target would be an error from now on, so the target is emptied instead.
         if (path !== this.#options.path) replaceFile(path, serializeDocument(emptyDocument()));
         else removeIfPresent(path);
       } catch (error) {
         throw fileError("delete", path, error);
       }
+      this.#removeTemps(path);
+      syncFolder(dirname(path));
     });
   }
 
@@ -94,31 +110,49 @@ export class FileStore {
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T> {
     const path = this.#prepare();
-    return await this.#locked(`${path}.${shortHash(key)}.lock`, fn, {
-      paceMs: REFRESH_MS,
-      signal,
-      peek,
-    });
+    const run = async (isHeld: () => boolean) => {
+      this.#held.set(key, isHeld);
+      try {
+        return await fn();
+      } finally {
+        this.#held.delete(key);
+      }
+    };
+    return await this.#locked(lockPath(path, key), run, { paceMs: REFRESH_MS, signal, peek });
   }
 
-  /** Reads, changes and replaces the file under its lock. `change` returns whether to write. */
-  async #update(
+  /**
+   * Reads, changes and replaces the file. `change` returns whether to write. A program without this lock
+   * may write the file meanwhile: then its content is read and changed anew.
+   */
+  #change(
+    path: string,
     change: (document: CredentialsDocument) => boolean,
     reserved?: ReservedFile,
-  ): Promise<void> {
-    const path = this.#prepare();
-    await this.#locked(`${path}.lock`, () => {
-      try {
-        const mode = modeOf(path);
-        const document = readForUpdate(path);
+  ): void {
+    try {
+      for (let tries = 0;; tries++) {
+        const { document, info } = readForUpdate(path);
         if (!change(document)) return;
         assertWritable(document, path);
-        replaceFile(path, serializeDocument(document), reserved);
-        if (mode !== undefined && isOpen(mode)) this.#warnOfMode("file", path, mode);
-      } catch (error) {
-        throw fileError("write", path, error);
+        const isUnchanged = () => tries === TRIES || isSameState(info, lstatIfPresent(path));
+        if (!replaceFile(path, serializeDocument(document), { reserved, isUnchanged })) continue;
+        if (info !== undefined && isOpen(info)) this.#warnOfMode("file", path, info);
+        return;
       }
-    });
+    } catch (error) {
+      throw fileError("write", path, error);
+    }
+  }
+
+  #removeTemps(path: string): void {
+    for (const temp of leftTemps(path)) {
+      try {
+        removeIfPresent(temp);
+      } catch (error) {
+        throw fileError("delete", temp, error);
+      }
+    }
   }
 
   /** Keeps a reserved file for the next `put` under `key`, until the reservation ends. */
@@ -135,9 +169,24 @@ export class FileStore {
     return { [Symbol.asyncDispose]: () => Promise.try(end) };
   }
 
+  /** Runs `fn` also where a neighbour has planted the lock file, or holds it for ever. */
+  async #lockedIfPossible(path: string, fn: () => void): Promise<void> {
+    let hasBegun = false;
+    try {
+      await this.#locked(path, () => {
+        hasBegun = true;
+        fn();
+      });
+    } catch (error) {
+      const { code } = error as CredentialsBackendError;
+      if (hasBegun || code === "permission_required") throw error;
+      fn();
+    }
+  }
+
   #locked<T>(
     path: string,
-    fn: () => T | Promise<T>,
+    fn: (isHeld: () => boolean) => T | Promise<T>,
     options: Omit<FileLockOptions<T>, "timeoutMs"> = {},
   ): Promise<T> {
     return withFileLock(path, fn, { timeoutMs: this.#options.lockTimeoutMs, ...options });
@@ -148,6 +197,15 @@ export class FileStore {
     const { path } = this.#options;
     try {
       this.#prepareFolder(dirname(path));
+    } catch (error) {
+      throw fileError("write", path, error);
+    }
+    return this.#resolve();
+  }
+
+  #resolve(): string {
+    const { path } = this.#options;
+    try {
       return resolveLink(path);
     } catch (error) {
       throw fileError("write", path, error);
@@ -159,81 +217,71 @@ export class FileStore {
     // Not by ensureDirSync, whose folder would be open to others until its mode is changed.
     if (!existsSync(folder)) return Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (!/[/\\]\.validmind$/.test(folder)) return;
-    const mode = modeOf(folder);
-    if (mode === undefined || !isOpen(mode)) return;
-    Deno.chmodSync(folder, 0o700);
-    this.#warnOfMode("folder", folder, mode);
+    const info = lstatIfPresent(folder);
+    // The target of a link is a folder of the caller's choice.
+    if (info === undefined || !info.isDirectory || !isOpen(info)) return;
+    try {
+      Deno.chmodSync(folder, 0o700);
+    } catch {
+      // Of another owner, or without modes. The warning says that it is open.
+    }
+    this.#warnOfMode("folder", folder, info);
   }
 
-  #warnOfMode(kind: "file" | "folder", path: string, mode: number): void {
+  #warnOfMode(kind: "file" | "folder", path: string, before: Deno.FileInfo): void {
     if (this.#warned.has(kind)) return;
     this.#warned.add(kind);
+    const mode = ((before.mode ?? 0) & 0o777).toString(8);
+    const now = lstatIfPresent(path);
+    const advice = now !== undefined && isOpen(now)
+      ? "it could not be closed to them. Use another path."
+      : "it is now closed to them. If others use this host, sign in again.";
     try {
       this.#options.onWarning(
-        `${path} could be read by others on this host (mode ${mode.toString(8)}); ` +
-          `it is now closed to them. If others use this host, sign in again.`,
+        `${path} could be read by others on this host (mode ${mode}); ${advice}`,
       );
     } catch {
-      // The mode has been changed. A closed standard error must not turn that into a failure.
+      // A closed standard error must not turn the write into a failure.
     }
   }
 }
 
-/** The permission bits of a file or folder, or `undefined` where there is none. */
-function modeOf(path: string): number | undefined {
-  try {
-    return (Deno.statSync(path).mode ?? 0) & 0o777;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+function lockPath(path: string, key: string): string {
+  return `${path}.${shortHash(key)}.lock`;
 }
 
-/** Whether a mode lets others than the owner in. Windows has no such bits. */
-function isOpen(mode: number): boolean {
-  return Deno.build.os !== "windows" && (mode & 0o077) !== 0;
-}
-
-/** Whether the path alone marks a credentials file: the place of the default one. */
-function isOwnPlace(path: string): boolean {
-  return /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
-}
-
-/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
-function assertDeletable(path: string, given: string): void {
-  let text: string;
-  try {
-    text = new TextDecoder().decode(readOwnFile(path).bytes);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  if (path === given && isOwnPlace(path) || looksLikeCredentials(text)) return;
-  throw new CredentialsBackendError(
-    "backend_corrupt",
-    `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
-      `right one, delete the file yourself.`,
+function lockLost(path: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_locked",
+    `Cannot keep the lock ${path}: its file was removed or replaced, so another process may hold it, ` +
+      `too. Try again.`,
   );
 }
 
-function readForUpdate(path: string): CredentialsDocument {
+/** Whether a file has the same content as before, as far as its information tells. */
+function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
+  if (before === undefined || now === undefined) return before === now;
+  return fileState(before) === fileState(now);
+}
+
+/** Whether others than the owner may open a file or folder. Windows has no such bits. */
+function isOpen({ mode }: Deno.FileInfo): boolean {
+  return Deno.build.os !== "windows" && ((mode ?? 0) & 0o077) !== 0;
+}
+
+function hasRow(path: string, key: string): boolean {
   try {
-    return readDocument(path).document;
+    return Object.hasOwn(readForUpdate(path).document.credentials, key);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return emptyDocument();
-    throw error;
+    throw fileError("read", path, error);
   }
 }
 
-/** The target of a link; the path itself where it is no link, or nothing is there yet. */
-function resolveLink(path: string): string {
-  const link = lstatIfPresent(path);
-  if (!link?.isSymlink) return path;
-  const target = Deno.realPathSync(path);
+function readForUpdate(path: string): { document: CredentialsDocument; info?: Deno.FileInfo } {
   try {
-    assertOwnLink("write", path, link, Deno.lstatSync(target));
+    return readDocument(path);
   } catch (error) {
-    throw fileError("write", target, error); // a missing permission is the one for the target
+    if (error instanceof Deno.errors.NotFound) return { document: emptyDocument() };
+    throw error;
   }
-  return target;
 }

@@ -196,3 +196,34 @@ Deno.test({
     );
   },
 });
+
+Deno.test({
+  name: "too many open files are an error that says so, never an absent file",
+  ignore: !isPosix,
+  async fn() {
+    const parent = folder();
+    const path = `${parent}/credentials.json`;
+    await new FileCredentialsBackend({ path }).put(KEY, entry());
+    // Nothing but the calls runs without a free descriptor: Deno itself panics at some other steps.
+    const code = `
+      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+      const backend = new FileCredentialsBackend({ path: "${path}" });
+      const open = [];
+      try { while (true) open.push(Deno.openSync("${path}")); } catch { /* no more to be had */ }
+      const outcomes = [];
+      for (const key of ["${KEY}", "absent"]) {
+        try { outcomes.push(String(backend.get(key))); } catch (e) { outcomes.push(e.message); }
+      }
+      for (const file of open) file.close();
+      console.log(JSON.stringify([...outcomes, backend.get("${KEY}").client_id]));
+    `;
+    const file = `${parent}/main.ts`;
+    Deno.writeTextFileSync(file, code);
+    const config = `${import.meta.dirname}/../../deno.json`;
+    const run =
+      `ulimit -n 100 && exec "${Deno.execPath()}" run -A --quiet --config "${config}" "${file}"`;
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", run] }).output();
+    const many = `Cannot read ${path}: too many files are open. Close some, and try again.`;
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)), [many, many, "my-app"]);
+  },
+});

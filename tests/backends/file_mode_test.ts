@@ -175,3 +175,45 @@ Deno.test({
     assertMatch(stderr, /^@validmind\/auth: .*credentials\.json could be read .*\n$/);
   },
 });
+
+Deno.test({
+  name: "the target of a .validmind folder that is a link keeps its mode",
+  ignore,
+  async fn() {
+    const parent = folder();
+    Deno.mkdirSync(`${parent}/team`);
+    Deno.chmodSync(`${parent}/team`, 0o755);
+    Deno.symlinkSync("team", `${parent}/.validmind`);
+    const { backend, warnings } = backendAt(`${parent}/.validmind/credentials.json`);
+    await backend.put(KEY, entry());
+    assertEquals([modeOf(`${parent}/team`), modeOf(backend.path)], [0o755, 0o600]);
+    assertEquals(warnings, []);
+  },
+});
+
+Deno.test({
+  name: "a folder whose mode cannot be changed is not reported as closed, and the put succeeds",
+  permissions,
+  ignore,
+  async fn() {
+    const own = `${folder()}/.validmind`;
+    Deno.mkdirSync(own);
+    Deno.chmodSync(own, 0o777);
+    const { backend, warnings } = backendAt(`${own}/credentials.json`);
+    const { chmodSync } = Deno;
+    const ways = [() => {}, () => {
+      throw new Deno.errors.PermissionDenied("not its owner");
+    }];
+    for (const way of ways) {
+      Deno.chmodSync = way; // a file system without modes; a folder of another user
+      try {
+        await backendAt(backend.path).backend.put(KEY, entry());
+        await backend.put(KEY, entry());
+      } finally {
+        Deno.chmodSync = chmodSync;
+      }
+    }
+    assertEquals(warnings.length, 1);
+    assertMatch(warnings[0] ?? "", /mode 777\); it could not be closed to them\. Use another path/);
+  },
+});

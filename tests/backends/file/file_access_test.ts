@@ -17,6 +17,7 @@ const KINDS: [error: unknown, code: CredentialsBackendErrorCode, reason: string]
   [withCode("ENOTDIR"), "backend_unavailable", "a folder of its path is a file"],
   [withCode("ELOOP"), "backend_unavailable", "its symbolic links form a loop"],
   [withCode("ENOENT"), "backend_unavailable", "its folder is missing"],
+  [withCode("EMFILE"), "backend_unavailable", "too many files are open"],
   [withCode("EIO"), "backend_unavailable", "Error (EIO)"],
   [new TypeError("odd"), "backend_unavailable", "TypeError"],
   ["text", "backend_unavailable", "unknown error"],

@@ -27,7 +27,7 @@ Deno.test({
   async fn() {
     const { store, parent } = make();
     await store.delete(KEY);
-    assertEquals(namesIn(parent), ["c.json.lock"]);
+    assertEquals(namesIn(parent), []);
   },
 });
 
@@ -112,5 +112,167 @@ Deno.test({
     await Promise.all(keys.map((key) => store.put(key, entry())));
     const { credentials } = JSON.parse(Deno.readTextFileSync(path));
     assertEquals(Object.keys(credentials), keys);
+  },
+});
+
+/** Runs `fn` while somebody else changes the file, right before each of the first renames. */
+async function withIntruder(changes: (() => void)[], fn: () => Promise<void>): Promise<void> {
+  const { prototype } = Deno.FsFile;
+  const { syncSync } = prototype;
+  prototype.syncSync = function () {
+    syncSync.call(this);
+    if (!this.statSync().isDirectory) changes.shift()?.();
+  };
+  try {
+    await fn();
+  } finally {
+    prototype.syncSync = syncSync;
+  }
+}
+
+const THEIRS = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } });
+
+for (const way of ["in place", "by a rename", "for the first time", "by a removal"]) {
+  Deno.test({
+    name: `what a program without the lock writes right before the rename is kept: ${way}`,
+    permissions,
+    async fn() {
+      const { store, path, parent } = make();
+      if (way !== "for the first time") await store.put("old", entry());
+      const change = () => {
+        if (way === "by a removal") return Deno.removeSync(path);
+        const target = way === "by a rename" ? `${path}.theirs` : path;
+        Deno.writeTextFileSync(target, THEIRS, { mode: 0o600 });
+        if (target !== path) Deno.renameSync(target, path);
+      };
+      await withIntruder([change], () => store.put(KEY, entry()));
+      const { credentials } = parseDocument(Deno.readTextFileSync(path), path);
+      assertEquals(Object.keys(credentials), way === "by a removal" ? [KEY] : [OTHER, KEY]);
+      assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
+    },
+  });
+}
+
+Deno.test({
+  name: "a program that writes without end does not hold up a put without end",
+  permissions,
+  async fn() {
+    const { store, path } = make();
+    let count = 0;
+    const change = () =>
+      Deno.writeTextFileSync(path, THEIRS + " ".repeat(++count), { mode: 0o600 });
+    await withIntruder(Array(100).fill(change), () => store.put(KEY, entry()));
+    const { credentials } = parseDocument(Deno.readTextFileSync(path), path);
+    assertEquals(Object.hasOwn(credentials, KEY), true);
+    assertEquals(count < 100, true);
+  },
+});
+
+Deno.test({
+  name:
+    "a delete removes the temp files that killed writes left, also without a row, and no others",
+  permissions,
+  async fn() {
+    const { store, path, parent } = make();
+    await store.put(OTHER, entry());
+    const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d"];
+    for (const name of others) Deno.writeTextFileSync(`${parent}/${name}`, "");
+    for (const name of ["c.json.tmp", "c.json.01234567.tmp"]) {
+      Deno.writeTextFileSync(`${parent}/${name}`, THEIRS);
+    }
+    Deno.mkdirSync(`${path}.89abcdef.tmp`);
+    await store.delete(KEY);
+    const kept = [...others, "c.json", "c.json.89abcdef.tmp", "c.json.lock"].sort();
+    assertEquals(namesIn(parent), kept);
+    Deno.writeTextFileSync(`${path}.tmp`, THEIRS);
+    await store.deleteAll();
+    assertEquals(namesIn(parent), kept.filter((name) => name !== "c.json"));
+  },
+});
+
+Deno.test({
+  name:
+    "tokens are removed where a lock file was planted, or is held for ever, and where a temp was",
+  async fn() {
+    const { store, path, parent } = make(20);
+    for (const remove of [() => store.delete(KEY), () => store.deleteAll()]) {
+      await store.put(KEY, entry());
+      Deno.removeSync(`${path}.lock`);
+      Deno.symlinkSync("nothing", `${path}.lock`);
+      await rejectsWith("backend_denied", () => store.put(KEY, entry()), "it is a symbolic link");
+      Deno.mkdirSync(`${path}.tmp/inner`, { recursive: true });
+      await remove();
+      assertEquals(existsWith(path, KEY), false);
+      Deno.removeSync(`${path}.lock`);
+      await store.put(KEY, entry());
+      using held = Deno.openSync(`${path}.lock`, { read: true, write: true });
+      held.lockSync(true);
+      await rejectsWith("backend_locked", () => store.put(KEY, entry()));
+      await remove();
+      assertEquals(existsWith(path, KEY), false);
+    }
+    assertEquals(namesIn(parent), ["c.json.lock", "c.json.tmp"]);
+  },
+});
+
+function existsWith(path: string, key: string): boolean {
+  try {
+    return Object.hasOwn(parseDocument(Deno.readTextFileSync(path), path).credentials, key);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+Deno.test({
+  name: "deleteAll syncs the folder, so that the tokens do not come back with a power cut",
+  ignore: Deno.build.os === "windows",
+  permissions,
+  async fn() {
+    const { store } = make();
+    await store.put(KEY, entry());
+    const { prototype } = Deno.FsFile;
+    const { syncSync } = prototype;
+    let folders = 0;
+    prototype.syncSync = function () {
+      if (this.statSync().isDirectory) folders++;
+      syncSync.call(this);
+    };
+    try {
+      await store.deleteAll();
+    } finally {
+      prototype.syncSync = syncSync;
+    }
+    assertEquals(folders, 1);
+  },
+});
+
+Deno.test({
+  name: "a key's lock whose file is removed or replaced is noticed before a refresh token is spent",
+  ignore: Deno.build.os === "windows",
+  permissions,
+  async fn() {
+    const { store, path, parent } = make();
+    await store.withLock(KEY, async () => {
+      await (await store.reserve(KEY, 100))[Symbol.asyncDispose]();
+      const lock = namesIn(parent).find((name) => /[0-9a-f]{8}\.lock$/.test(name));
+      Deno.removeSync(`${parent}/${lock}`);
+      await rejectsWith(
+        "backend_locked",
+        () => store.reserve(KEY, 100),
+        path,
+        "removed or replaced",
+      );
+      Deno.writeTextFileSync(`${parent}/${lock}`, "", { mode: 0o600 });
+      await rejectsWith(
+        "backend_locked",
+        () => store.reserve(KEY, 100),
+        path,
+        "removed or replaced",
+      );
+    }, {});
+    await store.withLock(KEY, async () => {
+      await (await store.reserve(KEY, 100))[Symbol.asyncDispose]();
+    }, {});
   },
 });
