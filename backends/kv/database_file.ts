@@ -26,14 +26,15 @@ export class DatabaseFile {
    * @throws {CredentialsBackendError} `backend_denied` for a file that is not safe; Deno's own errors.
    */
   constructor(path: string) {
-    this.#isLinked = lstatIfPresent(path)?.isSymlink ?? false;
+    const found = lstatIfPresent(path);
+    this.#isLinked = found?.isSymlink ?? false;
     this.path = this.#isLinked ? Deno.realPathSync(path) : path;
-    const isNew = create(this.path);
+    const isNew = found === undefined && create(path);
     const mode = this.#close("");
     if (mode !== undefined && !isNew) tell(this.path, mode);
     // Made here, so that nobody can plant them. SQLite removes them from beside an empty database.
     if (!isNew) { for (const side of ["-wal", "-shm"]) create(`${this.path}${side}`); }
-    this.secure();
+    for (const side of SIDES) this.#close(side);
   }
 
   /** Closes the files to others, and refuses those that are not safe. */

@@ -4,8 +4,7 @@ import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
 import { LEASE_MS, type Leases } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
-import { shortHash, withFileLock } from "../file/lock.ts";
-import { ReservedFile, tempPath } from "../file/replace_file.ts";
+import type { ReservedFile } from "../file/replace_file.ts";
 import { KvServer } from "./connect.ts";
 import { DatabaseFile } from "./database_file.ts";
 import {
@@ -19,6 +18,11 @@ import {
 import { isDatabaseLocked, kvError } from "./error.ts";
 import { type KvLease, kvLeases, leaseKey, type RunKv } from "./lease.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+
+/** Loaded where something is locked: a read takes no lock. */
+const loadFileLock = () => import("../file/lock.ts");
+/** Loaded before a refresh. */
+const loadReservedFile = () => import("../file/replace_file.ts");
 
 /** Options of {@linkcode KvStore.open}. */
 export interface KvStoreOptions {
@@ -129,6 +133,10 @@ export class KvStore {
     if (await this.#leases?.announce(key) === false) throw this.#lockLost();
     if (this.#file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() };
     await this.#try("write", () => this.#kv.atomic().delete(PROBE_KEY).commit());
+    const [{ shortHash }, { ReservedFile, tempPath }] = await Promise.all([
+      loadFileLock(),
+      loadReservedFile(),
+    ]);
     try {
       const path = tempPath(`${this.#file.path}.${shortHash(key)}`);
       const reserved = new ReservedFile(path, 2 * bytes + HEADROOM_BYTES);
@@ -166,6 +174,7 @@ export class KvStore {
     const { signal, peek } = options;
     if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
     if (this.#file === undefined) return await this.#queue.run(key, fn, signal);
+    const { shortHash, withFileLock } = await loadFileLock();
     return await withFileLock(`${this.#file.path}.${shortHash(key)}.lock`, fn, {
       timeoutMs: this.#lockTimeoutMs,
       paceMs: REFRESH_MS,
