@@ -14,8 +14,8 @@ import { FILE_STORES, LOCAL_STORES } from "./store.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
 const seed = 20261124;
-/** Today the names of new folders, and the absence of a deleted file, may not outlive a power cut. */
-const WAITS_FOR_FIX = ["first put", "deleteAll"];
+/** Today the name of a new folder may not outlive a power cut. */
+const WAITS_FOR_FIX = ["first put"];
 
 Deno.test("killed writers lose no acknowledged write and leave no lock", async () => {
   await using folder = await tempDir();
