@@ -8,8 +8,13 @@ import { assertCredentialsBackend, checkOptions } from "./common/check_options.t
 import { printable } from "./common/printable.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
-import { describeInner, KeyRing } from "./encrypted/key_ring.ts";
-import { rotateEntries, type RotateOptions, type RotationResult } from "./encrypted/rotation.ts";
+import {
+  describeInner,
+  KeyRing,
+  rotateEntries,
+  type RotateOptions,
+  type RotationResult,
+} from "./encrypted/key_ring.ts";
 import { sealedBytes, sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
@@ -25,7 +30,7 @@ export type {
   StoredKeyOptions,
   VariableKey,
 } from "./encrypted/encryption_key.ts";
-export type { RotateOptions, RotationResult } from "./encrypted/rotation.ts";
+export type { RotateOptions, RotationResult } from "./encrypted/key_ring.ts";
 
 /** Options of {@linkcode EncryptedCredentialsBackend}. */
 export interface EncryptedCredentialsBackendOptions {

@@ -8,8 +8,7 @@ import { assertCredentialsBackend, checkOptions } from "./common/check_options.t
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
-import { FallbackLock, placeOf } from "./fallback/lock.ts";
-import { FallbackStores, type Missed } from "./fallback/stores.ts";
+import { FallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
 import type {
   BackendPermission,
   MaybePromise,

@@ -1,12 +1,8 @@
 /**
- * `@std/path` for the operating system that runs this.
- *
- * Its OS-neutral entry points touch `globalThis.process`, which costs as much as the rest of a start.
- * A start from a stored token reads no path by these functions: see `folderOf`.
+ * Paths of the operating system that runs this. The OS-neutral entry points of `@std/path` touch
+ * `globalThis.process`, which costs as much as the rest of a start.
  */
-import { basename as posixBasename } from "@std/path/posix/basename";
 import { dirname as posixDirname } from "@std/path/posix/dirname";
-import { basename as windowsBasename } from "@std/path/windows/basename";
 import { dirname as windowsDirname } from "@std/path/windows/dirname";
 
 const isWindows = Deno.build.os === "windows";
@@ -15,4 +11,7 @@ const isWindows = Deno.build.os === "windows";
 export const dirname: (path: string) => string = isWindows ? windowsDirname : posixDirname;
 
 /** The last part of a path. */
-export const basename: (path: string) => string = isWindows ? windowsBasename : posixBasename;
+export function basename(path: string): string {
+  const parts = path.split(isWindows ? /^[A-Za-z]:|[/\\]/ : "/");
+  return parts.findLast((part) => part !== "") ?? "";
+}

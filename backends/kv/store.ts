@@ -1,11 +1,10 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { type Clock, MONOTONIC_CLOCK } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
-import { LEASE_MS, type Leases } from "../common/lease.ts";
+import { type Clock, LEASE_MS, type Leases, MONOTONIC_CLOCK } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
 import type { ReservedFile } from "../file/replace_file.ts";
-import { KvServer } from "./connect.ts";
+import { type KvLease, kvLeases, KvServer, leaseKey, type RunKv } from "./connect.ts";
 import { DatabaseFile } from "./database_file.ts";
 import {
   deleteEntry,
@@ -16,7 +15,6 @@ import {
   setEntry,
 } from "./entry.ts";
 import { isDatabaseLocked, kvError } from "./error.ts";
-import { type KvLease, kvLeases, leaseKey, type RunKv } from "./lease.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** Loaded where something is locked: a read takes no lock. */

@@ -1,4 +1,4 @@
-import { isObject } from "../common/parse_object.ts";
+import { isObject } from "../common/parse.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { type BackendSpec, parseBackendSpec, type SettingOrigin } from "./backend_setting.ts";

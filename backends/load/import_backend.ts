@@ -1,13 +1,8 @@
-import { resolve as posixResolve } from "@std/path/posix/resolve";
-import { toFileUrl as posixToFileUrl } from "@std/path/posix/to-file-url";
-import { resolve as windowsResolve } from "@std/path/windows/resolve";
-import { toFileUrl as windowsToFileUrl } from "@std/path/windows/to-file-url";
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { isPathSpecifier, type SettingOrigin, showSpec } from "./backend_setting.ts";
-import { foreignText } from "./foreign_text.ts";
+import { foreignText, isPathSpecifier, type SettingOrigin, showSpec } from "./backend_setting.ts";
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
 
@@ -73,10 +68,18 @@ export function moduleUrl(
   isWindows: boolean = Deno.build.os === "windows",
 ): string {
   if (!isPathSpecifier(specifier)) return specifier;
-  const url = isWindows
-    ? windowsToFileUrl(windowsResolve(specifier))
-    : posixToFileUrl(posixResolve(specifier));
-  return url.href;
+  const path = urlPath(specifier, isWindows);
+  const isWhole = isWindows ? /^\/(\/|[A-Za-z]:\/)/.test(path) : path.startsWith("/");
+  if (isWhole) return new URL(`file:${path}`).href;
+  const folder = `file:${urlPath(Deno.cwd(), isWindows)}/`;
+  return new URL(path.startsWith("/") ? path : `./${path}`, folder).href;
+}
+
+/** A path as it stands in a `file:` URL. Only a share on Windows begins with two slashes. */
+function urlPath(path: string, isWindows: boolean): string {
+  const slashed = isWindows ? path.replaceAll("\\", "/").replace(/^[A-Za-z]:\//, "/$&") : path;
+  return slashed.replace(isWindows ? /(?<!^)\/{2,}/g : /\/{2,}/g, "/")
+    .replace(/[%?#\\\s]/g, encodeURIComponent);
 }
 
 function construct(

@@ -2,10 +2,9 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import { isObject } from "../common/parse_object.ts";
+import { isObject } from "../common/parse.ts";
 import { printable } from "../common/printable.ts";
-import { foreignText, hideQueries } from "./foreign_text.ts";
-import type { SettingOrigin } from "./backend_setting.ts";
+import { foreignText, hideQueries, type SettingOrigin } from "./backend_setting.ts";
 import type { IsolatedAnswer, IsolatedInfo, IsolatedRequest } from "./isolated_worker.ts";
 import type {
   BackendPermission,

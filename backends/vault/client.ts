@@ -1,17 +1,18 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { netHost } from "../common/hosts.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
-import { parseObject } from "../common/parse_object.ts";
+import { parseObject } from "../common/parse.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
   failedConnection,
   passingTrouble,
   tooLarge,
+  type VaultAnswer,
   vaultError,
+  type VaultRequest,
   type VaultTrouble,
   vaultWords,
 } from "./error.ts";
-import type { VaultAnswer, VaultRequest } from "./request.ts";
 
 /** The network, a monotonic clock, and waiting. Tests replace them. */
 export interface VaultRuntime {

@@ -1,6 +1,5 @@
 import type { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { unexpected, vaultError } from "./error.ts";
-import { encodePath, type VaultAnswer } from "./request.ts";
+import { encodePath, unexpected, type VaultAnswer, vaultError } from "./error.ts";
 import type { VaultSession } from "./session.ts";
 
 /** A secret. */

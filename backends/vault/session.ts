@@ -4,8 +4,7 @@ import { Once } from "../common/once.ts";
 import { readEnv } from "../common/read_env.ts";
 import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
-import { vaultError } from "./error.ts";
-import { encodePath, type VaultAnswer, type VaultRequest } from "./request.ts";
+import { encodePath, type VaultAnswer, vaultError, type VaultRequest } from "./error.ts";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
 
 /** A token for Vault's API. */

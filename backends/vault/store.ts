@@ -1,6 +1,6 @@
 import type { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { delay } from "../common/delay.ts";
-import { parseObject } from "../common/parse_object.ts";
+import { parseObject } from "../common/parse.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   isLockName,

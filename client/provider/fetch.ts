@@ -1,8 +1,7 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { netHost } from "../../backends/common/hosts.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { parseObject } from "../../backends/common/parse_object.ts";
-import { parseRetryAfter } from "../../backends/common/parse_retry_after.ts";
+import { parseObject, parseRetryAfter } from "../../backends/common/parse.ts";
 import { printable, readText, safeCause } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import type { Answer, Endpoint } from "./answer.ts";

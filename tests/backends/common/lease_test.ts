@@ -1,4 +1,4 @@
-// The faults of a store are in the tests of vault/lock.ts and kv/lease.ts, which are made of leases.
+// The faults of a store are in the tests of vault/lock.ts and kv/connect.ts, which are made of leases.
 import { assert, assertEquals } from "@std/assert";
 import {
   ANNOUNCED_MS,

@@ -1,7 +1,7 @@
 // What a real Vault does not do when it is told to: a stand-in does it.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { VaultClient } from "../../../backends/vault/client.ts";
-import { encodePath, type VaultRequest } from "../../../backends/vault/request.ts";
+import { encodePath, type VaultRequest } from "../../../backends/vault/error.ts";
 import { vaultConnection } from "../../../backends/vault/connection.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import {

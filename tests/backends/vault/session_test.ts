@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { VaultClient } from "../../../backends/vault/client.ts";
-import type { VaultRequest } from "../../../backends/vault/request.ts";
+import type { VaultRequest } from "../../../backends/vault/error.ts";
 import { type VaultLogin, VaultSession } from "../../../backends/vault/session.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

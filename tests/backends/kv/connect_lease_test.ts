@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Clock, MONOTONIC_CLOCK } from "../../../backends/common/clock.ts";
+import { type Clock, MONOTONIC_CLOCK } from "../../../backends/common/lease.ts";
 import { ANNOUNCED_MS, LEASE_MS, RENEWAL_MS } from "../../../backends/common/lease.ts";
-import { kvLeases } from "../../../backends/kv/lease.ts";
+import { kvLeases } from "../../../backends/kv/connect.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

@@ -1,5 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseRetryAfter } from "../../../backends/common/parse_retry_after.ts";
+import { parseObject, parseRetryAfter } from "../../../backends/common/parse.ts";
+
+Deno.test({
+  name: "parseObject takes JSON objects and nothing else",
+  permissions: "none",
+  fn() {
+    assertEquals(parseObject(' {"a": [1]} '), { a: [1] });
+    for (const text of ["", "{", "null", "[]", "7", '"text"', "{} {}"]) {
+      assertEquals(parseObject(text), undefined, text);
+    }
+  },
+});
 
 Deno.test({
   name: "parseRetryAfter takes whole seconds and dates to come",
