@@ -4,11 +4,16 @@ import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { type Endpoint, normalizeGrant, positiveNumber } from "./answer.ts";
 import type { DpopKey } from "./dpop_key.ts";
+import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import { audienceOf, requestOptions } from "./request_context.ts";
-import { checkFirstTokens, newDpopKey, requestTokens } from "./token_request.ts";
+import {
+  audienceOf,
+  checkFirstTokens,
+  newDpopKey,
+  requestOptions,
+  requestTokens,
+} from "./token_request.ts";
 
 /** Lifetime of a device code where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_CODE_SECONDS = 900;

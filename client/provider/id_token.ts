@@ -2,10 +2,9 @@ import * as oauth from "oauth4webapi";
 import type { Subject } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { JWKS } from "./answer.ts";
 import { keysOfTenant } from "./entra.ts";
 import { ProviderUnavailableError } from "./error.ts";
-import { providerFetch } from "./fetch.ts";
+import { JWKS, providerFetch } from "./fetch.ts";
 
 /** A larger difference of clocks is not corrected: certificates fail by it, too. */
 const MAX_SKEW_SECONDS = 15 * 60;

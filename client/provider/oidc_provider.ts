@@ -1,14 +1,20 @@
-import type * as oauth from "oauth4webapi";
+import * as oauth from "oauth4webapi";
 import { Once } from "../../backends/common/once.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { DISCOVERY } from "./answer.ts";
-import { clientAuth, secretFromEnv } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import type { RequestedDiscovery } from "./early_discovery.ts";
 import { providerError } from "./error.ts";
+import { DISCOVERY, REVOCATION } from "./fetch.ts";
 import { IdTokenSignatures } from "./id_token.ts";
-import { type RequestContext, requestOptions } from "./request_context.ts";
+import { type RequestContext, requestOptions } from "./token_request.ts";
+
+/** A discovery document that was requested ahead of its use. Disposal ends the request. */
+export interface RequestedDiscovery extends Disposable {
+  readonly url: string;
+  readonly response: Promise<Response>;
+}
 
 /**
  * One OpenID Provider for one client: finds its endpoints, and gives the grants of this folder what
@@ -62,6 +68,24 @@ export class OidcProvider {
     await this.#attempt(action, undefined, () => this.#discover(undefined, requested));
   }
 
+  /**
+   * Revokes a token: RFC 7009.
+   *
+   * @returns `false` where the provider has no revocation endpoint.
+   */
+  async revoke(token: string, hint: "refresh_token" | "access_token"): Promise<boolean> {
+    return await this.use("revoke the sign-in", undefined, async (context) => {
+      const { server, client, auth } = context;
+      if (server.revocation_endpoint === undefined) return false;
+      const response = await oauth.revocationRequest(server, client, auth, token, {
+        ...requestOptions(REVOCATION, context),
+        additionalParameters: { token_type_hint: hint },
+      });
+      await oauth.processRevocationResponse(response);
+      return true;
+    });
+  }
+
   /** The hosts, with ports, of all endpoints. */
   async endpointHosts(): Promise<string[]> {
     return await this.#attempt("find the provider's endpoints", undefined, async () => {
@@ -113,4 +137,28 @@ export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProv
     { ...identity, ...(clientSecret !== undefined && { clientSecret }) },
     runtime,
   );
+}
+
+/**
+ * How the client authenticates itself: RFC 6749, section 2.3. A secret goes into the form where the
+ * provider takes it there, since the form leaves no doubt about the encoding; else into the header.
+ */
+function clientAuth(
+  { token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer,
+  clientSecret?: string,
+): oauth.ClientAuth {
+  if (clientSecret === undefined) return oauth.None();
+  // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
+  return methods?.includes("client_secret_post")
+    ? oauth.ClientSecretPost(clientSecret)
+    : oauth.ClientSecretBasic(clientSecret);
+}
+
+/** The variable's secret, for the client alone that the variables for issuer and client id name. */
+function secretFromEnv({ issuer, clientId }: OidcIdentity): string | undefined {
+  const named = readEnvIfGranted("VM_OIDC_ISSUER");
+  const client = readEnvIfGranted("VM_OIDC_CLIENT_ID");
+  if (named === undefined || client === undefined) return undefined;
+  const isNamed = normalizeIssuer(named) === issuer && normalizeClientId(client) === clientId;
+  return isNamed ? readEnvIfGranted("VM_OIDC_CLIENT_SECRET") : undefined;
 }

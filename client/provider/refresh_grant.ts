@@ -3,8 +3,7 @@ import type { Subject, TokenSet } from "../entry.ts";
 import { ProviderUnavailableError } from "./error.ts";
 import { assertSamePerson } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import type { RequestContext } from "./request_context.ts";
-import { checkTokens, requestTokens, toTokenSet } from "./token_request.ts";
+import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
 
 /** Options of {@linkcode refreshTokens}. */
 export interface RefreshOptions {

@@ -1,15 +1,56 @@
 import * as oauth from "oauth4webapi";
 import { isSendable, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { JWKS, TOKEN } from "./answer.ts";
+import type { OidcIdentity } from "../options/identity.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { asTenant } from "./entra.ts";
 import { ProviderUnavailableError } from "./error.ts";
-import { clockSkew, type RequestedKeys } from "./id_token.ts";
-import { audienceOf, type RequestContext, requestOptions } from "./request_context.ts";
+import { type Endpoint, JWKS, providerFetch, TOKEN } from "./fetch.ts";
+import { clockSkew, type IdTokenSignatures, type RequestedKeys } from "./id_token.ts";
 
 /** Loaded where tokens are bound to a key. */
 const loadDpopKey = () => import("./dpop_key.ts");
+
+/** The sender of a request: the client of one identity, and an optional end. */
+export interface RequestSender {
+  readonly identity: OidcIdentity;
+  readonly runtime: Runtime;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The provider and the client, as the requests of every grant need them. */
+export interface RequestContext extends RequestSender {
+  readonly server: oauth.AuthorizationServer;
+  readonly client: oauth.Client;
+  readonly auth: oauth.ClientAuth;
+  readonly signatures: IdTokenSignatures;
+}
+
+/**
+ * The options of oauth4webapi for one request.
+ *
+ * @param capture Gets the normalized answer before oauth4webapi judges it.
+ */
+export function requestOptions(
+  endpoint: Endpoint,
+  { identity, runtime, signal }: RequestSender,
+  capture?: (answer: Record<string, unknown>) => void,
+) {
+  const { issuer, clientSecret } = identity;
+  const secrets = clientSecret === undefined ? [] : [clientSecret];
+  return {
+    [oauth.customFetch]: providerFetch(endpoint, runtime, { capture, secrets }),
+    // providerFetch itself refuses http: on any host but loopback.
+    [oauth.allowInsecureRequests]: issuer.startsWith("http:"),
+    ...(signal !== undefined && { signal }),
+  };
+}
+
+/** The audience as a request parameter. */
+export function audienceOf({ audience }: OidcIdentity): Record<string, string> {
+  return audience === undefined ? {} : { audience };
+}
 
 /** One request of a grant to the token endpoint. */
 export interface TokenRequest {

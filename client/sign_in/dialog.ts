@@ -1,11 +1,67 @@
+import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { isSecureUrl } from "../../backends/common/hosts.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { readClaims, type TokenSet } from "../entry.ts";
+import type { Runtime } from "../options/runtime.ts";
+import { browserLauncher } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
-import type { Outcome, Prompt, SignInPage } from "../prompt/prompt.ts";
+import type { Outcome, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
 import { notebook } from "../prompt/terminal.ts";
-import { type AskOptions, failureOf, isShownByCaller } from "./flow.ts";
-import { openBrowser } from "./open_browser.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import { signInByDevice } from "./device.ts";
+import { type AskOptions, failureOf, isShownByCaller, runFlow } from "./flow.ts";
+
+/** Options of {@linkcode askPerson}. */
+export interface AskPersonOptions {
+  runtime: Runtime;
+  ask: AskOptions;
+  /** The store of the tokens, for the words of the outcome. */
+  backend: OidcCredentialsBackend;
+  signal: AbortSignal;
+  /** Stores the tokens. Gives the end of the bearer in the new entry, if it has one. */
+  save: (tokens: TokenSet) => Promise<{ entry: OidcCredentials; expiresAt: number | undefined }>;
+}
+
+/** Asks the person to sign in, and has the tokens stored before the person sees the outcome. */
+export async function askPerson(
+  provider: OidcProvider,
+  { runtime, ask, backend, signal, save }: AskPersonOptions,
+): Promise<OidcCredentials> {
+  using dialog = new SignInDialog({ ask, signal, now: runtime.now });
+  const show = dialog.show.bind(dialog);
+  try {
+    const context = { runtime, ask, signal: dialog.signal, show };
+    const tokens = await runFlow(signInByDevice, provider, context);
+    const { entry, expiresAt = 0 } = await save(tokens);
+    await dialog.end(signedIn(tokens, expiresAt, backend));
+    return entry;
+  } catch (error) {
+    await dialog.fail(error);
+    throw error;
+  }
+}
+
+function signedIn(
+  { idToken, refreshToken }: TokenSet,
+  expiresAt: number,
+  backend: OidcCredentialsBackend,
+): SignedIn {
+  const claims = idToken === undefined ? undefined : readClaims(idToken);
+  const who = claims?.email ?? claims?.preferred_username ?? claims?.sub;
+  return {
+    kind: "signed_in",
+    who: typeof who === "string" ? who : undefined,
+    expiresAt,
+    place: backend.location ?? describeBackend(backend),
+    isRefreshable: refreshToken !== undefined,
+  };
+}
 
 /** Options of {@linkcode SignInDialog}. */
-export interface SignInDialogOptions {
+interface SignInDialogOptions {
   ask: AskOptions;
   signal: AbortSignal;
   /** The clock, in milliseconds since the epoch. */
@@ -13,7 +69,7 @@ export interface SignInDialogOptions {
 }
 
 /** One sign-in as the person sees it in the built-in prompt: from the page to the outcome. */
-export class SignInDialog implements Disposable {
+class SignInDialog implements Disposable {
   /** Aborts with the given signal, or when the person interrupts the notebook's cell. */
   readonly signal: AbortSignal;
   readonly #options: SignInDialogOptions;
@@ -71,4 +127,31 @@ function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
 
 function interrupted(): DOMException {
   return new DOMException("Cannot sign in: it was interrupted. Run the cell again.", "AbortError");
+}
+
+/**
+ * Opens a page in the person's browser, without a shell in between. Only a page of the web is opened.
+ *
+ * @returns The reason why it could not be opened, or `undefined`. Waits for the program that opens it,
+ * which may be the browser itself, but does not keep the process alive for it.
+ */
+export async function openBrowser(page: string): Promise<string | undefined> {
+  const url = URL.parse(page);
+  if (url === null || !isSecureUrl(url)) return "the page is no https: page";
+  const [command, ...before] = browserLauncher();
+  if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
+    return `${command} is not installed, or not permitted by --allow-run=${command}`;
+  }
+  try {
+    const child = new Deno.Command(command, {
+      args: [...before, page],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    child.unref();
+    return (await child.status).success ? undefined : `${command} found no browser`;
+  } catch {
+    return `${command} cannot be run`;
+  }
 }

@@ -1,3 +1,5 @@
+import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
@@ -6,9 +8,6 @@ import type {
 import type { ClearOptions, ClearResult, Revocation } from "../clear_result.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { CredentialStore } from "./store.ts";
-
-/** Loaded where tokens are revoked. */
-const loadRevoke = () => import("./revoke.ts");
 
 /** The result of a revocation whose tokens are not known. */
 export const UNREAD: { revocation: Revocation; reason: string } = {
@@ -34,7 +33,6 @@ export async function clearCredentials(
   if (!options.revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
   if (entry === undefined) return { ...result, revocation: "nothing_to_revoke" };
-  const { revokeTokens } = await loadRevoke();
   const tokens = { accessToken: entry.access_token, refreshToken: entry.refresh_token };
   return { ...result, ...await revokeTokens(() => provider(entry), tokens) };
 }
@@ -77,4 +75,58 @@ async function remove(store: CredentialStore): Promise<Removal> {
 /** Whether a store cannot be understood, which is the one fault that its removal cures. */
 export function isCorrupt(error: unknown): boolean {
   return error instanceof CredentialsBackendError && error.code === "backend_corrupt";
+}
+
+/** The result of a revocation, with its reason where it is not complete. */
+export interface RevocationResult {
+  revocation: Revocation;
+  reason?: string;
+}
+
+/** The tokens of one sign-in that are to be revoked. Secret. */
+export interface RevokedTokens {
+  accessToken: string;
+  refreshToken?: string | null | undefined;
+}
+
+/** Revokes the tokens of a sign-in, as far as the provider can. Never throws. */
+export async function revokeTokens(
+  provider: () => Promise<OidcProvider>,
+  { accessToken, refreshToken }: RevokedTokens,
+): Promise<RevocationResult> {
+  try {
+    const issuer = await provider();
+    const isRefreshRevoked = refreshToken
+      ? await issuer.revoke(refreshToken, "refresh_token")
+      : true;
+    if (!isRefreshRevoked) return notSupported("the provider has no revocation endpoint");
+    return await revokeAccessToken(issuer, accessToken, Boolean(refreshToken));
+  } catch (error) {
+    const secrets = [refreshToken, accessToken].flatMap((token) => token || []);
+    const text = error instanceof Error ? error.message : "unknown error";
+    return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
+  }
+}
+
+/** An access token that is a JWT often cannot be revoked: RFC 7009, section 2.2.1. */
+async function revokeAccessToken(
+  provider: OidcProvider,
+  accessToken: string,
+  isRefreshRevoked: boolean,
+): Promise<RevocationResult> {
+  try {
+    const isRevoked = await provider.revoke(accessToken, "access_token");
+    if (isRevoked) return { revocation: "revoked" };
+    return notSupported("the provider has no revocation endpoint");
+  } catch (error) {
+    const { oauthError } = error as { oauthError?: string };
+    if (oauthError !== "unsupported_token_type") throw error;
+    const reason =
+      "the provider does not revoke access tokens of this kind: it works until it ends";
+    return isRefreshRevoked ? { revocation: "revoked", reason } : notSupported(reason);
+  }
+}
+
+function notSupported(reason: string): RevocationResult {
+  return { revocation: "not_supported", reason };
 }

@@ -1,24 +1,27 @@
 import { backendName } from "../../backends/common/describe_backend.ts";
+import { Once } from "../../backends/common/once.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, isFresh, subjectOf, toEntry } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { requestDiscovery } from "../provider/early_discovery.ts";
+import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import type { BoundKey } from "./bound_key.ts";
-import type { LazyProvider } from "./lazy_provider.ts";
 import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
-import { Reservation } from "./reserve.ts";
-import { isSpent, markSpent } from "./spent.ts";
-import { type CredentialStore, isOtherGrant } from "./store.ts";
+import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
+
+/** Loaded where a token is refreshed or revoked, or a person is asked. */
+const loadProvider = () => import("../provider/oidc_provider.ts");
 
 /** Loaded where a token is refreshed. */
 const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
 
 /** Loaded where a sign-out came before the end of a refresh. */
-const loadRevoke = () => import("./revoke.ts");
+const loadClear = () => import("./clear.ts");
+
+/** Loaded where tokens are bound to a key. */
+const loadDpopKey = () => import("../provider/dpop_key.ts");
 
 /** Options of {@linkcode TokenRefresh}. */
 export interface TokenRefreshOptions {
@@ -27,8 +30,6 @@ export interface TokenRefreshOptions {
   bearer: "access_token" | "id_token";
   runtime: Runtime;
   store: CredentialStore;
-  key: BoundKey;
-  provider: LazyProvider;
   /** The entry in the memory of the session. */
   held: () => OidcCredentials | undefined;
   /** Whether a long wait may be shown to the person. */
@@ -39,15 +40,27 @@ export interface TokenRefreshOptions {
 export class TokenRefresh {
   readonly #options: TokenRefreshOptions;
   readonly #store: CredentialStore;
+  readonly #provider = new Once<OidcProvider>();
+  /** The key that the tokens are bound to. */
+  readonly key: BoundKey;
 
   constructor(options: TokenRefreshOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.key = new BoundKey(options.identity.dpop === true);
   }
 
   /** Loads the code of a refresh. */
   async prepare(): Promise<void> {
-    await Promise.all([this.#options.provider.get(), loadRefreshGrant()]);
+    await Promise.all([this.provider(), loadRefreshGrant()]);
+  }
+
+  /** The provider, loaded at the first need. */
+  async provider(): Promise<OidcProvider> {
+    return await this.#provider.get(async () => {
+      const { openProvider } = await loadProvider();
+      return openProvider(this.#options.identity, this.#options.runtime);
+    });
   }
 
   /**
@@ -117,7 +130,7 @@ export class TokenRefresh {
     const store = this.#store;
     const stored = await store.loadLocked();
     if (stored === undefined) throw this.#loginRequired("no sign-in is stored");
-    if (!await this.#options.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
+    if (!await this.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
     if (!stored.refresh_token) {
       return { stored, obstacle: NO_REFRESH_TOKEN };
     }
@@ -159,9 +172,9 @@ export class TokenRefresh {
     }
     if (await store.loadLocked() !== undefined) return undefined;
     // The sign-out wins, and nobody else has these tokens to end them.
-    const { revokeTokens } = await loadRevoke();
+    const { revokeTokens } = await loadClear();
     const { accessToken, refreshToken } = answer.tokens;
-    await revokeTokens(() => this.#options.provider.get(), { accessToken, refreshToken });
+    await revokeTokens(() => this.provider(), { accessToken, refreshToken });
     throw this.#loginRequired("the sign-in was removed while its token was refreshed");
   }
 
@@ -175,19 +188,24 @@ export class TokenRefresh {
     stored: OidcCredentials,
     place: Reservation,
   ): Promise<RefreshAnswer | undefined> {
-    const { identity, runtime, key, provider } = this.#options;
+    const { identity, runtime } = this.#options;
     try {
       runtime.emit?.({ type: "refresh_started" });
       // The request goes out while the code that reads its answer is loaded.
-      using discovery = provider.isLoaded ? undefined : requestDiscovery(identity.issuer, runtime);
-      const [opened, { refreshTokens }] = await Promise.all([provider.get(), loadRefreshGrant()]);
-      const dpopKey = await key.import(stored.dpop_key);
-      await opened.prepare("refresh the sign-in", discovery);
+      using discovery = this.#provider.kept
+        ? undefined
+        : requestDiscovery(identity.issuer, runtime);
+      const [provider, { refreshTokens }] = await Promise.all([
+        this.provider(),
+        loadRefreshGrant(),
+      ]);
+      const dpopKey = await this.key.import(stored.dpop_key);
+      await provider.prepare("refresh the sign-in", discovery);
       await place.ready();
       const latest = await this.#store.loadLocked();
       if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
       const refreshToken = stored.refresh_token!;
-      return await refreshTokens(opened, { refreshToken, subject: subjectOf(stored), dpopKey });
+      return await refreshTokens(provider, { refreshToken, subject: subjectOf(stored), dpopKey });
     } catch (error) {
       runtime.emit?.({ type: "refresh_failed", ...codeOf(error) });
       throw error;
@@ -253,5 +271,55 @@ export class TokenRefresh {
   #loginRequired(reason: string, cause?: Error): ValidMindAuthError {
     const { identity, store } = this.#options;
     return loginRequired(identity, store.backend, reason, cause);
+  }
+}
+
+/**
+ * Requests the discovery document exactly as oauth4webapi does, but before oauth4webapi is loaded.
+ * Only `OidcProvider` reads the answer.
+ */
+function requestDiscovery(issuer: string, { fetch }: Runtime): RequestedDiscovery {
+  const url = new URL(issuer);
+  url.pathname = `${url.pathname}/.well-known/openid-configuration`.replace("//", "/");
+  const end = new AbortController();
+  const headers = { accept: "application/json" };
+  const request = { headers, redirect: "manual", signal: end.signal } as const;
+  const response = Promise.try(fetch, url.href, request);
+  response.catch(() => undefined); // reported where the answer is used
+  return { url: url.href, response, [Symbol.dispose]: () => end.abort() };
+}
+
+/** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */
+class BoundKey {
+  readonly #isBound: boolean;
+  #imported: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
+
+  /** @param isBound Whether the identity's tokens are bound to a key. */
+  constructor(isBound: boolean) {
+    this.#isBound = isBound;
+  }
+
+  /** Whether an entry has the key of its tokens, or none where the tokens are to be unbound. */
+  async isIn({ dpop_key }: OidcCredentials): Promise<boolean> {
+    return this.#isBound ? await this.import(dpop_key) !== undefined : !dpop_key;
+  }
+
+  /**
+   * A stored key for use, or `undefined` without a usable one. It is the same object for the same key,
+   * since the nonces of its servers are remembered by it.
+   */
+  async import(jwk: unknown): Promise<CryptoKeyPair | undefined> {
+    if (!this.#isBound) return undefined;
+    const x = (jwk as JsonWebKey | null | undefined)?.x;
+    if (this.#imported === undefined || this.#imported.x !== x) {
+      const pair = loadDpopKey().then(({ importDpopKey }) => importDpopKey(jwk));
+      this.#imported = { x, pair };
+    }
+    return await this.#imported.pair;
+  }
+
+  /** Drops the key from memory. */
+  forget(): void {
+    this.#imported = undefined;
   }
 }

@@ -1,14 +1,12 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh } from "../entry.ts";
+import { type Bearer, bearerOf, coversScope, isFresh, toEntry, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
-import { BoundKey } from "./bound_key.ts";
-import { LazyProvider } from "./lazy_provider.ts";
 import { loginRequired, NO_KEY, NO_REFRESH_TOKEN, noIdToken } from "./login_required.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
@@ -16,7 +14,7 @@ import { CredentialStore } from "./store.ts";
 import { singleFlight } from "./turns.ts";
 
 /** Loaded where a person is asked. */
-const loadAskPerson = () => import("./ask_person.ts");
+const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** Loaded where a store cannot be written. */
 const loadTerminal = () => import("../prompt/terminal.ts");
@@ -50,8 +48,6 @@ export class TokenRenewal implements Renewal {
   readonly #options: TokenRenewalOptions;
   readonly #held: HeldTokens;
   readonly #store: CredentialStore;
-  readonly #key: BoundKey;
-  readonly #provider: LazyProvider;
   readonly #refresh: TokenRefresh;
   #hasWarned = false;
 
@@ -60,15 +56,11 @@ export class TokenRenewal implements Renewal {
     this.#options = options;
     this.#held = held;
     this.#store = new CredentialStore(stored.backend, stored.key);
-    this.#key = new BoundKey(identity.dpop === true);
-    this.#provider = new LazyProvider(identity, runtime);
     this.#refresh = new TokenRefresh({
       identity,
       bearer,
       runtime,
       store: this.#store,
-      key: this.#key,
-      provider: this.#provider,
       held: () => held.entry,
       mayShow: interactive && !isShownByCaller(ask),
     });
@@ -98,19 +90,19 @@ export class TokenRenewal implements Renewal {
     if (!coversScope(stored, this.#options.identity.scope)) {
       return "the stored sign-in is for another scope";
     }
-    if (!await this.#key.isIn(stored)) return NO_KEY;
+    if (!await this.#refresh.key.isIn(stored)) return NO_KEY;
     this.#held.adopt(stored);
     return stored.refresh_token ? undefined : NO_REFRESH_TOKEN;
   }
 
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#key.import(dpopKey);
+    const pair = await this.#refresh.key.import(dpopKey);
     if (pair === undefined) throw this.#loginRequired(NO_KEY);
     return pair;
   }
 
   forgetKey(): void {
-    this.#key.forget();
+    this.#refresh.key.forget();
   }
 
   async prepareRefresh(): Promise<void> {
@@ -118,7 +110,7 @@ export class TokenRenewal implements Renewal {
   }
 
   async provider(): Promise<OidcProvider> {
-    return await this.#provider.get();
+    return await this.#refresh.provider();
   }
 
   async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
@@ -179,17 +171,25 @@ export class TokenRenewal implements Renewal {
     this.#held.useUntil(0);
   }
 
-  /** Asks the person, or joins another session of this process that is asking already. */
+  /**
+   * Asks the person, or joins another session of this process that is asking already. Before that, the
+   * store is proven.
+   */
   async #ask(signal?: AbortSignal): Promise<void> {
     const { identity, bearer, runtime, ask } = this.#options;
     const store = this.#store;
     // A call for another scope or bearer does not join, since the answer would not serve it.
     const flight = `login ${bearer} ${identity.scope} ${store.key}`;
     const start = async (ended: AbortSignal) => {
-      const { askPerson } = await loadAskPerson();
-      const save = (entry: OidcCredentials) => this.#refresh.saveNew(entry);
-      const provider = this.#provider;
-      return await askPerson({ identity, bearer, runtime, ask, provider, store, save }, ended);
+      await untilAborted(store.probe(), ended);
+      const [provider, { askPerson }] = await Promise.all([this.provider(), loadDialog()]);
+      const save = async (tokens: TokenSet) => {
+        const entry = toEntry(tokens, identity, bearer, runtime.now());
+        await this.#refresh.saveNew(entry);
+        return { entry, expiresAt: bearerOf(entry, bearer)?.expiresAt };
+      };
+      const { backend } = store;
+      return await askPerson(provider, { runtime, ask, backend, signal: ended, save });
     };
     const onJoin = () => runtime.emit?.({ type: "sign_in_joined" });
     this.#adopt(await singleFlight(store.owner, flight, start, signal, onJoin));

@@ -20,6 +20,14 @@ import {
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const queues = new WeakMap<object, Queue>();
 
+/** Enough to recognise every older copy of an entry that a store can come up with. */
+const MAX_REMEMBERED = 64;
+/** New tokens may be longer than the ones that they replace. */
+const GROWTH_BYTES = 2048;
+
+/** Hashes of the used refresh tokens of this process, by store and key. */
+const spent = new WeakMap<object, Map<string, Set<string>>>();
+
 /** The keys of a backend's entries that could not be stored yet. */
 export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
   return [...unstoredEntries(ownerOf(backend)).keys()];
@@ -241,4 +249,86 @@ function notStored(backend: OidcCredentialsBackend, error: unknown): ValidMindAu
       `and each use tries to store them again; a new process would have to sign in.`,
     { cause },
   );
+}
+
+/** The place of a coming entry in its store. Disposal frees it, once the reservation has ended. */
+export class Reservation implements AsyncDisposable {
+  readonly #reserving: Promise<AsyncDisposable | undefined>;
+
+  constructor(backend: OidcCredentialsBackend, key: string, present: OidcCredentials) {
+    this.#reserving = reserve(backend, key, present);
+    this.#reserving.catch(() => undefined); // thrown by `ready`
+  }
+
+  /**
+   * Waits until the store is known to accept the next `put`.
+   *
+   * @throws {CredentialsBackendError} The error of that `put`.
+   */
+  async ready(): Promise<void> {
+    await this.#reserving;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const reserved = await this.#reserving.catch(() => undefined);
+    await reserved?.[Symbol.asyncDispose]();
+  }
+}
+
+async function reserve(
+  backend: OidcCredentialsBackend,
+  key: string,
+  present: OidcCredentials,
+): Promise<AsyncDisposable | undefined> {
+  try {
+    if (backend.reserve === undefined) return await tryWrite(backend, present);
+    const bytes = new TextEncoder().encode(JSON.stringify(present)).length + GROWTH_BYTES;
+    return await backend.reserve(key, bytes);
+  } catch (error) {
+    throw backendError("write credentials to", backend, error);
+  }
+}
+
+/**
+ * Writes and removes an entry of the same size under a key of its own. The present entry is not
+ * written again in its own place: that would undo a sign-out or a rotation of another process since
+ * it was read.
+ */
+async function tryWrite(
+  backend: OidcCredentialsBackend,
+  present: OidcCredentials,
+): Promise<undefined> {
+  if (backend.persistent === false) return;
+  const key = `probe|${crypto.randomUUID()}`;
+  const padding = "x".repeat(JSON.stringify(present).length);
+  await backend.put(key, {
+    issuer: "probe",
+    client_id: "probe",
+    access_token: padding,
+    expires_at: new Date(0).toISOString(),
+  });
+  await backend.delete(key);
+}
+
+/**
+ * Remembers, for this process, that a refresh token is used up. A provider takes its second use for a
+ * theft and ends the sign-in. Only a hash is kept.
+ */
+export async function markSpent({ owner, key }: CredentialStore, token: string): Promise<void> {
+  const keys = getOrSet(spent, owner, () => new Map<string, Set<string>>());
+  const hashes = getOrSet(keys, key, () => new Set<string>());
+  hashes.add(await hash(token));
+  const [oldest] = hashes;
+  if (hashes.size > MAX_REMEMBERED) hashes.delete(oldest!);
+}
+
+/** Whether this process knows that a refresh token is used up. */
+export async function isSpent({ owner, key }: CredentialStore, token: string): Promise<boolean> {
+  const hashes = spent.get(owner)?.get(key);
+  return hashes !== undefined && hashes.has(await hash(token));
+}
+
+async function hash(token: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
+  return new Uint8Array(bytes).toBase64();
 }

@@ -5,11 +5,11 @@ import {
   DISCOVERY,
   type Endpoint,
   JWKS,
+  providerFetch,
   REVOCATION,
   TOKEN,
-} from "../../../client/provider/answer.ts";
+} from "../../../client/provider/fetch.ts";
 import { DEVICE } from "../../../client/provider/device_grant.ts";
-import { providerFetch } from "../../../client/provider/fetch.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../../support/http_server.ts";
 import { runDeno } from "../../support/run_script.ts";

@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
-import { revokeToken } from "../../../client/provider/revocation.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json, resetConnection } from "../../support/http_server.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
@@ -22,7 +21,7 @@ Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real pro
   assert(second !== undefined);
   assert(second.refreshToken !== first.refreshToken);
   assert(await world.provider.isActive(second.accessToken));
-  assertEquals(await revokeToken(provider, second.refreshToken!, "refresh_token"), true);
+  assertEquals(await provider.revoke(second.refreshToken!, "refresh_token"), true);
   assertEquals(await world.provider.isActive(second.accessToken), false);
   assertEquals(paths(world.provider.requests), [
     "/.well-known/openid-configuration",
@@ -139,7 +138,7 @@ Deno.test("OidcProvider: a device answer without a code is refused", async () =>
 Deno.test("OidcProvider: no revocation endpoint is told apart", async () => {
   await using world = await oidcProviderWorld({ revocation: false });
   const { provider } = providerOf(world);
-  assertEquals(await revokeToken(provider, "token", "access_token"), false);
+  assertEquals(await provider.revoke("token", "access_token"), false);
 });
 
 Deno.test("OidcProvider: a revocation that fails is an error without the token", async () => {
@@ -161,7 +160,7 @@ Deno.test("OidcProvider: a revocation that fails is an error without the token",
   ) {
     const error = await rejectsWith(
       code,
-      () => revokeToken(provider, "secret-token", "access_token"),
+      () => provider.revoke("secret-token", "access_token"),
     );
     assertNoSecret(error, ["secret-token"]);
   }

@@ -6,7 +6,7 @@ import { runDeno } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-const SIGN_IN = new URL("../../../client/sign_in/open_browser.ts", import.meta.url).href;
+const SIGN_IN = new URL("../../../client/sign_in/dialog.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const PAGE = "https://login.example.com/?a=1&user_code=$(touch x);`id`";
 const ignore = Deno.build.os !== "linux"; // where the stand-in is a shell script

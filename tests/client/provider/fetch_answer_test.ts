@@ -6,7 +6,7 @@ import {
   JWKS,
   REVOCATION,
   TOKEN,
-} from "../../../client/provider/answer.ts";
+} from "../../../client/provider/fetch.ts";
 import { DEVICE } from "../../../client/provider/device_grant.ts";
 
 const ENDPOINTS = {
