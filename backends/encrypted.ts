@@ -184,10 +184,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (key.startsWith(PREFIX)) {
       throw new CredentialsBackendError(
         "invalid_options",
-        `Cannot encrypt the entry "${
-          printable(key)
-        }": it is encrypted already. Leave it where it is, or copy ` +
-          `it as it is to the store that an EncryptedCredentialsBackend with its key wraps.`,
+        `Cannot encrypt the entry "${printable(key)}": it is encrypted already. Leave it where ` +
+          `it is, or copy it as it is to the store that an EncryptedCredentialsBackend with its ` +
+          `key wraps.`,
       );
     }
     const current = await this.#keys.current();
@@ -293,10 +292,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (this.list !== undefined) return await Array.fromAsync(this.list());
     throw new CredentialsBackendError(
       "backend_no_list",
-      `Cannot rotate the encryption key of ${
-        describeInner(this.#inner)
-      }: it cannot list its keys. Entries are ` +
-        `encrypted with the current key when they are next written.`,
+      `Cannot rotate the encryption key of ${describeInner(this.#inner)}: it cannot list its ` +
+        `keys. Entries are encrypted with the current key when they are next written.`,
     );
   }
 
@@ -311,21 +308,17 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   #plainError(key: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "decryption_failed",
-      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for "${
-        printable(key)
-      }" is not encrypted. Set ` +
-        `plain: "read" to take it over, plain: "ignore" if it is another program's, or remove it ` +
-        `with clearOidcCredentials().`,
+      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
+        `"${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain: ` +
+        `"ignore" if it is another program's, or remove it with clearOidcCredentials().`,
     );
   }
 
   #undecrypted(key: string, reason: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "decryption_failed",
-      `Cannot decrypt the entry for "${printable(key)}" in ${
-        describeInner(this.#inner)
-      }: ${reason}remove the entry with ` +
-        `clearOidcCredentials() and sign in again.`,
+      `Cannot decrypt the entry for "${printable(key)}" in ${describeInner(this.#inner)}: ` +
+        `${reason}remove the entry with clearOidcCredentials() and sign in again.`,
     );
   }
 }

@@ -5,9 +5,8 @@ import { printable } from "./printable.ts";
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
   const { location } = backend;
-  return `${backendName(backend)}${
-    typeof location === "string" ? ` (${printable(location)})` : ""
-  }`;
+  const place = typeof location === "string" ? ` (${printable(location)})` : "";
+  return `${backendName(backend)}${place}`;
 }
 
 /** The name of a backend's class, where it has one. */
@@ -31,9 +30,8 @@ export function backendError(
   const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
   return new CredentialsBackendError(
     "backend_unavailable",
-    `Cannot ${action} ${
-      describeBackend(backend)
-    }: it threw ${name}, whose text is left out since ` +
-      `it may quote a token. Have the backend throw a CredentialsBackendError with words of its own.`,
+    `Cannot ${action} ${describeBackend(backend)}: it threw ${name}, whose text is left out ` +
+      `since it may quote a token. Have the backend throw a CredentialsBackendError with words ` +
+      `of its own.`,
   );
 }

@@ -22,7 +22,6 @@ export interface LeaseRow {
   readonly isAnnounced: boolean;
 }
 
-/** Settings of one request for a row. */
 export interface LeaseUse {
   /** The caller's action for messages, where it is not the locking itself. */
   readonly action?: string;
@@ -44,14 +43,12 @@ export interface LeaseStore<Row extends LeaseRow> {
   take?(name: string, holder: string, row: Row, use: LeaseUse): Promise<Row | undefined>;
 }
 
-/** Options of {@linkcode Leases}. */
 export interface LeasesOptions<Row extends LeaseRow> {
   readonly store: LeaseStore<Row>;
   readonly clock: Clock;
   readonly lockTimeoutMs: number;
   /** The pause after a number of tries, in milliseconds. */
   pause(tries: number): number;
-  /** The error for a wait that lasted `lockTimeoutMs`. */
   timedOut(): Error;
   /**
    * Runs after a takeover, before the holder's function. A store that cannot bind a write to the
@@ -94,7 +91,6 @@ const RELEASE_TIMEOUT_MS = 2_000;
  */
 export class Leases<Row extends LeaseRow> {
   readonly #options: LeasesOptions<Row>;
-  /** The rows of the leases that this instance holds. */
   readonly #held = new Map<string, Row>();
   /** Holders of this instance that could not free their lease: it counts as free here. */
   readonly #left = new Map<string, string>();

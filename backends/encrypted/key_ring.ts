@@ -40,7 +40,6 @@ const OTHERS: Record<string, OptionTypes> = {
   passphrase: { iterations: "any", id: "any" },
 };
 
-/** A source of keys with its permissions. */
 interface CheckedKey {
   readonly source: KeySource;
   /** `undefined` where the key's backend does not declare them. */
@@ -78,7 +77,6 @@ export class KeyRing {
       : undefined;
   }
 
-  /** The key to write with. */
   async current(): Promise<SealingKey> {
     return await this.#sources[0].current(() => this.#assertNoneLost());
   }
@@ -108,7 +106,6 @@ export class KeyRing {
     );
   }
 
-  /** Closes the backends of keys. */
   async close(): Promise<void> {
     for (const source of this.#sources) {
       if (source instanceof StoredKey) await source.backend.close?.();
@@ -146,13 +143,9 @@ export class KeyRing {
       if (sealed === undefined || await this.#search(sealed) !== undefined) continue;
       throw new CredentialsBackendError(
         "encryption_key_unknown",
-        `Cannot make an encryption key for ${
-          describeInner(this.#inner)
-        }: it holds entries that were ` +
-          `encrypted with the key "${
-            safeId(sealed.key_id)
-          }", which is gone. Bring that key back; ` +
-          `if it is lost, remove those entries with clearOidcCredentials({ all: true }).`,
+        `Cannot make an encryption key for ${describeInner(this.#inner)}: it holds entries that ` +
+          `were encrypted with the key "${safeId(sealed.key_id)}", which is gone. Bring that key ` +
+          `back; if it is lost, remove those entries with clearOidcCredentials({ all: true }).`,
       );
     }
   }

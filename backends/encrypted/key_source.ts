@@ -27,10 +27,8 @@ const CURRENT = "encryption-key";
 /** A store whose entries name more derivations than this is odd. The oldest ones are made anew. */
 const KEPT_DERIVATIONS = 32;
 
-/** Advice for a missing key. */
 const MAKE_ONE = "Make one with: openssl rand -base64 32";
 
-/** A source of keys. */
 export interface KeySource {
   /**
    * The key to write with.
@@ -157,17 +155,12 @@ export class PassphraseKey implements KeySource {
  * where two processes make one at the same time, both stay, and each entry names its key.
  */
 export class StoredKey implements KeySource {
-  readonly #backend: OidcCredentialsBackend;
+  readonly backend: OidcCredentialsBackend;
   readonly #keys = new Map<string, SealingKey>();
   readonly #current = new Once<SealingKey>();
 
   constructor(backend: OidcCredentialsBackend) {
-    this.#backend = backend;
-  }
-
-  /** The backend that holds the keys. */
-  get backend(): OidcCredentialsBackend {
-    return this.#backend;
+    this.backend = backend;
   }
 
   current(beforeNew: () => Promise<void>): Promise<SealingKey> {
@@ -184,7 +177,7 @@ export class StoredKey implements KeySource {
   }
 
   async #readCurrent(beforeNew: () => Promise<void>): Promise<SealingKey> {
-    const id = (await this.#backend.get(CURRENT))?.key_id;
+    const id = (await this.backend.get(CURRENT))?.key_id;
     const key = typeof id === "string" ? await this.#read(id) : undefined;
     if (key !== undefined) return key;
     await beforeNew();
@@ -195,10 +188,10 @@ export class StoredKey implements KeySource {
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const text = bytes.toBase64();
     const { id } = await sealingKey(bytes);
-    await this.#backend.put(rowName(id), row({ encryption_key: text }));
+    await this.backend.put(rowName(id), row({ encryption_key: text }));
     const key = await this.#read(id);
-    if (key === undefined) throw unprovenKeyError(this.#backend);
-    await this.#backend.put(CURRENT, row({ key_id: id }));
+    if (key === undefined) throw unprovenKeyError(this.backend);
+    await this.backend.put(CURRENT, row({ key_id: id }));
     return key;
   }
 
@@ -206,7 +199,7 @@ export class StoredKey implements KeySource {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
     if (!/^[0-9a-f]{16}$/.test(id)) return undefined; // from an entry, which anybody may have changed
-    const stored = await this.#backend.get(rowName(id));
+    const stored = await this.backend.get(rowName(id));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;
     const key = await sealingKey(bytes);
@@ -227,11 +220,9 @@ function row(fields: Record<string, string>): OidcCredentials {
 function unprovenKeyError({ location }: OidcCredentialsBackend): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_unproven",
-    `Cannot keep an encryption key in ${
-      printable(location ?? "the backend for it")
-    }: the key that ` +
-      `was written did not come back the same. Nothing was encrypted with it. Repair that backend, ` +
-      `or use another.`,
+    `Cannot keep an encryption key in ${printable(location ?? "the backend for it")}: the key ` +
+      `that was written did not come back the same. Nothing was encrypted with it. Repair that ` +
+      `backend, or use another.`,
   );
 }
 

@@ -36,7 +36,6 @@ export interface SealingKey {
   readonly derivation?: Derivation;
 }
 
-/** An encrypted entry in the inner store. */
 export interface SealedEntry {
   readonly version: typeof VERSION;
   readonly key_id: string;

@@ -6,10 +6,8 @@ const FIELD = "fallback_copy";
 /** A counter never gets this far. A number beyond it was planted, and counts as none. */
 const MAX_GENERATION = 2 ** 48;
 
-/** An entry as one store has it. */
 export interface Copy {
   readonly store: OidcCredentialsBackend;
-  /** The place of the store in the list. */
   readonly index: number;
   /** The entry without the member for the order. */
   readonly entry: OidcCredentials;
@@ -29,7 +27,6 @@ export interface CopyOrder {
   readonly generation: number;
 }
 
-/** Reads the copy out of a stored row. */
 export function toCopy(
   store: OidcCredentialsBackend,
   index: number,
@@ -61,7 +58,6 @@ export function orderAfter(copies: readonly Copy[]): CopyOrder {
   };
 }
 
-/** The row of an entry with its order. */
 export function rowOf(entry: OidcCredentials, order: CopyOrder | undefined): OidcCredentials {
   return order === undefined ? entry : { ...entry, [FIELD]: order };
 }

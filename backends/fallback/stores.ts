@@ -32,7 +32,6 @@ export interface Missed {
 
 /** The outcome of a write. */
 export interface Stored {
-  /** The store that took the entry. */
   readonly used: OidcCredentialsBackend;
   /** Stores that were passed over. */
   readonly missed: readonly Missed[];
@@ -55,7 +54,6 @@ export class FallbackStores {
     this.#lock = lock;
   }
 
-  /** The entry that counts. */
   async get(key: string): Promise<OidcCredentials | undefined> {
     return this.#choose(key, await this.look(key))?.entry;
   }
@@ -313,7 +311,6 @@ export class FallbackLock {
       .toSorted(({ location: a = "" }, { location: b = "" }) => a < b ? -1 : 1);
   }
 
-  /** Whether there is any lock. */
   get exists(): boolean {
     return this.#stores.length > 0;
   }

@@ -18,7 +18,6 @@ export interface KeychainClient {
   delete(account: string): Promise<void>;
   /** All values by account. */
   find(): Promise<Map<string, string>>;
-  /** Gives up its connections. */
   close(): void;
 }
 
@@ -210,10 +209,8 @@ export function keychainTimeout(
   return new CredentialsBackendError(
     "backend_timeout",
     `Cannot ${action} ${describeKeychain(service)}: no answer within ${timeoutMs} ms. ` +
-      `${
-        advice("backend_timeout", Deno.build.os)
-      } Deno cannot break off the call: if this process ` +
-      `then does not end, end it with Deno.exit().`,
+      `${advice("backend_timeout", Deno.build.os)} Deno cannot break off the call: if this ` +
+      `process then does not end, end it with Deno.exit().`,
   );
 }
 

@@ -26,7 +26,6 @@ export interface ChunkedValue {
   generation?: string;
 }
 
-/** The description of chunks in their head. */
 export interface ChunkedHead {
   generation: string;
   count: number;
@@ -63,7 +62,6 @@ const EMPTY = "%;";
 
 const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4}) ([\da-f]{64})$/;
 
-/** The limits of a system. */
 export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): KeychainLimits {
   return os === "windows" ? WINDOWS : WIDE;
 }
@@ -99,7 +97,6 @@ export function keyOf(account: string, limits: KeychainLimits): string | undefin
   return toAccount(key, limits) === account ? key : undefined;
 }
 
-/** The account of one chunk. */
 export function chunkAccount(account: string, generation: string, index: number): string {
   return `${account}#${generation}.${index}`;
 }

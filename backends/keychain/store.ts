@@ -20,10 +20,8 @@ import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backe
 /** Loaded where something is locked: a read takes no lock. */
 const loadFileLock = () => import("../file/lock.ts");
 
-/** Options of {@linkcode KeychainStore}. */
 export interface KeychainStoreOptions {
   client: KeychainClient;
-  /** The service of the entries. */
   service: string;
   /**
    * The limits of the keychain.
@@ -33,13 +31,10 @@ export interface KeychainStoreOptions {
   limits?: KeychainLimits;
 }
 
-/** Options of {@linkcode KeychainLock}. */
 export interface KeychainLockOptions {
   /** The folder of the lock files. */
   folder: string;
-  /** The service of the entries. */
   service: string;
-  /** Longest wait, in milliseconds. */
   timeoutMs: number;
 }
 
@@ -60,7 +55,6 @@ export class KeychainStore {
     this.#limits = limits;
   }
 
-  /** The entry, or `undefined`. */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const account = accountOf(key, this.#limits);
     let previous: string | undefined;
@@ -100,10 +94,8 @@ export class KeychainStore {
     }
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot write credentials to ${this.#name}: it took the entry for "${
-        printable(key)
-      }" and gives back ` +
-        `something else. Look what else writes to it, or use another backend.`,
+      `Cannot write credentials to ${this.#name}: it took the entry for "${printable(key)}" and ` +
+        `gives back something else. Look what else writes to it, or use another backend.`,
     );
   }
 
@@ -114,7 +106,6 @@ export class KeychainStore {
     if (await this.#tidy(account) !== undefined) throw this.#notDeleted();
   }
 
-  /** The keys of all entries. */
   async list(): Promise<string[]> {
     const accounts = [...(await this.#client.find()).keys()];
     return accounts.map((account) => keyOf(account, this.#limits))
@@ -131,7 +122,6 @@ export class KeychainStore {
     if ((await this.#client.find()).size > 0) throw this.#notDeleted();
   }
 
-  /** Gives up its connections. */
   close(): void {
     this.#client.close();
   }
@@ -183,21 +173,17 @@ export class KeychainStore {
     if (text.length <= longest) return;
     throw new CredentialsBackendError(
       "backend_too_large",
-      `Cannot write credentials to ${this.#name}: the entry for "${
-        printable(key)
-      }" has ${text.length} ` +
-        `characters, and ${longest} is the most. Use another backend, or ask the provider for ` +
-        `smaller tokens.`,
+      `Cannot write credentials to ${this.#name}: the entry for "${printable(key)}" has ` +
+        `${text.length} characters, and ${longest} is the most. Use another backend, or ask the ` +
+        `provider for smaller tokens.`,
     );
   }
 
   #corrupt(key: string, reason: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_corrupt",
-      `Cannot read the entry "${
-        printable(key)
-      }" of ${this.#name}: ${reason}. Nothing was changed. Remove it ` +
-        `with clearOidcCredentials().`,
+      `Cannot read the entry "${printable(key)}" of ${this.#name}: ${reason}. Nothing was ` +
+        `changed. Remove it with clearOidcCredentials().`,
     );
   }
 
@@ -243,19 +229,14 @@ export class KeychainLock {
     options: Omit<FileLockOptions<T>, "timeoutMs">,
   ): Promise<T> {
     const { withFileLock } = await loadFileLock();
-    const { timeoutMs } = this.#options;
-    return await withFileLock(this.#path(name), fn, { timeoutMs, ...options });
-  }
-
-  #path(name: string): string {
-    const { folder } = this.#options;
+    const { timeoutMs, folder } = this.#options;
     const path = `${folder}/keychain.${name}.lock`;
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw fileError("make the folder of", path, error);
     }
-    return path;
+    return await withFileLock(path, fn, { timeoutMs, ...options });
   }
 }
 

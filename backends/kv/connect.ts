@@ -73,7 +73,6 @@ export class KvServer {
     }
   }
 
-  /** The request by which Deno opens a store. */
   async #ask(signal: AbortSignal): Promise<void> {
     const response = await fetch(this.#url, {
       method: "POST",
@@ -104,15 +103,12 @@ export class KvServer {
   ): CredentialsBackendError {
     return new CredentialsBackendError(
       code,
-      `Cannot use Deno KV at ${
-        netHost(new URL(this.#url))
-      }: ${TOKEN} ${why}. Set it to an access ` +
-        `token of the server.`,
+      `Cannot use Deno KV at ${netHost(new URL(this.#url))}: ${TOKEN} ${why}. Set it to an ` +
+        `access token of the server.`,
     );
   }
 }
 
-/** A lease in Deno KV. */
 export interface KvLease extends LeaseRow {
   /** `null` where there is no row. */
   readonly versionstamp: string | null;
@@ -125,7 +121,6 @@ export type RunKv = <T>(
   timeoutMs?: number,
 ) => Promise<T>;
 
-/** Options of {@linkcode kvLeases}. */
 export interface KvLeasesOptions {
   kv: Deno.Kv;
   /** The server's address, for messages. */
@@ -138,7 +133,6 @@ export interface KvLeasesOptions {
 /** Longest pause between two looks at a lease that is held: all waiters ask the same server. */
 const PAUSE_MS = 200;
 
-/** The locks of a store on a server. */
 export function kvLeases(options: KvLeasesOptions): Leases<KvLease> {
   const { kv, path, run, clock, lockTimeoutMs } = options;
   return new Leases({
@@ -155,7 +149,6 @@ export function kvLeases(options: KvLeasesOptions): Leases<KvLease> {
   });
 }
 
-/** The place of a key's lease. */
 export const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
 
 /**

@@ -18,14 +18,12 @@ export const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 const partKey = (key: string, part: number): Deno.KvKey => ["validmind", "oidc_part", key, part];
 
-/** An entry as rows. */
 export interface EncodedEntry {
   /** The object, or the number of parts. */
   row: unknown;
   parts: Uint8Array[];
 }
 
-/** Result of {@linkcode getEntry}. */
 export interface StoredEntry {
   entry: OidcCredentials | undefined;
   /** While this check holds, the key has no parts; `undefined` where it has some. */

@@ -22,7 +22,6 @@ const loadFileLock = () => import("../file/lock.ts");
 /** Loaded before a refresh. */
 const loadReservedFile = () => import("../file/replace_file.ts");
 
-/** Options of {@linkcode KvStore.open}. */
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
@@ -43,7 +42,6 @@ const REFRESH_MS = 20;
 /** Space that a commit takes beside the entry: changed pages, with their copies in the -wal file. */
 const HEADROOM_BYTES = 128 * 1024;
 
-/** An open Deno KV store. It is loaded for the first use. */
 export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #path: string;
@@ -55,7 +53,6 @@ export class KvStore {
   readonly #lockTimeoutMs: number;
   /** The locks of a server's store. Those of a file are kernel locks. */
   readonly #leases: Leases<KvLease> | undefined;
-  /** The locks in memory. */
   readonly #queue: Queue;
   /** The check for the latest key without parts: a refresh reads an entry and then writes it. */
   #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
@@ -103,7 +100,6 @@ export class KvStore {
     }
   }
 
-  /** The entry, or `undefined`. */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const run = <T>(read: () => Promise<T>) => this.#try("read", read);
     const { entry, noParts } = await getEntry(this.#kv, key, this.#path, run);
@@ -150,7 +146,6 @@ export class KvStore {
     await this.#commit(key, (atomic, noParts) => deleteEntry(atomic, key, noParts));
   }
 
-  /** The keys of all entries. */
   async *list(): AsyncGenerator<string> {
     const rows = this.#kv.list({ prefix: entryPrefix });
     for (;;) {
@@ -181,7 +176,6 @@ export class KvStore {
     });
   }
 
-  /** Closes the handle. */
   close(): void {
     this.#kv.close();
   }

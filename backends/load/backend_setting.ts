@@ -13,7 +13,6 @@ export interface SettingOrigin {
   readonly options: string;
 }
 
-/** A parsed name of a backend. */
 export type BackendSpec =
   | { kind: "built-in"; name: BuiltInName }
   | { kind: "module"; specifier: string; exportName: string };

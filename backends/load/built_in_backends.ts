@@ -62,11 +62,9 @@ const BACKENDS = {
   },
 } satisfies Record<string, BuiltInBackend>;
 
-/** A word that names a built-in backend. */
 export type BuiltInName = keyof typeof BACKENDS;
 
 /** The built-in backends, by the word that names each. */
 export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BuiltInBackend>> = BACKENDS;
 
-/** The words that name a built-in backend. */
 export const BUILT_IN_NAMES = Object.keys(BACKENDS) as readonly BuiltInName[];

@@ -25,7 +25,6 @@ export interface CreateBackendOptions {
   readonly isolate?: Deno.PermissionOptionsObject;
 }
 
-/** Makes the backend that a setting names. */
 export async function createBackend(
   spec: BackendSpec,
   options: Options,

@@ -14,16 +14,13 @@ import type {
 } from "../oidc_credentials_backend.ts";
 import { untilAborted } from "../common/delay.ts";
 
-/** Options of {@linkcode IsolatedBackend}. */
 export interface IsolatedBackendOptions {
   /** The backend's module, as an address. */
   url: string;
   exportName: string;
-  /** The options of the backend's constructor. */
   options: Record<string, unknown>;
   /** The places from which the setting was read, for errors. */
   origin: SettingOrigin;
-  /** The permissions of the Worker. */
   permissions: Deno.PermissionOptionsObject;
 }
 
@@ -161,7 +158,6 @@ interface Call extends PromiseWithResolvers<unknown> {
   readonly given: unknown;
 }
 
-/** Calls to one Worker. */
 class Channel {
   readonly #worker: Worker;
   readonly #calls = new Map<number, Call>();
@@ -234,10 +230,8 @@ function rebuildError({ name, code, message }: Record<string, unknown>, given: u
     (/^[A-Z][A-Za-z]{0,30}(Error|Exception)$/.test(name) || Object.hasOwn(Deno.errors, name));
   return new CredentialsBackendError(
     "backend_unavailable",
-    `Cannot use the isolated credentials backend: it threw ${
-      known ? name : "an error"
-    }, whose text is left out ` +
-      `since it may quote a token. Have it throw a CredentialsBackendError.`,
+    `Cannot use the isolated credentials backend: it threw ${known ? name : "an error"}, whose ` +
+      `text is left out since it may quote a token. Have it throw a CredentialsBackendError.`,
   );
 }
 

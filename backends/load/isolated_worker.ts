@@ -75,7 +75,6 @@ async function open(...args: Parameters<typeof importBackend>): Promise<Isolated
   };
 }
 
-/** Resolves with the lock held; it is held until `unlock`. */
 async function lock(key: string, lockId: unknown): Promise<void> {
   const acquired = Promise.withResolvers<void>();
   const held = Promise.withResolvers<void>();

@@ -162,10 +162,8 @@ async function copy(
   if (equal(await guarded("read", to, () => to.get(key)), entry)) return true;
   throw new CredentialsBackendError(
     "backend_unproven",
-    `Cannot migrate the entry "${
-      printable(key)
-    }": the target gave back another entry than was written. ` +
-      `The source still has it. Repair the target, or use another one.`,
+    `Cannot migrate the entry "${printable(key)}": the target gave back another entry than was ` +
+      `written. The source still has it. Repair the target, or use another one.`,
   );
 }
 
@@ -181,10 +179,8 @@ async function deleteFromSource(
   await guarded("write", to, () => to.put(key, entry));
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot migrate credentials: deleting "${
-      printable(key)
-    }" from the source removed it from the target too, ` +
-      `so they are one store. It was put back. Pass two different stores.`,
+    `Cannot migrate credentials: deleting "${printable(key)}" from the source removed it from ` +
+      `the target too, so they are one store. It was put back. Pass two different stores.`,
   );
 }
 

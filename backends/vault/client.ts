@@ -28,7 +28,6 @@ const LONGEST_WAIT_MS = 2_000;
 
 /** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
 export class VaultClient {
-  /** The server in words. */
   readonly place: string;
   readonly #connection: VaultConnection;
   readonly #runtime: VaultRuntime;
@@ -76,7 +75,6 @@ export class VaultClient {
     }
   }
 
-  /** Closes its connections. */
   close(): void {
     this.#http?.close();
   }
@@ -177,10 +175,8 @@ export class VaultClient {
       "backend_unavailable",
       action,
       this.place,
-      `it redirects to ${
-        target?.host || "nowhere"
-      }, and the token follows only to the address and ` +
-        `the "nodes" that were given`,
+      `it redirects to ${target?.host || "nowhere"}, and the token follows only to the address ` +
+        `and the "nodes" that were given`,
       `If that is a node of the same cluster, name it in the option "nodes".`,
     );
   }

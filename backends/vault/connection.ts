@@ -10,7 +10,6 @@ import {
   type VaultCredentialsBackendOptions,
 } from "./options.ts";
 
-/** The connection to a Vault server. */
 export interface VaultConnection {
   readonly address: URL;
   readonly namespace: string | undefined;
@@ -77,7 +76,6 @@ export function describeVault(options: VaultCredentialsBackendOptions): string |
   return `Vault at ${server}${space}, ${vaultFolder(options)}`;
 }
 
-/** Mount and path. */
 export function vaultFolder({ mount = "secret", path }: VaultCredentialsBackendOptions): string {
   return `${mount}/${path}`;
 }

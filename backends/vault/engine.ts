@@ -2,7 +2,6 @@ import type { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { encodePath, unexpected, type VaultAnswer, vaultError } from "./error.ts";
 import type { VaultSession } from "./session.ts";
 
-/** A secret. */
 export interface VaultSecret {
   /** `undefined` where there is none. */
   readonly data: Record<string, unknown> | undefined;
@@ -10,7 +9,6 @@ export interface VaultSecret {
   readonly version: number;
 }
 
-/** The purpose and limits of a request. */
 export interface VaultUse {
   /** As in "Cannot {action} Vault …". */
   readonly action: string;
@@ -108,20 +106,12 @@ class KvVersion1 implements VaultKv {
     return Promise.resolve();
   }
 
-  async remove(name: string, use: VaultUse): Promise<void> {
-    const path = `${this.#folder}/${name}`;
-    const answer = await this.#session.request({ ...use, method: "DELETE", path });
-    if (answer.status >= 300 && !isAbsent(answer)) {
-      throw unexpected(use.action, this.#session.place, answer);
-    }
+  remove(name: string, use: VaultUse): Promise<void> {
+    return remove(this.#session, `${this.#folder}/${name}`, use);
   }
 
-  async list(use: VaultUse): Promise<string[]> {
-    const path = `${this.#folder}/?list=true`;
-    const answer = await this.#session.request({ ...use, method: "GET", path });
-    const names = listedNames(answer);
-    if (names === undefined) throw unexpected(use.action, this.#session.place, answer);
-    return names;
+  list(use: VaultUse): Promise<string[]> {
+    return list(this.#session, this.#folder, use);
   }
 }
 
@@ -198,18 +188,11 @@ class KvVersion2 implements VaultKv {
 
   async remove(name: string, use: VaultUse): Promise<void> {
     this.#limited.delete(name);
-    const path = this.#metadata(name);
-    const answer = await this.#session.request({ ...use, method: "DELETE", path });
-    if (answer.status >= 300 && !isAbsent(answer)) throw this.#unexpected(use, answer);
+    await remove(this.#session, this.#metadata(name), use);
   }
 
-  async list(use: VaultUse): Promise<string[]> {
-    // As a parameter: a proxy may not know the method LIST.
-    const path = `${this.#mount}/metadata/${this.#path}/?list=true`;
-    const answer = await this.#session.request({ ...use, method: "GET", path });
-    const names = listedNames(answer);
-    if (names === undefined) throw this.#unexpected(use, answer);
-    return names;
+  list(use: VaultUse): Promise<string[]> {
+    return list(this.#session, `${this.#mount}/metadata/${this.#path}`, use);
   }
 
   #data(name: string): string {
@@ -225,16 +208,25 @@ class KvVersion2 implements VaultKv {
   }
 }
 
+async function remove(session: VaultSession, path: string, use: VaultUse): Promise<void> {
+  const answer = await session.request({ ...use, method: "DELETE", path });
+  if (answer.status < 300 || isAbsent(answer)) return;
+  throw unexpected(use.action, session.place, answer);
+}
+
+async function list(session: VaultSession, folder: string, use: VaultUse): Promise<string[]> {
+  // As a parameter: a proxy may not know the method LIST.
+  const path = `${folder}/?list=true`;
+  const answer = await session.request({ ...use, method: "GET", path });
+  if (isAbsent(answer)) return [];
+  const { data } = answer.body as { data?: { keys?: unknown } };
+  if (answer.status === 200 && Array.isArray(data?.keys)) return data.keys.map(String);
+  throw unexpected(use.action, session.place, answer);
+}
+
 /** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */
 function isAbsent({ status, body }: VaultAnswer): boolean {
   return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
-}
-
-/** The names of a listing; `undefined` where the answer is none. */
-function listedNames(answer: VaultAnswer): string[] | undefined {
-  if (isAbsent(answer)) return [];
-  const { data } = answer.body as { data?: { keys?: unknown } };
-  return answer.status === 200 && Array.isArray(data?.keys) ? data.keys.map(String) : undefined;
 }
 
 /**
@@ -253,7 +245,6 @@ export function isSecretName(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
 }
 
-/** The name of the lock of an entry. */
 export function lockName(name: string): string {
   return `${name}.lock`;
 }

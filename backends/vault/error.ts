@@ -5,7 +5,6 @@ import {
 import { parseRetryAfter } from "../common/parse.ts";
 import { sharesPiece } from "../common/redact.ts";
 
-/** A request to Vault's API. */
 export interface VaultRequest {
   /** As in "Cannot {action} Vault …". */
   readonly action: string;
@@ -19,7 +18,6 @@ export interface VaultRequest {
   readonly timeoutMs?: number;
 }
 
-/** Vault's answer. */
 export interface VaultAnswer {
   readonly status: number;
   /** The JSON object; empty where the answer holds none. */
@@ -33,7 +31,6 @@ export function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-/** A trouble of a request that may pass. */
 export interface VaultTrouble {
   /** @default "backend_unavailable" */
   readonly code?: CredentialsBackendErrorCode;

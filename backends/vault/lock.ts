@@ -11,7 +11,6 @@ import type { VaultRuntime } from "./client.ts";
 import { lockName, type VaultKv } from "./engine.ts";
 import { vaultError } from "./error.ts";
 
-/** Options of {@linkcode VaultLock}. */
 export interface VaultLockOptions {
   readonly kv: VaultKv;
   /** The store in words. */
@@ -40,7 +39,6 @@ const SETTLE_MS = 500;
 const LONGEST_SETTLE_MS = 5_000;
 const ACTION = "lock credentials in";
 
-/** The locks of entries in Vault. */
 export class VaultLock {
   readonly #place: string;
   readonly #leases: Leases<VaultLease>;
@@ -63,7 +61,6 @@ export class VaultLock {
     });
   }
 
-  /** Runs `fn` under the lock of the entry `name`. */
   run<T>(name: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     return this.#leases.run(name, fn, options);
   }
@@ -114,10 +111,8 @@ function tooSlow(place: string, ms: number): CredentialsBackendError {
     "backend_timeout",
     ACTION,
     place,
-    `a read and a write took ${
-      Math.round(ms)
-    } ms, and KV version 1 can be locked only where they ` +
-      `take less than ${LONGEST_SETTLE_MS} ms and about as long each time`,
+    `a read and a write took ${Math.round(ms)} ms, and KV version 1 can be locked only where ` +
+      `they take less than ${LONGEST_SETTLE_MS} ms and about as long each time`,
     "Use KV version 2, or a Vault that is nearer.",
   );
 }

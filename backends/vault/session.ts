@@ -7,7 +7,6 @@ import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
 import { encodePath, type VaultAnswer, vaultError, type VaultRequest } from "./error.ts";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
 
-/** A token for Vault's API. */
 interface VaultToken {
   readonly value: string;
   readonly isRenewable: boolean;
@@ -38,7 +37,6 @@ export class VaultSession {
     this.#now = now;
   }
 
-  /** The server in words. */
   get place(): string {
     return this.#client.place;
   }
@@ -61,7 +59,6 @@ export class VaultSession {
     return second;
   }
 
-  /** Forgets the token and closes the connections. */
   close(): void {
     this.#held.forget();
     this.#client.close();
@@ -131,7 +128,6 @@ export class VaultSession {
   }
 }
 
-/** The login of the options. */
 export class VaultLogin {
   readonly #client: VaultClient;
   readonly #options: VaultCredentialsBackendOptions;

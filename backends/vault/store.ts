@@ -23,14 +23,12 @@ const LOCK_TIMEOUT_MS = 30_000;
 /** The most secrets of which names and versions are remembered. A process has one or two. */
 const MAX_KNOWN = 100;
 
-/** An open store. It is loaded for the first use. */
 export class VaultStore {
   readonly #session: VaultSession;
   readonly #kv: VaultKv;
   readonly #lock: VaultLock;
   readonly #runtime: VaultRuntime;
   readonly #timeoutMs: number;
-  /** Mount and path. */
   readonly #folder: string;
   /** The store in words. */
   readonly #place: string;
@@ -77,7 +75,6 @@ export class VaultStore {
     }
   }
 
-  /** The entry, or `undefined`. */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const name = await this.#nameOf(key);
     const { data } = await this.#read(name, { action: "read credentials in" });
@@ -117,7 +114,6 @@ export class VaultStore {
     await this.#kv.remove(name, use);
   }
 
-  /** The keys of all entries. */
   async *list(): AsyncGenerator<string> {
     const use = { action: "list credentials in" };
     for (const name of (await this.#kv.list(use)).filter(isSecretName)) {
@@ -138,7 +134,6 @@ export class VaultStore {
     }
   }
 
-  /** Runs `fn` under the key's lock. */
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     const name = await this.#nameOf(key);
     const run = () => {
@@ -157,7 +152,6 @@ export class VaultStore {
     return { [Symbol.asyncDispose]: () => Promise.resolve() };
   }
 
-  /** Forgets the token and closes the connections. */
   close(): void {
     this.#session.close();
   }
