@@ -1,5 +1,17 @@
-import { assertEquals } from "@std/assert";
-import { type Arrow, readArrows, readSource, roomOf, sourceFiles } from "./support/rooms.ts";
+import { assert, assertEquals } from "@std/assert";
+import { loadedModules } from "./bench/loaded_modules.ts";
+import { unpadded } from "./support/permission_table.ts";
+import {
+  type Arrow,
+  lazyEdges,
+  lazyTable,
+  readArrows,
+  readSource,
+  roomOf,
+  sourceFiles,
+  withoutComments,
+  writtenLazyTable,
+} from "./support/rooms.ts";
 
 Deno.test("rooms: every file is in one", async () => {
   assertEquals((await sourceFiles()).filter((file) => roomOf(file) === -1), []);
@@ -21,6 +33,26 @@ Deno.test("rooms: imports go one way, and no files import each other in a circle
   const arrows = await readArrows();
   assertEquals(arrows.filter(({ from, to }) => roomOf(to) > roomOf(from)).map(show), []);
   assertEquals(circles(arrows), []);
+});
+
+Deno.test("rooms: what loads a module later is one constant, with the reason", async () => {
+  for (const file of await sourceFiles()) {
+    const source = await readSource(file);
+    const literals = [...withoutComments(source).matchAll(/(?<!typeof )\bimport\(\s*"/g)];
+    const edges = lazyEdges(file, source);
+    assertEquals(literals.length, edges.length, `${file} has an import() of another shape`);
+    for (const { to, reason } of edges) assert(reason.endsWith("."), `${file} loads ${to}`);
+  }
+});
+
+Deno.test("rooms: CONTRIBUTING has the table of what loads later", async () => {
+  assertEquals(unpadded(await writtenLazyTable()), unpadded(await lazyTable()), "deno task readme");
+});
+
+Deno.test("rooms: a start from a stored token runs and reads this many modules", async () => {
+  const { run, read } = await loadedModules("cached_start.ts");
+  assert(run.own.length <= 28, `${run.own.length} modules run: ${run.own.join(" ")}`);
+  assert(read.own.length <= 104, `${read.own.length} modules are read`);
 });
 
 function show({ from, to }: Arrow): string {

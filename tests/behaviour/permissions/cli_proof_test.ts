@@ -91,7 +91,7 @@ interface Access {
  * Read where they may be: by a session to find an API, to refuse options without a backend, and to
  * know a file's owner.
  */
-const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS", "uid"];
+const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS"];
 
 /**
  * What Deno 2.9.6 logs beside what is done: modules that it loads itself, and a write for each file
