@@ -87,10 +87,7 @@ interface Access {
   readonly value: string;
 }
 
-/**
- * Read where they may be: by a session to find an API, to refuse options without a backend, and to
- * know a file's owner.
- */
+/** Read where they may be: by a session to find an API, and to refuse options without a backend. */
 const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS"];
 
 /**
