@@ -231,10 +231,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * ```
    */
   async rotate(options: RotateOptions = {}): Promise<RotationResult> {
-    checkOptions("rotate the encryption key", options, {
-      newKey: "boolean",
-      signal: "signal",
-    });
+    checkOptions("rotate the encryption key", options, { newKey: "boolean", signal: "signal" });
     const { newKey = false, signal } = options;
     const keys = await this.#listForRotation();
     if (newKey) await this.#keys.renew();

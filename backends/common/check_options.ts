@@ -17,8 +17,11 @@ const KINDS = {
   object: ["an object", (value) => typeof value === "object" && value !== null],
   array: ["an array", Array.isArray],
   signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
-  milliseconds: ["a number of milliseconds, 0 or more", (value) => isNumber(value) && value >= 0],
-  timeout: ["a number of milliseconds above 0", (value) => isNumber(value) && value > 0],
+  milliseconds: [
+    "a number of milliseconds, 0 or more",
+    (value) => typeof value === "number" && value >= 0,
+  ],
+  timeout: ["a number of milliseconds above 0", (value) => typeof value === "number" && value > 0],
 } satisfies Record<string, Kind>;
 
 /** The kind of each option by its name; an array holds the values that an option may have. */
@@ -63,10 +66,6 @@ function faultOf(value: unknown, type: OptionTypes[string]): string | undefined 
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value.trim() !== "";
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === "number";
 }
 
 function invalidOptions(message: string): CredentialsBackendError {

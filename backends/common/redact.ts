@@ -18,7 +18,10 @@ export function redact(text: string, secrets: Iterable<string>): string {
   for (let at = found.indexOf(1); at !== -1; at = found.indexOf(1, kept)) {
     clean += `${text.slice(kept, at)}[removed]`;
     kept = at;
-    while (found[kept] === 1) kept = endOfWord(text, endOfRun(found, kept));
+    while (found[kept] === 1) {
+      const end = found.indexOf(0, kept);
+      kept = end === -1 ? text.length : endOfWord(text, end);
+    }
   }
   return clean + text.slice(kept);
 }
@@ -140,11 +143,6 @@ function eachRun(
     run = (run % limit) * 256 + bytes[end]!;
     if (end >= length - 1) visit(run, end - length + 1);
   }
-}
-
-function endOfRun(found: Uint8Array, from: number): number {
-  const end = found.indexOf(0, from);
-  return end === -1 ? found.length : end;
 }
 
 /** The end of a word: characters that adjoin a secret may belong to it. */

@@ -197,10 +197,7 @@ function checkKey(key: EncryptionKey, name: string): CheckedKey {
   if ("env" in key) return variableKey(key.env, key.id, name);
   if ("passphrase" in key) return passphraseKey(key, name);
   assertCredentialsBackend(key.backend, name);
-  return {
-    source: new StoredKey(key.backend),
-    permissions: key.backend.requiredPermissions?.(),
-  };
+  return { source: new StoredKey(key.backend), permissions: key.backend.requiredPermissions?.() };
 }
 
 function bytesKey(bytes: unknown, id: string | undefined, name: string): CheckedKey {

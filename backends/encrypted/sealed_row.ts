@@ -161,23 +161,14 @@ export async function sealingKey(
   ]);
   bytes.fill(0);
   const [aes, name] = await Promise.all([
-    crypto.subtle.deriveKey(
-      hkdf("encryption"),
-      root,
-      { name: "AES-GCM", length: 256 },
-      false,
-      ["encrypt", "decrypt"],
-    ),
-    id ??
-      crypto.subtle.deriveBits(hkdf("key id"), root, 64).then((bits) =>
-        new Uint8Array(bits).toHex()
-      ),
+    crypto.subtle.deriveKey(hkdf("encryption"), root, { name: "AES-GCM", length: 256 }, false, [
+      "encrypt",
+      "decrypt",
+    ]),
+    id ?? crypto.subtle.deriveBits(hkdf("key id"), root, 64)
+      .then((bits) => new Uint8Array(bits).toHex()),
   ]);
-  return {
-    id: name,
-    aes,
-    ...(derivation !== undefined && { derivation }),
-  };
+  return { id: name, aes, ...(derivation !== undefined && { derivation }) };
 }
 
 function hkdf(purpose: string): HkdfParams {

@@ -7,15 +7,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "../oidc_credentials_backend.ts";
-import {
-  type Copy,
-  type CopyOrder,
-  newest,
-  orderAfter,
-  rowOf,
-  supersededRow,
-  toCopy,
-} from "./copy.ts";
+import { type Copy, Marks, newest, orderAfter, rowOf, toCopy, tryPut } from "./copy.ts";
 
 /** The answer of one store for a key: a copy, nothing, or an error. */
 export interface Look {
@@ -186,78 +178,6 @@ export class FallbackStores {
 
 function lastUnreachable(looks: readonly Look[]): number {
   return looks.findLastIndex(({ error }) => isUnreachable(error));
-}
-
-/** The marks on the copies that a write supersedes: without them an old copy might count. */
-class Marks {
-  readonly #key: string;
-  readonly #order: CopyOrder;
-  readonly #current: Copy | undefined;
-  readonly #marked = new Set<Copy>();
-
-  /**
-   * @param order The order of the newer copy.
-   * @param current The copy that counts until then.
-   */
-  constructor(key: string, order: CopyOrder, current: Copy | undefined) {
-    this.#key = key;
-    this.#order = order;
-    this.#current = current;
-  }
-
-  /**
-   * Marks copies that have no mark.
-   *
-   * @param index The place of the store that is to take the newer copy. The copies of earlier stores
-   * lose to it without a mark.
-   * @returns The refusal of a later store that is full.
-   */
-  async set(copies: readonly Copy[], index: number): Promise<CredentialsBackendError | undefined> {
-    for (const copy of copies) {
-      if (this.#isMarked(copy)) continue;
-      const row = supersededRow(copy, this.#order, copy === this.#current);
-      const refusal = await tryPut(copy.store, this.#key, row);
-      if (refusal === undefined) this.#marked.add(copy);
-      else if (copy.index > index) return refusal;
-    }
-    return undefined;
-  }
-
-  /** Restores the copies after a write that no store took. A mark that stays does no harm yet. */
-  async takeBack(): Promise<void> {
-    for (const copy of this.#marked) {
-      if (copy.isSuperseded) continue;
-      const row = rowOf(copy.entry, copy.order);
-      await Promise.try(() => copy.store.put(this.#key, row)).catch(() => undefined);
-    }
-  }
-
-  #isMarked(copy: Copy): boolean {
-    if (this.#marked.has(copy)) return true;
-    return copy.isSuperseded && copy.order?.lineage === this.#order.lineage;
-  }
-}
-
-/**
- * Writes a row.
- *
- * @returns The error of a store that has certainly not taken the row. A write that failed otherwise
- * may have been done, and the entry must not be written elsewhere, too: its error is thrown.
- */
-async function tryPut(
-  store: OidcCredentialsBackend,
-  key: string,
-  row: OidcCredentials,
-): Promise<CredentialsBackendError | undefined> {
-  try {
-    await store.put(key, row);
-    return undefined;
-  } catch (error) {
-    const isRefused = error instanceof CredentialsBackendError &&
-      (error.code === "backend_too_large" || error.code === "backend_full");
-    if (isRefused) return error;
-    throw error;
-  }
 }
 
 /** Removes older copies. The entry is stored: a copy that stays does not count, and is reported. */

@@ -76,10 +76,7 @@ export class KvServer {
   async #ask(signal: AbortSignal): Promise<void> {
     const response = await fetch(this.#url, {
       method: "POST",
-      headers: {
-        authorization: `Bearer ${this.#token()}`,
-        "content-type": "application/json",
-      },
+      headers: { authorization: `Bearer ${this.#token()}`, "content-type": "application/json" },
       body: JSON.stringify({ supportedVersions: [1, 2, 3] }),
       redirect: "manual",
       signal,

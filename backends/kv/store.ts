@@ -159,11 +159,7 @@ export class KvStore {
    * Runs `fn` under the key's lock. All who use a file are on one host, and the kernel keeps a lock for
    * a process that is stopped: nobody takes it over.
    */
-  async withLock<T>(
-    key: string,
-    fn: () => Promise<T>,
-    options: WithLockOptions<T>,
-  ): Promise<T> {
+  async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     const { signal, peek } = options;
     if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
     if (this.#file === undefined) return await this.#queue.run(key, fn, signal);

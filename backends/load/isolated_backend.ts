@@ -183,9 +183,7 @@ class Channel {
     };
   }
 
-  async open(
-    { url, exportName, options, origin }: IsolatedBackendOptions,
-  ): Promise<IsolatedInfo> {
+  async open({ url, exportName, options, origin }: IsolatedBackendOptions): Promise<IsolatedInfo> {
     const info = await this.call("open", url, exportName, options, origin);
     return (isObject(info) ? info : {}) as Partial<IsolatedInfo> as IsolatedInfo;
   }

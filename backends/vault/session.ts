@@ -170,12 +170,7 @@ export class VaultLogin {
   /** A token with its life. Its policies may not let it ask: then its end is unknown. */
   async lookUp(value: string): Promise<VaultToken> {
     const { data } = (await this.#ask(value)).body as { data?: Record<string, unknown> };
-    const ttl = Number(data?.ttl);
-    return {
-      value,
-      isRenewable: data?.renewable === true,
-      ttlMs: ttl > 0 ? ttl * 1000 : undefined,
-    };
+    return { value, isRenewable: data?.renewable === true, ttlMs: toMs(data?.ttl) };
   }
 
   /** Whether a new login can give another token: not with a token that an option or variable gave. */
@@ -245,12 +240,12 @@ function tokenOf({ status, body }: VaultAnswer): VaultToken | undefined {
   if (status !== 200 || typeof auth?.client_token !== "string" || !auth.client_token) {
     return undefined;
   }
-  const ttl = Number(auth.lease_duration);
-  return {
-    value: auth.client_token,
-    isRenewable: auth.renewable === true,
-    ttlMs: ttl > 0 ? ttl * 1000 : undefined,
-  };
+  const isRenewable = auth.renewable === true;
+  return { value: auth.client_token, isRenewable, ttlMs: toMs(auth.lease_duration) };
+}
+
+function toMs(seconds: unknown): number | undefined {
+  return Number(seconds) > 0 ? Number(seconds) * 1000 : undefined;
 }
 
 /** The text of a file that the connection or the login needs. */
