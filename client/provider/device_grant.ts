@@ -48,20 +48,17 @@ export async function authorizeDevice(
     const { identity, runtime, server, client, auth } = context;
     if (server.device_authorization_endpoint === undefined) throw noDeviceFlow(identity.issuer);
     const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
-    const verifier = offersPkce(server) ? oauth.generateRandomCodeVerifier() : undefined;
+    // Sent wherever the provider knows PKCE: some demand it, and none minds it.
+    const isPkce = server.code_challenge_methods_supported?.includes("S256");
+    const verifier = isPkce ? oauth.generateRandomCodeVerifier() : undefined;
     const parameters = new URLSearchParams({ scope: identity.scope, ...audienceOf(identity) });
     if (verifier !== undefined) {
       parameters.set("code_challenge", await oauth.calculatePKCECodeChallenge(verifier));
       parameters.set("code_challenge_method", "S256");
     }
+    const request = oauth.deviceAuthorizationRequest;
     const options = requestOptions(DEVICE, context);
-    const response = await oauth.deviceAuthorizationRequest(
-      server,
-      client,
-      auth,
-      parameters,
-      options,
-    );
+    const response = await request(server, client, auth, parameters, options);
     const answer = await oauth.processDeviceAuthorizationResponse(server, client, response);
     return {
       deviceCode: answer.device_code,
@@ -91,11 +88,6 @@ export async function pollDevice(
     const tokens = await checkFirstTokens(context, answer);
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
   });
-}
-
-/** A PKCE challenge is sent wherever the provider knows it: some demand it, and none minds it. */
-function offersPkce(server: oauth.AuthorizationServer): boolean {
-  return server.code_challenge_methods_supported?.includes("S256") === true;
 }
 
 /** The checked page and code of a device answer: RFC 8628, section 3.2. */

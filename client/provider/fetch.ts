@@ -71,22 +71,20 @@ export const REVOCATION: Endpoint = {
       : normalizeGrant(status, json, (body) => body),
 };
 
-/** Options of {@linkcode providerFetch}. */
-export interface ProviderFetchOptions {
-  /** Gets the normalized answer before oauth4webapi judges it. */
-  capture?: ((answer: Json) => void) | undefined;
-  /** Secrets that an error must not show, beside those in the request's form. */
-  secrets?: readonly string[];
-}
-
 /**
  * A `fetch` for oauth4webapi: limits the time and the size of an answer, body included, follows no
  * redirect, and puts right the known deviations of providers.
+ *
+ * @param options.capture Gets the normalized answer before oauth4webapi judges it.
+ * @param options.secrets Secrets that an error must not show, beside those in the request's form.
  */
 export function providerFetch(
   endpoint: Endpoint,
   runtime: Runtime,
-  { capture, secrets = [] }: ProviderFetchOptions = {},
+  { capture, secrets = [] }: {
+    capture?: ((answer: Json) => void) | undefined;
+    secrets?: readonly string[];
+  } = {},
 ) {
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, `use the provider's ${endpoint.name} endpoint:`);
@@ -112,7 +110,12 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
     const request = { ...init, body: sentOnce(init.body), signal };
     // A fetch of the caller's may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
-    return { response, text: await readLimited(response, url, signal) };
+    const text = await readText(response, signal, MAX_BYTES);
+    if (text !== undefined) return { response, text };
+    throw new ProviderUnavailableError(
+      `Cannot read the answer of ${place(url)}: it is larger than ${MAX_BYTES} bytes. ` +
+        `Check the issuer.`,
+    );
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
@@ -128,26 +131,15 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
 }
 
-async function readLimited(response: Response, url: string, signal: AbortSignal): Promise<string> {
-  const text = await readText(response, signal, MAX_BYTES);
-  if (text !== undefined) return text;
-  throw new ProviderUnavailableError(
-    `Cannot read the answer of ${place(url)}: it is larger than ${MAX_BYTES} bytes. ` +
-      `Check the issuer.`,
-  );
-}
-
 function readAnswer(endpoint: Endpoint, url: string, response: Response, text: string): Answer {
   const answer = endpoint.normalize(response.status, parseObject(text));
   if (answer !== undefined) return answer;
+  const type = printable(response.headers.get("content-type") ?? "no content type", 60);
   throw new ProviderUnavailableError(
     `Cannot use the answer of ${
       place(url)
-    }: it has status ${response.status} and is no answer of a ` +
-      `provider (${
-        describe(response)
-      }). Check the network (a proxy, a sign-in page of its own), and ` +
-      `try again.`,
+    }: it has status ${response.status} and is no answer of ` +
+      `a provider (${type}). Check the network (a proxy, a sign-in page of its own), and try again.`,
     { retryAfterMs: parseRetryAfter(response.headers.get("retry-after")) },
   );
 }
@@ -203,10 +195,8 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
     ? `the connection failed${error instanceof Error ? ` (${error.name})` : ""}`
     : `there was no whole answer within ${timeoutMs} ms`;
   return new ProviderUnavailableError(
-    `Cannot reach ${
-      place(url)
-    }: ${reason}. Check the network, a proxy (HTTPS_PROXY, NO_PROXY) and ` +
-      `the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
+    `Cannot reach ${place(url)}: ${reason}. Check the network, a proxy (HTTPS_PROXY, NO_PROXY) ` +
+      `and the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
     safeCause(error),
   );
 }
@@ -223,10 +213,6 @@ function certificateDoubt(error: unknown): string | undefined {
 function place(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
-}
-
-function describe(response: Response): string {
-  return printable(response.headers.get("content-type") ?? "no content type", 60);
 }
 
 /** Microsoft Entra answers 400 and a JSON error where it does not know the tenant. */

@@ -34,18 +34,14 @@ export function clockSkew(date: string | null, now: number = Date.now()): number
  * @throws {ValidMindAuthError} `id_token_invalid`.
  */
 export function assertSamePerson(subject: Subject, claims: Subject, issuer: string): void {
-  if (isSamePerson(subject, claims)) return;
+  // An issuer may change between its forms with and without a trailing slash.
+  const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
+  if (subject.sub === claims.sub && first === second) return;
   throw new ValidMindAuthError(
     "id_token_invalid",
     `Cannot refresh the sign-in at ${issuer}: the new ID token is another person's. Sign out and ` +
       `sign in again, then ask who runs the provider.`,
   );
-}
-
-/** An issuer may change between its forms with and without a trailing slash. */
-function isSamePerson(one: Subject, other: Subject): boolean {
-  const [first, second] = [one, other].map(({ iss }) => String(iss).replace(/\/$/, ""));
-  return one.sub === other.sub && first === second;
 }
 
 type SignatureOptions = oauth.ValidateSignatureOptions & {
@@ -64,7 +60,6 @@ export class IdTokenSignatures {
   readonly #runtime: Runtime;
   #hasKeys = false;
 
-  /** @param issuer The issuer, as configured. */
   constructor(issuer: string, runtime: Runtime) {
     this.#issuer = issuer;
     this.#runtime = runtime;

@@ -93,10 +93,7 @@ export class OidcProvider {
     });
   }
 
-  #discover(
-    signal?: AbortSignal,
-    requested?: RequestedDiscovery,
-  ): Promise<oauth.AuthorizationServer> {
+  #discover(signal?: AbortSignal, requested?: RequestedDiscovery) {
     return this.#server.get(() => this.#requestDiscovery(signal, requested));
   }
 
@@ -108,10 +105,10 @@ export class OidcProvider {
     const fetchOnce: typeof fetch = (url, init) =>
       url === requested?.url ? requested.response : fetch(url, init);
     const runtime = { ...this.#runtime, fetch: fetchOnce };
+    const sender = { identity: this.#identity, runtime, signal };
     const server = await discoverProvider(
       this.#identity.issuer,
-      (capture) =>
-        requestOptions(DISCOVERY, { identity: this.#identity, runtime, signal }, capture),
+      (capture) => requestOptions(DISCOVERY, sender, capture),
     );
     if (fetch === globalThis.fetch) await preflightEndpoints(server);
     return server;

@@ -12,15 +12,11 @@ import { clockSkew, type IdTokenSignatures, type RequestedKeys } from "./id_toke
 /** Loaded where tokens are bound to a key. */
 const loadDpopKey = () => import("./dpop_key.ts");
 
-/** The sender of a request: the client of one identity, and an optional end. */
-export interface RequestSender {
+/** The provider and the client, as the requests of every grant need them. */
+export interface RequestContext {
   readonly identity: OidcIdentity;
   readonly runtime: Runtime;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The provider and the client, as the requests of every grant need them. */
-export interface RequestContext extends RequestSender {
+  readonly signal: AbortSignal | undefined;
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
   readonly auth: oauth.ClientAuth;
@@ -34,7 +30,7 @@ export interface RequestContext extends RequestSender {
  */
 export function requestOptions(
   endpoint: Endpoint,
-  { identity, runtime, signal }: RequestSender,
+  { identity, runtime, signal }: Pick<RequestContext, "identity" | "runtime" | "signal">,
   capture?: (answer: Record<string, unknown>) => void,
 ) {
   const { issuer, clientSecret } = identity;
@@ -85,7 +81,16 @@ export async function requestTokens(
   context: RequestContext,
   request: TokenRequest,
 ): Promise<TokenAnswer> {
-  if (request.dpopKey === undefined) return assertUnbound(await requestOnce(context, request, {}));
+  if (request.dpopKey === undefined) {
+    const result = await requestOnce(context, request, {});
+    if (result.answer.token_type !== "dpop") return result;
+    // Tokens that are bound to a key would go out as bearer tokens.
+    throw new ValidMindAuthError(
+      "provider_invalid",
+      `Cannot use the tokens of ${result.tenant.issuer}: their type is DPoP, and no key was sent ` +
+        `for them. Set dpop: true, or have DPoP switched off for this client.`,
+    );
+  }
   const { dpopHandle } = await loadDpopKey();
   const proof = { DPoP: dpopHandle(oauth.DPoP, request.dpopKey) };
   const result = await requestOnce(context, request, proof).catch((error) => {
@@ -98,16 +103,6 @@ export async function requestTokens(
     "dpop_unsupported",
     `Cannot use the tokens of ${context.server.issuer}: they are not bound to the key that they ` +
       `were asked for with. Have DPoP switched on for this client, or leave dpop out.`,
-  );
-}
-
-/** Refuses tokens that are bound to a key, since they would go out as bearer tokens. */
-function assertUnbound(result: TokenAnswer): TokenAnswer {
-  if (result.answer.token_type !== "dpop") return result;
-  throw new ValidMindAuthError(
-    "provider_invalid",
-    `Cannot use the tokens of ${result.tenant.issuer}: their type is DPoP, and no key was sent for ` +
-      `them. Set dpop: true, or have DPoP switched off for this client.`,
   );
 }
 

@@ -1,6 +1,5 @@
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { Runtime } from "../options/runtime.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
 import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
@@ -31,7 +30,7 @@ export async function signInByDevice(
   Promise.try(showCode, device.code).catch((error) => promptFailed.reject(promptError(error)));
   try {
     return await Promise.race([
-      poll(provider, device, { runtime, signal: either, leftMs }),
+      poll(provider, device, { runtime, signal: either }, leftMs),
       promptFailed.promise,
     ]);
   } finally {
@@ -50,17 +49,11 @@ function pageOf(code: DeviceCode): SignInPage {
   };
 }
 
-interface PollContext {
-  runtime: Runtime;
-  signal: AbortSignal;
-  /** Time until the last poll. */
-  leftMs: () => number;
-}
-
 async function poll(
   provider: OidcProvider,
   device: DeviceAuthorization,
-  { runtime, signal, leftMs }: PollContext,
+  { runtime, signal }: Pick<FlowContext, "runtime" | "signal">,
+  leftMs: () => number,
 ): Promise<TokenSet> {
   let intervalMs = device.interval * 1000;
   let waitMs = intervalMs;
@@ -96,21 +89,17 @@ function readPollError(error: unknown): PollAnswer {
     return { isFault: true, retryAfterMs: error.retryAfterMs };
   }
   if (!(error instanceof ProviderRefusedError)) throw error;
-  const { retryAfterMs } = error;
-  switch (error.oauthError) {
+  const { retryAfterMs, oauthError } = error;
+  switch (oauthError) {
     case "authorization_pending":
       return { retryAfterMs };
     case "slow_down":
       return { slowDown: true, retryAfterMs };
     case "access_denied":
     case "authorization_declined": // Microsoft Entra
-      throw new ValidMindAuthError("device_code_denied", error.message, {
-        oauthError: error.oauthError,
-      });
+      throw new ValidMindAuthError("device_code_denied", error.message, { oauthError });
     case "expired_token":
-      throw new ValidMindAuthError("device_code_expired", error.message, {
-        oauthError: error.oauthError,
-      });
+      throw new ValidMindAuthError("device_code_expired", error.message, { oauthError });
   }
   throw error;
 }

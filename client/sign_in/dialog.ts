@@ -28,12 +28,13 @@ export interface AskPersonOptions {
 /** Asks the person to sign in, and has the tokens stored before the person sees the outcome. */
 export async function askPerson(
   provider: OidcProvider,
-  { runtime, ask, backend, signal, save }: AskPersonOptions,
+  options: AskPersonOptions,
 ): Promise<OidcCredentials> {
-  using dialog = new SignInDialog({ ask, signal, now: runtime.now });
-  const show = dialog.show.bind(dialog);
+  const { runtime, ask, backend, save } = options;
+  using dialog = new SignInDialog(options);
+  const { signal } = dialog;
   try {
-    const context = { runtime, ask, signal: dialog.signal, show };
+    const context = { runtime, ask, signal, show: dialog.show.bind(dialog) };
     const tokens = await runFlow(signInByDevice, provider, context);
     const { entry, expiresAt = 0 } = await save(tokens);
     await dialog.end(signedIn(tokens, expiresAt, backend));
@@ -60,33 +61,24 @@ function signedIn(
   };
 }
 
-/** Options of {@linkcode SignInDialog}. */
-interface SignInDialogOptions {
-  ask: AskOptions;
-  signal: AbortSignal;
-  /** The clock, in milliseconds since the epoch. */
-  now: () => number;
-}
-
 /** One sign-in as the person sees it in the built-in prompt: from the page to the outcome. */
 class SignInDialog implements Disposable {
   /** Aborts with the given signal, or when the person interrupts the notebook's cell. */
   readonly signal: AbortSignal;
-  readonly #options: SignInDialogOptions;
+  readonly #options: AskPersonOptions;
   readonly #interrupt: Disposable | undefined;
   #opening: Promise<Prompt> | undefined;
 
-  constructor(options: SignInDialogOptions) {
+  constructor(options: AskPersonOptions) {
     this.#options = options;
     const interrupt = isShownByCaller(options.ask) ? undefined : watchInterrupt();
     this.#interrupt = interrupt;
     this.signal = interrupt ? AbortSignal.any([options.signal, interrupt.signal]) : options.signal;
   }
 
-  /** Shows the page. */
   async show(page: SignInPage): Promise<void> {
-    const { ask, now } = this.#options;
-    this.#opening = openPrompt({ page, now });
+    const { ask, runtime } = this.#options;
+    this.#opening = openPrompt({ page, now: runtime.now });
     const prompt = await this.#opening;
     if (!ask.openBrowser) return;
     const reason = await openBrowser(page.url);
@@ -117,16 +109,15 @@ class SignInDialog implements Disposable {
 function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
   if (notebook() === undefined) return undefined;
   const controller = new AbortController();
-  const onInterrupt = () => controller.abort(interrupted());
+  const onInterrupt = () =>
+    controller.abort(
+      new DOMException("Cannot sign in: it was interrupted. Run the cell again.", "AbortError"),
+    );
   Deno.addSignalListener("SIGINT", onInterrupt);
   return {
     signal: controller.signal,
     [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", onInterrupt),
   };
-}
-
-function interrupted(): DOMException {
-  return new DOMException("Cannot sign in: it was interrupted. Run the cell again.", "AbortError");
 }
 
 /**

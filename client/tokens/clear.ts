@@ -5,12 +5,14 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import type { ClearOptions, ClearResult, Revocation } from "../clear_result.ts";
+import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { CredentialStore } from "./store.ts";
 
+type RevocationResult = Pick<ClearResult, "revocation" | "reason">;
+
 /** The result of a revocation whose tokens are not known. */
-export const UNREAD: { revocation: Revocation; reason: string } = {
+export const UNREAD: RevocationResult = {
   revocation: "failed",
   reason: "the stored tokens could not be read",
 };
@@ -37,17 +39,11 @@ export async function clearCredentials(
   return { ...result, ...await revokeTokens(() => provider(entry), tokens) };
 }
 
-interface Removal {
-  entry?: OidcCredentials | undefined;
-  /** Whether there was an entry that could not be read. */
-  isUnread: boolean;
-}
-
 /**
  * Removes the entry under the lock, so that a running refresh does not bring it back. Where the lock
  * cannot be had it is removed without, since signing out must not depend on the lock.
  */
-async function removeLocked(store: CredentialStore): Promise<Removal> {
+async function removeLocked(store: CredentialStore): ReturnType<typeof remove> {
   let hasBegun = false;
   try {
     return await store.withLock(() => {
@@ -60,7 +56,8 @@ async function removeLocked(store: CredentialStore): Promise<Removal> {
   }
 }
 
-async function remove(store: CredentialStore): Promise<Removal> {
+/** Removes the entry, and gives it, or whether there was one that could not be read. */
+async function remove(store: CredentialStore) {
   let entry: OidcCredentials | undefined;
   let isUnread = false;
   try {
@@ -77,22 +74,10 @@ export function isCorrupt(error: unknown): boolean {
   return error instanceof CredentialsBackendError && error.code === "backend_corrupt";
 }
 
-/** The result of a revocation, with its reason where it is not complete. */
-export interface RevocationResult {
-  revocation: Revocation;
-  reason?: string;
-}
-
-/** The tokens of one sign-in that are to be revoked. Secret. */
-export interface RevokedTokens {
-  accessToken: string;
-  refreshToken?: string | null | undefined;
-}
-
 /** Revokes the tokens of a sign-in, as far as the provider can. Never throws. */
 export async function revokeTokens(
   provider: () => Promise<OidcProvider>,
-  { accessToken, refreshToken }: RevokedTokens,
+  { accessToken, refreshToken }: { accessToken: string; refreshToken?: string | null | undefined },
 ): Promise<RevocationResult> {
   try {
     const issuer = await provider();

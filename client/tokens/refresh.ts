@@ -131,9 +131,7 @@ export class TokenRefresh {
     const stored = await store.loadLocked();
     if (stored === undefined) throw this.#loginRequired("no sign-in is stored");
     if (!await this.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
-    if (!stored.refresh_token) {
-      return { stored, obstacle: NO_REFRESH_TOKEN };
-    }
+    if (!stored.refresh_token) return { stored, obstacle: NO_REFRESH_TOKEN };
     if (!await isSpent(store, stored.refresh_token)) return { stored };
     const held = this.#options.held();
     if (!held?.refresh_token || await isSpent(store, held.refresh_token)) {
@@ -184,10 +182,7 @@ export class TokenRefresh {
    * taken over. A refresh token that was used meanwhile would cost the sign-in where the provider
    * detects its reuse.
    */
-  async #request(
-    stored: OidcCredentials,
-    place: Reservation,
-  ): Promise<RefreshAnswer | undefined> {
+  async #request(stored: OidcCredentials, place: Reservation): Promise<RefreshAnswer | undefined> {
     const { identity, runtime } = this.#options;
     try {
       runtime.emit?.({ type: "refresh_started" });
@@ -294,7 +289,6 @@ class BoundKey {
   readonly #isBound: boolean;
   #imported: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
 
-  /** @param isBound Whether the identity's tokens are bound to a key. */
   constructor(isBound: boolean) {
     this.#isBound = isBound;
   }

@@ -204,9 +204,8 @@ export class TokenRenewal implements Renewal {
     return this.#options.runtime.now();
   }
 
-  #loginRequired(reason: string, cause?: Error): ValidMindAuthError {
-    const { identity, stored } = this.#options;
-    return loginRequired(identity, stored.backend, reason, cause);
+  #loginRequired(reason: string): ValidMindAuthError {
+    return loginRequired(this.#options.identity, this.#store.backend, reason);
   }
 
   /**

@@ -138,7 +138,6 @@ export class HeldTokens {
   #freshUntil = 0;
   #forgets = 0;
 
-  /** @param kind The token that goes on requests. */
   constructor(kind: "access_token" | "id_token") {
     this.#kind = kind;
   }
@@ -184,13 +183,11 @@ export class HeldTokens {
   }
 }
 
-/** The state that an entry replaces: one grant, or after a new sign-in any state. */
-export type Replaces = { grant: string | undefined } | "anything";
-
 /** An entry that could not be stored. */
 export interface Unstored {
   entry: OidcCredentials;
-  replaces: Replaces;
+  /** The state that the entry replaces: one grant, or after a new sign-in any state. */
+  replaces: { grant: string | undefined } | "anything";
 }
 
 /** By store instead of by session: the next `init()` in this process has to find the tokens, too. */
@@ -239,13 +236,12 @@ export function ownerOf(backend: OidcCredentialsBackend): object {
   return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
 }
 
-interface MapLike<K, V> {
-  get(key: K): V | undefined;
-  set(key: K, value: V): unknown;
-}
-
 /** The value under a key of a map, made where there is none. */
-export function getOrSet<K, V>(map: MapLike<K, V>, key: K, create: () => V): V {
+export function getOrSet<K, V>(
+  map: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  create: () => V,
+): V {
   let value = map.get(key);
   if (value === undefined) {
     value = create();

@@ -8,14 +8,7 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import {
-  getOrSet,
-  ownerOf,
-  type Replaces,
-  StoredCredential,
-  type Unstored,
-  unstoredEntries,
-} from "./source.ts";
+import { getOrSet, ownerOf, StoredCredential, type Unstored, unstoredEntries } from "./source.ts";
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const queues = new WeakMap<object, Queue>();
@@ -138,12 +131,21 @@ export class CredentialStore {
     error: unknown,
   ): ValidMindAuthError {
     const earlier = this.#unstored.get(this.key)?.replaces;
-    const own: Replaces = replaces === "anything" ? replaces : { grant: grantOf(replaces) };
+    const own: Unstored["replaces"] = replaces === "anything"
+      ? replaces
+      : { grant: grantOf(replaces) };
     this.#unstored.set(this.key, {
       entry,
       replaces: own === "anything" ? own : earlier ?? own, // the store still has the first of them
     });
-    return notStored(this.backend, error);
+    const cause = backendError("write to", this.backend, error);
+    const place = describeBackend(this.backend);
+    return new ValidMindAuthError(
+      "credentials_not_stored",
+      `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
+        `and each use tries to store them again; a new process would have to sign in.`,
+      { cause },
+    );
   }
 
   /** Removes the entry, stored or not. */
@@ -191,13 +193,8 @@ export class CredentialStore {
 
   /** Proves that an entry can be written, read and removed, before a person is asked. */
   async probe(): Promise<void> {
-    const probe = new CredentialStore(this.backend, `probe|${crypto.randomUUID()}`);
-    const entry = {
-      issuer: "probe",
-      client_id: "probe",
-      access_token: "probe",
-      expires_at: new Date(0).toISOString(),
-    };
+    const probe = new CredentialStore(this.backend, probeKey());
+    const entry = probeEntry("probe");
     let read: OidcCredentials | undefined;
     try {
       await probe.#put(entry);
@@ -238,17 +235,6 @@ function grantOf(entry: OidcCredentials | undefined): string | undefined {
 /** Whether two entries belong to different grants, or are different states of one. */
 export function isOtherGrant(one: OidcCredentials, other: OidcCredentials): boolean {
   return grantOf(one) !== grantOf(other);
-}
-
-function notStored(backend: OidcCredentialsBackend, error: unknown): ValidMindAuthError {
-  const cause = backendError("write to", backend, error);
-  const place = describeBackend(backend);
-  return new ValidMindAuthError(
-    "credentials_not_stored",
-    `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
-      `and each use tries to store them again; a new process would have to sign in.`,
-    { cause },
-  );
 }
 
 /** The place of a coming entry in its store. Disposal frees it, once the reservation has ended. */
@@ -299,15 +285,18 @@ async function tryWrite(
   present: OidcCredentials,
 ): Promise<undefined> {
   if (backend.persistent === false) return;
-  const key = `probe|${crypto.randomUUID()}`;
-  const padding = "x".repeat(JSON.stringify(present).length);
-  await backend.put(key, {
-    issuer: "probe",
-    client_id: "probe",
-    access_token: padding,
-    expires_at: new Date(0).toISOString(),
-  });
+  const key = probeKey();
+  await backend.put(key, probeEntry("x".repeat(JSON.stringify(present).length)));
   await backend.delete(key);
+}
+
+function probeKey(): string {
+  return `probe|${crypto.randomUUID()}`;
+}
+
+function probeEntry(access_token: string) {
+  const expires_at = new Date(0).toISOString();
+  return { issuer: "probe", client_id: "probe", access_token, expires_at };
 }
 
 /**
