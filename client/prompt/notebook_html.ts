@@ -82,14 +82,10 @@ function statusHtml(isGood: boolean, title: string, details: readonly string[]):
  * @param text The session as text, for displays without HTML.
  */
 export function sessionDisplay(
-  session: Session,
+  { issuer, apiHost, model }: Session,
   status: SessionStatus,
   text: string,
 ): Record<string, string> {
-  return { "text/plain": text, "text/html": sessionHtml(session, status) };
-}
-
-function sessionHtml({ issuer, apiHost, model }: Session, status: SessionStatus): string {
   const { kind, signedIn, expiresAt, refreshable, backend } = status;
   const who = status.email ?? status.name ?? status.subject;
   const strong = who === undefined ? "" : ` as <strong>${escapeHtml(who)}</strong>`;
@@ -102,11 +98,9 @@ function sessionHtml({ issuer, apiHost, model }: Session, status: SessionStatus)
     ["token valid until", until && `${until}${refreshable ? ", then refreshed" : ""}`],
     ["stored in", escapeHtml(backend?.location ?? backend?.name ?? "", 500)],
   ];
-  return statusHtml(
-    signedIn,
-    signedIn ? title : "Not signed in",
-    details.filter(([, value]) => value !== "").map(([name, value]) => `${name} ${value}`),
-  );
+  const lines = details.flatMap(([name, value]) => value === "" ? [] : `${name} ${value}`);
+  const html = statusHtml(signedIn, signedIn ? title : "Not signed in", lines);
+  return { "text/plain": text, "text/html": html };
 }
 
 /** Text from outside as HTML may carry it, in an element or an attribute in quotes. */

@@ -14,9 +14,7 @@ const ENDPOINTS = ["device_authorization_endpoint", "token_endpoint", "jwks_uri"
  */
 export async function discoverProvider(
   issuer: string,
-  optionsWith: (
-    capture: (answer: Record<string, unknown>) => void,
-  ) => oauth.DiscoveryRequestOptions,
+  optionsWith: (capture: (answer: { issuer?: unknown }) => void) => oauth.DiscoveryRequestOptions,
 ): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer);
   let stated: unknown;

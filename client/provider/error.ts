@@ -9,6 +9,13 @@ const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh
   "for this client.";
 const SIGN_IN = "Sign in again.";
 
+/** The codes of oauth4webapi for an ID token that failed a check. */
+const ID_TOKEN_CODES: unknown[] = [
+  oauth.JWT_CLAIM_COMPARISON,
+  oauth.JWT_TIMESTAMP_CHECK,
+  oauth.KEY_SELECTION,
+];
+
 /** The advice for an OAuth error, by its code. */
 const BY_CODE = new Map(Object.entries({
   invalid_client:
@@ -184,10 +191,12 @@ function refused(
 }
 
 function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, string, string] {
-  const code = (error as { code?: unknown } | null)?.code;
-  const attribute = (error as { cause?: { attribute?: unknown } } | null)?.cause?.attribute;
-  if (code === oauth.JSON_ATTRIBUTE_COMPARISON && attribute === "issuer") {
-    return ["provider_invalid", `its discovery document names ${other(error)}`, exactly(issuer)];
+  const { code, cause } = (error ?? {}) as {
+    code?: unknown;
+    cause?: { attribute?: unknown; body?: { issuer?: unknown } };
+  };
+  if (code === oauth.JSON_ATTRIBUTE_COMPARISON && cause?.attribute === "issuer") {
+    return otherIssuer(issuer, cause.body?.issuer);
   }
   if (error instanceof oauth.UnsupportedOperationError && error.message.startsWith("JWE")) {
     return [
@@ -198,7 +207,7 @@ function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, strin
   }
   // The messages of oauth4webapi's errors are fixed texts. Their causes are not, and are left out.
   const text = error instanceof Error ? printable(error.message) : "unknown error";
-  if (isAboutIdToken(code) || /\bJW[TSK]\b|id_token|signature/i.test(text)) {
+  if (ID_TOKEN_CODES.includes(code) || /\bJW[TSK]\b|id_token|signature/i.test(text)) {
     return [
       "id_token_invalid",
       `the ID token failed its checks: ${text}`,
@@ -212,20 +221,15 @@ function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, strin
   ];
 }
 
-function other(error: unknown): string {
-  const stated = (error as { cause?: { body?: { issuer?: unknown } } }).cause?.body?.issuer;
-  return `another issuer${typeof stated === "string" ? `, ${printable(stated)}` : ""}`;
-}
-
-function exactly(issuer: string): string {
-  return isEntraIssuer(issuer)
+function otherIssuer(
+  issuer: string,
+  stated: unknown,
+): [code: ValidMindAuthErrorCode, reason: string, advice: string] {
+  const named = typeof stated === "string" ? `, ${printable(stated)}` : "";
+  const advice = isEntraIssuer(issuer)
     ? `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`
     : "Give the issuer exactly as the provider states it.";
-}
-
-function isAboutIdToken(code: unknown): boolean {
-  return code === oauth.JWT_CLAIM_COMPARISON || code === oauth.JWT_TIMESTAMP_CHECK ||
-    code === oauth.KEY_SELECTION;
+  return ["provider_invalid", `its discovery document names another issuer${named}`, advice];
 }
 
 /** Whether an error code is one of the protocol, which echoes nothing of the request. */

@@ -30,12 +30,8 @@ export async function refreshTokens(
     if (typeof refresh_token === "string") rotated = refresh_token;
   };
   try {
-    const tokens = await provider.use(
-      "refresh the sign-in",
-      undefined,
-      (context) => request(context, options, capture),
-    );
-    return { tokens };
+    const run = (context: RequestContext) => request(context, options, capture);
+    return { tokens: await provider.use("refresh the sign-in", undefined, run) };
   } catch (error) {
     // The old refresh token is spent, so the new one is kept, whatever is wrong with the rest.
     if (rotated === undefined) throw error;

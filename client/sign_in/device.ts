@@ -59,7 +59,13 @@ async function poll(
   let waitMs = intervalMs;
   for (;;) {
     const left = leftMs();
-    if (left <= 0) throw codeExpired(device.code.issuer);
+    if (left <= 0) {
+      throw new ValidMindAuthError(
+        "device_code_expired",
+        `Cannot sign in at ${device.code.issuer}: nobody approved before the code ended. ` +
+          `Sign in again.`,
+      );
+    }
     // The last pause may be shorter than the interval: an approval until then still counts.
     await runtime.delay(Math.min(waitMs, left), signal);
     try {
@@ -102,13 +108,6 @@ function readPollError(error: unknown): PollAnswer {
       throw new ValidMindAuthError("device_code_expired", error.message, { oauthError });
   }
   throw error;
-}
-
-function codeExpired(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "device_code_expired",
-    `Cannot sign in at ${issuer}: nobody approved before the code ended. Sign in again.`,
-  );
 }
 
 function promptError(error: unknown): ValidMindAuthError {

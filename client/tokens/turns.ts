@@ -79,7 +79,7 @@ export async function takeTurn<T>(
 ): Promise<T> {
   using wait = new LockWait(report);
   return await store.withLock(() => {
-    wait.end();
+    wait[Symbol.dispose]();
     return fn();
   }, options);
 }
@@ -101,16 +101,12 @@ class LockWait implements Disposable {
   }
 
   /** Ends the wait. Further calls do nothing. */
-  end(): void {
+  [Symbol.dispose](): void {
     this.#timer.removeEventListener("abort", this.#onLong);
     if (!this.#isLong) return;
     this.#isLong = false;
     this.#emit?.({ type: "lock_waited", waitedMs: this.#waitedMs() });
     this.#notice?.then((notice) => notice.erase()).catch(() => undefined);
-  }
-
-  [Symbol.dispose](): void {
-    this.end();
   }
 
   #report(issuer: string | undefined): void {
