@@ -1,4 +1,4 @@
-import { folderOf } from "../credentials_path.ts";
+import { basename, dirname } from "../common/path.ts";
 import { isGranted, isOwnFile, isStillAt, lstatIfPresent } from "./file_access.ts";
 
 const isWindows = Deno.build.os === "windows";
@@ -43,7 +43,7 @@ export function replaceFile(
     removeIfPresent(temp);
     throw error;
   }
-  syncFolder(folderOf(path));
+  syncFolder(dirname(path));
   return true;
 }
 
@@ -71,10 +71,9 @@ function openTemp(path: string, reserved: ReservedFile | undefined): Temp {
  * user. Empty where Deno does not permit a look at the folder.
  */
 export function leftTemps(path: string): string[] {
-  const folder = folderOf(path);
+  const folder = dirname(path);
   if (!isGranted({ name: "read", path: folder })) return [];
-  const parts = path.split(Deno.build.os === "windows" ? /^[A-Za-z]:|[/\\]/ : "/");
-  const name = parts.findLast((part) => part !== "") ?? "";
+  const name = basename(path);
   const isTemp = (found: string) =>
     found.startsWith(name) && /^(\.[0-9a-f]{8})?\.tmp$/.test(found.slice(name.length));
   try {

@@ -1,6 +1,6 @@
 import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf } from "../credentials_path.ts";
+import { dirname } from "../common/path.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import { type CredentialsDocument, fileState, readDocument } from "./credentials_file.ts";
 import { assertWritable, emptyDocument, serializeDocument, setRow } from "./edit_document.ts";
@@ -99,7 +99,7 @@ export class FileStore {
         throw fileError("delete", path, error);
       }
       this.#removeTemps(path);
-      syncFolder(folderOf(path));
+      syncFolder(dirname(path));
     });
   }
 
@@ -196,7 +196,7 @@ export class FileStore {
   #prepare(): string {
     const { path } = this.#options;
     try {
-      this.#prepareFolder(folderOf(path));
+      this.#prepareFolder(dirname(path));
     } catch (error) {
       throw fileError("write", path, error);
     }

@@ -1,9 +1,15 @@
+import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
+import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
 import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** Loaded where the library is used: the first use of Node's modules costs as much as a start. */
 const loadProcess = () => import("node:process");
 
+/** The path of a `file:` URL on this system. */
+const fromFileUrl = Deno.build.os === "windows" ? windowsFromFileUrl : posixFromFileUrl;
+
+/** The used part of the native library. */
 export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
 
 /** The release of `@napi-rs/keyring`. deno.json names the same one. */
@@ -37,10 +43,7 @@ export async function locateLibrary(target: string): Promise<string | undefined>
   const specifier = `npm:${name}@${KEYRING_VERSION}/package.json`;
   try {
     const { default: manifest } = await import(specifier, { with: { type: "json" } });
-    const { hostname, pathname } = new URL(manifest.main, import.meta.resolve(specifier));
-    const path = decodeURIComponent(pathname);
-    if (Deno.build.os !== "windows") return path;
-    return (hostname === "" ? path.slice(1) : `//${hostname}${path}`).replaceAll("/", "\\");
+    return fromFileUrl(new URL(manifest.main, import.meta.resolve(specifier)));
   } catch {
     return undefined; // the registry is out of reach: openKeychainLibrary() reports it
   }

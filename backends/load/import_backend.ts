@@ -1,3 +1,7 @@
+import { resolve as posixResolve } from "@std/path/posix/resolve";
+import { toFileUrl as posixToFileUrl } from "@std/path/posix/to-file-url";
+import { resolve as windowsResolve } from "@std/path/windows/resolve";
+import { toFileUrl as windowsToFileUrl } from "@std/path/windows/to-file-url";
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -68,18 +72,10 @@ export function moduleUrl(
   isWindows: boolean = Deno.build.os === "windows",
 ): string {
   if (!isPathSpecifier(specifier)) return specifier;
-  const path = urlPath(specifier, isWindows);
-  const isWhole = isWindows ? /^\/(\/|[A-Za-z]:\/)/.test(path) : path.startsWith("/");
-  if (isWhole) return new URL(`file:${path}`).href;
-  const folder = `file:${urlPath(Deno.cwd(), isWindows)}/`;
-  return new URL(path.startsWith("/") ? path : `./${path}`, folder).href;
-}
-
-/** A path as it stands in a `file:` URL. Only a share on Windows begins with two slashes. */
-function urlPath(path: string, isWindows: boolean): string {
-  const slashed = isWindows ? path.replaceAll("\\", "/").replace(/^[A-Za-z]:\//, "/$&") : path;
-  return slashed.replace(isWindows ? /(?<!^)\/{2,}/g : /\/{2,}/g, "/")
-    .replace(/[%?#\\\s]/g, encodeURIComponent);
+  const url = isWindows
+    ? windowsToFileUrl(windowsResolve(specifier))
+    : posixToFileUrl(posixResolve(specifier));
+  return url.href;
 }
 
 function construct(

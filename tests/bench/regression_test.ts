@@ -41,8 +41,8 @@ Deno.test("a start from a stored token runs nothing that it does not use", async
   assert(run.own.length <= 28, `${run.own.length} modules: is one of them needed later only?`);
   assert(run.ownBytes <= 158_000, `${run.ownBytes} bytes`);
   assert(read.own.length <= 104, `${read.own.length} modules with those for an import()`);
-  // Each costs 0.05 ms of processor time.
-  assert(read.foreign.length <= 6, `${read.foreign.length} modules of others, for an import()`);
+  // Each costs 0.05 ms of processor time: `dirname` of @std/path is eight of them.
+  assert(read.foreign.length <= 27, `${read.foreign.length} modules of others, for an import()`);
 });
 
 Deno.test("a start from a stored token takes not much longer than to read and parse the file", async () => {
