@@ -29,7 +29,7 @@ export interface KvCredentialsBackendOptions {
   path?: string;
   /**
    * Longest wait for another holder's lock, in milliseconds. On a server a dead holder blocks others
-   * for 15 s; a shorter wait fails there.
+   * for 15 s, and for 90 s if it died in a refresh; a shorter wait fails there.
    *
    * @default 30_000
    */
@@ -59,7 +59,8 @@ export interface KvCredentialsBackendOptions {
  * keeps the process alive until it answers again, or until `Deno.exit`.
  *
  * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for its folder, which
- * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
+ * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and
+ * `--allow-env=DENO_KV_ACCESS_TOKEN`, which Deno reads.
  *
  * @category Backends
  *
@@ -162,8 +163,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    *
    * For a file it is a kernel lock on a file beside the database. It ends with the holder's process,
    * and a holder that is stopped, such as by a closed laptop, keeps it. On a server it is a lease, which
-   * is renewed while `fn` runs. A waiter takes it over when it was not renewed for 15 s by the waiter's
-   * own clock; no host's clock has to be right.
+   * is renewed while `fn` runs. A waiter takes it over when it was not renewed for 15 s, or after
+   * {@linkcode reserve} for 90 s, by the waiter's own clock; no host's clock has to be right.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
    * when it ends the wait.

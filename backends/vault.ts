@@ -165,8 +165,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease that
-   * is renewed while `fn` runs. A waiter takes it over when it does not change for 15 seconds by the
-   * waiter's own clock; a write of its former holder then fails.
+   * is renewed while `fn` runs. A waiter takes it over when it does not change for 15 seconds, or
+   * after {@linkcode reserve} for 90, by the waiter's own clock; a write of its former holder then fails.
    *
    * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`, or `backend_timeout`
    * where KV 1 is too slow to be locked; the signal's reason when it ends the wait; as

@@ -18,8 +18,7 @@ const loadSignOut = () => import("./signed_in/sign_out.ts");
  * @throws {ValidMindAuthError} `invalid_options`, `missing_api_credentials`, `insecure_url`,
  * `permission_required`.
  * @throws {CredentialsBackendError} An error of the backend; `backend_corrupt` for a corrupt store
- * without `all`; `backend_no_list` for `all` with a
- * backend that cannot list its keys.
+ * without `all`; `backend_no_list` for `all` with a backend that cannot list its keys.
  * @category Sign in
  *
  * @example

@@ -115,7 +115,8 @@ export interface VaultCredentialsBackendOptions {
    */
   timeoutMs?: number;
   /**
-   * Longest wait for another holder's lock, in milliseconds. A dead holder blocks it for 15 seconds.
+   * Longest wait for another holder's lock, in milliseconds. A dead holder blocks it for 15
+   * seconds, and for 90 if it died in a refresh; a shorter wait fails.
    *
    * @default 30_000
    */
