@@ -186,8 +186,11 @@ export class HeldTokens {
 /** An entry that could not be stored. */
 export interface Unstored {
   entry: OidcCredentials;
-  /** The state that the entry replaces: one grant, or after a new sign-in any state. */
-  replaces: { grant: string | undefined } | "anything";
+  /**
+   * The states that the entry replaces: the stored grant and those of earlier entries, whose writes may
+   * be done without an answer; after a new sign-in any state.
+   */
+  replaces: readonly (string | undefined)[] | "anything";
 }
 
 /** By store instead of by session: the next `init()` in this process has to find the tokens, too. */

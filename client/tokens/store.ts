@@ -71,7 +71,7 @@ export class CredentialStore {
     const { entry, replaces } = unstored;
     try {
       const stored = await this.#stored.read();
-      const isWanted = replaces === "anything" || grantOf(stored) === replaces.grant;
+      const isWanted = isReplaced(stored, replaces);
       if (isWanted) await this.#put(entry);
       this.#unstored.delete(this.key);
       return isWanted ? entry : stored;
@@ -110,7 +110,7 @@ export class CredentialStore {
    * @returns `false` where the entry was not stored, since the store does not hold `replaced` any more.
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials): Promise<boolean> {
-    const replaces = this.#unstored.get(this.key)?.replaces ?? { grant: grantOf(replaced) };
+    const replaces = this.#replacedBy(replaced);
     if (replaces !== "anything") {
       let stored: OidcCredentials | undefined;
       try {
@@ -118,7 +118,7 @@ export class CredentialStore {
       } catch (error) {
         throw this.keepUnstored(entry, replaced, error);
       }
-      if (grantOf(stored) !== replaces.grant) return false;
+      if (!isReplaced(stored, replaces)) return false;
     }
     await this.save(entry, replaced);
     return true;
@@ -130,14 +130,7 @@ export class CredentialStore {
     replaces: OidcCredentials | "anything" | undefined,
     error: unknown,
   ): ValidMindAuthError {
-    const earlier = this.#unstored.get(this.key)?.replaces;
-    const own: Unstored["replaces"] = replaces === "anything"
-      ? replaces
-      : { grant: grantOf(replaces) };
-    this.#unstored.set(this.key, {
-      entry,
-      replaces: own === "anything" ? own : earlier ?? own, // the store still has the first of them
-    });
+    this.#unstored.set(this.key, { entry, replaces: this.#replacedBy(replaces) });
     const cause = backendError("write to", this.backend, error);
     const place = describeBackend(this.backend);
     return new ValidMindAuthError(
@@ -146,6 +139,13 @@ export class CredentialStore {
         `and each use tries to store them again; a new process would have to sign in.`,
       { cause },
     );
+  }
+
+  /** The states that a new entry replaces: also those of an unstored one, which it follows. */
+  #replacedBy(replaced: OidcCredentials | "anything" | undefined): Unstored["replaces"] {
+    const earlier = this.#unstored.get(this.key)?.replaces ?? [];
+    if (replaced === "anything" || earlier === "anything") return "anything";
+    return [...earlier, grantOf(replaced)];
   }
 
   /** Removes the entry, stored or not. */
@@ -230,6 +230,10 @@ export class CredentialStore {
 
 function grantOf(entry: OidcCredentials | undefined): string | undefined {
   return entry?.refresh_token ?? entry?.access_token;
+}
+
+function isReplaced(stored: OidcCredentials | undefined, replaces: Unstored["replaces"]): boolean {
+  return replaces === "anything" || replaces.includes(grantOf(stored));
 }
 
 /** Whether two entries belong to different grants, or are different states of one. */

@@ -98,6 +98,51 @@ Deno.test("failed write: what another process has stored meanwhile wins", async 
   assertEquals(backend.rows.get(world.key), theirs);
 });
 
+Deno.test("failed write: one that was done without an answer does not cost the tokens after it", async () => {
+  await using world = await oidcProviderWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  const session = await createSession(options);
+  failPuts(backend, world.key, 1, FULL);
+  await rejectsWith("credentials_not_stored", () => session.accessToken({ forceRefresh: true }));
+  // The first repeat fails. The second one, right before the request, is done without an answer.
+  const put = backend.put.bind(backend);
+  let puts = 0;
+  backend.put = async (key, entry) => {
+    if (key === world.key && ++puts === 1) throw FULL;
+    await put(key, entry);
+    if (key === world.key && puts === 2) throw FULL;
+  };
+  const token = await session.accessToken({ forceRefresh: true });
+  const stored = backend.rows.get(world.key)!;
+  assertEquals([puts, stored.access_token], [3, token]);
+  assert(await world.provider.isActive(stored.refresh_token!));
+});
+
+Deno.test("failed write: a late write of the tokens before it does not cost the latest ones", async () => {
+  await using world = await oidcProviderWorld();
+  const backend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  const session = await createSession(options);
+  let first: OidcCredentials | undefined;
+  const put = backend.put.bind(backend);
+  backend.put = (key, entry) => {
+    if (key !== world.key) return put(key, entry);
+    first ??= entry;
+    return Promise.reject(FULL);
+  };
+  const refresh = () => session.accessToken({ forceRefresh: true });
+  await rejectsWith("credentials_not_stored", refresh);
+  await rejectsWith("credentials_not_stored", refresh);
+  backend.put = put;
+  await put(world.key, first!);
+  const next = await createSession({ ...options, interactive: false });
+  const token = await next.accessToken({ forceRefresh: true });
+  const stored = backend.rows.get(world.key)!;
+  assertEquals(stored.access_token, token);
+  assert(await world.provider.isActive(stored.refresh_token!));
+});
+
 Deno.test("failed write: a sign-out forgets it", async () => {
   await using world = await scriptedProviderWorld();
   const backend = new SpyBackend();
