@@ -92,6 +92,8 @@ const RELEASE_TIMEOUT_MS = 2_000;
 export class Leases<Row extends LeaseRow> {
   readonly #options: LeasesOptions<Row>;
   readonly #held = new Map<string, Row>();
+  /** The latest write of each held lease. */
+  readonly #writes = new Map<string, Promise<unknown>>();
   /** Holders of this instance that could not free their lease: it counts as free here. */
   readonly #left = new Map<string, string>();
 
@@ -104,15 +106,14 @@ export class Leases<Row extends LeaseRow> {
     const holder = crypto.randomUUID();
     const seen = await this.#acquire(name, holder, options);
     if (seen !== undefined) return seen;
-    let renewal = Promise.resolve();
     const timer = setInterval(() => {
-      renewal = renewal.then(() => this.#renew(name, holder));
+      this.#inTurn(name, () => this.#renew(name, holder));
     }, RENEWAL_MS);
     try {
       return await fn();
     } finally {
       clearInterval(timer);
-      await renewal; // one under way would put back the lease after its release
+      await this.#writes.get(name); // a renewal under way would put back the lease after its release
       await this.#release(name, holder);
     }
   }
@@ -129,6 +130,11 @@ export class Leases<Row extends LeaseRow> {
    * @returns `false` where another holder has the lease that this instance held.
    */
   async announce(name: string, use: LeaseUse = {}): Promise<boolean> {
+    if (!this.#held.has(name)) return true;
+    return await this.#inTurn(name, () => this.#announce(name, use));
+  }
+
+  async #announce(name: string, use: LeaseUse): Promise<boolean> {
     const { store } = this.#options;
     let row = this.#held.get(name);
     if (row === undefined) return true;
@@ -215,6 +221,16 @@ export class Leases<Row extends LeaseRow> {
       await this.#release(name, held.holder);
       throw error;
     }
+  }
+
+  /**
+   * Runs the writes of a held lease one after the other. In a store that cannot compare before it writes,
+   * a renewal under way would take back an announcement.
+   */
+  #inTurn<T>(name: string, write: () => Promise<T>): Promise<T> {
+    const written = (this.#writes.get(name) ?? Promise.resolve()).then(write);
+    this.#writes.set(name, written.catch(() => undefined));
+    return written;
   }
 
   /** A renewal that fails is noticed by the check of the write that the lease protects. */

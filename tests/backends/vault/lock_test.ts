@@ -217,6 +217,33 @@ for (const hasCheckAndSet of [true, false]) {
   });
 
   Deno.test({
+    name: `${kind}: a renewal under way does not take back an announcement`,
+    permissions,
+    fn: async () => {
+      using intervals = new ManualIntervals();
+      const { kv, lock } = world({ hasCheckAndSet });
+      const late = Promise.withResolvers<void>();
+      await lock.run(NAME, async () => {
+        kv.nextWrite = async (write) => {
+          await late.promise;
+          return write();
+        };
+        intervals.tick();
+        await settled();
+        const announcing = lock.announce(NAME, "write to");
+        await settled();
+        late.resolve();
+        await announcing;
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.data?.announced, true);
+        intervals.tick();
+        await settled();
+        assertEquals(kv.rows.get(LEASE)?.data?.announced, true);
+      }, {});
+    },
+  });
+
+  Deno.test({
     name: `${kind}: a renewal under way when the holder ends does not put the lease back`,
     permissions,
     fn: async () => {
