@@ -14,7 +14,7 @@ import { netHost } from "../../../backends/common/hosts.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
-import { withEnv } from "../../support/own_env.ts";
+import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
@@ -101,7 +101,7 @@ const CASES: Case[] = [
 
 for (const one of CASES) {
   Deno.test(`permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
-    await using world = await startWorld(one);
+    await using world = await permissionWorld(one);
     const needs = await world.needs();
     assertEquals(await world.run(formatted(needs)), { ok: true });
     for (const dropped of needs) {
@@ -116,7 +116,7 @@ for (const one of CASES) {
   });
 
   Deno.test(`permissions: ${one.name}: Deno's audit log has nothing beyond`, async () => {
-    await using world = await startWorld(one);
+    await using world = await permissionWorld(one);
     const log = `${world.folder}/audit.jsonl`;
     const needs = [...await world.needs(), ...await world.optionalNeeds()];
     assertEquals(await world.run(["-A"], { DENO_AUDIT_PERMISSIONS: log }), { ok: true });
@@ -131,7 +131,8 @@ for (const one of CASES) {
 }
 
 /** One case with its provider, its API and its folder, ready for the flow to begin. */
-async function startWorld(one: Case) {
+async function permissionWorld(one: Case) {
+  const ownEnv = new OwnEnv();
   const folder = await tempDir();
   const provider = await startOidcProvider({ interval: 0.05 });
   provider.autoApprove = true;
@@ -165,6 +166,7 @@ async function startWorld(one: Case) {
       return JSON.parse(stdout);
     },
     [Symbol.asyncDispose]: async () => {
+      ownEnv[Symbol.dispose]();
       await provider[Symbol.asyncDispose]();
       await api[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();

@@ -7,6 +7,7 @@ import {
   startOidcProvider,
   type TestOidcProvider,
 } from "../../support/oidc_provider.ts";
+import { OwnEnv } from "../../support/own_env.ts";
 import { runDeno, type RunDenoResult } from "../../support/run_script.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -42,6 +43,7 @@ export interface CliWorld extends AsyncDisposable {
 /** A world whose provider approves each sign-in at once. */
 export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWorld> {
   await using stack = new AsyncDisposableStack();
+  stack.use(new OwnEnv());
   const provider = stack.use(await startOidcProvider({ interval: 0.05, ...options }));
   provider.autoApprove = true;
   const { path: home } = stack.use(await tempDir());
