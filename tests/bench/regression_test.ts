@@ -53,7 +53,7 @@ Deno.test("a start from a stored token takes not much longer than to read and pa
     { name: "own", command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },
   ], 15);
   const ratio = measured.get("own")!.median / measured.get("floor")!.median;
-  assert(ratio < 2.2, `${ratio.toFixed(2)} times the floor`);
+  assert(ratio < 2.6, `${ratio.toFixed(2)} times the floor`);
 });
 
 Deno.test("a token in memory is given out about as fast as by a plain function", async () => {
