@@ -4,7 +4,7 @@ import {
 } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 
-/** Whether two looks at a file met the same one. Windows gives a file no such numbers. */
+/** Whether two looks at a file met the same one. */
 export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
