@@ -108,10 +108,17 @@ export function toEntry(
 
 /** The unchecked claims of a token, for display and expiry only. */
 export function readClaims(token: string): Record<string, unknown> | undefined {
+  return readPart(token, 1);
+}
+
+/** An unchecked part of a token: 0 is its header, 1 its claims. `undefined` where it is none. */
+export function readPart(token: string, part: 0 | 1): Record<string, unknown> | undefined {
   try {
-    const payload = token.split(".")[1] ?? "";
-    const bytes = Uint8Array.fromBase64(payload, { alphabet: "base64url" });
-    return JSON.parse(new TextDecoder().decode(bytes));
+    // `Uint8Array.fromBase64` is missing before Deno 2.5.
+    const text = atob(token.split(".")[part]!.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    const value = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === "object" && value !== null ? value : undefined;
   } catch {
     return undefined;
   }
@@ -121,12 +128,17 @@ export function readClaims(token: string): Record<string, unknown> | undefined {
 export interface Subject {
   iss?: unknown;
   sub: string;
+  nonce?: unknown;
 }
 
-/** The person of an entry, where its ID token names one. */
-export function subjectOf({ id_token }: OidcCredentials): Subject | undefined {
-  const { iss, sub } = (typeof id_token === "string" ? readClaims(id_token) : undefined) ?? {};
-  return typeof sub === "string" ? { iss, sub } : undefined;
+/**
+ * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
+ * name one, or cannot be read.
+ */
+export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
+  if (id_token === undefined || id_token === null || id_token === "") return undefined;
+  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
+  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
 }
 
 /** Longest time before its end for which a token counts as expired, in seconds: as in Python. */

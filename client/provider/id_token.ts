@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import type { Subject } from "../entry.ts";
+import { readPart, type Subject } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { keysOfTenant } from "./entra.ts";
@@ -7,9 +7,21 @@ import { ProviderUnavailableError } from "./error.ts";
 import { JWKS, providerFetch } from "./fetch.ts";
 
 /** A larger difference of clocks is not corrected: certificates fail by it, too. */
-const MAX_SKEW_SECONDS = 15 * 60;
+export const MAX_SKEW_SECONDS = 15 * 60;
 /** Tries to get the keys. */
 const MAX_TRIES = 3;
+
+/** The event that makes a token a Logout Token: OpenID Connect Back-Channel Logout 1.0. */
+const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
+
+/** The hash of `at_hash`, by the algorithm of the signature. */
+const HASHES = new Map(
+  [
+    ["SHA-256", ["RS256", "PS256", "ES256"]],
+    ["SHA-384", ["RS384", "PS384", "ES384"]],
+    ["SHA-512", ["RS512", "PS512", "ES512", "EdDSA", "Ed25519"]],
+  ].flatMap(([hash, algorithms]) => [...algorithms!].map((alg) => [alg, hash as string])),
+);
 
 /**
  * How far the provider's clock is ahead of this computer's, in seconds, by the `Date` header of the
@@ -18,7 +30,8 @@ const MAX_TRIES = 3;
  * The times in an ID token are the provider's. A wide tolerance would let them pass on a clock that
  * is off, and with them a token that has ended; measured by the provider's own clock they are judged
  * to the second on any clock. The header is as trustworthy as the token, since both come over the
- * same TLS connection.
+ * same TLS connection: who can set it back by up to 15 minutes, to have an ID token of that age taken,
+ * can as well sign a new one. Such a token still counts as expired where it is the bearer.
  *
  * @returns 0 without a usable header, or for a difference above 15 minutes.
  */
@@ -27,20 +40,101 @@ export function clockSkew(date: string | null, now: number = Date.now()): number
   return Math.abs(seconds) <= MAX_SKEW_SECONDS ? seconds : 0;
 }
 
+/** The client and the time by which an ID token is judged. */
+export interface IdTokenContext {
+  clientId: string;
+  /** The provider's time, in seconds since the epoch. */
+  now: number;
+}
+
+/**
+ * Holds the ID token of a processed answer to the rules that oauth4webapi leaves to its caller: OpenID
+ * Connect Core, sections 2, 3.1.3.7 and 3.1.3.8, and the types of tokens of RFC 8725, section 3.11.
+ *
+ * | claim | rule |
+ * |---|---|
+ * | `azp` | is this client, also beside a single audience |
+ * | `aud` | further audiences need an `azp` (oauth4webapi's check) |
+ * | `sub` | is not empty |
+ * | `iat` | is at most 15 minutes ahead of the provider's clock |
+ * | `at_hash` | is the hash of the access token, where it is there |
+ * | `typ` | is no other kind, such as `at+jwt` or `logout+jwt`; a logout event is refused as well |
+ *
+ * `acr`, `amr`, `auth_time` and an old `iat` are not judged: this client asks for none of them.
+ */
+export async function assertIdToken(
+  answer: oauth.TokenEndpointResponse,
+  { clientId, now }: IdTokenContext,
+): Promise<void> {
+  const claims = oauth.getValidatedIdTokenClaims(answer);
+  if (claims === undefined) return;
+  const header = readPart(answer.id_token!, 0);
+  if (header === undefined) throw unfit("its header cannot be read");
+  if (isOtherKind(header.typ, claims)) throw unfit("it is a token of another kind");
+  if (claims.azp !== undefined && claims.azp !== clientId) throw unfit("azp is another client");
+  if (claims.sub === "") throw unfit("sub is empty");
+  if (claims.iat > now + MAX_SKEW_SECONDS) throw unfit("iat is far in the future");
+  if (claims.at_hash === undefined) return;
+  if (claims.at_hash !== await hashOf(answer.access_token, header.alg)) {
+    throw unfit("at_hash is not the hash of the access token");
+  }
+}
+
+/** Tokens of other kinds name theirs: RFC 9068, RFC 9449, RFC 9701, Back-Channel Logout. */
+function isOtherKind(typ: unknown, { events }: oauth.IDToken): boolean {
+  if (typeof events === "object" && events !== null && LOGOUT_EVENT in events) return true;
+  if (typ === undefined) return false;
+  return typeof typ !== "string" || /\+jwt$/i.test(typ.trim());
+}
+
+/** The left half of the hash, in base64url. */
+async function hashOf(accessToken: string, alg: unknown): Promise<string> {
+  const name = HASHES.get(alg as string);
+  if (name === undefined) throw unfit("at_hash is by an algorithm that is not known");
+  const hash = new Uint8Array(
+    await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)),
+  );
+  const half = String.fromCharCode(...hash.subarray(0, hash.length / 2));
+  return btoa(half).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** An error as oauth4webapi throws it for a claim. The caller gives it a code and words. */
+function unfit(reason: string): Error {
+  return Object.assign(new Error(reason), { code: oauth.JWT_CLAIM_COMPARISON });
+}
+
 /**
  * Refuses the ID token of another person: OpenID Connect Core, section 12.2.
  *
- * @param subject The person of the former ID token.
+ * @param subject The person of the former ID token; `unknown` where that token cannot be read, which
+ * must not let anybody's pass.
  * @throws {ValidMindAuthError} `id_token_invalid`.
  */
-export function assertSamePerson(subject: Subject, claims: Subject, issuer: string): void {
+export function assertSamePerson(
+  subject: Subject | "unknown",
+  claims: Subject,
+  issuer: string,
+): void {
+  if (subject === "unknown") {
+    throw mismatch(issuer, "the stored ID token cannot be read, so nobody knows whose it is");
+  }
   // An issuer may change between its forms with and without a trailing slash.
   const [first, second] = [subject, claims].map(({ iss }) => String(iss).replace(/\/$/, ""));
-  if (subject.sub === claims.sub && first === second) return;
-  throw new ValidMindAuthError(
+  if (subject.sub !== claims.sub || first !== second) {
+    throw mismatch(issuer, "the new ID token is another person's");
+  }
+  // A nonce that comes back is the one of the sign-in.
+  const isOther = claims.nonce !== undefined && claims.nonce !== subject.nonce;
+  if (isOther && subject.nonce !== undefined) {
+    throw mismatch(issuer, "the new ID token is of another sign-in (nonce)");
+  }
+}
+
+function mismatch(issuer: string, reason: string): ValidMindAuthError {
+  return new ValidMindAuthError(
     "id_token_invalid",
-    `Cannot refresh the sign-in at ${issuer}: the new ID token is another person's. Sign out and ` +
-      `sign in again, then ask who runs the provider.`,
+    `Cannot refresh the sign-in at ${issuer}: ${reason}. Sign out and sign in again, then ask who ` +
+      `runs the provider.`,
   );
 }
 

@@ -9,8 +9,11 @@ import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./t
 export interface RefreshOptions {
   /** The refresh token. Secret. */
   refreshToken: string;
-  /** The person, where the last ID token named one. The tokens of another person are refused. */
-  subject?: Subject | undefined;
+  /**
+   * The person of the last ID token, where there was one. The tokens of another person are refused, and
+   * everybody's where the person of the last one is unknown.
+   */
+  subject?: Subject | "unknown" | undefined;
   /** The key that the tokens are bound to. */
   dpopKey?: CryptoKeyPair | undefined;
 }

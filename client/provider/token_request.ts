@@ -7,7 +7,12 @@ import type { DpopKey } from "./dpop_key.ts";
 import { asTenant } from "./entra.ts";
 import { ProviderUnavailableError } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, TOKEN } from "./fetch.ts";
-import { clockSkew, type IdTokenSignatures, type RequestedKeys } from "./id_token.ts";
+import {
+  assertIdToken,
+  clockSkew,
+  type IdTokenSignatures,
+  type RequestedKeys,
+} from "./id_token.ts";
 
 /** Loaded where tokens are bound to a key. */
 const loadDpopKey = () => import("./dpop_key.ts");
@@ -120,6 +125,10 @@ async function requestOnce(
   const tenant = await asTenant(server, identity.issuer, response);
   const skew = clockSkew(response.headers.get("date"));
   const answer = await process(tenant, { ...client, [oauth.clockSkew]: skew }, response);
+  await assertIdToken(answer, {
+    clientId: client.client_id,
+    now: Math.floor(Date.now() / 1000) + skew,
+  });
   return { response, answer, tenant };
 }
 

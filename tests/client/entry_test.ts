@@ -137,10 +137,12 @@ Deno.test("toEntry: a row from Python without a scope stays without one", () => 
 
 Deno.test("subjectOf: issuer and sub of the ID token, if there is one to read", async () => {
   const of = (id_token: string | null) => subjectOf({ ...ENTRY, id_token });
-  assertEquals(of(await idToken({ iss: "i", sub: "s" })), { iss: "i", sub: "s" });
-  for (const id_token of [await idToken({ sub: 5 }), "opaque", "a.bnVsbA.c", null]) {
-    assertEquals(of(id_token), undefined);
+  const person = { iss: "i", sub: "s", nonce: "n" };
+  assertEquals(of(await idToken({ ...person, name: "S" })), person);
+  for (const id_token of [await idToken({ sub: 5 }), "opaque", "a.bnVsbA.c"]) {
+    assertEquals(of(id_token), "unknown");
   }
+  for (const id_token of [null, ""]) assertEquals(of(id_token), undefined);
 });
 
 Deno.test("readClaims: the payload, or undefined for what is no token", async () => {

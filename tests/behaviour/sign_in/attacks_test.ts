@@ -54,7 +54,15 @@ async function forged(provider: ScriptedProvider, header: Record<string, unknown
   return await provider.idToken({}, { key, header: { ...header, jwk: key.publicJwk } });
 }
 
+type Json = Record<string, unknown>;
+
 const NOW = Math.floor(Date.now() / 1000);
+
+/** Access tokens with their hashes, as OpenID Connect Core says. */
+const ACCESS_HASHES = [
+  ["access-one", "OAgnQHNyGpHUBta3f85Lfw"],
+  ["access-two", "qSClYIRuQ4lryw-s5LXrvw"],
+] as const;
 
 const ID_TOKENS: [what: string, make: Make][] = [
   ["another issuer", signed({ iss: "https://login.example.com" })],
@@ -67,6 +75,9 @@ const ID_TOKENS: [what: string, make: Make][] = [
     "many audiences and another azp",
     (provider) => provider.idToken({ aud: [provider.clientId, "x"], azp: "x" }),
   ],
+  ["many audiences and no azp", (provider) => provider.idToken({ aud: [provider.clientId, "x"] })],
+  ["one audience and another azp", signed({ azp: "x" })],
+  ["an azp that is no text", (provider) => provider.idToken({ azp: [provider.clientId] })],
   ["an end an hour ago", signed({ exp: NOW - 3600 })],
   ["an end two minutes ago", signed({ exp: NOW - 120 })],
   ["no end", signed({ exp: undefined })],
@@ -75,6 +86,19 @@ const ID_TOKENS: [what: string, make: Make][] = [
   ["no time of issue", signed({ iat: undefined })],
   ["no subject", signed({ sub: undefined })],
   ["a subject that is no text", signed({ sub: 5 })],
+  ["an empty subject", signed({ sub: "" })],
+  ["an issue in an hour", signed({ iat: NOW + 3600, exp: NOW + 7200 })],
+  ["the hash of another access token", signed({ at_hash: "AAAAAAAAAAAAAAAAAAAAAA" })],
+  ["a hash that is no text", signed({ at_hash: 5 })],
+  ["the type of an access token", signed({}, { header: { typ: "at+jwt" } })],
+  ["the type of a logout token", signed({}, { header: { typ: "logout+jwt" } })],
+  ["the long type of a logout token", signed({}, { header: { typ: "application/Logout+JWT" } })],
+  ["the type of a proof of a key", signed({}, { header: { typ: "dpop+jwt" } })],
+  ["a type that is no text", signed({}, { header: { typ: ["JWT"] } })],
+  [
+    "the event of a logout",
+    signed({ events: { "http://schemas.openid.net/event/backchannel-logout": {} } }),
+  ],
   [
     "the signature of another key",
     async (provider) => await provider.idToken({}, { key: await forgedKey(provider) }),
@@ -157,6 +181,71 @@ Deno.test("attack: ID token of another person at a refresh: refused", async () =
   await rejectsWith("id_token_invalid", run, "another person");
   assertEquals(world.stored(), { ...before, refresh_token: "r2" });
 });
+
+/** Forms that the specification allows, or that providers are known to send. */
+const TAKEN: [
+  what: string,
+  make: (of: { clientId: string; at_hash: string }) => [Json, SignOptions?],
+][] = [
+  ["more audiences and this azp", ({ clientId }) => [{ aud: [clientId, "api"], azp: clientId }]],
+  ["one audience in a list", ({ clientId }) => [{ aud: [clientId] }]],
+  ["the type JWT", () => [{}, { header: { typ: "JWT" } }]],
+  ["the long type of a JWT", () => [{}, { header: { typ: "application/jwt" } }]],
+  ["an issue ten minutes ahead, by a clock that is off", () => [{ iat: NOW + 600 }]],
+  ["an old issue", () => [{ iat: NOW - 86_400 }]],
+  ["the hash of its access token", ({ at_hash }) => [{ at_hash }]],
+];
+
+for (const [what, make] of TAKEN) {
+  Deno.test(`ID token with ${what}: taken, at sign-in and at a refresh`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { clientId, script } = world.provider;
+    for (const [access_token, at_hash] of ACCESS_HASHES) {
+      const id_token = await world.provider.idToken(...make({ clientId, at_hash }));
+      script.token.push(() => world.provider.tokens({ access_token, id_token }));
+    }
+    const session = await createSession(world.options);
+    assertEquals(await session.accessToken({ forceRefresh: true }), "access-two");
+    assertEquals(world.codes.length, 1);
+  });
+}
+
+Deno.test("attack: ID token with the nonce of another sign-in at a refresh: refused", async () => {
+  await using world = await scriptedProviderWorld();
+  const session = await createSession(world.options);
+  world.amend({ id_token: await world.provider.idToken({ nonce: "first" }) });
+  const answer = async (nonce?: string) => {
+    const id_token = await world.provider.idToken({ nonce });
+    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  };
+  await answer("second");
+  const run = () => session.accessToken({ forceRefresh: true });
+  await rejectsWith("id_token_invalid", run, "another sign-in");
+  for (const nonce of ["first", undefined]) {
+    await answer(nonce);
+    await run();
+  }
+});
+
+const UNREADABLE: [what: string, id_token: unknown][] = [
+  ["no JWT", "opaque"],
+  ["a JWT without a subject", `e30.${btoa('{"iss":"https://login.example.com"}')}.x`],
+  ["a JWT with an empty subject", `e30.${btoa('{"sub":""}')}.x`],
+  ["no text", 5],
+];
+
+for (const [what, id_token] of UNREADABLE) {
+  Deno.test(`attack: stored ID token is ${what}: no other is taken in its place`, async () => {
+    await using world = await scriptedProviderWorld();
+    const session = await createSession(world.options);
+    world.amend({ id_token });
+    const before = world.stored();
+    world.provider.script.token.push(() => world.provider.tokens({ refresh_token: "r2" }));
+    const run = () => session.accessToken({ forceRefresh: true });
+    await rejectsWith("id_token_invalid", run, "cannot be read", "sign in again");
+    assertEquals(world.stored(), { ...before, refresh_token: "r2" });
+  });
+}
 
 const UNSENDABLE: [what: string, access_token: string][] = [
   ["a line break and a header", "secret-access\r\nX-Evil: 1"],

@@ -70,3 +70,20 @@ Deno.test("clock behind by 10 minutes, ID token as the bearer: the API's 401 ren
   assertEquals(await session.get("thing"), { ok: true });
   assertEquals([world.stored().id_token === old, world.codes.length], [false, 1]);
 });
+
+Deno.test("a Date header set back by 14 minutes passes an ID token of that age, and no bearer", async () => {
+  await using world = await scriptedProviderWorld();
+  await answerAt(world, -14 * MINUTE, { lifeMs: MINUTE });
+  await createSession({ ...world.options, bearer: "access_token" });
+  await answerAt(world, -14 * MINUTE, { lifeMs: MINUTE });
+  const byIdToken = { ...world.options, profile: "id", bearer: "id_token" } as const;
+  const session = await createSession(byIdToken).catch(() => undefined);
+  assertEquals(await session?.accessToken().catch(() => undefined) === undefined, false); // renewed
+  assertEquals(world.provider.requests.at(-1)?.grantType, "refresh_token");
+});
+
+Deno.test("a Date header set back by 16 minutes passes no ID token", async () => {
+  await using world = await scriptedProviderWorld();
+  await answerAt(world, -16 * MINUTE, { lifeMs: MINUTE });
+  await rejectsWith("id_token_invalid", () => createSession(world.options), "clock");
+});
