@@ -124,23 +124,6 @@ export function readPart(token: string, part: 0 | 1): Record<string, unknown> | 
   }
 }
 
-/** A person as an ID token names one. `sub` is unique only within one issuer. */
-export interface Subject {
-  iss?: unknown;
-  sub: string;
-  nonce?: unknown;
-}
-
-/**
- * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
- * name one, or cannot be read.
- */
-export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
-  if (id_token === undefined || id_token === null || id_token === "") return undefined;
-  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
-  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
-}
-
 /** Longest time before its end for which a token counts as expired, in seconds: as in Python. */
 export const SKEW_SECONDS = 120;
 

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { readPart, type Subject } from "../entry.ts";
+import { readPart } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { keysOfTenant } from "./entra.ts";
@@ -101,6 +101,13 @@ async function hashOf(accessToken: string, alg: unknown): Promise<string> {
 /** An error as oauth4webapi throws it for a claim. The caller gives it a code and words. */
 function unfit(reason: string): Error {
   return Object.assign(new Error(reason), { code: oauth.JWT_CLAIM_COMPARISON });
+}
+
+/** A person as an ID token names one. `sub` is unique only within one issuer. */
+export interface Subject {
+  iss?: unknown;
+  sub: string;
+  nonce?: unknown;
 }
 
 /**

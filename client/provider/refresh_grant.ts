@@ -1,7 +1,8 @@
 import * as oauth from "oauth4webapi";
-import type { Subject, TokenSet } from "../entry.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError } from "./error.ts";
-import { assertSamePerson } from "./id_token.ts";
+import { assertSamePerson, type Subject } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
 
@@ -22,6 +23,16 @@ export interface RefreshOptions {
 export type RefreshAnswer =
   | { tokens: TokenSet }
   | { tokens?: undefined; refreshToken: string; error: Error };
+
+/**
+ * The person of an entry; `undefined` without an ID token, and "unknown" where the ID token does not
+ * name one, or cannot be read.
+ */
+export function subjectOf({ id_token }: OidcCredentials): Subject | "unknown" | undefined {
+  if (id_token === undefined || id_token === null || id_token === "") return undefined;
+  const { iss, sub, nonce } = (typeof id_token === "string" && readClaims(id_token)) || {};
+  return typeof sub === "string" && sub !== "" ? { iss, sub, nonce } : "unknown";
+}
 
 /** Trades a refresh token for new tokens: RFC 6749, section 6. */
 export async function refreshTokens(

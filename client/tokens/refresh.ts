@@ -1,7 +1,7 @@
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once } from "../../backends/common/once.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, isFresh, subjectOf, toEntry } from "../entry.ts";
+import { type Bearer, bearerOf, isFresh, toEntry } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -190,7 +190,7 @@ export class TokenRefresh {
       using discovery = this.#provider.kept
         ? undefined
         : requestDiscovery(identity.issuer, runtime);
-      const [provider, { refreshTokens }] = await Promise.all([
+      const [provider, { refreshTokens, subjectOf }] = await Promise.all([
         this.provider(),
         loadRefreshGrant(),
       ]);

@@ -7,7 +7,6 @@ import {
   isFresh,
   parseExpiry,
   readClaims,
-  subjectOf,
   toEntry,
 } from "../../client/entry.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
@@ -133,16 +132,6 @@ Deno.test("toEntry: the lifetime is kept only where it is short", () => {
 Deno.test("toEntry: a row from Python without a scope stays without one", () => {
   const entry = toEntry({ accessToken: "access-2" }, IDENTITY, "access_token", NOW, ENTRY);
   assertEquals("scope" in entry, false);
-});
-
-Deno.test("subjectOf: issuer and sub of the ID token, if there is one to read", async () => {
-  const of = (id_token: string | null) => subjectOf({ ...ENTRY, id_token });
-  const person = { iss: "i", sub: "s", nonce: "n" };
-  assertEquals(of(await idToken({ ...person, name: "S" })), person);
-  for (const id_token of [await idToken({ sub: 5 }), "opaque", "a.bnVsbA.c"]) {
-    assertEquals(of(id_token), "unknown");
-  }
-  for (const id_token of [null, ""]) assertEquals(of(id_token), undefined);
 });
 
 Deno.test("readClaims: the payload, or undefined for what is no token", async () => {
