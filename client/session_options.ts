@@ -136,6 +136,11 @@ export interface SessionOptions {
    * `xdg-open` or on Windows `rundll32`. Needs `--allow-run` of that program. If it is not granted,
    * or the program fails, the prompt says so and the person opens the link.
    *
+   * Of the environment the program gets only the variables of a desktop, such as `DISPLAY`, and of
+   * these only the ones that Deno lets be read; `requiredPermissions` names them. The page's address,
+   * with the code in it, is its argument, which other users of the host may be able to read until the
+   * code is used.
+   *
    * @default false
    */
   openBrowser?: boolean;

@@ -6,7 +6,7 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
-import { browserLauncher } from "./browser_launcher.ts";
+import { browserLauncher, browserVariables } from "./browser_launcher.ts";
 import {
   apiNeeds,
   backendNeeds,
@@ -124,13 +124,17 @@ export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
 }
 
 /**
- * The program that `openBrowser` runs. Without the grant the prompt says so and shows the link. Deno
- * itself grants no program that is not installed.
+ * The program that `openBrowser` runs, and the variables that it hands on. Without the grant the prompt
+ * says so and shows the link. Deno itself grants no program that is not installed.
  */
 export function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
   if (openBrowser !== true) return [];
   const [command] = browserLauncher();
-  return [{ name: "run", command, reason: "to open the browser at sign-in", need: "optional" }];
+  const when = { reason: "to open the browser at sign-in", need: "optional" } as const;
+  return [
+    { name: "run", command, ...when },
+    ...browserVariables().map((variable) => ({ name: "env", variable, ...when } as const)),
+  ];
 }
 
 /** The needs of a session: those that its start checked, and the optional variables. */

@@ -1,12 +1,13 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { isSecureUrl } from "../../backends/common/hosts.ts";
+import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { browserLauncher } from "../permissions/browser_launcher.ts";
+import { browserLauncher, browserVariables } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
 import { notebook } from "../prompt/terminal.ts";
@@ -123,6 +124,10 @@ function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
 /**
  * Opens a page in the person's browser, without a shell in between. Only a page of the web is opened.
  *
+ * The program that opens it gets the variables of a desktop and no others: this process's may hold an
+ * API secret. It gets the page as its argument, which every user of the host may be able to read. There
+ * is no other way to hand it over; the address of a page holds no token.
+ *
  * @returns The reason why it could not be opened, or `undefined`. Waits for the program that opens it,
  * which may be the browser itself, but does not keep the process alive for it.
  */
@@ -136,13 +141,27 @@ export async function openBrowser(page: string): Promise<string | undefined> {
   try {
     const child = new Deno.Command(command, {
       args: [...before, page],
+      clearEnv: true,
+      env: browserEnvironment(),
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).spawn();
     child.unref();
-    return (await child.status).success ? undefined : `${command} found no browser`;
+    return (await child.status).success ? undefined : `${command} found no browser${hidden()}`;
   } catch {
-    return `${command} cannot be run`;
+    return `${command} cannot be run${hidden()}`;
   }
+}
+
+/** The variables for the program, as far as Deno lets them be read without a question. */
+function browserEnvironment(): Record<string, string> {
+  const found = browserVariables().map((name) => [name, readEnvIfGranted(name)] as const);
+  return Object.fromEntries(found.flatMap(([name, value]) => value ? [[name, value]] : []));
+}
+
+/** A word on the variables that could not be handed on. */
+function hidden(): string {
+  const missing = browserVariables().filter((name) => !isEnvGranted(name));
+  return missing.length === 0 ? "" : ` (it got no ${missing[0]}: --allow-env=${missing.join(",")})`;
 }

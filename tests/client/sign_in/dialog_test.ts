@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { requiredPermissions } from "@validmind/auth";
+import { type PermissionNeed, requiredPermissions } from "@validmind/auth";
 import { createSession } from "../../../client/create_session.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/run_script.ts";
@@ -15,19 +15,32 @@ const ignore = Deno.build.os !== "linux"; // where the stand-in is a shell scrip
 async function fakeBrowser(code = 0) {
   const dir = await tempDir();
   const file = `${dir.path}/xdg-open`;
-  const script = `#!/bin/sh\nprintf '%s\\n' "$#" "$@" > ${dir.path}/arguments\nexit ${code}\n`;
+  const script = `#!/bin/sh
+printf '%s\\n' "$#" "$@" > ${dir.path}/arguments
+/usr/bin/env > ${dir.path}/environment
+exit ${code}
+`;
   await Deno.writeTextFile(file, script, { mode: 0o755 });
   return {
     path: dir.path,
     opened: () => Deno.readTextFile(`${dir.path}/arguments`).catch(() => undefined),
+    environment: async () => {
+      const lines = (await Deno.readTextFile(`${dir.path}/environment`)).trim().split("\n");
+      return Object.fromEntries(lines.map((line) => line.split(/=(.*)/s)));
+    },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
 }
 
-async function open(page: string, PATH: string, flags = ["--allow-run=xdg-open"]) {
+async function open(
+  page: string,
+  PATH: string,
+  flags = ["--allow-run=xdg-open"],
+  env: Record<string, string> = {},
+) {
   const code = `import { openBrowser } from ${JSON.stringify(SIGN_IN)};
     console.log(await openBrowser(Deno.args[0]));`;
-  const { stdout, stderr } = await runDeno({ code, args: [page], flags, env: { PATH } });
+  const { stdout, stderr } = await runDeno({ code, args: [page], flags, env: { PATH, ...env } });
   return { stdout: stdout.trim(), stderr };
 }
 
@@ -60,11 +73,39 @@ Deno.test({
   ignore,
   fn: async () => {
     await using failing = await fakeBrowser(3);
-    assertEquals((await open(PAGE, failing.path)).stdout, "xdg-open found no browser");
+    const blind =
+      "xdg-open found no browser (it got no DISPLAY: --allow-env=DISPLAY,WAYLAND_DISPLAY,";
+    assertStringIncludes((await open(PAGE, failing.path)).stdout, blind);
+    const seeing = ["--allow-run=xdg-open", "--allow-env"];
+    assertEquals((await open(PAGE, failing.path, seeing)).stdout, "xdg-open found no browser");
     const { stdout } = await open(PAGE, failing.path, []);
     assertMatch(stdout, /is not installed, or not permitted by --allow-run=xdg-open/);
     await using empty = await tempDir();
     assertEquals((await open(PAGE, empty.path, ["-A"])).stdout, "xdg-open cannot be run");
+  },
+});
+
+Deno.test({
+  name: "openBrowser: of the environment, the program gets what a desktop needs and no secret",
+  ignore,
+  fn: async () => {
+    await using browser = await fakeBrowser();
+    const secrets = { VM_API_SECRET: "s3cret", AWS_SECRET_ACCESS_KEY: "s3cret" };
+    const desktop = {
+      DISPLAY: ":0",
+      DBUS_SESSION_BUS_ADDRESS: "unix:path=/run/x",
+      HOME: "/home/x",
+    };
+    const env = { ...secrets, ...desktop };
+    const run = async (...flags: string[]) => {
+      await open(PAGE, browser.path, ["--allow-run=xdg-open", ...flags], env);
+      // Deno adds to PATH, and the shell has variables of its own.
+      const { PATH, PWD: _, SHLVL: __, _: ___, ...given } = await browser.environment();
+      return { ...given, ...(PATH?.includes(browser.path) && { PATH: browser.path }) };
+    };
+    assertEquals(await run("--allow-env"), { ...desktop, PATH: browser.path });
+    assertEquals(await run("--allow-env=DISPLAY,VM_API_SECRET"), { DISPLAY: ":0" });
+    assertEquals(await run(), {}); // and nobody is asked
   },
 });
 
@@ -114,19 +155,20 @@ Deno.test("openBrowser: its permission is named, as one that is not missed", asy
     model: "cl123",
     openBrowser: true,
   };
-  const run = (await requiredPermissions(options)).filter(({ name }) => name === "run");
+  const needs = await requiredPermissions(options);
+  const run = needs.filter(({ name }) => name === "run");
   const command = { linux: "xdg-open", darwin: "open", windows: "rundll32" }[
     Deno.build.os as string
   ]!;
   assertEquals(run, [
     { name: "run", command, reason: "to open the browser at sign-in", need: "optional" },
   ]);
-  assertEquals(
-    (await requiredPermissions({ ...options, openBrowser: false })).some(({ name }) =>
-      name === "run"
-    ),
-    false,
-  );
+  const env = { name: "env", variable: "PATH", reason: run[0]!.reason, need: "optional" };
+  assertEquals(needs.filter((need) => need.name === "env" && need.variable === "PATH"), [
+    env as PermissionNeed,
+  ]);
+  const without = await requiredPermissions({ ...options, openBrowser: false });
+  assertEquals(without.filter(({ reason }) => reason === env.reason), []);
 });
 
 Deno.test("openBrowser: beside a prompt of the caller's it is an error", async () => {
