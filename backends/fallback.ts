@@ -5,6 +5,7 @@
  */
 
 import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
+import { backendError } from "./common/describe_backend.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
@@ -206,7 +207,9 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       name: store.constructor?.name || "unnamed",
       ...(store.location !== undefined && { location: store.location }),
       state: error !== undefined ? "failed" : copy === undefined ? "absent" : "holds",
-      ...(error instanceof CredentialsBackendError && { code: error.code }),
+      ...(error instanceof CredentialsBackendError && {
+        code: backendError("read", store, error).code,
+      }),
       inUse: copy !== undefined && copy === chosen,
     }));
   }

@@ -1,6 +1,10 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { printable } from "./printable.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
+import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { printable, safeCause } from "./printable.ts";
+import { redact, sharesPiece } from "./redact.ts";
 
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
@@ -17,16 +21,19 @@ export function backendName(backend: OidcCredentialsBackend): string {
 
 /**
  * The coded error for an error of a backend. The message of an uncoded error may quote an entry (V8's
- * message about bad JSON does), so only its name is kept.
+ * message about bad JSON does), so only its name is kept. A coded error keeps its words, without what
+ * looks like a secret: it may come from anybody's backend.
  *
  * @param action The failed action, as in "Cannot {action} {backend}".
+ * @param known The entry that the backend was given, where there was one.
  */
 export function backendError(
   action: string,
   backend: OidcCredentialsBackend,
   error: unknown,
+  known?: OidcCredentials,
 ): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return error;
+  if (error instanceof CredentialsBackendError) return cleanError(error, secretsOf(known));
   const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
   return new CredentialsBackendError(
     "backend_unavailable",
@@ -34,4 +41,69 @@ export function backendError(
       `since it may quote a token. Have the backend throw a CredentialsBackendError with words ` +
       `of its own.`,
   );
+}
+
+/** Longest message of a backend that is shown. */
+const LONGEST = 2000;
+/** A JWT, or the value of a secret field of an entry, in a text. */
+const JWT = /\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}/g;
+const FIELD =
+  /((?:access_token|refresh_token|id_token|client_secret|dpop_key)[\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\"'{]{0,4})[^\s"'\\,}]+/gi;
+/** Names that an error of this module has of its own. */
+const OWN_NAMES: readonly PropertyKey[] = ["stack", "message", "name", "code", "cause"];
+
+function secretsOf(entry: OidcCredentials | undefined): string[] {
+  const { access_token, refresh_token, id_token, dpop_key } = entry ?? {};
+  const key = (dpop_key as JsonWebKey | null | undefined)?.d;
+  return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");
+}
+
+/** The error itself where nothing is wrong with it, else one of the same code that says less. */
+function cleanError(
+  error: CredentialsBackendError,
+  secrets: readonly string[],
+  depth = 0,
+): CredentialsBackendError {
+  const { code, message, cause } = error; // once: they may be getters
+  const clean = cleanText(String(message), secrets);
+  const kept = cleanCause(cause, secrets, depth);
+  const isPlain = Object.getPrototypeOf(error) === CredentialsBackendError.prototype &&
+    Reflect.ownKeys(error).every((name) => OWN_NAMES.includes(name)) &&
+    error.name === "CredentialsBackendError" && isClean(String(error.stack), secrets);
+  if (isPlain && clean === message && kept === cause && isCode(code)) return error;
+  return new CredentialsBackendError(
+    isCode(code) ? code : "backend_unavailable",
+    clean,
+    kept === undefined ? undefined : { cause: kept },
+  );
+}
+
+function isCode(code: unknown): code is CredentialsBackendErrorCode {
+  return typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
+}
+
+/** A cause whose words are Deno's or clean; any other may hold a row. */
+function cleanCause(cause: unknown, secrets: readonly string[], depth: number): unknown {
+  if (cause instanceof CredentialsBackendError) {
+    return depth < 4 ? cleanError(cause, secrets, depth + 1) : undefined;
+  }
+  const isBare = cause instanceof Error && cause.constructor === Error &&
+    Object.keys(cause).every((name) => name === "code") && cause.cause === undefined;
+  const kept = isBare ? cause : safeCause(cause).cause;
+  return kept !== undefined && isClean(Deno.inspect(kept), secrets) ? kept : undefined;
+}
+
+function cleanText(text: string, secrets: readonly string[]): string {
+  const short = text.slice(0, 2 * LONGEST).replace(JWT, "[removed]").replace(FIELD, "$1[removed]");
+  return printable(redact(short, secrets), LONGEST);
+}
+
+/** Whether a text of several lines has nothing in it that {@linkcode cleanText} would change. */
+function isClean(text: string, secrets: readonly string[]): boolean {
+  const short = text.slice(0, 4 * LONGEST);
+  return short.split("\n").every((line) => {
+    const trimmed = line.trim();
+    return printable(trimmed, Infinity) === trimmed && trimmed.search(JWT) === -1 &&
+      trimmed.search(FIELD) === -1;
+  }) && !sharesPiece(short, secrets);
 }

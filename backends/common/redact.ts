@@ -7,9 +7,9 @@ const ESCAPE =
 
 /**
  * Removes secrets from a text from outside, which may echo them: whole, cut short, in pieces,
- * wrapped, in base64, or escaped for a URL, JSON or HTML. Every run of six characters, or of six
- * letters and digits, that the text shares with a secret is removed with the rest of its word. Takes
- * linear time.
+ * wrapped, in hexadecimal, in base64 once or twice over, or escaped for a URL, JSON or HTML. Every run
+ * of six characters, or of six letters and digits, that the text shares with a secret is removed with
+ * the rest of its word. Takes linear time.
  */
 export function redact(text: string, secrets: Iterable<string>): string {
   const found = findPieces(text, secrets);
@@ -45,8 +45,11 @@ function findPieces(text: string, secrets: Iterable<string>): Uint8Array {
       eachRun(form, PIECE, (run) => letterPieces.add(run));
     }
   }
-  mark(found, whole, pieces, PIECE);
-  mark(found, letters(whole), letterPieces, PIECE);
+  if (pieces.size === 0 && letterPieces.size === 0) return found;
+  for (const stream of [whole, ...decodings(whole)]) {
+    mark(found, stream, pieces, PIECE);
+    mark(found, letters(stream), letterPieces, PIECE);
+  }
   return found;
 }
 
@@ -113,11 +116,85 @@ function isLetter(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || (lower >= 0x61 && lower <= 0x7a) || byte >= 0x80;
 }
 
+/**
+ * What the text says as hexadecimal digits and as base64, from each place where a group can begin, and
+ * the hexadecimal digits in the base64.
+ */
+function* decodings(text: Decoded): Generator<Decoded> {
+  yield* hexadecimal(text);
+  const digits = base64Digits(text);
+  for (const first of [0, 1, 2, 3]) {
+    const decoded = fromBase64(digits, first);
+    yield decoded;
+    yield* hexadecimal(decoded);
+  }
+}
+
+function* hexadecimal(text: Decoded): Generator<Decoded> {
+  const digits = pick(text, (byte) => isLetter(byte) ? hexValue(byte) ?? -1 : undefined);
+  for (const first of [0, 1]) {
+    const decoded: Decoded = { bytes: [], starts: [], ends: [] };
+    for (let at = first; at + 1 < digits.bytes.length; at += 2) {
+      const [high, low] = [digits.bytes[at]!, digits.bytes[at + 1]!];
+      decoded.bytes.push(high < 0 || low < 0 ? 0 : high * 16 + low);
+      decoded.starts.push(digits.starts[at]!);
+      decoded.ends.push(digits.ends[at + 1]!);
+    }
+    yield decoded;
+  }
+}
+
+function hexValue(byte: number): number | undefined {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : undefined;
+}
+
+const BASE64 = new Map(
+  [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"]
+    .map((digit, value) => [digit.charCodeAt(0), value] as const),
+).set(0x2d, 62).set(0x5f, 63);
+
+function base64Digits(text: Decoded): Decoded {
+  return pick(text, (byte) => BASE64.get(byte));
+}
+
+function fromBase64({ bytes, starts, ends }: Decoded, first: number): Decoded {
+  const decoded: Decoded = { bytes: [], starts: [], ends: [] };
+  for (let at = first; at + 3 < bytes.length; at += 4) {
+    const group = (bytes[at]! << 18) | (bytes[at + 1]! << 12) | (bytes[at + 2]! << 6) |
+      bytes[at + 3]!;
+    for (const shift of [16, 8, 0]) {
+      decoded.bytes.push((group >> shift) & 0xff);
+      decoded.starts.push(starts[at]!);
+      decoded.ends.push(ends[at + 3]!);
+    }
+  }
+  return decoded;
+}
+
+/** The values of some characters of a text, with their places; `undefined` leaves one out. */
+function pick(
+  { bytes, starts, ends }: Decoded,
+  valueOf: (byte: number) => number | undefined,
+): Decoded {
+  const picked: Decoded = { bytes: [], starts: [], ends: [] };
+  for (let at = 0; at < bytes.length; at++) {
+    const value = valueOf(bytes[at]!);
+    if (value === undefined) continue;
+    picked.bytes.push(value);
+    picked.starts.push(starts[at]!);
+    picked.ends.push(ends[at]!);
+  }
+  return picked;
+}
+
 /** The letters of a secret in base64, as the secret stands at each place of a group of three. */
 function base64Forms(secret: string): number[][] {
   const bytes = new TextEncoder().encode(secret);
   return [0, 1, 2].map((before) => {
-    const text = new Uint8Array([...new Uint8Array(before), ...bytes]).toBase64();
+    const padded = [...new Uint8Array(before), ...bytes];
+    const text = btoa(padded.map((byte) => String.fromCharCode(byte)).join(""));
     // The first characters also hold bits of the bytes before the secret.
     return [...new TextEncoder().encode(text.slice(before && before + 1))].filter(isLetter);
   });

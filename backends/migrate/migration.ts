@@ -36,7 +36,7 @@ export interface MigrateOptions {
  * @category Backends
  */
 export interface MigrationProgress {
-  /** The key of the entry that was looked at last. */
+  /** The key of the entry that was looked at last, for display: without control characters. */
   readonly key: string;
   /** How many entries have been looked at. */
   readonly done: number;
@@ -45,7 +45,8 @@ export interface MigrationProgress {
 }
 
 /**
- * Result of a migration, by credential key. Holds no secret.
+ * Result of a migration, by credential key. Holds no secret. The keys are as the stores have them:
+ * before a terminal shows one, its control characters have to go.
  *
  * @category Backends
  */
@@ -91,7 +92,7 @@ export async function migrate(
         result.liveCopies.push(key);
       }
     }, signal);
-    const progress = { key, done: index + 1, total: keys.length };
+    const progress = { key: printable(key, Infinity), done: index + 1, total: keys.length };
     Promise.try(onProgress, progress).catch(() => undefined);
   }
   return result;
@@ -119,16 +120,17 @@ async function listSource(
   return await guarded("list", from, () => Array.fromAsync(list.call(from)));
 }
 
-/** An error without a code may quote a row, so only its name is kept. */
+/** An error of a backend, without the secrets of the entry that it may quote. */
 async function guarded<T>(
   action: string,
   backend: OidcCredentialsBackend,
   run: () => T | Promise<T>,
+  known?: OidcCredentials,
 ): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw backendError(`${action} credentials in`, backend, error);
+    throw backendError(`${action} credentials in`, backend, error, known);
   }
 }
 
@@ -156,10 +158,10 @@ async function copy(
   entry: OidcCredentials,
 ): Promise<boolean> {
   const { equal } = await loadEqual();
-  const present = await guarded("read", to, () => to.get(key));
+  const present = await guarded("read", to, () => to.get(key), entry);
   if (present && (equal(present, entry) || endsLater(present, entry))) return false;
-  await guarded("write", to, () => to.put(key, entry));
-  if (equal(await guarded("read", to, () => to.get(key)), entry)) return true;
+  await guarded("write", to, () => to.put(key, entry), entry);
+  if (equal(await guarded("read", to, () => to.get(key), entry), entry)) return true;
   throw new CredentialsBackendError(
     "backend_unproven",
     `Cannot migrate the entry "${printable(key)}": the target gave back another entry than was ` +
@@ -174,9 +176,9 @@ async function deleteFromSource(
   key: string,
   entry: OidcCredentials,
 ): Promise<void> {
-  await guarded("delete", from, () => from.delete(key));
-  if (await guarded("read", to, () => to.get(key))) return;
-  await guarded("write", to, () => to.put(key, entry));
+  await guarded("delete", from, () => from.delete(key), entry);
+  if (await guarded("read", to, () => to.get(key), entry)) return;
+  await guarded("write", to, () => to.put(key, entry), entry);
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot migrate credentials: deleting "${printable(key)}" from the source removed it from ` +

@@ -216,13 +216,17 @@ export class StoredCredential {
     return unstored.get(this.owner)?.get(this.key)?.entry;
   }
 
-  /** The entry in the backend. */
-  async read(): Promise<OidcCredentials | undefined> {
+  /**
+   * The entry in the backend.
+   *
+   * @param known An entry whose tokens the backend may have, so that no error shows them.
+   */
+  async read(known = this.unstored): Promise<OidcCredentials | undefined> {
     try {
       return await this.backend.get(this.key) ?? undefined;
     } catch (error) {
       const { backendError } = await loadDescription();
-      throw backendError("read credentials from", this.backend, error);
+      throw backendError("read credentials from", this.backend, error, known);
     }
   }
 }

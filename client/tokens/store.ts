@@ -30,6 +30,8 @@ export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
 export class CredentialStore {
   readonly #stored: StoredCredential;
   readonly #unstored: Map<string, Unstored>;
+  /** The entry that was read or written last: no error shows its tokens. */
+  #known: OidcCredentials | undefined;
 
   constructor(backend: OidcCredentialsBackend, key: string) {
     this.#stored = new StoredCredential(backend, key);
@@ -56,21 +58,21 @@ export class CredentialStore {
 
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
-    if (this.unstored === undefined) return await this.#stored.read();
+    if (this.unstored === undefined) return await this.#read();
     try {
       return await this.withLock(() => this.loadLocked());
     } catch {
-      return this.unstored ?? await this.#stored.read();
+      return this.unstored ?? await this.#read();
     }
   }
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
     const unstored = this.#unstored.get(this.key);
-    if (unstored === undefined) return await this.#stored.read();
+    if (unstored === undefined) return await this.#read();
     const { entry, replaces } = unstored;
     try {
-      const stored = await this.#stored.read();
+      const stored = await this.#read();
       const isWanted = isReplaced(stored, replaces);
       if (isWanted) await this.#put(entry);
       this.#unstored.delete(this.key);
@@ -114,7 +116,7 @@ export class CredentialStore {
     if (replaces !== "anything") {
       let stored: OidcCredentials | undefined;
       try {
-        stored = await this.#stored.read();
+        stored = await this.#read();
       } catch (error) {
         throw this.keepUnstored(entry, replaced, error);
       }
@@ -131,7 +133,7 @@ export class CredentialStore {
     error: unknown,
   ): ValidMindAuthError {
     this.#unstored.set(this.key, { entry, replaces: this.#replacedBy(replaces) });
-    const cause = backendError("write to", this.backend, error);
+    const cause = backendError("write to", this.backend, error, entry);
     const place = describeBackend(this.backend);
     return new ValidMindAuthError(
       "credentials_not_stored",
@@ -187,7 +189,7 @@ export class CredentialStore {
       if (own !== undefined && "value" in own) return own.value;
       if (own !== undefined) throw own.error;
       if (options.signal?.aborted && error === options.signal.reason) throw error;
-      throw backendError("lock credentials in", this.backend, error);
+      throw backendError("lock credentials in", this.backend, error, this.#known);
     }
   }
 
@@ -215,7 +217,14 @@ export class CredentialStore {
     );
   }
 
+  async #read(): Promise<OidcCredentials | undefined> {
+    const entry = await this.#stored.read(this.#known);
+    this.#known = entry ?? this.#known;
+    return entry;
+  }
+
   async #put(entry: OidcCredentials): Promise<void> {
+    this.#known = entry;
     await this.#guard("write credentials to", () => this.backend.put(this.key, entry));
   }
 
@@ -223,7 +232,7 @@ export class CredentialStore {
     try {
       return await run();
     } catch (error) {
-      throw backendError(action, this.backend, error);
+      throw backendError(action, this.backend, error, this.#known);
     }
   }
 }
@@ -275,7 +284,7 @@ async function reserve(
     const bytes = new TextEncoder().encode(JSON.stringify(present)).length + GROWTH_BYTES;
     return await backend.reserve(key, bytes);
   } catch (error) {
-    throw backendError("write credentials to", backend, error);
+    throw backendError("write credentials to", backend, error, present);
   }
 }
 

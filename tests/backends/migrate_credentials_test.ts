@@ -82,6 +82,15 @@ Deno.test("migrateCredentials tells after each entry how far it is, whatever com
   );
 });
 
+Deno.test("migrateCredentials: a planted key is shown without its control characters, and copied as it is", async () => {
+  const key = "a\x1b[2J\u202e\r\nb";
+  const told: string[] = [];
+  const to = new MemoryCredentialsBackend();
+  const onProgress = ({ key }: { key: string }) => void told.push(key);
+  const { copied } = await migrateCredentials(memory({ [key]: entry() }), to, { onProgress });
+  assertEquals([told, copied, await Array.fromAsync(to.list())], [["a [2J b"], [key], [key]]);
+});
+
 Deno.test("migrateCredentials goes on where an interrupted run ended", async () => {
   const from = memory({ a: entry(), b: entry(), c: entry() });
   const to = new MemoryCredentialsBackend();

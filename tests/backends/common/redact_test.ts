@@ -124,7 +124,34 @@ const PIECES: [what: string, text: string][] = [
   ["in base64 after one character", btoa(`:${OPAQUE}`)],
   ["in base64 after a scheme", btoa(`Bearer ${OPAQUE}`)],
   ["in base64, wrapped", btoa(`${OPAQUE}:x`).match(/.{1,10}/g)!.join("\n")],
+  ["in base64 twice over", btoa(btoa(OPAQUE))],
+  ["in base64 twice over, after a character", btoa(`:${btoa(`x${OPAQUE}`)}`)],
+  ["in base64 twice over, a piece", btoa(btoa(OPAQUE)).slice(9, -9)],
+  ["in hexadecimal", hex(OPAQUE)],
+  ["in hexadecimal, upper case", hex(OPAQUE).toUpperCase()],
+  ["in hexadecimal, both cases, after a digit", `f${hex(OPAQUE).replace(/^.{10}/, upper)}`],
+  ["in hexadecimal, a piece of six characters", hex(OPAQUE.slice(4, 10))],
+  ["in hexadecimal, a piece that begins within a character", hex(OPAQUE.slice(3, 11)).slice(1, -1)],
+  ["in hexadecimal with colons", hex(OPAQUE).match(/../g)!.join(":")],
+  ["as a dump", hex(OPAQUE).match(/.{8}/g)!.join("  ")],
+  ["in hexadecimal in base64", btoa(hex(OPAQUE))],
+  ["in base64 in hexadecimal", hex(btoa(OPAQUE))],
+  ["a percent-encoded piece", percent(OPAQUE.slice(5, 13))],
+  ["a percent-encoded piece, cut within a character", `${percent(OPAQUE.slice(5, 13))}%6`],
+  ["percent-encoded in base64", btoa(percent(OPAQUE))],
 ];
+
+function upper(text: string): string {
+  return text.toUpperCase();
+}
+
+function hex(text: string): string {
+  return new TextEncoder().encode(text).toHex();
+}
+
+function percent(text: string): string {
+  return text.replace(/./g, (each) => `%${hex(each)}`);
+}
 
 for (const [what, text] of PIECES) {
   Deno.test(`redact: a secret ${what}`, () => {
@@ -135,6 +162,10 @@ for (const [what, text] of PIECES) {
       for (let at = 0; at + 6 <= form.length; at++) {
         assertEquals(letters.includes(form.slice(at, at + 6)), false, clean);
       }
+    }
+    for (let at = 0; at + 6 <= OPAQUE.length; at++) {
+      const piece = hex(OPAQUE.slice(at, at + 6));
+      assertEquals(letters.toLowerCase().includes(piece), false, clean);
     }
     assertEquals([sharesPiece(text, [OPAQUE]), sharesPiece(clean, [OPAQUE])], [true, false]);
   });

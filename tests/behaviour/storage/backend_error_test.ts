@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
@@ -105,9 +105,90 @@ for (const [what, make, words] of THROWN) {
   });
 }
 
-Deno.test("backend errors: a coded one stays as it is", () => {
-  const own = new CredentialsBackendError("backend_denied", "Cannot read it.");
-  assertEquals(backendError("read", new SpyBackend(), own), own);
+const WORDS = "Cannot do it: no. Mend it.";
+
+/** Coded errors, as only this module and its users can make them. */
+const CODED: [what: string, make: (text: string) => CredentialsBackendError][] = [
+  ["in its message", (text) => coded(`${WORDS} ${text}`)],
+  ["in its cause", (text) => coded(WORDS, { cause: new Error(text) })],
+  ["in the cause of its cause", (text) => coded(WORDS, { cause: coded(WORDS, { cause: text }) })],
+  ["in an object as its cause", (text) => coded(WORDS, { cause: { row: { text } } })],
+  ["in a property", (text) => Object.assign(coded(WORDS), { row: text })],
+  ["in its name", (text) => Object.assign(coded(WORDS), { name: text })],
+  ["in its code", (text) => Object.assign(coded(WORDS), { code: text })],
+  ["in its stack", (text) => Object.assign(coded(WORDS), { stack: text })],
+  ["in a subclass", (text) => {
+    return new (class Own extends CredentialsBackendError {
+      readonly row = text;
+    })("backend_unavailable", WORDS);
+  }],
+];
+
+function coded(message: string, options?: ErrorOptions): CredentialsBackendError {
+  return new CredentialsBackendError("backend_unavailable", message, options);
+}
+
+const EVIL = "\x1b]0;x\x07\x1b[2J\u202e\r\n";
+
+for (const [what, make] of CODED) {
+  Deno.test(`backend errors: a coded one of a stranger's with tokens ${what} is cleaned`, async () => {
+    await using world = await scriptedProviderWorld();
+    const backend = new QuotingBackend();
+    const options = { ...world.options, credentialsBackend: backend };
+    const session = await createSession(options);
+    backend.make = (text) => make(`${EVIL}${text}`);
+    const secrets = tokensOf(backend.seen[0]!);
+    const force = () => session.accessToken({ forceRefresh: true });
+    const clearAll = () => clearOidcCredentials({ all: true, credentialsBackend: backend });
+    const uses: [Method, use: () => Promise<unknown>][] = [
+      ["get", () => createSession(options)],
+      ["get", force],
+      ["withLock", force],
+      ["delete", () => session.clear()],
+      ["list", clearAll],
+    ];
+    for (const [method, use] of uses) {
+      backend.failing.add(method);
+      const error = await rejectsWith("backend_unavailable", use);
+      assertNoSecret(error, secrets);
+      const shown = `${error.message}${error.name}${error.code}${error.stack}${
+        Deno.inspect(error, { colors: false })
+      }`;
+      assertEquals(/[\x1b\x07\u202e\r]/.test(shown), false, JSON.stringify(shown));
+      backend.failing.clear();
+    }
+    assertEquals(backend.rows.size, 1);
+  });
+}
+
+Deno.test("backend errors: the tokens of a written entry go from a coded error in every form", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new QuotingBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.put = (key, entry) => {
+    if (key.startsWith("probe|")) return Promise.resolve();
+    backend.seen.push(entry);
+    const { access_token, refresh_token } = entry;
+    const forms = [access_token, btoa(refresh_token!), encodeURIComponent(refresh_token!)];
+    return Promise.reject(coded(`Cannot put it: no ${forms.join(" or ")}. Free some space.`));
+  };
+  const run = () => session.accessToken({ forceRefresh: true });
+  const error = await rejectsWith("credentials_not_stored", run, "Free some space");
+  assertNoSecret(error, backend.seen.flatMap(tokensOf));
+});
+
+Deno.test("backend errors: a coded one without a secret stays as it is", () => {
+  const { PermissionDenied } = Deno.errors;
+  for (
+    const own of [
+      new CredentialsBackendError("backend_denied", "Cannot read it."),
+      coded("Cannot read it.", { cause: new PermissionDenied("denied (os error 13)") }),
+      coded("Cannot read it.", { cause: new Error("the library is missing") }),
+      coded("Cannot read it.", { cause: coded("Cannot read that.") }),
+    ]
+  ) {
+    assertStrictEquals(backendError("read", new SpyBackend(), own), own);
+  }
 });
 
 Deno.test("backend errors: what clearing meets is reported without the text, too", async () => {
