@@ -30,7 +30,6 @@ export interface ChosenBackend extends Plan {
   needs(): readonly PermissionNeed[];
 }
 
-/** Names of the flags that choose a backend. */
 export interface BackendFlags {
   readonly name: FlagName;
   readonly options: FlagName;
@@ -40,10 +39,8 @@ const DEFAULT_FLAGS: BackendFlags = { name: "backend", options: "backend-options
 
 /**
  * Chooses the backend that the flags name, else the one that the environment names, else the shared
- * file. A flag replaces all variables that choose a backend, including `VM_OIDC_NO_PERSIST`.
- *
- * @param action Completes "Cannot …" in errors.
- * @param known Permissions that are needed anyway. An error names them with those of the choice.
+ * file. A flag replaces all variables that choose a backend, including `VM_OIDC_NO_PERSIST`. An error
+ * about permissions also names the `known` ones, which are needed anyway.
  */
 export async function chooseBackend(
   flags: FlagValues,
@@ -124,11 +121,7 @@ function nameOf(spec: BackendSpec): string {
   return spec.kind === "built-in" ? spec.name : spec.exportName;
 }
 
-/**
- * Refuses a backend that keeps nothing once this program has ended.
- *
- * @param action Completes "Cannot …" in the error.
- */
+/** Refuses a backend that keeps nothing once this program has ended. */
 export function assertPersistent({ backend, name, why }: ChosenBackend, action: string): void {
   if (backend.persistent !== false) return;
   throw new CredentialsBackendError(

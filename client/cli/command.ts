@@ -3,10 +3,8 @@ import type { PermissionNeed } from "../permission_need.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { type Output, toJsonText } from "./output.ts";
 
-/** Name of the program in its own texts. */
+/** The program's name and specifier, as its own texts give them. */
 export const PROGRAM = "validmind-auth";
-
-/** Specifier that the program is imported from. */
 export const SPECIFIER = "jsr:@validmind/auth/cli";
 
 /** Exit codes that a script can tell apart. */
@@ -31,20 +29,15 @@ export interface Invocation {
 
 /** A command whose settings have been read. */
 export interface Plan extends AsyncDisposable {
-  /**
-   * Permissions that the command needs.
-   *
-   * @param discover Whether the provider may be asked for its other hosts.
-   */
+  /** Permissions of the command. With `discover` the provider is asked for its other hosts. */
   needs(discover?: boolean): MaybePromise<readonly PermissionNeed[]>;
 }
 
 /** One command. Parser, help, completions and README are made from it. */
 export interface Command<P extends Plan = Plan> {
   readonly name: string;
-  /** The purpose, in one line. */
   readonly summary: string;
-  /** Further explanation, in paragraphs. */
+  /** Paragraphs below the summary. */
   readonly details: readonly string[];
   /** The word after the name, if the command takes one. */
   readonly argument?: {
@@ -57,17 +50,12 @@ export interface Command<P extends Plan = Plan> {
   readonly examples: readonly string[];
   /** Completes "Cannot …" in errors. */
   readonly action: string;
-  /**
-   * Reads the settings. Asks only for the permissions that reading needs.
-   *
-   * @param action Completes "Cannot …" in errors.
-   */
+  /** Reads the settings. Asks only for the permissions that reading needs. */
   prepare(flags: FlagValues, action: string): MaybePromise<P>;
   /** Does the work and returns the exit code. */
   run(plan: P, invocation: Invocation): MaybePromise<number>;
 }
 
-/** Permissions that a command needs with these flags. */
 export async function commandNeeds(
   command: Command,
   flags: FlagValues,

@@ -16,11 +16,12 @@ export type CommandLine =
     readonly flags: FlagValues;
   };
 
+/** A flag as the parser gives it. `inlineValue`: the value follows an equals sign. */
 interface GivenFlag {
-  readonly name: string;
-  readonly rawName: string;
-  readonly value: string | undefined;
-  readonly isInline: boolean;
+  name: string;
+  rawName: string;
+  value?: string | undefined;
+  inlineValue?: boolean | undefined;
 }
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
@@ -43,7 +44,14 @@ export function parseCommandLine(
   args: readonly string[],
   commands: readonly Command[],
 ): CommandLine {
-  const { given, words } = tokenize(args);
+  const { tokens, positionals: words } = parseArgs({
+    args: [...args],
+    options: OPTIONS,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const given = tokens.filter((token) => token.kind === "option");
   const known = commands.find(({ name }) => name === words[0]);
   for (const flag of given) assertKnown(flag, known);
   if (given.some(({ name }) => name === "version")) return { kind: "version" };
@@ -53,25 +61,6 @@ export function parseCommandLine(
   if (isHelp) return { kind: "help", command };
   const flags = checkFlags(given, command);
   return { kind: "run", command, argument: checkWords(words.slice(1), command), flags };
-}
-
-function tokenize(args: readonly string[]): { given: GivenFlag[]; words: string[] } {
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const given: GivenFlag[] = [];
-  const words: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === "positional") words.push(token.value);
-    if (token.kind !== "option") continue;
-    const { name, rawName, value, inlineValue = false } = token;
-    given.push({ name, rawName, value, isInline: inlineValue });
-  }
-  return { given, words };
 }
 
 function assertKnown({ name, rawName }: GivenFlag, command: Command | undefined): void {
@@ -126,14 +115,14 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
   return new FlagValues(values);
 }
 
-function checkValue(name: FlagName, { value, isInline }: GivenFlag): string | true {
+function checkValue(name: FlagName, { value, inlineValue }: GivenFlag): string | true {
   const { value: placeholder, choices } = flagOf(name);
   if (placeholder === undefined) {
     if (value === undefined) return true;
     throw new UsageError(`Cannot use --${name}: it takes no value. Give it alone.`);
   }
   // A lone dash is standard input. Any other word that begins with a dash is the next flag.
-  const isNextFlag = !isInline && value !== undefined && /^-./.test(value);
+  const isNextFlag = !inlineValue && value !== undefined && /^-./.test(value);
   if (value === undefined || value.trim() === "" || isNextFlag) {
     throw new UsageError(
       `Cannot use --${name}: its value is missing. Give --${name} ${placeholder}.`,

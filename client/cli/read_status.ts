@@ -28,17 +28,21 @@ export type SignInState =
   | "none"
   | "api_key";
 
-/** The output of `status --json`. Holds no secret. */
-export interface StatusReport {
-  /** Whether the next use works without a person. */
-  readonly signed_in: boolean;
-  readonly state: SignInState;
-  readonly issuer?: string;
-  readonly client_id?: string;
+/** The identity of a sign-in, as a report shows it. */
+interface IdentityReport {
+  readonly issuer: string;
+  readonly client_id: string;
   readonly audience?: string;
   readonly profile?: string;
   /** Whether the tokens are bound to a key (DPoP). */
   readonly dpop?: boolean;
+}
+
+/** The output of `status --json`. Holds no secret. */
+export interface StatusReport extends Partial<IdentityReport> {
+  /** Whether the next use works without a person. */
+  readonly signed_in: boolean;
+  readonly state: SignInState;
   /** The requested scope of the stored token. */
   readonly scope?: string;
   /** `sub` of the ID token, as `name` and `email` below. */
@@ -58,12 +62,7 @@ export interface StatusReport {
 }
 
 /** A stored sign-in that cannot be read. */
-export interface UnreadableSignIn {
-  readonly issuer: string;
-  readonly client_id: string;
-  readonly audience?: string;
-  readonly profile?: string;
-  readonly dpop?: boolean;
+export interface UnreadableSignIn extends IdentityReport {
   readonly error: { readonly code: string; readonly message: string };
 }
 
@@ -102,10 +101,8 @@ export function identityOfKey(key: string): StoredIdentity {
   };
 }
 
-/** An identity as a report shows it. */
-export function describeIdentity(
-  { issuer, clientId, audience, profile, dpop }: StoredIdentity,
-): Omit<UnreadableSignIn, "error"> {
+export function describeIdentity(identity: StoredIdentity): IdentityReport {
+  const { issuer, clientId, audience, profile, dpop } = identity;
   return {
     issuer: printable(issuer, LONGEST),
     client_id: printable(clientId, LONGEST),

@@ -10,7 +10,7 @@ import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Plan, simplePlan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
-/** Flags that identify a stored sign-in: one for each option of the same name. */
+/** Flags that identify a stored sign-in. */
 export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audience", "profile"];
 
 /** Flags of a command that uses a sign-in. */
@@ -22,22 +22,22 @@ export const SIGN_IN_FLAGS: readonly FlagName[] = [
   "backend-options",
 ];
 
+/** Options of `createSession` by their flags. */
+const OPTION_FLAGS: Partial<Record<keyof SessionOptions, FlagName>> = {
+  issuer: "issuer",
+  clientId: "client-id",
+  audience: "audience",
+  profile: "profile",
+  scope: "scope",
+  apiHost: "api-host",
+  dpop: "dpop",
+  openBrowser: "open",
+};
+
 /** Options of `createSession` that the flags give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
-  const given = (option: keyof SessionOptions, flag: FlagName) => {
-    const value = flags.text(flag);
-    return value === undefined ? {} : { [option]: value };
-  };
-  return {
-    ...given("issuer", "issuer"),
-    ...given("clientId", "client-id"),
-    ...given("audience", "audience"),
-    ...given("profile", "profile"),
-    ...given("scope", "scope"),
-    ...given("apiHost", "api-host"),
-    ...(flags.has("dpop") && { dpop: true }),
-    ...(flags.has("open") && { openBrowser: true }),
-  };
+  const given = Object.entries(OPTION_FLAGS).filter(([, flag]) => flags.has(flag));
+  return Object.fromEntries(given.map(([option, flag]) => [option, flags.text(flag) ?? true]));
 }
 
 /** Variables that identify a sign-in where the flags do not. */
@@ -51,12 +51,7 @@ export interface SignInTarget extends Plan {
   readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
 }
 
-/**
- * Finds the sign-in that flags and variables name.
- *
- * @param action Completes "Cannot …" in errors.
- * @param settings Permissions for reading the variables.
- */
+/** Finds the sign-in. `settings` are the permissions for reading the variables. */
 export async function findTarget(
   flags: FlagValues,
   action: string,

@@ -4,7 +4,7 @@ import { ValidMindAuthError } from "../../errors.ts";
 import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { type Output, toJsonText } from "../output.ts";
+import { toJsonText } from "../output.ts";
 import { Progress } from "../progress.ts";
 import {
   findSignInTarget,
@@ -41,18 +41,19 @@ export const token: Command<SignInTarget> = {
   run: runToken,
 };
 
-async function runToken(
-  { stored }: SignInTarget,
-  { flags, output }: Invocation,
-): Promise<number> {
+async function runToken({ stored }: SignInTarget, invocation: Invocation): Promise<number> {
   if (stored === undefined) throw noToken();
+  const { flags, output } = invocation;
   using progress = new Progress();
-  const warnings = new Warnings(flags, output);
-  const isAsking = flags.has("login");
+  let refreshFailure: string | undefined;
   const onEvent = (event: AuthEvent) => {
     progress.onEvent(event);
-    warnings.onEvent(event);
+    if (event.type === "refresh_failed") refreshFailure = event.code ?? "unexpected";
+    if (event.type === "refresh_done" || event.type === "refresh_joined") {
+      refreshFailure = undefined;
+    }
   };
+  const isAsking = flags.has("login");
   const open = () =>
     createSession({
       ...sessionOptions(flags),
@@ -60,61 +61,42 @@ async function runToken(
       interactive: isAsking,
       ...(!isAsking && { onEvent }), // else the session shows it
     });
-  await using session = await warnings.catchUnstored(open, open);
-  const bearer = await warnings.catchUnstored(
+  await using session = await catchUnstored(invocation, open, open);
+  const bearer = await catchUnstored(
+    invocation,
     () => session.accessToken({ forceRefresh: flags.has("refresh") }),
     () => session.accessToken(),
   );
   output.print(await tokenText(session, bearer, flags));
-  warnings.end();
+  if (refreshFailure !== undefined) {
+    warn(invocation, refreshFailure, "The token could not be refreshed. Run doctor.");
+  }
   return EXIT.ok;
 }
 
-/** Warnings about a token that is printed although something failed. */
-class Warnings {
-  readonly #output: Output;
-  readonly #isJson: boolean;
-  #refreshFailure: string | undefined;
-
-  constructor(flags: FlagValues, output: Output) {
-    this.#output = output;
-    this.#isJson = flags.has("json");
+/**
+ * Runs `run`. New tokens that could not be stored are valid all the same: then there is a warning,
+ * and `again` gives them from memory.
+ */
+async function catchUnstored<T>(
+  invocation: Invocation,
+  run: () => Promise<T>,
+  again: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const isUnstored = error instanceof ValidMindAuthError &&
+      error.code === "credentials_not_stored";
+    if (!isUnstored) throw error;
+    warn(invocation, error.code, error.message);
+    return await again();
   }
+}
 
-  /** Remembers the failure of the last refresh. */
-  onEvent(event: AuthEvent): void {
-    if (event.type === "refresh_failed") this.#refreshFailure = event.code ?? "unexpected";
-    if (event.type === "refresh_done" || event.type === "refresh_joined") {
-      this.#refreshFailure = undefined;
-    }
-  }
-
-  /**
-   * Runs `run`. New tokens that could not be stored are valid all the same: then there is a warning, and
-   * `again` gives them from memory.
-   */
-  async catchUnstored<T>(run: () => Promise<T>, again: () => Promise<T>): Promise<T> {
-    try {
-      return await run();
-    } catch (error) {
-      const isUnstored = error instanceof ValidMindAuthError &&
-        error.code === "credentials_not_stored";
-      if (!isUnstored) throw error;
-      this.#warn(error.code, error.message);
-      return await again();
-    }
-  }
-
-  /** Warns of a refresh that failed while the former token is still valid. */
-  end(): void {
-    const code = this.#refreshFailure;
-    if (code !== undefined) this.#warn(code, "The token could not be refreshed. Run doctor.");
-  }
-
-  #warn(code: string, message: string): void {
-    const json = `${JSON.stringify({ warning: { code, message } })}\n`;
-    this.#output.note(this.#isJson ? json : `warning (${code}): ${message}\n`);
-  }
+function warn({ flags, output }: Invocation, code: string, message: string): void {
+  const json = `${JSON.stringify({ warning: { code, message } })}\n`;
+  output.note(flags.has("json") ? json : `warning (${code}): ${message}\n`);
 }
 
 async function tokenText(session: Session, bearer: string, flags: FlagValues): Promise<string> {
