@@ -7,17 +7,16 @@ import { type Output, toJsonText } from "./output.ts";
 export const PROGRAM = "validmind-auth";
 export const SPECIFIER = "jsr:@validmind/auth/cli";
 
-/** Exit codes that a script can tell apart. */
-export const EXIT = {
-  /** The command succeeded. */
-  ok: 0,
-  /** The command failed; standard error says why. */
-  failure: 1,
-  /** The command, a flag, a value or a variable is unknown, wrong or missing. */
-  usage: 2,
-  /** A person has to sign in. */
-  signInNeeded: 4,
-} as const;
+/** Exit codes that a script can tell apart. {@linkcode EXIT_WORDS} explains them. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, signInNeeded: 4 } as const;
+
+/** Exit codes in words. */
+export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] = [
+  [EXIT.ok, "done"],
+  [EXIT.failure, "failed: see standard error"],
+  [EXIT.usage, "a command, flag, value or variable is unknown, wrong or missing"],
+  [EXIT.signInNeeded, "a person has to sign in: run login"],
+];
 
 /** One call of a command. */
 export interface Invocation {

@@ -2,7 +2,7 @@ import { VERSION } from "../signed_in/session.ts";
 import { EXIT, PROGRAM, runCommand } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import type { FlagValues } from "./flags.ts";
-import { commandHelp, programHelp } from "./help_text.ts";
+import { helpText } from "./commands/help.ts";
 import { type Output, StandardOutput } from "./output.ts";
 import { parseCommandLine } from "./parse_command_line.ts";
 import { reportError } from "./report_error.ts";
@@ -21,9 +21,7 @@ export async function main(
     }
     if (line.kind === "help") {
       const isAsked = args.length > 0;
-      const text = line.command === undefined
-        ? programHelp(COMMANDS, output.columns)
-        : commandHelp(line.command, output.columns);
+      const text = helpText(line.command, COMMANDS, output.columns);
       if (isAsked) output.print(text);
       else output.note(text);
       return isAsked ? EXIT.ok : EXIT.usage;

@@ -1,8 +1,8 @@
 import { formatPermissionFlags } from "@validmind/auth";
-import { type Command, commandNeeds } from "../../client/cli/command.ts";
+import { type Command, commandNeeds, EXIT_WORDS } from "../../client/cli/command.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
 import { type FlagName, flagOf, FlagValues } from "../../client/cli/flags.ts";
-import { EXIT_WORDS, flagUsage } from "../../client/cli/help_text.ts";
+import { flagUsage } from "../../client/cli/commands/help.ts";
 import { OwnEnv } from "./own_env.ts";
 import { table } from "./permission_table.ts";
 

@@ -1,5 +1,6 @@
-import { type Command, EXIT, simplePlan } from "../command.ts";
-import { commandHelp, programHelp } from "../help_text.ts";
+import { columns, wrap } from "../columns.ts";
+import { type Command, EXIT, EXIT_WORDS, PROGRAM, simplePlan, SPECIFIER } from "../command.ts";
+import { type FlagName, flagOf } from "../flags.ts";
 
 const NAME = "help";
 
@@ -18,10 +19,85 @@ export function helpCommand(others: readonly Command[]): Command {
     run: (_, { argument, output }) => {
       const all = [...others, help];
       const named = all.find(({ name }) => name === argument);
-      const { columns } = output;
-      output.print(named === undefined ? programHelp(all, columns) : commandHelp(named, columns));
+      output.print(helpText(named, all, output.columns));
       return EXIT.ok;
     },
   };
   return help;
+}
+
+/** The help of one command, or of the whole program, wrapped to `width`. */
+export function helpText(
+  command: Command | undefined,
+  all: readonly Command[],
+  width: number,
+): string {
+  return command === undefined ? programHelp(all, width) : commandHelp(command, width);
+}
+
+function programHelp(commands: readonly Command[], width: number): string {
+  return [
+    paragraph(
+      "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
+      width,
+    ),
+    `Usage: ${PROGRAM} <command> [flags]\n       deno run … ${SPECIFIER} <command> [flags]\n`,
+    "Commands:\n" + columns(commands.map(({ name, summary }) => [name, summary]), "  ", width),
+    "Flags:\n" + flagLines(["help", "version"], width),
+    paragraph("Each command has its own flags: see help <command>.", width),
+    paragraph(
+      "Results go to standard output, everything else to standard error. No argument is a secret, " +
+        "and only token prints one.",
+      width,
+    ),
+    exitLines(width),
+  ].join("\n");
+}
+
+function commandHelp(command: Command, width: number): string {
+  const { argument, flags, details, examples } = command;
+  const choices = argument === undefined
+    ? []
+    : [`${argument.name}: ${argument.choices.join(", ")}`];
+  return [
+    paragraph(`${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`, width),
+    `Usage: ${PROGRAM} ${commandUsage(command)}${flags.length === 0 ? "" : " [flags]"}\n`,
+    ...[...details, ...choices].map((text) => paragraph(text, width)),
+    "Flags:\n" + flagLines([...flags, "help"], width),
+    "Examples:\n" + examples.map((line) => `  ${PROGRAM} ${line}\n`).join(""),
+    exitLines(width),
+  ].join("\n");
+}
+
+function commandUsage({ name, argument }: Command): string {
+  if (argument === undefined) return name;
+  return `${name} ${argument.isOptional ? `[${argument.name}]` : `<${argument.name}>`}`;
+}
+
+function paragraph(text: string, width: number): string {
+  return wrap(text, width).map((line) => `${line}\n`).join("");
+}
+
+/** A flag with the placeholder of its value. */
+export function flagUsage(name: FlagName): string {
+  const { value } = flagOf(name);
+  return value === undefined ? `--${name}` : `--${name} ${value}`;
+}
+
+function flagLines(names: readonly FlagName[], width: number): string {
+  const rows = names.map((name) => {
+    const { summary, variable, choices, short } = flagOf(name);
+    const more = [
+      ...(choices === undefined ? [] : [`one of ${choices.join(", ")}`]),
+      ...(variable === undefined ? [] : [`default ${variable}`]),
+    ];
+    const usage = `${short === undefined ? "    " : `-${short}, `}${flagUsage(name)}`;
+    return [usage, summary + (more.length === 0 ? "" : ` (${more.join("; ")})`)];
+  });
+  return columns(rows, "  ", width);
+}
+
+function exitLines(width: number): string {
+  const rows = EXIT_WORDS.map(([code, words]) => [`${code}`, words]);
+  return "Exit codes:\n" + columns(rows, "  ", width);
 }

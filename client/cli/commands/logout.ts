@@ -8,7 +8,6 @@ import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
-import { canConfirm, confirm } from "../confirm.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
 import { placeReport } from "../read_status.ts";
@@ -84,6 +83,19 @@ async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Pro
     if (!isCorrupt(error)) throw error;
     return await confirm(`Delete the whole store ${place}, which cannot be read?`, output);
   }
+}
+
+/** Whether a person can be asked: both streams of the question are a terminal. */
+function canConfirm(): boolean {
+  return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+}
+
+/** Asks a question on standard error. Any answer other than "y" or "yes" means no. */
+async function confirm(question: string, output: Output): Promise<boolean> {
+  output.note(`${question} [y/N] `);
+  const buffer = new Uint8Array(256);
+  const length = await Deno.stdin.read(buffer) ?? 0;
+  return /^y(es)?$/i.test(new TextDecoder().decode(buffer.subarray(0, length)).trim());
 }
 
 function toJson({ keys, revocation, reason, wholeStore = false }: ClearResult) {
