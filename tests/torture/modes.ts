@@ -70,16 +70,18 @@ const pause: TortureMode = {
   about: "a process that is stopped at each of 7 steps of its refresh, by SIGSTOP",
   counts: {
     rounds: [20, "pauses for each store and step"],
-    seconds: [17, "shortest pause, the longest is half as long again; a lease lasts 15"],
+    seconds: [17, "shortest pause; a lease lasts 15"],
+    longest: [60, "longest pause in seconds"],
   },
   stores: { ...FILE_STORES, ...SERVER_STORES },
-  tortures: ({ rounds, seconds }, store) => [{
+  tortures: ({ rounds, seconds, longest }, store) => [{
     count: rounds!,
     run: (options) =>
       pauseRefresh({
         ...options,
         startStore: store!.start,
         pauseMs: 1000 * seconds!,
+        longestMs: 1000 * Math.max(seconds!, longest!),
         tolerated: store!.name in SERVER_STORES ? 1 / 140 : 0,
       }),
   }],

@@ -8,8 +8,10 @@ import type { TortureOptions, TortureResult } from "./torture_result.ts";
 /** Options of {@linkcode pauseRefresh}. */
 export interface PauseRefreshOptions extends TortureOptions {
   startStore: StartStore;
-  /** Shortest time for which a process is stopped; the longest is half as long again. */
+  /** Shortest time for which a process is stopped. */
   pauseMs: number;
+  /** The longest. @default {half as long again} */
+  longestMs?: number;
   /** How fast the clock of the processes beside it runs. @default {1} */
   clockRate?: number;
   /** The dead grants that are no failure, as a part of the pauses. @default {0} */
@@ -29,6 +31,7 @@ const POLL_MS = 10;
  */
 export async function pauseRefresh(options: PauseRefreshOptions): Promise<TortureResult> {
   const { count, pauseMs, startStore, folder, tolerated = 0 } = options;
+  const longestMs = longestOf(options);
   await using store = await startStore(folder);
   const lanes = STEPS.map((step) => new Lane(step, options));
   await SignedIn.run(store, async (signedIn) => {
@@ -37,13 +40,17 @@ export async function pauseRefresh(options: PauseRefreshOptions): Promise<Tortur
   const dead = lanes.flatMap(({ dead }) => dead);
   const pauses = lanes.length * count;
   return {
-    name: `${pauses} pauses of ${pauseMs / 1000}–${1.5 * pauseMs / 1000} s in a refresh`,
+    name: `${pauses} pauses of ${pauseMs / 1000}–${longestMs / 1000} s in a refresh`,
     figures: {
       "dead grants": dead.length,
       ...Object.fromEntries(lanes.map(({ step, answers }) => [step, answers])),
     },
     failures: dead.length > tolerated * pauses ? dead : [],
   };
+}
+
+function longestOf({ pauseMs, longestMs = 1.5 * pauseMs }: PauseRefreshOptions): number {
+  return longestMs;
 }
 
 /** The pauses at one step, one after the other. Lanes run beside each other, each with its sign-in. */
@@ -85,7 +92,7 @@ class Lane {
 
   async #pause(signedIn: SignedIn): Promise<Attempt[]> {
     const { pauseMs, clockRate = 1 } = this.#options;
-    const lengthMs = this.#random.int(pauseMs, 1.5 * pauseMs);
+    const lengthMs = this.#random.int(pauseMs, longestOf(this.#options));
     const stopped = new AttemptProcess(signedIn, { stopAt: this.step });
     const first = stopped.result();
     await Promise.race([untilStopped(stopped.pid), first]);
