@@ -45,7 +45,10 @@ export interface FileCredentialsBackendOptions {
  *
  * The file is 0600 and the folder 0700. A write replaces the whole file (temp file, fsync, rename)
  * under a kernel lock. Processes that write different keys lose nothing, and a crash leaves neither
- * half a file nor a lock. A link is written through. Fields that this release does not know are kept.
+ * half a file nor a lock. A write survives a power cut once it has resolved. The first write makes a
+ * missing folder, and syncs the folder above it only where `--allow-read` already covers that folder:
+ * without it, a power cut soon after the first write may take the new folder and the sign-in with it.
+ * A link is written through. Fields that this release does not know are kept.
  * A file of a higher version is read but not written. A file that cannot be understood is an error and
  * stays unchanged.
  *

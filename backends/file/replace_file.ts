@@ -1,3 +1,4 @@
+import { existsSync } from "@std/fs/exists";
 import { basename, dirname } from "../common/path.ts";
 import { isGranted, isOwnFile, isStillAt, lstatIfPresent } from "./file_access.ts";
 
@@ -197,5 +198,29 @@ export function removeIfPresent(path: string): void {
     Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/**
+ * Makes a folder, and the missing ones above it, closed to others from their creation on.
+ *
+ * A new folder survives a power cut once the folder above it is synced, and syncing takes read of it.
+ * No backend declares that permission, so folders that Deno may not read are left to the file system.
+ */
+export function makeFolder(path: string, { sync = syncFolder } = {}): void {
+  const parents = readableParents(path);
+  Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  for (const parent of parents) sync(parent);
+}
+
+/** The folders that will have new names in them, as far as Deno may read them without a question. */
+function readableParents(path: string): string[] {
+  const parents: string[] = [];
+  for (let folder = path;;) {
+    const parent = dirname(folder);
+    if (parent === folder || !isGranted({ name: "read", path: parent })) return parents;
+    parents.push(parent);
+    if (existsSync(parent)) return parents;
+    folder = parent;
   }
 }

@@ -9,6 +9,7 @@ import { fileError, lstatIfPresent } from "./file_access.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
 import {
   leftTemps,
+  makeFolder,
   removeIfPresent,
   replaceFile,
   ReservedFile,
@@ -215,7 +216,7 @@ export class FileStore {
   /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
   #prepareFolder(folder: string): void {
     // Not by ensureDirSync, whose folder would be open to others until its mode is changed.
-    if (!existsSync(folder)) return Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (!existsSync(folder)) return makeFolder(folder);
     if (!/[/\\]\.validmind$/.test(folder)) return;
     const info = lstatIfPresent(folder);
     // The target of a link is a folder of the caller's choice.

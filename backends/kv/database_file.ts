@@ -1,4 +1,3 @@
-import { folderOf } from "../credentials_path.ts";
 import { assertOwn, assertRegular, lstatIfPresent, refusal } from "../file/file_access.ts";
 
 const ACTION = "use the Deno KV file";
@@ -21,7 +20,8 @@ export class DatabaseFile {
   readonly #isLinked: boolean;
 
   /**
-   * Makes the database file, 0600, where there is none: SQLite gives its other files the same mode.
+   * Makes the database file, 0600, where there is none: SQLite gives its other files the same mode. The
+   * folder has to be there.
    *
    * @throws {CredentialsBackendError} `backend_denied` for a file that is not safe; Deno's own errors.
    */
@@ -76,16 +76,14 @@ export function probeFolder(path: string): void {
   }
 }
 
-/** Makes a file, and its folder, where there is none. Gives whether it did. */
-function create(path: string, mayMakeFolder = true): boolean {
+/** Makes a file where there is none. Gives whether it did. */
+function create(path: string): boolean {
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
-    if (!(error instanceof Deno.errors.NotFound && mayMakeFolder)) throw error;
-    Deno.mkdirSync(folderOf(path), { recursive: true, mode: 0o700 });
-    return create(path, false);
+    throw error;
   }
 }
 

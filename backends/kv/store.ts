@@ -3,6 +3,7 @@ import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
 import { type Clock, LEASE_MS, type Leases, MONOTONIC_CLOCK } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
+import { folderOf } from "../credentials_path.ts";
 import type { ReservedFile } from "../file/replace_file.ts";
 import { type KvLease, kvLeases, KvServer, leaseKey, type RunKv } from "./connect.ts";
 import { DatabaseFile } from "./database_file.ts";
@@ -19,8 +20,8 @@ import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backe
 
 /** Loaded where something is locked: a read takes no lock. */
 const loadFileLock = () => import("../file/lock.ts");
-/** Loaded before a refresh. */
-const loadReservedFile = () => import("../file/replace_file.ts");
+/** Loaded before a refresh, and where the folder of a database is missing. */
+const loadReplaceFile = () => import("../file/replace_file.ts");
 
 export interface KvStoreOptions {
   path: string;
@@ -85,7 +86,7 @@ export class KvStore {
       );
     }
     try {
-      const file = path === ":memory:" || isUrl(path) ? undefined : new DatabaseFile(path);
+      const file = path === ":memory:" || isUrl(path) ? undefined : await openDatabaseFile(path);
       const perform = performer(options);
       const kv = await perform(() => Deno.openKv(file?.path ?? path));
       try {
@@ -129,7 +130,7 @@ export class KvStore {
     await this.#try("write", () => this.#kv.atomic().delete(PROBE_KEY).commit());
     const [{ shortHash }, { ReservedFile, tempPath }] = await Promise.all([
       loadFileLock(),
-      loadReservedFile(),
+      loadReplaceFile(),
     ]);
     try {
       const path = tempPath(`${this.#file.path}.${shortHash(key)}`);
@@ -233,6 +234,18 @@ export class KvStore {
     } catch (error) {
       throw kvError(action, this.#path, error);
     }
+  }
+}
+
+/** The files of a database, and their folder, which are made where they are missing. */
+async function openDatabaseFile(path: string): Promise<DatabaseFile> {
+  try {
+    return new DatabaseFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const { makeFolder } = await loadReplaceFile();
+    makeFolder(folderOf(path));
+    return new DatabaseFile(path);
   }
 }
 

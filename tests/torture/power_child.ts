@@ -8,13 +8,16 @@ const [call, folder] = Deno.args as [PowerCall, string];
 const { first, second } = powerPaths(folder);
 const backend = new FileCredentialsBackend({ path: first });
 const put = () => backend.put("key|1", numberedEntry(9));
+const migrate = () => migrateCredentials(backend, new FileCredentialsBackend({ path: second }));
 const CALLS: Record<PowerCall, () => Promise<unknown>> = {
   "put": put,
   "first put": put,
+  "first put, the parent unreadable": put,
   "put under the lock": () => backend.withLock("key|1", put),
   "delete": () => backend.delete("key|1"),
   "deleteAll": () => backend.deleteAll(),
-  "migrate": () => migrateCredentials(backend, new FileCredentialsBackend({ path: second })),
+  "migrate": migrate,
+  "migrate, the parent unreadable": migrate,
 };
 await CALLS[call]();
 Deno.stdout.writeSync(new TextEncoder().encode(ACKNOWLEDGED));

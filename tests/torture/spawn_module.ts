@@ -26,14 +26,18 @@ export function spawnModule(
   }).spawn();
 }
 
-/** The command that runs a module of this folder. */
-export function moduleCommand(module: string, args: readonly string[]): string[] {
+/** The command that runs a module of this folder, with every permission unless flags name some. */
+export function moduleCommand(
+  module: string,
+  args: readonly string[],
+  permissions: readonly string[] = ["--allow-all"],
+): string[] {
   return [
     Deno.execPath(),
     "run",
     "--quiet",
     "--no-check",
-    "--allow-all",
+    ...permissions,
     "--unstable-kv",
     "--config",
     CONFIG,

@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  makeFolder,
   removeIfPresent,
   renameOver,
   replaceFile,
   tempPath,
 } from "../../../backends/file/replace_file.ts";
+import { backendUrl } from "../../support/child.ts";
+import { runDeno } from "../../support/run_script.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -197,4 +200,41 @@ Deno.test({
     assertEquals(attempts(true, new Deno.errors.NotFound("gone"), 1), "1 tries, NotFound");
     assertEquals(attempts(false, held, 1), "1 tries, PermissionDenied");
   },
+});
+
+/** Makes the folder `a/b/c` in `folder`, and gives the folders that were synced, from `folder` on. */
+function makeInside(folder: string): string[] {
+  const synced: string[] = [];
+  makeFolder(`${folder}/a/b/c`, { sync: (path) => synced.push(path.slice(folder.length)) });
+  return synced;
+}
+
+Deno.test("each folder that gets a new name is synced, where Deno may read it", () => {
+  const parent = folder();
+  assertEquals(makeInside(parent), ["/a/b", "/a", ""]);
+  assertEquals(makeInside(parent), ["/a/b"], "the folder is there already");
+});
+
+Deno.test({
+  name: "a new folder is closed to others, as are the ones above it",
+  ignore: Deno.build.os === "windows",
+  fn: () => {
+    const parent = folder();
+    makeInside(parent);
+    for (const path of ["a", "a/b", "a/b/c"]) {
+      assertEquals(Deno.statSync(`${parent}/${path}`).mode! & 0o777, 0o700);
+    }
+  },
+});
+
+Deno.test("a folder that Deno may not read is left unsynced, without a question", async () => {
+  const path = folder();
+  const { stdout, stderr } = await runDeno({
+    code: `
+      import { makeFolder } from "${backendUrl("file/replace_file.ts")}";
+      makeFolder("${path}/a/b/c", { sync: (path) => console.log(path) });
+    `,
+    flags: [`--allow-read=${path}/a`, `--allow-write=${path}/a/b/c`],
+  });
+  assertEquals({ stdout, stderr }, { stdout: `${path}/a/b\n${path}/a\n`, stderr: "" });
 });
