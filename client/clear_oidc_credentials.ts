@@ -24,11 +24,11 @@ const loadSignOut = () => import("./signed_in/sign_out.ts");
  * @example
  * ```ts
  * import { clearOidcCredentials, init } from "@validmind/auth";
- * import { assertEquals } from "@std/assert";
+ * import { assert, assertEquals } from "@std/assert";
  *
  * await init({ model: "cl123" });
  * const { keys, revocation } = await clearOidcCredentials({ revoke: true });
- * assertEquals(keys.length, 1);
+ * assert(keys.length >= 1); // one more for tokens that are bound to a key
  * assertEquals(revocation, "revoked");
  * ```
  */

@@ -298,7 +298,7 @@ async function publishedFiles(registry: JsrRegistry): Promise<string[]> {
 async function sourceFiles(): Promise<string[]> {
   const files = ["/deno.json", "/mod.ts", "/README.md", "/LICENSE"];
   for (const folder of ["backends", "client"]) {
-    for await (const { path } of walk(join(ROOT, folder), { includeDirs: false })) {
+    for await (const { path } of walk(join(ROOT, folder), { exts: [".ts"], includeDirs: false })) {
       files.push(`/${relative(ROOT, path).replaceAll("\\", "/")}`);
     }
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadedModules } from "./bench/loaded_modules.ts";
-import { unpadded } from "./support/permission_table.ts";
+import { unpadded } from "./support/generated_part.ts";
 import {
   type Arrow,
   lazyEdges,

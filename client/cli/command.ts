@@ -32,7 +32,7 @@ export interface Plan extends AsyncDisposable {
   needs(discover?: boolean): MaybePromise<readonly PermissionNeed[]>;
 }
 
-/** One command. Parser, help, completions and README are made from it. */
+/** One command. Parser, help, completions and reference are made from it. */
 export interface Command<P extends Plan = Plan> {
   readonly name: string;
   readonly summary: string;

@@ -27,5 +27,5 @@ const ABOUT_STORES: readonly Command[] = [...WITH_A_STORE, permissions];
 const completions = completionsCommand(() => COMMANDS);
 const help = helpCommand([...ABOUT_STORES, completions]);
 
-/** All commands. Parsing, help, completions and README's reference are made from this table. */
+/** All commands. Parsing, help, completions and the reference are made from this table. */
 export const COMMANDS: readonly Command[] = [...ABOUT_STORES, completions, help];

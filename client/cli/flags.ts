@@ -1,6 +1,6 @@
 import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
 
-/** One flag. Parser, help, completions and README are made from it. */
+/** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
   /** The purpose, in a few words. */
   readonly summary: string;

@@ -4,11 +4,10 @@ import { COMMANDS } from "../../client/cli/commands.ts";
 import { type FlagName, flagOf, FlagValues } from "../../client/cli/flags.ts";
 import { flagUsage } from "../../client/cli/commands/help.ts";
 import { OwnEnv } from "./own_env.ts";
-import { table } from "./permission_table.ts";
+import { type Generated, generated, table } from "./generated_part.ts";
 
-/** Where the reference begins and ends in README.md. */
-export const CLI_BEGIN = "<!-- commands: made by `deno task readme`, checked by the tests -->";
-export const CLI_END = "<!-- end of commands -->";
+const CLI_BEGIN = "<!-- commands: made by `deno task readme`, checked by the tests -->";
+const CLI_END = "<!-- end of commands -->";
 
 /** The hosts of README's quick start; the home stays a variable. */
 const SETTINGS = {
@@ -18,11 +17,9 @@ const SETTINGS = {
   VM_API_HOST: "https://api.example.com/api/v1/tracking/",
 };
 
-/** README's reference of the command line, made from the table that drives it. */
-export async function cliReference(): Promise<string> {
-  return [
-    CLI_BEGIN,
-    "",
+/** The reference of the command line in client/README.md, from the table that drives it. */
+export async function cliReference(): Promise<Generated> {
+  const parts = [
     table(["command", "what it does", "flags beside `--help`"], COMMANDS.map(commandRow)),
     "",
     table(["flag", "meaning", "default"], flagRows()),
@@ -32,9 +29,8 @@ export async function cliReference(): Promise<string> {
     "What each command needs of Deno, with the settings of the quick start and the default backend:",
     "",
     table(["command", "flags"], await permissionRows()),
-    "",
-    CLI_END,
-  ].join("\n");
+  ];
+  return generated(CLI_BEGIN, parts.join("\n"), CLI_END);
 }
 
 function commandRow({ name, argument, summary, flags }: Command): string[] {

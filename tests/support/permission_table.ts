@@ -1,6 +1,7 @@
 import {
   type BackendPermission,
   FileCredentialsBackend,
+  formatPermissionFlags,
   KvCredentialsBackend,
   MemoryCredentialsBackend,
   type OidcCredentialsBackend,
@@ -11,11 +12,12 @@ import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted"
 import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
+import { type Generated, generated, table } from "./generated_part.ts";
 import { OwnEnv } from "./own_env.ts";
 
-/** Where the tables begin and end in README.md. */
-export const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
-export const END = "<!-- end of permissions -->";
+/** Where the generated permissions begin and end in a page. */
+const BEGIN = "<!-- permissions: made by `deno task readme`, checked by the tests -->";
+const END = "<!-- end of permissions -->";
 
 /** Stands for the path of the keychain's library, which depends on the machine. */
 const LIBRARY = "<library>";
@@ -23,29 +25,33 @@ const LIBRARY = "<library>";
 /** What the tables are made with, whatever this machine has. */
 const VARIABLES = {
   HOME: "$HOME",
+  VM_OIDC_ISSUER: "https://login.example.com",
+  VM_OIDC_CLIENT_ID: "my-client",
+  VM_API_HOST: "https://api.example.com/api/v1/tracking/",
+  VM_API_MODEL: "cl123",
   VAULT_ADDR: "https://vault.example.com:8200",
   VAULT_TOKEN: "of the example",
 };
 
-/** README's permission tables, made from what the code itself declares. */
-export async function permissionTables(): Promise<string> {
+/** The flags of the quick start's script, for README.md. */
+export async function quickStartFlags(): Promise<Generated> {
   using _ = new OwnEnv(VARIABLES);
-  return [
-    BEGIN,
-    "",
-    table(["backend", "flags", "survives"], backendRows()),
-    "",
-    "A whole `init()` with the default backend, at the hosts of the quick start:",
-    "",
-    table(["flag", "what for", "needed"], await needRows()),
-    "",
-    END,
-  ].join("\n");
+  const required = (await quickStartNeeds()).filter(({ need }) => need !== "optional");
+  // The shell has to expand $HOME.
+  const flags = formatPermissionFlags(required).replaceAll("'", "").replaceAll(" --", " \\\n  --");
+  return generated(BEGIN, `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``, END);
 }
 
-/** The same text however a formatter has set the columns. */
-export function unpadded(text: string): string {
-  return text.replace(/ +\|/g, " |").replace(/-+/g, "-");
+/** The permissions that each backend declares, for backends/README.md. */
+export function backendTable(): Generated {
+  using _ = new OwnEnv(VARIABLES);
+  return generated(BEGIN, table(["backend", "flags", "survives"], backendRows()), END);
+}
+
+/** The permissions of a whole call, for client/README.md. */
+export async function needTable(): Promise<Generated> {
+  using _ = new OwnEnv(VARIABLES);
+  return generated(BEGIN, table(["flag", "what for", "needed"], await needRows()), END);
 }
 
 function backendRows(): string[][] {
@@ -110,15 +116,15 @@ function wrappers(): [string, OidcCredentialsBackend, string][] {
 }
 
 async function needRows(): Promise<string[][]> {
-  const needs = await requiredPermissions({
-    issuer: "https://login.example.com",
-    clientId: "my-client",
-    apiHost: "https://api.example.com/api/v1/tracking/",
-    model: "cl123",
-  });
+  const needs = await quickStartNeeds();
   const words = { always: "always", sign_in: "to sign in or refresh", optional: "no" };
   return needs.toSorted((a, b) => rank(a) - rank(b))
     .map((need) => [`\`${flag(need)}\``, need.reason, words[need.need]]);
+}
+
+/** The needs of the quick start, whose hosts and model come from the environment. */
+async function quickStartNeeds(): Promise<PermissionNeed[]> {
+  return await requiredPermissions({});
 }
 
 function rank({ need }: PermissionNeed): number {
@@ -129,10 +135,4 @@ function flag(permission: BackendPermission | PermissionNeed): string {
   const { name, ...rest } = permission as { name: string } & Record<string, unknown>;
   const scope = name === "ffi" ? LIBRARY : rest.path ?? rest.host ?? rest.variable;
   return `--allow-${name}=${scope}`;
-}
-
-/** A table in Markdown. */
-export function table(head: string[], rows: string[][]): string {
-  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`)
-    .join("\n");
 }

@@ -1,16 +1,13 @@
-// Writes the generated parts of README.md and CONTRIBUTING.md: `deno task readme`.
-import { CLI_BEGIN, CLI_END, cliReference } from "./cli_reference.ts";
-import { BEGIN, END, permissionTables } from "./permission_table.ts";
+// Writes the generated parts of the pages anew: `deno task readme`.
+import { GENERATED_PARTS } from "./generated_parts.ts";
+import { replacePart } from "./generated_part.ts";
 import { writeLazyTable } from "./rooms.ts";
 
-const path = new URL("../../README.md", import.meta.url);
-let text = await Deno.readTextFile(path);
-text = between(text, BEGIN, END, await permissionTables());
-text = between(text, CLI_BEGIN, CLI_END, await cliReference());
-await Deno.writeTextFile(path, text);
-await writeLazyTable();
-
-function between(text: string, begin: string, end: string, part: string): string {
-  const before = text.slice(0, text.indexOf(begin));
-  return before + part + text.slice(text.indexOf(end) + end.length);
+const ROOT = new URL("../../", import.meta.url);
+for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
+  const path = new URL(page, ROOT);
+  let text = await Deno.readTextFile(path);
+  for (const make of parts) text = replacePart(text, await make());
+  await Deno.writeTextFile(path, text);
 }
+await writeLazyTable();

@@ -14,11 +14,11 @@ export async function documentedPolicies(): Promise<{ 2: string; 1: string }> {
   return { 2: second, 1: first };
 }
 
-/** The policy of README's JupyterHub recipe, for an auth method's accessor. */
+/** The policy of the recipe for JupyterHub in `backends/README.md`, for an auth method's accessor. */
 export async function recipePolicy(accessor: string): Promise<string> {
-  const text = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
+  const text = await Deno.readTextFile(new URL("../../../backends/README.md", import.meta.url));
   const [, policy] = /```hcl\n(.*?)```/s.exec(text) ?? [];
-  if (policy === undefined) throw new Error("README has no policy");
+  if (policy === undefined) throw new Error("backends/README.md has no policy");
   return policy.replaceAll("ACCESSOR", accessor);
 }
 

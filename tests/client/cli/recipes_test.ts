@@ -5,7 +5,7 @@ import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 const ENDED = "2020-01-01T00:00:00.000Z";
 
-/** Runs one of README's recipes, with a `validmind-auth` that is this module. */
+/** Runs a recipe of `client/README.md`, with a `validmind-auth` that is this module. */
 async function runShell(world: CliWorld, script: string): Promise<Deno.CommandOutput> {
   const bin = `${world.home}/bin`;
   const program = `#!/bin/sh\nexec '${Deno.execPath()}' run --quiet -A '${CLI}' "$@"\n`;
@@ -16,11 +16,11 @@ async function runShell(world: CliWorld, script: string): Promise<Deno.CommandOu
   return await new Deno.Command("sh", { args: ["-c", script], env, clearEnv: true }).output();
 }
 
-const README = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
+const PAGE = await Deno.readTextFile(new URL("../../../client/README.md", import.meta.url));
 const isUnix = Deno.build.os !== "windows";
 
 Deno.test({
-  name: "README: the recipe for curl",
+  name: "the recipe for curl",
   ignore: !isUnix,
   async fn() {
     await using world = await cliWorld();
@@ -30,7 +30,7 @@ Deno.test({
     await world.signIn();
     const recipe =
       "validmind-auth token --header | curl -H @- https://api.example.com/api/v1/things";
-    assertStringIncludes(README, recipe);
+    assertStringIncludes(PAGE, recipe);
     const script = recipe.replace("curl", "curl -sS").replace(/https:.*/, `${api.apiHost}things`);
     const { code, stdout, stderr } = await runShell(world, script);
     assertEquals(code, 0, new TextDecoder().decode(stderr));
@@ -39,11 +39,11 @@ Deno.test({
 });
 
 Deno.test({
-  name: "README: the recipe for a scheduled job",
+  name: "the recipe for a scheduled job",
   ignore: !isUnix,
   async fn() {
     await using world = await cliWorld();
-    const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(README)!;
+    const [, recipe] = /(#!\/bin\/sh\nexport VM_OIDC_INTERACTIVE=0[^`]*)```/.exec(PAGE)!;
     const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
     const before = await runShell(world, script);
     assertEquals([before.code, before.stdout.length], [4, 0]);

@@ -1,0 +1,99 @@
+import { assert, assertEquals } from "@std/assert";
+import { walk } from "@std/fs/walk";
+import { fromFileUrl } from "@std/path";
+import { GENERATED_PARTS } from "./support/generated_parts.ts";
+import { partOf, unpadded } from "./support/generated_part.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const PAGES = [
+  "README.md",
+  "backends/README.md",
+  "client/README.md",
+  ".github/SECURITY.md",
+  ".github/RELIABILITY.md",
+  ".github/CONTRIBUTING.md",
+  ".github/CHANGELOG.md",
+];
+
+const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+
+Deno.test("README is at most 320 lines", async () => {
+  assert((await read("README.md")).split("\n").length <= 320);
+});
+
+for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
+  Deno.test(`the generated parts of ${page} are what the code declares`, async () => {
+    const text = await read(page);
+    for (const make of parts) {
+      const part = await make();
+      assertEquals(unpadded(partOf(text, part)), unpadded(part.text), "run: deno task readme");
+    }
+  });
+}
+
+Deno.test("the pages explain every error code", async () => {
+  const codes = {
+    "client/errors.ts": "client/README.md",
+    "backends/credentials_backend_error.ts": "backends/README.md",
+  };
+  for (const [source, page] of Object.entries(codes)) {
+    const found = [...(await read(source)).matchAll(/^ {2}\| "(\w+)"/gm)].map(([, code]) => code);
+    assert(found.length > 10);
+    const text = await read(page);
+    assertEquals(found.filter((code) => !text.includes(`\`${code}\``)), [], source);
+  }
+});
+
+Deno.test("client/README.md names every variable that the code reads", async () => {
+  const page = await read("client/README.md");
+  for (const folder of ["client", "backends"]) {
+    for await (const { path } of walk(new URL(folder, ROOT), { exts: [".ts"] })) {
+      const source = await Deno.readTextFile(path);
+      for (const [variable] of source.matchAll(/\bVM_[A-Z_]+[A-Z]\b/g)) {
+        assert(page.includes(variable), `${variable}, in ${path}`);
+      }
+    }
+  }
+});
+
+Deno.test("the pictures of the pages are there, and small", async () => {
+  for (const page of PAGES) {
+    for (const [, path] of (await prose(page)).matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
+      const { size } = await Deno.stat(new URL(path!, new URL(page, ROOT)));
+      assert(size > 0 && size < 60_000, `${path} has ${size} bytes`);
+    }
+  }
+});
+
+for (const page of PAGES) {
+  Deno.test(`the links of ${page} lead somewhere`, async () => {
+    const links = (await prose(page)).matchAll(/\]\((?!https?:)([^)]+)\)/g);
+    for (const [, link] of links) {
+      // JSR leads a link to the repository only if it begins without a slash.
+      assert(!link!.startsWith("/"), link);
+      const url = new URL(link!, new URL(page, ROOT));
+      const anchor = url.hash.slice(1);
+      url.hash = "";
+      const path = fromFileUrl(url);
+      assert((await Deno.stat(path)).isFile, link);
+      if (anchor === "") continue;
+      assert(anchorsOf(await Deno.readTextFile(path)).has(anchor), `${link} is no heading`);
+    }
+  });
+}
+
+/** The text of a page outside of code. */
+async function prose(page: string): Promise<string> {
+  return withoutFences(await read(page));
+}
+
+function withoutFences(text: string): string {
+  return text.replace(/^```.*?^```$/gms, "");
+}
+
+function anchorsOf(text: string): Set<string> {
+  const titles = [...withoutFences(text).matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!);
+  return new Set(
+    titles.map((title) => title.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-")),
+  );
+}

@@ -1,0 +1,10 @@
+import { cliReference } from "./cli_reference.ts";
+import type { Generated } from "./generated_part.ts";
+import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
+
+/** The generated parts of each page. */
+export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
+  "README.md": [quickStartFlags],
+  "backends/README.md": [backendTable],
+  "client/README.md": [needTable, cliReference],
+};
