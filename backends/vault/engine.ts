@@ -1,5 +1,5 @@
-import type { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { encodePath, unexpected, type VaultAnswer, vaultError } from "./error.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { encodePath, unexpected, type VaultAnswer } from "./error.ts";
 import type { VaultSession } from "./session.ts";
 
 export interface VaultSecret {
@@ -47,165 +47,99 @@ export async function openVaultKv(
   path: string,
 ): Promise<VaultKv> {
   const action = "use";
-  const answer = await session.request({
-    action,
-    method: "GET",
-    path: `sys/internal/ui/mounts/${encodePath(mount)}`,
-  });
+  const mountInfo = `sys/internal/ui/mounts/${encodePath(mount)}`;
+  const answer = await session.request({ action, method: "GET", path: mountInfo });
   if (answer.status !== 200) throw unexpected(action, session.place, answer);
   const { data } = answer.body as { data?: { type?: unknown; path?: unknown; options?: unknown } };
   if (!["kv", "generic"].includes(String(data?.type)) || data?.path !== `${mount}/`) {
-    throw vaultError(
+    throw new CredentialsBackendError(
       "invalid_options",
-      action,
-      session.place,
-      `"${mount}" is no mount of a KV secrets engine`,
-      `Give the mount alone in the option "mount", and what comes after it in "path".`,
+      `Cannot ${action} ${session.place}: "${mount}" is no mount of a KV secrets engine. Give the ` +
+        `mount alone in the option "mount", and what comes after it in "path".`,
     );
   }
   const { version } = (data?.options ?? {}) as { version?: unknown };
   return version === "2"
-    ? new KvVersion2(session, encodePath(mount), encodePath(path))
-    : new KvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
+    ? kvVersion2(session, encodePath(mount), encodePath(path))
+    : kvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
 }
 
 /** A folder of KV version 1. It keeps one version of a secret and cannot compare before a write. */
-class KvVersion1 implements VaultKv {
-  readonly hasCheckAndSet = false;
-  readonly #session: VaultSession;
-  readonly #folder: string;
-
-  /** @param folder Mount and path, encoded. */
-  constructor(session: VaultSession, folder: string) {
-    this.#session = session;
-    this.#folder = folder;
-  }
-
-  async read(name: string, use: VaultUse): Promise<VaultSecret> {
-    const path = `${this.#folder}/${name}`;
-    const answer = await this.#session.request({ ...use, method: "GET", path });
-    if (isAbsent(answer)) return { data: undefined, version: 0 };
-    if (answer.status !== 200) throw unexpected(use.action, this.#session.place, answer);
-    return { data: (answer.body.data ?? {}) as Record<string, unknown>, version: 0 };
-  }
-
-  async write(
-    name: string,
-    data: Record<string, unknown>,
-    _version: number,
-    use: VaultUse,
-  ): Promise<number> {
-    const path = `${this.#folder}/${name}`;
-    const answer = await this.#session.request({ ...use, method: "POST", path, body: data });
-    if (answer.status < 300) return 0;
-    throw unexpected(use.action, this.#session.place, answer);
-  }
-
-  /** There are none. */
-  forgetVersions(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  remove(name: string, use: VaultUse): Promise<void> {
-    return remove(this.#session, `${this.#folder}/${name}`, use);
-  }
-
-  list(use: VaultUse): Promise<string[]> {
-    return list(this.#session, this.#folder, use);
-  }
+function kvVersion1(session: VaultSession, folder: string): VaultKv {
+  return {
+    hasCheckAndSet: false,
+    async read(name, use) {
+      const answer = await session.request({ ...use, method: "GET", path: `${folder}/${name}` });
+      if (isAbsent(answer)) return { data: undefined, version: 0 };
+      if (answer.status !== 200) throw unexpected(use.action, session.place, answer);
+      return { data: (answer.body.data ?? {}) as Record<string, unknown>, version: 0 };
+    },
+    async write(name, body, _version, use) {
+      const path = `${folder}/${name}`;
+      const answer = await session.request({ ...use, method: "POST", path, body });
+      if (answer.status < 300) return 0;
+      throw unexpected(use.action, session.place, answer);
+    },
+    forgetVersions: () => Promise.resolve(), // there are none
+    remove: (name, use) => remove(session, `${folder}/${name}`, use),
+    list: (use) => list(session, folder, use),
+  };
 }
 
 /** A folder of KV version 2. It counts versions, and a write depends on the one that was read. */
-class KvVersion2 implements VaultKv {
-  readonly hasCheckAndSet = true;
-  readonly #session: VaultSession;
-  readonly #mount: string;
-  readonly #path: string;
-  /**
-   * The secrets of which Vault keeps one version, as far as this process knows, with the latest version
-   * that was to be written.
-   */
-  readonly #limited = new Map<string, number>();
-
-  /** Both encoded. */
-  constructor(session: VaultSession, mount: string, path: string) {
-    this.#session = session;
-    this.#mount = mount;
-    this.#path = path;
-  }
-
-  async read(name: string, use: VaultUse): Promise<VaultSecret> {
-    const answer = await this.#session.request({ ...use, method: "GET", path: this.#data(name) });
-    const { data } = answer.body as { data?: { data?: unknown; metadata?: { version?: unknown } } };
-    const version = Number(data?.metadata?.version ?? 0);
-    // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
-    if (answer.status === 404 && (version > 0 || isAbsent(answer))) {
-      return { data: undefined, version };
-    }
-    if (answer.status !== 200 || !Number.isSafeInteger(version)) {
-      throw this.#unexpected(use, answer);
-    }
-    return { data: (data?.data ?? {}) as Record<string, unknown>, version };
-  }
-
-  async write(
-    name: string,
-    data: Record<string, unknown>,
-    version: number,
-    use: VaultUse,
-  ): Promise<number | undefined> {
-    const body = { options: { cas: version }, data };
-    const answer = await this.#session.request({
-      ...use,
-      method: "POST",
-      path: this.#data(name),
-      body,
-    });
-    const written = answer.body as { data?: { version?: unknown }; errors?: unknown[] };
-    if (answer.status === 200 && typeof written.data?.version === "number") {
-      return written.data.version;
-    }
-    const isConflict = answer.status === 400 && /check-and-set/.test(String(written.errors?.[0]));
-    if (isConflict) return undefined;
-    throw this.#unexpected(use, answer);
-  }
-
-  async forgetVersions(name: string, version: number, use: VaultUse): Promise<void> {
-    // A lower version belongs to a secret that somebody removed and perhaps made anew.
-    if (version < (this.#limited.get(name) ?? Infinity)) {
-      const answer = await this.#session.request({
-        ...use,
-        method: "POST",
-        path: this.#metadata(name),
-        body: { max_versions: 1 },
-      });
-      if (answer.status >= 300) throw this.#unexpected(use, answer);
-    }
-    // A secret that was never written may be removed with this setting: the next write sets it again.
-    if (version === 0) this.#limited.delete(name);
-    else this.#limited.set(name, version + 1);
-  }
-
-  async remove(name: string, use: VaultUse): Promise<void> {
-    this.#limited.delete(name);
-    await remove(this.#session, this.#metadata(name), use);
-  }
-
-  list(use: VaultUse): Promise<string[]> {
-    return list(this.#session, `${this.#mount}/metadata/${this.#path}`, use);
-  }
-
-  #data(name: string): string {
-    return `${this.#mount}/data/${this.#path}/${name}`;
-  }
-
-  #metadata(name: string): string {
-    return `${this.#mount}/metadata/${this.#path}/${name}`;
-  }
-
-  #unexpected(use: VaultUse, answer: VaultAnswer): CredentialsBackendError {
-    return unexpected(use.action, this.#session.place, answer);
-  }
+function kvVersion2(session: VaultSession, mount: string, path: string): VaultKv {
+  const dataFolder = `${mount}/data/${path}`;
+  const metadataFolder = `${mount}/metadata/${path}`;
+  /** Secrets of which Vault keeps one version, with the latest version that was to be written. */
+  const limited = new Map<string, number>();
+  return {
+    hasCheckAndSet: true,
+    async read(name, use) {
+      const path = `${dataFolder}/${name}`;
+      const answer = await session.request({ ...use, method: "GET", path });
+      const { data } = answer.body as {
+        data?: { data?: unknown; metadata?: { version?: unknown } };
+      };
+      const version = Number(data?.metadata?.version ?? 0);
+      // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
+      if (answer.status === 404 && (version > 0 || isAbsent(answer))) {
+        return { data: undefined, version };
+      }
+      if (answer.status !== 200 || !Number.isSafeInteger(version)) {
+        throw unexpected(use.action, session.place, answer);
+      }
+      return { data: (data?.data ?? {}) as Record<string, unknown>, version };
+    },
+    async write(name, data, version, use) {
+      const path = `${dataFolder}/${name}`;
+      const body = { options: { cas: version }, data };
+      const answer = await session.request({ ...use, method: "POST", path, body });
+      const written = answer.body as { data?: { version?: unknown }; errors?: unknown[] };
+      if (answer.status === 200 && typeof written.data?.version === "number") {
+        return written.data.version;
+      }
+      const isConflict = answer.status === 400 && /check-and-set/.test(String(written.errors?.[0]));
+      if (isConflict) return undefined;
+      throw unexpected(use.action, session.place, answer);
+    },
+    async forgetVersions(name, version, use) {
+      // A lower version belongs to a secret that somebody removed and perhaps made anew.
+      if (version < (limited.get(name) ?? Infinity)) {
+        const path = `${metadataFolder}/${name}`;
+        const body = { max_versions: 1 };
+        const answer = await session.request({ ...use, method: "POST", path, body });
+        if (answer.status >= 300) throw unexpected(use.action, session.place, answer);
+      }
+      // A secret that was never written may be removed with this setting: the next write sets it again.
+      if (version === 0) limited.delete(name);
+      else limited.set(name, version + 1);
+    },
+    remove(name, use) {
+      limited.delete(name);
+      return remove(session, `${metadataFolder}/${name}`, use);
+    },
+    list: (use) => list(session, metadataFolder, use),
+  };
 }
 
 async function remove(session: VaultSession, path: string, use: VaultUse): Promise<void> {

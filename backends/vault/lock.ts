@@ -1,15 +1,8 @@
-import {
-  LEASE_MS,
-  type LeaseRow,
-  Leases,
-  type LeaseStore,
-  type LeaseUse,
-} from "../common/lease.ts";
-import type { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { LEASE_MS, type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 import type { VaultRuntime } from "./client.ts";
 import { lockName, type VaultKv } from "./engine.ts";
-import { vaultError } from "./error.ts";
 
 export interface VaultLockOptions {
   readonly kv: VaultKv;
@@ -33,7 +26,7 @@ interface VaultLease extends LeaseRow {
   readonly answered: number;
 }
 
-/** The shortest settling time, in milliseconds. See {@linkcode SettledStore}. */
+/** The shortest settling time, in milliseconds. See {@linkcode settledStore}. */
 const SETTLE_MS = 500;
 /** The longest one. A Vault whose read and write take longer cannot be locked without check-and-set. */
 const LONGEST_SETTLE_MS = 5_000;
@@ -44,9 +37,7 @@ export class VaultLock {
   readonly #leases: Leases<VaultLease>;
 
   constructor({ kv, place, runtime, lockTimeoutMs, onTakeOver }: VaultLockOptions) {
-    const store = kv.hasCheckAndSet
-      ? new VaultLeaseStore(kv, runtime)
-      : new SettledStore(kv, runtime);
+    const store = kv.hasCheckAndSet ? leaseStore(kv, runtime) : settledStore(kv, runtime);
     this.#place = place;
     this.#leases = new Leases({
       store,
@@ -65,11 +56,7 @@ export class VaultLock {
     return this.#leases.run(name, fn, options);
   }
 
-  /**
-   * Makes sure that nobody took over the lock of this entry, if this instance holds it.
-   *
-   * @throws {CredentialsBackendError} `backend_locked`.
-   */
+  /** Makes sure that nobody took over the lock of this entry, if this instance holds it. */
   async check(name: string, action: string): Promise<void> {
     if (await this.#leases.isLost(name, { action })) throw this.#lost(action);
   }
@@ -77,95 +64,76 @@ export class VaultLock {
   /**
    * Announces a refresh under the lock of this entry, if this instance holds it. Nobody takes the lock
    * over while the refresh may be in flight.
-   *
-   * @throws {CredentialsBackendError} `backend_locked`.
    */
   async announce(name: string, action: string): Promise<void> {
     if (!await this.#leases.announce(name, { action })) throw this.#lost(action);
   }
 
   #lost(action: string): CredentialsBackendError {
-    return vaultError(
+    return new CredentialsBackendError(
       "backend_locked",
-      action,
-      this.#place,
-      `the lock was lost while it was held, since this process stood still or did not reach Vault ` +
-        `for over ${LEASE_MS / 1000} s`,
-      "Try again.",
+      `Cannot ${action} ${this.#place}: the lock was lost while it was held, since this process ` +
+        `stood still or did not reach Vault for over ${LEASE_MS / 1000} s. Try again.`,
     );
   }
 }
 
 function heldTooLong(place: string, ms: number): CredentialsBackendError {
-  return vaultError(
+  return new CredentialsBackendError(
     "backend_locked",
-    ACTION,
-    place,
-    `another notebook or script that shares these entries did not give the lock back within ${ms} ms`,
-    "Wait for it or end it.",
+    `Cannot ${ACTION} ${place}: another notebook or script that shares these entries did not give ` +
+      `the lock back within ${ms} ms. Wait for it or end it.`,
   );
 }
 
 function tooSlow(place: string, ms: number): CredentialsBackendError {
-  return vaultError(
+  return new CredentialsBackendError(
     "backend_timeout",
-    ACTION,
-    place,
-    `a read and a write took ${Math.round(ms)} ms, and KV version 1 can be locked only where ` +
-      `they take less than ${LONGEST_SETTLE_MS} ms and about as long each time`,
-    "Use KV version 2, or a Vault that is nearer.",
+    `Cannot ${ACTION} ${place}: a read and a write took ${
+      Math.round(ms)
+    } ms, and KV version 1 can ` +
+      `be locked only where they take less than ${LONGEST_SETTLE_MS} ms and about as long each ` +
+      `time. Use KV version 2, or a Vault that is nearer.`,
   );
+}
+
+/** Lease rows in Vault. */
+interface VaultLeaseStore extends LeaseStore<VaultLease> {
+  /** The time of a read and a write after which the lease could not be taken. */
+  tooSlowMs?: number | undefined;
 }
 
 /**
  * The leases in a folder with check-and-set. A free lease stays as a secret with an empty holder:
  * deleting the secret would start its versions anew, and a suspended holder could match a later one.
  */
-class VaultLeaseStore implements LeaseStore<VaultLease> {
-  /** The time of a read and a write after which the lease could not be taken. */
-  tooSlowMs: number | undefined;
-  protected readonly kv: VaultKv;
-  protected readonly runtime: VaultRuntime;
-
-  constructor(kv: VaultKv, runtime: VaultRuntime) {
-    this.kv = kv;
-    this.runtime = runtime;
-  }
-
-  async read(name: string, use: LeaseUse): Promise<VaultLease> {
-    const { now } = this.runtime;
-    const asked = now();
-    const { data, version } = await this.kv.read(lockName(name), { action: ACTION, ...use });
-    const holder = typeof data?.holder === "string" ? data.holder : "";
-    const turn = Number(data?.turn ?? 0);
-    const settleMs = Number(data?.settle_ms ?? 0) || 0;
-    const isAnnounced = data?.announced === true;
-    const state = `${holder} ${turn}`;
-    return { holder, state, isAnnounced, version, turn, settleMs, asked, answered: now() };
-  }
-
-  async write(
-    name: string,
-    holder: string,
-    row: VaultLease,
-    use: LeaseUse,
-  ): Promise<VaultLease | undefined> {
-    const turn = holder === "" ? 0 : holder === row.holder ? row.turn + 1 : 1;
-    const { settleMs } = row;
-    const isAnnounced = row.isAnnounced && holder === row.holder;
-    const data = {
-      holder,
-      turn,
-      ...(settleMs > 0 && { settle_ms: settleMs }),
-      ...(isAnnounced && { announced: true }),
-    };
-    const version = await this.kv.write(lockName(name), data, row.version, {
-      action: ACTION,
-      ...use,
-    });
-    if (version === undefined) return undefined;
-    return { ...row, holder, state: `${holder} ${turn}`, isAnnounced, version, turn };
-  }
+function leaseStore(kv: VaultKv, { now }: VaultRuntime): VaultLeaseStore {
+  return {
+    async read(name, use) {
+      const asked = now();
+      const { data, version } = await kv.read(lockName(name), { action: ACTION, ...use });
+      const holder = typeof data?.holder === "string" ? data.holder : "";
+      const turn = Number(data?.turn ?? 0);
+      const settleMs = Number(data?.settle_ms ?? 0) || 0;
+      const isAnnounced = data?.announced === true;
+      const state = `${holder} ${turn}`;
+      return { holder, state, isAnnounced, version, turn, settleMs, asked, answered: now() };
+    },
+    async write(name, holder, row, use) {
+      const turn = holder === "" ? 0 : holder === row.holder ? row.turn + 1 : 1;
+      const isAnnounced = row.isAnnounced && holder === row.holder;
+      const data = {
+        holder,
+        turn,
+        ...(row.settleMs > 0 && { settle_ms: row.settleMs }),
+        ...(isAnnounced && { announced: true }),
+      };
+      const options = { action: ACTION, ...use };
+      const version = await kv.write(lockName(name), data, row.version, options);
+      if (version === undefined) return undefined;
+      return { ...row, holder, state: `${holder} ${turn}`, isAnnounced, version, turn };
+    },
+  };
 }
 
 /**
@@ -177,46 +145,38 @@ class VaultLeaseStore implements LeaseStore<VaultLease> {
  * look does not count. The settling time follows the measured round trip. It is kept in the row, so
  * that a near host waits for a distant one that takes part as well.
  */
-class SettledStore extends VaultLeaseStore {
-  /** The time of the last look with its write, in milliseconds. */
-  #tookMs = 0;
+function settledStore(kv: VaultKv, runtime: VaultRuntime): VaultLeaseStore {
+  const { now, delay } = runtime;
+  const rows = leaseStore(kv, runtime);
+  let tookMs = 0; // of the last look with its write
+  const store: VaultLeaseStore = {
+    read: rows.read,
+    async write(name, holder, row, use) {
+      const latest = await rows.read(name, use);
+      if (latest.holder !== row.holder) return undefined;
+      return await rows.write(name, holder, { ...latest, isAnnounced: row.isAnnounced }, use);
+    },
+    async take(name, holder, row, use) {
+      const settleMs = settlingTime(row, tookMs);
+      const own = { ...row, settleMs };
+      await rows.write(name, holder, own, use);
+      tookMs = now() - row.asked;
+      const isSlow = tookMs > settleMs;
+      store.tooSlowMs = isSlow ? tookMs : undefined;
+      if (isSlow) { // another one may have it already
+        await store.write(name, "", { ...own, holder }, use);
+        return undefined;
+      }
+      await delay(2 * settleMs, use.signal);
+      const latest = await rows.read(name, use);
+      return latest.holder === holder ? latest : undefined;
+    },
+  };
+  return store;
+}
 
-  override async write(
-    name: string,
-    holder: string,
-    row: VaultLease,
-    use: LeaseUse,
-  ): Promise<VaultLease | undefined> {
-    const latest = await this.read(name, use);
-    if (latest.holder !== row.holder) return undefined;
-    return await super.write(name, holder, { ...latest, isAnnounced: row.isAnnounced }, use);
-  }
-
-  async take(
-    name: string,
-    holder: string,
-    row: VaultLease,
-    use: LeaseUse,
-  ): Promise<VaultLease | undefined> {
-    const { now, delay } = this.runtime;
-    const settleMs = this.#settleMs(row);
-    const own = { ...row, settleMs };
-    await super.write(name, holder, own, use);
-    this.#tookMs = now() - row.asked;
-    if (this.#tookMs > settleMs) { // another one may have it already
-      this.tooSlowMs = this.#tookMs;
-      await this.write(name, "", { ...own, holder }, use);
-      return undefined;
-    }
-    this.tooSlowMs = undefined;
-    await delay(2 * settleMs, use.signal);
-    const latest = await this.read(name, use);
-    return latest.holder === holder ? latest : undefined;
-  }
-
-  #settleMs({ asked, answered, settleMs }: VaultLease): number {
-    // With room for a write that takes longer than the look. That of others goes down with time.
-    const needed = Math.max(3 * (answered - asked), 1.5 * this.#tookMs, 0.9 * settleMs);
-    return Math.round(Math.min(Math.max(needed, SETTLE_MS), LONGEST_SETTLE_MS));
-  }
+/** With room for a write that takes longer than the look. That of others goes down with time. */
+function settlingTime({ asked, answered, settleMs }: VaultLease, tookMs: number): number {
+  const needed = Math.max(3 * (answered - asked), 1.5 * tookMs, 0.9 * settleMs);
+  return Math.round(Math.min(Math.max(needed, SETTLE_MS), LONGEST_SETTLE_MS));
 }
