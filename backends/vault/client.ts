@@ -1,4 +1,7 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
 import { netHost } from "../common/hosts.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
 import { parseObject } from "../common/parse.ts";
@@ -8,7 +11,6 @@ import {
   passingTrouble,
   tooLarge,
   type VaultAnswer,
-  vaultError,
   type VaultRequest,
   type VaultTrouble,
   vaultWords,
@@ -69,7 +71,7 @@ export class VaultClient {
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
       if (result.isLasting || now() + wait >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
-        throw vaultError(code, request.action, this.place, reason, advice);
+        throw this.#error(code, request, `${reason}. ${advice}`);
       }
       await delay(wait, request.signal);
     }
@@ -88,12 +90,10 @@ export class VaultClient {
     } catch {
       // The error is thrown below.
     }
-    throw vaultError(
+    throw new CredentialsBackendError(
       "invalid_options",
-      "use",
-      this.place,
-      `the file ${this.#connection.caCert} holds no sound certificate`,
-      "Give a PEM file in VAULT_CACERT or the option caCert.",
+      `Cannot use ${this.place}: the file ${this.#connection.caCert} holds no sound certificate. ` +
+        `Give a PEM file in VAULT_CACERT or the option caCert.`,
     );
   }
 
@@ -120,13 +120,9 @@ export class VaultClient {
     const text = await response.text();
     const body = parseObject(text);
     if (tooLarge(status, text)) {
-      throw vaultError(
-        "backend_too_large",
-        request.action,
-        this.place,
-        "the entry is larger than its storage takes",
-        "Use another backend, or ask the provider for smaller tokens.",
-      );
+      const message = "the entry is larger than its storage takes. Use another backend, or ask " +
+        "the provider for smaller tokens.";
+      throw this.#error("backend_too_large", request, message);
     }
     const words = vaultWords(body ?? {}, [request.token ?? "", JSON.stringify(request.body) ?? ""]);
     return passingTrouble(request, response, { body, text, words }) ??
@@ -170,35 +166,31 @@ export class VaultClient {
     };
   }
 
-  #redirected({ action }: VaultRequest, target: URL | null): CredentialsBackendError {
-    return vaultError(
-      "backend_unavailable",
-      action,
-      this.place,
-      `it redirects to ${target?.host || "nowhere"}, and the token follows only to the address ` +
-        `and the "nodes" that were given`,
-      `If that is a node of the same cluster, name it in the option "nodes".`,
-    );
+  #redirected(request: VaultRequest, target: URL | null): CredentialsBackendError {
+    const message = `it redirects to ${target?.host || "nowhere"}, and the token follows only to ` +
+      `the address and the "nodes" that were given. If that is a node of the same cluster, name ` +
+      `it in the option "nodes".`;
+    return this.#error("backend_unavailable", request, message);
   }
 
-  #timedOut({ action, timeoutMs = this.#timeoutMs }: VaultRequest): CredentialsBackendError {
-    return vaultError(
-      "backend_timeout",
-      action,
-      this.place,
-      `there was no answer within ${timeoutMs} ms`,
-      "Check the network, or give more time with timeoutMs. A write may still have been done.",
-    );
+  #timedOut(request: VaultRequest): CredentialsBackendError {
+    const { timeoutMs = this.#timeoutMs } = request;
+    const message = `there was no answer within ${timeoutMs} ms. Check the network, or give more ` +
+      `time with timeoutMs. A write may still have been done.`;
+    return this.#error("backend_timeout", request, message);
   }
 
-  #notPermitted({ action }: VaultRequest): CredentialsBackendError {
-    const hosts = this.#connection.origins.map((origin) => netHost(new URL(origin)));
-    return vaultError(
-      "permission_required",
-      action,
-      this.place,
-      "Deno does not permit it",
-      `Run with: --allow-net=${[...new Set(hosts)].join(",")}`,
-    );
+  #notPermitted(request: VaultRequest): CredentialsBackendError {
+    const hosts = new Set(this.#connection.origins.map((origin) => netHost(new URL(origin))));
+    const message = `Deno does not permit it. Run with: --allow-net=${[...hosts].join(",")}`;
+    return this.#error("permission_required", request, message);
+  }
+
+  #error(
+    code: CredentialsBackendErrorCode,
+    { action }: VaultRequest,
+    message: string,
+  ): CredentialsBackendError {
+    return new CredentialsBackendError(code, `Cannot ${action} ${this.place}: ${message}`);
   }
 }

@@ -53,39 +53,22 @@ const STATUSES: Record<number, [reason: string, advice: string]> = {
 };
 
 /**
- * "Cannot {action} {place}: {reason}. {advice}" It has no cause: an error of `fetch` may hold the
- * request, and the request holds the token.
+ * The error for an answer that is neither a success nor a known refusal. Like all errors of this store
+ * it has no cause: an error of `fetch` may hold the request, and the request holds the token.
  */
-export function vaultError(
-  code: CredentialsBackendErrorCode,
-  action: string,
-  place: string,
-  reason: string,
-  advice: string,
-): CredentialsBackendError {
-  return new CredentialsBackendError(code, `Cannot ${action} ${place}: ${reason}. ${advice}`);
-}
-
-/** The error for an answer that is neither a success nor a known refusal. */
 export function unexpected(
   action: string,
   place: string,
   { status, words }: VaultAnswer,
 ): CredentialsBackendError {
-  return vaultError(
+  return new CredentialsBackendError(
     "backend_unavailable",
-    action,
-    place,
-    `it answers with status ${status}${words}`,
-    "Check the address, the mount and the path. Nothing that is stored is lost.",
+    `Cannot ${action} ${place}: it answers with status ${status}${words}. Check the address, the ` +
+      `mount and the path. Nothing that is stored is lost.`,
   );
 }
 
-/**
- * The first of Vault's own words on an error, in brackets; empty where they may quote a secret.
- *
- * @param secrets Parts of the request of which no piece may be shown.
- */
+/** See {@linkcode VaultAnswer}. The words may share no piece with the `secrets` of the request. */
 export function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";

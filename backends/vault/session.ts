@@ -1,10 +1,10 @@
-import type { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { untilAborted } from "../common/delay.ts";
 import { Once } from "../common/once.ts";
 import { readEnv } from "../common/read_env.ts";
 import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
-import { encodePath, type VaultAnswer, vaultError, type VaultRequest } from "./error.ts";
+import { encodePath, type VaultAnswer, type VaultRequest } from "./error.ts";
 import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
 
 interface VaultToken {
@@ -117,13 +117,11 @@ export class VaultSession {
   }
 
   #denied({ action }: VaultRequest): CredentialsBackendError {
-    return vaultError(
+    return new CredentialsBackendError(
       "backend_denied",
-      action,
-      this.#client.place,
-      "the policies of the Vault token do not allow it",
-      "Have them allow what the documentation of VaultCredentialsBackend lists, for this mount, path " +
-        "and namespace.",
+      `Cannot ${action} ${this.place}: the policies of the Vault token do not allow it. Have them ` +
+        `allow what the documentation of VaultCredentialsBackend lists, for this mount, path and ` +
+        `namespace.`,
     );
   }
 }
@@ -139,11 +137,6 @@ export class VaultLogin {
     this.#auth = options.auth ?? { method: "token" };
   }
 
-  /**
-   * A token.
-   *
-   * @throws {CredentialsBackendError} `backend_auth_failed`, and as the client's requests.
-   */
   async run(): Promise<VaultToken> {
     const auth = this.#auth;
     if (auth.method === "token") return await this.lookUp(this.#givenToken());
@@ -231,7 +224,8 @@ export class VaultLogin {
   }
 
   #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
-    return vaultError("backend_auth_failed", action, this.#client.place, reason, advice);
+    const message = `Cannot ${action} ${this.#client.place}: ${reason}. ${advice}`;
+    return new CredentialsBackendError("backend_auth_failed", message);
   }
 }
 
@@ -254,21 +248,16 @@ export function readVaultFile(path: string, action: string, place: string): stri
     return Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw vaultError(
+      throw new CredentialsBackendError(
         "permission_required",
-        action,
-        place,
-        `Deno does not permit to read ${path}`,
-        `Run with: --allow-read=${path}`,
+        `Cannot ${action} ${place}: Deno does not permit to read ${path}. Run with: ` +
+          `--allow-read=${path}`,
       );
     }
     const reason = error instanceof Deno.errors.NotFound ? "is not there" : "cannot be read";
-    throw vaultError(
+    throw new CredentialsBackendError(
       "backend_auth_failed",
-      action,
-      place,
-      `the file ${path} ${reason}`,
-      "Check its path, owner and mode.",
+      `Cannot ${action} ${place}: the file ${path} ${reason}. Check its path, owner and mode.`,
     );
   }
 }

@@ -1,4 +1,4 @@
-import type { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { delay } from "../common/delay.ts";
 import { parseObject } from "../common/parse.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
@@ -14,7 +14,6 @@ import {
 import { readVaultFile, VaultLogin, VaultSession } from "./session.ts";
 import { VaultClient, type VaultRuntime } from "./client.ts";
 import { vaultConnection, vaultFolder } from "./connection.ts";
-import { vaultError } from "./error.ts";
 import { VaultLock } from "./lock.ts";
 import type { VaultCredentialsBackendOptions } from "./options.ts";
 
@@ -206,20 +205,21 @@ export class VaultStore {
     const deadline = now() + this.#timeoutMs;
     while (!await attempt()) {
       if (now() >= deadline) {
-        const reason = "others keep writing the same entry";
-        throw vaultError("backend_locked", action, this.#place, reason, "Try again.");
+        throw new CredentialsBackendError(
+          "backend_locked",
+          `Cannot ${action} ${this.#place}: others keep writing the same entry. Try again.`,
+        );
       }
       await delay(5 + 45 * Math.random());
     }
   }
 
   #corrupt(name: string): CredentialsBackendError {
-    return vaultError(
+    return new CredentialsBackendError(
       "backend_corrupt",
-      "read credentials in",
-      this.#session.place,
-      `the secret ${this.#folder}/${name} is not one that this module has written`,
-      "Nothing was changed. Remove it with clearOidcCredentials() or with vault kv metadata delete.",
+      `Cannot read credentials in ${this.#session.place}: the secret ${this.#folder}/${name} is not ` +
+        `one that this module has written. Nothing was changed. Remove it with ` +
+        `clearOidcCredentials() or with vault kv metadata delete.`,
     );
   }
 }
