@@ -8,12 +8,12 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import {
   assertPassphrase,
-  FixedKey,
+  fixedKey,
   type KeySource,
-  PassphraseKey,
+  passphraseKey,
   readKeyVariable,
   readPassphraseVariable,
-  StoredKey,
+  storedKey,
   weakness,
 } from "./key_source.ts";
 import type {
@@ -65,11 +65,10 @@ export class KeyRing {
     const ids = [key, ...olderKeys].flatMap((one) => "id" in one ? one.id ?? [] : []);
     if (new Set(ids).size < ids.length) {
       throw keyOptionError(
-        "two keys have one id",
-        "Give each an id of its own, or leave the ids out.",
+        "two keys have one id. Give each an id of its own, or leave the ids out.",
       );
     }
-    for (const { source } of all) if (source instanceof StoredKey) checkApart(source, inner);
+    for (const { source } of all) checkApart(source, inner);
     this.#inner = inner;
     this.#sources = [current.source, ...older.map(({ source }) => source)];
     this.permissions = all.every(({ permissions }) => permissions !== undefined)
@@ -81,12 +80,7 @@ export class KeyRing {
     return await this.#sources[0].current(() => this.#assertNoneLost());
   }
 
-  /**
-   * Decrypts an entry with its key.
-   *
-   * @returns `undefined` when that key does not open it.
-   * @throws {CredentialsBackendError} `encryption_key_unknown`.
-   */
+  /** Decrypts an entry with its key: `undefined` where that key does not open it. */
   async open(key: string, sealed: SealedEntry): Promise<OidcCredentials | undefined> {
     const found = await this.#search(sealed);
     if (found === undefined) throw this.#unknown(key, sealed);
@@ -98,18 +92,18 @@ export class KeyRing {
   /** Makes a new key, where it is kept in a backend. */
   async renew(): Promise<void> {
     const [source] = this.#sources;
-    if (source instanceof StoredKey) return await source.renew();
-    throw new CredentialsBackendError(
-      "invalid_options",
-      `Cannot make a new encryption key: it is not kept in a backend. Give the new one as "key", and ` +
-        `the present one in "olderKeys".`,
-    );
+    if (source.renew === undefined) {
+      throw new CredentialsBackendError(
+        "invalid_options",
+        `Cannot make a new encryption key: it is not kept in a backend. Give the new one as "key", ` +
+          `and the present one in "olderKeys".`,
+      );
+    }
+    await source.renew();
   }
 
   async close(): Promise<void> {
-    for (const source of this.#sources) {
-      if (source instanceof StoredKey) await source.backend.close?.();
-    }
+    for (const { backend } of this.#sources) await backend?.close?.();
   }
 
   #unknown(key: string, sealed: SealedEntry): CredentialsBackendError {
@@ -152,19 +146,19 @@ export class KeyRing {
 }
 
 /** Refuses a key in the store of its entries: it would protect nothing. */
-function checkApart({ backend }: StoredKey, inner: OidcCredentialsBackend): void {
+function checkApart({ backend }: KeySource, inner: OidcCredentialsBackend): void {
+  if (backend === undefined) return;
   const isOneStore = backend === inner ||
     (backend.persistent === true && backend.location !== undefined &&
       backend.location === inner.location);
   if (isOneStore) {
-    throw keyOptionError(
-      "the key is kept in the store that it protects",
-      "Keep it in another one.",
-    );
+    throw keyOptionError("the key is kept in the store that it protects. Keep it in another one.");
   }
   if (backend.persistent === false && inner.persistent !== false) {
-    const advice = "Keep it in a store that survives, too.";
-    throw keyOptionError("the key would end with this process, and the entries would not", advice);
+    throw keyOptionError(
+      "the key would end with this process, and the entries would not. Keep it in a store that " +
+        "survives, too.",
+    );
   }
 }
 
@@ -180,89 +174,84 @@ function safeId(id: string): string {
 
 /** Checks one key of the options. Reads nothing yet. */
 function checkKey(key: EncryptionKey, name: string): CheckedKey {
-  if (key instanceof Uint8Array) return bytesKey(key, undefined, name);
+  if (key instanceof Uint8Array) return checkBytes(key, undefined, name);
   const fields = (typeof key === "object" && key !== null ? key : {}) as Record<string, unknown>;
   const kind = ["bytes", "env", "passphrase", "backend"].find((kind) =>
     Object.hasOwn(fields, kind)
   );
   if (kind === undefined) {
     throw keyOptionError(
-      `option "${name}" is no key`,
-      "Give 32 bytes, or one of env, passphrase, backend.",
+      `option "${name}" is no key. Give 32 bytes, or one of env, passphrase, backend.`,
     );
   }
   checkOptions(ACTION, key, { [kind]: "any", ...OTHERS[kind] });
   if ("id" in key) checkId(key.id, name);
-  if ("bytes" in key) return bytesKey(key.bytes, key.id, name);
-  if ("env" in key) return variableKey(key.env, key.id, name);
-  if ("passphrase" in key) return passphraseKey(key, name);
+  if ("bytes" in key) return checkBytes(key.bytes, key.id, name);
+  if ("env" in key) {
+    const { env, id } = key;
+    const permissions = variablePermissions(env, name);
+    return { source: fixedKey(() => readKeyVariable(env), id), permissions };
+  }
+  if ("passphrase" in key) return checkPassphrase(key, name);
   assertCredentialsBackend(key.backend, name);
-  return { source: new StoredKey(key.backend), permissions: key.backend.requiredPermissions?.() };
+  return { source: storedKey(key.backend), permissions: key.backend.requiredPermissions?.() };
 }
 
-function bytesKey(bytes: unknown, id: string | undefined, name: string): CheckedKey {
+function checkBytes(bytes: unknown, id: string | undefined, name: string): CheckedKey {
   if (!(bytes instanceof Uint8Array)) {
-    throw keyOptionError(`option "${name}" has no bytes`, "Give a Uint8Array of 32 random bytes.");
+    throw keyOptionError(`option "${name}" has no bytes. Give a Uint8Array of 32 random bytes.`);
   }
   const reason = weakness(bytes);
   if (reason !== undefined) {
-    const advice = "Give 32 random bytes: crypto.getRandomValues(new Uint8Array(32)).";
-    throw keyOptionError(`option "${name}" is no key: ${reason}`, advice);
-  }
-  const own = new Uint8Array(bytes); // the caller may wipe the original
-  return { source: new FixedKey(() => own, id), permissions: [] };
-}
-
-function variableKey(env: unknown, id: string | undefined, name: string): CheckedKey {
-  checkVariable(env, name);
-  return {
-    source: new FixedKey(() => readKeyVariable(env), id),
-    permissions: [{ name: "env", variable: env }],
-  };
-}
-
-function passphraseKey(
-  { passphrase, iterations = ITERATIONS.least, id }: Extract<
-    EncryptionKey,
-    { passphrase: unknown }
-  >,
-  name: string,
-): CheckedKey {
-  if (!isIterations(iterations)) {
     throw keyOptionError(
-      `option "${name}" has a wrong number of iterations`,
-      `Give one from ${ITERATIONS.least} to ${ITERATIONS.most}, or leave it out.`,
+      `option "${name}" is no key: ${reason}. Give 32 random bytes: crypto.getRandomValues(new ` +
+        `Uint8Array(32)).`,
     );
   }
-  const permissions: BackendPermission[] = [];
-  let read: () => MaybePromise<string>;
-  if (typeof passphrase === "function") read = passphrase;
-  else if (typeof passphrase === "object" && passphrase !== null) {
-    checkOptions(ACTION, passphrase, { env: "any" });
-    const { env } = passphrase;
-    checkVariable(env, name);
-    permissions.push({ name: "env", variable: env });
-    read = () => readPassphraseVariable(env);
-  } else {
-    assertPassphrase(passphrase);
-    read = () => passphrase;
-  }
-  return { source: new PassphraseKey(read, iterations, id), permissions };
+  const own = new Uint8Array(bytes); // the caller may wipe the original
+  return { source: fixedKey(() => own, id), permissions: [] };
 }
 
-function checkVariable(env: unknown, name: string): asserts env is string {
-  if (typeof env === "string" && /^[A-Za-z_]\w*$/.test(env)) return;
-  throw keyOptionError(`option "${name}" does not name a variable`, `Give { "env": "MY_KEY" }.`);
+function checkPassphrase(
+  key: Extract<EncryptionKey, { passphrase: unknown }>,
+  name: string,
+): CheckedKey {
+  const { passphrase, iterations = ITERATIONS.least, id } = key;
+  if (!isIterations(iterations)) {
+    throw keyOptionError(
+      `option "${name}" has a wrong number of iterations. Give one from ${ITERATIONS.least} to ` +
+        `${ITERATIONS.most}, or leave it out.`,
+    );
+  }
+  const source = (read: () => MaybePromise<string>) => passphraseKey(read, iterations, id);
+  if (typeof passphrase === "function") return { source: source(passphrase), permissions: [] };
+  if (typeof passphrase === "object" && passphrase !== null) {
+    checkOptions(ACTION, passphrase, { env: "any" });
+    const { env } = passphrase;
+    const permissions = variablePermissions(env, name);
+    return { source: source(() => readPassphraseVariable(env)), permissions };
+  }
+  assertPassphrase(passphrase);
+  return { source: source(() => passphrase), permissions: [] };
+}
+
+function variablePermissions(variable: unknown, name: string): BackendPermission[] {
+  if (typeof variable === "string" && /^[A-Za-z_]\w*$/.test(variable)) {
+    return [{ name: "env", variable }];
+  }
+  throw keyOptionError(`option "${name}" does not name a variable. Give { "env": "MY_KEY" }.`);
 }
 
 function checkId(id: unknown, name: string): void {
   if (id === undefined || (typeof id === "string" && /^[\w.:-]{1,64}$/.test(id))) return;
-  const advice = "Give up to 64 letters, digits and ._:-, such as 2026-01, or leave it out.";
-  throw keyOptionError(`option "${name}" has a wrong id`, advice);
+  throw keyOptionError(
+    `option "${name}" has a wrong id. Give up to 64 letters, digits and ._:-, such as 2026-01, or ` +
+      `leave it out.`,
+  );
 }
 
-function keyOptionError(reason: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
+function keyOptionError(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${message}`);
 }
 
 /** Options of {@linkcode EncryptedCredentialsBackend.rotate}. */
@@ -286,10 +275,8 @@ export interface RotationResult {
 }
 
 /**
- * Encrypts each entry anew. An entry that cannot be read is reported at the end, so that the others
- * do not stay behind.
- *
- * @param reseal Encrypts one entry anew. It gives `undefined` for an entry that was removed meanwhile.
+ * Encrypts each entry anew by `reseal`, which gives `undefined` for an entry that was removed
+ * meanwhile. An entry that cannot be read is reported at the end, so that no other stays behind.
  */
 export async function rotateEntries(
   keys: readonly string[],

@@ -30,183 +30,157 @@ const KEPT_DERIVATIONS = 32;
 const MAKE_ONE = "Make one with: openssl rand -base64 32";
 
 export interface KeySource {
-  /**
-   * The key to write with.
-   *
-   * @param beforeNew Runs before a new key is made, and may refuse.
-   */
+  /** The backend that keeps the keys, if one does. */
+  readonly backend?: OidcCredentialsBackend;
+  /** The key to write with. `beforeNew` runs before a new key is made, and may refuse. */
   current(beforeNew: () => Promise<void>): Promise<SealingKey>;
   /** The key of a sealed entry, if it is from here. */
   find(sealed: SealedEntry): Promise<SealingKey | undefined>;
   /** Learns whether the key that it found has opened the entry. */
   settle?(sealed: SealedEntry, isOpened: boolean): void;
+  /** Makes a new key and writes with it from now on. The earlier keys stay, for their entries. */
+  renew?(): Promise<unknown>;
 }
 
 /** One key. Its bytes are read at the first use. */
-export class FixedKey implements KeySource {
-  readonly #read: () => Uint8Array<ArrayBuffer>;
-  readonly #id: string | undefined;
-  #key: Promise<SealingKey> | undefined;
-
-  constructor(read: () => Uint8Array<ArrayBuffer>, id: string | undefined) {
-    this.#read = read;
-    this.#id = id;
-  }
-
-  async current(): Promise<SealingKey> {
-    // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
-    this.#key ??= sealingKey(this.#read(), this.#id);
-    return await this.#key;
-  }
-
-  async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
-    if (pbkdf2 !== undefined || (this.#id !== undefined && this.#id !== key_id)) return undefined;
-    const key = await this.current();
-    return key.id === key_id ? key : undefined;
-  }
+export function fixedKey(read: () => Uint8Array<ArrayBuffer>, id: string | undefined): KeySource {
+  let key: Promise<SealingKey> | undefined;
+  // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
+  const current = async () => await (key ??= sealingKey(read(), id));
+  return {
+    current,
+    async find({ key_id, pbkdf2 }) {
+      if (pbkdf2 !== undefined || (id !== undefined && id !== key_id)) return undefined;
+      const key = await current();
+      return key.id === key_id ? key : undefined;
+    },
+  };
 }
 
 /** Keys from a passphrase: one for each salt, and each derived once in a process. */
-export class PassphraseKey implements KeySource {
-  readonly #passphrase: () => MaybePromise<string>;
-  readonly #iterations: number;
-  readonly #id: string | undefined;
+export function passphraseKey(
+  read: () => MaybePromise<string>,
+  iterations: number,
+  id: string | undefined,
+): KeySource {
   /** The passphrase, in a form that does not give it back. */
-  readonly #secret = new Once<CryptoKey>();
+  const secret = new Once<CryptoKey>();
+  const derived = new Map<string, Promise<SealingKey>>();
   /** Whether the passphrase has opened or sealed an entry. If not, it is asked for again. */
-  #isProven = false;
-  readonly #derived = new Map<string, Promise<SealingKey>>();
+  let isProven = false;
   /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
-  #current: Derivation | undefined;
+  let current: Derivation | undefined;
 
-  constructor(passphrase: () => MaybePromise<string>, iterations: number, id: string | undefined) {
-    this.#passphrase = passphrase;
-    this.#iterations = iterations;
-    this.#id = id;
-  }
-
-  async current(): Promise<SealingKey> {
-    this.#current ??= {
-      iterations: this.#iterations,
-      salt: crypto.getRandomValues(new Uint8Array(SALT_BYTES)).toBase64(),
-    };
-    const key = await this.#derive(this.#current);
-    this.#isProven = true;
-    return key;
-  }
-
-  async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
-    if (pbkdf2 === undefined || (this.#id !== undefined && this.#id !== key_id)) return undefined;
-    if (pbkdf2.iterations > Math.max(this.#iterations, ITERATIONS.read)) return undefined;
-    const key = await this.#derive(pbkdf2);
-    if (key.id === key_id) return key;
-    this.#doubt();
-    return undefined;
-  }
-
-  /** The id may be the caller's, so that only an opened entry proves its salt. */
-  settle({ pbkdf2 }: SealedEntry, isOpened: boolean): void {
-    if (!isOpened) return this.#doubt();
-    this.#isProven = true;
-    if (pbkdf2!.iterations >= this.#iterations) this.#current ??= pbkdf2!;
-  }
-
-  async #derive(derivation: Derivation): Promise<SealingKey> {
+  const derive = (derivation: Derivation): Promise<SealingKey> => {
     const name = `${derivation.iterations} ${derivation.salt}`;
-    let key = this.#derived.get(name);
+    let key = derived.get(name);
     if (key === undefined) {
-      key = this.#deriveNew(derivation);
-      this.#derived.set(name, key);
-      key.catch(() => this.#derived.delete(name));
-      const [oldest] = this.#derived.keys();
-      if (this.#derived.size > KEPT_DERIVATIONS) this.#derived.delete(oldest!);
+      key = secret.get(() => importPassphrase(read)).then((secret) =>
+        deriveKey(secret, derivation, id)
+      );
+      derived.set(name, key);
+      key.catch(() => derived.delete(name));
+      const [oldest] = derived.keys();
+      if (derived.size > KEPT_DERIVATIONS) derived.delete(oldest!);
     }
-    return await key;
-  }
+    return key;
+  };
+  const doubt = () => {
+    if (isProven) return;
+    secret.forget();
+    derived.clear();
+  };
 
-  async #deriveNew(derivation: Derivation): Promise<SealingKey> {
-    const secret = await this.#secret.get(() => this.#readSecret());
-    const { iterations, salt } = derivation;
-    const bits = await crypto.subtle.deriveBits(
-      { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! },
-      secret,
-      KEY_BYTES * 8,
-    );
-    return await sealingKey(new Uint8Array(bits), this.#id, derivation);
-  }
+  return {
+    async current() {
+      const salt = () => crypto.getRandomValues(new Uint8Array(SALT_BYTES)).toBase64();
+      const key = await derive(current ??= { iterations, salt: salt() });
+      isProven = true;
+      return key;
+    },
+    async find({ key_id, pbkdf2 }) {
+      if (pbkdf2 === undefined || (id !== undefined && id !== key_id)) return undefined;
+      if (pbkdf2.iterations > Math.max(iterations, ITERATIONS.read)) return undefined;
+      const key = await derive(pbkdf2);
+      if (key.id === key_id) return key;
+      doubt();
+      return undefined;
+    },
+    settle({ pbkdf2 }, isOpened) {
+      // The id may be the caller's, so that only an opened entry proves its salt.
+      if (!isOpened) return doubt();
+      isProven = true;
+      if (pbkdf2!.iterations >= iterations) current ??= pbkdf2!;
+    },
+  };
+}
 
-  async #readSecret(): Promise<CryptoKey> {
-    const text = await this.#passphrase();
-    assertPassphrase(text);
-    // RFC 8265: one passphrase, however a keyboard composes its letters.
-    const bytes = new TextEncoder().encode(text.normalize("NFC"));
-    return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
-  }
+async function importPassphrase(read: () => MaybePromise<string>): Promise<CryptoKey> {
+  const text = await read();
+  assertPassphrase(text);
+  // RFC 8265: one passphrase, however a keyboard composes its letters.
+  const bytes = new TextEncoder().encode(text.normalize("NFC"));
+  return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
+}
 
-  #doubt(): void {
-    if (this.#isProven) return;
-    this.#secret.forget();
-    this.#derived.clear();
-  }
+async function deriveKey(
+  secret: CryptoKey,
+  derivation: Derivation,
+  id: string | undefined,
+): Promise<SealingKey> {
+  const { iterations, salt } = derivation;
+  const bits = await crypto.subtle.deriveBits(
+    { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! },
+    secret,
+    KEY_BYTES * 8,
+  );
+  return await sealingKey(new Uint8Array(bits), id, derivation);
 }
 
 /**
  * Random keys in a backend. The first one is made where it is needed. Each key has a row of its own:
  * where two processes make one at the same time, both stay, and each entry names its key.
  */
-export class StoredKey implements KeySource {
-  readonly backend: OidcCredentialsBackend;
-  readonly #keys = new Map<string, SealingKey>();
-  readonly #current = new Once<SealingKey>();
+export function storedKey(backend: OidcCredentialsBackend): KeySource {
+  const keys = new Map<string, SealingKey>();
+  const current = new Once<SealingKey>();
 
-  constructor(backend: OidcCredentialsBackend) {
-    this.backend = backend;
-  }
-
-  current(beforeNew: () => Promise<void>): Promise<SealingKey> {
-    return this.#current.get(() => this.#readCurrent(beforeNew));
-  }
-
-  async find({ key_id, pbkdf2 }: SealedEntry): Promise<SealingKey | undefined> {
-    return pbkdf2 === undefined ? await this.#read(key_id) : undefined;
-  }
-
-  /** Makes a new key and writes with it from now on. The earlier keys stay, for their entries. */
-  async renew(): Promise<void> {
-    await this.#current.keep(this.#make());
-  }
-
-  async #readCurrent(beforeNew: () => Promise<void>): Promise<SealingKey> {
-    const id = (await this.backend.get(CURRENT))?.key_id;
-    const key = typeof id === "string" ? await this.#read(id) : undefined;
-    if (key !== undefined) return key;
-    await beforeNew();
-    return await this.#make();
-  }
-
-  async #make(): Promise<SealingKey> {
-    const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
-    const text = bytes.toBase64();
-    const { id } = await sealingKey(bytes);
-    await this.backend.put(rowName(id), row({ encryption_key: text }));
-    const key = await this.#read(id);
-    if (key === undefined) throw unprovenKeyError(this.backend);
-    await this.backend.put(CURRENT, row({ key_id: id }));
-    return key;
-  }
-
-  async #read(id: string): Promise<SealingKey | undefined> {
-    const known = this.#keys.get(id);
+  const read = async (id: string): Promise<SealingKey | undefined> => {
+    const known = keys.get(id);
     if (known !== undefined) return known;
     if (!/^[0-9a-f]{16}$/.test(id)) return undefined; // from an entry, which anybody may have changed
-    const stored = await this.backend.get(rowName(id));
+    const stored = await backend.get(rowName(id));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;
     const key = await sealingKey(bytes);
     if (key.id !== id) return undefined; // damaged, or another key's row
-    this.#keys.set(id, key);
+    keys.set(id, key);
     return key;
-  }
+  };
+  const make = async (): Promise<SealingKey> => {
+    const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    const text = bytes.toBase64();
+    const { id } = await sealingKey(bytes);
+    await backend.put(rowName(id), row({ encryption_key: text }));
+    const key = await read(id);
+    if (key === undefined) throw unprovenKeyError(backend);
+    await backend.put(CURRENT, row({ key_id: id }));
+    return key;
+  };
+  const readCurrent = async (beforeNew: () => Promise<void>): Promise<SealingKey> => {
+    const id = (await backend.get(CURRENT))?.key_id;
+    const key = typeof id === "string" ? await read(id) : undefined;
+    if (key !== undefined) return key;
+    await beforeNew();
+    return await make();
+  };
+
+  return {
+    backend,
+    current: (beforeNew) => current.get(() => readCurrent(beforeNew)),
+    find: async ({ key_id, pbkdf2 }) => pbkdf2 === undefined ? await read(key_id) : undefined,
+    renew: () => current.keep(make()),
+  };
 }
 
 function rowName(id: string): string {
@@ -226,11 +200,7 @@ function unprovenKeyError({ location }: OidcCredentialsBackend): CredentialsBack
   );
 }
 
-/**
- * The 32 bytes in a variable, as hex, base64 or base64url. The length of the text tells the form.
- *
- * @throws {CredentialsBackendError} `permission_required`, `env_unset`, `env_invalid`.
- */
+/** The 32 bytes in a variable, as hex, base64 or base64url. The length of the text tells the form. */
 export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
   const text = readEnv(name, "read the encryption key")?.trim();
   if (!text) throw unsetKeyError(name, MAKE_ONE);
@@ -249,11 +219,7 @@ function decodeKey(text: string): Uint8Array<ArrayBuffer> | undefined {
   return digits && fromBase64(`${digits.replaceAll("-", "+").replaceAll("_", "/")}=`) || undefined;
 }
 
-/**
- * The passphrase in a variable.
- *
- * @throws {CredentialsBackendError} `permission_required`, `env_unset`.
- */
+/** The passphrase in a variable. */
 export function readPassphraseVariable(name: string): string {
   const text = readEnv(name, "read the passphrase");
   if (text !== undefined) return text;
@@ -275,11 +241,7 @@ function unsetKeyError(name: string, advice: string): CredentialsBackendError {
   );
 }
 
-/**
- * Refuses a passphrase that can be guessed.
- *
- * @throws {CredentialsBackendError} `invalid_options`.
- */
+/** Refuses a passphrase that can be guessed. */
 export function assertPassphrase(text: unknown): asserts text is string {
   if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
   throw new CredentialsBackendError(

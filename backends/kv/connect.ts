@@ -1,14 +1,7 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { untilAborted } from "../common/delay.ts";
 import { netHost } from "../common/hosts.ts";
-import {
-  type Clock,
-  type LeaseRow,
-  Leases,
-  type LeaseStore,
-  type LeaseUse,
-  MONOTONIC_CLOCK,
-} from "../common/lease.ts";
+import { type Clock, type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for its metadata first, in milliseconds. */
@@ -18,6 +11,9 @@ const PATIENCE_MS = 1500;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
+/** Runs an operation of Deno KV within a time limit. */
+export type Perform = <T>(operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
+
 /**
  * Access to a KV Connect server within a time limit.
  *
@@ -25,85 +21,80 @@ const LONGEST_PAUSE_MS = 1000;
  * error, and keeps the process alive. Neither a signal nor `Kv.close` ends that. So the server is first
  * asked for its metadata, by a request that can be ended.
  */
-export class KvServer {
-  readonly #url: string;
-  readonly #timeoutMs: number;
-  readonly #clock: Clock;
-  #hasAnswered = false;
-  /** The end of {@linkcode FRESH_MS} after its last answer. */
-  #freshUntil = -Infinity;
-
-  constructor(url: string, timeoutMs: number, clock: Clock = MONOTONIC_CLOCK) {
-    this.#url = url;
-    this.#timeoutMs = timeoutMs;
-    this.#clock = clock;
-  }
-
-  /** Runs an operation as soon as the server answers, within the time limit of both. */
-  async perform<T>(operation: () => Promise<T>, limitMs = Infinity): Promise<T> {
-    const ms = Math.min(limitMs, this.#timeoutMs);
+export function serverPerformer(url: string, timeoutMs: number, clock: Clock): Perform {
+  let hasAnswered = false;
+  /** The end of {@linkcode FRESH_MS} after the last answer. */
+  let freshUntil = -Infinity;
+  return async (operation, limitMs = Infinity) => {
+    const ms = Math.min(limitMs, timeoutMs);
     const abort = new AbortController();
     const reason = new DOMException(`no answer within ${ms} ms`, "TimeoutError");
     const timer = setTimeout(() => abort.abort(reason), ms);
     try {
-      if (this.#clock.now() >= this.#freshUntil) await this.#untilItAnswers(abort.signal);
-      this.#freshUntil = -Infinity;
+      if (clock.now() >= freshUntil) {
+        // A server that has answered before may be restarting: it is asked until the time limit.
+        const patience = hasAnswered ? Infinity : clock.now() + PATIENCE_MS;
+        await untilItAnswers(url, clock, patience, abort.signal);
+      }
+      freshUntil = -Infinity;
       const result = await untilAborted(operation(), abort.signal);
-      this.#hasAnswered = true;
-      this.#freshUntil = this.#clock.now() + FRESH_MS;
+      hasAnswered = true;
+      freshUntil = clock.now() + FRESH_MS;
       return result;
     } finally {
       clearTimeout(timer);
     }
-  }
+  };
+}
 
-  /** A server that has answered before may be restarting: it is asked until the time limit. */
-  async #untilItAnswers(signal: AbortSignal): Promise<void> {
-    const patience = this.#hasAnswered ? Infinity : this.#clock.now() + PATIENCE_MS;
-    for (let pause = FIRST_PAUSE_MS;; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-      try {
-        return await this.#ask(signal);
-      } catch (error) {
-        const isFinal = error instanceof CredentialsBackendError ||
-          error instanceof Deno.errors.NotCapable;
-        if (isFinal || signal.aborted || this.#clock.now() >= patience) throw error;
-        // The server's own error says more than the end of the time.
-        await this.#clock.delay(pause, signal).catch(() => Promise.reject(error));
-      }
+async function untilItAnswers(
+  url: string,
+  clock: Clock,
+  patience: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let pause = FIRST_PAUSE_MS;; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    try {
+      return await ask(url, signal);
+    } catch (error) {
+      const isFinal = error instanceof CredentialsBackendError ||
+        error instanceof Deno.errors.NotCapable;
+      if (isFinal || signal.aborted || clock.now() >= patience) throw error;
+      // The server's own error says more than the end of the time.
+      await clock.delay(pause, signal).catch(() => Promise.reject(error));
     }
   }
+}
 
-  async #ask(signal: AbortSignal): Promise<void> {
-    const response = await fetch(this.#url, {
-      method: "POST",
-      headers: { authorization: `Bearer ${this.#token()}`, "content-type": "application/json" },
-      body: JSON.stringify({ supportedVersions: [1, 2, 3] }),
-      redirect: "manual",
-      signal,
-    });
-    await response.body?.cancel();
-    if (response.status === 401) throw this.#authFailed("is refused");
-    if (response.status === 403) throw this.#authFailed("does not allow it", "backend_denied");
-    if (response.status >= 500) throw new Error(`status ${response.status}`);
-  }
+async function ask(url: string, signal: AbortSignal): Promise<void> {
+  const token = Deno.env.get(TOKEN) ?? "";
+  if (token === "") throw authFailed(url, "is not set");
+  if (!/^[\x21-\x7e]+$/.test(token)) throw authFailed(url, "has characters that no token has");
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ supportedVersions: [1, 2, 3] }),
+    redirect: "manual",
+    signal,
+  });
+  await response.body?.cancel();
+  if (response.status === 401) throw authFailed(url, "is refused");
+  if (response.status === 403) throw authFailed(url, "does not allow it", "backend_denied");
+  if (response.status >= 500) throw new Error(`status ${response.status}`);
+}
 
-  #token(): string {
-    const token = Deno.env.get(TOKEN) ?? "";
-    if (token === "") throw this.#authFailed("is not set");
-    if (!/^[\x21-\x7e]+$/.test(token)) throw this.#authFailed("has characters that no token has");
-    return token;
-  }
-
-  #authFailed(
-    why: string,
-    code: "backend_auth_failed" | "backend_denied" = "backend_auth_failed",
-  ): CredentialsBackendError {
-    return new CredentialsBackendError(
-      code,
-      `Cannot use Deno KV at ${netHost(new URL(this.#url))}: ${TOKEN} ${why}. Set it to an ` +
-        `access token of the server.`,
-    );
-  }
+function authFailed(
+  url: string,
+  why: string,
+  code: "backend_auth_failed" | "backend_denied" = "backend_auth_failed",
+): CredentialsBackendError {
+  return new CredentialsBackendError(
+    code,
+    `Cannot use Deno KV at ${
+      netHost(new URL(url))
+    }: ${TOKEN} ${why}. Set it to an access token of ` +
+      `the server.`,
+  );
 }
 
 export interface KvLease extends LeaseRow {
@@ -111,7 +102,7 @@ export interface KvLease extends LeaseRow {
   readonly versionstamp: string | null;
 }
 
-/** Runs an operation of Deno KV within a time limit. */
+/** The same, with the action for the message of an error. */
 export type RunKv = <T>(
   action: string,
   operation: () => Promise<T>,
@@ -133,7 +124,7 @@ const PAUSE_MS = 200;
 export function kvLeases(options: KvLeasesOptions): Leases<KvLease> {
   const { kv, path, run, clock, lockTimeoutMs } = options;
   return new Leases({
-    store: new KvLeaseStore(kv, run),
+    store: kvLeaseStore(kv, run),
     clock,
     lockTimeoutMs,
     pause: (tries) => (1 + Math.random()) * Math.min(5 + tries, PAUSE_MS),
@@ -153,38 +144,26 @@ export const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease",
  * whole store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's
  * clock.
  */
-class KvLeaseStore implements LeaseStore<KvLease> {
-  readonly #kv: Deno.Kv;
-  readonly #run: RunKv;
-
-  constructor(kv: Deno.Kv, run: RunKv) {
-    this.#kv = kv;
-    this.#run = run;
-  }
-
-  async read(key: string, { timeoutMs }: LeaseUse): Promise<KvLease> {
-    const get = () => this.#kv.get<{ holder: string; isAnnounced?: boolean }>(leaseKey(key));
-    const { value, versionstamp } = await this.#run("lock", get, timeoutMs);
-    const { holder = "", isAnnounced = false } = value ?? {};
-    return { holder, isAnnounced, state: versionstamp ?? "", versionstamp };
-  }
-
-  async write(
-    key: string,
-    holder: string,
-    row: KvLease,
-    { timeoutMs }: LeaseUse,
-  ): Promise<KvLease | undefined> {
-    const { versionstamp } = row;
-    const isAnnounced = row.isAnnounced && holder === row.holder;
-    const commit = () => {
-      const atomic = this.#kv.atomic().check({ key: leaseKey(key), versionstamp });
-      if (holder === "") atomic.delete(leaseKey(key));
-      else atomic.set(leaseKey(key), { holder, ...(isAnnounced && { isAnnounced }) });
-      return atomic.commit();
-    };
-    const result = await this.#run(holder === "" ? "unlock" : "lock", commit, timeoutMs);
-    if (!result.ok) return undefined;
-    return { holder, isAnnounced, state: result.versionstamp, versionstamp: result.versionstamp };
-  }
+function kvLeaseStore(kv: Deno.Kv, run: RunKv): LeaseStore<KvLease> {
+  return {
+    async read(key, { timeoutMs }) {
+      const get = () => kv.get<{ holder: string; isAnnounced?: boolean }>(leaseKey(key));
+      const { value, versionstamp } = await run("lock", get, timeoutMs);
+      const { holder = "", isAnnounced = false } = value ?? {};
+      return { holder, isAnnounced, state: versionstamp ?? "", versionstamp };
+    },
+    async write(key, holder, row, { timeoutMs }) {
+      const isAnnounced = row.isAnnounced && holder === row.holder;
+      const commit = () => {
+        const atomic = kv.atomic().check({ key: leaseKey(key), versionstamp: row.versionstamp });
+        if (holder === "") atomic.delete(leaseKey(key));
+        else atomic.set(leaseKey(key), { holder, ...(isAnnounced && { isAnnounced }) });
+        return atomic.commit();
+      };
+      const result = await run(holder === "" ? "unlock" : "lock", commit, timeoutMs);
+      if (!result.ok) return undefined;
+      const { versionstamp } = result;
+      return { holder, isAnnounced, state: versionstamp, versionstamp };
+    },
+  };
 }

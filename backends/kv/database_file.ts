@@ -22,8 +22,6 @@ export class DatabaseFile {
   /**
    * Makes the database file, 0600, where there is none: SQLite gives its other files the same mode. The
    * folder has to be there.
-   *
-   * @throws {CredentialsBackendError} `backend_denied` for a file that is not safe; Deno's own errors.
    */
   constructor(path: string) {
     const found = lstatIfPresent(path);
@@ -52,11 +50,8 @@ export class DatabaseFile {
     const mode = Deno.build.os === "windows" ? 0 : (info.mode ?? 0) & 0o777;
     if ((mode & 0o077) === 0) return undefined;
     if (this.#isLinked) {
-      throw refusal(
-        ACTION,
-        path,
-        `others can read it (mode ${mode.toString(8)}), and a link leads to it`,
-      );
+      const reason = `others can read it (mode ${mode.toString(8)}), and a link leads to it`;
+      throw refusal(ACTION, path, reason);
     }
     Deno.chmodSync(path, 0o600);
     return mode;

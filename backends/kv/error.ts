@@ -24,10 +24,8 @@ function databaseError(action: string, path: string, error: unknown): Credential
   const fail = (code: CredentialsBackendError["code"], reason: string) =>
     new CredentialsBackendError(code, `Cannot ${action} credentials in ${path}: ${reason}`);
   if (isDatabaseLocked(error)) {
-    return fail(
-      "backend_locked",
-      "another process keeps writing to the database. Try again, or end it.",
-    );
+    const reason = "another process keeps writing to the database. Try again, or end it.";
+    return fail("backend_locked", reason);
   }
   if (/not a database|database disk image is malformed/.test(text)) {
     return fail(

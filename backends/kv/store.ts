@@ -5,7 +5,14 @@ import { type Clock, LEASE_MS, type Leases, MONOTONIC_CLOCK } from "../common/le
 import { Queue } from "../common/queue.ts";
 import { folderOf } from "../credentials_path.ts";
 import type { ReservedFile } from "../file/replace_file.ts";
-import { type KvLease, kvLeases, KvServer, leaseKey, type RunKv } from "./connect.ts";
+import {
+  type KvLease,
+  kvLeases,
+  leaseKey,
+  type Perform,
+  type RunKv,
+  serverPerformer,
+} from "./connect.ts";
 import { DatabaseFile } from "./database_file.ts";
 import {
   deleteEntry,
@@ -35,8 +42,6 @@ export interface KvStoreOptions {
 const PROBE_KEY: Deno.KvKey = ["validmind", "oidc_probe"];
 
 type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
-
-type Perform = <T>(operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
 
 /** About how long a refresh holds its lock, in milliseconds. */
 const REFRESH_MS = 20;
@@ -250,11 +255,9 @@ async function openDatabaseFile(path: string): Promise<DatabaseFile> {
 }
 
 /** Runs operations with the time limits and repeats of the store's place. */
-function performer({ path, lockTimeoutMs, timeoutMs, clock }: KvStoreOptions): Perform {
-  if (isUrl(path)) {
-    const server = new KvServer(path, timeoutMs, clock);
-    return (operation, limitMs) => server.perform(operation, limitMs);
-  }
+function performer(options: KvStoreOptions): Perform {
+  const { path, lockTimeoutMs, timeoutMs, clock = MONOTONIC_CLOCK } = options;
+  if (isUrl(path)) return serverPerformer(path, timeoutMs, clock);
   // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
   return (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
 }
