@@ -45,6 +45,7 @@ export type {
   DeviceCode,
   InitOptions,
   SessionOptions,
+  SignInFlow,
 } from "./client/session_options.ts";
 export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
 export type {

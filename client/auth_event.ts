@@ -31,6 +31,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | type | when |
  * |---|---|
  * | `sign_in_started` | the provider is about to be asked for a code |
+ * | `flow_changed` | the device flow is not to be had, and the sign-in goes on with another flow |
  * | `code_shown` | link and code are shown to the person |
  * | `sign_in_waiting` | a poll gave no decision |
  * | `sign_in_approved` | the provider gave tokens |
@@ -48,6 +49,12 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  */
 export type AuthEventDetail =
   | { readonly type: "sign_in_started" }
+  | {
+    readonly type: "flow_changed";
+    readonly flow: "browser";
+    /** The code of the device flow's error. */
+    readonly code?: AuthEventErrorCode;
+  }
   | { readonly type: "code_shown"; readonly expiresAt: Date }
   | {
     readonly type: "sign_in_waiting";

@@ -50,7 +50,7 @@ const loadNeeds = () => import("./permissions/needs.ts");
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `missing_api_credentials`,
  * `conflicting_credentials` and `permission_required` before any work; `login_required`,
  * `provider_unavailable`, `provider_refused`, `provider_invalid`, `device_flow_unsupported`,
- * `device_code_denied`, `device_code_expired`, `prompt_failed`, `id_token_invalid`,
+ * `flow_unsupported`, `device_code_denied`, `device_code_expired`, `prompt_failed`, `id_token_invalid`,
  * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
  * @throws {CredentialsBackendError} An error of the backend, or of its choice.
  * @category Sign in
@@ -133,7 +133,11 @@ export async function signIn(
         bearer,
         runtime,
         interactive,
-        ask: { onDeviceCode: options.onDeviceCode, openBrowser: options.openBrowser ?? false },
+        ask: {
+          flow: identity.flow,
+          onDeviceCode: options.onDeviceCode,
+          openBrowser: options.openBrowser ?? false,
+        },
         beforeProvider: () => needs.ensureSignIn(),
       }, held);
     },

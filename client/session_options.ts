@@ -11,6 +11,20 @@ import type { ClearOptions } from "./clear_result.ts";
 export type BearerKind = "auto" | "access_token" | "id_token";
 
 /**
+ * The way to sign in.
+ *
+ * | flow | who signs in |
+ * |---|---|
+ * | `auto` | a person, by the device flow; where that is not to be had, by the browser |
+ * | `device` | a person, with a link and a code that work on any computer: RFC 8628 |
+ * | `browser` | a person, in a browser that comes back to this computer: RFC 8252 |
+ * | `client_credentials` | the client itself, with nobody there: RFC 6749, section 4.4 |
+ *
+ * @category Sign in
+ */
+export type SignInFlow = "auto" | "device" | "browser" | "client_credentials";
+
+/**
  * The link and the code by which a person approves a sign-in. Not secret: RFC 8628, section 3.3.
  *
  * @category Sign in
@@ -123,6 +137,12 @@ export interface SessionOptions {
    * @default false
    */
   dpop?: boolean;
+  /**
+   * The way to sign in. A stored sign-in of a person serves whatever flow made it.
+   *
+   * @default VM_OIDC_FLOW, or "auto"
+   */
+  flow?: SignInFlow;
   /**
    * Whether a person may be asked to sign in. With `false` the call fails with `login_required`.
    *

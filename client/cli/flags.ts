@@ -1,4 +1,5 @@
 import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
+import { FLOWS } from "../options/resolve_identity.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
@@ -40,6 +41,12 @@ export const FLAGS = {
     value: "NAME",
     variable: "VM_OIDC_PROFILE",
     summary: "name of one of several sign-ins with the same client",
+  },
+  "flow": {
+    value: "FLOW",
+    choices: FLOWS,
+    variable: "VM_OIDC_FLOW",
+    summary: "the way to sign in",
   },
   "dpop": { summary: "tokens that are bound to a key (DPoP)" },
   "scope": {

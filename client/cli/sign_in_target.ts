@@ -16,6 +16,7 @@ export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audi
 /** Flags of a command that uses a sign-in. */
 export const SIGN_IN_FLAGS: readonly FlagName[] = [
   ...IDENTITY_FLAGS,
+  "flow",
   "dpop",
   "scope",
   "backend",
@@ -29,6 +30,7 @@ const OPTION_FLAGS: Partial<Record<keyof SessionOptions, FlagName>> = {
   audience: "audience",
   profile: "profile",
   scope: "scope",
+  flow: "flow",
   apiHost: "api-host",
   dpop: "dpop",
   openBrowser: "open",

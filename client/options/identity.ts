@@ -1,3 +1,5 @@
+import type { SignInFlow } from "../session_options.ts";
+
 /** A person's sign-in at an OpenID Provider. */
 export interface OidcIdentity {
   kind: "oidc";
@@ -8,6 +10,8 @@ export interface OidcIdentity {
   audience?: string;
   profile?: string;
   scope: string;
+  /** Absent for `auto`. */
+  flow?: Exclude<SignInFlow, "auto">;
   /** Whether tokens are bound to a key. */
   dpop?: boolean;
 }

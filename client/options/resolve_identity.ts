@@ -8,11 +8,14 @@ import {
   normalizeIssuer,
 } from "../credential_key.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
-import type { BearerKind, SessionOptions } from "../session_options.ts";
+import type { BearerKind, SessionOptions, SignInFlow } from "../session_options.ts";
 import type { Identity } from "./identity.ts";
 
 /** The scope that is requested by default. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";
+
+/** The values of the option `flow`. */
+export const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
 
 /** An `https:` URL of host, port and path alone. */
 const PLAIN_URL = /^https:\/\/[^\s?#@\\]+$/;
@@ -61,11 +64,19 @@ function oidcIdentity(
   if (issuer === undefined || clientId === undefined) throw halfAnIdentity(issuer, action);
   const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
   const { dpop = false, bearer = "auto" } = options;
+  const flow = options.flow ?? flowFromEnv(action);
   if (dpop && bearerKind(bearer, checked) === "id_token") {
     throw noDpop(
       action,
       "the bearer is the ID token, which cannot be bound",
       'Set bearer: "access_token", or leave dpop out',
+    );
+  }
+  if (flow === "client_credentials") {
+    throw new ValidMindAuthError(
+      "flow_unsupported",
+      `Cannot ${action}: this version cannot use the flow "client_credentials" yet. Set another flow ` +
+        `(VM_OIDC_FLOW).`,
     );
   }
   const audience = normalizeAudience(options.audience ?? readEnvIfGranted("VM_OIDC_AUDIENCE"));
@@ -85,8 +96,20 @@ function oidcIdentity(
     scope: scope === undefined
       ? DEFAULT_SCOPE
       : nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
+    ...(flow !== "auto" && { flow }),
     ...(dpop && { dpop }),
   };
+}
+
+function flowFromEnv(action: string): SignInFlow {
+  const text = readEnvIfGranted("VM_OIDC_FLOW")?.trim();
+  const flow = text ? FLOWS.find((one) => one === text) : "auto";
+  if (flow !== undefined) return flow;
+  throw invalidOptions(
+    `Cannot ${action}: VM_OIDC_FLOW is not one of ${
+      FLOWS.join(", ")
+    }. Set one of them, or unset it.`,
+  );
 }
 
 /** The token that is the bearer for an issuer. */

@@ -5,7 +5,13 @@ import type { AuthEvent } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import type { Identity } from "./identity.ts";
-import { assertReadable, headerValue, resolveIdentity, secureUrl } from "./resolve_identity.ts";
+import {
+  assertReadable,
+  FLOWS,
+  headerValue,
+  resolveIdentity,
+  secureUrl,
+} from "./resolve_identity.ts";
 import type { Emit, Runtime } from "./runtime.ts";
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
@@ -148,6 +154,7 @@ const SESSION_TYPES: Types<keyof SessionOptions> = {
   isolate: "object",
   bearer: ["auto", "access_token", "id_token"],
   dpop: "boolean",
+  flow: FLOWS,
   interactive: "boolean",
   onDeviceCode: "function",
   openBrowser: "boolean",

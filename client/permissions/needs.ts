@@ -86,7 +86,8 @@ function identityNeeds(
   options: InitOptions,
   call: "init" | "createSession" | "clear",
 ): PermissionNeed[] {
-  const { issuer, clientId, apiKey, apiSecret, scope, audience, profile, interactive } = options;
+  const { issuer, clientId, apiKey, apiSecret, scope, audience, profile } = options;
+  const { flow, interactive } = options;
   const who = "to know who signs in";
   if (isByKey(options)) {
     if (apiKey !== undefined || apiSecret !== undefined) return [];
@@ -99,7 +100,10 @@ function identityNeeds(
       VM_OIDC_SCOPE: scope,
       VM_OIDC_AUDIENCE: audience,
     }),
-    ...openNeeds("optional", "to know which sign-in is meant", { VM_OIDC_PROFILE: profile }),
+    ...openNeeds("optional", "to know which sign-in is meant", {
+      VM_OIDC_PROFILE: profile,
+      VM_OIDC_FLOW: flow,
+    }),
     ...(call === "clear" ? [] : [
       ...secretNeeds(options),
       ...openNeeds("optional", "to know whether a person may be asked", {

@@ -12,7 +12,7 @@ import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
 import { notebook } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { signInByDevice } from "./device.ts";
+import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, isShownByCaller, runFlow } from "./flow.ts";
 
 /** Options of {@linkcode askPerson}. */
@@ -36,7 +36,7 @@ export async function askPerson(
   const { signal } = dialog;
   try {
     const context = { runtime, ask, signal, show: dialog.show.bind(dialog) };
-    const tokens = await runFlow(signInByDevice, provider, context);
+    const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
     const { entry, expiresAt = 0 } = await save(tokens);
     await dialog.end(signedIn(tokens, expiresAt, backend));
     return entry;

@@ -3,10 +3,12 @@ import { codeOf } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import type { DeviceCode } from "../session_options.ts";
+import type { DeviceCode, SignInFlow } from "../session_options.ts";
 
 /** Options by which a person is asked. */
 export interface AskOptions {
+  /** The flow of the caller's choice. Absent for `auto`. */
+  flow?: SignInFlow | undefined;
   /** Shows the code of a device flow, in place of the built-in prompt and all words of this module. */
   onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
   /** Whether the page is opened in the person's browser. */

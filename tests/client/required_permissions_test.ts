@@ -22,8 +22,9 @@ const FULL = {
   profile: "work",
   apiHost: "https://api.example.com:8443/v1/",
   timeoutMs: 1000,
+  flow: "auto",
   interactive: false,
-};
+} as const;
 const MODEL = { model: "cl-1" };
 const MEMORY = { credentialsBackend: new MemoryCredentialsBackend() };
 const HOME = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
@@ -61,6 +62,7 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_OIDC_SCOPE optional",
     "env VM_OIDC_AUDIENCE optional",
     "env VM_OIDC_PROFILE optional",
+    "env VM_OIDC_FLOW optional",
     "env VM_OIDC_CLIENT_SECRET optional",
     "env VM_OIDC_INTERACTIVE optional",
     "env VM_API_URL optional",
@@ -84,7 +86,7 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "net localhost:9000 sign_in",
   ]);
   assertEquals(await needsOf({ ...OIDC, ...MODEL, ...MEMORY }), [
-    ...more.toSpliced(4, 0, ...whose),
+    ...more.toSpliced(5, 0, ...whose),
     "net localhost:5000 always",
     "net login.example.com:443 sign_in",
   ]);
@@ -97,11 +99,12 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
   const half = { issuer: OIDC.issuer, scope: "a", audience: "b", profile: "c", clientSecret: "d" };
   const rest = {
     apiUrl: "http://[::1]:8080/",
+    flow: "device",
     interactive: true,
     timeoutMs: 5,
     ...MODEL,
     ...MEMORY,
-  };
+  } as const;
   assertEquals(await needsOf({ ...half, ...rest }, {}, { VM_OIDC_CLIENT_ID: "c" }), [
     "env VM_OIDC_CLIENT_ID always",
     "net [::1]:8080 always",

@@ -49,6 +49,7 @@ const STRINGS = [
 ];
 
 const ROWS: Row[] = [
+  [{ flow: "devise" }, "invalid_options", ['option "flow" is not one of auto, device, browser']],
   [{ clientid: "x" }, "invalid_options", ['unknown option "clientid"', "clientId"]],
   [{ toString: "x" }, "invalid_options", ['unknown option "toString"']],
   ...[...STRINGS, "document"].flatMap((name): Row[] => [
@@ -148,6 +149,12 @@ for (const [change, code, words, env = {}] of ROWS) {
     });
   });
 }
+
+Deno.test("init refuses an unknown VM_OIDC_FLOW", async () => {
+  await attempt({}, { VM_OIDC_FLOW: "devise" }, async (run) => {
+    await rejectsWith("invalid_options", run, "VM_OIDC_FLOW", "auto, device, browser");
+  });
+});
 
 for (const value of ["off", "2", "ja", "truthy"]) {
   Deno.test(`init refuses VM_OIDC_INTERACTIVE=${value}, and reads it only where it counts`, async () => {

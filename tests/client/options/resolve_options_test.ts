@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { ClearOptions } from "../../../client/clear_result.ts";
 import { createSession } from "../../../client/create_session.ts";
-import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";
+import type { InitOptions, SessionOptions, SignInFlow } from "../../../client/session_options.ts";
 import {
   checkCallOptions,
   resolveInitOptions,
@@ -202,6 +202,25 @@ for (const [interactive, variable, result] of INTERACTIVE) {
       ? {}
       : { VM_OIDC_INTERACTIVE: variable };
     assertEquals((await resolve(options, env)).interactive, result);
+  });
+}
+
+const FLOW: [option: SignInFlow | undefined, variable: string, flow: string | undefined][] = [
+  [undefined, "", undefined],
+  [undefined, " ", undefined],
+  [undefined, "auto", undefined],
+  [undefined, "device", "device"],
+  [undefined, " browser ", "browser"],
+  ["device", "browser", "device"],
+  ["auto", "browser", undefined],
+  ["device", "nonsense", "device"],
+];
+
+for (const [flow, variable, result] of FLOW) {
+  Deno.test(`resolveOptions: flow ${flow}, variable "${variable}"`, async () => {
+    const options = { ...OIDC, ...(flow !== undefined && { flow }) };
+    const { identity } = await resolve(options, { VM_OIDC_FLOW: variable });
+    assertEquals((identity as { flow?: string }).flow, result);
   });
 }
 
