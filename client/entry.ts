@@ -106,19 +106,13 @@ export function toEntry(
   };
 }
 
-/** The unchecked claims of a token, for display and expiry only. */
-export function readClaims(token: string): Record<string, unknown> | undefined {
-  return readPart(token, 1);
-}
-
-/** An unchecked part of a token: 0 is its header, 1 its claims. `undefined` where it is none. */
-export function readPart(token: string, part: 0 | 1): Record<string, unknown> | undefined {
+/** The unchecked claims of a token, or its header (part 0), for display and expiry only. */
+export function readClaims(token: string, part: 0 | 1 = 1): Record<string, unknown> | undefined {
   try {
-    // `Uint8Array.fromBase64` is missing before Deno 2.5.
+    // Deno before 2.5 has no Uint8Array.fromBase64.
     const text = atob(token.split(".")[part]!.replaceAll("-", "+").replaceAll("_", "/"));
     const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    const value = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof value === "object" && value !== null ? value : undefined;
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? undefined;
   } catch {
     return undefined;
   }

@@ -9,12 +9,6 @@ export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
 
-/** Whether an open file is still the one at `path`. A link there is another file. */
-export function isStillAt(file: Deno.FsFile, path: string): boolean {
-  const found = lstatIfPresent(path);
-  return found !== undefined && isSameFile(file.statSync(), found);
-}
-
 /** The information about `path` itself, also where it is a link; `undefined` where nothing is there. */
 export function lstatIfPresent(path: string): Deno.FileInfo | undefined {
   try {
@@ -40,63 +34,69 @@ function kindOf(info: Deno.FileInfo): string {
   return info.isSocket ? "a socket" : "a device";
 }
 
-/**
- * Refuses a file of another user, who could read or replace its content.
- *
- * @param info Of the opened file.
- */
+/** Refuses an opened file of another user, who could read or replace its content. */
 export function assertOwn(action: string, path: string, info: Deno.FileInfo): void {
   if (isOwn(path, info)) return;
-  throw refusal(action, path, `it belongs to another user (uid ${info.uid})`);
+  throw foreign(action, path, info);
 }
 
-/** Whether a regular file of this user is at `path`. */
-export function isOwnFile(path: string): boolean {
-  if (!lstatIfPresent(path)?.isFile) return false;
-  try {
-    const file = Deno.openSync(path);
-    try {
-      return isOwn(path, file.statSync());
-    } finally {
-      file.close();
-    }
-  } catch (error) {
-    const { NotFound, PermissionDenied } = Deno.errors;
-    if (error instanceof NotFound || error instanceof PermissionDenied) return false;
-    throw error;
-  }
+function foreign(action: string, path: string, { uid }: Deno.FileInfo): CredentialsBackendError {
+  return refusal(action, path, `it belongs to another user (uid ${uid})`);
 }
+
+let ownUid: number | null | undefined;
+
+/** The user of this process; -1 where Deno does not tell. */
+const self = () => ownUid ??= isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() : -1;
 
 /**
  * Whether an opened file belongs to the user of this process.
  *
- * The user's id takes `--allow-sys=uid`, which no store asks for, so it decides only where it must. A
- * file that only its owner may open, in a folder of the same owner, is the user's where it has opened:
- * only the superuser opens the files of others. Some network file systems give every new file another
- * owner, so that the owner of a new one is the last resort.
+ * The user's id takes `--allow-sys=uid`, which no store asks for. A file that only its owner may open,
+ * in a folder of the same owner, is the user's where it has opened, unless this is the superuser. A
+ * network file system may give every new file another owner: then a new one decides.
  */
-function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
-  if (uid === null) return true; // Windows
+export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
+  if (uid === null || uid === self()) return true; // null: Windows
   const isClosed = ((mode ?? 0) & 0o077) === 0;
-  if (isClosed && isAtHome(path, uid)) return true;
-  const own = isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() : undefined;
-  if (uid === own) return true;
+  if (isClosed && ownUid !== 0 && (folderOwner(path).uid ?? uid) === uid) return true;
   const given = ownerOfNewFile(path);
-  return given === undefined && own === undefined ? isClosed : uid === given;
+  return given === undefined && ownUid === -1 ? isClosed : uid === given;
 }
 
-/** The owners that folders have had. */
-const knownOwners = new Map<string, number>();
+/** Owners of folders that others cannot write, by file. */
+const owners = new Map<string, number | null>();
 
-/** Whether the folder of `path` has this owner, as far as Deno permits a look at it. */
-function isAtHome(path: string, uid: number): boolean {
+/** The owner of the folder of `path`, as far as Deno permits. */
+function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
+  const known = owners.get(path);
+  if (known !== undefined) return { uid: known, isShared: false };
   const folder = folderOf(path);
-  if (knownOwners.get(folder) === uid) return true;
-  if (!isGranted({ name: "read", path: folder })) return true;
-  const owner = Deno.statSync(folder).uid;
-  if (owner !== uid) return false;
-  knownOwners.set(folder, uid);
-  return true;
+  if (!isGranted({ name: "read", path: folder })) return { isShared: true };
+  const { uid, mode } = Deno.statSync(folder);
+  const isShared = ((mode ?? 0) & 0o022) !== 0;
+  if (!isShared) owners.set(path, uid);
+  return { uid, isShared };
+}
+
+/**
+ * Opens a regular file. In a shared folder a named pipe may have come to its place. It would block,
+ * unless it is opened for writing as well.
+ */
+export function openToRead(path: string, found: Deno.FileInfo): Deno.FsFile {
+  const { uid, mode } = found;
+  const isWritable = uid !== null && mode! & 0o200;
+  const folder = folderOwner(path);
+  const isSafe = !folder.isShared && [0, self() === -1 ? uid : ownUid].includes(folder.uid);
+  if (isSafe || !isWritable || !isGranted({ name: "write", path })) return Deno.openSync(path);
+  try {
+    return Deno.openSync(path, { read: true, write: true });
+  } catch (error) {
+    const code = `${osCode(error)}`;
+    if (code === "EACCES" && uid !== 0) throw foreign("read", path, found);
+    if (!/EACCES|EROFS|EPERM/.test(code)) throw error;
+    return Deno.openSync(path);
+  }
 }
 
 /** Makes a file beside `path` for a moment, and gives its owner. */
@@ -116,7 +116,7 @@ function ownerOfNewFile(path: string): number | null | undefined {
   }
 }
 
-/** Whether Deno permits an access without a question to the person. */
+/** Whether Deno permits an access without a question. */
 export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }
@@ -163,7 +163,7 @@ function readThroughLink(path: string, link: Deno.FileInfo): OwnContent | undefi
   }
 }
 
-/** Refuses a link of another user. Its own mode says nothing: it is as its target's owner made it. */
+/** Refuses a link of another user. Its own mode says nothing. */
 export function assertOwnLink(
   action: string,
   path: string,
@@ -176,7 +176,7 @@ export function assertOwnLink(
 /** `undefined` where the file was removed, replaced or extended meanwhile. */
 function readFound(path: string, found: Deno.FileInfo): OwnContent | undefined {
   assertRegular("read", path, found);
-  const file = Deno.openSync(path);
+  const file = openToRead(path, found);
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;

@@ -5,7 +5,6 @@ import {
   assertRegular,
   fileError,
   isSameFile,
-  isStillAt,
   lstatIfPresent,
   refusal,
 } from "./file_access.ts";
@@ -87,6 +86,12 @@ function openLockFile(path: string): Deno.FsFile {
     throw fileError(ACTION, path, error);
   }
   throw replacedTooOften(path);
+}
+
+/** Whether an open file is still the one at `path`. A link there is another file. */
+export function isStillAt(file: Deno.FsFile, path: string): boolean {
+  const found = lstatIfPresent(path);
+  return found !== undefined && isSameFile(file.statSync(), found);
 }
 
 function replacedTooOften(path: string): CredentialsBackendError {

@@ -1,6 +1,8 @@
 import { existsSync } from "@std/fs/exists";
 import { basename, dirname } from "../common/path.ts";
-import { isGranted, isOwnFile, isStillAt, lstatIfPresent } from "./file_access.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { isGranted, isOwn, lstatIfPresent, openToRead } from "./file_access.ts";
+import { isStillAt } from "./lock.ts";
 
 const isWindows = Deno.build.os === "windows";
 
@@ -82,6 +84,25 @@ export function leftTemps(path: string): string[] {
     return temps.map((temp) => `${folder}/${temp}`).filter(isOwnFile);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Whether a regular file of this user is at `path`. */
+function isOwnFile(path: string): boolean {
+  const found = lstatIfPresent(path);
+  if (!found?.isFile) return false;
+  try {
+    const file = openToRead(path, found);
+    try {
+      return isOwn(path, file.statSync());
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    const { NotFound, PermissionDenied } = Deno.errors;
+    if (error instanceof NotFound || error instanceof PermissionDenied) return false;
+    if (error instanceof CredentialsBackendError) return false;
     throw error;
   }
 }

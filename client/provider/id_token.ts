@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { readPart } from "../entry.ts";
+import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { keysOfTenant } from "./entra.ts";
@@ -68,7 +68,7 @@ export async function assertIdToken(
 ): Promise<void> {
   const claims = oauth.getValidatedIdTokenClaims(answer);
   if (claims === undefined) return;
-  const header = readPart(answer.id_token!, 0);
+  const header = readClaims(answer.id_token!, 0);
   if (header === undefined) throw unfit("its header cannot be read");
   if (isOtherKind(header.typ, claims)) throw unfit("it is a token of another kind");
   if (claims.azp !== undefined && claims.azp !== clientId) throw unfit("azp is another client");

@@ -216,11 +216,7 @@ export class StoredCredential {
     return unstored.get(this.owner)?.get(this.key)?.entry;
   }
 
-  /**
-   * The entry in the backend.
-   *
-   * @param known An entry whose tokens the backend may have, so that no error shows them.
-   */
+  /** The entry in the backend. No error shows the tokens of `known`. */
   async read(known = this.unstored): Promise<OidcCredentials | undefined> {
     try {
       return await this.backend.get(this.key) ?? undefined;
