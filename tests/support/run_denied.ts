@@ -1,4 +1,6 @@
 const CONFIG = `${import.meta.dirname}/../../deno.json`;
+/** After this a script is killed. */
+const TIMEOUT_MS = 60_000;
 const OVERRIDES = "-dac_override,-dac_read_search";
 
 /**
@@ -86,7 +88,8 @@ async function run(
     await Deno.writeTextFile(file, code);
     const deno = [Deno.execPath(), "run", "--quiet", ...flags, "--unstable-kv", "--config", CONFIG];
     const [command = "", ...args] = [...before, ...deno, file];
-    const { stdout, stderr } = await new Deno.Command(command, { args }).output();
+    const signal = AbortSignal.timeout(TIMEOUT_MS); // a pipe may make it wait for ever
+    const { stdout, stderr } = await new Deno.Command(command, { args, signal }).output();
     const text = new TextDecoder();
     if (stdout.length === 0) throw new Error(`the script printed nothing: ${text.decode(stderr)}`);
     return JSON.parse(text.decode(stdout));

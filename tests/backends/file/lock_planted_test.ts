@@ -1,12 +1,10 @@
 /** Lock files that a neighbour has planted in a folder that both can write. */
 import { assert, assertEquals } from "@std/assert";
 import { withFileLock } from "../../../backends/file/lock.ts";
-import { backendUrl } from "../../support/child.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { OTHER_UID, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
 import { isPosix, namesIn, sandbox } from "../../support/sandbox.ts";
 
-const { folder, root } = sandbox();
+const { folder } = sandbox();
 const PATIENT = { timeoutMs: 5000 };
 const ignore = !isPosix;
 
@@ -90,39 +88,6 @@ Deno.test({
     assertEquals(Deno.readTextFileSync(`${parent}/keys`), "ssh-ed25519 AAAA");
   },
 });
-
-for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
-  Deno.test({
-    name: `a lock file of another user is refused, under ${flags}` +
-      (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
-    ignore: whyNoOtherUser !== undefined,
-    async fn() {
-      const parent = folder();
-      const path = `${parent}/a.lock`;
-      Deno.chmodSync(root, 0o755);
-      Deno.chmodSync(parent, 0o777);
-      Deno.writeTextFileSync(path, "");
-      Deno.chmodSync(path, 0o666); // of root, open to all
-      const code = `
-        import { withFileLock } from "${backendUrl("file/lock.ts")}";
-        try {
-          console.log(JSON.stringify(await withFileLock("${path}", () => "locked", ${
-        JSON.stringify(PATIENT)
-      })));
-        } catch (error) {
-          console.log(JSON.stringify([error.code, error.message]));
-        }
-      `;
-      const [denied, message] = await runAsOther(code, flags) as [string, string];
-      assertEquals(denied, "backend_denied", message);
-      assert(message.includes(`${path}: it belongs to another user (uid 0). `), message);
-      assertEquals(Deno.readTextFileSync(path), "");
-      Deno.chownSync(path, OTHER_UID, OTHER_UID); // the same file, but the user's own
-      assertEquals(await runAsOther(code, flags), "locked");
-      assertEquals(namesIn(parent), ["a.lock"]);
-    },
-  });
-}
 
 Deno.test({
   name: "a lock file that is replaced while somebody waits for it is not the lock any more",
