@@ -15,9 +15,9 @@ import { checkOptions } from "./common/check_options.ts";
 import { Once } from "./common/once.ts";
 import { Queue } from "./common/queue.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
-import { describeKeychain, NativeKeychainClient } from "./keychain/client.ts";
+import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
-import type { KeychainLock, KeychainStore } from "./keychain/store.ts";
+import type { KeychainLocks, KeychainStore } from "./keychain/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -137,7 +137,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     this.#lockTimeoutMs = lockTimeoutMs;
     if (lockFolder !== false) {
       this.withLock = async (key, fn, options = {}) =>
-        await (await this.#lock())!.withKey(key, fn, options);
+        await (await this.#locks())!.withKey(key, fn, options);
     }
   }
 
@@ -215,16 +215,15 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
 
   async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
     const store = await this.#open();
-    const lock = await this.#lock();
+    const locks = await this.#locks();
     const write = () => run(store);
-    await this.#writes.run("", lock === undefined ? write : () => lock.withWrite(write));
+    await this.#writes.run("", locks === undefined ? write : () => locks.withWrite(write));
   }
 
-  async #lock(): Promise<KeychainLock | undefined> {
-    const folder = this.#lockFolder;
-    if (folder === false) return undefined;
-    const { KeychainLock } = await loadStore();
-    return new KeychainLock({ folder, service: this.service, timeoutMs: this.#lockTimeoutMs });
+  async #locks(): Promise<KeychainLocks | undefined> {
+    if (this.#lockFolder === false) return undefined;
+    const { keychainLocks } = await loadStore();
+    return keychainLocks(this.#lockFolder, this.service, this.#lockTimeoutMs);
   }
 
   #open(): Promise<KeychainStore> {
@@ -234,7 +233,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
         openKeychainLibrary(libraryPath),
         loadStore(),
       ]);
-      const client = new NativeKeychainClient(library, this.service, this.#timeoutMs);
+      const client = nativeKeychainClient(library, this.service, this.#timeoutMs);
       return new KeychainStore({ client, service: this.service });
     });
   }

@@ -65,9 +65,7 @@ export function rowOf(entry: OidcCredentials, order: CopyOrder | undefined): Oid
 
 /**
  * The row of a copy while a newer one is about to be written elsewhere. It joins the lineage of the
- * newer one, so that it loses to it wherever it is.
- *
- * @param isNewest Whether the copy counts until the newer one is written.
+ * newer one, so that it loses to it wherever it is. The newest copy counts until then.
  */
 function supersededRow(
   { entry }: Copy,
@@ -111,61 +109,45 @@ function endOf({ expires_at }: OidcCredentials): number {
   return Date.parse(expires_at ?? "") || 0;
 }
 
-/** The marks on the copies that a write supersedes: without them an old copy might count. */
-export class Marks {
-  readonly #key: string;
-  readonly #order: CopyOrder;
-  readonly #current: Copy | undefined;
-  readonly #marked = new Set<Copy>();
-
-  /**
-   * @param order The order of the newer copy.
-   * @param current The copy that counts until then.
-   */
-  constructor(key: string, order: CopyOrder, current: Copy | undefined) {
-    this.#key = key;
-    this.#order = order;
-    this.#current = current;
-  }
-
-  /**
-   * Marks copies that have no mark.
-   *
-   * @param index The place of the store that is to take the newer copy. The copies of earlier stores
-   * lose to it without a mark.
-   * @returns The refusal of a later store that is full.
-   */
-  async set(copies: readonly Copy[], index: number): Promise<CredentialsBackendError | undefined> {
-    for (const copy of copies) {
-      if (this.#isMarked(copy)) continue;
-      const row = supersededRow(copy, this.#order, copy === this.#current);
-      const refusal = await tryPut(copy.store, this.#key, row);
-      if (refusal === undefined) this.#marked.add(copy);
-      else if (copy.index > index) return refusal;
-    }
-    return undefined;
-  }
-
-  /** Restores the copies after a write that no store took. A mark that stays does no harm yet. */
-  async takeBack(): Promise<void> {
-    for (const copy of this.#marked) {
-      if (copy.isSuperseded) continue;
-      const row = rowOf(copy.entry, copy.order);
-      await Promise.try(() => copy.store.put(this.#key, row)).catch(() => undefined);
-    }
-  }
-
-  #isMarked(copy: Copy): boolean {
-    if (this.#marked.has(copy)) return true;
-    return copy.isSuperseded && copy.order?.lineage === this.#order.lineage;
-  }
+/**
+ * The marks on the copies that a write supersedes: without them an old copy might count.
+ *
+ * `order` is that of the newer copy. The copy `current` counts until then.
+ */
+export function marksFor(key: string, order: CopyOrder, current: Copy | undefined) {
+  const marked = new Set<Copy>();
+  const isMarked = (copy: Copy) =>
+    marked.has(copy) || copy.isSuperseded && copy.order?.lineage === order.lineage;
+  return {
+    /**
+     * Marks copies that have no mark. Copies of the stores before `index`, which is to take the newer
+     * copy, lose to it without one. Gives the refusal of a later store that is full.
+     */
+    async set(
+      copies: readonly Copy[],
+      index: number,
+    ): Promise<CredentialsBackendError | undefined> {
+      for (const copy of copies.filter((copy) => !isMarked(copy))) {
+        const row = supersededRow(copy, order, copy === current);
+        const refusal = await tryPut(copy.store, key, row);
+        if (refusal === undefined) marked.add(copy);
+        else if (copy.index > index) return refusal;
+      }
+      return undefined;
+    },
+    /** Restores the copies after a write that no store took. A mark that stays does no harm yet. */
+    async takeBack(): Promise<void> {
+      for (const { store, entry, order, isSuperseded } of marked) {
+        if (isSuperseded) continue;
+        await Promise.try(() => store.put(key, rowOf(entry, order))).catch(() => undefined);
+      }
+    },
+  };
 }
 
 /**
- * Writes a row.
- *
- * @returns The error of a store that has certainly not taken the row. A write that failed otherwise
- * may have been done, and the entry must not be written elsewhere, too: its error is thrown.
+ * Writes a row, and gives the error of a store that has certainly not taken it. A write that failed
+ * otherwise may have been done, and the entry must not be written elsewhere, too: its error is thrown.
  */
 export async function tryPut(
   store: OidcCredentialsBackend,

@@ -7,7 +7,7 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "../oidc_credentials_backend.ts";
-import { type Copy, Marks, newest, orderAfter, rowOf, toCopy, tryPut } from "./copy.ts";
+import { type Copy, marksFor, newest, orderAfter, rowOf, toCopy, tryPut } from "./copy.ts";
 
 /** The answer of one store for a key: a copy, nothing, or an error. */
 export interface Look {
@@ -59,7 +59,7 @@ export class FallbackStores {
     const current = this.#choose(key, looks);
     const copies = looks.flatMap(({ copy }) => copy ?? []);
     const order = orderAfter(copies);
-    const marks = new Marks(key, order, current);
+    const marks = marksFor(key, order, current);
     const missed = looks.flatMap(({ store, error }) =>
       isUnreachable(error) ? { store, error } : []
     );
@@ -133,11 +133,7 @@ export class FallbackStores {
     }));
   }
 
-  /**
-   * The copy that counts.
-   *
-   * @throws The error of a store, unless it did not answer and cannot hold a newer copy.
-   */
+  /** The copy that counts. Throws a store's error, unless it cannot hold a newer copy. */
   #choose(key: string, looks: readonly Look[]): Copy | undefined {
     const fault = looks.find((look) => "error" in look && !isUnreachable(look.error));
     if (fault !== undefined) throw fault.error;
@@ -151,9 +147,7 @@ export class FallbackStores {
 
   /**
    * Refuses a copy that need not be the newest. A newer one may be in any silent store where the
-   * copy is marked, and in a later silent store otherwise: see `newest()`.
-   *
-   * @param silent The index of the last store that does not answer.
+   * copy is marked, and in a later silent store otherwise: see `newest()`. `silent` is the last one.
    */
   #checkSilent(
     key: string,

@@ -85,102 +85,75 @@ const REASONS: readonly [pattern: RegExp, code: Code, reason: string][] = [
 ];
 
 /** A keychain through the native library, with a time limit on each call. */
-export class NativeKeychainClient implements KeychainClient {
-  readonly #library: KeychainLibrary;
-  readonly #service: string;
-  readonly #timeoutMs: number;
-  readonly #isLinux: boolean;
+export function nativeKeychainClient(
+  library: KeychainLibrary,
+  service: string,
+  timeoutMs: number,
+  isLinux: boolean = Deno.build.os === "linux",
+): KeychainClient {
   /** Each holds a connection of its own, which costs ten times as much as a call. */
-  readonly #entries = new Map<string, Entry>();
+  const entries = new Map<string, Entry>();
 
-  constructor(
-    library: KeychainLibrary,
-    service: string,
-    timeoutMs: number,
-    isLinux: boolean = Deno.build.os === "linux",
-  ) {
-    this.#library = library;
-    this.#service = service;
-    this.#timeoutMs = timeoutMs;
-    this.#isLinux = isLinux;
-  }
-
-  async get(account: string): Promise<string | undefined> {
-    return await this.#call("read", account, (entry) => entry.getPassword()) ?? undefined;
-  }
-
-  async set(account: string, value: string): Promise<object> {
-    return await this.#call("write", account, async (entry) => {
-      await entry.setPassword(value);
-      return entry;
-    });
-  }
-
-  async delete(account: string): Promise<void> {
-    await this.#call("delete", account, (entry) => entry.deleteCredential());
-  }
-
-  async find(): Promise<Map<string, string>> {
-    const found = await this.#limited("list", () => this.#find(this.#service));
-    return new Map(found.map(({ account, password }) => [account, password]));
-  }
-
-  close(): void {
-    this.#entries.clear();
-  }
-
-  async #call<T>(action: string, account: string, run: (entry: Entry) => Promise<T>): Promise<T> {
-    const kept = this.#entries.get(account);
-    this.#entries.delete(account);
+  const limited = async <T>(action: string, run: () => Promise<T>): Promise<T> => {
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+    const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
+    try {
+      return await untilAborted(run(), late);
+    } catch (error) {
+      const what = `${action} credentials in`;
+      const isLate = late.aborted && error === late.reason;
+      throw isLate
+        ? keychainTimeout(what, service, timeoutMs)
+        : keychainError(what, service, error);
+    }
+  };
+  const connect = async (action: string, account: string): Promise<Entry> => {
+    // A connection is made without yielding, so not before it is known that somebody answers.
+    if (isLinux) await limited(action, () => library.findCredentialsAsync(`${service} (none)`));
+    const open = () => Promise.resolve(new library.AsyncEntry(service, account, OPTIONS));
+    return await limited(action, open);
+  };
+  const call = async <T>(
+    action: string,
+    account: string,
+    run: (entry: Entry) => Promise<T>,
+  ): Promise<T> => {
+    const use = async (entry: Entry) => {
+      const value = await limited(action, () => run(entry));
+      entries.set(account, entry); // after a failure, a new one
+      if (entries.size > KEPT) entries.delete(entries.keys().next().value!);
+      return value;
+    };
+    const kept = entries.get(account);
+    entries.delete(account);
     if (kept !== undefined) {
       try {
-        return await this.#use(action, account, kept, run);
+        return await use(kept);
       } catch (error) {
         // A service that was started anew does not know the connection: a new one may do.
         if ((error as CredentialsBackendError).code !== "backend_unavailable") throw error;
       }
     }
-    return await this.#use(action, account, await this.#connect(action, account), run);
-  }
+    return await use(await connect(action, account));
+  };
 
-  async #use<T>(
-    action: string,
-    account: string,
-    entry: Entry,
-    run: (entry: Entry) => Promise<T>,
-  ): Promise<T> {
-    const value = await this.#limited(action, () => run(entry));
-    this.#entries.set(account, entry); // after a failure, a new one
-    if (this.#entries.size > KEPT) this.#entries.delete(this.#entries.keys().next().value!);
-    return value;
-  }
-
-  async #connect(action: string, account: string): Promise<Entry> {
-    // A connection is made without yielding, so not before it is known that somebody answers.
-    if (this.#isLinux) await this.#limited(action, () => this.#find(`${this.#service} (none)`));
-    return await this.#limited(
-      action,
-      () => Promise.resolve(new this.#library.AsyncEntry(this.#service, account, OPTIONS)),
-    );
-  }
-
-  #find(service: string): Promise<keyring.Credential[]> {
-    return this.#library.findCredentialsAsync(service);
-  }
-
-  async #limited<T>(action: string, run: () => Promise<T>): Promise<T> {
-    const what = `${action} credentials in`;
-    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const late = AbortSignal.timeout(Math.min(this.#timeoutMs, LONGEST_TIMER_MS));
-    try {
-      return await untilAborted(run(), late);
-    } catch (error) {
-      if (late.aborted && error === late.reason) {
-        throw keychainTimeout(what, this.#service, this.#timeoutMs);
-      }
-      throw keychainError(what, this.#service, error);
-    }
-  }
+  return {
+    get: async (account) =>
+      await call("read", account, (entry) => entry.getPassword()) ?? undefined,
+    set: (account, value) =>
+      call("write", account, async (entry) => {
+        await entry.setPassword(value);
+        return entry;
+      }),
+    delete: async (account) => {
+      await call("delete", account, (entry) => entry.deleteCredential());
+    },
+    find: async () => {
+      const found = await limited("list", () => library.findCredentialsAsync(service));
+      return new Map(found.map(({ account, password }) => [account, password]));
+    },
+    close: () => entries.clear(),
+  };
 }
 
 /** The coded error for an error of the keychain. */

@@ -1,7 +1,7 @@
 import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
-import { type FileLockOptions, shortHash } from "../file/lock.ts";
+import { type FileLockOptions, shortHash, withFileLock } from "../file/lock.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {
   accountOf,
@@ -17,25 +17,11 @@ import {
 } from "./encoding.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
-/** Loaded where something is locked: a read takes no lock. */
-const loadFileLock = () => import("../file/lock.ts");
-
 export interface KeychainStoreOptions {
   client: KeychainClient;
   service: string;
-  /**
-   * The limits of the keychain.
-   *
-   * @default the limits of this system's keychain
-   */
+  /** @default {those of this system's keychain} */
   limits?: KeychainLimits;
-}
-
-export interface KeychainLockOptions {
-  /** The folder of the lock files. */
-  folder: string;
-  service: string;
-  timeoutMs: number;
 }
 
 /** About how long a refresh holds its lock. */
@@ -196,40 +182,24 @@ export class KeychainStore {
   }
 }
 
+/** The locks of a service. */
+export interface KeychainLocks {
+  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
+  withKey<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T>;
+  /** Runs a write of the service while no other one does. */
+  withWrite<T>(fn: () => Promise<T>): Promise<T>;
+}
+
 /**
  * Locks for a keychain, which has none: kernel locks on files, in a folder that all processes with
  * this keychain share.
  */
-export class KeychainLock {
-  readonly #options: KeychainLockOptions;
-
-  constructor(options: KeychainLockOptions) {
-    this.#options = options;
-  }
-
-  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
-  async withKey<T>(
-    key: string,
-    fn: () => Promise<T>,
-    { signal, peek }: WithLockOptions<T>,
-  ): Promise<T> {
-    const { service } = this.#options;
-    const name = `${shortHash(service)}.${shortHash(key)}`;
-    return await this.#withFile(name, fn, { paceMs: REFRESH_MS, signal, peek });
-  }
-
-  /** Runs a write of the service while no other one does. */
-  async withWrite<T>(fn: () => Promise<T>): Promise<T> {
-    return await this.#withFile(shortHash(this.#options.service), fn, {});
-  }
-
-  async #withFile<T>(
+export function keychainLocks(folder: string, service: string, timeoutMs: number): KeychainLocks {
+  const withFile = async <T>(
     name: string,
     fn: () => Promise<T>,
-    options: Omit<FileLockOptions<T>, "timeoutMs">,
-  ): Promise<T> {
-    const { withFileLock } = await loadFileLock();
-    const { timeoutMs, folder } = this.#options;
+    options: Omit<FileLockOptions<T>, "timeoutMs"> = {},
+  ): Promise<T> => {
     const path = `${folder}/keychain.${name}.lock`;
     try {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -237,7 +207,14 @@ export class KeychainLock {
       throw fileError("make the folder of", path, error);
     }
     return await withFileLock(path, fn, { timeoutMs, ...options });
-  }
+  };
+  return {
+    withKey: (key, fn, { signal, peek }) => {
+      const name = `${shortHash(service)}.${shortHash(key)}`;
+      return withFile(name, fn, { paceMs: REFRESH_MS, signal, peek });
+    },
+    withWrite: (fn) => withFile(shortHash(service), fn),
+  };
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

@@ -41,8 +41,8 @@ const STREAM_ADVICE = "The body is a stream, which cannot be sent again: call " 
   "accessToken({ forceRefresh: true }), then send it with a new stream.";
 
 const NONCE_ADVICE =
-  "The body is a stream, which cannot be sent again, and the API asks for a new proof: " +
-  "send it with a new stream.";
+  "The body is a stream, which cannot be sent again, and the API asks for a new " +
+  "proof: send it with a new stream.";
 
 /** The number of requests that are remembered. */
 const MAX_KNOWN = 32;
@@ -91,9 +91,8 @@ export class ApiClient {
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
       throw invalidOptions(
-        `Cannot POST ${
-          printable(String(path))
-        }: json and form exclude each other. Give one of them.`,
+        `Cannot POST ${printable(String(path))}: json and form exclude each other. Give one of ` +
+          `them.`,
       );
     }
     const init = { method: "POST", ...(signal !== undefined && { signal }) };
@@ -154,10 +153,7 @@ export class ApiClient {
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
     if (!(input instanceof Request)) return { url: this.resolve(input), init: { ...init } };
     const { url, method, headers, body, signal, redirect } = input;
-    return {
-      url: this.resolve(url),
-      init: { method, headers, body, signal, redirect, ...init },
-    };
+    return { url: this.resolve(url), init: { method, headers, body, signal, redirect, ...init } };
   }
 
   /** A GET without options, which programs often repeat. Its URL is checked once. */
@@ -222,12 +218,8 @@ export class ApiClient {
     const action = `${request.init.method} ${request.url.pathname}`;
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
     const body = excerpt(text, sent);
-    const said = printable(body) || "no text";
-    return new ApiError(
-      `Cannot ${action}: the API answered ${status} (${said}). ${advice}`,
-      status,
-      body,
-    );
+    const said = `the API answered ${status} (${printable(body) || "no text"})`;
+    return new ApiError(`Cannot ${action}: ${said}. ${advice}`, status, body);
   }
 }
 
@@ -256,15 +248,12 @@ function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
   }
   if (form === undefined) return {};
   if (form instanceof FormData) return { body: form };
-  if (!(form instanceof URLSearchParams) && hasFile(form)) return { body: toFormData(form) };
-  const type = "application/x-www-form-urlencoded;charset=UTF-8";
-  return {
-    body: new Blob([new URLSearchParams(form as Record<string, string>).toString()], { type }),
-  };
-}
-
-function hasFile(form: Record<string, string | Blob>): boolean {
-  return Object.values(form).some((value) => value instanceof Blob);
+  if (!(form instanceof URLSearchParams)) {
+    const hasFile = Object.values(form).some((value) => value instanceof Blob);
+    if (hasFile) return { body: toFormData(form) };
+  }
+  const text = new URLSearchParams(form as Record<string, string>).toString();
+  return { body: new Blob([text], { type: "application/x-www-form-urlencoded;charset=UTF-8" }) };
 }
 
 function toFormData(form: Record<string, string | Blob>): FormData {

@@ -38,7 +38,7 @@ export interface ApiAnswer {
 
 /** Sends a session's requests, each within the time limit, and follows redirects. */
 export class ApiTransport {
-  readonly #limits: TimeLimits;
+  readonly #limits: ReturnType<typeof timeLimits>;
   readonly #isFetchNative: boolean;
 
   /**
@@ -46,7 +46,7 @@ export class ApiTransport {
    * heeds its signal.
    */
   constructor(timeoutMs: number, isFetchNative: boolean) {
-    this.#limits = new TimeLimits(timeoutMs, isFetchNative);
+    this.#limits = timeLimits(timeoutMs, isFetchNative);
     this.#isFetchNative = isFetchNative;
   }
 
@@ -74,11 +74,7 @@ export class ApiTransport {
     }
   }
 
-  /**
-   * The body of an answer as text, cut off after `maxBytes`.
-   *
-   * @param action The caller's action, as in "Cannot {action}".
-   */
+  /** The body of an answer as text, cut off after `maxBytes`. */
   async readText(
     { url, init }: ApiRequest,
     response: Response,
@@ -146,52 +142,45 @@ class TimeLimit {
  * The time limits of a session's calls, on one shared timer. A timer for each call would take an
  * eighth of a call to loopback.
  */
-class TimeLimits {
-  readonly #timeoutMs: number;
-  readonly #keepsProcess: boolean;
+function timeLimits(timeoutMs: number, keepsProcess: boolean) {
   /** In the order of their ends, since all have the same length. */
-  readonly #running = new Set<TimeLimit>();
-  #isWatching = false;
+  const running = new Set<TimeLimit>();
+  let isWatching = false;
 
-  constructor(timeoutMs: number, keepsProcess: boolean) {
-    this.#timeoutMs = timeoutMs;
-    this.#keepsProcess = keepsProcess;
-  }
-
-  start(signal: AbortSignal | null | undefined): TimeLimit {
-    const limit = new TimeLimit(this.#timeoutMs, signal);
-    if (this.#keepsProcess) {
-      this.#running.add(limit);
-      if (!this.#isWatching) this.#watch(this.#timeoutMs);
-    } else {
-      // The shared timer does not keep the process alive until the time is up.
-      limit.timer = setTimeout(() => limit.end(), this.#timeoutMs);
-    }
-    return limit;
-  }
-
-  stop(limit: TimeLimit): void {
-    this.#running.delete(limit);
-    if (limit.timer !== undefined) clearTimeout(limit.timer);
-  }
-
-  #watch(ms: number): void {
-    this.#isWatching = true;
+  const watch = (ms: number) => {
+    isWatching = true;
     // This timer may outlive the calls: it keeps no process alive, and no test reports it as a leak.
     // Its own addEventListener would keep the process alive, so EventTarget's is used.
     const timer = AbortSignal.timeout(Math.ceil(ms));
-    EventTarget.prototype.addEventListener.call(timer, "abort", () => this.#look());
-  }
-
-  #look(): void {
+    EventTarget.prototype.addEventListener.call(timer, "abort", look);
+  };
+  const look = () => {
     const now = performance.now();
-    this.#isWatching = false;
-    for (const limit of this.#running) {
-      if (limit.endsAt > now) return this.#watch(limit.endsAt - now);
-      this.#running.delete(limit);
+    isWatching = false;
+    for (const limit of running) {
+      if (limit.endsAt > now) return watch(limit.endsAt - now);
+      running.delete(limit);
       limit.end();
     }
-  }
+  };
+
+  return {
+    start(signal: AbortSignal | null | undefined): TimeLimit {
+      const limit = new TimeLimit(timeoutMs, signal);
+      if (keepsProcess) {
+        running.add(limit);
+        if (!isWatching) watch(timeoutMs);
+      } else {
+        // The shared timer does not keep the process alive until the time is up.
+        limit.timer = setTimeout(() => limit.end(), timeoutMs);
+      }
+      return limit;
+    },
+    stop(limit: TimeLimit): void {
+      running.delete(limit);
+      if (limit.timer !== undefined) clearTimeout(limit.timer);
+    },
+  };
 }
 
 function unreachable(url: URL, action: string, error: unknown, timeoutMs?: number): Error {
@@ -216,9 +205,6 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
  * Follows redirects as `fetch` does, but sends the session's own headers to the first URL's origin
  * only. After a redirect has left that origin they are not added again (`fetch` would keep
  * `X-API-KEY`).
- *
- * @param own The session's headers, which `init` contains.
- * @param redirect The first answer.
  */
 async function followRedirects(
   fetch: typeof globalThis.fetch,
@@ -262,7 +248,7 @@ function withHeaders(init: RequestInit, own: OwnHeaders): RequestInit {
 }
 
 function isRedirect({ status }: Response): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+  return [301, 302, 303, 307, 308].includes(status);
 }
 
 function redirectTarget(response: Response, url: URL): URL | undefined {
@@ -297,9 +283,7 @@ async function refuse(response: Response, url: URL, hops: number): Promise<Valid
   await response.body?.cancel();
   return new ValidMindAuthError(
     "api_unreachable",
-    `Cannot reach ${url.origin}${url.pathname}: ` +
-      `${
-        hops === MAX_HOPS ? "it redirects without end" : "it redirects elsewhere"
-      }. Check the path.`,
+    `Cannot reach ${url.origin}${url.pathname}: it redirects ` +
+      `${hops === MAX_HOPS ? "without end" : "elsewhere"}. Check the path.`,
   );
 }

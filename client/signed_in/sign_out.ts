@@ -88,12 +88,8 @@ async function clearAll(
   }
   const keys = [...new Set([...listed, ...unstored])];
   forgetActive(backend, keys);
-  return await clearEach(
-    backend,
-    keys,
-    revoke,
-    (entry) => providerOfEntry(entry, client, options),
-  );
+  const provider = (entry: OidcCredentials) => providerOfEntry(entry, client, options);
+  return await clearEach(backend, keys, revoke, provider);
 }
 
 async function clearEach(
@@ -112,10 +108,7 @@ async function clearEach(
     }
   }
   if (faults.length > 0) throw faults[0];
-  return {
-    keys: results.flatMap((result) => result.keys),
-    ...worstRevocation(results, revoke),
-  };
+  return { keys: results.flatMap(({ keys }) => keys), ...worstRevocation(results, revoke) };
 }
 
 /** The identity of the options, completed by the active session or the environment. */
@@ -187,18 +180,12 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
 }
 
 /** Options of the requests of a revocation. */
-interface RevocationOptions {
-  fetch?: typeof globalThis.fetch;
-  timeoutMs?: number;
-}
+type RevocationOptions = Pick<ClearOidcCredentialsOptions, "fetch" | "timeoutMs">;
 
 /** A client, as far as it is configured. */
-interface ConfiguredClient {
-  issuer?: string | undefined;
-  clientId?: string | undefined;
-  /** The value of the option. */
-  clientSecret?: string | undefined;
-}
+type ConfiguredClient = {
+  [P in "issuer" | "clientId" | "clientSecret"]?: string | undefined;
+};
 
 /** The provider of an identity, for a revocation. */
 async function revocationProvider(

@@ -10,7 +10,7 @@ import {
   describeKeychain,
   keychainError,
   keychainTimeout,
-  NativeKeychainClient,
+  nativeKeychainClient,
 } from "../../../backends/keychain/client.ts";
 import type { KeychainLibrary } from "../../../backends/keychain/library.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -65,7 +65,7 @@ const LOCKED = "Couldn't access platform storage: Secret Service: object locked"
 
 function open({ timeoutMs = 1000, isLinux = true } = {}) {
   const fake = new FakeLibrary();
-  const client = new NativeKeychainClient(fake.library, "test", timeoutMs, isLinux);
+  const client = nativeKeychainClient(fake.library, "test", timeoutMs, isLinux);
   return { fake, client };
 }
 

@@ -6,7 +6,7 @@ import { backendUrl } from "../../support/child.ts";
 const PRELUDE = `
   import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
   import { keychainLimits } from "${backendUrl("keychain/encoding.ts")}";
-  import { NativeKeychainClient } from "${backendUrl("keychain/client.ts")}";
+  import { nativeKeychainClient } from "${backendUrl("keychain/client.ts")}";
   import { libraryPath, openKeychainLibrary } from "${backendUrl("keychain/library.ts")}";
   import { KeychainStore } from "${backendUrl("keychain/store.ts")}";
 
@@ -14,7 +14,7 @@ const PRELUDE = `
 
   /** The real keychain, with a limit as small as that of Windows or smaller. */
   function openSmall(valueChars, maxChunks = 128) {
-    const client = new NativeKeychainClient(library, "validmind-auth", 5000);
+    const client = nativeKeychainClient(library, "validmind-auth", 5000);
     const limits = { ...keychainLimits(), valueChars, maxChunks };
     return { client, store: new KeychainStore({ client, service: "validmind-auth", limits }) };
   }
