@@ -19,11 +19,7 @@ export type BackendSpec =
 
 /**
  * Parses a backend's name: a built-in one, or `<module specifier>:<ExportName>`, which is split at
- * the last colon. A `#` serves as well.
- *
- * @param origin The variable or flag that holds the name, for the error.
- * @throws {CredentialsBackendError} `backend_spec_invalid`; `backend_import_unsupported` for an
- * address that a package on JSR may not import.
+ * the last colon. A `#` serves as well. `origin` is the variable or flag that holds the name.
  */
 export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   const text = spec.trim();
@@ -81,10 +77,7 @@ function specError(spec: string, origin: string, reason: string): CredentialsBac
 
 /**
  * Parses the options of a backend: one JSON object, in which `${NAME}` in a string value stands for
- * that variable. An error shows no value: it may be a secret.
- *
- * @param source The variable or flag that holds the text, for errors.
- * @throws {CredentialsBackendError} `backend_kwargs_invalid`, `env_unset`, `permission_required`.
+ * that variable. An error names the `source` of the text and shows no value: it may be a secret.
  */
 export function parseBackendKwargs(text: string, source: string): Record<string, unknown> {
   const options = parseObject(text);
@@ -100,10 +93,10 @@ function expand(value: unknown, path: string, source: string): unknown {
     return value.map((item, index) => expand(item, `${path}[${index}]`, source));
   }
   if (typeof value !== "object" || value === null) return value;
+  const place = (name: string) => path ? `${path}.${name}` : name;
+  const entries = Object.entries(value);
   return Object.fromEntries(
-    Object.entries(value).map((
-      [name, item],
-    ) => [name, expand(item, path ? `${path}.${name}` : name, source)]),
+    entries.map(([name, item]) => [name, expand(item, place(name), source)]),
   );
 }
 
@@ -133,11 +126,8 @@ function kwargsError(source: string, reason: string): CredentialsBackendError {
 const LONGEST = 1_000;
 
 /**
- * A third party's text for an error: without a piece of the secrets that it was given, without the
- * query of an address, which may hold a token, and without control characters.
- *
- * @param given Values that the third party was given. Every text in them counts as a secret that is
- * not too short for one.
+ * A third party's text for an error: without a piece of the texts that it was given, which may be
+ * secrets, without the query of an address, which may hold a token, and without control characters.
  */
 export function foreignText(text: string, given: unknown): string {
   const short = text.slice(0, 4 * LONGEST);

@@ -5,13 +5,10 @@ import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_b
 
 /** Loaded where a setting names it: few people use it. */
 const loadVault = () => import("../vault.ts");
-
 /** Loaded where a setting names it: few people use it. */
 const loadKeychain = () => import("../keychain.ts");
-
 /** Loaded where a setting names it: few people use it. */
 const loadEncrypted = () => import("../encrypted.ts");
-
 /** Loaded where a setting names it: few people use it. */
 const loadFallback = () => import("../fallback.ts");
 

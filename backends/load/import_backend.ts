@@ -21,12 +21,9 @@ export async function importBackend(
   const module = await importModule(specifier, `${place} (${origin.name})`, options);
   const subject = `${exportName} from ${place} (${origin.name})`;
   if (!Object.hasOwn(module, exportName)) {
-    throw loadError(
-      "backend_export_missing",
-      subject,
-      `the module exports ${printable(Object.keys(module).join(", ")) || "nothing"}`,
-      "Name one of its exports after the last colon.",
-    );
+    const names = printable(Object.keys(module).join(", ")) || "nothing";
+    const reason = `the module exports ${names}. Name one of its exports after the last colon.`;
+    throw loadError("backend_export_missing", subject, reason);
   }
   const backend = construct(module[exportName], subject, options, origin);
   assertCredentialsBackend(backend, subject);
@@ -46,20 +43,13 @@ async function importModule(
     const denied = error instanceof TypeError &&
       /run again with the (--allow-\w+) flag/.exec(error.message);
     if (denied) {
-      throw loadError(
-        "permission_required",
-        subject,
-        "Deno does not permit the import",
-        `Run with ${denied[1]}, narrowed to this module.`,
-      );
+      const reason = `Deno does not permit the import. Run with ${
+        denied[1]
+      }, narrowed to this module.`;
+      throw loadError("permission_required", subject, reason);
     }
-    throw loadError(
-      "backend_import_failed",
-      subject,
-      "the module did not load",
-      "See the cause, and check the module's address.",
-      foreignCause(error, options),
-    );
+    const reason = "the module did not load. See the cause, and check the module's address.";
+    throw loadError("backend_import_failed", subject, reason, foreignCause(error, options));
   }
 }
 
@@ -85,7 +75,7 @@ function construct(
   origin: SettingOrigin,
 ): unknown {
   if (typeof value !== "function" || !isConstructible(value)) {
-    throw loadError("backend_not_constructible", subject, "it is not a class", "Export a class.");
+    throw loadError("backend_not_constructible", subject, "it is not a class. Export a class.");
   }
   try {
     return new (value as Constructor)(options);
@@ -93,13 +83,8 @@ function construct(
     if (error instanceof CredentialsBackendError) {
       throw new CredentialsBackendError(error.code, foreignText(error.message, options));
     }
-    throw loadError(
-      "backend_not_constructible",
-      subject,
-      "its constructor failed",
-      `See the cause, and check ${origin.options}.`,
-      foreignCause(error, options),
-    );
+    const reason = `its constructor failed. See the cause, and check ${origin.options}.`;
+    throw loadError("backend_not_constructible", subject, reason, foreignCause(error, options));
   }
 }
 
@@ -123,12 +108,8 @@ function loadError(
   code: CredentialsBackendError["code"],
   subject: string,
   reason: string,
-  advice: string,
-  cause?: unknown,
+  cause?: Error,
 ): CredentialsBackendError {
-  return new CredentialsBackendError(
-    code,
-    `Cannot load the credentials backend ${subject}: ${reason}. ${advice}`,
-    cause === undefined ? undefined : { cause },
-  );
+  const message = `Cannot load the credentials backend ${subject}: ${reason}`;
+  return new CredentialsBackendError(code, message, cause && { cause });
 }

@@ -1,13 +1,7 @@
 import { printable } from "../../backends/common/printable.ts";
 import type { Session, SessionStatus } from "../session.ts";
-import {
-  formatLeft,
-  formatTime,
-  NO_REFRESH,
-  type Outcome,
-  outcomeLines,
-  type SignInPage,
-} from "./prompt.ts";
+import { formatLeft, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
+import type { Outcome, SignInPage } from "./prompt.ts";
 
 /** The constant part of a notebook's prompt. */
 export interface PromptView {
@@ -63,10 +57,7 @@ export function outcomeHtml(outcome: Outcome, issuer: string): string {
 /**
  * A state in a line, with details below. It stays in the notebook and in its exports. So it takes
  * colour and font from its surroundings, and has no style sheet, which a Markdown page would show as
- * text.
- *
- * @param title HTML.
- * @param details HTML.
+ * text. Title and details are HTML.
  */
 function statusHtml(isGood: boolean, title: string, details: readonly string[]): string {
   const dim = `style="margin:0;font-size:13px;overflow-wrap:anywhere"`;
@@ -76,11 +67,7 @@ function statusHtml(isGood: boolean, title: string, details: readonly string[]):
     `${details.map((line) => `<p ${dim}>${line}</p>`).join("")}</div></div>`;
 }
 
-/**
- * A session as the last line of a notebook's cell shows it.
- *
- * @param text The session as text, for displays without HTML.
- */
+/** A session as the last line of a notebook's cell shows it; as `text` where HTML is not shown. */
 export function sessionDisplay(
   { issuer, apiHost, model }: Session,
   status: SessionStatus,
@@ -105,17 +92,13 @@ export function sessionDisplay(
 
 /** Text from outside as HTML may carry it, in an element or an attribute in quotes. */
 export function escapeHtml(text: string, limit?: number): string {
-  return printable(text, limit).replace(
-    /[&<>"'`]/g,
-    (character) => `&#${character.codePointAt(0)};`,
-  );
+  const escaped = (character: string) => `&#${character.codePointAt(0)};`;
+  return printable(text, limit).replace(/[&<>"'`]/g, escaped);
 }
 
 /**
  * The script of a prompt: a button that copies the code, and the seconds. The seconds are counted from
- * the display on, since the reader's clock may be a different one.
- *
- * @param id The id of the prompt's element, which this module has made.
+ * the display on, since the reader's clock may be a different one. This module has made the id.
  */
 function pageScript(id: string): string {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;

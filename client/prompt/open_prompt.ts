@@ -1,7 +1,6 @@
 import { printable } from "../../backends/common/printable.ts";
 import {
   formatLeft,
-  type Outcome,
   outcomeLines,
   plainPrompt,
   type Prompt,
@@ -26,8 +25,8 @@ export async function openPrompt(options: PromptOptions): Promise<Prompt> {
   const jupyter = notebook();
   if (jupyter === undefined) return await openTextPrompt(options);
   try {
-    const { NotebookPrompt } = await loadNotebookPrompt();
-    return await NotebookPrompt.open(jupyter, options);
+    const { openNotebookPrompt } = await loadNotebookPrompt();
+    return await openNotebookPrompt(jupyter, options);
   } catch {
     return await openTextPrompt(options); // a kernel without display support
   }
@@ -37,12 +36,12 @@ export async function openPrompt(options: PromptOptions): Promise<Prompt> {
 async function openTextPrompt(options: PromptOptions): Promise<Prompt> {
   if (!isTerminal()) {
     await write(plainPrompt(options));
-    return new TextPrompt(undefined);
+    return textPrompt();
   }
   const colors = !Deno.noColor;
   const qr = await qrBlock(options.page.url, colors);
   await write(terminalPrompt(options, qr, colors));
-  return new TextPrompt(new Countdown(options, colors));
+  return textPrompt(startCountdown(options, colors));
 }
 
 function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): string {
@@ -70,75 +69,56 @@ async function qrBlock(text: string, colors: boolean): Promise<string> {
   return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
 }
 
-/** The prompt of {@linkcode openTextPrompt}. */
-class TextPrompt implements Prompt {
-  readonly #countdown: Countdown | undefined;
-  #isOver = false;
-
-  constructor(countdown: Countdown | undefined) {
-    this.#countdown = countdown;
-  }
-
-  async note(text: string): Promise<void> {
-    const indent = this.#countdown === undefined ? "" : "  ";
-    if (!this.#isOver) await this.#say(`${indent}${printable(text, 500)}\n`);
-  }
-
-  async end(outcome: Outcome): Promise<void> {
-    this.#isOver = true;
-    this.#countdown?.stop();
-    const lines = outcomeLines(outcome);
-    if (this.#countdown !== undefined) {
-      await this.#say(`${lines.map((line) => `  ${line}\n`).join("")}\n`);
-    } else if (outcome.kind === "signed_in") {
-      await this.#say(`${lines.join(" ")}\n`); // in a log the error itself is enough
-    }
-  }
-
-  async #say(text: string): Promise<void> {
+function textPrompt(countdown?: Countdown): Prompt {
+  let isOver = false;
+  const say = async (text: string) => {
     try {
-      await write(`${this.#countdown?.erase() ?? ""}${text}`);
+      await write(`${countdown?.erase() ?? ""}${text}`);
     } catch {
       // A closed standard error costs the line, not the sign-in.
     }
-  }
+  };
+  return {
+    async note(text) {
+      const indent = countdown === undefined ? "" : "  ";
+      if (!isOver) await say(`${indent}${printable(text, 500)}\n`);
+    },
+    async end(outcome) {
+      isOver = true;
+      countdown?.stop();
+      const lines = outcomeLines(outcome);
+      if (countdown !== undefined) {
+        await say(`${lines.map((line) => `  ${line}\n`).join("")}\n`);
+      } else if (outcome.kind === "signed_in") {
+        await say(`${lines.join(" ")}\n`); // in a log the error itself is enough
+      }
+    },
+  };
+}
+
+interface Countdown {
+  /** The characters that clear the line. */
+  erase(): string;
+  stop(): void;
 }
 
 /**
  * The last line of a terminal's prompt. It is overwritten from its start without escape codes, and the
  * cursor stays visible, so that Ctrl-C can end the process without a handler that tidies up.
  */
-class Countdown {
-  readonly #options: PromptOptions;
-  readonly #colors: boolean;
-  readonly #timer: ReturnType<typeof setInterval>;
-  #width = 0;
-
-  constructor(options: PromptOptions, colors: boolean) {
-    this.#options = options;
-    this.#colors = colors;
-    this.#timer = setInterval(() => this.#draw(), 1000);
-    this.#draw();
-  }
-
-  /** The characters that clear the line. */
-  erase(): string {
-    return `\r${" ".repeat(this.#width)}\r`;
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  #draw(): void {
-    const { page, now } = this.#options;
+function startCountdown({ page, now }: PromptOptions, colors: boolean): Countdown {
+  let width = 0;
+  const draw = () => {
     const left = formatLeft(page.expiresAt.getTime() - now());
     const shown = fit(`  Waiting for approval, expires in ${left}`);
-    const text = `\r${this.#colors ? `\x1b[2m${shown}\x1b[22m` : shown}`;
-    const rest = Math.max(0, this.#width - shown.length);
-    this.#width = shown.length;
+    const text = `\r${colors ? `\x1b[2m${shown}\x1b[22m` : shown}`;
+    const rest = Math.max(0, width - shown.length);
+    width = shown.length;
     write(`${text}${" ".repeat(rest)}${"\b".repeat(rest)}`).catch(() => undefined);
-  }
+  };
+  draw();
+  const timer = setInterval(draw, 1000);
+  return { erase: () => `\r${" ".repeat(width)}\r`, stop: () => clearInterval(timer) };
 }
 
 async function write(text: string): Promise<void> {

@@ -3,7 +3,7 @@
  * Chromium and util-linux's `script`, as the tests of the notebook do.
  */
 import type { Browser } from "playwright-core";
-import { NotebookPrompt } from "../../client/prompt/notebook_prompt.ts";
+import { openNotebookPrompt } from "../../client/prompt/notebook_prompt.ts";
 import { renderOutput, THEMES } from "../notebooks/render_output.ts";
 import { startNotebookWorld } from "../notebooks/notebook_world.ts";
 import { captureTerminal } from "../support/capture_terminal.ts";
@@ -37,7 +37,7 @@ async function displayed(): Promise<Record<string, string>> {
     return Promise.resolve();
   };
   const page = { ...PAGE, expiresAt: new Date(LEFT_MS) };
-  const prompt = await NotebookPrompt.open({ broadcast }, { page, now: () => 0 });
+  const prompt = await openNotebookPrompt({ broadcast }, { page, now: () => 0 });
   const asked = data;
   await prompt.end({ kind: "interrupted" });
   return asked;

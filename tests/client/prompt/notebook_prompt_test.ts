@@ -5,7 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { NotebookPrompt } from "../../../client/prompt/notebook_prompt.ts";
+import { openNotebookPrompt } from "../../../client/prompt/notebook_prompt.ts";
 import type { Outcome, SignInPage } from "../../../client/prompt/prompt.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 
@@ -53,7 +53,7 @@ Deno.test("prompt in a notebook: one display, brought up to date in its place", 
   using intervals = new ManualIntervals();
   const kernel = fakeKernel();
   let now = NOW;
-  const prompt = await NotebookPrompt.open(kernel, { page: PAGE, now: () => now });
+  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => now });
   assertStringIncludes(kernel.html(), 'data-seconds="900">15:00<');
   now += 28_000;
   intervals.tick();
@@ -73,7 +73,7 @@ Deno.test("prompt in a notebook: one display, brought up to date in its place", 
 Deno.test("prompt in a notebook: a link in a new tab, the code, and both as text", async () => {
   using _ = new ManualIntervals();
   const kernel = fakeKernel();
-  const prompt = await NotebookPrompt.open(kernel, { page: PAGE, now: () => NOW });
+  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
   const link = `<a href="https://login.example.com/activate?user_code=WDJB-MJHT&#38;a=b" ` +
     `target="_blank" rel="noopener noreferrer">https://login.example.com/activate</a>`;
   assertStringIncludes(kernel.html(), link);
@@ -89,7 +89,7 @@ Deno.test("prompt in a notebook: a page without a code has neither a code nor it
   using _ = new ManualIntervals();
   const kernel = fakeKernel();
   const { code: _1, ...page } = PAGE;
-  const prompt = await NotebookPrompt.open(kernel, { page, now: () => NOW });
+  const prompt = await openNotebookPrompt(kernel, { page, now: () => NOW });
   const [html] = kernel.html().split("<script>");
   assertEquals(/<code>|<button/.test(html!), false);
   assertStringIncludes(kernel.text(), "the page ends in 15 min");
@@ -101,7 +101,7 @@ Deno.test("prompt in a notebook: no link, code, picture or style sheet is left a
   for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
     using _ = new ManualIntervals();
     const kernel = fakeKernel();
-    const prompt = await NotebookPrompt.open(kernel, { page: PAGE, now: () => NOW });
+    const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
     await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
     for (const text of [kernel.html(), kernel.text()]) {
       assertEquals(/<(a|svg|code|script|button|style)\b|WDJB|activate/.test(text), false, kind);
@@ -116,7 +116,7 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
   const kernel = fakeKernel();
   const code = { text: HOSTILE, isFilledIn: false };
   const page = { ...PAGE, issuer: HOSTILE, url: HOSTILE, shortUrl: HOSTILE, code };
-  const prompt = await NotebookPrompt.open(kernel, { page, now: () => NOW });
+  const prompt = await openNotebookPrompt(kernel, { page, now: () => NOW });
   await prompt.note(HOSTILE);
   await prompt.end({ ...SIGNED_IN, who: HOSTILE, place: HOSTILE, isRefreshable: false });
   for (const { data } of kernel.messages) {
@@ -136,7 +136,7 @@ Deno.test("prompt in a notebook: a display that fails later costs the display al
   let isBroken = false;
   const broadcast: typeof kernel.broadcast = (type, content) =>
     isBroken ? Promise.reject(new Error("gone")) : kernel.broadcast(type, content);
-  const prompt = await NotebookPrompt.open({ broadcast }, { page: PAGE, now: () => NOW });
+  const prompt = await openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW });
   isBroken = true;
   intervals.tick();
   await prompt.end({ kind: "denied" });
@@ -146,6 +146,6 @@ Deno.test("prompt in a notebook: a display that fails later costs the display al
 Deno.test("prompt in a notebook: a kernel that cannot display fails at once, and keeps no timer", async () => {
   using intervals = new ManualIntervals();
   const broadcast = () => Promise.reject(new Error("no display"));
-  await assertRejects(() => NotebookPrompt.open({ broadcast }, { page: PAGE, now: () => NOW }));
+  await assertRejects(() => openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW }));
   assert(intervals.count === 0);
 });
