@@ -248,13 +248,8 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
       ? `${missed} was left out (${code}): its copy was not ${DONE[action]}.`
       : `${missed} was passed over (${code}): the tokens are kept in ${placeOf(used)}.`;
     try {
-      this.#onFallback({
-        action,
-        missed,
-        code,
-        ...(used !== undefined && { used: placeOf(used) }),
-        message,
-      });
+      const place = used !== undefined && { used: placeOf(used) };
+      this.#onFallback({ action, missed, code, ...place, message });
     } catch {
       // The action is done: a closed standard error must not make it a failure.
     }
@@ -267,10 +262,8 @@ const DONE = { store: "replaced", delete: "removed", list: "listed" };
 
 function checkBackends(backends: unknown): asserts backends is OidcCredentialsBackend[] {
   if (!Array.isArray(backends) || backends.length === 0) {
-    throw backendsError(
-      `option "backends" is no list of backends`,
-      "Give one or more, in their order.",
-    );
+    const advice = "Give one or more, in their order.";
+    throw backendsError(`option "backends" is no list of backends`, advice);
   }
   for (const [index, one] of backends.entries()) {
     assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);

@@ -29,11 +29,8 @@ export type OptionTypes = Readonly<Record<string, keyof typeof KINDS | readonly 
 
 /**
  * Refuses unknown options, and values that do not fit. An option that is accepted and then ignored
- * would be worse than an error. No value is shown: it may be a secret in the wrong place.
- *
- * @param action The caller's action, as in "Cannot {action}".
- * @param types All options. One that is `undefined` counts as absent.
- * @param fail Makes the error, of the code `invalid_options`.
+ * would be worse than an error. No value is shown: it may be a secret in the wrong place. An option
+ * that is `undefined` counts as absent.
  */
 export function checkOptions(
   action: string,
@@ -72,12 +69,7 @@ function invalidOptions(message: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", message);
 }
 
-/**
- * Refuses an object that lacks one of the three methods, and names the first that is missing.
- *
- * @param value The presumed backend.
- * @param origin Its origin, as in "Cannot use {origin} as a credentials backend".
- */
+/** Refuses an object that lacks one of the three methods, and names the first that is missing. */
 export function assertCredentialsBackend(
   value: unknown,
   origin: string,

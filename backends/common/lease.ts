@@ -125,9 +125,7 @@ export class Leases<Row extends LeaseRow> {
 
   /**
    * Announces work that must not be done twice, such as the request that spends a refresh token.
-   * Without a lease it does nothing.
-   *
-   * @returns `false` where another holder has the lease that this instance held.
+   * Without a lease it does nothing. `false`: another holder has the lease that this instance held.
    */
   async announce(name: string, use: LeaseUse = {}): Promise<boolean> {
     if (!this.#held.has(name)) return true;

@@ -28,10 +28,8 @@ function isBare(error: Error): boolean {
 
 /**
  * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
- * pass signals on.
- *
- * @param overflow Handling of a body over `maxBytes`. Its rest is not read in either case.
- * @returns The text; `undefined` where the body is refused as too large.
+ * pass signals on. A body over `maxBytes` is cut, or refused: then the result is `undefined`. Its rest
+ * is not read in either case.
  */
 export async function readText(
   response: Response,

@@ -12,10 +12,8 @@ export class Queue {
   }
 
   /**
-   * Runs `fn` after all earlier runs of the same key have ended, however they end.
-   *
-   * @param signal Ends the wait. It does not interrupt a function that has begun to run.
-   * @throws {CredentialsBackendError} `backend_locked` after the time limit; the signal's reason.
+   * Runs `fn` after all earlier runs of the same key have ended, however they end. The signal ends the
+   * wait. It does not interrupt a function that has begun to run.
    */
   async run<T>(key: string, fn: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();

@@ -16,9 +16,6 @@ export function isEnvGranted(name: string): boolean {
 /**
  * Reads a variable that the caller needs. `undefined` where it is unset or empty; an error where Deno
  * denies it.
- *
- * @param name The variable.
- * @param purpose Its purpose, as in "Cannot {purpose}".
  */
 export function readEnv(name: string, purpose: string): string | undefined {
   try {
@@ -36,8 +33,6 @@ export function readEnv(name: string, purpose: string): string | undefined {
 /**
  * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
  * an error: its meaning must not be guessed.
- *
- * @throws {CredentialsBackendError} `env_invalid`.
  */
 export function parseFlag(name: string, value: string | undefined): boolean | undefined {
   const text = value?.trim().toLowerCase() ?? "";

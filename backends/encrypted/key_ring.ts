@@ -53,7 +53,6 @@ export class KeyRing {
   readonly #inner: OidcCredentialsBackend;
   readonly #sources: readonly [KeySource, ...KeySource[]];
 
-  /** @param inner The store of the entries. */
   constructor(
     inner: OidcCredentialsBackend,
     key: EncryptionKey,

@@ -13,10 +13,7 @@ const NONCE_BYTES = 12;
  */
 export const ITERATIONS = { least: 600_000, read: 2_000_000, most: 10_000_000 };
 
-/** Length of a key, in bytes. */
 export const KEY_BYTES = 32;
-
-/** Length of a salt, in bytes. */
 export const SALT_BYTES = 16;
 
 /** How a key came from a passphrase: PBKDF2 with HMAC-SHA-256. Nothing in it is secret. */
@@ -45,10 +42,8 @@ export interface SealedEntry {
 }
 
 /**
- * Encrypts an entry for one credential key.
- *
- * @returns An entry that any store holds: without a token, and expired in 1970, so that a program
- * that does not know the format finds nothing to use in it.
+ * Encrypts an entry for one credential key. The result is an entry that any store holds: without a
+ * token, and expired in 1970, so that a program that does not know the format finds nothing to use.
  */
 export async function sealRow(
   key: string,
@@ -85,10 +80,8 @@ export function sealedIn(row: OidcCredentials): SealedEntry | undefined {
 }
 
 /**
- * Decrypts an entry.
- *
- * @returns `undefined` when the key is another one, or anything that was sealed or is bound to it
- * has changed: AES-GCM does not tell which.
+ * Decrypts an entry. `undefined`: the key is another one, or anything that was sealed or is bound to
+ * it has changed. AES-GCM does not tell which.
  */
 export async function openSealed(
   key: string,
@@ -146,27 +139,20 @@ export function isIterations(value: unknown): value is number {
 /**
  * Makes a key of 32 secret bytes. The key that encrypts and the id come from them by HKDF
  * ({@link https://www.rfc-editor.org/rfc/rfc5869 RFC 5869}), so that the id, which is stored in
- * clear, says nothing of the key.
- *
- * @param bytes Wiped before it returns.
+ * clear, says nothing of the key. The bytes are wiped.
  */
 export async function sealingKey(
   bytes: Uint8Array<ArrayBuffer>,
   id?: string,
   derivation?: Derivation,
 ): Promise<SealingKey> {
-  const root = await crypto.subtle.importKey("raw", bytes, "HKDF", false, [
-    "deriveKey",
-    "deriveBits",
-  ]);
+  const { subtle } = crypto;
+  const root = await subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey", "deriveBits"]);
   bytes.fill(0);
+  const form = { name: "AES-GCM", length: 256 };
   const [aes, name] = await Promise.all([
-    crypto.subtle.deriveKey(hkdf("encryption"), root, { name: "AES-GCM", length: 256 }, false, [
-      "encrypt",
-      "decrypt",
-    ]),
-    id ?? crypto.subtle.deriveBits(hkdf("key id"), root, 64)
-      .then((bits) => new Uint8Array(bits).toHex()),
+    subtle.deriveKey(hkdf("encryption"), root, form, false, ["encrypt", "decrypt"]),
+    id ?? subtle.deriveBits(hkdf("key id"), root, 64).then((bits) => new Uint8Array(bits).toHex()),
   ]);
   return { id: name, aes, ...(derivation !== undefined && { derivation }) };
 }

@@ -67,10 +67,8 @@ export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): Keycha
 }
 
 /**
- * The account of a key's entry: the key itself, except for characters that a keychain
- * would lose or that have a meaning here, which are percent-encoded.
- *
- * @throws {CredentialsBackendError} `backend_too_large` for a key that is longer than a name may be.
+ * The account of a key's entry: the key itself, except for characters that a keychain would lose or
+ * that have a meaning here, which are percent-encoded.
  */
 export function accountOf(key: string, limits: KeychainLimits): string {
   const account = toAccount(key, limits);
@@ -116,19 +114,15 @@ export async function chunkValue(text: string, limit: number): Promise<ChunkedVa
     (_, index) => text.slice(index * limit, (index + 1) * limit),
   );
   const digest = await digestOf(text);
-  return {
-    head: `validmind-auth chunks v1 ${generation} ${chunks.length} ${digest}`,
-    chunks,
-    generation,
-  };
+  const head = `validmind-auth chunks v1 ${generation} ${chunks.length} ${digest}`;
+  return { head, chunks, generation };
 }
 
 /** Parses a head. `undefined` where it is the value itself. */
 export function parseHead(head: string): ChunkedHead | undefined {
   const [, generation, count, digest] = HEAD.exec(head) ?? [];
-  return generation === undefined
-    ? undefined
-    : { generation, count: Number(count), digest: digest! };
+  if (generation === undefined) return undefined;
+  return { generation, count: Number(count), digest: digest! };
 }
 
 /** The value of which these are the chunks; `undefined` where one is missing or another one's. */

@@ -17,11 +17,7 @@ type Options = Record<string, unknown>;
 export interface CreateBackendOptions {
   /** The places from which the setting was read, for errors. */
   readonly origin: SettingOrigin;
-  /**
-   * The permissions of the Worker in which a third party's backend runs.
-   *
-   * @default the backend runs in this process
-   */
+  /** The permissions of the Worker in which a third party's backend runs, if it runs in one. */
   readonly isolate?: Deno.PermissionOptionsObject;
 }
 
@@ -55,9 +51,7 @@ async function createForeign(
 
 /**
  * Replaces the values at a path of the options. A value of another shape than the path's stays: the
- * class refuses it in its own words.
- *
- * @param place The path so far, for errors.
+ * class refuses it in its own words. `place` is the path so far.
  */
 async function replaceAt(
   [step, ...rest]: readonly string[],

@@ -36,10 +36,7 @@ export class VaultClient {
   readonly #timeoutMs: number;
   readonly #http: Deno.HttpClient | undefined;
 
-  /**
-   * @param caCert The content of the certificate file that the connection names.
-   * @throws {CredentialsBackendError} `invalid_options` where it is no certificate.
-   */
+  /** @param caCert The content of the certificate file that the connection names. */
   constructor(
     connection: VaultConnection,
     caCert: string | undefined,
@@ -53,12 +50,7 @@ export class VaultClient {
     this.#http = caCert === undefined ? undefined : this.#trust(caCert);
   }
 
-  /**
-   * The answer of any status, except for a passing trouble, after which it is tried again.
-   *
-   * @throws {CredentialsBackendError} `backend_unavailable`, `backend_timeout`, `backend_too_large`,
-   * `permission_required`; the signal's reason.
-   */
+  /** The answer of any status, except for a passing trouble, after which it is tried again. */
   async request(request: VaultRequest): Promise<VaultAnswer> {
     const { now, delay } = this.#runtime;
     const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#timeoutMs);

@@ -26,8 +26,6 @@ const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/tok
 /**
  * The connection of the options. Without an address there, it comes from the variables of either Vault
  * or OpenBao, so that one server's token does not go to the other.
- *
- * @throws {CredentialsBackendError} `permission_required`, `invalid_options`.
  */
 export function vaultConnection(options: VaultCredentialsBackendOptions): VaultConnection {
   const action = "use Vault";

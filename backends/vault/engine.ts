@@ -38,8 +38,6 @@ export interface VaultKv {
 /**
  * Finds the version of the engine at a mount, by the request that `vault kv` itself makes. Every token
  * may make it for a mount that it has any right to.
- *
- * @throws {CredentialsBackendError} `backend_denied`, `invalid_options`, and as the session's.
  */
 export async function openVaultKv(
   session: VaultSession,

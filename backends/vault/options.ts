@@ -175,18 +175,13 @@ export function parseVaultAddress(action: string, name: string, address: unknown
   const isPlain = url !== null && /^https?:$/.test(url.protocol) &&
     url.username + url.password + url.search + url.hash === "";
   if (!isPlain) {
-    throw invalid(
-      action,
-      `${name} is no plain http(s) URL`,
-      `Give one such as "https://vault.example.com:8200", without a user name, a password and a query.`,
-    );
+    const advice = `Give one such as "https://vault.example.com:8200", without a user name, a ` +
+      `password and a query.`;
+    throw invalid(action, `${name} is no plain http(s) URL`, advice);
   }
   if (!isSecureUrl(url)) {
-    throw invalid(
-      action,
-      `${name} (${url.origin}) would get tokens in clear text`,
-      "Use https:, or a Vault Agent or Proxy on this host's loopback.",
-    );
+    const advice = "Use https:, or a Vault Agent or Proxy on this host's loopback.";
+    throw invalid(action, `${name} (${url.origin}) would get tokens in clear text`, advice);
   }
   url.pathname = url.pathname.replace(/\/+$/, "");
   return url;

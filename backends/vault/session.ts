@@ -44,8 +44,6 @@ export class VaultSession {
   /**
    * The answer. Vault answers 403 both for a token that has ended and for a denial by a policy. A token
    * that has ended is replaced once, and the request is sent once more.
-   *
-   * @throws {CredentialsBackendError} `backend_denied`, `backend_auth_failed`, and as the client's.
    */
   async request(request: VaultRequest): Promise<VaultAnswer> {
     const held = await untilAborted(this.#token(), request.signal);

@@ -35,10 +35,8 @@ const EVERYWHERE: readonly string[] = ["help", "version"];
 const SECRET = /token|secret|passw|passphrase|credential|api-?key|^key$/i;
 
 /**
- * Parses the arguments by the tables of commands and flags.
- *
- * @throws {UsageError} For the first argument that is unknown, missing or superfluous. The error
- * shows no value that may be a secret.
+ * Parses the arguments by the tables of commands and flags. The error for the first argument that is
+ * unknown, missing or superfluous shows no value that may be a secret.
  */
 export function parseCommandLine(
   args: readonly string[],

@@ -112,11 +112,7 @@ export function describeIdentity(identity: StoredIdentity): IdentityReport {
   };
 }
 
-/**
- * A stored sign-in as a report shows it.
- *
- * @param identity With a scope, the state tells whether the entry covers it.
- */
+/** A stored sign-in as a report shows it. Where the identity has a scope, the entry has to cover it. */
 export function describeEntry(
   entry: OidcCredentials,
   identity: StoredIdentity & { scope?: string },
