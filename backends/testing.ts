@@ -72,18 +72,15 @@ export function testCredentialsBackend(
   options: TestCredentialsBackendOptions = {},
 ): void {
   for (const check of CONFORMANCE_CHECKS) {
+    const isUnprovable = check.needs !== undefined && options[check.needs] === undefined;
     Deno.test({
       name: `${name}: ${check.name}`,
-      ignore: options.ignore === true || isUnprovable(check, options),
+      ignore: options.ignore === true || isUnprovable,
       ...(check.needs === "permissions" && options.permissions !== undefined &&
         { permissions: options.permissions }),
       fn: () => run(check, factory, options),
     });
   }
-}
-
-function isUnprovable(check: ConformanceCheck, options: TestCredentialsBackendOptions): boolean {
-  return check.needs !== undefined && options[check.needs] === undefined;
 }
 
 async function run(
@@ -93,32 +90,23 @@ async function run(
 ): Promise<void> {
   const opened: OidcCredentialsBackend[] = [];
   const keys: string[] = [];
-  const open = async (make: () => MaybePromise<OidcCredentialsBackend>) => {
+  const isBroken = check.needs === "broken" && broken !== undefined;
+  const open = async (make = factory) => {
     const backend = await make();
     opened.push(backend);
     return backend;
   };
+  const key = (suffix = "") => {
+    const key = `conformance|${crypto.randomUUID()}${suffix}`;
+    keys.push(key);
+    return key;
+  };
   try {
-    await check.run({
-      patienceMs,
-      open: () => open(factory),
-      openBroken: () => open(broken ?? factory),
-      key: (suffix = "") => {
-        const key = `conformance|${crypto.randomUUID()}${suffix}`;
-        keys.push(key);
-        return key;
-      },
-    });
+    const backend = await open(isBroken ? broken : factory);
+    await check.run({ backend, name: key(), open: () => open(), key, patienceMs });
   } finally {
-    if (check.needs !== "broken") await removeAll(opened[0], keys);
+    if (!isBroken) { for (const key of keys) await opened[0]?.delete(key); }
     for (const backend of opened) await backend.close?.();
     await teardown?.(opened);
   }
-}
-
-async function removeAll(
-  backend: OidcCredentialsBackend | undefined,
-  keys: readonly string[],
-): Promise<void> {
-  for (const key of keys) await backend?.delete(key);
 }

@@ -4,11 +4,13 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 
 /** Means of a check. */
 export interface ConformanceContext {
-  /** A handle on the store. */
-  open(): Promise<OidcCredentialsBackend>;
-  /** A handle on a store that cannot be read. */
-  openBroken(): Promise<OidcCredentialsBackend>;
+  /** A handle on the store, or for the check that needs it on a store that cannot be read. */
+  backend: OidcCredentialsBackend;
   /** A key of this check alone, removed after it. */
+  name: string;
+  /** A further handle on the store. */
+  open(): Promise<OidcCredentialsBackend>;
+  /** A further key. */
   key(suffix?: string): string;
   /** Longest wait for something that has to happen at once, in milliseconds. */
   patienceMs: number;
@@ -71,59 +73,48 @@ function entry(fields: Record<string, unknown> = {}): OidcCredentials {
   };
 }
 
-async function checkMethods({ open }: ConformanceContext): Promise<void> {
-  assertCredentialsBackend(await open(), "the backend under test");
+async function checkMethods({ backend }: ConformanceContext): Promise<void> {
+  assertCredentialsBackend(backend, "the backend under test");
 }
 
-async function checkAbsent({ open, key }: ConformanceContext): Promise<void> {
-  const value = await (await open()).get(key());
+async function checkAbsent({ backend, name }: ConformanceContext): Promise<void> {
+  const value = await backend.get(name);
   expect(value === undefined || value === null, "get() of a missing key gave something");
 }
 
-async function checkRoundTrip({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
-  const name = key();
+async function checkRoundTrip({ backend, name }: ConformanceContext): Promise<void> {
   await backend.put(name, entry());
   await expectStored(backend, name, entry(), "after put() resolved, get() gave something else");
 }
 
-async function checkUnknownFields({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
-  const name = key();
+async function checkUnknownFields({ backend, name }: ConformanceContext): Promise<void> {
   const odd = entry({ x_extra: { kept: [1, 2.5, null, "größe", { deep: true }] }, id_token: null });
   await backend.put(name, odd);
   await expectStored(backend, name, odd, "a field that the backend does not know was lost");
 }
 
-async function checkOverwrite({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
-  const name = key();
+async function checkOverwrite({ backend, name }: ConformanceContext): Promise<void> {
   await backend.put(name, entry({ x_old: true }));
   await backend.put(name, entry({ access_token: "second" }));
   const second = entry({ access_token: "second" });
   await expectStored(backend, name, second, "put() over an entry left parts of the old one");
 }
 
-async function checkCopy({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
-  const name = key();
+async function checkCopy({ backend, name }: ConformanceContext): Promise<void> {
   const mine = entry();
   await backend.put(name, mine);
   mine.access_token = "changed by the caller";
   await expectStored(backend, name, entry(), "a caller's later change reached the store");
 }
 
-async function checkDelete({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
-  const name = key();
+async function checkDelete({ backend, name }: ConformanceContext): Promise<void> {
   await backend.put(name, entry());
   await backend.delete(name);
   expect(!(await backend.get(name)), "get() after delete() still gave the entry");
   await backend.delete(name);
 }
 
-async function checkIsolation({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkIsolation({ backend, key }: ConformanceContext): Promise<void> {
   const [one, other] = [key(), key()];
   await backend.put(one, entry({ client_id: "one" }));
   await backend.put(other, entry({ client_id: "other" }));
@@ -132,8 +123,7 @@ async function checkIsolation({ open, key }: ConformanceContext): Promise<void> 
   await expectStored(backend, other, kept, "deleting one key changed another");
 }
 
-async function checkKeys({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkKeys({ backend, key }: ConformanceContext): Promise<void> {
   const suffixes = [
     "|https://idp.example.com/realms/größe|клиент-日本",
     "|a/b\\c:d*e?f\"g<h>i.j..k%2F%00l m\tn'o",
@@ -149,8 +139,7 @@ async function checkKeys({ open, key }: ConformanceContext): Promise<void> {
   }
 }
 
-async function checkSizes({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkSizes({ backend, key }: ConformanceContext): Promise<void> {
   for (const size of [1, 1_000, 8_000, 60_000, 250_000, 1_048_576]) {
     const name = key();
     const before = entry({ access_token: "before" });
@@ -169,8 +158,9 @@ async function checkSizes({ open, key }: ConformanceContext): Promise<void> {
   }
 }
 
-async function checkConcurrentWriters({ open, key }: ConformanceContext): Promise<void> {
-  const first = await open();
+async function checkConcurrentWriters(
+  { backend: first, open, key }: ConformanceContext,
+): Promise<void> {
   const second = first.persistent === true ? await open() : first;
   const names = Array.from({ length: 24 }, () => key());
   await Promise.all(names.map(async (name, index) => {
@@ -182,17 +172,14 @@ async function checkConcurrentWriters({ open, key }: ConformanceContext): Promis
   }
 }
 
-async function checkHandles({ open, key }: ConformanceContext): Promise<void> {
-  const first = await open();
+async function checkHandles({ backend: first, name, open }: ConformanceContext): Promise<void> {
   if (first.persistent !== true) return;
-  const name = key();
   await first.put(name, entry());
   const second = await open();
   await expectStored(second, name, entry(), "a second handle did not see what the first stored");
 }
 
-async function checkList({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkList({ backend, key }: ConformanceContext): Promise<void> {
   if (backend.list === undefined) return;
   const [one, other, deleted] = [key(), key("|größe"), key()];
   for (const name of [one, other, deleted]) await backend.put(name, entry());
@@ -203,11 +190,11 @@ async function checkList({ open, key }: ConformanceContext): Promise<void> {
   expect(new Set(listed).size === listed.length, "list() gave a key twice");
 }
 
-async function checkLockExclusion({ open, key }: ConformanceContext): Promise<void> {
-  const first = await open();
+async function checkLockExclusion(
+  { backend: first, name, open }: ConformanceContext,
+): Promise<void> {
   if (first.withLock === undefined) return;
   const second = first.persistent === true ? await open() : first;
-  const name = key();
   let inside = 0;
   let overlaps = 0;
   const hold = async () => {
@@ -221,8 +208,7 @@ async function checkLockExclusion({ open, key }: ConformanceContext): Promise<vo
   expect(overlaps === 0, "two holders of one key's lock ran at the same time");
 }
 
-async function checkLockKeys({ open, key, patienceMs }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkLockKeys({ backend, key, patienceMs }: ConformanceContext): Promise<void> {
   if (backend.withLock === undefined) return;
   const [one, other] = [key(), key()];
   await backend.withLock(one, async () => {
@@ -236,10 +222,8 @@ async function checkLockKeys({ open, key, patienceMs }: ConformanceContext): Pro
   });
 }
 
-async function checkLockThrow({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkLockThrow({ backend, name }: ConformanceContext): Promise<void> {
   if (backend.withLock === undefined) return;
-  const name = key();
   const fault = new Error("thrown by the holder");
   const thrown = await errorOf(() => backend.withLock!(name, () => Promise.reject(fault)));
   expect(thrown === fault, "withLock() did not pass on what its function threw");
@@ -247,10 +231,8 @@ async function checkLockThrow({ open, key }: ConformanceContext): Promise<void> 
   expect(value === "free", "withLock() did not give its function's value");
 }
 
-async function checkLockAbort({ open, key, patienceMs }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkLockAbort({ backend, name, patienceMs }: ConformanceContext): Promise<void> {
   if (backend.withLock === undefined) return;
-  const name = key();
   const abort = new AbortController();
   await backend.withLock(name, async () => {
     let hasRun = false;
@@ -267,10 +249,8 @@ async function checkLockAbort({ open, key, patienceMs }: ConformanceContext): Pr
   await backend.withLock(name, () => Promise.resolve());
 }
 
-async function checkLockReentry({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
+async function checkLockReentry({ backend, name }: ConformanceContext): Promise<void> {
   if (backend.withLock === undefined) return;
-  const name = key();
   await backend.withLock(name, async () => {
     await backend.put(name, entry());
     await expectStored(backend, name, entry(), "put() under the lock did not store");
@@ -278,17 +258,14 @@ async function checkLockReentry({ open, key }: ConformanceContext): Promise<void
   });
 }
 
-async function checkPrinted({ open, key }: ConformanceContext): Promise<void> {
-  const backend = await open();
-  const name = key();
+async function checkPrinted({ backend, name }: ConformanceContext): Promise<void> {
   await backend.put(name, entry());
   await backend.get(name);
   expectNoSecret(backend, "the backend");
 }
 
-async function checkBroken({ openBroken, key }: ConformanceContext): Promise<void> {
-  const backend = await openBroken();
-  const thrown = await errorOf(async () => await backend.get(key()));
+async function checkBroken({ backend, name }: ConformanceContext): Promise<void> {
+  const thrown = await errorOf(async () => await backend.get(name));
   expect(thrown !== undefined, "get() of an unreadable store gave a value: it must throw");
   expectNoSecret(thrown, "the error of an unreadable store");
 }
