@@ -104,7 +104,9 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    */
   constructor(options: VaultCredentialsBackendOptions) {
     checkVaultOptions("create VaultCredentialsBackend", options);
-    this.#options = copyOptions(options);
+    // A copy: a later change by the caller must not lead to an unchecked place.
+    const { fetch, ...rest } = options;
+    this.#options = { ...structuredClone(rest), ...(fetch && { fetch }) };
   }
 
   /** The server, the namespace, the mount and the path. */
@@ -204,11 +206,4 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   #open(): Promise<VaultStore> {
     return this.#store.get(async () => (await loadStore()).VaultStore.open(this.#options));
   }
-}
-
-/** A copy: a later change by the caller must not lead to an unchecked place. */
-function copyOptions(
-  { fetch, ...rest }: VaultCredentialsBackendOptions,
-): VaultCredentialsBackendOptions {
-  return { ...structuredClone(rest), ...(fetch && { fetch }) };
 }

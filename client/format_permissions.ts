@@ -19,14 +19,7 @@ export const SCOPES: Record<PermissionName, string> = {
 /** Permissions by kind: `true` for all of it, or the values that narrow it. */
 type PermissionGroups = Map<PermissionName, true | string[]>;
 
-/**
- * Groups descriptors by kind.
- *
- * @throws {CredentialsBackendError} `invalid_permissions` for anything but a descriptor.
- */
-function groupPermissions(
-  descriptors: Iterable<Deno.PermissionDescriptor>,
-): PermissionGroups {
+function groupPermissions(descriptors: Iterable<Deno.PermissionDescriptor>): PermissionGroups {
   const checked = [...descriptors].map((descriptor) => checkDescriptor(descriptor, "the list"));
   const groups: PermissionGroups = new Map();
   for (const name of NAMES) {
@@ -68,12 +61,7 @@ export function isWithin(path: string, folder: string): boolean {
   return path !== folder && path.startsWith(start);
 }
 
-/**
- * The kind and narrowing of a descriptor.
- *
- * @param origin The declaring backend, for the error.
- * @throws {CredentialsBackendError} `invalid_permissions`.
- */
+/** The kind and narrowing of a descriptor; an error where `origin` declares anything else. */
 export function checkDescriptor(
   descriptor: unknown,
   origin: string,
@@ -129,19 +117,21 @@ export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescr
     if (scopes === true) return `--allow-${name}`;
     const comma = scopes.find((scope) => scope.includes(","));
     if (comma !== undefined) throw inexpressible(name, comma);
-    return quote(`--allow-${name}=${scopes.join(",")}`);
+    return quoteArgument(`--allow-${name}=${scopes.join(",")}`);
   }).join(" ");
 }
 
-function quote(argument: string): string {
-  if (/^[\w\-./:=,@%+\\]+$/.test(argument) && (isWindows() || !argument.includes("\\"))) {
-    return argument;
-  }
-  return isWindows() ? `"${argument}"` : `'${argument.replaceAll("'", `'\\''`)}'`;
+/** An argument as this system's shell takes it. One without special characters stays as it is. */
+export function quoteArgument(argument: string): string {
+  const isWindows = Deno.build.os === "windows";
+  const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
+  if (plain.test(argument)) return argument;
+  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
 }
 
-function isWindows(): boolean {
-  return Deno.build.os === "windows";
+/** An argument in the single quotes of a POSIX shell, in which nothing is special. */
+export function quotePosix(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
 function inexpressible(name: string, scope: string): CredentialsBackendError {

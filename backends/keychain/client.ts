@@ -165,8 +165,9 @@ export function keychainError(
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
   const text = nativeText(error);
+  const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
   const [, code, reason] = REASONS.find(([pattern]) => pattern.test(text ?? "")) ??
-    [undefined, "backend_unavailable" as const, text ?? errorName(error)];
+    [undefined, "backend_unavailable" as const, text ?? name];
   return new CredentialsBackendError(
     code,
     `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}`,
@@ -199,10 +200,6 @@ function nativeText(error: unknown): string | undefined {
     .exec(error.message) ?? [];
   // The owner of the service's name on the bus chooses the words.
   return text === undefined ? undefined : printable(text).replace(/\.$/, "");
-}
-
-function errorName(error: unknown): string {
-  return error instanceof Error ? printable(error.name, 60) : "unknown error";
 }
 
 function advice(code: Code, os: Os): string {

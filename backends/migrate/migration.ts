@@ -159,7 +159,8 @@ async function copy(
 ): Promise<boolean> {
   const { equal } = await loadEqual();
   const present = await guarded("read", to, () => to.get(key), entry);
-  if (present && (equal(present, entry) || endsLater(present, entry))) return false;
+  const endOf = ({ expires_at }: OidcCredentials) => Date.parse(expires_at ?? "");
+  if (present && (equal(present, entry) || endOf(present) > endOf(entry))) return false;
   await guarded("write", to, () => to.put(key, entry), entry);
   if (equal(await guarded("read", to, () => to.get(key), entry), entry)) return true;
   throw new CredentialsBackendError(
@@ -184,8 +185,4 @@ async function deleteFromSource(
     `Cannot migrate credentials: deleting "${printable(key)}" from the source removed it from ` +
       `the target too, so they are one store. It was put back. Pass two different stores.`,
   );
-}
-
-function endsLater(one: OidcCredentials, other: OidcCredentials): boolean {
-  return Date.parse(one.expires_at ?? "") > Date.parse(other.expires_at ?? "");
 }

@@ -4,6 +4,7 @@ import {
 } from "../credentials_backend_error.ts";
 import { netHost } from "../common/hosts.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import type { Clock } from "../common/lease.ts";
 import { parseObject } from "../common/parse.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
@@ -16,12 +17,9 @@ import {
   vaultWords,
 } from "./error.ts";
 
-/** The network, a monotonic clock, and waiting. Tests replace them. */
-export interface VaultRuntime {
+/** The network and the time. Tests replace them. */
+export interface VaultRuntime extends Clock {
   readonly fetch: typeof fetch;
-  /** Milliseconds since some moment. */
-  readonly now: () => number;
-  readonly delay: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 const MAX_REDIRECTS = 3;

@@ -5,7 +5,7 @@ import { readEnv } from "../common/read_env.ts";
 import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
 import { encodePath, type VaultAnswer, type VaultRequest } from "./error.ts";
-import type { VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
+import type { VaultAppRoleAuth, VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
 
 interface VaultToken {
   readonly value: string;
@@ -140,7 +140,7 @@ export class VaultLogin {
     if (auth.method === "token") return await this.lookUp(this.#givenToken());
     const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
     const body = auth.method === "approle"
-      ? this.#appRole(auth.roleId, auth.secretId)
+      ? this.#appRole(auth)
       : { role: auth.role, jwt: this.#file() };
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
     return tokenOf(answer) ?? this.#refuse(answer);
@@ -201,8 +201,7 @@ export class VaultLogin {
     );
   }
 
-  #appRole(roleId: string, secretId: string | undefined): Record<string, string> {
-    const { secretIdFile } = this.#auth as { secretIdFile?: string };
+  #appRole({ roleId, secretId, secretIdFile }: VaultAppRoleAuth): Record<string, string> {
     const secret = secretIdFile === undefined ? secretId : this.#file();
     return { role_id: roleId, ...(secret !== undefined && { secret_id: secret }) };
   }

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { delay } from "../common/delay.ts";
+import { MONOTONIC_CLOCK } from "../common/lease.ts";
 import { parseObject } from "../common/parse.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
@@ -56,7 +56,7 @@ export class VaultStore {
   /** Logs in, and finds the version of the engine at the mount. */
   static async open(
     options: VaultCredentialsBackendOptions,
-    runtime: VaultRuntime = systemRuntime(options),
+    runtime: VaultRuntime = { ...MONOTONIC_CLOCK, fetch: options.fetch ?? fetch },
   ): Promise<VaultStore> {
     const connection = vaultConnection(options);
     const { caCert, address } = connection;
@@ -233,9 +233,4 @@ function parseRow(
   return entry === undefined || typeof key !== "string"
     ? undefined
     : { key, entry: entry as OidcCredentials };
-}
-
-/** The system's network, and a monotonic clock for leases and the life of tokens. */
-function systemRuntime(options: VaultCredentialsBackendOptions): VaultRuntime {
-  return { fetch: options.fetch ?? fetch, now: () => performance.now(), delay };
 }

@@ -137,7 +137,8 @@ export class ApiClient {
     const { response, isOwn } = await this.#transport.send(request, credentials);
     // After a redirect to another origin, a 401 is not about the session's token.
     const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew;
-    const isAboutToken = !isFinal && !isNonceChallenge(response);
+    const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
+    const isAboutToken = !isFinal && !wantsNonce;
     if (!isFinal && !isReplayable(init.body)) {
       const advice = isAboutToken ? STREAM_ADVICE : NONCE_ADVICE;
       throw await this.#apiError(request, response, headers, advice);
@@ -221,10 +222,6 @@ export class ApiClient {
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
     return new ApiError(`Cannot ${action}: ${said}. ${advice}`, status, body);
   }
-}
-
-function isNonceChallenge(response: Response): boolean {
-  return response.headers.get("www-authenticate")?.includes("use_dpop_nonce") === true;
 }
 
 function adviceFor(status: number): string {

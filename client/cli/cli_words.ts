@@ -1,4 +1,4 @@
-import { quoteArgument } from "../../backends/common/quote_argument.ts";
+import { quoteArgument } from "../format_permissions.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 

@@ -26,7 +26,9 @@ export class StandardOutput implements Output {
     try {
       writeAll(Deno.stdout, text);
     } catch (error) {
-      if (isClosed(error)) return; // the reader, such as `head`, has ended
+      // A pipe whose reader, such as `head`, has ended, or `>&-`.
+      const { BrokenPipe, BadResource } = Deno.errors;
+      if (error instanceof BrokenPipe || error instanceof BadResource) return;
       const name = error instanceof Error ? error.name : "unknown error";
       throw new OutputError(
         `Cannot write to standard output: ${name}. Redirect it to another place.`,
@@ -54,11 +56,8 @@ const CONTROLS = /[^\P{C}\n]/gu;
 
 /** A value as JSON text, with control characters of its strings as escapes. */
 export function toJsonText(value: unknown, indent?: number): string {
-  const escape = (character: string) =>
-    Array.from(
-      { length: character.length },
-      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`,
-    ).join("");
+  const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const escape = (character: string) => character.split("").map(escapeUnit).join("");
   return `${JSON.stringify(value, null, indent).replaceAll(CONTROLS, escape)}\n`;
 }
 
@@ -66,9 +65,4 @@ export function toJsonText(value: unknown, indent?: number): string {
 function writeAll(stream: typeof Deno.stdout, text: string): void {
   let rest = new TextEncoder().encode(text.replaceAll(CONTROLS, " "));
   while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
-}
-
-/** A pipe without a reader, or `>&-`. */
-function isClosed(error: unknown): boolean {
-  return error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.BadResource;
 }

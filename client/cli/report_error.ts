@@ -40,7 +40,12 @@ export function reportError(
 ): number {
   const { code, message: text } = codeAndMessage(error);
   const message = inCliWords(text, flags);
-  const hint = hintFor(code, command);
+  const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
+  const hint = code === "usage"
+    ? usage
+    : code === "permission_required"
+    ? allFlagsHint(command ?? "cli")
+    : undefined;
   if (isJson) {
     output.note(toJsonText({ error: { code, message, ...(hint && { hint }) } }));
   } else {
@@ -79,17 +84,6 @@ export function causeLines({ message, cause }: { message: string; cause?: unknow
   const words = CONNECTION_WORDS.find(([pattern]) => pattern.test(cause.message))?.[1];
   return (words === undefined ? "" : `\n${words}`) +
     `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
-}
-
-function hintFor(code: string, command: string | undefined): string | undefined {
-  switch (code) {
-    case "usage":
-      return `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
-    case "permission_required":
-      return allFlagsHint(command ?? "cli");
-    default:
-      return undefined;
-  }
 }
 
 /** The command that names all permissions. An error can name only those of one step. */

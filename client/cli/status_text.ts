@@ -59,8 +59,9 @@ function personText({ name, email, subject }: StatusReport): string {
 }
 
 function tokenText({ state, expires_at, refreshable }: StatusReport, now: number): string {
-  const end = expires_at === undefined ? undefined : new Date(expires_at);
-  const when = end === undefined ? "not there" : timeText(end, now);
+  const end = new Date(expires_at ?? NaN);
+  const verb = end.getTime() <= now ? "ended" : "valid until";
+  const when = expires_at === undefined ? "not there" : `${verb} ${endText(end, now)}`;
   switch (state) {
     case "valid":
       return `${when}, ${refreshable ? "then refreshed without you" : "then you sign in again"}`;
@@ -71,10 +72,6 @@ function tokenText({ state, expires_at, refreshable }: StatusReport, now: number
     default:
       return `${when}: run login`;
   }
-}
-
-function timeText(end: Date, now: number): string {
-  return `${end.getTime() <= now ? "ended" : "valid until"} ${endText(end, now)}`;
 }
 
 function endText(end: Date, now: number): string {

@@ -77,48 +77,37 @@ export async function takeTurn<T>(
   options: WithLockOptions<T>,
   report: WaitReport,
 ): Promise<T> {
-  using wait = new LockWait(report);
+  using wait = watchWait(report);
   return await store.withLock(() => {
     wait[Symbol.dispose]();
     return fn();
   }, options);
 }
 
-/** One wait for a lock, which is reported when it is long. */
-class LockWait implements Disposable {
-  readonly #emit: Emit | undefined;
-  readonly #start = performance.now();
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  readonly #timer = AbortSignal.timeout(NOTICE_MS);
-  readonly #onLong: () => void;
-  #notice: Promise<{ erase(): void }> | undefined;
-  #isLong = false;
-
-  constructor({ emit, issuer }: WaitReport) {
-    this.#emit = emit;
-    this.#onLong = () => this.#report(issuer);
-    this.#timer.addEventListener("abort", this.#onLong, { once: true });
-  }
-
-  /** Ends the wait. Further calls do nothing. */
-  [Symbol.dispose](): void {
-    this.#timer.removeEventListener("abort", this.#onLong);
-    if (!this.#isLong) return;
-    this.#isLong = false;
-    this.#emit?.({ type: "lock_waited", waitedMs: this.#waitedMs() });
-    this.#notice?.then((notice) => notice.erase()).catch(() => undefined);
-  }
-
-  #report(issuer: string | undefined): void {
-    this.#isLong = true;
-    this.#emit?.({ type: "lock_waiting", waitedMs: this.#waitedMs() });
+/** Reports a wait for a lock that is long, and its end. Further disposals do nothing. */
+function watchWait({ emit, issuer }: WaitReport): Disposable {
+  const start = performance.now();
+  const waitedMs = () => Math.round(performance.now() - start);
+  let notice: Promise<{ erase(): void }> | undefined;
+  let isLong = false;
+  const onLong = () => {
+    isLong = true;
+    emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
     if (issuer === undefined) return;
     const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
-    this.#notice = loadTerminal().then(({ terminalNotice }) => terminalNotice(text));
-    this.#notice.catch(() => undefined);
-  }
-
-  #waitedMs(): number {
-    return Math.round(performance.now() - this.#start);
-  }
+    notice = loadTerminal().then(({ terminalNotice }) => terminalNotice(text));
+    notice.catch(() => undefined);
+  };
+  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+  const timer = AbortSignal.timeout(NOTICE_MS);
+  timer.addEventListener("abort", onLong, { once: true });
+  return {
+    [Symbol.dispose]() {
+      timer.removeEventListener("abort", onLong);
+      if (!isLong) return;
+      isLong = false;
+      emit?.({ type: "lock_waited", waitedMs: waitedMs() });
+      notice?.then((notice) => notice.erase()).catch(() => undefined);
+    },
+  };
 }

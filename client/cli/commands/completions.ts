@@ -1,4 +1,4 @@
-import { quotePosix } from "../../../backends/common/quote_argument.ts";
+import { quotePosix } from "../../format_permissions.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { type FlagName, flagOf } from "../flags.ts";
 

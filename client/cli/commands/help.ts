@@ -55,23 +55,20 @@ function programHelp(commands: readonly Command[], width: number): string {
 }
 
 function commandHelp(command: Command, width: number): string {
-  const { argument, flags, details, examples } = command;
+  const { name, argument, flags, details, examples } = command;
+  const [open, close] = argument?.isOptional ? "[]" : "<>";
+  const word = argument === undefined ? "" : ` ${open}${argument.name}${close}`;
   const choices = argument === undefined
     ? []
     : [`${argument.name}: ${argument.choices.join(", ")}`];
   return [
     paragraph(`${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`, width),
-    `Usage: ${PROGRAM} ${commandUsage(command)}${flags.length === 0 ? "" : " [flags]"}\n`,
+    `Usage: ${PROGRAM} ${name}${word}${flags.length === 0 ? "" : " [flags]"}\n`,
     ...[...details, ...choices].map((text) => paragraph(text, width)),
     "Flags:\n" + flagLines([...flags, "help"], width),
     "Examples:\n" + examples.map((line) => `  ${PROGRAM} ${line}\n`).join(""),
     exitLines(width),
   ].join("\n");
-}
-
-function commandUsage({ name, argument }: Command): string {
-  if (argument === undefined) return name;
-  return `${name} ${argument.isOptional ? `[${argument.name}]` : `<${argument.name}>`}`;
 }
 
 function paragraph(text: string, width: number): string {

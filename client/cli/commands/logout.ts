@@ -54,7 +54,8 @@ async function prepareLogout(flags: FlagValues, action: string): Promise<ChosenB
 async function runLogout({ backend }: ChosenBackend, invocation: Invocation): Promise<number> {
   const { flags, output } = invocation;
   const all = flags.has("all");
-  if (all && !flags.has("yes") && canConfirm() && !await isConfirmed(backend, output)) {
+  const canAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+  if (all && !flags.has("yes") && canAsk && !await isConfirmed(backend, output)) {
     output.note("Nothing was removed.\n");
     return EXIT.failure;
   }
@@ -64,8 +65,10 @@ async function runLogout({ backend }: ChosenBackend, invocation: Invocation): Pr
     all,
     revoke: flags.has("revoke"),
   });
-  printResult(invocation, toJson(result), resultText(result));
-  const isMissed = result.revocation === "failed" || result.revocation === "not_supported";
+  const { keys, revocation, reason, wholeStore = false } = result;
+  const json = { keys, revocation, reason, whole_store: wholeStore };
+  printResult(invocation, json, resultText(result));
+  const isMissed = revocation === "failed" || revocation === "not_supported";
   if (isMissed && flags.has("quiet")) output.note(revocationText(result));
   return isMissed ? EXIT.failure : EXIT.ok;
 }
@@ -85,21 +88,12 @@ async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Pro
   }
 }
 
-/** Whether a person can be asked: both streams of the question are a terminal. */
-function canConfirm(): boolean {
-  return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
-}
-
 /** Asks a question on standard error. Any answer other than "y" or "yes" means no. */
 async function confirm(question: string, output: Output): Promise<boolean> {
   output.note(`${question} [y/N] `);
   const buffer = new Uint8Array(256);
   const length = await Deno.stdin.read(buffer) ?? 0;
   return /^y(es)?$/i.test(new TextDecoder().decode(buffer.subarray(0, length)).trim());
-}
-
-function toJson({ keys, revocation, reason, wholeStore = false }: ClearResult) {
-  return { keys, revocation, ...(reason !== undefined && { reason }), whole_store: wholeStore };
 }
 
 function resultText(result: ClearResult): string {

@@ -69,11 +69,8 @@ async function prepareMigration(flags: FlagValues, action: string): Promise<Migr
 
 /** All needs of a backend: the target is written, and the source locked. */
 function allNeeds({ backend }: ChosenBackend): PermissionNeed[] {
-  return backendNeeds(backend).map((need) => ({
-    ...need,
-    reason: "to move the tokens",
-    need: "always",
-  }));
+  const always = { reason: "to move the tokens", need: "always" } as const;
+  return backendNeeds(backend).map((need) => ({ ...need, ...always }));
 }
 
 async function runMigration(migration: Migration, invocation: Invocation): Promise<number> {
@@ -81,10 +78,12 @@ async function runMigration(migration: Migration, invocation: Invocation): Promi
   assertPersistent(migration.to, migrate.action);
   await preflight(migrate.action, migration.needs(), "always");
   const result = await migrateWithProgress(migration, flags);
-  printResult(invocation, toJson(result), resultText(result));
-  if (result.liveCopies.length > 0 && !flags.has("quiet")) {
+  const { copied, kept, deleted, liveCopies } = result;
+  const json = { copied, kept, deleted, live_copies: liveCopies };
+  printResult(invocation, json, resultText(result));
+  if (liveCopies.length > 0 && !flags.has("quiet")) {
     output.note(
-      `warning: ${result.liveCopies.length} refresh token(s) are now in both places, and the first ` +
+      `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
         `refresh may end the other copy. Run it again with --delete-source.\n`,
     );
   }
@@ -102,10 +101,6 @@ async function migrateWithProgress(
     deleteSource: flags.has("delete-source"),
     onProgress: ({ done, total }) => void show(`Migrating credentials: ${done} of ${total} …`),
   });
-}
-
-function toJson({ copied, kept, deleted, liveCopies }: MigrationResult) {
-  return { copied, kept, deleted, live_copies: liveCopies };
 }
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {

@@ -25,9 +25,8 @@ export async function checkProvider(identity: OidcIdentity, runtime: Runtime): P
   try {
     const provider = new OidcProvider(identity, { ...runtime, fetch: spy(runtime, seen) });
     const hosts = await provider.endpointHosts();
-    const found = ok("discovery", `${identity.issuer} answers correctly`);
     return [
-      found,
+      ok("discovery", `${identity.issuer} answers correctly`),
       ...checkHosts(hosts),
       ...checkMetadata(seen.metadata ?? {}, identity),
       clock(seen),
@@ -96,11 +95,8 @@ function deviceFlow(metadata: Record<string, unknown>): Finding {
   }
   const grants = metadata.grant_types_supported;
   if (Array.isArray(grants) && !grants.includes(DEVICE_GRANT)) {
-    return warning(
-      check,
-      "it has an endpoint, but is not among the provider's grant types",
-      advice,
-    );
+    const message = "it has an endpoint, but is not among the provider's grant types";
+    return warning(check, message, advice);
   }
   return ok(check, "the provider offers it; only a sign-in shows whether this client may use it");
 }

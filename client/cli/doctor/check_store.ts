@@ -45,33 +45,23 @@ export function checkFileModes(backend: OidcCredentialsBackend): Finding[] {
     return [skipped(check, "Windows has none; the access list of the profile folder applies")];
   }
   const paths = new Set(
-    backendNeeds(backend).flatMap((need) =>
-      (need.name === "read" || need.name === "write") && typeof need.path === "string"
-        ? [need.path]
-        : []
-    ),
+    backendNeeds(backend).filter((need) => need.name === "read" || need.name === "write")
+      .map(({ path }) => path).filter((path) => typeof path === "string"),
   );
   if (paths.size === 0) return [];
-  const found = [...paths].filter(isThere);
+  const found = [...paths].map((path) => checkMode(check, path)).filter((one) => one !== undefined);
   if (found.length === 0) return [ok(check, "there is no file yet")];
-  const findings = found.flatMap((path) => checkMode(check, path));
+  const findings = found.flat();
   return findings.length > 0 ? findings : [ok(check, "closed to others")];
 }
 
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
-  }
-}
-
-function checkMode(check: string, path: string): Finding[] {
+/** `undefined` where there is no such file. */
+function checkMode(check: string, path: string): Finding[] | undefined {
   let info: Deno.FileInfo;
   try {
     info = Deno.statSync(path);
   } catch (error) {
-    return [failedBy(check, error)];
+    return error instanceof Deno.errors.NotFound ? undefined : [failedBy(check, error)];
   }
   const mode = info.mode ?? 0;
   const shown = (mode & 0o7777).toString(8).padStart(4, "0");

@@ -40,9 +40,6 @@ export function failedBy(check: string, error: unknown): Finding {
     return { check, result: "fail", message, ...(isDenied && { advice: allFlagsHint("doctor") }) };
   }
   const name = error instanceof Error ? error.name : "value";
-  return fail(
-    check,
-    `an unexpected ${name} was thrown`,
-    "Report it with the command that you ran.",
-  );
+  const advice = "Report it with the command that you ran.";
+  return fail(check, `an unexpected ${name} was thrown`, advice);
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { quoteArgument, quotePosix } from "../../../backends/common/quote_argument.ts";
+import { quoteArgument, quotePosix } from "../../client/format_permissions.ts";
 
 Deno.test({
   name: "quoteArgument leaves plain arguments alone and quotes the others",
