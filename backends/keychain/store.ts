@@ -17,13 +17,6 @@ import {
 } from "./encoding.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
-export interface KeychainStoreOptions {
-  client: KeychainClient;
-  service: string;
-  /** @default {those of this system's keychain} */
-  limits?: KeychainLimits;
-}
-
 /** About how long a refresh holds its lock. */
 const REFRESH_MS = 20;
 
@@ -35,7 +28,13 @@ export class KeychainStore {
   /** The longest value that a connection has given back as it took it. */
   readonly #proven = new WeakMap<object, number>();
 
-  constructor({ client, service, limits = keychainLimits() }: KeychainStoreOptions) {
+  constructor(
+    { client, service, limits = keychainLimits() }: {
+      client: KeychainClient;
+      service: string;
+      limits?: KeychainLimits;
+    },
+  ) {
     this.#client = client;
     this.#service = service;
     this.#limits = limits;

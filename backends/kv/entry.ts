@@ -24,12 +24,6 @@ export interface EncodedEntry {
   parts: Uint8Array[];
 }
 
-export interface StoredEntry {
-  entry: OidcCredentials | undefined;
-  /** While this check holds, the key has no parts; `undefined` where it has some. */
-  noParts: Deno.AtomicCheck | undefined;
-}
-
 /** Makes an entry ready for {@linkcode setEntry}. */
 export function encodeEntry(entry: OidcCredentials, path: string): EncodedEntry {
   // Through JSON: the value that every other backend would store, without undefined or classes.
@@ -85,13 +79,16 @@ export function noPartsSince(key: string, versionstamp: string | null): Deno.Ato
   return { key: entryKey(key), versionstamp };
 }
 
-/** The entry, if there is one. `run` runs each read. */
+/**
+ * The entry, if there is one. While the check `noParts` holds, the key has no parts; `undefined` where
+ * it has some. `run` runs each read.
+ */
 export async function getEntry(
   kv: Deno.Kv,
   key: string,
   path: string,
   run: <T>(operation: () => Promise<T>) => Promise<T>,
-): Promise<StoredEntry> {
+): Promise<{ entry: OidcCredentials | undefined; noParts: Deno.AtomicCheck | undefined }> {
   const first = await run(() => kv.get<unknown>(entryKey(key)));
   const noParts = isPartCount(first.value) ? undefined : noPartsSince(key, first.versionstamp);
   let value: unknown = first.value;

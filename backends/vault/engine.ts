@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { encodePath, unexpected, type VaultAnswer } from "./error.ts";
+import { encodePath, unexpected, type VaultAnswer, type VaultUse } from "./error.ts";
 import type { VaultSession } from "./session.ts";
 
 export interface VaultSecret {
@@ -7,13 +7,6 @@ export interface VaultSecret {
   readonly data: Record<string, unknown> | undefined;
   /** The version that a write has to replace; 0 where nothing was ever written. */
   readonly version: number;
-}
-
-export interface VaultUse {
-  /** As in "Cannot {action} Vault …". */
-  readonly action: string;
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs?: number;
 }
 
 /** One folder of a KV secrets engine, of either version. */

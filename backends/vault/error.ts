@@ -5,17 +5,20 @@ import {
 import { parseRetryAfter } from "../common/parse.ts";
 import { sharesPiece } from "../common/redact.ts";
 
-export interface VaultRequest {
+export interface VaultUse {
   /** As in "Cannot {action} Vault …". */
   readonly action: string;
+  readonly signal?: AbortSignal | undefined;
+  /** A shorter time limit than the client's, in milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+export interface VaultRequest extends VaultUse {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
   readonly body?: Record<string, unknown>;
   readonly token?: string;
-  readonly signal?: AbortSignal | undefined;
-  /** A shorter time limit than the client's, in milliseconds. */
-  readonly timeoutMs?: number;
 }
 
 export interface VaultAnswer {

@@ -32,50 +32,43 @@ const SETTLE_MS = 500;
 const LONGEST_SETTLE_MS = 5_000;
 const ACTION = "lock credentials in";
 
-export class VaultLock {
-  readonly #place: string;
-  readonly #leases: Leases<VaultLease>;
+export type VaultLock = ReturnType<typeof vaultLock>;
 
-  constructor({ kv, place, runtime, lockTimeoutMs, onTakeOver }: VaultLockOptions) {
-    const store = kv.hasCheckAndSet ? leaseStore(kv, runtime) : settledStore(kv, runtime);
-    this.#place = place;
-    this.#leases = new Leases({
-      store,
-      clock: runtime,
-      lockTimeoutMs,
-      pause: (tries) => (0.5 + Math.random()) * Math.min(50 + 25 * tries, 500),
-      timedOut: () =>
-        store.tooSlowMs === undefined
-          ? heldTooLong(place, lockTimeoutMs)
-          : tooSlow(place, store.tooSlowMs),
-      onTakeOver,
-    });
-  }
-
-  run<T>(name: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    return this.#leases.run(name, fn, options);
-  }
-
-  /** Makes sure that nobody took over the lock of this entry, if this instance holds it. */
-  async check(name: string, action: string): Promise<void> {
-    if (await this.#leases.isLost(name, { action })) throw this.#lost(action);
-  }
-
-  /**
-   * Announces a refresh under the lock of this entry, if this instance holds it. Nobody takes the lock
-   * over while the refresh may be in flight.
-   */
-  async announce(name: string, action: string): Promise<void> {
-    if (!await this.#leases.announce(name, { action })) throw this.#lost(action);
-  }
-
-  #lost(action: string): CredentialsBackendError {
-    return new CredentialsBackendError(
+/** The locks of the entries in one folder. */
+export function vaultLock({ kv, place, runtime, lockTimeoutMs, onTakeOver }: VaultLockOptions) {
+  const store = kv.hasCheckAndSet ? leaseStore(kv, runtime) : settledStore(kv, runtime);
+  const leases = new Leases({
+    store,
+    clock: runtime,
+    lockTimeoutMs,
+    pause: (tries) => (0.5 + Math.random()) * Math.min(50 + 25 * tries, 500),
+    timedOut: () =>
+      store.tooSlowMs === undefined
+        ? heldTooLong(place, lockTimeoutMs)
+        : tooSlow(place, store.tooSlowMs),
+    onTakeOver,
+  });
+  const lost = (action: string) =>
+    new CredentialsBackendError(
       "backend_locked",
-      `Cannot ${action} ${this.#place}: the lock was lost while it was held, since this process ` +
-        `stood still or did not reach Vault for over ${LEASE_MS / 1000} s. Try again.`,
+      `Cannot ${action} ${place}: the lock was lost while it was held, since this process stood ` +
+        `still or did not reach Vault for over ${LEASE_MS / 1000} s. Try again.`,
     );
-  }
+  return {
+    run: <T>(name: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> =>
+      leases.run(name, fn, options),
+    /** Makes sure that nobody took over the lock of this entry, if this instance holds it. */
+    async check(name: string, action: string): Promise<void> {
+      if (await leases.isLost(name, { action })) throw lost(action);
+    },
+    /**
+     * Announces a refresh under the lock of this entry, if this instance holds it. Nobody takes the
+     * lock over while the refresh may be in flight.
+     */
+    async announce(name: string, action: string): Promise<void> {
+      if (!await leases.announce(name, { action })) throw lost(action);
+    },
+  };
 }
 
 function heldTooLong(place: string, ms: number): CredentialsBackendError {

@@ -9,12 +9,12 @@ import {
   secretName,
   type VaultKv,
   type VaultSecret,
-  type VaultUse,
 } from "./engine.ts";
 import { readVaultFile, VaultLogin, VaultSession } from "./session.ts";
 import { VaultClient, type VaultRuntime } from "./client.ts";
 import { vaultConnection, vaultFolder } from "./connection.ts";
-import { VaultLock } from "./lock.ts";
+import type { VaultUse } from "./error.ts";
+import { type VaultLock, vaultLock } from "./lock.ts";
 import type { VaultCredentialsBackendOptions } from "./options.ts";
 
 const TIMEOUT_MS = 15_000;
@@ -50,7 +50,7 @@ export class VaultStore {
     this.#folder = vaultFolder(options);
     this.#place = `${session.place} (${this.#folder})`;
     const onTakeOver = (name: string) => this.#touch(name);
-    this.#lock = new VaultLock({ kv, place: this.#place, runtime, lockTimeoutMs, onTakeOver });
+    this.#lock = vaultLock({ kv, place: this.#place, runtime, lockTimeoutMs, onTakeOver });
   }
 
   /** Logs in, and finds the version of the engine at the mount. */
@@ -143,7 +143,7 @@ export class VaultStore {
   }
 
   /**
-   * Announces a refresh: see {@linkcode VaultLock.announce}. The lock lies beside the entry, so its
+   * Announces a refresh: see {@linkcode vaultLock}. The lock lies beside the entry, so its
    * write also shows that Vault accepts writes there.
    */
   async reserve(key: string): Promise<AsyncDisposable> {

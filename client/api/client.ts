@@ -1,7 +1,8 @@
 import {
   type ApiCredentials,
   type ApiRequest,
-  ApiTransport,
+  type ApiTransport,
+  apiTransport,
   isReplayable,
   type OwnHeaders,
 } from "./transport.ts";
@@ -61,7 +62,7 @@ export class ApiClient {
   constructor(options: ApiClientOptions) {
     const { apiHost, runtime, isFetchNative } = options;
     this.#options = options;
-    this.#transport = new ApiTransport(runtime.timeoutMs, isFetchNative);
+    this.#transport = apiTransport(runtime.timeoutMs, isFetchNative);
     if (apiHost !== undefined) this.#origin = new URL(apiHost).origin;
   }
 

@@ -36,60 +36,55 @@ export interface ApiAnswer {
   isOwn: boolean;
 }
 
-/** Sends a session's requests, each within the time limit, and follows redirects. */
-export class ApiTransport {
-  readonly #limits: ReturnType<typeof timeLimits>;
-  readonly #isFetchNative: boolean;
+export type ApiTransport = ReturnType<typeof apiTransport>;
 
-  /**
-   * @param isFetchNative Whether requests use Deno's own `fetch`, which keeps the process alive and
-   * heeds its signal.
-   */
-  constructor(timeoutMs: number, isFetchNative: boolean) {
-    this.#limits = timeLimits(timeoutMs, isFetchNative);
-    this.#isFetchNative = isFetchNative;
-  }
-
-  /** Gives the answer when it begins. The time limit does not cover its body. */
-  async send(
-    request: ApiRequest,
-    { headers: own, fetch: given }: ApiCredentials,
-  ): Promise<ApiAnswer> {
-    const { url, init } = request;
-    const fetch = this.#isFetchNative ? given : heeding(given);
-    const limit = this.#limits.start(init.signal);
-    const { signal } = limit;
-    try {
-      const full = request.isRepeated ? undefined : withHeaders(init, own);
-      const response = full === undefined
-        ? await fetch(prepare(request, own), { signal })
-        : await fetch(url, { ...full, signal, redirect: "manual" });
-      if (!isRedirect(response)) return { response, isOwn: true };
-      const asked = full ?? withHeaders(init, own);
-      return await followRedirects(fetch, url, asked, own, signal, response);
-    } catch (error) {
-      throw limit.explain(error, url, `reach ${url.origin}${url.pathname}`);
-    } finally {
-      this.#limits.stop(limit);
-    }
-  }
-
-  /** The body of an answer as text, cut off after `maxBytes`. */
-  async readText(
-    { url, init }: ApiRequest,
-    response: Response,
-    action: string,
-    maxBytes?: number,
-  ): Promise<string> {
-    const limit = this.#limits.start(init.signal);
-    try {
-      return await readText(response, limit.signal, maxBytes, "cut") ?? "";
-    } catch (error) {
-      throw limit.explain(error, url, action);
-    } finally {
-      this.#limits.stop(limit);
-    }
-  }
+/**
+ * Sends a session's requests, each within the time limit, and follows redirects. Deno's own `fetch`
+ * keeps the process alive and heeds its signal, which another one need not do.
+ */
+export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
+  const limits = timeLimits(timeoutMs, isFetchNative);
+  return {
+    /** Gives the answer when it begins. The time limit does not cover its body. */
+    async send(
+      request: ApiRequest,
+      { headers: own, fetch: given }: ApiCredentials,
+    ): Promise<ApiAnswer> {
+      const { url, init } = request;
+      const fetch = isFetchNative ? given : heeding(given);
+      const limit = limits.start(init.signal);
+      const { signal } = limit;
+      try {
+        const full = request.isRepeated ? undefined : withHeaders(init, own);
+        const response = full === undefined
+          ? await fetch(prepare(request, own), { signal })
+          : await fetch(url, { ...full, signal, redirect: "manual" });
+        if (!isRedirect(response)) return { response, isOwn: true };
+        const asked = full ?? withHeaders(init, own);
+        return await followRedirects(fetch, url, asked, own, signal, response);
+      } catch (error) {
+        throw limit.explain(error, url, `reach ${url.origin}${url.pathname}`);
+      } finally {
+        limits.stop(limit);
+      }
+    },
+    /** The body of an answer as text, cut off after `maxBytes`. */
+    async readText(
+      { url, init }: ApiRequest,
+      response: Response,
+      action: string,
+      maxBytes?: number,
+    ): Promise<string> {
+      const limit = limits.start(init.signal);
+      try {
+        return await readText(response, limit.signal, maxBytes, "cut") ?? "";
+      } catch (error) {
+        throw limit.explain(error, url, action);
+      } finally {
+        limits.stop(limit);
+      }
+    },
+  };
 }
 
 /** A caller's `fetch` that ends with its signal even if it ignores it. */

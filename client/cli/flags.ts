@@ -111,7 +111,6 @@ export const FLAGS = {
 /** The name of a flag, without dashes. */
 export type FlagName = keyof typeof FLAGS;
 
-/** A flag of the table. */
 export function flagOf(name: FlagName): Flag {
   return FLAGS[name];
 }

@@ -23,20 +23,18 @@ const USAGE_CODES: readonly string[] = [
   "home_unset",
 ];
 
-/** The call that failed. */
-export interface ErrorContext {
-  readonly isJson: boolean;
-  /** Name of the command, if one is known. */
-  readonly command: string | undefined;
-  /** Absent if the arguments could not be parsed. */
-  readonly flags?: FlagValues | undefined;
-}
-
-/** Writes the error of a command to standard error and returns the exit code. */
+/**
+ * Writes the error of a command to standard error and returns the exit code. `flags` are absent where
+ * the arguments could not be parsed.
+ */
 export function reportError(
   error: unknown,
   output: Output,
-  { isJson, command, flags }: ErrorContext,
+  { isJson, command, flags }: {
+    isJson: boolean;
+    command: string | undefined;
+    flags?: FlagValues | undefined;
+  },
 ): number {
   const { code, message: text } = codeAndMessage(error);
   const message = inCliWords(text, flags);

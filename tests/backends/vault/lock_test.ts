@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { VaultKv, VaultSecret } from "../../../backends/vault/engine.ts";
-import { VaultLock } from "../../../backends/vault/lock.ts";
+import { vaultLock } from "../../../backends/vault/lock.ts";
 import { ANNOUNCED_MS, LEASE_MS } from "../../../backends/common/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -60,7 +60,7 @@ function world(
   const make = () => {
     const { now, delay } = clock;
     const runtime = { fetch, now, delay };
-    return new VaultLock({ kv, place: "the store", runtime, lockTimeoutMs, onTakeOver });
+    return vaultLock({ kv, place: "the store", runtime, lockTimeoutMs, onTakeOver });
   };
   return { kv, clock, make, lock: make() };
 }
@@ -450,7 +450,7 @@ for (const hasCheckAndSet of [true, false]) {
         };
         const lockTimeoutMs = 600_000;
         const options = { kv, place: "x", runtime, lockTimeoutMs, onTakeOver: nothing };
-        const locks = Array.from({ length: 6 }, () => new VaultLock(options));
+        const locks = Array.from({ length: 6 }, () => vaultLock(options));
         await clock.run(Promise.all(locks.map((lock) => lock.run(NAME, hold, {}))));
         assertEquals(runs, 6);
       }
