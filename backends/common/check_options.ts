@@ -3,7 +3,6 @@ import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 type Kind = readonly [words: string, fits: (value: unknown) => boolean];
 
-/** The kinds of options, with their names in messages. */
 const KINDS = {
   any: ["", () => true],
   text: ["a non-empty string", isText],

@@ -1,7 +1,6 @@
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 import { delay } from "./delay.ts";
 
-/** Time for waits and deadlines. */
 export interface Clock {
   /** Milliseconds of a clock that is never set: only differences count. */
   now(): number;
@@ -12,7 +11,6 @@ export interface Clock {
 /** The time since the process began. */
 export const MONOTONIC_CLOCK: Clock = { now: () => performance.now(), delay };
 
-/** The row of a lease, as a store holds it. */
 export interface LeaseRow {
   /** The holder's id; empty where nobody holds the lease. */
   readonly holder: string;
@@ -92,7 +90,6 @@ const RELEASE_TIMEOUT_MS = 2_000;
 export class Leases<Row extends LeaseRow> {
   readonly #options: LeasesOptions<Row>;
   readonly #held = new Map<string, Row>();
-  /** The latest write of each held lease. */
   readonly #writes = new Map<string, Promise<unknown>>();
   /** Holders of this instance that could not free their lease: it counts as free here. */
   readonly #left = new Map<string, string>();
@@ -101,7 +98,6 @@ export class Leases<Row extends LeaseRow> {
     this.#options = options;
   }
 
-  /** Runs `fn` under the lease of `name`. */
   async run<T>(name: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     const holder = crypto.randomUUID();
     const seen = await this.#acquire(name, holder, options);
@@ -148,7 +144,6 @@ export class Leases<Row extends LeaseRow> {
     return false;
   }
 
-  /** Whether another holder has the lease that this instance held. */
   async isLost(name: string, use: LeaseUse = {}): Promise<boolean> {
     const held = this.#held.get(name);
     if (held === undefined) return false;
@@ -158,7 +153,6 @@ export class Leases<Row extends LeaseRow> {
     return false;
   }
 
-  /** Resolves when the lease is held, or with a value of `peek`. */
   async #acquire<T>(
     name: string,
     holder: string,
@@ -252,7 +246,6 @@ export class Leases<Row extends LeaseRow> {
     await this.#free(name, holder, isOwn ? held : undefined);
   }
 
-  /** Frees the lease if this holder has it. */
   async #free(name: string, holder: string, known?: Row): Promise<void> {
     const { store } = this.#options;
     const use = { timeoutMs: RELEASE_TIMEOUT_MS };

@@ -11,7 +11,6 @@
 export class Once<T> {
   #kept: Promise<T> | undefined;
 
-  /** The promise that is kept, if there is one. */
   get kept(): Promise<T> | undefined {
     return this.#kept;
   }

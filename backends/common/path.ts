@@ -11,8 +11,6 @@ import { dirname as windowsDirname } from "@std/path/windows/dirname";
 
 const isWindows = Deno.build.os === "windows";
 
-/** The folder of a path. */
 export const dirname: (path: string) => string = isWindows ? windowsDirname : posixDirname;
 
-/** The last part of a path. */
 export const basename: (path: string) => string = isWindows ? windowsBasename : posixBasename;

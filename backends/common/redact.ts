@@ -53,7 +53,6 @@ function findPieces(text: string, secrets: Iterable<string>): Uint8Array {
   return found;
 }
 
-/** Marks a secret that is shorter than a piece. */
 function markShort(found: Uint8Array, text: Decoded, secret: readonly number[]): void {
   if (secret.length === 0) return;
   const runs = new Set<number>();

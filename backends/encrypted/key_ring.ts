@@ -33,7 +33,6 @@ import {
 
 const ACTION = "create EncryptedCredentialsBackend";
 
-/** The further members of each kind of key. */
 const OTHERS: Record<string, OptionTypes> = {
   bytes: { id: "any" },
   env: { id: "any" },
@@ -46,7 +45,6 @@ interface CheckedKey {
   readonly permissions: BackendPermission[] | undefined;
 }
 
-/** The key to write with, and all keys to read with. */
 export class KeyRing {
   /** The permissions of all keys. `undefined` where the backend of one does not declare them. */
   readonly permissions: BackendPermission[] | undefined;
@@ -88,7 +86,6 @@ export class KeyRing {
     return entry;
   }
 
-  /** Makes a new key, where it is kept in a backend. */
   async renew(): Promise<void> {
     const [source] = this.#sources;
     if (source.renew === undefined) {
@@ -161,7 +158,6 @@ function checkApart({ backend }: KeySource, inner: OidcCredentialsBackend): void
   }
 }
 
-/** The inner backend in words. */
 export function describeInner({ location }: OidcCredentialsBackend): string {
   return location === undefined ? "the inner backend" : printable(location);
 }
@@ -171,7 +167,6 @@ function safeId(id: string): string {
   return id.slice(0, 64).replace(/[^\w.:-]/g, "?");
 }
 
-/** Checks one key of the options. Reads nothing yet. */
 function checkKey(key: EncryptionKey, name: string): CheckedKey {
   if (key instanceof Uint8Array) return checkBytes(key, undefined, name);
   const fields = (typeof key === "object" && key !== null ? key : {}) as Record<string, unknown>;

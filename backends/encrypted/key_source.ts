@@ -30,7 +30,6 @@ const KEPT_DERIVATIONS = 32;
 const MAKE_ONE = "Make one with: openssl rand -base64 32";
 
 export interface KeySource {
-  /** The backend that keeps the keys, if one does. */
   readonly backend?: OidcCredentialsBackend;
   /** The key to write with. `beforeNew` runs before a new key is made, and may refuse. */
   current(beforeNew: () => Promise<void>): Promise<SealingKey>;
@@ -219,7 +218,6 @@ function decodeKey(text: string): Uint8Array<ArrayBuffer> | undefined {
   return digits && fromBase64(`${digits.replaceAll("-", "+").replaceAll("_", "/")}=`) || undefined;
 }
 
-/** The passphrase in a variable. */
 export function readPassphraseVariable(name: string): string {
   const text = readEnv(name, "read the passphrase");
   if (text !== undefined) return text;
@@ -241,7 +239,6 @@ function unsetKeyError(name: string, advice: string): CredentialsBackendError {
   );
 }
 
-/** Refuses a passphrase that can be guessed. */
 export function assertPassphrase(text: unknown): asserts text is string {
   if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
   throw new CredentialsBackendError(

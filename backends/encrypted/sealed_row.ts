@@ -130,7 +130,6 @@ function isDerivation(value: unknown): boolean {
   return isIterations(iterations) && fromBase64(salt)?.length === SALT_BYTES;
 }
 
-/** Whether a number of iterations lies within {@linkcode ITERATIONS}. */
 export function isIterations(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= ITERATIONS.least &&
     (value as number) <= ITERATIONS.most;

@@ -10,7 +10,6 @@ const MAX_GENERATION = 2 ** 48;
 export interface Copy {
   readonly store: OidcCredentialsBackend;
   readonly index: number;
-  /** The entry without the member for the order. */
   readonly entry: OidcCredentials;
   /**
    * The place in the sequence of writes: each write counts on from the copies that it sees, and
@@ -22,7 +21,6 @@ export interface Copy {
   readonly isSuperseded: boolean;
 }
 
-/** The order of a copy among those of its lineage. */
 export interface CopyOrder {
   readonly lineage: string;
   readonly generation: number;

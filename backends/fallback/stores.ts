@@ -9,20 +9,17 @@ import type {
 } from "../oidc_credentials_backend.ts";
 import { type Copy, marksFor, newest, orderAfter, rowOf, toCopy, tryPut } from "./copy.ts";
 
-/** The answer of one store for a key: a copy, nothing, or an error. */
 export interface Look {
   readonly store: OidcCredentialsBackend;
   readonly copy?: Copy;
   readonly error?: unknown;
 }
 
-/** A store that did not take part, with its error. */
 export interface Missed {
   readonly store: OidcCredentialsBackend;
   readonly error: CredentialsBackendError;
 }
 
-/** The outcome of a write. */
 export interface Stored {
   readonly used: OidcCredentialsBackend;
   /** Stores that were passed over. */
@@ -95,7 +92,6 @@ export class FallbackStores {
     return reserved.move();
   }
 
-  /** Removes the entry from every store that answers. */
   async delete(key: string): Promise<Missed[]> {
     const home = this.#homes.get(key);
     const missed = await this.each((store) => this.#use(key, store, () => store.delete(key)));
@@ -234,7 +230,6 @@ export class FallbackLock {
     return this.#missed.get(key)?.get(store);
   }
 
-  /** Runs `fn` under all locks that can be acquired. */
   async run<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     return await this.#queue.run(key, async () => {
       this.#missed.set(key, new Map());
@@ -269,12 +264,10 @@ export class FallbackLock {
   }
 }
 
-/** A store in words. */
 export function placeOf(store: OidcCredentialsBackend): string {
   return printable(store.location ?? (store.constructor?.name || "an unnamed backend"));
 }
 
-/** Whether a store did not answer. */
 export function isUnreachable(error: unknown): error is CredentialsBackendError {
   return error instanceof CredentialsBackendError &&
     (error.code === "backend_unavailable" || error.code === "backend_timeout");

@@ -27,7 +27,6 @@ const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
 /** How many entries keep their connection: a process rarely uses more than one or two keys. */
 const KEPT = 8;
 
-/** The name of each system's keychain. */
 const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
   darwin: "the macOS Keychain",
   windows: "the Windows Credential Manager",
@@ -156,7 +155,6 @@ export function nativeKeychainClient(
   };
 }
 
-/** The coded error for an error of the keychain. */
 export function keychainError(
   action: string,
   service: string,
@@ -174,7 +172,6 @@ export function keychainError(
   );
 }
 
-/** The error for a call that did not come back in time. */
 export function keychainTimeout(
   action: string,
   service: string,
@@ -188,7 +185,6 @@ export function keychainTimeout(
   );
 }
 
-/** A service's entries in words. */
 export function describeKeychain(service: string, os: Os = Deno.build.os): string {
   return `"${service}" in ${KEYCHAIN_NAMES[os] ?? "the OS keychain"}`;
 }

@@ -1,7 +1,6 @@
 import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
-/** The limits of a system's keychain. */
 export interface KeychainLimits {
   /** Longest value, in ASCII characters. */
   valueChars: number;
@@ -20,7 +19,6 @@ export interface KeychainLimits {
 export interface ChunkedValue {
   /** The value under the account itself. It is written last. */
   head: string;
-  /** The values under the accounts of the chunks. */
   chunks: string[];
   /** The name of this set of chunks. No other set has it. */
   generation?: string;

@@ -6,10 +6,8 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 /** Loaded where the library is used: the first use of Node's modules costs as much as a start. */
 const loadProcess = () => import("node:process");
 
-/** The path of a `file:` URL on this system. */
 const fromFileUrl = Deno.build.os === "windows" ? windowsFromFileUrl : posixFromFileUrl;
 
-/** The used part of the native library. */
 export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
 
 /** The release of `@napi-rs/keyring`. deno.json names the same one. */

@@ -17,7 +17,6 @@ import {
 } from "./encoding.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 
-/** About how long a refresh holds its lock. */
 const REFRESH_MS = 20;
 
 /** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
@@ -181,7 +180,6 @@ export class KeychainStore {
   }
 }
 
-/** The locks of a service. */
 export interface KeychainLocks {
   /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
   withKey<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T>;

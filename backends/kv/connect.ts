@@ -111,7 +111,6 @@ export type RunKv = <T>(
 
 export interface KvLeasesOptions {
   kv: Deno.Kv;
-  /** The server's address, for messages. */
   path: string;
   run: RunKv;
   clock: Clock;

@@ -24,7 +24,6 @@ export interface EncodedEntry {
   parts: Uint8Array[];
 }
 
-/** Makes an entry ready for {@linkcode setEntry}. */
 export function encodeEntry(entry: OidcCredentials, path: string): EncodedEntry {
   // Through JSON: the value that every other backend would store, without undefined or classes.
   const json = JSON.stringify(entry);
@@ -38,7 +37,6 @@ export function encodeEntry(entry: OidcCredentials, path: string): EncodedEntry 
   return { row: parts.length, parts };
 }
 
-/** Adds to a commit that the entry is written. */
 export function setEntry(
   atomic: Deno.AtomicOperation,
   key: string,
@@ -50,7 +48,6 @@ export function setEntry(
   deleteParts(atomic, key, parts.length, noParts);
 }
 
-/** Adds to a commit that the entry is removed. */
 export function deleteEntry(
   atomic: Deno.AtomicOperation,
   key: string,

@@ -7,12 +7,10 @@ import { tooLarge } from "./entry.ts";
 /** SQLite's words for a failure whose cause is the operating system's. */
 const SYSTEM_FAULT = /unable to open database file|disk I\/O error|read-?only database/;
 
-/** Whether another handle was writing to the database file. */
 export function isDatabaseLocked(error: unknown): boolean {
   return error instanceof TypeError && /database( table)? is locked/.test(error.message);
 }
 
-/** The coded error for a failed operation of Deno KV. */
 export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
   if (error instanceof TypeError && /too large/i.test(error.message)) return tooLarge(path);

@@ -191,7 +191,6 @@ export class KvStore {
     }
   }
 
-  /** Commits `change`, and gives its versionstamp. */
   async #commit(key: string, change: Change): Promise<string> {
     let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
     this.#noParts = undefined;

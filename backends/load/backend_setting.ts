@@ -7,9 +7,7 @@ import { BUILT_IN_NAMES, type BuiltInName } from "./built_in_backends.ts";
 
 /** The places from which a setting was read, for errors: two variables, or two flags. */
 export interface SettingOrigin {
-  /** The place of the backend's name. */
   readonly name: string;
-  /** The place of the backend's options. */
   readonly options: string;
 }
 
@@ -34,7 +32,6 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   return { kind: "module", specifier, exportName };
 }
 
-/** Whether a specifier is a path rather than an address. */
 export function isPathSpecifier(specifier: string): boolean {
   return /^(\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(specifier);
 }

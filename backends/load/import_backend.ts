@@ -10,7 +10,6 @@ import { foreignText, isPathSpecifier, type SettingOrigin, showSpec } from "./ba
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
 
-/** Imports a backend's module and constructs its export with `options`. */
 export async function importBackend(
   specifier: string,
   exportName: string,

@@ -174,7 +174,6 @@ export function lockName(name: string): string {
   return `${name}.lock`;
 }
 
-/** Whether a name in a folder belongs to a lock. */
 export function isLockName(name: string): boolean {
   return name.endsWith(".lock") && isSecretName(name.slice(0, -".lock".length));
 }

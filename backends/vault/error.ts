@@ -29,7 +29,6 @@ export interface VaultAnswer {
   readonly words: string;
 }
 
-/** A path as it stands in a URL. */
 export function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }

@@ -34,7 +34,6 @@ const ACTION = "lock credentials in";
 
 export type VaultLock = ReturnType<typeof vaultLock>;
 
-/** The locks of the entries in one folder. */
 export function vaultLock({ kv, place, runtime, lockTimeoutMs, onTakeOver }: VaultLockOptions) {
   const store = kv.hasCheckAndSet ? leaseStore(kv, runtime) : settledStore(kv, runtime);
   const leases = new Leases({
@@ -90,7 +89,6 @@ function tooSlow(place: string, ms: number): CredentialsBackendError {
   );
 }
 
-/** Lease rows in Vault. */
 interface VaultLeaseStore extends LeaseStore<VaultLease> {
   /** The time of a read and a write after which the lease could not be taken. */
   tooSlowMs?: number | undefined;

@@ -33,7 +33,6 @@ export class VaultStore {
   readonly #place: string;
   /** The names of secrets by key: computing one takes a third of a request to this host. */
   readonly #names = new Map<string, string>();
-  /** The latest known version of each secret. */
   readonly #versions = new Map<string, number>();
 
   private constructor(
@@ -124,7 +123,6 @@ export class VaultStore {
     }
   }
 
-  /** Removes all entries and locks, without reading them. */
   async deleteAll(): Promise<void> {
     const use = { action: "delete credentials in" };
     this.#versions.clear();

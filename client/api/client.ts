@@ -14,14 +14,11 @@ import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 
-/** Options for getting a session's credentials. */
 export interface RenewalOptions {
-  /** The headers that the API refused. */
   rejected?: OwnHeaders;
   signal?: AbortSignal | undefined;
 }
 
-/** Options of {@linkcode ApiClient}. */
 export interface ApiClientOptions {
   /** Base URL, with a trailing slash. */
   apiHost: string | undefined;
@@ -45,13 +42,11 @@ const NONCE_ADVICE =
   "The body is a stream, which cannot be sent again, and the API asks for a new " +
   "proof: send it with a new stream.";
 
-/** The number of requests that are remembered. */
 const MAX_KNOWN = 32;
 
 const GET: Readonly<RequestInit> = { method: "GET" };
 const POST_TYPES = { params: "object", json: "any", form: "object", signal: "signal" } as const;
 
-/** Makes a session's requests. */
 export class ApiClient {
   readonly #options: ApiClientOptions;
   readonly #transport: ApiTransport;

@@ -12,14 +12,12 @@ export type OwnHeaders = Readonly<Record<string, string>>;
 /** The limit of browsers. */
 const MAX_HOPS = 20;
 
-/** The credentials of a session's requests. */
 export interface ApiCredentials {
   headers: OwnHeaders;
   /** The `fetch` to use with the headers. */
   fetch: typeof globalThis.fetch;
 }
 
-/** One request of a session. */
 export interface ApiRequest {
   url: URL;
   init: RequestInit;
@@ -29,7 +27,6 @@ export interface ApiRequest {
   prepared?: { own: OwnHeaders; request: Request };
 }
 
-/** The answer to a request. */
 export interface ApiAnswer {
   response: Response;
   /** Whether no redirect left the request's origin. */

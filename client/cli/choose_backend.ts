@@ -19,7 +19,6 @@ import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { unknownWord, UsageError } from "./usage_error.ts";
 
-/** A backend, and the reason for its choice. */
 export interface ChosenBackend extends Plan {
   readonly backend: OidcCredentialsBackend;
   /** Its built-in name, or the name of the export. */

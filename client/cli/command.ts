@@ -10,7 +10,6 @@ export const SPECIFIER = "jsr:@validmind/auth/cli";
 /** Exit codes that a script can tell apart. {@linkcode EXIT_WORDS} explains them. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, signInNeeded: 4 } as const;
 
-/** Exit codes in words. */
 export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.ok, "done"],
   [EXIT.failure, "failed: see standard error"],
@@ -18,7 +17,6 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.signInNeeded, "a person has to sign in: run login"],
 ];
 
-/** One call of a command. */
 export interface Invocation {
   readonly flags: FlagValues;
   /** The word after the command, if the command takes one. */
@@ -64,7 +62,6 @@ export async function commandNeeds(
   return await plan.needs(discover);
 }
 
-/** Runs a command and returns its exit code. */
 export async function runCommand(command: Command, invocation: Invocation): Promise<number> {
   await using plan = await command.prepare(invocation.flags, command.action);
   return await command.run(plan, invocation);

@@ -3,7 +3,6 @@ import { FLOWS } from "../options/resolve_identity.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
-  /** The purpose, in a few words. */
   readonly summary: string;
   /** A letter that stands for the name after one dash. */
   readonly short?: string;
@@ -108,14 +107,12 @@ export const FLAGS = {
   "version": { short: "V", summary: "print the version" },
 } as const satisfies Record<string, Flag>;
 
-/** The name of a flag, without dashes. */
 export type FlagName = keyof typeof FLAGS;
 
 export function flagOf(name: FlagName): Flag {
   return FLAGS[name];
 }
 
-/** The given flags, checked. */
 export class FlagValues {
   readonly #values: ReadonlyMap<FlagName, string | true>;
 
@@ -129,7 +126,6 @@ export class FlagValues {
     return value === true ? undefined : value;
   }
 
-  /** Whether a flag was given. */
   has(name: FlagName): boolean {
     return this.#values.has(name);
   }

@@ -5,7 +5,6 @@ export function formatRelative(date: Date, now: number): string {
   return ms < 0 ? `${length} ago` : `in ${length}`;
 }
 
-/** A length of time by its two largest units. */
 export function formatLength(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;

@@ -5,9 +5,7 @@ const USUAL_COLUMNS = 80;
 /** Longer lines are hard to read. */
 const WIDEST = 100;
 
-/** Destination of a command's text. */
 export interface Output {
-  /** Width that texts are wrapped to. */
   readonly columns: number;
   /** Writes a result to standard output. */
   print(text: string): void;
@@ -45,7 +43,6 @@ export class StandardOutput implements Output {
   }
 }
 
-/** The error for a result that could not be written. */
 export class OutputError extends Error {
   override readonly name = "OutputError";
   readonly code = "output_failed";

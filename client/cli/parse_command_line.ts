@@ -5,7 +5,6 @@ import { type FlagName, flagOf, FLAGS, FlagValues } from "./flags.ts";
 import { didYouMean } from "./nearest_word.ts";
 import { shown, unknownWord, UsageError } from "./usage_error.ts";
 
-/** The parsed arguments. */
 export type CommandLine =
   | { readonly kind: "version" }
   | { readonly kind: "help"; readonly command?: Command }

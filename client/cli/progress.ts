@@ -5,7 +5,6 @@ import { terminalNotice } from "../prompt/terminal.ts";
 export class Progress implements Disposable {
   #notice: ReturnType<typeof terminalNotice> | undefined;
 
-  /** Replaces the line. */
   show(text: string): void {
     this[Symbol.dispose]();
     this.#notice = terminalNotice(text);
@@ -19,7 +18,6 @@ export class Progress implements Disposable {
     if (type === "lock_waited") this[Symbol.dispose]();
   };
 
-  /** Removes the line. */
   [Symbol.dispose](): void {
     this.#notice?.erase();
     this.#notice = undefined;

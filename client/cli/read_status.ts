@@ -12,7 +12,6 @@ import type { OidcIdentity } from "../options/identity.ts";
 
 /** Longest text of a store, a token or a backend in a report. */
 const LONGEST = 500;
-/** The last millisecond that a `Date` can hold. */
 const LAST_DATE = 8.64e15;
 
 /**
@@ -28,7 +27,6 @@ export type SignInState =
   | "none"
   | "api_key";
 
-/** The identity of a sign-in, as a report shows it. */
 interface IdentityReport {
   readonly issuer: string;
   readonly client_id: string;
@@ -61,7 +59,6 @@ export interface StatusReport extends Partial<IdentityReport> {
   };
 }
 
-/** A stored sign-in that cannot be read. */
 export interface UnreadableSignIn extends IdentityReport {
   readonly error: { readonly code: string; readonly message: string };
 }
@@ -142,7 +139,6 @@ export function describeEntry(
   };
 }
 
-/** A backend as a report shows it. */
 export function placeReport(
   backend: OidcCredentialsBackend,
 ): NonNullable<StatusReport["backend"]> {

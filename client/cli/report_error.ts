@@ -7,7 +7,6 @@ import type { FlagValues } from "./flags.ts";
 import { type Output, OutputError, toJsonText } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** Codes of errors in flags, variables and values. */
 const USAGE_CODES: readonly string[] = [
   "usage",
   "invalid_options",
@@ -64,7 +63,6 @@ function codeAndMessage(error: unknown): { code: string; message: string } {
   return { code: "unexpected", message };
 }
 
-/** Failed connections by the words of Deno's errors. */
 const CONNECTION_WORDS: readonly (readonly [RegExp, string])[] = [
   [/dns error|lookup address/i, "The host name is not known."],
   [/connection refused|actively refused/i, "Nothing answers at that host and port."],

@@ -10,10 +10,8 @@ import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Plan, simplePlan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
-/** Flags that identify a stored sign-in. */
 export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audience", "profile"];
 
-/** Flags of a command that uses a sign-in. */
 export const SIGN_IN_FLAGS: readonly FlagName[] = [
   ...IDENTITY_FLAGS,
   "flow",
@@ -47,7 +45,6 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
   return envNeeds(sessionOptions(flags), "clear");
 }
 
-/** The sign-in that flags and variables name. */
 export interface SignInTarget extends Plan {
   /** The person's sign-in and its backend; `undefined` if an API key takes their place. */
   readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };

@@ -3,7 +3,6 @@ import { columns } from "./columns.ts";
 import { formatRelative } from "./format_time.ts";
 import type { StatusReport, UnreadableSignIn } from "./read_status.ts";
 
-/** A status for a person. */
 export function statusText(report: StatusReport, now: number): string {
   if (report.state === "api_key") {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
@@ -78,7 +77,6 @@ function endText(end: Date, now: number): string {
   return `${formatTime(end.getTime())} (${formatRelative(end, now)})`;
 }
 
-/** A backend and its place. */
 export function placeOf({ name, location }: { name: string; location?: string }): string {
   return location === undefined ? name : `${location} (${name})`;
 }

@@ -1,12 +1,10 @@
 import { didYouMean } from "./nearest_word.ts";
 
-/** An error in the command line. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
   readonly code = "usage";
 }
 
-/** The error for a value that is none of the known words. */
 export function unknownWord(
   word: string,
   place: string,

@@ -3,12 +3,10 @@ import type { Session, SessionStatus } from "../session.ts";
 import { formatLeft, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
 import type { Outcome, SignInPage } from "./prompt.ts";
 
-/** The constant part of a notebook's prompt. */
 export interface PromptView {
   /** The id of the display, and of the element in it. */
   id: string;
   page: SignInPage;
-  /** The QR code of the page, as SVG. */
   qr: string;
 }
 

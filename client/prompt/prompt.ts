@@ -12,11 +12,8 @@ const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   failed: "The sign-in did not come to its end: see the error.",
 };
 
-/** A page that a person opens to sign in. */
 export interface SignInPage {
-  /** The provider. */
   issuer: string;
-  /** The address to open. */
   url: string;
   /** The address in short, as the text of a link. */
   shortUrl: string;
@@ -34,7 +31,6 @@ export interface Prompt {
   end(outcome: Outcome): Promise<void>;
 }
 
-/** Options of a prompt. */
 export interface PromptOptions {
   page: SignInPage;
   /** The clock, in milliseconds since the epoch. */
@@ -44,14 +40,12 @@ export interface PromptOptions {
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
 export type Outcome = SignedIn | { kind: "denied" | "expired" | "interrupted" | "failed" };
 
-/** A sign-in that succeeded. */
 export interface SignedIn {
   kind: "signed_in";
   /** The person, as far as the ID token says. */
   who: string | undefined;
   /** When the token ends, in milliseconds since the epoch. */
   expiresAt: number;
-  /** Where the tokens are kept. */
   place: string;
   /** Whether the token can be refreshed without the person. */
   isRefreshable: boolean;
@@ -63,7 +57,6 @@ export function formatLeft(ms: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-/** The prompt in plain lines. */
 export function plainPrompt({ page, now }: PromptOptions, notes: readonly string[] = []): string {
   const { issuer, url, code, expiresAt } = page;
   const minutes = Math.max(1, Math.round((expiresAt.getTime() - now()) / 60_000));
@@ -77,7 +70,6 @@ export function plainPrompt({ page, now }: PromptOptions, notes: readonly string
   ].join("\n");
 }
 
-/** The outcome in sentences. */
 export function outcomeLines(outcome: Outcome): string[] {
   if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
   const { who, expiresAt, place, isRefreshable } = outcome;

@@ -3,7 +3,6 @@ import { encode } from "uqr";
 /** A QR code, row by row: `true` is dark. It has no quiet zone, which the drawing adds. */
 export type QrCode = readonly (readonly boolean[])[];
 
-/** The QR code of a text. */
 export function qrCode(text: string): QrCode {
   return encode(text, { ecc: "L", border: 0 }).data;
 }

@@ -56,7 +56,6 @@ function write(text: string): void {
   }
 }
 
-/** The display of a notebook's kernel. */
 export type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
 
 /** The kernel that this code runs in, if it runs in one. */

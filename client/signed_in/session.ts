@@ -39,14 +39,12 @@ const NATIVE_FETCH = globalThis.fetch;
 
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
-/** Options of {@linkcode SignedInSession}. */
 export interface SignedInSessionOptions {
   identity: Identity;
   apiHost: string | undefined;
   /** Only in a session of `init`, which sends ValidMind's own headers. */
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
-  /** Gives the permissions of the sign-in. */
   needs: () => Promise<readonly PermissionNeed[]>;
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
@@ -159,7 +157,6 @@ export class SignedInSession implements Session {
     return identity.kind === "oidc" ? identity.clientSecret : undefined;
   }
 
-  /** Removes the tokens from memory. */
   forget(): void {
     this.#options.oidc?.tokens.forget();
     this.#dropFresh();
@@ -304,7 +301,6 @@ export function setActiveSession(session: SignedInSession | undefined): void {
   activeSession = session;
 }
 
-/** The active session, or `undefined`. */
 export function peekActiveSession(): SignedInSession | undefined {
   return activeSession;
 }

@@ -42,7 +42,6 @@ const TYPES = {
   onEvent: "function",
 } as const satisfies Record<keyof ClearOidcCredentialsOptions, string>;
 
-/** The work of `clearOidcCredentials`. */
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   checkCallOptions(ACTION, options, TYPES);
   const { revoke = false, all = false } = options;
@@ -111,7 +110,6 @@ async function clearEach(
   return { keys: results.flatMap(({ keys }) => keys), ...worstRevocation(results, revoke) };
 }
 
-/** The identity of the options, completed by the active session or the environment. */
 function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
   const session = peekActiveSession();
   const isOwn = options.issuer === undefined && options.clientId === undefined;
@@ -179,10 +177,8 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
   setActiveSession(undefined);
 }
 
-/** Options of the requests of a revocation. */
 type RevocationOptions = Pick<ClearOidcCredentialsOptions, "fetch" | "timeoutMs">;
 
-/** A client, as far as it is configured. */
 type ConfiguredClient = {
   [P in "issuer" | "clientId" | "clientSecret"]?: string | undefined;
 };

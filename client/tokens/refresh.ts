@@ -23,7 +23,6 @@ const loadClear = () => import("./clear.ts");
 /** Loaded where tokens are bound to a key. */
 const loadDpopKey = () => import("../provider/dpop_key.ts");
 
-/** Options of {@linkcode TokenRefresh}. */
 export interface TokenRefreshOptions {
   identity: OidcIdentity;
   /** The token that goes on requests. */
@@ -41,7 +40,6 @@ export class TokenRefresh {
   readonly #options: TokenRefreshOptions;
   readonly #store: CredentialStore;
   readonly #provider = new Once<OidcProvider>();
-  /** The key that the tokens are bound to. */
   readonly key: BoundKey;
 
   constructor(options: TokenRefreshOptions) {
@@ -312,7 +310,6 @@ class BoundKey {
     return await this.#imported.pair;
   }
 
-  /** Drops the key from memory. */
   forget(): void {
     this.#imported = undefined;
   }

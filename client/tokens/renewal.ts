@@ -29,7 +29,6 @@ const OTHER_SCOPE =
   "the entry that was stored meanwhile is for another scope (to use both at once, " +
   "give each a profile of its own)";
 
-/** Options of {@linkcode TokenRenewal}. */
 export interface TokenRenewalOptions {
   identity: OidcIdentity;
   stored: StoredCredential;

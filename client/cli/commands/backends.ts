@@ -5,7 +5,6 @@ import { type Command, EXIT, type Invocation, printResult } from "../command.ts"
 import { placeReport } from "../read_status.ts";
 import { placeOf } from "../status_text.ts";
 
-/** `backends`: the built-in backends, the one in use, and the reason. */
 export const backends: Command<ChosenBackend> = {
   name: "backends",
   summary: "list the backends, and show which is used and why",

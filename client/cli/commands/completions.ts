@@ -4,7 +4,6 @@ import { type FlagName, flagOf } from "../flags.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** `completions`: a script with which a shell completes commands, flags and their values. */
 export function completionsCommand(commands: () => readonly Command[]): Command {
   return {
     name: "completions",
@@ -43,7 +42,6 @@ function isFile(name: FlagName): boolean {
   return flagOf(name).value === "FILE";
 }
 
-/** The values that a shell offers for a flag. */
 function offered(name: FlagName): readonly string[] {
   const { choices, suggestions } = flagOf(name);
   return choices ?? suggestions ?? [];

@@ -17,7 +17,6 @@ import type { Finding } from "../doctor/finding.ts";
 import type { FlagValues } from "../flags.ts";
 import { findSignInTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 
-/** `doctor`: finds the reason why a sign-in does not work. */
 export const doctor: Command = {
   name: "doctor",
   summary: "check settings, permissions, store, provider, clock and API",

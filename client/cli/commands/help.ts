@@ -4,7 +4,6 @@ import { type FlagName, flagOf } from "../flags.ts";
 
 const NAME = "help";
 
-/** `help`: the help of the program or of a command. */
 export function helpCommand(others: readonly Command[]): Command {
   const names = [...others.map(({ name }) => name), NAME];
   const help: Command = {

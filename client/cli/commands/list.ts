@@ -18,7 +18,6 @@ import {
 } from "../read_status.ts";
 import { listText } from "../status_text.ts";
 
-/** `list`: all stored sign-ins of a backend. */
 export const list: Command<ChosenBackend> = {
   name: "list",
   summary: "list the stored sign-ins with provider, client, profile and end",

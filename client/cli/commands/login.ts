@@ -16,7 +16,6 @@ import {
 import { alreadyText, statusText } from "../status_text.ts";
 import { reportOf } from "./status.ts";
 
-/** `login`: asks the person to sign in, unless a stored sign-in serves. */
 export const login: Command<SignInTarget> = {
   name: "login",
   summary: "sign in, and keep the tokens",

@@ -16,7 +16,6 @@ import { placeOf } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
 import { listKeys } from "./list.ts";
 
-/** `logout`: removes stored tokens, and revokes them if asked. */
 export const logout: Command<ChosenBackend> = {
   name: "logout",
   summary: "remove the stored tokens",

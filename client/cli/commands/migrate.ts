@@ -13,7 +13,6 @@ import type { FlagValues } from "../flags.ts";
 import { Progress } from "../progress.ts";
 import { UsageError } from "../usage_error.ts";
 
-/** `migrate`: from one backend to another. */
 export const migrate: Command<Migration> = {
   name: "migrate",
   summary: "copy or move all entries from one backend to another",
@@ -39,7 +38,6 @@ interface Migration extends Plan {
   needs(): readonly PermissionNeed[];
 }
 
-/** Flags of the two backends. */
 export const SOURCE_FLAGS: BackendFlags = { name: "from", options: "from-options" };
 export const TARGET_FLAGS: BackendFlags = { name: "to", options: "to-options" };
 

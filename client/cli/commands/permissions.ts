@@ -30,7 +30,6 @@ const MIGRATION_FLAGS: readonly FlagName[] = ["from", "from-options", "to", "to-
 /** Flags of the commands that call the API. */
 const API_FLAGS: readonly FlagName[] = ["api-host"];
 
-/** `permissions`: the exact Deno flags of a script or of this program. */
 export function permissionsCommand(others: readonly Command[]): Command {
   return {
     name: "permissions",
@@ -62,7 +61,6 @@ async function ownNeeds(flags: FlagValues): Promise<PermissionNeed[]> {
   return [...variables, ...chosen.needs()];
 }
 
-/** An answer before it is formatted. */
 interface Answer {
   readonly needs: readonly PermissionNeed[];
   /** The command line, around the flags. */

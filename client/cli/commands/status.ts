@@ -5,7 +5,6 @@ import { readStatus, type StatusReport } from "../read_status.ts";
 import { findTarget, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 import { statusText } from "../status_text.ts";
 
-/** `status`: the stored sign-in, without network. */
 export const status: Command<SignInTarget> = {
   name: "status",
   summary: "show who is signed in, until when, and where the tokens are",
@@ -32,13 +31,11 @@ async function runStatus(target: SignInTarget, invocation: Invocation): Promise<
   return printStatus(await reportOf(target), invocation);
 }
 
-/** Status of the sign-in that a command is about. */
 export async function reportOf({ stored }: SignInTarget): Promise<StatusReport> {
   if (stored === undefined) return { signed_in: true, state: "api_key" };
   return await readStatus(stored.identity, stored.chosen.backend, Date.now());
 }
 
-/** Prints a status and returns the exit code. */
 export function printStatus(report: StatusReport, invocation: Invocation): number {
   printResult(invocation, report, statusText(report, Date.now()));
   return report.signed_in ? EXIT.ok : EXIT.signInNeeded;

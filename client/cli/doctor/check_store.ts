@@ -11,7 +11,6 @@ const FOR_OTHERS = 0o077;
 const WRITE_FOR_OTHERS = 0o022;
 const STICKY = 0o1000;
 
-/** Checks a backend without opening it. */
 export function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
   const findings = [ok("backend", `${name}, since ${why}: ${describeBackend(backend)}`)];
   if (backend.persistent === false) {

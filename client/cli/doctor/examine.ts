@@ -54,7 +54,6 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   return signIn === undefined ? findings : [...findings, signIn];
 }
 
-/** Result of a step, or `undefined` and a finding if it throws. */
 async function tryCheck<T>(
   findings: Finding[],
   check: string,

@@ -11,22 +11,18 @@ export interface Finding {
   readonly advice?: string;
 }
 
-/** The check passed. */
 export function ok(check: string, message: string): Finding {
   return { check, result: "ok", message };
 }
 
-/** It works, but may surprise. */
 export function warning(check: string, message: string, advice: string): Finding {
   return { check, result: "warning", message, advice };
 }
 
-/** It does not work. */
 export function fail(check: string, message: string, advice: string): Finding {
   return { check, result: "fail", message, advice };
 }
 
-/** It was not checked. */
 export function skipped(check: string, message: string): Finding {
   return { check, result: "skipped", message };
 }
