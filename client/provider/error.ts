@@ -3,7 +3,7 @@ import { parseRetryAfter } from "../../backends/common/parse.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
-import { isEntraIssuer } from "../options/resolve_identity.ts";
+import { isEntraIssuer } from "../options/identity.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh token grant " +
   "for this client.";
