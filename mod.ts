@@ -40,6 +40,7 @@ export { init } from "./client/init.ts";
 export { createSession } from "./client/create_session.ts";
 export { clearOidcCredentials } from "./client/clear_oidc_credentials.ts";
 export type {
+  AuthorizationPrompt,
   BearerKind,
   ClearOidcCredentialsOptions,
   DeviceCode,

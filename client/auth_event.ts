@@ -33,6 +33,7 @@ export type AuthEventErrorCode = ValidMindAuthErrorCode | CredentialsBackendErro
  * | `sign_in_started` | the provider is about to be asked for a code |
  * | `flow_changed` | the device flow is not to be had, and the sign-in goes on with another flow |
  * | `code_shown` | link and code are shown to the person |
+ * | `link_shown` | the link of a sign-in in the browser is shown to the person |
  * | `sign_in_waiting` | a poll gave no decision |
  * | `sign_in_approved` | the provider gave tokens |
  * | `sign_in_failed` | the sign-in was denied, expired, was interrupted or failed |
@@ -56,6 +57,7 @@ export type AuthEventDetail =
     readonly code?: AuthEventErrorCode;
   }
   | { readonly type: "code_shown"; readonly expiresAt: Date }
+  | { readonly type: "link_shown"; readonly expiresAt: Date }
   | {
     readonly type: "sign_in_waiting";
     /** `fault`: no answer, or an unreadable one. */

@@ -25,7 +25,12 @@ import {
  * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
  * | `device_code_denied` | the person or a policy refused the sign-in |
  * | `device_code_expired` | the sign-in was not approved in time |
- * | `prompt_failed` | the function that shows the code failed |
+ * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
+ * | `authorization_denied` | the person or a policy refused the sign-in in the browser |
+ * | `authorization_expired` | the sign-in in the browser did not come to its end in time |
+ * | `address_refused` | a handed-in address does not belong to the sign-in, or was used already |
+ * | `redirect_unavailable` | nothing can listen at the redirect URI, such as a port that is taken |
+ * | `prompt_failed` | the function that shows the code or the link failed |
  * | `id_token_invalid` | the ID token failed its checks |
  * | `id_token_missing` | the provider sent no ID token, which is the bearer |
  * | `dpop_unsupported` | `dpop` is on, and the provider does not bind tokens |
@@ -56,6 +61,11 @@ export type ValidMindAuthErrorCode =
   | "flow_unsupported"
   | "device_code_denied"
   | "device_code_expired"
+  | "flow_unsupported"
+  | "authorization_denied"
+  | "authorization_expired"
+  | "address_refused"
+  | "redirect_unavailable"
   | "prompt_failed"
   | "id_token_invalid"
   | "id_token_missing"

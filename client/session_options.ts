@@ -43,6 +43,29 @@ export interface DeviceCode {
 }
 
 /**
+ * The link by which a person signs in in a browser, and the place for the address that the browser ends
+ * on. The link is of use to the person alone: show it to nobody else.
+ *
+ * @category Sign in
+ */
+export interface AuthorizationPrompt {
+  /** The page to open. */
+  readonly url: string;
+  /** The address that the browser ends on, without its parameters. */
+  readonly redirectUri: string;
+  /** When the wait for the person ends. */
+  readonly expiresAt: Date;
+  /**
+   * Hands in the whole address that the browser ended on, for a browser on another machine. An address
+   * is spent once it is used. One of no use is refused with `address_refused`, and the wait goes on.
+   *
+   * @param address The address, with its parameters.
+   * @returns Once the address is accepted. The sign-in itself ends later.
+   */
+  submit(address: string): Promise<void>;
+}
+
+/**
  * Options of `createSession`.
  *
  * @category Sign in
@@ -151,6 +174,35 @@ export interface SessionOptions {
   interactive?: boolean;
   /** Shows the code to the person, instead of the built-in prompt. Polling does not wait for it. */
   onDeviceCode?: (code: DeviceCode) => void | Promise<void>;
+  /**
+   * Shows the link of a sign-in in the browser to the person, instead of the built-in prompt. The wait
+   * for the answer does not wait for it.
+   */
+  onAuthorizationUrl?: (prompt: AuthorizationPrompt) => void | Promise<void>;
+  /**
+   * The address that the browser comes back to, as it is registered at the provider. A loopback address
+   * without a port gets a free one; `{port}` stands for the port that is listened at. Any other address
+   * needs {@linkcode SessionOptions.listen}.
+   *
+   * @default VM_OIDC_REDIRECT_URI; else "http://127.0.0.1/callback", for Microsoft Entra
+   * "http://localhost"; on a JupyterHub that names its address, with `listen`, its
+   * "/hub/user-redirect/proxy/{port}/callback"
+   */
+  redirectUri?: string;
+  /**
+   * Loopback host and ports to listen at for the browser, such as "127.0.0.1:8765" behind a proxy, or
+   * "127.0.0.1:8000,18000" to take the first free one.
+   *
+   * @default VM_OIDC_LISTEN, or the host of `redirectUri` with its port, or with a free one
+   */
+  listen?: string;
+  /** The person's name or email for the provider's page of a sign-in in the browser. */
+  loginHint?: string;
+  /**
+   * Further parameters of a sign-in in the browser, as a provider may need them, such as
+   * `{ prompt: "consent" }`. The parameters of the protocol, and those with an option, are refused.
+   */
+  authorizationParameters?: Readonly<Record<string, string>>;
   /**
    * Whether the built-in prompt also opens the page in a browser on this computer, with `open`,
    * `xdg-open` or on Windows `rundll32`. Needs `--allow-run` of that program. If it is not granted,

@@ -157,6 +157,11 @@ const SESSION_TYPES: Types<keyof SessionOptions> = {
   flow: FLOWS,
   interactive: "boolean",
   onDeviceCode: "function",
+  onAuthorizationUrl: "function",
+  redirectUri: "text",
+  listen: "text",
+  loginHint: "text",
+  authorizationParameters: "object",
   openBrowser: "boolean",
   onEvent: "function",
   fetch: "function",
@@ -192,9 +197,12 @@ export function checkSessionOptions(
     );
   }
   checkCallOptions(action, options, isInit ? { ...SESSION_TYPES, ...MODEL_TYPES } : SESSION_TYPES);
-  if (options.openBrowser !== true || options.onDeviceCode === undefined) return;
+  if (options.openBrowser !== true) return;
+  const { onDeviceCode, onAuthorizationUrl } = options;
+  const shows = onDeviceCode ? "onDeviceCode" : onAuthorizationUrl && "onAuthorizationUrl";
+  if (shows === undefined) return;
   throw invalidOptions(
-    `Cannot ${action}: onDeviceCode and openBrowser exclude each other. Give one: onDeviceCode ` +
+    `Cannot ${action}: ${shows} and openBrowser exclude each other. Give one: ${shows} ` +
       `replaces the prompt that opens the browser.`,
   );
 }

@@ -1,4 +1,5 @@
 import { netHost } from "../../backends/common/hosts.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,
@@ -6,6 +7,7 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
+import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { browserLauncher, browserVariables } from "./browser_launcher.ts";
 import {
   apiNeeds,
@@ -128,11 +130,35 @@ export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
 }
 
 /**
- * The program that `openBrowser` runs, and the variables that it hands on. Without the grant the prompt
- * says so and shows the link. Deno itself grants no program that is not installed.
+ * The needs of a sign-in in the browser: the place to listen at; and the program that opens the page, with
+ * the variables that it hands on. Without the program's grant the prompt shows the link alone. Deno itself
+ * grants no program that is not installed.
  */
-export function browserNeeds({ openBrowser }: SessionOptions): PermissionNeed[] {
-  if (openBrowser !== true) return [];
+export function browserNeeds(options: SessionOptions): PermissionNeed[] {
+  const isFlow = isBrowserFlow(options);
+  const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
+  return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
+}
+
+/** Whether the browser is the flow of choice. `auto` needs its permissions only where it comes to it. */
+function isBrowserFlow({ flow }: SessionOptions): boolean {
+  return (flow ?? readEnvIfGranted("VM_OIDC_FLOW")?.trim()) === "browser";
+}
+
+/** The place to listen at, and the variables that say so. */
+function redirectNeeds(options: SessionOptions): PermissionNeed[] {
+  const issuer = options.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER") ?? "";
+  return [
+    ...openNeeds("optional", "to know where the browser comes back to", {
+      VM_OIDC_REDIRECT_URI: options.redirectUri,
+      VM_OIDC_LISTEN: options.listen,
+      JUPYTERHUB_PUBLIC_HUB_URL: options.redirectUri,
+    }),
+    ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
+  ];
+}
+
+function launcherNeeds(): PermissionNeed[] {
   const [command] = browserLauncher();
   const when = { reason: "to open the browser at sign-in", need: "optional" } as const;
   return [

@@ -1,5 +1,6 @@
 import { printable } from "../../backends/common/printable.ts";
 import {
+  answerLines,
   formatLeft,
   outcomeLines,
   plainPrompt,
@@ -39,13 +40,14 @@ async function openTextPrompt(options: PromptOptions): Promise<Prompt> {
     return textPrompt();
   }
   const colors = !Deno.noColor;
-  const qr = await qrBlock(options.page.url, colors);
+  // A phone cannot bring the answer back to this computer.
+  const qr = options.page.answer ? "" : await qrBlock(options.page.url, colors);
   await write(terminalPrompt(options, qr, colors));
   return textPrompt(startCountdown(options, colors));
 }
 
-function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): string {
-  const { issuer, url, code } = page;
+function terminalPrompt({ page, canPaste }: PromptOptions, qr: string, colors: boolean): string {
+  const { issuer, url, code, answer } = page;
   const bold = (text: string) => colors ? `\x1b[1m${text}\x1b[22m` : text;
   return [
     "",
@@ -53,6 +55,7 @@ function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): s
     "",
     `${qr}  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${bold(printable(code.text))}`] : []),
+    ...(answer ? answerLines(answer, canPaste) : []).map((line) => `  ${line}`),
     "",
     "",
   ].join("\n");

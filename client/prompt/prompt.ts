@@ -21,6 +21,18 @@ export interface SignInPage {
   code?: { text: string; isFilledIn: boolean };
   /** The end of the page, and of its code. */
   expiresAt: Date;
+  /** For a page whose answer comes back to this computer: the other ways for it. */
+  answer?: PageAnswer;
+}
+
+/** The address that a browser ends on, and the ways for it from another machine. */
+export interface PageAnswer {
+  /** The address without its parameters. */
+  redirectUri: string;
+  /** Takes an address. Gives the reason where it is of no use. */
+  submit: (address: string) => string | undefined;
+  /** Where a form of the notebook reaches this program, if a proxy leads here. */
+  form: { port: number; path: string };
 }
 
 /** A place where a person is asked to sign in, from the page to the outcome. */
@@ -35,6 +47,8 @@ export interface PromptOptions {
   page: SignInPage;
   /** The clock, in milliseconds since the epoch. */
   now: () => number;
+  /** Whether an address can be pasted where the page is shown. */
+  canPaste?: boolean;
 }
 
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
@@ -57,17 +71,40 @@ export function formatLeft(ms: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-export function plainPrompt({ page, now }: PromptOptions, notes: readonly string[] = []): string {
-  const { issuer, url, code, expiresAt } = page;
+export function plainPrompt(
+  { page, now, canPaste }: PromptOptions,
+  notes: readonly string[] = [],
+): string {
+  const { issuer, url, code, answer, expiresAt } = page;
   const minutes = Math.max(1, Math.round((expiresAt.getTime() - now()) / 60_000));
   return [
     `Sign in at ${printable(issuer)}`,
     `  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${printable(code.text)}`] : []),
+    ...(answer ? answerLines(answer, canPaste) : []).map((line) => `  ${line}`),
     ...notes.map((note) => printable(note, 500)),
     `Waiting for your approval (the ${code ? "code" : "page"} ends in ${minutes} min) …`,
     "",
   ].join("\n");
+}
+
+/** The way of the answer back to this program, in sentences. */
+export function answerLines({ redirectUri }: PageAnswer, canPaste = false): string[] {
+  const place = printable(redirectUri, 200);
+  const isHere = /^http:/.test(redirectUri);
+  return [
+    `2. Sign in there. The browser then goes to ${place}.`,
+    ...(isHere && canPaste
+      ? [
+        "Is the browser on another machine? Then its last page does not load. Copy that page's whole",
+        "address, paste it here, and press Enter. Nothing is shown of it, and it counts once.",
+      ]
+      : canPaste
+      ? ["Does its last page not load? Copy the page's whole address, paste it here, press Enter."]
+      : isHere
+      ? ["The browser has to be on this computer."]
+      : []),
+  ];
 }
 
 export function outcomeLines(outcome: Outcome): string[] {

@@ -6,7 +6,12 @@ import { preflight } from "../permissions/preflight.ts";
 import { statedByEntra } from "./entra.ts";
 
 /** The endpoints of all grants, by their names in a discovery document. */
-const ENDPOINTS = ["device_authorization_endpoint", "token_endpoint", "jwks_uri"] as const;
+const ENDPOINTS = [
+  "device_authorization_endpoint",
+  "pushed_authorization_request_endpoint",
+  "token_endpoint",
+  "jwks_uri",
+] as const;
 
 /**
  * Requests the provider's discovery document and checks its issuer: OpenID Connect Discovery,
@@ -53,7 +58,9 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
 
 /** The hosts, with ports, of all endpoints. */
 export function endpointHosts(server: oauth.AuthorizationServer): string[] {
-  const urls = ENDPOINTS.flatMap((name) => URL.parse(server[name] ?? "") ?? []);
+  const isPushed = server.require_pushed_authorization_requests === true;
+  const used = ENDPOINTS.filter((name) => isPushed || !name.startsWith("pushed"));
+  const urls = used.flatMap((name) => URL.parse(server[name] ?? "") ?? []);
   return [...new Set(urls.map(netHost))];
 }
 
@@ -76,7 +83,8 @@ export function checkEndpoints(
   }
 }
 
-function checkEndpoint(name: string, text: unknown, issuer: string): void {
+/** The same for one endpoint. */
+export function checkEndpoint(name: string, text: unknown, issuer: string): void {
   const url = typeof text === "string" ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {
     throw new ValidMindAuthError(

@@ -1,7 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { isEntraIssuer } from "../options/identity.ts";
+import { isEntraIssuer } from "../options/resolve_identity.ts";
 
 /** The placeholder of the tenant in the issuers that Microsoft Entra states for many tenants. */
 const TENANT_PLACE = "{tenantid}";
@@ -46,6 +46,22 @@ export async function asTenant(
     `Cannot sign in at ${issuer}: the ID token failed its checks: it is of no tenant that may sign ` +
       `in there. Sign in with another account, or give the tenant's own issuer.`,
   );
+}
+
+/**
+ * The provider with the tenant that an answer in the browser names as its issuer (RFC 9207). A template
+ * is no issuer that an answer could name.
+ */
+export function asAnswering(
+  server: oauth.AuthorizationServer,
+  issuer: string,
+  stated: string | null,
+): oauth.AuthorizationServer {
+  if (stated === null || !isTemplate(statedByEntra(issuer))) return server;
+  const [before, after] = server.issuer.split(TENANT_PLACE) as [string, string];
+  const isOfTenant = stated.startsWith(before) && stated.endsWith(after) &&
+    GUID.test(stated.slice(before.length, stated.length - after.length));
+  return isOfTenant ? { ...server, issuer: stated } : server;
 }
 
 /**

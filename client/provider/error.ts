@@ -1,12 +1,15 @@
 import * as oauth from "oauth4webapi";
 import { parseRetryAfter } from "../../backends/common/parse.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
-import { isEntraIssuer } from "../options/identity.ts";
+import { isEntraIssuer } from "../options/resolve_identity.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh token grant " +
   "for this client.";
+/** Limit of an error's words, of which people see 200 characters. */
+export const LONGEST_WORDS = 2000;
 const SIGN_IN = "Sign in again.";
 
 /** The codes of oauth4webapi for an ID token that failed a check. */
@@ -172,10 +175,29 @@ export function providerError(action: string, issuer: string, error: unknown): E
   return new ValidMindAuthError(code, `Cannot ${action} at ${issuer}: ${reason}. ${advice}`);
 }
 
+/**
+ * The error of a provider's answer in the browser: RFC 6749, section 4.1.2.1.
+ *
+ * @param secrets Values of the answer that its words must not show.
+ */
+export function authorizationRefusal(
+  issuer: string,
+  { code, words = "" }: { code: string; words?: string | undefined },
+  secrets: readonly string[],
+): ValidMindAuthError {
+  const error_description = redact(words.slice(0, LONGEST_WORDS), secrets);
+  const error = /^[\w.-]{1,60}$/.test(code) ? code : "an error without a proper name";
+  const refusal = refused("sign in", issuer, { error, error_description });
+  const isFault = code === "server_error" || code === "temporarily_unavailable";
+  return isFault ? new ProviderUnavailableError(refusal.message) : refusal;
+}
+
 function refused(
   action: string,
   issuer: string,
-  error: oauth.ResponseBodyError,
+  error: Pick<oauth.ResponseBodyError, "error" | "error_description"> & {
+    response?: Response;
+  },
 ): ProviderRefusedError {
   const name = printable(error.error, 60);
   const words = typeof error.error_description === "string"
@@ -186,7 +208,7 @@ function refused(
   return new ProviderRefusedError(
     `Cannot ${action} at ${issuer}: the provider answered ${answer}. ${hint}`,
     name,
-    { answer, retryAfterMs: parseRetryAfter(error.response.headers.get("retry-after")) },
+    { answer, retryAfterMs: parseRetryAfter(error.response?.headers.get("retry-after") ?? null) },
   );
 }
 

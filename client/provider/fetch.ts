@@ -4,14 +4,12 @@ import { ValidMindAuthError } from "../errors.ts";
 import { parseObject, parseRetryAfter } from "../../backends/common/parse.ts";
 import { printable, readText, safeCause } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
-import { isProtocolError, ProviderUnavailableError } from "./error.ts";
+import { isProtocolError, LONGEST_WORDS, ProviderUnavailableError } from "./error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Limit of an error's words, of which people see 200 characters. */
-const LONGEST_WORDS = 2000;
 /** The fields of a form that are no secret. A grant's other fields may be one. */
 const OPEN_FIELDS = [
   "grant_type",
@@ -20,6 +18,8 @@ const OPEN_FIELDS = [
   "audience",
   "token_type_hint",
   "code_challenge_method",
+  "redirect_uri",
+  "response_type",
 ];
 /** Some thirty years. A longer lifetime would leave the range of dates. */
 const MAX_SECONDS = 1e9;

@@ -32,6 +32,11 @@ export class OidcProvider {
     this.#signatures = new IdTokenSignatures(identity.issuer, runtime);
   }
 
+  /** The issuer, as the caller named it. */
+  get issuer(): string {
+    return this.#identity.issuer;
+  }
+
   /**
    * Runs the requests of one grant, and gives their errors a code and words.
    *

@@ -5,7 +5,7 @@ import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provid
 import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
-import type { FlowContext } from "./flow.ts";
+import { type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
@@ -108,12 +108,4 @@ function readPollError(error: unknown): PollAnswer {
       throw new ValidMindAuthError("device_code_expired", error.message, { oauthError });
   }
   throw error;
-}
-
-function promptError(error: unknown): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "prompt_failed",
-    "Cannot sign in: the function that shows the code failed. See the cause.",
-    { cause: error },
-  );
 }

@@ -9,11 +9,14 @@ import { readClaims, type TokenSet } from "../entry.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { browserLauncher, browserVariables } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
-import type { Outcome, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
-import { notebook } from "../prompt/terminal.ts";
+import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
+import { isTerminal, notebook } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, isShownByCaller, runFlow } from "./flow.ts";
+
+/** Loaded where an address may be pasted. */
+const loadPaste = () => import("./paste.ts");
 
 /** Options of {@linkcode askPerson}. */
 export interface AskPersonOptions {
@@ -68,26 +71,53 @@ class SignInDialog implements Disposable {
   readonly signal: AbortSignal;
   readonly #options: AskPersonOptions;
   readonly #interrupt: Disposable | undefined;
+  /** Aborts when the person presses Ctrl-C while addresses are read. */
+  readonly #given = new AbortController();
   #opening: Promise<Prompt> | undefined;
+  #pastes: Disposable | undefined;
+  #isOver = false;
 
   constructor(options: AskPersonOptions) {
     this.#options = options;
     const interrupt = isShownByCaller(options.ask) ? undefined : watchInterrupt();
     this.#interrupt = interrupt;
-    this.signal = interrupt ? AbortSignal.any([options.signal, interrupt.signal]) : options.signal;
+    const signals = [options.signal, this.#given.signal, ...(interrupt ? [interrupt.signal] : [])];
+    this.signal = AbortSignal.any(signals);
   }
 
   async show(page: SignInPage): Promise<void> {
-    const { ask, runtime } = this.#options;
-    this.#opening = openPrompt({ page, now: runtime.now });
+    const { runtime } = this.#options;
+    const canPaste = page.answer !== undefined && isTerminal() && Deno.stdin.isTerminal();
+    this.#opening = openPrompt({ page, now: runtime.now, canPaste });
     const prompt = await this.#opening;
-    if (!ask.openBrowser) return;
-    const reason = await openBrowser(page.url);
-    if (reason !== undefined) await prompt.note(`The browser was not opened: ${reason}.`);
+    if (canPaste && !this.#isOver) await this.#readPastes(prompt, page.answer!);
+    await this.#openBrowser(prompt, page);
+  }
+
+  /** Reads addresses beside the listener: the browser may be on another machine. */
+  async #readPastes(prompt: Prompt, { submit }: PageAnswer): Promise<void> {
+    const { readPastes } = await loadPaste();
+    if (this.#isOver) return;
+    this.#pastes = readPastes({
+      onAddress: submit,
+      say: (fault) => void prompt.note(`Not taken: ${fault}.`),
+      onInterrupt: () => this.#given.abort(interruption("Sign in again.")),
+    });
+  }
+
+  async #openBrowser(prompt: Prompt, { url, answer }: SignInPage): Promise<void> {
+    const { openBrowser: isWanted = answer !== undefined && isTerminal() && !isRemote() } =
+      this.#options.ask;
+    if (!isWanted) return;
+    const reason = await openBrowser(url);
+    // Where nobody asked for it, the link alone is enough.
+    if (reason === undefined || this.#options.ask.openBrowser === undefined) return;
+    await prompt.note(`The browser was not opened: ${reason}.`);
   }
 
   /** Shows the outcome in the place of the page. */
   async end(outcome: Outcome): Promise<void> {
+    this.#stopReading();
     const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
     await prompt?.end(outcome);
   }
@@ -98,9 +128,26 @@ class SignInDialog implements Disposable {
     await this.end({ kind: failure === "error" ? "failed" : failure });
   }
 
+  #stopReading(): void {
+    this.#isOver = true;
+    this.#pastes?.[Symbol.dispose]();
+    this.#pastes = undefined;
+  }
+
   [Symbol.dispose](): void {
+    this.#stopReading();
     this.#interrupt?.[Symbol.dispose]();
   }
+}
+
+/** Whether the person sits at another machine, as far as readable variables tell. */
+function isRemote(): boolean {
+  return ["SSH_CONNECTION", "SSH_TTY"].some((name) => readEnvIfGranted(name) !== undefined);
+}
+
+/** The reason of a sign-in that the person has ended. */
+function interruption(advice: string): DOMException {
+  return new DOMException(`Cannot sign in: it was interrupted. ${advice}`, "AbortError");
 }
 
 /**
@@ -110,10 +157,7 @@ class SignInDialog implements Disposable {
 function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
   if (notebook() === undefined) return undefined;
   const controller = new AbortController();
-  const onInterrupt = () =>
-    controller.abort(
-      new DOMException("Cannot sign in: it was interrupted. Run the cell again.", "AbortError"),
-    );
+  const onInterrupt = () => controller.abort(interruption("Run the cell again."));
   Deno.addSignalListener("SIGINT", onInterrupt);
   return {
     signal: controller.signal,

@@ -1,23 +1,24 @@
 import type { TokenSet } from "../entry.ts";
-import { codeOf } from "../errors.ts";
+import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
+import type { BrowserOptions } from "../options/browser_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode, SignInFlow } from "../session_options.ts";
 
 /** Options by which a person is asked. */
-export interface AskOptions {
+export interface AskOptions extends BrowserOptions {
   /** The flow of the caller's choice. Absent for `auto`. */
   flow?: SignInFlow | undefined;
   /** Shows the code of a device flow, in place of the built-in prompt and all words of this module. */
   onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
-  /** Whether the page is opened in the person's browser. */
-  openBrowser: boolean;
+  /** Whether the page is opened in the person's browser. Absent where each flow decides. */
+  openBrowser: boolean | undefined;
 }
 
 /** Whether the caller shows the sign-in itself, so that this module shows nothing. */
-export function isShownByCaller({ onDeviceCode }: AskOptions): boolean {
-  return onDeviceCode !== undefined;
+export function isShownByCaller({ onDeviceCode, onAuthorizationUrl }: AskOptions): boolean {
+  return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
 }
 
 /** The means of a flow. */
@@ -55,7 +56,18 @@ export async function runFlow(
   }
 }
 
+/** The error for a function of the caller's that shows the code or the link. */
+export function promptError(error: unknown): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "prompt_failed",
+    "Cannot sign in: the function that shows the code or the link failed. See the cause.",
+    { cause: error },
+  );
+}
+
 const FAILURES: Record<string, "denied" | "expired"> = {
+  authorization_denied: "denied",
+  authorization_expired: "expired",
   device_code_denied: "denied",
   device_code_expired: "expired",
 };

@@ -9,6 +9,12 @@ export interface ApproveOptions {
   login?: string;
 }
 
+/** How a link of the browser flow is followed. */
+export interface FollowOptions extends ApproveOptions {
+  /** The beginning of addresses that are not opened, as if they led to another machine. */
+  stopAt?: string;
+}
+
 /** When a person acts who watches for device codes. */
 export interface AutoApproveOptions extends ApproveOptions {
   /** Wait this long after the code was issued. @default {0} */
@@ -55,6 +61,16 @@ export class Approver {
     page = await step(browser, page, "Sign in", login === undefined ? {} : { login });
     page = await step(browser, page, "Authorize", deny ? { abort: "yes" } : {});
     expectPage(page, deny ? "Code not accepted" : "Signed in");
+  }
+
+  /** Opens a link of the browser flow, signs in and consents. Gives the page that the browser ends on. */
+  async follow(url: string, options: FollowOptions = {}): Promise<Page> {
+    const { deny = false, login, stopAt } = options;
+    const browser = new Browser(this.#closing.signal, stopAt);
+    let page = await browser.open(url);
+    page = await step(browser, page, "Sign in", login === undefined ? {} : { login });
+    expectPage(page, "Authorize");
+    return await browser.submit(page, deny ? { abort: "yes" } : {});
   }
 
   /** Queues one approval for the next code. */

@@ -26,8 +26,12 @@ export class Browser {
   readonly #cookies = new Map<string, Cookie>();
   readonly #signal: AbortSignal | undefined;
 
-  constructor(signal?: AbortSignal) {
+  readonly #stopAt: string | undefined;
+
+  /** @param stopAt The beginning of addresses that are not opened: their page is empty. */
+  constructor(signal?: AbortSignal, stopAt?: string) {
     this.#signal = signal;
+    this.#stopAt = stopAt;
   }
 
   /** Loads a page, following redirects. */
@@ -49,6 +53,7 @@ export class Browser {
     let url = start;
     let body = form;
     for (let hop = 0; hop < MAX_REDIRECTS; hop++) {
+      if (this.#stopAt !== undefined && url.startsWith(this.#stopAt)) return toPage(url, 0, "");
       const response = await this.#request(url, body);
       const location = response.headers.get("location");
       if (location === null || response.status < 300 || response.status > 399) {

@@ -55,9 +55,9 @@ function client(): NonNullable<Configuration["clients"]>[number] {
     client_name: "ValidMind test client",
     token_endpoint_auth_method: "none",
     application_type: "native",
-    grant_types: [DEVICE_GRANT, "refresh_token"],
-    response_types: [],
-    redirect_uris: [],
+    grant_types: [DEVICE_GRANT, "authorization_code", "refresh_token"],
+    response_types: ["code"],
+    redirect_uris: ["http://127.0.0.1/callback", "http://localhost/callback"],
   };
 }
 

@@ -3,7 +3,13 @@ import type { AddressInfo } from "node:net";
 // @ts-types="@types/oidc-provider"
 import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
 import { rememberSecret } from "./assert_no_secret.ts";
-import { type ApproveOptions, Approver, type AutoApproveOptions } from "./approver.ts";
+import {
+  type ApproveOptions,
+  Approver,
+  type AutoApproveOptions,
+  type FollowOptions,
+} from "./approver.ts";
+import type { Page } from "./browser.ts";
 import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
 import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
@@ -58,6 +64,8 @@ export interface TestOidcProvider extends AsyncDisposable {
   beforeAnswer: ((request: RecordedRequest) => AnswerFault | Promise<AnswerFault>) | undefined;
   /** Signs in and consents (or denies) on the provider's pages, over HTTP, as a browser would. */
   approve(userCode: string, options?: ApproveOptions): Promise<void>;
+  /** Opens a link of the browser flow, signs in and consents; gives the page that the browser ends on. */
+  follow(url: string, options?: FollowOptions): Promise<Page>;
   /** Approves the next device code to be issued; resolves when that is done. */
   approveNext(options?: AutoApproveOptions): Promise<void>;
   /** Resolves with the first answered request that matches, seen or still to come. */
@@ -169,6 +177,10 @@ class RunningProvider implements TestOidcProvider {
     return this.#approver.approve(userCode, options);
   }
 
+  follow(url: string, options?: FollowOptions): Promise<Page> {
+    return this.#approver.follow(url, options);
+  }
+
   approveNext(options?: AutoApproveOptions): Promise<void> {
     return this.#approver.next(options);
   }
@@ -214,7 +226,8 @@ class RunningProvider implements TestOidcProvider {
 
   async #record(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
     const url = new URL((ctx.req as { originalUrl?: string }).originalUrl ?? "/", this.issuer);
-    const isPage = ctx.path === "/device" || /^\/(device\/(?!auth$)|interaction\/)/.test(ctx.path);
+    const isPage = ctx.path === "/device" || /^\/auth(\/|$)/.test(ctx.path) ||
+      /^\/(device\/(?!auth$)|interaction\/)/.test(ctx.path);
     if (isPage) return await next();
     const headers = new Headers(ctx.headers as Record<string, string>);
     const entry = await this.#log.start(ctx.method, url, headers);

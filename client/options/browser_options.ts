@@ -1,0 +1,195 @@
+import { isLoopback } from "../../backends/common/hosts.ts";
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { invalidOptions } from "../errors.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import type { SessionOptions } from "../session_options.ts";
+import { isEntraIssuer } from "./resolve_identity.ts";
+
+/** The place of the listener's port in a redirect URI. */
+const PORT = "{port}";
+
+/** Where the answer of a browser comes to, and where it is listened for. */
+export interface RedirectSetting {
+  /** The host to listen on: a loopback host. */
+  hostname: string;
+  /** Ports to try, in this order; 0 is a free one. */
+  ports: readonly number[];
+  /** The path that the listener is asked for. */
+  pathOf(port: number): string;
+  /** The redirect URI as the provider is told. */
+  uriOf(port: number): string;
+}
+
+/** Options of a sign-in in the browser. */
+export type BrowserOptions = Pick<
+  SessionOptions,
+  "redirectUri" | "listen" | "loginHint" | "authorizationParameters" | "onAuthorizationUrl"
+>;
+
+/** The parameters that this module sends itself, or must not send in a browser's address. */
+const RESERVED = [
+  "audience",
+  "client_assertion",
+  "client_assertion_type",
+  "client_id",
+  "client_secret",
+  "code",
+  "code_challenge",
+  "code_challenge_method",
+  "code_verifier",
+  "dpop_jkt",
+  "grant_type",
+  "iss",
+  "login_hint",
+  "nonce",
+  "redirect_uri",
+  "request",
+  "request_uri",
+  "response_mode",
+  "response_type",
+  "scope",
+  "state",
+];
+
+/** Checks the options of a sign-in in the browser, before any work. */
+export function checkBrowserOptions(options: BrowserOptions, action: string): void {
+  checkRedirect(options, action);
+  for (const [name, value] of Object.entries(options.authorizationParameters ?? {})) {
+    if (RESERVED.includes(name.trim().toLowerCase())) {
+      throw invalidOptions(
+        `Cannot ${action}: authorizationParameters has ${name.trim().toLowerCase()}, which is not ` +
+          `for it to say. Use the option for it, or leave it out.`,
+      );
+    }
+    if (typeof value === "string") continue;
+    throw invalidOptions(
+      `Cannot ${action}: a value in authorizationParameters is no string. Give each as a string.`,
+    );
+  }
+}
+
+/**
+ * The setting of options, of variables in place of absent options, or of the default: a free port of
+ * this computer; on a hub with `listen`, the hub's own address for everybody.
+ *
+ * @param action The caller's action, as in "Cannot {action}".
+ * @throws {ValidMindAuthError} `invalid_options`.
+ */
+export function resolveRedirect(
+  { redirectUri, listen }: BrowserOptions,
+  issuer: string,
+  action: string,
+): RedirectSetting {
+  const uri = given("redirectUri", redirectUri, "VM_OIDC_REDIRECT_URI");
+  const place = given("listen", listen, "VM_OIDC_LISTEN");
+  return redirectSetting(
+    uri ?? { name: "redirectUri", text: defaultUri(issuer, place !== undefined) },
+    place,
+    action,
+  );
+}
+
+/** Checks options alone, before any work. */
+function checkRedirect({ redirectUri, listen }: BrowserOptions, action: string): void {
+  const place = given("listen", listen, "VM_OIDC_LISTEN");
+  if (redirectUri === undefined && listen === undefined) return;
+  const text = redirectUri ?? "http://127.0.0.1/callback";
+  redirectSetting({ name: "redirectUri", text }, place, action);
+}
+
+/** The permission to listen. A free port needs the grant of port 0. */
+export function listenNeeds({ hostname, ports }: RedirectSetting): PermissionNeed[] {
+  const name = hostname === "localhost" ? "127.0.0.1" : hostname;
+  const host = name.includes(":") ? `[${name}]` : name;
+  return ports.map((port) => ({
+    name: "net",
+    host: `${host}:${port}`,
+    reason: "to get the browser's answer at sign-in",
+    need: "sign_in",
+  }));
+}
+
+/** A value with the name by which its reader knows it. */
+interface Given {
+  name: string;
+  text: string;
+}
+
+function given(name: string, option: string | undefined, variable: string): Given | undefined {
+  if (option !== undefined) return { name, text: option.trim() };
+  const text = readEnvIfGranted(variable)?.trim();
+  return text ? { name: variable, text } : undefined;
+}
+
+/** Only the address that everybody on the hub shares can be registered at a provider. */
+function defaultUri(issuer: string, hasListen: boolean): string {
+  const hub = hasListen ? readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL") : undefined;
+  if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
+  // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
+  return isEntraIssuer(issuer) ? "http://localhost" : "http://127.0.0.1/callback";
+}
+
+function redirectSetting(uri: Given, listen: Given | undefined, action: string): RedirectSetting {
+  const url = readUri(uri, action);
+  const isOwn = url.protocol === "http:" && isLoopback(url.hostname);
+  // Not url.port, which leaves out 80.
+  const [, stated] = /^http:\/\/[^/]*:(\d+)(?=\/|$)/i.exec(uri.text) ?? [];
+  const port = stated === undefined ? undefined : Number(stated);
+  if (listen === undefined && (!isOwn || uri.text.includes(PORT))) throw noListen(uri, action);
+  if (!isOwn && url.protocol !== "https:") {
+    throw invalidOptions(
+      `Cannot ${action}: ${uri.name} is http: on another host, and the answer would travel in ` +
+        `clear text. Use https:, or http://127.0.0.1.`,
+    );
+  }
+  const { hostname, ports } = listen === undefined
+    ? { hostname: url.hostname, ports: [port ?? 0] }
+    : readListen(listen, action);
+  const withPort = (used: number) => uri.text.replaceAll(PORT, String(used));
+  return {
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    ports,
+    pathOf: (used) => pathBehindProxy(new URL(withPort(used)).pathname, used),
+    uriOf(used) {
+      if (!isOwn || port !== undefined || uri.text.includes(PORT)) return withPort(used);
+      return uri.text.replace(/^(https?:\/\/[^/?#]+)/i, `$1:${used}`);
+    },
+  };
+}
+
+/** The URL with a port in place of its mark. */
+function readUri({ name, text }: Given, action: string): URL {
+  const url = URL.parse(text.replaceAll(PORT, "1"));
+  const isUsable = url !== null && /^https?:$/.test(url.protocol) && url.search === "" &&
+    url.username === "" && url.password === "" && !text.includes("#") && !text.includes("?");
+  if (isUsable) return url;
+  throw invalidOptions(
+    `Cannot ${action}: ${name} is no address of host, port and path alone. Give it as it is ` +
+      `registered at the provider, such as http://127.0.0.1/callback.`,
+  );
+}
+
+function readListen({ name, text }: Given, action: string) {
+  const [, hostname = "", list = ""] = /^(\[[\da-f:]+\]|[\w.-]+):(\d+(?:,\d+)*)$/i.exec(text) ?? [];
+  const ports = list.split(",").map(Number);
+  const isUsable = isLoopback(hostname) && ports.every((port) => port > 0 && port < 65_536);
+  if (isUsable) return { hostname, ports };
+  throw invalidOptions(
+    `Cannot ${action}: ${name} is no loopback host with ports. Give 127.0.0.1 with one or more, ` +
+      `such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.`,
+  );
+}
+
+function noListen({ name }: Given, action: string) {
+  return invalidOptions(
+    `Cannot ${action}: ${name} is no plain address of this computer, and nothing is said about ` +
+      `where to listen. Give listen (VM_OIDC_LISTEN) beside it, such as 127.0.0.1:8765, or use ` +
+      `http://127.0.0.1/callback.`,
+  );
+}
+
+/** jupyter-server-proxy cuts off its own part of the path. */
+function pathBehindProxy(path: string, port: number): string {
+  const [, ...rest] = path.split(`/proxy/${port}/`);
+  return rest.length === 0 ? path : `/${rest.join(`/proxy/${port}/`)}`;
+}

@@ -1,0 +1,234 @@
+import * as oauth from "oauth4webapi";
+import type { TokenSet } from "../entry.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { dpopHandle, type DpopKey } from "./dpop_key.ts";
+import { asAnswering } from "./entra.ts";
+import { authorizationRefusal } from "./error.ts";
+import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
+import { checkEndpoint } from "./discovery.ts";
+import type { OidcProvider } from "./oidc_provider.ts";
+import {
+  audienceOf,
+  checkFirstTokens,
+  newDpopKey,
+  type RequestContext,
+  requestOptions,
+  requestTokens,
+} from "./token_request.ts";
+
+/** The endpoint of pushed authorization requests: RFC 9126. */
+const PUSHED: Endpoint = {
+  name: "pushed authorization request",
+  normalize(status, json) {
+    const answer = normalizeGrant(status, json, ({ expires_in, ...rest }) => ({
+      ...rest,
+      expires_in: positiveNumber(expires_in) ?? 60,
+    }));
+    return answer?.status === 200 ? { ...answer, status: 201 } : answer;
+  },
+};
+
+/** A request for the person's approval, as the caller words it. */
+export interface AuthorizationOptions {
+  /** The address that the answer comes to. */
+  redirectUri: string;
+  /** The person, for the provider's sign-in page. */
+  loginHint?: string | undefined;
+  /** Further parameters. Their names are checked. */
+  parameters?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A request that waits for its answer. `state`, `nonce`, `verifier` and `dpopKey` are secrets. */
+export interface Authorization {
+  /** The page for the person. */
+  url: string;
+  redirectUri: string;
+  state: string;
+  /** Sent with the scope `openid`, whose ID token must bring it back. */
+  nonce?: string;
+  /** The PKCE verifier. */
+  verifier: string;
+  /** The key that the tokens will be bound to. */
+  dpopKey?: DpopKey;
+}
+
+/** Prepares the page on which the person approves: RFC 6749, section 4.1.1, with PKCE (RFC 7636). */
+export async function startAuthorization(
+  provider: OidcProvider,
+  options: AuthorizationOptions,
+  signal?: AbortSignal,
+): Promise<Authorization> {
+  return await provider.use("start the sign-in", signal, async (context) => {
+    const { identity, server, client } = context;
+    const endpoint = authorizationEndpoint(server, identity.issuer);
+    const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
+    const { redirectUri } = options;
+    const secrets = {
+      state: oauth.generateRandomState(),
+      verifier: oauth.generateRandomCodeVerifier(),
+      ...(identity.scope.split(" ").includes("openid") && { nonce: oauth.generateRandomNonce() }),
+      ...(dpopKey && { dpopKey }),
+    };
+    let query = await queryOf(context, options, secrets);
+    if (server.require_pushed_authorization_requests === true) {
+      query = { client_id: client.client_id, request_uri: await push(context, query, dpopKey) };
+    }
+    for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
+    return { url: endpoint.href, redirectUri, ...secrets };
+  });
+}
+
+/**
+ * Trades the answer for tokens, once: a second use of its code would end the grant.
+ *
+ * @param answer The parameters that came to the redirect URI, with the right `state` in them.
+ */
+export async function redeemAuthorization(
+  provider: OidcProvider,
+  { redirectUri, state, nonce, verifier, dpopKey }: Authorization,
+  answer: URLSearchParams,
+  signal?: AbortSignal,
+): Promise<TokenSet> {
+  return await provider.use("sign in", signal, async (context) => {
+    const { identity, client, auth } = context;
+    const server = asAnswering(context.server, identity.issuer, answer.get("iss"));
+    const checked = validate(server, client, answer, state);
+    const result = await requestTokens(context, {
+      dpopKey: dpopKey?.pair,
+      send: (options) =>
+        oauth.authorizationCodeGrantRequest(
+          context.server,
+          client,
+          auth,
+          checked,
+          redirectUri,
+          verifier,
+          options,
+        ),
+      process: (tenant, client, response) =>
+        oauth.processAuthorizationCodeResponse(tenant, client, response, {
+          expectedNonce: nonce ?? oauth.expectNoNonce,
+        }),
+    });
+    if (server.issuer !== context.server.issuer && result.tenant.issuer !== server.issuer) {
+      throw otherIssuer(identity.issuer);
+    }
+    const tokens = await checkFirstTokens(context, result);
+    return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
+  });
+}
+
+/**
+ * The errors of oauth4webapi have the whole answer in their cause, with the code. They are replaced
+ * here, and their fixed words are kept.
+ */
+function validate(
+  server: oauth.AuthorizationServer,
+  client: oauth.Client,
+  answer: URLSearchParams,
+  state: string,
+): URLSearchParams {
+  try {
+    return oauth.validateAuthResponse(server, client, answer, state);
+  } catch (error) {
+    if (error instanceof oauth.AuthorizationResponseError) {
+      const { error: code, error_description: words } = error;
+      const secrets = [...answer].flatMap(([name, value]) => OPEN_ANSWERS.has(name) ? [] : [value]);
+      throw authorizationRefusal(server.issuer, { code, words }, secrets);
+    }
+    throw new Error(error instanceof Error ? error.message : "the answer cannot be read");
+  }
+}
+
+/** The parameters of an answer that are no secret. */
+const OPEN_ANSWERS = new Set(["error", "error_description", "error_uri", "iss"]);
+
+async function queryOf(
+  { identity, client }: RequestContext,
+  { redirectUri, loginHint, parameters }: AuthorizationOptions,
+  { state, nonce, verifier, dpopKey }: Omit<Authorization, "url" | "redirectUri">,
+): Promise<Record<string, string>> {
+  return {
+    ...parameters,
+    client_id: client.client_id,
+    response_type: "code",
+    redirect_uri: redirectUri,
+    scope: identity.scope,
+    ...audienceOf(identity),
+    ...(loginHint !== undefined && { login_hint: loginHint }),
+    state,
+    ...(nonce !== undefined && { nonce }),
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth.DPoP, dpopKey.pair).calculateThumbprint() }),
+  };
+}
+
+/** Sends the request ahead of the person: RFC 9126, section 2. */
+async function push(
+  context: RequestContext,
+  query: Record<string, string>,
+  dpopKey: DpopKey | undefined,
+): Promise<string> {
+  const { server, client, auth } = context;
+  const options = {
+    ...requestOptions(PUSHED, context),
+    ...(dpopKey && { DPoP: dpopHandle(oauth.DPoP, dpopKey.pair) }),
+  };
+  const send = async () => {
+    const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
+    return await oauth.processPushedAuthorizationResponse(server, client, response);
+  };
+  const { request_uri } = await send().catch((error) => {
+    if (!oauth.isDPoPNonceError(error)) throw error;
+    return send();
+  });
+  return request_uri;
+}
+
+/** The reason why this flow is not to be had at a provider, or not safe there. */
+export async function authorizationObstacle(
+  provider: OidcProvider,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  return await provider.use(
+    "start the sign-in",
+    signal,
+    (context) => Promise.resolve(obstacleAt(context.server)),
+  );
+}
+
+function obstacleAt(server: oauth.AuthorizationServer): string | undefined {
+  const { response_types_supported: types, code_challenge_methods_supported: methods } = server;
+  if (server.authorization_endpoint === undefined || types?.includes("code") === false) {
+    return "the provider offers no sign-in with a code in the browser";
+  }
+  // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
+  if (methods?.includes("S256") === false) {
+    return "the provider does not know PKCE with S256, without which a code can be stolen";
+  }
+  return undefined;
+}
+
+/** The page's address, at a provider that this flow is safe with. */
+function authorizationEndpoint(server: oauth.AuthorizationServer, issuer: string): URL {
+  const { authorization_endpoint } = server;
+  const obstacle = obstacleAt(server);
+  if (obstacle !== undefined || authorization_endpoint === undefined) {
+    throw new ValidMindAuthError(
+      "flow_unsupported",
+      `Cannot start the sign-in in the browser at ${issuer}: ${obstacle}. Have it switched on there, ` +
+        `or set flow: "device" (VM_OIDC_FLOW).`,
+    );
+  }
+  checkEndpoint("authorization_endpoint", authorization_endpoint, issuer);
+  return new URL(authorization_endpoint);
+}
+
+function otherIssuer(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "provider_invalid",
+    `Cannot sign in at ${issuer}: the answer and the ID token are of different tenants. Sign in ` +
+      `again, then ask who runs the provider.`,
+  );
+}

@@ -1,0 +1,157 @@
+/** Limit of a request's head, which has the answer's code in it, and of its body. */
+const MAX_BYTES = 32 * 1024;
+/** A request has to be whole after this time. */
+const READ_MS = 10_000;
+
+const REASONS: Record<number, string> = {
+  200: "OK",
+  204: "No Content",
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  413: "Content Too Large",
+  503: "Service Unavailable",
+};
+
+/** A request as it was read. */
+export interface HttpRequest {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  /** By their names in lower case. */
+  headers: ReadonlyMap<string, string>;
+  body: string;
+}
+
+/** The answer to a request. */
+export interface HttpResponse {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/**
+ * Answers the one request of a connection, then closes it.
+ *
+ * Not by `Deno.serve`: a variable (`DENO_SERVE_ADDRESS`) moves its first server to another address, and
+ * its traces (`OTEL_DENO`) record the address of each request, with the code in it.
+ *
+ * @param answer Is called for a whole request only.
+ */
+export async function exchange(
+  connection: Deno.Conn,
+  answer: (request: HttpRequest) => Promise<HttpResponse>,
+): Promise<void> {
+  const timer = setTimeout(() => close(connection), READ_MS);
+  try {
+    const request = await readRequest(connection).finally(() => clearTimeout(timer));
+    if (request === undefined) return;
+    const response = typeof request === "number" ? { status: request } : await answer(request);
+    await writeAll(connection, format(response));
+    await connection.closeWrite();
+  } catch {
+    // The connection broke, or was closed. Its text may be secret, so nothing is said.
+  } finally {
+    close(connection);
+  }
+}
+
+/** Closes a connection that may be closed already. */
+export function close(connection: { close(): void }): void {
+  try {
+    connection.close();
+  } catch {
+    // it is closed
+  }
+}
+
+/** Reads a request; gives the status to refuse it with, or `undefined` where none came. */
+async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number | undefined> {
+  const reader = new ByteReader(connection);
+  const head = await reader.until("\r\n\r\n");
+  if (head === undefined) return reader.isFull ? 413 : undefined;
+  const [first = "", ...lines] = head.split("\r\n");
+  const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
+  const headers = readHeaders(lines);
+  if (method === undefined || target === undefined || headers === undefined) return 400;
+  const length = Number(headers.get("content-length") ?? 0);
+  if (headers.has("transfer-encoding") || !Number.isInteger(length) || length < 0) return 400;
+  if (length > MAX_BYTES) return 413;
+  const body = await reader.take(length);
+  if (body === undefined) return undefined;
+  const [path, ...query] = target.split("?");
+  return { method, path: path!, query: new URLSearchParams(query.join("?")), headers, body };
+}
+
+function readHeaders(lines: readonly string[]): Map<string, string> | undefined {
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) return undefined;
+    const key = name.toLowerCase();
+    const isRepeated = headers.has(key) && (key === "host" || key === "content-length");
+    if (isRepeated) return undefined;
+    headers.set(key, value);
+  }
+  return headers;
+}
+
+/** Reads from a connection up to the limit. */
+class ByteReader {
+  readonly #connection: Deno.Conn;
+  readonly #bytes = new Uint8Array(2 * MAX_BYTES);
+  #length = 0;
+  #text = "";
+
+  constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  get isFull(): boolean {
+    return this.#length >= MAX_BYTES;
+  }
+
+  /** The text before a mark, or `undefined` at the end or the limit. */
+  async until(mark: string): Promise<string | undefined> {
+    for (;;) {
+      const at = this.#text.indexOf(mark);
+      if (at !== -1) {
+        const head = this.#text.slice(0, at);
+        this.#text = this.#text.slice(at + mark.length);
+        return head;
+      }
+      if (this.isFull || !await this.#more()) return undefined;
+    }
+  }
+
+  /** The next characters. The body is a form, which is all ASCII. */
+  async take(length: number): Promise<string | undefined> {
+    while (this.#text.length < length) {
+      if (!await this.#more()) return undefined;
+    }
+    return this.#text.slice(0, length);
+  }
+
+  /** Reads on; one character stands for each byte. */
+  async #more(): Promise<boolean> {
+    const read = await this.#connection.read(this.#bytes.subarray(this.#length));
+    if (read === null || read === 0) return false;
+    const bytes = this.#bytes.subarray(this.#length, this.#length + read);
+    for (const byte of bytes) this.#text += String.fromCharCode(byte);
+    this.#length += read;
+    return true;
+  }
+}
+
+function format({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
+  const bytes = new TextEncoder().encode(body);
+  const all = { ...headers, "content-length": String(bytes.length), connection: "close" };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `HTTP/1.1 ${status} ${REASONS[status] ?? "Refused"}\r\n${lines.join("")}\r\n`;
+  return new Uint8Array([...new TextEncoder().encode(head), ...bytes]);
+}
+
+async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+}

@@ -1,0 +1,185 @@
+import { delay } from "../../backends/common/delay.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { answerPage, bare } from "./answer_page.ts";
+import { type BrowserAnswer, parametersOf } from "./browser_answer.ts";
+import { close, exchange, type HttpRequest, type HttpResponse } from "./http_exchange.ts";
+import type { RedirectSetting } from "../options/browser_options.ts";
+
+/** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
+const MAX_CONNECTIONS = 64;
+/** Time for answers that are on their way, at the end. */
+const LAST_WORDS_MS = 1000;
+/** Pause after a failure to accept a connection. */
+const PAUSE_MS = 50;
+/** Headers by which a browser says that nobody has opened the page yet. */
+const AHEAD = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/** The end of a sign-in, as the browser is told it. */
+export type Ending = "signed_in" | "failed";
+
+/**
+ * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
+ * `GET` alone. It logs nothing, since a proxy in front sends it cookies, and the browser the code.
+ */
+export class RedirectListener implements AsyncDisposable {
+  readonly port: number;
+  readonly redirectUri: string;
+  /** The path for a form of the notebook. Nobody else knows it. */
+  readonly formPath = `/${crypto.randomUUID()}`;
+  readonly #listeners: readonly Deno.Listener[];
+  readonly #hosts: ReadonlySet<string>;
+  readonly #path: string;
+  /** The connections, oldest first, and whether their request is whole. */
+  readonly #connections = new Map<Deno.Conn, { done: Promise<void>; isAsked: boolean }>();
+  readonly #ending = Promise.withResolvers<Ending>();
+  #answer: BrowserAnswer | undefined;
+  #isOpen = true;
+
+  private constructor(
+    listeners: readonly Deno.TcpListener[],
+    { hostname, pathOf, uriOf }: RedirectSetting,
+  ) {
+    const { port } = listeners[0]!.addr;
+    this.port = port;
+    this.redirectUri = uriOf(port);
+    this.#listeners = listeners;
+    this.#path = pathOf(port);
+    // A page that leads here by a name of its own (DNS rebinding) cannot send one of these.
+    const own = ["localhost", "127.0.0.1", "[::1]", ...(hostname.includes(":") ? [] : [hostname])];
+    this.#hosts = new Set([
+      ...own.map((name) => `${name}:${port}`),
+      new URL(this.redirectUri).host,
+    ]);
+    for (const listener of listeners) void this.#accept(listener);
+  }
+
+  /**
+   * Binds the first port of the setting that is free.
+   *
+   * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
+   */
+  static open(setting: RedirectSetting): RedirectListener {
+    let fault: unknown;
+    for (const port of setting.ports) {
+      try {
+        return new RedirectListener(listenAt(setting.hostname, port), setting);
+      } catch (error) {
+        fault ??= error;
+      }
+    }
+    throw unavailable(setting, fault);
+  }
+
+  /** Takes answers from now on. */
+  expect(answer: BrowserAnswer): void {
+    this.#answer = answer;
+  }
+
+  /** Tells the browser that waits for it the end. */
+  end(ending: Ending): void {
+    this.#ending.resolve(ending);
+  }
+
+  async #accept(listener: Deno.Listener): Promise<void> {
+    while (this.#isOpen) {
+      try {
+        this.#serve(await listener.accept());
+      } catch {
+        // A connection that broke, or too many files: the next one may do better.
+        if (this.#isOpen) await delay(PAUSE_MS);
+      }
+    }
+  }
+
+  #serve(connection: Deno.Conn): void {
+    const [oldest] = this.#connections.keys();
+    if (oldest !== undefined && this.#connections.size >= MAX_CONNECTIONS) close(oldest);
+    const visit = { done: Promise.resolve(), isAsked: false };
+    this.#connections.set(connection, visit);
+    const answer = (request: HttpRequest) => {
+      visit.isAsked = true;
+      return this.#respond(request);
+    };
+    visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
+  }
+
+  async #respond(request: HttpRequest): Promise<HttpResponse> {
+    if (request.path === this.formPath) return await this.#respondToForm(request);
+    const { method, path, query, headers } = request;
+    if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
+    if (path !== this.#path) return bare(404);
+    if (method !== "GET") return bare(405, { allow: "GET" });
+    if (AHEAD.some((name) => headers.has(name))) return bare(503);
+    return await this.#respondTo(query);
+  }
+
+  /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
+  async #respondToForm({ method, body }: HttpRequest): Promise<HttpResponse> {
+    if (method === "GET") return bare(204);
+    if (method !== "POST") return bare(405, { allow: "GET, POST" });
+    const address = new URLSearchParams(body).get("address") ?? "";
+    return await this.#respondTo(parametersOf(address) ?? new URLSearchParams());
+  }
+
+  async #respondTo(parameters: URLSearchParams): Promise<HttpResponse> {
+    if (this.#answer === undefined) return await answerPage("stray");
+    const fault = this.#answer.offer(parameters);
+    // A browser that asks twice, as for a page that is loaded anew, is told the same.
+    const isOwn = fault === undefined || fault === "spent";
+    return await answerPage(isOwn ? await this.#ending.promise : "stray");
+  }
+
+  /** Stops listening at once. Answers to whole requests still get out. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOpen = false;
+    this.end("failed"); // unless the end was told before
+    for (const listener of this.#listeners) close(listener);
+    const visits = [...this.#connections];
+    for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
+    const stop = new AbortController();
+    await Promise.race([
+      Promise.all(visits.map(([, { done }]) => done)),
+      delay(LAST_WORDS_MS, stop.signal).catch(() => undefined),
+    ]);
+    stop.abort();
+    for (const connection of this.#connections.keys()) close(connection);
+  }
+}
+
+/** Listens at a port; for `localhost`, which browsers take for either, at both kinds of address. */
+function listenAt(hostname: string, port: number): Deno.TcpListener[] {
+  if (hostname !== "localhost") return [Deno.listen({ hostname, port })];
+  const first = Deno.listen({ hostname: "127.0.0.1", port });
+  const second = { hostname: "::1", port: first.addr.port };
+  const host = `[::1]:${second.port}`;
+  if (Deno.permissions.querySync({ name: "net", host }).state !== "granted") return [first];
+  try {
+    return [first, Deno.listen(second)];
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) return [first]; // no IPv6 here
+    first.close(); // another program would get the answer
+    throw error;
+  }
+}
+
+function unavailable({ hostname, ports }: RedirectSetting, error: unknown): ValidMindAuthError {
+  const host = hostname === "localhost" ? "127.0.0.1" : hostname;
+  const places = ports.map((port) => `${host.includes(":") ? `[${host}]` : host}:${port}`);
+  if (error instanceof Deno.errors.NotCapable) {
+    return new ValidMindAuthError(
+      "permission_required",
+      `Cannot sign in in the browser: Deno does not permit to listen for its answer. Run with: ` +
+        `--allow-net=${places.join(",")}`,
+    );
+  }
+  const reason = error instanceof Deno.errors.AddrInUse
+    ? "another program listens there"
+    : `the system refuses it (${error instanceof Error ? error.name : "unknown error"})`;
+  return new ValidMindAuthError(
+    "redirect_unavailable",
+    `Cannot listen at ${
+      places.join(", ")
+    } for the browser's answer: ${reason}. End that program, ` +
+      `or give other ports that are registered at the provider (redirectUri, listen).`,
+  );
+}
