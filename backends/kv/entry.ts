@@ -14,6 +14,9 @@ const PART_BYTES = 60_000;
 /** JSON up to this size stays below 64 KiB in V8's own format, which takes up to three times as much. */
 const WHOLE_BYTES = 20_000;
 
+/** Other programs may replace an entry between two reads, but hardly each time; a server may lie. */
+const TRIES = 20;
+
 export const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 const partKey = (key: string, part: number): Deno.KvKey => ["validmind", "oidc_part", key, part];
@@ -89,7 +92,8 @@ export async function getEntry(
   const first = await run(() => kv.get<unknown>(entryKey(key)));
   const noParts = isPartCount(first.value) ? undefined : noPartsSince(key, first.versionstamp);
   let value: unknown = first.value;
-  while (isPartCount(value)) {
+  for (let tries = 0; isPartCount(value); tries++) {
+    if (tries === TRIES) throw changing(path);
     const count = value;
     const keys = Array.from({ length: count }, (_, part) => partKey(key, part));
     const [row, ...parts] = await run(() => kv.getMany<unknown[]>([entryKey(key), ...keys]));
@@ -118,6 +122,13 @@ function join(versionstamp: string | null, parts: Deno.KvEntryMaybe<unknown>[]):
   } catch {
     return false; // without a cause, which would hold a piece of the entry
   }
+}
+
+function changing(path: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot read credentials from ${path}: the entry is another one at each look. Try again.`,
+  );
 }
 
 function corrupt(key: string, path: string): CredentialsBackendError {

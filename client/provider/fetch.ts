@@ -153,7 +153,7 @@ function rebuild({ status, body }: Answer, received: Headers): Response {
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** An error's words, without the secrets of the request, which the provider may have echoed. */
+/** An error's words, without the secrets of the request and of the answer, which they may repeat. */
 function withoutEcho(
   body: Json,
   { body: sent, headers }: RequestInit,
@@ -162,7 +162,13 @@ function withoutEcho(
   if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
   const own = [...sent].flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : [value]);
   const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
-  const secrets = [...own, ...others, basic ?? ""];
+  const answered = [body.access_token, body.refresh_token, body.id_token, body.device_code];
+  const secrets = [
+    ...own,
+    ...others,
+    basic ?? "",
+    ...answered.filter((one) => typeof one === "string"),
+  ];
   // A short secret may be part of an error code, and the code still has to decide the same.
   const error = isProtocolError(body.error)
     ? body.error

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { encodeEntry, getEntry, setEntry } from "../../../backends/kv/entry.ts";
 import { KvStore } from "../../../backends/kv/store.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -148,5 +149,21 @@ Deno.test({
       store.close();
       other.close();
     }
+  },
+});
+
+Deno.test({
+  name:
+    "a server that gives another number of parts at each look is an error, and not asked for ever",
+  permissions: "none",
+  async fn() {
+    let looks = 0;
+    const row = (key: Deno.KvKey) => ({ key, value: looks++ % 2 + 1, versionstamp: "1" });
+    const kv = {
+      get: (key: Deno.KvKey) => Promise.resolve(row(key)),
+      getMany: ([key]: Deno.KvKey[]) => Promise.resolve([row(key!)]),
+    } as unknown as Deno.Kv;
+    const read = () => getEntry(kv, KEY, "https://kv.example.com", (operation) => operation());
+    await rejectsWith("backend_unavailable", read, "another one at each look");
   },
 });
