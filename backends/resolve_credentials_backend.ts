@@ -1,5 +1,5 @@
 import { assertCredentialsBackend } from "./common/check_options.ts";
-import { parseFlag, readEnv, readEnvIfGranted } from "./common/read_env.ts";
+import { type EnvReader, parseFlag, readEnv, readEnvIfGranted } from "./common/read_env.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
@@ -35,13 +35,8 @@ export interface BackendChoice {
 /**
  * Reads which backend the environment chooses. Loading, permissions and the command line all ask
  * here, so that they cannot differ.
- *
- * @param read Gives a variable's text: `undefined` where it is not set, `null` where it may not be
- * read.
  */
-export function readBackendChoice(
-  read: (variable: string) => string | undefined | null,
-): BackendChoice {
+export function readBackendChoice(read: EnvReader): BackendChoice {
   const { noPersist, name, options } = BACKEND_VARIABLES;
   const flag = read(noPersist);
   if (parseFlag(noPersist, flag ?? undefined)) {
@@ -104,7 +99,7 @@ export async function resolveCredentialsBackend(
     assertCredentialsBackend(backend, "credentialsBackend");
     return backend;
   }
-  return getDefaultBackend() ?? await loadBackendFromEnv(options) ?? await defaultFileBackend();
+  return getDefaultBackend() ?? await loadBackendFromEnv(options) ?? defaultFileBackend();
 }
 
 /**
@@ -233,10 +228,27 @@ export async function loadBackendFromEnv(
   );
 }
 
-/** The file backend that is used where nothing else is chosen. */
-function defaultFileBackend(): Promise<OidcCredentialsBackend> {
-  const backend = new FileCredentialsBackend();
-  return shared(JSON.stringify(["default", backend.path]), () => backend);
+/** The file backends that are used where nothing else is chosen, by path. */
+const defaultFiles = new Map<string, FileCredentialsBackend>();
+
+function defaultFileBackend(): FileCredentialsBackend {
+  const made = new FileCredentialsBackend();
+  const backend = defaultFiles.get(made.path) ?? made;
+  defaultFiles.set(made.path, backend);
+  return backend;
+}
+
+/**
+ * The result of `resolveCredentialsBackend()` where it is the default file and Deno permits its use;
+ * `undefined` elsewhere. Most starts have no other backend, and run no more than this.
+ */
+export function plainBackend(readEnv: EnvReader): FileCredentialsBackend | undefined {
+  if (defaultBackend !== undefined || !readEnv(HOME_VARIABLE)) return undefined;
+  const isChosen = Object.values(BACKEND_VARIABLES).some((name) => readEnv(name) !== undefined);
+  if (isChosen) return undefined;
+  const backend = defaultFileBackend();
+  const { state } = Deno.permissions.querySync({ name: "read", path: backend.path });
+  return state === "granted" ? backend : undefined;
 }
 
 function shared(

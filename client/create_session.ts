@@ -1,39 +1,18 @@
-import { untilAborted } from "../backends/common/delay.ts";
-import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
-import {
-  getDefaultBackend,
-  resolveCredentialsBackend,
-} from "../backends/resolve_credentials_backend.ts";
+import { envReader } from "../backends/common/read_env.ts";
+import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
-import { bearerKind } from "./options/resolve_identity.ts";
-import type { SessionOptions } from "./session_options.ts";
-import type { PermissionNeed } from "./permission_need.ts";
-import {
-  apiNeeds,
-  backendNeeds,
-  ensureSelection,
-  issuerNeeds,
-  NeedList,
-  preflight,
-  variableNeeds,
-} from "./permissions/preflight.ts";
-import {
-  checkSessionOptions,
-  type ModelOptions,
-  type ResolvedOptions,
-  resolveOptions,
-  withoutPlaceholder,
-} from "./options/resolve_options.ts";
+import { bearerKind } from "./options/identity.ts";
+import { plainOptions } from "./options/plain_options.ts";
+import type { PreparedSession, SessionNeeds } from "./permissions/prepare_session.ts";
 import type { Session } from "./session.ts";
+import type { SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
+/** Loaded where a start is not plain, or its permissions are needed later. */
+const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded where the stored tokens do not serve. */
 const loadRenewal = () => import("./tokens/renewal.ts");
-/** Loaded where an option for the browser is given. */
-const loadBrowserOptions = () => import("./options/browser_options.ts");
-/** Loaded where a session drops permissions. */
-const loadNeeds = () => import("./permissions/needs.ts");
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and
@@ -71,106 +50,62 @@ const loadNeeds = () => import("./permissions/needs.ts");
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  const action = "create the session";
-  checkSessionOptions(options, action, false);
-  const variables = variableNeeds(withoutPlaceholder(options), false);
-  await preflight(action, variables, "always");
-  return await signIn(options, resolveOptions(options, action), { action, variables });
+  return await openSession(plainSession(options) ?? await prepare(options));
 }
 
-/** Options of {@linkcode signIn}, beside those of the session. */
-interface SignInContext {
-  /** The caller's action, as in "Cannot {action}". */
-  action: string;
-  /** The needs for variables, which were checked. */
-  variables: readonly PermissionNeed[];
-  /** Only for `init`. */
-  modelOptions?: ModelOptions;
+async function prepare(options: SessionOptions): Promise<PreparedSession> {
+  const { prepareSession } = await loadPrepare();
+  return await prepareSession(options, "createSession");
+}
+
+/** The result of `prepareSession` for a start with nothing unusual in it; `undefined` elsewhere. */
+function plainSession(options: SessionOptions): PreparedSession | undefined {
+  const readEnv = envReader();
+  const resolved = plainOptions(options, readEnv);
+  const backend = plainBackend(readEnv);
+  if (resolved === undefined || backend === undefined) return undefined;
+  const needs = async (): Promise<SessionNeeds> => {
+    const { plainNeeds } = await loadPrepare();
+    return plainNeeds(options, resolved, backend);
+  };
+  return { options, resolved, backend, needs };
 }
 
 /** Signs in with checked options. */
-export async function signIn(
-  options: SessionOptions,
-  resolved: ResolvedOptions,
-  { action, variables, modelOptions }: SignInContext,
-): Promise<SignedInSession> {
+export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
+  const { options, resolved, modelOptions, backend, needs } = prepared;
   const { identity, apiHost, interactive, runtime } = resolved;
-  const { signal, onAuthorizationUrl, redirectUri, listen, loginHint, authorizationParameters } =
-    options;
-  signal?.throwIfAborted();
-  const browserOptions = {
-    onAuthorizationUrl,
-    redirectUri,
-    listen,
-    loginHint,
-    authorizationParameters,
-  };
-  if (redirectUri ?? listen ?? authorizationParameters) {
-    const { checkBrowserOptions } = await loadBrowserOptions();
-    checkBrowserOptions(options, action);
-  }
-  const needs = new NeedList(
-    action,
-    [...variables, ...apiNeeds(resolved)],
-    () => issuerNeeds(resolved),
-  );
-  const session = {
-    identity,
-    apiHost,
-    modelOptions,
-    runtime,
-    needs: async () => {
-      const { sessionNeeds } = await loadNeeds();
-      const call = modelOptions === undefined ? "createSession" : "init";
-      return sessionNeeds(needs.all(), options, call);
-    },
-  };
-  if (identity.kind === "api_key") {
-    await needs.ensure();
+  const session = { identity, apiHost, modelOptions, runtime, needs };
+  if (identity.kind === "api_key" || backend === undefined) {
     return new SignedInSession({ ...session, oidc: undefined });
   }
-  const backend = await untilAborted(chooseBackend(options, needs), signal);
-  await needs.ensure(backendNeeds(backend));
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
   const bearer = bearerKind(options.bearer ?? "auto", identity.issuer);
+  const common = { identity, stored, bearer, runtime };
   const tokens = new TokenSource({
-    identity,
-    stored,
-    bearer,
-    runtime,
+    ...common,
     loadRenewal: async (held) => {
       const { TokenRenewal } = await loadRenewal();
+      const { onDeviceCode, openBrowser, onAuthorizationUrl } = options;
+      const { redirectUri, listen, loginHint, authorizationParameters } = options;
       return new TokenRenewal({
-        identity,
-        stored,
-        bearer,
-        runtime,
+        ...common,
         interactive,
         ask: {
           flow: identity.flow,
-          onDeviceCode: options.onDeviceCode,
-          openBrowser: options.openBrowser,
-          ...browserOptions,
+          onDeviceCode,
+          openBrowser,
+          onAuthorizationUrl,
+          redirectUri,
+          listen,
+          loginHint,
+          authorizationParameters,
         },
-        beforeProvider: () => needs.ensureSignIn(),
+        beforeProvider: async () => await (await needs()).ensureSignIn(),
       }, held);
     },
   });
-  await tokens.signIn(signal);
+  await tokens.signIn(options.signal);
   return new SignedInSession({ ...session, oidc: { tokens, stored } });
-}
-
-/** Chooses the backend. If the environment chooses it, the variables are checked first. */
-async function chooseBackend(
-  { credentialsBackend, isolate }: SessionOptions,
-  needs: NeedList,
-): Promise<OidcCredentialsBackend> {
-  if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection((more) => needs.ensure(more));
-  }
-  return await resolveCredentialsBackend(
-    credentialsBackend,
-    isolate === undefined ? {} : { isolate },
-  );
 }

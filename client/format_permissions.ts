@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /** The kinds of permissions, in the order of the flags. */
-const NAMES = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
+export const NAMES = ["read", "write", "net", "env", "sys", "run", "ffi", "import"] as const;
 type PermissionName = (typeof NAMES)[number];
 
 /** The member that narrows a descriptor, by its kind. */

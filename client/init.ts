@@ -1,15 +1,11 @@
-import { signIn } from "./create_session.ts";
+import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { InitOptions } from "./session_options.ts";
-import { preflight, variableNeeds } from "./permissions/preflight.ts";
-import {
-  checkSessionOptions,
-  resolveInitOptions,
-  withoutPlaceholder,
-} from "./options/resolve_options.ts";
 import type { ClientInfo, Session } from "./session.ts";
+import type { InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
 
+/** Loaded with the first sign-in. */
+const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded with the first request. */
 const loadApi = () => import("./api/client.ts");
 
@@ -46,12 +42,8 @@ const loadApi = () => import("./api/client.ts");
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
-  const action = "sign in to ValidMind";
-  checkSessionOptions(options, action, true);
-  const variables = variableNeeds(withoutPlaceholder(options), true);
-  await preflight(action, variables, "always");
-  const resolved = resolveInitOptions(options, action);
-  const session = await signIn(options, resolved, { action, variables, modelOptions: resolved });
+  const { prepareSession } = await loadPrepare();
+  const session = await openSession(await prepareSession(options, "init"));
   await ping(session, options.signal);
   setActiveSession(session);
   return session;

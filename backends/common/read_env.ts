@@ -8,6 +8,15 @@ export function readEnvIfGranted(name: string): string | undefined {
   return isEnvGranted(name) ? Deno.env.get(name) || undefined : undefined;
 }
 
+/** Gives a variable's text: `undefined` where it is not set, `null` where it may not be read. */
+export type EnvReader = (variable: string) => string | undefined | null;
+
+/** Reads what Deno grants. One question to Deno serves for all variables where all are granted. */
+export function envReader(): EnvReader {
+  const areAllGranted = Deno.permissions.querySync({ name: "env" }).state === "granted";
+  return (variable) => areAllGranted || isEnvGranted(variable) ? Deno.env.get(variable) : null;
+}
+
 /** Whether Deno grants this variable already. */
 export function isEnvGranted(name: string): boolean {
   return Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";

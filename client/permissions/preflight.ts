@@ -6,13 +6,16 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { readBackendChoice } from "../../backends/resolve_credentials_backend.ts";
-import { checkDescriptor, SCOPES } from "../format_permissions.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import {
+  checkDescriptor,
+  formatPermissionFlags,
+  formatPermissionSet,
+  SCOPES,
+} from "../format_permissions.ts";
 import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
-
-/** Loaded where a permission is missing. */
-const loadChange = () => import("./change.ts");
 
 /**
  * Checks permissions before any work. In a terminal the person is asked for each missing one, with
@@ -31,19 +34,59 @@ export async function preflight(
 ): Promise<void> {
   const missing = needs.filter((need) => need.need === when && !isGranted(need));
   if (missing.length === 0) return;
-  const { askPermissions, permissionRequired } = await loadChange();
   if (canAsk()) await askPermissions(action, missing);
   const denied = missing.filter((need) => !isGranted(need));
   if (denied.length > 0) throw permissionRequired(action, denied, all());
 }
 
-function isGranted(need: PermissionNeed): boolean {
+/** Whether Deno grants a permission already. */
+export function isGranted(need: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(need).state === "granted";
 }
 
 /** Deno asks on a terminal only; without one it would deny, after a line for nobody. */
 function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+}
+
+/** Shows the purpose of each permission, then asks for them one by one. */
+async function askPermissions(
+  action: string,
+  needs: readonly PermissionNeed[],
+): Promise<void> {
+  const lines = needs.map((need) => `  ${describe(need)}, ${need.reason}`);
+  const text = `To ${action}, these permissions are needed, and Deno will ask for each:\n` +
+    `${lines.join("\n")}\n`;
+  await Deno.stderr.write(new TextEncoder().encode(text));
+  for (const need of needs) await Deno.permissions.request(need);
+}
+
+/** The error for missing permissions, with the flags for all permissions of the call. */
+function permissionRequired(
+  action: string,
+  denied: readonly PermissionNeed[],
+  all: readonly PermissionNeed[],
+): ValidMindAuthError {
+  const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
+  const reasons = denied.map((need) => `${describe(need)} (${need.reason})`);
+  return new ValidMindAuthError(
+    "permission_required",
+    `Cannot ${action}: Deno does not permit ${reasons.join(", ")}. ${flagAdvice(required)}` +
+      `put this into deno.json and run with -P=validmind:\n${formatPermissionSet(required)}`,
+  );
+}
+
+function flagAdvice(required: readonly PermissionNeed[]): string {
+  try {
+    return `Run with\n  ${formatPermissionFlags(required)}\nor `;
+  } catch {
+    return "A path has a comma, which Deno's flags cannot carry: "; // the set can
+  }
+}
+
+function describe(need: PermissionNeed): string {
+  const { name, scope = "(all)" } = checkDescriptor(need, "this module");
+  return `${name} ${scope}`;
 }
 
 /** The permissions of one call, in the order of `requiredPermissions`. */
@@ -71,9 +114,14 @@ export class NeedList {
     return [...this.#start, ...this.#provider(), ...this.#backend];
   }
 
+  /** Adds needs for the backend. */
+  add(more: readonly PermissionNeed[]): void {
+    this.#backend.push(...more);
+  }
+
   /** Adds needs for the backend, and checks the needs of every start. */
   async ensure(more: readonly PermissionNeed[] = []): Promise<void> {
-    this.#backend.push(...more);
+    this.add(more);
     const known = [...this.#start, ...this.#backend];
     await preflight(this.#action, known, "always", () => this.all());
   }

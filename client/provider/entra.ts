@@ -1,7 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { isEntraIssuer } from "../options/resolve_identity.ts";
+import { isEntraIssuer } from "../options/identity.ts";
 
 /** The placeholder of the tenant in the issuers that Microsoft Entra states for many tenants. */
 const TENANT_PLACE = "{tenantid}";

@@ -4,7 +4,7 @@ import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
-import { isEntraIssuer } from "../options/resolve_identity.ts";
+import { isEntraIssuer } from "../options/identity.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh token grant " +
   "for this client.";

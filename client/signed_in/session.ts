@@ -1,3 +1,4 @@
+import type { OptionTypes } from "../../backends/common/check_options.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
@@ -5,9 +6,9 @@ import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { secureUrl } from "../options/resolve_identity.ts";
+import type { SessionNeeds } from "../permissions/prepare_session.ts";
 import type { Identity } from "../options/identity.ts";
-import { checkCallOptions, type ModelOptions } from "../options/resolve_options.ts";
+import type { ModelOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type {
   AccessTokenOptions,
@@ -23,14 +24,16 @@ import type {
 } from "../session.ts";
 import type { StoredCredential, TokenSource } from "../tokens/source.ts";
 
+/** Loaded where a method gets options. */
+const loadOptions = () => import("../options/resolve_options.ts");
+/** Loaded where headers are for a URL outside an API. */
+const loadIdentity = () => import("../options/resolve_identity.ts");
 /** Loaded with the first request. */
 const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
 /** Loaded where the session is cleared. */
 const loadClear = () => import("../tokens/clear.ts");
-/** Loaded where permissions are dropped. */
-const loadChange = () => import("../permissions/change.ts");
 /** Loaded where a notebook shows the session. */
 const loadDisplay = () => import("../prompt/notebook_html.ts");
 
@@ -45,7 +48,7 @@ export interface SignedInSessionOptions {
   /** Only in a session of `init`, which sends ValidMind's own headers. */
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
-  needs: () => Promise<readonly PermissionNeed[]>;
+  needs: () => Promise<SessionNeeds>;
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
 }
@@ -94,7 +97,7 @@ export class SignedInSession implements Session {
   }
 
   async headers(options?: HeadersOptions): Promise<Headers> {
-    if (options !== undefined) checkCallOptions("give headers", options, HEADERS_TYPES);
+    if (options !== undefined) await check("give headers", options, HEADERS_TYPES);
     const { method = "GET", url, signal } = options ?? {};
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });
@@ -125,13 +128,13 @@ export class SignedInSession implements Session {
     return Promise.try(() => this.#status());
   }
 
-  async clear(options: ClearOptions = {}): Promise<ClearResult> {
-    checkCallOptions("clear the session", options, { revoke: "boolean" });
+  async clear(options?: ClearOptions): Promise<ClearResult> {
+    if (options !== undefined) await check("clear the session", options, { revoke: "boolean" });
     const { oidc } = this.#options;
     if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
     const { clearCredentials } = await loadClear();
-    const result = await clearCredentials(oidc.stored, options, () => oidc.tokens.provider());
+    const result = await clearCredentials(oidc.stored, options ?? {}, () => oidc.tokens.provider());
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
@@ -139,16 +142,16 @@ export class SignedInSession implements Session {
 
   async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
     const action = "drop permissions";
-    checkCallOptions(action, options, { refresh: "boolean", all: "boolean" });
+    await check(action, options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
-    const { dropPermissions } = await loadChange();
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
     const isKept = (need: PermissionNeed) =>
       need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
-    return await dropPermissions(await this.#options.needs(), isKept, all);
+    const needs = await this.#options.needs();
+    return await needs.drop(isKept, all);
   }
 
   /** The value of the option `clientSecret`. A secret. */
@@ -199,6 +202,7 @@ export class SignedInSession implements Session {
   /** The URL that headers are for: one of the API, or any secure one without an API. */
   async #targetOf(url: string | URL): Promise<URL> {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
+    const { secureUrl } = await loadIdentity();
     return secureUrl(String(url), "give headers: the URL");
   }
 
@@ -303,6 +307,12 @@ export function setActiveSession(session: SignedInSession | undefined): void {
 
 export function peekActiveSession(): SignedInSession | undefined {
   return activeSession;
+}
+
+/** Refuses unknown options of a method, and values that do not fit. */
+async function check(action: string, options: unknown, types: OptionTypes): Promise<void> {
+  const { checkCallOptions } = await loadOptions();
+  checkCallOptions(action, options, types);
 }
 
 function noRequest(): ValidMindAuthError {

@@ -1,7 +1,6 @@
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { DEFAULT_SCOPE } from "../options/resolve_identity.ts";
-import type { OidcIdentity } from "../options/identity.ts";
+import { DEFAULT_SCOPE, type OidcIdentity } from "../options/identity.ts";
 
 /** The OAuth errors of a refresh after which only the person can go on. */
 const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { bearerKind, secureUrl } from "../../../client/options/resolve_identity.ts";
+import { bearerKind } from "../../../client/options/identity.ts";
+import { secureUrl } from "../../../client/options/resolve_identity.ts";
 
 for (
   const url of [

@@ -1,0 +1,151 @@
+import { untilAborted } from "../../backends/common/delay.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import {
+  getDefaultBackend,
+  resolveCredentialsBackend,
+} from "../../backends/resolve_credentials_backend.ts";
+import { checkBrowserOptions } from "../options/browser_options.ts";
+import {
+  checkSessionOptions,
+  type ModelOptions,
+  type ResolvedOptions,
+  resolveInitOptions,
+  resolveOptions,
+  withoutPlaceholder,
+} from "../options/resolve_options.ts";
+import { NAMES } from "../format_permissions.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import type { DropPermissionsResult } from "../session.ts";
+import type { InitOptions, SessionOptions } from "../session_options.ts";
+import { sessionNeeds } from "./needs.ts";
+import {
+  apiNeeds,
+  backendNeeds,
+  ensureSelection,
+  isGranted,
+  issuerNeeds,
+  NeedList,
+  preflight,
+  selectionNeeds,
+  variableNeeds,
+} from "./preflight.ts";
+
+/** The calls that give a session. */
+export type SessionCall = "init" | "createSession";
+
+/** What a session is made of: checked options, the store, and the permissions. */
+export interface PreparedSession {
+  readonly options: SessionOptions;
+  readonly resolved: ResolvedOptions;
+  /** Only for `init`. */
+  readonly modelOptions?: ModelOptions | undefined;
+  /** Only with OIDC. */
+  readonly backend?: OidcCredentialsBackend | undefined;
+  /** The permissions that were checked. */
+  readonly needs: () => Promise<SessionNeeds>;
+}
+
+/** The permissions of a session. */
+export interface SessionNeeds {
+  /**
+   * Revokes the permissions that the session does not need any more. Deno grants them again only by
+   * asking the person.
+   *
+   * @param isKept Whether the session still needs one of them.
+   * @param all Whether to revoke every kind that the session does not need.
+   */
+  drop(isKept: (need: PermissionNeed) => boolean, all: boolean): Promise<DropPermissionsResult>;
+  /** Checks those of a sign-in. */
+  ensureSignIn(): Promise<void>;
+}
+
+/** Checks all options and the permissions of a start, and chooses the backend. */
+export async function prepareSession(
+  options: InitOptions,
+  call: SessionCall,
+): Promise<PreparedSession> {
+  const isInit = call === "init";
+  const action = isInit ? "sign in to ValidMind" : "create the session";
+  checkSessionOptions(options, action, isInit);
+  const variables = variableNeeds(withoutPlaceholder(options), isInit);
+  await preflight(action, variables, "always");
+  const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
+  const resolved = modelOptions ?? resolveOptions(options, action);
+  options.signal?.throwIfAborted();
+  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
+    checkBrowserOptions(options, action);
+  }
+  const list = needList(action, variables, resolved);
+  const needs = () => Promise.resolve(needsOf(list, options, call));
+  if (resolved.identity.kind === "api_key") {
+    await list.ensure();
+    return { options, resolved, modelOptions, needs };
+  }
+  const backend = await untilAborted(chooseBackend(options, list), options.signal);
+  await list.ensure(backendNeeds(backend));
+  return { options, resolved, modelOptions, backend, needs };
+}
+
+/** The permissions of a session whose start was plain, and checked them itself. */
+export function plainNeeds(
+  options: SessionOptions,
+  resolved: ResolvedOptions,
+  backend: OidcCredentialsBackend,
+): SessionNeeds {
+  const list = needList("create the session", variableNeeds(options, false), resolved);
+  list.add([...selectionNeeds(), ...backendNeeds(backend)]);
+  return needsOf(list, options, "createSession");
+}
+
+function needList(
+  action: string,
+  variables: readonly PermissionNeed[],
+  resolved: ResolvedOptions,
+): NeedList {
+  const start = [...variables, ...apiNeeds(resolved)];
+  return new NeedList(action, start, () => issuerNeeds(resolved));
+}
+
+function needsOf(list: NeedList, options: SessionOptions, call: SessionCall): SessionNeeds {
+  return {
+    drop: (isKept, all) => dropPermissions(sessionNeeds(list.all(), options, call), isKept, all),
+    ensureSignIn: () => list.ensureSignIn(),
+  };
+}
+
+async function dropPermissions(
+  needs: readonly PermissionNeed[],
+  isKept: (need: PermissionNeed) => boolean,
+  all: boolean,
+): Promise<DropPermissionsResult> {
+  const kept = needs.filter(isKept);
+  const unneeded: Deno.PermissionDescriptor[] = needs.filter((need) => !isKept(need)).map(bare);
+  if (all) {
+    const kinds = NAMES.filter((name) => !kept.some((need) => need.name === name));
+    unneeded.push(...kinds.map((name) => ({ name })));
+  }
+  const granted = unneeded.filter(isGranted);
+  for (const descriptor of granted) await Deno.permissions.revoke(descriptor);
+  return {
+    dropped: granted.filter((descriptor) => !isGranted(descriptor)),
+    stillGranted: granted.filter(isGranted),
+  };
+}
+
+function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.PermissionDescriptor {
+  return descriptor as Deno.PermissionDescriptor;
+}
+
+/** Chooses the backend. If the environment chooses it, the variables are checked first. */
+async function chooseBackend(
+  { credentialsBackend, isolate }: SessionOptions,
+  needs: NeedList,
+): Promise<OidcCredentialsBackend> {
+  if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
+    await ensureSelection((more) => needs.ensure(more));
+  }
+  return await resolveCredentialsBackend(
+    credentialsBackend,
+    isolate === undefined ? {} : { isolate },
+  );
+}
