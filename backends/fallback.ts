@@ -9,7 +9,7 @@ import { backendError } from "./common/describe_backend.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
-import { FallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
+import { fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -135,7 +135,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends, onFallback = reportOnStderr } = options;
     checkBackends(backends);
-    const lock = new FallbackLock(backends);
+    const lock = fallbackLock(backends);
     this.#backends = [...backends];
     this.#stores = new FallbackStores(this.#backends, lock);
     this.#onFallback = onFallback;

@@ -34,11 +34,11 @@ const ORDER_BYTES = 256;
 /** The stores of a fallback backend. See `newest()` for the copy that counts. */
 export class FallbackStores {
   readonly #stores: readonly OidcCredentialsBackend[];
-  readonly #lock: FallbackLock;
+  readonly #lock: ReturnType<typeof fallbackLock>;
   /** The store in which this process has seen the entry of a key. */
   readonly #homes = new Map<string, OidcCredentialsBackend>();
 
-  constructor(stores: readonly OidcCredentialsBackend[], lock: FallbackLock) {
+  constructor(stores: readonly OidcCredentialsBackend[], lock: ReturnType<typeof fallbackLock>) {
     this.#stores = stores;
     this.#lock = lock;
   }
@@ -209,59 +209,51 @@ function unnamed(store: OidcCredentialsBackend): CredentialsBackendError {
  * Two processes that reach different stores exclude each other by the stores that both reach. A store
  * whose lock was not acquired is not used under the lock.
  */
-export class FallbackLock {
-  readonly #stores: readonly OidcCredentialsBackend[];
+export function fallbackLock(all: readonly OidcCredentialsBackend[]) {
+  // By place, not by rank: two settings that rank their stores differently must not deadlock.
+  const stores = all.filter(({ withLock }) => withLock !== undefined)
+    .toSorted(({ location: a = "" }, { location: b = "" }) => a < b ? -1 : 1);
   /** One at a time in this process, also where no store can be locked. */
-  readonly #queue = new Queue();
-  readonly #missed = new Map<string, Map<OidcCredentialsBackend, CredentialsBackendError>>();
+  const queue = new Queue();
+  const missed = new Map<string, Map<OidcCredentialsBackend, CredentialsBackendError>>();
 
-  constructor(stores: readonly OidcCredentialsBackend[]) {
-    // By place, not by rank: two settings that rank their stores differently must not deadlock.
-    this.#stores = stores.filter(({ withLock }) => withLock !== undefined)
-      .toSorted(({ location: a = "" }, { location: b = "" }) => a < b ? -1 : 1);
-  }
-
-  get exists(): boolean {
-    return this.#stores.length > 0;
-  }
-
-  /** The error for which a store may not be used while this process holds the key's lock. */
-  missed(key: string, store: OidcCredentialsBackend): CredentialsBackendError | undefined {
-    return this.#missed.get(key)?.get(store);
-  }
-
-  async run<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    return await this.#queue.run(key, async () => {
-      this.#missed.set(key, new Map());
-      try {
-        return await this.#runFrom(0, key, fn, options);
-      } finally {
-        this.#missed.delete(key);
-      }
-    }, options.signal);
-  }
-
-  async #runFrom<T>(
+  const runFrom = async <T>(
     index: number,
     key: string,
     fn: () => Promise<T>,
     options: WithLockOptions<T>,
-  ): Promise<T> {
-    const store = this.#stores[index];
+  ): Promise<T> => {
+    const store = stores[index];
     if (store === undefined) return await fn();
-    const next = () => this.#runFrom(index + 1, key, fn, options);
+    const next = () => runFrom(index + 1, key, fn, options);
     let hasBegun = false;
+    const begin = () => {
+      hasBegun = true;
+      return next();
+    };
     try {
-      return await store.withLock!(key, () => {
-        hasBegun = true;
-        return next();
-      }, options);
+      return await store.withLock!(key, begin, options);
     } catch (error) {
       if (hasBegun || !isUnreachable(error)) throw error;
-      this.#missed.get(key)?.set(store, error);
+      missed.get(key)?.set(store, error);
       return await next();
     }
-  }
+  };
+
+  return {
+    exists: stores.length > 0,
+    /** The error for which a store may not be used while this process holds the key's lock. */
+    missed: (key: string, store: OidcCredentialsBackend) => missed.get(key)?.get(store),
+    run: <T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> =>
+      queue.run(key, async () => {
+        missed.set(key, new Map());
+        try {
+          return await runFrom(0, key, fn, options);
+        } finally {
+          missed.delete(key);
+        }
+      }, options.signal),
+  };
 }
 
 export function placeOf(store: OidcCredentialsBackend): string {

@@ -243,16 +243,14 @@ function postBody(json: unknown, form: PostOptions["form"]): RequestInit {
   if (form instanceof FormData) return { body: form };
   if (!(form instanceof URLSearchParams)) {
     const hasFile = Object.values(form).some((value) => value instanceof Blob);
-    if (hasFile) return { body: toFormData(form) };
+    if (hasFile) {
+      const data = new FormData();
+      for (const [name, value] of Object.entries(form)) data.append(name, value);
+      return { body: data };
+    }
   }
   const text = new URLSearchParams(form as Record<string, string>).toString();
   return { body: new Blob([text], { type: "application/x-www-form-urlencoded;charset=UTF-8" }) };
-}
-
-function toFormData(form: Record<string, string | Blob>): FormData {
-  const data = new FormData();
-  for (const [name, value] of Object.entries(form)) data.append(name, value);
-  return data;
 }
 
 /** Reads the API's answer to a ping. Absent and malformed parts are empty. */

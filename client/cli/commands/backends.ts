@@ -1,7 +1,7 @@
 import { BUILT_IN_BACKENDS } from "../../../backends/load/built_in_backends.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { columns } from "../columns.ts";
-import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import { type Command, EXIT, printResult } from "../command.ts";
 import { placeReport } from "../read_status.ts";
 import { placeOf } from "../status_text.ts";
 
@@ -13,18 +13,19 @@ export const backends: Command<ChosenBackend> = {
   examples: ["backends", "backends --json | jq -r .selected.location"],
   action: "show the backend",
   prepare: chooseBackend,
-  run: runBackends,
+  run({ backend, name, why }, invocation) {
+    const place = placeReport(backend);
+    const selected = { ...place, name, class: place.name, why };
+    const known = Object.entries(BUILT_IN_BACKENDS).map(([name, { summary }]) => ({
+      name,
+      summary,
+    }));
+    const rows = known.map((one) => [one.name === name ? "*" : " ", one.name, one.summary]);
+    if (!known.some((one) => one.name === name)) {
+      rows.push(["*", name, "a backend of another module"]);
+    }
+    const text = `${columns(rows)}\nUsed is ${name}, since ${why}: ${placeOf(place)}\n`;
+    printResult(invocation, { selected, known }, text);
+    return EXIT.ok;
+  },
 };
-
-function runBackends({ backend, name, why }: ChosenBackend, invocation: Invocation): number {
-  const place = placeReport(backend);
-  const selected = { ...place, name, class: place.name, why };
-  const known = Object.entries(BUILT_IN_BACKENDS).map(([name, { summary }]) => ({ name, summary }));
-  const rows = known.map((one) => [one.name === name ? "*" : " ", one.name, one.summary]);
-  if (!known.some((one) => one.name === name)) {
-    rows.push(["*", name, "a backend of another module"]);
-  }
-  const text = `${columns(rows)}\nUsed is ${name}, since ${why}: ${placeOf(place)}\n`;
-  printResult(invocation, { selected, known }, text);
-  return EXIT.ok;
-}

@@ -2,7 +2,7 @@ import { quotePosix } from "../../format_permissions.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { type FlagName, flagOf } from "../flags.ts";
 
-const SHELLS = ["bash", "zsh", "fish"] as const;
+const WRITERS = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
 export function completionsCommand(commands: () => readonly Command[]): Command {
   return {
@@ -14,25 +14,19 @@ export function completionsCommand(commands: () => readonly Command[]): Command 
       `zsh:  put it into a folder of $fpath, as _${PROGRAM}`,
       `fish: put it into ~/.config/fish/completions/${PROGRAM}.fish`,
     ],
-    argument: { name: "shell", choices: SHELLS },
+    argument: { name: "shell", choices: Object.keys(WRITERS) },
     flags: ["json"],
     examples: [`completions fish > ~/.config/fish/completions/${PROGRAM}.fish`],
     action: "print the completions",
     prepare: () => simplePlan(),
     run: (_, invocation) => {
       const { argument } = invocation;
-      const script = WRITERS[argument as typeof SHELLS[number]](commands());
+      const script = WRITERS[argument as keyof typeof WRITERS](commands());
       printResult(invocation, { shell: argument, script }, script);
       return EXIT.ok;
     },
   };
 }
-
-const WRITERS: Record<typeof SHELLS[number], (commands: readonly Command[]) => string> = {
-  bash: bashScript,
-  zsh: zshScript,
-  fish: fishScript,
-};
 
 function allFlags({ flags }: Command): FlagName[] {
   return [...flags, "help"];

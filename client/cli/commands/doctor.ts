@@ -4,14 +4,7 @@ import { apiNeeds, openNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { inCliWords } from "../cli_words.ts";
 import { columns } from "../columns.ts";
-import {
-  type Command,
-  EXIT,
-  type Invocation,
-  printResult,
-  PROGRAM,
-  simplePlan,
-} from "../command.ts";
+import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
 import type { FlagValues } from "../flags.ts";
@@ -29,7 +22,18 @@ export const doctor: Command = {
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: ACTION,
   prepare: (flags, action) => simplePlan((discover) => doctorNeeds(flags, action, discover)),
-  run: (_, invocation) => runDoctor(invocation),
+  async run(_, invocation) {
+    const { flags } = invocation;
+    const checks = (await examine(flags)).map((finding) => ({
+      ...finding,
+      message: inCliWords(finding.message, flags),
+    }));
+    const isFailed = checks.some(({ result }) => result === "fail");
+    const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
+    const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;
+    printResult(invocation, { ok: !isFailed, versions, checks }, text);
+    return isFailed ? EXIT.failure : EXIT.ok;
+  },
 };
 
 /** Needs of a sign-in, and the API's host. */
@@ -46,19 +50,6 @@ async function doctorNeeds(
     ...apiHost,
     ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
   ];
-}
-
-async function runDoctor(invocation: Invocation): Promise<number> {
-  const { flags } = invocation;
-  const checks = (await examine(flags)).map((finding) => ({
-    ...finding,
-    message: inCliWords(finding.message, flags),
-  }));
-  const isFailed = checks.some(({ result }) => result === "fail");
-  const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
-  const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;
-  printResult(invocation, { ok: !isFailed, versions, checks }, text);
-  return isFailed ? EXIT.failure : EXIT.ok;
 }
 
 function findingsText(checks: readonly Finding[]): string {

@@ -6,7 +6,7 @@ import { backendNeeds, preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { inCliWords } from "../cli_words.ts";
-import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import {
   describeEntry,
@@ -28,29 +28,25 @@ export const list: Command<ChosenBackend> = {
   flags: ["backend", "backend-options", "json"],
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
-  prepare: prepareList,
-  run: runList,
+  /** The store is read and not written, so that its other permissions are not needed. */
+  async prepare(flags, action) {
+    const chosen = await chooseBackend(flags, action);
+    const toRead = backendNeeds(chosen.backend).filter(({ need }) => need !== "sign_in");
+    return { ...chosen, needs: () => [...chosen.needs(), ...toRead] };
+  },
+  async run({ backend, needs }, invocation) {
+    await preflight(list.action, needs(), "always");
+    const now = Date.now();
+    const signIns: (StatusReport | UnreadableSignIn)[] = [];
+    for (const key of await listKeys(backend)) {
+      const signIn = await readSignIn(backend, key, now, invocation.flags);
+      if (signIn !== undefined) signIns.push(signIn);
+    }
+    const place = placeReport(backend);
+    printResult(invocation, { backend: place, sign_ins: signIns }, listText(signIns, place, now));
+    return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
+  },
 };
-
-/** The store is read and not written, so that its other permissions are not needed. */
-async function prepareList(flags: FlagValues, action: string): Promise<ChosenBackend> {
-  const chosen = await chooseBackend(flags, action);
-  const toRead = backendNeeds(chosen.backend).filter(({ need }) => need !== "sign_in");
-  return { ...chosen, needs: () => [...chosen.needs(), ...toRead] };
-}
-
-async function runList({ backend, needs }: ChosenBackend, invocation: Invocation): Promise<number> {
-  await preflight(list.action, needs(), "always");
-  const now = Date.now();
-  const signIns: (StatusReport | UnreadableSignIn)[] = [];
-  for (const key of await listKeys(backend)) {
-    const signIn = await readSignIn(backend, key, now, invocation.flags);
-    if (signIn !== undefined) signIns.push(signIn);
-  }
-  const place = placeReport(backend);
-  printResult(invocation, { backend: place, sign_ins: signIns }, listText(signIns, place, now));
-  return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
-}
 
 /** The keys of all entries, without those of a test entry that an ended process left behind. */
 export async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {

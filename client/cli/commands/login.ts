@@ -32,16 +32,14 @@ export const login: Command<SignInTarget> = {
   ],
   action: "sign in",
   prepare: findSignInTarget,
-  run: runLogin,
+  async run(target, invocation) {
+    const isNew = await signIn(target, invocation);
+    const report = await reportOf(target);
+    const text = isNew || report.state === "api_key" ? statusText : alreadyText;
+    printResult(invocation, report, text(report, Date.now()));
+    return EXIT.ok;
+  },
 };
-
-async function runLogin(target: SignInTarget, invocation: Invocation): Promise<number> {
-  const isNew = await signIn(target, invocation);
-  const report = await reportOf(target);
-  const text = isNew || report.state === "api_key" ? statusText : alreadyText;
-  printResult(invocation, report, text(report, Date.now()));
-  return EXIT.ok;
-}
 
 /** Signs in, and tells whether the person was asked. */
 async function signIn({ stored }: SignInTarget, { flags }: Invocation): Promise<boolean> {

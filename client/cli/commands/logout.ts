@@ -7,8 +7,7 @@ import { clearNeeds, secretNeeds } from "../../permissions/needs.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
-import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
+import { type Command, EXIT, printResult } from "../command.ts";
 import type { Output } from "../output.ts";
 import { placeReport } from "../read_status.ts";
 import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
@@ -29,48 +28,44 @@ export const logout: Command<ChosenBackend> = {
   flags: [...IDENTITY_FLAGS, "backend", "backend-options", "revoke", "all", "yes", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
-  prepare: prepareLogout,
-  run: runLogout,
+  async prepare(flags, action) {
+    const given = IDENTITY_FLAGS.find((name) => flags.has(name));
+    if (flags.has("all") && given !== undefined) {
+      throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
+    }
+    const settings = flags.has("all") ? [] : identityNeeds(flags);
+    await preflight(action, settings, "always");
+    const chosen = await chooseBackend(flags, action, settings);
+    const needs = () => {
+      const identity = resolveIdentity(sessionOptions(flags), action);
+      const issuers = identity.kind === "oidc" ? [identity.issuer] : []; // for --revoke
+      const toClear = clearNeeds(chosen.backend, issuers);
+      return [...settings, ...secretNeeds({}), ...chosen.needs(), ...toClear];
+    };
+    return { ...chosen, needs };
+  },
+  async run({ backend }, invocation) {
+    const { flags, output } = invocation;
+    const all = flags.has("all");
+    const canAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+    if (all && !flags.has("yes") && canAsk && !await isConfirmed(backend, output)) {
+      output.note("Nothing was removed.\n");
+      return EXIT.failure;
+    }
+    const result = await clearOidcCredentials({
+      ...sessionOptions(flags),
+      credentialsBackend: backend,
+      all,
+      revoke: flags.has("revoke"),
+    });
+    const { keys, revocation, reason, wholeStore = false } = result;
+    const json = { keys, revocation, reason, whole_store: wholeStore };
+    printResult(invocation, json, resultText(result));
+    const isMissed = revocation === "failed" || revocation === "not_supported";
+    if (isMissed && flags.has("quiet")) output.note(revocationText(result));
+    return isMissed ? EXIT.failure : EXIT.ok;
+  },
 };
-
-async function prepareLogout(flags: FlagValues, action: string): Promise<ChosenBackend> {
-  const given = IDENTITY_FLAGS.find((name) => flags.has(name));
-  if (flags.has("all") && given !== undefined) {
-    throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
-  }
-  const settings = flags.has("all") ? [] : identityNeeds(flags);
-  await preflight(action, settings, "always");
-  const chosen = await chooseBackend(flags, action, settings);
-  const needs = () => {
-    const identity = resolveIdentity(sessionOptions(flags), action);
-    const issuers = identity.kind === "oidc" ? [identity.issuer] : []; // for --revoke
-    const toClear = clearNeeds(chosen.backend, issuers);
-    return [...settings, ...secretNeeds({}), ...chosen.needs(), ...toClear];
-  };
-  return { ...chosen, needs };
-}
-
-async function runLogout({ backend }: ChosenBackend, invocation: Invocation): Promise<number> {
-  const { flags, output } = invocation;
-  const all = flags.has("all");
-  const canAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
-  if (all && !flags.has("yes") && canAsk && !await isConfirmed(backend, output)) {
-    output.note("Nothing was removed.\n");
-    return EXIT.failure;
-  }
-  const result = await clearOidcCredentials({
-    ...sessionOptions(flags),
-    credentialsBackend: backend,
-    all,
-    revoke: flags.has("revoke"),
-  });
-  const { keys, revocation, reason, wholeStore = false } = result;
-  const json = { keys, revocation, reason, whole_store: wholeStore };
-  printResult(invocation, json, resultText(result));
-  const isMissed = revocation === "failed" || revocation === "not_supported";
-  if (isMissed && flags.has("quiet")) output.note(revocationText(result));
-  return isMissed ? EXIT.failure : EXIT.ok;
-}
 
 /** Whether the person agrees to remove all entries. Nothing is asked if there are none. */
 async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Promise<boolean> {

@@ -8,7 +8,7 @@ import {
   chooseBackend,
   type ChosenBackend,
 } from "../choose_backend.ts";
-import { type Command, EXIT, type Invocation, type Plan, printResult } from "../command.ts";
+import { type Command, EXIT, type Plan, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { Progress } from "../progress.ts";
 import { UsageError } from "../usage_error.ts";
@@ -28,8 +28,45 @@ export const migrate: Command<Migration> = {
     "migrate --from file --to kv --to-options kv.json --delete-source",
   ],
   action: "migrate credentials",
-  prepare: prepareMigration,
-  run: runMigration,
+  async prepare(flags, action) {
+    if (!flags.has("from") && !flags.has("to")) {
+      throw new UsageError(
+        `Cannot ${migrate.action}: neither --from nor --to is given. Give one, or both.`,
+      );
+    }
+    if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
+      throw new UsageError(
+        `Cannot ${migrate.action}: --from-options and --to-options both name standard input. ` +
+          `Give a file for one.`,
+      );
+    }
+    await using stack = new AsyncDisposableStack();
+    const from = stack.use(await chooseBackend(flags, action, [], SOURCE_FLAGS));
+    const to = stack.use(await chooseBackend(flags, action, from.needs(), TARGET_FLAGS));
+    const owned = stack.move();
+    return {
+      from,
+      to,
+      needs: () => [...from.needs(), ...to.needs(), ...[from, to].flatMap(allNeeds)],
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    };
+  },
+  async run(migration, invocation) {
+    const { flags, output } = invocation;
+    assertPersistent(migration.to, migrate.action);
+    await preflight(migrate.action, migration.needs(), "always");
+    const result = await migrateWithProgress(migration, flags);
+    const { copied, kept, deleted, liveCopies } = result;
+    const json = { copied, kept, deleted, live_copies: liveCopies };
+    printResult(invocation, json, resultText(result));
+    if (liveCopies.length > 0 && !flags.has("quiet")) {
+      output.note(
+        `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
+          `refresh may end the other copy. Run it again with --delete-source.\n`,
+      );
+    }
+    return EXIT.ok;
+  },
 };
 
 interface Migration extends Plan {
@@ -41,51 +78,10 @@ interface Migration extends Plan {
 export const SOURCE_FLAGS: BackendFlags = { name: "from", options: "from-options" };
 export const TARGET_FLAGS: BackendFlags = { name: "to", options: "to-options" };
 
-async function prepareMigration(flags: FlagValues, action: string): Promise<Migration> {
-  if (!flags.has("from") && !flags.has("to")) {
-    throw new UsageError(
-      `Cannot ${migrate.action}: neither --from nor --to is given. Give one, or both.`,
-    );
-  }
-  if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
-    throw new UsageError(
-      `Cannot ${migrate.action}: --from-options and --to-options both name standard input. ` +
-        `Give a file for one.`,
-    );
-  }
-  await using stack = new AsyncDisposableStack();
-  const from = stack.use(await chooseBackend(flags, action, [], SOURCE_FLAGS));
-  const to = stack.use(await chooseBackend(flags, action, from.needs(), TARGET_FLAGS));
-  const owned = stack.move();
-  return {
-    from,
-    to,
-    needs: () => [...from.needs(), ...to.needs(), ...[from, to].flatMap(allNeeds)],
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
 /** All needs of a backend: the target is written, and the source locked. */
 function allNeeds({ backend }: ChosenBackend): PermissionNeed[] {
   const always = { reason: "to move the tokens", need: "always" } as const;
   return backendNeeds(backend).map((need) => ({ ...need, ...always }));
-}
-
-async function runMigration(migration: Migration, invocation: Invocation): Promise<number> {
-  const { flags, output } = invocation;
-  assertPersistent(migration.to, migrate.action);
-  await preflight(migrate.action, migration.needs(), "always");
-  const result = await migrateWithProgress(migration, flags);
-  const { copied, kept, deleted, liveCopies } = result;
-  const json = { copied, kept, deleted, live_copies: liveCopies };
-  printResult(invocation, json, resultText(result));
-  if (liveCopies.length > 0 && !flags.has("quiet")) {
-    output.note(
-      `warning: ${liveCopies.length} refresh token(s) are now in both places, and the first ` +
-        `refresh may end the other copy. Run it again with --delete-source.\n`,
-    );
-  }
-  return EXIT.ok;
 }
 
 async function migrateWithProgress(

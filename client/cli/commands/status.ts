@@ -1,6 +1,5 @@
 import { preflight } from "../../permissions/preflight.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
 import { readStatus, type StatusReport } from "../read_status.ts";
 import { findTarget, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 import { statusText } from "../status_text.ts";
@@ -15,21 +14,17 @@ export const status: Command<SignInTarget> = {
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
   action: "show the status",
-  prepare: prepareStatus,
-  run: runStatus,
+  /** The store is read and not written, so that its other permissions are not needed. */
+  async prepare(flags, action) {
+    const target = await findTarget(flags, action);
+    const needs = async () => (await target.needs()).filter(({ need }) => need !== "sign_in");
+    return { ...target, needs };
+  },
+  async run(target, invocation) {
+    await preflight(status.action, await target.needs(), "always");
+    return printStatus(await reportOf(target), invocation);
+  },
 };
-
-/** The store is read and not written, so that its other permissions are not needed. */
-async function prepareStatus(flags: FlagValues, action: string): Promise<SignInTarget> {
-  const target = await findTarget(flags, action);
-  const needs = async () => (await target.needs()).filter(({ need }) => need !== "sign_in");
-  return { ...target, needs };
-}
-
-async function runStatus(target: SignInTarget, invocation: Invocation): Promise<number> {
-  await preflight(status.action, await target.needs(), "always");
-  return printStatus(await reportOf(target), invocation);
-}
 
 export async function reportOf({ stored }: SignInTarget): Promise<StatusReport> {
   if (stored === undefined) return { signed_in: true, state: "api_key" };

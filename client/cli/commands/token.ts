@@ -38,41 +38,39 @@ export const token: Command<SignInTarget> = {
   ],
   action: "print a token",
   prepare: findSignInTarget,
-  run: runToken,
-};
-
-async function runToken({ stored }: SignInTarget, invocation: Invocation): Promise<number> {
-  if (stored === undefined) throw noToken();
-  const { flags, output } = invocation;
-  using progress = new Progress();
-  let refreshFailure: string | undefined;
-  const onEvent = (event: AuthEvent) => {
-    progress.onEvent(event);
-    if (event.type === "refresh_failed") refreshFailure = event.code ?? "unexpected";
-    if (event.type === "refresh_done" || event.type === "refresh_joined") {
-      refreshFailure = undefined;
+  async run({ stored }, invocation) {
+    if (stored === undefined) throw noToken();
+    const { flags, output } = invocation;
+    using progress = new Progress();
+    let refreshFailure: string | undefined;
+    const onEvent = (event: AuthEvent) => {
+      progress.onEvent(event);
+      if (event.type === "refresh_failed") refreshFailure = event.code ?? "unexpected";
+      if (event.type === "refresh_done" || event.type === "refresh_joined") {
+        refreshFailure = undefined;
+      }
+    };
+    const isAsking = flags.has("login");
+    const open = () =>
+      createSession({
+        ...sessionOptions(flags),
+        credentialsBackend: stored.chosen.backend,
+        interactive: isAsking,
+        ...(!isAsking && { onEvent }), // else the session shows it
+      });
+    await using session = await catchUnstored(invocation, open, open);
+    const bearer = await catchUnstored(
+      invocation,
+      () => session.accessToken({ forceRefresh: flags.has("refresh") }),
+      () => session.accessToken(),
+    );
+    output.print(await tokenText(session, bearer, flags));
+    if (refreshFailure !== undefined) {
+      warn(invocation, refreshFailure, "The token could not be refreshed. Run doctor.");
     }
-  };
-  const isAsking = flags.has("login");
-  const open = () =>
-    createSession({
-      ...sessionOptions(flags),
-      credentialsBackend: stored.chosen.backend,
-      interactive: isAsking,
-      ...(!isAsking && { onEvent }), // else the session shows it
-    });
-  await using session = await catchUnstored(invocation, open, open);
-  const bearer = await catchUnstored(
-    invocation,
-    () => session.accessToken({ forceRefresh: flags.has("refresh") }),
-    () => session.accessToken(),
-  );
-  output.print(await tokenText(session, bearer, flags));
-  if (refreshFailure !== undefined) {
-    warn(invocation, refreshFailure, "The token could not be refreshed. Run doctor.");
-  }
-  return EXIT.ok;
-}
+    return EXIT.ok;
+  },
+};
 
 /**
  * Runs `run`. New tokens that could not be stored are valid all the same: then there is a warning,
