@@ -170,8 +170,13 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (row) return await this.#open(key, row);
     if (this.#plain === "ignore") return undefined;
     const plain = await this.#inner.get(key) ?? undefined;
-    if (plain !== undefined && this.#plain === "refuse") throw this.#plainError(key);
-    return plain;
+    if (plain === undefined || this.#plain === "read") return plain;
+    throw new CredentialsBackendError(
+      "decryption_failed",
+      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
+        `"${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain: ` +
+        `"ignore" if it is another program's, or remove it with clearOidcCredentials().`,
+    );
   }
 
   /**
@@ -233,7 +238,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   async rotate(options: RotateOptions = {}): Promise<RotationResult> {
     checkOptions("rotate the encryption key", options, { newKey: "boolean", signal: "signal" });
     const { newKey = false, signal } = options;
-    const keys = await this.#listForRotation();
+    if (this.list === undefined) {
+      throw new CredentialsBackendError(
+        "backend_no_list",
+        `Cannot rotate the encryption key of ${describeInner(this.#inner)}: it cannot list its ` +
+          `keys. Entries are encrypted with the current key when they are next written.`,
+      );
+    }
+    const keys = await Array.fromAsync(this.list());
     if (newKey) await this.#keys.renew();
     const reseal = (key: string) => this.#locked(key, () => this.#reseal(key), signal);
     return await rotateEntries(keys, reseal, signal);
@@ -285,30 +297,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return this.withLock(key, fn, signal === undefined ? {} : { signal });
   }
 
-  async #listForRotation(): Promise<string[]> {
-    if (this.list !== undefined) return await Array.fromAsync(this.list());
-    throw new CredentialsBackendError(
-      "backend_no_list",
-      `Cannot rotate the encryption key of ${describeInner(this.#inner)}: it cannot list its ` +
-        `keys. Entries are encrypted with the current key when they are next written.`,
-    );
-  }
-
   async *#list(): AsyncGenerator<string> {
     const names = await Array.fromAsync(this.#inner.list!());
     const sealed = names.filter((name) => name.startsWith(PREFIX))
       .map((name) => name.slice(PREFIX.length));
     const plain = this.#plain === "ignore" ? [] : names.filter((name) => !name.startsWith(PREFIX));
     yield* new Set([...sealed, ...plain]);
-  }
-
-  #plainError(key: string): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "decryption_failed",
-      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
-        `"${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain: ` +
-        `"ignore" if it is another program's, or remove it with clearOidcCredentials().`,
-    );
   }
 
   #undecrypted(key: string, reason: string): CredentialsBackendError {

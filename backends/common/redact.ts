@@ -61,27 +61,31 @@ function markShort(found: Uint8Array, text: Decoded, secret: readonly number[]):
 }
 
 /** The bytes of a text without its escapes, each with its place in the text. */
-interface Decoded {
-  bytes: number[];
-  starts: number[];
-  ends: number[];
+class Decoded {
+  readonly bytes: number[] = [];
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+
+  add(byte: number, start: number, end: number): void {
+    this.bytes.push(byte);
+    this.starts.push(start);
+    this.ends.push(end);
+  }
 }
 
 function decode(text: string): Decoded {
-  const decoded: Decoded = { bytes: [], starts: [], ends: [] };
-  const add = (byte: number, start: number, end: number) => {
-    decoded.bytes.push(byte);
-    decoded.starts.push(start);
-    decoded.ends.push(end);
-  };
+  const decoded = new Decoded();
   for (let at = 0; at < text.length;) {
     const code = text.codePointAt(at)!;
     ESCAPE.lastIndex = at;
     const escape = code === 0x25 || code === 0x26 || code === 0x5c ? ESCAPE.exec(text) : null;
     const end = at + (escape?.[0].length ?? (code > 0xffff ? 2 : 1));
-    if (escape !== null) { for (const byte of unescape(escape)) add(byte, at, end); }
-    else if (code < 0x80) add(code, at, end);
-    else for (const byte of new TextEncoder().encode(text.slice(at, end))) add(byte, at, end);
+    if (escape !== null) { for (const byte of unescape(escape)) decoded.add(byte, at, end); }
+    else if (code < 0x80) decoded.add(code, at, end);
+    else {
+      const bytes = new TextEncoder().encode(text.slice(at, end));
+      for (const byte of bytes) decoded.add(byte, at, end);
+    }
     at = end;
   }
   return decoded;
@@ -105,9 +109,8 @@ function unescape(
 }
 
 /** Letters, digits and bytes beyond ASCII: the same in a wrapped text and in both kinds of base64. */
-function letters({ bytes, starts, ends }: Decoded): Decoded {
-  const isKept = (_: number, index: number) => isLetter(bytes[index]!);
-  return { bytes: bytes.filter(isKept), starts: starts.filter(isKept), ends: ends.filter(isKept) };
+function letters(text: Decoded): Decoded {
+  return pick(text, (byte) => isLetter(byte) ? byte : undefined);
 }
 
 function isLetter(byte: number): boolean {
@@ -121,7 +124,7 @@ function isLetter(byte: number): boolean {
  */
 function* decodings(text: Decoded): Generator<Decoded> {
   yield* hexadecimal(text);
-  const digits = base64Digits(text);
+  const digits = pick(text, (byte) => BASE64.get(byte));
   for (const first of [0, 1, 2, 3]) {
     const decoded = fromBase64(digits, first);
     yield decoded;
@@ -132,12 +135,11 @@ function* decodings(text: Decoded): Generator<Decoded> {
 function* hexadecimal(text: Decoded): Generator<Decoded> {
   const digits = pick(text, (byte) => isLetter(byte) ? hexValue(byte) ?? -1 : undefined);
   for (const first of [0, 1]) {
-    const decoded: Decoded = { bytes: [], starts: [], ends: [] };
+    const decoded = new Decoded();
     for (let at = first; at + 1 < digits.bytes.length; at += 2) {
       const [high, low] = [digits.bytes[at]!, digits.bytes[at + 1]!];
-      decoded.bytes.push(high < 0 || low < 0 ? 0 : high * 16 + low);
-      decoded.starts.push(digits.starts[at]!);
-      decoded.ends.push(digits.ends[at + 1]!);
+      const byte = high < 0 || low < 0 ? 0 : high * 16 + low;
+      decoded.add(byte, digits.starts[at]!, digits.ends[at + 1]!);
     }
     yield decoded;
   }
@@ -154,19 +156,13 @@ const BASE64 = new Map(
     .map((digit, value) => [digit.charCodeAt(0), value] as const),
 ).set(0x2d, 62).set(0x5f, 63);
 
-function base64Digits(text: Decoded): Decoded {
-  return pick(text, (byte) => BASE64.get(byte));
-}
-
 function fromBase64({ bytes, starts, ends }: Decoded, first: number): Decoded {
-  const decoded: Decoded = { bytes: [], starts: [], ends: [] };
+  const decoded = new Decoded();
   for (let at = first; at + 3 < bytes.length; at += 4) {
     const group = (bytes[at]! << 18) | (bytes[at + 1]! << 12) | (bytes[at + 2]! << 6) |
       bytes[at + 3]!;
     for (const shift of [16, 8, 0]) {
-      decoded.bytes.push((group >> shift) & 0xff);
-      decoded.starts.push(starts[at]!);
-      decoded.ends.push(ends[at + 3]!);
+      decoded.add((group >> shift) & 0xff, starts[at]!, ends[at + 3]!);
     }
   }
   return decoded;
@@ -177,13 +173,10 @@ function pick(
   { bytes, starts, ends }: Decoded,
   valueOf: (byte: number) => number | undefined,
 ): Decoded {
-  const picked: Decoded = { bytes: [], starts: [], ends: [] };
+  const picked = new Decoded();
   for (let at = 0; at < bytes.length; at++) {
     const value = valueOf(bytes[at]!);
-    if (value === undefined) continue;
-    picked.bytes.push(value);
-    picked.starts.push(starts[at]!);
-    picked.ends.push(ends[at]!);
+    if (value !== undefined) picked.add(value, starts[at]!, ends[at]!);
   }
   return picked;
 }

@@ -162,7 +162,16 @@ export function storedKey(backend: OidcCredentialsBackend): KeySource {
     const { id } = await sealingKey(bytes);
     await backend.put(rowName(id), row({ encryption_key: text }));
     const key = await read(id);
-    if (key === undefined) throw unprovenKeyError(backend);
+    if (key === undefined) {
+      throw new CredentialsBackendError(
+        "backend_unproven",
+        `Cannot keep an encryption key in ${
+          printable(backend.location ?? "the backend for it")
+        }: ` +
+          `the key that was written did not come back the same. Nothing was encrypted with it. ` +
+          `Repair that backend, or use another.`,
+      );
+    }
     await backend.put(CURRENT, row({ key_id: id }));
     return key;
   };
@@ -188,15 +197,6 @@ function rowName(id: string): string {
 
 function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
-}
-
-function unprovenKeyError({ location }: OidcCredentialsBackend): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_unproven",
-    `Cannot keep an encryption key in ${printable(location ?? "the backend for it")}: the key ` +
-      `that was written did not come back the same. Nothing was encrypted with it. Repair that ` +
-      `backend, or use another.`,
-  );
 }
 
 /** The 32 bytes in a variable, as hex, base64 or base64url. The length of the text tells the form. */

@@ -71,7 +71,9 @@ export class KeychainStore {
       await this.#client.set(chunkAccount(account, generation!, index), chunk);
     }
     const connection = await this.#client.set(account, head);
-    if (this.#isProven(connection, head.length)) return;
+    // Where there may be chunks, each write has to look for the remains of a crash.
+    const isProven = head.length <= (this.#proven.get(connection) ?? -1);
+    if (isProven && this.#limits.maxChunks === 1) return;
     if (await this.#tidy(account, generation) === head) {
       this.#proven.set(connection, head.length);
       return;
@@ -112,11 +114,6 @@ export class KeychainStore {
 
   get #name(): string {
     return describeKeychain(this.#service);
-  }
-
-  #isProven(connection: object, length: number): boolean {
-    // Where there may be chunks, each write has to look for the remains of a crash.
-    return this.#limits.maxChunks === 1 && length <= (this.#proven.get(connection) ?? -1);
   }
 
   /** The value that a head stands for; `undefined` where its chunks are not all there. */

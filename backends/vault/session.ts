@@ -143,7 +143,12 @@ export class VaultLogin {
       ? this.#appRole(auth)
       : { role: auth.role, jwt: this.#file() };
     const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
-    return tokenOf(answer) ?? this.#refuse(answer);
+    const token = tokenOf(answer);
+    if (token !== undefined) return token;
+    throw this.#failed(
+      `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
+      `Check that the method is mounted, its role, and what was given to log in with.`,
+    );
   }
 
   /** A token of the same login with a longer life; `undefined` where Vault gives none. */
@@ -195,10 +200,8 @@ export class VaultLogin {
     const names = vaultTokenVariables(this.#options, read);
     const value = names.map(read).find((text) => text !== undefined);
     if (value !== undefined) return value;
-    throw this.#failed(
-      "there is no Vault token",
-      `Set ${names.join(" or ")}, or pass the option "auth".`,
-    );
+    const advice = `Set ${names.join(" or ")}, or pass the option "auth".`;
+    throw this.#failed("there is no Vault token", advice);
   }
 
   #appRole({ roleId, secretId, secretIdFile }: VaultAppRoleAuth): Record<string, string> {
@@ -210,14 +213,6 @@ export class VaultLogin {
     const path = vaultLoginFile(this.#auth, (name) => readEnv(name, "find ~/.vault-token"));
     if (path !== undefined) return readVaultFile(path, LOG_IN, this.#client.place).trim();
     throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
-  }
-
-  #refuse({ status, words }: VaultAnswer): never {
-    const { method } = this.#auth;
-    throw this.#failed(
-      `it refuses the ${method} login with status ${status}${words}`,
-      `Check that the method is mounted, its role, and what was given to log in with.`,
-    );
   }
 
   #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {

@@ -103,7 +103,13 @@ export class SignedInSession implements Session {
     const { headers: own, dpopKey } = await this.#headers({ signal });
     const headers = new Headers(own);
     if (dpopKey === undefined) return headers;
-    if (target === undefined) throw noRequest();
+    if (target === undefined) {
+      throw new ValidMindAuthError(
+        "dpop_request_needed",
+        "Cannot give headers: the token is bound to a key, and each request needs its own proof for " +
+          "its method and URL. Pass { method, url }, or use fetch().",
+      );
+    }
     const { dpopHeaders } = await loadDpop();
     const token = own.authorization!.slice("DPoP ".length);
     for (const [name, value] of await dpopHeaders(dpopKey, token, method.toUpperCase(), target)) {
@@ -313,14 +319,6 @@ export function peekActiveSession(): SignedInSession | undefined {
 async function check(action: string, options: unknown, types: OptionTypes): Promise<void> {
   const { checkCallOptions } = await loadOptions();
   checkCallOptions(action, options, types);
-}
-
-function noRequest(): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "dpop_request_needed",
-    "Cannot give headers: the token is bound to a key, and each request needs its own proof for its " +
-      "method and URL. Pass { method, url }, or use fetch().",
-  );
 }
 
 function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders {

@@ -1,5 +1,4 @@
 import { resolveOptions } from "../../options/resolve_options.ts";
-import type { PermissionNeed } from "../../permission_need.ts";
 import { apiNeeds, openNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { inCliWords } from "../cli_words.ts";
@@ -7,7 +6,6 @@ import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
-import type { FlagValues } from "../flags.ts";
 import { findSignInTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 
 export const doctor: Command = {
@@ -21,7 +19,17 @@ export const doctor: Command = {
   flags: [...SIGN_IN_FLAGS, "api-host", "json", "quiet"],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: ACTION,
-  prepare: (flags, action) => simplePlan((discover) => doctorNeeds(flags, action, discover)),
+  prepare: (flags, action) =>
+    simplePlan(async (discover) => {
+      await using target = await findSignInTarget(flags, action);
+      const apiHost = apiNeeds(resolveOptions(sessionOptions(flags), action));
+      const host = flags.text("api-host");
+      return [
+        ...await target.needs(discover),
+        ...apiHost,
+        ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
+      ];
+    }),
   async run(_, invocation) {
     const { flags } = invocation;
     const checks = (await examine(flags)).map((finding) => ({
@@ -35,22 +43,6 @@ export const doctor: Command = {
     return isFailed ? EXIT.failure : EXIT.ok;
   },
 };
-
-/** Needs of a sign-in, and the API's host. */
-async function doctorNeeds(
-  flags: FlagValues,
-  action: string,
-  discover?: boolean,
-): Promise<PermissionNeed[]> {
-  await using target = await findSignInTarget(flags, action);
-  const apiHost = apiNeeds(resolveOptions(sessionOptions(flags), action));
-  const host = flags.text("api-host");
-  return [
-    ...await target.needs(discover),
-    ...apiHost,
-    ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-  ];
-}
 
 function findingsText(checks: readonly Finding[]): string {
   return columns(checks.flatMap(({ result, check, message, advice }) => {

@@ -14,7 +14,6 @@ import {
   type Command,
   commandNeeds,
   EXIT,
-  type Invocation,
   printResult,
   PROGRAM,
   simplePlan,
@@ -47,7 +46,28 @@ export function permissionsCommand(others: readonly Command[]): Command {
     ],
     action: ACTION,
     prepare: (flags) => simplePlan(() => ownNeeds(flags)),
-    run: (_, invocation) => runPermissions(invocation, others),
+    async run(_, invocation) {
+      const { flags } = invocation;
+      const kind = flags.text("for") ?? "script";
+      checkCombination(flags, kind);
+      const answer = await answerFor(flags, kind, others);
+      const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
+      const required = answer.needs.filter(isWanted);
+      const optional = permissionFlags(answer.needs.filter((need) => !isWanted(need)));
+      const denoFlags = joined([...answer.unstable, permissionFlags(required)]);
+      const set = formatPermissionSet(required);
+      const json = {
+        flags: denoFlags,
+        optional_flags: optional,
+        ...JSON.parse(set),
+        needs: answer.needs.map(toJson),
+      };
+      const line = joined([answer.before, denoFlags, answer.after]);
+      const text = `${line}\n${explanation(answer, optional)}\n` +
+        `The same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
+      printResult(invocation, json, text);
+      return EXIT.ok;
+    },
   };
 }
 
@@ -67,32 +87,6 @@ interface Answer {
   readonly before: string;
   readonly after: string;
   readonly unstable: readonly string[];
-}
-
-async function runPermissions(
-  invocation: Invocation,
-  others: readonly Command[],
-): Promise<number> {
-  const { flags } = invocation;
-  const kind = flags.text("for") ?? "script";
-  checkCombination(flags, kind);
-  const answer = await answerFor(flags, kind, others);
-  const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
-  const required = answer.needs.filter(isWanted);
-  const optional = permissionFlags(answer.needs.filter((need) => !isWanted(need)));
-  const denoFlags = joined([...answer.unstable, permissionFlags(required)]);
-  const set = formatPermissionSet(required);
-  const json = {
-    flags: denoFlags,
-    optional_flags: optional,
-    ...JSON.parse(set),
-    needs: answer.needs.map(toJson),
-  };
-  const line = joined([answer.before, denoFlags, answer.after]);
-  const text = `${line}\n${explanation(answer, optional)}\n` +
-    `The same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
-  printResult(invocation, json, text);
-  return EXIT.ok;
 }
 
 function joined(parts: readonly string[]): string {
