@@ -43,11 +43,17 @@ export function credentialsPath(): string {
  * The folder that holds the file at `path`.
  *
  * Every start calls this. It does without `@std/path`, since the fourteen modules behind the two forms
- * of `dirname` cost a start more than reading the credentials file.
+ * of `dirname` cost a start more than reading the credentials file, and half of it where they are only
+ * read ahead.
  */
 export function folderOf(path: string): string {
   const [, root = "", rest = ""] = (isWindows ? /^([A-Za-z]:[/\\]*|[/\\]*)(.*)$/s : /^(\/*)(.*)$/s)
     .exec(path) ?? [];
   const parent = rest.replace(isWindows ? /[/\\]*[^/\\]*[/\\]*$/ : /\/*[^/]*\/*$/, "");
   return `${root}${parent}` || ".";
+}
+
+/** The last part of a path. */
+export function nameOf(path: string): string {
+  return path.split(isWindows ? /[/\\]/ : "/").at(-1)!;
 }

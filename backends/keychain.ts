@@ -229,10 +229,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   #open(): Promise<KeychainStore> {
     // A failure is not kept: a permission granted later may help.
     return this.#store.get(async () => {
-      const [library, { KeychainStore }] = await Promise.all([
-        openKeychainLibrary(libraryPath),
-        loadStore(),
-      ]);
+      const library = openKeychainLibrary(libraryPath);
+      const { KeychainStore } = await loadStore();
       const client = nativeKeychainClient(library, this.service, this.#timeoutMs);
       return new KeychainStore({ client, service: this.service });
     });

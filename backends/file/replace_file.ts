@@ -1,6 +1,6 @@
 import { existsSync } from "@std/fs/exists";
-import { basename, dirname } from "../common/path.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { folderOf, nameOf } from "../credentials_path.ts";
 import { isGranted, isOwn, lstatIfPresent, openToRead } from "./file_access.ts";
 import { isStillAt } from "./lock.ts";
 
@@ -46,7 +46,7 @@ export function replaceFile(
     removeIfPresent(temp);
     throw error;
   }
-  syncFolder(dirname(path));
+  syncFolder(folderOf(path));
   return true;
 }
 
@@ -74,9 +74,9 @@ function openTemp(path: string, reserved: ReservedFile | undefined): Temp {
  * user. Empty where Deno does not permit a look at the folder.
  */
 export function leftTemps(path: string): string[] {
-  const folder = dirname(path);
+  const folder = folderOf(path);
   if (!isGranted({ name: "read", path: folder })) return [];
-  const name = basename(path);
+  const name = nameOf(path);
   const isTemp = (found: string) =>
     found.startsWith(name) && /^(\.[0-9a-f]{8})?\.tmp$/.test(found.slice(name.length));
   try {
@@ -238,7 +238,7 @@ export function makeFolder(path: string, { sync = syncFolder } = {}): void {
 function readableParents(path: string): string[] {
   const parents: string[] = [];
   for (let folder = path;;) {
-    const parent = dirname(folder);
+    const parent = folderOf(folder);
     if (parent === folder || !isGranted({ name: "read", path: parent })) return parents;
     parents.push(parent);
     if (existsSync(parent)) return parents;

@@ -1,6 +1,6 @@
 import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { dirname } from "../common/path.ts";
+import { folderOf } from "../credentials_path.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import { type CredentialsDocument, fileState, readDocument } from "./credentials_file.ts";
 import { assertWritable, emptyDocument, serializeDocument, setRow } from "./edit_document.ts";
@@ -100,7 +100,7 @@ export class FileStore {
         throw fileError("delete", path, error);
       }
       this.#removeTemps(path);
-      syncFolder(dirname(path));
+      syncFolder(folderOf(path));
     });
   }
 
@@ -197,7 +197,7 @@ export class FileStore {
   #prepare(): string {
     const { path } = this.#options;
     try {
-      this.#prepareFolder(dirname(path));
+      this.#prepareFolder(folderOf(path));
     } catch (error) {
       throw fileError("write", path, error);
     }

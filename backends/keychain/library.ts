@@ -3,8 +3,8 @@ import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-u
 import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
-/** Loaded where the library is used: the first use of Node's modules costs as much as a start. */
-const loadProcess = () => import("node:process");
+/** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
+declare const process: { dlopen(module: object, path: string): void };
 
 const fromFileUrl = Deno.build.os === "windows" ? windowsFromFileUrl : posixFromFileUrl;
 
@@ -48,7 +48,7 @@ export async function locateLibrary(target: string): Promise<string | undefined>
 }
 
 /** Loads the native library. Needs `--allow-ffi` for its path, and nothing else. */
-export async function openKeychainLibrary(path: string | undefined): Promise<KeychainLibrary> {
+export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
   if (path === undefined) {
     throw new CredentialsBackendError(
       "backend_unavailable",
@@ -57,7 +57,6 @@ export async function openKeychainLibrary(path: string | undefined): Promise<Key
         `backend.`,
     );
   }
-  const { default: process } = await loadProcess();
   const module = { exports: {} as KeychainLibrary };
   try {
     process.dlopen(module, path);

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import { credentialsPath, folderOf } from "../../backends/credentials_path.ts";
+import { credentialsPath, folderOf, nameOf } from "../../backends/credentials_path.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { withEnv } from "../support/own_env.ts";
 
@@ -55,10 +56,11 @@ const POSIX = ["a.json", "a/b.json", "../b.json", "/b.json", "/a/b.json", "/a b,
 const WINDOWS = ["a.json", "a\\b.json", "C:\\b.json", "C:\\a/b.json", "..\\b", "a\\b c\\d"];
 
 Deno.test({
-  name: "folderOf keeps a path relative, knows the root, and agrees with @std/path",
+  name: "folderOf and nameOf keep a path relative, know the root, and agree with @std/path",
   permissions: "none",
   fn() {
     const paths = Deno.build.os === "windows" ? WINDOWS : POSIX;
     assertEquals(paths.map(folderOf), paths.map((path) => dirname(path)));
+    assertEquals(paths.map(nameOf), paths.map((path) => basename(path)));
   },
 });
