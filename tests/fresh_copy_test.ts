@@ -3,6 +3,7 @@ import { copy, exists } from "@std/fs";
 import { DELIMITER, fromFileUrl, join } from "@std/path";
 import { startJsrRegistry } from "./support/jsr_registry.ts";
 import { tempDir } from "./support/temp_home.ts";
+import { runDenoTool } from "./support/deno_process.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const NOT_COMMITTED = new Set([".git", "coverage", "node_modules", "vendor"]);
@@ -48,10 +49,7 @@ async function pathWithBrokenNpm(folder: string): Promise<string> {
 }
 
 async function denoTask(cwd: string, env: Record<string, string>, ...task: string[]) {
-  const args = ["task", "--quiet", ...task];
-  const command = new Deno.Command(Deno.execPath(), { args, cwd, env, stdin: "null" });
-  const { code, stdout, stderr } = await command.output();
-  const text = new TextDecoder();
-  if (code !== 0) return { code, stdout: text.decode(stdout) + text.decode(stderr) };
-  return { code, stdout: text.decode(stdout) };
+  const how = { cwd, env, inheritEnv: true, timeoutMs: 300_000 };
+  const { code, stdout, stderr } = await runDenoTool(["task", "--quiet", ...task], how);
+  return { code, stdout: code === 0 ? stdout : stdout + stderr };
 }

@@ -1,7 +1,7 @@
 import { walk } from "@std/fs/walk";
 import { assertEquals } from "@std/assert";
 import * as vm from "../mod.ts";
-import { runDeno } from "./support/run_script.ts";
+import { denoInfo, runDeno } from "./support/deno_process.ts";
 
 const MOD = new URL("../mod.ts", import.meta.url).href;
 
@@ -44,11 +44,7 @@ interface GraphModule {
 
 /** All that an import of `root` loads, dynamic imports left out. */
 async function staticGraph(root: string): Promise<string[]> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", root],
-    cwd: new URL("..", import.meta.url),
-  }).output();
-  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: GraphModule[] };
+  const { modules } = await denoInfo<{ modules: GraphModule[] }>([root]);
   const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
   const seen = new Set<string>();
   const queue = [root];

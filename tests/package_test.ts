@@ -5,6 +5,14 @@ import { type JsrPackage, type JsrRegistry, startJsrRegistry } from "./support/j
 import { startOidcProvider, type TestOidcProvider } from "./support/oidc_provider.ts";
 import { tempDir } from "./support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "./support/tracking_api.ts";
+import {
+  DENO,
+  denoInfo,
+  type ProcessResult,
+  runDeno,
+  runDenoTool,
+  runProcess,
+} from "./support/deno_process.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 
@@ -179,9 +187,7 @@ console.log(JSON.stringify({ needs: needs.filter(({ name }) => name === "ffi") }
 Deno.test("deno publish finds no slow types", async () => {
   const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
   const env = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
-  const command = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env, stdin: "null" });
-  const { code, stderr } = await command.output();
-  const text = new TextDecoder().decode(stderr);
+  const { code, stderr: text } = await runDenoTool(args, { cwd: ROOT, env, timeoutMs: 300_000 });
   assertEquals(code, 0, text);
   assertStringIncludes(text, "Checking for slow types");
   // A backend that the environment names is imported by a name that nobody knows before, and the
@@ -196,11 +202,9 @@ Deno.test("deno publish finds no slow types", async () => {
 Deno.test("every import() leads to a module", async () => {
   const { exports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   for (const entry of Object.values<string>(exports)) {
-    const args = ["info", "--json", join(ROOT, entry)];
-    const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
-    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
-      modules: { specifier: string; error?: string }[];
-    };
+    const { modules } = await denoInfo<{ modules: { specifier: string; error?: string }[] }>([
+      join(ROOT, entry),
+    ]);
     assertEquals(modules.filter(({ error }) => error !== undefined), [], entry);
   }
 });
@@ -219,18 +223,12 @@ interface User extends AsyncDisposable {
   readonly provider: TestOidcProvider;
   readonly api: TrackingApi;
   /** Runs any program, such as `deno`, where the script is. */
-  exec(program: string, ...args: string[]): Promise<ProgramResult>;
+  exec(program: string, ...args: string[]): Promise<ProcessResult>;
   /** Runs the script, and gives what it printed. */
   run(
     env: Record<string, string>,
     flags?: string[],
   ): Promise<{ output: Record<string, unknown>; stderr: string }>;
-}
-
-interface ProgramResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 /** Somebody outside the repository, with a script and a backend, and a provider to sign in to. */
@@ -247,7 +245,7 @@ async function startUser(registry: JsrRegistry): Promise<User> {
   await Deno.writeTextFile(join(folder, "backends", "team_store.ts"), BACKEND);
   const settings = {
     ...registry.env,
-    PATH: `${dirname(Deno.execPath())}${DELIMITER}${Deno.env.get("PATH") ?? ""}`,
+    PATH: `${dirname(DENO)}${DELIMITER}${Deno.env.get("PATH") ?? ""}`,
     HOME: home,
     USERPROFILE: home,
     VM_OIDC_ISSUER: provider.issuer,
@@ -263,29 +261,17 @@ async function startUser(registry: JsrRegistry): Promise<User> {
       ...flags,
     ]);
   const exec: User["exec"] = async (program, ...args) =>
-    await runProgram(program, args, folder, settings);
+    await runProcess([program, ...args], { cwd: folder, env: settings, timeoutMs: 300_000 });
   const started = stack.move();
   const dispose = () => started.disposeAsync();
   return { folder, home, provider, api, exec, run, [Symbol.asyncDispose]: dispose };
 }
 
 async function runScript(cwd: string, env: Record<string, string>, flags: string[]) {
-  const args = ["run", "--quiet", "--no-prompt", ...flags, "script.ts"];
-  const { code, stdout, stderr } = await runProgram(Deno.execPath(), args, cwd, env);
+  const script = { file: "script.ts", flags, config: false };
+  const { code, stdout, stderr } = await runDeno({ ...script, cwd, env, timeoutMs: 300_000 });
   assertEquals(code, 0, stderr);
   return { output: JSON.parse(stdout) as Record<string, unknown>, stderr };
-}
-
-async function runProgram(
-  program: string,
-  args: string[],
-  cwd: string,
-  env: Record<string, string>,
-): Promise<ProgramResult> {
-  const command = new Deno.Command(program, { args, cwd, env, clearEnv: true, stdin: "null" });
-  const { code, stdout, stderr } = await command.output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
 async function publishedFiles(registry: JsrRegistry): Promise<string[]> {

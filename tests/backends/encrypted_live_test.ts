@@ -2,11 +2,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
-import { findDenoDir, runDeno, type RunDenoResult } from "../support/run_script.ts";
+import { backendUrl, type ProcessResult, runDeno } from "../support/deno_process.ts";
 import { type KeyringState, startKeyringSession } from "../support/servers/keyring_session.ts";
 import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";
-import { backendUrl } from "../support/child.ts";
 import { testKey } from "./encrypted/encryption_keys.ts";
 import { userToken, vaultBackend } from "./vault/vault_world.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
@@ -35,7 +34,7 @@ async function inSession(
   session: { env: Record<string, string> },
   folder: string,
   code: string,
-): Promise<RunDenoResult> {
+): Promise<ProcessResult> {
   const script = `
     import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
     import { FallbackCredentialsBackend } from "${backendUrl("fallback.ts")}";
@@ -47,8 +46,7 @@ async function inSession(
     ${code}
     Deno.exit(0);
   `;
-  const env = { ...session.env, DENO_DIR: await findDenoDir() };
-  return await runDeno({ code: script, flags: ["-A"], env });
+  return await runDeno({ code: script, flags: ["-A"], env: session.env });
 }
 
 live.test("a key in a real keyring protects a file of any size, in a later process, too", async () => {

@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl, startChild } from "../support/child.ts";
+import { ALL, backendUrl, runDeno, startDeno } from "../support/deno_process.ts";
 import { sandbox } from "../support/sandbox.ts";
 
 const { folder } = sandbox();
@@ -90,15 +89,11 @@ Deno.test("a process that is killed while it moves an entry leaves one that coun
     );
     let acknowledged = 0;
     {
-      await using child = await startChild(writes);
+      await using child = startDeno({ code: writes, flags: ALL });
       const until = 3 + round;
       while (acknowledged < until) acknowledged = Number(await child.line());
       await child.kill();
-      for (;;) {
-        const line = await child.line();
-        if (line === "") break;
-        acknowledged = Number(line);
-      }
+      for await (const line of child.lines()) acknowledged = Number(line);
     }
     const n = (await backend.get("k"))?.n as number;
     assert(n >= acknowledged && n <= acknowledged + 1, `${n} after ${acknowledged}`);

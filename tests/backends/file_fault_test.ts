@@ -1,8 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "../support/child.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
@@ -217,13 +216,10 @@ Deno.test({
       for (const file of open) file.close();
       console.log(JSON.stringify([...outcomes, backend.get("${KEY}").client_id]));
     `;
-    const file = `${parent}/main.ts`;
-    Deno.writeTextFileSync(file, code);
-    const config = `${import.meta.dirname}/../../deno.json`;
-    const run =
-      `ulimit -n 100 && exec "${Deno.execPath()}" run -A --quiet --config "${config}" "${file}"`;
-    const { stdout } = await new Deno.Command("sh", { args: ["-c", run] }).output();
+    const few = ["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"'];
+    const wrap = (command: string[]) => [...few, ...command];
+    const { stdout } = await runDeno({ code, flags: ["-A"], wrap });
     const many = `Cannot read ${path}: too many files are open. Close some, and try again.`;
-    assertEquals(JSON.parse(new TextDecoder().decode(stdout)), [many, many, "my-app"]);
+    assertEquals(JSON.parse(stdout), [many, many, "my-app"]);
   },
 });

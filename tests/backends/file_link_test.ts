@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "../support/child.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";

@@ -1,10 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { runDeno } from "../support/run_script.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
-import { backendUrl } from "../support/child.ts";
 
 const { folder, permissions } = sandbox();
 const ignore = !isPosix;

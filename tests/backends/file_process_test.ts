@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl, startChild } from "../support/child.ts";
+import { ALL, backendUrl, runDeno, startDeno } from "../support/deno_process.ts";
 import { small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { namesIn, sandbox } from "../support/sandbox.ts";
@@ -48,7 +47,9 @@ Deno.test("a reader never sees half a file while another process writes", async 
   const path = `${folder()}/credentials.json`;
   const backend = new FileCredentialsBackend({ path });
   await backend.put("k", small("0"));
-  await using writer = await startChild(`
+  await using writer = startDeno({
+    flags: ALL,
+    code: `
     ${IMPORT}
     const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
     const fill = "f".repeat(100_000);
@@ -57,7 +58,8 @@ Deno.test("a reader never sees half a file while another process writes", async 
       await backend.put("k", { issuer: "i", client_id: String(i), access_token: "t", fill });
     }
     console.log("done");
-  `);
+  `,
+  });
   await writer.line();
   let isDone = false;
   const done = writer.line().then(() => isDone = true);
@@ -98,7 +100,7 @@ Deno.test("one process at a time runs under a key's lock", async () => {
 
 Deno.test("a lock that another process holds is backend_locked, naming that process", async () => {
   const path = `${folder()}/credentials.json`;
-  await using child = await startChild(holder(path));
+  await using child = startDeno({ code: holder(path), flags: ALL });
   assertEquals(await child.line(), "held");
   const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 40 });
   const run = () => Promise.resolve();
@@ -110,7 +112,7 @@ Deno.test("a lock that another process holds is backend_locked, naming that proc
 
 Deno.test("a lock is free as soon as its holder was killed", async () => {
   const path = `${folder()}/credentials.json`;
-  await using child = await startChild(holder(path));
+  await using child = startDeno({ code: holder(path), flags: ALL });
   assertEquals(await child.line(), "held");
   const backend = new FileCredentialsBackend({ path });
   let isKilled = false;
@@ -127,7 +129,9 @@ Deno.test("a writer that is killed leaves a sound file", async () => {
   const backend = new FileCredentialsBackend({ path });
   await backend.put("mine", small("mine"));
   for (const waitMs of [2, 7, 15]) {
-    await using child = await startChild(`
+    await using child = startDeno({
+      flags: ALL,
+      code: `
       ${IMPORT}
       const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
       const fill = "f".repeat(300_000);
@@ -135,7 +139,8 @@ Deno.test("a writer that is killed leaves a sound file", async () => {
       for (let i = 1;; i++) {
         await backend.put("theirs", { issuer: "i", client_id: String(i), access_token: "t", fill });
       }
-    `);
+    `,
+    });
     await child.line();
     await new Promise((resolve) => setTimeout(resolve, waitMs));
     await child.kill();

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { backendUrl } from "../support/child.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { backendUrl } from "../support/deno_process.ts";
 
 const { folder, permissions } = sandbox();
 const QUIET = ["credentials.json", "credentials.json.lock"];

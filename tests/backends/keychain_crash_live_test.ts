@@ -1,9 +1,8 @@
 // Writers that are killed at random moments, against a real GNOME Keyring.
 import { assert, assertEquals } from "@std/assert";
-import { findDenoDir } from "../support/run_script.ts";
+import { ALL, startDeno } from "../support/deno_process.ts";
 import { type KeyringSession, startKeyringSession } from "../support/servers/keyring_session.ts";
 import { Random } from "../torture/random.ts";
-import { startChild } from "../support/child.ts";
 import { inSession, runInSession } from "./keychain/session.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 
@@ -68,8 +67,7 @@ async function readOnce(session: KeyringSession) {
 }
 
 async function writeAndKill(session: KeyringSession, afterMs: number): Promise<void> {
-  const env = { ...session.env, DENO_DIR: await findDenoDir() };
-  await using writer = await startChild(WRITER, env);
+  await using writer = startDeno({ code: WRITER, flags: ALL, env: session.env });
   assertEquals(await writer.line(), "writing");
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   await writer.kill();

@@ -1,7 +1,7 @@
 // Against a real GNOME Keyring, each test in a desktop session of its own.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startKeyringSession } from "../support/servers/keyring_session.ts";
-import { findDenoDir } from "../support/run_script.ts";
+import { DENO } from "../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { runInSession } from "./keychain/session.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
@@ -13,8 +13,7 @@ const LOOKUP = ["secret-tool", "lookup", "service", "validmind-auth", "username"
 live.test("the keychain passes the conformance suite, with the permissions it declares", async () => {
   await using session = await startKeyringSession();
   const { code, stdout, stderr } = await session.run([
-    ...["env", `DENO_DIR=${await findDenoDir()}`, "NO_COLOR=1", Deno.execPath()],
-    ...["test", "-A", "--sanitize-ops", "--sanitize-resources"],
+    ...["env", "NO_COLOR=1", DENO, "test", "-A", "--sanitize-ops", "--sanitize-resources"],
     ...["--config", `${import.meta.dirname}/../../deno.json`],
     `${import.meta.dirname}/keychain/conformance.ts`,
   ]);

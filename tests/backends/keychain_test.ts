@@ -4,8 +4,7 @@ import { libraryPath } from "../../backends/keychain/library.ts";
 import { loadBackendFromEnv } from "@validmind/auth";
 import { entry } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "../support/child.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { withEnv } from "../support/own_env.ts";
 
 Deno.test({

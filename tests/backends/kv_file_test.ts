@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "../support/child.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, OTHER, small } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, whyNoDenial } from "../support/run_denied.ts";

@@ -2,12 +2,11 @@
 // namespaces.
 import { KvCredentialsBackend } from "@validmind/auth";
 import { assert, assertEquals } from "@std/assert";
-import { findDenoDir } from "../support/run_script.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { type DenokvServer, startDenokv } from "../support/servers/denokv_server.ts";
 import { makeCertificate } from "../support/servers/make_certificate.ts";
 import { type NetworkNamespaces, startNamespaces } from "../support/servers/network_namespaces.ts";
 import { tempDir } from "../support/temp_home.ts";
-import { backendUrl } from "../support/child.ts";
 import { KEY, small } from "../support/entries.ts";
 import { withEnv } from "../support/own_env.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
@@ -15,7 +14,6 @@ import { liveTests } from "../support/servers/live_tests.ts";
 const live = await liveTests("denokv", "openssl");
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const DAY_MS = 86_400_000;
 const STEPS = 15;
 
@@ -49,29 +47,25 @@ interface Host {
 async function count(server: DenokvServer, host: Host): Promise<void> {
   const { prefix = [], shiftMs = 0, url = server.url, ca } = host;
   await using home = await tempDir();
-  const file = `${home.path}/main.ts`;
-  await Deno.writeTextFile(file, COUNT);
   const flags = [
     `--allow-net=${new URL(url).host}`,
     `--allow-env=${TOKEN}`,
     "--unstable-kv",
-    "--no-prompt",
   ];
-  const deno = [Deno.execPath(), "run", "--quiet", "--config", CONFIG, ...flags];
-  const [program, ...args] = [...prefix, ...deno, file, url, String(shiftMs)];
-  const { code, stderr } = await new Deno.Command(program!, {
-    args,
-    clearEnv: true,
+  const { code, stderr } = await runDeno({
+    code: COUNT,
+    flags,
+    args: [url, String(shiftMs)],
+    wrap: (command) => [...prefix, ...command],
+    timeoutMs: 300_000,
     env: {
-      PATH: Deno.env.get("PATH")!,
-      DENO_DIR: await findDenoDir(),
       HOME: home.path,
       [TOKEN]: server.accessToken,
       ...(ca === undefined ? {} : { DENO_CERT: ca }),
     },
-  }).output();
+  });
   // Deno tells there of every try that failed, which a restart makes.
-  const complaints = new TextDecoder().decode(stderr).split("\n")
+  const complaints = stderr.split("\n")
     .filter((line) => line !== "" && !/^KV Connect .*failed to/.test(line));
   assertEquals(complaints, []);
   assertEquals(code, 0);

@@ -15,8 +15,7 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { runDeno } from "../support/run_script.ts";
-import { backendUrl } from "../support/child.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";

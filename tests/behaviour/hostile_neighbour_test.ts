@@ -3,10 +3,9 @@
  * attacker by giving files away, and the victim runs in a process of its own.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { backendUrl } from "../support/child.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, tokensOf } from "../support/entries.ts";
 import { OTHER_UID as VICTIM, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
-import { runDeno } from "../support/run_script.ts";
 import { modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
 const ATTACKER = 12345;

@@ -1,4 +1,5 @@
 import { credentialKey, FileCredentialsBackend, type OidcCredentials } from "@validmind/auth";
+import { ALL, denoCommand } from "../support/deno_process.ts";
 
 /** Who is signed in, in every part of the bench. */
 export const ISSUER = "https://login.example.com";
@@ -31,8 +32,5 @@ export async function benchHome(folder: string): Promise<string> {
 
 /** The command that runs one of the programs beside this file by Deno. */
 export function denoProgram(name: string, ...args: string[]): [string, ...string[]] {
-  const config = `${import.meta.dirname}/../../deno.json`;
-  const program = `${import.meta.dirname}/programs/${name}`;
-  const flags = ["--no-check", "--quiet", "-A", "--unstable-kv", "--config", config];
-  return [Deno.execPath(), "run", ...flags, program, ...args];
+  return denoCommand({ file: `${import.meta.dirname}/programs/${name}`, flags: ALL, args });
 }

@@ -1,4 +1,4 @@
-import { denoProgram } from "./bench_world.ts";
+import { denoInfo } from "../support/deno_process.ts";
 
 /** Modules by where they are from. */
 export interface ModuleSet {
@@ -33,16 +33,11 @@ const ROOT = new URL("../../", import.meta.url).href;
 
 /** The modules of one of the programs, as Deno itself tells them. */
 export async function loadedModules(program: string): Promise<LoadedModules> {
-  const [deno, , ...flags] = denoProgram(program);
-  const config = flags.indexOf("--config");
-  const args = ["info", "--json", ...flags.slice(config, config + 2), flags.at(-1)!];
-  const { success, stdout, stderr } = await new Deno.Command(deno, { args }).output();
-  if (!success) throw new Error(`Cannot ask Deno: ${new TextDecoder().decode(stderr)}`);
-  const { roots, redirects, modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+  const { roots, redirects, modules } = await denoInfo<{
     roots: [string];
     redirects: Record<string, string>;
     modules: GraphModule[];
-  };
+  }>([`${import.meta.dirname}/programs/${program}`]);
   const byName = new Map(modules.map((module) => [module.specifier, module]));
   const reach = (isFollowed: (isDynamic: boolean) => boolean) => {
     const found = new Set<GraphModule>();

@@ -10,7 +10,7 @@ import {
   toEntry,
 } from "../../client/entry.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
-import { runDeno } from "../support/run_script.ts";
+import { runDeno } from "../support/deno_process.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const IDENTITY = {

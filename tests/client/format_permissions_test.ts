@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, formatPermissionSet } from "../../client/format_permissions.ts";
-import { findDenoDir } from "../support/run_script.ts";
+import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
@@ -138,15 +138,11 @@ Deno.test({
     const command = `"$0" run --quiet --no-config --no-prompt ${
       formatPermissionFlags(descriptors)
     } "$1"`;
-    const { stdout, stderr } = await new Deno.Command("sh", {
-      args: ["-c", command, Deno.execPath(), file],
-      env: { DENO_DIR: await findDenoDir() },
-    }).output();
-    const text = new TextDecoder();
-    assertStringIncludes(text.decode(stdout) || text.decode(stderr), "granted");
+    const { stdout, stderr } = await runProcess(["sh", "-c", command, DENO, file]);
+    assertStringIncludes(stdout || stderr, "granted");
     const expected = [...asked.map(() => "granted"), ...others.map(() => "denied")];
     // Without a terminal what is not granted is denied, or still to be asked for.
-    assertEquals(text.decode(stdout).trim().replaceAll("prompt", "denied").split(","), expected);
+    assertEquals(stdout.trim().replaceAll("prompt", "denied").split(","), expected);
   },
 });
 
@@ -201,20 +197,15 @@ Deno.test("formatPermissionSet: Deno grants what it says, also with a comma in i
     console.log(states.join().replaceAll("prompt", "denied"));
   `;
   await Deno.writeTextFile(`${dir.path}/main.ts`, code);
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "-P=validmind",
-      "main.ts",
-      JSON.stringify([...granted, ...others]),
-    ],
+  const { stdout } = await runDeno({
+    file: "main.ts",
+    config: false,
+    flags: ["-P=validmind"],
+    args: [JSON.stringify([...granted, ...others])],
     cwd: dir.path,
-    env: { DENO_DIR: await findDenoDir() },
-  }).output();
+  });
   assertEquals(
-    new TextDecoder().decode(stdout).trim(),
+    stdout.trim(),
     [...granted.map(() => "granted"), ...others.map(() => "denied")].join(),
   );
 });

@@ -5,7 +5,7 @@ import { ApiError } from "../../client/errors.ts";
 import { getSession, init, reload } from "../../client/init.ts";
 import { peekActiveSession, setActiveSession } from "../../client/signed_in/session.ts";
 import { json } from "../support/http_server.ts";
-import { runDeno } from "../support/run_script.ts";
+import { runDeno } from "../support/deno_process.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { tempDir, withTempHome } from "../support/temp_home.ts";
 import { paths } from "../support/request_log.ts";

@@ -3,7 +3,7 @@
  * Signs in, refreshes and signs out against a real OpenID Provider on this machine, and tells what
  * happens: `deno task demo`. With `--manual` you approve the first sign-in in your own browser.
  */
-import { findDenoDir } from "../support/run_script.ts";
+import { findDenoDir } from "../support/deno_process.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { DemoReport } from "./demo_report.ts";
 import { demoSteps } from "./demo_steps.ts";
@@ -17,7 +17,7 @@ const LIMIT_MS = 25_000;
 class DemoError extends Error {}
 
 async function demo(manual: boolean, interrupt: AbortSignal): Promise<void> {
-  const denoDir = await findDenoDir();
+  const denoDir = findDenoDir();
   const start = performance.now();
   const signal = manual ? interrupt : AbortSignal.any([interrupt, AbortSignal.timeout(LIMIT_MS)]);
   const report = new DemoReport();

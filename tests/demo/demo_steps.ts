@@ -1,5 +1,5 @@
 import * as vm from "@validmind/auth";
-import { runDeno } from "../support/run_script.ts";
+import { runDeno } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";
 import type { DemoReport } from "./demo_report.ts";
 import { type DemoWorld, duration, listFiles, measure } from "./demo_world.ts";

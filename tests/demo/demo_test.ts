@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Approver } from "../support/approver.ts";
 import { RequestLog } from "../support/request_log.ts";
-import { findDenoDir, runDeno } from "../support/run_script.ts";
+import { findDenoDir, runDeno, spawnDeno } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { demoSteps } from "./demo_steps.ts";
 
@@ -64,7 +64,7 @@ Deno.test(
     const { code, stderr } = await runDeno({
       file: DEMO,
       flags: [...FLAGS, "--deny-run"], // the second program of step 2 cannot be started
-      env: { TMPDIR: temp.path, DENO_DIR: await findDenoDir() },
+      env: { TMPDIR: temp.path, DENO_DIR: findDenoDir() },
     });
 
     assertEquals(code, 1);
@@ -103,14 +103,12 @@ Deno.test("an interrupted demo ends at once and leaves nothing behind", {
 });
 
 function manualDemo(env: Record<string, string> = {}): Deno.ChildProcess {
-  const args = ["run", "--quiet", ...FLAGS, DEMO, "--manual"];
-  return new Deno.Command(Deno.execPath(), {
-    args,
+  return spawnDeno({
+    file: DEMO,
+    flags: FLAGS,
+    args: ["--manual"],
     env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  });
 }
 
 /** Reads the link and the code off the prompt, as a person would. */

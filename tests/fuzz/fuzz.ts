@@ -7,6 +7,7 @@
  * batches again, and `--target` those of one parser.
  */
 import { parseArgs } from "node:util";
+import { ALL, spawnDeno } from "../support/deno_process.ts";
 import { quotePosix } from "../../client/format_permissions.ts";
 import type { FuzzLine } from "./fuzz_child.ts";
 import { TARGETS } from "./targets.ts";
@@ -47,14 +48,9 @@ function readFlags(): { seconds: number; seed: number; target: string | undefine
 }
 
 async function watch(): Promise<void> {
-  const config = new URL("../../deno.json", import.meta.url).pathname;
-  const flags = ["--v8-flags=--max-old-space-size=768", "-A", "--quiet", "--unstable-kv"];
+  const flags = ["--v8-flags=--max-old-space-size=768", ...ALL];
   const args = [String(seconds), String(seed), ...(target === undefined ? [] : [target])];
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...flags, "--config", config, CHILD, ...args],
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
+  const child = spawnDeno({ file: CHILD, flags, args, stderr: "inherit" });
   let begun: FuzzLine | undefined;
   let timer = setTimeout(() => child.kill("SIGKILL"), SILENCE_MS);
   for await (const line of linesOf(child.stdout)) {

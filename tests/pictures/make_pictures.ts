@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { openNotebookPrompt } from "../../client/prompt/notebook_prompt.ts";
 import { renderOutput, THEMES } from "../notebooks/render_output.ts";
 import { startNotebookWorld } from "../notebooks/notebook_world.ts";
-import { captureTerminal } from "../support/capture_terminal.ts";
+import { captureTerminal } from "../support/terminal.ts";
 import { openWindow, startChromium } from "../support/chromium.ts";
 import { terminalHtml } from "./terminal_html.ts";
 

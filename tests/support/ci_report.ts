@@ -15,6 +15,7 @@ import {
   percent,
   sumCounts,
 } from "./reports.ts";
+import { runDenoTool } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const LEAST_PERCENT = 90;
@@ -37,10 +38,9 @@ async function lcov(): Promise<string> {
   await removeTruncated("coverage/data");
   const include = FOLDERS.map((folder) => `--include=^${new URL(`${folder}/`, ROOT).href}`);
   const args = ["coverage", "coverage/data", "--lcov", ...include];
-  const command = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stderr: "inherit" });
-  const { success, stdout } = await command.output();
-  if (!success) throw new Error("Cannot read coverage/data: `deno coverage` failed.");
-  return new TextDecoder().decode(stdout);
+  const { code, stdout, stderr } = await runDenoTool(args, { cwd: ROOT, timeoutMs: 600_000 });
+  if (code !== 0) throw new Error(`Cannot read coverage/data: \`deno coverage\` failed: ${stderr}`);
+  return stdout;
 }
 
 /** What no test loads is missing from the report: it counts as not covered, unless it is types only. */

@@ -1,6 +1,8 @@
 // deno-lint-ignore-file no-console
 /** Lints the documentation of every entry of `exports` in deno.json: `deno task doc:lint`. */
 
+import { spawnDenoTool } from "./deno_process.ts";
+
 const ROOT = new URL("../../", import.meta.url);
 
 interface Config {
@@ -11,8 +13,7 @@ if (import.meta.main) {
   const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as Config;
   const entries = typeof exports === "string" ? [exports] : Object.values(exports);
   const args = ["doc", "--lint", ...entries];
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdout: "null" }).spawn();
-  const { code } = await child.status;
+  const { code } = await spawnDenoTool(args, { cwd: ROOT, stdout: "null" }).status;
   if (code === 0) console.log(`Documentation of ${entries.length} entries: no findings.`);
   Deno.exitCode = code;
 }

@@ -2,7 +2,7 @@
  * Runs the examples in the documentation as they stand, against a provider and an API on loopback:
  * `deno run -A tests/support/doc_tests.ts`. Its own arguments go on to `deno test`.
  */
-import { findDenoDir } from "./run_script.ts";
+import { findDenoDir, spawnDenoTool } from "./deno_process.ts";
 import { startOidcProvider } from "./oidc_provider.ts";
 import { tempDir } from "./temp_home.ts";
 import { startTrackingApi } from "./tracking_api.ts";
@@ -43,18 +43,17 @@ async function main(args: string[]): Promise<number> {
   });
   await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
   provider.autoApprove = true;
-  const { success, code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--doc", "--quiet", "-A", "--unstable-kv", ...args, ...documentedFiles()],
+  const flags = ["test", "--doc", "--quiet", "-A", "--unstable-kv", ...args];
+  const { success, code } = await spawnDenoTool([...flags, ...documentedFiles()], {
     cwd: ROOT,
-    clearEnv: true,
-    env: settings(home.path, await findDenoDir(), {
+    env: settings(home.path, findDenoDir(), {
       VM_OIDC_ISSUER: provider.issuer,
       VM_OIDC_CLIENT_ID: provider.clientId,
       VM_API_HOST: api.apiHost,
       VM_API_MODEL: "cl123",
       TOKENS_KEY: crypto.getRandomValues(new Uint8Array(32)).toBase64(),
     }),
-  }).spawn().status;
+  }).status;
   return success ? 0 : code || 1;
 }
 

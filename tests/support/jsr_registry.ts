@@ -1,6 +1,7 @@
 import { copy } from "@std/fs";
 import { fromFileUrl, join } from "@std/path";
 import { readTarball } from "./read_tarball.ts";
+import { denoInfo, runDenoTool } from "./deno_process.ts";
 
 /** A package to serve. */
 export interface JsrPackage {
@@ -69,7 +70,7 @@ const encoder = new TextEncoder();
  *   files: { "mod.ts": "export class Backend {}" },
  *   exports: { ".": "./mod.ts" },
  * });
- * const command = new Deno.Command(Deno.execPath(), { args: ["run", script], env: registry.env });
+ * const { stdout } = await runDeno({ file: script, config: false, env: registry.env });
  * ```
  */
 export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promise<JsrRegistry> {
@@ -102,9 +103,7 @@ export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promis
 }
 
 async function childEnv(url: string, denoDir: string): Promise<Record<string, string>> {
-  const args = ["info", "--json", "--no-config"];
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
-  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout)) as { npmCache: string };
+  const { npmCache } = await denoInfo<{ npmCache: string }>(["--no-config"]);
   await Deno.mkdir(npmCache, { recursive: true });
   await Deno.symlink(npmCache, `${denoDir}/npm`, { type: "junction" });
   return { JSR_URL: url, DENO_DIR: denoDir, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
@@ -133,10 +132,8 @@ async function copySource(from: string, to: string): Promise<void> {
 async function denoPublish(cwd: string, env: Record<string, string>): Promise<void> {
   const flags = ["--allow-dirty", "--allow-slow-types", "--no-check", "--no-provenance"];
   const args = ["publish", "--token=none", "--no-lock", ...flags];
-  const command = new Deno.Command(Deno.execPath(), { args, cwd, env, stdin: "null" });
-  const { success, stderr } = await command.output();
-  if (success) return;
-  throw new Error(`Cannot publish to the local registry:\n${new TextDecoder().decode(stderr)}`);
+  const { code, stderr } = await runDenoTool(args, { cwd, env, timeoutMs: 300_000 });
+  if (code !== 0) throw new Error(`Cannot publish to the local registry:\n${stderr}`);
 }
 
 async function answer(request: Request, packages: Packages): Promise<Response> {

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { exists } from "@std/fs";
 import { join } from "@std/path";
+import { runDeno } from "./deno_process.ts";
 import { type JsrRegistry, startJsrRegistry } from "./jsr_registry.ts";
 
 const CONFIG = {
@@ -53,11 +54,10 @@ async function writeAll(folder: string, files: Record<string, string>): Promise<
 async function runScript(registry: JsrRegistry, folder: string, code: string): Promise<string> {
   const script = join(folder, "script.ts");
   await Deno.writeTextFile(script, code);
-  const args = ["run", "--no-config", "--no-prompt", "--check", script];
-  const command = new Deno.Command(Deno.execPath(), { args, cwd: folder, env: registry.env });
-  const { stdout, stderr } = await command.output();
-  const text = new TextDecoder();
-  return text.decode(stdout).trim() || text.decode(stderr);
+  const flags = ["--no-config", "--check"];
+  const how = { flags, config: false, cwd: folder, env: registry.env };
+  const { stdout, stderr } = await runDeno({ file: script, ...how });
+  return stdout.trim() || stderr;
 }
 
 Deno.test("the registry serves a package as deno publish packs it", () =>

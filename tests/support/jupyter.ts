@@ -1,4 +1,5 @@
 import { fromFileUrl } from "@std/path";
+import { DENO, runProcess } from "./deno_process.ts";
 
 const RUNNER = fromFileUrl(new URL("./run_notebook.py", import.meta.url));
 
@@ -69,7 +70,7 @@ export async function installKernel(
     IPYTHONDIR: `${path}/ipython`,
     ...env,
   };
-  await run(Deno.execPath(), ["jupyter", "--install", "--force"], { path, env: all });
+  await run(DENO, ["jupyter", "--install", "--force"], { path, env: all });
   return { path, env: all };
 }
 
@@ -85,9 +86,9 @@ export async function nbconvert(
 }
 
 async function run(command: string, args: string[], { path, env }: KernelHome): Promise<void> {
-  const options = { args, cwd: path, env, clearEnv: true, stdin: "null" } as const;
-  const { success, stderr } = await new Deno.Command(command, options).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const how = { cwd: path, env, timeoutMs: 300_000 };
+  const { code, stderr } = await runProcess([command, ...args], how);
+  if (code !== 0) throw new Error(stderr);
 }
 
 /** A notebook that is being run. */

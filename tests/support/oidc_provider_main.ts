@@ -15,6 +15,7 @@
 import type { AutoApproveOptions } from "./approver.ts";
 import { type OidcProviderOptions, startOidcProvider } from "./oidc_provider.ts";
 import { startTrackingApi } from "./tracking_api.ts";
+import { linesOf } from "./lines_of.ts";
 
 /** What `--json` takes. */
 export type MainOptions = Omit<OidcProviderOptions, "configure"> & {
@@ -41,16 +42,6 @@ async function main(args: string[]): Promise<void> {
     provider.reset();
     const isActive = await provider.isActive(token);
     console.log(JSON.stringify({ refreshes: refreshes.length, isActive }));
-  }
-}
-
-/** The whole lines of a stream. */
-export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (text + chunk).split("\n");
-    text = lines.pop()!;
-    yield* lines;
   }
 }
 

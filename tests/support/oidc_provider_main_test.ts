@@ -1,19 +1,8 @@
 import { assertEquals } from "@std/assert";
+import { ALL, startDeno } from "./deno_process.ts";
 
 const MAIN = `${import.meta.dirname}/oidc_provider_main.ts`;
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
-
-async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  while (!text.includes("\n")) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    text += value;
-  }
-  await reader.cancel();
-  return text.trim();
-}
 
 async function post(url: string, form: Record<string, string>) {
   const response = await fetch(url, { method: "POST", body: new URLSearchParams(form) });
@@ -22,14 +11,10 @@ async function post(url: string, form: Record<string, string>) {
 
 Deno.test("oidc provider process: approves, feeds the tracking API, ends with its input", async () => {
   const options = { interval: 1, autoApprove: true };
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", MAIN, "--json", JSON.stringify(options)],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
+  const args = ["--json", JSON.stringify(options)];
+  await using child = startDeno({ file: MAIN, flags: ALL, args });
   try {
-    const { issuer, clientId: client_id, apiHost } = JSON.parse(await firstLine(child.stdout));
+    const { issuer, clientId: client_id, apiHost } = JSON.parse(await child.line());
     const device = (await post(`${issuer}/device/auth`, { client_id, scope: "openid" })).body;
     const form = { client_id, grant_type: DEVICE_GRANT, device_code: device.device_code };
     let token = await post(`${issuer}/token`, form);
@@ -45,7 +30,6 @@ Deno.test("oidc provider process: approves, feeds the tracking API, ends with it
     }
     assertEquals(statuses, [200, 401]);
   } finally {
-    await child.stdin.close();
-    assertEquals((await child.status).code, 0);
+    assertEquals((await child.end()).code, 0);
   }
 });

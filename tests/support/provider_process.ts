@@ -1,32 +1,28 @@
 import { createSession, type OidcCredentialsBackend } from "@validmind/auth";
-import { spawnModule } from "../torture/spawn_module.ts";
-import { linesOf, type MainOptions } from "./oidc_provider_main.ts";
+import { ALL, type RunningDeno, startDeno } from "./deno_process.ts";
+import type { MainOptions } from "./oidc_provider_main.ts";
 
 /** The test provider in a process of its own. */
 export class ProviderProcess {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: AsyncGenerator<string>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #child: RunningDeno;
   issuer = "";
   clientId = "";
 
   private constructor(options: MainOptions) {
     const args = ["--json", JSON.stringify({ autoApprove: true, interval: 0.05, ...options })];
-    this.#child = spawnModule("../support/oidc_provider_main.ts", args, { stdin: "piped" });
-    this.#lines = linesOf(this.#child.stdout);
-    this.#input = this.#child.stdin.getWriter();
+    const file = new URL("oidc_provider_main.ts", import.meta.url).href;
+    this.#child = startDeno({ file, flags: ALL, args });
   }
 
   static async start(options: MainOptions = {}): Promise<ProviderProcess> {
     const provider = new ProviderProcess(options);
-    const { value } = await provider.#lines.next();
-    return Object.assign(provider, JSON.parse(value!));
+    return Object.assign(provider, JSON.parse(await provider.#child.line()));
   }
 
   /** How often a token was refreshed since the last question, and whether this one is active. */
   async ask(token: string): Promise<{ refreshes: number; isActive: boolean }> {
-    await this.#input.write(new TextEncoder().encode(`${token}\n`));
-    return JSON.parse((await this.#lines.next()).value!);
+    await this.#child.write(`${token}\n`);
+    return JSON.parse(await this.#child.line());
   }
 
   /** Signs a person in, so that the backend holds tokens. */
@@ -40,9 +36,7 @@ export class ProviderProcess {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#lines.return(undefined);
-    await this.#child.stderr.cancel();
-    await this.#child.status;
+    await this.#child.end();
+    await this.#child[Symbol.asyncDispose]();
   }
 }

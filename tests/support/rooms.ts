@@ -1,5 +1,6 @@
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, relative } from "@std/path";
+import { denoInfo } from "./deno_process.ts";
 
 /**
  * The rooms, in order: a file imports from its own room and from the rooms above it, whether the
@@ -78,16 +79,9 @@ export async function readArrows(): Promise<Arrow[]> {
   const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const found = new Map<string, Arrow>();
   for (const entry of Object.values<string>(config.exports)) {
-    const args = ["info", "--json", entry];
-    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-      args,
-      cwd: ROOT,
-      stderr: "inherit",
-    }).output();
-    if (!success) throw new Error(`Cannot read the module graph of ${entry}`);
-    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    const { modules } = await denoInfo<{
       modules: { specifier: string; dependencies?: Dependency[] }[];
-    };
+    }>([entry]);
     for (const { specifier, dependencies = [] } of modules) {
       for (const { code, type } of dependencies) {
         const to = code?.specifier ?? type?.specifier ?? "";

@@ -1,4 +1,6 @@
-const CONFIG = `${import.meta.dirname}/../../deno.json`;
+import { runDeno } from "./deno_process.ts";
+import { tempDir } from "./temp_home.ts";
+
 /** After this a script is killed. */
 const TIMEOUT_MS = 60_000;
 const OVERRIDES = "-dac_override,-dac_read_search";
@@ -46,7 +48,8 @@ export async function runAsOther(
   const cache = await Deno.makeTempDir({ prefix: "validmind-auth-" });
   await Deno.chown(cache, OTHER_UID, OTHER_UID);
   try {
-    return await run(asOther(`DENO_DIR=${cache}`), code, flags);
+    // The cache is empty: nothing may be fetched into it from another host.
+    return await run(asOther(`DENO_DIR=${cache}`), code, [...flags, "--cached-only"]);
   } finally {
     await Deno.remove(cache, { recursive: true });
   }
@@ -81,19 +84,16 @@ async function run(
   code: string,
   flags: readonly string[] = ["-A"],
 ): Promise<unknown> {
-  const folder = await Deno.makeTempDir({ prefix: "validmind-auth-" });
-  try {
-    await Deno.chmod(folder, 0o755);
-    const file = `${folder}/main.ts`;
-    await Deno.writeTextFile(file, code);
-    const deno = [Deno.execPath(), "run", "--quiet", ...flags, "--unstable-kv", "--config", CONFIG];
-    const [command = "", ...args] = [...before, ...deno, file];
-    const signal = AbortSignal.timeout(TIMEOUT_MS); // a pipe may make it wait for ever
-    const { stdout, stderr } = await new Deno.Command(command, { args, signal }).output();
-    const text = new TextDecoder();
-    if (stdout.length === 0) throw new Error(`the script printed nothing: ${text.decode(stderr)}`);
-    return JSON.parse(text.decode(stdout));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await using folder = await tempDir();
+  await Deno.chmod(folder.path, 0o755);
+  const file = `${folder.path}/main.ts`;
+  await Deno.writeTextFile(file, code);
+  const { stdout, stderr } = await runDeno({
+    file,
+    flags: [...flags, "--unstable-kv"],
+    wrap: (command) => [...before, ...command],
+    timeoutMs: TIMEOUT_MS, // a pipe may make it wait for ever
+  });
+  if (stdout === "") throw new Error(`the script printed nothing: ${stderr}`);
+  return JSON.parse(stdout);
 }

@@ -16,6 +16,7 @@
 import { walk } from "@std/fs/walk";
 import { fromFileUrl } from "@std/path";
 import { countJunit, type Counts, sumCounts } from "./reports.ts";
+import { spawnDenoTool } from "./deno_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const TESTS = new URL("tests/", ROOT);
@@ -93,12 +94,11 @@ function docsCommand(report: string): string[] {
 async function run(args: string[], report: string): Promise<Counts> {
   // An earlier report must not stand for a run that wrote none.
   if (exists(report)) await Deno.remove(report);
-  // For what runs in children only, such as a Worker with an unstable flag: see run_script.ts.
+  // For what runs in children only, such as a Worker with an unstable flag: see deno_process.ts.
   const env: Record<string, string> = args.includes(COVERAGE[0]!)
     ? { DENO_COVERAGE_DIR: COVERAGE_FOLDER }
     : {};
-  const command = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env });
-  const { success } = await command.spawn().status;
+  const { success } = await spawnDenoTool(args, { cwd: ROOT, env, inheritEnv: true }).status;
   const counts = exists(report)
     ? countJunit(await Deno.readTextFile(report))
     : { passed: 0, failed: 0, ignored: 0 };

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exists, existsSync } from "@std/fs";
 import { DELIMITER, fromFileUrl, join } from "@std/path";
+import { runDeno } from "./deno_process.ts";
 
 const SETUP = fromFileUrl(new URL("./setup.ts", import.meta.url));
 const NPM = Deno.build.os === "windows" ? "npm.cmd" : "npm";
@@ -42,9 +43,10 @@ async function setUp(root: string, options: SetupOptions = {}): Promise<Run> {
   const path = Deno.env.get("PATH") ?? "";
   const env: Record<string, string> = { NO_COLOR: "1", JSR_URL: options.jsrUrl ?? UNREACHABLE };
   if (options.brokenNpm) env.PATH = `${await brokenNpm(root)}${DELIMITER}${path}`;
-  const args = ["run", "-A", "--no-config", SETUP, root];
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, env }).output();
-  return { code, stderr: new TextDecoder().decode(stderr) };
+  const flags = ["-A", "--no-config"];
+  const how = { config: false, env, inheritEnv: true, timeoutMs: 300_000 };
+  const { code, stderr } = await runDeno({ file: SETUP, flags, args: [root], ...how });
+  return { code, stderr };
 }
 
 /** Serves one answer to all, and gives the paths that were asked for. */

@@ -1,5 +1,5 @@
 import type { SignedIn } from "./signed_in.ts";
-import { spawnModule } from "./spawn_module.ts";
+import { ALL, spawnDeno } from "../support/deno_process.ts";
 import type { Step } from "./stop_point.ts";
 
 /** What a process starts with. */
@@ -35,7 +35,13 @@ export class AttemptProcess {
   ) {
     const all: AttemptOptions = { issuer, clientId, ...options };
     if (audience !== undefined) all.audience = audience;
-    this.#child = spawnModule("attempt_child.ts", [JSON.stringify(all)], { prefix, env });
+    this.#child = spawnDeno({
+      file: new URL("attempt_child.ts", import.meta.url).href,
+      flags: ALL,
+      args: [JSON.stringify(all)],
+      env,
+      wrap: (command) => [...prefix, ...command],
+    });
     this.pid = this.#child.pid;
   }
 

@@ -1,9 +1,14 @@
 import { fromFileUrl } from "@std/path";
-import { linesOf } from "../support/oidc_provider_main.ts";
+import {
+  ALL,
+  type ProcessResult,
+  runDeno,
+  runProcess,
+  startDeno,
+} from "../support/deno_process.ts";
 import { pythonWithLibrary } from "../support/servers/python_library.ts";
 import { type Attempt, attempt, AttemptProcess, describeAttempt } from "./attempt.ts";
 import { SignedIn } from "./signed_in.ts";
-import { spawnModule } from "./spawn_module.ts";
 import { fileStore, type Store } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
@@ -30,6 +35,9 @@ const PYTHON_CHILD = fromFileUrl(new URL("./python_child.py", import.meta.url));
 const REFRESHES = 10;
 /** Enough writes to last for as long as these refreshes. */
 const WRITES = 100;
+/** A process that takes longer is killed. */
+const LIMIT_MS = 600_000;
+const CHILD = new URL("beside_python_child.ts", import.meta.url).href;
 
 /** Writes to one file while the Python library, which has no lock, writes to it, too. */
 export async function writeBesidePython(options: TortureOptions): Promise<TortureResult> {
@@ -41,9 +49,15 @@ export async function writeBesidePython(options: TortureOptions): Promise<Tortur
       const { env } = shared.store;
       const [ours, theirs] = await Promise.all([
         jsonOf<BesideResult>(
-          spawnModule("beside_python_child.ts", ["put", `${count}`, `${seed}`], { env }),
+          runDeno({
+            file: CHILD,
+            flags: ALL,
+            args: ["put", `${count}`, `${seed}`],
+            env,
+            timeoutMs: LIMIT_MS,
+          }),
         ),
-        jsonOf<BesideResult>(spawnPython(shared, "put", `${count}`)),
+        jsonOf<BesideResult>(runPython(shared, "put", `${count}`)),
       ]);
       return {
         figures: {
@@ -64,20 +78,13 @@ export async function refreshBesideWrites(options: TortureOptions): Promise<Tort
   return await judged(name, options, async (signedIn, shared, round) => {
     const { provider: { issuer, clientId }, env } = signedIn;
     const args = ["session", issuer, clientId, `${REFRESHES}`, `${options.seed + round}`];
-    const child = spawnModule("beside_python_child.ts", args, { env, stdin: "piped" });
-    const writes = jsonOf(spawnPython(shared, "put", `${WRITES}`));
-    const complaint = new Response(child.stderr).text();
-    const lines = linesOf(child.stdout);
-    await lines.next();
+    await using child = startDeno({ file: CHILD, flags: ALL, args, env });
+    const writes = jsonOf(runPython(shared, "put", `${WRITES}`));
+    await child.line();
     await writes;
-    const input = child.stdin.getWriter();
-    await input.write(new Uint8Array([10]));
-    const { value } = await lines.next();
-    await lines.return(undefined);
-    await input.close().catch(() => undefined); // it may have ended
-    await child.status;
-    const { codes }: { codes: string[] } = JSON.parse(value ?? `{"codes":["no word"]}`);
-    if (value === undefined) throw new Error(await complaint);
+    await child.write("\n");
+    const { codes }: { codes: string[] } = JSON.parse(await child.line());
+    await child.end();
     return codes;
   });
 }
@@ -90,7 +97,7 @@ export async function refreshBesideRefresh(options: TortureOptions): Promise<Tor
     const { issuer, clientId } = signedIn.provider;
     const both = await Promise.all([
       new AttemptProcess(signedIn).result(),
-      jsonOf<Partial<Attempt>>(spawnPython(shared, "refresh", issuer, clientId)),
+      jsonOf<Partial<Attempt>>(runPython(shared, "refresh", issuer, clientId)),
     ]);
     return both.map((found) => describeAttempt({ codes: [], ...found }));
   });
@@ -137,19 +144,13 @@ async function withSharedFile(
   return { name, ...await fn({ python, store, env: { HOME: folder } }) };
 }
 
-function spawnPython({ python, env }: SharedFile, ...args: string[]): Deno.ChildProcess {
-  return new Deno.Command(python, {
-    args: [PYTHON_CHILD, ...args],
-    env,
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+function runPython({ python, env }: SharedFile, ...args: string[]): Promise<ProcessResult> {
+  return runProcess([python, PYTHON_CHILD, ...args], { env, timeoutMs: LIMIT_MS });
 }
 
 /** The line of JSON that a process prints. */
-async function jsonOf<T>(child: Deno.ChildProcess): Promise<T> {
-  const { stdout, stderr } = await child.output();
-  const decoder = new TextDecoder();
-  if (stdout.length === 0) throw new Error(`A process failed: ${decoder.decode(stderr)}`);
-  return JSON.parse(decoder.decode(stdout));
+async function jsonOf<T>(process: Promise<ProcessResult>): Promise<T> {
+  const { stdout, stderr } = await process;
+  if (stdout === "") throw new Error(`A process failed: ${stderr}`);
+  return JSON.parse(stdout);
 }

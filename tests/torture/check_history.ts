@@ -1,8 +1,9 @@
-import { linesOf } from "../support/oidc_provider_main.ts";
+import { ALL, type RunningDeno, startDeno } from "../support/deno_process.ts";
 import { findAnomaly, type Operation } from "./linearizability.ts";
-import { spawnModule } from "./spawn_module.ts";
 import type { StartStore } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+const CHILD = new URL("history_child.ts", import.meta.url).href;
 
 /** Options of {@linkcode checkHistory}. */
 export interface CheckHistoryOptions extends TortureOptions {
@@ -105,39 +106,26 @@ function countOverlapping(history: readonly Operation[]): number {
 }
 
 class HistoryProcess {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: AsyncGenerator<string>;
-  readonly #complaint: Promise<string>;
+  readonly #child: RunningDeno;
 
   constructor(options: HistoryChildOptions, env: Readonly<Record<string, string>>) {
-    const args = [JSON.stringify(options)];
-    this.#child = spawnModule("history_child.ts", args, { stdin: "piped", env });
-    this.#lines = linesOf(this.#child.stdout);
-    this.#complaint = new Response(this.#child.stderr).text();
+    this.#child = startDeno({ file: CHILD, flags: ALL, args: [JSON.stringify(options)], env });
   }
 
   async ready(): Promise<void> {
-    await this.#line();
+    await this.#child.line();
   }
 
   async run(): Promise<Outcome> {
-    const input = this.#child.stdin.getWriter();
-    await input.write(new Uint8Array([10]));
-    const outcome: Outcome = JSON.parse(await this.#line());
-    await input.close().catch(() => undefined); // it may have ended
-    await this.#child.status;
-    await this.#lines.return(undefined);
+    await using child = this.#child;
+    await child.write("\n");
+    const outcome: Outcome = JSON.parse(await child.line());
+    await child.end();
     // JSON has no Infinity, and gives null instead.
     const history = outcome.history.map((one) => ({
       ...one,
       returnedAt: one.returnedAt ?? Infinity,
     }));
     return { ...outcome, history };
-  }
-
-  async #line(): Promise<string> {
-    const { done, value } = await this.#lines.next();
-    if (done) throw new Error(`A process of the history ended: ${await this.#complaint}`);
-    return value;
   }
 }

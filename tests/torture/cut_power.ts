@@ -4,8 +4,10 @@ import { tempDir } from "../support/temp_home.ts";
 import { type CrashState, crashStates, type DiskState } from "./crash_states.ts";
 import { numberedEntry } from "./entries.ts";
 import { canRecord, recordEffects } from "./record_effects.ts";
-import { moduleCommand } from "./spawn_module.ts";
+import { ALL, denoCommand } from "../support/deno_process.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+const CHILD = new URL("power_child.ts", import.meta.url).href;
 
 /** A call during which the power is cut. */
 export type PowerCall = keyof typeof RULES;
@@ -130,8 +132,10 @@ class PowerRun {
       for (const n of [1, 2]) await backend.put(`key|${n}`, numberedEntry(n));
     }
     const paths = this.#rule.permits?.(folder);
-    const flags = paths && [`--allow-read=${paths}`, `--allow-write=${paths}`, "--no-prompt"];
-    const command = moduleCommand("power_child.ts", [this.#call, folder], flags);
+    const flags = paths === undefined
+      ? ALL
+      : [`--allow-read=${paths}`, `--allow-write=${paths}`, "--unstable-kv"];
+    const command = denoCommand({ file: CHILD, flags, args: [this.#call, folder] });
     const { before, files, effects } = await recordEffects(folder, traces, command);
     if (!effects.some(({ kind }) => kind === "acknowledged")) throw new Error("The call failed");
     for (const state of crashStates(before, files, effects)) await this.#look(state);

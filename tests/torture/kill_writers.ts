@@ -1,7 +1,9 @@
 import { FileCredentialsBackend } from "@validmind/auth";
 import { Random } from "./random.ts";
-import { spawnModule } from "./spawn_module.ts";
+import { ALL, startDeno } from "../support/deno_process.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+const WRITER = new URL("writer_child.ts", import.meta.url).href;
 
 /** Two at a time: one holds the lock, or is killed with it, while the other wants it. */
 const WRITERS = 2;
@@ -51,16 +53,18 @@ class KillRun {
 
   async killOne(prefix: string, afterMs: number): Promise<void> {
     const start = Math.max(0, ...this.#numbers(prefix)) + 1;
-    const child = spawnModule("writer_child.ts", [this.#backend.path, prefix, String(start)]);
-    const stderr = new Response(child.stderr).text();
-    let output = "";
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      if (output === "") setTimeout(() => child.kill("SIGKILL"), afterMs);
-      output += text;
+    const args = [this.#backend.path, prefix, String(start)];
+    await using child = startDeno({ file: WRITER, flags: ALL, args });
+    const acknowledged: string[] = [];
+    for await (const line of child.lines()) {
+      if (acknowledged.length === 0) setTimeout(() => child.kill(), afterMs);
+      acknowledged.push(line);
     }
-    await child.status;
-    if (output === "") this.failures.push(`a writer failed: ${(await stderr).slice(0, 300)}`);
-    this.#note(output);
+    if (acknowledged.length === 0) {
+      const { stderr } = await child.end();
+      this.failures.push(`a writer failed: ${stderr.slice(0, 300)}`);
+    }
+    this.#note(acknowledged);
     this.#verify(prefix);
     await this.#probeLock(prefix);
   }
@@ -70,8 +74,8 @@ class KillRun {
   }
 
   /** Whole lines only: a line that was cut was not acknowledged to anybody. */
-  #note(output: string): void {
-    for (const line of output.split("\n").slice(0, -1)) {
+  #note(lines: readonly string[]): void {
+    for (const line of lines) {
       const [key, n] = line.split(" ") as [string, string];
       this.#seen.set(key, Number(n));
       this.acknowledged++;

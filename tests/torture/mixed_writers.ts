@@ -1,6 +1,8 @@
 import { FileCredentialsBackend } from "@validmind/auth";
-import { spawnModule } from "./spawn_module.ts";
+import { ALL, runDeno } from "../support/deno_process.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+const WRITER = new URL("writer_child.ts", import.meta.url).href;
 
 const WRITERS = 8;
 
@@ -31,8 +33,7 @@ export async function mixedWriters({ count, folder }: TortureOptions): Promise<T
 }
 
 async function write(path: string, prefix: string, each: number) {
-  const child = spawnModule("writer_child.ts", [path, prefix, "0", String(each)]);
-  const { stdout, stderr } = await child.output();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { output: decode(stdout), error: decode(stderr).slice(0, 300) };
+  const args = [path, prefix, "0", String(each)];
+  const { stdout, stderr } = await runDeno({ file: WRITER, flags: ALL, args, timeoutMs: 600_000 });
+  return { output: stdout, error: stderr.slice(0, 300) };
 }

@@ -1,8 +1,9 @@
-import { linesOf } from "../support/oidc_provider_main.ts";
+import { ALL, startDeno } from "../support/deno_process.ts";
 import { sha256Hex } from "../support/sha256_hex.ts";
 import type { SignedIn } from "./signed_in.ts";
-import { spawnModule } from "./spawn_module.ts";
 import type { TortureResult } from "./torture_result.ts";
+
+const CHILD = new URL("refresh_child.ts", import.meta.url).href;
 
 interface Outcome {
   /** The hash of the token that a process has. */
@@ -88,15 +89,14 @@ export class RefreshRounds {
 
   async #refresh(begins: () => void): Promise<Outcome> {
     const { provider: { issuer, clientId }, env } = this.#signedIn;
-    const child = spawnModule("refresh_child.ts", [issuer, clientId], { env });
-    const complaint = new Response(child.stderr).text();
+    await using child = startDeno({ file: CHILD, flags: ALL, args: [issuer, clientId], env });
     let outcome: Outcome | undefined;
-    for await (const line of linesOf(child.stdout)) {
+    for await (const line of child.lines()) {
       if (line === "begins") begins();
       else outcome = JSON.parse(line);
     }
     begins(); // where it failed before
-    await child.status;
-    return outcome ?? { troubles: [], error: (await complaint).slice(0, 600) };
+    const { stderr } = await child.end();
+    return outcome ?? { troubles: [], error: stderr.slice(0, 600) };
   }
 }

@@ -1,8 +1,10 @@
 import { sha256Hex } from "../support/sha256_hex.ts";
 import { SignedIn } from "./signed_in.ts";
-import { spawnModule } from "./spawn_module.ts";
+import { ALL, runDeno } from "../support/deno_process.ts";
 import { fileStore, type StartStore } from "./store.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
+
+const CHILD = new URL("start_child.ts", import.meta.url).href;
 
 /** Options of {@linkcode stampede}. */
 export interface StampedeOptions extends TortureOptions {
@@ -85,15 +87,15 @@ class StampedeRun {
     const outputs = await Promise.all(
       Array.from(
         { length: this.#options.processes },
-        () => spawnModule("start_child.ts", args, { env }).output(),
+        () => runDeno({ file: CHILD, flags: ALL, args, env, timeoutMs: 120_000 }),
       ),
     );
     const ms = performance.now() - begin;
     const expected = await sha256Hex(await this.#signedIn.token());
     for (const { stdout, stderr } of outputs) {
-      if (new TextDecoder().decode(stdout) === expected) continue;
+      if (stdout === expected) continue;
       this.#failed++;
-      this.#failures.push(`round ${round}: ${new TextDecoder().decode(stderr).slice(0, 300)}`);
+      this.#failures.push(`round ${round}: ${stderr.slice(0, 300)}`);
     }
     return ms;
   }

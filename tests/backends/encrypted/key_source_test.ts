@@ -4,8 +4,7 @@ import type { EncryptionKey } from "../../../backends/encrypted/encryption_key.t
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { sealingKey } from "../../../backends/encrypted/sealed_row.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { backendUrl } from "../../support/child.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { testKey } from "./encryption_keys.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

@@ -6,8 +6,7 @@ import {
   replaceFile,
   tempPath,
 } from "../../../backends/file/replace_file.ts";
-import { backendUrl } from "../../support/child.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();

@@ -5,8 +5,7 @@ import {
   locateLibrary,
   openKeychainLibrary,
 } from "../../../backends/keychain/library.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { backendUrl } from "../../support/child.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test("the library is of the release that deno.json names, and is there", async () => {

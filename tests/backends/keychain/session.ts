@@ -1,6 +1,5 @@
-import { runDeno, type RunDenoOptions } from "../../support/run_script.ts";
+import { backendUrl, runDeno, type RunDenoOptions } from "../../support/deno_process.ts";
 import type { KeyringSession } from "../../support/servers/keyring_session.ts";
-import { backendUrl } from "../../support/child.ts";
 
 /** What every script of these tests has at hand. */
 const PRELUDE = `

@@ -1,11 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { DatabaseFile } from "../../../backends/kv/database_file.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
-import { backendUrl } from "../../support/child.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../../support/run_denied.ts";
-import { runDeno } from "../../support/run_script.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder } = sandbox();

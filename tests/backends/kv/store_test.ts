@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { freePort } from "../../support/servers/free_port.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { backendUrl } from "../../support/child.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 
 const ACCESS_TOKEN = "kvToken5Jw8Rz1Qb";
 

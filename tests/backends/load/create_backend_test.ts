@@ -5,7 +5,7 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { testKey } from "../encrypted/encryption_keys.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

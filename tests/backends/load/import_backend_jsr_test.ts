@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { runDeno } from "../../support/deno_process.ts";
 
 const BACKEND = `/** A backend on JSR. @module */
 /** Keeps one row. */
@@ -49,11 +50,10 @@ Deno.test("the package as JSR serves it loads backends that the environment name
   await Deno.writeTextFile(`${folder.path}/main.ts`, SCRIPT);
 
   const run = async (spec: string, flags: string[] = []) => {
-    const command = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "--quiet", "--no-config", "--no-prompt", `--allow-env=${NAMES}`],
-        ...[...flags, "main.ts"],
-      ],
+    const { stdout, stderr } = await runDeno({
+      file: "main.ts",
+      flags: ["--no-config", `--allow-env=${NAMES}`, ...flags],
+      config: false,
       cwd: folder.path,
       env: {
         ...registry.env,
@@ -61,8 +61,7 @@ Deno.test("the package as JSR serves it loads backends that the environment name
         VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"url": "acme-url"}',
       },
     });
-    const { stdout, stderr } = await command.output();
-    return new TextDecoder().decode(stdout.length > 0 ? stdout : stderr).trim();
+    return (stdout || stderr).trim();
   };
   const imports = `--allow-import=${new URL(registry.url).host}`;
 

@@ -4,8 +4,7 @@ import { importBackend, moduleUrl } from "../../../backends/load/import_backend.
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { backendUrl } from "../../support/child.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, sandbox } from "../../support/sandbox.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { runDeno, type RunDenoResult } from "../../support/run_script.ts";
+import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -86,7 +86,7 @@ interface Trial {
 }
 
 /** Runs code that has \`backend\`, isolated with read and write of the store's own paths alone. */
-async function runIsolated({ code, flags, exportName = "Hostile" }: Trial): Promise<RunDenoResult> {
+async function runIsolated({ code, flags, exportName = "Hostile" }: Trial): Promise<ProcessResult> {
   await using folder = await tempDir();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const module = `${folder.path}/hostile.js`;
@@ -271,15 +271,16 @@ Deno.test("a backend from JSR is isolated by a package from JSR", async () => {
       console.log((await backend.get("k"))!.client_id, (await backend.get("attack"))!.found.read);
     `,
   );
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "-A", "--unstable-worker-options", script],
+  const { stdout, stderr } = await runDeno({
+    file: script,
+    flags: ["-A", "--unstable-worker-options"],
+    config: false,
     cwd: folder.path,
     env: {
       ...registry.env,
       VM_OIDC_CREDENTIALS_BACKEND: "jsr:@acme/hostile:Hostile",
       VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path: store }),
     },
-  }).output();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  assertEquals([decode(stdout), decode(stderr)], ["c NotCapable\n", ""]);
+  });
+  assertEquals([stdout, stderr], ["c NotCapable\n", ""]);
 });

@@ -5,7 +5,7 @@ import type { VaultCredentialsBackendOptions } from "../../../backends/vault/opt
 import { VaultStore } from "../../../backends/vault/store.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { startVault } from "../../support/servers/vault_server.ts";
-import { backendUrl, startChild } from "../../support/child.ts";
+import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "./vault_world.ts";
@@ -147,7 +147,9 @@ live.test("the lease of a holder that was killed is taken over once it was silen
   await using opened = open();
   const { one } = opened;
   await one.put(KEY, entry());
-  await using child = await startChild(`
+  await using child = startDeno({
+    flags: ALL,
+    code: `
     import { VaultCredentialsBackend } from ${JSON.stringify(backendUrl("vault.ts"))};
     const backend = new VaultCredentialsBackend({
       address: ${JSON.stringify(vault.url)}, path: "users/anna",
@@ -156,7 +158,8 @@ live.test("the lease of a holder that was killed is taken over once it was silen
     await backend.withLock(${JSON.stringify(KEY)}, async () => {
       console.log("held");
       for await (const _ of Deno.stdin.readable);
-    });`);
+    });`,
+  });
   assertEquals(await child.line(), "held");
   await child.kill();
   const clock = new FakeClock();

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 const ENTRY = {

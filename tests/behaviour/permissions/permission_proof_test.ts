@@ -15,7 +15,7 @@ import { isWithin } from "../../../client/format_permissions.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {

@@ -6,7 +6,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { cliWorld } from "../../client/cli/cli_world.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { tempDir } from "../../support/temp_home.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { json } from "../../support/http_server.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { paths } from "../../support/request_log.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";

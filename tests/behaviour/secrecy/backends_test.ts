@@ -5,8 +5,7 @@ import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { backendUrl } from "../../support/child.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { sandbox } from "../../support/sandbox.ts";
 

@@ -6,7 +6,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
 import { tokensOf } from "../../support/entries.ts";

@@ -7,7 +7,7 @@ import { getSession, init } from "../../../client/init.ts";
 import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
 import { setActiveSession } from "../../../client/signed_in/session.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { withTempHome } from "../../support/temp_home.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";

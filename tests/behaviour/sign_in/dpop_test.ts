@@ -10,7 +10,7 @@ import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { formatPermissionFlags } from "../../../client/format_permissions.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";

@@ -7,7 +7,7 @@ import {
   requiredPermissions,
 } from "@validmind/auth";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
 import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
 import { withEnv } from "../../support/own_env.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { type ScriptedProvider, startScriptedProvider } from "../../support/scripted_provider.ts";
 
 const NAMES: [name: string, path: string][] = [

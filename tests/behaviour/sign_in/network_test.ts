@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { type LocalCa, makeLocalCa } from "../../support/local_ca.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { type ScriptedProvider, startScriptedProvider } from "../../support/scripted_provider.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import {

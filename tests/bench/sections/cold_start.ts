@@ -5,7 +5,7 @@ import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../b
 import { measureCommands, type TimedCommand } from "../measure_commands.ts";
 import { type Peers, writePeerCaches } from "../peers.ts";
 import { type JsrRegistry, startJsrRegistry } from "../../support/jsr_registry.ts";
-import { findDenoDir } from "../../support/run_script.ts";
+import { DENO, denoCommand, findDenoDir, runProcess } from "../../support/deno_process.ts";
 import type { KeyringSession } from "../../support/servers/keyring_session.ts";
 
 /** Whole processes, from their start to their end, that put a stored token into a header. */
@@ -61,8 +61,8 @@ async function jsrCommands(folder: string, { env }: JsrRegistry): Promise<TimedC
   const path = `${folder}/from_jsr.ts`;
   await Deno.writeTextFile(path, text.replace("@validmind/auth", "jsr:@validmind/auth"));
   const command = (...flags: string[]): TimedCommand["command"] => {
-    const all = ["--no-check", "--no-config", "--quiet", "-A", ...flags];
-    return [Deno.execPath(), "run", ...all, path, ISSUER, CLIENT_ID];
+    const all = ["--no-config", "-A", ...flags];
+    return denoCommand({ file: path, config: false, flags: all, args: [ISSUER, CLIENT_ID] });
   };
   const own = { env: { ...env, HOME: `${folder}/home` } };
   return [
@@ -77,12 +77,9 @@ async function jsrCommands(folder: string, { env }: JsrRegistry): Promise<TimedC
 
 async function keychainCommands(keyring: KeyringSession | undefined): Promise<TimedCommand[]> {
   if (keyring === undefined) return [];
-  const env = { ...keyring.env, DENO_DIR: await findDenoDir() };
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: denoProgram("put_keychain.ts").slice(1),
-    env,
-  }).output();
-  if (!success) throw new Error(`Cannot fill the keyring: ${new TextDecoder().decode(stderr)}`);
+  const env = { ...keyring.env, DENO_DIR: findDenoDir() };
+  const { code, stderr } = await runProcess(denoProgram("put_keychain.ts"), { env });
+  if (code !== 0) throw new Error(`Cannot fill the keyring: ${stderr}`);
   const own = denoProgram("cached_start_keychain.ts", ISSUER, CLIENT_ID);
   return [
     { name: "one get of the keychain's library", command: denoProgram("read_keychain.ts"), env },
@@ -100,7 +97,7 @@ async function peerCommands(folder: string, peers: Peers): Promise<TimedCommand[
   for (const [name, program, args] of peers.node === undefined ? [] : programs) {
     const path = `${peers.folder}/${program}`;
     commands.push(
-      { name: `${name} on Deno`, command: [Deno.execPath(), "run", "-A", path, ...args] },
+      { name: `${name} on Deno`, command: [DENO, "run", "-A", path, ...args] },
       { name: `${name} on Node`, command: [peers.node!, path, ...args] },
     );
   }

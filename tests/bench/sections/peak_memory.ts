@@ -1,13 +1,14 @@
 import type { BenchOptions, BenchRow, BenchSection } from "../bench_section.ts";
 import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { type Peers, writePeerCaches } from "../peers.ts";
+import { DENO } from "../../support/deno_process.ts";
 
 /** The most memory that a start holds at once, as the kernel counts it. Linux only. */
 export async function peakMemory({ folder }: BenchOptions, peers: Peers): Promise<BenchSection> {
   const env = { HOME: await benchHome(folder) };
   const { msal, google } = await writePeerCaches(folder, benchEntry().access_token);
   const onDeno = (program: string, args: string[]): string[] => [
-    ...[Deno.execPath(), "run", "-A", `${peers.folder}/${program}`],
+    ...[DENO, "run", "-A", `${peers.folder}/${program}`],
     ...args,
   ];
   const base = "read and parse the same file";

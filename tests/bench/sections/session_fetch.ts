@@ -2,7 +2,7 @@ import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
 import { type BenchOptions, type BenchSection, toRows } from "../bench_section.ts";
 import { benchEntry, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { measureCalls } from "../measure_calls.ts";
-import { linesOf } from "../../support/oidc_provider_main.ts";
+import { linesOf } from "../../support/lines_of.ts";
 
 /** Requests to a server on loopback, in a process of its own. */
 export async function sessionFetch({ effort }: BenchOptions): Promise<BenchSection> {

@@ -4,7 +4,7 @@ import { isReplayable } from "../../../client/api/transport.ts";
 import { init } from "../../../client/init.ts";
 import type { Session } from "../../../client/session.ts";
 import { hang, json, startHttpServer } from "../../support/http_server.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";

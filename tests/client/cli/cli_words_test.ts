@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { findDenoDir } from "../../support/run_script.ts";
+import { DENO, runProcess } from "../../support/deno_process.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 /** Words that mean something to a program, and nothing to a person at a shell. */
@@ -57,19 +57,15 @@ Deno.test("words: a denied variable is answered with the flag of Deno and of thi
 async function runHint(world: CliWorld, line: string, env: Record<string, string>) {
   const bin = `${world.home}/bin`;
   await Deno.mkdir(bin, { recursive: true });
-  const run = `exec '${Deno.execPath()}' run --quiet --no-prompt -A --unstable-kv '${CLI}' "$@"`;
+  const run = `exec '${DENO}' run --quiet --no-prompt -A --unstable-kv '${CLI}' "$@"`;
   await Deno.writeTextFile(`${bin}/validmind-auth`, `#!/bin/sh\n${run}\n`, { mode: 0o755 });
-  const script = line.replace("deno run", `'${Deno.execPath()}' run`)
+  const script = line.replace("deno run", `'${DENO}' run`)
     .replace("jsr:@validmind/auth/cli", `'${CLI}'`);
   const path = `${bin}:${Deno.env.get("PATH")}`;
-  const command = new Deno.Command("sh", {
-    args: ["-c", script],
+  return await runProcess(["sh", "-c", script], {
     cwd: world.home,
-    clearEnv: true,
-    env: { ...env, HOME: world.home, DENO_DIR: await findDenoDir(), PATH: path },
+    env: { ...env, HOME: world.home, PATH: path },
   });
-  const { code, stderr } = await command.output();
-  return { code, stderr: new TextDecoder().decode(stderr) };
 }
 
 for (

@@ -8,7 +8,7 @@ import {
   type TestOidcProvider,
 } from "../../support/oidc_provider.ts";
 import { OwnEnv } from "../../support/own_env.ts";
-import { runDeno, type RunDenoResult } from "../../support/run_script.ts";
+import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 /** The command line's entry. */
@@ -31,7 +31,7 @@ export interface CliWorld extends AsyncDisposable {
   readonly backend: FileCredentialsBackend;
   readonly key: string;
   /** Runs a command in a process of its own. */
-  run(args: readonly string[], options?: CliRunOptions): Promise<RunDenoResult>;
+  run(args: readonly string[], options?: CliRunOptions): Promise<ProcessResult>;
   /** Signs in, as another program of this person would. */
   signIn(): Promise<OidcCredentials>;
   /** What is stored; an error when there is nothing. */

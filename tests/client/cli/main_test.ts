@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { main } from "../../../client/cli/main.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { CLI, MemoryOutput } from "./cli_world.ts";
 
 Deno.test("main: --version and --help need no permission", async () => {

@@ -1,21 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { quotePosix } from "../../../client/format_permissions.ts";
 import { toFileUrl } from "@std/path";
-import { captureTerminal } from "../../support/capture_terminal.ts";
-import { findDenoDir } from "../../support/run_script.ts";
-import { hasTerminal } from "../../support/run_in_terminal.ts";
+import { captureTerminal, hasTerminal } from "../../support/terminal.ts";
+import { denoCommand, runProcess, spawnDeno } from "../../support/deno_process.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
-
-async function spawn(world: CliWorld, program: string, args: string[]): Promise<Deno.ChildProcess> {
-  const env = { ...world.env, DENO_DIR: await findDenoDir(), PATH: Deno.env.get("PATH") ?? "" };
-  const options = { args, env, clearEnv: true, stdout: "piped", stderr: "piped" } as const;
-  return new Deno.Command(program, options).spawn();
-}
 
 for (const [command, code] of [["--help", 0], ["status", 4]] as const) {
   Deno.test(`output: a pipe that nobody reads costs no error; ${command} keeps its code`, async () => {
     await using world = await cliWorld();
-    const args = ["run", "--quiet", "--no-prompt", "-A", CLI, command];
-    await using child = await spawn(world, Deno.execPath(), args);
+    const run = { file: CLI, flags: ["-A"], args: [command] };
+    await using child = spawnDeno({ ...run, env: world.env });
     await child.stdout.cancel(); // long before the program writes
     assertEquals(await child.stderr.text(), "");
     assertEquals((await child.status).code, code);
@@ -23,11 +17,10 @@ for (const [command, code] of [["--help", 0], ["status", 4]] as const) {
 }
 
 /** Runs the command line in a shell, which can close and redirect its streams. */
-async function shell(world: CliWorld, line: string): Promise<{ code: number; stderr: string }> {
-  const program = `'${Deno.execPath()}' run --quiet --no-prompt -A '${CLI}'`;
-  const child = await spawn(world, "sh", ["-c", line.replace("CLI", program)]);
-  const { code, stderr } = await child.output();
-  return { code, stderr: new TextDecoder().decode(stderr) };
+async function shell({ env }: CliWorld, line: string): Promise<{ code: number; stderr: string }> {
+  const program = denoCommand({ file: CLI, flags: ["-A"] }).map(quotePosix).join(" ");
+  const { code, stderr } = await runProcess(["sh", "-c", line.replace("CLI", program)], { env });
+  return { code, stderr };
 }
 
 const isUnix = Deno.build.os !== "windows";

@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { toFileUrl } from "@std/path";
-import { captureTerminal } from "../../support/capture_terminal.ts";
-import { hasTerminal } from "../../support/run_in_terminal.ts";
+import { captureTerminal, hasTerminal } from "../../support/terminal.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 /** The command line in a terminal, which its three streams are. */

@@ -1,19 +1,18 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { findDenoDir } from "../../support/run_script.ts";
+import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 const ENDED = "2020-01-01T00:00:00.000Z";
 
 /** Runs a recipe of `client/README.md`, with a `validmind-auth` that is this module. */
-async function runShell(world: CliWorld, script: string): Promise<Deno.CommandOutput> {
+async function runShell(world: CliWorld, script: string): Promise<ProcessResult> {
   const bin = `${world.home}/bin`;
-  const program = `#!/bin/sh\nexec '${Deno.execPath()}' run --quiet -A '${CLI}' "$@"\n`;
+  const program = `#!/bin/sh\nexec '${DENO}' run --quiet -A '${CLI}' "$@"\n`;
   await Deno.mkdir(bin, { recursive: true });
   await Deno.writeTextFile(`${bin}/validmind-auth`, program, { mode: 0o755 });
   const path = `${bin}:${Deno.env.get("PATH")}`;
-  const env = { ...world.env, DENO_DIR: await findDenoDir(), PATH: path };
-  return await new Deno.Command("sh", { args: ["-c", script], env, clearEnv: true }).output();
+  return await runProcess(["sh", "-c", script], { env: { ...world.env, PATH: path } });
 }
 
 const PAGE = await Deno.readTextFile(new URL("../../../client/README.md", import.meta.url));
@@ -33,8 +32,8 @@ Deno.test({
     assertStringIncludes(PAGE, recipe);
     const script = recipe.replace("curl", "curl -sS").replace(/https:.*/, `${api.apiHost}things`);
     const { code, stdout, stderr } = await runShell(world, script);
-    assertEquals(code, 0, new TextDecoder().decode(stderr));
-    assertEquals(JSON.parse(new TextDecoder().decode(stdout)).path, "things");
+    assertEquals(code, 0, stderr);
+    assertEquals(JSON.parse(stdout).path, "things");
   },
 });
 
@@ -47,12 +46,12 @@ Deno.test({
     const script = recipe!.replace("exec deno run -A job.ts", "echo the job runs");
     const before = await runShell(world, script);
     assertEquals([before.code, before.stdout.length], [4, 0]);
-    assertMatch(new TextDecoder().decode(before.stderr), /cli login --issuer/);
+    assertMatch(before.stderr, /cli login --issuer/);
 
     await world.signIn();
     await world.amend({ expires_at: ENDED });
     const { code, stdout } = await runShell(world, script);
-    assertEquals([code, new TextDecoder().decode(stdout)], [0, "the job runs\n"]);
+    assertEquals([code, stdout], [0, "the job runs\n"]);
     assertNotEquals(world.stored().expires_at, ENDED);
   },
 });

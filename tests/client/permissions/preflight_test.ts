@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { hasTerminal, runInTerminal } from "../../support/run_in_terminal.ts";
+import { hasTerminal, runInTerminal } from "../../support/terminal.ts";
 
 const url = (file: string) => JSON.stringify(new URL(`../../../${file}`, import.meta.url).href);
 const IMPORTS = `

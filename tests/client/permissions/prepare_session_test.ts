@@ -5,7 +5,7 @@ import {
   requiredPermissions,
 } from "@validmind/auth";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 

@@ -1,11 +1,10 @@
 // deno-lint-ignore-file no-control-regex -- what a terminal is sent has escape codes
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decodeModules } from "../../support/decode_qr.ts";
-import { type CaptureOptions, captureTerminal } from "../../support/capture_terminal.ts";
+import { type CaptureOptions, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
-import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const OPEN = new URL("../../../client/prompt/open_prompt.ts", import.meta.url).href;
 const INTERVALS = new URL("../../support/manual_intervals.ts", import.meta.url).href;

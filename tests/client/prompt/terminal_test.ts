@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { captureTerminal } from "../../support/capture_terminal.ts";
-import { runDeno } from "../../support/run_script.ts";
-import { hasTerminal } from "../../support/run_in_terminal.ts";
+import { captureTerminal, hasTerminal } from "../../support/terminal.ts";
+import { runDeno } from "../../support/deno_process.ts";
 
 const TERMINAL = new URL("../../../client/prompt/terminal.ts", import.meta.url).href;
 const CODE = `

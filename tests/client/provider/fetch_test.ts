@@ -12,7 +12,7 @@ import {
 import { DEVICE } from "../../../client/provider/device_grant.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, resetConnection, startHttpServer, truncated } from "../../support/http_server.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
 import { makeSigningKey, signJwt } from "../../support/jwt.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 
 Deno.test("subjectOf: the person of the ID token; unknown where it names none; nobody without one", async () => {
   const key = await makeSigningKey();

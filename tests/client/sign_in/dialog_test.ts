@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type PermissionNeed, requiredPermissions } from "@validmind/auth";
 import { createSession } from "../../../client/create_session.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 

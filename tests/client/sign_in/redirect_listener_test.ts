@@ -5,7 +5,7 @@ import { BrowserAnswer } from "../../../client/sign_in/browser_answer.ts";
 import { RedirectListener } from "../../../client/sign_in/redirect_listener.ts";
 import { rawRequest } from "../../support/browser_flow.ts";
 import { OwnEnv } from "../../support/own_env.ts";
-import { runDeno } from "../../support/run_script.ts";
+import { runDeno } from "../../support/deno_process.ts";
 
 const STATE = "s".repeat(43);
 const ISSUER = "https://login.example.com";

@@ -7,13 +7,12 @@ import type {
 import { createSession } from "../../../client/create_session.ts";
 import { CredentialStore } from "../../../client/tokens/store.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { captureTerminal } from "../../support/capture_terminal.ts";
+import { captureTerminal, hasTerminal } from "../../support/terminal.ts";
 import { cliWorld } from "../cli/cli_world.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { hasTerminal } from "../../support/run_in_terminal.ts";
 
 const HOUR = 3600_000;
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { runDeno } from "../run_script.ts";
+import { runDeno } from "../deno_process.ts";
 import { type DenokvServer, startDenokv } from "./denokv_server.ts";
 import { liveTests } from "./live_tests.ts";
 

@@ -1,4 +1,4 @@
-import type { RunDenoResult } from "../run_script.ts";
+import { type ProcessResult, runProcess } from "../deno_process.ts";
 import { type TempDir, tempDir } from "../temp_home.ts";
 import { type ServerProcess, startServerProcess } from "./server_process.ts";
 
@@ -21,7 +21,7 @@ export interface KeyringSession extends AsyncDisposable {
   /** Whether the keyring's daemon has ended by itself. */
   readonly hasCrashed: boolean;
   /** Runs a program in this session, with nothing of this process's environment but `PATH`. */
-  run(command: string[], options?: { stdin?: string }): Promise<RunDenoResult>;
+  run(command: string[], options?: { stdin?: string }): Promise<ProcessResult>;
   /** Locks the collection, as a screen that locks does. */
   lock(): Promise<void>;
   /** Sends the keyring's daemon a signal, such as `STOP` and `CONT` to make it silent for a while. */
@@ -127,23 +127,10 @@ class Session implements KeyringSession {
   }
 
   async run(
-    [program, ...args]: string[],
-    { stdin }: { stdin?: string } = {},
-  ): Promise<RunDenoResult> {
-    const child = new Deno.Command(program!, {
-      args,
-      clearEnv: true,
-      env: this.env,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(stdin ?? ""));
-    await writer.close();
-    const { code, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+    command: string[],
+    { stdin = "" }: { stdin?: string } = {},
+  ): Promise<ProcessResult> {
+    return await runProcess(command, { env: this.env, stdin, timeoutMs: 120_000 });
   }
 
   async startKeyring(): Promise<void> {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { runDeno } from "../run_script.ts";
+import { runDeno } from "../deno_process.ts";
 import { startServerProcess } from "./server_process.ts";
 
 const SERVER = { readyOn: "stdout", ready: /^ready (\d+)$/ } as const;

@@ -3,6 +3,7 @@ import { COMMANDS } from "../../../../client/cli/commands.ts";
 import { main } from "../../../../client/cli/main.ts";
 import { tempDir } from "../../../support/temp_home.ts";
 import { MemoryOutput } from "../cli_world.ts";
+import { runProcess } from "../../../support/deno_process.ts";
 
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
@@ -32,11 +33,10 @@ function isThere(shell: string): boolean {
 }
 
 async function run(program: string, args: string[], cwd: string): Promise<string> {
-  const env = { HOME: cwd, PATH: Deno.env.get("PATH") ?? "", TERM: "dumb" };
-  const command = new Deno.Command(program, { args, cwd, env, clearEnv: true });
-  const { code, stdout, stderr } = await command.output();
-  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
-  return new TextDecoder().decode(stdout);
+  const env = { HOME: cwd, TERM: "dumb" };
+  const { code, stdout, stderr } = await runProcess([program, ...args], { cwd, env });
+  assertEquals([code, stderr], [0, ""]);
+  return stdout;
 }
 
 function assertOffered(text: string, offered: string[], notOffered: string[]): void {

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { toFileUrl } from "@std/path";
-import { captureTerminal } from "../../../support/capture_terminal.ts";
-import { hasTerminal } from "../../../support/run_in_terminal.ts";
+import { captureTerminal, hasTerminal } from "../../../support/terminal.ts";
 import { CLI, type CliWorld, cliWorld } from "../cli_world.ts";
 
 Deno.test("logout: removes the entry, and again is no failure", async () => {

@@ -1,5 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { runDeno } from "./run_script.ts";
+import { walk } from "@std/fs";
+import { basename } from "@std/path";
+import { childEnv, runDeno, startDeno } from "./deno_process.ts";
 import { tempDir, withTempHome } from "./temp_home.ts";
 
 Deno.test("runDeno gives the child nothing but PATH and DENO_DIR", async () => {
@@ -10,6 +12,54 @@ Deno.test("runDeno gives the child nothing but PATH and DENO_DIR", async () => {
   // Only a run with coverage sets the fourth.
   const beyond = names.filter((name) => name !== "DENO_COVERAGE_DIR");
   assertEquals(beyond.sort(), ["DENO_DIR", "ONLY", "PATH"]);
+});
+
+Deno.test("a child has its home folder in USERPROFILE on Windows, and in HOME elsewhere", () => {
+  const on = (os: typeof Deno.build.os, env: Record<string, string>) => childEnv(env, os);
+  assertEquals(on("windows", { HOME: "h" }).USERPROFILE, "h");
+  assertEquals(on("windows", { HOME: "h", USERPROFILE: "u" }).USERPROFILE, "u");
+  assertEquals(on("windows", {}).USERPROFILE, undefined);
+  assertEquals(on("linux", { HOME: "h" }).USERPROFILE, undefined);
+});
+
+Deno.test("startDeno hands out lines, takes input, and knows the end", async () => {
+  const code = `
+    console.log("one");
+    console.log(await new Response(Deno.stdin.readable).text());
+    Deno.stdout.writeSync(new TextEncoder().encode("three\\ncut"));
+    console.error("why");
+    Deno.exit(4);
+  `;
+  await using child = startDeno({ code });
+  assertEquals(await child.line(), "one");
+  await child.write("two");
+  assertEquals(await child.end(), { code: 4, stdout: "two\nthree\n", stderr: "why\n" });
+  await assertRejects(() => child.line(), Error, "The script ended: why");
+});
+
+Deno.test("startDeno: a script that was killed hands out its last lines, and leaves nothing", async () => {
+  const code = `
+    console.log(Deno.mainModule + "\\nlast");
+    setInterval(() => {}, 1000);
+  `;
+  let file = "";
+  {
+    await using child = startDeno({ code });
+    file = await child.line();
+    await Deno.stat(new URL(file));
+    await child.kill();
+    assertEquals(await Array.fromAsync(child.lines()), ["last"]);
+  }
+  await assertRejects(() => Deno.stat(new URL(file)), Deno.errors.NotFound);
+});
+
+Deno.test("Deno is started by this helper alone", async () => {
+  const root = new URL("../", import.meta.url);
+  const callers: string[] = [];
+  for await (const { path } of walk(root, { exts: [".ts"] })) {
+    if (/\bexecPath\(\)/.test(await Deno.readTextFile(path))) callers.push(basename(path));
+  }
+  assertEquals(callers.sort(), ["deno_process.ts"]);
 });
 
 Deno.test("runDeno passes arguments, input and exit code, and never prompts", async () => {
