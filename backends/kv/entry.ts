@@ -1,3 +1,4 @@
+import { isObject } from "../common/parse.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
@@ -101,8 +102,12 @@ export async function getEntry(
     if (value === count) value = join(row!.versionstamp, parts);
   }
   if (value === null || value === undefined) return { entry: undefined, noParts };
-  if (typeof value !== "object" || Array.isArray(value)) throw corrupt(key, path);
-  return { entry: value as OidcCredentials, noParts };
+  if (isObject(value)) return { entry: value as OidcCredentials, noParts };
+  throw new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +
+      `clearOidcCredentials().`,
+  );
 }
 
 function isPartCount(value: unknown): value is number {
@@ -128,14 +133,6 @@ function changing(path: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_unavailable",
     `Cannot read credentials from ${path}: the entry is another one at each look. Try again.`,
-  );
-}
-
-function corrupt(key: string, path: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_corrupt",
-    `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +
-      `clearOidcCredentials().`,
   );
 }
 

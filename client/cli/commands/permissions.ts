@@ -26,8 +26,6 @@ import { SOURCE_FLAGS, TARGET_FLAGS } from "./migrate.ts";
 
 const ACTION = "name the permissions";
 const MIGRATION_FLAGS: readonly FlagName[] = ["from", "from-options", "to", "to-options"];
-/** Flags of the commands that call the API. */
-const API_FLAGS: readonly FlagName[] = ["api-host"];
 
 export function permissionsCommand(others: readonly Command[]): Command {
   return {
@@ -97,7 +95,7 @@ function checkCombination(flags: FlagValues, kind: string): void {
   const isScript = kind === "script" || kind === "init";
   const wrong = [
     ...(kind === "migrate" ? ["backend", "backend-options"] as const : MIGRATION_FLAGS),
-    ...(isScript || kind === "doctor" || kind === "cli" ? [] : API_FLAGS),
+    ...(isScript || kind === "doctor" || kind === "cli" ? [] : ["api-host"] as const),
     ...(isScript || kind === "login" || kind === "cli" ? [] : ["open"] as const),
   ].find((name) => flags.has(name));
   if (wrong === undefined) return;
@@ -111,8 +109,7 @@ async function answerFor(
   kind: string,
   others: readonly Command[],
 ): Promise<Answer> {
-  const unstable = await unstableFlags(flags, kind);
-  const base = { before: "deno run", unstable };
+  const base = { before: "deno run", unstable: await unstableFlags(flags, kind) };
   if (kind === "script" || kind === "init") {
     return { ...base, needs: await scriptNeeds(flags, kind), after: "script.ts" };
   }
@@ -128,18 +125,12 @@ async function answerFor(
   return { ...base, needs, before, after: SPECIFIER };
 }
 
-async function scriptNeeds(
-  flags: FlagValues,
-  kind: "script" | "init",
-): Promise<PermissionNeed[]> {
+async function scriptNeeds(flags: FlagValues, kind: string): Promise<PermissionNeed[]> {
   await using chosen = await chooseBackend(flags, ACTION, identityNeeds(flags));
-  return await requiredPermissions({
-    ...sessionOptions(flags),
-    ...(flags.has("backend") && { credentialsBackend: chosen.backend }),
-  }, {
-    call: kind === "init" ? "init" : "createSession",
-    discover: flags.has("discover"),
-  });
+  const backend = flags.has("backend") && { credentialsBackend: chosen.backend };
+  const call = kind === "init" ? "init" : "createSession";
+  const about = { call, discover: flags.has("discover") } as const;
+  return await requiredPermissions({ ...sessionOptions(flags), ...backend }, about);
 }
 
 async function unstableFlags(flags: FlagValues, kind: string): Promise<string[]> {
