@@ -22,10 +22,8 @@ export function backendName(backend: OidcCredentialsBackend): string {
 /**
  * The coded error for an error of a backend. The message of an uncoded error may quote an entry (V8's
  * message about bad JSON does), so only its name is kept. A coded error keeps its words, without what
- * looks like a secret: it may come from anybody's backend.
- *
- * @param action The failed action, as in "Cannot {action} {backend}".
- * @param known The entry that the backend was given, where there was one.
+ * looks like a secret and without that of `known`, the entry that the backend was given, where there
+ * was one: it may come from anybody's backend.
  */
 export function backendError(
   action: string,

@@ -20,9 +20,8 @@ export const UNREAD: RevocationResult = {
 /**
  * Removes one credential from its backend, and then has it revoked if that is wanted. In this order it
  * is gone here whatever the network does. An entry that cannot be read is removed unread. A corrupt
- * store is an error and stays: it may be another program's file.
- *
- * @param provider Gives the provider that issued the entry. Called only to revoke.
+ * store is an error and stays: it may be another program's file. `provider` gives the provider that
+ * issued the entry, and is called only to revoke.
  */
 export async function clearCredentials(
   { backend, key }: { backend: OidcCredentialsBackend; key: string },
@@ -81,10 +80,9 @@ export async function revokeTokens(
 ): Promise<RevocationResult> {
   try {
     const issuer = await provider();
-    const isRefreshRevoked = refreshToken
-      ? await issuer.revoke(refreshToken, "refresh_token")
-      : true;
-    if (!isRefreshRevoked) return notSupported("the provider has no revocation endpoint");
+    if (refreshToken && !await issuer.revoke(refreshToken, "refresh_token")) {
+      return notSupported("the provider has no revocation endpoint");
+    }
     return await revokeAccessToken(issuer, accessToken, Boolean(refreshToken));
   } catch (error) {
     const secrets = [refreshToken, accessToken].flatMap((token) => token || []);
@@ -100,8 +98,7 @@ async function revokeAccessToken(
   isRefreshRevoked: boolean,
 ): Promise<RevocationResult> {
   try {
-    const isRevoked = await provider.revoke(accessToken, "access_token");
-    if (isRevoked) return { revocation: "revoked" };
+    if (await provider.revoke(accessToken, "access_token")) return { revocation: "revoked" };
     return notSupported("the provider has no revocation endpoint");
   } catch (error) {
     const { oauthError } = error as { oauthError?: string };

@@ -88,11 +88,7 @@ export class CredentialStore {
     return await this.#stored.read().catch(() => undefined);
   }
 
-  /**
-   * Stores an entry. When that fails, the entry is kept in this process.
-   *
-   * @param replaces The state that the entry replaces.
-   */
+  /** Stores an entry in the place of the given state. When that fails, it is kept in this process. */
   async save(
     entry: OidcCredentials,
     replaces: OidcCredentials | "anything" | undefined,
@@ -107,9 +103,7 @@ export class CredentialStore {
 
   /**
    * Stores an entry in the place of another one, and of no other grant: a sign-out or a new sign-in that
-   * came in between wins.
-   *
-   * @returns `false` where the entry was not stored, since the store does not hold `replaced` any more.
+   * came in between wins. Then the result is `false`, and the entry was not stored.
    */
   async replace(entry: OidcCredentials, replaced: OidcCredentials): Promise<boolean> {
     const replaces = this.#replacedBy(replaced);
@@ -259,11 +253,7 @@ export class Reservation implements AsyncDisposable {
     this.#reserving.catch(() => undefined); // thrown by `ready`
   }
 
-  /**
-   * Waits until the store is known to accept the next `put`.
-   *
-   * @throws {CredentialsBackendError} The error of that `put`.
-   */
+  /** Waits until the store is known to accept the next `put`. Throws the error of that `put`. */
   async ready(): Promise<void> {
     await this.#reserving;
   }

@@ -19,11 +19,8 @@ interface Flight {
 const flights = new WeakMap<object, Map<string, Flight>>();
 
 /**
- * Runs `fn`, or joins the run of it that is under way for the same owner and key.
- *
- * @param fn Gets a signal that aborts when nobody waits for the run any more.
- * @param signal Ends this caller's wait; the run goes on for the others.
- * @param onJoin Runs when a run is joined.
+ * Runs `fn`, or joins the run of it that is under way for the same owner and key. `fn` gets a signal
+ * that aborts when nobody waits any more. `signal` ends this caller's wait alone.
  */
 export async function singleFlight<T>(
   owner: object,
