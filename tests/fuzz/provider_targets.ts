@@ -23,7 +23,8 @@ import {
 } from "./arbitraries.ts";
 import { assertPlain, attempt, type FuzzTarget, target } from "./fuzz_target.ts";
 
-const ISSUER = "https://login.example.com";
+/** The provider. */
+export const ISSUER = "https://login.example.com";
 const CLIENT = "my-app";
 const NOW = Math.floor(Date.now() / 1000);
 const SIGNING_KEY = await makeSigningKey();
@@ -59,7 +60,7 @@ const ERROR_FIELDS = ["error", "error_description", "error_uri"];
 type Answers = Partial<Record<"discovery" | "jwks" | "device" | "token", () => Response>>;
 
 /** A client of a provider that answers so, and else as it should. */
-function provider(answers: Answers): OidcProvider {
+export function fakeProvider(answers: Answers): OidcProvider {
   const usual: Required<Answers> = {
     discovery: () => Response.json(DISCOVERY),
     jwks: () => Response.json(JWKS),
@@ -95,7 +96,8 @@ const pollOnce = (from: OidcProvider) =>
     },
   });
 
-function assertTokens(tokens: TokenSet | undefined): void {
+/** Fails for tokens that no session could use. */
+export function assertTokens(tokens: TokenSet | undefined): void {
   if (tokens === undefined) return;
   assert(isSendable(tokens.accessToken), "an access token that no request can carry");
   const { expiresIn = 1, refreshToken = "x" } = tokens;
@@ -157,7 +159,7 @@ const location = fc.oneof(
 export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
   target("discovery", httpAnswer(json(variant(DISCOVERY, ERROR_FIELDS))), async (input) => {
     const body = withoutSecrets(input.body); // a wrong issuer is shown
-    const from = provider({ discovery: () => toResponse({ ...input, body }) });
+    const from = fakeProvider({ discovery: () => toResponse({ ...input, body }) });
     await attempt(() => from.endpointHosts());
     await attempt(() => authorizeDevice(from));
   }),
@@ -170,7 +172,7 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
     async (input) => {
       if (tellsUnknown(input.body)) return;
       const device = await attempt(() =>
-        authorizeDevice(provider({ device: () => toResponse(input) }))
+        authorizeDevice(fakeProvider({ device: () => toResponse(input) }))
       );
       if (device === undefined) return;
       const { verificationUri, verificationUriComplete = verificationUri, userCode } = device.code;
@@ -185,11 +187,11 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
   ),
   target("an answer with tokens", tokenAnswer, async (input) => {
     if (tellsUnknown(input.body, SECRETS.extra)) return;
-    assertTokens(await attempt(() => pollOnce(provider({ token: () => toResponse(input) }))));
+    assertTokens(await attempt(() => pollOnce(fakeProvider({ token: () => toResponse(input) }))));
   }),
   target("the answer to a refresh", tokenAnswer, async (input) => {
     if (tellsUnknown(input.body, SECRETS.refresh)) return;
-    const from = provider({ token: () => toResponse(input) });
+    const from = fakeProvider({ token: () => toResponse(input) });
     const answer = await attempt(() => refreshTokens(from, { refreshToken: SECRETS.refresh }));
     if (answer?.tokens !== undefined) assertTokens(answer.tokens);
     else if (answer !== undefined) assertNoSecret(answer.error);
@@ -197,7 +199,7 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
   target("the claims of an ID token", signed, async ([given, header]) => {
     const id_token = await signJwt(given, SIGNING_KEY, { header });
     const token = () => Response.json({ ...TOKENS, id_token });
-    const tokens = await attempt(() => pollOnce(provider({ token })));
+    const tokens = await attempt(() => pollOnce(fakeProvider({ token })));
     if (tokens === undefined) return;
     const { iss, sub, aud, azp = CLIENT, iat, exp } = given as Record<string, unknown>;
     const audiences = Array.isArray(aud) ? aud : [aud];
@@ -213,7 +215,7 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
     fc.oneof(text, damaged(fc.constant(await signJwt(CLAIMS, SIGNING_KEY)))),
     async (id_token) => {
       const token = () => Response.json({ ...TOKENS, id_token });
-      const tokens = await attempt(() => pollOnce(provider({ token })));
+      const tokens = await attempt(() => pollOnce(fakeProvider({ token })));
       assert(
         tokens?.idToken === undefined || tokens.idToken.split(".").length === 3,
         "an ID token of another form",
@@ -231,7 +233,7 @@ export const PROVIDER_TARGETS: readonly FuzzTarget[] = [
       const id_token = await signJwt(CLAIMS, SIGNING_KEY);
       const token = () => Response.json({ ...TOKENS, id_token });
       assertTokens(
-        await attempt(() => pollOnce(provider({ token, jwks: () => toResponse(input) }))),
+        await attempt(() => pollOnce(fakeProvider({ token, jwks: () => toResponse(input) }))),
       );
     },
   ),

@@ -1,3 +1,4 @@
+import { BROWSER_TARGETS } from "./browser_targets.ts";
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { PROVIDER_TARGETS } from "./provider_targets.ts";
 import { STORE_TARGETS } from "./store_targets.ts";
@@ -8,4 +9,5 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...TEXT_TARGETS,
   ...STORE_TARGETS,
   ...PROVIDER_TARGETS,
+  ...BROWSER_TARGETS,
 ];

@@ -74,6 +74,17 @@ for (const [what, request, status] of OTHERS) {
   });
 }
 
+Deno.test("redirect listener: a long run of blanks within a header takes no time", async () => {
+  const { listener } = listen();
+  await using _ = listener;
+  const start = performance.now();
+  for (const blank of [" ", "\t"]) {
+    const headers = `X: x${blank.repeat(30_000)}x\r\n`;
+    await rawRequest(listener.port, requestOf(listener.port, { path: "/x", headers }));
+  }
+  assert(performance.now() - start < 3000);
+});
+
 Deno.test("redirect listener: its page holds nothing of the request, and keeps nothing", async () => {
   const { listener, url } = listen();
   await using _ = listener;
