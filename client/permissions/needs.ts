@@ -1,3 +1,4 @@
+import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { netHost } from "../../backends/common/hosts.ts";
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -15,6 +16,7 @@ import {
   isByKey,
   issuerNeeds,
   openNeeds,
+  PLACES,
   selectionNeeds,
   variableNeeds,
 } from "./preflight.ts";
@@ -165,6 +167,47 @@ function launcherNeeds(): PermissionNeed[] {
     { name: "run", command, ...when },
     ...browserVariables().map((variable) => ({ name: "env", variable, ...when } as const)),
   ];
+}
+
+/**
+ * The needs that are known while variables may not be read, for the first error of a start: all
+ * variables, and a named place for each host and folder that they would tell.
+ */
+export function knownAtFirst(
+  options: InitOptions,
+  call: "init" | "createSession",
+): PermissionNeed[] {
+  const apiHost = options.apiUrl ?? options.apiHost;
+  const variables = envNeeds(options, call).map(asAlways);
+  const needs = isByKey(options) ? variables : [...variables, ...signInNeeds(options)];
+  if (call === "init" || apiHost !== undefined) {
+    needs.push(hostOf(apiHost, PLACES.api, "to call the API"));
+  }
+  return uniqueNeeds(needs);
+}
+
+function signInNeeds({ issuer, credentialsBackend }: InitOptions): PermissionNeed[] {
+  const backend = credentialsBackend ?? getDefaultBackend();
+  return [
+    hostOf(issuer, PLACES.provider, "to sign in at the provider"),
+    ...(backend ? backendNeeds(backend) : [...selectionNeeds(), ...DEFAULT_STORE]),
+  ].map(asAlways);
+}
+
+/** The default store, as a shell finds it. */
+const DEFAULT_STORE: readonly PermissionNeed[] = [
+  ...openNeeds("always", "to find the stored tokens", { [HOME_VARIABLE]: undefined }),
+  { name: "read", path: PLACES.folder, reason: "to keep the tokens", need: "always" },
+  { name: "write", path: PLACES.folder, reason: "to keep the tokens", need: "always" },
+];
+
+function asAlways(need: PermissionNeed): PermissionNeed {
+  return { ...need, need: "always" };
+}
+
+function hostOf(url: string | undefined, place: string, reason: string): PermissionNeed {
+  const host = url !== undefined && URL.canParse(url) ? netHost(new URL(url)) : place;
+  return { name: "net", host, reason, need: "always" };
 }
 
 /** The needs of a session: those that its start checked, and the optional variables. */

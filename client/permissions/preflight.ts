@@ -61,6 +61,9 @@ async function askPermissions(
   for (const need of needs) await Deno.permissions.request(need);
 }
 
+/** Stand for what the variables of a start would tell, where Deno does not permit to read them. */
+export const PLACES = { provider: "PROVIDER", api: "API", folder: "$HOME/.validmind" } as const;
+
 /** The error for missing permissions, with the flags for all permissions of the call. */
 function permissionRequired(
   action: string,
@@ -69,11 +72,31 @@ function permissionRequired(
 ): ValidMindAuthError {
   const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
   const reasons = denied.map((need) => `${describe(need)} (${need.reason})`);
+  const advice = placeAdvice(required) ??
+    `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
+      formatPermissionSet(required);
   return new ValidMindAuthError(
     "permission_required",
-    `Cannot ${action}: Deno does not permit ${reasons.join(", ")}. ${flagAdvice(required)}` +
-      `put this into deno.json and run with -P=validmind:\n${formatPermissionSet(required)}`,
+    `Cannot ${action}: Deno does not permit ${reasons.join(", ")}. ${advice}`,
   );
+}
+
+/** The flags with the places that the reader fills in. */
+function placeAdvice(required: readonly PermissionNeed[]): string | undefined {
+  const has = (place: string) =>
+    required.some((need) => Object.values(need).some((value) => value === place));
+  const places = [
+    ...(has(PLACES.provider) ? [`${PLACES.provider} by the host in VM_OIDC_ISSUER`] : []),
+    ...(has(PLACES.api) ? [`${PLACES.api} by the host in VM_API_HOST`] : []),
+  ];
+  if (places.length === 0 && !has(PLACES.folder)) return undefined;
+  const example = "such as login.example.com:443";
+  return [
+    // The shell has to expand $HOME.
+    `Run with\n  ${formatPermissionFlags(required).replaceAll("'", '"')}\n`,
+    ...(places.length > 0 ? [`and replace ${places.join(", and ")}, ${example}. `] : []),
+    ...(has(PLACES.folder) ? ["The folder is that of the default store."] : []),
+  ].join("").trimEnd();
 }
 
 function flagAdvice(required: readonly PermissionNeed[]): string {
@@ -138,9 +161,14 @@ export function variableNeeds(options: InitOptions, isInit: boolean): Permission
   const credentials = isByKey(options)
     ? { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }
     : { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
+  const who = openNeeds("always", "to know who signs in", credentials);
+  if (!isInit) return who;
+  const host = options.apiUrl ?? options.apiHost;
   return [
-    ...openNeeds("always", "to know who signs in", credentials),
-    ...(isInit ? openNeeds("always", "to know the model", { VM_API_MODEL: model }) : []),
+    ...who,
+    ...openNeeds("always", "to know the model", { VM_API_MODEL: model }),
+    // Without them init() would call the API of this computer.
+    ...openNeeds("always", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
   ];
 }
 

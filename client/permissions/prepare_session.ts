@@ -17,7 +17,7 @@ import { NAMES } from "../format_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import { sessionNeeds } from "./needs.ts";
+import { knownAtFirst, sessionNeeds } from "./needs.ts";
 import {
   apiNeeds,
   backendNeeds,
@@ -67,8 +67,9 @@ export async function prepareSession(
   const isInit = call === "init";
   const action = isInit ? "sign in to ValidMind" : "create the session";
   checkSessionOptions(options, action, isInit);
-  const variables = variableNeeds(withoutPlaceholder(options), isInit);
-  await preflight(action, variables, "always");
+  const given = withoutPlaceholder(options);
+  const variables = variableNeeds(given, isInit);
+  await preflight(action, variables, "always", () => knownAtFirst(given, call));
   const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
   const resolved = modelOptions ?? resolveOptions(options, action);
   options.signal?.throwIfAborted();

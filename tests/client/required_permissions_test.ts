@@ -65,10 +65,9 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_OIDC_FLOW optional",
     "env VM_OIDC_CLIENT_SECRET optional",
     "env VM_OIDC_INTERACTIVE optional",
-    "env VM_API_URL optional",
-    "env VM_API_HOST optional",
     "env VM_API_TIMEOUT optional",
   ];
+  const api = ["env VM_API_URL always", "env VM_API_HOST always"];
   // Where options say who signs in: to know whose the secret is.
   const whose = ["env VM_OIDC_ISSUER optional", "env VM_OIDC_CLIENT_ID optional"];
   const env = {
@@ -80,12 +79,14 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_OIDC_ISSUER always",
     "env VM_OIDC_CLIENT_ID always",
     "env VM_API_MODEL always",
+    ...api,
     ...key,
     ...more,
     "net localhost:5000 always", // the default
     "net localhost:9000 sign_in",
   ]);
   assertEquals(await needsOf({ ...OIDC, ...MODEL, ...MEMORY }), [
+    ...api,
     ...more.toSpliced(5, 0, ...whose),
     "net localhost:5000 always",
     "net login.example.com:443 sign_in",
@@ -137,6 +138,8 @@ Deno.test('requiredPermissions: the placeholder "..." leaves all open', async ()
     "env VM_API_KEY always",
     "env VM_API_SECRET always",
     "env VM_API_MODEL always",
+    "env VM_API_URL always",
+    "env VM_API_HOST always",
     "net a.example.com:443 always",
   ]);
 });

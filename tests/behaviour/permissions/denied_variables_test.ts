@@ -39,8 +39,9 @@ Deno.test("denied variables: a needed one is named with its flag", async () => {
   for (
     const part of [
       "env VM_OIDC_ISSUER (to know who signs in), env VM_OIDC_CLIENT_ID",
-      "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID\n",
-      "-P=validmind",
+      '\n  "--allow-read=$HOME/.validmind" "--allow-write=$HOME/.validmind" --allow-net=PROVIDER ',
+      "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
+      "replace PROVIDER by the host in VM_OIDC_ISSUER, such as login.example.com:443. The folder",
     ]
   ) assertStringIncludes(message, part);
 });
@@ -50,10 +51,11 @@ Deno.test("denied variables: only those that are needed and denied are named", a
   const [, code, message] = await signIn(issuer, ["--allow-env=VM_OIDC_ISSUER"]);
   assertEquals(code, "permission_required");
   assertStringIncludes(message, "not permit env VM_OIDC_CLIENT_ID (");
-  assertStringIncludes(message, "\n  --allow-env=VM_OIDC_CLIENT_ID\n");
+  assertStringIncludes(message, "--allow-net=login.example.com:443 --allow-env=VM_OIDC_CLIENT_ID,");
+
   const [, keyCode, keyMessage] = await signIn(`apiKey: "k"`, ["--allow-env=VM_API_KEY"]);
   assertEquals(keyCode, "permission_required");
-  assertStringIncludes(keyMessage, "\n  --allow-env=VM_API_SECRET\n");
+  assertStringIncludes(keyMessage, "\n  --allow-env=VM_API_SECRET,");
 });
 
 Deno.test("denied variables: what is granted is used, what is not is not asked for", async () => {

@@ -1,0 +1,102 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { denoCommand, type ProcessResult, runProcess } from "../../support/deno_process.ts";
+import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
+import { type TempDir, tempDir } from "../../support/temp_home.ts";
+import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.ts";
+
+const ROOT = new URL("../../../", import.meta.url);
+const ignore = Deno.build.os === "windows"; // the flags are for a POSIX shell
+
+Deno.test({
+  name: "the flags in the first error of README's script are all that it needs",
+  ignore,
+  async fn() {
+    await using world = await newcomer();
+    const first = await world.run("");
+    assertEquals(first.code, 1);
+    assertStringIncludes(first.stderr, "Cannot sign in to ValidMind: Deno does not permit env");
+    const [, flags] = /Run with\n {2}(.*)\n/.exec(first.stderr)!;
+    assertMatch(
+      first.stderr,
+      /replace PROVIDER by the host in VM_OIDC_ISSUER, and API by the host/,
+    );
+
+    const second = await world.run(world.fillIn(flags!));
+    assertEquals(second.code, 0, second.stderr);
+    assertMatch(second.stdout, /^Working on /);
+  },
+});
+
+Deno.test({
+  name: "README's script runs with README's flags, and then without a person",
+  ignore,
+  async fn() {
+    await using world = await newcomer();
+    const page = await Deno.readTextFile(new URL("README.md", ROOT));
+    const [, flags] = /^deno run \\\n([^`]*) script\.ts$/m.exec(page)!;
+    const filled = world.fillIn(
+      flags!.replaceAll("\\\n", " ").replace("login.example.com:443", "PROVIDER")
+        .replace("api.example.com:443", "API"),
+    );
+    const first = await world.run(filled);
+    assertEquals(first.code, 0, first.stderr);
+    world.provider.autoApprove = false;
+    const second = await world.run(filled, { VM_OIDC_INTERACTIVE: "0" });
+    assertEquals(second.code, 0, second.stderr);
+    assertMatch(second.stdout, /^Working on /);
+  },
+});
+
+interface Newcomer extends AsyncDisposable {
+  provider: TestOidcProvider;
+  /** The flags with the hosts of this world. */
+  fillIn(flags: string): string;
+  run(flags: string, env?: Record<string, string>): Promise<ProcessResult>;
+}
+
+/** A person with README's script, the quick start's variables and an empty home. */
+async function newcomer(): Promise<Newcomer> {
+  await using stack = new AsyncDisposableStack();
+  const provider = stack.use(await startOidcProvider({ interval: 0.05 }));
+  const api = stack.use(await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) }));
+  const home = stack.use(await tempDir());
+  provider.autoApprove = true;
+  const script = await writeScript(home);
+  const env = settings(home, provider, api);
+  const disposable = stack.move();
+  return {
+    provider,
+    fillIn: (flags) =>
+      flags.replace("PROVIDER", new URL(provider.issuer).host)
+        .replace("API", new URL(api.apiHost).host),
+    run: async (flags, more = {}) => {
+      const [deno, ...args] = denoCommand({ file: script }).map((word) => `'${word}'`);
+      const [run, ...rest] = args;
+      const command = [deno, run, flags, ...rest].join(" ");
+      return await runProcess(["sh", "-c", command], { env: { ...env, ...more } });
+    },
+    [Symbol.asyncDispose]: () => disposable.disposeAsync(),
+  };
+}
+
+async function writeScript(home: TempDir): Promise<string> {
+  const page = await Deno.readTextFile(new URL("README.md", ROOT));
+  const fences = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
+  const script = fences.find((code) => code.includes("Working on"));
+  assert(script !== undefined);
+  const path = join(home.path, "script.ts");
+  await Deno.writeTextFile(path, script.replace("jsr:@validmind/auth", "@validmind/auth"));
+  return path;
+}
+
+function settings(home: TempDir, provider: TestOidcProvider, api: TrackingApi) {
+  return {
+    HOME: home.path,
+    NO_COLOR: "1",
+    VM_OIDC_ISSUER: provider.issuer,
+    VM_OIDC_CLIENT_ID: provider.clientId,
+    VM_API_HOST: api.apiHost,
+    VM_API_MODEL: "cl123",
+  };
+}
