@@ -88,6 +88,7 @@ export {
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
 export {
   getDefaultBackend,
+  type IsolateOptions,
   loadBackendFromEnv,
   type LoadBackendOptions,
   resolveCredentialsBackend,

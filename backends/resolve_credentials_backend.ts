@@ -4,7 +4,10 @@ import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
+import type { IsolateOptions } from "./load/isolate_options.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+
+export type { IsolateOptions };
 
 /** Loaded where the environment names a backend. */
 const loadBackendSetting = () => import("./load/backend_setting.ts");
@@ -155,22 +158,18 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
  */
 export interface LoadBackendOptions {
   /**
-   * Runs a third-party backend, which the environment names by its module, in a Worker with these
-   * permissions. A module that is a file, or imports files, needs `read` of them, and one from JSR
-   * `import` of `jsr.io:443`. The Worker is started for each use, so the backend's memory does not
-   * last. A built-in backend is not affected.
+   * Isolates a third-party backend, which the environment names by its module: in a Worker, or with
+   * `as: "process"` in a Deno of its own. It has the permissions that are named here, and no other. A
+   * module that is a file, or imports files, needs `read` of them, and one from JSR `import` of
+   * `jsr.io:443`. A built-in backend is not affected.
    *
-   * A Worker keeps honest code within its grant, and no more. It is no sandbox for code that is not
-   * trusted: such code can import packages whose names carry data out, open Deno's inspector in the
-   * main process by a signal, read standard input, and use caches and the default Deno KV database.
-   * Run such code as another user of the operating system, or not at all.
-   *
-   * Needs `--unstable-worker-options` (or `"unstable": ["worker-options"]` in deno.json): without it
-   * Deno itself ends the process, with a message that names the flag.
+   * A Worker keeps honest code within its grant, and is no sandbox for code that you do not trust. A
+   * process holds against such code too, and **needs `--allow-run` of Deno, which amounts to every
+   * permission for your program**. {@linkcode IsolateOptions} tells what neither holds against.
    *
    * @default the backend runs in this process, with its permissions
    */
-  isolate?: Deno.PermissionOptionsObject;
+  isolate?: IsolateOptions;
 }
 
 /**

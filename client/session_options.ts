@@ -1,3 +1,4 @@
+import type { IsolateOptions } from "../backends/resolve_credentials_backend.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { AuthEvent } from "./auth_event.ts";
 import type { ClearOptions } from "./clear_result.ts";
@@ -139,13 +140,13 @@ export interface SessionOptions {
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
-   * Runs a third-party backend that the environment names in a Worker with these permissions. They
-   * keep honest code within its grant, and are no sandbox: see `loadBackendFromEnv`. Needs
-   * `--unstable-worker-options`.
+   * Isolates a third-party backend that the environment names, with these permissions. A Worker, the
+   * default, keeps honest code within its grant, and is no sandbox; `as: "process"` is for code that
+   * you do not trust. See `IsolateOptions`.
    *
    * @default the backend runs in this process, with its permissions
    */
-  isolate?: Deno.PermissionOptionsObject;
+  isolate?: IsolateOptions;
   /**
    * The token that goes on requests.
    *
@@ -323,12 +324,13 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    */
   credentialsBackend?: OidcCredentialsBackend;
   /**
-   * Runs a third-party backend that the environment names in a Worker with these permissions. They
-   * keep honest code within its grant, and are no sandbox: see `loadBackendFromEnv`.
+   * Isolates a third-party backend that the environment names, with these permissions. A Worker, the
+   * default, keeps honest code within its grant, and is no sandbox; `as: "process"` is for code that
+   * you do not trust. See `IsolateOptions`.
    *
    * @default the backend runs in this process, with its permissions
    */
-  isolate?: Deno.PermissionOptionsObject;
+  isolate?: IsolateOptions;
   /**
    * Makes the requests of a revocation.
    *

@@ -2,12 +2,13 @@ import { isObject } from "../common/parse.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { type BackendSpec, parseBackendSpec, type SettingOrigin } from "./backend_setting.ts";
+import type { IsolateOptions } from "./isolate_options.ts";
 import { BUILT_IN_BACKENDS } from "./built_in_backends.ts";
 
 /** Loaded where a setting names a module. */
 const loadImportBackend = () => import("./import_backend.ts");
 
-/** Loaded where a module's backend is to run in a Worker. */
+/** Loaded where a module's backend is to be isolated. */
 const loadIsolatedBackend = () => import("./isolated_backend.ts");
 
 /** Options from JSON: a name stands where the class takes a backend. Each class checks its own. */
@@ -17,8 +18,8 @@ type Options = Record<string, unknown>;
 export interface CreateBackendOptions {
   /** The places from which the setting was read, for errors. */
   readonly origin: SettingOrigin;
-  /** The permissions of the Worker in which a third party's backend runs, if it runs in one. */
-  readonly isolate?: Deno.PermissionOptionsObject;
+  /** The isolation of a third party's backend, which runs in this process otherwise. */
+  readonly isolate?: IsolateOptions;
 }
 
 export async function createBackend(
@@ -42,11 +43,12 @@ async function createForeign(
   options: Options,
   { origin, isolate }: CreateBackendOptions,
 ): Promise<OidcCredentialsBackend> {
-  const { importBackend, moduleUrl } = await loadImportBackend();
-  if (isolate === undefined) return await importBackend(specifier, exportName, options, origin);
-  const { IsolatedBackend } = await loadIsolatedBackend();
-  const url = moduleUrl(specifier);
-  return await IsolatedBackend.load({ url, exportName, options, origin, permissions: isolate });
+  if (isolate !== undefined) {
+    const { IsolatedBackend } = await loadIsolatedBackend();
+    return await IsolatedBackend.load({ specifier, exportName, options, origin }, isolate);
+  }
+  const { importBackend } = await loadImportBackend();
+  return await importBackend(specifier, exportName, options, origin);
 }
 
 /**

@@ -4,11 +4,36 @@ import { resolve as windowsResolve } from "@std/path/windows/resolve";
 import { toFileUrl as windowsToFileUrl } from "@std/path/windows/to-file-url";
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { printable } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { foreignText, isPathSpecifier, type SettingOrigin, showSpec } from "./backend_setting.ts";
 
 type Constructor = new (options: Record<string, unknown>) => unknown;
+
+/** A backend's module and export, as a setting names them. */
+export interface ModuleBackend {
+  readonly specifier: string;
+  readonly exportName: string;
+  readonly options: Record<string, unknown>;
+  readonly origin: SettingOrigin;
+}
+
+/** The steps of loading, in order. */
+export const LOAD_STEPS = ["import", "export", "class", "construct"] as const;
+
+/** A failed step of loading, in facts. */
+export interface LoadFault {
+  readonly step: typeof LOAD_STEPS[number];
+  readonly name?: string;
+  readonly message?: string;
+  /** The code, where it is a coded error of this module. */
+  readonly code?: CredentialsBackendErrorCode;
+  /** The exports of the module, separated by commas. */
+  readonly exports?: string;
+}
 
 export async function importBackend(
   specifier: string,
@@ -16,39 +41,27 @@ export async function importBackend(
   options: Record<string, unknown>,
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  const place = showSpec(specifier);
-  const module = await importModule(specifier, `${place} (${origin.name})`, options);
-  const subject = `${exportName} from ${place} (${origin.name})`;
+  const named = { specifier, exportName, options, origin };
+  const module = await importModule(named);
   if (!Object.hasOwn(module, exportName)) {
-    const names = printable(Object.keys(module).join(", ")) || "nothing";
-    const reason = `the module exports ${names}. Name one of its exports after the last colon.`;
-    throw loadError("backend_export_missing", subject, reason);
+    throw loadFault({ step: "export", exports: Object.keys(module).join(", ") }, named);
   }
-  const backend = construct(module[exportName], subject, options, origin);
-  assertCredentialsBackend(backend, subject);
+  const backend = construct(module[exportName], named);
+  assertCredentialsBackend(backend, subjectOf(named));
   return backend;
 }
 
-async function importModule(
-  specifier: string,
-  subject: string,
-  options: Record<string, unknown>,
-): Promise<Record<string, unknown>> {
-  const url = moduleUrl(specifier);
+/** The backend in words, for an error. */
+export function subjectOf({ specifier, exportName, origin }: ModuleBackend): string {
+  return `${exportName} from ${showSpec(specifier)} (${origin.name})`;
+}
+
+async function importModule(named: ModuleBackend): Promise<Record<string, unknown>> {
+  const url = moduleUrl(named.specifier);
   try {
     return await import(url);
   } catch (error) {
-    // A module that is denied something while it runs throws NotCapable: that is its own error.
-    const denied = error instanceof TypeError &&
-      /run again with the (--allow-\w+) flag/.exec(error.message);
-    if (denied) {
-      const reason = `Deno does not permit the import. Run with ${
-        denied[1]
-      }, narrowed to this module.`;
-      throw loadError("permission_required", subject, reason);
-    }
-    const reason = "the module did not load. See the cause, and check the module's address.";
-    throw loadError("backend_import_failed", subject, reason, foreignCause(error, options));
+    throw loadFault({ step: "import", ...factsOf(error) }, named);
   }
 }
 
@@ -67,30 +80,21 @@ export function moduleUrl(
   return url.href;
 }
 
-function construct(
-  value: unknown,
-  subject: string,
-  options: Record<string, unknown>,
-  origin: SettingOrigin,
-): unknown {
+function construct(value: unknown, named: ModuleBackend): unknown {
   if (typeof value !== "function" || !isConstructible(value)) {
-    throw loadError("backend_not_constructible", subject, "it is not a class. Export a class.");
+    throw loadFault({ step: "class" }, named);
   }
   try {
-    return new (value as Constructor)(options);
+    return new (value as Constructor)(named.options);
   } catch (error) {
-    if (error instanceof CredentialsBackendError) {
-      throw new CredentialsBackendError(error.code, foreignText(error.message, options));
-    }
-    const reason = `its constructor failed. See the cause, and check ${origin.options}.`;
-    throw loadError("backend_not_constructible", subject, reason, foreignCause(error, options));
+    const code = error instanceof CredentialsBackendError ? { code: error.code } : {};
+    throw loadFault({ step: "construct", ...factsOf(error), ...code }, named);
   }
 }
 
-/** The error of a module by its name and message. Another part of it may be anything. */
-function foreignCause(error: unknown, options: unknown): Error {
-  if (!(error instanceof Error)) return new Error("no error object");
-  return new Error(foreignText(`${error.name}: ${error.message}`, options));
+/** The name and message of a module's error. Another part of it may be anything. */
+function factsOf(error: unknown): { name?: string; message?: string } {
+  return error instanceof Error ? { name: error.name, message: error.message } : {};
 }
 
 /** Asks whether `new` would be accepted, without running the constructor. */
@@ -103,8 +107,66 @@ function isConstructible(value: object): boolean {
   }
 }
 
+/**
+ * The error for a failed step of loading.
+ *
+ * @param isIsolated Whether the step failed in an isolate, whose permissions are its own.
+ */
+export function loadFault(
+  { step, name, message, code, exports }: LoadFault,
+  named: ModuleBackend,
+  isIsolated = false,
+): CredentialsBackendError {
+  const subject = step === "import"
+    ? `${showSpec(named.specifier)} (${named.origin.name})`
+    : subjectOf(named);
+  const text = message === undefined ? "no error object" : `${name}: ${message}`;
+  const cause = new Error(foreignText(text, named.options));
+  switch (step) {
+    case "import":
+      return importError(subject, name === "TypeError" ? message : undefined, cause, isIsolated);
+    case "export": {
+      const names = printable(exports ?? "") || "nothing";
+      const reason = `the module exports ${names}. Name one of its exports after the last colon.`;
+      return loadError("backend_export_missing", subject, reason);
+    }
+    case "class":
+      return loadError("backend_not_constructible", subject, "it is not a class. Export a class.");
+    case "construct": {
+      if (code !== undefined) {
+        return new CredentialsBackendError(code, foreignText(message ?? "", named.options));
+      }
+      const reason = `its constructor failed. See the cause, and check ${named.origin.options}.`;
+      return loadError("backend_not_constructible", subject, reason, cause);
+    }
+  }
+}
+
+/** @param message The text of a TypeError: Deno throws one where it does not permit the import. */
+function importError(
+  subject: string,
+  message: string | undefined,
+  cause: Error,
+  isIsolated: boolean,
+): CredentialsBackendError {
+  // A module that is denied something while it runs throws NotCapable: that is its own error.
+  const denied = /run again with the --allow-(\w+) flag/.exec(message ?? "");
+  if (denied === null) {
+    const reason = "the module did not load. See the cause, and check the module's address.";
+    return loadError("backend_import_failed", subject, reason, cause);
+  }
+  const advice = isIsolated
+    ? `Name this module in \`${denied[1]}\` of \`isolate\`.`
+    : `Run with --allow-${denied[1]}, narrowed to this module.`;
+  return loadError(
+    "permission_required",
+    subject,
+    `Deno does not permit the import. ${advice}`,
+  );
+}
+
 function loadError(
-  code: CredentialsBackendError["code"],
+  code: CredentialsBackendErrorCode,
   subject: string,
   reason: string,
   cause?: Error,

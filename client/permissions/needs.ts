@@ -14,6 +14,7 @@ import {
   apiNeeds,
   backendNeeds,
   isByKey,
+  isGranted,
   issuerNeeds,
   openNeeds,
   PLACES,
@@ -62,12 +63,16 @@ export async function collectPermissions(
   const isGiven = options.credentialsBackend !== undefined || getDefaultBackend() !== undefined;
   const { credentialsBackend, isolate } = options;
   const loading = isolate === undefined ? {} : { isolate };
+  const ofChoice = isGiven ? [] : selectionNeeds(isolate);
+  if (ofChoice.some((need) => need.name === "run" && !isGranted(need))) {
+    return uniqueNeeds([...needs, ...ofChoice]); // the isolated backend itself needs no more
+  }
   const backend = await resolveCredentialsBackend(credentialsBackend, loading);
   if (call === "clear" && about.revoke) needs.push(...secretNeeds(options));
   const ofBackend = call === "clear"
     ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
     : backendNeeds(backend);
-  return uniqueNeeds([...needs, ...(isGiven ? [] : selectionNeeds()), ...ofBackend]);
+  return uniqueNeeds([...needs, ...ofChoice, ...ofBackend]);
 }
 
 /** The variables of absent options, and whether a start requires each. */

@@ -5,7 +5,10 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
-import { readBackendChoice } from "../../backends/resolve_credentials_backend.ts";
+import {
+  type IsolateOptions,
+  readBackendChoice,
+} from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
@@ -16,6 +19,9 @@ import {
 import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
+
+/** Whoever may run Deno can run it with any permission. */
+const RUN_REASON = "to run the backend in a process of its own, which amounts to every permission";
 
 /**
  * Checks permissions before any work. In a terminal the person is asked for each missing one, with
@@ -212,11 +218,25 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
  * The variables that choose the backend if neither an argument nor a default does, as far as the
  * readable ones tell.
  */
-export function selectionNeeds(): PermissionNeed[] {
+export function selectionNeeds(isolate?: IsolateOptions): PermissionNeed[] {
   const read = (variable: string) => isEnvGranted(variable) ? Deno.env.get(variable) : null;
-  return readBackendChoice(read).variables.map((variable) =>
-    variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
-  );
+  const { variables, name } = readBackendChoice(read);
+  return [
+    ...variables.map((variable) =>
+      variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
+    ),
+    // A module's name alone has one of these. A nested one is checked as it is started.
+    ...(isolate?.as === "process" && /[:#]/.test(name ?? "") ? processNeeds(isolate) : []),
+  ];
+}
+
+/** The needs of a backend in a process of its own. */
+function processNeeds({ env: names }: IsolateOptions): PermissionNeed[] {
+  const variables = Array.isArray(names) ? names : [];
+  return [
+    { name: "run", command: Deno.execPath(), reason: RUN_REASON, need: "always" },
+    ...variables.map((variable) => env(variable, "to hand it to the isolated backend")),
+  ];
 }
 
 /**
@@ -225,10 +245,11 @@ export function selectionNeeds(): PermissionNeed[] {
  */
 export async function ensureSelection(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
+  isolate?: IsolateOptions,
 ): Promise<void> {
-  const needs = selectionNeeds();
+  const needs = selectionNeeds(isolate);
   await ensure(needs);
-  const more = selectionNeeds().slice(needs.length);
+  const more = selectionNeeds(isolate).slice(needs.length);
   if (more.length > 0) await ensure(more);
 }
 
@@ -250,7 +271,8 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
     }
     const when = descriptor.need === "sign_in" ? "sign_in" : "always";
     const isWrite = when === "sign_in" || name === "write";
-    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
+    const ofStore = isWrite ? "to keep the tokens" : "to find the stored tokens";
+    const reason = name === "run" ? RUN_REASON : ofStore;
     return { ...descriptor, reason, need: when };
   });
 }

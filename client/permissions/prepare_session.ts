@@ -94,7 +94,7 @@ export function plainNeeds(
   backend: OidcCredentialsBackend,
 ): SessionNeeds {
   const list = needList("create the session", variableNeeds(options, false), resolved);
-  list.add([...selectionNeeds(), ...backendNeeds(backend)]);
+  list.add([...selectionNeeds(options.isolate), ...backendNeeds(backend)]);
   return needsOf(list, options, "createSession");
 }
 
@@ -143,7 +143,7 @@ async function chooseBackend(
   needs: NeedList,
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection((more) => needs.ensure(more));
+    await ensureSelection((more) => needs.ensure(more), isolate);
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { InitOptions } from "../../client/session_options.ts";
@@ -292,4 +293,30 @@ Deno.test("requiredPermissions: options are checked as by the call itself", asyn
 Deno.test("requiredPermissions: a call that it does not know is refused", async () => {
   const about = { call: "reload" } as unknown as RequiredPermissionsOptions;
   await rejectsWith("invalid_options", () => needsOf({ ...FULL, ...MEMORY }, about), "call");
+});
+
+Deno.test("requiredPermissions: a backend in a process of its own needs Deno itself, and says what that is", async () => {
+  await withTempHome(async (home) => {
+    const module = `${typeof home === "string" ? home : Deno.env.get("HOME")}/store.js`;
+    await Deno.writeTextFile(module, "export class Store { get() {} put() {} delete() {} }");
+    Deno.env.set("VM_OIDC_CREDENTIALS_BACKEND", `${module}:Store`);
+    const isolate = { as: "process", read: [module], env: ["TEAM_TOKEN"] } as const;
+    const needs = await requiredPermissions({
+      ...FULL,
+      ...MODEL,
+      isolate: { ...isolate, read: [module], env: ["TEAM_TOKEN"] },
+    });
+    const run = needs.filter(({ name }) => name === "run");
+    assertEquals(run, [{
+      name: "run",
+      command: Deno.execPath(),
+      reason: "to run the backend in a process of its own, which amounts to every permission",
+      need: "always",
+    }]);
+    assertEquals(lines(needs).includes("env TEAM_TOKEN always"), true);
+    await (await loadBackendFromEnv({
+      isolate: { ...isolate, read: [module], env: ["TEAM_TOKEN"] },
+    }))
+      ?.close?.();
+  });
 });
