@@ -132,9 +132,11 @@ function importsRemote(flags: readonly string[]): boolean {
 }
 
 /** The Deno that runs this program. A compiled program has none: it would start itself again. */
-function denoExecutable(): string {
-  const command = Deno.execPath();
-  if (!Deno.build.standalone && /[/\\]deno[^/\\]*$/i.test(command)) return command;
+export function denoExecutable(
+  command: string = Deno.execPath(),
+  isCompiled: boolean = Deno.build.standalone,
+): string {
+  if (!isCompiled && /[/\\]deno[^/\\]*$/i.test(command)) return command;
   throw new CredentialsBackendError(
     "backend_unavailable",
     "Cannot start the isolated credentials backend: a compiled program has no Deno executable. " +

@@ -343,3 +343,11 @@ Deno.test("isolate, process: with `import`, caches are open to it, as the docume
   const isolate = { import: ["jsr.io:443"] };
   assertEquals((await attack("process", "caches", { isolate })).found, "done");
 });
+
+for (const name of ["remote", "npm"]) {
+  Deno.test(`isolate, process: with \`import\` of all hosts, the attack "${name}" asks no host`, async () => {
+    const { found, asked } = await attack("process", name, { isolate: { import: true } });
+    assert(/--cached-only|--no-npm/.test(found), found);
+    assertEquals(asked, []);
+  });
+}

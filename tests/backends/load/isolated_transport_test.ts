@@ -1,5 +1,10 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { processArguments, processVariables } from "../../../backends/load/isolated_transport.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  denoExecutable,
+  processArguments,
+  processVariables,
+} from "../../../backends/load/isolated_transport.ts";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { runIsolated } from "../../support/isolated_world.ts";
 import { findDenoDir, runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -178,4 +183,14 @@ Deno.test("an isolated process needs --allow-run of Deno alone, beside what the 
     `,
   });
   assertEquals([stdout, stderr], ['undefined ["run"]\n', ""]);
+});
+
+Deno.test("a compiled program has no Deno to run: it is not started a second time", () => {
+  assertEquals(denoExecutable("/usr/bin/deno", false), "/usr/bin/deno");
+  assertEquals(denoExecutable("C:\\\\bin\\\\deno.exe", false), "C:\\\\bin\\\\deno.exe");
+  for (const [path, isCompiled] of [["/srv/deno-tool", true], ["/srv/report", false]] as const) {
+    const error = assertThrows(() => denoExecutable(path, isCompiled), CredentialsBackendError);
+    assertEquals(error.code, "backend_unavailable");
+    assertStringIncludes(error.message, "a compiled program has no Deno executable");
+  }
 });
