@@ -10,6 +10,10 @@ import type { Runtime } from "../options/runtime.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** A timer that is later than this shows that the process stood still, in milliseconds. */
+const LATE_MS = 20;
+/** Time for an answer that has come meanwhile, in milliseconds. */
+const AWAKE_MS = 2000;
 /** The fields of a form that are no secret. A grant's other fields may be one. */
 const OPEN_FIELDS = [
   "grant_type",
@@ -103,9 +107,8 @@ export function providerFetch(
 }
 
 async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: Runtime) {
-  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+  using limit = new TimeLimit(timeoutMs);
+  const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
   try {
     const request = { ...init, body: sentOnce(init.body), signal };
     // A fetch of the caller's may not pass the signal on.
@@ -119,8 +122,46 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    throw unreachable(url, error, timeout.aborted ? timeoutMs : undefined);
+    throw unreachable(url, error, limit.signal.aborted ? timeoutMs : undefined);
   }
+}
+
+/**
+ * The time limit of a request. A process that stood still, such as on a closed laptop, wakes with the
+ * limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token is
+ * spent, and its successor would be lost.
+ */
+class TimeLimit implements Disposable {
+  readonly #end = new AbortController();
+  #timer: AbortSignal;
+  #due: number;
+
+  constructor(ms: number) {
+    this.#due = performance.now() + ms;
+    this.#timer = this.#start(ms);
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer.removeEventListener("abort", this.#onEnd);
+  }
+
+  #start(ms: number): AbortSignal {
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+    const timer = AbortSignal.timeout(ms);
+    timer.addEventListener("abort", this.#onEnd);
+    return timer;
+  }
+
+  readonly #onEnd = () => {
+    const isLate = performance.now() - this.#due > LATE_MS;
+    this.#due = Infinity; // the time to read the answer ends for good
+    if (isLate) this.#timer = this.#start(AWAKE_MS);
+    else this.#end.abort(this.#timer.reason);
+  };
 }
 
 /**

@@ -224,3 +224,14 @@ Deno.test("providerFetch: Retry-After is kept", async () => {
   const plain = spyFetch(() => new Response("busy", { status: 429 }));
   assertEquals((await unavailable({ fetch: plain })).retryAfterMs, undefined);
 });
+
+Deno.test("providerFetch: an answer that came while the process stood still is read after the time limit", async () => {
+  const standStill = spyFetch(() => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);
+    return new Promise((resolve) =>
+      setTimeout(() => resolve(Response.json({ access_token: "a" })), 5)
+    );
+  });
+  const response = await call({ fetch: standStill, timeoutMs: 20 });
+  assertEquals((await response.json()).access_token, "a");
+});
