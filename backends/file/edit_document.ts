@@ -45,3 +45,33 @@ export function looksLikeCredentials(text: string): boolean {
   return isRecord(value.credentials ?? {}) &&
     ("credentials" in value || Object.keys(value).every((name) => name === "version"));
 }
+
+/** An entry that could not be stored after its refresh token's predecessor was spent. */
+export interface UnfinishedEntry {
+  key: string;
+  /** {@linkcode rowText} of the row that the entry is to replace. */
+  replaces: string;
+  entry: OidcCredentials;
+}
+
+/** The text of a row, which does not depend on the order of its fields. */
+export function rowText(document: CredentialsDocument, key: string): string {
+  const row = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
+  return JSON.stringify(isRecord(row) ? Object.entries(row).sort() : row) ?? "";
+}
+
+/** The text that an unfinished entry is left as, beside the credentials file. */
+export function serializeUnfinished(unfinished: UnfinishedEntry): string {
+  return JSON.stringify({ unfinished });
+}
+
+/** The unfinished entry in a text, or `undefined` where it holds anything else. */
+export function parseUnfinished(text: string): UnfinishedEntry | undefined {
+  try {
+    const { key, replaces, entry } = JSON.parse(text).unfinished;
+    const isSound = typeof key === "string" && typeof replaces === "string" && isRecord(entry);
+    return isSound ? { key, replaces, entry: entry as OidcCredentials } : undefined;
+  } catch {
+    return undefined;
+  }
+}

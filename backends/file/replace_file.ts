@@ -1,15 +1,26 @@
 import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf, nameOf } from "../credentials_path.ts";
-import { isGranted, isOwn, lstatIfPresent, openToRead } from "./file_access.ts";
-import { isStillAt } from "./lock.ts";
+import { folderOf } from "../credentials_path.ts";
+import { looksLikeCredentials } from "./edit_document.ts";
+import { assertOwnLink, fileError, isGranted, lstatIfPresent, readOwnFile } from "./file_access.ts";
 
 const isWindows = Deno.build.os === "windows";
 
+/** A temp file that was made beforehand. */
+export interface TempFile {
+  readonly path: string;
+  /** The file, open at its start. `undefined` where it cannot be used any more. */
+  open(): Deno.FsFile | undefined;
+  /** Ends the use of the file, which is renamed by then. */
+  close(): void;
+}
+
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
-  /** Takes the place of the temp file. */
-  reserved?: ReservedFile | undefined;
+  /** Takes the place of the temp file. Where the file is not replaced, it stays reserved. */
+  reserved?: TempFile | undefined;
+  /** Whether the caller holds the file's lock. @default {true} */
+  isLocked?: boolean;
   /** Called right before the rename. With `false`, the file stays as it is. */
   isUnchanged?: () => boolean;
 }
@@ -18,92 +29,64 @@ export interface ReplaceOptions {
  * Replaces a file so that every reader, and every restart after a crash, sees the whole old content
  * or the whole new one. The file is 0600 from its creation.
  *
- * The temp file has one fixed name: a permission can name it, and a crash leaves at most one, which
- * the next write removes. The caller holds the file's lock.
+ * Under the file's lock the temp file has one fixed name: a permission can name it, and a crash leaves
+ * at most one, which the next write removes. Without the lock each write has a temp file of its own.
  *
  * @returns Whether the file was replaced.
  */
 export function replaceFile(
   path: string,
   text: string,
-  { reserved, isUnchanged = () => true }: ReplaceOptions = {},
+  { reserved, isLocked = true, isUnchanged = () => true }: ReplaceOptions = {},
 ): boolean {
-  const { temp, file } = openTemp(path, reserved);
+  const { temp, file, isReserved } = openTemp(path, reserved, isLocked);
+  let isReplaced = false;
   try {
-    try {
-      writeAll(file, new TextEncoder().encode(text));
-      if (reserved) file.truncateSync(file.seekSync(0, Deno.SeekMode.Current));
-      file.syncSync();
-    } finally {
+    writeAll(file, new TextEncoder().encode(text));
+    if (isReserved) file.truncateSync(file.seekSync(0, Deno.SeekMode.Current));
+    file.syncSync();
+    if (isUnchanged()) {
+      renameOver(temp, path);
+      isReplaced = true;
+    }
+  } finally {
+    if (isReserved && isReplaced) reserved!.close();
+    if (!isReserved) {
       file.close(); // `using` would cost a write some microseconds more
+      if (!isReplaced) removeIfPresent(temp);
     }
-    if (!isUnchanged()) {
-      Deno.removeSync(temp);
-      return false;
-    }
-    renameOver(temp, path);
-  } catch (error) {
-    removeIfPresent(temp);
-    throw error;
   }
-  syncFolder(folderOf(path));
-  return true;
+  if (isReplaced) syncFolder(folderOf(path));
+  return isReplaced;
 }
 
 interface Temp {
   temp: string;
   file: Deno.FsFile;
+  isReserved: boolean;
 }
 
-function openTemp(path: string, reserved: ReservedFile | undefined): Temp {
-  const taken = reserved?.take();
-  if (taken !== undefined) return { temp: reserved!.path, file: taken };
+function openTemp(path: string, reserved: TempFile | undefined, isLocked: boolean): Temp {
+  const kept = reserved?.open();
+  if (kept !== undefined) return { temp: reserved!.path, file: kept, isReserved: true };
   const temp = tempPath(path);
-  try {
-    return { temp, file: createNew(temp) };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable || lstatIfPresent(temp) === undefined) throw error;
-    // A neighbour has planted a thing that cannot be removed, such as a folder with a file in it.
-    const other = tempPath(`${path}.${crypto.randomUUID().slice(0, 8)}`);
-    return { temp: other, file: createNew(other) };
-  }
+  const file = isLocked ? tryCreate(temp) : undefined;
+  if (file !== undefined) return { temp, file, isReserved: false };
+  const other = tempPath(`${path}.${crypto.randomUUID().slice(0, 8)}`);
+  return {
+    temp: other,
+    file: Deno.openSync(other, { write: true, createNew: true, mode: 0o600 }),
+    isReserved: false,
+  };
 }
 
-/**
- * The temp files beside `path` that a killed write left, with tokens in them: regular files of this
- * user. Empty where Deno does not permit a look at the folder.
- */
-export function leftTemps(path: string): string[] {
-  const folder = folderOf(path);
-  if (!isGranted({ name: "read", path: folder })) return [];
-  const name = nameOf(path);
-  const isTemp = (found: string) =>
-    found.startsWith(name) && /^(\.[0-9a-f]{8})?\.tmp$/.test(found.slice(name.length));
+/** `undefined` where a neighbour has planted a thing that cannot be removed, such as a full folder. */
+function tryCreate(path: string): Deno.FsFile | undefined {
   try {
-    const temps = Array.from(Deno.readDirSync(folder), (found) => found.name).filter(isTemp);
-    return temps.map((temp) => `${folder}/${temp}`).filter(isOwnFile);
+    return createNew(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-/** Whether a regular file of this user is at `path`. */
-function isOwnFile(path: string): boolean {
-  const found = lstatIfPresent(path);
-  if (!found?.isFile) return false;
-  try {
-    const file = openToRead(path, found);
-    try {
-      return isOwn(path, file.statSync());
-    } finally {
-      file.close();
-    }
-  } catch (error) {
-    const { NotFound, PermissionDenied } = Deno.errors;
-    if (error instanceof NotFound || error instanceof PermissionDenied) return false;
-    if (error instanceof CredentialsBackendError) return false;
-    throw error;
+    if (error instanceof Deno.errors.NotCapable || lstatIfPresent(path) === undefined) throw error;
+    return undefined;
   }
 }
 
@@ -112,58 +95,15 @@ export function tempPath(path: string): string {
   return `${path}.tmp`;
 }
 
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+/** Writes all bytes at the position of a file. */
+export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }
 }
 
-/** A file of zeros on the disk that keeps the space of a coming content. */
-export class ReservedFile {
-  readonly path: string;
-  #file: Deno.FsFile | undefined;
-
-  /** Writes the file in the place of one that a crash left. */
-  constructor(path: string, bytes: number) {
-    this.path = path;
-    const file = createNew(path);
-    this.#file = file;
-    try {
-      writeAll(file, new Uint8Array(bytes));
-      file.syncSync();
-    } catch (error) {
-      this.release();
-      throw error;
-    }
-  }
-
-  /**
-   * Gives away the file, open at its start. `undefined` where it was given away before, or where
-   * another file has taken its path.
-   */
-  take(): Deno.FsFile | undefined {
-    const file = this.#file;
-    if (file === undefined) return undefined;
-    this.#file = undefined;
-    if (isStillAt(file, this.path)) {
-      file.seekSync(0, Deno.SeekMode.Start);
-      return file;
-    }
-    file.close();
-    return undefined;
-  }
-
-  /** Removes the file, unless it was given away. */
-  release(): void {
-    const file = this.take();
-    if (file === undefined) return;
-    file.close();
-    removeIfPresent(this.path);
-  }
-}
-
 /** Creates a file in the place of one that a crash left, or of a link that somebody planted. */
-function createNew(path: string): Deno.FsFile {
+export function createNew(path: string): Deno.FsFile {
   const create = () => Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
   try {
     return create();
@@ -244,4 +184,39 @@ function readableParents(path: string): string[] {
     if (existsSync(parent)) return parents;
     folder = parent;
   }
+}
+
+/** The target of a link; the path itself where it is no link, or nothing is there yet. */
+export function resolveLink(path: string): string {
+  const link = lstatIfPresent(path);
+  if (!link?.isSymlink) return path;
+  const target = Deno.realPathSync(path);
+  try {
+    assertOwnLink("write", path, link, Deno.lstatSync(target));
+  } catch (error) {
+    throw fileError("write", target, error); // a missing permission is the one for the target
+  }
+  return target;
+}
+
+/** Whether the path alone marks a credentials file: the place of the default one. */
+function isOwnPlace(path: string): boolean {
+  return /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
+}
+
+/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
+export function assertDeletable(path: string, given: string): void {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(readOwnFile(path).bytes);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  if (path === given && isOwnPlace(path) || looksLikeCredentials(text)) return;
+  throw new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
+      `right one, delete the file yourself.`,
+  );
 }

@@ -2,20 +2,29 @@ import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type CredentialsDocument, fileState, readDocument } from "./credentials_file.ts";
-import { assertWritable, emptyDocument, serializeDocument, setRow } from "./edit_document.ts";
-import { assertDeletable, resolveLink } from "./find_file.ts";
-import { fileError, lstatIfPresent } from "./file_access.ts";
+import { type CredentialsDocument, fileState, getEntry, readDocument } from "./credentials_file.ts";
+import {
+  assertWritable,
+  emptyDocument,
+  parseUnfinished,
+  rowText,
+  serializeDocument,
+  serializeUnfinished,
+  setRow,
+  type UnfinishedEntry,
+} from "./edit_document.ts";
+import { fileError, lstatIfPresent, readOwnFile } from "./file_access.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
 import {
-  leftTemps,
+  assertDeletable,
   makeFolder,
   removeIfPresent,
   replaceFile,
-  ReservedFile,
+  resolveLink,
   syncFolder,
   tempPath,
 } from "./replace_file.ts";
+import { isOwnFile, leftTemps, ReservedFile, untilReserved } from "./reserved_file.ts";
 
 /** Options of {@linkcode FileStore}. */
 export interface FileStoreOptions {
@@ -25,6 +34,23 @@ export interface FileStoreOptions {
   lockTimeoutMs: number;
   /** Called at most once for the file and once for its folder, when it was open to others. */
   onWarning: (message: string) => void;
+}
+
+/** Whether the present entry is the one that a new one is to replace. */
+type IsReplaced = (stored: OidcCredentials | undefined) => boolean;
+
+/** A reserved file, and the row that its entry will replace. */
+interface Reservation {
+  reserved: ReservedFile;
+  replaces: string;
+}
+
+interface ChangeOptions {
+  reserved?: ReservedFile | undefined;
+  /** Whether the lock of the file still excludes others. */
+  isHeld: () => boolean;
+  /** Whether there is such a lock at all. */
+  isLocked?: boolean;
 }
 
 /** About how long a refresh holds its lock. */
@@ -38,7 +64,7 @@ const TRIES = 20;
 export class FileStore {
   readonly #options: FileStoreOptions;
   readonly #warned = new Set<string>();
-  readonly #reserved = new Map<string, ReservedFile>();
+  readonly #reserved = new Map<string, Reservation>();
   readonly #held = new Map<string, () => boolean>();
 
   constructor(options: FileStoreOptions) {
@@ -47,30 +73,74 @@ export class FileStore {
 
   /** Sets one row. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    const path = this.#prepare();
-    await this.#locked(`${path}.lock`, () => {
-      this.#change(path, (document) => {
-        setRow(document, key, entry);
-        return true;
-      }, this.#reserved.get(key));
-    });
+    await this.replace(key, entry, () => true);
   }
 
-  /** Checks that a write is possible, and keeps the space that a `put` under `key` will need. */
+  /** Sets one row if `isReplaced` holds for the present one. Gives whether it did. */
+  async replace(key: string, entry: OidcCredentials, isReplaced: IsReplaced): Promise<boolean> {
+    const path = this.#prepare();
+    const reserved = this.#reserved.get(key);
+    // Who has reserved keeps others out by the reserved file, too.
+    if (reserved === undefined) this.#assertHeld(path, key);
+    let isSet = false;
+    const set = (document: CredentialsDocument) => {
+      isSet = isReplaced(getEntry(document, key, path));
+      if (isSet) setRow(document, key, entry);
+      return isSet;
+    };
+    const options = { reserved: reserved?.reserved };
+    try {
+      await this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
+    } catch (error) {
+      if (reserved !== undefined) leaveUnfinished(reserved, key, entry);
+      throw error;
+    }
+    return isSet;
+  }
+
+  /**
+   * Checks that a write is possible, and keeps the space that a `put` under `key` will need. Waits while
+   * another process has reserved the same: the key's lock does not exclude it where somebody has removed
+   * the lock file.
+   */
   async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
     const path = this.#prepare();
-    if (this.#held.get(key)?.() === false) throw lockLost(lockPath(path, key));
-    return await this.#locked(`${path}.lock`, () => {
-      try {
-        const { document } = readForUpdate(path);
-        assertWritable(document, path);
-        const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
-        const temp = tempPath(`${path}.${shortHash(key)}`);
-        return this.#keep(key, new ReservedFile(temp, size + HEADROOM_BYTES));
-      } catch (error) {
-        throw fileError("write", path, error);
-      }
-    });
+    this.#assertHeld(path, key);
+    this.#reserved.get(key)?.reserved.release();
+    const temp = tempPath(`${path}.${shortHash(key)}`);
+    const attempt = async () => {
+      let made: Reservation | undefined;
+      await this.#write(path, (isHeld) => {
+        if (!this.#finish(path, key, temp, isHeld)) return false;
+        made = this.#tryReserve(path, key, temp, bytes);
+        return true;
+      });
+      return made;
+    };
+    return this.#keep(key, await untilReserved(temp, this.#options.lockTimeoutMs, attempt));
+  }
+
+  #tryReserve(path: string, key: string, temp: string, bytes: number): Reservation | undefined {
+    try {
+      const { document } = readForUpdate(path);
+      assertWritable(document, path);
+      const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
+      const reserved = ReservedFile.create(temp, size + HEADROOM_BYTES);
+      return reserved && { reserved, replaces: rowText(document, key) };
+    } catch (error) {
+      throw fileError("write", path, error);
+    }
+  }
+
+  /** Stores an entry that an earlier process could not store, unless its row has changed since. */
+  #finish(path: string, key: string, temp: string, isHeld: () => boolean): boolean {
+    const unfinished = readUnfinished(temp);
+    if (unfinished?.key !== key) return true;
+    return this.#change(path, (document) => {
+      if (rowText(document, key) !== unfinished.replaces) return false;
+      setRow(document, key, unfinished.entry);
+      return true;
+    }, { isHeld });
   }
 
   /** Removes one row, and the temp files that a killed write left. */
@@ -78,29 +148,31 @@ export class FileStore {
     const path = this.#resolve();
     if (!hasRow(path, key) && leftTemps(path).length === 0) return;
     this.#prepare();
-    await this.#lockedIfPossible(`${path}.lock`, () => {
-      this.#change(path, ({ credentials }) => {
+    await this.#lockedIfPossible(path, (isHeld, isLocked) => {
+      const isDone = this.#change(path, ({ credentials }) => {
         if (!Object.hasOwn(credentials, key)) return false;
         return delete credentials[key];
-      });
-      this.#removeTemps(path);
+      }, { isHeld, isLocked });
+      if (isDone) this.#removeTemps(path, key);
+      return isDone;
     });
   }
 
   /** Deletes the file, whole or damaged, and the temp files that a killed write left. */
   async deleteAll(): Promise<void> {
     const path = this.#prepare();
-    await this.#lockedIfPossible(`${path}.lock`, () => {
+    await this.#lockedIfPossible(path, (_isHeld, isLocked) => {
       try {
         assertDeletable(path, this.#options.path);
         // A link without its target would be an error from now on, so the target is emptied instead.
-        if (path !== this.#options.path) replaceFile(path, serializeDocument(emptyDocument()));
-        else removeIfPresent(path);
+        if (path === this.#options.path) removeIfPresent(path);
+        else replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
       } catch (error) {
         throw fileError("delete", path, error);
       }
       this.#removeTemps(path);
       syncFolder(folderOf(path));
+      return true;
     });
   }
 
@@ -125,29 +197,38 @@ export class FileStore {
   /**
    * Reads, changes and replaces the file. `change` returns whether to write. A program without this lock
    * may write the file meanwhile: then its content is read and changed anew.
+   *
+   * @returns `false` where the lock was lost before the file was replaced.
    */
   #change(
     path: string,
     change: (document: CredentialsDocument) => boolean,
-    reserved?: ReservedFile,
-  ): void {
+    { reserved, isHeld, isLocked }: ChangeOptions,
+  ): boolean {
     try {
       for (let tries = 0;; tries++) {
         const { document, info } = readForUpdate(path);
-        if (!change(document)) return;
+        if (!change(document)) return true;
         assertWritable(document, path);
-        const isUnchanged = () => tries === TRIES || isSameState(info, lstatIfPresent(path));
-        if (!replaceFile(path, serializeDocument(document), { reserved, isUnchanged })) continue;
+        const isUnchanged = () =>
+          isHeld() && (tries === TRIES || isSameState(info, lstatIfPresent(path)));
+        if (!replaceFile(path, serializeDocument(document), { reserved, isLocked, isUnchanged })) {
+          if (!isHeld()) return false;
+          continue;
+        }
         if (info !== undefined && isOpen(info)) this.#warnOfMode("file", path, info);
-        return;
+        return true;
       }
     } catch (error) {
       throw fileError("write", path, error);
     }
   }
 
-  #removeTemps(path: string): void {
+  /** @param key Whose unfinished entry goes, too; all of them by default. */
+  #removeTemps(path: string, key?: string): void {
     for (const temp of leftTemps(path)) {
+      const owner = readUnfinished(temp)?.key;
+      if (key !== undefined && owner !== undefined && owner !== key) continue;
       try {
         removeIfPresent(temp);
       } catch (error) {
@@ -157,12 +238,12 @@ export class FileStore {
   }
 
   /** Keeps a reserved file for the next `put` under `key`, until the reservation ends. */
-  #keep(key: string, reserved: ReservedFile): AsyncDisposable {
-    this.#reserved.set(key, reserved);
+  #keep(key: string, made: Reservation): AsyncDisposable {
+    this.#reserved.set(key, made);
     const end = () => {
-      if (this.#reserved.get(key) === reserved) this.#reserved.delete(key);
+      if (this.#reserved.get(key) === made) this.#reserved.delete(key);
       try {
-        reserved.release();
+        made.reserved.release();
       } catch {
         // The file holds zeros, and the next reservation replaces it.
       }
@@ -170,18 +251,35 @@ export class FileStore {
     return { [Symbol.asyncDispose]: () => Promise.try(end) };
   }
 
-  /** Runs `fn` also where a neighbour has planted the lock file, or holds it for ever. */
-  async #lockedIfPossible(path: string, fn: () => void): Promise<void> {
+  /** @throws {CredentialsBackendError} `backend_locked` where the key's lock excludes nobody any more. */
+  #assertHeld(path: string, key: string): void {
+    if (this.#held.get(key)?.() === false) throw lockLost(lockPath(path, key));
+  }
+
+  /** Runs `write` under the lock of the file, and again where somebody removed the lock file meanwhile. */
+  async #write(path: string, write: (isHeld: () => boolean) => boolean): Promise<void> {
+    const lock = `${path}.lock`;
+    for (let tries = 0; tries < TRIES; tries++) {
+      if (await this.#locked(lock, write)) return;
+    }
+    throw lockLost(lock);
+  }
+
+  /** Runs `write` also where a neighbour has planted the lock file, or holds it for ever. */
+  async #lockedIfPossible(
+    path: string,
+    write: (isHeld: () => boolean, isLocked: boolean) => boolean,
+  ): Promise<void> {
     let hasBegun = false;
     try {
-      await this.#locked(path, () => {
+      await this.#write(path, (isHeld) => {
         hasBegun = true;
-        fn();
+        return write(isHeld, true);
       });
     } catch (error) {
       const { code } = error as CredentialsBackendError;
       if (hasBegun || code === "permission_required") throw error;
-      fn();
+      write(() => true, false);
     }
   }
 
@@ -257,6 +355,24 @@ function lockLost(path: string): CredentialsBackendError {
     `Cannot keep the lock ${path}: its file was removed or replaced, so another process may hold it, ` +
       `too. Try again.`,
   );
+}
+
+/**
+ * Leaves an entry in its reserved file, where it could not be stored: the file is open, so that this
+ * works also in a folder that has become unwritable. The next reservation stores it, instead of spending
+ * the refresh token of the old entry once more.
+ */
+function leaveUnfinished(made: Reservation, key: string, entry: OidcCredentials): void {
+  try {
+    made.reserved.leave(serializeUnfinished({ key, replaces: made.replaces, entry }));
+  } catch {
+    // The error of the write says enough.
+  }
+}
+
+function readUnfinished(temp: string): UnfinishedEntry | undefined {
+  if (!isOwnFile(temp)) return undefined;
+  return parseUnfinished(new TextDecoder().decode(readOwnFile(temp).bytes));
 }
 
 /** Whether a file has the same content as before, as far as its information tells. */

@@ -4,7 +4,7 @@ import { isUrl } from "../common/hosts.ts";
 import { type Clock, LEASE_MS, type Leases, MONOTONIC_CLOCK } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
 import { folderOf } from "../credentials_path.ts";
-import type { ReservedFile } from "../file/replace_file.ts";
+import type { ReservedFile } from "../file/reserved_file.ts";
 import {
   type KvLease,
   kvLeases,
@@ -27,6 +27,8 @@ import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backe
 
 /** Loaded where something is locked: a read takes no lock. */
 const loadFileLock = () => import("../file/lock.ts");
+/** Loaded before a refresh. */
+const loadReservedFile = () => import("../file/reserved_file.ts");
 /** Loaded before a refresh, and where the folder of a database is missing. */
 const loadReplaceFile = () => import("../file/replace_file.ts");
 
@@ -45,6 +47,7 @@ type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefin
 
 /** About how long a refresh holds its lock, in milliseconds. */
 const REFRESH_MS = 20;
+const LOCK_FILE_GONE = "since somebody removed or replaced its file";
 /** Space that a commit takes beside the entry: changed pages, with their copies in the -wal file. */
 const HEADROOM_BYTES = 128 * 1024;
 
@@ -56,6 +59,8 @@ export class KvStore {
   readonly #file: DatabaseFile | undefined;
   #hasWritten = false;
   readonly #reserved = new Map<string, ReservedFile>();
+  /** The kernel locks of keys that are held: whether each still excludes others. */
+  readonly #held = new Map<string, () => boolean>();
   readonly #lockTimeoutMs: number;
   /** The locks of a server's store. Those of a file are kernel locks. */
   readonly #leases: Leases<KvLease> | undefined;
@@ -116,7 +121,7 @@ export class KvStore {
   /** Writes the entry, unless another holder took over the key's lease. */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const encoded = encodeEntry(entry, this.#path);
-    this.#reserved.get(key)?.release();
+    this.#makeRoom(key);
     const versionstamp = await this.#commit(key, (atomic, noParts) => {
       setEntry(atomic, key, encoded, noParts);
     });
@@ -132,14 +137,19 @@ export class KvStore {
   async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
     if (await this.#leases?.announce(key) === false) throw this.#lockLost();
     if (this.#file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() };
+    this.#assertHeld(key);
     await this.#try("write", () => this.#kv.atomic().delete(PROBE_KEY).commit());
-    const [{ shortHash }, { ReservedFile, tempPath }] = await Promise.all([
+    const [{ shortHash }, { tempPath }, { ReservedFile, untilReserved }] = await Promise.all([
       loadFileLock(),
       loadReplaceFile(),
+      loadReservedFile(),
     ]);
+    this.#reserved.get(key)?.release();
     try {
       const path = tempPath(`${this.#file.path}.${shortHash(key)}`);
-      const reserved = new ReservedFile(path, 2 * bytes + HEADROOM_BYTES);
+      const size = 2 * bytes + HEADROOM_BYTES;
+      const attempt = () => ReservedFile.create(path, size);
+      const reserved = await untilReserved(path, this.#lockTimeoutMs, attempt);
       this.#reserved.set(key, reserved);
       return { [Symbol.asyncDispose]: () => Promise.resolve(this.#release(key, reserved)) };
     } catch (error) {
@@ -170,7 +180,15 @@ export class KvStore {
     if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
     if (this.#file === undefined) return await this.#queue.run(key, fn, signal);
     const { shortHash, withFileLock } = await loadFileLock();
-    return await withFileLock(`${this.#file.path}.${shortHash(key)}.lock`, fn, {
+    const run = async (isHeld: () => boolean) => {
+      this.#held.set(key, isHeld);
+      try {
+        return await fn();
+      } finally {
+        this.#held.delete(key);
+      }
+    };
+    return await withFileLock(`${this.#file.path}.${shortHash(key)}.lock`, run, {
       timeoutMs: this.#lockTimeoutMs,
       paceMs: REFRESH_MS,
       signal,
@@ -180,6 +198,24 @@ export class KvStore {
 
   close(): void {
     this.#kv.close();
+  }
+
+  /**
+   * Frees the space that was kept for a `put`. Who has reserved keeps others out by the reserved file,
+   * too; else the key's lock has to.
+   */
+  #makeRoom(key: string): void {
+    const reserved = this.#reserved.get(key);
+    if (reserved === undefined) return this.#assertHeld(key);
+    try {
+      reserved.free();
+    } catch {
+      this.#release(key, reserved); // a file system that copies on write may have no space for a change
+    }
+  }
+
+  #assertHeld(key: string): void {
+    if (this.#held.get(key)?.() === false) throw this.#lockLost(LOCK_FILE_GONE);
   }
 
   #release(key: string, reserved: ReservedFile): void {
@@ -224,11 +260,12 @@ export class KvStore {
     this.#hasWritten = true;
   }
 
-  #lockLost(): CredentialsBackendError {
+  #lockLost(
+    reason = `since this process stood still for over ${LEASE_MS / 1000} s`,
+  ): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_locked",
-      `Cannot write to ${this.#path}: the lock was lost while it was held, since this process ` +
-        `stood still for over ${LEASE_MS / 1000} s. Try again.`,
+      `Cannot write to ${this.#path}: the lock was lost while it was held, ${reason}. Try again.`,
     );
   }
 

@@ -132,7 +132,7 @@ export class CredentialStore {
     return new ValidMindAuthError(
       "credentials_not_stored",
       `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
-        `and each use tries to store them again; a new process would have to sign in.`,
+        `and each use tries to store them again; a new process may have to sign in.`,
       { cause },
     );
   }

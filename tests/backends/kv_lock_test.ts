@@ -11,10 +11,12 @@ const nothing = () => Promise.resolve();
 interface Opened extends AsyncDisposable {
   one: KvCredentialsBackend;
   other: KvCredentialsBackend;
+  parent: string;
 }
 
 async function open(lockTimeoutMs = 30_000): Promise<Opened> {
-  const path = `${folder()}/kv.db`;
+  const parent = folder();
+  const path = `${parent}/kv.db`;
   const make = () => new KvCredentialsBackend({ path, lockTimeoutMs });
   const [one, other] = [make(), make()];
   await one.put(OTHER, entry());
@@ -22,7 +24,7 @@ async function open(lockTimeoutMs = 30_000): Promise<Opened> {
     await one.close();
     await other.close();
   };
-  return { one, other, [Symbol.asyncDispose]: dispose };
+  return { one, other, parent, [Symbol.asyncDispose]: dispose };
 }
 
 function later(ms = 5): Promise<void> {
@@ -164,5 +166,40 @@ Deno.test({
     });
     assertEquals(await store.withLock(KEY, () => store.get(KEY)), entry());
     await store.close();
+  },
+});
+
+Deno.test({
+  name: "a KV lock whose file is removed is noticed: no reservation, and no put without one",
+  permissions,
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using opened = await open();
+    const { one, other, parent } = opened;
+    const removeLock = () => {
+      for (const { name } of Deno.readDirSync(parent)) {
+        if (name.endsWith(".lock")) Deno.removeSync(`${parent}/${name}`);
+      }
+    };
+    await one.withLock(KEY, async () => {
+      removeLock();
+      await rejectsWith("backend_locked", () => one.reserve(KEY, 100), "removed or replaced");
+      await rejectsWith("backend_locked", () => one.put(KEY, entry()), "removed or replaced");
+    });
+    const order: string[] = [];
+    let second: Promise<void> | undefined;
+    await one.withLock(KEY, async () => {
+      await using _room = await one.reserve(KEY, 100);
+      removeLock();
+      second = other.withLock(KEY, async () => {
+        await using _second = await other.reserve(KEY, 100);
+        order.push("second");
+      });
+      await later(60);
+      await one.put(KEY, entry());
+      order.push("first");
+    });
+    await second;
+    assertEquals(order, ["first", "second"]);
   },
 });

@@ -12,6 +12,7 @@ import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
 import { FILE_STORES, KV1_STORES, LOCAL_STORES, SERVER_STORES } from "./store.ts";
+import type { TortureOptions } from "./torture_result.ts";
 import type { TortureMode } from "./torture_mode.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
 
@@ -60,10 +61,13 @@ const full: TortureMode = {
   counts: { rounds: [20, "refreshes for each store and cause"] },
   stores: FILE_STORES,
   tortures: ({ rounds }, store) =>
-    WRITE_REFUSALS[store!.name]!.map((refusal) => ({
-      count: rounds!,
-      run: (options) => refuseWrites({ ...options, startStore: store!.start, refusal }),
-    })),
+    WRITE_REFUSALS[store!.name]!.flatMap((refusal) =>
+      [false, true].map((isLate) => ({
+        count: rounds!,
+        run: (options: TortureOptions) =>
+          refuseWrites({ ...options, startStore: store!.start, refusal, isLate }),
+      }))
+    ),
 };
 
 const pause: TortureMode = {

@@ -120,7 +120,7 @@ async function causeNow(signedIn: SignedIn): Promise<string | undefined> {
 }
 
 /** Resolves when the kernel has stopped a process, or it is gone. */
-async function untilStopped(pid: number): Promise<void> {
+export async function untilStopped(pid: number): Promise<void> {
   for (;;) {
     try {
       if (/\) [TZX] /.test(await Deno.readTextFile(`/proc/${pid}/stat`))) return;

@@ -1,5 +1,6 @@
 import { sha256Hex } from "../support/sha256_hex.ts";
-import { type Attempt, attempt, describeAttempt } from "./attempt.ts";
+import { type Attempt, attempt, AttemptProcess, describeAttempt } from "./attempt.ts";
+import { untilStopped } from "./pause_refresh.ts";
 import { Random } from "./random.ts";
 import { SignedIn } from "./signed_in.ts";
 import type { StartStore } from "./store.ts";
@@ -11,6 +12,8 @@ export interface RefuseWritesOptions extends TortureOptions {
   /** A store that keeps its entries in a folder. */
   startStore: StartStore;
   refusal: WriteRefusal;
+  /** Begins the refusal only when the provider has answered: a refresh token is spent then. */
+  isLate?: boolean;
 }
 
 /**
@@ -19,8 +22,8 @@ export interface RefuseWritesOptions extends TortureOptions {
  * that the provider accepts, without a person. The provider rotates refresh tokens and detects reuse.
  */
 export async function refuseWrites(options: RefuseWritesOptions): Promise<TortureResult> {
-  const { refusal, count } = options;
-  const name = `${count} refreshes, ${refusal.name}`;
+  const { refusal, count, isLate = false } = options;
+  const name = `${count} refreshes, ${refusal.name}${isLate ? " after the answer" : ""}`;
   const leftOut = (why: string) => ({ name, figures: { "left out": why }, failures: [] });
   if (refusal.whyNot !== undefined) return leftOut(refusal.whyNot);
   const folder = `${options.folder}/store`;
@@ -31,7 +34,7 @@ export async function refuseWrites(options: RefuseWritesOptions): Promise<Tortur
   }
   await using store = await options.startStore(folder);
   return await SignedIn.run(store, async (signedIn) => {
-    const run = new RefusalRun(signedIn, refusal, folder, new Random(options.seed));
+    const run = new RefusalRun(signedIn, refusal, folder, new Random(options.seed), isLate);
     for (let round = 0; round < count; round++) await run.round(round);
     await signedIn.release();
     return { name, ...run.result() };
@@ -43,6 +46,7 @@ class RefusalRun {
   readonly #refusal: WriteRefusal;
   readonly #folder: string;
   readonly #random: Random;
+  readonly #isLate: boolean;
   readonly #failures: string[] = [];
   /** How the starts with an expired token ended. */
   readonly #answers = new Map<string, number>();
@@ -50,11 +54,18 @@ class RefusalRun {
   #spent = 0;
   #dead = 0;
 
-  constructor(signedIn: SignedIn, refusal: WriteRefusal, folder: string, random: Random) {
+  constructor(
+    signedIn: SignedIn,
+    refusal: WriteRefusal,
+    folder: string,
+    random: Random,
+    isLate: boolean,
+  ) {
     this.#signedIn = signedIn;
     this.#refusal = refusal;
     this.#folder = folder;
     this.#random = random;
+    this.#isLate = isLate;
   }
 
   async round(round: number): Promise<void> {
@@ -91,7 +102,7 @@ class RefusalRun {
   async #refreshRefused(round: number): Promise<void> {
     const before = await this.#signedIn.token();
     await this.#signedIn.provider.ask(before); // earlier refreshes are not counted
-    const found = await this.#whileRefused();
+    const found = await (this.#isLate ? this.#refusedLate() : this.#whileRefused());
     const answer = describeAttempt(found);
     this.#answers.set(answer, (this.#answers.get(answer) ?? 0) + 1);
     if (found.token === undefined) this.#checkName(round, "refresh", found);
@@ -111,6 +122,21 @@ class RefusalRun {
     this.#refusal.begin(this.#folder, this.#random);
     try {
       return await attempt(this.#signedIn, this.#refusal.prefix);
+    } finally {
+      this.#refusal.end(this.#folder);
+    }
+  }
+
+  async #refusedLate(): Promise<Attempt> {
+    await this.#signedIn.release();
+    const stopAt = "before the put";
+    const process = new AttemptProcess(this.#signedIn, { stopAt }, this.#refusal.prefix);
+    const result = process.result();
+    await Promise.race([untilStopped(process.pid), result]);
+    this.#refusal.begin(this.#folder, this.#random);
+    try {
+      Deno.kill(process.pid, "SIGCONT");
+      return await result;
     } finally {
       this.#refusal.end(this.#folder);
     }

@@ -51,17 +51,20 @@ Deno.test("a full disk is told and damages nothing", async () => {
 
 for (const [name, refusals] of Object.entries(WRITE_REFUSALS)) {
   for (const refusal of refusals) {
-    Deno.test({
-      name: `no refresh token is spent in vain in ${name}: ${refusal.name}`,
-      ignore: Deno.build.os === "windows",
-      fn: async () => {
-        await using folder = await tempDir();
-        const startStore = FILE_STORES[name]!;
-        const options = { count: 1, seed, folder: folder.path, startStore, refusal };
-        const { failures } = await refuseWrites(options);
-        assertEquals(failures, []);
-      },
-    });
+    for (const isLate of refusal.isOnlyEarly?.includes(name) ? [false] : [false, true]) {
+      Deno.test({
+        name: `no refresh token is spent in vain in ${name}: ${refusal.name}` +
+          (isLate ? " after the answer" : ""),
+        ignore: Deno.build.os === "windows",
+        fn: async () => {
+          await using folder = await tempDir();
+          const startStore = FILE_STORES[name]!;
+          const options = { count: 1, seed, folder: folder.path, startStore, refusal, isLate };
+          const { failures } = await refuseWrites(options);
+          assertEquals(failures, []);
+        },
+      });
+    }
   }
 }
 

@@ -15,6 +15,11 @@ export interface WriteRefusal {
   readonly prefix?: readonly string[];
   /** Gives the store's folder a file system of its own. */
   readonly mount?: (folder: string) => Promise<Mount | undefined>;
+  /**
+   * The stores that lose a sign-in where the refusal begins between the provider's answer and the write,
+   * for a documented reason.
+   */
+  readonly isOnlyEarly?: readonly string[];
   begin(folder: string, random: Random): void;
   end(folder: string): void;
 }
@@ -43,6 +48,7 @@ const inodes: WriteRefusal = {
 const quota: WriteRefusal = {
   name: "quota used up",
   code: "backend_full",
+  isOnlyEarly: ["file"], // btrfs copies on write, so that not even the reserved file can be written
   mount: (folder) => mountQuota(folder, KIB),
   begin: (folder) => fillUpTo(folder, 0),
   end: removeFiller,

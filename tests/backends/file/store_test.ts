@@ -276,3 +276,38 @@ Deno.test({
     }, {});
   },
 });
+
+Deno.test({
+  name: "a put whose lock file is removed right before the rename takes the lock again",
+  permissions,
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const { store, path, parent } = make();
+    const remove = () => Deno.removeSync(`${path}.lock`);
+    await withIntruder([remove], () => store.put(KEY, entry()));
+    assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
+    await withIntruder(Array(30).fill(remove), async () => {
+      await rejectsWith("backend_locked", () => store.put(KEY, entry({ x: 1 })), `${path}.lock`);
+    });
+    assertEquals(namesIn(parent), ["c.json"]);
+    assertEquals(parseDocument(Deno.readTextFileSync(path), path).credentials[KEY], entry());
+  },
+});
+
+Deno.test({
+  name: "two sign-outs that get no lock have a temp file each",
+  permissions,
+  async fn() {
+    const { store, path, parent } = make();
+    for (const key of [KEY, OTHER, "third"]) await store.put(key, entry());
+    Deno.removeSync(`${path}.lock`);
+    Deno.mkdirSync(`${path}.lock`); // so that it cannot be had
+    const other = new FileStore({ path, lockTimeoutMs: 0, onWarning: () => {} });
+    let second: Promise<void> | undefined;
+    await withIntruder([() => second = other.delete(OTHER)], () => store.delete(KEY));
+    await second;
+    const { credentials } = parseDocument(Deno.readTextFileSync(path), path);
+    assertEquals(Object.keys(credentials), ["third"]);
+    assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
+  },
+});
