@@ -1,4 +1,9 @@
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { credentialsPath, HOME_VARIABLE } from "../../backends/credentials_path.ts";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { KvCredentialsBackend } from "../../backends/kv.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { BACKEND_VARIABLES } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { DEFAULT_SCOPE, type OidcIdentity } from "../options/identity.ts";
 
@@ -27,24 +32,57 @@ export function loginRequired(
   );
 }
 
-function advice(
-  { issuer, clientId, audience, profile, dpop, scope }: OidcIdentity,
-  { persistent }: OidcCredentialsBackend,
-): string {
+function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): string {
   const here = "init() in a notebook or a terminal";
-  if (persistent === false) return `Nothing is stored beyond this process: run ${here}.`;
-  const options = {
+  if (backend.persistent === false) return `Nothing is stored beyond this process: run ${here}.`;
+  const store = storeOf(backend);
+  if (store === undefined) return `Sign in with the program that made the store: run ${here}.`;
+  const { issuer, clientId, audience, profile, flow, dpop, scope } = identity;
+  const flags = {
     issuer,
     "client-id": clientId,
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile }),
+    ...(flow !== undefined && { flow }),
     ...(scope !== DEFAULT_SCOPE && { scope }),
+    ...(store.options && { backend: store.name, "backend-options": "-" }),
   };
-  const flags = Object.entries(options).map(([name, value]) => ` --${name} ${quote(value)}`);
-  return `Sign in with\n  deno run -A jsr:@validmind/auth/cli login${flags.join("")}${
-    dpop ? " --dpop" : ""
-  }\n` +
-    `or run ${here}.`;
+  const words = [
+    ...(store.options ? [`echo '${quotedJson(store.options)}' |`] : []),
+    `deno run -A ${store.name === "kv" ? "--unstable-kv " : ""}jsr:@validmind/auth/cli login`,
+    ...Object.entries(flags).map(([name, value]) => `--${name} ${quote(value)}`),
+    ...(dpop ? ["--dpop"] : []),
+  ];
+  return `Sign in with\n  ${words.join(" ")}\n` +
+    `or with validmind-auth login and the same flags, or run ${here}.`;
+}
+
+/** A store as the command line names it. */
+interface NamedStore {
+  name: string;
+  /** Absent where the command line finds the store by itself. */
+  options?: { path: string };
+}
+
+/** The name of a store; `undefined` where no command leads to it. */
+function storeOf(backend: OidcCredentialsBackend): NamedStore | undefined {
+  const chosen = readEnvIfGranted(BACKEND_VARIABLES.name);
+  const isFile = backend instanceof FileCredentialsBackend;
+  if (!isFile && !(backend instanceof KvCredentialsBackend)) {
+    return chosen === undefined ? undefined : { name: chosen };
+  }
+  const name = isFile ? "file" : "kv";
+  const isDefault = isFile && chosen === undefined && backend.path === defaultPath();
+  return isDefault ? { name } : { name, options: { path: backend.path } };
+}
+
+function defaultPath(): string | undefined {
+  return readEnvIfGranted(HOME_VARIABLE) === undefined ? undefined : credentialsPath();
+}
+
+/** JSON between single quotes of a shell. */
+function quotedJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll("'", "\\u0027");
 }
 
 /**

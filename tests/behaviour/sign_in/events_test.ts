@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { init } from "../../../client/init.ts";
@@ -214,30 +214,3 @@ class SecondTimers implements Disposable {
     AbortSignal.timeout = this.#timeout;
   }
 }
-
-Deno.test("login_required: the command to run, with what it needs", async () => {
-  await using world = await scriptedProviderWorld();
-  await using dir = await tempDir();
-  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
-  const options = { ...world.options, credentialsBackend, interactive: false };
-  const { issuer, clientId } = world.provider;
-  const { message } = await rejectsWith("login_required", () => createSession(options));
-  const command =
-    `deno run -A jsr:@validmind/auth/cli login --issuer ${issuer} --client-id ${clientId}`;
-  assertStringIncludes(message, `Sign in with\n  ${command}\nor run init() in a notebook`);
-  const more = { audience: "an $api", scope: "openid email" };
-  const longer = await rejectsWith("login_required", () => createSession({ ...options, ...more }));
-  assertStringIncludes(
-    longer.message,
-    `${command} --audience 'an $api' --scope "openid email"\n`,
-  );
-  assertEquals(world.provider.requests, []);
-});
-
-Deno.test("login_required: no command where nothing is stored beyond the process", async () => {
-  await using world = await scriptedProviderWorld();
-  const options = { ...world.options, interactive: false };
-  const { message } = await rejectsWith("login_required", () => createSession(options));
-  assertStringIncludes(message, "Nothing is stored beyond this process: run init()");
-  assertEquals(message.includes("cli login"), false);
-});
