@@ -77,7 +77,18 @@ export const FLAGS = {
   },
   "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
   "delete-source": { summary: "delete each entry from --from after its copy was read back" },
+  "redirect-uri": {
+    value: "URI",
+    variable: "VM_OIDC_REDIRECT_URI",
+    summary: "the address that the browser comes back to, as it is registered",
+  },
+  "listen": {
+    value: "ADDRESS",
+    variable: "VM_OIDC_LISTEN",
+    summary: "where to listen for the browser behind a proxy, or on one of several ports",
+  },
   "open": { summary: "open the page of the sign-in in the browser" },
+  "no-open": { summary: "only show the link, also with --flow browser" },
   "force": { summary: "ask the person even if a stored sign-in serves" },
   "login": { summary: "ask the person to sign in if needed" },
   "refresh": { summary: "get a new token even if the stored one is still valid" },

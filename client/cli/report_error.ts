@@ -35,6 +35,8 @@ export function reportError(
     flags?: FlagValues | undefined;
   },
 ): number {
+  // The person has ended it, and the prompt has said so.
+  if (error instanceof DOMException && error.name === "AbortError") return EXIT.interrupted;
   const { code, message: text } = codeAndMessage(error);
   const message = inCliWords(text, flags);
   const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;

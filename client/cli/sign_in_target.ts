@@ -31,13 +31,17 @@ const OPTION_FLAGS: Partial<Record<keyof SessionOptions, FlagName>> = {
   flow: "flow",
   apiHost: "api-host",
   dpop: "dpop",
+  redirectUri: "redirect-uri",
+  listen: "listen",
   openBrowser: "open",
 };
 
 /** Options of `createSession` that the flags give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
   const given = Object.entries(OPTION_FLAGS).filter(([, flag]) => flags.has(flag));
-  return Object.fromEntries(given.map(([option, flag]) => [option, flags.text(flag) ?? true]));
+  const options = given.map(([option, flag]) => [option, flags.text(flag) ?? true]);
+  if (flags.has("no-open")) options.push(["openBrowser", false]);
+  return Object.fromEntries(options);
 }
 
 /** Variables that identify a sign-in where the flags do not. */

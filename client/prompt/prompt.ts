@@ -3,14 +3,18 @@ import { printable } from "../../backends/common/printable.ts";
 /** The consequence of a sign-in without a refresh token. */
 export const NO_REFRESH =
   "The provider gave no refresh token, so you will be asked again when the token ends: ask for the " +
-  "scope offline_access.";
+  'scope offline_access. In the browser some providers want { prompt: "consent" } beside it ' +
+  "(authorizationParameters).";
 
 const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   denied: "Not signed in: the sign-in was refused.",
-  expired: "Not signed in: the code has expired. Try again for a new one.",
+  expired: "Not signed in: the time for it is over. Try again.",
   interrupted: "Not signed in: the sign-in was interrupted.",
   failed: "The sign-in did not come to its end: see the error.",
 };
+
+/** The way on for a code that was refused, or that nobody approved. */
+const INSTEAD = 'Did the page refuse the code by a policy? Then sign in with flow: "browser".';
 
 export interface SignInPage {
   issuer: string;
@@ -52,7 +56,11 @@ export interface PromptOptions {
 }
 
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
-export type Outcome = SignedIn | { kind: "denied" | "expired" | "interrupted" | "failed" };
+export type Outcome = SignedIn | {
+  kind: "denied" | "expired" | "interrupted" | "failed";
+  /** Whether the page asked for a code, which a policy may forbid. */
+  isByCode?: boolean;
+};
 
 export interface SignedIn {
   kind: "signed_in";
@@ -108,7 +116,10 @@ export function answerLines({ redirectUri }: PageAnswer, canPaste = false): stri
 }
 
 export function outcomeLines(outcome: Outcome): string[] {
-  if (outcome.kind !== "signed_in") return [ENDS[outcome.kind]];
+  if (outcome.kind !== "signed_in") {
+    const isRefused = outcome.kind === "denied" || outcome.kind === "expired";
+    return [ENDS[outcome.kind], ...(outcome.isByCode && isRefused ? [INSTEAD] : [])];
+  }
   const { who, expiresAt, place, isRefreshable } = outcome;
   return [
     `Signed in${who === undefined ? "" : ` as ${printable(who)}`}.`,

@@ -6,8 +6,8 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
 import { isEntraIssuer } from "../options/identity.ts";
 
-const DEVICE_GRANT = "Enable the device code grant (device flow) and the refresh token grant " +
-  "for this client.";
+const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser, the " +
+  "authorization code grant) and the refresh token grant for this client.";
 /** Limit of an error's words, of which people see 200 characters. */
 export const LONGEST_WORDS = 2000;
 const SIGN_IN = "Sign in again.";
@@ -74,8 +74,8 @@ const BY_WORDS: [pattern: RegExp, hint: string][] = [
   ],
   [
     /AADSTS530\d\d\b/,
-    "A Conditional Access policy refuses it (many refuse the device flow): ask an administrator " +
-    "of the tenant.",
+    'A Conditional Access policy refuses it. Many refuse the device flow only: set flow: "browser" ' +
+    "(VM_OIDC_FLOW), or ask an administrator of the tenant.",
   ],
   [/AADSTS(70011|650053)\b/, "Check scope: Entra does not know it for this API."],
   [

@@ -10,6 +10,10 @@ import { type FlowContext, promptError } from "./flow.ts";
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
 
+/** The way around a policy against codes. */
+const INSTEAD = 'If the page refused the code by a policy, set flow: "browser" ' +
+  "(VM_OIDC_FLOW).";
+
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
   provider: OidcProvider,
@@ -63,7 +67,7 @@ async function poll(
       throw new ValidMindAuthError(
         "device_code_expired",
         `Cannot sign in at ${device.code.issuer}: nobody approved before the code ended. ` +
-          `Sign in again.`,
+          `Sign in again. ${INSTEAD}`,
       );
     }
     // The last pause may be shorter than the interval: an approval until then still counts.
@@ -103,9 +107,17 @@ function readPollError(error: unknown): PollAnswer {
       return { slowDown: true, retryAfterMs };
     case "access_denied":
     case "authorization_declined": // Microsoft Entra
-      throw new ValidMindAuthError("device_code_denied", error.message, { oauthError });
+      throw ended("device_code_denied", error);
     case "expired_token":
-      throw new ValidMindAuthError("device_code_expired", error.message, { oauthError });
+      throw ended("device_code_expired", error);
   }
   throw error;
+}
+
+/** The page may have refused the code by a policy, and this program is not told the reason. */
+function ended(
+  code: "device_code_denied" | "device_code_expired",
+  { message, oauthError }: ProviderRefusedError,
+): ValidMindAuthError {
+  return new ValidMindAuthError(code, `${message} ${INSTEAD}`, { oauthError });
 }

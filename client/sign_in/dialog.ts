@@ -76,6 +76,7 @@ class SignInDialog implements Disposable {
   #opening: Promise<Prompt> | undefined;
   #pastes: Disposable | undefined;
   #isOver = false;
+  #isByCode = false;
 
   constructor(options: AskPersonOptions) {
     this.#options = options;
@@ -87,20 +88,21 @@ class SignInDialog implements Disposable {
 
   async show(page: SignInPage): Promise<void> {
     const { runtime } = this.#options;
+    this.#isByCode = page.code !== undefined;
     const canPaste = page.answer !== undefined && isTerminal() && Deno.stdin.isTerminal();
+    // Before the prompt asks for an address, since the terminal would show it.
+    if (canPaste) await this.#readPastes(page.answer!);
     this.#opening = openPrompt({ page, now: runtime.now, canPaste });
-    const prompt = await this.#opening;
-    if (canPaste && !this.#isOver) await this.#readPastes(prompt, page.answer!);
-    await this.#openBrowser(prompt, page);
+    await this.#openBrowser(await this.#opening, page);
   }
 
   /** Reads addresses beside the listener: the browser may be on another machine. */
-  async #readPastes(prompt: Prompt, { submit }: PageAnswer): Promise<void> {
+  async #readPastes({ submit }: PageAnswer): Promise<void> {
     const { readPastes } = await loadPaste();
     if (this.#isOver) return;
     this.#pastes = readPastes({
       onAddress: submit,
-      say: (fault) => void prompt.note(`Not taken: ${fault}.`),
+      say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
       onInterrupt: () => this.#given.abort(interruption("Sign in again.")),
     });
   }
@@ -125,7 +127,8 @@ class SignInDialog implements Disposable {
   /** Shows the outcome of an unsuccessful sign-in. */
   async fail(error: unknown): Promise<void> {
     const failure = failureOf(error, this.signal);
-    await this.end({ kind: failure === "error" ? "failed" : failure });
+    const kind = failure === "error" ? "failed" : failure;
+    await this.end({ kind, isByCode: this.#isByCode });
   }
 
   #stopReading(): void {

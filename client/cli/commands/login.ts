@@ -20,14 +20,17 @@ export const login: Command<SignInTarget> = {
   name: "login",
   summary: "sign in, and keep the tokens",
   details: [
-    "Shows a link and a code on standard error, and waits for the approval. A stored sign-in that " +
+    "Shows a link and a code on standard error, and waits for the approval. With --flow browser it " +
+    "opens the browser, which comes back to this computer; from a browser on another machine the " +
+    "last address can be pasted. A stored sign-in that " +
     "still serves is kept, unless --force is given. Asks even if VM_OIDC_INTERACTIVE is 0, since " +
     "somebody runs this command.",
   ],
-  flags: [...SIGN_IN_FLAGS, "open", "force", "json", "quiet"],
+  flags: [...SIGN_IN_FLAGS, "redirect-uri", "listen", "open", "no-open", "force", "json", "quiet"],
   examples: [
     "login",
     "login --open",
+    "login --flow browser",
     "login --issuer https://login.example.com --client-id my-client",
   ],
   action: "sign in",

@@ -1,4 +1,5 @@
 import { formatLength } from "../format_time.ts";
+import { checkFlows } from "./check_flows.ts";
 import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import type { Runtime } from "../../options/runtime.ts";
@@ -6,7 +7,6 @@ import type { Runtime } from "../../options/runtime.ts";
 /** Loaded where settings, permissions and store allow a look at the provider. */
 const loadProvider = () => import("../../provider/oidc_provider.ts");
 
-const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 /** The tolerance of oauth4webapi for the times in an ID token. */
 const SKEW_WARNING_MS = 30_000;
 const SKEW_FAILURE_MS = 5 * 60_000;
@@ -66,8 +66,9 @@ function checkHosts(hosts: readonly string[]): Finding[] {
   )];
 }
 
-function checkMetadata(metadata: Record<string, unknown>, { scope }: OidcIdentity): Finding[] {
-  const findings = [deviceFlow(metadata)];
+function checkMetadata(metadata: Record<string, unknown>, identity: OidcIdentity): Finding[] {
+  const { scope } = identity;
+  const findings = checkFlows(metadata, identity);
   const scopes = metadata.scopes_supported;
   const isAsked = scope.split(" ").includes("offline_access");
   if (isAsked && Array.isArray(scopes) && !scopes.includes("offline_access")) {
@@ -85,20 +86,6 @@ function checkMetadata(metadata: Record<string, unknown>, { scope }: OidcIdentit
     ));
   }
   return findings;
-}
-
-function deviceFlow(metadata: Record<string, unknown>): Finding {
-  const check = "device flow";
-  const advice = "Have the device flow (device code grant) enabled, or use another provider.";
-  if (metadata.device_authorization_endpoint === undefined) {
-    return fail(check, "the provider offers none", advice);
-  }
-  const grants = metadata.grant_types_supported;
-  if (Array.isArray(grants) && !grants.includes(DEVICE_GRANT)) {
-    const message = "it has an endpoint, but is not among the provider's grant types";
-    return warning(check, message, advice);
-  }
-  return ok(check, "the provider offers it; only a sign-in shows whether this client may use it");
 }
 
 function clock({ skewMs }: Seen): Finding {

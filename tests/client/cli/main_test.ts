@@ -35,7 +35,7 @@ for (const { name, flags } of COMMANDS) {
         new RegExp(`^ {2}(-., | {4})--${flag}( [A-Z]+)?( {2,}\\S|$)`, "m"),
       );
     }
-    assertMatch(output.printed, /^ {2}4 {2}a person has to sign in/m);
+    assertMatch(output.printed, /^ {2}4 {2,}a person has to sign in/m);
     assertStringIncludes(output.printed, `  validmind-auth ${name}`);
     assert(!/ $/m.test(output.printed), "spaces at the end of a line");
   });

@@ -122,7 +122,7 @@ Deno.test({
     assertStringIncludes(text, "\r  Waiting for approval, expires in 10:00");
     assertEquals(onScreen(text.replaceAll("\r\n", "\n")).slice(-4, -1), [
       "  Look.",
-      "  Not signed in: the code has expired. Try again for a new one.",
+      "  Not signed in: the time for it is over. Try again.",
       "",
     ]);
   },

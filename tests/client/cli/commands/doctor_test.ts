@@ -31,6 +31,7 @@ const ALL_WELL = [
   "store: ok",
   "discovery: ok",
   "device flow: ok",
+  "browser flow: ok",
   "clock: ok",
   "sign-in: ok",
 ];

@@ -24,6 +24,7 @@ Deno.test("checkProvider: a real provider is fine", async () => {
   assertEquals(results(await check(provider.issuer)), [
     "discovery: ok",
     "device flow: ok",
+    "browser flow: ok",
     "clock: ok",
   ]);
   assertEquals(provider.requests.map(({ path }) => path), ["/.well-known/openid-configuration"]);

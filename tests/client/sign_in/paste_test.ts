@@ -1,0 +1,149 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
+import { type Captured, captureTerminal } from "../../support/capture_terminal.ts";
+import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
+import { hasTerminal } from "../../support/run_in_terminal.ts";
+
+const MOD = new URL("../../../mod.ts", import.meta.url).href;
+
+/** Signs in, and asks one more question afterwards. */
+const SIGN_IN = `
+  import { createSession, MemoryCredentialsBackend } from ${JSON.stringify(MOD)};
+  try {
+    const [issuer, clientId, openBrowser] = Deno.args;
+    const session = await createSession({
+      issuer,
+      clientId,
+      flow: "browser",
+      ...(openBrowser === "" ? {} : { openBrowser: openBrowser === "true" }),
+      credentialsBackend: new MemoryCredentialsBackend(),
+    });
+    console.log("state: signed in", (await session.status()).signedIn);
+    console.log("answer:", prompt("One more question?"));
+  } catch (error) {
+    console.log("state:", error.name, error.code ?? "", error.message);
+  }
+`;
+
+/** Types what a function says, in turn, each once the text before it is there. */
+async function typeInto(
+  provider: TestOidcProvider,
+  steps: [after: string, typed: (link: string) => string | Promise<string>][],
+  { openBrowser = "false", env = {} }: { openBrowser?: string; env?: Record<string, string> } = {},
+): Promise<Captured & { link: string }> {
+  const left = [...steps];
+  let link = "";
+  let ready: string | undefined;
+  let from = 0;
+  const captured = await captureTerminal({
+    code: SIGN_IN,
+    args: [provider.issuer, provider.clientId, openBrowser],
+    flags: ["-A"],
+    env: { NO_COLOR: "1", ...env },
+    onText(text) {
+      link ||= /http:\S+\/auth\?\S+(?=\s)/.exec(text)?.[0] ?? "";
+      if (ready !== undefined) {
+        const typed = ready;
+        ready = undefined;
+        from = text.length;
+        return typed;
+      }
+      if (left.length === 0 || link === "" || !text.slice(from).includes(left[0]![0])) return;
+      const typed = left.shift()![1](link);
+      if (typeof typed === "string") return (from = text.length, typed);
+      void typed.then((value) => ready = value);
+    },
+  });
+  return { ...captured, link };
+}
+
+/** The address that the browser of another machine ends on. */
+async function addressAfter(provider: TestOidcProvider, link: string): Promise<string> {
+  const stopAt = new URL(link).searchParams.get("redirect_uri")!;
+  const { url } = await provider.follow(link, { stopAt });
+  for (const name of ["code", "state"]) rememberSecret(new URL(url).searchParams.get(name)!);
+  return url;
+}
+
+Deno.test({
+  name: "paste: the address of a browser on another machine signs in, and shows nowhere",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const { text, link } = await typeInto(provider, [
+      ["paste it here", async (link) => `${await addressAfter(provider, link)}\r`],
+      ["One more question?", () => "yes\r"],
+    ]);
+    assertStringIncludes(text, "Signed in as analyst@example.com.");
+    assertStringIncludes(text, "state: signed in true");
+    assertStringIncludes(text, "answer: yes", "a later question lost its answer");
+    assertStringIncludes(text, "Is the browser on another machine?");
+    assert(!/█|▀|▄/.test(text), "a phone cannot bring the answer back");
+    assertNoSecret(text.replaceAll(link, ""));
+  },
+});
+
+Deno.test({
+  name: "paste: a wrong one is not shown, says what was wrong, and the next one counts",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const { text } = await typeInto(provider, [
+      ["paste it here", () => "https://evil.example.com/?codex=wrong-thing\r"],
+      [
+        "Not taken: it is not the address",
+        () => "http://127.0.0.1/callback?code=wrong-thing&state=other\r",
+      ],
+      [
+        "Not taken: it is of another sign-in",
+        (link) => addressAfter(provider, link).then((address) => `${address}\r`),
+      ],
+      ["One more question?", () => "yes\r"],
+    ]);
+    assertStringIncludes(text, "state: signed in true");
+    assert(!text.includes("wrong-thing"));
+  },
+});
+
+Deno.test({
+  name: "paste: a browser on this machine wins, and what is typed later is for the next question",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const { text } = await typeInto(provider, [
+      ["paste it here", async (link) => {
+        assertEquals((await provider.follow(link)).title, "Signed in");
+        return "";
+      }],
+      ["One more question?", () => "yes\r"],
+    ]);
+    assertStringIncludes(text, "state: signed in true");
+    assertStringIncludes(text, "answer: yes");
+  },
+});
+
+Deno.test({
+  name: "paste: Ctrl-C ends the sign-in, and the terminal is as before",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const { text } = await typeInto(provider, [["paste it here", () => "^C"]]);
+    assertStringIncludes(text, "Not signed in: the sign-in was interrupted.");
+    assertStringIncludes(text, "state: AbortError");
+  },
+});
+
+Deno.test({
+  name: "paste: nothing is opened from a login over SSH, and no word is lost on it",
+  ignore: !hasTerminal,
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const env = { SSH_CONNECTION: "192.0.2.1 1 192.0.2.2 22" };
+    const { text } = await typeInto(
+      provider,
+      [["paste it here", () => "^C"]],
+      { openBrowser: "", env },
+    );
+    assert(!text.includes("was not opened"));
+  },
+});
