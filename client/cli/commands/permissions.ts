@@ -36,7 +36,17 @@ export function permissionsCommand(others: readonly Command[]): Command {
       "--discover is given. An optional variable is listed if it is set here. Run it with " +
       "--allow-env, or with -A.",
     ],
-    flags: ["for", ...SIGN_IN_FLAGS, "open", "api-host", ...MIGRATION_FLAGS, "discover", "json"],
+    flags: [
+      "for",
+      ...SIGN_IN_FLAGS,
+      "redirect-uri",
+      "listen",
+      "open",
+      "api-host",
+      ...MIGRATION_FLAGS,
+      "discover",
+      "json",
+    ],
     examples: [
       "permissions --api-host https://api.example.com/v1/",
       "permissions --for token --backend kv",

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
-import { type Captured, captureTerminal } from "../../support/capture_terminal.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
-import { hasTerminal } from "../../support/run_in_terminal.ts";
+import { type Captured, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 
@@ -33,25 +32,21 @@ async function typeInto(
 ): Promise<Captured & { link: string }> {
   const left = [...steps];
   let link = "";
-  let ready: string | undefined;
   let from = 0;
   const captured = await captureTerminal({
     code: SIGN_IN,
     args: [provider.issuer, provider.clientId, openBrowser],
     flags: ["-A"],
     env: { NO_COLOR: "1", ...env },
-    onText(text) {
+    async onText(text) {
       link ||= /http:\S+\/auth\?\S+(?=\s)/.exec(text)?.[0] ?? "";
-      if (ready !== undefined) {
-        const typed = ready;
-        ready = undefined;
-        from = text.length;
-        return typed;
+      const [step] = left;
+      if (step === undefined || link === "" || !text.slice(from).includes(step[0])) {
+        return undefined;
       }
-      if (left.length === 0 || link === "" || !text.slice(from).includes(left[0]![0])) return;
-      const typed = left.shift()![1](link);
-      if (typeof typed === "string") return (from = text.length, typed);
-      void typed.then((value) => ready = value);
+      left.shift();
+      from = text.length;
+      return await step[1](link);
     },
   });
   return { ...captured, link };
