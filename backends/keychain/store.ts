@@ -65,7 +65,15 @@ export class KeychainStore {
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const account = accountOf(key, this.#limits);
     const text = toAscii(JSON.stringify(entry));
-    this.#checkSize(key, text);
+    const longest = this.#limits.valueChars * this.#limits.maxChunks;
+    if (text.length > longest) {
+      throw new CredentialsBackendError(
+        "backend_too_large",
+        `Cannot write credentials to ${this.#name}: the entry for "${printable(key)}" has ` +
+          `${text.length} characters, and ${longest} is the most. Use another backend, or ask the ` +
+          `provider for smaller tokens.`,
+      );
+    }
     const { head, chunks, generation } = await chunkValue(text, this.#limits.valueChars);
     for (const [index, chunk] of chunks.entries()) {
       await this.#client.set(chunkAccount(account, generation!, index), chunk);
@@ -147,17 +155,6 @@ export class KeychainStore {
       return entry as OidcCredentials;
     }
     throw this.#corrupt(key, "the entry is not an object");
-  }
-
-  #checkSize(key: string, text: string): void {
-    const longest = this.#limits.valueChars * this.#limits.maxChunks;
-    if (text.length <= longest) return;
-    throw new CredentialsBackendError(
-      "backend_too_large",
-      `Cannot write credentials to ${this.#name}: the entry for "${printable(key)}" has ` +
-        `${text.length} characters, and ${longest} is the most. Use another backend, or ask the ` +
-        `provider for smaller tokens.`,
-    );
   }
 
   #corrupt(key: string, reason: string): CredentialsBackendError {

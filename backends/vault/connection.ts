@@ -58,7 +58,9 @@ export function vaultTokenVariables(
 /** The file that the login reads, if it reads one. */
 export function vaultLoginFile(auth: VaultAuth, read: Reader): string | undefined {
   if (auth.method === "token") {
-    return auth.tokenFile === true ? homeFile(read) : auth.tokenFile;
+    if (auth.tokenFile !== true) return auth.tokenFile;
+    const home = read(HOME_VARIABLE);
+    return home === undefined ? undefined : `${home.replace(/[/\\]+$/, "")}/.vault-token`;
   }
   if (auth.method === "approle") return auth.secretIdFile;
   return auth.jwtFile ?? SERVICE_ACCOUNT_TOKEN;
@@ -141,9 +143,4 @@ function neededTokenVariables(options: VaultCredentialsBackendOptions): string[]
   const names = vaultTokenVariables(options);
   const set = names.findIndex((name) => readEnvIfGranted(name) !== undefined);
   return set === -1 ? names : names.slice(0, set + 1);
-}
-
-function homeFile(read: Reader): string | undefined {
-  const home = read(HOME_VARIABLE);
-  return home === undefined ? undefined : `${home.replace(/[/\\]+$/, "")}/.vault-token`;
 }

@@ -41,10 +41,23 @@ export function vaultLock({ kv, place, runtime, lockTimeoutMs, onTakeOver }: Vau
     clock: runtime,
     lockTimeoutMs,
     pause: (tries) => (0.5 + Math.random()) * Math.min(50 + 25 * tries, 500),
-    timedOut: () =>
-      store.tooSlowMs === undefined
-        ? heldTooLong(place, lockTimeoutMs)
-        : tooSlow(place, store.tooSlowMs),
+    timedOut: () => {
+      if (store.tooSlowMs === undefined) {
+        return new CredentialsBackendError(
+          "backend_locked",
+          `Cannot ${ACTION} ${place}: another notebook or script that shares these entries did not ` +
+            `give the lock back within ${lockTimeoutMs} ms. Wait for it or end it.`,
+        );
+      }
+      return new CredentialsBackendError(
+        "backend_timeout",
+        `Cannot ${ACTION} ${place}: a read and a write took ${
+          Math.round(store.tooSlowMs)
+        } ms, and ` +
+          `KV version 1 can be locked only where they take less than ${LONGEST_SETTLE_MS} ms and ` +
+          `about as long each time. Use KV version 2, or a Vault that is nearer.`,
+      );
+    },
     onTakeOver,
   });
   const lost = (action: string) =>
@@ -68,25 +81,6 @@ export function vaultLock({ kv, place, runtime, lockTimeoutMs, onTakeOver }: Vau
       if (!await leases.announce(name, { action })) throw lost(action);
     },
   };
-}
-
-function heldTooLong(place: string, ms: number): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_locked",
-    `Cannot ${ACTION} ${place}: another notebook or script that shares these entries did not give ` +
-      `the lock back within ${ms} ms. Wait for it or end it.`,
-  );
-}
-
-function tooSlow(place: string, ms: number): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_timeout",
-    `Cannot ${ACTION} ${place}: a read and a write took ${
-      Math.round(ms)
-    } ms, and KV version 1 can ` +
-      `be locked only where they take less than ${LONGEST_SETTLE_MS} ms and about as long each ` +
-      `time. Use KV version 2, or a Vault that is nearer.`,
-  );
 }
 
 interface VaultLeaseStore extends LeaseStore<VaultLease> {

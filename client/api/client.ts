@@ -209,21 +209,18 @@ export class ApiClient {
     request: ApiRequest,
     response: Response,
     sent: OwnHeaders,
-    advice: string = adviceFor(response.status),
+    advice?: string,
   ): Promise<ApiError> {
     const { status } = response;
+    const usual = status === 401
+      ? "Run init() again to sign in, and check audience and scope."
+      : "Check the request and your access to the model.";
     const action = `${request.init.method} ${request.url.pathname}`;
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
     const body = excerpt(text, sent);
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
-    return new ApiError(`Cannot ${action}: ${said}. ${advice}`, status, body);
+    return new ApiError(`Cannot ${action}: ${said}. ${advice ?? usual}`, status, body);
   }
-}
-
-function adviceFor(status: number): string {
-  return status === 401
-    ? "Run init() again to sign in, and check audience and scope."
-    : "Check the request and your access to the model.";
 }
 
 /** The beginning of an answer, without the credentials that an API may echo. */
