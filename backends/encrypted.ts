@@ -247,7 +247,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
     const keys = await Array.fromAsync(this.list());
     if (newKey) await this.#keys.renew();
-    const reseal = (key: string) => this.#locked(key, () => this.#reseal(key), signal);
+    const lockOptions = signal === undefined ? {} : { signal };
+    const reseal = (key: string) => {
+      const run = () => this.#reseal(key);
+      return this.withLock === undefined ? run() : this.withLock(key, run, lockOptions);
+    };
     return await rotateEntries(keys, reseal, signal);
   }
 
@@ -290,11 +294,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   #withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T> {
     const run = () => this.#inner.withLock!(rowName(key), fn, options);
     return this.#plain === "read" ? this.#inner.withLock!(key, run, options) : run();
-  }
-
-  #locked<T>(key: string, fn: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (this.withLock === undefined) return fn();
-    return this.withLock(key, fn, signal === undefined ? {} : { signal });
   }
 
   async *#list(): AsyncGenerator<string> {

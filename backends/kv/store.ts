@@ -87,7 +87,7 @@ export class KvStore {
 
   /** Opens the store, and makes the database file where there is none. */
   static async open(options: KvStoreOptions): Promise<KvStore> {
-    const { path } = options;
+    const { path, lockTimeoutMs, timeoutMs, clock = MONOTONIC_CLOCK } = options;
     if (typeof Deno.openKv !== "function") {
       throw new CredentialsBackendError(
         "unstable_kv_required",
@@ -97,7 +97,10 @@ export class KvStore {
     }
     try {
       const file = path === ":memory:" || isUrl(path) ? undefined : await openDatabaseFile(path);
-      const perform = performer(options);
+      // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
+      const perform: Perform = isUrl(path)
+        ? serverPerformer(path, timeoutMs, clock)
+        : (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
       const kv = await perform(() => Deno.openKv(file?.path ?? path));
       try {
         file?.secure();
@@ -288,14 +291,6 @@ async function openDatabaseFile(path: string): Promise<DatabaseFile> {
     makeFolder(folderOf(path));
     return new DatabaseFile(path);
   }
-}
-
-/** Runs operations with the time limits and repeats of the store's place. */
-function performer(options: KvStoreOptions): Perform {
-  const { path, lockTimeoutMs, timeoutMs, clock = MONOTONIC_CLOCK } = options;
-  if (isUrl(path)) return serverPerformer(path, timeoutMs, clock);
-  // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
-  return (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
 }
 
 /**
