@@ -25,17 +25,21 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
  * | send more than 4 MiB at once | ended once it is in your memory | ended at 4 MiB |
  * | leave a call without an answer | `backend_timeout` | `backend_timeout` |
  * | loop for ever | `backend_timeout`; the loop goes on, and your program ends only by `Deno.exit` | `backend_timeout`; killed |
- * | outlive your program | ends with it | ends when its pipes close; a loop within a second of the end, but not on Windows |
+ * | outlive your program | ends with it | ends when its pipes close; a loop within a second of the end, but not on Windows, and not one that has stopped itself by a signal |
  *
  * What neither holds against: a backend reads every entry that it is given, and can change, withhold,
  * or send it to a host that you grant. It can use up memory and processor time until a limit ends it.
  * It runs as the same user, so a fault of Deno or of the operating system lets it out, and a grant to
  * write to a file that another program runs does, too. Its answers choose which tokens are used.
  *
- * Measured on a machine with two cores under load, 40 rounds by turns, median in milliseconds
- * (`deno run -A --unstable-worker-options tests/bench/isolated_gets.ts --rounds 40`): loading with
- * the first `get` 0.15 without isolation, 77 in a Worker, 137 in a process; a later `get` below
- * 0.01, 39 and 0.9.
+ * The cost, as medians and quartiles in milliseconds of 40 rounds by turns, on a machine with two
+ * cores and other work (`deno run -A --unstable-worker-options tests/bench/isolated_gets.ts --rounds
+ * 40` in the repository):
+ *
+ * | | not isolated | in a Worker | in a process |
+ * |---|---|---|---|
+ * | loading, with the first `get` | 0.1 (0.1 to 0.1) | 49 (34 to 72) | 109 (88 to 137) |
+ * | a later `get` | below 0.01 | 33 (21 to 39) | 0.6 (0.6 to 0.7) |
  *
  * @category Backends
  */

@@ -17,6 +17,7 @@ export class Store {
   get(key) {
     if (key === "pid") return { issuer: "i", client_id: "c", access_token: "t", pid: Deno.pid };
     if (key === "loop") for (;;);
+    if (key === "stop") Deno.kill(Deno.pid, "SIGSTOP");
     return this.#rows[key];
   }
   put(key, entry) { this.#rows[key] = entry; }
@@ -53,7 +54,7 @@ Deno.test("an isolated process is started once, and keeps its memory until close
 });
 
 Deno.test({
-  name: "an isolated process has ended when close() has, also in an endless loop",
+  name: "an isolated process has ended when close() has, also in an endless loop or stopped",
   ignore: Deno.build.os !== "linux", // reads /proc
   fn: async () => {
     const { stdout, stderr } = await runIsolated({
@@ -67,9 +68,16 @@ Deno.test({
         const waiting = fault(() => backend.get("loop"));
         await backend.close();
         console.log(before, lives(pid), (await waiting).code);
+        const { pid: next } = await backend.get("pid");
+        const stopped = fault(() => backend.get("stop"));
+        await backend.close();
+        console.log(lives(next), (await stopped).code);
       `,
     });
-    assertEquals([stdout, stderr], ["true false backend_unavailable\n", ""]);
+    assertEquals([stdout, stderr], [
+      "true false backend_unavailable\nfalse backend_unavailable\n",
+      "",
+    ]);
   },
 });
 
