@@ -188,7 +188,8 @@ async function beyond(log: string, needs: readonly PermissionNeed[]): Promise<un
   }));
   const accesses = (await Deno.readTextFile(log)).trim().split("\n")
     .map((line) => JSON.parse(line) as { permission: string; value: string })
-    .filter(({ permission }) => permission !== "import"); // Deno itself, loading the modules
+    .filter(({ permission }) => permission !== "import") // Deno itself, loading the modules
+    .filter(({ permission }) => permission !== "sys"); // the user's id, where it may be read
   assert(accesses.some(({ permission }) => permission === "ffi"), "the log proves nothing");
   return accesses.filter(({ permission, value }) =>
     !scopes.some(({ name, scope }) =>
