@@ -13,6 +13,8 @@ import { StoredCredential, TokenSource } from "./tokens/source.ts";
 const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded where the stored tokens do not serve. */
 const loadRenewal = () => import("./tokens/renewal.ts");
+/** Loaded where the client signs in itself. */
+const loadClientRenewal = () => import("./tokens/client_renewal.ts");
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and
@@ -81,11 +83,16 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
   }
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
-  const bearer = bearerKind(options.bearer ?? "auto", identity.issuer);
+  const bearer = bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow);
   const common = { identity, stored, bearer, runtime };
   const tokens = new TokenSource({
     ...common,
     loadRenewal: async (held) => {
+      const beforeProvider = async () => await (await needs()).ensureSignIn();
+      if (identity.flow === "client_credentials") {
+        const { ClientRenewal } = await loadClientRenewal();
+        return new ClientRenewal({ identity, stored, runtime, beforeProvider }, held);
+      }
       const { TokenRenewal } = await loadRenewal();
       const { onDeviceCode, openBrowser, onAuthorizationUrl } = options;
       const { redirectUri, listen, loginHint, authorizationParameters } = options;
@@ -102,7 +109,7 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
           loginHint,
           authorizationParameters,
         },
-        beforeProvider: async () => await (await needs()).ensureSignIn(),
+        beforeProvider,
       }, held);
     },
   });

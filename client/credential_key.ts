@@ -10,6 +10,8 @@ export interface CredentialKeyOptions {
   profile?: string;
   /** Whether the tokens are bound to a key. @default false */
   dpop?: boolean;
+  /** The flow: `client_credentials` for the client's own token, any other for a person's. */
+  flow?: string;
 }
 
 /**
@@ -75,7 +77,8 @@ export function normalizeAudience(audience?: string | null): string | undefined 
 /**
  * The key under which a credential is stored: `issuer|clientId` or `issuer|clientId|audience`, each
  * part normalized. A profile precedes it as `profile:name|…`, and `dpop|` precedes that for tokens
- * that are bound to a key.
+ * that are bound to a key. `client_credentials|` precedes all for the client's own token, so that no
+ * person's entry has its key.
  *
  * Different credentials have different keys: only the audience, which comes last, may contain `|`.
  * The Python library joins the same parts in the same way and does not refuse a `|`, so there
@@ -84,7 +87,7 @@ export function normalizeAudience(audience?: string | null): string | undefined 
  * @param issuer The issuer.
  * @param clientId The client id.
  * @param audience The identifier of the API that the tokens are for, if any.
- * @param options The profile, and whether the tokens are bound to a key.
+ * @param options The profile, the flow, and whether the tokens are bound to a key.
  * @returns The key.
  * @throws {ValidMindAuthError} `invalid_options` for an issuer or a client id with `|`, and for a
  * profile with other characters than those of {@linkcode CredentialKeyOptions.profile}.
@@ -105,10 +108,11 @@ export function credentialKey(
   issuer: string,
   clientId: string,
   audience?: string | null,
-  { profile, dpop = false }: CredentialKeyOptions = {},
+  { profile, dpop = false, flow }: CredentialKeyOptions = {},
 ): string {
   const action = "name a credential";
   return [
+    flow === "client_credentials" ? flow : undefined,
     dpop ? "dpop" : undefined,
     profile === undefined ? undefined : `profile:${checkProfile(profile, action)}`,
     checkKeyPart(normalizeIssuer(issuer), "issuer", action),

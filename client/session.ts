@@ -39,6 +39,8 @@ export interface SessionStatus {
   readonly refreshable?: boolean;
   /** The profile, if the session has one. */
   readonly profile?: string;
+  /** Where the client itself is signed in, and no person. `subject` is the client id then. */
+  readonly flow?: "client_credentials";
   /** `true` if the tokens are bound to a key. */
   readonly dpop?: boolean;
   /** The requested scope. */
@@ -186,6 +188,8 @@ export interface Session {
   readonly audience?: string;
   /** The profile, if the session has one. */
   readonly profile?: string;
+  /** The option `flow`, where it is not `auto`. */
+  readonly flow?: "device" | "browser" | "client_credentials";
   /** `true` if the tokens are bound to a key. */
   readonly dpop?: boolean;
   /** Base URL of the API, with a trailing slash; absent if `createSession` got none. */

@@ -93,10 +93,31 @@ export interface SessionOptions {
    */
   clientSecret?: string;
   /**
+   * File with the client's private key, by which it signs an assertion for each request
+   * (`private_key_jwt`, [RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)): a PEM file that begins
+   * with "BEGIN PRIVATE KEY" (PKCS#8), or a private JWK, whose `kid`, `alg` and `x5t#S256` are used.
+   * RSA, P-256, P-384, P-521 and Ed25519. It is read anew at each use, never stored, and has to be
+   * closed to others (mode 0600) or the superuser's. Needs `--allow-read` of the file. Excludes
+   * `clientSecret` and `clientAssertionFile`.
+   *
+   * @default VM_OIDC_CLIENT_KEY_FILE, under the conditions of `clientSecret`
+   */
+  clientKeyFile?: string;
+  /**
+   * File with an assertion about the client that the platform keeps renewing: one JWT, such as the
+   * projected token of a Kubernetes service account, or the file that AZURE_FEDERATED_TOKEN_FILE names.
+   * It is read anew at each use, links are followed, and it is never stored. Needs `--allow-read` of
+   * the file. Excludes `clientSecret` and `clientKeyFile`.
+   *
+   * @default VM_OIDC_CLIENT_ASSERTION_FILE, under the conditions of `clientSecret`
+   */
+  clientAssertionFile?: string;
+  /**
    * Requested scope. Without `offline_access` many providers give no refresh token, and the person
    * has to sign in again when the token expires.
    *
-   * @default VM_OIDC_SCOPE, or "openid profile email offline_access"
+   * @default VM_OIDC_SCOPE, or "openid profile email offline_access"; with the flow
+   * `client_credentials` no scope, by which most providers mean all that the client may have
    */
   scope?: string;
   /**
@@ -305,6 +326,16 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    * VM_OIDC_CLIENT_SECRET, as in `init()`
    */
   clientSecret?: string;
+  /** File with the client's private key: see {@linkcode SessionOptions.clientKeyFile}. */
+  clientKeyFile?: string;
+  /** File with an assertion: see {@linkcode SessionOptions.clientAssertionFile}. */
+  clientAssertionFile?: string;
+  /**
+   * The flow of the entry: `client_credentials` for the client's own token, any other for a person's.
+   *
+   * @default the active session's if neither issuer nor clientId is given, or VM_OIDC_FLOW
+   */
+  flow?: SignInFlow;
   /**
    * Audience of the entry, if it has one.
    *

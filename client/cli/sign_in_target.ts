@@ -2,7 +2,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { browserNeeds, envNeeds, hostNeeds, secretNeeds } from "../permissions/needs.ts";
+import { browserNeeds, envNeeds, hostAndFileNeeds, secretNeeds } from "../permissions/needs.ts";
 import { backendNeeds, openNeeds, preflight } from "../permissions/preflight.ts";
 import { discoveredNeeds } from "../required_permissions.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -83,7 +83,7 @@ export async function findSignInTarget(flags: FlagValues, action: string): Promi
     const options = sessionOptions(flags);
     const { apiHost: _, ...resolved } = resolveOptions(options, action);
     const discovered = discover ? await discoveredNeeds(resolved) : [];
-    const needs = [...hostNeeds(resolved), ...discovered, ...await target.needs()];
+    const needs = [...hostAndFileNeeds(resolved), ...discovered, ...await target.needs()];
     return [...needs, ...browserNeeds(options)];
   };
   return { ...target, needs };

@@ -1,14 +1,20 @@
 import type { BearerKind, SignInFlow } from "../session_options.ts";
 
-/** A person's sign-in at an OpenID Provider. */
-export interface OidcIdentity {
+/** The options by which a client proves who it is, one at most. */
+export interface ClientAuthOptions {
+  clientSecret?: string;
+  clientKeyFile?: string;
+  clientAssertionFile?: string;
+}
+
+/** A sign-in at an OpenID Provider. The variables of `ClientAuthOptions` are read by the provider. */
+export interface OidcIdentity extends ClientAuthOptions {
   kind: "oidc";
   issuer: string;
   clientId: string;
-  /** The value of the option. Its variable is read where the provider is needed. */
-  clientSecret?: string;
   audience?: string;
   profile?: string;
+  /** Empty where none is asked for. */
   scope: string;
   /** Absent for `auto`. */
   flow?: Exclude<SignInFlow, "auto">;
@@ -16,7 +22,7 @@ export interface OidcIdentity {
   dpop?: boolean;
 }
 
-/** The credentials of a session: a person's sign-in, or an API key. */
+/** The credentials of a session: a sign-in, or an API key. */
 export type Identity = OidcIdentity | { kind: "api_key"; apiKey: string; apiSecret: string };
 
 /** The scope that is requested by default. */
@@ -29,9 +35,13 @@ const ENTRA_HOSTS = [
 ];
 
 /** The token that is the bearer for an issuer. */
-export function bearerKind(bearer: BearerKind, issuer: string): "access_token" | "id_token" {
+export function bearerKind(
+  bearer: BearerKind,
+  issuer: string,
+  flow?: SignInFlow,
+): "access_token" | "id_token" {
   if (bearer !== "auto") return bearer;
-  return isEntraIssuer(issuer) ? "id_token" : "access_token";
+  return flow !== "client_credentials" && isEntraIssuer(issuer) ? "id_token" : "access_token";
 }
 
 /** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */

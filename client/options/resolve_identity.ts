@@ -9,10 +9,23 @@ import {
 } from "../credential_key.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import { bearerKind, DEFAULT_SCOPE, type Identity } from "./identity.ts";
+import {
+  bearerKind,
+  type ClientAuthOptions,
+  DEFAULT_SCOPE,
+  type Identity,
+  type OidcIdentity,
+} from "./identity.ts";
 
 /** The values of the option `flow`. */
 export const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
+
+/** The variables of the options by which a client proves who it is. */
+export const CLIENT_AUTH_VARIABLES: Readonly<Record<keyof ClientAuthOptions, string>> = {
+  clientSecret: "VM_OIDC_CLIENT_SECRET",
+  clientKeyFile: "VM_OIDC_CLIENT_KEY_FILE",
+  clientAssertionFile: "VM_OIDC_CLIENT_ASSERTION_FILE",
+};
 
 /** The identity that the options name, or the variables in place of absent options. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
@@ -51,20 +64,19 @@ function oidcIdentity(
 ): Identity {
   if (issuer === undefined || clientId === undefined) throw halfAnIdentity(issuer, action);
   const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
-  const { dpop = false, bearer = "auto" } = options;
-  const flow = options.flow ?? flowFromEnv(action);
-  if (dpop && bearerKind(bearer, checked) === "id_token") {
+  const { dpop = false, bearer = "auto", flow = flowFromEnv(action) } = options;
+  if (dpop && bearerKind(bearer, checked, flow) === "id_token") {
     throw noDpop(
       action,
       "the bearer is the ID token, which cannot be bound",
       'Set bearer: "access_token", or leave dpop out',
     );
   }
-  if (flow === "client_credentials") {
-    throw new ValidMindAuthError(
-      "flow_unsupported",
-      `Cannot ${action}: this version cannot use the flow "client_credentials" yet. Set another flow ` +
-        `(VM_OIDC_FLOW).`,
+  const isClient = flow === "client_credentials";
+  if (isClient && bearer === "id_token") {
+    throw invalidOptions(
+      `Cannot ${action}: a client has no ID token (flow: "client_credentials"), and bearer asks for ` +
+        `it. Leave bearer out.`,
     );
   }
   const audience = normalizeAudience(options.audience ?? readEnvIfGranted("VM_OIDC_AUDIENCE"));
@@ -78,11 +90,11 @@ function oidcIdentity(
       "clientId",
       action,
     ),
-    ...(options.clientSecret !== undefined && { clientSecret: options.clientSecret }),
+    ...clientAuthOf(options),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
     scope: scope === undefined
-      ? DEFAULT_SCOPE
+      ? isClient ? "" : DEFAULT_SCOPE
       : nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
     ...(flow !== "auto" && { flow }),
     ...(dpop && { dpop }),
@@ -97,6 +109,43 @@ function flowFromEnv(action: string): SignInFlow {
     `Cannot ${action}: VM_OIDC_FLOW is not one of ${
       FLOWS.join(", ")
     }. Set one of them, or unset it.`,
+  );
+}
+
+/** The options by which a client proves who it is, without the others of a call. */
+export function clientAuthOf(
+  { clientSecret, clientKeyFile, clientAssertionFile }: ClientAuthOptions,
+): ClientAuthOptions {
+  return {
+    ...(clientSecret !== undefined && { clientSecret }),
+    ...(clientKeyFile !== undefined && { clientKeyFile }),
+    ...(clientAssertionFile !== undefined && { clientAssertionFile }),
+  };
+}
+
+/**
+ * The options by which the client proves who it is, with the variables in place of absent ones. They
+ * are for the client alone that the variables for issuer and client id name.
+ */
+export function clientAuthFromEnv(identity: OidcIdentity): ClientAuthOptions {
+  const { issuer, clientId } = identity;
+  const given = clientAuthOf(identity);
+  if (Object.keys(given).length > 0) return given;
+  const named = readEnvIfGranted("VM_OIDC_ISSUER");
+  const client = readEnvIfGranted("VM_OIDC_CLIENT_ID");
+  if (named === undefined || client === undefined) return {};
+  if (normalizeIssuer(named) !== issuer || normalizeClientId(client) !== clientId) return {};
+  const found = Object.entries(CLIENT_AUTH_VARIABLES).flatMap(([option, variable]) => {
+    const value = readEnvIfGranted(variable)?.trim();
+    return value ? [{ option, variable, value }] : [];
+  });
+  if (found.length < 2) {
+    return Object.fromEntries(found.map(({ option, value }) => [option, value]));
+  }
+  const [one, other] = found.map(({ variable }) => variable);
+  throw invalidOptions(
+    `Cannot sign in: ${one} and ${other} exclude each other. Unset all but the one that the provider ` +
+      `knows the client by.`,
   );
 }
 

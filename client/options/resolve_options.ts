@@ -4,9 +4,10 @@ import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type { AuthEvent } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import type { Identity } from "./identity.ts";
+import type { ClientAuthOptions, Identity } from "./identity.ts";
 import {
   assertReadable,
+  clientAuthOf,
   FLOWS,
   headerValue,
   resolveIdentity,
@@ -87,8 +88,9 @@ export function resolveInitOptions(
 export function withoutPlaceholder<T extends SessionOptions>(options: T): T {
   if (options.apiKey !== "...") return options;
   const { apiKey: _, apiSecret: _1, apiHost: _2, apiUrl: _3, ...rest } = options;
-  const { issuer: _4, clientId: _5, audience: _6, clientSecret: _7, ...others } = rest;
-  return { ...others, model: undefined } as unknown as T;
+  const { issuer: _4, clientId: _5, audience: _6, ...others } = rest;
+  const { clientSecret: _7, clientKeyFile: _8, clientAssertionFile: _9, ...more } = others;
+  return { ...more, model: undefined } as unknown as T;
 }
 
 function apiHost(host: string, action: string): string {
@@ -143,6 +145,8 @@ const SESSION_TYPES: Types<keyof SessionOptions> = {
   issuer: "text",
   clientId: "text",
   clientSecret: "text",
+  clientKeyFile: "path",
+  clientAssertionFile: "path",
   scope: "text",
   audience: "text",
   profile: "text",
@@ -197,13 +201,30 @@ export function checkSessionOptions(
     );
   }
   checkCallOptions(action, options, isInit ? { ...SESSION_TYPES, ...MODEL_TYPES } : SESSION_TYPES);
-  if (options.openBrowser !== true) return;
-  const { onDeviceCode, onAuthorizationUrl } = options;
+  checkClientAuth(options, action);
+  const { flow, openBrowser, onDeviceCode, onAuthorizationUrl } = options;
   const shows = onDeviceCode ? "onDeviceCode" : onAuthorizationUrl && "onAuthorizationUrl";
-  if (shows === undefined) return;
+  const asks = openBrowser === true ? "openBrowser" : shows;
+  if (flow === "client_credentials" && asks !== undefined) {
+    throw invalidOptions(
+      `Cannot ${action}: flow "client_credentials" asks nobody, so ${asks} would do nothing. Leave it ` +
+        `out.`,
+    );
+  }
+  if (openBrowser !== true || shows === undefined) return;
   throw invalidOptions(
     `Cannot ${action}: ${shows} and openBrowser exclude each other. Give one: ${shows} ` +
       `replaces the prompt that opens the browser.`,
+  );
+}
+
+/** Refuses more than one way for a client to prove who it is. */
+export function checkClientAuth(options: ClientAuthOptions, action: string): void {
+  const [one, other] = Object.keys(clientAuthOf(options));
+  if (other === undefined) return;
+  throw invalidOptions(
+    `Cannot ${action}: ${one} and ${other} exclude each other. Give the one that the provider knows ` +
+      `the client by.`,
   );
 }
 

@@ -9,6 +9,12 @@ import {
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
+import type { Identity } from "../options/identity.ts";
+import {
+  CLIENT_AUTH_VARIABLES,
+  clientAuthFromEnv,
+  clientAuthOf,
+} from "../options/resolve_identity.ts";
 import { browserLauncher, browserVariables } from "./browser_launcher.ts";
 import {
   apiNeeds,
@@ -56,7 +62,7 @@ export async function collectPermissions(
     : resolveOptions(options, "create the session");
   const needs = [
     ...envNeeds(withoutPlaceholder(options), call),
-    ...(call === "clear" ? [] : [...hostNeeds(resolved), ...browserNeeds(options)]),
+    ...(call === "clear" ? [] : [...hostAndFileNeeds(resolved), ...browserNeeds(options)]),
     ...(about.discover ? await discover(resolved) : []),
   ];
   if (resolved.identity.kind === "api_key") return needs;
@@ -68,7 +74,9 @@ export async function collectPermissions(
     return uniqueNeeds([...needs, ...ofChoice]); // the isolated backend itself needs no more
   }
   const backend = await resolveCredentialsBackend(credentialsBackend, loading);
-  if (call === "clear" && about.revoke) needs.push(...secretNeeds(options));
+  if (call === "clear" && about.revoke) {
+    needs.push(...secretNeeds(options), ...fileNeeds(resolved.identity));
+  }
   const ofBackend = call === "clear"
     ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
     : backendNeeds(backend);
@@ -122,18 +130,38 @@ function identityNeeds(
   ];
 }
 
-/** The secret's variable, and the variables that name its client. */
-export function secretNeeds({ clientSecret }: InitOptions): PermissionNeed[] {
-  return openNeeds("optional", "to know the client's secret, if any", {
-    VM_OIDC_CLIENT_SECRET: clientSecret,
-    VM_OIDC_ISSUER: clientSecret,
-    VM_OIDC_CLIENT_ID: clientSecret,
-  });
+/** The variables of the client's secret and files, and the variables that name its client. */
+export function secretNeeds(options: InitOptions): PermissionNeed[] {
+  if (Object.keys(clientAuthOf(options)).length > 0) return [];
+  const variables = [
+    ...Object.values(CLIENT_AUTH_VARIABLES),
+    "VM_OIDC_ISSUER",
+    "VM_OIDC_CLIENT_ID",
+  ];
+  const reason = "to know the client's secret or file, if any";
+  return variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }));
 }
 
 /** The hosts that are known without asking the provider. */
 export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
   return [...apiNeeds(resolved), ...issuerNeeds(resolved)];
+}
+
+/** The permissions of a sign-in beside those for variables and the backend. */
+export function hostAndFileNeeds(resolved: ResolvedOptions): PermissionNeed[] {
+  return [...hostNeeds(resolved), ...fileNeeds(resolved.identity)];
+}
+
+/** The files by which the client proves who it is, which a start from a stored token does not read. */
+export function fileNeeds(identity: Identity): PermissionNeed[] {
+  if (identity.kind !== "oidc") return [];
+  const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(identity);
+  const files = [[clientKeyFile, "key"], [clientAssertionFile, "assertion"]] as const;
+  return files.flatMap(([path, kind]): PermissionNeed[] =>
+    path === undefined
+      ? []
+      : [{ name: "read", path, reason: `to read the client's ${kind}`, need: "sign_in" }]
+  );
 }
 
 /**
@@ -219,10 +247,11 @@ function hostOf(url: string | undefined, place: string, reason: string): Permiss
 export function sessionNeeds(
   checked: readonly PermissionNeed[],
   options: InitOptions,
+  identity: Identity,
   call: "init" | "createSession",
 ): PermissionNeed[] {
   const variables = envNeeds(withoutPlaceholder(options), call);
-  return uniqueNeeds([...checked, ...variables, ...browserNeeds(options)]);
+  return uniqueNeeds([...checked, ...variables, ...fileNeeds(identity), ...browserNeeds(options)]);
 }
 
 /** One need for each permission, the strongest, since parts of a call may share permissions. */

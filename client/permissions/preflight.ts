@@ -155,9 +155,9 @@ export class NeedList {
     await preflight(this.#action, known, "always", () => this.all());
   }
 
-  /** Checks the needs of a sign-in. */
-  async ensureSignIn(): Promise<void> {
-    await preflight(this.#action, this.all(), "sign_in");
+  /** Checks the needs of a sign-in, and `more` of them. */
+  async ensureSignIn(more: readonly PermissionNeed[]): Promise<void> {
+    await preflight(this.#action, [...this.all(), ...more], "sign_in");
   }
 }
 

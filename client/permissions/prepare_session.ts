@@ -13,11 +13,12 @@ import {
   resolveOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
+import type { Identity } from "../options/identity.ts";
 import { NAMES } from "../format_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import { knownAtFirst, sessionNeeds } from "./needs.ts";
+import { fileNeeds, knownAtFirst, sessionNeeds } from "./needs.ts";
 import {
   apiNeeds,
   backendNeeds,
@@ -77,7 +78,7 @@ export async function prepareSession(
     checkBrowserOptions(options, action);
   }
   const list = needList(action, variables, resolved);
-  const needs = () => Promise.resolve(needsOf(list, options, call));
+  const needs = () => Promise.resolve(needsOf(list, options, resolved.identity, call));
   if (resolved.identity.kind === "api_key") {
     await list.ensure();
     return { options, resolved, modelOptions, needs };
@@ -95,7 +96,7 @@ export function plainNeeds(
 ): SessionNeeds {
   const list = needList("create the session", variableNeeds(options, false), resolved);
   list.add([...selectionNeeds(options.isolate), ...backendNeeds(backend)]);
-  return needsOf(list, options, "createSession");
+  return needsOf(list, options, resolved.identity, "createSession");
 }
 
 function needList(
@@ -107,10 +108,16 @@ function needList(
   return new NeedList(action, start, () => issuerNeeds(resolved));
 }
 
-function needsOf(list: NeedList, options: SessionOptions, call: SessionCall): SessionNeeds {
+function needsOf(
+  list: NeedList,
+  options: SessionOptions,
+  identity: Identity,
+  call: SessionCall,
+): SessionNeeds {
   return {
-    drop: (isKept, all) => dropPermissions(sessionNeeds(list.all(), options, call), isKept, all),
-    ensureSignIn: () => list.ensureSignIn(),
+    drop: (isKept, all) =>
+      dropPermissions(sessionNeeds(list.all(), options, identity, call), isKept, all),
+    ensureSignIn: () => list.ensureSignIn(fileNeeds(identity)),
   };
 }
 

@@ -47,12 +47,14 @@ const BY_CODE = new Map(Object.entries({
  * The advice for refusals that providers describe better in words than by their code. Nothing is
  * decided by these words, which may change at any time. They only help the reader.
  */
-const BY_WORDS: [pattern: RegExp, hint: string][] = [
+const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   // Microsoft Entra
   [
     /AADSTS7000218\b/,
     'Set "Allow public client flows" to Yes in the app registration, under Authentication.',
+    true,
   ],
+  [/AADSTS700025\b/, "The client is a public one: give it no secret, key or assertion."],
   [
     /AADSTS700016\b/,
     "Check the client id, and that the issuer is the tenant in which the app is registered.",
@@ -102,6 +104,7 @@ const BY_WORDS: [pattern: RegExp, hint: string][] = [
   [
     /Invalid client or Invalid client credentials/i,
     "Check the client id, and that Client authentication is off in the Keycloak client's settings.",
+    true,
   ],
   [
     /Offline tokens not allowed/i,
@@ -162,15 +165,32 @@ export class ProviderUnavailableError extends ValidMindAuthError {
   }
 }
 
+/** Words for the refusals of one grant, and of one client. */
+export interface RefusalWords {
+  /** Precedes the provider's answer, in place of "the provider answered". */
+  readonly reason?: string;
+  /** The advice for some OAuth errors, by their codes. */
+  readonly advice?: Readonly<Record<string, string>>;
+  /** The errors beside `invalid_client` that some providers answer to a client's proof. */
+  readonly proofErrors?: readonly string[];
+  /** The advice where the client's own proof is refused. */
+  readonly ofClient?: string;
+}
+
 /**
  * The coded error for a failure at the provider. oauth4webapi's own error never becomes the cause,
  * since it carries the answer with its tokens.
  *
  * @param action The failed action, as in "Cannot {action} at {issuer}".
  */
-export function providerError(action: string, issuer: string, error: unknown): Error {
+export function providerError(
+  action: string,
+  issuer: string,
+  error: unknown,
+  words: RefusalWords = {},
+): Error {
   if (error instanceof ValidMindAuthError || error instanceof CredentialsBackendError) return error;
-  if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error);
+  if (error instanceof oauth.ResponseBodyError) return refused(action, issuer, error, words);
   const [code, reason, advice] = explain(issuer, error);
   return new ValidMindAuthError(code, `Cannot ${action} at ${issuer}: ${reason}. ${advice}`);
 }
@@ -198,15 +218,18 @@ function refused(
   error: Pick<oauth.ResponseBodyError, "error" | "error_description"> & {
     response?: Response;
   },
+  { reason = "the provider answered", advice = {}, proofErrors = [], ofClient }: RefusalWords = {},
 ): ProviderRefusedError {
   const name = printable(error.error, 60);
   const words = typeof error.error_description === "string"
     ? printable(error.error_description)
     : "";
   const answer = `${name}${words && ` (${words})`}`;
-  const hint = refusalHint(name, words);
+  const isOfProof = name === "invalid_client" || proofErrors.includes(name);
+  const own = [Object.hasOwn(advice, name) && advice[name], isOfProof && ofClient].filter(Boolean);
+  const hint = refusalHint(name, words, own.length === 0 ? undefined : own.join(" "));
   return new ProviderRefusedError(
-    `Cannot ${action} at ${issuer}: the provider answered ${answer}. ${hint}`,
+    `Cannot ${action} at ${issuer}: ${reason} ${answer}. ${hint}`,
     name,
     { answer, retryAfterMs: parseRetryAfter(error.response?.headers.get("retry-after") ?? null) },
   );
@@ -259,8 +282,15 @@ export function isProtocolError(code: string): boolean {
   return BY_CODE.has(code) || code === "authorization_pending" || code === "slow_down";
 }
 
-/** The advice for an OAuth error. */
-export function refusalHint(code: string, description = ""): string {
-  const known = BY_WORDS.find(([pattern]) => pattern.test(description));
-  return known?.[1] ?? BY_CODE.get(code) ?? "See the provider's documentation of this error.";
+/**
+ * The advice for an OAuth error.
+ *
+ * @param own The advice of the grant or the client for this code.
+ */
+export function refusalHint(code: string, description = "", own?: string): string {
+  const known = BY_WORDS.find(([pattern, , isForPublic]) =>
+    pattern.test(description) && !(isForPublic && own !== undefined)
+  );
+  return known?.[1] ?? own ?? BY_CODE.get(code) ??
+    "See the provider's documentation of this error.";
 }

@@ -24,6 +24,7 @@ const OPEN_FIELDS = [
   "code_challenge_method",
   "redirect_uri",
   "response_type",
+  "client_assertion_type",
 ];
 /** Some thirty years. A longer lifetime would leave the range of dates. */
 const MAX_SECONDS = 1e9;

@@ -1,11 +1,11 @@
 import * as oauth from "oauth4webapi";
 import { Once } from "../../backends/common/once.ts";
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
-import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
+import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
+import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import { providerError } from "./error.ts";
+import { providerError, type RefusalWords } from "./error.ts";
 import { DISCOVERY, REVOCATION } from "./fetch.ts";
 import { IdTokenSignatures } from "./id_token.ts";
 import { type RequestContext, requestOptions } from "./token_request.ts";
@@ -24,12 +24,14 @@ export class OidcProvider {
   readonly #identity: OidcIdentity;
   readonly #runtime: Runtime;
   readonly #signatures: IdTokenSignatures;
+  readonly #proof: ClientAuthentication;
   readonly #server = new Once<oauth.AuthorizationServer>();
 
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
     this.#runtime = runtime;
     this.#signatures = new IdTokenSignatures(identity.issuer, runtime);
+    this.#proof = new ClientAuthentication(clientAuthOf(identity));
   }
 
   /** The issuer, as the caller named it. */
@@ -42,25 +44,37 @@ export class OidcProvider {
    *
    * @param action The failed action, as in "Cannot {action} at {issuer}".
    * @param signal Ends the requests. Its reason is thrown then.
+   * @param words The grant's own words for a refusal.
    */
   async use<T>(
     action: string,
     signal: AbortSignal | undefined,
     run: (context: RequestContext) => Promise<T>,
+    words: RefusalWords = {},
   ): Promise<T> {
+    const explain = async () => {
+      const ofClient = await this.#proof.advice(this.#runtime.now());
+      return { ...words, ...(ofClient !== undefined && { ofClient }) };
+    };
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
-      const { clientId, clientSecret } = this.#identity;
+      const { clientId } = this.#identity;
       return await run({
         identity: this.#identity,
         runtime: this.#runtime,
         signal,
         server,
         client: { client_id: clientId },
-        auth: clientAuth(server, clientSecret),
+        auth: this.#proof.at(server),
+        secrets: this.#proof.secrets,
         signatures: this.#signatures,
       });
-    });
+    }, explain);
+  }
+
+  /** Whether the client has nothing to prove itself by: a public client. */
+  get isPublicClient(): boolean {
+    return this.#proof.isNone;
   }
 
   /**
@@ -119,48 +133,28 @@ export class OidcProvider {
     return server;
   }
 
-  async #attempt<T>(action: string, signal: AbortSignal | undefined, run: () => Promise<T>) {
+  async #attempt<T>(
+    action: string,
+    signal: AbortSignal | undefined,
+    run: () => Promise<T>,
+    explain: () => Promise<RefusalWords> = () => Promise.resolve({}),
+  ): Promise<T> {
     try {
       return await run();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      throw providerError(action, this.#identity.issuer, error);
+      const words = error instanceof oauth.ResponseBodyError ? await explain() : {};
+      throw providerError(action, this.#identity.issuer, error, words);
     }
   }
 }
 
 /**
- * The provider of an identity. The variable of the client's secret is read here and not earlier: a
- * start from a stored token needs no secret.
+ * The provider of an identity. The variables of the client's secret and files are read here and not
+ * earlier: a start from a stored token needs none.
+ *
+ * @throws {ValidMindAuthError} `invalid_options` where several variables are set.
  */
 export function openProvider(identity: OidcIdentity, runtime: Runtime): OidcProvider {
-  const { clientSecret = secretFromEnv(identity) } = identity;
-  return new OidcProvider(
-    { ...identity, ...(clientSecret !== undefined && { clientSecret }) },
-    runtime,
-  );
-}
-
-/**
- * How the client authenticates itself: RFC 6749, section 2.3. A secret goes into the form where the
- * provider takes it there, since the form leaves no doubt about the encoding; else into the header.
- */
-function clientAuth(
-  { token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer,
-  clientSecret?: string,
-): oauth.ClientAuth {
-  if (clientSecret === undefined) return oauth.None();
-  // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
-  return methods?.includes("client_secret_post")
-    ? oauth.ClientSecretPost(clientSecret)
-    : oauth.ClientSecretBasic(clientSecret);
-}
-
-/** The variable's secret, for the client alone that the variables for issuer and client id name. */
-function secretFromEnv({ issuer, clientId }: OidcIdentity): string | undefined {
-  const named = readEnvIfGranted("VM_OIDC_ISSUER");
-  const client = readEnvIfGranted("VM_OIDC_CLIENT_ID");
-  if (named === undefined || client === undefined) return undefined;
-  const isNamed = normalizeIssuer(named) === issuer && normalizeClientId(client) === clientId;
-  return isNamed ? readEnvIfGranted("VM_OIDC_CLIENT_SECRET") : undefined;
+  return new OidcProvider({ ...identity, ...clientAuthFromEnv(identity) }, runtime);
 }

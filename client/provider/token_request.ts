@@ -25,6 +25,8 @@ export interface RequestContext {
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
   readonly auth: oauth.ClientAuth;
+  /** The client's secret, which an error must not show. */
+  readonly secrets?: readonly string[];
   readonly signatures: IdTokenSignatures;
 }
 
@@ -35,11 +37,13 @@ export interface RequestContext {
  */
 export function requestOptions(
   endpoint: Endpoint,
-  { identity, runtime, signal }: Pick<RequestContext, "identity" | "runtime" | "signal">,
+  { identity, runtime, signal, secrets = [] }: Pick<
+    RequestContext,
+    "identity" | "runtime" | "signal" | "secrets"
+  >,
   capture?: (answer: Record<string, unknown>) => void,
 ) {
-  const { issuer, clientSecret } = identity;
-  const secrets = clientSecret === undefined ? [] : [clientSecret];
+  const { issuer } = identity;
   return {
     [oauth.customFetch]: providerFetch(endpoint, runtime, { capture, secrets }),
     // providerFetch itself refuses http: on any host but loopback.

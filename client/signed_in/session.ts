@@ -59,6 +59,7 @@ export class SignedInSession implements Session {
   declare readonly clientId?: string;
   declare readonly audience?: string;
   declare readonly profile?: string;
+  declare readonly flow?: "device" | "browser" | "client_credentials";
   declare readonly dpop?: boolean;
   declare readonly apiHost?: string;
   declare readonly model?: string;
@@ -76,6 +77,7 @@ export class SignedInSession implements Session {
       this.clientId = identity.clientId;
       if (identity.audience !== undefined) this.audience = identity.audience;
       if (identity.profile !== undefined) this.profile = identity.profile;
+      if (identity.flow !== undefined) this.flow = identity.flow;
       if (identity.dpop) this.dpop = true;
     }
     if (apiHost !== undefined) this.apiHost = apiHost;
@@ -160,10 +162,9 @@ export class SignedInSession implements Session {
     return await needs.drop(isKept, all);
   }
 
-  /** The value of the option `clientSecret`. A secret. */
-  givenSecret(): string | undefined {
-    const { identity } = this.#options;
-    return identity.kind === "oidc" ? identity.clientSecret : undefined;
+  /** May hold a secret. */
+  givenIdentity(): Identity {
+    return this.#options.identity;
   }
 
   forget(): void {
@@ -280,14 +281,17 @@ export class SignedInSession implements Session {
     const { entry, bearer } = oidc.tokens.held;
     const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
     const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
+    const isClient = identity.flow === "client_credentials";
+    const isRefreshable = isClient ? bearer !== undefined : Boolean(entry?.refresh_token);
     return {
       kind: "oidc",
-      signedIn: isFresh || Boolean(entry?.refresh_token),
-      ...text("subject", claims?.sub),
+      signedIn: isFresh || isRefreshable,
+      ...(isClient && { flow: "client_credentials" }),
+      ...text("subject", isClient ? identity.clientId : claims?.sub),
       ...text("name", claims?.name),
       ...text("email", claims?.email),
       ...(bearer !== undefined && { expiresAt: new Date(bearer.expiresAt) }),
-      refreshable: Boolean(entry?.refresh_token),
+      refreshable: isRefreshable,
       ...text("profile", identity.profile),
       ...(identity.dpop && { dpop: true }),
       scope: identity.scope,

@@ -1,3 +1,4 @@
+import type { OptionTypes } from "../../backends/common/check_options.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { delay, LONGEST_TIMER_MS } from "../../backends/common/delay.ts";
 import type {
@@ -16,9 +17,9 @@ import { invalidOptions } from "../errors.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { checkIssuer, resolveIdentity } from "../options/resolve_identity.ts";
-import type { Identity, OidcIdentity } from "../options/identity.ts";
-import { checkCallOptions, eventSink } from "../options/resolve_options.ts";
+import { checkIssuer, clientAuthOf, FLOWS, resolveIdentity } from "../options/resolve_identity.ts";
+import type { ClientAuthOptions, Identity, OidcIdentity } from "../options/identity.ts";
+import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
 
@@ -33,6 +34,9 @@ const TYPES = {
   issuer: "text",
   clientId: "text",
   clientSecret: "text",
+  clientKeyFile: "path",
+  clientAssertionFile: "path",
+  flow: FLOWS,
   audience: "text",
   profile: "text",
   credentialsBackend: "any",
@@ -40,10 +44,11 @@ const TYPES = {
   fetch: "function",
   timeoutMs: "timeout",
   onEvent: "function",
-} as const satisfies Record<keyof ClearOidcCredentialsOptions, string>;
+} as const satisfies Record<keyof ClearOidcCredentialsOptions, OptionTypes[string]>;
 
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   checkCallOptions(ACTION, options, TYPES);
+  checkClientAuth(options, ACTION);
   const { revoke = false, all = false } = options;
   const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
   const { keys, revocation, wholeStore = false } = result;
@@ -62,10 +67,10 @@ async function clearNamed(
   const backend = await chooseBackend(options);
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
   await preflight(ACTION, clearNeeds(backend, issuers), "always");
-  const { issuer, clientId, audience, profile } = identity;
+  const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>
-    credentialKey(issuer, clientId, audience, { ...(profile && { profile }), dpop })
+    credentialKey(issuer, clientId, audience, { ...identity, dpop })
   );
   forgetActive(backend, keys);
   return await clearEach(backend, keys, revoke, () => revocationProvider(identity, options));
@@ -118,15 +123,31 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
     clientId = session?.clientId,
     audience = isOwn ? session?.audience : undefined,
     profile = isOwn ? session?.profile : undefined,
-    clientSecret = isOwn ? session?.givenSecret() : undefined,
+    flow = isOwn ? session?.flow : undefined,
   } = options;
   return resolveIdentity({
+    ...givenProof(options, session),
     ...(issuer !== undefined && { issuer }),
     ...(clientId !== undefined && { clientId }),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile }),
-    ...(clientSecret !== undefined && { clientSecret }),
+    ...(flow !== undefined && { flow }),
   }, ACTION);
+}
+
+/**
+ * The client's proof by the options. The session's is used only if the options name no client: one of
+ * the same id at another issuer must not get it.
+ */
+function givenProof(
+  options: ClearOidcCredentialsOptions,
+  session: SignedInSession | undefined,
+): ClientAuthOptions {
+  const given = clientAuthOf(options);
+  const isOwn = options.issuer === undefined && options.clientId === undefined;
+  if (Object.keys(given).length > 0 || !isOwn) return given;
+  const identity = session?.givenIdentity();
+  return identity?.kind === "oidc" ? clientAuthOf(identity) : {};
 }
 
 async function chooseBackend(
@@ -179,9 +200,12 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
 
 type RevocationOptions = Pick<ClearOidcCredentialsOptions, "fetch" | "timeoutMs">;
 
-type ConfiguredClient = {
-  [P in "issuer" | "clientId" | "clientSecret"]?: string | undefined;
-};
+/** A client, as far as it is configured. */
+interface ConfiguredClient {
+  issuer: string | undefined;
+  clientId: string | undefined;
+  proof: ClientAuthOptions;
+}
 
 /** The provider of an identity, for a revocation. */
 async function revocationProvider(
@@ -192,22 +216,16 @@ async function revocationProvider(
   return openProvider(identity, runtimeOf(options));
 }
 
-/**
- * The client of the options, the active session or the environment, in this order. The session's
- * secret is used only if the options name no client: one of the same id at another issuer must not
- * get it.
- */
+/** The client of the options, the active session or the environment, in this order. */
 function configuredClient(
-  options: ConfiguredClient,
+  options: ClearOidcCredentialsOptions,
   session: SignedInSession | undefined,
 ): ConfiguredClient {
-  const isOwn = options.issuer === undefined && options.clientId === undefined;
   const {
     issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
     clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
-    clientSecret = isOwn ? session?.givenSecret() : undefined,
   } = options;
-  return { issuer, clientId, clientSecret };
+  return { issuer, clientId, proof: givenProof(options, session) };
 }
 
 /**
@@ -238,11 +256,7 @@ async function providerOfEntry(
     const { OidcProvider } = await loadProvider();
     return new OidcProvider(identity, runtimeOf(options));
   }
-  const { clientSecret } = client;
-  return await revocationProvider(
-    { ...identity, ...(clientSecret !== undefined && { clientSecret }) },
-    options,
-  );
+  return await revocationProvider({ ...identity, ...client.proof }, options);
 }
 
 function runtimeOf({ fetch = globalThis.fetch, timeoutMs = 30_000 }: RevocationOptions): Runtime {

@@ -7,6 +7,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
+import { BoundKey } from "./bound_key.ts";
 import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
 import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
@@ -19,9 +20,6 @@ const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
 
 /** Loaded where a sign-out came before the end of a refresh. */
 const loadClear = () => import("./clear.ts");
-
-/** Loaded where tokens are bound to a key. */
-const loadDpopKey = () => import("../provider/dpop_key.ts");
 
 export interface TokenRefreshOptions {
   identity: OidcIdentity;
@@ -280,37 +278,4 @@ function requestDiscovery(issuer: string, { fetch }: Runtime): RequestedDiscover
   const response = Promise.try(fetch, url.href, request);
   response.catch(() => undefined); // reported where the answer is used
   return { url: url.href, response, [Symbol.dispose]: () => end.abort() };
-}
-
-/** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */
-class BoundKey {
-  readonly #isBound: boolean;
-  #imported: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
-
-  constructor(isBound: boolean) {
-    this.#isBound = isBound;
-  }
-
-  /** Whether an entry has the key of its tokens, or none where the tokens are to be unbound. */
-  async isIn({ dpop_key }: OidcCredentials): Promise<boolean> {
-    return this.#isBound ? await this.import(dpop_key) !== undefined : !dpop_key;
-  }
-
-  /**
-   * A stored key for use, or `undefined` without a usable one. It is the same object for the same key,
-   * since the nonces of its servers are remembered by it.
-   */
-  async import(jwk: unknown): Promise<CryptoKeyPair | undefined> {
-    if (!this.#isBound) return undefined;
-    const x = (jwk as JsonWebKey | null | undefined)?.x;
-    if (this.#imported === undefined || this.#imported.x !== x) {
-      const pair = loadDpopKey().then(({ importDpopKey }) => importDpopKey(jwk));
-      this.#imported = { x, pair };
-    }
-    return await this.#imported.pair;
-  }
-
-  forget(): void {
-    this.#imported = undefined;
-  }
 }

@@ -7,6 +7,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
+import { adopt, bridges } from "./bridge.ts";
 import { loginRequired, NO_KEY, NO_REFRESH_TOKEN, noIdToken } from "./login_required.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
@@ -18,9 +19,6 @@ const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** Loaded where a store cannot be written. */
 const loadTerminal = () => import("../prompt/terminal.ts");
-
-/** How long a token in its last minutes is used on while the provider cannot be reached. */
-const BRIDGE_MS = 10_000;
 
 /** Faults of a store that may be over at the next try. */
 const PASSING: string[] = ["backend_locked", "backend_timeout", "backend_unavailable"];
@@ -119,13 +117,13 @@ export class TokenRenewal implements Renewal {
       const entry = await this.#refresh.run(rejected, signal);
       if (!coversScope(entry, identity.scope)) throw this.#loginRequired(OTHER_SCOPE);
       // Not after a sign-out in between.
-      if (forgets === this.#held.forgets) this.#adopt(entry);
+      if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
       const bearer = bearerOf(entry, kind);
       if (this.#isAlive(bearer)) return bearer;
       throw noIdToken(identity.issuer);
     } catch (error) {
       if (forgets === this.#held.forgets) this.#adoptUnstored();
-      if (rejected !== undefined || !this.#bridges(error)) throw error;
+      if (rejected !== undefined || !bridges(this.#held, error, this.#now())) throw error;
       await this.#warn(error);
       return this.#held.bearer!;
     }
@@ -152,14 +150,6 @@ export class TokenRenewal implements Renewal {
       if (error instanceof ValidMindAuthError && error.code === "login_required") return error;
       throw error;
     }
-  }
-
-  /** A live token that is not fresh is used for half its remaining time instead of renewed each time. */
-  #adopt(entry: OidcCredentials): void {
-    this.#held.adopt(entry);
-    const now = this.#now();
-    const leftMs = (this.#held.bearer?.expiresAt ?? 0) - now;
-    if (leftMs > 0 && !isFresh(this.#held.bearer, now)) this.#held.useUntil(now + leftMs / 2);
   }
 
   /** Takes over tokens that could not be stored. The next use still goes to the store, to write them. */
@@ -191,7 +181,8 @@ export class TokenRenewal implements Renewal {
       return await askPerson(provider, { runtime, ask, backend, signal: ended, save });
     };
     const onJoin = () => runtime.emit?.({ type: "sign_in_joined" });
-    this.#adopt(await singleFlight(store.owner, flight, start, signal, onJoin));
+    const entry = await singleFlight(store.owner, flight, start, signal, onJoin);
+    adopt(this.#held, entry, this.#now());
     if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
   }
 
@@ -205,19 +196,5 @@ export class TokenRenewal implements Renewal {
 
   #loginRequired(reason: string): ValidMindAuthError {
     return loginRequired(this.#options.identity, this.#store.backend, reason);
-  }
-
-  /**
-   * Whether a token in its last minutes is used on after an error: the provider or the store has a fault,
-   * which says nothing about the token.
-   */
-  #bridges(error: unknown): boolean {
-    const isFault = error instanceof CredentialsBackendError ||
-      (error instanceof ValidMindAuthError && error.code === "provider_unavailable");
-    if (!isFault) return false;
-    const { bearer } = this.#held;
-    if (!this.#isAlive(bearer)) return false;
-    this.#held.useUntil(Math.min(bearer.expiresAt, this.#now() + BRIDGE_MS));
-    return true;
   }
 }

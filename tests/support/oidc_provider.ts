@@ -197,6 +197,8 @@ class RunningProvider implements TestOidcProvider {
     if (claims !== undefined) {
       return claims.iss === this.issuer && Number(claims.exp) * 1000 > Date.now();
     }
+    const ofClient = await this.#provider.ClientCredentials.find(token);
+    if (ofClient !== undefined) return ofClient.isValid;
     const found = await this.#provider.AccessToken.find(token) ??
       await this.#provider.RefreshToken.find(token);
     const grantId = found?.grantId;
@@ -210,6 +212,7 @@ class RunningProvider implements TestOidcProvider {
 
   expireAccessTokens(): void {
     this.#store.expire("AccessToken");
+    this.#store.expire("ClientCredentials");
   }
 
   expireRefreshTokens(): void {

@@ -248,6 +248,8 @@ class RunningScript implements ScriptedProvider {
       case "device":
         return this.#device(form);
       case "token":
+        // With the tokens of a person, like providers that do not know RFC 6749, section 4.4.
+        if (form.get("grant_type") === "client_credentials") return this.tokens();
         return form.get("grant_type") === DEVICE_GRANT ? this.#poll(form) : this.#refresh(form);
       case "revocation":
         this.#grants.revoke(form.get("token") ?? "");

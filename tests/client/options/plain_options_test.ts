@@ -106,7 +106,9 @@ Deno.test("plain options: all variables that a session reads are looked at", asy
       ...Object.values(BACKEND_VARIABLES),
       "VM_OIDC_ISSUER",
       "VM_OIDC_CLIENT_ID",
-      "VM_OIDC_CLIENT_SECRET", // read where the provider is needed
+      "VM_OIDC_CLIENT_SECRET", // read where the provider is needed, as the next two
+      "VM_OIDC_CLIENT_KEY_FILE",
+      "VM_OIDC_CLIENT_ASSERTION_FILE",
       "HOME",
       "USERPROFILE",
     ];

@@ -1,0 +1,96 @@
+import type { Configuration } from "oidc-provider";
+import { credentialKey } from "../../client/credential_key.ts";
+import type { SessionOptions } from "../../client/session_options.ts";
+import { rememberSecret } from "./assert_no_secret.ts";
+import { makeSigningKey, type SigningKey, signJwt } from "./jwt.ts";
+import type { OidcProviderOptions, TestOidcProvider } from "./oidc_provider.ts";
+import { oidcProviderWorld, type ProviderWorld } from "./provider_world.ts";
+
+/** The secret of the confidential client. */
+export const CLIENT_SECRET = "Zq7%/+~ x&=9Kf:w-._!*'()";
+
+/** How the provider knows the client. */
+export interface ClientRegistration {
+  /** @default {"client_secret_basic"} */
+  method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt";
+  /** The methods that discovery states. @default {method alone} */
+  offered?: string[];
+  /** The public keys, for `private_key_jwt`. */
+  keys?: JsonWebKey[];
+  /** @default {["client_credentials", …those of a person]} */
+  grants?: string[];
+}
+
+/** A world whose real provider has a confidential client that may sign in itself. */
+export async function clientWorld(
+  registration: ClientRegistration = {},
+  options: OidcProviderOptions = {},
+): Promise<ProviderWorld<TestOidcProvider>> {
+  const world = await oidcProviderWorld({
+    ...options,
+    async configure(config) {
+      register(config, registration);
+      await options.configure?.(config);
+    },
+  });
+  rememberSecret(CLIENT_SECRET);
+  return world;
+}
+
+function register(
+  config: Configuration,
+  { method = "client_secret_basic", offered = [method], keys, grants }: ClientRegistration,
+): void {
+  Object.assign(config, { clientAuthMethods: offered });
+  Object.assign(config.features!, { clientCredentials: { enabled: true } });
+  const client = config.clients![0]!;
+  Object.assign(client, {
+    token_endpoint_auth_method: method,
+    grant_types: grants ?? [...client.grant_types!, "client_credentials"],
+    ...(method !== "private_key_jwt" && { client_secret: CLIENT_SECRET }),
+    ...(keys !== undefined && { jwks: { keys } }),
+  });
+}
+
+/** Options of a job at a world's provider. A job shows nobody a code. */
+export function jobOptions(
+  world: ProviderWorld<{ issuer: string; clientId: string }>,
+  more: SessionOptions = {},
+): SessionOptions {
+  const { onDeviceCode: _, ...options } = world.options;
+  return { ...options, flow: "client_credentials", ...more };
+}
+
+/** The key of a world's client's own token. */
+export function clientKeyOf(
+  { provider: { issuer, clientId } }: ProviderWorld<{ issuer: string; clientId: string }>,
+): string {
+  return credentialKey(issuer, clientId, undefined, { flow: "client_credentials" });
+}
+
+/** Somebody who makes assertions about clients, as a Kubernetes cluster does. */
+export class AssertionIssuer {
+  readonly key: SigningKey;
+
+  private constructor(key: SigningKey) {
+    this.key = key;
+  }
+
+  static async make(): Promise<AssertionIssuer> {
+    return new AssertionIssuer(await makeSigningKey());
+  }
+
+  /** An assertion about a client, good for ten minutes. `claims` are merged in. */
+  async assertion(
+    aud: string,
+    clientId: string,
+    claims: Record<string, unknown> = {},
+    sign: Parameters<typeof signJwt>[2] = {},
+  ): Promise<string> {
+    const now = Math.floor(Date.now() / 1000);
+    const base = { iss: clientId, sub: clientId, aud, iat: now, exp: now + 600 };
+    const token = await signJwt({ ...base, jti: crypto.randomUUID(), ...claims }, this.key, sign);
+    rememberSecret(token.slice(-20)); // its claims alone are no secret
+    return token;
+  }
+}
