@@ -81,32 +81,46 @@ Deno.test({
   },
 });
 
+/** The pid of the isolated process of a program that has been killed. */
+async function orphan(use: string): Promise<number> {
+  await using folder = await tempDir();
+  const module = `${folder.path}/backend.js`;
+  await Deno.writeTextFile(module, MODULE);
+  const { stdout } = await runDeno({
+    code: `
+      import { loadBackendFromEnv } from "@validmind/auth";
+      const backend = await loadBackendFromEnv({ isolate: { as: "process", read: ["${module}"] } });
+      console.log((await backend.get("pid")).pid);
+      ${use}
+      setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 100);
+    `,
+    flags: ["-A"],
+    env: { VM_OIDC_CREDENTIALS_BACKEND: `${module}:Store` },
+  });
+  return Number(stdout);
+}
+
 for (
   const [state, use] of [["idle", ""], ["in an endless loop", `backend.get("loop");`]] as const
 ) {
   Deno.test({
     name: `an isolated process that is ${state} ends when its parent is killed`,
     ignore: Deno.build.os !== "linux", // reads /proc
-    fn: async () => {
-      await using folder = await tempDir();
-      const module = `${folder.path}/backend.js`;
-      await Deno.writeTextFile(module, MODULE);
-      const parent = `
-        import { loadBackendFromEnv } from "@validmind/auth";
-        const backend = await loadBackendFromEnv({ isolate: { as: "process", read: ["${module}"] } });
-        console.log((await backend.get("pid")).pid);
-        ${use}
-        setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 100);
-      `;
-      const { stdout } = await runDeno({
-        code: parent,
-        flags: ["-A"],
-        env: { VM_OIDC_CREDENTIALS_BACKEND: `${module}:Store` },
-      });
-      assertEquals(await ends(Number(stdout)), true);
-    },
+    fn: async () => assertEquals(await ends(await orphan(use)), true),
   });
 }
+
+Deno.test({
+  name: "an isolated process that has stopped itself stays, as the documentation says",
+  ignore: Deno.build.os !== "linux", // reads /proc
+  fn: async () => {
+    const pid = await orphan(`backend.get("stop");`);
+    const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+    Deno.kill(pid, "SIGKILL");
+    assertStringIncludes(stat, ") T ");
+    assertEquals(await ends(pid), true);
+  },
+});
 
 /** Whether a process ends within some seconds. A zombie, whose parent does not ask for it, has ended. */
 async function ends(pid: number): Promise<boolean> {
