@@ -74,6 +74,8 @@ export function fileState({ dev, ino, size, mtime }: Deno.FileInfo): string {
 export interface ReadDocument {
   readonly document: CredentialsDocument;
   readonly info: Deno.FileInfo;
+  /** Whether the text ends with a line break, as this module writes it, and the Python library does not. */
+  readonly isOurs: boolean;
 }
 
 /**
@@ -87,7 +89,11 @@ export function readDocument(path: string): ReadDocument {
   for (let waitMs = 5;; waitMs *= 2) {
     const { bytes, info } = readOwnFile(path);
     try {
-      return { document: parseDocument(decode(bytes, path), path), info };
+      return {
+        document: parseDocument(decode(bytes, path), path),
+        info,
+        isOurs: bytes.at(-1) === 10,
+      };
     } catch (error) {
       const ageMs = Date.now() - (info.mtime?.getTime() ?? 0);
       if (waitMs > 40 || Math.abs(ageMs) > RACY_MS) throw error;
@@ -166,6 +172,7 @@ function corrupt(path: string, reason: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_corrupt",
     `Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or ` +
-      `sign in afresh after clearOidcCredentials({ all: true }), which deletes it.`,
+      `delete it and sign in afresh: clearOidcCredentials({ all: true }) deletes a damaged ` +
+      `credentials file, and no other.`,
   );
 }

@@ -1,8 +1,15 @@
 import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
+import { delay } from "../common/delay.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { type CredentialsDocument, fileState, getEntry, readDocument } from "./credentials_file.ts";
+import {
+  type CredentialsDocument,
+  fileState,
+  getEntry,
+  type ReadDocument,
+  readDocument,
+} from "./credentials_file.ts";
 import {
   assertWritable,
   emptyDocument,
@@ -55,6 +62,9 @@ interface ChangeOptions {
 
 /** About how long a refresh holds its lock. */
 const REFRESH_MS = 20;
+/** A write of the Python library takes about a millisecond, and on a busy machine some more. */
+const PAUSE_MS = 5;
+const PAUSES = 6;
 /** Room for the indentation of a coming entry, and for a key that other rows get meanwhile. */
 const HEADROOM_BYTES = 4096;
 /** A program without the lock may write between a read and a rename, but hardly each time. */
@@ -64,6 +74,8 @@ const TRIES = 20;
 export class FileStore {
   readonly #options: FileStoreOptions;
   readonly #warned = new Set<string>();
+  /** Whether a program without the lock has written the file. */
+  #isShared = false;
   readonly #reserved = new Map<string, Reservation>();
   readonly #held = new Map<string, () => boolean>();
 
@@ -83,14 +95,19 @@ export class FileStore {
     // Who has reserved keeps others out by the reserved file, too.
     if (reserved === undefined) this.#assertHeld(path, key);
     let isSet = false;
+    let before = "";
     const set = (document: CredentialsDocument) => {
+      before = rowText(document, key);
       isSet = isReplaced(getEntry(document, key, path));
       if (isSet) setRow(document, key, entry);
       return isSet;
     };
     const options = { reserved: reserved?.reserved };
+    const write = () =>
+      this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
     try {
-      await this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
+      await write();
+      if (isSet) await this.#outlast(path, key, before, write);
     } catch (error) {
       if (reserved !== undefined) leaveUnfinished(reserved, key, entry);
       throw error;
@@ -148,14 +165,19 @@ export class FileStore {
     const path = this.#resolve();
     if (!hasRow(path, key) && leftTemps(path).length === 0) return;
     this.#prepare();
-    await this.#lockedIfPossible(path, (isHeld, isLocked) => {
-      const isDone = this.#change(path, ({ credentials }) => {
-        if (!Object.hasOwn(credentials, key)) return false;
-        return delete credentials[key];
-      }, { isHeld, isLocked });
-      if (isDone) this.#removeTemps(path, key);
-      return isDone;
-    });
+    let before = "";
+    const remove = () =>
+      this.#lockedIfPossible(path, (isHeld, isLocked) => {
+        const isDone = this.#change(path, (document) => {
+          before = rowText(document, key);
+          if (!Object.hasOwn(document.credentials, key)) return false;
+          return delete document.credentials[key];
+        }, { isHeld, isLocked });
+        if (isDone) this.#removeTemps(path, key);
+        return isDone;
+      });
+    await remove();
+    if (before !== "") await this.#outlast(path, key, before, remove);
   }
 
   /** Deletes the file, whole or damaged, and the temp files that a killed write left. */
@@ -207,7 +229,8 @@ export class FileStore {
   ): boolean {
     try {
       for (let tries = 0;; tries++) {
-        const { document, info } = readForUpdate(path);
+        const { document, info, isOurs = true } = readForUpdate(path);
+        this.#isShared ||= !isOurs;
         if (!change(document)) return true;
         assertWritable(document, path);
         const isUnchanged = () =>
@@ -221,6 +244,27 @@ export class FileStore {
       }
     } catch (error) {
       throw fileError("write", path, error);
+    }
+  }
+
+  /**
+   * Makes a change again that a program without the lock, such as the Python library, has undone: it had
+   * read the file before the change, and wrote it after it. Only where the file was seen with the text
+   * of such a program, since this takes the time of one of its writes.
+   */
+  async #outlast(
+    path: string,
+    key: string,
+    before: string,
+    again: () => Promise<void>,
+  ): Promise<void> {
+    if (!this.#isShared) return;
+    for (let pauses = 0, times = 0; pauses < PAUSES && times < TRIES; pauses++) {
+      await delay(PAUSE_MS);
+      if (!isUndone(path, key, before)) continue;
+      await again();
+      times++;
+      pauses = 0;
     }
   }
 
@@ -375,6 +419,16 @@ function readUnfinished(temp: string): UnfinishedEntry | undefined {
   return parseUnfinished(new TextDecoder().decode(readOwnFile(temp).bytes));
 }
 
+/** Whether another program has written a row as it was before a change. */
+function isUndone(path: string, key: string, before: string): boolean {
+  try {
+    const { document, isOurs } = readForUpdate(path);
+    return isOurs === false && rowText(document, key) === before;
+  } catch {
+    return false; // the next access tells
+  }
+}
+
 /** Whether a file has the same content as before, as far as its information tells. */
 function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
   if (before === undefined || now === undefined) return before === now;
@@ -394,7 +448,10 @@ function hasRow(path: string, key: string): boolean {
   }
 }
 
-function readForUpdate(path: string): { document: CredentialsDocument; info?: Deno.FileInfo } {
+/** @returns The document alone where there is no file. */
+function readForUpdate(
+  path: string,
+): Pick<ReadDocument, "document"> & Partial<Omit<ReadDocument, "document">> {
   try {
     return readDocument(path);
   } catch (error) {

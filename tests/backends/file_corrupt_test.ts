@@ -70,6 +70,25 @@ for (const [what, content] of Object.entries(CORRUPT)) {
   });
 
   Deno.test({
+    name: `the advice for a file that is ${what} leads to a sign-in, at any path`,
+    permissions,
+    async fn() {
+      const path = `${folder()}/credentials.json`;
+      Deno.writeFileSync(path, content, { mode: 0o600 });
+      const backend = new FileCredentialsBackend({ path });
+      await rejectsWith("backend_corrupt", () => backend.get(KEY), path, "or delete it");
+      try {
+        await backend.deleteAll();
+      } catch {
+        await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "delete the file");
+        Deno.removeSync(path);
+      }
+      await backend.put(KEY, entry());
+      assertEquals(backend.get(KEY), entry());
+    },
+  });
+
+  Deno.test({
     name: `deleteAll gets rid of a file at the default place that is ${what}`,
     permissions,
     async fn() {

@@ -11,8 +11,6 @@ import { stampede } from "./stampede.ts";
 import { KV1_STORES, SERVER_STORES } from "./store.ts";
 
 const seed = 20261124;
-/** Today a write that the Python library overwrites is not noticed. */
-const WAITS_FOR_FIX = true;
 
 for (const [name, startStore] of Object.entries(SERVER_STORES)) {
   Deno.test(`eight processes with one expired rotating token in ${name} refresh it once`, async () => {
@@ -61,7 +59,6 @@ Deno.test("a leader of a Vault cluster that is killed in a refresh costs no toke
 
 Deno.test({
   name: "no write is lost without notice beside the Python library",
-  ignore: WAITS_FOR_FIX,
   fn: async () => {
     await using folder = await tempDir();
     const { failures } = await writeBesidePython({ count: 60, seed, folder: folder.path });

@@ -311,3 +311,42 @@ Deno.test({
     assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
   },
 });
+
+/** The text of a credentials file as the Python library writes it: without a line break at its end. */
+function pythonText(rows: Record<string, unknown>): string {
+  return JSON.stringify({ version: 1, credentials: rows }, null, 2);
+}
+
+Deno.test({
+  name: "a put or a delete that the Python library undoes with an older text is made again",
+  permissions,
+  async fn() {
+    for (const change of ["put", "delete"] as const) {
+      const { store, path } = make();
+      const older = pythonText({ [KEY]: entry(), [OTHER]: entry() });
+      const write = () => Deno.writeTextFileSync(path, older, { mode: 0o600 });
+      write();
+      const changed = change === "put" ? store.put(KEY, entry({ x_new: 1 })) : store.delete(KEY);
+      write(); // the change itself is done by now
+      await changed;
+      const { credentials } = parseDocument(Deno.readTextFileSync(path), path);
+      assertEquals(credentials[KEY], change === "put" ? entry({ x_new: 1 }) : undefined);
+      assertEquals(credentials[OTHER], entry());
+    }
+  },
+});
+
+Deno.test({
+  name: "a change of this module after a put beside the Python library is not taken back",
+  permissions,
+  async fn() {
+    const { store, path } = make();
+    const older = pythonText({ [KEY]: entry() });
+    Deno.writeTextFileSync(path, older, { mode: 0o600 });
+    const put = store.put(KEY, entry({ x_new: 1 }));
+    Deno.writeTextFileSync(path, `${older}\n`);
+    await put;
+    const { credentials } = parseDocument(Deno.readTextFileSync(path), path);
+    assertEquals(credentials[KEY], entry());
+  },
+});
