@@ -1,15 +1,9 @@
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { Timer } from "./clock.ts";
 import { delay } from "./delay.ts";
 
-export interface Clock {
-  /** Milliseconds of a clock that is never set: only differences count. */
-  now(): number;
-  /** Waits `ms` milliseconds; throws the signal's reason when it aborts. */
-  delay(ms: number, signal?: AbortSignal): Promise<void>;
-}
-
 /** The time since the process began. */
-export const MONOTONIC_CLOCK: Clock = { now: () => performance.now(), delay };
+export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
 
 export interface LeaseRow {
   /** The holder's id; empty where nobody holds the lease. */
@@ -43,7 +37,7 @@ export interface LeaseStore<Row extends LeaseRow> {
 
 export interface LeasesOptions<Row extends LeaseRow> {
   readonly store: LeaseStore<Row>;
-  readonly clock: Clock;
+  readonly timer: Timer;
   readonly lockTimeoutMs: number;
   /** The pause after a number of tries, in milliseconds. */
   pause(tries: number): number;
@@ -158,12 +152,12 @@ export class Leases<Row extends LeaseRow> {
     holder: string,
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T | undefined> {
-    const { store, clock, lockTimeoutMs, pause, timedOut } = this.#options;
-    const deadline = clock.now() + lockTimeoutMs;
+    const { store, timer, lockTimeoutMs, pause, timedOut } = this.#options;
+    const deadline = timer.now() + lockTimeoutMs;
     let sighting: Sighting | undefined;
     for (let tries = 0;; tries++) {
       signal?.throwIfAborted();
-      const asked = clock.now();
+      const asked = timer.now();
       const row = await store.read(name, { signal });
       sighting = this.#look(row, asked, sighting);
       const isFree = row.holder === "" || row.holder === this.#left.get(name);
@@ -172,8 +166,8 @@ export class Leases<Row extends LeaseRow> {
         const held = await this.#take(name, holder, row, signal);
         if (held !== undefined) return await this.#begin(name, held, !isFree);
       }
-      if (clock.now() >= deadline) throw timedOut();
-      await clock.delay(pause(tries), signal);
+      if (timer.now() >= deadline) throw timedOut();
+      await timer.delay(pause(tries), signal);
       const seen = await peek?.();
       if (seen !== undefined) return seen;
     }
@@ -181,7 +175,7 @@ export class Leases<Row extends LeaseRow> {
 
   #look({ state }: Row, asked: number, before: Sighting | undefined): Sighting {
     const isSame = before?.state === state && asked - before.asked < RENEWAL_MS;
-    return { state, asked, since: isSame ? before.since : this.#options.clock.now() };
+    return { state, asked, since: isSame ? before.since : this.#options.timer.now() };
   }
 
   async #take(

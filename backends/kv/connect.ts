@@ -1,7 +1,8 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { Timer } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
 import { netHost } from "../common/hosts.ts";
-import { type Clock, type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
+import { type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for its metadata first, in milliseconds. */
@@ -21,7 +22,7 @@ export type Perform = <T>(operation: () => Promise<T>, timeoutMs?: number) => Pr
  * error, and keeps the process alive. Neither a signal nor `Kv.close` ends that. So the server is first
  * asked for its metadata, by a request that can be ended.
  */
-export function serverPerformer(url: string, timeoutMs: number, clock: Clock): Perform {
+export function serverPerformer(url: string, timeoutMs: number, timer: Timer): Perform {
   let hasAnswered = false;
   /** The end of {@linkcode FRESH_MS} after the last answer. */
   let freshUntil = -Infinity;
@@ -29,27 +30,27 @@ export function serverPerformer(url: string, timeoutMs: number, clock: Clock): P
     const ms = Math.min(limitMs, timeoutMs);
     const abort = new AbortController();
     const reason = new DOMException(`no answer within ${ms} ms`, "TimeoutError");
-    const timer = setTimeout(() => abort.abort(reason), ms);
+    const limit = setTimeout(() => abort.abort(reason), ms);
     try {
-      if (clock.now() >= freshUntil) {
+      if (timer.now() >= freshUntil) {
         // A server that has answered before may be restarting: it is asked until the time limit.
-        const patience = hasAnswered ? Infinity : clock.now() + PATIENCE_MS;
-        await untilItAnswers(url, clock, patience, abort.signal);
+        const patience = hasAnswered ? Infinity : timer.now() + PATIENCE_MS;
+        await untilItAnswers(url, timer, patience, abort.signal);
       }
       freshUntil = -Infinity;
       const result = await untilAborted(operation(), abort.signal);
       hasAnswered = true;
-      freshUntil = clock.now() + FRESH_MS;
+      freshUntil = timer.now() + FRESH_MS;
       return result;
     } finally {
-      clearTimeout(timer);
+      clearTimeout(limit);
     }
   };
 }
 
 async function untilItAnswers(
   url: string,
-  clock: Clock,
+  timer: Timer,
   patience: number,
   signal: AbortSignal,
 ): Promise<void> {
@@ -59,9 +60,9 @@ async function untilItAnswers(
     } catch (error) {
       const isFinal = error instanceof CredentialsBackendError ||
         error instanceof Deno.errors.NotCapable;
-      if (isFinal || signal.aborted || clock.now() >= patience) throw error;
+      if (isFinal || signal.aborted || timer.now() >= patience) throw error;
       // The server's own error says more than the end of the time.
-      await clock.delay(pause, signal).catch(() => Promise.reject(error));
+      await timer.delay(pause, signal).catch(() => Promise.reject(error));
     }
   }
 }
@@ -113,7 +114,7 @@ export interface KvLeasesOptions {
   kv: Deno.Kv;
   path: string;
   run: RunKv;
-  clock: Clock;
+  timer: Timer;
   lockTimeoutMs: number;
 }
 
@@ -121,10 +122,10 @@ export interface KvLeasesOptions {
 const PAUSE_MS = 200;
 
 export function kvLeases(options: KvLeasesOptions): Leases<KvLease> {
-  const { kv, path, run, clock, lockTimeoutMs } = options;
+  const { kv, path, run, timer, lockTimeoutMs } = options;
   return new Leases({
     store: kvLeaseStore(kv, run),
-    clock,
+    timer,
     lockTimeoutMs,
     pause: (tries) => (1 + Math.random()) * Math.min(5 + tries, PAUSE_MS),
     timedOut: () =>

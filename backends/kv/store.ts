@@ -1,7 +1,8 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { Timer } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/hosts.ts";
-import { type Clock, LEASE_MS, type Leases, MONOTONIC_CLOCK } from "../common/lease.ts";
+import { LEASE_MS, type Leases, SYSTEM_TIMER } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
 import { folderOf } from "../credentials_path.ts";
 import type { ReservedFile } from "../file/reserved_file.ts";
@@ -37,7 +38,7 @@ export interface KvStoreOptions {
   lockTimeoutMs: number;
   timeoutMs: number;
   /** @default {the system's} */
-  clock?: Clock;
+  timer?: Timer;
 }
 
 /** A row that is never there: to remove it needs the same rights as any write. */
@@ -74,7 +75,7 @@ export class KvStore {
     perform: Perform,
     file: DatabaseFile | undefined,
   ) {
-    const { path, lockTimeoutMs, clock = MONOTONIC_CLOCK } = options;
+    const { path, lockTimeoutMs, timer = SYSTEM_TIMER } = options;
     this.#kv = kv;
     this.#path = path;
     this.#perform = perform;
@@ -82,12 +83,12 @@ export class KvStore {
     this.#lockTimeoutMs = lockTimeoutMs;
     this.#queue = new Queue(lockTimeoutMs);
     const run: RunKv = (...args) => this.#try(...args);
-    if (isUrl(path)) this.#leases = kvLeases({ kv, path, run, clock, lockTimeoutMs });
+    if (isUrl(path)) this.#leases = kvLeases({ kv, path, run, timer, lockTimeoutMs });
   }
 
   /** Opens the store, and makes the database file where there is none. */
   static async open(options: KvStoreOptions): Promise<KvStore> {
-    const { path, lockTimeoutMs, timeoutMs, clock = MONOTONIC_CLOCK } = options;
+    const { path, lockTimeoutMs, timeoutMs, timer = SYSTEM_TIMER } = options;
     if (typeof Deno.openKv !== "function") {
       throw new CredentialsBackendError(
         "unstable_kv_required",
@@ -99,7 +100,7 @@ export class KvStore {
       const file = path === ":memory:" || isUrl(path) ? undefined : await openDatabaseFile(path);
       // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
       const perform: Perform = isUrl(path)
-        ? serverPerformer(path, timeoutMs, clock)
+        ? serverPerformer(path, timeoutMs, timer)
         : (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
       const kv = await perform(() => Deno.openKv(file?.path ?? path));
       try {

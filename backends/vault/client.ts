@@ -2,9 +2,9 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import type { Timer } from "../common/clock.ts";
 import { netHost } from "../common/hosts.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
-import type { Clock } from "../common/lease.ts";
 import { parseObject } from "../common/parse.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
@@ -17,9 +17,11 @@ import {
   vaultWords,
 } from "./error.ts";
 
-/** The network and the time. Tests replace them. */
-export interface VaultRuntime extends Clock {
+export interface VaultClientOptions {
   readonly fetch: typeof fetch;
+  readonly timer: Timer;
+  /** Time limit of one request with its repeats, in milliseconds. */
+  readonly timeoutMs: number;
 }
 
 const MAX_REDIRECTS = 3;
@@ -30,28 +32,25 @@ const LONGEST_WAIT_MS = 2_000;
 export class VaultClient {
   readonly place: string;
   readonly #connection: VaultConnection;
-  readonly #runtime: VaultRuntime;
-  readonly #timeoutMs: number;
+  readonly #options: VaultClientOptions;
   readonly #http: Deno.HttpClient | undefined;
 
   /** @param caCert The content of the certificate file that the connection names. */
   constructor(
     connection: VaultConnection,
     caCert: string | undefined,
-    runtime: VaultRuntime,
-    timeoutMs: number,
+    options: VaultClientOptions,
   ) {
     this.place = `Vault at ${connection.address.host}`;
     this.#connection = connection;
-    this.#runtime = runtime;
-    this.#timeoutMs = timeoutMs;
+    this.#options = options;
     this.#http = caCert === undefined ? undefined : this.#trust(caCert);
   }
 
   /** The answer of any status, except for a passing trouble, after which it is tried again. */
   async request(request: VaultRequest): Promise<VaultAnswer> {
-    const { now, delay } = this.#runtime;
-    const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#timeoutMs);
+    const { now, delay } = this.#options.timer;
+    const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#options.timeoutMs);
     const deadline = now() + timeoutMs;
     for (let tries = 0;; tries++) {
       request.signal?.throwIfAborted();
@@ -124,7 +123,7 @@ export class VaultClient {
     const { address } = this.#connection;
     let url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
     for (let redirects = 0;; redirects++) {
-      const response = await this.#runtime.fetch(url, this.#init(request, signal));
+      const response = await this.#options.fetch(url, this.#init(request, signal));
       const { status } = response;
       if (status < 300 || status > 399) return response;
       await response.body?.cancel();
@@ -164,7 +163,7 @@ export class VaultClient {
   }
 
   #timedOut(request: VaultRequest): CredentialsBackendError {
-    const { timeoutMs = this.#timeoutMs } = request;
+    const { timeoutMs = this.#options.timeoutMs } = request;
     const message = `there was no answer within ${timeoutMs} ms. Check the network, or give more ` +
       `time with timeoutMs. A write may still have been done.`;
     return this.#error("backend_timeout", request, message);

@@ -1,14 +1,14 @@
+import type { Timer } from "../common/clock.ts";
 import { LEASE_MS, type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import type { VaultRuntime } from "./client.ts";
 import { lockName, type VaultKv } from "./engine.ts";
 
 export interface VaultLockOptions {
   readonly kv: VaultKv;
   /** The store in words. */
   readonly place: string;
-  readonly runtime: VaultRuntime;
+  readonly timer: Timer;
   readonly lockTimeoutMs: number;
   /** Runs after a takeover. A write of the former holder, which may still come, has to fail. */
   readonly onTakeOver: (name: string) => Promise<void>;
@@ -34,11 +34,11 @@ const ACTION = "lock credentials in";
 
 export type VaultLock = ReturnType<typeof vaultLock>;
 
-export function vaultLock({ kv, place, runtime, lockTimeoutMs, onTakeOver }: VaultLockOptions) {
-  const store = kv.hasCheckAndSet ? leaseStore(kv, runtime) : settledStore(kv, runtime);
+export function vaultLock({ kv, place, timer, lockTimeoutMs, onTakeOver }: VaultLockOptions) {
+  const store = kv.hasCheckAndSet ? leaseStore(kv, timer) : settledStore(kv, timer);
   const leases = new Leases({
     store,
-    clock: runtime,
+    timer,
     lockTimeoutMs,
     pause: (tries) => (0.5 + Math.random()) * Math.min(50 + 25 * tries, 500),
     timedOut: () => {
@@ -92,7 +92,7 @@ interface VaultLeaseStore extends LeaseStore<VaultLease> {
  * The leases in a folder with check-and-set. A free lease stays as a secret with an empty holder:
  * deleting the secret would start its versions anew, and a suspended holder could match a later one.
  */
-function leaseStore(kv: VaultKv, { now }: VaultRuntime): VaultLeaseStore {
+function leaseStore(kv: VaultKv, { now }: Timer): VaultLeaseStore {
   return {
     async read(name, use) {
       const asked = now();
@@ -130,9 +130,9 @@ function leaseStore(kv: VaultKv, { now }: VaultRuntime): VaultLeaseStore {
  * look does not count. The settling time follows the measured round trip. It is kept in the row, so
  * that a near host waits for a distant one that takes part as well.
  */
-function settledStore(kv: VaultKv, runtime: VaultRuntime): VaultLeaseStore {
-  const { now, delay } = runtime;
-  const rows = leaseStore(kv, runtime);
+function settledStore(kv: VaultKv, timer: Timer): VaultLeaseStore {
+  const { now, delay } = timer;
+  const rows = leaseStore(kv, timer);
   let tookMs = 0; // of the last look with its write
   const store: VaultLeaseStore = {
     read: rows.read,

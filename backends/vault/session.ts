@@ -1,4 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { Stopwatch } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
 import { Once } from "../common/once.ts";
 import { readEnv } from "../common/read_env.ts";
@@ -19,7 +20,7 @@ const LOG_IN = "log in to";
 
 interface Held {
   token: VaultToken;
-  /** The time of its renewal, by the local clock. */
+  /** The time of its renewal, by the stopwatch. */
   renewAt: number;
   endsAt: number;
 }
@@ -28,10 +29,10 @@ interface Held {
 export class VaultSession {
   readonly #client: VaultClient;
   readonly #login: VaultLogin;
-  readonly #now: () => number;
+  readonly #now: Stopwatch;
   readonly #held = new Once<Held>();
 
-  constructor(client: VaultClient, login: VaultLogin, now: () => number) {
+  constructor(client: VaultClient, login: VaultLogin, now: Stopwatch) {
     this.#client = client;
     this.#login = login;
     this.#now = now;

@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { MONOTONIC_CLOCK } from "../common/lease.ts";
+import type { Timer } from "../common/clock.ts";
+import { SYSTEM_TIMER } from "../common/lease.ts";
 import { parseObject } from "../common/parse.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
@@ -11,7 +12,7 @@ import {
   type VaultSecret,
 } from "./engine.ts";
 import { readVaultFile, VaultLogin, VaultSession } from "./session.ts";
-import { VaultClient, type VaultRuntime } from "./client.ts";
+import { VaultClient } from "./client.ts";
 import { vaultConnection, vaultFolder } from "./connection.ts";
 import type { VaultUse } from "./error.ts";
 import { type VaultLock, vaultLock } from "./lock.ts";
@@ -26,7 +27,7 @@ export class VaultStore {
   readonly #session: VaultSession;
   readonly #kv: VaultKv;
   readonly #lock: VaultLock;
-  readonly #runtime: VaultRuntime;
+  readonly #timer: Timer;
   readonly #timeoutMs: number;
   readonly #folder: string;
   /** The store in words. */
@@ -38,35 +39,40 @@ export class VaultStore {
   private constructor(
     session: VaultSession,
     kv: VaultKv,
-    runtime: VaultRuntime,
+    timer: Timer,
     options: VaultCredentialsBackendOptions,
   ) {
     const { timeoutMs = TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     this.#session = session;
     this.#kv = kv;
-    this.#runtime = runtime;
+    this.#timer = timer;
     this.#timeoutMs = timeoutMs;
     this.#folder = vaultFolder(options);
     this.#place = `${session.place} (${this.#folder})`;
     const onTakeOver = (name: string) => this.#touch(name);
-    this.#lock = vaultLock({ kv, place: this.#place, runtime, lockTimeoutMs, onTakeOver });
+    this.#lock = vaultLock({ kv, place: this.#place, timer, lockTimeoutMs, onTakeOver });
   }
 
   /** Logs in, and finds the version of the engine at the mount. */
   static async open(
     options: VaultCredentialsBackendOptions,
-    runtime: VaultRuntime = { ...MONOTONIC_CLOCK, fetch: options.fetch ?? fetch },
+    timer: Timer = SYSTEM_TIMER,
   ): Promise<VaultStore> {
+    const { timeoutMs = TIMEOUT_MS } = options;
     const connection = vaultConnection(options);
     const { caCert, address } = connection;
     const pem = caCert === undefined
       ? undefined
       : readVaultFile(caCert, "use", `Vault at ${address.host}`);
-    const client = new VaultClient(connection, pem, runtime, options.timeoutMs ?? TIMEOUT_MS);
-    const session = new VaultSession(client, new VaultLogin(client, options), runtime.now);
+    const client = new VaultClient(connection, pem, {
+      fetch: options.fetch ?? fetch,
+      timer,
+      timeoutMs,
+    });
+    const session = new VaultSession(client, new VaultLogin(client, options), timer.now);
     try {
       const kv = await openVaultKv(session, options.mount ?? "secret", options.path);
-      return new VaultStore(session, kv, runtime, options);
+      return new VaultStore(session, kv, timer, options);
     } catch (error) {
       session.close();
       throw error;
@@ -199,7 +205,7 @@ export class VaultStore {
 
   /** Repeats a change while others write the same entry. */
   async #change(action: string, attempt: () => Promise<boolean>): Promise<void> {
-    const { now, delay } = this.#runtime;
+    const { now, delay } = this.#timer;
     const deadline = now() + this.#timeoutMs;
     while (!await attempt()) {
       if (now() >= deadline) {

@@ -1,4 +1,5 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
+import type { Clock } from "../../backends/common/clock.ts";
 import { delay as realDelay, LONGEST_TIMER_MS } from "../../backends/common/delay.ts";
 import { parseFlag, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type { AuthEvent } from "../auth_event.ts";
@@ -54,7 +55,7 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
     runtime: {
       fetch: options.fetch ?? globalThis.fetch,
       now,
-      elapsed: options.now === undefined ? () => performance.now() : undefined,
+      elapsed: options.now ?? (() => performance.now()),
       delay: options.delay ?? realDelay,
       timeoutMs: Math.min(options.timeoutMs ?? timeoutFromEnv(action) ?? 30_000, LONGEST_TIMER_MS),
       emit: options.onEvent &&
@@ -129,7 +130,7 @@ function missingModel(action: string): MissingModelIdError {
 export function eventSink(
   onEvent: (event: AuthEvent) => void,
   context: { issuer?: string; clientId?: string },
-  now: () => number,
+  now: Clock,
 ): Emit {
   const { issuer, clientId } = context;
   const owner = issuer === undefined || clientId === undefined ? {} : { issuer, clientId };

@@ -1,3 +1,4 @@
+import type { Clock, Delay, Stopwatch } from "../../backends/common/clock.ts";
 import type { AuthEventDetail } from "../auth_event.ts";
 
 /** Sends one event to the caller's `onEvent`. */
@@ -6,14 +7,10 @@ export type Emit = (detail: AuthEventDetail) => void;
 /** A session's means of making requests, telling the time and waiting. */
 export interface Runtime {
   fetch: typeof globalThis.fetch;
-  /** Milliseconds since the epoch. */
-  now: () => number;
-  /**
-   * Milliseconds on a clock that nobody sets, for waits and deadlines. Absent where the caller gave the
-   * clock, which is `now` then.
-   */
-  elapsed?: (() => number) | undefined;
-  delay: (ms: number, signal?: AbortSignal) => Promise<void>;
+  now: Clock;
+  /** The same as `now` where the caller gave a clock. */
+  elapsed: Stopwatch;
+  delay: Delay;
   timeoutMs: number;
   /** Only where the caller gave `onEvent`. */
   emit?: Emit | undefined;

@@ -1,3 +1,4 @@
+import type { Clock } from "../../backends/common/clock.ts";
 import { printable } from "../../backends/common/printable.ts";
 
 /** The consequence of a sign-in without a refresh token. */
@@ -49,8 +50,7 @@ export interface Prompt {
 
 export interface PromptOptions {
   page: SignInPage;
-  /** The clock, in milliseconds since the epoch. */
-  now: () => number;
+  now: Clock;
   /** Whether an address can be pasted where the page is shown. */
   canPaste?: boolean;
 }

@@ -21,7 +21,7 @@ export async function signInByDevice(
 ): Promise<TokenSet> {
   // Measured from before the request, the code ends here no later than at the provider. Not by the wall
   // clock, whose jump would end a valid code.
-  const elapsed = runtime.elapsed ?? runtime.now;
+  const { elapsed } = runtime;
   const startedAt = elapsed();
   const device = await authorizeDevice(provider, signal);
   const leftMs = () => startedAt + device.expiresIn * 1000 - LAST_POLL_MS - elapsed();

@@ -260,5 +260,11 @@ async function providerOfEntry(
 }
 
 function runtimeOf({ fetch = globalThis.fetch, timeoutMs = 30_000 }: RevocationOptions): Runtime {
-  return { fetch, timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS), now: Date.now, delay };
+  return {
+    fetch,
+    timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
+    now: Date.now,
+    elapsed: () => performance.now(),
+    delay,
+  };
 }

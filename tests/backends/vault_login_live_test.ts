@@ -309,9 +309,8 @@ live.test("Vault: a policy by the name of who logged in keeps people apart", asy
 async function timed(auth: VaultAuth) {
   const clock = new FakeClock();
   const wire = new Wire();
-  const { now, delay } = clock;
-  const options = { address: vault.url, path: "users/anna", auth };
-  const store = await VaultStore.open(options, { fetch: wire.fetch, now, delay });
+  const options = { address: vault.url, path: "users/anna", auth, fetch: wire.fetch };
+  const store = await VaultStore.open(options, clock);
   return { clock, wire, store };
 }
 

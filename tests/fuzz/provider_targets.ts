@@ -76,6 +76,7 @@ export function fakeProvider(answers: Answers): OidcProvider {
   const runtime = {
     fetch: (url: string | URL | Request) => Promise.resolve(answer(String(url))),
     now: Date.now,
+    elapsed: Date.now,
     delay: () => Promise.resolve(),
     timeoutMs: 5000,
   } as ConstructorParameters<typeof OidcProvider>[1];

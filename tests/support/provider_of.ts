@@ -14,6 +14,7 @@ export function providerOf(
   const runtime = {
     fetch,
     now: world.clock.now,
+    elapsed: world.clock.now,
     delay: world.clock.delay,
     timeoutMs: 5_000,
     ...rest,

@@ -1,11 +1,13 @@
+import type { Stopwatch } from "../../backends/common/clock.ts";
+
 /** CLOCK_MONOTONIC of Linux. */
 const MONOTONIC = 1;
 
 /**
- * A clock that reads the same in all processes of this machine, in milliseconds. `performance.now`
+ * A stopwatch that reads the same in all processes of this machine, in milliseconds. `performance.now`
  * begins anew in each process. Linux alone.
  */
-export function openMonotonicClock(): () => number {
+export function openMonotonicClock(): Stopwatch {
   const { symbols } = Deno.dlopen("libc.so.6", {
     clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   });

@@ -44,7 +44,7 @@ function world() {
   const clock = new FakeClock();
   const leases = new Leases({
     store,
-    clock,
+    timer: clock,
     lockTimeoutMs: 120_000,
     pause: () => 100,
     timedOut: () => new Error("late"),

@@ -1,6 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Clock, MONOTONIC_CLOCK } from "../../../backends/common/lease.ts";
-import { ANNOUNCED_MS, LEASE_MS, RENEWAL_MS } from "../../../backends/common/lease.ts";
+import type { Timer } from "../../../backends/common/clock.ts";
+import {
+  ANNOUNCED_MS,
+  LEASE_MS,
+  RENEWAL_MS,
+  SYSTEM_TIMER,
+} from "../../../backends/common/lease.ts";
 import { kvLeases } from "../../../backends/kv/connect.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { KEY } from "../../support/entries.ts";
@@ -10,13 +15,13 @@ const permissions = "none";
 const LEASE = ["validmind", "oidc_lease", KEY];
 const PATH = "https://kv.example.com";
 
-async function open(clock: Clock = MONOTONIC_CLOCK) {
+async function open(timer: Timer = SYSTEM_TIMER) {
   const kv = await Deno.openKv(":memory:");
   const leases = kvLeases({
     kv,
     path: PATH,
     run: (_action, operation) => operation(),
-    clock,
+    timer,
     lockTimeoutMs: 8 * LEASE_MS,
   });
   return { kv, leases, [Symbol.dispose]: () => kv.close() };

@@ -89,7 +89,7 @@ for (const when of ["from the start", "later"]) {
   live.test(`a KV server that is silent ${when} is backend_timeout`, { sanitizeOps }, async () => {
     await using silent = await startDenokv();
     const clock = new FakeClock();
-    const options = { path: silent.url, lockTimeoutMs: 1000, timeoutMs: 300, clock };
+    const options = { path: silent.url, lockTimeoutMs: 1000, timeoutMs: 300, timer: clock };
     const open = () => KvStore.open(options);
     const store = when === "later" ? await open() : undefined;
     clock.advance(STALE_MS);
@@ -104,10 +104,10 @@ live.test("a KV server that is back in time is no error for who used it before",
   await using other = await startDenokv();
   const [clock, first] = [new FakeClock(), new FakeClock()];
   const options = { path: other.url, lockTimeoutMs: 1000, timeoutMs: 10_000 };
-  const store = await KvStore.open({ ...options, clock });
+  const store = await KvStore.open({ ...options, timer: clock });
   await store.put(KEY, entry());
   await other.kill();
-  const open = () => KvStore.open({ ...options, clock: first });
+  const open = () => KvStore.open({ ...options, timer: first });
   await rejectsWith("backend_unavailable", open, other.url.slice(7));
   assertEquals(first.delays, [50, 100, 200, 400, 800]);
   clock.advance(STALE_MS);

@@ -41,10 +41,9 @@ async function world(
     return next instanceof Response ? next : next(request);
   });
   const clock = new FakeClock();
-  const { now, delay } = clock;
   const { origin } = server;
   const connection = vaultConnection({ path: "x", address: `${origin}${suffix}`, nodes });
-  const client = new VaultClient(connection, undefined, { fetch: given, now, delay }, timeoutMs);
+  const client = new VaultClient(connection, undefined, { fetch: given, timer: clock, timeoutMs });
   return {
     client,
     clock,
@@ -165,9 +164,9 @@ Deno.test("a file of certificates that holds none is invalid_options, and names 
       address: "https://vault.example.com",
       caCert: "/etc/vault-ca.pem",
     };
-    const { now, delay } = new FakeClock();
+    const timer = new FakeClock();
     const open = () =>
-      new VaultClient(vaultConnection(options), text, { fetch, now, delay }, 10).close();
+      new VaultClient(vaultConnection(options), text, { fetch, timer, timeoutMs: 10 }).close();
     await rejectsWith("invalid_options", open, "/etc/vault-ca.pem", "PEM");
   }
 });
@@ -283,8 +282,8 @@ Deno.test({
       address,
       nodes: ["https://vault-1.example.com:8200"],
     });
-    const { now, delay } = new FakeClock();
-    const client = new VaultClient(connection, undefined, { fetch, now, delay }, 10);
+    const timer = new FakeClock();
+    const client = new VaultClient(connection, undefined, { fetch, timer, timeoutMs: 10 });
     const flag = "--allow-net=vault.example.com:443,vault-1.example.com:8200";
     await rejectsWith("permission_required", () => client.request(READ), flag);
   },

@@ -28,10 +28,9 @@ function later(ms = 5): Promise<void> {
 
 /** A store whose waits pass at once, on a clock of its own. */
 function hasty(clock: FakeClock, options: Partial<VaultCredentialsBackendOptions> = {}) {
-  const { now, delay } = clock;
   return VaultStore.open(
     { address: vault.url, path: "users/anna", auth: { method: "token", token }, ...options },
-    { fetch, now, delay },
+    clock,
   );
 }
 
@@ -220,10 +219,10 @@ live.test("a write that was on its way when the lease was taken over fails, too"
   const reached = Promise.withResolvers<void>();
   let isSlow = false;
   const slow = await VaultStore.open(
-    { address: vault.url, path: "users/anna", auth: { method: "token", token } },
     {
-      now: () => performance.now(),
-      delay: later,
+      address: vault.url,
+      path: "users/anna",
+      auth: { method: "token", token },
       fetch: async (input, init) => {
         const isWrite = init?.method === "POST" &&
           String(input).includes(`/data/users/anna/${NAME}`);
@@ -274,10 +273,10 @@ for (const isThere of [true, false]) {
       const reached = Promise.withResolvers<void>();
       let isSlow = false;
       const slow = await VaultStore.open(
-        { address: vault.url, path: "users/anna", auth: { method: "token", token } },
         {
-          now: () => performance.now(),
-          delay: later,
+          address: vault.url,
+          path: "users/anna",
+          auth: { method: "token", token },
           fetch: async (input, init) => {
             const isIt = init?.method === at &&
               String(input).endsWith(`/data/users/anna/${NAME}${of}`);

@@ -58,9 +58,7 @@ function world(
   const kv = new FakeKv(hasCheckAndSet);
   const clock = new FakeClock();
   const make = () => {
-    const { now, delay } = clock;
-    const runtime = { fetch, now, delay };
-    return vaultLock({ kv, place: "the store", runtime, lockTimeoutMs, onTakeOver });
+    return vaultLock({ kv, place: "the store", timer: clock, lockTimeoutMs, onTakeOver });
   };
   return { kv, clock, make, lock: make() };
 }
@@ -438,18 +436,16 @@ for (const hasCheckAndSet of [true, false]) {
         kv.read = (...args) => slowly(() => read.apply(kv, args), farther * 150);
         kv.write = (...args) =>
           slowly(() => write.apply(kv, args), round % 2 ? 150 : farther * 150 + 250);
-        const { now, delay } = clock;
-        const runtime = { fetch, now, delay };
         let inside = 0;
         let runs = 0;
         const hold = async () => {
           assertEquals(++inside, 1);
           runs++;
-          await delay(Math.random() * 1_000);
+          await clock.delay(Math.random() * 1_000);
           inside--;
         };
         const lockTimeoutMs = 600_000;
-        const options = { kv, place: "x", runtime, lockTimeoutMs, onTakeOver: nothing };
+        const options = { kv, place: "x", timer: clock, lockTimeoutMs, onTakeOver: nothing };
         const locks = Array.from({ length: 6 }, () => vaultLock(options));
         await clock.run(Promise.all(locks.map((lock) => lock.run(NAME, hold, {}))));
         assertEquals(runs, 6);

@@ -47,7 +47,7 @@ async function open(isRenewable: boolean): Promise<World> {
   const fetch =
     ((...args: [string, RequestInit]) =>
       Promise.resolve(given(...args))) as typeof globalThis.fetch;
-  world.store = await VaultStore.open(options, { fetch, now: clock.now, delay: clock.delay });
+  world.store = await VaultStore.open({ ...options, fetch }, clock);
   return world;
 }
 

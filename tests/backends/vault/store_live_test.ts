@@ -425,15 +425,16 @@ live.test("Vault: a version that is not the latest costs no wait, and is no 'oth
   withBackend("secret", async (other) => {
     const clock = new FakeClock();
     const store = await VaultStore.open(
-      { address: vault.url, path: "users/anna", auth: { method: "token", token } },
       {
-        now: clock.now,
-        delay: clock.delay,
+        address: vault.url,
+        path: "users/anna",
+        auth: { method: "token", token },
         fetch: (input, init) => {
           if (init?.method === "POST") clock.advance(16_000); // longer than all may take
           return fetch(input, init);
         },
       },
+      clock,
     );
     await store.put(KEY, entry({ x: 1 }));
     await other.put(KEY, entry({ x: 2 }));

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { ClearOptions } from "../../../client/clear_result.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { InitOptions, SessionOptions, SignInFlow } from "../../../client/session_options.ts";
@@ -43,6 +43,14 @@ Deno.test("resolveOptions: defaults", async () => {
   const { identity, runtime } = await resolve(OIDC);
   assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
   assertEquals([runtime.timeoutMs, runtime.now], [30_000, Date.now]);
+});
+
+Deno.test("resolveOptions: a clock that is given measures the waits, too", async () => {
+  const now = () => 5;
+  const given = await resolve({ ...OIDC, now });
+  assertEquals([given.runtime.now, given.runtime.elapsed], [now, now]);
+  const { elapsed } = (await resolve(OIDC)).runtime;
+  assert(elapsed() <= performance.now(), "not since the epoch");
 });
 
 Deno.test("resolveOptions: all from the environment", async () => {

@@ -30,7 +30,7 @@ interface CallOptions {
 function call(options: CallOptions = {}): Promise<Response> {
   const { endpoint = TOKEN, url = "https://login.example.com/token", timeoutMs = 5_000 } = options;
   const { now, delay } = new FakeClock();
-  const runtime = { fetch: options.fetch ?? fetch, now, delay, timeoutMs };
+  const runtime = { fetch: options.fetch ?? fetch, now, elapsed: now, delay, timeoutMs };
   const body = new URLSearchParams({ refresh_token: SECRET });
   return providerFetch(endpoint, runtime)(url, options.init ?? { method: "POST", body });
 }

@@ -8,7 +8,7 @@ import {
 import { startOidcProvider } from "../../../support/oidc_provider.ts";
 import { delay } from "../../../../backends/common/delay.ts";
 
-const RUNTIME = { fetch, now: Date.now, delay, timeoutMs: 5000 };
+const RUNTIME = { fetch, now: Date.now, elapsed: Date.now, delay, timeoutMs: 5000 };
 
 async function check(issuer: string, runtime = RUNTIME): Promise<Finding[]> {
   const scope = "openid offline_access";
