@@ -88,13 +88,15 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`; without a path also `permission_required`
    * and `home_unset`.
    */
-  constructor(options: FileCredentialsBackendOptions = {}) {
-    checkOptions("create FileCredentialsBackend", options, {
-      path: "path",
-      lockTimeoutMs: "milliseconds",
-      onWarning: "function",
-    });
-    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
+  constructor(options?: FileCredentialsBackendOptions) {
+    if (options !== undefined) {
+      checkOptions("create FileCredentialsBackend", options, {
+        path: "path",
+        lockTimeoutMs: "milliseconds",
+        onWarning: "function",
+      });
+    }
+    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options ?? {};
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
     this.#file = new CredentialsFile(this.path);

@@ -1,8 +1,7 @@
 import { envReader } from "../backends/common/read_env.ts";
 import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import { credentialKey } from "./credential_key.ts";
-import { bearerKind } from "./options/identity.ts";
-import { plainOptions } from "./options/plain_options.ts";
+import { bearerKind, plainOptions } from "./options/identity.ts";
 import type { PreparedSession, SessionNeeds } from "./permissions/prepare_session.ts";
 import type { Session } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";

@@ -8,7 +8,7 @@ import {
   setDefaultBackend,
 } from "../../../backends/resolve_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { plainOptions, UNUSUAL_VARIABLES } from "../../../client/options/plain_options.ts";
+import { plainOptions, UNUSUAL_VARIABLES } from "../../../client/options/identity.ts";
 import { checkSessionOptions, resolveOptions } from "../../../client/options/resolve_options.ts";
 import { collectPermissions } from "../../../client/permissions/needs.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
