@@ -36,9 +36,8 @@
  */
 
 // Sign in: start and end a session, with the options of each call.
-export { init } from "./client/init.ts";
+export { clearOidcCredentials, getSession, init, reload } from "./client/init.ts";
 export { createSession } from "./client/create_session.ts";
-export { clearOidcCredentials } from "./client/clear_oidc_credentials.ts";
 export type {
   AuthorizationPrompt,
   BearerKind,
@@ -57,7 +56,6 @@ export type {
 } from "./client/auth_event.ts";
 
 // Session: the signed-in identity, its token and its requests.
-export { getSession, reload } from "./client/init.ts";
 export type {
   AccessTokenOptions,
   ClientInfo,

@@ -2,7 +2,6 @@ import { checkOptions } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { folderOf } from "./credentials_path.ts";
 import { isSecureUrl, isUrl, netHost } from "./common/hosts.ts";
-import { Once } from "./common/once.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,
@@ -80,7 +79,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /** The path or URL of the store. */
   readonly path: string;
   readonly #options: KvStoreOptions;
-  readonly #store = new Once<KvStore>();
+  #store: Promise<KvStore> | undefined;
 
   /**
    * Opens nothing yet.
@@ -196,12 +195,19 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */
   async close(): Promise<void> {
-    (await this.#store.forget()?.catch(() => undefined))?.close();
+    const store = this.#store;
+    this.#store = undefined;
+    (await store?.catch(() => undefined))?.close();
   }
 
   #open(): Promise<KvStore> {
+    if (this.#store !== undefined) return this.#store;
+    const opening = loadStore().then(({ KvStore }) => KvStore.open(this.#options));
     // A failure is not kept: a permission granted later, or a folder made later, may help.
-    return this.#store.get(async () => (await loadStore()).KvStore.open(this.#options));
+    opening.catch(() => {
+      if (this.#store === opening) this.#store = undefined;
+    });
+    return this.#store = opening;
   }
 }
 

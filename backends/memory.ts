@@ -1,5 +1,4 @@
 import { checkOptions } from "./common/check_options.ts";
-import { Once } from "./common/once.ts";
 import type { Queue } from "./common/queue.ts";
 import type {
   BackendPermission,
@@ -57,7 +56,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly location = "the memory of this process";
   // Text, not objects: it is a copy on the way in and out, and holds only JSON, as in a store.
   readonly #rows = new Map<string, string>();
-  readonly #queue = new Once<Queue>();
+  #queue: Promise<Queue> | undefined;
   readonly #lockTimeoutMs: number | undefined;
 
   /**
@@ -113,10 +112,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    const queue = await this.#queue.get(async () =>
-      new (await loadQueue()).Queue(this.#lockTimeoutMs)
-    );
-    return await queue.run(key, fn, options.signal);
+    this.#queue ??= loadQueue().then(({ Queue }) => new Queue(this.#lockTimeoutMs));
+    return await (await this.#queue).run(key, fn, options.signal);
   }
 }
 

@@ -1,4 +1,3 @@
-import { netHost } from "../backends/common/hosts.ts";
 import type { ResolvedOptions } from "./options/resolve_options.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
 import type { InitOptions } from "./session_options.ts";
@@ -61,12 +60,6 @@ export async function discoveredNeeds(
   { identity, runtime }: ResolvedOptions,
 ): Promise<PermissionNeed[]> {
   if (identity.kind !== "oidc") return [];
-  const { OidcProvider } = await loadProvider();
-  const hosts = await new OidcProvider(identity, runtime).endpointHosts();
-  return hosts.filter((host) => host !== netHost(new URL(identity.issuer))).map((host) => ({
-    name: "net",
-    host,
-    reason: "to use the provider's endpoints",
-    need: "sign_in",
-  }));
+  const [{ OidcProvider }, { endpointNeeds }] = await Promise.all([loadProvider(), loadNeeds()]);
+  return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
 }

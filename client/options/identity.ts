@@ -1,8 +1,10 @@
-import { delay } from "../../backends/common/delay.ts";
 import type { EnvReader } from "../../backends/common/read_env.ts";
 import { normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import type { BearerKind, SessionOptions, SignInFlow } from "../session_options.ts";
 import type { Runtime } from "./runtime.ts";
+
+/** Loaded where something waits. */
+const loadDelay = () => import("../../backends/common/delay.ts");
 
 /** The options by which a client proves who it is, one at most. */
 export interface ClientAuthOptions {
@@ -109,7 +111,7 @@ export function plainOptions(
       fetch: globalThis.fetch,
       now: Date.now,
       elapsed: () => performance.now(),
-      delay,
+      delay: async (ms, signal) => await (await loadDelay()).delay(ms, signal),
       timeoutMs: 30_000,
     },
   };

@@ -142,6 +142,17 @@ export function secretNeeds(options: InitOptions): PermissionNeed[] {
   return variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }));
 }
 
+/** The hosts of the provider's endpoints beside the issuer's own. */
+export function endpointNeeds(issuer: string, hosts: readonly string[]): PermissionNeed[] {
+  const own = netHost(new URL(issuer));
+  return hosts.filter((host) => host !== own).map((host) => ({
+    name: "net",
+    host,
+    reason: "to use the provider's endpoints",
+    need: "sign_in",
+  }));
+}
+
 /** The hosts that are known without asking the provider. */
 export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
   return [...apiNeeds(resolved), ...issuerNeeds(resolved)];

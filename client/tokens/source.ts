@@ -1,4 +1,3 @@
-import { untilAborted } from "../../backends/common/delay.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -7,6 +6,9 @@ import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entr
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
+
+/** Loaded where the caller may end the wait for the store. */
+const loadDelay = () => import("../../backends/common/delay.ts");
 
 /** Loaded where the store fails. */
 const loadDescription = () => import("../../backends/common/describe_backend.ts");
@@ -68,13 +70,20 @@ export class TokenSource {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
     const isSimple = stored.unstored === undefined && !identity.dpop;
-    const entry = isSimple ? await untilAborted(stored.read(), signal) : undefined;
+    const entry = isSimple ? await this.#read(signal) : undefined;
     if (entry !== undefined && !entry.dpop_key && coversScope(entry, identity.scope)) {
       this.#held.adopt(entry);
       if (isFresh(this.#held.bearer, runtime.now())) return;
     }
     const renewal = await this.#load();
     await renewal.signIn(isSimple ? { entry } : undefined, signal);
+  }
+
+  async #read(signal: AbortSignal | undefined): Promise<OidcCredentials | undefined> {
+    const { stored } = this.#options;
+    if (signal === undefined) return await stored.read();
+    const { untilAborted } = await loadDelay();
+    return await untilAborted(stored.read(), signal);
   }
 
   /** The bearer token in memory, while it is fresh. */

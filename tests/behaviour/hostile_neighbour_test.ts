@@ -46,7 +46,7 @@ function script(path: string, call: string): string {
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    import { clearOidcCredentials } from "${backendUrl("../client/clear_oidc_credentials.ts")}";
+    import { clearOidcCredentials } from "${backendUrl("../client/init.ts")}";
     const [KEY, path, entry] = ${JSON.stringify([KEY, path, entry()])};
     const [issuer, clientId] = KEY.split("|");
     const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 300 });

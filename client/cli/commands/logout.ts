@@ -1,4 +1,4 @@
-import { clearOidcCredentials } from "../../clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import type { ClearResult, Revocation } from "../../clear_result.ts";

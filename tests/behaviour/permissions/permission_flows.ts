@@ -6,7 +6,7 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { migrateCredentials } from "../../../backends/migrate_credentials.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import type { InitOptions } from "../../../client/session_options.ts";
 
 /** What the parent tells the child. */

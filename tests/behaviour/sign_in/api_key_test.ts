@@ -4,7 +4,7 @@ import {
   setDefaultBackend,
 } from "../../../backends/resolve_credentials_backend.ts";
 import { getSession, init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { setActiveSession } from "../../../client/signed_in/session.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { runDeno } from "../../support/deno_process.ts";

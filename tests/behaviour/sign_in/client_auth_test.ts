@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
 import {

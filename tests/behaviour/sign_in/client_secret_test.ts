@@ -3,7 +3,7 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";

@@ -4,7 +4,7 @@ import type {
   OidcCredentials,
   WithLockOptions,
 } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { formatPermissionFlags } from "../../../client/format_permissions.ts";

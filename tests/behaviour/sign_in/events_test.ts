@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { backendError } from "../../../backends/common/describe_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";

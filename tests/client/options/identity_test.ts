@@ -1,4 +1,4 @@
-import { assertEquals, assertExists } from "@std/assert";
+import { assertEquals, assertExists, assertRejects } from "@std/assert";
 import { envReader } from "../../../backends/common/read_env.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import {
@@ -59,12 +59,10 @@ Deno.test("plain options: the result is that of the full check, or there is none
           plain++;
           checkSessionOptions(options, "test", false);
           const { runtime, ...full } = resolveOptions(options, "test");
-          const { elapsed: _, emit, ...shared } = runtime;
+          const { fetch, now, timeoutMs, emit } = runtime;
           assertEquals({ ...result, runtime: undefined }, { ...full, runtime: undefined });
-          assertEquals({ ...result.runtime, elapsed: undefined }, {
-            ...shared,
-            elapsed: undefined,
-          });
+          const { delay: _, elapsed: _1, ...plainRuntime } = result.runtime;
+          assertEquals(plainRuntime, { fetch, now, timeoutMs });
           assertEquals(emit, undefined);
         });
       }
@@ -169,5 +167,13 @@ Deno.test("plain backend: not where a variable may not be read", async () => {
       if (denied === (Deno.build.os === "windows" ? "HOME" : "USERPROFILE")) continue;
       assertEquals(plainBackend((name) => name === denied ? null : readEnv(name)), undefined);
     }
+  });
+});
+
+Deno.test("plain options: its wait is the real one", async () => {
+  await withTempHome(async () => {
+    const { delay } = plainOptions(OIDC, envReader())!.runtime;
+    await delay(0);
+    await assertRejects(() => delay(60_000, AbortSignal.abort(new Error("ended"))), Error, "ended");
   });
 });

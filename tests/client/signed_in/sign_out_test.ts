@@ -5,7 +5,7 @@ import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { getSession, init } from "../../../client/init.ts";
 import type { ClearOidcCredentialsOptions } from "../../../client/session_options.ts";
-import { clearOidcCredentials } from "../../../client/clear_oidc_credentials.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
