@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
@@ -43,12 +43,16 @@ for (const method of ["put", "get", "delete"] as const) {
   Deno.test(`probe: a ${method} that fails ends the sign-in before the provider hears of it`, async () => {
     await using world = await oidcProviderWorld();
     const backend = new SpyBackend();
-    const problem = new CredentialsBackendError("backend_unavailable", "Cannot: the disk is gone");
+    const problem = new CredentialsBackendError(
+      "backend_unavailable",
+      "Cannot write: the disk is gone. Mend it.",
+    );
     backend.before = (called, key) => {
       if (called === method && key !== world.key) throw problem;
     };
     const run = () => createSession({ ...world.options, credentialsBackend: backend });
-    assertEquals(await assertRejects(run), problem);
+    const { message } = await rejectsWith("backend_unavailable", run);
+    assertEquals(message, problem.message);
     assertEquals([world.provider.requests, world.codes], [[], []]);
     if (method !== "delete") assertEquals(backend.rows.size, 0);
   });
