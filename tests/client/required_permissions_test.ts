@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -7,6 +7,7 @@ import type { InitOptions } from "../../client/session_options.ts";
 import type { PermissionNeed } from "../../client/permission_need.ts";
 import { requiredPermissions } from "../../client/required_permissions.ts";
 import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
+import { runDeno } from "../support/deno_process.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
@@ -321,4 +322,22 @@ Deno.test("requiredPermissions: a backend in a process of its own needs Deno its
     }))
       ?.close?.();
   });
+});
+
+Deno.test("a session with a backend in a process of its own names Deno among its flags, before any start", async () => {
+  const { stdout, stderr } = await runDeno({
+    flags: ["--allow-env", "--allow-net"],
+    env: { VM_OIDC_CREDENTIALS_BACKEND: "/srv/store.js:Store", HOME: "/" },
+    code: `
+      import { createSession } from "@validmind/auth";
+      const isolate = { as: "process", read: ["/srv/store.js"] } as const;
+      const options = { issuer: "https://login.example.com", clientId: "c" };
+      await createSession({ ...options, isolate: { ...isolate, read: ["/srv/store.js"] } })
+        .catch((error) => console.log(error.name, error.code, error.message));
+    `,
+  });
+  assertStringIncludes(stdout, "ValidMindAuthError permission_required Cannot create the session");
+  assertStringIncludes(stdout, `--allow-run=${Deno.execPath()}`);
+  assertStringIncludes(stdout, "which amounts to every permission");
+  assertEquals(stderr, "");
 });
