@@ -20,7 +20,7 @@ export const token: Command<SignInTarget> = {
   details: [
     "Prints the token and a line end, and nothing else, to standard output. Never asks a " +
     "person, unless --login is given: without a sign-in it fails with exit code 4. --json " +
-    "prints { token, token_type, expires_at, expires_in }.",
+    "prints { token, token_type, expires_at, expires_in }, and with --header also { header }.",
   ],
   flags: [
     ...IDENTITY_FLAGS,
@@ -98,12 +98,13 @@ function warn({ flags, output }: Invocation, code: string, message: string): voi
 }
 
 async function tokenText(session: Session, bearer: string, flags: FlagValues): Promise<string> {
-  if (flags.has("header")) return `Authorization: Bearer ${bearer}\n`;
-  if (!flags.has("json")) return `${bearer}\n`;
+  const header = `Authorization: Bearer ${bearer}`;
+  if (!flags.has("json")) return `${flags.has("header") ? header : bearer}\n`;
   const { expiresAt } = await session.status();
   const answer = {
     token: bearer,
     token_type: "Bearer",
+    ...(flags.has("header") && { header }),
     ...(expiresAt !== undefined && {
       expires_at: expiresAt.toISOString(),
       expires_in: Math.floor((expiresAt.getTime() - Date.now()) / 1000),

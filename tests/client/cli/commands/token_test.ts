@@ -20,6 +20,14 @@ Deno.test("token: --json", async () => {
   assert(expires_in > 3500 && expires_in <= 3600);
 });
 
+Deno.test("token: --json with --header has both", async () => {
+  await using world = await cliWorld();
+  const { access_token } = await world.signIn();
+  const { stdout } = await world.run(["token", "--json", "--header"]);
+  const { token, header } = JSON.parse(stdout);
+  assertEquals([token, header], [access_token, `Authorization: Bearer ${access_token}`]);
+});
+
 Deno.test("token: what has ended is refreshed, and --refresh does it before", async () => {
   await using world = await cliWorld();
   const { access_token } = await world.signIn();
