@@ -32,6 +32,8 @@ interface IdentityReport {
   readonly client_id: string;
   readonly audience?: string;
   readonly profile?: string;
+  /** Where the client itself is signed in, and no person. */
+  readonly flow?: "client_credentials";
   /** Whether the tokens are bound to a key (DPoP). */
   readonly dpop?: boolean;
 }
@@ -43,7 +45,7 @@ export interface StatusReport extends Partial<IdentityReport> {
   readonly state: SignInState;
   /** The requested scope of the stored token. */
   readonly scope?: string;
-  /** `sub` of the ID token, as `name` and `email` below. */
+  /** `sub` of the ID token, as `name` and `email` below; the client id where no person is signed in. */
   readonly subject?: string;
   readonly name?: string;
   readonly email?: string;
@@ -87,24 +89,29 @@ type StoredIdentity = Omit<OidcIdentity, "kind" | "scope">;
 
 /** The identity that a stored key stands for. A key of another form becomes the issuer. */
 export function identityOfKey(key: string): StoredIdentity {
-  const parts = /^(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s.exec(key);
-  const [, dpop, profile, issuer = key, clientId = "", audience] = parts ?? [];
+  const parts =
+    /^(client_credentials\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s.exec(
+      key,
+    );
+  const [, client, dpop, profile, issuer = key, clientId = "", audience] = parts ?? [];
   return {
     issuer,
     clientId,
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile }),
+    ...(client !== undefined && { flow: "client_credentials" as const }),
     ...(dpop !== undefined && { dpop: true }),
   };
 }
 
 export function describeIdentity(identity: StoredIdentity): IdentityReport {
-  const { issuer, clientId, audience, profile, dpop } = identity;
+  const { issuer, clientId, audience, profile, flow, dpop } = identity;
   return {
     issuer: printable(issuer, LONGEST),
     client_id: printable(clientId, LONGEST),
     ...text("audience", audience),
     ...text("profile", profile),
+    ...(flow === "client_credentials" && { flow }),
     ...(dpop && { dpop }),
   };
 }
@@ -115,27 +122,33 @@ export function describeEntry(
   identity: StoredIdentity & { scope?: string },
   now: number,
 ): StatusReport {
-  const { issuer } = identity;
-  const kind = URL.canParse(issuer) ? bearerKind("auto", issuer) : "access_token";
+  const { issuer, flow, clientId } = identity;
+  const isClient = flow === "client_credentials";
+  const kind = URL.canParse(issuer) ? bearerKind("auto", issuer, flow) : "access_token";
   const bearer = bearerOf(entry, kind);
   const end = Math.min(bearer?.expiresAt ?? 0, LAST_DATE);
   const claims = typeof entry.id_token === "string" ? readClaims(entry.id_token) : undefined;
   const isCovered = identity.scope === undefined || coversScope(entry, identity.scope);
-  const renewable = entry.refresh_token ? "refreshable" : "expired";
-  const state = !isCovered ? "other_scope" : isFresh(bearer, now) ? "valid" : renewable;
+  const isRefreshable = isClient || Boolean(entry.refresh_token);
+  const renewable = isRefreshable ? "refreshable" : "expired";
+  const state = !isCovered
+    ? isClient ? "refreshable" : "other_scope"
+    : isFresh(bearer, now)
+    ? "valid"
+    : renewable;
   return {
     signed_in: state === "valid" || state === "refreshable",
     state,
     ...describeIdentity(identity),
-    ...text("subject", claims?.sub),
+    ...text("subject", isClient ? clientId : claims?.sub),
     ...text("name", claims?.name),
     ...text("email", claims?.email),
-    ...text("scope", entry.scope),
+    ...text("scope", entry.scope || undefined),
     ...(bearer !== undefined && {
       expires_at: new Date(end).toISOString(),
       expires_in: Math.floor((end - now) / 1000),
     }),
-    refreshable: Boolean(entry.refresh_token),
+    refreshable: isRefreshable,
   };
 }
 

@@ -10,11 +10,16 @@ import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Plan, simplePlan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 
-export const IDENTITY_FLAGS: readonly FlagName[] = ["issuer", "client-id", "audience", "profile"];
+export const IDENTITY_FLAGS: readonly FlagName[] = [
+  "issuer",
+  "client-id",
+  "audience",
+  "profile",
+  "flow",
+];
 
 export const SIGN_IN_FLAGS: readonly FlagName[] = [
   ...IDENTITY_FLAGS,
-  "flow",
   "dpop",
   "scope",
   "backend",

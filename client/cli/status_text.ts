@@ -46,12 +46,16 @@ function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][
 
 /** The answer to `login` if the stored sign-in serves. */
 export function alreadyText(report: StatusReport, now: number): string {
-  const { expires_at = "" } = report;
+  const { expires_at = "", flow } = report;
+  const next = flow === undefined
+    ? "signs in again, for example as another person"
+    : "gets a new token";
   return `Already signed in ${personText(report)}, until ${endText(new Date(expires_at), now)}.\n` +
-    "login --force signs in again, for example as another person.\n";
+    `login --force ${next}.\n`;
 }
 
-function personText({ name, email, subject }: StatusReport): string {
+function personText({ name, email, subject, flow, client_id }: StatusReport): string {
+  if (flow !== undefined) return `as the client ${client_id} itself`;
   const who = email ?? subject;
   if (who === undefined) return `as ${name ?? "a person whom the provider did not name"}`;
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;

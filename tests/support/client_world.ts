@@ -26,15 +26,22 @@ export async function clientWorld(
   registration: ClientRegistration = {},
   options: OidcProviderOptions = {},
 ): Promise<ProviderWorld<TestOidcProvider>> {
-  const world = await oidcProviderWorld({
+  return await oidcProviderWorld(withClient(registration, options));
+}
+
+/** Options of a provider that has such a client. */
+export function withClient(
+  registration: ClientRegistration = {},
+  options: OidcProviderOptions = {},
+): OidcProviderOptions {
+  rememberSecret(CLIENT_SECRET);
+  return {
     ...options,
     async configure(config) {
       register(config, registration);
       await options.configure?.(config);
     },
-  });
-  rememberSecret(CLIENT_SECRET);
-  return world;
+  };
 }
 
 function register(

@@ -68,7 +68,7 @@ export async function listKeys(backend: OidcCredentialsBackend): Promise<string[
 
 /** Sorts by issuer, client and audience, then by profile. */
 function sortingOf(key: string): string {
-  return `${key.replace(/^(dpop\|)?(profile:[^|]*\|)?/, "")}\0${key}`;
+  return `${key.replace(/^(client_credentials\|)?(dpop\|)?(profile:[^|]*\|)?/, "")}\0${key}`;
 }
 
 async function readSignIn(

@@ -24,13 +24,15 @@ export const login: Command<SignInTarget> = {
     "opens the browser, which comes back to this computer; from a browser on another machine the " +
     "last address can be pasted. A stored sign-in that " +
     "still serves is kept, unless --force is given. Asks even if VM_OIDC_INTERACTIVE is 0, since " +
-    "somebody runs this command.",
+    "somebody runs this command. With --flow client_credentials nobody is asked: the client gets a " +
+    "token for itself.",
   ],
   flags: [...SIGN_IN_FLAGS, "redirect-uri", "listen", "open", "no-open", "force", "json", "quiet"],
   examples: [
     "login",
     "login --open",
     "login --flow browser",
+    "login --flow client_credentials",
     "login --issuer https://login.example.com --client-id my-client",
   ],
   action: "sign in",
@@ -44,19 +46,20 @@ export const login: Command<SignInTarget> = {
   },
 };
 
-/** Signs in, and tells whether the person was asked. */
+/** Signs in, and tells whether the stored sign-in did not serve. */
 async function signIn({ stored }: SignInTarget, { flags }: Invocation): Promise<boolean> {
   if (stored === undefined) return false;
   const { chosen, identity } = stored;
   assertPersistent(chosen, login.action);
   const { backend, key } = storeOf(chosen.backend, identity);
+  const isClient = identity.flow === "client_credentials";
   let isAsked = false;
   await using _session = await createSession({
     ...sessionOptions(flags),
     credentialsBackend: flags.has("force") ? withoutEntry(backend, key) : backend,
     interactive: true,
     onEvent: ({ type }: AuthEvent) => {
-      isAsked ||= type === "sign_in_started";
+      isAsked ||= type === (isClient ? "refresh_done" : "sign_in_started");
     },
   });
   return isAsked;

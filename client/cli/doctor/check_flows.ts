@@ -1,12 +1,20 @@
 import { listenNeeds, resolveRedirect } from "../../options/browser_options.ts";
+import { clientAuthFromEnv } from "../../options/resolve_identity.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import { browserLauncher } from "../../permissions/browser_launcher.ts";
 import { fail, failedBy, type Finding, ok, warning } from "./finding.ts";
 
 const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 
-/** The flows for a person that the provider offers, and whether they can work on this machine. */
-export function checkFlows(metadata: Record<string, unknown>, identity: OidcIdentity): Finding[] {
+/** Loaded where the client signs in itself. */
+const loadClientAuth = () => import("../../provider/client_auth.ts");
+
+/** The wanted flows: whether the provider offers them, and whether they can work on this machine. */
+export async function checkFlows(
+  metadata: Record<string, unknown>,
+  identity: OidcIdentity,
+): Promise<Finding[]> {
+  if (identity.flow === "client_credentials") return [await clientFlow(metadata, identity)];
   const browser = browserFlow(metadata, identity);
   const device = deviceFlow(metadata);
   if (identity.flow === "browser") return [browser];
@@ -53,6 +61,38 @@ function browserFlow(metadata: Record<string, unknown>, { issuer }: OidcIdentity
     }
     const place = setting.uriOf(setting.ports[0]!).replace(/:0(?=\/|$)/, ":<free port>");
     return ok(check, `the provider offers it; the browser comes back to ${place}${openerWords()}`);
+  } catch (error) {
+    return failedBy(check, error);
+  }
+}
+
+async function clientFlow(
+  metadata: Record<string, unknown>,
+  identity: OidcIdentity,
+): Promise<Finding> {
+  const check = "client flow";
+  const { grant_types_supported: grants, token_endpoint_auth_methods_supported: methods } =
+    metadata;
+  if (Array.isArray(grants) && !grants.includes("client_credentials")) {
+    const message = "client_credentials is not among the provider's grant types";
+    return fail(check, message, "Have it enabled for this client.");
+  }
+  try {
+    const { ClientAuthentication } = await loadClientAuth();
+    const proof = new ClientAuthentication(clientAuthFromEnv(identity));
+    if (proof.method === undefined) {
+      const advice = "Set VM_OIDC_CLIENT_SECRET, VM_OIDC_CLIENT_KEY_FILE or " +
+        "VM_OIDC_CLIENT_ASSERTION_FILE beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.";
+      return fail(check, "the client has nothing to prove itself by", advice);
+    }
+    const { names, source } = proof.method;
+    const server = { ...metadata, issuer: identity.issuer } as { issuer: string };
+    await proof.check(server, identity.clientId);
+    if (Array.isArray(methods) && !names.some((name) => methods.includes(name))) {
+      const message = `the provider does not list ${names.join(" or ")}, which ${source} is for`;
+      return warning(check, message, "Give what the provider knows this client by.");
+    }
+    return ok(check, `the provider offers it; the client proves itself by ${source}`);
   } catch (error) {
     return failedBy(check, error);
   }

@@ -28,7 +28,7 @@ export async function checkProvider(identity: OidcIdentity, runtime: Runtime): P
     return [
       ok("discovery", `${identity.issuer} answers correctly`),
       ...checkHosts(hosts),
-      ...checkMetadata(seen.metadata ?? {}, identity),
+      ...await checkMetadata(seen.metadata ?? {}, identity),
       clock(seen),
     ];
   } catch (error) {
@@ -66,9 +66,12 @@ function checkHosts(hosts: readonly string[]): Finding[] {
   )];
 }
 
-function checkMetadata(metadata: Record<string, unknown>, identity: OidcIdentity): Finding[] {
+async function checkMetadata(
+  metadata: Record<string, unknown>,
+  identity: OidcIdentity,
+): Promise<Finding[]> {
   const { scope } = identity;
-  const findings = checkFlows(metadata, identity);
+  const findings = await checkFlows(metadata, identity);
   const scopes = metadata.scopes_supported;
   const isAsked = scope.split(" ").includes("offline_access");
   if (isAsked && Array.isArray(scopes) && !scopes.includes("offline_access")) {

@@ -4,7 +4,7 @@ import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts
 import type { Identity, OidcIdentity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
-import { hostNeeds } from "../../permissions/needs.ts";
+import { hostAndFileNeeds } from "../../permissions/needs.ts";
 import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import type { FlagValues } from "../flags.ts";
@@ -107,7 +107,7 @@ function signInNeeds(
 ): PermissionNeed[] {
   return [
     ...identityNeeds(flags),
-    ...(resolved === undefined ? [] : hostNeeds(resolved)),
+    ...(resolved === undefined ? [] : hostAndFileNeeds(resolved)),
     ...(chosen === undefined ? [] : [...chosen.needs(), ...backendNeeds(chosen.backend)]),
   ].map((need) => need.need === "sign_in" ? { ...need, need: "always" } : need);
 }
@@ -123,6 +123,9 @@ const STATE_WORDS: Record<SignInState, [message: string, advice?: string]> = {
 
 async function checkSignIn(identity: OidcIdentity, { backend }: ChosenBackend): Promise<Finding> {
   const { state, refreshable } = await readStatus(identity, backend, Date.now());
+  if (identity.flow === "client_credentials" && state !== "valid") {
+    return ok("sign-in", "no valid token is stored; the next use gets one for the client itself");
+  }
   const [message, advice] = STATE_WORDS[state];
   if (advice !== undefined) return warning("sign-in", message, advice);
   if (refreshable !== false) return ok("sign-in", message);

@@ -28,9 +28,9 @@ const ROWS: [what: string, metadata: object, flow: OidcIdentity["flow"], rows: s
 ];
 
 for (const [what, metadata, flow, rows] of ROWS) {
-  Deno.test(`checkFlows: ${what}`, () => {
+  Deno.test(`checkFlows: ${what}`, async () => {
     const identity = { ...IDENTITY, ...(flow && { flow }) };
-    const found = checkFlows({ ...metadata }, identity);
+    const found = await checkFlows({ ...metadata }, identity);
     assertEquals(found.map(({ check, result }) => `${check}: ${result}`), rows);
   });
 }
@@ -38,8 +38,8 @@ for (const [what, metadata, flow, rows] of ROWS) {
 Deno.test({
   name: "checkFlows: a machine that may not listen is told how it may",
   permissions: { net: false, env: false, run: false },
-  fn: () => {
-    const [found] = checkFlows(BROWSER, { ...IDENTITY, flow: "browser" });
+  fn: async () => {
+    const [found] = await checkFlows(BROWSER, { ...IDENTITY, flow: "browser" });
     assertEquals(found!.result, "warning");
     assertStringIncludes(found!.advice!, "--allow-net=127.0.0.1:0");
   },
