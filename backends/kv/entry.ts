@@ -1,4 +1,4 @@
-import { isObject } from "../common/parse.ts";
+import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 

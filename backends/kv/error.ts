@@ -1,7 +1,7 @@
 import { isUrl } from "../common/hosts.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
-import { probeFolder } from "./database_file.ts";
+import { probeFolder } from "./connect.ts";
 import { tooLarge } from "./entry.ts";
 
 /** SQLite's words for a failure whose cause is the operating system's. */

@@ -7,6 +7,7 @@ import { Queue } from "../common/queue.ts";
 import { folderOf } from "../credentials_path.ts";
 import type { ReservedFile } from "../file/reserved_file.ts";
 import {
+  DatabaseFile,
   type KvLease,
   kvLeases,
   leaseKey,
@@ -14,7 +15,6 @@ import {
   type RunKv,
   serverPerformer,
 } from "./connect.ts";
-import { DatabaseFile } from "./database_file.ts";
 import {
   deleteEntry,
   encodeEntry,

@@ -1,9 +1,13 @@
-import { isObject } from "../common/parse.ts";
+import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-import { type BackendSpec, parseBackendSpec, type SettingOrigin } from "./backend_setting.ts";
+import {
+  type BackendSpec,
+  BUILT_IN_BACKENDS,
+  parseBackendSpec,
+  type SettingOrigin,
+} from "./backend_setting.ts";
 import type { IsolateOptions } from "./isolate_options.ts";
-import { BUILT_IN_BACKENDS } from "./built_in_backends.ts";
 
 /** Loaded where a setting names a module. */
 const loadImportBackend = () => import("./import_backend.ts");

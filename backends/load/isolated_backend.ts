@@ -1,8 +1,7 @@
 import { assertCredentialsBackend } from "../common/check_options.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
 import { Once } from "../common/once.ts";
-import { isObject } from "../common/parse.ts";
-import { printable } from "../common/printable.ts";
+import { isObject, printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,

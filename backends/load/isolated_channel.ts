@@ -1,4 +1,4 @@
-import { isObject } from "../common/parse.ts";
+import { isObject } from "../common/printable.ts";
 import { LONGEST_TIMER_MS } from "../common/delay.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Isolation } from "./isolate_options.ts";

@@ -2,7 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import { isObject } from "../common/parse.ts";
+import { isObject } from "../common/printable.ts";
 import { foreignText } from "./backend_setting.ts";
 
 /** The codes of an isolate's errors that are kept. Each other code is `backend_unavailable`. */

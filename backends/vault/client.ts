@@ -5,7 +5,7 @@ import {
 import type { Timer } from "../common/clock.ts";
 import { netHost } from "../common/hosts.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
-import { parseObject } from "../common/parse.ts";
+import { parseObject } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
   failedConnection,

@@ -2,7 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import { parseRetryAfter } from "../common/parse.ts";
+import { parseRetryAfter } from "../common/printable.ts";
 import { sharesPiece } from "../common/redact.ts";
 
 export interface VaultUse {

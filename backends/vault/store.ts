@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/clock.ts";
 import { SYSTEM_TIMER } from "../common/lease.ts";
-import { parseObject } from "../common/parse.ts";
+import { parseObject } from "../common/printable.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   isLockName,

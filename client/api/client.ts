@@ -7,8 +7,7 @@ import {
   type OwnHeaders,
 } from "./transport.ts";
 import { ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
-import { isObject } from "../../backends/common/parse.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { isObject, printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";

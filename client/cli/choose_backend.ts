@@ -2,10 +2,10 @@ import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
   type BackendSpec,
+  BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
 } from "../../backends/load/backend_setting.ts";
-import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {

@@ -1,4 +1,4 @@
-import { BUILT_IN_NAMES } from "../../backends/load/built_in_backends.ts";
+import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
 import { FLOWS } from "../options/resolve_identity.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */

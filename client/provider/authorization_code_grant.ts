@@ -2,10 +2,9 @@ import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
-import { asAnswering } from "./entra.ts";
+import { asAnswering, checkEndpoint } from "./discovery.ts";
 import { authorizationRefusal } from "./error.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
-import { checkEndpoint } from "./discovery.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { parseObject } from "../../backends/common/parse.ts";
+import { parseObject } from "../../backends/common/printable.ts";
 import { isEntraIssuer } from "../options/identity.ts";
 import { type ClientFile, readClientFile, unusable } from "./client_file.ts";
 

@@ -1,6 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { parseRetryAfter } from "../../backends/common/parse.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";

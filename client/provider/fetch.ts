@@ -1,8 +1,13 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { netHost } from "../../backends/common/hosts.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { parseObject, parseRetryAfter } from "../../backends/common/parse.ts";
-import { printable, readText, safeCause } from "../../backends/common/printable.ts";
+import {
+  parseObject,
+  parseRetryAfter,
+  printable,
+  readText,
+  safeCause,
+} from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { isProtocolError, LONGEST_WORDS, ProviderUnavailableError } from "./error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { keysOfTenant } from "./entra.ts";
+import { keysOfTenant } from "./discovery.ts";
 import { ProviderUnavailableError } from "./error.ts";
 import { JWKS, providerFetch } from "./fetch.ts";
 

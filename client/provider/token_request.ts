@@ -4,7 +4,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { DpopKey } from "./dpop_key.ts";
-import { asTenant } from "./entra.ts";
+import { asTenant } from "./discovery.ts";
 import { ProviderUnavailableError } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, TOKEN } from "./fetch.ts";
 import {

@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl } from "../../backends/common/hosts.ts";
-import { parseObject } from "../../backends/common/parse.ts";
+import { parseObject } from "../../backends/common/printable.ts";
 import { sharesPiece } from "../../backends/common/redact.ts";
 import { isSendable, type TokenSet } from "../../client/entry.ts";
 import { apiTransport } from "../../client/api/transport.ts";

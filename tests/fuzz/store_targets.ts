@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
-import { parseObject } from "../../backends/common/parse.ts";
+import { parseObject } from "../../backends/common/printable.ts";
 import { sharesPiece } from "../../backends/common/redact.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";

@@ -1,8 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl } from "../../backends/common/hosts.ts";
-import { parseRetryAfter } from "../../backends/common/parse.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseFlag } from "../../backends/common/read_env.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";

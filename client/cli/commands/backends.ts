@@ -1,4 +1,4 @@
-import { BUILT_IN_BACKENDS } from "../../../backends/load/built_in_backends.ts";
+import { BUILT_IN_BACKENDS } from "../../../backends/load/backend_setting.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult } from "../command.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
-import { statedByEntra } from "../../../client/provider/entra.ts";
+import { statedByEntra } from "../../../client/provider/discovery.ts";
 import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";

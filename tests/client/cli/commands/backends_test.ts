@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BUILT_IN_NAMES } from "../../../../backends/load/built_in_backends.ts";
+import { BUILT_IN_NAMES } from "../../../../backends/load/backend_setting.ts";
 import { cliWorld } from "../cli_world.ts";
 
 const STORE = "data:text/javascript,export class TeamStore{get(){}put(){}delete(){}}";

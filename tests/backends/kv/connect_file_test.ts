@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { DatabaseFile } from "../../../backends/kv/database_file.ts";
+import { DatabaseFile } from "../../../backends/kv/connect.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY } from "../../support/entries.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseObject, parseRetryAfter } from "../../../backends/common/parse.ts";
+import { parseObject, parseRetryAfter } from "../../../backends/common/printable.ts";
 
 Deno.test({
   name: "parseObject takes JSON objects and nothing else",

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { BUILT_IN_BACKENDS, BUILT_IN_NAMES } from "../../../backends/load/built_in_backends.ts";
+import { BUILT_IN_BACKENDS, BUILT_IN_NAMES } from "../../../backends/load/backend_setting.ts";
 
 Deno.test("each built-in name leads to a class of a backend, and has a summary", async () => {
   for (const name of BUILT_IN_NAMES) {
