@@ -102,12 +102,8 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
     }
     values.set(name, checkValue(name, flag));
   }
-  for (const other of ["quiet", "header"] as const) {
-    if (values.has("json") && values.has(other)) {
-      throw new UsageError(
-        `Cannot use --json with --${other}: each asks for another output. Give one.`,
-      );
-    }
+  if (values.has("json") && values.has("quiet")) {
+    throw new UsageError("Cannot use --json with --quiet: each asks for another output. Give one.");
   }
   return new FlagValues(values);
 }

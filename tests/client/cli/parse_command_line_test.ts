@@ -61,7 +61,6 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["log"], '"log"', "Did you mean login or logout?"],
   [["help", "tok"], '"tok"', "Did you mean token?"],
   [["login", "--back", "kv"], "--back", "Did you mean --backend or --backend-options?"],
-  [["token", "--json", "--header"], "--json with --header", "Give one"],
   [["restart"], '"restart"', "Give one of login, status, list"],
   [["--json"], "no command is given", "login, status"],
   [["login", "--isuer=https://a.example"], '"--isuer"', "Did you mean --issuer?"],
