@@ -16,7 +16,8 @@ export interface CredentialKeyOptions {
 
 /**
  * Normalizes an issuer for a credential key, as the Python library does: without outer white space,
- * matching outer quotes (of a value copied from a `.env` file) and trailing slashes.
+ * matching outer quotes (of a value copied from a `.env` file) and trailing slashes. White space is that
+ * of `String.trim`. Python's `strip` also takes U+001C to U+001F and U+0085, and leaves U+FEFF.
  *
  * @param issuer The issuer, as configured.
  * @returns The normalized issuer.

@@ -104,15 +104,15 @@ export async function reload(): Promise<ClientInfo> {
  * Signs out: removes the stored tokens, and with `revoke` asks the provider to revoke them. The entry
  * is removed from the backend even if the network fails, or if the entry itself cannot be read. A
  * corrupt store is an error and stays, since it may be another program's file; `all` removes it.
- * Without a session of `init()` the entry is found by the rules of `init()`.
+ * Without a session of `init()` the entry is the one that the variables name. It is no error if there
+ * is nothing to clear: no sign-in named, a sign-in by API key, or a second call.
  *
  * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and with
  * `revoke` `--allow-net` for the issuer's host.
  *
  * @param options The credentials, and whether to revoke them.
  * @returns The removed keys, and the outcome of the revocation.
- * @throws {ValidMindAuthError} `invalid_options`, `missing_api_credentials`, `insecure_url`,
- * `permission_required`.
+ * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `permission_required`.
  * @throws {CredentialsBackendError} An error of the backend; `backend_corrupt` for a corrupt store
  * without `all`; `backend_no_list` for `all` with a backend that cannot list its keys.
  * @category Sign in

@@ -121,7 +121,8 @@ export interface SessionOptions {
    */
   scope?: string;
   /**
-   * Identifier of the API that the tokens are for, with providers such as Auth0.
+   * Identifier of the API that the tokens are for, with providers such as Auth0. An empty one means
+   * none, whatever the variable says.
    *
    * @default VM_OIDC_AUDIENCE
    */

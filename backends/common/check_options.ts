@@ -6,6 +6,7 @@ type Kind = readonly [words: string, fits: (value: unknown) => boolean];
 const KINDS = {
   any: ["", () => true],
   text: ["a non-empty string", isText],
+  string: ["a string", (value) => typeof value === "string"],
   path: [
     'a plain path without "~/" and "file:" (in the KWARGS variable: "${HOME}/…")',
     (value) => isText(value) && !/^(~[/\\]|file:)/.test(value),

@@ -2,10 +2,11 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**
  * Reads a variable if Deno grants it. Deno never asks the person for it. `undefined` where it is unset,
- * empty or not granted.
+ * blank or not granted.
  */
 export function readEnvIfGranted(name: string): string | undefined {
-  return isEnvGranted(name) ? Deno.env.get(name) || undefined : undefined;
+  const text = isEnvGranted(name) ? Deno.env.get(name) : undefined;
+  return text?.trim() ? text : undefined;
 }
 
 /** Gives a variable's text: `undefined` where it is not set, `null` where it may not be read. */

@@ -149,7 +149,7 @@ const SESSION_TYPES: Types<keyof SessionOptions> = {
   clientKeyFile: "path",
   clientAssertionFile: "path",
   scope: "text",
-  audience: "text",
+  audience: "string", // an empty one means none
   profile: "text",
   apiKey: "text",
   apiSecret: "text",

@@ -17,8 +17,14 @@ import { invalidOptions } from "../errors.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { checkIssuer, clientAuthOf, FLOWS, resolveIdentity } from "../options/resolve_identity.ts";
-import type { ClientAuthOptions, Identity, OidcIdentity } from "../options/identity.ts";
+import {
+  assertReadable,
+  checkIssuer,
+  clientAuthOf,
+  FLOWS,
+  resolveIdentity,
+} from "../options/resolve_identity.ts";
+import type { ClientAuthOptions, OidcIdentity } from "../options/identity.ts";
 import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
@@ -37,7 +43,7 @@ const TYPES = {
   clientKeyFile: "path",
   clientAssertionFile: "path",
   flow: FLOWS,
-  audience: "text",
+  audience: "string", // an empty one means none
   profile: "text",
   credentialsBackend: "any",
   isolate: "object",
@@ -63,7 +69,9 @@ async function clearNamed(
   revoke: boolean,
 ): Promise<ClearResult> {
   const identity = chooseIdentity(options);
-  if (identity.kind === "api_key") return { keys: [], revocation: "nothing_to_revoke" };
+  if (identity === undefined) {
+    return { keys: [], revocation: revoke ? "nothing_to_revoke" : "not_requested" };
+  }
   const backend = await chooseBackend(options);
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
   await preflight(ACTION, clearNeeds(backend, issuers), "always");
@@ -115,17 +123,29 @@ async function clearEach(
   return { keys: results.flatMap(({ keys }) => keys), ...worstRevocation(results, revoke) };
 }
 
-function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
+/**
+ * The sign-in to end: that of the options, the active session or the variables. `undefined` where there
+ * is none, which is no error for a sign-out. An API key in the environment is no sign-in.
+ */
+function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | undefined {
   const session = peekActiveSession();
   const isOwn = options.issuer === undefined && options.clientId === undefined;
+  if (isOwn && session !== undefined && session.issuer === undefined) return undefined;
   const {
-    issuer = session?.issuer,
-    clientId = session?.clientId,
+    issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
+    clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
     audience = isOwn ? session?.audience : undefined,
     profile = isOwn ? session?.profile : undefined,
     flow = isOwn ? session?.flow : undefined,
   } = options;
-  return resolveIdentity({
+  if (issuer === undefined && clientId === undefined) {
+    // Without a look at the variables nobody knows whether there is something to clear.
+    if (readEnvIfGranted("VM_API_KEY") === undefined) {
+      assertReadable(["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID"], ACTION);
+    }
+    return undefined;
+  }
+  const identity = resolveIdentity({
     ...givenProof(options, session),
     ...(issuer !== undefined && { issuer }),
     ...(clientId !== undefined && { clientId }),
@@ -133,6 +153,7 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): Identity {
     ...(profile !== undefined && { profile }),
     ...(flow !== undefined && { flow }),
   }, ACTION);
+  return identity.kind === "oidc" ? identity : undefined;
 }
 
 /**

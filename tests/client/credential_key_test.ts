@@ -27,6 +27,13 @@ const ISSUERS: [given: string, normalized: string][] = [
   ["", ""],
 ];
 
+Deno.test("normalizeIssuer: the characters that Python's strip treats otherwise", () => {
+  for (const character of ["\x1c", "\x1d", "\x1e", "\x1f", "\x85"]) {
+    assertEquals(normalizeIssuer(`${character}a`), `${character}a`); // Python: "a"
+  }
+  assertEquals(normalizeIssuer("\ufeffa"), "a"); // Python: unchanged
+});
+
 for (const [given, normalized] of ISSUERS) {
   Deno.test(`normalizeIssuer: ${JSON.stringify(given)}`, () => {
     assertEquals(normalizeIssuer(given), normalized);

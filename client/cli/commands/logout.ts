@@ -1,13 +1,16 @@
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import type { ClearResult, Revocation } from "../../clear_result.ts";
+import { MissingApiCredentialsError } from "../../errors.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";
 import { clearNeeds, secretNeeds } from "../../permissions/needs.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
+import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
 import { placeReport } from "../read_status.ts";
 import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
@@ -52,6 +55,7 @@ export const logout: Command<ChosenBackend> = {
       output.note("Nothing was removed.\n");
       return EXIT.failure;
     }
+    if (!all) assertNamed(flags);
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
       credentialsBackend: backend,
@@ -66,6 +70,16 @@ export const logout: Command<ChosenBackend> = {
     return isMissed ? EXIT.failure : EXIT.ok;
   },
 };
+
+/** Refuses a sign-out that names nobody: "nobody was signed in" would be a guess. */
+function assertNamed(flags: FlagValues): void {
+  const names = ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID", "VM_API_KEY"];
+  if (flags.has("issuer") || flags.has("client-id") || names.some(readEnvIfGranted)) return;
+  throw new MissingApiCredentialsError(
+    "Cannot sign out: no sign-in is named. Give --issuer and --client-id (or VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID) as at the sign-in, or --all for every sign-in in the store.",
+  );
+}
 
 /** Whether the person agrees to remove all entries. Nothing is asked if there are none. */
 async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Promise<boolean> {

@@ -21,6 +21,7 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [["login", "--issuer", "http://login.example.com"], {}, "https:"],
   [["login", "--issuer", ENTRA, "--dpop"], {}, "--dpop"],
   [["status"], NONE, "--issuer and --client-id"],
+  [["logout"], NONE, "no sign-in is named", "--issuer and --client-id", "--all"],
   [["token"], { VM_OIDC_CREDENTIALS_BACKEND: "memory" }, "--login"],
   [["logout"], { HOME: "", USERPROFILE: "" }, "--backend file with --backend-options"],
   [["login", "--backend", "https://a.example/b.ts:Store"], {}, "--backend", "jsr:, npm: or file:"],

@@ -101,6 +101,22 @@ Deno.test("resolveOptions: empty variables are as good as unset", async () => {
   assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
 });
 
+Deno.test("resolveOptions: blank variables are as good as unset", async () => {
+  const names = ["SCOPE", "AUDIENCE", "FLOW", "INTERACTIVE", "PROFILE"].map((n) => `VM_OIDC_${n}`);
+  const blank = [...names, "VM_API_KEY", "VM_API_SECRET", "VM_API_TIMEOUT", "VM_API_HOST"];
+  const env = Object.fromEntries(blank.map((name) => [name, " \t"]));
+  const { identity, apiHost, interactive, runtime } = await resolve({ ...OIDC }, env);
+  assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
+  assertEquals([apiHost, interactive, runtime.timeoutMs], [undefined, true, 30_000]);
+});
+
+Deno.test("resolveOptions: an empty audience means none, whatever the variable says", async () => {
+  for (const audience of ["", " "]) {
+    const { identity } = await resolve({ ...OIDC, audience }, { VM_OIDC_AUDIENCE: "env-api" });
+    assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
+  }
+});
+
 const HOSTS: [options: SessionOptions, env: Record<string, string>, host: string | undefined][] = [
   [{ apiHost: "https://a.example" }, {}, "https://a.example/"],
   [{ apiHost: "https://a.example/v1" }, {}, "https://a.example/v1/"],

@@ -15,6 +15,7 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 const MODEL = { model: "cl-1" };
 const OTHER = { issuer: "https://other.example.com", clientId: "other-app" };
 const OTHER_KEY = "https://other.example.com|other-app";
+const API_KEY = { apiKey: "test-api-key", apiSecret: "test-api-secret" };
 
 function entry(change: Partial<OidcCredentials> = {}): OidcCredentials {
   return { issuer: OTHER.issuer, client_id: OTHER.clientId, access_token: "access-o", ...change };
@@ -53,12 +54,75 @@ Deno.test("clearOidcCredentials: without init, from the environment", async () =
 
 Deno.test("clearOidcCredentials: without init and without settings", async () => {
   await withTempHome(async () => {
-    await rejectsWith("missing_api_credentials", () => clearOidcCredentials(), "VM_OIDC_ISSUER");
+    assertEquals(await clearOidcCredentials(), { keys: [], revocation: "not_requested" });
     Deno.env.set("VM_API_KEY", "k");
     Deno.env.set("VM_API_SECRET", "s");
     const result = await clearOidcCredentials({ revoke: true });
     assertEquals(result, { keys: [], revocation: "nothing_to_revoke" });
   });
+});
+
+Deno.test("clearOidcCredentials: a second call finds nothing to do", async () => {
+  await using world = await scriptedProviderWorld();
+  await withTempHome(async () => {
+    await init({ ...world.options, ...MODEL });
+    assertEquals((await clearOidcCredentials()).keys, [world.key]);
+    assertEquals((await clearOidcCredentials({ revoke: true })).revocation, "nothing_to_revoke");
+  });
+});
+
+Deno.test("clearOidcCredentials: after init() with an API key, the sign-in of the variables stays", async () => {
+  await using world = await scriptedProviderWorld();
+  await withTempHome(async () => {
+    Deno.env.set("VM_OIDC_ISSUER", OTHER.issuer);
+    Deno.env.set("VM_OIDC_CLIENT_ID", OTHER.clientId);
+    const backend = new FileCredentialsBackend();
+    await backend.put(OTHER_KEY, entry());
+    const session = await init({ ...API_KEY, apiHost: world.api.apiHost, ...MODEL });
+    assertEquals(await clearOidcCredentials(), { keys: [], revocation: "not_requested" });
+    assertEquals(await Array.fromAsync(backend.list()), [OTHER_KEY]);
+    assertEquals((await clearOidcCredentials(OTHER)).keys, [OTHER_KEY]);
+    assertEquals(getSession(), session);
+  });
+});
+
+Deno.test("clearOidcCredentials: an API key in the variables is no obstacle", async () => {
+  await withTempHome(async () => {
+    const env = { ISSUER: OTHER.issuer, CLIENT_ID: OTHER.clientId };
+    for (const [name, value] of Object.entries(env)) Deno.env.set(`VM_OIDC_${name}`, value);
+    for (const name of ["VM_API_KEY", "VM_API_SECRET"]) Deno.env.set(name, "k");
+    await new FileCredentialsBackend().put(OTHER_KEY, entry());
+    assertEquals((await clearOidcCredentials()).keys, [OTHER_KEY]);
+  });
+});
+
+Deno.test("clearOidcCredentials: half a name is refused, with the other half", async () => {
+  await withTempHome(async () => {
+    const { issuer } = OTHER;
+    await rejectsWith("invalid_options", () => clearOidcCredentials({ issuer }), "clientId");
+  });
+});
+
+Deno.test("clearOidcCredentials: an empty audience names the entry without one", async () => {
+  await withTempHome(async () => {
+    Deno.env.set("VM_OIDC_AUDIENCE", "api");
+    const credentialsBackend = new MemoryCredentialsBackend();
+    for (const key of [OTHER_KEY, `${OTHER_KEY}|api`]) credentialsBackend.put(key, entry());
+    const options = { ...OTHER, audience: "", credentialsBackend };
+    assertEquals((await clearOidcCredentials(options)).keys, [OTHER_KEY]);
+  });
+});
+
+Deno.test({
+  name: "clearOidcCredentials: variables that may not be read are no empty variables",
+  permissions: { env: false },
+  fn: async () => {
+    await rejectsWith(
+      "permission_required",
+      () => clearOidcCredentials(),
+      "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID",
+    );
+  },
 });
 
 Deno.test("clearOidcCredentials: another issuer by options, in the active session's backend", async () => {
@@ -222,7 +286,7 @@ const BAD: [options: unknown, word: string][] = [
   [{ issuer: "" }, '"issuer" is not a non-empty string'],
   [{ issuer: " " }, '"issuer" is not a non-empty string'],
   [{ clientId: 5 }, '"clientId" is not a non-empty string'],
-  [{ audience: 5 }, '"audience" is not a non-empty string'],
+  [{ audience: 5 }, '"audience" is not a string'],
   [{ fetch: "x" }, '"fetch" is not a function'],
   [{ timeoutMs: "5" }, '"timeoutMs" is not a number'],
   [{ timeoutMs: 0 }, '"timeoutMs" is not a number of milliseconds above 0'],
