@@ -156,6 +156,47 @@ const README_PROMISES: typeof PROMISED = [
   ["[SECURITY.md]", ["pages_test.ts", "the links of … lead somewhere"]],
 ];
 
+/** Sentences of README outside that section. */
+const README_CLAIMS: typeof PROMISED = [
+  [
+    "uses the stored token, refreshes it, or shows a link and a code",
+    ["client/init_test.ts", "init: asks the person, pings with the bearer, and gives the session"],
+    ["client/init_test.ts", "init: another process starts from the file with nothing but"],
+  ],
+  ["A file shared with the ValidMind Python library", [
+    "behaviour/storage/python_interop_test.ts",
+    "Python reads what this module wrote",
+  ]],
+  ["Each store and each sign-in runs with exact Deno flags", [
+    "behaviour/permissions/permission_proof_test.ts",
+    "permissions: …: what is declared is enough, and no less is",
+  ]],
+  ["go to standard error, so the script's own output stays clean", [
+    "client/prompt/open_prompt_test.ts",
+    "prompt in a log: plain lines on standard error, without any permission",
+  ]],
+  ["The entry is gone from the store whatever the network does", [
+    "client/tokens/clear_test.ts",
+    "clear: a provider that is down cannot keep the entry",
+  ]],
+  ["look at the permissions before any work", [
+    "client/permissions/preflight_test.ts",
+    "preflight: nothing is touched before the permissions are sure",
+  ]],
+  ["What is missing is asked for in a terminal", [
+    "client/permissions/preflight_test.ts",
+    "preflight: in a terminal the person is asked up front, with the reasons",
+  ]],
+  ["`init()` then fails at once with `login_required`", [
+    "client/create_session_test.ts",
+    "sign-in: interactive false fails without any request or write",
+  ]],
+  ["so your own credentials are neither read nor changed", [
+    "demo/demo_test.ts",
+    "the demo tells its story and prints no token",
+  ]],
+];
+
 /** Sentences of the section for a review that promise more than the list above. */
 const REVIEW_PROMISES: typeof PROMISED = [
   ["Secrets are given out by", ...NOT_SHOWN],
@@ -214,6 +255,14 @@ Deno.test("each promise of SECURITY.md has a test", async () => {
 
 Deno.test("each promise of README's section on security has a test", async () => {
   await assertPromises(README_PROMISES, sentencesOf(README, "Security"));
+});
+
+Deno.test("what README claims elsewhere has a test", async () => {
+  const words = README.replace(/\s+/g, " ");
+  for (const [claim, ...tests] of README_CLAIMS) {
+    assert(words.includes(claim), `README does not say "${claim}"`);
+    for (const test of tests) await assertTest(test);
+  }
 });
 
 Deno.test("each attack in SECURITY.md has a test", async () => {
