@@ -75,6 +75,7 @@ export type {
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "./backends/oidc_credentials_backend.ts";
 export { FileCredentialsBackend, type FileCredentialsBackendOptions } from "./backends/file.ts";

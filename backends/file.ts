@@ -6,6 +6,7 @@ import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
@@ -128,9 +129,9 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_version`, `backend_locked`,
    * `backend_full`. The file is then as it was.
    */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
+  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
     const store = await this.#openStore();
-    await store.put(key, entry);
+    await store.put(key, entry, options);
   }
 
   /**

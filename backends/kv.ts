@@ -7,6 +7,7 @@ import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
@@ -123,8 +124,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
    */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
-    await (await this.#open()).put(key, entry);
+  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
+    await (await this.#open()).put(key, entry, options);
   }
 
   /**

@@ -59,6 +59,21 @@ export type BackendPermission = Deno.PermissionDescriptor & {
 };
 
 /**
+ * Options of {@linkcode OidcCredentialsBackend.put}.
+ *
+ * @category Backends
+ */
+export interface PutOptions {
+  /**
+   * Decides by the present entry whether the new one is stored; else `put` changes nothing. It is
+   * called right before the write, with no other change in between, and perhaps more than once. A
+   * session gives it after a refresh: a sign-out that got no lock must not be undone. A backend that
+   * cannot compare and write in one step ignores it.
+   */
+  isReplaced?: (stored: OidcCredentials | undefined) => boolean;
+}
+
+/**
  * Options of {@linkcode OidcCredentialsBackend.withLock}.
  *
  * @category Backends
@@ -118,8 +133,11 @@ export interface WithLockOptions<T = unknown> {
 export interface OidcCredentialsBackend {
   /** The entry under `key`, or `undefined` (or `null`) only when there is none. */
   get(key: string): MaybePromise<OidcCredentials | undefined | null>;
-  /** Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored. */
-  put(key: string, entry: OidcCredentials): MaybePromise<void>;
+  /**
+   * Stores `entry` under `key`, over an earlier entry. Resolves only once it is stored. The options are
+   * optional for a backend, too.
+   */
+  put(key: string, entry: OidcCredentials, options?: PutOptions): MaybePromise<void>;
   /** Removes the entry under `key`. An absent one is not an error. */
   delete(key: string): MaybePromise<void>;
   /**

@@ -2,7 +2,7 @@ import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 import { delay } from "../common/delay.ts";
-import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   type CredentialsDocument,
   fileState,
@@ -43,9 +43,6 @@ export interface FileStoreOptions {
   onWarning: (message: string) => void;
 }
 
-/** Whether the present entry is the one that a new one is to replace. */
-type IsReplaced = (stored: OidcCredentials | undefined) => boolean;
-
 /** A reserved file, and the row that its entry will replace. */
 interface Reservation {
   reserved: ReservedFile;
@@ -84,12 +81,11 @@ export class FileStore {
   }
 
   /** Sets one row. */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
-    await this.replace(key, entry, () => true);
-  }
-
-  /** Sets one row if `isReplaced` holds for the present one. Gives whether it did. */
-  async replace(key: string, entry: OidcCredentials, isReplaced: IsReplaced): Promise<boolean> {
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced = () => true }: PutOptions = {},
+  ): Promise<void> {
     const path = this.#prepare();
     const reserved = this.#reserved.get(key);
     // Who has reserved keeps others out by the reserved file, too.
@@ -112,7 +108,6 @@ export class FileStore {
       if (reserved !== undefined) leaveUnfinished(reserved, key, entry);
       throw error;
     }
-    return isSet;
   }
 
   /**

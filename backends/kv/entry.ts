@@ -80,6 +80,15 @@ export function noPartsSince(key: string, versionstamp: string | null): Deno.Ato
   return { key: entryKey(key), versionstamp };
 }
 
+/** A row, as one look found it. */
+export interface StoredEntry {
+  entry: OidcCredentials | undefined;
+  /** Holds while the key has no parts; `undefined` where it has some. */
+  noParts: Deno.AtomicCheck | undefined;
+  /** Holds while the row is unchanged. */
+  check: Deno.AtomicCheck;
+}
+
 /**
  * The entry, if there is one. While the check `noParts` holds, the key has no parts; `undefined` where
  * it has some. `run` runs each read.
@@ -89,9 +98,10 @@ export async function getEntry(
   key: string,
   path: string,
   run: <T>(operation: () => Promise<T>) => Promise<T>,
-): Promise<{ entry: OidcCredentials | undefined; noParts: Deno.AtomicCheck | undefined }> {
+): Promise<StoredEntry> {
   const first = await run(() => kv.get<unknown>(entryKey(key)));
-  const noParts = isPartCount(first.value) ? undefined : noPartsSince(key, first.versionstamp);
+  let check = noPartsSince(key, first.versionstamp);
+  const noParts = isPartCount(first.value) ? undefined : check;
   let value: unknown = first.value;
   for (let tries = 0; isPartCount(value); tries++) {
     if (tries === TRIES) throw changing(path);
@@ -99,10 +109,11 @@ export async function getEntry(
     const keys = Array.from({ length: count }, (_, part) => partKey(key, part));
     const [row, ...parts] = await run(() => kv.getMany<unknown[]>([entryKey(key), ...keys]));
     value = row!.value;
+    check = noPartsSince(key, row!.versionstamp);
     if (value === count) value = join(row!.versionstamp, parts);
   }
-  if (value === null || value === undefined) return { entry: undefined, noParts };
-  if (isObject(value)) return { entry: value as OidcCredentials, noParts };
+  if (value === null || value === undefined) return { entry: undefined, noParts, check };
+  if (isObject(value)) return { entry: value as OidcCredentials, noParts, check };
   throw new CredentialsBackendError(
     "backend_corrupt",
     `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +

@@ -22,9 +22,10 @@ import {
   getEntry,
   noPartsSince,
   setEntry,
+  type StoredEntry,
 } from "./entry.ts";
 import { isDatabaseLocked, kvError } from "./error.ts";
-import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** Loaded where something is locked: a read takes no lock. */
 const loadFileLock = () => import("../file/lock.ts");
@@ -67,7 +68,9 @@ export class KvStore {
   readonly #leases: Leases<KvLease> | undefined;
   readonly #queue: Queue;
   /** The check for the latest key without parts: a refresh reads an entry and then writes it. */
-  #noParts: { key: string; check: Deno.AtomicCheck } | undefined;
+  #noParts:
+    | { key: string; check: Deno.AtomicCheck; entry: OidcCredentials | undefined }
+    | undefined;
 
   private constructor(
     kv: Deno.Kv,
@@ -116,21 +119,25 @@ export class KvStore {
   }
 
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const run = <T>(read: () => Promise<T>) => this.#try("read", read);
-    const { entry, noParts } = await getEntry(this.#kv, key, this.#path, run);
-    this.#noParts = noParts && { key, check: noParts };
+    const { entry, noParts } = await this.#read(key);
+    this.#noParts = noParts && { key, check: noParts, entry };
     return entry;
   }
 
+  async #read(key: string): Promise<StoredEntry> {
+    const run = <T>(read: () => Promise<T>) => this.#try("read", read);
+    return await getEntry(this.#kv, key, this.#path, run);
+  }
+
   /** Writes the entry, unless another holder took over the key's lease. */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
+  async put(key: string, entry: OidcCredentials, { isReplaced }: PutOptions = {}): Promise<void> {
     const encoded = encodeEntry(entry, this.#path);
     this.#makeRoom(key);
     const versionstamp = await this.#commit(key, (atomic, noParts) => {
       setEntry(atomic, key, encoded, noParts);
-    });
-    if (encoded.parts.length > 0) return;
-    this.#noParts = { key, check: noPartsSince(key, versionstamp) };
+    }, isReplaced);
+    if (versionstamp === undefined || encoded.parts.length > 0) return;
+    this.#noParts = { key, check: noPartsSince(key, versionstamp), entry };
   }
 
   /**
@@ -231,13 +238,22 @@ export class KvStore {
     }
   }
 
-  async #commit(key: string, change: Change): Promise<string> {
-    let noParts = this.#noParts?.key === key ? this.#noParts.check : undefined;
+  /** Gives the versionstamp; `undefined` where `isReplaced` does not hold for the present entry. */
+  async #commit(
+    key: string,
+    change: Change,
+    isReplaced?: (stored: OidcCredentials | undefined) => boolean,
+  ): Promise<string | undefined> {
+    const seen = this.#noParts?.key === key ? this.#noParts : undefined;
+    let noParts = seen !== undefined && isReplaced?.(seen.entry) !== false ? seen.check : undefined;
     this.#noParts = undefined;
     for (;; noParts = undefined) {
       const versionstamp = this.#leases?.held(key)?.versionstamp;
+      const present = noParts === undefined && isReplaced ? await this.#read(key) : undefined;
+      if (present && !isReplaced!(present.entry)) return undefined;
       const result = await this.#try("write", () => {
         const atomic = this.#kv.atomic();
+        if (present) atomic.check(present.check);
         if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
         change(atomic, noParts);
         return atomic.commit();

@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/clock.ts";
 import { SYSTEM_TIMER } from "../common/lease.ts";
 import { parseObject } from "../common/printable.ts";
-import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   isLockName,
   isSecretName,
@@ -35,6 +35,8 @@ export class VaultStore {
   /** The names of secrets by key: computing one takes a third of a request to this host. */
   readonly #names = new Map<string, string>();
   readonly #versions = new Map<string, number>();
+  /** The entry that the latest `get` gave. */
+  #latest: { name: string; version: number; entry: OidcCredentials | undefined } | undefined;
 
   private constructor(
     session: VaultSession,
@@ -81,16 +83,21 @@ export class VaultStore {
 
   async get(key: string): Promise<OidcCredentials | undefined> {
     const name = await this.#nameOf(key);
-    const { data } = await this.#read(name, { action: "read credentials in" });
+    const { data, version } = await this.#read(name, { action: "read credentials in" });
+    const row = data && parseRow(data);
+    this.#latest = { name, version, entry: row?.entry };
     if (data === undefined) return undefined;
-    const row = parseRow(data);
     // In well-formed UTF-8, as in the secret's name: Vault returns no half of a surrogate pair.
     if (row?.key === key.toWellFormed()) return row.entry;
     throw this.#corrupt(name);
   }
 
   /** Writes the entry, unless another holder took over the key's lock. */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<void> {
     // As a text: Vault would turn its numbers into floating-point ones.
     const data = { key, entry: JSON.stringify(entry) };
     const name = await this.#nameOf(key);
@@ -104,9 +111,21 @@ export class VaultStore {
     await this.#change(use.action, async () => {
       const known = this.#versions.get(name);
       // A remembered version may be old without another writer being at work now.
-      if (known !== undefined && await write(known)) return true;
-      return await write((await this.#read(name, use)).version);
+      const isSeen = isReplaced === undefined || this.#isSeen(name, known, isReplaced);
+      if (known !== undefined && isSeen && await write(known)) return true;
+      const { data, version } = await this.#read(name, use);
+      return isReplaced?.(data && parseRow(data)?.entry) === false || await write(version);
     });
+  }
+
+  /** Whether the entry of a version is known, and the one to replace. */
+  #isSeen(
+    name: string,
+    version: number | undefined,
+    isReplaced: NonNullable<PutOptions["isReplaced"]>,
+  ): boolean {
+    const latest = this.#latest;
+    return latest?.name === name && latest.version === version && isReplaced(latest.entry);
   }
 
   /** Removes the entry with its metadata, unless another holder took over the key's lock. */

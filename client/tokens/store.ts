@@ -5,6 +5,7 @@ import type {
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -92,9 +93,10 @@ export class CredentialStore {
   async save(
     entry: OidcCredentials,
     replaces: OidcCredentials | "anything" | undefined,
+    options?: PutOptions,
   ): Promise<void> {
     try {
-      await this.#put(entry);
+      await this.#put(entry, options);
       this.#unstored.delete(this.key);
     } catch (error) {
       throw this.keepUnstored(entry, replaces, error);
@@ -116,8 +118,11 @@ export class CredentialStore {
       }
       if (!isReplaced(stored, replaces)) return false;
     }
-    await this.save(entry, replaced);
-    return true;
+    let isWanted = true; // where the backend does not compare
+    const decide = (present: OidcCredentials | undefined) =>
+      isWanted = isReplaced(present, replaces);
+    await this.save(entry, replaced, { isReplaced: decide });
+    return isWanted;
   }
 
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
@@ -217,9 +222,9 @@ export class CredentialStore {
     return entry;
   }
 
-  async #put(entry: OidcCredentials): Promise<void> {
+  async #put(entry: OidcCredentials, options?: PutOptions): Promise<void> {
     this.#known = entry;
-    await this.#guard("write credentials to", () => this.backend.put(this.key, entry));
+    await this.#guard("write credentials to", () => this.backend.put(this.key, entry, options));
   }
 
   async #guard<T>(action: string, run: () => MaybePromise<T>): Promise<T> {

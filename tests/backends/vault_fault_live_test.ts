@@ -234,3 +234,24 @@ live.test("TLS by an authority of one's own works when it is named, and only the
   await rejectsWith("backend_auth_failed", () => missing.get(KEY), caCert);
   await missing.close();
 });
+
+live.test("a put leaves an entry that is not the one to replace, also after a look at another", async () => {
+  await using opened = await open();
+  const { backend, vault, token } = opened;
+  const isReplaced = (stored?: { access_token: string }) => stored?.access_token === "other";
+  const rotated = entry({ refresh_token: "fixture-rotated" });
+  await backend.put(KEY, rotated, { isReplaced });
+  assertEquals(await backend.get(KEY), entry());
+  await backend.put(KEY, rotated, { isReplaced });
+  assertEquals(await backend.get(KEY), entry());
+  await backend.put(KEY, entry({ access_token: "other" }));
+  await backend.get(KEY);
+  const second = vaultBackend(vault, token);
+  await second.delete(KEY);
+  await backend.put(KEY, rotated, { isReplaced });
+  assertEquals(await second.get(KEY), undefined);
+  await second.put(KEY, entry({ access_token: "other" }));
+  await backend.put(KEY, rotated, { isReplaced });
+  assertEquals(await second.get(KEY), rotated);
+  await second.close();
+});
