@@ -1,9 +1,9 @@
 /** Files that a neighbour has planted where the credentials file is expected. */
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { isPosix, namesIn, sandbox } from "../support/sandbox.ts";
+import { isPosix, makePipe, namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 const TEXT = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
@@ -39,7 +39,7 @@ Deno.test({
     const check = async (words: string) => {
       for (const access of accesses) await rejectsWith("backend_denied", access, words);
     };
-    assert(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
+    await makePipe(path);
     await check("it is a named pipe");
     Deno.renameSync(path, `${parent}/pipe`);
     Deno.symlinkSync("pipe", path);

@@ -3,10 +3,10 @@
  * attacker by giving files away, and the victim runs in a process of its own.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { backendUrl, runDeno } from "../support/deno_process.ts";
+import { backendUrl, mustRun, runDeno } from "../support/deno_process.ts";
 import { entry, KEY, tokensOf } from "../support/entries.ts";
 import { OTHER_UID as VICTIM, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
-import { modeOf, namesIn, sandbox } from "../support/sandbox.ts";
+import { makePipe, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
 const ATTACKER = 12345;
 const FOREIGN = `it belongs to another user (uid ${ATTACKER})`;
@@ -72,18 +72,16 @@ function write(path: string, text: string, uid: number, mode = 0o600): void {
 }
 
 /** Makes a link that belongs to the attacker. */
-function link(target: string, path: string, uid = ATTACKER): void {
+async function link(target: string, path: string, uid = ATTACKER): Promise<void> {
   Deno.symlinkSync(target, path);
-  run("chown", "-h", `${uid}:${uid}`, path);
+  await mustRun(["chown", "-h", `${uid}:${uid}`, path]);
 }
 
-function mkfifo(path: string): void {
-  run("mkfifo", "-m", "666", path);
+/** Makes a named pipe that belongs to the attacker and that all may use. */
+async function plantPipe(path: string): Promise<void> {
+  await makePipe(path);
+  Deno.chmodSync(path, 0o666);
   Deno.chownSync(path, ATTACKER, ATTACKER);
-}
-
-function run(command: string, ...args: string[]): void {
-  assert(new Deno.Command(command, { args }).outputSync().success, command);
 }
 
 function read(path: string): string {
@@ -105,7 +103,7 @@ attack("a planted link in a lock file's place is not written through", async (sc
   assertEquals(await victim(PUT), "done");
   for (const name of locksIn(parent)) {
     Deno.removeSync(`${parent}/${name}`);
-    link(keys, `${parent}/${name}`);
+    await link(keys, `${parent}/${name}`);
   }
   assertEquals(locksIn(parent).length, 2);
   for (const call of [LOCKED, PUT]) {
@@ -120,7 +118,7 @@ attack(
     await victim(PUT);
     const [name] = locksIn(parent);
     Deno.removeSync(`${parent}/${name}`);
-    link(`${parent}/made-by-the-victim`, `${parent}/${name}`);
+    await link(`${parent}/made-by-the-victim`, `${parent}/${name}`);
     assertMatch(String(await victim(PUT)), /^backend_denied: .*it is a symbolic link/);
     assertEquals(namesIn(parent).includes("made-by-the-victim"), false);
   },
@@ -136,7 +134,7 @@ attack("a planted link in the keychain's lock folder is not written through", as
   const [name, ...others] = locksIn(parent);
   assertEquals(others, []);
   Deno.removeSync(`${parent}/${name}`);
-  link(keys, `${parent}/${name}`);
+  await link(keys, `${parent}/${name}`);
   assertMatch(String(await victim(call)), /^backend_denied: .*it is a symbolic link/);
   assertEquals(read(keys), KEYS);
 });
@@ -165,10 +163,10 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"], ["--allow-read"]
     async ({ path, victim, parent }) => {
       const target = `${parent}/target.json`;
       Deno.renameSync(path, target);
-      link(target, path, VICTIM);
+      await link(target, path, VICTIM);
       assertEquals(await victim("backend.get(KEY)", flags), entry());
       Deno.removeSync(path);
-      link(target, path);
+      await link(target, path);
       const isReader = flags.join() === "--allow-read";
       const calls = [
         "backend.get(KEY)",
@@ -186,7 +184,7 @@ function foreign(path: string): RegExp {
 
 attack("a named pipe in the file's place is refused at once", async ({ path, victim }) => {
   Deno.removeSync(path);
-  mkfifo(path);
+  await plantPipe(path);
   for (const call of ["backend.get(KEY)", PUT, "signOut()"]) {
     assertMatch(String(await victim(call)), /^backend_denied: .*it is a named pipe/, call);
   }
@@ -211,7 +209,7 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
   attack(
     `a named pipe that comes between the look and the opening does not block, under ${flags}`,
     async ({ path, victim }) => {
-      mkfifo(`${path}.pipe`);
+      await plantPipe(`${path}.pipe`);
       const call = racing(path, "backend.get(KEY)");
       assertMatch(String(await victim(call, flags)), /^backend_denied: .*it is a named pipe/);
     },
@@ -221,7 +219,7 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
 attack(
   "a named pipe that only its owner may use does not block either",
   async ({ path, victim }) => {
-    mkfifo(`${path}.pipe`);
+    await plantPipe(`${path}.pipe`);
     Deno.chmodSync(`${path}.pipe`, 0o444); // to write is denied; to read would wait
     const call = racing(path, "backend.get(KEY)");
     assertMatch(String(await victim(call)), /^backend_denied: .*another user/);
@@ -232,14 +230,14 @@ attack("a named pipe that comes to a lock file's place does not block", async (s
   const { parent, victim } = scene;
   await victim(PUT);
   const lock = `${parent}/${locksIn(parent)[0]}`;
-  mkfifo(`${lock}.pipe`);
+  await plantPipe(`${lock}.pipe`);
   const call = racing(lock, PUT);
   assertMatch(String(await victim(call)), /^backend_denied: .*it is a named pipe/);
 });
 
 attack("a link to a device in the file's place is not read", async ({ path, victim }) => {
   Deno.removeSync(path);
-  link("/dev/zero", path);
+  await link("/dev/zero", path);
   const seen = await victim("backend.get(KEY)");
   assertMatch(String(seen), /^backend_denied: .*it is a device/);
 });
@@ -365,7 +363,7 @@ attack("a .validmind that is a link to a folder of the victim's leaves its mode"
   Deno.mkdirSync(`${parent}/public`);
   Deno.chmodSync(`${parent}/public`, 0o755);
   Deno.chownSync(`${parent}/public`, VICTIM, VICTIM);
-  link("public", `${parent}/.validmind`);
+  await link("public", `${parent}/.validmind`);
   const call = `new FileCredentialsBackend({ path: "${parent}/.validmind/credentials.json" })`;
   assertEquals(await victim(`${call}.put(KEY, entry)`), "done");
   assertEquals(modeOf(`${parent}/public`), 0o755);

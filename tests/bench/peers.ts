@@ -1,3 +1,5 @@
+import { mustRun, succeeds } from "../support/deno_process.ts";
+
 /** Exact versions: a figure names what it was compared with. */
 export const MSAL_NODE = "@azure/msal-node@7.2.3";
 /** See {@linkcode MSAL_NODE}. */
@@ -6,6 +8,7 @@ export const GOOGLE_AUTH = "google-auth-library@11.3.4";
 export const OPENID_CLIENT = "openid-client@6.9.0";
 const NODE_PACKAGES = [MSAL_NODE, GOOGLE_AUTH];
 const PYTHON_PACKAGES = ["msal==1.39.0"];
+const INSTALL_MS = 600_000;
 
 /** What is measured beside this module. They are installed for that, and are no dependencies of it. */
 export interface Peers {
@@ -21,9 +24,9 @@ export interface Peers {
 export async function installPeers(): Promise<Peers> {
   const folder = `${cacheFolder()}/validmind-auth/bench`;
   await Deno.mkdir(folder, { recursive: true });
-  const hasNode = await runs("node", "--version") && await runs("npm", "--version");
+  const hasNode = await succeeds(["node", "--version"]) && await succeeds(["npm", "--version"]);
   if (hasNode) await once(`${folder}/node`, NODE_PACKAGES, () => installNode(folder));
-  const hasPython = await runs("python3", "--version");
+  const hasPython = await succeeds(["python3", "--version"]);
   if (hasPython) await once(`${folder}/python`, PYTHON_PACKAGES, () => installPython(folder));
   for (const name of ["msal_start.mjs", "google_start.mjs"]) {
     await Deno.copyFile(`${import.meta.dirname}/programs/${name}`, `${folder}/${name}`);
@@ -132,18 +135,7 @@ async function installPython(folder: string): Promise<void> {
 
 async function run(program: string, args: string[], cwd: string): Promise<void> {
   const command = program.includes("/") ? `${cwd}/${program}` : program;
-  const { success, stderr } = await new Deno.Command(command, { args, cwd, stdout: "null" })
-    .output();
-  if (success) return;
-  throw new Error(`Cannot install peers: ${new TextDecoder().decode(stderr)}`);
-}
-
-async function runs(program: string, argument: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args: [argument] }).output()).success;
-  } catch {
-    return false;
-  }
+  await mustRun([command, ...args], { cwd, inheritEnv: true, timeoutMs: INSTALL_MS });
 }
 
 function cacheFolder(): string {

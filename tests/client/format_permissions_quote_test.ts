@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { quoteArgument, quotePosix } from "../../client/format_permissions.ts";
+import { mustRun } from "../support/deno_process.ts";
 
 Deno.test({
   name: "quoteArgument leaves plain arguments alone and quotes the others",
@@ -20,8 +21,7 @@ Deno.test({
   ignore: Deno.build.os === "windows",
   async fn() {
     const argument = `a 'b' "c" $HOME \`d\` \\ ! ; \n e`;
-    const args = ["-c", `printf %s ${quoteArgument(argument)}`];
-    const { stdout } = await new Deno.Command("sh", { args }).output();
-    assertEquals(new TextDecoder().decode(stdout), argument);
+    const command = ["sh", "-c", `printf %s ${quoteArgument(argument)}`];
+    assertEquals(await mustRun(command), argument);
   },
 });

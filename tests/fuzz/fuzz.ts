@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { ALL, spawnDeno } from "../support/deno_process.ts";
+import { linesOf } from "../support/lines_of.ts";
 import { quotePosix } from "../../client/format_permissions.ts";
 import type { FuzzLine } from "./fuzz_child.ts";
 import { TARGETS } from "./targets.ts";
@@ -77,13 +78,4 @@ function describe(line: FuzzLine | undefined): string {
   if (line === undefined) return "before or after all batches";
   const again = `--seconds 1 --seed ${line.seed} --target ${quotePosix(line.target)}`;
   return `${line.target} (deno task fuzz ${again})`;
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    yield* lines;
-  }
 }

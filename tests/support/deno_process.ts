@@ -178,6 +178,28 @@ export async function runProcess(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
+/** Whether a program is there, and ends without an error. */
+export async function succeeds(
+  command: readonly string[],
+  options?: RunProcessOptions,
+): Promise<boolean> {
+  try {
+    return (await runProcess(command, options)).code === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a program to its end, which has to be a good one. Gives its standard output. */
+export async function mustRun(
+  command: readonly string[],
+  options?: RunProcessOptions,
+): Promise<string> {
+  const { code, stdout, stderr } = await runProcess(command, options);
+  if (code === 0) return stdout;
+  throw new Error(`Cannot finish ${command.slice(0, 3).join(" ")}: code ${code}. ${stderr.trim()}`);
+}
+
 async function writeAll(stream: WritableStream<Uint8Array>, text: string): Promise<void> {
   const writer = stream.getWriter();
   try {

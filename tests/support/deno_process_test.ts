@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { walk } from "@std/fs";
 import { basename } from "@std/path";
-import { childEnv, runDeno, startDeno } from "./deno_process.ts";
+import { childEnv, DENO, mustRun, runDeno, startDeno, succeeds } from "./deno_process.ts";
 import { tempDir, withTempHome } from "./temp_home.ts";
 
 Deno.test("runDeno gives the child nothing but PATH and DENO_DIR", async () => {
@@ -20,6 +20,19 @@ Deno.test("a child has its home folder in USERPROFILE on Windows, and in HOME el
   assertEquals(on("windows", { HOME: "h", USERPROFILE: "u" }).USERPROFILE, "u");
   assertEquals(on("windows", {}).USERPROFILE, undefined);
   assertEquals(on("linux", { HOME: "h" }).USERPROFILE, undefined);
+});
+
+Deno.test("succeeds says whether a program is there and ends well", async () => {
+  assertEquals(await succeeds([DENO, "--version"]), true);
+  assertEquals(await succeeds([DENO, "no-such-command"]), false);
+  assertEquals(await succeeds(["no-such-program"]), false);
+});
+
+Deno.test("mustRun gives the output, or an error with the complaint", async () => {
+  assertStringIncludes(await mustRun([DENO, "--version"]), Deno.version.deno);
+  const error = await assertRejects(() => mustRun([DENO, "run", "no-such-file.ts"]), Error);
+  assertStringIncludes(error.message, "code 1. ");
+  assertStringIncludes(error.message, "no-such-file.ts");
 });
 
 Deno.test("startDeno hands out lines, takes input, and knows the end", async () => {

@@ -1,17 +1,19 @@
 import { fromFileUrl } from "@std/path";
-import { DENO, runProcess } from "./deno_process.ts";
+import { linesOf } from "./lines_of.ts";
+import { DENO, mustRun, spawnProcess, succeeds } from "./deno_process.ts";
 
 const RUNNER = fromFileUrl(new URL("./run_notebook.py", import.meta.url));
 
 /** A Python that has Jupyter: Debian's own first, since another one on PATH may have none. */
-const PYTHON = ["/usr/bin/python3", "python3"].find((python) => {
-  try {
-    const args = ["-c", "import jupyter_client, nbclient, nbconvert"];
-    return new Deno.Command(python, { args, stdout: "null", stderr: "null" }).outputSync().success;
-  } catch {
-    return false;
+const PYTHON = await findPython();
+
+async function findPython(): Promise<string | undefined> {
+  const code = "import jupyter_client, nbclient, nbconvert";
+  for (const python of ["/usr/bin/python3", "python3"]) {
+    if (await succeeds([python, "-c", code])) return python;
   }
-});
+  return undefined;
+}
 
 /** Whether notebooks can be run here. */
 export const hasJupyter: boolean = PYTHON !== undefined;
@@ -86,9 +88,7 @@ export async function nbconvert(
 }
 
 async function run(command: string, args: string[], { path, env }: KernelHome): Promise<void> {
-  const how = { cwd: path, env, timeoutMs: 300_000 };
-  const { code, stderr } = await runProcess([command, ...args], how);
-  if (code !== 0) throw new Error(stderr);
+  await mustRun([command, ...args], { cwd: path, env, timeoutMs: 300_000 });
 }
 
 /** A notebook that is being run. */
@@ -103,25 +103,19 @@ export interface RunningNotebook extends AsyncDisposable {
 
 /** Runs the cells of a notebook file in a kernel, without a front end. */
 export function runNotebook(home: KernelHome, file: string): RunningNotebook {
-  const child = new Deno.Command(PYTHON!, {
-    args: [RUNNER, file],
+  const child = spawnProcess([PYTHON!, RUNNER, file], {
     cwd: home.path,
     env: home.env,
-    clearEnv: true,
     stdin: "piped",
-    stdout: "piped",
     stderr: "null",
-  }).spawn();
+  });
   const writer = child.stdin.getWriter();
   const messages: KernelMessage[] = [];
   let changed = Promise.withResolvers<void>();
   let isOver = false;
   const reading = (async () => {
-    let rest = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop()!;
-      messages.push(...lines.map((line) => JSON.parse(line)));
+    for await (const line of linesOf(child.stdout)) {
+      messages.push(JSON.parse(line));
       changed.resolve();
       changed = Promise.withResolvers();
     }

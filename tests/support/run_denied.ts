@@ -1,4 +1,4 @@
-import { runDeno } from "./deno_process.ts";
+import { runDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
 
 /** After this a script is killed. */
@@ -16,7 +16,7 @@ export const withoutOverride: readonly string[] = Deno.build.os === "windows" ||
 /** Why the operating system cannot be made to deny something here; `undefined` where it can. */
 export const whyNoDenial: string | undefined = Deno.build.os === "windows"
   ? "Windows has no modes"
-  : works([...withoutOverride, "true"])
+  : await succeeds([...withoutOverride, "true"])
   ? undefined
   : "the tests run as root, and setpriv does not work";
 
@@ -25,13 +25,13 @@ export const OTHER_UID = 54321;
 
 /** Why no second user can be played here; `undefined` where it can. */
 export const whyNoOtherUser: string | undefined = Deno.build.os === "linux" && Deno.uid() === 0
-  ? works([...asOther(), "true"]) ? undefined : "setpriv does not work"
+  ? await succeeds([...asOther(), "true"]) ? undefined : "setpriv does not work"
   : "needs Linux and root";
 
 /** Why nothing can be mounted here; `undefined` where it can. */
 export const whyNoMount: string | undefined = Deno.build.os !== "linux"
   ? "needs Linux"
-  : works([...unshare(), "mount", "-t", "tmpfs", "none", "/mnt"])
+  : await succeeds([...unshare(), "mount", "-t", "tmpfs", "none", "/mnt"])
   ? undefined
   : "needs the right to mount";
 
@@ -69,14 +69,6 @@ export function runMounted(folder: string, code: string, kib = 64): Promise<unkn
 /** The mounts of a namespace go with the last process in it, however that ends. */
 function unshare(): string[] {
   return Deno.uid() === 0 ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
-}
-
-function works([command = "", ...args]: string[]): boolean {
-  try {
-    return new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
-  } catch {
-    return false;
-  }
 }
 
 async function run(

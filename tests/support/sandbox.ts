@@ -1,3 +1,5 @@
+import { mustRun } from "./deno_process.ts";
+
 /** A folder for the tests of one file, each of which gets a folder of its own in it. */
 export interface Sandbox {
   readonly root: string;
@@ -30,6 +32,11 @@ export function modeOf(path: string): number {
 /** The names in a folder, sorted. */
 export function namesIn(path: string): string[] {
   return Array.from(Deno.readDirSync(path), ({ name }) => name).sort();
+}
+
+/** Makes a named pipe. */
+export async function makePipe(path: string): Promise<void> {
+  await mustRun(["mkfifo", path]);
 }
 
 /** Whether modes and links work as POSIX says. */

@@ -1,5 +1,5 @@
 import { quotePosix } from "../../client/format_permissions.ts";
-import { spawnDeno } from "./deno_process.ts";
+import { spawnDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
 
 /** Options of {@linkcode captureTerminal}. */
@@ -24,15 +24,7 @@ export interface Captured {
 }
 
 /** Whether a pseudo-terminal can be had: util-linux's `script`. */
-export const hasTerminal: boolean = (() => {
-  try {
-    const args = ["-qec", "true", "/dev/null"];
-    return new Deno.Command("script", { args, stdout: "null", stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-})();
+export const hasTerminal: boolean = await succeeds(["script", "-qec", "true", "/dev/null"]);
 
 /** Runs a script in a pseudo-terminal of util-linux's `script`, which its three streams are. */
 export async function captureTerminal(options: CaptureOptions): Promise<Captured> {

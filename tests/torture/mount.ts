@@ -1,3 +1,5 @@
+import { succeeds } from "../support/deno_process.ts";
+
 /** A small file system that is mounted until it is disposed. */
 export interface Mount extends AsyncDisposable {
   /** Where it is. */
@@ -32,11 +34,11 @@ export async function mountQuota(folder: string, kib: number): Promise<Mount | u
   const image = `${folder}.btrfs`;
   await Deno.writeFile(image, new Uint8Array());
   await Deno.truncate(image, BTRFS_BYTES);
-  if (!await succeeds("mkfs.btrfs", "--quiet", "--mixed", image)) return undefined;
+  if (!await succeeds(["mkfs.btrfs", "--quiet", "--mixed", image])) return undefined;
   const mounted = await mount(folder, "-t", "btrfs", "-o", "loop", image);
   if (mounted === undefined) return undefined;
-  const isLimited = await succeeds("btrfs", "quota", "enable", folder) &&
-    await succeeds("btrfs", "qgroup", "limit", `${kib}k`, folder);
+  const isLimited = await succeeds(["btrfs", "quota", "enable", folder]) &&
+    await succeeds(["btrfs", "qgroup", "limit", `${kib}k`, folder]);
   if (isLimited) return mounted;
   await mounted[Symbol.asyncDispose]();
   return undefined;
@@ -44,20 +46,11 @@ export async function mountQuota(folder: string, kib: number): Promise<Mount | u
 
 async function mount(folder: string, ...args: string[]): Promise<Mount | undefined> {
   await Deno.mkdir(folder, { recursive: true });
-  if (!await succeeds("mount", ...args, folder)) return undefined;
+  if (!await succeeds(["mount", ...args, folder])) return undefined;
   return {
     folder,
     async [Symbol.asyncDispose]() {
-      if (!await succeeds("umount", folder)) throw new Error(`Cannot unmount ${folder}`);
+      if (!await succeeds(["umount", folder])) throw new Error(`Cannot unmount ${folder}`);
     },
   };
-}
-
-async function succeeds(command: string, ...args: string[]): Promise<boolean> {
-  try {
-    const options = { args, stdin: "null", stdout: "null", stderr: "null" } as const;
-    return (await new Deno.Command(command, options).output()).success;
-  } catch {
-    return false; // it is not installed
-  }
 }

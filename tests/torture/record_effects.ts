@@ -1,4 +1,5 @@
 import type { DiskState, FileEffect } from "./crash_states.ts";
+import { mustRun, succeeds } from "../support/deno_process.ts";
 
 /** The calls that change files, or make changes durable. */
 const CALLS = [
@@ -28,12 +29,7 @@ interface Call {
 
 /** Whether strace is there, and may trace. */
 export async function canRecord(): Promise<boolean> {
-  try {
-    const args = ["-o", "/dev/null", "true"];
-    return (await new Deno.Command("strace", { args }).output()).success;
-  } catch {
-    return false;
-  }
+  return await succeeds(["strace", "-o", "/dev/null", "true"]);
 }
 
 /**
@@ -50,12 +46,8 @@ export async function recordEffects(
   const paths = [...before.keys()].filter((path) => before.get(path) !== "folder");
   const files = new Map(paths.map((path, index) => [path, index]));
   const flags = ["-f", "-ff", "-ttt", "-xx", "-s", `${LONGEST_TEXT}`, "-o", `${traces}/trace`];
-  const { success, stderr } = await new Deno.Command("strace", {
-    args: [...flags, "-e", `trace=${CALLS}`, ...command],
-    stdin: "null",
-    stdout: "piped",
-  }).output();
-  if (!success) throw new Error(`Cannot record: ${new TextDecoder().decode(stderr)}`);
+  const traced = ["strace", ...flags, "-e", `trace=${CALLS}`, ...command];
+  await mustRun(traced, { inheritEnv: true, timeoutMs: 120_000 });
   const tracker = new EffectTracker(folder, files);
   for (const call of readCalls(traces)) tracker.follow(call);
   return { before, files, effects: tracker.effects };

@@ -1,8 +1,8 @@
 /** Lock files that a neighbour has planted in a folder that both can write. */
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { withFileLock } from "../../../backends/file/lock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { isPosix, namesIn, sandbox } from "../../support/sandbox.ts";
+import { isPosix, makePipe, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder } = sandbox();
 const PATIENT = { timeoutMs: 5000 };
@@ -11,10 +11,6 @@ const ignore = !isPosix;
 /** Fails a test in which the lock is given out. */
 function unexpected(): never {
   throw new Error("it has run");
-}
-
-function mkfifo(path: string): void {
-  assert(new Deno.Command("mkfifo", { args: [path] }).outputSync().success);
 }
 
 Deno.test({
@@ -55,7 +51,7 @@ Deno.test({
   async fn() {
     const path = `${folder()}/a.lock`;
     const lock = () => withFileLock(path, unexpected, PATIENT);
-    mkfifo(path);
+    await makePipe(path);
     await rejectsWith("backend_denied", lock, path, "it is a named pipe");
     Deno.removeSync(path);
     Deno.mkdirSync(path);

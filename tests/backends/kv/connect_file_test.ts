@@ -5,7 +5,7 @@ import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../../support/run_denied.ts";
-import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
+import { isPosix, makePipe, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder } = sandbox();
 const SIDES = ["-journal", "-wal", "-shm"];
@@ -67,7 +67,7 @@ for (const side of ["", ...SIDES]) {
       await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
       assertEquals([Deno.readTextFileSync(target), modeOf(target)], ["mine", 0o644]);
       Deno.removeSync(`${path}${side}`);
-      new Deno.Command("mkfifo", { args: [`${path}${side}`] }).outputSync();
+      await makePipe(`${path}${side}`);
       await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
     },
   });

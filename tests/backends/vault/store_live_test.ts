@@ -9,6 +9,7 @@ import { AWKWARD_KEYS, entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { userToken, vaultBackend } from "./vault_world.ts";
 import { liveTests } from "../../support/servers/live_tests.ts";
+import { mustRun } from "../../support/deno_process.ts";
 
 const live = await liveTests("vault");
 
@@ -261,10 +262,7 @@ live.test("Vault: writes at the same time with cas_required all succeed, and one
 live.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
   withBackend("secret", async (backend) => {
     await backend.put(KEY, entry());
-    const { stdout } = await new Deno.Command("sh", {
-      args: ["-c", `printf %s '${KEY}' | sha256sum`],
-    }).output();
-    const [name = ""] = new TextDecoder().decode(stdout).split(" ");
+    const [name = ""] = (await mustRun(["sha256sum"], { stdin: KEY })).split(" ");
     const { body } = await look("data", name);
     assertEquals(body.data.data.key, KEY);
     assertEquals(JSON.parse(body.data.data.entry), entry());

@@ -27,15 +27,6 @@ function readable(url: URL): boolean {
   }
 }
 
-function python(...args: string[]): { success: boolean; stdout: string } {
-  try {
-    const { success, stdout } = new Deno.Command("python3", { args, stderr: "null" }).outputSync();
-    return { success, stdout: new TextDecoder().decode(stdout) };
-  } catch {
-    return { success: false, stdout: "" };
-  }
-}
-
 /** A copy of what Python wrote, with the mode that Python gave it. */
 function fromPython(): FileCredentialsBackend {
   const path = `${folder()}/credentials.json`;
@@ -145,7 +136,7 @@ Deno.test("expires_at is written in a form that fromisoformat takes after Z beca
   }
 });
 
-const hasPython = python("-c", "import datetime, json").success;
+const hasPython = await succeeds(["python3", "-c", "import datetime, json"]);
 const SCRIPT = `
 import json, sys
 from datetime import datetime, timezone
@@ -157,6 +148,7 @@ for key, row in sorted(document["credentials"].items()):
     assert at.utcoffset().total_seconds() == 0
     print(key.encode("unicode_escape").decode(), round(at.timestamp() * 1000), sep=" ")
 `;
+import { mustRun, succeeds } from "../../support/deno_process.ts";
 
 Deno.test({
   name: `Python reads what this module wrote${hasPython ? "" : " (ignored: there is no python3)"}`,
@@ -166,8 +158,7 @@ Deno.test({
     const now = Date.UTC(2030, 1, 2, 3, 4, 5, 67);
     const key = "https://idp.example.com|größe 🔑";
     await backend.put(key, signedIn(now));
-    const { success, stdout } = python("-c", SCRIPT, backend.path);
-    assert(success, "python3 could not read the file");
+    const stdout = await mustRun(["python3", "-c", SCRIPT, backend.path]);
     const lines = stdout.trim().split(/\r?\n/);
     assertEquals(lines.length, 4);
     const line = lines.find((line) => line.startsWith("https://idp.example.com|"));

@@ -1,7 +1,7 @@
 import type { BenchOptions, BenchRow, BenchSection } from "../bench_section.ts";
 import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { type Peers, writePeerCaches } from "../peers.ts";
-import { DENO } from "../../support/deno_process.ts";
+import { DENO, mustRun } from "../../support/deno_process.ts";
 
 /** The most memory that a start holds at once, as the kernel counts it. Linux only. */
 export async function peakMemory({ folder }: BenchOptions, peers: Peers): Promise<BenchSection> {
@@ -37,10 +37,5 @@ export async function peakMemory({ folder }: BenchOptions, peers: Peers): Promis
 async function peakMegabytes(command: string[], env: Record<string, string>): Promise<number> {
   const code = "import resource,subprocess,sys;subprocess.run(sys.argv[1:],check=True);" +
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
-  const { success, stdout, stderr } = await new Deno.Command("python3", {
-    args: ["-c", code, ...command],
-    env,
-  }).output();
-  if (!success) throw new Error(`Cannot measure memory: ${new TextDecoder().decode(stderr)}`);
-  return Number(new TextDecoder().decode(stdout)) / 1024;
+  return Number(await mustRun(["python3", "-c", code, ...command], { env })) / 1024;
 }

@@ -1,3 +1,5 @@
+import { mustRun } from "../deno_process.ts";
+
 /** Paths of PEM files. */
 export interface CertificateFiles {
   /** The certificate authority's certificate, which clients have to trust. */
@@ -24,7 +26,5 @@ export async function makeCertificate(
 }
 
 async function openssl(...args: string[]): Promise<void> {
-  const command = new Deno.Command("openssl", { args: ["req", ...args], stderr: "piped" });
-  const { success, stderr } = await command.output();
-  if (!success) throw new Error(`Cannot make a certificate: ${new TextDecoder().decode(stderr)}`);
+  await mustRun(["openssl", "req", ...args]);
 }

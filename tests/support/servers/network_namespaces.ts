@@ -1,3 +1,5 @@
+import { mustRun } from "../deno_process.ts";
+
 /** Hosts made of network namespaces, each with an interface to this one. */
 export interface NetworkNamespaces extends AsyncDisposable {
   /** This host's address, as all of them see it. */
@@ -53,8 +55,5 @@ async function connect(name: string, index: number, network: string, here: strin
 }
 
 async function ip(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("ip", { args, stderr: "piped" }).output();
-  if (success) return;
-  const complaint = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-  throw new Error(`Cannot make network namespaces: ip ${args[0]} ${args[1]}: ${complaint}`);
+  await mustRun(["ip", ...args]);
 }

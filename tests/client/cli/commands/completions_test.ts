@@ -3,7 +3,7 @@ import { COMMANDS } from "../../../../client/cli/commands.ts";
 import { main } from "../../../../client/cli/main.ts";
 import { tempDir } from "../../../support/temp_home.ts";
 import { MemoryOutput } from "../cli_world.ts";
-import { runProcess } from "../../../support/deno_process.ts";
+import { runProcess, succeeds } from "../../../support/deno_process.ts";
 
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
@@ -24,12 +24,8 @@ async function script(shell: string): Promise<string> {
   return output.printed;
 }
 
-function isThere(shell: string): boolean {
-  try {
-    return new Deno.Command(shell, { args: ["-c", "true"] }).outputSync().success;
-  } catch {
-    return false;
-  }
+function isThere(shell: string): Promise<boolean> {
+  return succeeds([shell, "-c", "true"]);
 }
 
 async function run(program: string, args: string[], cwd: string): Promise<string> {
@@ -47,7 +43,7 @@ function assertOffered(text: string, offered: string[], notOffered: string[]): v
 
 Deno.test({
   name: "completions: bash offers commands, flags and values",
-  ignore: !isThere("bash"),
+  ignore: !await isThere("bash"),
   async fn() {
     await using dir = await tempDir();
     await Deno.writeTextFile(`${dir.path}/completions`, await script("bash"));
@@ -75,7 +71,7 @@ Deno.test({
 
 Deno.test({
   name: "completions: fish offers commands, flags and values",
-  ignore: !isThere("fish"),
+  ignore: !await isThere("fish"),
   async fn() {
     await using dir = await tempDir();
     await Deno.writeTextFile(`${dir.path}/completions.fish`, await script("fish"));
@@ -92,7 +88,7 @@ Deno.test({
 
 Deno.test({
   name: "completions: zsh understands the script, and offers commands",
-  ignore: !isThere("zsh"),
+  ignore: !await isThere("zsh"),
   async fn() {
     await using dir = await tempDir();
     await Deno.writeTextFile(`${dir.path}/_validmind-auth`, await script("zsh"));
