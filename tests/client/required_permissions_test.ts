@@ -7,7 +7,7 @@ import type { InitOptions } from "../../client/session_options.ts";
 import type { PermissionNeed } from "../../client/permission_need.ts";
 import { requiredPermissions } from "../../client/required_permissions.ts";
 import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
-import { runDeno } from "../support/deno_process.ts";
+import { DENO, runDeno } from "../support/deno_process.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
@@ -312,7 +312,7 @@ Deno.test("requiredPermissions: a backend in a process of its own needs Deno its
     const run = needs.filter(({ name }) => name === "run");
     assertEquals(run, [{
       name: "run",
-      command: Deno.execPath(),
+      command: DENO,
       reason: "to run the backend in a process of its own, which amounts to every permission",
       need: "always",
     }]);
@@ -337,7 +337,7 @@ Deno.test("a session with a backend in a process of its own names Deno among its
     `,
   });
   assertStringIncludes(stdout, "ValidMindAuthError permission_required Cannot create the session");
-  assertStringIncludes(stdout, `--allow-run=${Deno.execPath()}`);
+  assertStringIncludes(stdout, `--allow-run=${DENO}`);
   assertStringIncludes(stdout, "which amounts to every permission");
   assertEquals(stderr, "");
 });

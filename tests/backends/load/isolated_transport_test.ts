@@ -6,7 +6,7 @@ import {
 } from "../../../backends/load/isolated_transport.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { runIsolated } from "../../support/isolated_world.ts";
-import { findDenoDir, runDeno } from "../../support/deno_process.ts";
+import { DENO, findDenoDir, runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 const MODULE = `
@@ -184,7 +184,7 @@ Deno.test("without --allow-run of Deno, the error names the flag and says what i
     `,
   });
   assertStringIncludes(stdout, `permission_required Cannot start the isolated`);
-  assertStringIncludes(stdout, `--allow-run=${Deno.execPath()}, which amounts to every permission`);
+  assertStringIncludes(stdout, `--allow-run=${DENO}, which amounts to every permission`);
   assertEquals(stderr, "");
 });
 
@@ -195,7 +195,7 @@ Deno.test("an isolated process needs --allow-run of Deno alone, beside what the 
   const { stdout, stderr } = await runDeno({
     flags: [
       "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
-      `--allow-run=${Deno.execPath()}`,
+      `--allow-run=${DENO}`,
     ],
     env: { VM_OIDC_CREDENTIALS_BACKEND: `${module}:Store`, DENO_DIR: findDenoDir() },
     code: `
