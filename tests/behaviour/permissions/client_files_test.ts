@@ -1,0 +1,145 @@
+// The files by which a client proves who it is: what is declared is enough, and nothing beyond is touched.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  formatPermissionFlags,
+  type PermissionNeed,
+  requiredPermissions,
+  type SessionOptions,
+} from "@validmind/auth";
+import { isWithin } from "../../../client/format_permissions.ts";
+import { AssertionIssuer, jobOptions, withClient } from "../../support/client_world.ts";
+import { runDeno } from "../../support/deno_process.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { oidcProviderWorld } from "../../support/provider_world.ts";
+import { tempDir } from "../../support/temp_home.ts";
+
+const JOB = `
+  import { createSession } from "@validmind/auth";
+  const [options, then] = JSON.parse(Deno.args[0]);
+  let outcome = "ok";
+  try {
+    await using session = await createSession(options);
+    if (then === "drop") {
+      await session.dropPermissions({ all: true });
+      await session.accessToken({ forceRefresh: true });
+    }
+  } catch (error) {
+    outcome = error.code + " " + error.message;
+  }
+  console.log(outcome);
+`;
+
+/** A job whose token file stands where a cluster puts it: behind two links. */
+async function jobWorld() {
+  const cluster = await AssertionIssuer.make();
+  const keys = [cluster.key.publicJwk];
+  const world = await oidcProviderWorld(withClient({ method: "private_key_jwt", keys }));
+  const { path: folder } = await tempDir();
+  await Deno.mkdir(`${folder}/mount/..2026`, { recursive: true });
+  const { issuer, clientId } = world.provider;
+  const token = await cluster.assertion(issuer, clientId);
+  await Deno.writeTextFile(`${folder}/mount/..2026/token`, token, { mode: 0o600 });
+  await Deno.symlink("..2026", `${folder}/mount/..data`);
+  await Deno.symlink("..data/token", `${folder}/mount/token`);
+  const jwk = JSON.stringify(cluster.key.privateJwk);
+  await Deno.writeTextFile(`${folder}/key`, jwk, { mode: 0o600 });
+  const options: SessionOptions = { issuer, clientId, flow: "client_credentials" };
+  const env = {
+    HOME: folder,
+    VM_OIDC_ISSUER: issuer,
+    VM_OIDC_CLIENT_ID: clientId,
+    VM_OIDC_CREDENTIALS_BACKEND: "file",
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({
+      path: `${folder}/.validmind/tokens.json`,
+    }),
+  };
+  return {
+    folder,
+    options,
+    env,
+    run: async (options: SessionOptions, flags: string[], more: Record<string, string> = {}) => {
+      await Deno.remove(`${folder}/.validmind`, { recursive: true }).catch(() => undefined);
+      const args = [JSON.stringify([options, more.THEN ?? "end"])];
+      const run = { code: JOB, flags, args, env: { ...env, ...more }, cwd: folder };
+      const { stdout, stderr } = await runDeno(run);
+      assert(stdout !== "", stderr);
+      return stdout.trim();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await world[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+async function needsOf(
+  options: SessionOptions,
+  env: Record<string, string>,
+): Promise<PermissionNeed[]> {
+  return await withEnv(env, () => requiredPermissions(options, { call: "createSession" }));
+}
+
+function flagsOf(needs: readonly PermissionNeed[]): string[] {
+  return formatPermissionFlags(needs).replaceAll("'", "").split(" ").filter((flag) => flag !== "");
+}
+
+for (const [option, path] of [["clientKeyFile", "key"], ["clientAssertionFile", "mount/token"]]) {
+  Deno.test(`permissions: ${option}: the file is declared, and enough and needed`, async () => {
+    await using world = await jobWorld();
+    const options = { ...world.options, [option!]: `${world.folder}/${path}` };
+    const needs = (await needsOf(options, world.env)).filter(({ need }) => need !== "optional");
+    const read = needs.filter((need) => need.name === "read" && need.reason.includes("client's"));
+    assertEquals(read.map((need) => [need.need, "path" in need && need.path]), [
+      ["sign_in", `${world.folder}/${path}`],
+    ]);
+    assertEquals(await world.run(options, flagsOf(needs)), "ok");
+    const outcome = await world.run(options, flagsOf(needs.filter((need) => !read.includes(need))));
+    assertStringIncludes(outcome, "permission_required");
+    assertStringIncludes(outcome, `read ${world.folder}/${path} (to read the client's`);
+  });
+
+  Deno.test(`permissions: ${option}: Deno's audit log has nothing beyond`, async () => {
+    await using world = await jobWorld();
+    const options = { ...world.options, [option!]: `${world.folder}/${path}` };
+    const log = `${world.folder}/audit.jsonl`;
+    assertEquals(await world.run(options, ["-A"], { DENO_AUDIT_PERMISSIONS: log }), "ok");
+    const needs = await needsOf(options, world.env);
+    const accesses = (await Deno.readTextFile(log)).trim().split("\n")
+      .map((line) => JSON.parse(line) as { permission: string; value: string })
+      .filter(({ permission }) => permission !== "import")
+      .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
+      .filter(({ value }) => value !== world.folder && value !== `${world.folder}/mount`);
+    const beyond = accesses.filter(({ permission, value }) =>
+      !needs.some((need) =>
+        need.name === permission && (
+          need.name === "env"
+            ? need.variable === value
+            : need.name === "net"
+            ? need.host === value
+            : "path" in need && isWithin(value, String(need.path))
+        )
+      )
+    );
+    assertEquals(beyond, []);
+  });
+
+  Deno.test(`permissions: ${option}: a session that drops permissions renews all the same`, async () => {
+    await using world = await jobWorld();
+    if (option === "clientAssertionFile") return; // this provider takes each assertion once
+    const options = { ...world.options, [option!]: `${world.folder}/${path}` };
+    const flags = flagsOf(await needsOf(options, world.env));
+    assertEquals(await world.run(options, flags, { THEN: "drop" }), "ok");
+  });
+}
+
+Deno.test("permissions: the file of a variable is declared, too, for its own client alone", async () => {
+  await using world = await jobWorld();
+  const path = `${world.folder}/key`;
+  const env = { ...world.env, VM_OIDC_CLIENT_KEY_FILE: path };
+  const isDeclared = async (options: SessionOptions) =>
+    (await needsOf(options, env)).some((need) => "path" in need && need.path === path);
+  assertEquals(await isDeclared(world.options), true);
+  assertEquals(await isDeclared({ ...world.options, clientId: "other" }), false);
+  const { flow: _, ...person } = jobOptions({ options: world.options } as never);
+  assertEquals(await isDeclared(person), true);
+});
