@@ -63,7 +63,8 @@ async function prepare(options: SessionOptions): Promise<PreparedSession> {
 function plainSession(options: SessionOptions): PreparedSession | undefined {
   const readEnv = envReader();
   const resolved = plainOptions(options, readEnv);
-  const backend = plainBackend(readEnv);
+  // In this order: a start that names its backend reads no variable of the default one.
+  const backend = resolved && plainBackend(readEnv);
   if (resolved === undefined || backend === undefined) return undefined;
   const needs = async (): Promise<SessionNeeds> => {
     const { plainNeeds } = await loadPrepare();

@@ -104,6 +104,38 @@ Deno.test("credentialKey: no two choices of issuer, client, audience and profile
   assertEquals(new Set(keys).size, issuers.length * audiences.length * profiles.length);
 });
 
+Deno.test("credentialKey: no person's key is the client's own, whatever is in it", () => {
+  const texts = [
+    "https://a.example",
+    "http://127.0.0.1:1/client_credentials",
+    "client_credentials",
+    "dpop",
+    "profile:work",
+  ];
+  const keysOf = (flow: string | undefined) =>
+    texts.flatMap((clientId) =>
+      [undefined, ...texts, texts.join("|")].flatMap((audience) =>
+        [undefined, "work", "client_credentials"].flatMap((profile) =>
+          [false, true].flatMap((dpop) =>
+            // A session's issuer is an http(s) URL; Python's keys are those without profile and dpop.
+            texts.slice(0, 2).map((issuer) =>
+              credentialKey(issuer, clientId, audience, { profile, dpop, flow })
+            )
+          )
+        )
+      )
+    );
+  const persons = ["auto", "device", "browser", undefined].flatMap(keysOf);
+  const clients = keysOf("client_credentials");
+  assertEquals(new Set(clients).size, clients.length);
+  assertEquals(clients.filter((key) => persons.includes(key)), []);
+  assertEquals(
+    new Set(persons).size,
+    clients.length,
+    "a stored entry serves whatever flow made it",
+  );
+});
+
 Deno.test("credentialKey: a | in the issuer or the client id is refused", () => {
   const pairs = [["https://a.example", "a|b"], ["https://a.example/x|profile:b", "app"]] as const;
   for (const [issuer, clientId] of pairs) {

@@ -10,13 +10,13 @@ import {
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
-import { netHost } from "../../../backends/common/hosts.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { covers } from "../../support/audit_log.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {
   type BackendInput,
@@ -264,16 +264,4 @@ function formatted(needs: readonly PermissionNeed[]): string[] {
   return names.map((name) =>
     formatPermissionFlags(needs.filter((need) => need.name === name)).replaceAll("'", "")
   );
-}
-
-function covers(
-  need: PermissionNeed,
-  { permission, value }: { permission: string; value: string },
-) {
-  if (need.name !== permission) return false;
-  if (need.name === "env") return need.variable === value;
-  if (need.name === "net") return need.host === netHost(new URL(value));
-  if (need.name !== "read" && need.name !== "write") return false;
-  return value === need.path || value.startsWith(`${need.path}/`) ||
-    (need.path === value.replace(/-(wal|shm|journal)$/, ""));
 }

@@ -1,0 +1,15 @@
+import type { PermissionNeed } from "@validmind/auth";
+import { netHost } from "../../backends/common/hosts.ts";
+
+/** Whether a need grants an access of Deno's audit log. */
+export function covers(
+  need: PermissionNeed,
+  { permission, value }: { permission: string; value: string },
+): boolean {
+  if (need.name !== permission) return false;
+  if (need.name === "env") return need.variable === value;
+  if (need.name === "net") return need.host === netHost(new URL(value));
+  if (need.name !== "read" && need.name !== "write") return false;
+  return value === need.path || value.startsWith(`${need.path}/`) ||
+    (need.path === value.replace(/-(wal|shm|journal)$/, ""));
+}
