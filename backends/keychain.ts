@@ -111,6 +111,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   readonly #isDefaultFolder: boolean;
   readonly #lockTimeoutMs: number;
   readonly #store = new Once<KeychainStore>();
+  readonly #keptLocks = new Once<KeychainLocks>();
   /** One write at a time: one write's chunks must not be taken for the remains of a crash. */
   readonly #writes = new Queue(Infinity);
 
@@ -165,7 +166,30 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unproven`, `backend_locked`. The old entry is then still there, or the new one.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
+    (await this.#locks())?.assertHeld(key);
     await this.#write((store) => store.put(key, entry));
+  }
+
+  /**
+   * Ensures that the next `put` under `key` will be accepted: writes and removes a test entry of the
+   * coming size. Other processes wait for the end of the reservation, also where somebody removes the
+   * lock file meanwhile.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode put}.
+   */
+  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
+    const reserved = await (await this.#locks())?.reserve(key);
+    try {
+      const probe = `probe|${crypto.randomUUID()}`;
+      const access_token = "x".repeat(bytes);
+      const expires_at = new Date(0).toISOString();
+      await this.put(probe, { issuer: "probe", client_id: "probe", access_token, expires_at });
+      await this.delete(probe);
+      return reserved ?? { [Symbol.asyncDispose]: () => Promise.resolve() };
+    } catch (error) {
+      await reserved?.[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /**
@@ -221,9 +245,12 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #locks(): Promise<KeychainLocks | undefined> {
-    if (this.#lockFolder === false) return undefined;
-    const { keychainLocks } = await loadStore();
-    return keychainLocks(this.#lockFolder, this.service, this.#lockTimeoutMs);
+    const folder = this.#lockFolder;
+    if (folder === false) return undefined;
+    return await this.#keptLocks.get(async () => {
+      const { keychainLocks } = await loadStore();
+      return keychainLocks(folder, this.service, this.#lockTimeoutMs);
+    });
   }
 
   #open(): Promise<KeychainStore> {

@@ -52,6 +52,9 @@ export interface KvCredentialsBackendOptions {
  * 0644); one of another user is refused. An entry holds at most 512 KiB. One over 64 KiB, the most that
  * Deno KV holds in a value, is cut into several values that are written as one.
  *
+ * Deno opens a database file for writing only. So a stored token cannot be read, either, while the disk
+ * is full (`backend_full`) or the folder denies a write (`backend_denied`); the file backend reads on.
+ *
  * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/). `denokv` is such a server;
  * run it behind a proxy that adds TLS, since `http:` is for loopback only. A server that never answered
  * is an error after one or two seconds. One that answered before may be restarting, and is an error

@@ -174,9 +174,21 @@ export class KeychainStore {
   }
 }
 
+/** Loaded before a refresh. */
+const loadReservedFile = () => import("../file/reserved_file.ts");
+
 export interface KeychainLocks {
   /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
   withKey<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T>;
+  /**
+   * Keeps other processes from reserving the same key until the reservation ends. The key's lock does not
+   * where somebody has removed its file.
+   *
+   * @throws {CredentialsBackendError} `backend_locked`.
+   */
+  reserve(key: string): Promise<AsyncDisposable>;
+  /** @throws {CredentialsBackendError} `backend_locked` where the key's lock was lost unreserved. */
+  assertHeld(key: string): void;
   /** Runs a write of the service while no other one does. */
   withWrite<T>(fn: () => Promise<T>): Promise<T>;
 }
@@ -188,7 +200,7 @@ export interface KeychainLocks {
 export function keychainLocks(folder: string, service: string, timeoutMs: number): KeychainLocks {
   const withFile = async <T>(
     name: string,
-    fn: () => Promise<T>,
+    fn: (isHeld: () => boolean) => Promise<T>,
     options: Omit<FileLockOptions<T>, "timeoutMs"> = {},
   ): Promise<T> => {
     const path = `${folder}/keychain.${name}.lock`;
@@ -199,11 +211,46 @@ export function keychainLocks(folder: string, service: string, timeoutMs: number
     }
     return await withFileLock(path, fn, { timeoutMs, ...options });
   };
+  const nameOf = (key: string) => `${shortHash(service)}.${shortHash(key)}`;
+  const held = new Map<string, () => boolean>();
+  const reserved = new Set<string>();
+  const assertHeld = (key: string) => {
+    if (held.get(key)?.() !== false || reserved.has(key)) return;
+    throw new CredentialsBackendError(
+      "backend_locked",
+      `Cannot keep the lock ${folder}/keychain.${nameOf(key)}.lock: its file was removed or ` +
+        `replaced, so another process may hold it, too. Try again.`,
+    );
+  };
   return {
     withKey: (key, fn, { signal, peek }) => {
-      const name = `${shortHash(service)}.${shortHash(key)}`;
-      return withFile(name, fn, { paceMs: REFRESH_MS, signal, peek });
+      const run = async (isHeld: () => boolean) => {
+        held.set(key, isHeld);
+        try {
+          return await fn();
+        } finally {
+          held.delete(key);
+        }
+      };
+      return withFile(nameOf(key), run, { paceMs: REFRESH_MS, signal, peek });
     },
+    reserve: async (key) => {
+      assertHeld(key);
+      const { ReservedFile, untilReserved } = await loadReservedFile();
+      const path = `${folder}/keychain.${nameOf(key)}.tmp`;
+      try {
+        const file = await untilReserved(path, timeoutMs, () => ReservedFile.create(path, 1));
+        reserved.add(key);
+        const end = () => {
+          reserved.delete(key);
+          file.release();
+        };
+        return { [Symbol.asyncDispose]: () => Promise.try(end) };
+      } catch (error) {
+        throw fileError("make", path, error);
+      }
+    },
+    assertHeld,
     withWrite: (fn) => withFile(shortHash(service), fn),
   };
 }
