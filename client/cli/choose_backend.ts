@@ -1,3 +1,4 @@
+import { backendError } from "../../backends/common/describe_backend.ts";
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
@@ -88,8 +89,16 @@ async function chooseNamed(
     name: nameOf(spec),
     why: `--${flag} names it`,
     needs: () => needs,
-    [Symbol.asyncDispose]: async () => await backend.close?.(),
+    [Symbol.asyncDispose]: () => close(backend),
   };
+}
+
+async function close(backend: OidcCredentialsBackend): Promise<void> {
+  try {
+    await backend.close?.();
+  } catch (error) {
+    throw backendError("close", backend, error);
+  }
 }
 
 function parseSpec(text: string, flag: FlagName): BackendSpec {

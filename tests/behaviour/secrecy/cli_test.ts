@@ -1,6 +1,6 @@
-import { assert } from "@std/assert";
+import { assert, assertStringIncludes } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { tokensOf } from "../../support/entries.ts";
+import { SECRETS, tokensOf } from "../../support/entries.ts";
 import { cliWorld } from "../../client/cli/cli_world.ts";
 
 Deno.test("secrecy: no command but token prints a piece of a token, whatever becomes of it", async () => {
@@ -72,4 +72,30 @@ Deno.test("display: an error with a stored key in it has no controls", async () 
   const { code, stdout, stderr } = await world.run(args);
   assert(code !== 0);
   assert(!/[^\P{C}\n]/u.test(stdout + stderr), JSON.stringify(stderr));
+});
+
+Deno.test("display: an error of a backend that cannot be closed has no controls and no token", async () => {
+  await using world = await cliWorld();
+  const url = new URL("../../../backends/credentials_backend_error.ts", import.meta.url).href;
+  const module = `${world.home}/store.ts`;
+  const words = `"Cannot close: \\x1b[2J no access_token=${SECRETS.access}. Mend it."`;
+  await Deno.writeTextFile(
+    module,
+    `
+      import { CredentialsBackendError } from "${url}";
+      export class Store {
+        get() {}
+        put() {}
+        delete() {}
+        close() {
+          throw new CredentialsBackendError("backend_unavailable", ${words});
+        }
+      }
+    `,
+  );
+  const { code, stderr } = await world.run(["status", "--backend", `${module}:Store`]);
+  assert(code !== 0);
+  assertStringIncludes(stderr, "Mend it.");
+  assert(!/[^\P{C}\n]/u.test(stderr), JSON.stringify(stderr));
+  assertNoSecret(stderr);
 });
