@@ -1,0 +1,107 @@
+import { assertEquals } from "@std/assert";
+import { FileCredentialsBackend } from "../../backends/file.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import { migrateCredentials } from "../../backends/migrate_credentials.ts";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
+import { encrypted } from "./encrypted/encrypted_world.ts";
+import { entry, KEY, OTHER } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { sandbox } from "../support/sandbox.ts";
+
+const { folder } = sandbox();
+
+Deno.test("a plain entry is refused, unless it is to be read or ignored", async () => {
+  const inner = new MemoryCredentialsBackend();
+  inner.put(KEY, entry());
+  const words = ["not encrypted", 'plain: "read"', 'plain: "ignore"', "clearOidcCredentials"];
+  await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), KEY, ...words);
+  assertEquals(await encrypted(inner, { plain: "read" }).get(KEY), entry());
+  assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
+  assertEquals(inner.get(KEY), entry()); // none of it changed anything
+});
+
+Deno.test('plain "read" encrypts an entry at its next write, and all by rotate()', async () => {
+  const inner = new MemoryCredentialsBackend();
+  inner.put(KEY, entry());
+  inner.put(OTHER, entry());
+  const backend = encrypted(inner, { plain: "read" });
+  await backend.put(KEY, entry({ access_token: "second" }));
+  assertEquals([inner.get(KEY), inner.get(OTHER)], [undefined, entry()]);
+  assertEquals(await backend.rotate(), { resealed: [OTHER], kept: [KEY] });
+  assertEquals(
+    (await Array.fromAsync(inner.list())).every((n) => n.startsWith("encrypted|")),
+    true,
+  );
+  assertEquals((await encrypted(inner).get(KEY))?.access_token, "second");
+  assertEquals(await encrypted(inner).get(OTHER), entry());
+});
+
+Deno.test("a sign-out removes a plain entry, too, unless it is another program's", async () => {
+  for (const plain of ["refuse", "read", "ignore"] as const) {
+    const inner = new MemoryCredentialsBackend();
+    const backend = encrypted(inner, { plain });
+    await backend.put(KEY, entry());
+    inner.put(KEY, entry()); // signed in by a program that does not encrypt
+    assertEquals(await Array.fromAsync(backend.list!()), [KEY]);
+    await backend.delete(KEY);
+    assertEquals(inner.get(KEY), plain === "ignore" ? entry() : undefined);
+    assertEquals(inner.get(`encrypted|${KEY}`), undefined);
+  }
+});
+
+Deno.test("the encrypted entry wins over a plain one, which nobody may slip in", async () => {
+  const inner = new MemoryCredentialsBackend();
+  for (const plain of ["refuse", "read", "ignore"] as const) {
+    const backend = encrypted(inner, { plain });
+    await backend.put(KEY, entry());
+    inner.put(KEY, entry({ access_token: "planted" }));
+    assertEquals(await backend.get(KEY), entry());
+  }
+});
+
+Deno.test('plain "ignore" shares a file with Python: neither sees or changes the other\'s rows', async () => {
+  const fixture = new URL("../fixtures/credentials_from_python.json", import.meta.url);
+  const path = `${folder()}/credentials.json`;
+  await Deno.writeFile(path, await Deno.readFile(fixture), { mode: 0o600 });
+  const inner = new FileCredentialsBackend({ path });
+  const before = JSON.parse(await Deno.readTextFile(path)).credentials;
+  const [python = ""] = Object.keys(before);
+  const backend = encrypted(inner, { plain: "ignore" });
+  assertEquals(await backend.get(python), undefined);
+  assertEquals(await Array.fromAsync(backend.list!()), []);
+  await backend.put(python, entry());
+  const { [`encrypted|${python}`]: _, ...after } = JSON.parse(await Deno.readTextFile(path))
+    .credentials;
+  assertEquals(after, before);
+  await backend.delete(python);
+  assertEquals(JSON.parse(await Deno.readTextFile(path)).credentials, before);
+});
+
+Deno.test("migrateCredentials moves plain entries of one file into an encrypted other one", async () => {
+  const parent = folder();
+  const from = new FileCredentialsBackend({ path: `${parent}/plain.json` });
+  await from.put(KEY, entry());
+  await from.put(OTHER, entry({ client_id: "other" }));
+  const to = encrypted(new FileCredentialsBackend({ path: `${parent}/sealed.json` }));
+  const { copied, deleted } = await migrateCredentials(from, to, { deleteSource: true });
+  assertEquals([copied.length, deleted.length], [2, 2]);
+  assertEquals(await to.get(KEY), entry());
+  assertNoSecret(await Deno.readTextFile(`${parent}/plain.json`));
+  assertNoSecret(await Deno.readTextFile(`${parent}/sealed.json`));
+  assertEquals(await Array.fromAsync(from.list()), []);
+});
+
+Deno.test("an encrypted row is not encrypted again, which would bury it", async () => {
+  const inner = new MemoryCredentialsBackend();
+  const backend = encrypted(inner, { plain: "ignore" });
+  await backend.put(KEY, entry());
+  await rejectsWith("invalid_options", () => migrateCredentials(inner, backend), "already");
+  assertEquals(await backend.get(KEY), entry());
+});
+
+Deno.test("rows copied as they are to another store are read there with the same key", async () => {
+  const [from, to] = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
+  await encrypted(from).put(KEY, entry());
+  await migrateCredentials(from, to);
+  assertEquals(await encrypted(to).get(KEY), entry());
+});

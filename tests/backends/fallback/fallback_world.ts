@@ -1,0 +1,71 @@
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../../../backends/credentials_backend_error.ts";
+import { FallbackCredentialsBackend, type FallbackEvent } from "../../../backends/fallback.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
+
+/** A store that can be made to fail. */
+export class FlakyBackend implements OidcCredentialsBackend {
+  readonly location: string;
+  readonly persistent = true;
+  readonly rows = new MemoryCredentialsBackend();
+  readonly calls: string[] = [];
+  /** The error that each method throws, by its name or for all. */
+  faults: Partial<Record<"get" | "put" | "delete" | "list" | "all", CredentialsBackendErrorCode>> =
+    {};
+
+  constructor(location: string) {
+    this.location = location;
+  }
+  get(key: string): OidcCredentials | undefined {
+    this.#called("get");
+    return this.rows.get(key);
+  }
+  put(key: string, entry: OidcCredentials): void {
+    this.#called("put");
+    this.rows.put(key, entry);
+  }
+  delete(key: string): void {
+    this.#called("delete");
+    this.rows.delete(key);
+  }
+  async *list(): AsyncGenerator<string> {
+    this.#called("list");
+    yield* this.rows.list();
+  }
+  #called(method: "get" | "put" | "delete" | "list"): void {
+    this.calls.push(method);
+    const code = this.faults[method] ?? this.faults.all;
+    if (code !== undefined) throw fault(code, this.location);
+  }
+}
+
+export function fault(
+  code: CredentialsBackendErrorCode,
+  where = "somewhere",
+): CredentialsBackendError {
+  return new CredentialsBackendError(code, `Cannot reach ${where}: it failed. Mend it.`);
+}
+
+/** A fallback of three stores, with the events that it reports. */
+export function trio() {
+  const [a, b, c] = [new FlakyBackend("a"), new FlakyBackend("b"), new FlakyBackend("c")];
+  const events: FallbackEvent[] = [];
+  const open = () =>
+    new FallbackCredentialsBackend({
+      backends: [a, b, c],
+      onFallback: (event) => void events.push(event),
+    });
+  return { a, b, c, events, open, backend: open() };
+}
+
+/** An event without its message. */
+export function keyless(event: FallbackEvent): Partial<FallbackEvent> {
+  const { message: _, ...rest } = event;
+  return rest;
+}
