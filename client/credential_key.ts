@@ -122,6 +122,31 @@ export function credentialKey(
   ].filter((part) => part !== undefined).join("|");
 }
 
+/** The scope that is requested by default. */
+export const DEFAULT_SCOPE = "openid profile email offline_access";
+
+const ENTRA_HOSTS = [
+  "login.microsoftonline.com",
+  "login.microsoftonline.us",
+  "login.partner.microsoftonline.cn",
+];
+
+/** The token that is the bearer for an issuer. */
+export function bearerKind(
+  bearer: "auto" | "access_token" | "id_token",
+  issuer: string,
+  flow?: string,
+): "access_token" | "id_token" {
+  if (bearer !== "auto") return bearer;
+  return flow !== "client_credentials" && isEntraIssuer(issuer) ? "id_token" : "access_token";
+}
+
+/** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */
+export function isEntraIssuer(issuer: string): boolean {
+  // Every start asks. The pattern spares most issuers the URL object, which costs more.
+  return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
+}
+
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
 export function checkKeyPart(
   value: string,

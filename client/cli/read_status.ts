@@ -3,8 +3,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerOf, coversScope, isFresh, readClaims } from "../entry.ts";
-import { bearerKind } from "../options/identity.ts";
-import { credentialKey } from "../credential_key.ts";
+import { bearerKind, credentialKey } from "../credential_key.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";

@@ -3,7 +3,7 @@ import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { isEntraIssuer } from "./identity.ts";
+import { isEntraIssuer } from "../credential_key.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";

@@ -1,21 +1,17 @@
 import { isSecureUrl } from "../../backends/common/hosts.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import {
+  bearerKind,
   checkKeyPart,
   checkProfile,
+  DEFAULT_SCOPE,
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
 } from "../credential_key.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
-import {
-  bearerKind,
-  type ClientAuthOptions,
-  DEFAULT_SCOPE,
-  type Identity,
-  type OidcIdentity,
-} from "./identity.ts";
+import type { ClientAuthOptions, Identity, OidcIdentity } from "./identity.ts";
 
 /** The values of the option `flow`. */
 export const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];

@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { parseObject } from "../../backends/common/printable.ts";
-import { isEntraIssuer } from "../options/identity.ts";
+import { isEntraIssuer } from "../credential_key.ts";
 import { type ClientFile, readClientFile, unusable } from "./client_file.ts";
 
 type Algorithm = RsaHashedImportParams | EcKeyImportParams | { name: "Ed25519" };

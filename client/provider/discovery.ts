@@ -1,7 +1,7 @@
 import { isLoopback, netHost } from "../../backends/common/hosts.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { isEntraIssuer } from "../options/identity.ts";
+import { isEntraIssuer } from "../credential_key.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";
 import * as oauth from "oauth4webapi";

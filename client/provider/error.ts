@@ -3,7 +3,7 @@ import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
-import { isEntraIssuer } from "../options/identity.ts";
+import { isEntraIssuer } from "../credential_key.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser, the " +
   "authorization code grant) and the refresh token grant for this client.";

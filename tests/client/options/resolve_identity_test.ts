@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { bearerKind } from "../../../client/options/identity.ts";
+import { bearerKind } from "../../../client/credential_key.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
 
 for (

@@ -1,19 +1,18 @@
 import { assertEquals, assertExists, assertRejects } from "@std/assert";
-import { envReader } from "../../../backends/common/read_env.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { envReader } from "../../backends/common/read_env.ts";
+import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import {
   BACKEND_VARIABLES,
   plainBackend,
   resolveCredentialsBackend,
   setDefaultBackend,
-} from "../../../backends/resolve_credentials_backend.ts";
-import { createSession } from "../../../client/create_session.ts";
-import { plainOptions, UNUSUAL_VARIABLES } from "../../../client/options/identity.ts";
-import { checkSessionOptions, resolveOptions } from "../../../client/options/resolve_options.ts";
-import { collectPermissions } from "../../../client/permissions/needs.ts";
-import type { SessionOptions } from "../../../client/session_options.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
-import { withTempHome } from "../../support/temp_home.ts";
+} from "../../backends/resolve_credentials_backend.ts";
+import { createSession, plainOptions, UNUSUAL_VARIABLES } from "../../client/create_session.ts";
+import { checkSessionOptions, resolveOptions } from "../../client/options/resolve_options.ts";
+import { collectPermissions } from "../../client/permissions/needs.ts";
+import type { SessionOptions } from "../../client/session_options.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { withTempHome } from "../support/temp_home.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 
