@@ -37,7 +37,7 @@
 
 // Sign in: start and end a session, with the options of each call.
 export { clearOidcCredentials, getSession, init, reload } from "./client/init.ts";
-export { createSession } from "./client/create_session.ts";
+export { createSession, startSignIn } from "./client/create_session.ts";
 export type {
   AuthorizationPrompt,
   BearerKind,
@@ -67,6 +67,7 @@ export type {
   QueryParams,
   Session,
   SessionStatus,
+  StartedSignIn,
 } from "./client/session.ts";
 
 // Backends: stores of credentials, their choice, and the keys and entries in them.

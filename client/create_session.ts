@@ -10,7 +10,7 @@ import {
 import type { OidcIdentity } from "./options/identity.ts";
 import type { Runtime } from "./options/runtime.ts";
 import type { PreparedSession, SessionNeeds } from "./permissions/prepare_session.ts";
-import type { Session } from "./session.ts";
+import type { Session, StartedSignIn } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential, TokenSource } from "./tokens/source.ts";
@@ -19,6 +19,8 @@ import { StoredCredential, TokenSource } from "./tokens/source.ts";
 const loadDelay = () => import("../backends/common/delay.ts");
 /** Loaded where a start is not plain, or its permissions are needed later. */
 const loadPrepare = () => import("./permissions/prepare_session.ts");
+/** Loaded where a sign-in has two steps. */
+const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 /** Loaded where the stored tokens do not serve. */
 const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where the client signs in itself. */
@@ -61,6 +63,27 @@ const loadClientRenewal = () => import("./tokens/client_renewal.ts");
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
   return await openSession(plainSession(options) ?? await prepare(options));
+}
+
+/**
+ * Starts a sign-in in the browser whose end is a call of its own: see {@linkcode StartedSignIn}. Needs
+ * the permissions of {@linkcode createSession} with `flow: "browser"`, and throws its errors.
+ *
+ * @param options As for {@linkcode createSession}.
+ * @returns The sign-in, once its link is shown.
+ * @category Sign in
+ *
+ * @example
+ * ```ts
+ * import { startSignIn } from "@validmind/auth";
+ *
+ * await using signIn = await startSignIn();
+ * // The next cell: const session = await signIn.finish("<the address of the last page>");
+ * ```
+ */
+export async function startSignIn(options: SessionOptions = {}): Promise<StartedSignIn> {
+  const { startInBrowser } = await loadTwoSteps();
+  return await startInBrowser(createSession, options);
 }
 
 async function prepare(options: SessionOptions): Promise<PreparedSession> {
@@ -164,21 +187,10 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
         return new ClientRenewal({ identity, stored, runtime, beforeProvider }, held);
       }
       const { TokenRenewal } = await loadRenewal();
-      const { onDeviceCode, openBrowser, onAuthorizationUrl } = options;
-      const { redirectUri, listen, loginHint, authorizationParameters } = options;
       return new TokenRenewal({
         ...common,
         interactive,
-        ask: {
-          flow: identity.flow,
-          onDeviceCode,
-          openBrowser,
-          onAuthorizationUrl,
-          redirectUri,
-          listen,
-          loginHint,
-          authorizationParameters,
-        },
+        ask: { ...options, flow: identity.flow },
         beforeProvider,
       }, held);
     },

@@ -263,3 +263,33 @@ export interface Session {
   /** The same as {@linkcode close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * A sign-in in the browser that waits for its end, as `startSignIn` gives it: for a notebook whose
+ * browser is on another machine, since a cell that waits could take no address.
+ *
+ * The first cell shows the link and returns. The person signs in, and the browser ends on a page that
+ * does not load. The next cell hands in that page's address, which is spent once it is used, and gets
+ * the session. Where the browser comes back to this computer, `finish()` needs no address. A stored
+ * sign-in that serves is used, and nobody is asked.
+ *
+ * @category Sign in
+ */
+export interface StartedSignIn extends AsyncDisposable {
+  /** The link that is shown; absent where a stored sign-in serves. */
+  readonly url?: string;
+  /** When the wait ends; absent where a stored sign-in serves. */
+  readonly expiresAt?: Date;
+  /**
+   * Ends the sign-in.
+   *
+   * @param address The whole address of the browser's last page. Without it the call waits for the
+   * browser to come back to this computer.
+   * @returns The session.
+   * @throws {ValidMindAuthError} `address_refused`, and the sign-in goes on waiting; or as
+   * `createSession`.
+   */
+  finish(address?: string): Promise<Session>;
+  /** Gives up the sign-in. A session that `finish` gave stays open. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -35,6 +35,7 @@ const NAMES = [
   "requiredPermissions",
   "resolveCredentialsBackend",
   "setDefaultBackend",
+  "startSignIn",
 ];
 
 interface GraphModule {

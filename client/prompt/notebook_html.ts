@@ -1,13 +1,15 @@
+import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session, SessionStatus } from "../session.ts";
-import { formatLeft, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
+import { answerLines, formatLeft, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
 import type { Outcome, SignInPage } from "./prompt.ts";
 
 export interface PromptView {
   /** The id of the display, and of the element in it. */
   id: string;
   page: SignInPage;
-  qr: string;
+  /** As SVG; absent where a phone is of no use. */
+  qr: string | undefined;
 }
 
 /**
@@ -24,11 +26,42 @@ export function promptHtml(
   return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
     `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
     `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
-    `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}</ol>${notice.join("")}` +
+    `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}${answerHtml(page)}</ol>` +
+    `${awayHtml(page)}${formHtml(page)}${notice.join("")}` +
     `<p class="vm-auth-wait">Waiting for approval, expires in <span class="vm-auth-left" ` +
     `data-seconds="${Math.max(0, Math.ceil(leftMs / 1000))}">${formatLeft(leftMs)}</span></p>` +
-    `</div><a class="vm-auth-qr" href="${href}" target="_blank" rel="noopener noreferrer" ` +
-    `title="Scan with a phone, or click">${qr}</a></div><script>${pageScript(id)}</script>`;
+    `</div>${qr === undefined ? "" : qrHtml(href, qr)}</div><script>${pageScript(id)}</script>`;
+}
+
+function qrHtml(href: string, qr: string): string {
+  return `<a class="vm-auth-qr" href="${href}" target="_blank" rel="noopener noreferrer" ` +
+    `title="Scan with a phone, or click">${qr}</a>`;
+}
+
+function answerHtml({ answer }: SignInPage): string {
+  if (answer === undefined) return "";
+  return `<li>Sign in there. The browser then goes to ${escapeHtml(answer.redirectUri, 200)}</li>`;
+}
+
+/** The way for a browser that cannot come here by itself. */
+function awayHtml({ answer }: SignInPage): string {
+  if (answer === undefined) return "";
+  const [, ...lines] = answerLines(answer);
+  return `<p class="vm-auth-note vm-auth-away">${escapeHtml(lines.join(" "), 500)}</p>`;
+}
+
+/**
+ * A form for an address that the browser could not bring here. The script shows it where the notebook's
+ * server leads to this program (jupyter-server-proxy), since elsewhere it would lead to an error page.
+ */
+function formHtml({ answer }: SignInPage): string {
+  if (answer?.form === undefined) return "";
+  const { port, path } = answer.form;
+  const base = escapeHtml(readEnvIfGranted("JUPYTERHUB_SERVICE_PREFIX") ?? "");
+  return `<form method="post" target="_blank" rel="noopener noreferrer" hidden data-base="${base}" ` +
+    `data-path="proxy/${port}${path}"><p class="vm-auth-note">Does that page not load? Paste its ` +
+    `whole address. It counts once.</p><div class="vm-auth-row"><input name="address" required ` +
+    `autocomplete="off" spellcheck="false"><button type="submit">Sign in</button></div></form>`;
 }
 
 function codeHtml({ code }: SignInPage): string {
@@ -100,12 +133,16 @@ export function escapeHtml(text: string, limit?: number): string {
  */
 function pageScript(id: string): string {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;
-const code=root.querySelector("code"),button=root.querySelector("button"),left=root.querySelector(".vm-auth-left");
+const code=root.querySelector("code"),button=code&&root.querySelector("button"),form=root.querySelector("form"),left=root.querySelector(".vm-auth-left");
 if(button){
 const select=()=>{const s=getSelection();s.removeAllRanges();const r=document.createRange();r.selectNodeContents(code);s.addRange(r)};
 button.hidden=false;
 button.onclick=async()=>{try{await navigator.clipboard.writeText(code.textContent)}catch{select();if(!document.execCommand("copy"))return}
 button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)}}
+if(form){let base=form.dataset.base;
+if(!base)try{base=JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl}catch{}
+if(base){const url=new URL(base.replace(/\\/?$/,"/")+form.dataset.path,location.origin).href;
+fetch(url).then(r=>{if(r.status!==204)return;form.action=url;form.hidden=false;const away=root.querySelector(".vm-auth-away");if(away)away.hidden=true},()=>{})}}
 const end=performance.now()+left.dataset.seconds*1000;
 const timer=setInterval(()=>{if(!left.isConnected)return clearInterval(timer);
 const s=Math.max(0,Math.ceil((end-performance.now())/1000));left.textContent=Math.floor(s/60)+":"+String(s%60).padStart(2,"0")},1000)})()`;
@@ -135,6 +172,8 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 .vm-auth .vm-auth-main li{margin:4px 0}
 .vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
 .vm-auth .vm-auth-row code{padding:0;background:none;color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
+.vm-auth form[hidden],.vm-auth [hidden]{display:none}
+.vm-auth input{flex:1;min-width:0;padding:2px 8px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px}
 .vm-auth button{padding:2px 10px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px;cursor:pointer}
 .vm-auth button[hidden]{display:none}
 .vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{color:var(--dim);font-size:13px;overflow-wrap:anywhere}

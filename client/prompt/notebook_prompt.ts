@@ -1,5 +1,11 @@
 import { outcomeHtml, promptHtml } from "./notebook_html.ts";
-import { outcomeLines, plainPrompt, type Prompt, type PromptOptions } from "./prompt.ts";
+import {
+  outcomeLines,
+  plainPrompt,
+  type Prompt,
+  type PromptOptions,
+  type SignInPage,
+} from "./prompt.ts";
 import { qrCode, qrSvg } from "./qr_code.ts";
 import type { Jupyter } from "./terminal.ts";
 
@@ -18,7 +24,7 @@ export async function openNotebookPrompt(
   { page, now }: PromptOptions,
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
-  const view = { id, page, qr: qrSvg(qrCode(page.url), "QR code of the page to open") };
+  const view = { id, page, qr: qrOf(page) };
   const notes: string[] = [];
   let queue: Promise<void> = Promise.resolve();
 
@@ -34,7 +40,10 @@ export async function openNotebookPrompt(
 
   await send("display_data", waiting());
   let isOver = false;
-  const timer = setInterval(() => void update(waiting()), REFRESH_MS);
+  // Not where an address is typed: a new display would take it away.
+  const timer = page.answer?.form
+    ? undefined
+    : setInterval(() => void update(waiting()), REFRESH_MS);
   return {
     async note(text) {
       if (isOver) return;
@@ -50,4 +59,9 @@ export async function openNotebookPrompt(
       });
     },
   };
+}
+
+/** The QR code of a page that a phone can be used for: it cannot bring an answer back to this computer. */
+function qrOf({ url, answer }: SignInPage): string | undefined {
+  return answer ? undefined : qrSvg(qrCode(url), "QR code of the page to open");
 }

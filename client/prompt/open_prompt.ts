@@ -46,7 +46,7 @@ async function openTextPrompt(options: PromptOptions): Promise<Prompt> {
   return textPrompt(startCountdown(options, colors));
 }
 
-function terminalPrompt({ page, canPaste }: PromptOptions, qr: string, colors: boolean): string {
+function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): string {
   const { issuer, url, code, answer } = page;
   const bold = (text: string) => colors ? `\x1b[1m${text}\x1b[22m` : text;
   return [
@@ -55,7 +55,7 @@ function terminalPrompt({ page, canPaste }: PromptOptions, qr: string, colors: b
     "",
     `${qr}  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${bold(printable(code.text))}`] : []),
-    ...(answer ? answerLines(answer, canPaste) : []).map((line) => `  ${line}`),
+    ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
     "",
     "",
   ].join("\n");

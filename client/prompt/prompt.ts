@@ -35,9 +35,11 @@ export interface PageAnswer {
   /** The address without its parameters. */
   redirectUri: string;
   /** Takes an address. Gives the reason where it is of no use. */
-  submit: (address: string) => string | undefined;
+  submit?: (address: string) => string | undefined;
   /** Where a form of the notebook reaches this program, if a proxy leads here. */
-  form: { port: number; path: string };
+  form?: { port: number; path: string };
+  /** The way for an address where the page is shown. */
+  handIn?: string;
 }
 
 /** A place where a person is asked to sign in, from the page to the outcome. */
@@ -51,8 +53,6 @@ export interface Prompt {
 export interface PromptOptions {
   page: SignInPage;
   now: Clock;
-  /** Whether an address can be pasted where the page is shown. */
-  canPaste?: boolean;
 }
 
 /** The end of a sign-in, as a person sees it. All texts are from outside. */
@@ -80,7 +80,7 @@ export function formatLeft(ms: number): string {
 }
 
 export function plainPrompt(
-  { page, now, canPaste }: PromptOptions,
+  { page, now }: PromptOptions,
   notes: readonly string[] = [],
 ): string {
   const { issuer, url, code, answer, expiresAt } = page;
@@ -89,7 +89,7 @@ export function plainPrompt(
     `Sign in at ${printable(issuer)}`,
     `  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${printable(code.text)}`] : []),
-    ...(answer ? answerLines(answer, canPaste) : []).map((line) => `  ${line}`),
+    ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
     ...notes.map((note) => printable(note, 500)),
     `Waiting for your approval (the ${code ? "code" : "page"} ends in ${minutes} min) …`,
     "",
@@ -97,21 +97,13 @@ export function plainPrompt(
 }
 
 /** The way of the answer back to this program, in sentences. */
-export function answerLines({ redirectUri }: PageAnswer, canPaste = false): string[] {
-  const place = printable(redirectUri, 200);
-  const isHere = /^http:/.test(redirectUri);
+export function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
   return [
-    `2. Sign in there. The browser then goes to ${place}.`,
-    ...(isHere && canPaste
-      ? [
-        "Is the browser on another machine? Then its last page does not load. Copy that page's whole",
-        "address, paste it here, and press Enter. Nothing is shown of it, and it counts once.",
-      ]
-      : canPaste
-      ? ["Does its last page not load? Copy the page's whole address, paste it here, press Enter."]
-      : isHere
-      ? ["The browser has to be on this computer."]
-      : []),
+    `2. Sign in there. The browser then goes to ${printable(redirectUri, 200)}.`,
+    ...(handIn === undefined ? ["The browser has to be on this computer."] : [
+      "Does that page not load, as from another machine? Copy its whole address,",
+      `${handIn} It counts once.`,
+    ]),
   ];
 }
 

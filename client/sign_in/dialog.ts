@@ -10,13 +10,15 @@ import type { Runtime } from "../options/runtime.ts";
 import { browserLauncher, browserVariables } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
-import { isTerminal, notebook } from "../prompt/terminal.ts";
+import { isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, isShownByCaller, runFlow } from "./flow.ts";
 
-/** Loaded where an address may be pasted. */
-const loadPaste = () => import("./paste.ts");
+/** The ways to hand in an address. */
+const TYPE_HERE = "paste it here, and press Enter. It is not shown.";
+const USE_TWO_CELLS =
+  'interrupt this cell, and use startSignIn() in one cell, finish("<address>") in the next.';
 
 /** Options of {@linkcode askPerson}. */
 export interface AskPersonOptions {
@@ -75,7 +77,6 @@ class SignInDialog implements Disposable {
   readonly #given = new AbortController();
   #opening: Promise<Prompt> | undefined;
   #pastes: Disposable | undefined;
-  #isOver = false;
   #isByCode = false;
 
   constructor(options: AskPersonOptions) {
@@ -91,15 +92,17 @@ class SignInDialog implements Disposable {
     this.#isByCode = page.code !== undefined;
     const canPaste = page.answer !== undefined && isTerminal() && Deno.stdin.isTerminal();
     // Before the prompt asks for an address, since the terminal would show it.
-    if (canPaste) await this.#readPastes(page.answer!);
-    this.#opening = openPrompt({ page, now: runtime.now, canPaste });
+    if (canPaste) this.#readPastes(page.answer!);
+    const handIn = canPaste ? TYPE_HERE : notebook() && USE_TWO_CELLS;
+    const answer = page.answer && { ...page.answer, ...(handIn && { handIn }) };
+    const shown = { ...page, ...(answer && { answer }) };
+    this.#opening = openPrompt({ page: shown, now: runtime.now });
     await this.#openBrowser(await this.#opening, page);
   }
 
   /** Reads addresses beside the listener: the browser may be on another machine. */
-  async #readPastes({ submit }: PageAnswer): Promise<void> {
-    const { readPastes } = await loadPaste();
-    if (this.#isOver) return;
+  #readPastes({ submit }: PageAnswer): void {
+    if (submit === undefined) return;
     this.#pastes = readPastes({
       onAddress: submit,
       say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
@@ -132,7 +135,6 @@ class SignInDialog implements Disposable {
   }
 
   #stopReading(): void {
-    this.#isOver = true;
     this.#pastes?.[Symbol.dispose]();
     this.#pastes = undefined;
   }

@@ -11,9 +11,9 @@ export interface AskOptions extends BrowserOptions {
   /** The flow of the caller's choice. Absent for `auto`. */
   flow?: SignInFlow | undefined;
   /** Shows the code of a device flow, in place of the built-in prompt and all words of this module. */
-  onDeviceCode: ((code: DeviceCode) => void | Promise<void>) | undefined;
+  onDeviceCode?: ((code: DeviceCode) => void | Promise<void>) | undefined;
   /** Whether the page is opened in the person's browser. Absent where each flow decides. */
-  openBrowser: boolean | undefined;
+  openBrowser?: boolean | undefined;
 }
 
 /** Whether the caller shows the sign-in itself, so that this module shows nothing. */

@@ -13,7 +13,6 @@ const STYLE = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-s
 const PAGES = {
   signed_in: [200, "Signed in", "You can close this page and go back to the program."],
   failed: [200, "Not signed in", "The program that asked you to sign in says why."],
-  taken: [200, "Address taken", "The program that asked you to sign in goes on now."],
   stray: [
     400,
     "Nothing to do here",

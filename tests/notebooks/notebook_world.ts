@@ -46,7 +46,9 @@ export async function startNotebookWorld(): Promise<NotebookWorld> {
       const text = await Deno.readTextFile(`${path}/.validmind/credentials.json`);
       const rows = Object.values(JSON.parse(text).credentials) as Record<string, string>[];
       return rows.flatMap((row) =>
-        [row.access_token, row.refresh_token, row.id_token].filter((token) => token !== undefined)
+        [row.access_token, row.refresh_token, row.id_token].filter((token) =>
+          typeof token === "string"
+        )
       );
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),

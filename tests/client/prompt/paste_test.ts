@@ -72,7 +72,7 @@ Deno.test({
     assertStringIncludes(text, "Signed in as analyst@example.com.");
     assertStringIncludes(text, "state: signed in true");
     assertStringIncludes(text, "answer: yes", "a later question lost its answer");
-    assertStringIncludes(text, "Is the browser on another machine?");
+    assertStringIncludes(text, "Does that page not load, as from another machine?");
     assert(!/█|▀|▄/.test(text), "a phone cannot bring the answer back");
     assertNoSecret(text.replaceAll(link, ""));
   },

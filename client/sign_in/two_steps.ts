@@ -1,0 +1,78 @@
+import { openPrompt } from "../prompt/open_prompt.ts";
+import type { Outcome, Prompt } from "../prompt/prompt.ts";
+import type { Session, StartedSignIn } from "../session.ts";
+import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
+import { failureOf } from "./flow.ts";
+
+/** The second step, as the first one names it. */
+const HAND_IN = 'and hand it in in the next cell: await signIn.finish("<address>")';
+
+/**
+ * Starts a sign-in in the browser, and gives back as soon as its link is shown.
+ *
+ * @param createSession Signs in. Its own prompt would wait in the first cell.
+ */
+export async function startInBrowser(
+  createSession: (options: SessionOptions) => Promise<Session>,
+  options: SessionOptions,
+): Promise<StartedSignIn> {
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const shown = Promise.withResolvers<AuthorizationPrompt>();
+  let opening: Promise<Prompt> | undefined;
+  const session = createSession({
+    ...options,
+    flow: "browser",
+    signal,
+    async onAuthorizationUrl(link) {
+      const { issuer = new URL(link.url).origin, now = Date.now, onAuthorizationUrl } = options;
+      if (onAuthorizationUrl === undefined) {
+        opening = openPrompt({ page: { ...pageOf(link), issuer }, now });
+        await opening;
+      }
+      await onAuthorizationUrl?.(link);
+      shown.resolve(link);
+    },
+  });
+  const ended = session.then(
+    async (signedIn) => (await opening)?.end(await outcomeOf(signedIn)),
+    async (error) => {
+      const failure = failureOf(error, signal);
+      (await opening?.catch(() => undefined))?.end({
+        kind: failure === "error" ? "failed" : failure,
+      });
+    },
+  ).catch(() => undefined);
+  const link = await Promise.race([shown.promise, session.then(() => undefined)]);
+  return {
+    ...(link && { url: link.url, expiresAt: link.expiresAt }),
+    async finish(address) {
+      if (address !== undefined) await link?.submit(address);
+      const signedIn = await session;
+      await ended;
+      return signedIn;
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort(
+        new DOMException("Cannot sign in: it was given up. Start it again.", "AbortError"),
+      );
+      await ended;
+    },
+  };
+}
+
+function pageOf({ url, redirectUri, expiresAt }: AuthorizationPrompt) {
+  const { origin, pathname } = new URL(url);
+  return { url, shortUrl: origin + pathname, expiresAt, answer: { redirectUri, handIn: HAND_IN } };
+}
+
+async function outcomeOf(session: Session): Promise<Outcome> {
+  const { email, name, subject, expiresAt, backend, refreshable } = await session.status();
+  return {
+    kind: "signed_in",
+    who: email ?? name ?? subject,
+    expiresAt: expiresAt?.getTime() ?? 0,
+    place: backend?.location ?? backend?.name ?? "",
+    isRefreshable: refreshable === true,
+  };
+}
