@@ -49,6 +49,9 @@ export interface FileCredentialsBackendOptions {
  * half a file nor a lock. A write survives a power cut once it has resolved. The first write makes a
  * missing folder, and syncs the folder above it only where `--allow-read` already covers that folder:
  * without it, a power cut soon after the first write may take the new folder and the sign-in with it.
+ * A program without the lock, such as the Python library, may undo a write with an older text of the
+ * file. Once such a program was seen to write the file, a write takes 30 ms more and is made again then.
+ *
  * A link is written through. Fields that this release does not know are kept.
  * A file of a higher version is read but not written. A file that cannot be understood is an error and
  * stays unchanged.

@@ -201,6 +201,25 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "replaceFile without the lock disturbs no other one, nor is disturbed",
+  permissions,
+  fn() {
+    const parent = folder();
+    const path = `${parent}/a.json`;
+    const during = (isUnchanged: () => boolean) => ({ isLocked: false, isUnchanged });
+    let temps = 0;
+    const count = () => {
+      temps = namesIn(parent).length;
+      return true;
+    };
+    replaceFile(path, "one", during(() => replaceFile(path, "two", during(count))));
+    assertEquals(temps, 2);
+    assertEquals(Deno.readTextFileSync(path), "one");
+    assertEquals(namesIn(parent), ["a.json"]);
+  },
+});
+
 /** Makes the folder `a/b/c` in `folder`, and gives the folders that were synced, from `folder` on. */
 function makeInside(folder: string): string[] {
   const synced: string[] = [];
