@@ -157,12 +157,16 @@ function redirectSetting(uri: Given, listen: Given | undefined, action: string):
   };
 }
 
-/** The URL with a port in place of its mark. */
+/** Scheme, host, port and path. Providers compare the text, and a URL object would also take others. */
+const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::[1-9]\d*)?(\/.*)?$/i;
+
+/** The URL with a port, of the most digits, in place of its mark. */
 function readUri({ name, text }: Given, action: string): URL {
-  const url = URL.parse(text.replaceAll(PORT, "1"));
-  const isUsable = url !== null && /^https?:$/.test(url.protocol) && url.search === "" &&
-    url.username === "" && url.password === "" && !text.includes("#") && !text.includes("?");
-  if (isUsable) return url;
+  const plain = text.replaceAll(PORT, "65535");
+  const [isPlain, path = "/"] = PLAIN_URI.exec(plain) ?? [];
+  const url = URL.parse(plain);
+  // A browser comes back to the path as the URL object has it.
+  if (url !== null && isPlain && url.pathname === path && !/[?#]/.test(path)) return url;
   throw invalidOptions(
     `Cannot ${action}: ${name} is no address of host, port and path alone. Give it as it is ` +
       `registered at the provider, such as http://127.0.0.1/callback.`,

@@ -283,3 +283,30 @@ Deno.test("redirect listener: a free port needs the grant of port 0 and no more"
   const denied = await runDeno({ flags: [], code });
   assertEquals(denied.stdout.trim(), "permission_required true", denied.stderr);
 });
+
+for (
+  const redirectUri of [
+    "http://127.0.0.1:0/callback",
+    "http://127.0.0.1:/callback",
+    "http://127.0.0.1:080/callback",
+    "http://127.0.0.1:65536/callback",
+    "http:/127.0.0.1/callback",
+    "http:127.0.0.1/callback",
+    "http:\\\\127.0.0.1\\callback",
+    "http://127.0.0.1/\ncallback",
+    "http://127.0.0.1/a/../callback",
+    "http://127.0.0.1/%2e%2e/callback",
+    "http://127.0.0.1/ü",
+    "http://@127.0.0.1/callback",
+    "http://127.0.0.1@evil.example.com/",
+    "http://127.0.0.1/callback?",
+    "http://127.0.0.1/callback#",
+    "http://127.0.0.1{port}/callback",
+  ]
+) {
+  Deno.test(`redirect listener: ${JSON.stringify(redirectUri)} is refused before any work`, () => {
+    const place = redirectUri.includes("{port}") ? { listen: "127.0.0.1:8765" } : {};
+    const error = assertThrows(() => listen({ redirectUri, ...place }), ValidMindAuthError);
+    assertEquals(error.code, "invalid_options");
+  });
+}
