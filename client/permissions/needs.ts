@@ -1,6 +1,6 @@
 import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { netHost } from "../../backends/common/hosts.ts";
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,
@@ -244,6 +244,21 @@ const DEFAULT_STORE: readonly PermissionNeed[] = [
   { name: "read", path: PLACES.folder, reason: "to keep the tokens", need: "always" },
   { name: "write", path: PLACES.folder, reason: "to keep the tokens", need: "always" },
 ];
+
+/**
+ * Further needs of a first sign-in, for the error about the variables that choose the store: the default
+ * store while another choice cannot be read, the client's files, and the place to listen at.
+ */
+export function laterNeeds(options: SessionOptions, identity: Identity): PermissionNeed[] {
+  const isDefault = !isEnvGranted("VM_OIDC_CREDENTIALS_BACKEND") ||
+    selectionNeeds().some((need) => need.name === "env" && need.variable === HOME_VARIABLE);
+  const isBrowser = identity.kind === "oidc" && isBrowserFlow(options);
+  return [
+    ...(isDefault ? DEFAULT_STORE : []),
+    ...fileNeeds(identity),
+    ...(isBrowser ? listenNeeds(resolveRedirect(options, identity.issuer, ACTION)) : []),
+  ];
+}
 
 function asAlways(need: PermissionNeed): PermissionNeed {
   return { ...need, need: "always" };

@@ -148,11 +148,18 @@ export class NeedList {
     this.#backend.push(...more);
   }
 
-  /** Adds needs for the backend, and checks the needs of every start. */
-  async ensure(more: readonly PermissionNeed[] = []): Promise<void> {
+  /**
+   * Adds needs for the backend, and checks the needs of every start.
+   *
+   * @param later Gives needs of later steps, for the error.
+   */
+  async ensure(
+    more: readonly PermissionNeed[] = [],
+    later: () => readonly PermissionNeed[] = () => [],
+  ): Promise<void> {
     this.add(more);
     const known = [...this.#start, ...this.#backend];
-    await preflight(this.#action, known, "always", () => this.all());
+    await preflight(this.#action, known, "always", () => [...this.all(), ...later()]);
   }
 
   /** Checks the needs of a sign-in, and `more` of them. */

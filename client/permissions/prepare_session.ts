@@ -18,7 +18,7 @@ import { NAMES } from "../format_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import { fileNeeds, knownAtFirst, sessionNeeds } from "./needs.ts";
+import { fileNeeds, knownAtFirst, laterNeeds, sessionNeeds } from "./needs.ts";
 import {
   apiNeeds,
   backendNeeds,
@@ -83,7 +83,8 @@ export async function prepareSession(
     await list.ensure();
     return { options, resolved, modelOptions, needs };
   }
-  const backend = await untilAborted(chooseBackend(options, list), options.signal);
+  const later = () => laterNeeds(options, resolved.identity);
+  const backend = await untilAborted(chooseBackend(options, list, later), options.signal);
   await list.ensure(backendNeeds(backend));
   return { options, resolved, modelOptions, backend, needs };
 }
@@ -148,9 +149,10 @@ function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.Perm
 async function chooseBackend(
   { credentialsBackend, isolate }: SessionOptions,
   needs: NeedList,
+  later: () => readonly PermissionNeed[],
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection((more) => needs.ensure(more), isolate);
+    await ensureSelection((more) => needs.ensure(more, later), isolate);
   }
   return await resolveCredentialsBackend(
     credentialsBackend,

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { CLIENT_SECRET, withClient } from "../../support/client_world.ts";
 import { denoCommand, type ProcessResult, runProcess } from "../../support/deno_process.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { type TempDir, tempDir } from "../../support/temp_home.ts";
@@ -48,6 +49,73 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "the flags in the first error of a job whose options say all are all that it needs",
+  ignore,
+  async fn() {
+    await using provider = await startOidcProvider(withClient());
+    const run = await jobRunner(
+      `flow: "client_credentials", clientSecret: ${JSON.stringify(CLIENT_SECRET)}`,
+      provider,
+    );
+    await using _home = run.home;
+    const first = await run.with("");
+    assertEquals(first.code, 1);
+    const [, flags] = /Run with\n {2}(.*)\n/.exec(first.stderr)!;
+
+    const second = await run.with(flags!);
+    assertEquals(second.code, 0, second.stderr);
+  },
+});
+
+Deno.test({
+  name: "the first error has the place to listen at, and the client's file",
+  ignore,
+  async fn() {
+    const provider = { issuer: "https://login.example.com", clientId: "app" };
+    for (
+      const [options, flag] of [
+        ['flow: "browser"', "--allow-net=login.example.com:443,127.0.0.1:0"],
+        ['clientKeyFile: "/keys/app.pem"', "--allow-read=/keys/app.pem"],
+      ] as const
+    ) {
+      const run = await jobRunner(options, provider);
+      await using _home = run.home;
+      const { stderr } = await run.with("");
+      assertStringIncludes(
+        stderr.replaceAll('"--allow-read=$HOME/.validmind,', "--allow-read="),
+        flag,
+      );
+    }
+  },
+});
+
+/** A script that takes all from its options, in an empty home. */
+async function jobRunner(
+  options: string,
+  { issuer, clientId }: Pick<TestOidcProvider, "issuer" | "clientId">,
+) {
+  const home = await tempDir();
+  const file = join(home.path, "job.ts");
+  const named = `issuer: ${JSON.stringify(issuer)}, clientId: ${JSON.stringify(clientId)}`;
+  await Deno.writeTextFile(
+    file,
+    `import { createSession } from "@validmind/auth";
+    await createSession({ ${named}, ${options} });`,
+  );
+  const env = { HOME: home.path, NO_COLOR: "1" };
+  return { home, with: (flags: string) => runInShell(file, flags, env) };
+}
+
+async function runInShell(
+  file: string,
+  flags: string,
+  env: Record<string, string>,
+): Promise<ProcessResult> {
+  const [deno, run, ...rest] = denoCommand({ file }).map((word) => `'${word}'`);
+  return await runProcess(["sh", "-c", [deno, run, flags, ...rest].join(" ")], { env });
+}
+
 interface Newcomer extends AsyncDisposable {
   provider: TestOidcProvider;
   /** The flags with the hosts of this world. */
@@ -70,12 +138,7 @@ async function newcomer(): Promise<Newcomer> {
     fillIn: (flags) =>
       flags.replace("PROVIDER", new URL(provider.issuer).host)
         .replace("API", new URL(api.apiHost).host),
-    run: async (flags, more = {}) => {
-      const [deno, ...args] = denoCommand({ file: script }).map((word) => `'${word}'`);
-      const [run, ...rest] = args;
-      const command = [deno, run, flags, ...rest].join(" ");
-      return await runProcess(["sh", "-c", command], { env: { ...env, ...more } });
-    },
+    run: (flags, more = {}) => runInShell(script, flags, { ...env, ...more }),
     [Symbol.asyncDispose]: () => disposable.disposeAsync(),
   };
 }
