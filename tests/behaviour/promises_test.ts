@@ -45,7 +45,7 @@ const LOOPBACK: TestName[] = [
   ["client/provider/fetch_test.ts", "providerFetch: no secret goes over http: off loopback"],
 ];
 const STORE_TROUBLE: TestName[] = [
-  ["backends/fallback_test.ts", "… is an error, whatever the other stores have"],
+  ["backends/fallback/stores_test.ts", "… is an error, whatever the other stores have"],
   [
     "backends/file_corrupt_test.ts",
     "a file that is … is an error without its content, and is left",
@@ -123,7 +123,7 @@ const PROMISED: readonly (readonly [sentence: string, ...tests: TestName[]])[] =
   ["A store that is locked, denied, full or corrupt is an error", ...STORE_TROUBLE],
   ['It is not taken for "not signed in"', ...STORE_TROUBLE],
   ["To read or write a fallback whose last store", [
-    "backends/fallback_test.ts",
+    "backends/fallback/copy_test.ts",
     "a silent store is an error where it may hold a newer copy",
   ]],
   [
