@@ -1,5 +1,8 @@
 import { ValidMindAuthError } from "./errors.ts";
 
+/** The path of discovery, which people copy with the issuer. */
+const WELL_KNOWN = "/.well-known/openid-configuration";
+
 /**
  * Options of {@linkcode credentialKey}.
  *
@@ -17,7 +20,8 @@ export interface CredentialKeyOptions {
 /**
  * Normalizes an issuer for a credential key, as the Python library does: without outer white space,
  * matching outer quotes (of a value copied from a `.env` file) and trailing slashes. White space is that
- * of `String.trim`. Python's `strip` also takes U+001C to U+001F and U+0085, and leaves U+FEFF.
+ * of `String.trim`. Python's `strip` also takes U+001C to U+001F and U+0085, and leaves U+FEFF. The
+ * path of the discovery document goes too, which Python keeps and cannot use.
  *
  * @param issuer The issuer, as configured.
  * @returns The normalized issuer.
@@ -32,7 +36,10 @@ export interface CredentialKeyOptions {
  * ```
  */
 export function normalizeIssuer(issuer: string): string {
-  return unwrap(issuer, (text) => withoutSlashes(text.trim()));
+  return unwrap(issuer, (text) => {
+    const rest = withoutSlashes(text.trim());
+    return rest.endsWith(WELL_KNOWN) ? withoutSlashes(rest.slice(0, -WELL_KNOWN.length)) : rest;
+  });
 }
 
 /**

@@ -26,6 +26,30 @@ function isBare(error: Error): boolean {
   return isCauseBare && Object.keys(error).every((name) => name === "code" || name === "name");
 }
 
+/** The failures of a connection by Deno's words for them, which choose the words and nothing else. */
+const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
+  [/dns error|lookup address/i, "the host name is not known"],
+  [/connection refused|actively refused/i, "nothing answers at that host and port"],
+  [/invalid peer certificate/i, "its certificate is not trusted"],
+  [/tunnel/i, "the proxy refused the connection"],
+  [/InvalidContentType/, "the host does not speak https: at that port"],
+  [/tls|handshake/i, "the host and this computer agree on no secure connection (TLS)"],
+  [/unreachable|no route/i, "the network does not reach the host"],
+  [/timed out/i, "the host did not answer in time"],
+  [
+    /closed|reset|broken pipe|incomplete|reading a body/i,
+    "the connection broke off before the whole answer",
+  ],
+];
+
+/** The reason of an error of `fetch` in words; `undefined` where it is not known. */
+export function connectionFault(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
+  const fault = text.replace(/^.*?\bclient error\b/s, ""); // without the address
+  return CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
+}
+
 /**
  * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
  * pass signals on. A body over `maxBytes` is cut, or refused: then the result is `undefined`. Its rest

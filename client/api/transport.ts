@@ -1,7 +1,7 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { netHost } from "../../backends/common/hosts.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { readText, safeCause } from "../../backends/common/printable.ts";
+import { connectionFault, readText, safeCause } from "../../backends/common/printable.ts";
 
 /**
  * A session's own headers, by lower-case name. A plain object, since `fetch` takes a quarter longer to
@@ -184,11 +184,12 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
     );
   }
   const reason = timeoutMs === undefined
-    ? `the connection failed${error instanceof Error ? ` (${error.name})` : ""}`
+    ? connectionFault(error) ?? "the connection failed"
     : `there was no answer within ${timeoutMs} ms`;
   return new ValidMindAuthError(
     "api_unreachable",
-    `Cannot ${action}: ${reason}. Check apiHost, the network and a proxy, and try again.`,
+    `Cannot ${action}: ${reason}. Check apiHost, the network, a proxy (HTTPS_PROXY, NO_PROXY) and ` +
+      `the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
     safeCause(error),
   );
 }

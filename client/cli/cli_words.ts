@@ -16,6 +16,7 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\bredirectUri\b/g, "--redirect-uri"],
   [/([(,] ?|\b[Gg]ive )listen\b/g, "$1--listen"],
   [/\(dpop\)/g, "(--dpop)"],
+  [/\b(set|needs) dpop: true/g, "$1 --dpop"],
   [/\bGive clientSecret, clientKeyFile or clientAssertionFile, or set/g, "Set"],
   [/\bclientSecret \((VM_OIDC_CLIENT_SECRET), beside/g, "$1 (beside"],
   [/\bclient(?:Secret|KeyFile|AssertionFile) \((VM_OIDC_\w+)\)/g, "$1"],

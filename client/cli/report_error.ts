@@ -1,4 +1,4 @@
-import { printable } from "../../backends/common/printable.ts";
+import { connectionFault, printable } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { inCliWords } from "./cli_words.ts";
@@ -65,22 +65,18 @@ function codeAndMessage(error: unknown): { code: string; message: string } {
   return { code: "unexpected", message };
 }
 
-const CONNECTION_WORDS: readonly (readonly [RegExp, string])[] = [
-  [/dns error|lookup address/i, "The host name is not known."],
-  [/connection refused|actively refused/i, "Nothing answers at that host and port."],
-  [/invalid peer certificate/i, "The certificate of the host is not trusted."],
-  [/operation timed out/i, "The host did not answer in time."],
-];
-
 /**
- * Causes that add to the error's message, one line each, after a sentence for a failed connection.
+ * Causes that add to the error's message, one line each, after a sentence for a failed connection that
+ * the message does not name.
  * Only for errors of this module: their causes hold no secret.
  */
 export function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
   if (!(cause instanceof Error) || message.includes(cause.message)) return "";
-  if (cause.message === "fetch failed") return causeLines(cause); // its own cause says why
-  const words = CONNECTION_WORDS.find(([pattern]) => pattern.test(cause.message))?.[1];
-  return (words === undefined ? "" : `\n${words}`) +
+  // Its own cause says why.
+  if (cause.message === "fetch failed") return causeLines({ message, cause: cause.cause });
+  const fault = connectionFault(cause);
+  const isNew = fault !== undefined && !message.includes(fault);
+  return (isNew ? `\n${fault[0]!.toUpperCase()}${fault.slice(1)}.` : "") +
     `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 

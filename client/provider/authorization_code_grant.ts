@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
-import { asAnswering, checkEndpoint } from "./discovery.ts";
+import { asAnswering, assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { authorizationRefusal } from "./error.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -60,6 +60,7 @@ export async function startAuthorization(
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, server, client } = context;
     const endpoint = authorizationEndpoint(server, identity.issuer);
+    assertCanSignIn(server, identity);
     const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
     const { redirectUri } = options;
     const secrets = {

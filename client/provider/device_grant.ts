@@ -4,6 +4,7 @@ import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
+import { assertCanSignIn } from "./discovery.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
@@ -47,6 +48,7 @@ export async function authorizeDevice(
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
     if (server.device_authorization_endpoint === undefined) throw noDeviceFlow(identity.issuer);
+    assertCanSignIn(server, identity);
     const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
     const isPkce = server.code_challenge_methods_supported?.includes("S256");

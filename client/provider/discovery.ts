@@ -2,6 +2,7 @@ import { isLoopback, netHost } from "../../backends/common/hosts.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { isEntraIssuer } from "../credential_key.ts";
+import type { OidcIdentity } from "../options/identity.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";
 import * as oauth from "oauth4webapi";
@@ -41,6 +42,25 @@ export async function discoverProvider(
   const server = await oauth.processDiscoveryResponse(expected, response);
   checkEndpoints(server, issuer);
   return server;
+}
+
+/**
+ * Refuses a provider that lacks an address which the end of a sign-in needs, before a person is asked:
+ * OpenID Connect Discovery, section 3.
+ */
+export function assertCanSignIn(
+  server: oauth.AuthorizationServer,
+  { issuer, scope }: Pick<OidcIdentity, "issuer" | "scope">,
+): void {
+  const hasIdToken = scope.split(" ").includes("openid");
+  const needed = hasIdToken ? ["token_endpoint", "jwks_uri"] : ["token_endpoint"];
+  const missing = needed.find((name) => server[name] === undefined);
+  if (missing === undefined) return;
+  throw new ValidMindAuthError(
+    "provider_invalid",
+    `Cannot sign in at ${issuer}: its discovery document has no ${missing}. Check the issuer, then ` +
+      `ask who runs the provider.`,
+  );
 }
 
 /**

@@ -10,6 +10,11 @@ const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser,
 /** Limit of an error's words, of which people see 200 characters. */
 export const LONGEST_WORDS = 2000;
 const SIGN_IN = "Sign in again.";
+const PROOF = "a confidential one needs its secret (clientSecret or VM_OIDC_CLIENT_SECRET), key " +
+  "(clientKeyFile) or assertion (clientAssertionFile); the variables count beside VM_OIDC_ISSUER and " +
+  "VM_OIDC_CLIENT_ID";
+/** Words by which some providers refuse a client's proof under another code. */
+const OF_PROOF = /client (credentials|secret|authentication|assertion)\b/i;
 
 /** The codes of oauth4webapi for an ID token that failed a check. */
 const ID_TOKEN_CODES: unknown[] = [
@@ -21,9 +26,8 @@ const ID_TOKEN_CODES: unknown[] = [
 /** The advice for an OAuth error, by its code. */
 const BY_CODE = new Map(Object.entries({
   invalid_client:
-    "Check the client id, that the device flow is enabled for it, and that it is a public client, or " +
-    "clientSecret is its secret (or VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and " +
-    "VM_OIDC_CLIENT_ID).",
+    `Check the client id, that the client and its device flow are enabled, and that it is a public ` +
+    `client; ${PROOF}.`,
   unauthorized_client: DEVICE_GRANT,
   unsupported_grant_type: DEVICE_GRANT,
   invalid_scope: "Check scope: ask only for what the provider knows for this client.",
@@ -102,12 +106,26 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   ],
   [
     /Invalid client or Invalid client credentials/i,
-    "Check the client id, and that Client authentication is off in the Keycloak client's settings.",
+    "Check the client id, that the client is enabled, and that Client authentication is off in the " +
+    `Keycloak client's settings; ${PROOF}.`,
     true,
+  ],
+  [
+    /DPoP proof is missing/i,
+    "The client has to use DPoP: set dpop: true, or have DPoP switched off for it.",
+  ],
+  [/DPoP proof.*not active/i, "Check this computer's clock: DPoP proofs last seconds."],
+  [
+    /HTTPS required/i,
+    "Give the issuer with https:. Keycloak behind a proxy needs its option proxy-headers.",
   ],
   [
     /Offline tokens not allowed/i,
     "Leave offline_access out of scope, or have the role offline_access given to you in Keycloak.",
+  ],
+  [
+    /client (is |has been )?(disabled|not enabled|not active|inactive)/i,
+    "Have the client enabled at the provider, where it is switched off.",
   ],
   // Google
   [
@@ -148,6 +166,11 @@ export class ProviderRefusedError extends ValidMindAuthError {
     this.answer = answer;
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** Whether a refusal is about the proof of the client. No other flow helps then. */
+export function isOfProof(error: unknown): boolean {
+  return error instanceof ProviderRefusedError && OF_PROOF.test(error.answer);
 }
 
 /** The provider gave no usable answer: nothing was decided, and another try may help. */
@@ -224,8 +247,8 @@ function refused(
     ? printable(error.error_description)
     : "";
   const answer = `${name}${words && ` (${words})`}`;
-  const isOfProof = name === "invalid_client" || proofErrors.includes(name);
-  const own = [Object.hasOwn(advice, name) && advice[name], isOfProof && ofClient].filter(Boolean);
+  const isProof = name === "invalid_client" || proofErrors.includes(name) || OF_PROOF.test(words);
+  const own = [Object.hasOwn(advice, name) && advice[name], isProof && ofClient].filter(Boolean);
   const hint = refusalHint(name, words, own.length === 0 ? undefined : own.join(" "));
   return new ProviderRefusedError(
     `Cannot ${action} at ${issuer}: ${reason} ${answer}. ${hint}`,
@@ -255,7 +278,7 @@ function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, strin
     return [
       "id_token_invalid",
       `the ID token failed its checks: ${text}`,
-      "Check this computer's clock and the client id, then ask who runs the provider.",
+      idTokenAdvice(code, text),
     ];
   }
   return [
@@ -263,6 +286,20 @@ function explain(issuer: string, error: unknown): [ValidMindAuthErrorCode, strin
     `its answer breaks the protocol: ${text}`,
     "Check the issuer, then ask who runs the provider.",
   ];
+}
+
+function idTokenAdvice(code: unknown, text: string): string {
+  if (code === oauth.JWT_TIMESTAMP_CHECK || /^iat\b/.test(text)) {
+    return "Check this computer's clock, then ask who runs the provider.";
+  }
+  if (/\balg|algorithm/.test(text)) {
+    return "Have the provider sign the ID tokens of this client with RS256, ES256 or another algorithm " +
+      "with a public key, as its discovery document states it.";
+  }
+  if (code === oauth.KEY_SELECTION || /signature/.test(text)) {
+    return "Try again: the provider may have changed its keys. Then ask who runs it.";
+  }
+  return "Check the issuer and the client id, then ask who runs the provider.";
 }
 
 function otherIssuer(
@@ -287,9 +324,13 @@ export function isProtocolError(code: string): boolean {
  * @param own The advice of the grant or the client for this code.
  */
 export function refusalHint(code: string, description = "", own?: string): string {
-  const known = BY_WORDS.find(([pattern, , isForPublic]) =>
-    pattern.test(description) && !(isForPublic && own !== undefined)
-  );
-  return known?.[1] ?? own ?? BY_CODE.get(code) ??
+  return hintByWords(description, own !== undefined) ?? own ?? BY_CODE.get(code) ??
     "See the provider's documentation of this error.";
+}
+
+/** The advice for the words of a provider. `hasOwn`: whether there is advice of the client's own. */
+export function hintByWords(words: string, hasOwn = false): string | undefined {
+  return BY_WORDS.find(([pattern, , isForPublic]) =>
+    pattern.test(words) && !(isForPublic && hasOwn)
+  )?.[1];
 }

@@ -2,6 +2,7 @@ import { untilAborted } from "../../backends/common/delay.ts";
 import { netHost } from "../../backends/common/hosts.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
+  connectionFault,
   parseObject,
   parseRetryAfter,
   printable,
@@ -9,7 +10,7 @@ import {
   safeCause,
 } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
-import { isProtocolError, LONGEST_WORDS, ProviderUnavailableError } from "./error.ts";
+import { hintByWords, isProtocolError, LONGEST_WORDS, ProviderUnavailableError } from "./error.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 
@@ -105,7 +106,9 @@ export function providerFetch(
           `issuer, and that no network or proxy asks for a sign-in of its own.`,
       );
     }
-    const answer = readAnswer(endpoint, url, response, text);
+    const json = parseObject(text);
+    const answer = endpoint.normalize(response.status, json);
+    if (answer === undefined) throw notUsable(url, init, response, json);
     const body = withoutEcho(answer.body, init, secrets);
     capture?.(body);
     return rebuild({ ...answer, body }, response.headers);
@@ -178,16 +181,21 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
 }
 
-function readAnswer(endpoint: Endpoint, url: string, response: Response, text: string): Answer {
-  const answer = endpoint.normalize(response.status, parseObject(text));
-  if (answer !== undefined) return answer;
-  const type = printable(response.headers.get("content-type") ?? "no content type", 60);
-  throw new ProviderUnavailableError(
-    `Cannot use the answer of ${
-      place(url)
-    }: it has status ${response.status} and is no answer of ` +
-      `a provider (${type}). Check the network (a proxy, a sign-in page of its own), and try again.`,
-    { retryAfterMs: parseRetryAfter(response.headers.get("retry-after")) },
+/** The error for an answer that decides nothing. Only the answer to a request without secrets is quoted. */
+function notUsable(url: string, sent: RequestInit, response: Response, json?: Json) {
+  const { status, headers } = response;
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  const { error, error_description: words } = sent.body === undefined ? json ?? {} : {};
+  const said = [error, words].filter((text) => typeof text === "string").join(": ");
+  const type = printable(headers.get("content-type") ?? "no content type", 60);
+  const reason = said === ""
+    ? `it has status ${status} and is no answer of a provider (${type})`
+    : `the provider answered ${status} (${printable(said)})`;
+  const advice = hintByWords(said) ??
+    "Check the network (a proxy, a sign-in page of its own), and try again.";
+  return new ProviderUnavailableError(
+    `Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
+    { retryAfterMs },
   );
 }
 
@@ -245,7 +253,7 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
     );
   }
   const reason = timeoutMs === undefined
-    ? `the connection failed${error instanceof Error ? ` (${error.name})` : ""}`
+    ? connectionFault(error) ?? "the connection failed"
     : `there was no whole answer within ${timeoutMs} ms`;
   return new ProviderUnavailableError(
     `Cannot reach ${place(url)}: ${reason}. Check the network, a proxy (HTTPS_PROXY, NO_PROXY) ` +

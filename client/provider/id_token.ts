@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { isObject } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -160,6 +161,8 @@ export class IdTokenSignatures {
   readonly #issuer: string;
   readonly #runtime: Runtime;
   #hasKeys = false;
+  /** Stands for a provider in oauth4webapi's memory of keys, after its keys have changed. */
+  readonly #renewed = new WeakMap<oauth.AuthorizationServer, oauth.AuthorizationServer>();
 
   constructor(issuer: string, runtime: Runtime) {
     this.#issuer = issuer;
@@ -180,33 +183,60 @@ export class IdTokenSignatures {
   }
 
   /**
-   * Checks the signature of the ID token in a processed answer.
+   * Checks the signature of the ID token in a processed answer. Keys that were fetched before the answer
+   * may have been replaced meanwhile: where none of them fits, they are fetched once more.
    *
+   * @param idToken The ID token.
    * @param keys The result of {@linkcode requestKeys}, for the first try.
    */
   async check(
     server: oauth.AuthorizationServer,
     response: Response,
+    idToken: string,
     request: SignatureOptions,
     keys?: RequestedKeys,
   ): Promise<void> {
+    const kid = readClaims(idToken, 0)?.kid;
+    let ahead = keys?.response;
+    let isFetched = false;
+    const options: SignatureOptions = {
+      ...request,
+      [oauth.customFetch]: async (url, init) => {
+        isFetched = ahead === undefined;
+        const received = ahead ?? request[oauth.customFetch](url, init);
+        ahead = undefined;
+        return withKid(await keysOfTenant(server, this.#issuer, await received), kid);
+      },
+    };
     for (let tries = 1;; tries++) {
-      const load = tries === 1 && keys !== undefined
-        ? () => keys.response
-        : request[oauth.customFetch];
-      const options: SignatureOptions = {
-        ...request,
-        [oauth.customFetch]: async (url, init) =>
-          await keysOfTenant(server, this.#issuer, await load(url, init)),
-      };
       try {
-        await oauth.validateApplicationLevelSignature(server, response, options);
+        const provider = this.#renewed.get(server) ?? server;
+        await oauth.validateApplicationLevelSignature(provider, response, options);
         this.#hasKeys = true;
         return;
       } catch (error) {
+        if (isWithoutKey(error) && !isFetched) {
+          this.#renewed.set(server, { ...server });
+          continue;
+        }
         if (!(error instanceof ProviderUnavailableError) || tries === MAX_TRIES) throw error;
         await this.#runtime.delay(tries * 500, request.signal);
       }
     }
   }
+}
+
+/** The keys, where a single one without an id gets the id that the ID token names: some leave it out. */
+async function withKid(response: Response, kid: unknown): Promise<Response> {
+  const { keys } = await response.clone().json();
+  const isNameless = Array.isArray(keys) && keys.length === 1 && isObject(keys[0]) &&
+    keys[0].kid === undefined;
+  if (!isNameless || typeof kid !== "string") return response;
+  return Response.json({ keys: [{ ...keys[0], kid }] }, { status: response.status });
+}
+
+/** Whether no key of a provider has made a signature. */
+function isWithoutKey(error: unknown): boolean {
+  return error instanceof oauth.OperationProcessingError &&
+    (error.code === oauth.KEY_SELECTION || /signature verification/.test(error.message));
 }

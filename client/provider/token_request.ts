@@ -147,7 +147,8 @@ export async function checkTokens(
   keys?: RequestedKeys,
 ): Promise<TokenSet> {
   if (answer.id_token !== undefined) {
-    await context.signatures.check(tenant, response, requestOptions(JWKS, context), keys);
+    const options = requestOptions(JWKS, context);
+    await context.signatures.check(tenant, response, answer.id_token, options, keys);
   }
   return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
 }

@@ -1,5 +1,6 @@
 import { ValidMindAuthError } from "../errors.ts";
 import { showLine } from "../prompt/terminal.ts";
+import { isOfProof } from "../provider/error.ts";
 import type { SignInFlow } from "../session_options.ts";
 import { signInByDevice } from "./device.ts";
 import { type Flow, isShownByCaller } from "./flow.ts";
@@ -53,7 +54,8 @@ const signInByAny: Flow = async (provider, context) => {
 
 function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && (error.code === "device_flow_unsupported" ||
-    (error.code === "provider_refused" && REFUSALS.includes(error.oauthError ?? "")));
+    (error.code === "provider_refused" && REFUSALS.includes(error.oauthError ?? "") &&
+      !isOfProof(error)));
 }
 
 /** The error of the device flow, with the reason why the browser does not take its place. */

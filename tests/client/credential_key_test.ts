@@ -22,6 +22,8 @@ const ISSUERS: [given: string, normalized: string][] = [
   ["https://Login.Example.COM", "https://Login.Example.COM"],
   ["https://bücher.example/straße", "https://bücher.example/straße"],
   ["https://login.example.com:443", "https://login.example.com:443"],
+  ["https://login.example.com/.well-known/openid-configuration", "https://login.example.com"],
+  ["'https://a.example/realms/x/.well-known/openid-configuration/'", "https://a.example/realms/x"],
   ['"', '"'],
   ['""', ""],
   ["", ""],

@@ -28,6 +28,7 @@ export async function checkProvider(identity: OidcIdentity, runtime: Runtime): P
     return [
       ok("discovery", `${identity.issuer} answers correctly`),
       ...checkHosts(hosts),
+      ...checkEndpoints(seen.metadata ?? {}, identity),
       ...await checkMetadata(seen.metadata ?? {}, identity),
       clock(seen),
     ];
@@ -64,6 +65,19 @@ function checkHosts(hosts: readonly string[]): Finding[] {
     `endpoints are on hosts that Deno does not permit: ${denied.join(", ")}`,
     `Run with --allow-net=${denied.join(",")}, too: see permissions --discover.`,
   )];
+}
+
+/** A sign-in without them fails before the person is asked. */
+function checkEndpoints(
+  metadata: Record<string, unknown>,
+  { scope, flow }: OidcIdentity,
+): Finding[] {
+  const hasIdToken = flow !== "client_credentials" && scope.split(" ").includes("openid");
+  const missing = ["token_endpoint", ...(hasIdToken ? ["jwks_uri"] : [])]
+    .filter((name) => metadata[name] === undefined);
+  if (missing.length === 0) return [];
+  const message = `the discovery document has no ${missing.join(" and no ")}`;
+  return [fail("endpoints", message, "Check the issuer, then ask who runs the provider.")];
 }
 
 async function checkMetadata(

@@ -1,9 +1,13 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
 import { authorizeDevice, pollDevice } from "../../../client/provider/device_grant.ts";
 import { refreshTokens } from "../../../client/provider/refresh_grant.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
 import { providerOf } from "../../support/provider_of.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { json } from "../../support/http_server.ts";
+import { makeSigningKey } from "../../support/jwt.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 
 Deno.test("ID token: a good one is taken, and its end is told", async () => {
@@ -63,4 +67,62 @@ Deno.test("ID token: keys that turn out not to be needed are not waited for, by 
 
 function tokensWithoutId({ provider }: ProviderWorld<ScriptedProvider>): Promise<Response> {
   return provider.tokens({ id_token: undefined });
+}
+
+for (const why of ["seconds after they were fetched", "while they were fetched ahead"]) {
+  Deno.test(`ID token: keys that are replaced ${why} are fetched once more`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = providerOf(world);
+    const key = await makeSigningKey();
+    const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
+    if (why.startsWith("seconds")) await pollDevice(provider, await authorizeDevice(provider));
+    world.provider.reset();
+    const { jwks, token } = world.provider.script;
+    const newKeys = () => json({ keys: [key.publicJwk] });
+    if (why.startsWith("while")) jwks.push(() => undefined);
+    jwks.push(newKeys);
+    const id_token = await world.provider.idToken(who, { key });
+    token.push(() => world.provider.tokens({ id_token }));
+    const { tokens } = await refreshTokens(provider, { refreshToken: "r", subject: who });
+    assertEquals(tokens?.idToken, id_token);
+    token.push(() => world.provider.tokens({ id_token }));
+    const { tokens: next } = await refreshTokens(provider, { refreshToken: "r", subject: who });
+    assertEquals(next?.idToken, id_token); // by the keys in memory
+    const asked = world.provider.requests.filter(({ path }) => path === "/jwks").length;
+    assertEquals(asked, why.startsWith("while") ? 2 : 1);
+  });
+}
+
+Deno.test("ID token: a key that is nowhere costs one more look, and no more", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = providerOf(world);
+  const key = await makeSigningKey();
+  const who = { iss: world.provider.issuer, sub: "analyst@example.com" };
+  const id_token = await world.provider.idToken(who, { key });
+  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+  const answer = await refreshTokens(provider, { refreshToken: "r", subject: who });
+  assertStringIncludes(answer.tokens === undefined ? answer.error.message : "", "its keys");
+  assertEquals(world.provider.requests.filter(({ path }) => path === "/jwks").length, 2);
+});
+
+Deno.test("ID token: a single key without an id is the key of any id", async () => {
+  await using world = await scriptedProviderWorld();
+  const { kid: _, ...nameless } = world.provider.signingKey.publicJwk as { kid?: string };
+  world.provider.script.jwks.push(() => json({ keys: [nameless] }));
+  const session = await createSession(world.options);
+  assertEquals(typeof (await session.status()).expiresAt, "object");
+  world.provider.script.jwks.push(() => json({ keys: [nameless, nameless] }));
+  const run = () => createSession({ ...world.options, profile: "other" });
+  await rejectsWith("id_token_invalid", run);
+});
+
+for (const alg of ["HS256", "none"] as const) {
+  Deno.test(`ID token: the algorithm ${alg} is no matter of the clock`, async () => {
+    await using world = await scriptedProviderWorld();
+    const id_token = await world.provider.idToken({}, { alg });
+    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
+    const run = () => createSession(world.options);
+    const { message } = await rejectsWith("id_token_invalid", run, "RS256", "public key");
+    assertEquals(message.includes("clock"), false);
+  });
 }

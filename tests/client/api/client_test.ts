@@ -4,6 +4,7 @@ import { createSession } from "../../../client/create_session.ts";
 import type { Session } from "../../../client/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
+import { freePort } from "../../support/servers/free_port.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -359,8 +360,16 @@ apiTest("a connection that drops or breaks off", async ({ session, api }) => {
   await rejectsWith("api_unreachable", () => session.get("thing"), "/api/v1/tracking/thing");
 });
 
+Deno.test("api client: nobody listens there: the reason comes first, in words", async () => {
+  const apiHost = `http://127.0.0.1:${freePort()}/`;
+  await using session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
+  const words = `Cannot reach ${apiHost}x: nothing answers at that host and port.`;
+  await rejectsWith("api_unreachable", () => session.get("x"), words);
+});
+
 apiTest("a failing fetch is no crash and shows no token", async ({ session }) => {
-  const error = await rejectsWith("api_unreachable", () => session.get("thing"), "TypeError");
+  const words = "the connection failed. Check";
+  const error = await rejectsWith("api_unreachable", () => session.get("thing"), words);
   assertEquals(error.cause instanceof TypeError, true);
 }, {
   fetch: spyFetch((url, init) => {

@@ -46,7 +46,7 @@ for (
       "tcp connect error: Connection refused (os error 111)",
       "Nothing answers at that host and port.",
     ],
-    ["invalid peer certificate: UnknownIssuer", "The certificate of the host is not trusted."],
+    ["invalid peer certificate: UnknownIssuer", "Its certificate is not trusted."],
     ["operation timed out", "The host did not answer in time."],
   ] as const
 ) {
@@ -59,6 +59,13 @@ for (
     );
   });
 }
+
+Deno.test("reportError: a reason that the message names is not said again", () => {
+  const cause = new TypeError("fetch failed", { cause: new Error("dns error: nobody") });
+  const message = "Cannot reach it: the host name is not known. Check it.";
+  const error = new ValidMindAuthError("provider_unavailable", message, { cause });
+  assertStringIncludes(report(error).text, `${message}\ncaused by Error: dns error: nobody\n`);
+});
 
 Deno.test("reportError: what a stranger threw is told by its name only", () => {
   for (const error of [new RangeError("secret-token-1234"), "secret-token-1234"]) {

@@ -53,6 +53,17 @@ const ROWS: Row[] = [
     "Offline tokens not allowed for the user or client",
     "offline_access",
   ],
+  [
+    "Keycloak",
+    "unauthorized_client",
+    "Invalid client or Invalid client credentials",
+    "VM_OIDC_CLIENT_SECRET",
+  ],
+  ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
+  ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
+  ["Keycloak", "invalid_request", "HTTPS required", "with https:"],
+  ["any", "unauthorized_client", "The client is disabled", "Have the client enabled"],
+  ["any", "invalid_client", "", "clientKeyFile"],
   ["Google", "invalid_request", "client_secret is missing.", "VM_OIDC_CLIENT_SECRET"],
   ["Google", "invalid_client", "Invalid client type.", "Limited Input devices"],
   ["Google", "invalid_scope", "Invalid device flow scope: x", "openid email profile"],
@@ -75,6 +86,50 @@ for (const [who, code, description, words] of ROWS) {
     const error = await rejectsWith("provider_refused", run, words);
     assertEquals(error.oauthError, code);
   });
+}
+
+for (
+  const [code, description] of [
+    ["invalid_client", ""],
+    ["unauthorized_client", "Invalid client or Invalid client credentials"],
+  ] as const
+) {
+  Deno.test(`refusal of a client with a secret: ${code}: the secret is doubted`, async () => {
+    await using world = await scriptedProviderWorld();
+    world.provider.script.device.push(() => json({ error: code, error_description: description }));
+    const run = () => createSession({ ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" });
+    await rejectsWith(
+      "provider_refused",
+      run,
+      "clientSecret (VM_OIDC_CLIENT_SECRET",
+      "is its secret",
+    );
+  });
+}
+
+Deno.test("refusal: a discovery document that needs https: says so", async () => {
+  await using world = await scriptedProviderWorld();
+  const refusal = { error: "invalid_request", error_description: "HTTPS required" };
+  world.provider.script.discovery.push(() => json(refusal, 403));
+  const run = () => createSession(world.options);
+  await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)", "https:");
+});
+
+for (const name of ["token_endpoint", "jwks_uri"]) {
+  for (const flow of ["device", "browser"] as const) {
+    Deno.test(`discovery without ${name}: is said before a person is asked, ${flow}`, async () => {
+      await using world = await scriptedProviderWorld();
+      world.provider.discovery = {
+        authorization_endpoint: `${world.provider.issuer}/authorize`,
+        [name]: undefined,
+      };
+      const shown: unknown[] = [];
+      const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
+      const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
+      await rejectsWith("provider_invalid", run, `no ${name}`);
+      assertEquals([world.codes.length, shown.length], [0, 0]);
+    });
+  }
 }
 
 Deno.test("refusal: a hint without a description goes by the code alone", () => {

@@ -171,16 +171,42 @@ Deno.test("providerFetch: the caller's signal wins, with its reason", async () =
 Deno.test("providerFetch: connections that fail or break off", async () => {
   for (const answer of [resetConnection, () => truncated('{"access_token":')]) {
     await using server = await startHttpServer(answer);
-    const error = await unavailable({ url: `${server.origin}/token?tenant=x` }, "failed");
+    const error = await unavailable({ url: `${server.origin}/token?tenant=x` }, "broke off");
     assertStringIncludes(error.message, `${server.origin}/token:`); // without the query
   }
 });
+
+for (
+  const [text, words] of [
+    [
+      "for url (https://tls.example/): client error (Connect): dns error: x",
+      "the host name is not",
+    ],
+    [
+      "for url (x): client error (Connect): tcp connect error: Connection refused",
+      "nothing answers",
+    ],
+    ["for url (x): client error (Connect): tls handshake eof", "no secure connection (TLS)"],
+    ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],
+    ["client error (Connect): tunnel error: unsuccessful", "the proxy refused the connection"],
+    ["client error (Connect): tcp connect error: No route to host", "network does not reach"],
+    ["client error (SendRequest): operation timed out", "did not answer in time"],
+    ["for url (https://closed.example/): client error (Connect)", "the connection failed"],
+  ] as const
+) {
+  Deno.test(`providerFetch: the reason comes first, in words: ${words}`, async () => {
+    const cause = new Error(`error sending request ${text}`);
+    const fetch = spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
+    const { message } = await unavailable({ fetch }, `/token: `, words);
+    assertEquals(message.includes("TypeError"), false);
+  });
+}
 
 Deno.test("providerFetch: what an injected fetch throws is no crash", async () => {
   const fetch = spyFetch(() => {
     throw new TypeError("no proxy");
   });
-  const error = await unavailable({ fetch }, "TypeError", "HTTPS_PROXY");
+  const error = await unavailable({ fetch }, "the connection failed. Check", "HTTPS_PROXY");
   assertEquals(error.cause instanceof TypeError, true);
 });
 

@@ -5,6 +5,7 @@ import { chosenFlow } from "../../../client/sign_in/choose_flow.ts";
 import { flowContext } from "../../support/flow_context.ts";
 import { providerOf } from "../../support/provider_of.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { json } from "../../support/http_server.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { paths } from "../../support/request_log.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
@@ -35,6 +36,17 @@ for (const error of ["unauthorized_client", "unsupported_grant_type"]) {
     assertEquals(events, []);
   });
 }
+
+Deno.test("flow: auto does not turn to the browser where the client's secret is refused", async () => {
+  await using world = await scriptedProviderWorld();
+  const error_description = "Invalid client or Invalid client credentials"; // of Keycloak
+  world.provider.script.device.push(() =>
+    json({ error: "unauthorized_client", error_description })
+  );
+  const { tokens, events } = signIn(world);
+  const { message } = await rejectsWith("provider_refused", () => tokens, "clientSecret");
+  assertEquals([message.includes("take its place"), events], [false, []]);
+});
 
 Deno.test("flow: auto does not turn to the browser after another refusal", async () => {
   await using world = await scriptedProviderWorld();

@@ -38,6 +38,7 @@ for (
       "device flow: fail",
       "the provider offers none",
     ],
+    ["no keys", { jwks_uri: undefined }, "endpoints: fail", "has no jwks_uri"],
     [
       "no device grant",
       { grant_types_supported: ["authorization_code"] },
