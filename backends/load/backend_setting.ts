@@ -155,7 +155,11 @@ function expand(value: unknown, path: string, source: string): unknown {
     return value.map((item, index) => expand(item, `${path}[${index}]`, source));
   }
   if (typeof value !== "object" || value === null) return value;
-  const place = (name: string) => path ? `${path}.${name}` : name;
+  const place = (name: string) => {
+    // An error would hand it to the terminal. It is no option of anything.
+    if (/[\p{C}\p{Zl}\p{Zp}]/u.test(name)) throw kwargsError(source, "a name in it is unprintable");
+    return path ? `${path}.${name}` : name;
+  };
   const entries = Object.entries(value);
   return Object.fromEntries(
     entries.map(([name, item]) => [name, expand(item, place(name), source)]),

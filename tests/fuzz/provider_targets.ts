@@ -118,7 +118,7 @@ function tellsUnknown(body: string, sent?: string): boolean {
   const { error, error_description, access_token, refresh_token, id_token } = parseObject(body) ??
     {};
   const known = [sent, access_token, refresh_token, id_token];
-  const words = `${error} ${error_description}`;
+  const words = [error, error_description].filter((one) => typeof one === "string").join(" ");
   return sharesPiece(words, Object.values(SECRETS).filter((one) => !known.includes(one)));
 }
 
