@@ -166,3 +166,26 @@ Deno.test({
     assertEquals([again, after], ["backend_full", [...QUIET, "filler"]]);
   },
 });
+
+Deno.test({
+  ...named("no file system becomes read-only while an entry is reserved on it", whyNoMount),
+  async fn() {
+    const mounted = folder();
+    const steps = `
+      const path = ${JSON.stringify(mounted)};
+      const args = ["-o", "remount,ro", path];
+      const remount = async () => (await new Deno.Command("mount", { args }).output()).success;
+      await attempt(() => backend.put("${KEY}", entry));
+      {
+        await using room = await backend.reserve("${KEY}", 100);
+        outcomes.push(await remount());
+        await attempt(() => backend.put("${KEY}", { ...entry, x_new: 1 }));
+      }
+      outcomes.push(await remount());
+      await attempt(() => reserve(100));
+      await attempt(() => backend.get("${KEY}").x_new);
+    `;
+    const outcomes = await runMounted(mounted, script(`${mounted}/credentials.json`, steps));
+    assertEquals(outcomes, ["done", false, "done", true, "backend_unavailable", 1]);
+  },
+});
