@@ -12,6 +12,8 @@ import {
   clientWorld,
   jobOptions,
 } from "../../support/client_world.ts";
+import { mustRun } from "../../support/deno_process.ts";
+import { makePipe } from "../../support/sandbox.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -193,10 +195,7 @@ Deno.test("client key: a key that the provider does not know is refused, with wh
   );
 });
 
-const openssl = async (...args: string[]) => {
-  const { stdout } = await new Deno.Command("openssl", { args, stderr: "null" }).output();
-  return new TextDecoder().decode(stdout);
-};
+const openssl = (...args: string[]) => mustRun(["openssl", ...args]);
 
 Deno.test("client key: what cannot be used is told apart, and nothing is sent", async () => {
   const key = await makeKey("RS256");
@@ -245,7 +244,7 @@ Deno.test("client key: only a regular file that is closed to others is read", as
     );
   await attempt(`${it.dir}/absent`, "not there");
   await attempt(it.dir, "no regular file");
-  await new Deno.Command("mkfifo", { args: [`${it.dir}/pipe`] }).output();
+  await makePipe(`${it.dir}/pipe`);
   await attempt(`${it.dir}/pipe`, "no regular file");
   await attempt("/dev/zero", "no regular file");
   await Deno.symlink(`${it.dir}/pipe`, `${it.dir}/link`);

@@ -2,12 +2,13 @@ import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
 import { type BenchOptions, type BenchSection, toRows } from "../bench_section.ts";
 import { benchEntry, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { measureCalls } from "../measure_calls.ts";
+import { spawnProcess } from "../../support/deno_process.ts";
 import { linesOf } from "../../support/lines_of.ts";
 
 /** Requests to a server on loopback, in a process of its own. */
 export async function sessionFetch({ effort }: BenchOptions): Promise<BenchSection> {
-  const [program, ...args] = denoProgram("echo_server.ts");
-  const server = new Deno.Command(program, { args, stdin: "piped", stdout: "piped" }).spawn();
+  const how = { stdin: "piped", stderr: "inherit" } as const;
+  const server = spawnProcess(denoProgram("echo_server.ts"), how);
   const lines = linesOf(server.stdout);
   const apiHost = (await lines.next()).value!;
   const credentialsBackend = new MemoryCredentialsBackend();
