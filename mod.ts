@@ -111,7 +111,7 @@ export {
 export { isExpired } from "./client/entry.ts";
 
 // Permissions: the needs of a call, as flags and as a permission set.
-export { requiredPermissions } from "./client/required_permissions.ts";
+export { requiredPermissions } from "./client/init.ts";
 export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
 export type { PermissionNeed, RequiredPermissionsOptions } from "./client/permission_need.ts";
 

@@ -1,7 +1,6 @@
-import { checkOptions } from "./common/check_options.ts";
+import { checkOptions, isSecureUrl, isUrl, netHost } from "./common/check_options.ts";
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
 import { folderOf } from "./credentials_path.ts";
-import { isSecureUrl, isUrl, netHost } from "./common/hosts.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,

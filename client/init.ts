@@ -1,6 +1,8 @@
 import type { ClearResult } from "./clear_result.ts";
 import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
+import type { ResolvedOptions } from "./options/resolve_options.ts";
+import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
 import type { ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
@@ -9,6 +11,10 @@ import { peekActiveSession, setActiveSession, type SignedInSession } from "./sig
 const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded where somebody signs out. */
 const loadSignOut = () => import("./signed_in/sign_out.ts");
+/** Loaded where somebody asks for permissions. */
+const loadNeeds = () => import("./permissions/needs.ts");
+/** Loaded where the provider is asked for its endpoints. */
+const loadProvider = () => import("./provider/oidc_provider.ts");
 /** Loaded with the first request. */
 const loadApi = () => import("./api/client.ts");
 
@@ -133,6 +139,63 @@ export async function clearOidcCredentials(
 ): Promise<ClearResult> {
   const { signOut } = await loadSignOut();
   return await signOut(options);
+}
+
+/**
+ * Lists the permissions that `init` (or another call) with these options needs, each as narrow as
+ * Deno offers: those that the backend declares, the issuer's and the API's host with their ports, and
+ * the variables that are read. `need` tells optional ones apart: see {@linkcode PermissionNeed}.
+ *
+ * A third-party backend that declares nothing adds nothing.
+ *
+ * Needs `--allow-env` for the variables of absent options, and for a backend that the environment
+ * names the permissions to load it. Uses no network without `discover`.
+ *
+ * @param options The options of the call.
+ * @param about The call, and whether to ask the provider.
+ * @returns The permissions.
+ * @throws {ValidMindAuthError} As `init`, for wrong or missing options.
+ * @throws {CredentialsBackendError} As the choice of the backend; `invalid_permissions` for a
+ * backend that declares anything but descriptors.
+ * @category Permissions
+ *
+ * @example
+ * ```ts
+ * import {
+ *   formatPermissionFlags,
+ *   MemoryCredentialsBackend,
+ *   requiredPermissions,
+ * } from "@validmind/auth";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const needs = await requiredPermissions({
+ *   issuer: "https://login.example.com",
+ *   clientId: "my-app",
+ *   apiHost: "https://api.example.com/v1/",
+ *   model: "cl123",
+ *   credentialsBackend: new MemoryCredentialsBackend(),
+ * });
+ * assertEquals(
+ *   formatPermissionFlags(needs.filter(({ need }) => need !== "optional")),
+ *   "--allow-net=api.example.com:443,login.example.com:443",
+ * );
+ * ```
+ */
+export async function requiredPermissions(
+  options: InitOptions = {},
+  about: RequiredPermissionsOptions = {},
+): Promise<PermissionNeed[]> {
+  const { collectPermissions } = await loadNeeds();
+  return await collectPermissions(options, about, discoveredNeeds);
+}
+
+/** The hosts of the provider's endpoints beside the issuer's own. */
+export async function discoveredNeeds(
+  { identity, runtime }: ResolvedOptions,
+): Promise<PermissionNeed[]> {
+  if (identity.kind !== "oidc") return [];
+  const [{ OidcProvider }, { endpointNeeds }] = await Promise.all([loadProvider(), loadNeeds()]);
+  return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
 }
 
 /** Asks the API for the model's information and keeps it on the session. */

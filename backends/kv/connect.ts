@@ -1,6 +1,6 @@
 import type { Timer } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
-import { netHost } from "../common/hosts.ts";
+import { netHost } from "../common/check_options.ts";
 import { type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { assertOwn, assertRegular, lstatIfPresent, refusal } from "../file/file_access.ts";

@@ -1,4 +1,4 @@
-import { isUrl } from "../common/hosts.ts";
+import { isUrl } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
 import { probeFolder } from "./connect.ts";

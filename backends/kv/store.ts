@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
-import { isUrl } from "../common/hosts.ts";
+import { isUrl } from "../common/check_options.ts";
 import { LEASE_MS, type Leases, SYSTEM_TIMER } from "../common/lease.ts";
 import { Queue } from "../common/queue.ts";
 import { folderOf } from "../credentials_path.ts";

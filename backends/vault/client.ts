@@ -3,7 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/clock.ts";
-import { netHost } from "../common/hosts.ts";
+import { netHost } from "../common/check_options.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
 import { parseObject } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";

@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { HOME_VARIABLE } from "../credentials_path.ts";
-import { netHost } from "../common/hosts.ts";
+import { netHost } from "../common/check_options.ts";
 import type { BackendPermission } from "../oidc_credentials_backend.ts";
 import { readEnv, readEnvIfGranted } from "../common/read_env.ts";
 import {

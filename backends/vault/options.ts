@@ -1,6 +1,5 @@
-import { checkOptions, type OptionTypes } from "../common/check_options.ts";
+import { checkOptions, isSecureUrl, type OptionTypes } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { isSecureUrl } from "../common/hosts.ts";
 
 /** Login with a token that was obtained from Vault before. */
 export interface VaultTokenAuth {

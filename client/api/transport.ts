@@ -1,5 +1,5 @@
 import { untilAborted } from "../../backends/common/delay.ts";
-import { netHost } from "../../backends/common/hosts.ts";
+import { netHost } from "../../backends/common/check_options.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { connectionFault, readText, safeCause } from "../../backends/common/printable.ts";
 

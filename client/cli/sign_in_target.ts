@@ -4,7 +4,7 @@ import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { browserNeeds, envNeeds, hostAndFileNeeds, secretNeeds } from "../permissions/needs.ts";
 import { backendNeeds, openNeeds, preflight } from "../permissions/preflight.ts";
-import { discoveredNeeds } from "../required_permissions.ts";
+import { discoveredNeeds } from "../init.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Plan, simplePlan } from "./command.ts";

@@ -1,4 +1,4 @@
-import { isLoopback } from "../../backends/common/hosts.ts";
+import { isLoopback } from "../../backends/common/check_options.ts";
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";

@@ -1,4 +1,4 @@
-import { isSecureUrl } from "../../backends/common/hosts.ts";
+import { isSecureUrl } from "../../backends/common/check_options.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import {
   bearerKind,

@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
-import { netHost } from "../../backends/common/hosts.ts";
+import { netHost } from "../../backends/common/check_options.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {

@@ -1,5 +1,5 @@
 import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
-import { netHost } from "../../backends/common/hosts.ts";
+import { netHost } from "../../backends/common/check_options.ts";
 import type {
   BackendPermission,
   OidcCredentialsBackend,

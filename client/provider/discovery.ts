@@ -1,4 +1,4 @@
-import { isLoopback, netHost } from "../../backends/common/hosts.ts";
+import { isLoopback, netHost } from "../../backends/common/check_options.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { isEntraIssuer } from "../credential_key.ts";

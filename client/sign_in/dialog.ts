@@ -1,5 +1,5 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
-import { isSecureUrl } from "../../backends/common/hosts.ts";
+import { isSecureUrl } from "../../backends/common/check_options.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import type {
   OidcCredentials,

@@ -5,7 +5,7 @@ import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { InitOptions } from "../../client/session_options.ts";
 import type { PermissionNeed } from "../../client/permission_need.ts";
-import { requiredPermissions } from "../../client/required_permissions.ts";
+import { requiredPermissions } from "../../client/init.ts";
 import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
 import { DENO, runDeno } from "../support/deno_process.ts";
 import { withTempHome } from "../support/temp_home.ts";

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
-import { isSecureUrl } from "../../backends/common/hosts.ts";
+import { isSecureUrl } from "../../backends/common/check_options.ts";
 import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseFlag } from "../../backends/common/read_env.ts";

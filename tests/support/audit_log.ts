@@ -1,5 +1,5 @@
 import type { PermissionNeed } from "@validmind/auth";
-import { netHost } from "../../backends/common/hosts.ts";
+import { netHost } from "../../backends/common/check_options.ts";
 
 /** Whether a need grants an access of Deno's audit log. */
 export function covers(

@@ -48,7 +48,6 @@ export const ROOMS: readonly string[] = [
   "client/tokens/",
   "client/signed_in/",
   "client/create_session.ts",
-  "client/required_permissions.ts",
   "client/init.ts",
   "mod.ts",
   "client/cli/",

@@ -8,7 +8,7 @@ import {
 } from "../../format_permissions.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { envNeeds, uniqueNeeds } from "../../permissions/needs.ts";
-import { requiredPermissions } from "../../required_permissions.ts";
+import { requiredPermissions } from "../../init.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import {
   type Command,

@@ -1,4 +1,4 @@
-import { netHost } from "../../../backends/common/hosts.ts";
+import { netHost } from "../../../backends/common/check_options.ts";
 import { safeCause } from "../../../backends/common/printable.ts";
 import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
 import type { Identity, OidcIdentity } from "../../options/identity.ts";

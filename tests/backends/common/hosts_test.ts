@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { isLoopback, isSecureUrl, isUrl, netHost } from "../../../backends/common/hosts.ts";
+import { isLoopback, isSecureUrl, isUrl, netHost } from "../../../backends/common/check_options.ts";
 
 Deno.test({
   name: "netHost names the port, also where the URL leaves it out",

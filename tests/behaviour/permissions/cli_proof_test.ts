@@ -2,7 +2,7 @@
 // touched: as permission_proof_test.ts one folder above does for the module itself.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
-import { netHost } from "../../../backends/common/hosts.ts";
+import { netHost } from "../../../backends/common/check_options.ts";
 import { commandNeeds } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";

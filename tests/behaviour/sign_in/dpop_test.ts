@@ -4,9 +4,8 @@ import type {
   OidcCredentials,
   WithLockOptions,
 } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials } from "../../../client/init.ts";
+import { clearOidcCredentials, requiredPermissions } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { formatPermissionFlags } from "../../../client/format_permissions.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";

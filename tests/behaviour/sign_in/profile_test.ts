@@ -1,10 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { init } from "../../../client/init.ts";
-import { clearOidcCredentials } from "../../../client/init.ts";
+import { clearOidcCredentials, init, requiredPermissions } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { requiredPermissions } from "../../../client/required_permissions.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 
