@@ -146,8 +146,7 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   #serve(connection: Deno.Conn): void {
-    const [oldest] = this.#connections.keys();
-    if (oldest !== undefined && this.#connections.size >= MAX_CONNECTIONS) close(oldest);
+    if (this.#connections.size >= MAX_CONNECTIONS) this.#pushOut();
     const visit = { done: Promise.resolve(), isAsked: false };
     this.#connections.set(connection, visit);
     const answer = (request: HttpRequest) => {
@@ -155,6 +154,13 @@ export class RedirectListener implements AsyncDisposable {
       return this.#respond(request);
     };
     visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
+  }
+
+  /** Closes the oldest connection. A browser that waits for its page stays before the idle ones. */
+  #pushOut(): void {
+    const all = [...this.#connections];
+    const [oldest] = all.find(([, { isAsked }]) => !isAsked) ?? all[0]!;
+    close(oldest);
   }
 
   async #respond(request: HttpRequest): Promise<HttpResponse> {

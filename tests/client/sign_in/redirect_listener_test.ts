@@ -145,6 +145,22 @@ Deno.test("redirect listener: connections that say nothing do not keep the answe
   for (const connection of idle) connection.close();
 });
 
+Deno.test("redirect listener: idle connections do not push out a browser that waits for its page", async () => {
+  const { listener, answer } = listen();
+  await using _ = listener;
+  const { port } = listener;
+  const page = rawRequest(port, requestOf(port, {}));
+  await answer.taken;
+  const idle = await Promise.all(
+    Array.from({ length: 70 }, () => Deno.connect({ hostname: "127.0.0.1", port })),
+  );
+  // A whole exchange shows that all of them were accepted.
+  assertEquals(statusOf(await rawRequest(port, requestOf(port, { path: "/none" }))), 404);
+  listener.end("signed_in");
+  assertMatch(await page, /Signed in/);
+  for (const connection of idle) connection.close();
+});
+
 Deno.test("redirect listener: it is closed at once, idle connections and all", async () => {
   const { listener } = listen();
   const { port } = listener;
