@@ -12,6 +12,7 @@ const LARGEST_BYTES = 64 * 1024;
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 5;
 const FOR_OTHERS = 0o077;
+const WRITABLE_FOR_ALL = 0o002;
 
 /** A file that holds the client's key or assertion. */
 export interface ClientFile {
@@ -24,7 +25,8 @@ export interface ClientFile {
  * The text of a file with a secret, without outer white space.
  *
  * Links are followed: Kubernetes puts a renewed token in place by turning a link. The file itself has
- * to be a regular one. It belongs to the superuser, or to the user and is closed to others.
+ * to be a regular one. It belongs to the superuser and is not writable for all, or to the user and is
+ * closed to others.
  *
  * @throws {ValidMindAuthError} `client_auth_unusable`, `permission_required`.
  */
@@ -42,14 +44,19 @@ export function readClientFile(file: ClientFile): string {
   throw unusable(file, "another program keeps replacing it", "Try again.");
 }
 
-/** `undefined` where the file was replaced meanwhile. */
+/** `undefined` where the file was replaced or written meanwhile: half a token may look like one. */
 function readOnce(file: ClientFile): string | undefined {
   const { path } = file;
   const info = Deno.statSync(path);
   assertUsable(file, info);
   // Not by an open file: Deno opens no link for which the path of its target is not granted, too.
   const text = Deno.readTextFileSync(path);
-  return isSameFile(info, Deno.statSync(path)) ? text.trim() : undefined;
+  return isUnchanged(info, Deno.statSync(path)) ? text.trim() : undefined;
+}
+
+function isUnchanged(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
+  return isSameFile(one, other) && one.size === other.size &&
+    one.mtime?.getTime() === other.mtime?.getTime();
 }
 
 /** Refuses a file before it is opened: a named pipe would wait for ever. */
@@ -62,8 +69,12 @@ function assertUsable(file: ClientFile, info: Deno.FileInfo): void {
     const reason = `its ${info.size} bytes are more than a key or a token has`;
     throw unusable(file, reason, "Check the path.");
   }
-  if (info.uid === null || info.uid === 0) return; // Windows, or the superuser
-  if (info.mode !== null && (info.mode & FOR_OTHERS) !== 0) {
+  if (info.uid === null || info.mode === null) return; // Windows
+  if (info.uid === 0) { // the superuser, as in the mounts of a cluster
+    if ((info.mode & WRITABLE_FOR_ALL) === 0) return;
+    throw unusable(file, "all users may write it", `Close it: chmod o-w ${path}`);
+  }
+  if ((info.mode & FOR_OTHERS) !== 0) {
     const mode = (info.mode & 0o777).toString(8).padStart(4, "0");
     throw unusable(file, `others may read it (mode ${mode})`, `Close it: chmod 600 ${path}`);
   }

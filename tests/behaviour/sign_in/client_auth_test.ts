@@ -254,6 +254,8 @@ Deno.test("client key: only a regular file that is closed to others is read", as
     await attempt(path, "others may read it (mode 0644)", "chmod 600");
   } else {
     // The superuser's own file may be open: mounts of a cluster are. Another user's may not.
+    await Deno.chmod(path, 0o666);
+    await attempt(path, "all users may write it", "chmod o-w");
     await Deno.chown(path, 1234, 1234);
     await Deno.chmod(path, 0o644);
     await attempt(path, "others may read it (mode 0644)", "chmod 600");
@@ -336,6 +338,28 @@ Deno.test("client assertion: neither alg none nor HS256 by the public key passes
     const code = alg === "none" ? "client_auth_unusable" : "provider_refused";
     await rejectsWith(code, run, clientAssertionFile);
   }
+});
+
+Deno.test("client assertion: half of one, while another program writes it, is not sent", async () => {
+  await using it = await federatedWorld();
+  const [old, renewed] = [await it.assertion(), await it.assertion()];
+  const clientAssertionFile = await it.file(old);
+  let reads = 0;
+  const read = Deno.readTextFileSync;
+  Deno.readTextFileSync = (path) => {
+    if (path !== clientAssertionFile || reads++ > 0) return read(path);
+    Deno.writeTextFileSync(path, renewed.slice(0, -20));
+    const half = read(path);
+    Deno.writeTextFileSync(path, `${renewed}\n`);
+    return half;
+  };
+  try {
+    await using session = await createSession(jobOptions(it.world, { clientAssertionFile }));
+    assert(await it.world.provider.isActive(await session.accessToken()));
+  } finally {
+    Deno.readTextFileSync = read;
+  }
+  assertEquals(reads, 2);
 });
 
 Deno.test("client assertion: what is no single JWT is not sent", async () => {
