@@ -1,6 +1,7 @@
 import { quoteArgument } from "../format_permissions.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
-import type { FlagValues } from "./flags.ts";
+import type { FlagName, FlagValues } from "./flags.ts";
+import { IDENTITY_FLAGS } from "./sign_in_target.ts";
 
 /** Names of options and functions in messages, and the words of the command line for them. */
 const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
@@ -42,20 +43,27 @@ export function inCliWords(message: string, flags: FlagValues | undefined): stri
     .replaceAll("clearOidcCredentials()", `${PROGRAM} logout${store}`)
     .replace(
       HOW_TO_SIGN_IN,
-      (_, login: string) =>
-        `Sign in with\n  ${PROGRAM} login${login}${store}\n` +
-        `or, without an installation, with\n  deno run -A${unstable} ${SPECIFIER} login${login}${store}`,
+      (_, named = valueFlags(flags, IDENTITY_FLAGS), dpop = "") => {
+        const login = `login${named}${dpop}${store}`;
+        return `Sign in with\n  ${PROGRAM} ${login}\n` +
+          `or, without an installation, with\n  deno run -A${unstable} ${SPECIFIER} ${login}`;
+      },
     )
     .replace(NOT_STORED, "give --login, or choose a backend that keeps tokens.");
 }
 
-/** The advice of `login_required`. */
-const HOW_TO_SIGN_IN = /Sign in with\n {2}deno run .* login(.*)\nor run init\(\) .*$/m;
+/** The advice of `login_required`. The flags of this call name the store, as far as any do. */
+const HOW_TO_SIGN_IN =
+  /Sign in with(?: the program that made the store: run init.*|\n {2}.*deno run .* login(.*?)(?: --backend \S+ --backend-options -)?( --dpop)?\nor with .*)$/m;
 const NOT_STORED = /run init\(\) in a notebook or a terminal\.$/;
 
 /** The flags of a call that choose its store, for another command on the same store. */
 function storeFlags(flags: FlagValues | undefined): string {
-  return (["backend", "backend-options"] as const).map((name) => {
+  return valueFlags(flags, ["backend", "backend-options"]);
+}
+
+function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {
+  return names.map((name) => {
     const value = flags?.text(name);
     return value === undefined ? "" : ` --${name} ${quoteArgument(value)}`;
   }).join("");

@@ -116,7 +116,7 @@ Deno.test({
     await world.signIn();
     await Deno.writeTextFile(`${world.home}/mine/tokens.json`, '{"version": 1, "credentials": {"a');
     const { stderr } = await world.run(["status", ...args]);
-    const [, hint] = /(validmind-auth logout .*), which/.exec(stderr) ?? [];
+    const [, hint] = /(validmind-auth logout .*) deletes a damaged/.exec(stderr) ?? [];
     const freed = await runHint(world, hint!, world.env);
     assertEquals(freed.code, 0, freed.stderr);
     assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
