@@ -1,4 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -234,4 +237,39 @@ Deno.test("client_credentials: each request is an event, and no event asks a per
     "refresh_failed",
   ]);
   assertNoSecret(events, [CLIENT_SECRET]);
+});
+
+Deno.test("client_credentials: a token that cannot be stored is an error, and serves the next session", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new MemoryCredentialsBackend();
+  const put = backend.put.bind(backend);
+  backend.put = () => {
+    throw new CredentialsBackendError("backend_full", "Cannot write: no space is left. Free some.");
+  };
+  const options = jobOptions(world, { ...SECRET, credentialsBackend: backend });
+  await rejectsWith("credentials_not_stored", () => createSession(options));
+  backend.put = put;
+  await using session = await createSession(options);
+  await session.accessToken();
+  assertEquals(tokenForms(world).length, 1);
+  assertEquals(await Array.fromAsync(backend.list()), [clientKeyOf(world)]);
+});
+
+Deno.test("client_credentials: a damaged row, and one of another program, are replaced", async () => {
+  await using world = await scriptedProviderWorld();
+  for (const row of [{}, { access_token: 5 }, { access_token: "a b", expires_at: "2099-01-01" }]) {
+    world.backend.put(clientKeyOf(world), row as unknown as OidcCredentials);
+    await using session = await createSession(jobOptions(world, SECRET));
+    assert(world.provider.isActive(await session.accessToken()));
+  }
+});
+
+Deno.test("client_credentials: an aborted wait ends with the signal's reason", async () => {
+  await using world = await scriptedProviderWorld();
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  world.provider.script.token.push(() => controller.abort(reason));
+  const options = jobOptions(world, { ...SECRET, signal: controller.signal });
+  const error = await createSession(options).then(() => undefined, (error) => error);
+  assertEquals(error, reason);
 });
