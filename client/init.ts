@@ -114,7 +114,7 @@ export async function reload(): Promise<ClientInfo> {
  * is nothing to clear: no sign-in named, a sign-in by API key, or a second call.
  *
  * Needs the permissions of the backend, `--allow-env` for the variables of absent options, and with
- * `revoke` `--allow-net` for the issuer's host.
+ * `revoke` `--allow-net` for the issuer's host and `--allow-read` of the client's file, if it has one.
  *
  * @param options The credentials, and whether to revoke them.
  * @returns The removed keys, and the outcome of the revocation.

@@ -75,7 +75,7 @@ export async function collectPermissions(
   }
   const backend = await resolveCredentialsBackend(credentialsBackend, loading);
   if (call === "clear" && about.revoke) {
-    needs.push(...secretNeeds(options), ...fileNeeds(resolved.identity));
+    needs.push(...secretNeeds(options), ...fileNeeds(resolved.identity).map(asAlways));
   }
   const ofBackend = call === "clear"
     ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
@@ -260,7 +260,7 @@ export function laterNeeds(options: SessionOptions, identity: Identity): Permiss
   ];
 }
 
-function asAlways(need: PermissionNeed): PermissionNeed {
+export function asAlways(need: PermissionNeed): PermissionNeed {
   return { ...need, need: "always" };
 }
 

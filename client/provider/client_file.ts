@@ -49,6 +49,10 @@ function readOnce(file: ClientFile): string | undefined {
   const { path } = file;
   const info = Deno.statSync(path);
   assertUsable(file, info);
+  const { isSymlink, uid } = Deno.lstatSync(path);
+  if (isSymlink && uid !== null && uid !== 0 && uid !== info.uid) {
+    throw unusable(file, "it is a link of another user", "Remove it, and look at what it led to.");
+  }
   // Not by an open file: Deno opens no link for which the path of its target is not granted, too.
   const text = Deno.readTextFileSync(path);
   return isUnchanged(info, Deno.statSync(path)) ? text.trim() : undefined;

@@ -9,7 +9,7 @@ import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
-import { clearNeeds } from "../permissions/needs.ts";
+import { asAlways, clearNeeds, fileNeeds } from "../permissions/needs.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
@@ -74,7 +74,8 @@ async function clearNamed(
   }
   const backend = await chooseBackend(options);
   const issuers = revoke && options.fetch === undefined ? [identity.issuer] : [];
-  await preflight(ACTION, clearNeeds(backend, issuers), "always");
+  const files = revoke ? fileNeeds(identity).map(asAlways) : [];
+  await preflight(ACTION, [...clearNeeds(backend, issuers), ...files], "always");
   const { issuer, clientId, audience } = identity;
   // Tokens that are bound to a key have an entry of their own, which is cleared too.
   const keys = [false, true].map((dpop) =>

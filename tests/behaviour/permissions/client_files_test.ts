@@ -14,19 +14,20 @@ import { oidcProviderWorld } from "../../support/provider_world.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 const JOB = `
-  import { createSession } from "@validmind/auth";
+  import { clearOidcCredentials, createSession } from "@validmind/auth";
   const [options, then] = JSON.parse(Deno.args[0]);
-  let outcome = "ok";
-  try {
+  async function run() {
+    if (then === "clear") {
+      return (await clearOidcCredentials({ ...options, revoke: true })).revocation;
+    }
     await using session = await createSession(options);
     if (then === "drop") {
       await session.dropPermissions({ all: true });
       await session.accessToken({ forceRefresh: true });
     }
-  } catch (error) {
-    outcome = error.code + " " + error.message;
+    return "ok";
   }
-  console.log(outcome);
+  console.log(await run().catch((error) => error.code + " " + error.message));
 `;
 
 /** A job whose token file stands where a cluster puts it: behind two links. */
@@ -100,6 +101,14 @@ for (
     assertEquals(await world.run(options, flagsOf(needs)), "ok");
     const outcome = await world.run(options, flagsOf(needs.filter((need) => !read.includes(need))));
     assertStringIncludes(outcome, "permission_required");
+    const clearing = { call: "clear", revoke: true } as const;
+    const toClear = await withEnv(world.env, () => requiredPermissions(options, clearing));
+    const wanted = toClear.filter(({ need }) => need === "always");
+    const clear = { THEN: "clear" };
+    assertEquals(await world.run(options, flagsOf(wanted), clear), "nothing_to_revoke");
+    const less = wanted.filter((need) => !need.reason.includes("client's"));
+    assertEquals(less.length, wanted.length - 1);
+    assertStringIncludes(await world.run(options, flagsOf(less), clear), "permission_required");
     assertStringIncludes(outcome, `read ${world.folder}/${path} (to read the client's`);
   });
 

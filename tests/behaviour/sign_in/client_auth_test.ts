@@ -14,6 +14,7 @@ import {
 } from "../../support/client_world.ts";
 import { mustRun } from "../../support/deno_process.ts";
 import { makePipe } from "../../support/sandbox.ts";
+import { verifyJwt } from "../../support/jwt.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -261,6 +262,10 @@ Deno.test("client key: only a regular file that is closed to others is read", as
     await attempt(path, "others may read it (mode 0644)", "chmod 600");
     await Deno.chmod(path, 0o600);
     await attempt(path, "belongs to another user");
+    await Deno.chown(path, 0, 0);
+    await Deno.symlink(path, `${it.dir}/planted`);
+    await mustRun(["chown", "-h", "1234", `${it.dir}/planted`]);
+    await attempt(`${it.dir}/planted`, "a link of another user");
   }
 });
 
@@ -297,6 +302,33 @@ Deno.test("client assertion: a renewed one is picked up, through the links of a 
   await Deno.remove(`${it.dir}/..one`, { recursive: true });
   it.world.clock.advance(HOUR);
   assert(await it.world.provider.isActive(await session.accessToken()));
+});
+
+Deno.test("client assertion: a cluster's own issuer and subject name the client at a provider that trusts them", async () => {
+  const cluster = await AssertionIssuer.make();
+  await using dir = await tempDir();
+  await using world = await scriptedProviderWorld();
+  const claims = {
+    iss: "https://kubernetes.example.com",
+    sub: "system:serviceaccount:jobs:validate",
+  };
+  const clientAssertionFile = `${dir.path}/token`;
+  const { issuer, clientId } = world.provider;
+  const assertion = await cluster.assertion(issuer, clientId, claims);
+  await Deno.writeTextFile(clientAssertionFile, assertion, { mode: 0o600 });
+  const trust = async (form: URLSearchParams) => {
+    const found = await verifyJwt(form.get("client_assertion") ?? "", cluster.key.publicJwk);
+    const isTrusted = found?.iss === claims.iss && found.sub === claims.sub && found.aud === issuer;
+    const type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    return isTrusted && form.get("client_assertion_type") === type &&
+      form.get("client_id") === clientId && !form.has("client_secret");
+  };
+  world.provider.script.token.push(async (request, form) => {
+    if (await trust(form) && !request.headers.has("authorization")) return;
+    return Response.json({ error: "invalid_client" }, { status: 401 });
+  });
+  await using session = await createSession(jobOptions(world, { clientAssertionFile }));
+  assert(world.provider.isActive(await session.accessToken()));
 });
 
 Deno.test("client assertion: wrong, ended, early and missing ones are told apart", async () => {
