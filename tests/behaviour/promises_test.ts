@@ -145,6 +145,25 @@ const PROMISED: readonly (readonly [sentence: string, ...tests: TestName[]])[] =
     "behaviour/refresh/unwritable_store_test.ts",
     "unwritable store: the refresh token is not spent, and serves once there is space",
   ]],
+  [
+    "The successor has a reserved file (file, Deno KV file)",
+    ["backends/file_reserve_test.ts", "a reservation makes a closed file of the coming size"],
+    ["backends/kv/connect_file_test.ts", "a reservation in a KV database keeps space"],
+    ["backends/kv/connect_lease_test.ts", "an announced refresh keeps its lease for longer"],
+    ["backends/vault/lock_test.ts", "…: an announced refresh keeps its lease for longer"],
+  ],
+  [
+    "Where the file backend cannot store it all the same",
+    [
+      "backends/file/reserved_file_test.ts",
+      "an entry that could not be stored in the place of a spent one is stored by the next process",
+    ],
+    [
+      "backends/file/reserved_file_test.ts",
+      "an entry that could not be stored goes with the sign-out of its key, and no other",
+    ],
+    ["backends/file_reserve_test.ts", "a reservation makes a closed file of the coming size"],
+  ],
 ];
 
 /** Sentences of README's section "Security". */
