@@ -28,6 +28,10 @@ export const doctor: Command = {
         ...await target.needs(discover),
         ...apiHost,
         ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
+        ...openNeeds("optional", "to tell which flows can work here", {
+          VM_OIDC_REDIRECT_URI: undefined,
+          VM_OIDC_LISTEN: undefined,
+        }),
       ];
     }),
   async run(_, invocation) {
