@@ -32,8 +32,8 @@ const loadClientRenewal = () => import("./tokens/client_renewal.ts");
  *
  * A valid stored token is used without any network, and an expired one is refreshed. Otherwise a
  * person is asked to sign in by the device flow
- * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)). With `flow: "client_credentials"` nobody is
- * asked: the client gets a token for itself.
+ * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)), or in the way that `flow` names. With
+ * `flow: "client_credentials"` nobody is asked: the client gets a token for itself.
  *
  * Needs `--allow-net` for the issuer's host and the hosts of its endpoints, unless a valid token is
  * stored; `--allow-net` for the API's host, if one is given; the permissions of the backend; and
@@ -44,7 +44,8 @@ const loadClientRenewal = () => import("./tokens/client_renewal.ts");
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `missing_api_credentials`,
  * `conflicting_credentials` and `permission_required` before any work; `login_required`,
  * `provider_unavailable`, `provider_refused`, `provider_invalid`, `device_flow_unsupported`,
- * `flow_unsupported`, `client_auth_unusable`, `device_code_denied`, `device_code_expired`, `prompt_failed`, `id_token_invalid`,
+ * `flow_unsupported`, `client_auth_unusable`, `device_code_denied`, `device_code_expired`,
+ * `authorization_denied`, `authorization_expired`, `redirect_unavailable`, `prompt_failed`, `id_token_invalid`,
  * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
  * @throws {CredentialsBackendError} An error of the backend, or of its choice.
  * @category Sign in

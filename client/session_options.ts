@@ -79,7 +79,7 @@ export interface SessionOptions {
    */
   issuer?: string;
   /**
-   * Id of an OAuth client that may use the device flow, usually a public client.
+   * Id of an OAuth client that may use the flow, usually a public client.
    *
    * @default VM_OIDC_CLIENT_ID
    */
@@ -236,7 +236,8 @@ export interface SessionOptions {
    * with the code in it, is its argument, which other users of the host may be able to read until the
    * code is used.
    *
-   * @default false
+   * @default false; in the browser flow true in a terminal of this computer, where nothing is said if it
+   * fails
    */
   openBrowser?: boolean;
   /**

@@ -8,7 +8,10 @@ export function covers(
 ): boolean {
   if (need.name !== permission) return false;
   if (need.name === "env") return need.variable === value;
-  if (need.name === "net") return need.host === netHost(new URL(value));
+  // A request is logged as its address, a listener as its host and port.
+  if (need.name === "net") {
+    return need.host === (/^https?:/.test(value) ? netHost(new URL(value)) : value);
+  }
   if (need.name !== "read" && need.name !== "write") return false;
   return value === need.path || value.startsWith(`${need.path}/`) ||
     (need.path === value.replace(/-(wal|shm|journal)$/, ""));

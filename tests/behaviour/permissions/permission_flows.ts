@@ -7,11 +7,12 @@ import { migrateCredentials } from "../../../backends/migrate_credentials.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { init } from "../../../client/init.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
-import type { InitOptions } from "../../../client/session_options.ts";
+import type { AuthorizationPrompt, InitOptions } from "../../../client/session_options.ts";
+import { Browser } from "../../support/browser.ts";
 
 /** What the parent tells the child. */
 export interface FlowInput {
-  flow: "sign in" | "cached start" | "refresh" | "clear" | "migrate";
+  flow: "sign in" | "browser" | "cached start" | "refresh" | "clear" | "migrate";
   backend: BackendInput | "environment";
   /** Only to migrate. */
   target?: BackendInput;
@@ -59,7 +60,8 @@ export function flowOptions(input: FlowInput): InitOptions {
     clientId,
     apiHost,
     model: "cl123",
-    interactive: input.flow === "sign in",
+    interactive: input.flow === "sign in" || input.flow === "browser",
+    ...(input.flow === "browser" && { flow: "browser", openBrowser: false }),
     timeoutMs: 5000,
     ...(backend !== undefined && { credentialsBackend: backend }),
   };
@@ -70,6 +72,8 @@ async function run(input: FlowInput): Promise<void> {
   switch (input.flow) {
     case "sign in":
       return void await init({ ...options, onDeviceCode: () => {} });
+    case "browser":
+      return void await init({ ...options, onAuthorizationUrl: follow });
     case "cached start":
       return void await init(options);
     case "refresh":
@@ -85,6 +89,14 @@ async function run(input: FlowInput): Promise<void> {
         },
       );
   }
+}
+
+/** Signs in on the provider's pages, and hands in the address of the last one. */
+async function follow({ url, redirectUri, submit }: AuthorizationPrompt): Promise<void> {
+  const browser = new Browser(undefined, redirectUri);
+  const signIn = await browser.open(url);
+  const consent = await browser.submit(signIn);
+  await submit((await browser.submit(consent)).url);
 }
 
 async function clear(input: FlowInput, options: InitOptions): Promise<void> {

@@ -88,6 +88,8 @@ const CASES: Case[] = [
     { name: `fallback of two files, ${flow}`, flow, backend: byName, env: fallback },
   ]),
   { name: "memory, sign in", flow: "sign in", backend: memory },
+  { name: "memory, browser", flow: "browser", backend: memory },
+  { name: "file, browser", flow: "browser", backend: file },
   { name: "kv in memory, sign in", flow: "sign in", backend: kvMemory },
   {
     name: "memory named by the environment, sign in",
@@ -191,7 +193,7 @@ async function prepare(
   const { issuer, clientId } = input;
   const key = credentialKey(issuer, clientId);
   await backend.delete(key);
-  if (one.flow !== "sign in") {
+  if (one.flow !== "sign in" && one.flow !== "browser") {
     await createSession({ issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} });
   }
   if (one.flow === "refresh") {
