@@ -62,7 +62,7 @@ const full: TortureMode = {
   stores: FILE_STORES,
   tortures: ({ rounds }, store) =>
     WRITE_REFUSALS[store!.name]!.flatMap((refusal) =>
-      [false, true].map((isLate) => ({
+      (refusal.isOnlyEarly?.includes(store!.name) ? [false] : [false, true]).map((isLate) => ({
         count: rounds!,
         run: (options: TortureOptions) =>
           refuseWrites({ ...options, startStore: store!.start, refusal, isLate }),
