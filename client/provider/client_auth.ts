@@ -11,6 +11,8 @@ const loadAssertion = () => import("./client_file.ts");
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
   readonly #options: ClientAuthOptions;
+  /** Whether the secret goes into the header although the provider also takes it in the form. */
+  #isByHeader = false;
 
   constructor(options: ClientAuthOptions) {
     this.#options = options;
@@ -43,9 +45,22 @@ export class ClientAuthentication {
     }
     if (clientSecret === undefined) return oauth.None();
     // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
-    return methods?.includes("client_secret_post")
+    return methods?.includes("client_secret_post") && !this.#isByHeader
       ? oauth.ClientSecretPost(clientSecret)
       : oauth.ClientSecretBasic(clientSecret);
+  }
+
+  /**
+   * Has the secret sent in the header after the provider has refused it in the form. A provider states
+   * both ways, and some, such as Ory Hydra, take from each client only the way it is registered with.
+   *
+   * @returns Whether the request is worth another try.
+   */
+  turnToHeader({ token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer) {
+    const isBoth = ["client_secret_post", "client_secret_basic"]
+      .every((name) => methods?.includes(name));
+    if (this.#isByHeader || !isBoth || this.#options.clientSecret === undefined) return false;
+    return this.#isByHeader = true;
   }
 
   /** The name of the method at the provider, and the option and the variable that it is from. */

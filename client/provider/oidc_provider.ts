@@ -59,15 +59,21 @@ export class OidcProvider {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
       const { clientId } = this.#identity;
-      return await run({
-        identity: this.#identity,
-        runtime: this.#runtime,
-        signal,
-        server,
-        client: { client_id: clientId },
-        auth: this.#proof.at(server),
-        secrets: this.#proof.secrets,
-        signatures: this.#signatures,
+      const send = () =>
+        run({
+          identity: this.#identity,
+          runtime: this.#runtime,
+          signal,
+          server,
+          client: { client_id: clientId },
+          auth: this.#proof.at(server),
+          secrets: this.#proof.secrets,
+          signatures: this.#signatures,
+        });
+      // A provider looks at the client before it looks at a code or a token, which is unused then.
+      return await send().catch((error) => {
+        if (!isOfClient(error) || !this.#proof.turnToHeader(server)) throw error;
+        return send();
       });
     }, explain);
   }
@@ -147,6 +153,10 @@ export class OidcProvider {
       throw providerError(action, this.#identity.issuer, error, words);
     }
   }
+}
+
+function isOfClient(error: unknown): boolean {
+  return error instanceof oauth.ResponseBodyError && error.error === "invalid_client";
 }
 
 /**

@@ -77,6 +77,32 @@ Deno.test("client secret: a provider that offers nothing gets the header", async
   assertEquals(token.form.client_secret, undefined);
 });
 
+Deno.test("client secret: where the form is refused and the header is offered, the header is tried once", async () => {
+  await using world = await scriptedProviderWorld({
+    discovery: { token_endpoint_auth_methods_supported: [POST, BASIC] },
+  });
+  const refuse = () => json({ error: "invalid_client" }, 401);
+  const options = { ...world.options, clientSecret: "plain-secret" };
+  world.provider.script.device.push(refuse); // the form; the next one is answered
+  await createSession(options);
+  const posts = world.provider.requests.filter(({ method }) => method === "POST");
+  assertEquals(
+    posts.map(({ path, headers }) => [path, headers.authorization !== undefined]),
+    [["/device", false], ["/device", true], ["/token", true]],
+  );
+
+  await using other = await scriptedProviderWorld({
+    discovery: { token_endpoint_auth_methods_supported: [POST, BASIC] },
+  });
+  other.provider.script.device.push(refuse, refuse);
+  await rejectsWith(
+    "provider_refused",
+    () => createSession({ ...other.options, clientSecret: "plain-secret" }),
+    "VM_OIDC_CLIENT_SECRET",
+  );
+  assertEquals(other.provider.requests.filter(({ method }) => method === "POST").length, 2);
+});
+
 Deno.test("client secret: it is stored nowhere, and shown by nothing", async () => {
   await using world = await oidcProviderWorld(withSecret(POST));
   await using dir = await tempDir();
