@@ -52,7 +52,7 @@ Deno.test("rooms: CONTRIBUTING has the table of what loads later", async () => {
 Deno.test("rooms: a start from a stored token runs and reads this many modules", async () => {
   const { run, read } = await loadedModules("cached_start.ts");
   assert(run.own.length <= 20, `${run.own.length} modules run: ${run.own.join(" ")}`);
-  assert(read.own.length <= 116, `${read.own.length} modules are read`);
+  assert(read.own.length <= 114, `${read.own.length} modules are read`);
 });
 
 function show({ from, to }: Arrow): string {

@@ -20,11 +20,12 @@ import {
   encodeEntry,
   entryPrefix,
   getEntry,
+  isDatabaseLocked,
+  kvError,
   noPartsSince,
   setEntry,
   type StoredEntry,
 } from "./entry.ts";
-import { isDatabaseLocked, kvError } from "./error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** Loaded where something is locked: a read takes no lock. */

@@ -24,8 +24,7 @@ import {
   type Isolation,
   variableNames,
 } from "./isolate_options.ts";
-import { Channel } from "./isolated_channel.ts";
-import { Given, knownCode, rebuildError } from "./isolated_error.ts";
+import { Channel, Given, knownCode, rebuildError } from "./isolated_channel.ts";
 import type { IsolatedInfo, IsolatedRequest, StartTransport } from "./isolated_protocol.ts";
 import { startProcess, startWorker } from "./isolated_transport.ts";
 

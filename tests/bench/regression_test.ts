@@ -42,7 +42,7 @@ Deno.test("a start from a stored token runs nothing that it does not use", async
   assertEquals(LAZY.filter((path) => !read.own.includes(path)), [], "not there any more");
   assert(run.own.length <= 20, `${run.own.length} modules: is one of them needed later only?`);
   assert(run.ownBytes <= 140_000, `${run.ownBytes} bytes`);
-  assert(read.own.length <= 116, `${read.own.length} modules with those for an import()`);
+  assert(read.own.length <= 114, `${read.own.length} modules with those for an import()`);
   // Each costs 0.05 ms of processor time: `dirname` of @std/path is eight of them.
   assert(read.foreign.length <= 20, `${read.foreign.length} modules of others, for an import()`);
 });

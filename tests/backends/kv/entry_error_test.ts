@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
-import { kvError } from "../../../backends/kv/error.ts";
+import { kvError } from "../../../backends/kv/entry.ts";
 
 const permissions = "none";
 const PATH = "/data/kv.db";
