@@ -1,8 +1,7 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
-import type { OidcIdentity } from "./options/identity.ts";
 
-/** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
-const DEFAULT_SECONDS = 3600;
+/** The last time that a row can hold, and Python reads. */
+export const LAST_TIME = Date.UTC(9999, 11, 31);
 
 /** The token that goes on requests. */
 export interface Bearer {
@@ -22,6 +21,8 @@ export interface TokenSet {
   idToken?: string;
   /** End of the ID token, in seconds since the epoch. */
   idTokenExpiry?: number;
+  /** The granted scope, where the provider states it. */
+  scope?: string;
   /** Lifetime of the access token, in seconds. */
   expiresIn?: number;
   /** The private key of a new DPoP binding. Secret. */
@@ -38,7 +39,7 @@ export function bearerOf(
   const stated = parseExpiry(entry.expires_at);
   // An ID token has an end of its own. A row written by Python has the end of the access token.
   const own = kind === "id_token" ? readClaims(token)?.exp : undefined;
-  const expiresAt = typeof own === "number" ? own * 1000 : stated;
+  const expiresAt = typeof own === "number" ? Math.min(own * 1000, LAST_TIME) : stated;
   const { lifetime, dpop_key: dpopKey } = entry;
   return {
     token,
@@ -71,39 +72,6 @@ export function coversScope(entry: OidcCredentials, scope: string): boolean {
   if (typeof entry.scope !== "string" || entry.scope === scope) return true;
   const asked = new Set(entry.scope.split(" "));
   return scope.split(" ").every((name) => asked.has(name));
-}
-
-/**
- * The entry for new tokens. A refresh token or an ID token that the provider did not send again stays,
- * and so do the fields of other programs.
- */
-export function toEntry(
-  tokens: TokenSet,
-  identity: OidcIdentity,
-  kind: "access_token" | "id_token",
-  now: number,
-  previous?: OidcCredentials,
-): OidcCredentials {
-  const idExpiry = kind === "id_token" ? tokens.idTokenExpiry : undefined;
-  const expiresAt = idExpiry !== undefined
-    ? idExpiry * 1000
-    : now + (tokens.expiresIn ?? DEFAULT_SECONDS) * 1000;
-  const lifetime = (expiresAt - now) / 1000;
-  const { lifetime: _, ...kept } = previous ?? {};
-  return {
-    ...kept,
-    issuer: identity.issuer,
-    client_id: identity.clientId,
-    access_token: tokens.accessToken,
-    refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
-    id_token: tokens.idToken ?? previous?.id_token ?? null,
-    expires_at: new Date(expiresAt).toISOString(),
-    // Only where it shortens the skew, so that other rows stay as Python writes them.
-    ...(lifetime > 0 && lifetime < SKEW_SECONDS * 10 && { lifetime }),
-    ...(identity.audience !== undefined && { audience: identity.audience }),
-    ...(previous === undefined && { scope: identity.scope }),
-    ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
-  };
 }
 
 /** The unchecked claims of a token, or its header (part 0), for display and expiry only. */

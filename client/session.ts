@@ -45,6 +45,8 @@ export interface SessionStatus {
   readonly dpop?: boolean;
   /** The requested scope. */
   readonly scope?: string;
+  /** The scope that the provider granted, where it is another one. */
+  readonly grantedScope?: string;
   /** The backend: its class, its location, and whether its entries survive the process. */
   readonly backend?: {
     readonly name: string;

@@ -42,8 +42,10 @@ export interface StatusReport extends Partial<IdentityReport> {
   /** Whether the next use works without a person. */
   readonly signed_in: boolean;
   readonly state: SignInState;
-  /** The requested scope of the stored token. */
+  /** The requested scope of the stored token; absent where the program that stored it did not say. */
   readonly scope?: string;
+  /** The scope that the provider granted, where it is another one. */
+  readonly granted_scope?: string;
   /** `sub` of the ID token, as `name` and `email` below; the client id where no person is signed in. */
   readonly subject?: string;
   readonly name?: string;
@@ -143,6 +145,7 @@ export function describeEntry(
     ...text("name", claims?.name),
     ...text("email", claims?.email),
     ...text("scope", entry.scope || undefined),
+    ...text("granted_scope", entry.granted_scope || undefined),
     ...(bearer !== undefined && {
       expires_at: new Date(end).toISOString(),
       expires_in: Math.floor((end - now) / 1000),

@@ -35,13 +35,22 @@ function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][
   ];
   if ("error" in report) return [["Unreadable", report.error.message], ...names];
   if (report.state === "none") return [["Not signed in"], ...names];
-  const { scope, signed_in } = report;
+  const { signed_in } = report;
   return [
     [signed_in ? "Signed in" : "Last signed in", personText(report)],
     ...names,
-    ...(scope === undefined ? [] : [["Scope", scope]]),
+    ...scopeRows(report),
     ["Token", tokenText(report, now)],
   ];
+}
+
+function scopeRows({ scope, granted_scope: granted, refreshable }: StatusReport): string[][] {
+  const asked = scope ?? "not known: another program stored the token";
+  if (granted === undefined) return [["Scope", asked]];
+  const isWithoutRefresh = !refreshable && scope?.split(" ").includes("offline_access") &&
+    !granted.split(" ").includes("offline_access");
+  const end = isWithoutRefresh ? ", without offline_access: the sign-in ends with the token" : "";
+  return [["Scope", asked], ["Granted", granted + end]];
 }
 
 /** The answer to `login` if the stored sign-in serves. */

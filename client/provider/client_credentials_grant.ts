@@ -47,10 +47,11 @@ export async function requestClientTokens(
         }, options),
       process: oauth.processClientCredentialsResponse,
     });
-    const { accessToken, expiresIn } = toTokenSet({ ...answer, id_token: undefined });
+    const { accessToken, expiresIn, scope } = toTokenSet({ ...answer, id_token: undefined });
     return {
       accessToken,
       ...(expiresIn !== undefined && { expiresIn }),
+      ...(scope !== undefined && { scope }),
       ...(identity.dpop && { dpopKey: fresh?.jwk ?? dpopKey as JsonWebKey }),
     };
   }, WORDS);

@@ -190,7 +190,7 @@ function notUsable(url: string, sent: RequestInit, response: Response, json?: Js
   const type = printable(headers.get("content-type") ?? "no content type", 60);
   const reason = said === ""
     ? `it has status ${status} and is no answer of a provider (${type})`
-    : `the provider answered ${status} (${printable(said)})`;
+    : `the provider answered with status ${status} (${printable(said)})`;
   const advice = hintByWords(said) ??
     "Check the network (a proxy, a sign-in page of its own), and try again.";
   return new ProviderUnavailableError(
@@ -318,9 +318,15 @@ function normalizeError(status: number, body: Json): Answer | undefined {
 }
 
 function normalizeTokens(body: Json): Json {
-  const { expires_in, ...tokens } = body;
+  const { expires_in, scope, ...tokens } = body;
   const seconds = positiveNumber(expires_in);
-  return { token_type: "Bearer", ...tokens, ...(seconds !== undefined && { expires_in: seconds }) };
+  const words = Array.isArray(scope) ? scope.join(" ") : scope;
+  return {
+    token_type: "Bearer",
+    ...tokens,
+    ...(seconds !== undefined && { expires_in: seconds }),
+    ...(typeof words === "string" && { scope: words }),
+  };
 }
 
 /** A number above 0, also as a string; any other value counts as absent. */

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { printable } from "../../backends/common/printable.ts";
 import { isSendable, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
@@ -188,6 +189,7 @@ export function toTokenSet(
     ...(answer.id_token !== undefined && { idToken: answer.id_token }),
     ...(idTokenExpiry !== undefined && { idTokenExpiry }),
     ...(answer.expires_in !== undefined && { expiresIn: answer.expires_in }),
+    ...(answer.scope !== undefined && { scope: printable(answer.scope, 2000) }),
   };
 }
 

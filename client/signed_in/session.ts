@@ -295,6 +295,7 @@ export class SignedInSession implements Session {
       ...text("profile", identity.profile),
       ...(identity.dpop && { dpop: true }),
       scope: identity.scope,
+      ...text("grantedScope", entry?.granted_scope),
       backend: backendStatus(oidc.stored.backend),
     };
   }

@@ -1,7 +1,7 @@
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once } from "../../backends/common/once.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, isFresh, toEntry } from "../entry.ts";
+import { type Bearer, bearerOf, isFresh } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -9,6 +9,7 @@ import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import { BoundKey } from "./bound_key.ts";
 import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
+import { toEntry } from "./new_entry.ts";
 import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
 

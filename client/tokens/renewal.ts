@@ -1,14 +1,14 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, coversScope, isFresh, toEntry, type TokenSet } from "../entry.ts";
+import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
-import { adopt, bridges } from "./bridge.ts";
 import { loginRequired, NO_KEY, NO_REFRESH_TOKEN, noIdToken } from "./login_required.ts";
+import { adopt, bridges, toEntry } from "./new_entry.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
 import { CredentialStore } from "./store.ts";

@@ -7,8 +7,8 @@ import {
   isFresh,
   parseExpiry,
   readClaims,
-  toEntry,
 } from "../../client/entry.ts";
+import { toEntry } from "../../client/tokens/new_entry.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
 import { runDeno } from "../support/deno_process.ts";
 
@@ -215,4 +215,28 @@ Deno.test("parseExpiry: without a zone it is UTC, wherever this computer is", as
   `;
   const { stdout } = await runDeno({ code, env: { TZ: "America/New_York" } });
   assertEquals(JSON.parse(stdout), [300, NOON, NOON + 500, Date.UTC(2030, 0, 1)]);
+});
+
+Deno.test("toEntry: an end beyond all dates is the last one, and the tokens are kept", async () => {
+  for (const exp of [9e15, Infinity]) {
+    const tokens = { accessToken: "a", refreshToken: "r", idTokenExpiry: exp };
+    const entry = toEntry(tokens, IDENTITY, "id_token", NOW, ENTRY);
+    assertEquals([entry.expires_at, entry.refresh_token], ["9999-12-31T00:00:00.000Z", "r"]);
+  }
+  const id_token = await idToken({ exp: 9e15 });
+  const bearer = bearerOf({ ...ENTRY, id_token }, "id_token");
+  assertEquals(bearer && new Date(bearer.expiresAt).getUTCFullYear(), 9999);
+});
+
+Deno.test("toEntry: the granted scope is kept only where it is another one", () => {
+  const grantedOf = (scope: string | undefined, previous?: OidcCredentials) =>
+    toEntry({ accessToken: "a", ...(scope && { scope }) }, IDENTITY, "access_token", NOW, previous)
+      .granted_scope;
+  assertEquals(grantedOf(undefined), undefined);
+  assertEquals(grantedOf("offline_access openid"), undefined);
+  assertEquals(grantedOf("openid"), "openid");
+  const previous = { ...ENTRY, scope: IDENTITY.scope, granted_scope: "openid" };
+  assertEquals(grantedOf(undefined, previous), "openid"); // a refresh without a word keeps it
+  assertEquals(grantedOf("openid offline_access", previous), undefined);
+  assertEquals(grantedOf("openid", ENTRY), "openid"); // a row without a scope, from Python
 });

@@ -10,9 +10,10 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { getEntry, parseDocument } from "../../backends/file/credentials_file.ts";
 import { getEntry as getKvEntry } from "../../backends/kv/entry.ts";
 import { Channel, Given, rebuildError } from "../../backends/load/isolated_channel.ts";
+import { toEntry } from "../../client/tokens/new_entry.ts";
 import type { TransportEvents } from "../../backends/load/isolated_protocol.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
-import { bearerOf, coversScope, freshUntil, toEntry } from "../../client/entry.ts";
+import { bearerOf, coversScope, freshUntil } from "../../client/entry.ts";
 import { describeEntry, describeIdentity, identityOfKey } from "../../client/cli/read_status.ts";
 import { subjectOf } from "../../client/provider/refresh_grant.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";

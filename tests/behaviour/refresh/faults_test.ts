@@ -41,7 +41,7 @@ function html(status: number): Response {
 }
 
 const FAULTS: Fault[] = [
-  { what: "connection reset", answer: resetConnection, words: ["connection failed"] },
+  { what: "connection reset", answer: resetConnection, words: ["the connection broke off"] },
   { what: "timeout", answer: hang, words: ["within 1000 ms"] },
   { what: "captive-portal HTML", answer: () => html(200), words: ["status 200", "text/html"] },
   {
@@ -57,7 +57,7 @@ const FAULTS: Fault[] = [
   {
     what: "JSON that breaks off with its connection",
     answer: () => truncated('{"access_token": "x'),
-    words: ["connection failed"],
+    words: ["the connection broke off"],
   },
   { what: "nothing at all", answer: () => new Response(""), words: ["is no answer of a provider"] },
   { what: "502 as HTML", answer: () => html(502), words: ["status 502"] },

@@ -265,3 +265,24 @@ Deno.test("deviation: discovery with status 201: is not taken for one", async ()
   world.provider.script.discovery.push(() => json({ issuer: world.provider.issuer }, 201));
   await rejectsWith("provider_unavailable", () => createSession(world.options), "201");
 });
+
+Deno.test("deviations: an ID token whose end is beyond all dates is stored, as the bearer too", async () => {
+  await using world = await scriptedProviderWorld();
+  answerWith(world, { id_token: await world.provider.idToken({ exp: 9e15 }) });
+  const session = await createSession({ ...world.options, bearer: "id_token" });
+  const { refresh_token, id_token } = world.stored();
+  answerWith(world, { id_token: await world.provider.idToken({ exp: 9e15, x: 1 }) });
+  await session.accessToken({ forceRefresh: true });
+  assertEquals(world.stored().refresh_token === refresh_token, false);
+  assertEquals(world.stored().id_token === id_token, false);
+  assertEquals((await session.status()).expiresAt?.getUTCFullYear(), 9999);
+});
+
+for (const [scope, granted] of [[["openid", "email"], "openid email"], [{ a: 1 }, undefined]]) {
+  Deno.test(`deviations: scope ${JSON.stringify(scope)} is granted as "${granted}"`, async () => {
+    await using world = await scriptedProviderWorld();
+    answerWith(world, { scope });
+    const session = await createSession(world.options);
+    assertEquals((await session.status()).grantedScope, granted as string | undefined);
+  });
+}

@@ -134,3 +134,24 @@ Deno.test("status: a profile, and tokens that are bound to a key, are sign-ins o
   assertEquals(named.code, 4);
   assertMatch(named.stdout, /^Profile +work$/m);
 });
+
+Deno.test("status: the granted scope beside the asked one, and the end without offline_access", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  await world.amend({ granted_scope: "openid", refresh_token: null });
+  const { stdout } = await world.run(["status"]);
+  assertMatch(stdout, /^Scope +openid profile email offline_access$/m);
+  assertMatch(
+    stdout,
+    /^Granted +openid, without offline_access: the sign-in ends with the token$/m,
+  );
+  const json = JSON.parse((await world.run(["status", "--json"])).stdout);
+  assertEquals(json.granted_scope, "openid");
+});
+
+Deno.test("status: a scope that another program dropped from the entry is not known", async () => {
+  await using world = await cliWorld();
+  const { scope: _, ...row } = await world.signIn();
+  await world.backend.put(world.key, row as typeof row & { access_token: string });
+  assertMatch((await world.run(["status"])).stdout, /^Scope +not known: another program stored/m);
+});

@@ -1,0 +1,76 @@
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { isFresh, LAST_TIME, SKEW_SECONDS, type TokenSet } from "../entry.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import type { OidcIdentity } from "../options/identity.ts";
+import type { HeldTokens } from "./source.ts";
+
+/** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
+const DEFAULT_SECONDS = 3600;
+
+/**
+ * The entry for new tokens. A refresh token or an ID token that the provider did not send again stays,
+ * and so do the fields of other programs.
+ */
+export function toEntry(
+  tokens: TokenSet,
+  identity: OidcIdentity,
+  kind: "access_token" | "id_token",
+  now: number,
+  previous?: OidcCredentials,
+): OidcCredentials {
+  const idExpiry = kind === "id_token" ? tokens.idTokenExpiry : undefined;
+  const expiresAt = Math.min(
+    idExpiry !== undefined ? idExpiry * 1000 : now + (tokens.expiresIn ?? DEFAULT_SECONDS) * 1000,
+    LAST_TIME,
+  );
+  const lifetime = (expiresAt - now) / 1000;
+  const { lifetime: _, granted_scope, ...kept }: Partial<OidcCredentials> = previous ?? {};
+  const asked = previous === undefined ? identity.scope : previous.scope;
+  const granted = tokens.scope ?? granted_scope;
+  return {
+    ...kept,
+    issuer: identity.issuer,
+    client_id: identity.clientId,
+    access_token: tokens.accessToken,
+    refresh_token: tokens.refreshToken ?? previous?.refresh_token ?? null,
+    id_token: tokens.idToken ?? previous?.id_token ?? null,
+    expires_at: new Date(expiresAt).toISOString(),
+    // Only where it shortens the skew, so that other rows stay as Python writes them.
+    ...(lifetime > 0 && lifetime < SKEW_SECONDS * 10 && { lifetime }),
+    ...(identity.audience !== undefined && { audience: identity.audience }),
+    ...(previous === undefined && { scope: identity.scope }),
+    // Only where it differs, for the same reason.
+    ...(typeof granted === "string" && !isSameScope(granted, asked) && { granted_scope: granted }),
+    ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
+  };
+}
+
+function isSameScope(granted: string, asked: unknown): boolean {
+  if (typeof asked !== "string") return false;
+  const [first, second] = [granted, asked].map((scope) => scope.split(" ").sort().join(" "));
+  return first === second;
+}
+
+/** How long a token in its last minutes is used on while the provider cannot be reached. */
+const BRIDGE_MS = 10_000;
+
+/**
+ * Whether a token in its last minutes is used on after an error: the provider or the store has a fault,
+ * which says nothing about the token. If so, no new one is tried for some seconds.
+ */
+export function bridges(held: HeldTokens, error: unknown, now: number): boolean {
+  const isFault = error instanceof CredentialsBackendError ||
+    (error instanceof ValidMindAuthError && error.code === "provider_unavailable");
+  const { bearer } = held;
+  if (!isFault || bearer === undefined || now >= bearer.expiresAt) return false;
+  held.useUntil(Math.min(bearer.expiresAt, now + BRIDGE_MS));
+  return true;
+}
+
+/** Takes over an entry. A live token that is not fresh is used for half its remaining time. */
+export function adopt(held: HeldTokens, entry: OidcCredentials, now: number): void {
+  held.adopt(entry);
+  const leftMs = (held.bearer?.expiresAt ?? 0) - now;
+  if (leftMs > 0 && !isFresh(held.bearer, now)) held.useUntil(now + leftMs / 2);
+}
