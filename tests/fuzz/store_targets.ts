@@ -17,7 +17,15 @@ import { bearerOf, coversScope, freshUntil } from "../../client/entry.ts";
 import { describeEntry, describeIdentity, identityOfKey } from "../../client/cli/read_status.ts";
 import { subjectOf } from "../../client/provider/refresh_grant.ts";
 import { entry, KEY, SECRETS } from "../support/entries.ts";
-import { httpAnswer, json, texts, toResponse, value, variant } from "./arbitraries.ts";
+import {
+  httpAnswer,
+  json,
+  texts,
+  toResponse,
+  value,
+  variant,
+  withoutSecrets,
+} from "./arbitraries.ts";
 import { assertPlainTexts, attempt, type FuzzTarget, target } from "./fuzz_target.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -51,9 +59,17 @@ function keyBytes(): Uint8Array {
   return Uint8Array.from({ length: 32 }, (_, at) => (at * 73 + 41) % 256);
 }
 
+/** The id of a key is shown. */
+function shownId(id: unknown): unknown {
+  return typeof id === "string" ? withoutSecrets(id) : id;
+}
+
 const SEALED_PART = SEALED.row.encrypted as Record<string, unknown>;
 const sealedRow = fc.oneof(
-  variant(SEALED_PART, ["pbkdf2"]).map((encrypted) => ({ ...SEALED.row, encrypted })),
+  variant(SEALED_PART, ["pbkdf2"]).map((encrypted) => ({
+    ...SEALED.row,
+    encrypted: { ...encrypted, key_id: shownId(encrypted.key_id) },
+  })),
   variant(SEALED.row),
   value,
 );

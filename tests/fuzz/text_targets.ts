@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl } from "../../backends/common/check_options.ts";
-import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
+import { parseObject, parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseFlag } from "../../backends/common/read_env.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
@@ -39,6 +39,11 @@ const word = fc.oneof(
   text.map(withoutSecrets), // a short word is shown
 );
 
+function namesIn(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, item]) => [name, ...namesIn(item)]);
+}
+
 /** Texts that settings, commands and servers give. */
 export const TEXT_TARGETS: readonly FuzzTarget[] = [
   target("error texts with secrets in them", echo, (input) => {
@@ -62,7 +67,12 @@ export const TEXT_TARGETS: readonly FuzzTarget[] = [
   target(
     "the options of a backend",
     json(variant({ path: "/srv/${HOME}/x", backends: ["file", { name: "kv" }] }, ["options"])),
-    async (input) => void await attempt(() => parseBackendKwargs(input, "X")),
+    async (input) => {
+      // The names of options and of variables are shown.
+      const names = [...namesIn(parseObject(input)), ...input.matchAll(/\$\{[^}]*/g)].join(" ");
+      if (sharesPiece(names, Object.values(SECRETS))) return;
+      await attempt(() => parseBackendKwargs(input, "X"));
+    },
   ),
   target("a variable that is yes or no", text, async (input) => {
     await attempt(() => parseFlag("X", input));
