@@ -54,11 +54,28 @@ const RESERVED = [
 /** Checks the options of a sign-in in the browser, before any work. */
 export function checkBrowserOptions(options: BrowserOptions, action: string): void {
   checkRedirect(options, action);
-  for (const [name, value] of Object.entries(options.authorizationParameters ?? {})) {
+  checkParameters(options.authorizationParameters ?? {}, action);
+}
+
+function checkParameters(parameters: Readonly<Record<string, unknown>>, action: string): void {
+  // A Map or a URLSearchParams has no entries of its own: a demand such as acr_values would be lost.
+  if (![Object.prototype, null].includes(Object.getPrototypeOf(parameters))) {
+    throw invalidOptions(
+      `Cannot ${action}: authorizationParameters is no plain object. Give names and values, such as ` +
+        `{ prompt: "consent" }.`,
+    );
+  }
+  for (const [name, value] of Object.entries(parameters)) {
     if (RESERVED.includes(name.trim().toLowerCase())) {
       throw invalidOptions(
         `Cannot ${action}: authorizationParameters has ${name.trim().toLowerCase()}, which is not ` +
           `for it to say. Use the option for it, or leave it out.`,
+      );
+    }
+    if (!/^[\w.-]+$/.test(name)) { // RFC 6749, appendix A
+      throw invalidOptions(
+        `Cannot ${action}: a name in authorizationParameters has other characters than letters, ` +
+          `digits and ". _ -". Correct it.`,
       );
     }
     if (typeof value === "string") continue;

@@ -220,6 +220,30 @@ for (const name of RESERVED) {
   });
 }
 
+for (
+  const [what, parameters] of [
+    ["a URLSearchParams", new URLSearchParams({ acr_values: "mfa" })],
+    ["a Map", new Map([["acr_values", "mfa"]])],
+    ["a list", ["acr_values"]],
+    ["an object with inherited names", Object.create({ acr_values: "mfa" })],
+    ["a name with a blank", { " acr_values": "mfa" }],
+    ["an empty name", { "": "mfa" }],
+    ["a name with an invisible character", { "state\u200b": "mine" }],
+    ["a number", { max_age: 5 }],
+  ] as const
+) {
+  Deno.test(`browser attack: ${what} as parameters is refused, not dropped`, async () => {
+    await using world = await oidcProviderWorld();
+    const options = { authorizationParameters: parameters as unknown as Record<string, string> };
+    await rejectsWith(
+      "invalid_options",
+      () => startBrowserFlow(world, options),
+      "authorizationParameters",
+    );
+    assertEquals(world.provider.requests, []);
+  });
+}
+
 Deno.test("browser attack: tokens of another type than asked for are refused", async () => {
   await using world = await scriptedProviderWorld();
   const { provider } = world;
