@@ -167,15 +167,16 @@ function expand(value: unknown, path: string, source: string): unknown {
 }
 
 function lookUp(name: string, path: string, source: string): string {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+  const place = printable(path);
+  if (!/^[A-Za-z_]\w{0,199}$/.test(name)) {
     // Without the name: it may be part of a password.
-    throw kwargsError(source, `a \${…} in "${path}" does not name a variable`);
+    throw kwargsError(source, `a \${…} in "${place}" does not name a variable`);
   }
   const value = readEnv(name, `expand \${${name}} in ${source}`);
   if (value !== undefined) return value;
   throw new CredentialsBackendError(
     "env_unset",
-    `Cannot read ${source}: "${path}" uses \${${name}}, which is not set. Set ${name}, or ` +
+    `Cannot read ${source}: "${place}" uses \${${name}}, which is not set. Set ${name}, or ` +
       `write the value itself.`,
   );
 }
