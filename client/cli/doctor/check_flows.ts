@@ -19,7 +19,11 @@ export async function checkFlows(
   const device = deviceFlow(metadata);
   if (identity.flow === "browser") return [browser];
   if (identity.flow === "device") return [device];
-  // Either will do.
+  return [...eitherFlow(device, browser), ...offersClientFlow(metadata)];
+}
+
+/** Of a person's two flows, either will do. */
+function eitherFlow(device: Finding, browser: Finding): Finding[] {
   const isBrowser = browser.result === "ok" && device.result === "fail";
   if (!isBrowser) return [device, ...(browser.result === "fail" ? [] : [browser])];
   const advice = "Nothing needs to be done: the browser is used instead.";
@@ -64,6 +68,14 @@ function browserFlow(metadata: Record<string, unknown>, { issuer }: OidcIdentity
   } catch (error) {
     return failedBy(check, error);
   }
+}
+
+/** The flow of the client itself, where the provider states that it has it. */
+function offersClientFlow({ grant_types_supported: grants }: Record<string, unknown>): Finding[] {
+  if (!Array.isArray(grants) || !grants.includes("client_credentials")) return [];
+  const message =
+    "the provider offers it, for jobs without a person: doctor --flow client_credentials";
+  return [ok("client flow", message)];
 }
 
 async function clientFlow(

@@ -15,6 +15,7 @@ import {
 import { mustRun } from "../../support/deno_process.ts";
 import { makePipe } from "../../support/sandbox.ts";
 import { verifyJwt } from "../../support/jwt.ts";
+import { startBrowserFlow } from "../../support/browser_flow.ts";
 import { tempDir, withTempHome } from "../../support/temp_home.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -168,6 +169,20 @@ Deno.test("client key: it also proves the client of a person, in every request",
   const posts = world.provider.requests.filter(({ method }) => method === "POST");
   assertEquals(posts.length, 5); // device, token, refresh, and both tokens revoked
   assert(posts.every(({ form }) => form.client_assertion !== undefined));
+});
+
+Deno.test("client key: it proves the client of a person in the browser, too", async () => {
+  const key = await makeKey("ES256");
+  await using it = await keyWorld([key.registered]);
+  const clientKeyFile = await it.file(key.pem);
+  const options = { clientKeyFile, authorizationParameters: { prompt: "consent" } };
+  const { prompt, session } = await startBrowserFlow(it.world, options);
+  await it.world.provider.follow(prompt.url);
+  await using signedIn = await session;
+  assert(await it.world.provider.isActive(await signedIn.accessToken()));
+  await signedIn.accessToken({ forceRefresh: true });
+  const posts = it.world.provider.requests.filter(({ path }) => path === "/token");
+  assertEquals(posts.map(({ form }) => form.client_assertion !== undefined), [true, true]);
 });
 
 Deno.test("client key: a key that is renewed in its file is used at the next request", async () => {

@@ -8,11 +8,18 @@ const IDENTITY: OidcIdentity = {
   clientId: "app",
   scope: "openid",
 };
+const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 const DEVICE = { device_authorization_endpoint: "https://login.example.com/device" };
 const BROWSER = { authorization_endpoint: "https://login.example.com/authorize" };
 
 const ROWS: [what: string, metadata: object, flow: OidcIdentity["flow"], rows: string[]][] = [
   ["both flows", { ...DEVICE, ...BROWSER }, undefined, ["device flow: ok", "browser flow: ok"]],
+  [
+    "a client that may sign in itself",
+    { ...DEVICE, grant_types_supported: [DEVICE_GRANT, "client_credentials"] },
+    undefined,
+    ["device flow: ok", "client flow: ok"],
+  ],
   ["the device flow alone", DEVICE, undefined, ["device flow: ok"]],
   ["the browser alone", BROWSER, undefined, ["device flow: warning", "browser flow: ok"]],
   ["neither", {}, undefined, ["device flow: fail"]],
