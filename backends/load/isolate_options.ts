@@ -172,7 +172,8 @@ export function variableNames({ env }: Deno.PermissionOptionsObject): string[] {
   const wrong = env.find((name) => typeof name !== "string" || !/^[A-Za-z_]\w*$/.test(name));
   if (wrong !== undefined) throw invalid('"env" has a wrong name', "Name each variable");
   const ofDeno = env.find((name) =>
-    /^(LD_|DYLD_|NODE_|DENO_(?!CERT$|TLS_CA_STORE$)|(TMPDIR|TMP|TEMP)$)/i.test(name)
+    // Deno sends traces (OTEL_) to any host, whatever is permitted.
+    /^(LD_|DYLD_|NODE_|OTEL_|DENO_(?!CERT$|TLS_CA_STORE$)|(TMPDIR|TMP|TEMP)$)/i.test(name)
   );
   if (ofDeno === undefined) return env;
   throw invalid(`the variable ${ofDeno} changes how its Deno runs`, 'Leave it out of "env"');

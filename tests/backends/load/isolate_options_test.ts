@@ -42,6 +42,7 @@ const WRONG: [what: string, options: unknown, words: string][] = [
   ],
   ["all variables", { as: "process", env: true }, '"env" is no list'],
   ["a pattern of variables", { as: "process", env: ["AWS_*"] }, '"env" has a wrong name'],
+  ["a variable of the traces", { as: "process", env: ["OTEL_DENO"] }, "OTEL_DENO changes"],
   ["a variable of the loader", { as: "process", env: ["LD_PRELOAD"] }, "LD_PRELOAD changes"],
   ["a variable of Deno", { as: "process", env: ["DENO_DIR"] }, "DENO_DIR changes"],
   ["V8's flags", { as: "process", env: ["deno_v8_flags"] }, "deno_v8_flags changes"],
