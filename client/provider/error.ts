@@ -87,6 +87,11 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
     /AADSTS(500011|50001)\b/,
     "Check scope: Entra does not know this API in the tenant, or it is switched off there.",
   ],
+  // oidc-provider
+  [
+    /grant-type:device_code is not allowed for this client/i,
+    'Enable the device code grant for this client, or set flow: "browser" (VM_OIDC_FLOW).',
+  ],
   // Auth0
   [
     /Grant type '[\w:-]*device_code' not allowed/i,
