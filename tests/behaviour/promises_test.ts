@@ -220,7 +220,7 @@ const README_CLAIMS: typeof PROMISED = [
 const REVIEW_PROMISES: typeof PROMISED = [
   ["Secrets are given out by", ...NOT_SHOWN],
   [
-    "A client's secret, where a provider gives one",
+    "A client's secret, and what its key signs",
     [
       "behaviour/sign_in/client_secret_test.ts",
       "client secret: it is stored nowhere, and shown by",
