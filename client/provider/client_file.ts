@@ -4,6 +4,7 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { assertOwn, isSameFile } from "../../backends/file/file_access.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { quoteArgument } from "../format_permissions.ts";
 import { formatTime } from "../prompt/prompt.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -76,11 +77,15 @@ function assertUsable(file: ClientFile, info: Deno.FileInfo): void {
   if (info.uid === null || info.mode === null) return; // Windows
   if (info.uid === 0) { // the superuser, as in the mounts of a cluster
     if ((info.mode & WRITABLE_FOR_ALL) === 0) return;
-    throw unusable(file, "all users may write it", `Close it: chmod o-w ${path}`);
+    throw unusable(file, "all users may write it", `Close it: chmod o-w ${quoteArgument(path)}`);
   }
   if ((info.mode & FOR_OTHERS) !== 0) {
     const mode = (info.mode & 0o777).toString(8).padStart(4, "0");
-    throw unusable(file, `others may read it (mode ${mode})`, `Close it: chmod 600 ${path}`);
+    throw unusable(
+      file,
+      `others may read it (mode ${mode})`,
+      `Close it: chmod 600 ${quoteArgument(path)}`,
+    );
   }
   assertOwn("read", path, info);
 }
@@ -111,7 +116,7 @@ function fileError(file: ClientFile, error: unknown): Error {
     return new ValidMindAuthError(
       "permission_required",
       `Cannot use ${file.path} of ${file.source}: Deno does not permit it. Run with ` +
-        `--allow-read=${file.path}`,
+        quoteArgument(`--allow-read=${file.path}`),
     );
   }
   if (error instanceof Deno.errors.NotFound) {

@@ -1,5 +1,6 @@
 import { delay } from "../../backends/common/delay.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { quoteArgument } from "../format_permissions.ts";
 import type { RedirectSetting } from "../options/browser_options.ts";
 import { type BrowserAnswer, parametersOf } from "./browser_answer.ts";
 import { close, exchange, type HttpRequest, type HttpResponse } from "./http_exchange.ts";
@@ -229,7 +230,7 @@ function unavailable({ hostname, ports }: RedirectSetting, error: unknown): Vali
     return new ValidMindAuthError(
       "permission_required",
       `Cannot sign in in the browser: Deno does not permit to listen for its answer. Run with: ` +
-        `--allow-net=${places.join(",")}`,
+        quoteArgument(`--allow-net=${places.join(",")}`),
     );
   }
   const reason = error instanceof Deno.errors.AddrInUse

@@ -1,6 +1,7 @@
 import { untilAborted } from "../../../backends/common/delay.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { quoteArgument } from "../../format_permissions.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { backendNeeds } from "../../permissions/preflight.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
@@ -66,15 +67,21 @@ function checkMode(check: string, path: string): Finding[] | undefined {
   const shown = (mode & 0o7777).toString(8).padStart(4, "0");
   if (info.isFile && (mode & FOR_OTHERS) !== 0) {
     const message = `others can reach the tokens in ${path} (${shown})`;
-    return [fail(check, message, `Close it: chmod 600 ${path}`)];
+    return [fail(check, message, `Close it: chmod 600 ${quoteArgument(path)}`)];
   }
   if (!info.isDirectory) return [];
   if ((mode & WRITE_FOR_OTHERS) !== 0 && (mode & STICKY) === 0) {
     const message = `others can replace files in ${path} (${shown})`;
-    return [fail(check, message, `Close it: chmod 700 ${path}`)];
+    return [fail(check, message, `Close it: chmod 700 ${quoteArgument(path)}`)];
   }
   if ((mode & FOR_OTHERS) === 0 || !path.endsWith("/.validmind")) return [];
-  return [warning(check, `others can look into ${path} (${shown})`, `Close it: chmod 700 ${path}`)];
+  return [
+    warning(
+      check,
+      `others can look into ${path} (${shown})`,
+      `Close it: chmod 700 ${quoteArgument(path)}`,
+    ),
+  ];
 }
 
 /** Checks file modes, and the store by a test entry. */

@@ -1,0 +1,31 @@
+import { assertStringIncludes, assertThrows } from "@std/assert";
+import { ValidMindAuthError } from "../../../client/errors.ts";
+import { readClientFile } from "../../../client/provider/client_file.ts";
+import { tempDir } from "../../support/temp_home.ts";
+
+Deno.test({
+  name: "client file: the flag for a path with blanks and brackets is one argument of a shell",
+  ignore: Deno.build.os === "windows",
+  permissions: { read: false },
+  fn() {
+    const file = { path: "/a job/key [1].pem", source: "clientKeyFile" };
+    const { message } = assertThrows(() => readClientFile(file), ValidMindAuthError);
+    assertStringIncludes(message, "Run with '--allow-read=/a job/key [1].pem'");
+  },
+});
+
+Deno.test({
+  name: "client file: the command that closes it works for any path",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using dir = await tempDir();
+    const path = `${dir.path}/a job's key`;
+    await Deno.writeTextFile(path, "text");
+    await Deno.chmod(path, 0o666);
+    const read = () => readClientFile({ path, source: "clientKeyFile" });
+    const { message } = assertThrows(read, ValidMindAuthError);
+    const [, command] = /Close it: (chmod .*)$/.exec(message)!;
+    await new Deno.Command("sh", { args: ["-c", command!] }).output();
+    read();
+  },
+});
