@@ -59,7 +59,7 @@ async function request(
       undefined,
       undefined,
       {
-        DPoP: dpopHandle(oauth.DPoP, pair),
+        DPoP: dpopHandle(oauth, pair),
         [oauth.allowInsecureRequests]: url.protocol === "http:", // the URL was checked before
         [oauth.customFetch]: (_url, { headers }) => {
           const { authorization, dpop } = headers as Record<string, string>;

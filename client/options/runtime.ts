@@ -12,6 +12,8 @@ export interface Runtime {
   elapsed: Stopwatch;
   delay: Delay;
   timeoutMs: number;
+  /** By how many seconds the provider's clock is ahead of this computer's, by its last answer. */
+  skew?: number | undefined;
   /** Only where the caller gave `onEvent`. */
   emit?: Emit | undefined;
 }

@@ -160,7 +160,7 @@ async function queryOf(
     ...(nonce !== undefined && { nonce }),
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: "S256",
-    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth.DPoP, dpopKey.pair).calculateThumbprint() }),
+    ...(dpopKey && { dpop_jkt: await dpopHandle(oauth, dpopKey.pair).calculateThumbprint() }),
   };
 }
 
@@ -173,7 +173,7 @@ async function push(
   const { server, client, auth } = context;
   const options = {
     ...requestOptions(PUSHED, context),
-    ...(dpopKey && { DPoP: dpopHandle(oauth.DPoP, dpopKey.pair) }),
+    ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey.pair, context.runtime.skew) }),
   };
   const send = async () => {
     const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);

@@ -20,6 +20,9 @@ const MAX_BYTES = 4 * 1024 * 1024;
 const LATE_MS = 20;
 /** Time for an answer that has come meanwhile, in milliseconds. */
 const AWAKE_MS = 2000;
+/** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
+export const MAX_SKEW_SECONDS = 15 * 60;
+const DAY_SECONDS = 24 * 60 * 60;
 /** The fields of a form that are no secret. A grant's other fields may be one. */
 const OPEN_FIELDS = [
   "grant_type",
@@ -100,6 +103,7 @@ export function providerFetch(
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, `use the provider's ${endpoint.name} endpoint:`);
     const { response, text } = await fetchText(url, init, runtime);
+    runtime.skew = providerSkew(response.headers.get("date")) ?? runtime.skew;
     if (response.status >= 300 && response.status < 400) {
       throw new ProviderUnavailableError(
         `Cannot use ${place(url)}: it redirects elsewhere, and tokens do not follow. Check the ` +
@@ -113,6 +117,23 @@ export function providerFetch(
     capture?.(body);
     return rebuild({ ...answer, body }, response.headers);
   };
+}
+
+/**
+ * How far the provider's clock is ahead of this computer's, in seconds, by the `Date` header of an answer;
+ * without one (Keycloak sends none) by the `iat` of the ID token that it brought. `undefined` where
+ * neither tells.
+ */
+export function providerSkew(
+  date: string | null,
+  issuedAt?: unknown,
+  now: number = Date.now(),
+): number | undefined {
+  const byDate = Date.parse(date ?? "");
+  const isDated = !Number.isNaN(byDate);
+  const time = isDated ? byDate : typeof issuedAt === "number" ? issuedAt * 1000 : NaN;
+  const seconds = Math.round((time - now) / 1000);
+  return Math.abs(seconds) <= (isDated ? DAY_SECONDS : MAX_SKEW_SECONDS) ? seconds : undefined;
 }
 
 async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: Runtime) {

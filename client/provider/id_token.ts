@@ -5,10 +5,8 @@ import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { keysOfTenant } from "./discovery.ts";
 import { ProviderUnavailableError } from "./error.ts";
-import { JWKS, providerFetch } from "./fetch.ts";
+import { JWKS, MAX_SKEW_SECONDS, providerFetch } from "./fetch.ts";
 
-/** A larger difference of clocks is not corrected: certificates fail by it, too. */
-export const MAX_SKEW_SECONDS = 15 * 60;
 /** Tries to get the keys. */
 const MAX_TRIES = 3;
 
@@ -25,20 +23,16 @@ const HASHES = new Map(
 );
 
 /**
- * How far the provider's clock is ahead of this computer's, in seconds, by the `Date` header of the
- * answer that brought the tokens.
+ * The difference of the clocks by which an ID token is judged, in seconds; 0 above 15 minutes.
  *
  * The times in an ID token are the provider's. A wide tolerance would let them pass on a clock that
  * is off, and with them a token that has ended; measured by the provider's own clock they are judged
- * to the second on any clock. The header is as trustworthy as the token, since both come over the
- * same TLS connection: who can set it back by up to 15 minutes, to have an ID token of that age taken,
- * can as well sign a new one. Such a token still counts as expired where it is the bearer.
- *
- * @returns 0 without a usable header, or for a difference above 15 minutes.
+ * to the second on any clock. Its sources are as trustworthy as the token, since all come over the same
+ * TLS connection: who can set them back by up to 15 minutes, to have an ID token of that age taken, can
+ * as well sign a new one. Such a token still counts as expired where it is the bearer.
  */
-export function clockSkew(date: string | null, now: number = Date.now()): number {
-  const seconds = Math.round((Date.parse(date ?? "") - now) / 1000);
-  return Math.abs(seconds) <= MAX_SKEW_SECONDS ? seconds : 0;
+export function judgedSkew(skew: number | undefined): number {
+  return skew !== undefined && Math.abs(skew) <= MAX_SKEW_SECONDS ? skew : 0;
 }
 
 /** The client and the time by which an ID token is judged. */

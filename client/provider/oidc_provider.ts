@@ -135,6 +135,7 @@ export class OidcProvider {
       this.#identity.issuer,
       (capture) => requestOptions(DISCOVERY, sender, capture),
     );
+    this.#runtime.skew = runtime.skew;
     if (fetch === globalThis.fetch) await preflightEndpoints(server);
     return server;
   }

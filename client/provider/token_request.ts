@@ -1,17 +1,17 @@
 import * as oauth from "oauth4webapi";
 import { printable } from "../../backends/common/printable.ts";
-import { isSendable, type TokenSet } from "../entry.ts";
+import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { asTenant } from "./discovery.ts";
 import { ProviderUnavailableError } from "./error.ts";
-import { type Endpoint, JWKS, providerFetch, TOKEN } from "./fetch.ts";
+import { type Endpoint, JWKS, providerFetch, providerSkew, TOKEN } from "./fetch.ts";
 import {
   assertIdToken,
-  clockSkew,
   type IdTokenSignatures,
+  judgedSkew,
   type RequestedKeys,
 } from "./id_token.ts";
 
@@ -102,10 +102,14 @@ export async function requestTokens(
     );
   }
   const { dpopHandle } = await loadDpopKey();
-  const proof = { DPoP: dpopHandle(oauth.DPoP, request.dpopKey) };
-  const result = await requestOnce(context, request, proof).catch((error) => {
-    if (!oauth.isDPoPNonceError(error)) throw error;
+  const key = request.dpopKey;
+  const send = () => {
+    const proof = { DPoP: dpopHandle(oauth, key, context.runtime.skew) };
     return requestOnce(context, request, proof);
+  };
+  const result = await send().catch((error) => {
+    if (!oauth.isDPoPNonceError(error)) throw error;
+    return send();
   });
   if (result.answer.token_type === "dpop") return result;
   // Unbound tokens, which anybody can use, are refused: RFC 9449, section 5.
@@ -128,7 +132,11 @@ async function requestOnce(
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
   const tenant = await asTenant(server, identity.issuer, response);
-  const skew = clockSkew(response.headers.get("date"));
+  const { id_token } = await response.clone().json();
+  const issuedAt = typeof id_token === "string" ? readClaims(id_token)?.iat : undefined;
+  const stated = providerSkew(response.headers.get("date"), issuedAt);
+  context.runtime.skew = stated ?? context.runtime.skew;
+  const skew = judgedSkew(stated);
   const answer = await process(tenant, { ...client, [oauth.clockSkew]: skew }, response);
   await assertIdToken(answer, {
     clientId: client.client_id,

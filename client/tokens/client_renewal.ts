@@ -8,7 +8,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { BoundKey } from "./bound_key.ts";
-import { adopt, bridges, toEntry } from "./new_entry.ts";
+import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
 import { CredentialStore } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
@@ -132,7 +132,8 @@ export class ClientRenewal implements Renewal {
     const tokens = await this.#request(stored);
     // A row for another scope is another grant, of which nothing is kept.
     const previous = stored !== undefined && await this.#serves(stored) ? stored : undefined;
-    const entry = toEntry(tokens, identity, "access_token", runtime.now(), previous);
+    const now = providerNow(runtime, "access_token");
+    const entry = toEntry(tokens, identity, "access_token", now, previous);
     runtime.emit?.({ type: "refresh_done", ...endOf(entry) });
     await this.#store.save(entry, stored);
     const backend = backendName(this.#store.backend);

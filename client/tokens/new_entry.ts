@@ -3,6 +3,7 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { isFresh, LAST_TIME, SKEW_SECONDS, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { HeldTokens } from "./source.ts";
 
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
@@ -44,6 +45,27 @@ export function toEntry(
     ...(typeof granted === "string" && !isSameScope(granted, asked) && { granted_scope: granted }),
     ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
   };
+}
+
+/** A smaller difference of the clocks changes nothing: an answer has been on its way for some time. */
+const SLACK_SECONDS = 10;
+/** The sessions whose clock is the provider's. */
+const following = new WeakSet<Runtime>();
+
+/**
+ * The time at which new tokens came, by the provider's clock where that is known: a stored end has to be
+ * right on other computers, and after this one's clock is set. The session's clock follows, or the new
+ * token would count as ended here. The clock of a caller is believed, and so is this computer's where the
+ * bearer is an ID token, which has an end of its own.
+ */
+export function providerNow(runtime: Runtime, kind: "access_token" | "id_token"): number {
+  const { skew = 0 } = runtime;
+  if (kind === "access_token" && (following.has(runtime) || runtime.now === Date.now)) {
+    const isOff = Math.abs(skew) > SLACK_SECONDS;
+    runtime.now = isOff ? () => Date.now() + skew * 1000 : Date.now;
+    following.add(runtime);
+  }
+  return runtime.now();
 }
 
 function isSameScope(granted: string, asked: unknown): boolean {

@@ -9,7 +9,7 @@ import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import { BoundKey } from "./bound_key.ts";
 import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
-import { toEntry } from "./new_entry.ts";
+import { providerNow, toEntry } from "./new_entry.ts";
 import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
 
@@ -159,7 +159,8 @@ export class TokenRefresh {
       await store.replace({ ...stored, refresh_token: answer.refreshToken }, stored);
       throw answer.error;
     }
-    const entry = toEntry(answer.tokens, identity, bearer, runtime.now(), stored);
+    const now = providerNow(runtime, bearer);
+    const entry = toEntry(answer.tokens, identity, bearer, now, stored);
     emit?.({ type: "refresh_done", ...this.#endOf(entry) });
     if (await store.replace(entry, stored)) {
       this.#reportStored(entry);

@@ -8,7 +8,7 @@ import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
 import { loginRequired, NO_KEY, NO_REFRESH_TOKEN, noIdToken } from "./login_required.ts";
-import { adopt, bridges, toEntry } from "./new_entry.ts";
+import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
 import { CredentialStore } from "./store.ts";
@@ -173,7 +173,7 @@ export class TokenRenewal implements Renewal {
       await untilAborted(store.probe(), ended);
       const [provider, { askPerson }] = await Promise.all([this.provider(), loadDialog()]);
       const save = async (tokens: TokenSet) => {
-        const entry = toEntry(tokens, identity, bearer, runtime.now());
+        const entry = toEntry(tokens, identity, bearer, providerNow(runtime, bearer));
         await this.#refresh.saveNew(entry);
         return { entry, expiresAt: bearerOf(entry, bearer)?.expiresAt };
       };

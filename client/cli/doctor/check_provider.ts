@@ -107,7 +107,9 @@ async function checkMetadata(
 
 function clock({ skewMs }: Seen): Finding {
   const check = "clock";
-  if (skewMs === undefined) return skipped(check, "the provider did not send the time");
+  if (skewMs === undefined) {
+    return skipped(check, "this answer has no time; a sign-in takes it from the ID token");
+  }
   const off = Math.abs(skewMs);
   if (off <= SKEW_WARNING_MS) return ok(check, "within 30 s of the provider's");
   const direction = skewMs > 0 ? "behind" : "ahead of";

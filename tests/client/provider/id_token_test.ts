@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { assertSamePerson, clockSkew, type Subject } from "../../../client/provider/id_token.ts";
+import { assertSamePerson, judgedSkew, type Subject } from "../../../client/provider/id_token.ts";
+import { providerSkew } from "../../../client/provider/fetch.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00.400Z");
@@ -17,8 +18,21 @@ const ROWS: [what: string, date: string | null, seconds: number][] = [
 ];
 
 for (const [what, date, seconds] of ROWS) {
-  Deno.test(`clockSkew: ${what}`, () => assertEquals(clockSkew(date, NOW), seconds));
+  Deno.test(`the clock of an ID token: ${what}`, () => {
+    assertEquals(judgedSkew(providerSkew(date, undefined, NOW)), seconds);
+  });
 }
+
+Deno.test("the provider's clock: Date first, then iat within 15 minutes", () => {
+  const [date, at] = ["Sun, 01 Mar 2026 13:00:00 GMT", Math.round(NOW / 1000)];
+  assertEquals(providerSkew(date, at, NOW), 3600);
+  assertEquals(providerSkew(null, at - 400, NOW), -400);
+  assertEquals(providerSkew("soon", at + 400, NOW), 400);
+  for (const iat of [at + 901, at - 901, 9e15, "1", undefined, NaN]) {
+    assertEquals(providerSkew(null, iat, NOW), undefined);
+  }
+  assertEquals(providerSkew("Mon, 02 Mar 2026 13:00:00 GMT", at, NOW), undefined);
+});
 
 Deno.test("assertSamePerson: the same sub at the same issuer, which may come to have a slash", async () => {
   const who = { iss: "https://login.example.com", sub: "a" };

@@ -93,7 +93,7 @@ for (
       "ok",
       "within 30 s",
     ],
-    ["not told", { date: "" }, "skipped", "did not send the time"],
+    ["not told", { date: "" }, "skipped", "takes it from the ID token"],
   ] as const
 ) {
   Deno.test(`checkProvider: the provider's clock is ${name}`, async () => {
