@@ -59,8 +59,13 @@ export class ClientAuthentication {
   turnToHeader({ token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer) {
     const isBoth = ["client_secret_post", "client_secret_basic"]
       .every((name) => methods?.includes(name));
-    if (this.#isByHeader || !isBoth || this.#options.clientSecret === undefined) return false;
+    if (!isBoth || this.#options.clientSecret === undefined) return false;
     return this.#isByHeader = true;
+  }
+
+  /** Whether the secret has turned to the header. */
+  get isByHeader(): boolean {
+    return this.#isByHeader;
   }
 
   /** The name of the method at the provider, and the option and the variable that it is from. */

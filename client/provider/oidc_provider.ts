@@ -70,9 +70,10 @@ export class OidcProvider {
           secrets: this.#proof.secrets,
           signatures: this.#signatures,
         });
+      const { isByHeader } = this.#proof; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.
       return await send().catch((error) => {
-        if (!isOfClient(error) || !this.#proof.turnToHeader(server)) throw error;
+        if (isByHeader || !isOfClient(error) || !this.#proof.turnToHeader(server)) throw error;
         return send();
       });
     }, explain);

@@ -3,6 +3,9 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, init, requiredPermissions } from "../../../client/init.ts";
+import type { OidcIdentity } from "../../../client/options/identity.ts";
+import { resolveOptions } from "../../../client/options/resolve_options.ts";
+import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
@@ -101,6 +104,20 @@ Deno.test("client secret: where the form is refused and the header is offered, t
     "VM_OIDC_CLIENT_SECRET",
   );
   assertEquals(other.provider.requests.filter(({ method }) => method === "POST").length, 2);
+});
+
+Deno.test("client secret: requests at the same time all turn to the header", async () => {
+  await using world = await scriptedProviderWorld({
+    discovery: { token_endpoint_auth_methods_supported: [POST, BASIC] },
+  });
+  const { script, issuer, clientId } = world.provider;
+  const refuse = () => json({ error: "invalid_client" }, 401);
+  script.revocation.push(refuse, refuse);
+  const { runtime } = resolveOptions({ issuer, clientId }, "test");
+  const identity = { kind: "oidc", issuer, clientId, scope: "", clientSecret: "plain-secret" };
+  const provider = new OidcProvider(identity as OidcIdentity, runtime);
+  const both = ["one", "other"].map((token) => provider.revoke(token, "access_token"));
+  assertEquals(await Promise.all(both), [true, true]);
 });
 
 Deno.test("client secret: it is stored nowhere, and shown by nothing", async () => {
