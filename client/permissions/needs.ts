@@ -199,6 +199,11 @@ function redirectNeeds(options: SessionOptions): PermissionNeed[] {
       VM_OIDC_REDIRECT_URI: options.redirectUri,
       VM_OIDC_LISTEN: options.listen,
       JUPYTERHUB_PUBLIC_HUB_URL: options.redirectUri,
+      JUPYTERHUB_SERVICE_PREFIX: options.onAuthorizationUrl,
+    }),
+    ...openNeeds("optional", "to know whether the browser is on this computer", {
+      SSH_CONNECTION: options.openBrowser ?? options.onAuthorizationUrl,
+      SSH_TTY: options.openBrowser ?? options.onAuthorizationUrl,
     }),
     ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
   ];

@@ -341,3 +341,33 @@ Deno.test("a session with a backend in a process of its own names Deno among its
   assertStringIncludes(stdout, "which amounts to every permission");
   assertEquals(stderr, "");
 });
+
+Deno.test("requiredPermissions: the browser flow needs a place to listen at, and may open a browser", async () => {
+  const options = {
+    issuer: "https://login.example.com",
+    clientId: "my-app",
+    apiHost: "https://api.example.com/",
+    model: "cl123",
+    credentialsBackend: new MemoryCredentialsBackend(),
+    flow: "browser",
+  } as const;
+  const flags = async (more: InitOptions) => {
+    const needs = await requiredPermissions({ ...options, ...more });
+    const nets = needs.flatMap((need) =>
+      need.name === "net" && need.need === "sign_in" ? need.host : []
+    );
+    return [nets.slice(1), needs.some(({ name, need }) => name === "run" && need === "optional")];
+  };
+  assertEquals(await flags({}), [["127.0.0.1:0"], true]);
+  assertEquals(await flags({ openBrowser: false }), [["127.0.0.1:0"], false]);
+  assertEquals(await flags({ onAuthorizationUrl: () => {} }), [["127.0.0.1:0"], false]);
+  assertEquals(await flags({ redirectUri: "http://127.0.0.1:8000/cb" }), [
+    ["127.0.0.1:8000"],
+    true,
+  ]);
+  assertEquals(await flags({ listen: "127.0.0.1:8000,8001" }), [
+    ["127.0.0.1:8000", "127.0.0.1:8001"],
+    true,
+  ]);
+  assertEquals(await flags({ flow: "device" }), [[], false]);
+});
