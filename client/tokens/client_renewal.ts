@@ -117,7 +117,8 @@ export class ClientRenewal implements Renewal {
       (ended) =>
         takeTurn(store, () => this.#runLocked(rejected), { signal: ended, peek }, {
           emit,
-          issuer: undefined, // nobody is there to read of a long wait
+          issuer: identity.issuer,
+          mayShow: false, // nobody is there to read of a long wait
         }),
       signal,
       () => emit?.({ type: "refresh_joined" }),

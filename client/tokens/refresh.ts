@@ -75,7 +75,7 @@ export class TokenRefresh {
     const { identity, bearer, runtime, mayShow } = this.#options;
     const { emit } = runtime;
     const store = this.#store;
-    const report = { emit, issuer: mayShow ? identity.issuer : undefined };
+    const report = { emit, issuer: identity.issuer, mayShow };
     const peek = () => this.#peek(rejected);
     return await singleFlight(
       store.owner,

@@ -1,3 +1,4 @@
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import type { Emit } from "../options/runtime.ts";
@@ -63,8 +64,10 @@ function startFlight(
 /** Where a long wait is reported. */
 export interface WaitReport {
   emit: Emit | undefined;
-  /** The issuer of the awaited tokens; `undefined` where nothing may be shown to the person. */
-  issuer: string | undefined;
+  /** The issuer of the awaited tokens. */
+  issuer: string;
+  /** Whether a long wait may be shown to the person. */
+  mayShow: boolean;
 }
 
 /** Runs `fn` under the store's lock, and reports a long wait for the lock. */
@@ -75,14 +78,31 @@ export async function takeTurn<T>(
   report: WaitReport,
 ): Promise<T> {
   using wait = watchWait(report);
-  return await store.withLock(() => {
-    wait[Symbol.dispose]();
-    return fn();
-  }, options);
+  let hasBegun = false;
+  try {
+    return await store.withLock(() => {
+      hasBegun = true;
+      wait[Symbol.dispose]();
+      return fn();
+    }, options);
+  } catch (error) {
+    throw hasBegun ? error : namingProvider(error, report.issuer);
+  }
+}
+
+/** A holder of this lock has little to do but to wait for the provider. */
+function namingProvider(error: unknown, issuer: string): unknown {
+  if (!(error instanceof CredentialsBackendError) || error.code !== "backend_locked") return error;
+  return new CredentialsBackendError(
+    error.code,
+    `${error.message} The holder most likely waits for an answer of ${issuer}: check that the ` +
+      `provider can be reached.`,
+    error.cause === undefined ? undefined : { cause: error.cause },
+  );
 }
 
 /** Reports a wait for a lock that is long, and its end. Further disposals do nothing. */
-function watchWait({ emit, issuer }: WaitReport): Disposable {
+function watchWait({ emit, issuer, mayShow }: WaitReport): Disposable {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
   let notice: Promise<{ erase(): void }> | undefined;
@@ -90,7 +110,7 @@ function watchWait({ emit, issuer }: WaitReport): Disposable {
   const onLong = () => {
     isLong = true;
     emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
-    if (issuer === undefined) return;
+    if (!mayShow) return;
     const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
     notice = loadTerminal().then(({ terminalNotice }) => terminalNotice(text));
     notice.catch(() => undefined);
