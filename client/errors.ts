@@ -29,7 +29,7 @@ import {
  * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
  * | `authorization_denied` | the person or a policy refused the sign-in in the browser |
  * | `authorization_expired` | the sign-in in the browser did not come to its end in time |
- * | `address_refused` | a handed-in address does not belong to the sign-in, or was used already |
+ * | `address_refused` | a handed-in address does not belong to the sign-in, was used already, or is too late |
  * | `redirect_unavailable` | nothing can listen at the redirect URI, such as a port that is taken |
  * | `prompt_failed` | the function that shows the code or the link failed |
  * | `id_token_invalid` | the ID token failed its checks |

@@ -25,6 +25,7 @@ const FAULTS: Record<AnswerFault, string> = {
   other_sign_in:
     "it is of another sign-in. Open the link that is shown now, and copy the new address",
   spent: "it was handed in already, and counts once. Wait, or sign in again",
+  over: "the sign-in that it is for has ended. Sign in again",
 };
 
 /** Signs in a person in the browser: RFC 8252, with a code that this computer's listener gets. */
@@ -76,6 +77,7 @@ export async function signInByBrowser(
   } catch (error) {
     throw signal.aborted ? signal.reason : denial(error);
   } finally {
+    answer.end();
     stop.abort();
   }
 }

@@ -2,7 +2,7 @@
 const SINGLE = ["state", "code", "error", "iss"];
 
 /** The reason why an answer is not taken. */
-export type AnswerFault = "no_answer" | "other_sign_in" | "spent";
+export type AnswerFault = "no_answer" | "other_sign_in" | "spent" | "over";
 
 /**
  * The one answer that a sign-in in the browser waits for. It may come to the listener, or be handed in by
@@ -13,6 +13,7 @@ export class BrowserAnswer {
   readonly #state: string;
   readonly #taken = Promise.withResolvers<URLSearchParams>();
   #isTaken = false;
+  #isOver = false;
 
   /** @param state The state of the request. Secret. */
   constructor(state: string) {
@@ -32,9 +33,15 @@ export class BrowserAnswer {
     if (!isAnswer || !isSingle || state === null) return "no_answer";
     if (!isEqual(state, this.#state)) return "other_sign_in";
     if (this.#isTaken) return "spent";
+    if (this.#isOver) return "over";
     this.#isTaken = true;
     this.#taken.resolve(parameters);
     return undefined;
+  }
+
+  /** Takes no answer any more: nobody waits for it. */
+  end(): void {
+    this.#isOver = true;
   }
 }
 

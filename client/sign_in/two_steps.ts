@@ -43,11 +43,14 @@ export async function startInBrowser(
       });
     },
   ).catch(() => undefined);
+  let hasFailed = false;
+  session.catch(() => hasFailed = true);
   const link = await Promise.race([shown.promise, session.then(() => undefined)]);
   return {
     ...(link && { url: link.url, expiresAt: link.expiresAt }),
     async finish(address) {
-      if (address !== undefined) await link?.submit(address);
+      // After a failure its own error says more than a refusal of the address.
+      if (address !== undefined && !hasFailed) await link?.submit(address);
       const signedIn = await session;
       await ended;
       return signedIn;

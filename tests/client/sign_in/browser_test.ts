@@ -145,12 +145,14 @@ Deno.test("browser flow: five minutes without an answer end it, on the session's
     waited = ms;
     return gate.promise;
   };
-  const { prompt, session } = await startBrowserFlow(world, { delay });
+  const { prompt, session, answer } = await startBrowserFlow(world, { delay });
   assertEquals(waited, 5 * 60_000);
   const left = prompt.expiresAt.getTime() - Date.now();
   assert(left > 4 * 60_000 && left <= 5 * 60_000, String(left));
   gate.resolve();
   await rejectsWith("authorization_expired", () => session, "5 minutes");
+  const late = answer({ code: "a-code-that-comes-late" });
+  await rejectsWith("address_refused", () => prompt.submit(late), "has ended");
   assertEquals(await fetch(prompt.redirectUri).catch((error) => error.name), "TypeError");
 });
 

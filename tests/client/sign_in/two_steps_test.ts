@@ -59,6 +59,14 @@ Deno.test("two steps: a sign-in that is given up listens no more, and its end is
   assertEquals(await fetch(prompt.redirectUri).catch((error) => error.name), "TypeError");
 });
 
+Deno.test("two steps: an address that comes too late gets the error of the sign-in", async () => {
+  await using world = await oidcProviderWorld();
+  const { signIn, prompt } = await start(world);
+  const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
+  await signIn[Symbol.asyncDispose]();
+  await assertRejects(() => signIn.finish(url), DOMException, "given up");
+});
+
 Deno.test("two steps: an error before the link is the first step's", async () => {
   await using world = await oidcProviderWorld();
   const options = { ...browserOptions(world), interactive: false };
