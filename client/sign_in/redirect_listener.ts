@@ -69,6 +69,9 @@ const PAUSE_MS = 50;
 /** Headers by which a browser says that nobody has opened the page yet. */
 const AHEAD = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
+/** The ports that sign-ins of this process listen at. */
+const ownPorts = new Set<number>();
+
 /** The end of a sign-in, as the browser is told it. */
 export type Ending = "signed_in" | "failed";
 
@@ -82,6 +85,7 @@ export class RedirectListener implements AsyncDisposable {
   /** The path for a form of the notebook. Nobody else knows it. */
   readonly formPath = `/${crypto.randomUUID()}`;
   readonly #listeners: readonly Deno.Listener[];
+  readonly #accepting: readonly Promise<void>[];
   readonly #hosts: ReadonlySet<string>;
   readonly #path: string;
   /** The connections, oldest first, and whether their request is whole. */
@@ -96,6 +100,7 @@ export class RedirectListener implements AsyncDisposable {
   ) {
     const { port } = listeners[0]!.addr;
     this.port = port;
+    ownPorts.add(port);
     this.redirectUri = uriOf(port);
     this.#listeners = listeners;
     this.#path = pathOf(port);
@@ -105,7 +110,7 @@ export class RedirectListener implements AsyncDisposable {
       ...own.map((name) => `${name}:${port}`),
       new URL(this.redirectUri).host,
     ]);
-    for (const listener of listeners) void this.#accept(listener);
+    this.#accepting = listeners.map((listener) => this.#accept(listener));
   }
 
   /**
@@ -195,6 +200,8 @@ export class RedirectListener implements AsyncDisposable {
     this.#isOpen = false;
     this.end("failed"); // unless the end was told before
     for (const listener of this.#listeners) close(listener);
+    ownPorts.delete(this.port);
+    await Promise.all(this.#accepting); // the port is free only then
     const visits = [...this.#connections];
     for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
     const stop = new AbortController();
@@ -233,14 +240,17 @@ function unavailable({ hostname, ports }: RedirectSetting, error: unknown): Vali
         quoteArgument(`--allow-net=${places.join(",")}`),
     );
   }
-  const reason = error instanceof Deno.errors.AddrInUse
-    ? "another program listens there"
-    : `the system refuses it (${error instanceof Error ? error.name : "unknown error"})`;
+  const isOwn = ports.some((port) => ownPorts.has(port));
+  const reason = !(error instanceof Deno.errors.AddrInUse)
+    ? `the system refuses it (${error instanceof Error ? error.name : "unknown error"})`
+    : `another ${isOwn ? "sign-in of this program" : "program"} listens there`;
+  // A cell of a notebook that is run again has left its sign-in behind.
+  const end = isOwn
+    ? "End that sign-in (after startSignIn: await signIn[Symbol.asyncDispose]())"
+    : "End that program";
   return new ValidMindAuthError(
     "redirect_unavailable",
-    `Cannot listen at ${
-      places.join(", ")
-    } for the browser's answer: ${reason}. End that program, ` +
-      `or give other ports that are registered at the provider (redirectUri, listen).`,
+    `Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. ${end}, or give ` +
+      `other ports that are registered at the provider (redirectUri, listen).`,
   );
 }

@@ -195,6 +195,17 @@ Deno.test("redirect listener: a port that is taken is an error with the way out"
   assertEquals(listener.redirectUri, `http://127.0.0.1:${other}/cb`);
 });
 
+Deno.test("redirect listener: a port that another sign-in of this program has is told as such", async () => {
+  const port = freePort();
+  const setting = { listen: `127.0.0.1:${port}`, redirectUri: "https://hub.example.com/callback" };
+  const { listener } = listen(setting);
+  const error = assertThrows(() => listen(setting), ValidMindAuthError);
+  assertEquals(error.code, "redirect_unavailable");
+  assertMatch(error.message, /another sign-in of this program .*signIn\[Symbol\.asyncDispose\]/);
+  await listener[Symbol.asyncDispose]();
+  await listen(setting).listener[Symbol.asyncDispose]();
+});
+
 Deno.test("redirect listener: localhost is listened for at both kinds of address", async () => {
   const { listener, answer } = listen({ redirectUri: "http://localhost/callback" });
   await using _ = listener;
