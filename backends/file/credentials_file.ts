@@ -117,12 +117,8 @@ function decode(bytes: Uint8Array, path: string): string {
  * the text around the fault, and that text is tokens.
  */
 export function parseDocument(text: string, path: string): CredentialsDocument {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw corrupt(path, NO_JSON);
-  }
+  const value = parseJson(text);
+  if (value === undefined) throw corrupt(path, NO_JSON);
   if (!isRecord(value)) throw corrupt(path, "it is not a JSON object");
   // A wrong path may name another program's JSON file, which must not get credentials written into it.
   const isEmpty = Object.keys(value).every((name) => name === "version" || name === "credentials");
@@ -151,7 +147,43 @@ export function getEntry(
   const entry = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
   if (entry === undefined || entry === null) return undefined;
   if (!isRecord(entry)) throw corrupt(path, `its entry for "${key}" is not an object`);
-  return entry as OidcCredentials;
+  return withNumbers(entry) as OidcCredentials;
+}
+
+/** Begins the text that stands for a number which JavaScript cannot hold, or which is no JSON. */
+export const NUMBER_MARK = "\0number ";
+/** A text, which stays, or such a number that is a value. An open text is taken whole: else the time is quadratic. */
+const ODD_NUMBER = /"(?:[^"\\]|\\.)*"?|(?<![\w.+-])(?:-?Infinity|NaN|-?\d{16,})(?![\w.])(?!\s*:)/g;
+
+/**
+ * The value of a JSON text, or `undefined`. Python writes integers of any length, NaN and Infinity. A text
+ * with {@linkcode NUMBER_MARK} stands for them, so that a rewrite keeps them as they were written.
+ */
+function parseJson(text: string): unknown {
+  try {
+    if (!/\d{16}/.test(text)) return JSON.parse(text);
+  } catch {
+    // Perhaps for a number.
+  }
+  const mark = (part: string) => part[0] === '"' ? part : JSON.stringify(NUMBER_MARK + part);
+  try {
+    return JSON.parse(text.replace(ODD_NUMBER, mark));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A value with JavaScript's nearest number for each {@linkcode NUMBER_MARK}; `null` where it has none. */
+export function withNumbers(value: unknown, depth = 0): unknown {
+  if (typeof value === "string" && value.startsWith(NUMBER_MARK)) {
+    const number = Number(value.slice(NUMBER_MARK.length));
+    return Number.isFinite(number) ? number : null;
+  }
+  if (depth > 50 || typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((part) => withNumbers(part, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, part]) => [name, withNumbers(part, depth + 1)]),
+  );
 }
 
 /** The error for a change of a file that a newer program wrote. */

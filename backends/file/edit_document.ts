@@ -1,5 +1,11 @@
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
-import { type CredentialsDocument, isRecord, newerVersion, VERSION } from "./credentials_file.ts";
+import {
+  type CredentialsDocument,
+  isRecord,
+  newerVersion,
+  VERSION,
+  withNumbers,
+} from "./credentials_file.ts";
 
 /** The document that the first write begins with. */
 export function emptyDocument(): CredentialsDocument {
@@ -8,13 +14,23 @@ export function emptyDocument(): CredentialsDocument {
 
 /** The text that a document is written as. */
 export function serializeDocument(document: CredentialsDocument): string {
-  return JSON.stringify(document, null, 2) + "\n";
+  const text = JSON.stringify(document, null, 2) + "\n";
+  return text.replace(/"\\u0000number (-?(?:\d+|Infinity)|NaN)"/g, "$1");
 }
 
-/** Sets a row under any key. Assignment would take "__proto__" for the prototype. */
+/**
+ * Sets a row under any key. Assignment would take "__proto__" for the prototype. A field whose value is the
+ * one that was read stays as it is written.
+ */
 export function setRow(document: CredentialsDocument, key: string, entry: OidcCredentials): void {
+  const old = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
+  const row = Object.entries(entry).map(([name, value]) => {
+    const written = isRecord(old) && Object.hasOwn(old, name) ? old[name] : undefined;
+    const isSame = JSON.stringify(withNumbers(written)) === JSON.stringify(value);
+    return [name, written !== undefined && isSame ? written : value];
+  });
   Object.defineProperty(document.credentials, key, {
-    value: entry,
+    value: Object.fromEntries(row),
     configurable: true,
     enumerable: true,
     writable: true,

@@ -121,3 +121,74 @@ Deno.test({
     }
   },
 });
+
+const ODD = `{
+  "version": 1,
+  "credentials": {
+    "a": {
+      "access_token": "NaN 12345678901234567890",
+      "big": 12345678901234567890,
+      "nested": [
+        -98765432109876543210,
+        {
+          "x": -Infinity
+        }
+      ],
+      "nothing": NaN,
+      "float": 0.12345678901234568
+    },
+    "b": {
+      "access_token": "t",
+      "big": 9007199254740993
+    }
+  }
+}
+`;
+
+Deno.test("numbers that JavaScript cannot hold, and Python's NaN, are kept as written", () => {
+  const document = parse(ODD);
+  assertEquals(serializeDocument(document), ODD);
+  const row = getEntry(document, "a", PATH)!;
+  assertEquals([row.big, row.nothing, row.float], [
+    12345678901234567000,
+    null,
+    0.12345678901234568,
+  ]);
+  assertEquals(row.access_token, "NaN 12345678901234567890");
+  setRow(document, "a", { ...row, access_token: "new" });
+  setRow(document, "b", { ...getEntry(document, "b", PATH)!, big: 5 });
+  const expected = ODD.replace('"NaN 12345678901234567890"', '"new"').replace(
+    "9007199254740993",
+    "5",
+  );
+  assertEquals(serializeDocument(document), expected);
+});
+
+for (
+  const text of [
+    '{"credentials": {"a": NaNs}}',
+    '{"credentials": {NaN: {}}}',
+    '{"credentials": {1234567890123456: {}}}',
+    '{"credentials": NaN}',
+    '{"credentials": {"a": -NaN}}',
+    '{"credentials": {"a": 12345678901234567.}}',
+    '{"credentials": {"a": NaN "x',
+  ]
+) {
+  Deno.test(`no JSON in spite of odd numbers: ${text}`, async () => {
+    await rejectsWith("backend_corrupt", () => parse(text));
+  });
+}
+
+Deno.test("a damaged text of many quotes is refused in linear time", async () => {
+  const start = performance.now();
+  await rejectsWith("backend_corrupt", () => parse(`{"a": NaN, "${'\\"'.repeat(100_000)}`));
+  const ms = performance.now() - start;
+  assertEquals(ms < 2000, true, `${ms} ms`);
+});
+
+Deno.test("a row of great depth is read", () => {
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const row = getEntry(parse(`{"credentials": {"a": {"x": ${deep}}}}`), "a", PATH);
+  assertEquals(Array.isArray(row?.x), true);
+});
