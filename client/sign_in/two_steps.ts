@@ -1,3 +1,4 @@
+import { invalidOptions } from "../errors.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, Prompt } from "../prompt/prompt.ts";
 import type { Session, StartedSignIn } from "../session.ts";
@@ -16,6 +17,13 @@ export async function startInBrowser(
   createSession: (options: SessionOptions) => Promise<Session>,
   options: SessionOptions,
 ): Promise<StartedSignIn> {
+  const { flow = "browser" } = options;
+  if (flow !== "auto" && flow !== "browser") {
+    throw invalidOptions(
+      `Cannot start the sign-in: it is one in the browser, and the option flow is "${flow}". Leave ` +
+        `flow out, or call createSession().`,
+    );
+  }
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const shown = Promise.withResolvers<AuthorizationPrompt>();

@@ -72,4 +72,7 @@ Deno.test("two steps: an error before the link is the first step's", async () =>
   const options = { ...browserOptions(world), interactive: false };
   await rejectsWith("login_required", () => startSignIn(options));
   await rejectsWith("invalid_options", () => startSignIn({ ...options, listen: "0.0.0.0:80" }));
+  for (const flow of ["device", "client_credentials"] as const) {
+    await rejectsWith("invalid_options", () => startSignIn({ ...options, flow }), flow);
+  }
 });
