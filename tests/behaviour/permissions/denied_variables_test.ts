@@ -74,7 +74,11 @@ Deno.test("denied variables: the choice of the backend must not be missed", asyn
   const [name, code, message] = await signIn(OIDC);
   assertEquals([name, code], ["ValidMindAuthError", "permission_required"]);
   assertStringIncludes(message, "env VM_OIDC_NO_PERSIST (to choose where tokens are kept)");
-  assertStringIncludes(message, "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND\n");
+  assertStringIncludes(
+    message,
+    "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND,HOME\n",
+  );
+  assertStringIncludes(message, "--allow-read=$HOME/.validmind");
 });
 
 Deno.test("denied variables: init names the model's variable", async () => {
