@@ -159,7 +159,7 @@ Deno.test("echo: an error of the caller's fetch that carries the request is no c
         ["api_unreachable", () => session.post("thing", { form: { a: "1" } })],
       ] as const
     ) {
-      const error = await rejectsWith(code, use, "Error)");
+      const error = await rejectsWith(code, use, "Cannot reach");
       assertEquals(error.cause, undefined);
       assertNoSecret(error, secrets);
     }
