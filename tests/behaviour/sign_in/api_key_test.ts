@@ -72,7 +72,7 @@ Deno.test("API key: clear does nothing, also through clearOidcCredentials", asyn
     assertEquals(await session.clear({ revoke: true }), nothing);
     Deno.env.set("VM_API_KEY", KEY.apiKey);
     Deno.env.set("VM_API_SECRET", KEY.apiSecret);
-    assertEquals(await clearOidcCredentials(), nothing);
+    assertEquals(await clearOidcCredentials({ revoke: true }), nothing);
     assertEquals((await session.get("thing") as { method: string }).method, "GET");
   });
 });

@@ -39,7 +39,7 @@ Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new
     world.provider.tokens({ access_token: "access-2", refresh_token: "refresh-2", expires_in: 60 })
   );
   assertEquals(await refreshTokens(provider, { refreshToken: "refresh-1" }), {
-    tokens: { accessToken: "access-2", refreshToken: "refresh-2", expiresIn: 60 },
+    tokens: { accessToken: "access-2", refreshToken: "refresh-2", expiresIn: 60, scope: "openid" },
   });
   assertEquals(world.clock.delays, [500, 1000]);
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
@@ -233,7 +233,7 @@ Deno.test("a locked store is bridged by a token in its last minutes, and an erro
   world.clock.advance(HOUR - 60_000);
   assertEquals(await session.accessToken(), backend.rows.get(world.key)?.access_token);
   world.clock.advance(60_000);
-  assertEquals(await assertRejects(() => session.accessToken()), locked);
+  await rejectsWith("backend_locked", () => session.accessToken(), locked.message);
 });
 
 Deno.test("withLock: a backend without one queues within the process", async () => {
