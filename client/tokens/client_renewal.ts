@@ -64,6 +64,8 @@ export class ClientRenewal implements Renewal {
     const { forgets } = this.#held;
     try {
       const entry = await this.#run(rejected, signal);
+      const { runtime, identity } = this.#options;
+      providerNow(runtime, "access_token", identity.issuer); // another session may have made it
       // Not after a sign-out in between.
       if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
       return bearerOf(entry, "access_token")!;
@@ -133,7 +135,7 @@ export class ClientRenewal implements Renewal {
     const tokens = await this.#request(stored);
     // A row for another scope is another grant, of which nothing is kept.
     const previous = stored !== undefined && await this.#serves(stored) ? stored : undefined;
-    const now = providerNow(runtime, "access_token");
+    const now = providerNow(runtime, "access_token", identity.issuer);
     const entry = toEntry(tokens, identity, "access_token", now, previous);
     runtime.emit?.({ type: "refresh_done", ...endOf(entry) });
     await this.#store.save(entry, stored);

@@ -51,6 +51,8 @@ export function toEntry(
 const SLACK_SECONDS = 10;
 /** The sessions whose clock is the provider's. */
 const following = new WeakSet<Runtime>();
+/** By issuer: a session that joins another one's refresh has seen no answer itself. */
+const skews = new Map<string, number>();
 
 /**
  * The time at which new tokens came, by the provider's clock where that is known: a stored end has to be
@@ -58,8 +60,13 @@ const following = new WeakSet<Runtime>();
  * token would count as ended here. The clock of a caller is believed, and so is this computer's where the
  * bearer is an ID token, which has an end of its own.
  */
-export function providerNow(runtime: Runtime, kind: "access_token" | "id_token"): number {
-  const { skew = 0 } = runtime;
+export function providerNow(
+  runtime: Runtime,
+  kind: "access_token" | "id_token",
+  issuer: string,
+): number {
+  const { skew = skews.get(issuer) ?? 0 } = runtime;
+  skews.set(issuer, skew);
   if (kind === "access_token" && (following.has(runtime) || runtime.now === Date.now)) {
     const isOff = Math.abs(skew) > SLACK_SECONDS;
     runtime.now = isOff ? () => Date.now() + skew * 1000 : Date.now;

@@ -159,7 +159,7 @@ export class TokenRefresh {
       await store.replace({ ...stored, refresh_token: answer.refreshToken }, stored);
       throw answer.error;
     }
-    const now = providerNow(runtime, bearer);
+    const now = providerNow(runtime, bearer, identity.issuer);
     const entry = toEntry(answer.tokens, identity, bearer, now, stored);
     emit?.({ type: "refresh_done", ...this.#endOf(entry) });
     if (await store.replace(entry, stored)) {

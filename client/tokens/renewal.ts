@@ -115,6 +115,7 @@ export class TokenRenewal implements Renewal {
     const { forgets } = this.#held;
     try {
       const entry = await this.#refresh.run(rejected, signal);
+      providerNow(this.#options.runtime, kind, identity.issuer); // another session may have made it
       if (!coversScope(entry, identity.scope)) throw this.#loginRequired(OTHER_SCOPE);
       // Not after a sign-out in between.
       if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
@@ -173,7 +174,12 @@ export class TokenRenewal implements Renewal {
       await untilAborted(store.probe(), ended);
       const [provider, { askPerson }] = await Promise.all([this.provider(), loadDialog()]);
       const save = async (tokens: TokenSet) => {
-        const entry = toEntry(tokens, identity, bearer, providerNow(runtime, bearer));
+        const entry = toEntry(
+          tokens,
+          identity,
+          bearer,
+          providerNow(runtime, bearer, identity.issuer),
+        );
         await this.#refresh.saveNew(entry);
         return { entry, expiresAt: bearerOf(entry, bearer)?.expiresAt };
       };

@@ -150,3 +150,14 @@ Deno.test("clock off by 5 minutes: a proof of DPoP has the provider's time", asy
   const off = Number(readClaims(proof)?.iat) - Date.now() / 1000 - 5 * 60;
   assertEquals(Math.abs(off) < 20, true, `${off} s`);
 });
+
+Deno.test("clock ahead by an hour: a session that joins another one's refresh has its time, too", async () => {
+  await using world = await scriptedProviderWorld();
+  const { now: _, ...options } = world.options;
+  const sessions = [await createSession(options), await createSession(options)];
+  const tokens = await (await world.provider.tokens({ id_token: undefined })).json();
+  const date = new Date(Date.now() - 60 * MINUTE - 1000).toUTCString();
+  world.provider.script.token.push(() => json(tokens, 200, { date }));
+  const given = sessions.map((session) => session.accessToken({ forceRefresh: true }));
+  assertEquals(await Promise.all(given), [tokens.access_token, tokens.access_token]);
+});
