@@ -1,8 +1,8 @@
 /**
  * Signs people in notebooks, scripts and terminals in to the ValidMind API, or to any API behind an
- * OpenID Provider, by the OAuth 2.0 device flow. Keeps their tokens fresh, puts them on requests, and
- * stores them in a credentials backend, with no more Deno permissions than
- * {@linkcode requiredPermissions} lists.
+ * OpenID Provider, by the OAuth 2.0 device flow or in the browser, and jobs as their client. Keeps the
+ * tokens fresh, puts them on requests, and stores them in a credentials backend, with no more Deno
+ * permissions than {@linkcode requiredPermissions} lists.
  *
  * - {@linkcode init} signs in to ValidMind, {@linkcode createSession} to any other API, and
  *   {@linkcode clearOidcCredentials} signs out.
