@@ -33,12 +33,36 @@ function settings(home: string, denoDir: string, variables: Record<string, strin
   };
 }
 
+/** The key of a job, as a PEM file, and its public part for the provider. */
+async function writeJobKey(folder: string): Promise<{ path: string; publicKey: JsonWebKey }> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const pair = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const bytes = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+  const path = `${folder}/job-key.pem`;
+  const pem = `-----BEGIN PRIVATE KEY-----\n${bytes.toBase64()}\n-----END PRIVATE KEY-----\n`;
+  await Deno.writeTextFile(path, pem, { mode: 0o600 });
+  return { path, publicKey: await crypto.subtle.exportKey("jwk", pair.publicKey) };
+}
+
 async function main(args: string[]): Promise<number> {
   await using home = await tempDir();
+  const job = await writeJobKey(home.path);
   await using provider = await startOidcProvider({
     interval: 0.05,
     configure: (config) => {
-      Object.assign(config.features!, { dPoP: { enabled: true } });
+      Object.assign(config.features!, {
+        dPoP: { enabled: true },
+        clientCredentials: { enabled: true },
+      });
+      Object.assign(config, { clientAuthMethods: ["none", "private_key_jwt"] });
+      config.clients = [...config.clients!, {
+        client_id: "my-job",
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+        token_endpoint_auth_method: "private_key_jwt",
+        jwks: { keys: [job.publicKey] },
+      }];
     },
   });
   await using api = await startTrackingApi({ accepts: (bearer) => provider.isActive(bearer) });
@@ -51,6 +75,7 @@ async function main(args: string[]): Promise<number> {
       VM_OIDC_CLIENT_ID: provider.clientId,
       VM_API_HOST: api.apiHost,
       VM_API_MODEL: "cl123",
+      JOB_KEY_FILE: job.path,
       TOKENS_KEY: crypto.getRandomValues(new Uint8Array(32)).toBase64(),
     }),
   }).status;
