@@ -49,10 +49,18 @@ export async function readClientKey(
   offered?: readonly string[],
 ): Promise<ClientKey> {
   const text = readClientFile(file);
-  return text.startsWith("{")
+  const client = text.startsWith("{")
     ? await fromJwk(file, text, offered)
     : await fromPem(file, text, offered);
+  const { modulusLength: bits = LEAST_BITS } = client.key.algorithm as Partial<RsaKeyAlgorithm>;
+  if (bits < LEAST_BITS) {
+    throw unusable(file, `its RSA key has ${bits} bits`, `Make one of ${LEAST_BITS} or more.`);
+  }
+  return client;
 }
+
+/** RFC 7518, sections 3.3 and 3.5. */
+const LEAST_BITS = 2048;
 
 async function fromJwk(
   file: ClientFile,
