@@ -87,6 +87,9 @@ export const FLAGS = {
     variable: "VM_OIDC_LISTEN",
     summary: "where to listen for the browser behind a proxy, or on one of several ports",
   },
+  "consent": {
+    summary: "ask for consent in the browser, as some providers want for a refresh token",
+  },
   "open": { summary: "open the page of the sign-in in the browser" },
   "no-open": { summary: "only show the link, also with --flow browser" },
   "force": { summary: "ask the person even if a stored sign-in serves" },

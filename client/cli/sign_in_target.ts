@@ -43,10 +43,13 @@ const OPTION_FLAGS: Partial<Record<keyof SessionOptions, FlagName>> = {
 
 /** Options of `createSession` that the flags give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
-  const given = Object.entries(OPTION_FLAGS).filter(([, flag]) => flags.has(flag));
-  const options = given.map(([option, flag]) => [option, flags.text(flag) ?? true]);
-  if (flags.has("no-open")) options.push(["openBrowser", false]);
-  return Object.fromEntries(options);
+  const options: Record<string, unknown> = {};
+  for (const [option, flag] of Object.entries(OPTION_FLAGS)) {
+    if (flags.has(flag)) options[option] = flags.text(flag) ?? true;
+  }
+  if (flags.has("no-open")) options.openBrowser = false;
+  if (flags.has("consent")) options.authorizationParameters = { prompt: "consent" };
+  return options;
 }
 
 /** Variables that identify a sign-in where the flags do not. */

@@ -27,7 +27,17 @@ export const login: Command<SignInTarget> = {
     "somebody runs this command. With --flow client_credentials nobody is asked: the client gets a " +
     "token for itself.",
   ],
-  flags: [...SIGN_IN_FLAGS, "redirect-uri", "listen", "open", "no-open", "force", "json", "quiet"],
+  flags: [
+    ...SIGN_IN_FLAGS,
+    "redirect-uri",
+    "listen",
+    "consent",
+    "open",
+    "no-open",
+    "force",
+    "json",
+    "quiet",
+  ],
   examples: [
     "login",
     "login --open",

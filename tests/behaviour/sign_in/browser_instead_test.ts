@@ -94,16 +94,17 @@ Deno.test("browser instead: a caller that shows codes only keeps the first error
 });
 
 Deno.test({
-  name: "browser instead: login --flow browser takes a pasted address, and Ctrl-C ends it with 130",
+  name:
+    "browser instead: login --flow browser takes a pasted address and --consent, and Ctrl-C ends it with 130",
   ignore: !hasTerminal,
   fn: async () => {
     await using provider = await startOidcProvider();
-    const login = async (type: (link: string) => Promise<string>) => {
+    const login = async (type: (link: string) => Promise<string>, ...more: string[]) => {
       let isTyped = false;
       return await captureTerminal({
         code: `import { main } from "${MAIN}"; Deno.exit(await main(Deno.args));`,
         args: [
-          ...["login", "--flow", "browser", "--no-open"],
+          ...["login", "--flow", "browser", "--no-open", ...more],
           ...["--issuer", provider.issuer, "--client-id", provider.clientId],
         ],
         flags: ["-A"],
@@ -117,9 +118,11 @@ Deno.test({
       });
     };
     const done = await login(async (link) => {
-      const stopAt = new URL(link).searchParams.get("redirect_uri")!;
+      const { searchParams } = new URL(link);
+      assertEquals(searchParams.get("prompt"), "consent");
+      const stopAt = searchParams.get("redirect_uri")!;
       return `${(await provider.follow(link, { stopAt })).url}\r`;
-    });
+    }, "--consent");
     assertEquals(done.code, 0, done.text);
     assertStringIncludes(done.text, "analyst@example.com");
     const ended = await login(() => Promise.resolve("^C"));
