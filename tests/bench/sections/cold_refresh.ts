@@ -32,5 +32,6 @@ async function expire(path: string): Promise<void> {
   for (const entry of Object.values(document.credentials)) {
     (entry as Record<string, unknown>).expires_at = "2020-01-01T00:00:00Z";
   }
-  await Deno.writeTextFile(path, JSON.stringify(document, null, 2));
+  // With the line break that this module writes: without it, a write is watched for the Python library.
+  await Deno.writeTextFile(path, `${JSON.stringify(document, null, 2)}\n`);
 }
