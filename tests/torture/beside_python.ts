@@ -47,6 +47,8 @@ export async function writeBesidePython(options: TortureOptions): Promise<Tortur
     options,
     async (shared) => {
       const { env } = shared.store;
+      // Once the library was seen to write, its writes are watched for. Its first one can undo one of ours.
+      await jsonOf<BesideResult>(runPython(shared, "put", "1"));
       const [ours, theirs] = await Promise.all([
         jsonOf<BesideResult>(
           runDeno({

@@ -58,7 +58,7 @@ Deno.test("a leader of a Vault cluster that is killed in a refresh costs no toke
 });
 
 Deno.test({
-  name: "no write is lost without notice beside the Python library",
+  name: "no write is lost without notice beside the Python library, once it was seen to write",
   fn: async () => {
     await using folder = await tempDir();
     const { failures } = await writeBesidePython({ count: 60, seed, folder: folder.path });
