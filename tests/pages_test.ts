@@ -82,6 +82,32 @@ for (const page of PAGES) {
   });
 }
 
+Deno.test("no page has the marks of an unfinished merge", async () => {
+  for (const page of PAGES) {
+    assert(!/^(<{7}|={7}|>{7})( |$)/m.test(await read(page)), page);
+  }
+});
+
+Deno.test("CONTRIBUTING names files that exist, and symbols that are in them", async () => {
+  const rows = (await read(".github/CONTRIBUTING.md")).matchAll(
+    /^\| `([A-Za-z_]+)`(?: and `([A-Za-z_]+)`)? in `((?:client|backends)\/[a-z_\/]+\.ts)`/gm,
+  );
+  let count = 0;
+  for (const [, ...names] of rows) {
+    const source = await read(names.pop()!);
+    for (const name of names) if (name) assert(source.includes(name), name);
+    count++;
+  }
+  assert(count > 5, `${count} rows`);
+  for (
+    const [, path] of (await read(".github/CONTRIBUTING.md")).matchAll(
+      /`((?:client|backends|tests)\/[a-z_\/]+\.ts)`/g,
+    )
+  ) {
+    assert((await Deno.stat(new URL(path!, ROOT))).isFile, path);
+  }
+});
+
 /** The text of a page outside of code. */
 async function prose(page: string): Promise<string> {
   return withoutFences(await read(page));
