@@ -81,8 +81,10 @@ async function installPackages(): Promise<Outcome> {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
     throw new Error(`not root; install ${missing.join(", ")} yourself`);
   }
-  await run("apt-get", ["update", "-qq"]);
-  await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
+  // Another installation on the same machine holds the lock for a while.
+  const wait = ["-o", "DPkg::Lock::Timeout=300"];
+  await run("apt-get", [...wait, "update", "-qq"]);
+  await run("apt-get", [...wait, "install", "-y", "-qq", "--no-install-recommends", ...missing], {
     env: { DEBIAN_FRONTEND: "noninteractive" },
   });
   return "installed";
