@@ -22,6 +22,8 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\bGive clientSecret, clientKeyFile or clientAssertionFile, or set/g, "Set"],
   [/\bclientSecret \((VM_OIDC_CLIENT_SECRET), beside/g, "$1 (beside"],
   [/\bclient(?:Secret|KeyFile|AssertionFile) \((VM_OIDC_\w+)\)/g, "$1"],
+  [/\(client(?:Secret|KeyFile|AssertionFile), (VM_OIDC_\w+)\)/g, "($1)"],
+  [/\bpass clientSecret, or set/g, "set"],
   [/\bflow: ?"(\w+)"/g, "--flow $1"],
   [/\bflow "client_credentials"/g, "--flow client_credentials"],
   [/Set bearer: "access_token", or leave dpop out/g, "Leave --dpop out"],

@@ -95,6 +95,9 @@ export const FLAGS = {
   "force": { summary: "ask the person even if a stored sign-in serves" },
   "login": { summary: "ask the person to sign in if needed" },
   "refresh": { summary: "get a new token even if the stored one is still valid" },
+  "probe": {
+    summary: "try the client at the provider, by a code or a token that is dropped again",
+  },
   "header": { summary: "print a whole header line: Authorization: Bearer …" },
   "revoke": { summary: "also ask the provider to end the tokens" },
   "all": { summary: "remove every entry from the backend" },

@@ -88,17 +88,18 @@ export class ClientAuthentication {
     const keyFile = this.#file("clientKeyFile");
     const assertionFile = this.#file("clientAssertionFile");
     if (clientSecret !== undefined) {
-      return "Check the client id, and that clientSecret (VM_OIDC_CLIENT_SECRET, beside " +
+      return "Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret (VM_OIDC_CLIENT_SECRET, beside " +
         "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has not ended.";
     }
     if (keyFile !== undefined) {
-      return `Check the client id, that the public key of ${keyFile.path} (${keyFile.source}) is ` +
+      return `Check clientId (VM_OIDC_CLIENT_ID), that the public key of ${keyFile.path} (${keyFile.source}) is ` +
         `registered for it, with the same kid if any, and this computer's clock.`;
     }
     if (assertionFile === undefined) return undefined;
     const { assertionDoubt } = await loadAssertion();
     const doubt = assertionDoubt(assertionFile, now);
-    return `Check the client id, and clientAssertionFile (VM_OIDC_CLIENT_ASSERTION_FILE). ${doubt}`;
+    return "Check clientId (VM_OIDC_CLIENT_ID), and clientAssertionFile " +
+      `(VM_OIDC_CLIENT_ASSERTION_FILE). ${doubt}`;
   }
 
   #file(option: "clientKeyFile" | "clientAssertionFile"): ClientFile | undefined {

@@ -10,9 +10,9 @@ const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser,
 /** Limit of an error's words, of which people see 200 characters. */
 export const LONGEST_WORDS = 2000;
 const SIGN_IN = "Sign in again.";
-const PROOF = "a confidential one needs its secret (clientSecret or VM_OIDC_CLIENT_SECRET), key " +
-  "(clientKeyFile) or assertion (clientAssertionFile); the variables count beside VM_OIDC_ISSUER and " +
-  "VM_OIDC_CLIENT_ID";
+const PROOF = "a confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
+  "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
+  "VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
 /** Words by which some providers refuse a client's proof under another code. */
 const OF_PROOF = /client (credentials|secret|authentication|assertion)\b/i;
 
@@ -26,8 +26,8 @@ const ID_TOKEN_CODES: unknown[] = [
 /** The advice for an OAuth error, by its code. */
 const BY_CODE = new Map(Object.entries({
   invalid_client:
-    `Check the client id, that the client and its device flow are enabled, and that it is a public ` +
-    `client; ${PROOF}.`,
+    `Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; ` +
+    `${PROOF}.`,
   unauthorized_client: DEVICE_GRANT,
   unsupported_grant_type: DEVICE_GRANT,
   invalid_scope: "Check scope: ask only for what the provider knows for this client.",
@@ -60,7 +60,7 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   [/AADSTS700025\b/, "The client is a public one: give it no secret, key or assertion."],
   [
     /AADSTS700016\b/,
-    "Check the client id, and that the issuer is the tenant in which the app is registered.",
+    "Check clientId (VM_OIDC_CLIENT_ID), and that the issuer is the tenant in which the app is registered.",
   ],
   [/AADSTS90002\b/, "Check the tenant in the issuer: Entra does not know it."],
   [
@@ -92,6 +92,7 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
     /grant-type:device_code is not allowed for this client/i,
     'Enable the device code grant for this client, or set flow: "browser" (VM_OIDC_FLOW).',
   ],
+  [/requested grant type is not allowed for this client/i, DEVICE_GRANT, true],
   // Auth0
   [
     /Grant type '[\w:-]*device_code' not allowed/i,
@@ -111,8 +112,8 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   ],
   [
     /Invalid client or Invalid client credentials/i,
-    "Check the client id, that the client is enabled, and that Client authentication is off in the " +
-    `Keycloak client's settings; ${PROOF}.`,
+    "Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, and that Client authentication is " +
+    `off in the Keycloak client's settings; ${PROOF}.`,
     true,
   ],
   [
@@ -304,7 +305,7 @@ function idTokenAdvice(code: unknown, text: string): string {
   if (code === oauth.KEY_SELECTION || /signature/.test(text)) {
     return "Try again: the provider may have changed its keys. Then ask who runs it.";
   }
-  return "Check the issuer and the client id, then ask who runs the provider.";
+  return "Check issuer and clientId, then ask who runs the provider.";
 }
 
 function otherIssuer(

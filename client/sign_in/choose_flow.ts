@@ -52,7 +52,8 @@ const signInByAny: Flow = async (provider, context) => {
   }
 };
 
-function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
+/** Whether the provider has no device flow for this client, whoever signs in. */
+export function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && (error.code === "device_flow_unsupported" ||
     (error.code === "provider_refused" && REFUSALS.includes(error.oauthError ?? "") &&
       !isOfProof(error)));

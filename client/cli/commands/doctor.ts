@@ -15,9 +15,17 @@ export const doctor: Command = {
     "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
     "Nothing is changed: a test entry is written to the store under its own key, and " +
     "removed (a missing store is created, empty). No token leaves the store.",
+    "--probe also tries the client: the provider is asked for a device code (in the browser flow " +
+    "for the tokens of a made-up code, with client_credentials for a token), which is dropped. This " +
+    "shows a client that is unknown, disabled, without its secret or without the flow. --refresh " +
+    "also refreshes the stored sign-in, as its next use would, and stores the new tokens.",
   ],
-  flags: [...SIGN_IN_FLAGS, "api-host", "json", "quiet"],
-  examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
+  flags: [...SIGN_IN_FLAGS, "api-host", "probe", "refresh", "json", "quiet"],
+  examples: [
+    "doctor",
+    "doctor --probe",
+    "doctor --json | jq '.checks[] | select(.result == \"fail\")'",
+  ],
   action: ACTION,
   prepare: (flags, action) =>
     simplePlan(async (discover) => {
@@ -39,6 +47,7 @@ export const doctor: Command = {
     const checks = (await examine(flags)).map((finding) => ({
       ...finding,
       message: inCliWords(finding.message, flags),
+      ...(finding.advice !== undefined && { advice: inCliWords(finding.advice, flags) }),
     }));
     const isFailed = checks.some(({ result }) => result === "fail");
     const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };

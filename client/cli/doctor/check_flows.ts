@@ -41,7 +41,7 @@ function deviceFlow(metadata: Record<string, unknown>): Finding {
     const message = "it has an endpoint, but is not among the provider's grant types";
     return warning(check, message, advice);
   }
-  return ok(check, "the provider offers it; only a sign-in shows whether this client may use it");
+  return ok(check, "the provider offers it; doctor --probe shows whether this client may use it");
 }
 
 function browserFlow(metadata: Record<string, unknown>, { issuer }: OidcIdentity): Finding {

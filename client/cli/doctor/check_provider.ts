@@ -7,6 +7,9 @@ import type { Runtime } from "../../options/runtime.ts";
 /** Loaded where settings, permissions and store allow a look at the provider. */
 const loadProvider = () => import("../../provider/oidc_provider.ts");
 
+/** Loaded where the client is tried. */
+const loadProbe = () => import("./probe_client.ts");
+
 /** The tolerance of oauth4webapi for the times in an ID token. */
 const SKEW_WARNING_MS = 30_000;
 const SKEW_FAILURE_MS = 5 * 60_000;
@@ -18,18 +21,29 @@ interface Seen {
   skewMs?: number;
 }
 
-/** Reads the provider's discovery document and checks the parts that a sign-in uses. */
-export async function checkProvider(identity: OidcIdentity, runtime: Runtime): Promise<Finding[]> {
+/**
+ * Reads the provider's discovery document and checks the parts that a sign-in uses.
+ *
+ * @param isProbed Whether to try the client at the provider, too.
+ */
+export async function checkProvider(
+  identity: OidcIdentity,
+  runtime: Runtime,
+  isProbed = false,
+): Promise<Finding[]> {
   const seen: Seen = {};
   const { OidcProvider } = await loadProvider();
   try {
     const provider = new OidcProvider(identity, { ...runtime, fetch: spy(runtime, seen) });
-    const hosts = await provider.endpointHosts();
+    const hosts = checkHosts(await provider.endpointHosts());
+    const metadata = seen.metadata ?? {};
+    const mayProbe = isProbed && hosts.length === 0;
     return [
       ok("discovery", `${identity.issuer} answers correctly`),
-      ...checkHosts(hosts),
-      ...checkEndpoints(seen.metadata ?? {}, identity),
-      ...await checkMetadata(seen.metadata ?? {}, identity),
+      ...hosts,
+      ...checkEndpoints(metadata, identity),
+      ...await checkMetadata(metadata, identity),
+      ...(mayProbe ? await (await loadProbe()).probeClient(metadata, identity, runtime) : []),
       clock(seen),
     ];
   } catch (error) {

@@ -1,6 +1,7 @@
 import { netHost } from "../../../backends/common/check_options.ts";
 import { safeCause } from "../../../backends/common/printable.ts";
 import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../create_session.ts";
 import type { Identity, OidcIdentity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
@@ -47,13 +48,16 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   const { identity, runtime } = resolved;
   findings.push(
     ...(isPermitted
-      ? await checkProvider(identity, runtime)
+      ? await checkProvider(identity, runtime, flags.has("probe"))
       : [skipped("discovery", "permissions are missing")]),
     ...await checkApi(resolved),
   );
   if (chosen === undefined || !isPermitted) return findings;
+  const renewed = flags.has("refresh")
+    ? await attempt("refresh", () => checkRefresh(flags, identity, chosen))
+    : undefined;
   const signIn = await attempt("sign-in", () => checkSignIn(identity, chosen));
-  return signIn === undefined ? findings : [...findings, signIn];
+  return [...findings, renewed, signIn].filter((finding) => finding !== undefined);
 }
 
 /** Checks that the API answers. The request carries no token, and any answer passes. */
@@ -120,6 +124,31 @@ const STATE_WORDS: Record<SignInState, [message: string, advice?: string]> = {
   expired: ["the stored token has ended, and there is no refresh token", "Run login."],
   other_scope: ["the stored token has a smaller scope", "Run login."],
 };
+
+/** Renews the stored sign-in as any use does: under the lock, and into the store. */
+async function checkRefresh(
+  flags: FlagValues,
+  identity: OidcIdentity,
+  { backend }: ChosenBackend,
+): Promise<Finding> {
+  const check = "refresh";
+  const { refreshable, signed_in } = await readStatus(identity, backend, Date.now());
+  const isClient = identity.flow === "client_credentials";
+  if (!isClient && (!signed_in || refreshable !== true)) {
+    return skipped(check, "there is no stored sign-in that can be refreshed");
+  }
+  let isRenewed = false;
+  await using session = await createSession({
+    ...sessionOptions(flags),
+    credentialsBackend: backend,
+    interactive: false,
+    onEvent: ({ type }) => {
+      isRenewed ||= type === "refresh_done" || type === "refresh_joined";
+    },
+  });
+  if (!isRenewed) await session.accessToken({ forceRefresh: true });
+  return ok(check, "the provider gave new tokens, which were stored");
+}
 
 async function checkSignIn(identity: OidcIdentity, { backend }: ChosenBackend): Promise<Finding> {
   const { state, refreshable } = await readStatus(identity, backend, Date.now());

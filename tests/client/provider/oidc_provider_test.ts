@@ -95,7 +95,7 @@ Deno.test("OidcProvider: an unknown client at a real provider", async () => {
   const unknown = { ...world, provider: Object.create(world.provider) };
   Object.defineProperty(unknown.provider, "clientId", { value: "nobody" });
   const { provider } = providerOf(unknown);
-  const error = await rejectsWith("provider_refused", () => authorizeDevice(provider), "client id");
+  const error = await rejectsWith("provider_refused", () => authorizeDevice(provider), "clientId");
   assertEquals(error.oauthError, "invalid_client");
 });
 

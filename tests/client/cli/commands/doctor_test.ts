@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import { CLIENT_SECRET, withClient } from "../../../support/client_world.ts";
 import { sha256Hex } from "../../../support/sha256_hex.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
@@ -177,4 +184,60 @@ Deno.test("doctor: missing permissions are a fail that names the flags", async (
   const fails = checks.filter(({ result }) => result === "fail");
   assertEquals(fails.map(({ check }) => check), ["permissions"]);
   assertStringIncludes(fails[0]!.message, `--allow-write=${world.home}/.validmind`);
+});
+
+Deno.test("doctor --probe: names an unknown client by its flag", async () => {
+  await using world = await cliWorld();
+  const good = await examine(world, ["--probe"]);
+  assertEquals([good.code, good.found("client")?.result], [0, "ok"]);
+  const bad = await examine(world, ["--probe", "--client-id", "nobody"]);
+  assertEquals([bad.code, bad.found("client")?.result], [1, "fail"]);
+  assertMatch(
+    bad.found("client")!.message,
+    /invalid_client .* Check --client-id \(VM_OIDC_CLIENT_ID\)/,
+  );
+});
+
+Deno.test("doctor --probe: names the variable of a secret, which has no flag", async () => {
+  await using world = await cliWorld(withClient());
+  const missing = (await examine(world, ["--probe"])).found("client")!;
+  assertEquals(missing.result, "fail");
+  assertStringIncludes(missing.message, "VM_OIDC_CLIENT_SECRET");
+  assert(!/clientSecret|clientKeyFile|clientAssertionFile/.test(missing.message), missing.message);
+  const wrong = (await examine(world, ["--probe"], { VM_OIDC_CLIENT_SECRET: "no" })).found(
+    "client",
+  )!;
+  assertMatch(wrong.message, /VM_OIDC_CLIENT_SECRET .*is its secret/);
+  const env = { VM_OIDC_CLIENT_SECRET: CLIENT_SECRET };
+  assertEquals((await examine(world, ["--probe"], env)).found("client")?.result, "ok");
+});
+
+Deno.test("doctor --refresh: renews an ended sign-in, once, and stores it", async () => {
+  await using world = await cliWorld();
+  const { refresh_token } = await world.signIn();
+  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+  const { code, found } = await examine(world, ["--refresh"]);
+  assertEquals([code, found("refresh")?.result, found("sign-in")?.result], [0, "ok", "ok"]);
+  assertStringIncludes(found("sign-in")!.message, "a valid token is stored");
+  assertNotEquals(world.stored().refresh_token, refresh_token);
+  const asked = world.provider.requests.filter(({ path }) => path === "/token");
+  assertEquals(asked.length, 1);
+  await examine(world, ["--refresh"]); // a valid one, too
+  assertEquals(world.provider.requests.filter(({ path }) => path === "/token").length, 2);
+});
+
+Deno.test("doctor --refresh: an ended session is a fail with the provider's answer", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
+  assertEquals((await examine(world)).found("sign-in")?.result, "ok"); // not asked for
+  world.provider.revokeGrants();
+  const { code, found } = await examine(world, ["--refresh"]);
+  assertEquals([code, found("refresh")?.result, found("sign-in")?.result], [1, "fail", "warning"]);
+  assertStringIncludes(found("refresh")!.message, "the provider ended the sign-in");
+});
+
+Deno.test("doctor --refresh: without a sign-in there is nothing to refresh", async () => {
+  await using world = await cliWorld();
+  assertEquals((await examine(world, ["--refresh"])).found("refresh")?.result, "skipped");
 });
