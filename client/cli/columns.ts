@@ -14,7 +14,7 @@ export function columns(
   );
   const start = widths.reduce((sum, one) => sum + one + 2, indent.length);
   const isBeside = width - start >= NARROWEST;
-  const margin = isBeside ? " ".repeat(start) : `${indent}    `;
+  const margin = isBeside ? " ".repeat(start) : `${indent}${" ".repeat(8)}`;
   return rows.map((row) => {
     const cells = widths.map((one, index) => (row[index] ?? "").padEnd(one) + "  ");
     const text = wrap(row[last] ?? "", width - margin.length).map((line) => margin + line);

@@ -21,9 +21,9 @@ export async function main(
     }
     if (line.kind === "help") {
       const isAsked = args.length > 0;
-      const text = helpText(line.command, COMMANDS, output.columns);
-      if (isAsked) output.print(text);
-      else output.note(text);
+      const textFor = (columns: number) => helpText(line.command, COMMANDS, columns);
+      if (isAsked) output.print(textFor(output.columns));
+      else output.note(textFor(output.noteColumns));
       return isAsked ? EXIT.ok : EXIT.usage;
     }
     flags = line.flags;

@@ -1,3 +1,13 @@
+/** Words of other programs for commands, without dashes. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  signin: "login",
+  signout: "logout",
+  logoff: "logout",
+  whoami: "status",
+  ls: "list",
+  printaccesstoken: "token",
+};
+
 /** The question "Did you mean …?", if a known word is near enough. */
 export function didYouMean(
   word: string,
@@ -9,12 +19,14 @@ export function didYouMean(
   return `Did you mean ${near.map((one) => dashes + one).join(" or ")}?`;
 }
 
-/** The words that begin with `word`, else the one with the smallest distance. */
+/** The word of the same meaning, else those that begin with `word`, else the one with the smallest distance. */
 function nearestWords(word: string, known: readonly string[]): readonly string[] {
-  const longer = word.length < 2 ? [] : known.filter((one) => one.startsWith(word));
+  const meant = new Map(Object.entries(SYNONYMS)).get(word.replaceAll(/[-_ ]/g, ""));
+  if (meant !== undefined && known.includes(meant)) return [meant];
+  const longer = word.length < 2 ? [] : known.filter((one) => one.toLowerCase().startsWith(word));
   if (longer.length > 0) return longer.slice(0, 3);
   const limit = Math.max(1, Math.floor(word.length / 3));
-  return known.map((one) => ({ one, distance: editDistance(word, one) }))
+  return known.map((one) => ({ one, distance: editDistance(word, one.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 1).map(({ one }) => one);

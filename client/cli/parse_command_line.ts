@@ -83,7 +83,7 @@ function missingCommand(word: string | undefined, commands: readonly Command[]):
   }
   throw new UsageError(
     `Cannot run ${shown(word, "that")}: there is no such command. ` +
-      (didYouMean(word, names) ?? `Give one of ${names.join(", ")}.`),
+      (didYouMean(word, [...names, "--version"]) ?? `Give one of ${names.join(", ")}.`),
   );
 }
 

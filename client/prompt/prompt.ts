@@ -120,14 +120,22 @@ export function outcomeLines(outcome: Outcome): string[] {
   ];
 }
 
-/** Date and time where the program runs, with the zone, since the reader may be elsewhere. */
+/**
+ * Date and time where the program runs, with the offset from UTC, since the reader may be elsewhere:
+ * "2026-11-27 08:07 +01:00". JSON has ISO 8601 in UTC instead.
+ */
 export function formatTime(ms: number): string {
-  return new Intl.DateTimeFormat("sv-SE", {
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    timeZoneName: "short",
-  }).format(ms);
+  const date = new Date(ms);
+  const offset = -date.getTimezoneOffset();
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map(twoDigits).join("-");
+  return `${day} ${timeOfDay(date.getHours(), date.getMinutes())} ${offset < 0 ? "-" : "+"}` +
+    timeOfDay(Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60);
+}
+
+function timeOfDay(hours: number, minutes: number): string {
+  return `${twoDigits(hours)}:${twoDigits(minutes)}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, "0");
 }

@@ -40,7 +40,7 @@ function programHelp(commands: readonly Command[], width: number): string {
       "Signs in to an API behind an OpenID Provider, and prints its token for other programs.",
       width,
     ),
-    `Usage: ${PROGRAM} <command> [flags]\n       deno run … ${SPECIFIER} <command> [flags]\n`,
+    usage([`${PROGRAM} <command> [flags]`, `deno run … ${SPECIFIER} <command> [flags]`], width),
     "Commands:\n" + columns(commands.map(({ name, summary }) => [name, summary]), "  ", width),
     "Flags:\n" + flagLines(["help", "version"], width),
     paragraph("Each command has its own flags: see help <command>.", width),
@@ -62,12 +62,20 @@ function commandHelp(command: Command, width: number): string {
     : [`${argument.name}: ${argument.choices.join(", ")}`];
   return [
     paragraph(`${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`, width),
-    `Usage: ${PROGRAM} ${name}${word}${flags.length === 0 ? "" : " [flags]"}\n`,
+    usage([`${PROGRAM} ${name}${word}${flags.length === 0 ? "" : " [flags]"}`], width),
     ...[...details, ...choices].map((text) => paragraph(text, width)),
     "Flags:\n" + flagLines([...flags, "help"], width),
     "Examples:\n" + examples.map((line) => `  ${PROGRAM} ${line}\n`).join(""),
     exitLines(width),
   ].join("\n");
+}
+
+/** The forms of a command line. One that does not fit goes on below itself. */
+function usage(forms: readonly string[], width: number): string {
+  const before = "Usage: ";
+  return forms.flatMap((form) => wrap(form, width - before.length))
+    .map((line, index) => (index === 0 ? before : " ".repeat(before.length)) + line)
+    .map((line) => `${line}\n`).join("");
 }
 
 function paragraph(text: string, width: number): string {

@@ -1,3 +1,4 @@
+import { toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
@@ -10,6 +11,7 @@ import {
 import { OwnEnv } from "../../support/own_env.ts";
 import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
+import { type Captured, type CaptureOptions, captureTerminal } from "../../support/terminal.ts";
 
 /** The command line's entry. */
 export const CLI = new URL("../../../client/cli.ts", import.meta.url).pathname;
@@ -84,14 +86,28 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
   };
 }
 
+/** The command line in a terminal, which its three streams are. */
+export async function runInCliTerminal(
+  world: Pick<CliWorld, "env">,
+  args: string[],
+  { env, ...options }: Omit<CaptureOptions, "code" | "args" | "flags"> = {},
+): Promise<Captured> {
+  const code = `import { runCli } from ${JSON.stringify(toFileUrl(CLI).href)};
+    Deno.exit(await runCli(Deno.args));`;
+  const all = { ...world.env, ...env };
+  return await captureTerminal({ columns: 120, ...options, code, args, flags: ["-A"], env: all });
+}
+
 /** An output that keeps what is written. */
 export class MemoryOutput {
   printed = "";
   noted = "";
   readonly columns: number;
+  readonly noteColumns: number;
 
-  constructor(columns = 80) {
+  constructor(columns = 80, noteColumns = columns) {
     this.columns = columns;
+    this.noteColumns = noteColumns;
   }
 
   print(text: string): void {

@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { cliWorld } from "./cli_world.ts";
 import { formatLength, formatRelative } from "../../../client/cli/format_time.ts";
 
 const MINUTE = 60_000;
@@ -24,3 +25,34 @@ Deno.test("formatRelative: before and after now", () => {
   assertEquals(formatRelative(new Date(43 * MINUTE), 0), "in 43 min");
   assertEquals(formatRelative(new Date(0), 2 * HOUR), "2 h ago");
 });
+
+// 2027-07-15, when there is daylight saving time in New York.
+const END = Date.UTC(2027, 6, 15, 9, 5, 30);
+
+for (
+  const [TZ, local] of [
+    ["UTC", "2027-07-15 09:05 +00:00"],
+    ["Asia/Kolkata", "2027-07-15 14:35 +05:30"],
+    ["America/New_York", "2027-07-15 05:05 -04:00"],
+  ] as const
+) {
+  Deno.test(`times: in ${TZ} people read ${local}, and JSON has UTC`, async () => {
+    await using world = await cliWorld();
+    await world.signIn();
+    const expires_at = new Date(END).toISOString();
+    await world.amend({ expires_at });
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await world.run(args, { env: { TZ } });
+      assertEquals([code, stderr], [0, ""], args.join(" "));
+      return stdout;
+    };
+    assertStringIncludes(await run("status"), `valid until ${local} (in `);
+    assertStringIncludes(await run("list"), `valid until ${local} (in `);
+    assertStringIncludes(await run("login"), `, until ${local} (in `);
+    assertEquals(JSON.parse(await run("status", "--json")).expires_at, expires_at);
+    assertEquals(JSON.parse(await run("list", "--json")).sign_ins[0].expires_at, expires_at);
+    assertEquals(JSON.parse(await run("login", "--json")).expires_at, expires_at);
+    assertEquals(JSON.parse(await run("token", "--json")).expires_at, expires_at);
+    assertMatch(await run("doctor"), /^ok +sign-in +a valid token is stored$/m);
+  });
+}

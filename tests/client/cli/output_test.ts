@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { quotePosix } from "../../../client/format_permissions.ts";
-import { toFileUrl } from "@std/path";
-import { captureTerminal, hasTerminal } from "../../support/terminal.ts";
-import { denoCommand, runProcess, spawnDeno } from "../../support/deno_process.ts";
-import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
+import { hasTerminal } from "../../support/terminal.ts";
+import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
+import { CLI, type CliWorld, cliWorld, runInCliTerminal } from "./cli_world.ts";
 
 for (const [command, code] of [["--help", 0], ["status", 4]] as const) {
   Deno.test(`output: a pipe that nobody reads costs no error; ${command} keeps its code`, async () => {
@@ -48,16 +47,42 @@ Deno.test({
   },
 });
 
+/** The longest line of a terminal's text. */
+function longestLine(text: string): number {
+  return Math.max(...text.split(/\r?\n/).map((line) => line.length));
+}
+
+function assertFits(text: string, columns: number): void {
+  const longest = longestLine(text);
+  assert(longest <= columns && longest > columns - 12, `${longest} of ${columns}:\n${text}`);
+}
+
 Deno.test({
-  name: "output: help fits the terminal",
+  name: "output: help fits the terminal, and COLUMNS where it is set",
   ignore: !hasTerminal,
   async fn() {
-    const code = `import { runCli } from ${JSON.stringify(toFileUrl(CLI).href)};
-      Deno.exit(await runCli(["help"]));`;
-    for (const columns of [60, 90]) {
-      const { text } = await captureTerminal({ code, flags: ["-A"], columns });
-      const longest = Math.max(...text.split("\r\n").map((line) => line.length));
-      assert(longest <= columns && longest > columns - 12, `${longest} of ${columns}`);
+    const inHelp = async (args: string[], columns: number, env: Record<string, string>) => {
+      const { text } = await runInCliTerminal({ env: {} }, args, { columns, env });
+      return text;
+    };
+    for (const columns of [40, 60, 90]) {
+      for (const args of [["help"], ["-h"], []]) {
+        assertFits(await inHelp(args, columns, {}), columns);
+      }
     }
+    assertFits(await inHelp(["help"], 120, { COLUMNS: "50" }), 50);
+    assertFits(await inHelp(["help"], 50, { COLUMNS: "wide" }), 50);
+    assertFits(await inHelp(["help"], 300, {}), 100);
   },
+});
+
+Deno.test("output: help in a pipe has 80 columns, or as many as COLUMNS says", async () => {
+  for (
+    const [COLUMNS, columns] of [[undefined, 80], ["60", 60], ["-4", 80], ["500", 100]] as const
+  ) {
+    const env: Record<string, string> = COLUMNS === undefined ? {} : { COLUMNS };
+    const run = { file: CLI, flags: ["--allow-env=COLUMNS"], env };
+    assertFits((await runDeno({ ...run, args: ["help"] })).stdout, columns);
+    assertFits((await runDeno(run)).stderr, columns);
+  }
 });

@@ -61,7 +61,7 @@ Deno.test("prompt in a log: plain lines on standard error, without any permissio
       "  2. Confirm this code   WDJB-MJHT\n" +
       "Waiting for your approval (the code ends in 10 min) …\n" +
       "Note: a [2Jb.\n" +
-      "Signed in as ada [31m@example.com. The token is valid until 2027-01-15 09:00 UTC and stored " +
+      "Signed in as ada [31m@example.com. The token is valid until 2027-01-15 09:00 +00:00 and stored " +
       "in /home/ada/.validmind/credentials.json.\n",
   );
 });
@@ -104,7 +104,7 @@ Deno.test({
     assertEquals(onScreen(plain).filter((line) => line.includes("Waiting")), []);
     assertEquals(onScreen(plain).slice(-4, -1), [
       "  Signed in as ada [31m@example.com.",
-      "  The token is valid until 2027-01-15 09:00 UTC and stored in /home/ada/.validmind/credentials.json.",
+      "  The token is valid until 2027-01-15 09:00 +00:00 and stored in /home/ada/.validmind/credentials.json.",
       "",
     ]);
   },

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { toFileUrl } from "@std/path";
-import { captureTerminal, hasTerminal } from "../../../support/terminal.ts";
-import { CLI, type CliWorld, cliWorld } from "../cli_world.ts";
+import { hasTerminal } from "../../../support/terminal.ts";
+import { type CliWorld, cliWorld, runInCliTerminal } from "../cli_world.ts";
 
 Deno.test("logout: removes the entry, and again is no failure", async () => {
   await using world = await cliWorld();
@@ -87,14 +86,7 @@ Deno.test("logout: a damaged store stays, and the error names the command that d
 
 /** `logout --all` in a terminal, where a person types `answer`. */
 async function logoutInTerminal(world: CliWorld, args: string[], answer: string) {
-  const source = `import { runCli } from ${JSON.stringify(toFileUrl(CLI).href)};
-    Deno.exit(await runCli(Deno.args));`;
-  return await captureTerminal({
-    code: source,
-    args: ["logout", "--all", ...args],
-    flags: ["-A"],
-    columns: 120,
-    env: world.env,
+  return await runInCliTerminal(world, ["logout", "--all", ...args], {
     onText: (text) => text.endsWith("[y/N] ") ? answer : undefined,
   });
 }
