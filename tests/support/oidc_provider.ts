@@ -39,6 +39,8 @@ export interface OidcProviderOptions {
   jwtAccessTokens?: boolean;
   /** @default {a free port} */
   port?: number;
+  /** The origin that clients know, where a proxy stands in front. @default {the provider's own} */
+  origin?: string;
   /** Path of the issuer, such as `/realms/acme`; a trailing slash becomes part of the issuer. */
   path?: string;
   /** Last word on the provider's configuration. */
@@ -51,6 +53,8 @@ export type AnswerFault = "drop" | void;
 /** A running provider. */
 export interface TestOidcProvider extends AsyncDisposable {
   readonly issuer: string;
+  /** Where it listens. */
+  readonly port: number;
   readonly clientId: string;
   /** Requests of clients, pages of the browser left out. Always the same array. */
   readonly requests: RecordedRequest[];
@@ -86,6 +90,8 @@ export interface TestOidcProvider extends AsyncDisposable {
   expireRefreshTokens(): void;
   /** Drops all grants and their tokens, as an administrator would. */
   revokeGrants(): void;
+  /** Signs with a new key from now on, the only one that the provider then publishes. */
+  rotateKeys(): Promise<void>;
   /** Empties `requests`. */
   reset(): void;
 }
@@ -103,14 +109,18 @@ export async function startOidcProvider(
     sharedKey,
     listen(options.port ?? 0),
   ]);
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const origin = options.origin ??
+    `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const issuer = origin + (options.path ?? "");
   const mount = (options.path ?? "").replace(/\/$/, "");
   const store = new OidcStore();
-  const config = oidcConfig(options, store, signingKey, mount);
-  await options.configure?.(config);
-  const provider = new module.Provider(issuer, config);
-  const running = new RunningProvider(issuer, server, provider, store, signingKey);
+  const make = async (key: SigningKey) => {
+    const config = oidcConfig(options, store, key, mount);
+    await options.configure?.(config);
+    return new module.Provider(issuer, config);
+  };
+  const provider = await make(signingKey);
+  const running = new RunningProvider(issuer, server, provider, store, signingKey, make);
   running.install(options, mount);
   return running;
 }
@@ -118,13 +128,16 @@ export async function startOidcProvider(
 class RunningProvider implements TestOidcProvider {
   readonly issuer: string;
   readonly clientId = CLIENT_ID;
+  readonly port: number;
   beforeAnswer: TestOidcProvider["beforeAnswer"];
   readonly #log = new RequestLog();
   readonly #server: Server;
-  readonly #provider: Provider;
+  #provider: Provider;
   readonly #store: OidcStore;
-  readonly #signingKey: SigningKey;
+  #signingKey: SigningKey;
+  readonly #make: (key: SigningKey) => Promise<Provider>;
   readonly #approver: Approver;
+  #rotate: (() => Promise<void>) | undefined;
 
   constructor(
     issuer: string,
@@ -132,9 +145,12 @@ class RunningProvider implements TestOidcProvider {
     provider: Provider,
     store: OidcStore,
     signingKey: SigningKey,
+    make: (key: SigningKey) => Promise<Provider>,
   ) {
     this.issuer = issuer;
+    this.#make = make;
     this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
     this.#provider = provider;
     this.#store = store;
     this.#signingKey = signingKey;
@@ -153,7 +169,7 @@ class RunningProvider implements TestOidcProvider {
     this.#approver.auto = value;
   }
 
-  install({ interval }: OidcProviderOptions, mount: string): void {
+  install({ interval }: Pick<OidcProviderOptions, "interval">, mount: string): void {
     const provider = this.#provider;
     provider.use((ctx, next) => this.#record(ctx as unknown as KoaContextWithOIDC, next));
     provider.use(oidcInteractions(provider) as unknown as Parameters<Provider["use"]>[0]);
@@ -162,7 +178,13 @@ class RunningProvider implements TestOidcProvider {
       this.#approver.issued(String(body.user_code));
     });
     provider.on("server_error", (_ctx, error) => this.#approver.failed(error));
+    this.#rotate = async () => {
+      this.#signingKey = await makeSigningKey();
+      this.#provider = await this.#make(this.#signingKey);
+      this.install({ interval }, mount);
+    };
     const handle = provider.callback();
+    this.#server.removeAllListeners("request");
     this.#server.on("request", (request, response) => {
       // Like a mounted application: oidc-provider derives the mount path from the two.
       const url = request.url ?? "/";
@@ -221,6 +243,10 @@ class RunningProvider implements TestOidcProvider {
 
   revokeGrants(): void {
     this.#store.revoke();
+  }
+
+  async rotateKeys(): Promise<void> {
+    await this.#rotate?.();
   }
 
   reset(): void {

@@ -1,0 +1,22 @@
+import { liveTests } from "../../support/servers/live_tests.ts";
+import type { ProviderKind } from "./provider.ts";
+import { type RowName, ROWS } from "./rows.ts";
+
+/** Registers a test for each row that a kind of provider can run; the others are ignored, with the reason. */
+export async function runMatrix(kind: ProviderKind): Promise<void> {
+  const live = await liveTests(...kind.needs);
+  const server = await live.shared(() => kind.start());
+  for (const [row, run] of Object.entries(ROWS)) {
+    const name = `${kind.name}: ${row}`;
+    const reason = kind.cannot[row as RowName];
+    if (reason !== undefined) {
+      Deno.test({ name: `${name} (${reason})`, ignore: true, fn() {} });
+      continue;
+    }
+    live.test(name, async () => {
+      await using provider = await server.provider();
+      await run(kind, provider);
+    });
+  }
+  live.afterAll(async () => await server[Symbol.asyncDispose]());
+}

@@ -1,0 +1,30 @@
+import { assert, assertEquals } from "@std/assert";
+import { createSession } from "../../../../client/create_session.ts";
+import { isTold } from "../faults.ts";
+import type { Row } from "../rows.ts";
+import { MatrixWorld } from "../world.ts";
+
+/** A person signs in. */
+export const SIGN_IN_ROWS = {
+  async "device flow"(kind, provider) {
+    using world = new MatrixWorld(kind, provider);
+    await using session = await createSession(world.options);
+    const { access_token, refresh_token } = await world.stored();
+    assertEquals(await session.accessToken(), access_token);
+    assert(await provider.isActive(access_token));
+    assert(await provider.isActive(refresh_token!));
+    const status = await session.status();
+    assertEquals([status.signedIn, status.email], [true, "analyst@example.com"]);
+    provider.gateway.reset();
+    await using again = await createSession({ ...world.options, interactive: false });
+    assertEquals(await again.accessToken(), access_token);
+    assertEquals(provider.gateway.requests, []); // from the store alone
+  },
+
+  async "device flow denied"(kind, provider) {
+    using world = new MatrixWorld(kind, provider);
+    world.denies = true;
+    await isTold(world, "The person denies the request", () => createSession(world.options));
+    assertEquals(await Array.fromAsync(world.backend.list()), []);
+  },
+} satisfies Record<string, Row>;
