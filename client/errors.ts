@@ -63,7 +63,6 @@ export type ValidMindAuthErrorCode =
   | "flow_unsupported"
   | "device_code_denied"
   | "device_code_expired"
-  | "flow_unsupported"
   | "authorization_denied"
   | "authorization_expired"
   | "address_refused"

@@ -251,7 +251,7 @@ export interface SessionOptions {
    * @default globalThis.fetch
    */
   fetch?: typeof globalThis.fetch;
-  /** Cancels the sign-in. */
+  /** Cancels the sign-in. Tokens that an approval has brought by then are stored all the same. */
   signal?: AbortSignal;
   /**
    * Time limit of one request, in milliseconds.

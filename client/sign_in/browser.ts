@@ -11,7 +11,7 @@ import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
 import { type AnswerFault, BrowserAnswer, parametersOf } from "./browser_answer.ts";
-import { type FlowContext, promptError } from "./flow.ts";
+import { type FlowContext, lateSignal, promptError } from "./flow.ts";
 import { RedirectListener } from "./redirect_listener.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
@@ -31,13 +31,18 @@ const FAULTS: Record<AnswerFault, string> = {
 /** Signs in a person in the browser: RFC 8252, with a code that this computer's listener gets. */
 export async function signInByBrowser(
   provider: OidcProvider,
-  { runtime, ask, signal, show }: FlowContext,
+  { runtime, ask, signal, show, atEnd }: FlowContext,
 ): Promise<TokenSet> {
   const { loginHint, authorizationParameters, onAuthorizationUrl } = ask;
   const setting = resolveRedirect(ask, provider.issuer, "sign in");
   await preflight("sign in in the browser", listenNeeds(setting), "sign_in");
   // Before the page is shown: no other program may take the port in between.
-  await using listener = RedirectListener.open(setting);
+  const listener = RedirectListener.open(setting, runtime.delay);
+  // The browser is told only then: an approval is no sign-in yet.
+  atEnd(async (isStored) => {
+    listener.end(isStored ? "signed_in" : "failed");
+    await listener[Symbol.asyncDispose]();
+  });
   const { redirectUri } = listener;
   const options = { redirectUri, loginHint, parameters: authorizationParameters };
   const authorization = await startAuthorization(provider, options, signal);
@@ -71,9 +76,8 @@ export async function signInByBrowser(
       expiry(runtime.delay(LIMIT_MS, either), provider.issuer),
       promptFailed.promise,
     ]);
-    const tokens = await redeemAuthorization(provider, authorization, parameters, signal);
-    listener.end("signed_in");
-    return tokens;
+    using late = lateSignal(signal, runtime.delay);
+    return await redeemAuthorization(provider, authorization, parameters, late.signal);
   } catch (error) {
     throw signal.aborted ? signal.reason : denial(error);
   } finally {

@@ -1,3 +1,4 @@
+import { untilAborted } from "../../backends/common/delay.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
@@ -5,7 +6,7 @@ import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provid
 import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { type FlowContext, promptError } from "./flow.ts";
+import { type FlowContext, lateSignal, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
@@ -28,18 +29,10 @@ export async function signInByDevice(
   const showCode = ask.onDeviceCode ?? ((code) => show(pageOf(code)));
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const promptFailed = Promise.withResolvers<never>();
   runtime.emit?.({ type: "code_shown", expiresAt: device.code.expiresAt });
   // Not awaited: a prompt may stay open until the sign-in is over.
-  Promise.try(showCode, device.code).catch((error) => promptFailed.reject(promptError(error)));
-  try {
-    return await Promise.race([
-      poll(provider, device, { runtime, signal: either }, leftMs),
-      promptFailed.promise,
-    ]);
-  } finally {
-    stop.abort();
-  }
+  Promise.try(showCode, device.code).catch((error) => stop.abort(promptError(error)));
+  return await poll(provider, device, { runtime, signal: either }, leftMs);
 }
 
 function pageOf(code: DeviceCode): SignInPage {
@@ -71,9 +64,10 @@ async function poll(
       );
     }
     // The last pause may be shorter than the interval: an approval until then still counts.
-    await runtime.delay(Math.min(waitMs, left), signal);
+    await untilAborted(runtime.delay(Math.min(waitMs, left), signal), signal);
+    using late = lateSignal(signal, runtime.delay);
     try {
-      return await pollDevice(provider, device, signal);
+      return await pollDevice(provider, device, late.signal);
     } catch (error) {
       signal.throwIfAborted();
       const answer = readPollError(error);

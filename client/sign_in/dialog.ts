@@ -13,7 +13,7 @@ import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../promp
 import { isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
-import { type AskOptions, failureOf, isShownByCaller, runFlow } from "./flow.ts";
+import { type AskOptions, failureOf, type FlowEnd, isShownByCaller, runFlow } from "./flow.ts";
 
 /** The ways to hand in an address. */
 const TYPE_HERE = "paste it here, and press Enter. It is not shown.";
@@ -40,7 +40,9 @@ export async function askPerson(
   using dialog = new SignInDialog(options);
   const { signal } = dialog;
   try {
-    const context = { runtime, ask, signal, show: dialog.show.bind(dialog) };
+    const show = dialog.show.bind(dialog);
+    const atEnd = (end: FlowEnd) => void dialog.ends.push(end);
+    const context = { runtime, ask, signal, show, atEnd };
     const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
     const { entry, expiresAt = 0 } = await save(tokens);
     await dialog.end(signedIn(tokens, expiresAt, backend));
@@ -71,6 +73,8 @@ function signedIn(
 class SignInDialog implements Disposable {
   /** Aborts with the given signal, or when the person interrupts the notebook's cell. */
   readonly signal: AbortSignal;
+  /** The flow's part of the end. */
+  readonly ends: FlowEnd[] = [];
   readonly #options: AskPersonOptions;
   readonly #interrupt: Disposable | undefined;
   /** Aborts when the person presses Ctrl-C while addresses are read. */
@@ -120,11 +124,12 @@ class SignInDialog implements Disposable {
     await prompt.note(`The browser was not opened: ${reason}.`);
   }
 
-  /** Shows the outcome in the place of the page. */
+  /** Shows the outcome in the place of the page, and in the browser. */
   async end(outcome: Outcome): Promise<void> {
     this.#stopReading();
+    const ended = this.ends.map((end) => end(outcome.kind === "signed_in"));
     const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
-    await prompt?.end(outcome);
+    await Promise.all([prompt?.end(outcome), ...ended]);
   }
 
   /** Shows the outcome of an unsuccessful sign-in. */

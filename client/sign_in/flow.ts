@@ -1,3 +1,4 @@
+import type { Delay } from "../../backends/common/clock.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -29,13 +30,41 @@ export interface FlowContext {
   signal: AbortSignal;
   /** Shows the page in the built-in prompt. */
   show: (page: SignInPage) => Promise<void>;
+  /**
+   * Has a function run when the tokens are stored, or the sign-in has failed. The sign-in is over after
+   * it.
+   */
+  atEnd: (end: FlowEnd) => void;
 }
+
+/** Ends what a flow has left open. */
+export type FlowEnd = (isStored: boolean) => Promise<void>;
 
 /**
  * A way to sign in a person, such as the device flow. It asks the person and returns the tokens. The
  * caller stores them.
  */
 export type Flow = (provider: OidcProvider, context: FlowContext) => Promise<TokenSet>;
+
+/** Time for an answer that is on its way when a sign-in is given up, in milliseconds. */
+const LAST_ANSWER_MS = 5000;
+
+/**
+ * A signal that follows another one after some seconds. For a request that may bring tokens: cut off,
+ * nobody would get those that the provider gives out.
+ */
+export function lateSignal(
+  signal: AbortSignal,
+  delay: Delay,
+): { signal: AbortSignal } & Disposable {
+  signal.throwIfAborted();
+  const [late, done] = [new AbortController(), new AbortController()];
+  const onAbort = () => {
+    delay(LAST_ANSWER_MS, done.signal).then(() => late.abort(signal.reason)).catch(() => undefined);
+  };
+  signal.addEventListener("abort", onAbort, { once: true, signal: done.signal });
+  return { signal: late.signal, [Symbol.dispose]: () => done.abort() };
+}
 
 /** Runs a flow, and reports its start and its end as events. */
 export async function runFlow(

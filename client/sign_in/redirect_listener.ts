@@ -1,3 +1,4 @@
+import type { Delay } from "../../backends/common/clock.ts";
 import { delay } from "../../backends/common/delay.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { quoteArgument } from "../format_permissions.ts";
@@ -14,6 +15,11 @@ const STYLE = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-s
 const PAGES = {
   signed_in: [200, "Signed in", "You can close this page and go back to the program."],
   failed: [200, "Not signed in", "The program that asked you to sign in says why."],
+  arrived: [
+    200,
+    "Your answer has arrived",
+    "You can close this page. The program that asked you to sign in says how it ended.",
+  ],
   stray: [
     400,
     "Nothing to do here",
@@ -64,6 +70,8 @@ async function hashOf(text: string): Promise<string> {
 const MAX_CONNECTIONS = 64;
 /** Time for answers that are on their way, at the end. */
 const LAST_WORDS_MS = 1000;
+/** A browser is not kept waiting for the end of the sign-in for longer. */
+const END_MS = 15_000;
 /** Pause after a failure to accept a connection. */
 const PAUSE_MS = 50;
 /** Headers by which a browser says that nobody has opened the page yet. */
@@ -91,13 +99,17 @@ export class RedirectListener implements AsyncDisposable {
   /** The connections, oldest first, and whether their request is whole. */
   readonly #connections = new Map<Deno.Conn, { done: Promise<void>; isAsked: boolean }>();
   readonly #ending = Promise.withResolvers<Ending>();
+  readonly #closing = new AbortController();
+  readonly #delay: Delay;
   #answer: BrowserAnswer | undefined;
   #isOpen = true;
 
   private constructor(
     listeners: readonly Deno.TcpListener[],
     { hostname, pathOf, uriOf }: RedirectSetting,
+    delay: Delay,
   ) {
+    this.#delay = delay;
     const { port } = listeners[0]!.addr;
     this.port = port;
     ownPorts.add(port);
@@ -118,11 +130,11 @@ export class RedirectListener implements AsyncDisposable {
    *
    * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
    */
-  static open(setting: RedirectSetting): RedirectListener {
+  static open(setting: RedirectSetting, wait: Delay = delay): RedirectListener {
     let fault: unknown;
     for (const port of setting.ports) {
       try {
-        return new RedirectListener(listenAt(setting.hostname, port), setting);
+        return new RedirectListener(listenAt(setting.hostname, port), setting, wait);
       } catch (error) {
         fault ??= error;
       }
@@ -192,13 +204,21 @@ export class RedirectListener implements AsyncDisposable {
     const fault = this.#answer.offer(parameters);
     // A browser that asks twice, as for a page that is loaded anew, is told the same.
     const isOwn = fault === undefined || fault === "spent";
-    return await answerPage(isOwn ? await this.#ending.promise : "stray");
+    return await answerPage(isOwn ? await this.#ended() : "stray");
+  }
+
+  /** The end, or after some time the word that it is still to come. */
+  async #ended(): Promise<Ending | "arrived"> {
+    const tooLong = this.#delay(END_MS, this.#closing.signal).then(() => "arrived" as const);
+    tooLong.catch(() => undefined);
+    return await Promise.race([this.#ending.promise, tooLong]);
   }
 
   /** Stops listening at once. Answers to whole requests still get out. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOpen = false;
     this.end("failed"); // unless the end was told before
+    this.#closing.abort();
     for (const listener of this.#listeners) close(listener);
     ownPorts.delete(this.port);
     await Promise.all(this.#accepting); // the port is free only then

@@ -9,5 +9,6 @@ export function flowContext(
   signal: AbortSignal = new AbortController().signal,
 ): FlowContext {
   const show = () => Promise.reject(new Error("The built-in prompt was used"));
-  return { runtime, ask: { onDeviceCode, openBrowser: false }, signal, show };
+  const atEnd = () => {};
+  return { runtime, ask: { onDeviceCode, openBrowser: false }, signal, show, atEnd };
 }

@@ -1,0 +1,159 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createSession, startSignIn } from "../../../mod.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
+import { hang } from "../../support/http_server.ts";
+import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { SpyBackend } from "../../support/spy_backend.ts";
+
+const REASON = new Error("enough");
+
+/** A backend whose write of an entry waits at a gate. */
+function gatedBackend(fault?: Error) {
+  const backend = new SpyBackend();
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  backend.before = async (method, key) => {
+    if (method !== "put" || key.startsWith("probe|")) return;
+    arrived.resolve();
+    await gate.promise;
+    if (fault !== undefined) throw fault;
+  };
+  const entry = (): OidcCredentials | undefined => backend.rows.values().next().value;
+  return { backend, arrived: arrived.promise, open: () => gate.resolve(), entry };
+}
+
+/** The title of the page that a browser gets. */
+async function titleOf(address: string): Promise<string> {
+  const html = await (await fetch(address)).text();
+  return /<title>(.*?)<\/title>/.exec(html)?.[1] ?? "";
+}
+
+Deno.test("after the approval: the browser is told so once the tokens are stored", async () => {
+  await using world = await oidcProviderWorld();
+  const { backend, arrived, open } = gatedBackend();
+  const { prompt, session } = await startBrowserFlow(world, { credentialsBackend: backend });
+  let isTold = false;
+  const page = world.provider.follow(prompt.url).finally(() => isTold = true);
+  await arrived;
+  const { url } = await world.provider.follow(prompt.url, { stopAt: prompt.redirectUri });
+  const again = titleOf(url);
+  await new Promise((resolve) => setTimeout(resolve, 20)); // time for a word that is too early
+  assertEquals(isTold, false);
+  open();
+  assertEquals([(await page).title, await again], ["Signed in", "Signed in"]);
+  await (await session).close();
+});
+
+Deno.test("after the approval: tokens that cannot be stored are no sign-in for the browser", async () => {
+  await using world = await oidcProviderWorld();
+  const { backend, open } = gatedBackend(new Error("disk full"));
+  const { prompt, session } = await startBrowserFlow(world, { credentialsBackend: backend });
+  const failed = rejectsWith("credentials_not_stored", () => session);
+  open();
+  assertEquals((await world.provider.follow(prompt.url)).title, "Not signed in");
+  await failed;
+});
+
+Deno.test("after the approval: a store that takes long does not keep the browser waiting", async () => {
+  await using world = await oidcProviderWorld();
+  const { backend, open } = gatedBackend();
+  // Only the browser's own wait ends.
+  const delay = (ms: number) => ms === 15_000 ? Promise.resolve() : new Promise<void>(() => {});
+  const options = { credentialsBackend: backend, delay };
+  const { prompt, session } = await startBrowserFlow(world, options);
+  assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
+  open();
+  await (await session).close();
+});
+
+for (const when of ["while the code is redeemed", "while the tokens are stored"]) {
+  Deno.test(`after the approval: an abort ${when} ends the wait, and the tokens are kept`, async () => {
+    await using world = await oidcProviderWorld();
+    const { backend, arrived, open, entry } = gatedBackend();
+    const stop = new AbortController();
+    const options = { credentialsBackend: backend, signal: stop.signal };
+    const { prompt, session } = await startBrowserFlow(world, options);
+    const failed = assertRejects(() => session);
+    world.provider.beforeAnswer = ({ path }) => {
+      if (path === "/token" && when.includes("code")) stop.abort(REASON);
+    };
+    const page = world.provider.follow(prompt.url);
+    await arrived;
+    stop.abort(REASON);
+    assertEquals(await failed, REASON);
+    open();
+    assertEquals((await page).title, "Signed in");
+    assert(await world.provider.isActive(entry()!.access_token));
+    const later = { ...browserOptions(world), credentialsBackend: backend, interactive: false };
+    await (await createSession(later)).close();
+  });
+}
+
+Deno.test("after the approval: an abort during the poll that brings the tokens keeps them", async () => {
+  await using world = await scriptedProviderWorld();
+  const stop = new AbortController();
+  const gate = Promise.withResolvers<void>();
+  world.provider.script.token.push(async () => {
+    stop.abort(REASON);
+    await gate.promise;
+    return undefined;
+  });
+  const delay = (ms: number) =>
+    ms === 5000 && stop.signal.aborted ? new Promise<void>(() => {}) : Promise.resolve();
+  const { backend, arrived, open } = gatedBackend();
+  const options = { ...world.options, credentialsBackend: backend };
+  const run = () => createSession({ ...options, delay, signal: stop.signal });
+  assertEquals(await assertRejects(run), REASON);
+  gate.resolve();
+  await arrived;
+  open();
+  await using session = await createSession({ ...options, interactive: false });
+  assertEquals(world.codes.length, 1, "the person was asked again");
+  assertEquals((await session.status()).signedIn, true);
+});
+
+for (const flow of ["device", "browser"]) {
+  Deno.test(`after the approval: an answer that does not come ends ${flow}'s sign-in after an abort`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    const stop = new AbortController();
+    const cut = Promise.withResolvers<void>();
+    provider.script.token.push((request) => {
+      request.signal.addEventListener("abort", () => cut.resolve());
+      stop.abort(REASON);
+      return hang(request);
+    });
+    if (flow === "device") {
+      const run = () => createSession({ ...world.options, signal: stop.signal });
+      assertEquals(await assertRejects(run), REASON);
+    } else {
+      const delay = (ms: number) => ms === 5000 ? Promise.resolve() : new Promise<void>(() => {});
+      const started = await startBrowserFlow(world, { signal: stop.signal, delay });
+      const failed = assertRejects(() => started.session);
+      assertEquals(
+        await titleOf(started.answer({ code: "a-code-without-tokens" })),
+        "Not signed in",
+      );
+      assertEquals(await failed, REASON);
+    }
+    await cut.promise;
+  });
+}
+
+Deno.test("after the approval: a sign-in that is given up before it frees its port for the next", async () => {
+  await using world = await oidcProviderWorld();
+  const port = (() => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    return listener.addr.port;
+  })();
+  const redirectUri = `http://127.0.0.1:${port}/callback`;
+  const options = { ...browserOptions(world), redirectUri, onAuthorizationUrl: () => {} };
+  for (let time = 0; time < 3; time++) {
+    const signIn = await startSignIn(options);
+    await signIn[Symbol.asyncDispose]();
+    await assertRejects(() => signIn.finish(), DOMException);
+  }
+});
