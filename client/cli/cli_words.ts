@@ -16,6 +16,12 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\b(?:[Ss]et|with) flow: "(\w+)"/g, "use --flow $1"],
   [/\bredirectUri\b/g, "--redirect-uri"],
   [/([(,] ?|\b[Gg]ive )listen\b/g, "$1--listen"],
+  [
+    /(\b(?:in )?)authorizationParameters\b(.*)\bUse the option for it\b/g,
+    "$1--parameter$2Use its flag",
+  ],
+  [/\bauthorizationParameters\b/g, "--parameter"],
+  [/\bloginHint\b/g, "--login-hint"],
   [/\bopenBrowser\b/g, "--open or --no-open"],
   [/\(dpop\)/g, "(--dpop)"],
   [/\b(set|needs) dpop: true/g, "$1 --dpop"],

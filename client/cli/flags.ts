@@ -12,6 +12,8 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** Values that a shell offers. Others are accepted. */
   readonly suggestions?: readonly string[];
+  /** Whether it may be given more than once. */
+  readonly isRepeatable?: boolean;
   /** The variable that is read if the flag is not given. */
   readonly variable?: string;
 }
@@ -90,6 +92,15 @@ export const FLAGS = {
   "consent": {
     summary: "ask for consent in the browser, as some providers want for a refresh token",
   },
+  "login-hint": {
+    value: "ACCOUNT",
+    summary: "the account to fill in on the provider's page, such as an e-mail address",
+  },
+  "parameter": {
+    value: "NAME=VALUE",
+    isRepeatable: true,
+    summary: "a further parameter of the page of the sign-in, such as prompt=login; repeatable",
+  },
   "open": { summary: "open the page of the sign-in in the browser" },
   "no-open": { summary: "only show the link, also with --flow browser" },
   "force": { summary: "ask the person even if a stored sign-in serves" },
@@ -130,17 +141,24 @@ export function flagOf(name: FlagName): Flag {
   return FLAGS[name];
 }
 
-export class FlagValues {
-  readonly #values: ReadonlyMap<FlagName, string | true>;
+/** The values of one flag, in their order; none for a flag without a value. */
+export type FlagValue = readonly string[];
 
-  constructor(values: ReadonlyMap<FlagName, string | true> = new Map()) {
+export class FlagValues {
+  readonly #values: ReadonlyMap<FlagName, FlagValue>;
+
+  constructor(values: ReadonlyMap<FlagName, FlagValue> = new Map()) {
     this.#values = values;
   }
 
   /** The value of a flag, if it is given and takes one. */
   text(name: FlagName): string | undefined {
-    const value = this.#values.get(name);
-    return value === true ? undefined : value;
+    return this.all(name)[0];
+  }
+
+  /** All values of a flag that may be repeated. */
+  all(name: FlagName): readonly string[] {
+    return this.#values.get(name) ?? [];
   }
 
   has(name: FlagName): boolean {

@@ -1,7 +1,7 @@
 // The runtime's own parser. It adds 4 ms to the start of the command line, and of nothing else.
 import { parseArgs } from "node:util";
 import type { Command } from "./command.ts";
-import { type FlagName, flagOf, FLAGS, FlagValues } from "./flags.ts";
+import { type FlagName, flagOf, FLAGS, type FlagValue, FlagValues } from "./flags.ts";
 import { didYouMean } from "./nearest_word.ts";
 import { shown, unknownWord, UsageError } from "./usage_error.ts";
 
@@ -88,7 +88,7 @@ function missingCommand(word: string | undefined, commands: readonly Command[]):
 }
 
 function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
-  const values = new Map<FlagName, string | true>();
+  const values = new Map<FlagName, FlagValue>();
   for (const flag of given) {
     const name = flag.name as FlagName;
     if (!command.flags.includes(name)) {
@@ -97,10 +97,11 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
           advice(name, command.flags, command),
       );
     }
-    if (values.has(name)) {
+    const before = values.get(name);
+    if (before !== undefined && !flagOf(name).isRepeatable) {
       throw new UsageError(`Cannot use --${name}: it is given twice. Give it once.`);
     }
-    values.set(name, checkValue(name, flag));
+    values.set(name, [...before ?? [], ...checkValue(name, flag)]);
   }
   if (values.has("json") && values.has("quiet")) {
     throw new UsageError("Cannot use --json with --quiet: each asks for another output. Give one.");
@@ -108,10 +109,10 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
   return new FlagValues(values);
 }
 
-function checkValue(name: FlagName, { value, inlineValue }: GivenFlag): string | true {
+function checkValue(name: FlagName, { value, inlineValue }: GivenFlag): FlagValue {
   const { value: placeholder, choices } = flagOf(name);
   if (placeholder === undefined) {
-    if (value === undefined) return true;
+    if (value === undefined) return [];
     throw new UsageError(`Cannot use --${name}: it takes no value. Give it alone.`);
   }
   // A lone dash is standard input. Any other word that begins with a dash is the next flag.
@@ -124,7 +125,7 @@ function checkValue(name: FlagName, { value, inlineValue }: GivenFlag): string |
   if (choices !== undefined && !choices.includes(value)) {
     throw unknownWord(value, `--${name}`, choices);
   }
-  return value;
+  return [value];
 }
 
 function checkWords(words: readonly string[], { name, argument }: Command): string | undefined {

@@ -1,3 +1,4 @@
+import { checkBrowserOptions } from "../options/browser_options.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
@@ -9,6 +10,7 @@ import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Plan, simplePlan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
+import { shown, UsageError } from "./usage_error.ts";
 
 export const IDENTITY_FLAGS: readonly FlagName[] = [
   "issuer",
@@ -38,6 +40,7 @@ const OPTION_FLAGS: Partial<Record<keyof SessionOptions, FlagName>> = {
   dpop: "dpop",
   redirectUri: "redirect-uri",
   listen: "listen",
+  loginHint: "login-hint",
   openBrowser: "open",
 };
 
@@ -48,8 +51,33 @@ export function sessionOptions(flags: FlagValues): SessionOptions {
     if (flags.has(flag)) options[option] = flags.text(flag) ?? true;
   }
   if (flags.has("no-open")) options.openBrowser = false;
-  if (flags.has("consent")) options.authorizationParameters = { prompt: "consent" };
+  const parameters = parametersOf(flags);
+  if (parameters.size > 0) options.authorizationParameters = Object.fromEntries(parameters);
   return options;
+}
+
+/** The further parameters of the page of the sign-in. A value may have an equals sign in it. */
+function parametersOf(flags: FlagValues): Map<string, string> {
+  const parameters = new Map(flags.has("consent") ? [["prompt", "consent"]] : []);
+  for (const text of flags.all("parameter")) {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    if (name === undefined || value === undefined) {
+      throw new UsageError(
+        "Cannot use --parameter: its value is no name with a value. Give --parameter NAME=VALUE, " +
+          "such as --parameter prompt=login.",
+      );
+    }
+    if (parameters.has(name)) {
+      const other = flags.has("consent") && name === "prompt" ? "--consent" : "another --parameter";
+      throw new UsageError(
+        `Cannot use --parameter: ${other} gives ${
+          shown(name, "that name")
+        }, too. Give one of them.`,
+      );
+    }
+    parameters.set(name, value);
+  }
+  return parameters;
 }
 
 /** Variables that identify a sign-in where the flags do not. */
@@ -81,6 +109,7 @@ export async function findTarget(
 
 /** The same for a command that may sign a person in. Unlike a script, it calls no API. */
 export async function findSignInTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
+  checkBrowserOptions(sessionOptions(flags), action);
   const settings = [
     ...identityNeeds(flags),
     ...secretNeeds({}),

@@ -95,7 +95,7 @@ Deno.test("browser instead: a caller that shows codes only keeps the first error
 
 Deno.test({
   name:
-    "browser instead: login --flow browser takes a pasted address and --consent, and Ctrl-C ends it with 130",
+    "browser instead: login --flow browser takes a pasted address and flags for the page, and Ctrl-C ends it with 130",
   ignore: !hasTerminal,
   fn: async () => {
     await using provider = await startOidcProvider();
@@ -125,7 +125,16 @@ Deno.test({
     }, "--consent");
     assertEquals(done.code, 0, done.text);
     assertStringIncludes(done.text, "analyst@example.com");
-    const ended = await login(() => Promise.resolve("^C"));
+    const ended = await login(
+      (link) => {
+        const { searchParams } = new URL(link);
+        const sent = ["login_hint", "acr_values", "prompt"].map((name) => searchParams.get(name));
+        assertEquals(sent, ["ada@example.com", "urn:level=2", "login"]);
+        return Promise.resolve("^C");
+      },
+      ...["--login-hint", "ada@example.com"],
+      ...["--parameter", "acr_values=urn:level=2", "--parameter", "prompt=login"],
+    );
     assertEquals(ended.code, 130, ended.text);
   },
 });

@@ -4,7 +4,7 @@ import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 /** Words that mean something to a program, and nothing to a person at a shell. */
 const API_WORDS =
-  /\b(clientId|apiKey|apiSecret|credentialsBackend|createSession|clearOidc\w*|onDeviceCode|openBrowser|redirectUri|bearer:)|\binit\(|\bpass the option\b/;
+  /\b(clientId|apiKey|apiSecret|credentialsBackend|createSession|clearOidc\w*|onDeviceCode|openBrowser|redirectUri|loginHint|authorizationParameters|bearer:)|\binit\(|\bpass the option\b/;
 const NONE = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
 const ENTRA = "https://login.microsoftonline.com/common/v2.0";
 
@@ -36,6 +36,15 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [["login", "--listen", "0.0.0.0:80"], {}, ": --listen is", "127.0.0.1:8765"],
   [["login", "--redirect-uri", "http://127.0.0.1:0/cb"], {}, ": --redirect-uri is"],
   [["login", "--redirect-uri", "https://hub.example.com/cb"], {}, "Give --listen"],
+  [["login", "--parameter", "state=x"], {}, "--parameter has state", "Use its flag"],
+  [["login", "--parameter", "a b=x"], {}, "a name in --parameter has other characters"],
+  [["login", "--parameter", "prompt"], {}, "--parameter NAME=VALUE"],
+  [["login", "--consent", "--parameter", "prompt=login"], {}, '--consent gives "prompt", too'],
+  [
+    ["login", "--parameter", "prompt=login", "--parameter", "prompt=none"],
+    {},
+    "another --parameter gives",
+  ],
 ];
 
 for (const [args, env, ...words] of MISTAKES) {

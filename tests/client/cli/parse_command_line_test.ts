@@ -45,6 +45,11 @@ Deno.test("parse: a value may be a dash, or begin with one where it is joined to
   assertEquals(run("login", "--scope=-x").flags.text("scope"), "-x");
 });
 
+Deno.test("parse: a flag that may be repeated keeps all its values, in their order", () => {
+  const { flags } = run("login", "--parameter", "a=1", "--open", "--parameter=b=2=3");
+  assertEquals(flags.all("parameter"), ["a=1", "b=2=3"]);
+});
+
 Deno.test("parse: -q is --quiet", () => {
   assert(run("status", "-q").flags.has("quiet"));
 });
