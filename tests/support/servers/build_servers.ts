@@ -2,16 +2,24 @@
 /**
  * Gets the real servers that tests run against: `deno task servers`.
  *
- * Builds Vault and denokv into a cache folder outside the repository, puts the ValidMind Python
- * library beside them, and installs the Debian packages that tests need if it may. A part that is
+ * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository, puts
+ * the ValidMind Python library and Authlib beside them, and installs the Debian packages that tests need if it may. A part that is
  * there already is left alone. A part that cannot be had is named, and the exit code is 1: no other
  * part is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
+import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server.ts";
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
-import { DENOKV_VERSION, isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
+import { makeVenv } from "./python_venv.ts";
+import {
+  DENOKV_VERSION,
+  type GoServerName,
+  isOnPath,
+  isThere,
+  type ServerName,
+  serverPath,
+} from "./server_binary.ts";
 
-const VAULT_FOLDER = fromFileUrl(new URL("vault/", import.meta.url));
 /** A program of each package tells whether the package is there. */
 const PACKAGES: Record<string, string> = {
   "gnome-keyring-daemon": "gnome-keyring",
@@ -59,10 +67,11 @@ async function build(
   }
 }
 
-async function buildVault(folder: string): Promise<string> {
-  const path = `${folder}/vault`;
+async function buildByGo(name: GoServerName, folder: string): Promise<string> {
+  const path = `${folder}/${name}`;
   const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", path, "."];
-  await run("go", args, { cwd: VAULT_FOLDER, env: { GOFLAGS: "-mod=readonly" } });
+  const cwd = fromFileUrl(new URL(`${name}/`, import.meta.url));
+  await run("go", args, { cwd, env: { GOFLAGS: "-mod=readonly" } });
   return path;
 }
 
@@ -108,6 +117,14 @@ if (import.meta.main) {
     `validmind ${PYTHON_LIBRARY_VERSION} (Python)`,
     async () => await makePythonLibrary(run) ? "installed" : "present",
   );
-  await tell("vault (Go)", () => build("vault", buildVault));
+  await tell(
+    `Authlib ${AUTHLIB_VERSION} (Python)`,
+    async () => await makeVenv(AUTHLIB_VENV, run) ? "installed" : "present",
+  );
+  await tell(
+    `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
+    () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
+  );
+  await tell("vault (Go)", () => build("vault", (folder) => buildByGo("vault", folder)));
   await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
 }

@@ -1,7 +1,9 @@
+import { AUTHLIB_VENV } from "./op_server.ts";
+import { pythonOf } from "./python_venv.ts";
 import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
 /** What tests against real servers need of the machine. */
-export type LiveNeed = ServerName | "keyring" | "openssl";
+export type LiveNeed = ServerName | "authlib" | "keyring" | "openssl";
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
@@ -51,6 +53,7 @@ export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
 }
 
 async function missingFor(need: LiveNeed): Promise<string[]> {
+  if (need === "authlib") return await pythonOf(AUTHLIB_VENV) === undefined ? [need] : [];
   const programs = PROGRAMS[need];
   if (programs === undefined) {
     return await isThere(await serverPath(need as ServerName)) ? [] : [need];

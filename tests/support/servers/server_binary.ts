@@ -1,17 +1,22 @@
 /** The servers that `deno task servers` builds. */
-export type ServerName = "vault" | "denokv";
+export type ServerName = GoServerName | "denokv";
+
+/** Those whose sources are in this folder. */
+export type GoServerName = "vault" | "zitadel";
 
 /** By cargo; needs at least 12 characters for the access token. */
 export const DENOKV_VERSION = "0.14.0";
 
-const VAULT_SOURCES = ["main.go", "builtin.go", "go.mod", "go.sum"];
-const VAULT_FOLDER = new URL("vault/", import.meta.url);
+const GO_SOURCES: Record<GoServerName, readonly string[]> = {
+  vault: ["main.go", "builtin.go", "go.mod", "go.sum"],
+  zitadel: ["main.go", "models.go", "provider.go", "store.go", "tokens.go", "go.mod", "go.sum"],
+};
 /** Kept from the start: a test may change HOME for as long as it runs. */
 const CACHE = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME")}/.cache`;
 
 /** Where a server's binary lies, or would lie: its sources or version are part of the path. */
 export async function serverPath(name: ServerName): Promise<string> {
-  const version = name === "denokv" ? DENOKV_VERSION : await vaultHash();
+  const version = name === "denokv" ? DENOKV_VERSION : await sourcesHash(name);
   return `${CACHE}/validmind-auth/servers/${name}-${version}/${name}`;
 }
 
@@ -45,9 +50,10 @@ export async function isOnPath(program: string): Promise<boolean> {
   return false;
 }
 
-async function vaultHash(): Promise<string> {
+async function sourcesHash(name: GoServerName): Promise<string> {
+  const folder = new URL(`${name}/`, import.meta.url);
   const sources = await Promise.all(
-    VAULT_SOURCES.map((name) => Deno.readTextFile(new URL(name, VAULT_FOLDER))),
+    GO_SOURCES[name].map((file) => Deno.readTextFile(new URL(file, folder))),
   );
   const bytes = new TextEncoder().encode(sources.join("\0"));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
