@@ -85,7 +85,7 @@ export interface PasteOptions {
   onAddress: (address: string) => string | undefined;
   /** Says something to the person. */
   say: (text: string) => void;
-  /** The person has pressed Ctrl-C. */
+  /** The person has pressed Ctrl-C, or a signal asks the process to end. */
   onInterrupt: () => void;
 }
 
@@ -101,7 +101,7 @@ export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Dispo
   let line = "";
   const onData = (data: Uint8Array) => {
     for (const character of new TextDecoder().decode(data)) {
-      if (character === "\x03") return onInterrupt();
+      if (character === "\x03") return interrupt();
       if (character !== "\r" && character !== "\n") {
         line = character === "\x7f" ? "" : line.length < LONGEST ? line + character : line;
         continue;
@@ -113,20 +113,46 @@ export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Dispo
     }
   };
   const restore = () => {
+    globalThis.removeEventListener("unload", restore);
+    for (const name of ENDING) Deno.removeSignalListener(name, interrupt);
     stdin.off("data", onData);
     stdin.pause();
     setRaw(false);
+  };
+  // At once, so that a second Ctrl-C ends a process that is slow to end.
+  const interrupt = () => {
+    restore();
+    onInterrupt();
   };
   setRaw(true);
   stdin.on("data", onData);
   stdin.resume();
   globalThis.addEventListener("unload", restore);
-  return {
-    [Symbol.dispose]() {
-      globalThis.removeEventListener("unload", restore);
-      restore();
-    },
-  };
+  for (const name of ENDING) Deno.addSignalListener(name, interrupt);
+  return { [Symbol.dispose]: restore };
+}
+
+/** The signals that would leave the terminal raw. Windows has no `SIGTERM`. */
+const ENDING: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM"];
+
+/**
+ * Whether the person's terminal can be read now. The system stops a job in the background that tries it,
+ * and the job would miss the browser's answer. Only Linux tells, and only with every permission.
+ */
+export function canReadTerminal(): boolean {
+  if (!isTerminal() || !Deno.stdin.isTerminal()) return false;
+  const path = "/proc/self/stat";
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return true;
+  try {
+    const stat = Deno.readTextFileSync(path);
+    // After the program's name in brackets: state, parent, group, session, terminal, its group.
+    const [, , group, , , inFront] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return group === inFront;
+  } catch {
+    return true;
+  }
 }
 
 function setRaw(isRaw: boolean): void {

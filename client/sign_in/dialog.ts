@@ -10,7 +10,7 @@ import type { Runtime } from "../options/runtime.ts";
 import { browserLauncher, browserVariables } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
-import { isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
+import { canReadTerminal, isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, type FlowEnd, isShownByCaller, runFlow } from "./flow.ts";
@@ -94,7 +94,7 @@ class SignInDialog implements Disposable {
   async show(page: SignInPage): Promise<void> {
     const { runtime } = this.#options;
     this.#isByCode = page.code !== undefined;
-    const canPaste = page.answer !== undefined && isTerminal() && Deno.stdin.isTerminal();
+    const canPaste = page.answer !== undefined && canReadTerminal();
     // Before the prompt asks for an address, since the terminal would show it.
     if (canPaste) this.#readPastes(page.answer!);
     const handIn = canPaste ? TYPE_HERE : notebook() && USE_TWO_CELLS;

@@ -5,8 +5,9 @@ import { type Captured, captureTerminal, hasTerminal } from "../../support/termi
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
 
-/** Signs in, and asks one more question afterwards. */
+/** Signs in, and asks one more question afterwards; after an error it tells the terminal's mode. */
 const SIGN_IN = `
+  console.log("pid: " + Deno.pid);
   import { createSession, MemoryCredentialsBackend } from ${JSON.stringify(MOD)};
   try {
     const [issuer, clientId, openBrowser] = Deno.args;
@@ -21,14 +22,21 @@ const SIGN_IN = `
     console.log("answer:", prompt("One more question?"));
   } catch (error) {
     console.log("state:", error.name, error.code ?? "", error.message);
+    const { stdout } = await new Deno.Command("stty", { args: ["-a"], stdin: "inherit" }).output();
+    const [mode, echo] = new TextDecoder().decode(stdout).match(/-?\\b(icanon|echo)\\b/g).sort();
+    console.log("mode:", mode, echo);
   }
 `;
 
 /** Types what a function says, in turn, each once the text before it is there. */
 async function typeInto(
   provider: TestOidcProvider,
-  steps: [after: string, typed: (link: string) => string | Promise<string>][],
-  { openBrowser = "false", env = {} }: { openBrowser?: string; env?: Record<string, string> } = {},
+  steps: [after: string, typed: (link: string, pid: number) => string | Promise<string>][],
+  { openBrowser = "false", env = {}, inBackground = false }: {
+    openBrowser?: string;
+    env?: Record<string, string>;
+    inBackground?: boolean;
+  } = {},
 ): Promise<Captured & { link: string }> {
   const left = [...steps];
   let link = "";
@@ -38,6 +46,7 @@ async function typeInto(
     args: [provider.issuer, provider.clientId, openBrowser],
     flags: ["-A"],
     env: { NO_COLOR: "1", ...env },
+    inBackground,
     async onText(text) {
       link ||= /http:\S+\/auth\?\S+(?=\s)/.exec(text)?.[0] ?? "";
       const [step] = left;
@@ -46,7 +55,7 @@ async function typeInto(
       }
       left.shift();
       from = text.length;
-      return await step[1](link);
+      return await step[1](link, Number(/pid: (\d+)/.exec(text)![1]));
     },
   });
   return { ...captured, link };
@@ -125,6 +134,76 @@ Deno.test({
     const { text } = await typeInto(provider, [["paste it here", () => "^C"]]);
     assertStringIncludes(text, "Not signed in: the sign-in was interrupted.");
     assertStringIncludes(text, "state: AbortError");
+    assertStringIncludes(text, "mode: echo icanon");
+  },
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test({
+    name: `paste: ${signal} ends the sign-in, and the terminal is as before`,
+    ignore: !hasTerminal,
+    fn: async () => {
+      await using provider = await startOidcProvider();
+      const { text } = await typeInto(provider, [["paste it here", (_link, pid) => {
+        Deno.kill(pid, signal);
+        return "";
+      }]]);
+      assertStringIncludes(text, "Not signed in: the sign-in was interrupted.");
+      assertStringIncludes(text, "state: AbortError");
+      assertStringIncludes(text, "mode: echo icanon");
+    },
+  });
+}
+
+Deno.test({
+  name:
+    "paste: Ctrl-C while the code is redeemed keeps the tokens, and a second one ends the process",
+  ignore: !hasTerminal,
+  fn: async () => {
+    for (const isSlow of [false, true]) {
+      await using provider = await startOidcProvider();
+      const gate = Promise.withResolvers<void>();
+      const arrived = Promise.withResolvers<void>();
+      provider.beforeAnswer = async ({ path }) => {
+        if (path !== "/token") return;
+        arrived.resolve();
+        await gate.promise;
+      };
+      const { text, code } = await typeInto(provider, [
+        ["paste it here", async (link) => `${await addressAfter(provider, link)}\r`],
+        ["expires in", async () => {
+          await arrived.promise;
+          return "^C";
+        }],
+        ["expires in", () => {
+          if (isSlow) return "^C";
+          gate.resolve();
+          return "";
+        }],
+        ["One more question?", () => "yes\r"],
+      ]);
+      gate.resolve();
+      if (isSlow) assertEquals([text.includes("state:"), code], [false, 130]);
+      else assertStringIncludes(text, "state: signed in true");
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "paste: a job in the background is not stopped, and the browser on this machine signs it in",
+  ignore: !hasTerminal || Deno.build.os !== "linux",
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const { text } = await typeInto(provider, [["has to be on this computer", async (link) => {
+      assertEquals((await provider.follow(link)).title, "Signed in");
+      return "";
+    }], ["state: signed in", (_link, pid) => {
+      Deno.kill(pid, "SIGTERM"); // it would be stopped by the question
+      return "";
+    }]], { inBackground: true });
+    assertStringIncludes(text, "state: signed in true");
+    assert(!text.includes("paste it here"));
   },
 });
 
