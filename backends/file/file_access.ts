@@ -126,6 +126,26 @@ const LARGEST_BYTES = 64 * 1024 * 1024;
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
 
+/** Repeats an access for about a second while a program, such as a virus scanner, keeps Windows from it. */
+export function whileHeld<T>(
+  access: () => T,
+  { isHeld = isBusy, onWindows = Deno.build.os === "windows" } = {},
+): T {
+  for (let tries = 1;; tries++) {
+    try {
+      return access();
+    } catch (error) {
+      if (!onWindows || !isHeld(error) || tries === 40) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
+  }
+}
+
+/** Deno has no error class for this refusal. */
+export function isBusy(error: unknown): boolean {
+  return osCode(error) === "EBUSY";
+}
+
 /** The content of a file, and the information about it from before it was read. */
 export interface OwnContent {
   readonly bytes: Uint8Array;
@@ -176,7 +196,7 @@ export function assertOwnLink(
 /** `undefined` where the file was removed, replaced or extended meanwhile. */
 function readFound(path: string, found: Deno.FileInfo): OwnContent | undefined {
   assertRegular("read", path, found);
-  const file = openToRead(path, found);
+  const file = whileHeld(() => openToRead(path, found));
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;
@@ -271,6 +291,12 @@ function explain(path: string, error: unknown): Explanation {
       return ["backend_unavailable", "a folder of its path is a file", "Use another path."];
     case "ELOOP":
       return ["backend_unavailable", "its symbolic links form a loop", "Use another path."];
+    case "EBUSY":
+      return [
+        "backend_unavailable",
+        "another program has it open",
+        "Try again, or close it there.",
+      ];
     case "EMFILE":
     case "ENFILE":
       return ["backend_unavailable", "too many files are open", "Close some, and try again."];

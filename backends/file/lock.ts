@@ -7,6 +7,7 @@ import {
   isSameFile,
   lstatIfPresent,
   refusal,
+  whileHeld,
 } from "./file_access.ts";
 
 const ACTION = "open the lock file";
@@ -128,7 +129,7 @@ function openFound(path: string, found: Deno.FileInfo): Deno.FsFile | undefined 
 
 function openIfPresent(path: string): Deno.FsFile | undefined {
   try {
-    return Deno.openSync(path, { read: true, write: true });
+    return whileHeld(() => Deno.openSync(path, { read: true, write: true }));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -2,7 +2,15 @@ import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 import { looksLikeCredentials } from "./edit_document.ts";
-import { assertOwnLink, fileError, isGranted, lstatIfPresent, readOwnFile } from "./file_access.ts";
+import {
+  assertOwnLink,
+  fileError,
+  isBusy,
+  isGranted,
+  lstatIfPresent,
+  readOwnFile,
+  whileHeld,
+} from "./file_access.ts";
 
 const isWindows = Deno.build.os === "windows";
 
@@ -109,30 +117,22 @@ export function createNew(path: string): Deno.FsFile {
     return create();
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    Deno.removeSync(path);
+    removeIfPresent(path);
     return create();
   }
 }
 
 /**
- * Renames over a file. Windows refuses this while another program, such as a virus scanner, has the
- * file open. There it is tried again for about a second.
+ * Renames over a file. Windows refuses this, too, while another program has the file open, and has two
+ * codes for it.
  */
 export function renameOver(
   from: string,
   to: string,
   { rename = Deno.renameSync, onWindows = isWindows } = {},
 ): void {
-  for (let tries = 1;; tries++) {
-    try {
-      return rename(from, to);
-    } catch (error) {
-      const isHeld = error instanceof Deno.errors.PermissionDenied ||
-        error instanceof Deno.errors.Busy;
-      if (!onWindows || !isHeld || tries === 40) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
-    }
-  }
+  const isHeld = (error: unknown) => isBusy(error) || error instanceof Deno.errors.PermissionDenied;
+  whileHeld(() => rename(from, to), { isHeld, onWindows });
 }
 
 /**
@@ -156,7 +156,7 @@ export function syncFolder(path: string): void {
 /** Removes a file. An absent one is not an error. */
 export function removeIfPresent(path: string): void {
   try {
-    Deno.removeSync(path);
+    whileHeld(() => Deno.removeSync(path));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -3,7 +3,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
-import { fileError } from "../../../backends/file/file_access.ts";
+import { fileError, whileHeld } from "../../../backends/file/file_access.ts";
 
 const PATH = "/home/ana maria/.validmind/credentials.json";
 
@@ -17,6 +17,7 @@ const KINDS: [error: unknown, code: CredentialsBackendErrorCode, reason: string]
   [withCode("ENOTDIR"), "backend_unavailable", "a folder of its path is a file"],
   [withCode("ELOOP"), "backend_unavailable", "its symbolic links form a loop"],
   [withCode("ENOENT"), "backend_unavailable", "its folder is missing"],
+  [withCode("EBUSY"), "backend_unavailable", "another program has it open"],
   [withCode("EMFILE"), "backend_unavailable", "too many files are open"],
   [withCode("EIO"), "backend_unavailable", "Error (EIO)"],
   [new TypeError("odd"), "backend_unavailable", "TypeError"],
@@ -60,5 +61,29 @@ Deno.test({
     assertEquals(flags("/c.json"), "--allow-read=/ --allow-write=/");
     assertEquals(flags("c.json"), "--allow-read=. --allow-write=.");
     assertEquals(flags("C:\\data\\c.json"), "--allow-read=C:\\data --allow-write=C:\\data");
+  },
+});
+
+Deno.test({
+  name: "whileHeld waits on Windows for a program that has the file open, and ends after 40 tries",
+  permissions: "none",
+  fn() {
+    const attempts = (onWindows: boolean, fault: Error, faults: number) => {
+      let tries = 0;
+      const access = () => {
+        if (++tries <= faults) throw fault;
+      };
+      try {
+        whileHeld(access, { onWindows });
+        return `${tries} tries`;
+      } catch (error) {
+        assertStrictEquals(error, fault);
+        return `${tries} tries, thrown`;
+      }
+    };
+    assertEquals(attempts(true, withCode("EBUSY"), 2), "3 tries");
+    assertEquals(attempts(true, withCode("EBUSY"), 99), "40 tries, thrown");
+    assertEquals(attempts(true, new Deno.errors.PermissionDenied("denied"), 1), "1 tries, thrown");
+    assertEquals(attempts(false, withCode("EBUSY"), 1), "1 tries, thrown");
   },
 });
