@@ -89,7 +89,7 @@ export class ClientAuthentication {
     const assertionFile = this.#file("clientAssertionFile");
     if (clientSecret !== undefined) {
       return "Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret (VM_OIDC_CLIENT_SECRET, beside " +
-        "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has not ended.";
+        "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has not ended. A public client takes none.";
     }
     if (keyFile !== undefined) {
       return `Check clientId (VM_OIDC_CLIENT_ID), that the public key of ${keyFile.path} (${keyFile.source}) is ` +

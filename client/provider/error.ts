@@ -133,6 +133,8 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
     /client (is |has been )?(disabled|not enabled|not active|inactive)/i,
     "Have the client enabled at the provider, where it is switched off.",
   ],
+  // zitadel/oidc
+  [/\bclient (was )?not found|no such client/i, "Check clientId (VM_OIDC_CLIENT_ID)."],
   // Google
   [
     /client_secret is missing/i,
@@ -254,7 +256,13 @@ function refused(
     : "";
   const answer = `${name}${words && ` (${words})`}`;
   const isProof = name === "invalid_client" || proofErrors.includes(name) || OF_PROOF.test(words);
-  const own = [Object.hasOwn(advice, name) && advice[name], isProof && ofClient].filter(Boolean);
+  // zitadel/oidc refuses a wrong secret so, without a word.
+  const isEither = name === "unauthorized_client" && words === "" && ofClient !== undefined;
+  const own = [
+    Object.hasOwn(advice, name) && advice[name],
+    (isProof || isEither) && ofClient,
+    isEither && DEVICE_GRANT,
+  ].filter(Boolean);
   const hint = refusalHint(name, words, own.length === 0 ? undefined : own.join(" "));
   return new ProviderRefusedError(
     `Cannot ${action} at ${issuer}: ${reason} ${answer}. ${hint}`,

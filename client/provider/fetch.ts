@@ -110,9 +110,11 @@ export function providerFetch(
           `issuer, and that no network or proxy asks for a sign-in of its own.`,
       );
     }
-    const json = parseObject(text);
+    const json = parseObject(text) ?? parseObject(withoutOddNumbers(text));
     const answer = endpoint.normalize(response.status, json);
-    if (answer === undefined) throw notUsable(url, init, response, json);
+    if (answer === undefined) {
+      throw notUsable(url, response, json && withoutEcho(json, init, secrets));
+    }
     const body = withoutEcho(answer.body, init, secrets);
     capture?.(body);
     return rebuild({ ...answer, body }, response.headers);
@@ -202,15 +204,25 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
 }
 
-/** The error for an answer that decides nothing. Only the answer to a request without secrets is quoted. */
-function notUsable(url: string, sent: RequestInit, response: Response, json?: Json) {
+/** Python writes numbers that JSON does not have. They count as absent. */
+function withoutOddNumbers(text: string): string {
+  return text.replace(
+    /"(?:[^"\\]|\\.)*"?|(?<![\w.+-])(?:-?Infinity|NaN)(?![\w.])/g,
+    (part) => part.startsWith('"') ? part : "null",
+  );
+}
+
+/** The error for an answer that decides nothing. `json` has no secret in the words of its error. */
+function notUsable(url: string, response: Response, json?: Json) {
   const { status, headers } = response;
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  const { error, error_description: words } = sent.body === undefined ? json ?? {} : {};
+  const { error, error_description: words } = json ?? {};
   const said = [error, words].filter((text) => typeof text === "string").join(": ");
   const type = printable(headers.get("content-type") ?? "no content type", 60);
+  const isBroken = json === undefined && status === 200 && /\bjson\b/.test(type);
+  const nothing = isBroken ? "its body is not valid JSON" : `is no answer of a provider (${type})`;
   const reason = said === ""
-    ? `it has status ${status} and is no answer of a provider (${type})`
+    ? `it has status ${status} and ${nothing}`
     : `the provider answered with status ${status} (${printable(said)})`;
   const advice = hintByWords(said) ??
     "Check the network (a proxy, a sign-in page of its own), and try again.";

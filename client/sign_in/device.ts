@@ -54,15 +54,10 @@ async function poll(
 ): Promise<TokenSet> {
   let intervalMs = device.interval * 1000;
   let waitMs = intervalMs;
+  let fault: ProviderUnavailableError | undefined;
   for (;;) {
     const left = leftMs();
-    if (left <= 0) {
-      throw new ValidMindAuthError(
-        "device_code_expired",
-        `Cannot sign in at ${device.code.issuer}: nobody approved before the code ended. ` +
-          `Sign in again. ${INSTEAD}`,
-      );
-    }
+    if (left <= 0) throw codeEnded(device.code.issuer, fault);
     // The last pause may be shorter than the interval: an approval until then still counts.
     await untilAborted(runtime.delay(Math.min(waitMs, left), signal), signal);
     using late = lateSignal(signal, runtime.delay);
@@ -71,6 +66,7 @@ async function poll(
     } catch (error) {
       signal.throwIfAborted();
       const answer = readPollError(error);
+      fault = error instanceof ProviderUnavailableError ? error : undefined;
       if (answer.slowDown) intervalMs += 5000; // for good: RFC 8628, section 3.5
       const backoffMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : 0;
       waitMs = Math.max(intervalMs, backoffMs, answer.retryAfterMs ?? 0);
@@ -78,6 +74,15 @@ async function poll(
       runtime.emit?.({ type: "sign_in_waiting", answer: kind, nextPollMs: waitMs });
     }
   }
+}
+
+/** @param fault The reason why the last poll decided nothing. The person may have approved. */
+function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
+  const text = fault === undefined
+    ? `nobody approved before the code ended. Sign in again. ${INSTEAD}`
+    : `the code ended, and the provider did not say whether it was approved. ${fault.message}`;
+  const message = `Cannot sign in at ${issuer}: ${text}`;
+  return new ValidMindAuthError("device_code_expired", message, { cause: fault });
 }
 
 interface PollAnswer {

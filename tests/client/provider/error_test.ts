@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { refusalHint } from "../../../client/provider/error.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -106,6 +107,27 @@ for (
     );
   });
 }
+
+Deno.test("refusal of a client with a secret: unauthorized_client without a word: both doubts", async () => {
+  await using world = await scriptedProviderWorld();
+  world.provider.script.device.push(() => json({ error: "unauthorized_client" }, 400));
+  const run = () => createSession({ ...world.options, clientSecret: "x9-Qwz7-Pk4-Lm2" });
+  const words = ["is its secret", "A public client takes none. Enable the device code grant"];
+  await rejectsWith("provider_refused", run, ...words);
+});
+
+Deno.test("fault of the provider: its own words are told, without what they repeat", async () => {
+  await using world = await scriptedProviderWorld();
+  const session = await createSession(world.options);
+  world.provider.script.token.push((_, form) => {
+    const error_description = `there is no such client (${form.get("refresh_token")})`;
+    return json({ error: "server_error", error_description }, 500);
+  });
+  const said = "status 500 (server_error: there is no such client (";
+  const run = () => session.accessToken({ forceRefresh: true });
+  const error = await rejectsWith("provider_unavailable", run, said, "Check clientId");
+  assertNoSecret(error);
+});
 
 Deno.test("refusal: a discovery document that needs https: says so", async () => {
   await using world = await scriptedProviderWorld();

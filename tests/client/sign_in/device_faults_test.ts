@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { signInByDevice } from "../../../client/sign_in/device.ts";
+import type { ValidMindAuthError } from "../../../client/errors.ts";
 import type { DeviceCode } from "../../../client/session_options.ts";
 import { json, resetConnection, truncated } from "../../support/http_server.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
@@ -84,8 +85,18 @@ Deno.test("device flow faults: Retry-After is honoured", async () => {
 Deno.test("device flow faults: an outage until the end is an expired code", async () => {
   await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 60 });
   for (let poll = 0; poll < 10; poll++) world.provider.script.token.push(() => html(502));
-  await rejectsWith("device_code_expired", () => signIn(world));
+  const error = await rejectsWith("device_code_expired", () => signIn(world), "status 502");
+  assertEquals(error.message.includes("nobody approved"), false);
+  assertEquals((error.cause as ValidMindAuthError).code, "provider_unavailable");
   assertEquals(world.clock.delays, [5000, 10_000, 20_000, 24_750]); // the last, just before
+});
+
+Deno.test("device flow faults: a fault that has passed is not the reason of an expired code", async () => {
+  await using world = await scriptedProviderWorld({ interval: 5, deviceCodeTtl: 12 });
+  world.provider.autoApprove = false;
+  world.provider.script.token.push(() => html(502));
+  const error = await rejectsWith("device_code_expired", () => signIn(world), "nobody approved");
+  assertEquals(error.cause, undefined);
 });
 
 Deno.test("device flow faults: an approval during an outage is found just before the end", async () => {

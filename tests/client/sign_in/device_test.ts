@@ -125,7 +125,7 @@ Deno.test("device flow: the provider says that the code has expired", async () =
 Deno.test("device flow: other refusals end it at once", async () => {
   await using world = await scriptedProviderWorld();
   world.provider.script.token.push(() => oauthError("invalid_client", 401));
-  const error = await rejectsWith("provider_refused", () => signIn(world), "client id");
+  const error = await rejectsWith("provider_refused", () => signIn(world), "clientId");
   assertEquals([error.oauthError, polls(world)], ["invalid_client", 1]);
 });
 
