@@ -78,7 +78,7 @@ export interface OpServer extends AsyncDisposable {
 }
 
 /** Secret of the clients `secret` and `resource`. The latter may ask whether tokens are active. */
-export const OP_SECRET = "a secret of the tests";
+export const OP_SECRET = "Zq7%/+~ x&=9Kf:w-._!*'()";
 
 /** Starts a program that serves OpenID Providers. */
 export async function startOpServer(name: OpServerName): Promise<OpServer> {

@@ -9,7 +9,7 @@ from authlib.oidc.core import AuthorizationCodeMixin, UserInfo
 from joserfc.jwk import RSAKey
 
 PERSON = "analyst@example.com"
-SECRET = "a secret of the tests"
+SECRET = "Zq7%/+~ x&=9Kf:w-._!*'()"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 

@@ -26,7 +26,7 @@ var (
 	machine = append([]oidc.GrantType{oidc.GrantTypeClientCredentials}, person...)
 )
 
-const secret = "a secret of the tests"
+const secret = "Zq7%/+~ x&=9Kf:w-._!*'()"
 
 // knownClients are there from the start; key is the public one of the client that has a key.
 // "resource" asks whether tokens are active.

@@ -182,9 +182,6 @@ func (s *store) GetDeviceAuthorizatonState(
 	if !ok || state.ClientID != clientID {
 		return nil, errors.New("there is no such device code")
 	}
-	if state.Done {
-		delete(s.devices, deviceCode) // a code serves once
-	}
 	copied := *state
 	return &copied, nil
 }

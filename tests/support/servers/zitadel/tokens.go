@@ -72,7 +72,18 @@ func (s *store) CreateAccessAndRefreshTokens(
 	return key, found.Refresh, issued.Expires, nil
 }
 
+// useDevice lets a device code serve once. Only here is the client known to be the right one.
+func (s *store) useDevice(request op.TokenRequest) {
+	used, ok := request.(*op.DeviceAuthorizationState)
+	for code, state := range s.devices {
+		if ok && state.Done && state.AuthTime.Equal(used.AuthTime) {
+			delete(s.devices, code)
+		}
+	}
+}
+
 func (s *store) issue(clientID, grantID string, request op.TokenRequest) (string, *token) {
+	s.useDevice(request)
 	key := rand.Text()
 	life := time.Duration(s.settings.AccessTokenSeconds) * time.Second
 	issued := &token{

@@ -1,0 +1,20 @@
+import { AUTHLIB_VERSION, startOpServer } from "../../support/servers/op_server.ts";
+import { OpProvider } from "./op_provider.ts";
+import type { ProviderKind } from "./provider.ts";
+import { TOLD } from "./told/authlib.ts";
+
+/** A provider on Authlib and Flask, in a process of its own. */
+export const AUTHLIB: ProviderKind = {
+  name: "Authlib",
+  version: AUTHLIB_VERSION,
+  needs: ["authlib"],
+  cannot: {},
+  told: TOLD,
+  async start() {
+    const server = await startOpServer("authlib");
+    return {
+      provider: () => OpProvider.start(server),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};

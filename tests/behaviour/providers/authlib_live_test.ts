@@ -1,0 +1,4 @@
+import { runMatrix } from "./matrix.ts";
+import { AUTHLIB } from "./authlib.ts";
+
+await runMatrix(AUTHLIB);

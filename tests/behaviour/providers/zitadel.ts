@@ -1,0 +1,20 @@
+import { startOpServer, ZITADEL_OIDC_VERSION } from "../../support/servers/op_server.ts";
+import { OpProvider } from "./op_provider.ts";
+import type { ProviderKind } from "./provider.ts";
+import { TOLD } from "./told/zitadel.ts";
+
+/** A provider on zitadel/oidc, in a process of its own. */
+export const ZITADEL: ProviderKind = {
+  name: "zitadel/oidc",
+  version: ZITADEL_OIDC_VERSION,
+  needs: ["zitadel"],
+  cannot: {},
+  told: TOLD,
+  async start() {
+    const server = await startOpServer("zitadel");
+    return {
+      provider: () => OpProvider.start(server),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};

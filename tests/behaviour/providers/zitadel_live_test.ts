@@ -1,0 +1,4 @@
+import { runMatrix } from "./matrix.ts";
+import { ZITADEL } from "./zitadel.ts";
+
+await runMatrix(ZITADEL);
