@@ -86,6 +86,10 @@ export type CredentialsBackendErrorCode =
  * ```
  */
 export class CredentialsBackendError extends Error {
+  static {
+    knowCopies(this, "CredentialsBackendError");
+  }
+
   /** The failure, for programs. */
   readonly code: CredentialsBackendErrorCode;
 
@@ -101,4 +105,21 @@ export class CredentialsBackendError extends Error {
     this.name = "CredentialsBackendError";
     this.code = code;
   }
+}
+
+/**
+ * Lets `instanceof` know the errors of another copy of this module in the process, such as one of
+ * another version that a third-party backend imports.
+ */
+// deno-lint-ignore ban-types
+export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
+  const mark = Symbol.for(`@validmind/auth ${name}`);
+  Object.defineProperty(ownClass.prototype, mark, { value: true });
+  const hasInstance = Function.prototype[Symbol.hasInstance];
+  Object.defineProperty(ownClass, Symbol.hasInstance, {
+    value(error: unknown): boolean {
+      const isMarked = this === ownClass && error instanceof Error && mark in error;
+      return isMarked || hasInstance.call(this, error);
+    },
+  });
 }

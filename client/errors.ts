@@ -1,6 +1,7 @@
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  knowCopies,
 } from "../backends/credentials_backend_error.ts";
 
 /**
@@ -112,6 +113,10 @@ export interface ValidMindAuthErrorOptions {
  * ```
  */
 export class ValidMindAuthError extends Error {
+  static {
+    knowCopies(this, "ValidMindAuthError");
+  }
+
   /** Reason of the error, for programs. */
   readonly code: ValidMindAuthErrorCode;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
@@ -142,6 +147,10 @@ export class ValidMindAuthError extends Error {
  * @category Errors
  */
 export class MissingApiCredentialsError extends ValidMindAuthError {
+  static {
+    knowCopies(this, "MissingApiCredentialsError");
+  }
+
   /**
    * Creates an error.
    *
@@ -159,6 +168,10 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
  * @category Errors
  */
 export class MissingModelIdError extends ValidMindAuthError {
+  static {
+    knowCopies(this, "MissingModelIdError");
+  }
+
   /**
    * Creates an error.
    *
@@ -176,6 +189,10 @@ export class MissingModelIdError extends ValidMindAuthError {
  * @category Errors
  */
 export class ApiError extends ValidMindAuthError {
+  static {
+    knowCopies(this, "ApiError");
+  }
+
   /** The HTTP status. */
   readonly status: number;
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
