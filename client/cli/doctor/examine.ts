@@ -1,5 +1,3 @@
-import { netHost } from "../../../backends/common/check_options.ts";
-import { safeCause } from "../../../backends/common/printable.ts";
 import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../create_session.ts";
 import type { Identity, OidcIdentity } from "../../options/identity.ts";
@@ -9,12 +7,12 @@ import { hostAndFileNeeds } from "../../permissions/needs.ts";
 import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import type { FlagValues } from "../flags.ts";
-import { causeLines } from "../report_error.ts";
 import { readStatus, type SignInState } from "../read_status.ts";
 import { identityNeeds, sessionOptions } from "../sign_in_target.ts";
+import { checkApi } from "./check_api.ts";
 import { checkProvider } from "./check_provider.ts";
 import { checkBackend, checkStore } from "./check_store.ts";
-import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
+import { failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
 /** Completes "Cannot …" in errors. */
 export const ACTION = "examine the sign-in";
@@ -58,30 +56,6 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
     : undefined;
   const signIn = await attempt("sign-in", () => checkSignIn(identity, chosen));
   return [...findings, renewed, signIn].filter((finding) => finding !== undefined);
-}
-
-/** Checks that the API answers. The request carries no token, and any answer passes. */
-async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<Finding[]> {
-  const check = "API";
-  if (apiHost === undefined) return [];
-  const host = netHost(new URL(apiHost));
-  if (Deno.permissions.querySync({ name: "net", host }).state !== "granted") {
-    return [skipped(check, `the permission --allow-net=${host} is missing`)];
-  }
-  try {
-    const signal = AbortSignal.timeout(runtime.timeoutMs);
-    const response = await runtime.fetch(apiHost, { redirect: "manual", signal });
-    await response.body?.cancel();
-    if (response.status < 500) return [ok(check, `${apiHost} answers`)];
-    const message = `${apiHost} answers with status ${response.status}`;
-    return [warning(check, message, "Try again later, or ask its operator.")];
-  } catch (error) {
-    const name = error instanceof Error ? error.name : "unknown error";
-    const message = `${apiHost} cannot be reached (${name})`;
-    const advice = "Check VM_API_HOST, the network, a proxy (HTTPS_PROXY) and the certificates " +
-      "(DENO_TLS_CA_STORE, DENO_CERT).";
-    return [fail(check, message + causeLines({ message, ...safeCause(error) }), advice)];
-  }
 }
 
 async function tryCheck<T>(

@@ -146,29 +146,47 @@ for (
   });
 }
 
-Deno.test("doctor: the API is asked without a token, and any answer will do", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  const seen: (string | null)[] = [];
-  let status = 401;
-  await using api = await startHttpServer((request) => {
-    seen.push(request.headers.get("authorization"));
-    return new Response(null, { status });
+/** Statuses of an API, by path: of the ping under `/v1/`, and of `/v1/` itself. */
+const APIS: [name: string, ping: number, base: number, result: string, words: string][] = [
+  ["that refuses who has no token", 401, 404, "ok", "answers"],
+  ["that is open", 200, 200, "ok", "answers"],
+  ["that redirects to a sign-in", 302, 302, "ok", "answers"],
+  ["that is down", 503, 503, "warning", "status 503"],
+  ["that has nothing at its path", 404, 404, "fail", "has nothing at"],
+  ["of another kind, or at another path", 404, 200, "warning", "/v1/ping is not there"],
+];
+
+for (const [name, ping, base, result, words] of APIS) {
+  Deno.test(`doctor: an API ${name} is ${result}, and is asked without a token`, async () => {
+    await using world = await cliWorld();
+    const seen = new Set<string | null>();
+    await using api = await startHttpServer((request) => {
+      seen.add(request.headers.get("authorization"));
+      const status = new URL(request.url).pathname === "/v1/ping" ? ping : base;
+      return new Response(null, { status, headers: { location: "/elsewhere" } });
+    });
+    await world.signIn();
+    const byFlag = await examine(world, ["--api-host", `${api.origin}/v1/`]);
+    const byVariable = await examine(world, [], { VM_API_HOST: `${api.origin}/v1/` });
+    for (const { code, found } of [byFlag, byVariable]) {
+      assertEquals([code, found("API")?.result], [result === "fail" ? 1 : 0, result]);
+      assertStringIncludes(found("API")!.message, words);
+    }
+    assertEquals([...seen], [null]);
   });
-  const args = ["--api-host", `${api.origin}/v1/`];
-  assertEquals((await examine(world, args)).found("API")?.result, "ok");
-  status = 503;
-  const busy = (await examine(world, [], { VM_API_HOST: `${api.origin}/v1/` })).found("API");
-  assertEquals(busy?.result, "warning");
-  assertEquals(seen, [null, null]);
-  const away = await examine(world, ["--api-host", "http://127.0.0.1:1/"]);
-  assertEquals([away.code, away.found("API")?.result], [1, "fail"]);
+}
+
+Deno.test("doctor: an API that cannot be reached is a fail", async () => {
+  await using world = await cliWorld();
+  const { code, found } = await examine(world, ["--api-host", "http://127.0.0.1:1/"]);
+  assertEquals([code, found("API")?.result], [1, "fail"]);
 });
 
 Deno.test("doctor: with an API key there is no more to examine than the API", async () => {
   await using world = await cliWorld();
   const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
-  const { results } = await examine(world, ["--api-host", world.provider.issuer], env);
+  await using api = await startHttpServer(() => new Response(null, { status: 401 }));
+  const { results } = await examine(world, ["--api-host", api.origin], env);
   assertEquals(results, ["settings: ok", "API: ok"]);
 });
 
