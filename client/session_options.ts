@@ -232,9 +232,9 @@ export interface SessionOptions {
    * or the program fails, the prompt says so and the person opens the link.
    *
    * Of the environment the program gets only the variables of a desktop, such as `DISPLAY`, and of
-   * these only the ones that Deno lets be read; `requiredPermissions` names them. The page's address,
-   * with the code in it, is its argument, which other users of the host may be able to read until the
-   * code is used.
+   * these only the ones that Deno lets be read; `requiredPermissions` names them. Its argument, which
+   * other users of the host may be able to read, is the page's address with the code in it; in the
+   * browser flow an address of this program that leads to the page.
    *
    * @default false; in the browser flow true in a terminal of this computer, where nothing is said if it
    * fails

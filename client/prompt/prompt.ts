@@ -34,6 +34,8 @@ export interface SignInPage {
 export interface PageAnswer {
   /** The address without its parameters. */
   redirectUri: string;
+  /** The address to open in a browser of this computer: others can read it, and it leads to the page. */
+  startUrl?: string;
   /** Takes an address. Gives the reason where it is of no use. */
   submit?: (address: string) => string | undefined;
   /** Where a form of the notebook reaches this program, if a proxy leads here. */

@@ -10,7 +10,7 @@ import {
 import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import { type AnswerFault, BrowserAnswer, parametersOf } from "./browser_answer.ts";
+import { type AnswerFault, BrowserAnswer, OtherBrowser, parametersOf } from "./browser_answer.ts";
 import { type FlowContext, lateSignal, promptError } from "./flow.ts";
 import { RedirectListener } from "./redirect_listener.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
@@ -47,7 +47,7 @@ export async function signInByBrowser(
   const options = { redirectUri, loginHint, parameters: authorizationParameters };
   const authorization = await startAuthorization(provider, options, signal);
   const answer = new BrowserAnswer(authorization.state);
-  listener.expect(answer);
+  listener.expect(answer, authorization.url);
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
   const submit = (address: string) => {
     const fault = answer.offer(parametersOf(address) ?? new URLSearchParams());
@@ -79,7 +79,7 @@ export async function signInByBrowser(
     using late = lateSignal(signal, runtime.delay);
     return await redeemAuthorization(provider, authorization, parameters, late.signal);
   } catch (error) {
-    throw signal.aborted ? signal.reason : denial(error);
+    throw signal.aborted ? signal.reason : denial(error, provider.issuer);
   } finally {
     answer.end();
     stop.abort();
@@ -104,7 +104,7 @@ function pageOf(
 ): SignInPage {
   const { origin, pathname } = new URL(url);
   const form = { port: listener.port, path: listener.formPath };
-  const answer = { redirectUri, submit, form };
+  const answer = { redirectUri, submit, form, startUrl: listener.startUrl };
   return { issuer, url, shortUrl: origin + pathname, expiresAt, answer };
 }
 
@@ -118,7 +118,15 @@ async function expiry(wait: Promise<void>, issuer: string): Promise<never> {
   );
 }
 
-function denial(error: unknown): unknown {
+function denial(error: unknown, issuer: string): unknown {
+  if (error instanceof OtherBrowser) {
+    return new ValidMindAuthError(
+      "authorization_denied",
+      `Cannot sign in at ${issuer}: two browsers have opened its page, and one may be another ` +
+        `user's of this computer. Sign in again with openBrowser: false (--no-open), and open the ` +
+        `link yourself.`,
+    );
+  }
   const isDenied = error instanceof ProviderRefusedError &&
     ["access_denied", "authorization_declined"].includes(error.oauthError ?? "");
   if (!isDenied) return error;

@@ -1,8 +1,13 @@
+import type { HttpRequest, HttpResponse } from "./http_exchange.ts";
+
 /** The parameters that no answer may have twice. */
 const SINGLE = ["state", "code", "error", "iss"];
 
 /** The reason why an answer is not taken. */
 export type AnswerFault = "no_answer" | "other_sign_in" | "spent" | "over";
+
+/** The error of a sign-in that two browsers have begun. */
+export class OtherBrowser extends Error {}
 
 /**
  * The one answer that a sign-in in the browser waits for. It may come to the listener, or be handed in by
@@ -18,6 +23,7 @@ export class BrowserAnswer {
   /** @param state The state of the request. Secret. */
   constructor(state: string) {
     this.#state = state;
+    this.#taken.promise.catch(() => undefined); // nobody may wait for it any more
   }
 
   /** The answer, once it is there. */
@@ -37,6 +43,12 @@ export class BrowserAnswer {
     this.#isTaken = true;
     this.#taken.resolve(parameters);
     return undefined;
+  }
+
+  /** Ends the wait for the answer with an error: somebody else may give it. */
+  refuse(): void {
+    this.#isOver = true;
+    this.#taken.reject(new OtherBrowser());
   }
 
   /** Takes no answer any more: nobody waits for it. */
@@ -64,4 +76,138 @@ export function parametersOf(address: string): URLSearchParams | undefined {
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol)) return url.searchParams;
   return /^\??[\w.~-]+=[^\s]*$/.test(text) ? new URLSearchParams(text) : undefined;
+}
+
+/** The end of a sign-in, as the browser is told it. */
+export type Ending = "signed_in" | "failed";
+
+/** Takes the answer's parameters out of the address, and so out of the browser's history. */
+const SCRIPT = `history.replaceState(null,"",location.pathname)`;
+const STYLE = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;` +
+  `max-width:32rem;margin:15vh auto;padding:0 1.5rem}h1{font-size:1.4rem}`;
+
+/** Goes on by itself. */
+const START_SCRIPT = "document.forms[0].submit()";
+const START_FORM = `<form method="post"><button>Go to the sign-in page</button></form>`;
+
+/** The pages that the browser may be shown. None has a word from outside in it. */
+const PAGES = {
+  signed_in: [200, "Signed in", "You can close this page and go back to the program."],
+  failed: [200, "Not signed in", "The program that asked you to sign in says why."],
+  arrived: [
+    200,
+    "Your answer has arrived",
+    "You can close this page. The program that asked you to sign in says how it ended.",
+  ],
+  start: [200, "Signing in", "The sign-in page of your provider opens."],
+  started: [
+    409,
+    "This sign-in has ended",
+    "Another browser had opened it before. If that was not you, it was another user of this computer: " +
+    "sign in again, and open the link of the program yourself.",
+  ],
+  stray: [
+    400,
+    "Nothing to do here",
+    "This address does not belong to the sign-in that waits here. If you were signing in, go back " +
+    "to the program and open its link again.",
+  ],
+} as const satisfies Record<string, readonly [status: number, title: string, text: string]>;
+
+/** Headers of every answer. A browser must not keep it, nor tell others where it came from. */
+const HEADERS = {
+  "cache-control": "no-store",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+/** An answer without a page. */
+export function bare(status: number, headers: Record<string, string> = {}): HttpResponse {
+  return { status, headers: { ...HEADERS, ...headers } };
+}
+
+/** A page: no script but its own, and nothing loaded from elsewhere. */
+export async function answerPage(name: keyof typeof PAGES): Promise<HttpResponse> {
+  const [status, title, text] = PAGES[name];
+  const isStart = name === "start";
+  const code = isStart ? START_SCRIPT : SCRIPT;
+  const [script, style] = await Promise.all([code, STYLE].map(hashOf));
+  return {
+    status,
+    headers: {
+      ...HEADERS,
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": `default-src 'none'; script-src ${script}; style-src ${style}; ` +
+        `base-uri 'none'; frame-ancestors 'none'` +
+        // Browsers hold the redirect after a form to it, too, and that leads to the provider.
+        (isStart ? "" : "; form-action 'none'"),
+    },
+    body: `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>` +
+      `<meta name="viewport" content="width=device-width,initial-scale=1">` +
+      `<style>${STYLE}</style></head><body><h1>${title}</h1><p>${text}</p>` +
+      `${isStart ? START_FORM : ""}<script>${code}</script></body></html>`,
+  };
+}
+
+/** A script or a style as Content Security Policy names it. */
+async function hashOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`;
+}
+
+/** Knows the browser that has begun. */
+const COOKIE = "vm-auth-start";
+
+/**
+ * The page that this program opens in the person's browser in place of the link. Every user of the host
+ * can read the arguments of the program that opens it. With the link they could sign in themselves, and
+ * the person's program would take it for the person.
+ *
+ * The link goes to a process of the same user. Where nothing tells whose it is, the link goes to the
+ * browser that asks first. A second one ends the sign-in, since either may be the stranger's.
+ */
+export class BrowserStart {
+  /** Part of the address that others can read. */
+  readonly path = `/${crypto.randomUUID()}`;
+  readonly #cookie: string = crypto.randomUUID();
+  #hasBegun = false;
+  #link: string | undefined;
+  #onOther: (() => void) | undefined;
+
+  /**
+   * Leads to the link from now on.
+   *
+   * @param onOther Is called for a second browser.
+   */
+  lead(link: string, onOther: () => void): void {
+    this.#link = link;
+    this.#onOther = onOther;
+  }
+
+  /**
+   * Answers `GET` by a form that sends itself, since some desktops and scanners look at an address before
+   * the browser opens it. `POST` leads to the link.
+   *
+   * @param isOwn Whether the request is of this user.
+   */
+  async respond(
+    { method, headers }: HttpRequest,
+    isOwn: boolean | undefined,
+  ): Promise<HttpResponse> {
+    if (isOwn === false || this.#link === undefined) return bare(404);
+    if (method === "GET") return await answerPage("start");
+    if (method !== "POST") return bare(405, { allow: "GET, POST" });
+    const cookie = `${COOKIE}=${this.#cookie}`;
+    const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
+    if (this.#hasBegun && !isKnown) {
+      this.#onOther?.();
+      return await answerPage("started");
+    }
+    this.#hasBegun = true;
+    return bare(303, {
+      location: this.#link,
+      "set-cookie": `${cookie}; Path=${this.path}; HttpOnly; SameSite=Strict`,
+    });
+  }
 }

@@ -118,7 +118,7 @@ class SignInDialog implements Disposable {
     const { openBrowser: isWanted = answer !== undefined && isTerminal() && !isRemote() } =
       this.#options.ask;
     if (!isWanted) return;
-    const reason = await openBrowser(url);
+    const reason = await openBrowser(answer?.startUrl ?? url);
     // Where nobody asked for it, the link alone is enough.
     if (reason === undefined || this.#options.ask.openBrowser === undefined) return;
     await prompt.note(`The browser was not opened: ${reason}.`);
@@ -180,7 +180,7 @@ function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
  *
  * The program that opens it gets the variables of a desktop and no others: this process's may hold an
  * API secret. It gets the page as its argument, which every user of the host may be able to read. There
- * is no other way to hand it over; the address of a page holds no token.
+ * is no other way to hand it over; the address of a page holds no token. See `BrowserStart`.
  *
  * @returns The reason why it could not be opened, or `undefined`. Waits for the program that opens it,
  * which may be the browser itself, but does not keep the process alive for it.

@@ -6,10 +6,12 @@ const READ_MS = 10_000;
 const REASONS: Record<number, string> = {
   200: "OK",
   204: "No Content",
+  303: "See Other",
   400: "Bad Request",
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  409: "Conflict",
   413: "Content Too Large",
   503: "Service Unavailable",
 };
@@ -54,6 +56,37 @@ export async function exchange(
     // The connection broke, or was closed. Its text may be secret, so nothing is said.
   } finally {
     close(connection);
+  }
+}
+
+/** The tables of this host's connections, on Linux. */
+const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+/**
+ * Whether the other end of a connection is a process of this user, or of the superuser. `undefined` where
+ * nothing tells: only Linux does, and only with every permission.
+ *
+ * Not for a request that needs no answer: its sender may be gone from the table by now.
+ */
+export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolean | undefined {
+  const isGranted = (descriptor: Deno.PermissionDescriptor) =>
+    Deno.permissions.querySync(descriptor).state === "granted";
+  const mayLook = TABLES.every((path) => isGranted({ name: "read", path }));
+  if (Deno.build.os !== "linux" || !mayLook || !isGranted({ name: "sys", kind: "uid" })) {
+    return undefined;
+  }
+  const [here, there] = [localAddr, remoteAddr].map(({ port }) =>
+    `:${port.toString(16).toUpperCase().padStart(4, "0")}`
+  ) as [string, string];
+  try {
+    const owners = TABLES.flatMap((path) => Deno.readTextFileSync(path).split("\n"))
+      .map((row) => row.trim().split(/\s+/))
+      .filter(([, local, remote]) => local?.endsWith(there) && remote?.endsWith(here))
+      .map(([, , , , , , , uid]) => Number(uid));
+    if (owners.length === 0) return undefined;
+    return owners.every((uid) => uid === 0 || uid === Deno.uid());
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,68 +3,21 @@ import { delay } from "../../backends/common/delay.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { quoteArgument } from "../format_permissions.ts";
 import type { RedirectSetting } from "../options/browser_options.ts";
-import { type BrowserAnswer, parametersOf } from "./browser_answer.ts";
-import { close, exchange, type HttpRequest, type HttpResponse } from "./http_exchange.ts";
-
-/** Takes the answer's parameters out of the address, and so out of the browser's history. */
-const SCRIPT = `history.replaceState(null,"",location.pathname)`;
-const STYLE = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;` +
-  `max-width:32rem;margin:15vh auto;padding:0 1.5rem}h1{font-size:1.4rem}`;
-
-/** The pages that the browser may be shown. None has a word from outside in it. */
-const PAGES = {
-  signed_in: [200, "Signed in", "You can close this page and go back to the program."],
-  failed: [200, "Not signed in", "The program that asked you to sign in says why."],
-  arrived: [
-    200,
-    "Your answer has arrived",
-    "You can close this page. The program that asked you to sign in says how it ended.",
-  ],
-  stray: [
-    400,
-    "Nothing to do here",
-    "This address does not belong to the sign-in that waits here. If you were signing in, go back " +
-    "to the program and open its link again.",
-  ],
-} as const satisfies Record<string, readonly [status: number, title: string, text: string]>;
-
-/** Headers of every answer. A browser must not keep it, nor tell others where it came from. */
-const HEADERS = {
-  "cache-control": "no-store",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-};
-
-/** An answer without a page. */
-export function bare(status: number, headers: Record<string, string> = {}): HttpResponse {
-  return { status, headers: { ...HEADERS, ...headers } };
-}
-
-/** A page: no script but its own, and nothing loaded from elsewhere. */
-export async function answerPage(name: keyof typeof PAGES): Promise<HttpResponse> {
-  const [status, title, text] = PAGES[name];
-  const [script, style] = await Promise.all([SCRIPT, STYLE].map(hashOf));
-  return {
-    status,
-    headers: {
-      ...HEADERS,
-      "content-type": "text/html; charset=utf-8",
-      "content-security-policy": `default-src 'none'; script-src ${script}; style-src ${style}; ` +
-        `base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-    },
-    body: `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>` +
-      `<meta name="viewport" content="width=device-width,initial-scale=1">` +
-      `<script>${SCRIPT}</script><style>${STYLE}</style></head>` +
-      `<body><h1>${title}</h1><p>${text}</p></body></html>`,
-  };
-}
-
-/** A script or a style as Content Security Policy names it. */
-async function hashOf(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`;
-}
+import {
+  answerPage,
+  bare,
+  type BrowserAnswer,
+  BrowserStart,
+  type Ending,
+  parametersOf,
+} from "./browser_answer.ts";
+import {
+  close,
+  exchange,
+  type HttpRequest,
+  type HttpResponse,
+  isOwnConnection,
+} from "./http_exchange.ts";
 
 /** More connections at once push out the oldest, so that idle ones cannot keep the answer away. */
 const MAX_CONNECTIONS = 64;
@@ -80,9 +33,6 @@ const AHEAD = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 /** The ports that sign-ins of this process listen at. */
 const ownPorts = new Set<number>();
 
-/** The end of a sign-in, as the browser is told it. */
-export type Ending = "signed_in" | "failed";
-
 /**
  * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
  * `GET` alone. It logs nothing, since a proxy in front sends it cookies, and the browser the code.
@@ -92,12 +42,13 @@ export class RedirectListener implements AsyncDisposable {
   readonly redirectUri: string;
   /** The path for a form of the notebook. Nobody else knows it. */
   readonly formPath = `/${crypto.randomUUID()}`;
-  readonly #listeners: readonly Deno.Listener[];
+  readonly #start = new BrowserStart();
+  readonly #listeners: readonly Deno.TcpListener[];
   readonly #accepting: readonly Promise<void>[];
   readonly #hosts: ReadonlySet<string>;
   readonly #path: string;
   /** The connections, oldest first, and whether their request is whole. */
-  readonly #connections = new Map<Deno.Conn, { done: Promise<void>; isAsked: boolean }>();
+  readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
   readonly #ending = Promise.withResolvers<Ending>();
   readonly #closing = new AbortController();
   readonly #delay: Delay;
@@ -142,9 +93,17 @@ export class RedirectListener implements AsyncDisposable {
     throw unavailable(setting, fault);
   }
 
-  /** Takes answers from now on. */
-  expect(answer: BrowserAnswer): void {
+  /** The address that this program opens in a browser of this computer, in place of the link. */
+  get startUrl(): string {
+    const { hostname } = this.#listeners[0]!.addr as Deno.NetAddr;
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return `http://${host}:${this.port}${this.#start.path}`;
+  }
+
+  /** Takes answers from now on, and leads a browser of this computer to the link. */
+  expect(answer: BrowserAnswer, link: string): void {
     this.#answer = answer;
+    this.#start.lead(link, () => answer.refuse());
   }
 
   /** Tells the browser that waits for it the end. */
@@ -152,7 +111,7 @@ export class RedirectListener implements AsyncDisposable {
     this.#ending.resolve(ending);
   }
 
-  async #accept(listener: Deno.Listener): Promise<void> {
+  async #accept(listener: Deno.TcpListener): Promise<void> {
     while (this.#isOpen) {
       try {
         this.#serve(await listener.accept());
@@ -163,13 +122,13 @@ export class RedirectListener implements AsyncDisposable {
     }
   }
 
-  #serve(connection: Deno.Conn): void {
+  #serve(connection: Deno.TcpConn): void {
     if (this.#connections.size >= MAX_CONNECTIONS) this.#pushOut();
     const visit = { done: Promise.resolve(), isAsked: false };
     this.#connections.set(connection, visit);
     const answer = (request: HttpRequest) => {
       visit.isAsked = true;
-      return this.#respond(request);
+      return this.#respond(request, connection);
     };
     visit.done = exchange(connection, answer).finally(() => this.#connections.delete(connection));
   }
@@ -181,8 +140,11 @@ export class RedirectListener implements AsyncDisposable {
     close(oldest);
   }
 
-  async #respond(request: HttpRequest): Promise<HttpResponse> {
+  async #respond(request: HttpRequest, connection: Deno.TcpConn): Promise<HttpResponse> {
     if (request.path === this.formPath) return await this.#respondToForm(request);
+    if (request.path === this.#start.path) {
+      return await this.#start.respond(request, isOwnConnection(connection));
+    }
     const { method, path, query, headers } = request;
     if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
     if (path !== this.#path) return bare(404);

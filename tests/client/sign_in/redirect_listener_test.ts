@@ -8,13 +8,14 @@ import { OwnEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/deno_process.ts";
 
 const STATE = "s".repeat(43);
+const LINK = "https://login.example.com/authorize?state=x";
 const ISSUER = "https://login.example.com";
 
 function listen(options: { redirectUri?: string; listen?: string } = {}) {
   using _env = new OwnEnv();
   const listener = RedirectListener.open(resolveRedirect(options, ISSUER, "sign in"));
   const answer = new BrowserAnswer(STATE);
-  listener.expect(answer);
+  listener.expect(answer, LINK);
   return { listener, answer, url: `${listener.redirectUri}?code=c&state=${STATE}` };
 }
 
