@@ -89,6 +89,25 @@ for (const way of ["in the browser", "by paste"]) {
   });
 }
 
+Deno.test("browser attack: the code of another client gets no token", async () => {
+  await using world = await oidcProviderWorld({
+    configure(config) {
+      const [own] = config.clients!;
+      config.clients = [own!, { ...own!, client_id: "other-client" }];
+    },
+  });
+  const other = await startBrowserFlow(world, { clientId: "other-client" });
+  const { redirectUri } = other.prompt;
+  const stolen = await world.provider.follow(other.prompt.url, { stopAt: redirectUri });
+  const code = new URL(stolen.url).searchParams.get("code")!;
+  const victim = await startBrowserFlow(world);
+  const failed = rejectsWith("provider_refused", () => victim.session);
+  const page = await open(victim.answer({ code, iss: world.provider.issuer }));
+  assertEquals(page, [200, "Not signed in"]);
+  assertEquals((await failed).oauthError, "invalid_grant");
+  await (await Promise.all([other.session, open(stolen.url)]))[0].close();
+});
+
 Deno.test("browser attack: the answer of another provider (mix-up) gets no code to any", async () => {
   await using world = await oidcProviderWorld();
   const { answer, session } = await startBrowserFlow(world);
