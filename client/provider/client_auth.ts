@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { isEntraIssuer } from "../credential_key.ts";
 import { CLIENT_AUTH_VARIABLES } from "../options/resolve_identity.ts";
 import type { ClientAuthOptions } from "../options/identity.ts";
 import type { ClientFile } from "./client_file.ts";
@@ -11,8 +12,8 @@ const loadAssertion = () => import("./client_file.ts");
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
   readonly #options: ClientAuthOptions;
-  /** Whether the secret goes into the header although the provider also takes it in the form. */
-  #isByHeader = false;
+  /** Whether the client proves itself in the second of its two ways. */
+  #isTurned = false;
 
   constructor(options: ClientAuthOptions) {
     this.#options = options;
@@ -33,39 +34,49 @@ export class ClientAuthentication {
    * The same for oauth4webapi. A secret goes into the form where the provider takes it there, since the
    * form leaves no doubt about the encoding; else into the header.
    */
-  at({ token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer) {
+  at(server: oauth.AuthorizationServer) {
+    const { issuer, token_endpoint_auth_methods_supported: methods } = server;
     const { clientSecret } = this.#options;
     const keyFile = this.#file("clientKeyFile");
     const assertionFile = this.#file("clientAssertionFile");
     if (keyFile !== undefined) {
-      return later(async () => (await loadClientKey()).byClientKey(keyFile));
+      const { token_endpoint } = server;
+      const audience = this.#isTurned || isEntraIssuer(issuer) ? token_endpoint : undefined;
+      return later(async () => (await loadClientKey()).byClientKey(keyFile, audience));
     }
     if (assertionFile !== undefined) {
       return later(async () => (await loadAssertion()).byAssertionFile(assertionFile));
     }
     if (clientSecret === undefined) return oauth.None();
     // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
-    return methods?.includes("client_secret_post") && !this.#isByHeader
+    return methods?.includes("client_secret_post") && !this.#isTurned
       ? oauth.ClientSecretPost(clientSecret)
       : oauth.ClientSecretBasic(clientSecret);
   }
 
   /**
-   * Has the secret sent in the header after the provider has refused it in the form. A provider states
-   * both ways, and some, such as Ory Hydra, take from each client only the way it is registered with.
+   * Has the client prove itself in the other way after the provider has refused one: a secret in the
+   * header instead of the form, where the provider states both, and a signed assertion for the token
+   * endpoint instead of the issuer. Ory Hydra takes a secret only the way that the client is registered
+   * with, and an assertion for the token endpoint only.
    *
-   * @returns Whether the request is worth another try.
+   * @param isTurned Whether to take the second way.
+   * @returns Whether the client has another way, so that the request is worth another try.
    */
-  turnToHeader({ token_endpoint_auth_methods_supported: methods }: oauth.AuthorizationServer) {
+  turn(server: oauth.AuthorizationServer, isTurned: boolean): boolean {
+    const { clientSecret, clientKeyFile } = this.#options;
+    const methods = server.token_endpoint_auth_methods_supported;
     const isBoth = ["client_secret_post", "client_secret_basic"]
       .every((name) => methods?.includes(name));
-    if (!isBoth || this.#options.clientSecret === undefined) return false;
-    return this.#isByHeader = true;
+    const hasOther = clientSecret !== undefined && isBoth ||
+      clientKeyFile !== undefined && isOwnEndpoint(server);
+    if (hasOther) this.#isTurned = isTurned;
+    return hasOther;
   }
 
-  /** Whether the secret has turned to the header. */
-  get isByHeader(): boolean {
-    return this.#isByHeader;
+  /** Whether the client has turned to the second way. */
+  get isTurned(): boolean {
+    return this.#isTurned;
   }
 
   /** The name of the method at the provider, and the option and the variable that it is from. */
@@ -111,4 +122,14 @@ export class ClientAuthentication {
 /** A client's proof whose code is loaded at its first use. */
 function later(load: () => Promise<oauth.ClientAuth>): oauth.ClientAuth {
   return async (...request) => await (await load())(...request);
+}
+
+/**
+ * Whether the token endpoint may be the audience in place of the issuer: it is the issuer's own. An assertion for another one would serve whoever names
+ * that in a discovery document, and gets the assertion at a further endpoint: the reason why the issuer is
+ * the audience (draft-ietf-oauth-rfc7523bis).
+ */
+function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServer): boolean {
+  const [own, endpoint] = [issuer, token_endpoint].map((text) => URL.parse(text)?.origin);
+  return own !== undefined && own === endpoint && !isEntraIssuer(issuer);
 }

@@ -1,6 +1,5 @@
 import * as oauth from "oauth4webapi";
 import { parseObject } from "../../backends/common/printable.ts";
-import { isEntraIssuer } from "../credential_key.ts";
 import { type ClientFile, readClientFile, unusable } from "./client_file.ts";
 
 type Algorithm = RsaHashedImportParams | EcKeyImportParams | { name: "Ed25519" };
@@ -22,16 +21,18 @@ const PKCS8_ADVICE = "Convert it: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW
 /**
  * The client proves who it is by a signed assertion: `private_key_jwt`, RFC 7523. The key is read anew
  * for each request, so that a renewed one is used at once.
+ *
+ * @param audience The audience of the assertion in place of the issuer, which all providers have to know
+ * by RFC 7523, section 3, and some do not.
  */
-export function byClientKey(file: ClientFile): oauth.ClientAuth {
+export function byClientKey(file: ClientFile, audience?: string): oauth.ClientAuth {
   return async (server, client, body, headers) => {
     const offered = server.token_endpoint_auth_signing_alg_values_supported;
     const { key, header } = await readClientKey(file, offered);
     const sign = oauth.PrivateKeyJwt(key, {
       [oauth.modifyAssertion](own, claims) {
         Object.assign(own, header);
-        // Entra takes no other audience. All others have to know their issuer: RFC 7523, section 3.
-        if (isEntraIssuer(server.issuer)) claims.aud = server.token_endpoint!;
+        if (audience !== undefined) claims.aud = audience;
       },
     });
     await sign(server, client, body, headers);

@@ -70,11 +70,14 @@ export class OidcProvider {
           secrets: this.#proof.secrets,
           signatures: this.#signatures,
         });
-      const { isByHeader } = this.#proof; // before another request has turned it
+      const { isTurned } = this.#proof; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.
-      return await send().catch((error) => {
-        if (isByHeader || !isOfClient(error) || !this.#proof.turnToHeader(server)) throw error;
-        return send();
+      return await send().catch(async (error) => {
+        if (!isOfClient(error) || !this.#proof.turn(server, !isTurned)) throw error;
+        return await send().catch((other) => {
+          if (isOfClient(other)) this.#proof.turn(server, isTurned); // neither way is to blame
+          throw other;
+        });
       });
     }, explain);
   }

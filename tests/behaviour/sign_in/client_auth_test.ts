@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+// @ts-types="@types/oidc-provider"
+import type { Configuration } from "oidc-provider";
 import { createSession } from "../../../client/create_session.ts";
 import { init } from "../../../client/init.ts";
 import { clearOidcCredentials } from "../../../client/init.ts";
@@ -56,10 +58,14 @@ async function makeKey(alg: keyof typeof KINDS): Promise<TestKey> {
 }
 
 /** A world whose client has a registered key, and a folder for the client's files. */
-async function keyWorld(keys: JsonWebKey[], more: ClientRegistration = {}) {
+async function keyWorld(
+  keys: JsonWebKey[],
+  more: ClientRegistration = {},
+  settings: Configuration = {},
+) {
   const world = await clientWorld({ method: "private_key_jwt", keys, ...more }, {
     configure(config) {
-      Object.assign(config, {
+      Object.assign(config, settings, {
         enabledJWA: {
           clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"],
         },
@@ -154,6 +160,82 @@ Deno.test("client key: Microsoft Entra gets its token endpoint as the audience",
   const { apiHost: _, ...options } = jobOptions(world, { clientKeyFile });
   await createSession({ ...options, fetch: world.provider.fetch });
   assertEquals(typeof aud === "string" && aud.endsWith("/token"), true);
+});
+
+/** A real provider that takes only one audience of a client's assertion; and those that it was sent. */
+async function audienceWorld(takes: (aud: string, issuer: string) => boolean) {
+  const key = await makeKey("ES256");
+  const seen: string[] = [];
+  const it = await keyWorld([key.registered], {}, {
+    assertJwtClientAuthClaimsAndHeader(ctx, { aud }) {
+      seen.push(String(aud));
+      if (takes(String(aud), ctx.oidc.issuer)) return;
+      throw Object.assign(new Error("invalid_client"), {
+        error: "invalid_client",
+        error_description: "client authentication failed",
+        expose: true,
+        status: 401,
+        statusCode: 401,
+      });
+    },
+  });
+  return { ...it, seen, clientKeyFile: await it.file(JSON.stringify(key.jwk)) };
+}
+
+Deno.test("client key: a provider that takes its token endpoint alone as the audience gets that", async () => {
+  const it = await audienceWorld((aud) => aud.endsWith("/token"));
+  const { world, seen, clientKeyFile } = it;
+  try {
+    await using session = await createSession(jobOptions(world, { clientKeyFile }));
+    const first = await session.accessToken();
+    const { issuer } = world.provider;
+    assertEquals(seen, [issuer, `${issuer}/token`]);
+    const second = await session.accessToken({ forceRefresh: true });
+    assert(first !== second && await world.provider.isActive(second));
+    assertEquals(seen, [issuer, `${issuer}/token`, `${issuer}/token`], "it learnt nothing");
+  } finally {
+    await it[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("client key: a provider that refuses both audiences is asked by its issuer again", async () => {
+  let isKnown = true;
+  const it = await audienceWorld((aud, issuer) => isKnown && aud === issuer);
+  const { world, seen, clientKeyFile } = it;
+  try {
+    await using session = await createSession(jobOptions(world, { clientKeyFile }));
+    isKnown = false;
+    const renew = () => session.accessToken({ forceRefresh: true });
+    await rejectsWith("provider_refused", renew, "clientKeyFile");
+    const { issuer } = world.provider;
+    assertEquals(seen, [issuer, issuer, `${issuer}/token`]);
+    isKnown = true;
+    assert(await world.provider.isActive(await renew()));
+    assertEquals(seen.slice(3), [issuer]);
+  } finally {
+    await it[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("client key: an assertion is for no token endpoint on another host than the issuer's", async () => {
+  const key = await makeKey("ES256");
+  await using it = await keyWorld([key.registered]);
+  await using world = await scriptedProviderWorld();
+  const { port } = new URL(world.provider.issuer);
+  world.provider.discovery = { token_endpoint: `http://localhost:${port}/token` };
+  const seen: unknown[] = [];
+  const refuse = (_: Request, form: URLSearchParams) => {
+    seen.push(
+      JSON.parse(atob(
+        form.get("client_assertion")!.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/"),
+      )).aud,
+    );
+    return Response.json({ error: "invalid_client" }, { status: 401 });
+  };
+  world.provider.script.token.push(refuse, refuse);
+  const clientKeyFile = await it.file(JSON.stringify(key.jwk));
+  await rejectsWith("provider_refused", () => createSession(jobOptions(world, { clientKeyFile })));
+  assertEquals(seen, [world.provider.issuer]);
 });
 
 Deno.test("client key: it also proves the client of a person, in every request", async () => {
