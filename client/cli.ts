@@ -4,6 +4,7 @@
  * Signs in and out, prints the bearer token for other programs, moves credentials between backends,
  * lists the permissions that a script needs, and finds the reason why a sign-in does not work.
  * `--help` describes each command, and `client/README.md` lists the Deno flags that it needs.
+ * Flags, variables and a settings file say where to sign in: `config` shows which of them applies.
  *
  * Results go to standard output, everything else to standard error. Only `token` ever prints a
  * token. The exit code is 0 for success, 1 for a failure, 2 for a wrong command line or setting,

@@ -18,6 +18,7 @@ import type { PermissionNeed } from "../permission_need.ts";
 import { ensureSelection, preflight } from "../permissions/preflight.ts";
 import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
+import type { Settings } from "./settings/settings.ts";
 import { unknownWord, UsageError } from "./usage_error.ts";
 
 export interface ChosenBackend extends Plan {
@@ -38,8 +39,8 @@ export interface BackendFlags {
 const DEFAULT_FLAGS: BackendFlags = { name: "backend", options: "backend-options" };
 
 /**
- * Chooses the backend that the flags name, else the one that the environment names, else the shared
- * file. A flag replaces all variables that choose a backend, including `VM_OIDC_NO_PERSIST`. An error
+ * Chooses the backend that the flags name, else the one that the environment names, else the one of the
+ * settings file, else the shared file. A flag replaces all variables that choose a backend, including `VM_OIDC_NO_PERSIST`. An error
  * about permissions also names the `known` ones, which are needed anyway.
  */
 export async function chooseBackend(
@@ -48,6 +49,7 @@ export async function chooseBackend(
   known: readonly PermissionNeed[] = [],
   names: BackendFlags = DEFAULT_FLAGS,
 ): Promise<ChosenBackend> {
+  const { settings } = flags;
   const text = flags.text(names.name);
   const file = flags.text(names.options);
   if (text !== undefined) return await chooseNamed(text, file, action, known, names);
@@ -56,15 +58,40 @@ export async function chooseBackend(
       `Cannot use --${names.options}: it belongs to --${names.name}, which is not given. Give both.`,
     );
   }
+  if (settings.isExplicit && settings.used.includes("backend")) return await chooseSet(settings);
   const needs: PermissionNeed[] = [];
   await ensureSelection(async (more) => {
     needs.push(...more);
     await preflight(action, [...known, ...needs], "always");
   });
+  if (settings.used.includes("backend")) return await chooseSet(settings, needs);
   const backend = await resolveCredentialsBackend();
   // Stays open: the process may use it again. It is closed when the process ends.
   const close = () => Promise.resolve();
   return { ...reasonForChoice(), backend, needs: () => needs, [Symbol.asyncDispose]: close };
+}
+
+/** The backend of the settings file. */
+async function chooseSet(
+  settings: Settings,
+  needs: readonly PermissionNeed[] = [],
+): Promise<ChosenBackend> {
+  const [name, options] = ["backend", "backendOptions"].map((key) =>
+    `"${key}" in "${settings.entryName}" of ${settings.path}`
+  ) as [string, string];
+  const spec = parseSpec(settings.text("backend")!, name);
+  const kwargs = parseBackendKwargs(
+    JSON.stringify(settings.value("backendOptions") ?? {}),
+    options,
+  );
+  const backend = await createBackend(spec, kwargs, { origin: { name, options } });
+  return {
+    backend,
+    name: nameOf(spec),
+    why: "the settings file names it",
+    needs: () => needs,
+    [Symbol.asyncDispose]: () => close(backend),
+  };
 }
 
 async function chooseNamed(
@@ -74,7 +101,7 @@ async function chooseNamed(
   known: readonly PermissionNeed[],
   { name: flag, options }: BackendFlags,
 ): Promise<ChosenBackend> {
-  const spec = parseSpec(text, flag);
+  const spec = parseSpec(text, `--${flag}`);
   const needs: PermissionNeed[] = file === undefined || file === "-"
     ? []
     : [{ name: "read", path: file, reason: "to read the backend's options", need: "always" }];
@@ -101,10 +128,10 @@ async function close(backend: OidcCredentialsBackend): Promise<void> {
   }
 }
 
-function parseSpec(text: string, flag: FlagName): BackendSpec {
+function parseSpec(text: string, place: string): BackendSpec {
   const isKnown = /[:#]/.test(text) || (BUILT_IN_NAMES as readonly string[]).includes(text);
-  if (isKnown) return parseBackendSpec(text, `--${flag}`);
-  throw unknownWord(text, `--${flag}`, BUILT_IN_NAMES, ", or <module>:<ExportName>");
+  if (isKnown) return parseBackendSpec(text, place);
+  throw unknownWord(text, place, BUILT_IN_NAMES, ", or <module>:<ExportName>");
 }
 
 /** Text of a file, or with `-` of standard input. */

@@ -53,7 +53,7 @@ export function inCliWords(message: string, flags: FlagValues | undefined): stri
     .replace(
       HOW_TO_SIGN_IN,
       (_, named = valueFlags(flags, IDENTITY_FLAGS), dpop = "") => {
-        const login = `login${named}${dpop}${store}`;
+        const login = `login${withoutProfile(named, flags)}${dpop}${store}`;
         return `Sign in with\n  ${PROGRAM} ${login}\n` +
           `or, without an installation, with\n  deno run -A${unstable} ${SPECIFIER} ${login}`;
       },
@@ -66,9 +66,14 @@ const HOW_TO_SIGN_IN =
   /Sign in with(?: the program that made the store: run init.*|\n {2}.*deno run .* login(.*?)(?: --backend \S+ --backend-options -)?( --dpop)?\nor with .*)$/m;
 const NOT_STORED = /run init\(\) in a notebook or a terminal\.$/;
 
+/** A profile that a variable names would win over other variables, were it given as a flag. */
+function withoutProfile(named: string, flags: FlagValues | undefined): string {
+  return flags?.settings.isProfileByVariable ? named.replace(/ --profile \S+/, "") : named;
+}
+
 /** The flags of a call that choose its store, for another command on the same store. */
 function storeFlags(flags: FlagValues | undefined): string {
-  return valueFlags(flags, ["backend", "backend-options"]);
+  return valueFlags(flags, ["backend", "backend-options", "config"]);
 }
 
 function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {

@@ -1,5 +1,6 @@
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
+import { preflight } from "../permissions/preflight.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { type Output, toJsonText } from "./output.ts";
 
@@ -48,10 +49,26 @@ export interface Command<P extends Plan = Plan> {
   readonly examples: readonly string[];
   /** Completes "Cannot …" in errors. */
   readonly action: string;
+  /** Whether the command itself says that the settings file cannot be used. */
+  readonly reportsSettings?: boolean;
   /** Reads the settings. Asks only for the permissions that reading needs. */
   prepare(flags: FlagValues, action: string): MaybePromise<P>;
   /** Does the work and returns the exit code. */
   run(plan: P, invocation: Invocation): MaybePromise<number>;
+}
+
+/** The flags with the settings file, for a command that takes it. */
+export async function applySettings(command: Command, flags: FlagValues): Promise<FlagValues> {
+  if (!command.flags.includes("config")) return flags;
+  const path = flags.text("config");
+  if (path !== undefined) {
+    const reason = "to read the settings file";
+    await preflight(command.action, [{ name: "read", path, reason, need: "always" }], "always");
+  }
+  const applied = flags.withSettings(command.flags);
+  const { fault } = applied.settings;
+  if (fault !== undefined && !command.reportsSettings) throw fault;
+  return applied;
 }
 
 export async function commandNeeds(
@@ -59,8 +76,9 @@ export async function commandNeeds(
   flags: FlagValues,
   discover = false,
 ): Promise<readonly PermissionNeed[]> {
-  await using plan = await command.prepare(flags, "name the permissions");
-  return await plan.needs(discover);
+  const applied = await applySettings(command, flags);
+  await using plan = await command.prepare(applied, "name the permissions");
+  return [...applied.settings.needs(), ...await plan.needs(discover)];
 }
 
 export async function runCommand(command: Command, invocation: Invocation): Promise<number> {

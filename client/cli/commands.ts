@@ -1,5 +1,6 @@
 import { backends } from "./commands/backends.ts";
 import type { Command } from "./command.ts";
+import { config } from "./commands/config.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { doctor } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
@@ -20,6 +21,7 @@ const WITH_A_STORE: readonly Command[] = [
   migrate,
   doctor,
   backends,
+  config,
 ];
 const permissions = permissionsCommand(WITH_A_STORE);
 const ABOUT_STORES: readonly Command[] = [...WITH_A_STORE, permissions];

@@ -1,5 +1,6 @@
 import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
 import { FLOWS } from "../options/resolve_identity.ts";
+import { Settings } from "./settings/settings.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
@@ -41,7 +42,7 @@ export const FLAGS = {
   "profile": {
     value: "NAME",
     variable: "VM_OIDC_PROFILE",
-    summary: "name of one of several sign-ins with the same client",
+    summary: "name of one of several sign-ins, and of its settings in the settings file",
   },
   "flow": {
     value: "FLOW",
@@ -65,6 +66,10 @@ export const FLAGS = {
   "backend-options": {
     value: "FILE",
     summary: "JSON file with the options of --backend; - reads standard input",
+  },
+  "config": {
+    value: "FILE",
+    summary: "the settings file; without it validmind-auth/config.json in the folder for settings",
   },
   "from": {
     value: "NAME",
@@ -125,6 +130,7 @@ export const FLAGS = {
       "migrate",
       "doctor",
       "backends",
+      "config",
     ],
     summary: "a script that calls createSession() or init(), this program, or one command of it",
   },
@@ -146,9 +152,31 @@ export type FlagValue = readonly string[];
 
 export class FlagValues {
   readonly #values: ReadonlyMap<FlagName, FlagValue>;
+  /** The settings that apply where neither a flag nor a variable does. */
+  readonly settings: Settings;
 
-  constructor(values: ReadonlyMap<FlagName, FlagValue> = new Map()) {
+  constructor(
+    values: ReadonlyMap<FlagName, FlagValue> = new Map(),
+    settings: Settings = new Settings(),
+  ) {
     this.#values = values;
+    this.settings = settings;
+  }
+
+  /** The same flags, with the settings of a file for a command that takes `names`. */
+  withSettings(names: readonly FlagName[]): FlagValues {
+    const known: readonly string[] = names;
+    const settings = new Settings({
+      text: (flag) => this.text(flag as FlagName),
+      has: (flag) => this.has(flag as FlagName),
+      takes: (flag) => known.includes(flag === "backend" && known.includes("from") ? "from" : flag),
+    });
+    return new FlagValues(this.#values, settings);
+  }
+
+  /** The flags alone: a script reads no settings file. */
+  withoutSettings(): FlagValues {
+    return new FlagValues(this.#values);
   }
 
   /** The value of a flag, if it is given and takes one. */

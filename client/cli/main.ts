@@ -1,5 +1,5 @@
 import { VERSION } from "../signed_in/session.ts";
-import { EXIT, PROGRAM, runCommand } from "./command.ts";
+import { applySettings, EXIT, PROGRAM, runCommand } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import type { FlagValues } from "./flags.ts";
 import { helpText } from "./commands/help.ts";
@@ -27,7 +27,8 @@ export async function main(
       return isAsked ? EXIT.ok : EXIT.usage;
     }
     flags = line.flags;
-    return await runCommand(line.command, { ...line, output });
+    flags = await applySettings(line.command, flags);
+    return await runCommand(line.command, { ...line, flags, output });
   } catch (error) {
     const command = COMMANDS.find(({ name }) => args.includes(name))?.name;
     return reportError(error, output, { isJson: args.includes("--json"), command, flags });

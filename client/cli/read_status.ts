@@ -55,6 +55,8 @@ export interface StatusReport extends Partial<IdentityReport> {
   /** Seconds; negative once it has ended. */
   readonly expires_in?: number;
   readonly refreshable?: boolean;
+  /** The flag, the variable or the settings file that decides each setting, by its name in the file. */
+  readonly sources?: Readonly<Record<string, string>>;
   readonly backend?: {
     readonly name: string;
     readonly location?: string;

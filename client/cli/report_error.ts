@@ -5,10 +5,12 @@ import { inCliWords } from "./cli_words.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 import { type Output, OutputError, toJsonText } from "./output.ts";
+import { SettingsError } from "./settings/settings_error.ts";
 import { UsageError } from "./usage_error.ts";
 
 const USAGE_CODES: readonly string[] = [
   "usage",
+  "settings_invalid",
   "invalid_options",
   "conflicting_credentials",
   "missing_api_credentials",
@@ -38,7 +40,8 @@ export function reportError(
   // The person has ended it, and the prompt has said so.
   if (error instanceof DOMException && error.name === "AbortError") return EXIT.interrupted;
   const { code, message: text } = codeAndMessage(error);
-  const message = inCliWords(text, flags);
+  const isOfFile = error instanceof SettingsError; // in words of the file
+  const message = isOfFile ? text : inCliWords(text, flags) + settingsNote(code, flags);
   const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
   const hint = code === "usage"
     ? usage
@@ -56,13 +59,23 @@ export function reportError(
 
 function codeAndMessage(error: unknown): { code: string; message: string } {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
-    error instanceof UsageError || error instanceof OutputError;
+    error instanceof UsageError || error instanceof OutputError || error instanceof SettingsError;
   if (isOwn) return { code: error.code, message: error.message + causeLines(error) };
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
   const message = `Cannot finish: an unexpected ${name} was thrown. Its text is left out because ` +
     `it may quote a token. Run doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
+}
+
+/** The part of the settings file in a wrong or missing setting. */
+function settingsNote(code: string, flags: FlagValues | undefined): string {
+  if (flags === undefined || code === "usage" || !USAGE_CODES.includes(code)) return "";
+  const { path, entryName, used, denial, state } = flags.settings;
+  if (used.length > 0) return `\nOf "${entryName}" in ${path} apply: ${used.join(", ")}.`;
+  if (denial !== undefined) return `\n${denial}`;
+  const isMissing = code === "missing_api_credentials" && state === "absent";
+  return isMissing ? `\nOr write them into ${path}: see ${PROGRAM} config.` : "";
 }
 
 /**

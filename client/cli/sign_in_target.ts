@@ -10,6 +10,7 @@ import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import { type Plan, simplePlan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
+import { SETTING_NAMES, type SettingName } from "./settings/setting.ts";
 import { shown, UsageError } from "./usage_error.ts";
 
 export const IDENTITY_FLAGS: readonly FlagName[] = [
@@ -26,6 +27,7 @@ export const SIGN_IN_FLAGS: readonly FlagName[] = [
   "scope",
   "backend",
   "backend-options",
+  "config",
 ];
 
 /** Options of `createSession` by their flags. */
@@ -44,8 +46,19 @@ const OPTION_FLAGS: Partial<Record<keyof SessionOptions, FlagName>> = {
   openBrowser: "open",
 };
 
-/** Options of `createSession` that the flags give. Variables give the rest. */
+/** Options of `createSession` that flags and the settings file give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
+  const options: Record<string, unknown> = { ...givenOptions(flags) };
+  for (const name of flags.settings.used) {
+    if (name !== "backend" && name !== "backendOptions") options[name] = flags.settings.value(name);
+  }
+  // Nobody is asked there. Of the file, unlike a flag, it is no mistake.
+  if (options.flow === "client_credentials" && !flags.has("open")) delete options.openBrowser;
+  return options;
+}
+
+/** Options of `createSession` that the flags give. */
+function givenOptions(flags: FlagValues): SessionOptions {
   const options: Record<string, unknown> = {};
   for (const [option, flag] of Object.entries(OPTION_FLAGS)) {
     if (flags.has(flag)) options[option] = flags.text(flag) ?? true;
@@ -80,14 +93,41 @@ function parametersOf(flags: FlagValues): Map<string, string> {
   return parameters;
 }
 
-/** Variables that identify a sign-in where the flags do not. */
+/** Variables that identify a sign-in where the flags do not. They win over the settings file. */
 export function identityNeeds(flags: FlagValues): PermissionNeed[] {
-  return envNeeds(sessionOptions(flags), "clear");
+  return envNeeds(givenOptions(flags), "clear");
+}
+
+/** What decides about each setting of a sign-in: a flag, a variable, or the settings file. */
+export type Sources = Readonly<Record<string, string>>;
+
+/** The settings whose variables each command reads that signs in. */
+const BY_VARIABLES: readonly SettingName[] = [
+  "issuer",
+  "clientId",
+  "audience",
+  "scope",
+  "flow",
+  "apiHost",
+  "backend",
+];
+
+/** The sources of all that is not left at its default, by the names of the settings. */
+export function sourcesOf({ settings }: FlagValues): Sources {
+  const sources = SETTING_NAMES.map((name) => {
+    const isRead = BY_VARIABLES.includes(name);
+    return [name, isRead ? settings.sourceOf(name) : settings.sourceBeforeVariables(name)] as const;
+  });
+  return Object.fromEntries(
+    [["profile", settings.profileSource] as const, ...sources]
+      .flatMap(([name, source]) => source === undefined ? [] : [[name, source]]),
+  );
 }
 
 export interface SignInTarget extends Plan {
   /** The person's sign-in and its backend; `undefined` if an API key takes their place. */
   readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
+  readonly sources: Sources;
 }
 
 /** Finds the sign-in. `settings` are the permissions for reading the variables. */
@@ -98,10 +138,12 @@ export async function findTarget(
 ): Promise<SignInTarget> {
   await preflight(action, settings, "always");
   const identity = resolveIdentity(sessionOptions(flags), action);
-  if (identity.kind === "api_key") return simplePlan(() => settings);
+  const sources = sourcesOf(flags);
+  if (identity.kind === "api_key") return { ...simplePlan(() => settings), sources };
   const chosen = await chooseBackend(flags, action, settings);
   return {
     stored: { identity, chosen },
+    sources,
     needs: () => [...settings, ...chosen.needs(), ...backendNeeds(chosen.backend)],
     [Symbol.asyncDispose]: () => chosen[Symbol.asyncDispose](),
   };
@@ -109,7 +151,10 @@ export async function findTarget(
 
 /** The same for a command that may sign a person in. Unlike a script, it calls no API. */
 export async function findSignInTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
-  checkBrowserOptions(sessionOptions(flags), action);
+  const options = sessionOptions(flags);
+  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
+    checkBrowserOptions(options, action);
+  }
   const settings = [
     ...identityNeeds(flags),
     ...secretNeeds({}),

@@ -1,5 +1,5 @@
 /** The variables that this module gives a meaning to. */
-const MEANT = /^(?:VM|VAULT|BAO)_|^DENO_KV_ACCESS_TOKEN$/;
+const MEANT = /^(?:VM|VAULT|BAO)_|^DENO_KV_ACCESS_TOKEN$|^XDG_CONFIG_HOME$/;
 
 /**
  * Stands in for `Deno.env` in one test file until it is disposed.

@@ -9,7 +9,7 @@ export const backends: Command<ChosenBackend> = {
   name: "backends",
   summary: "list the backends, and show which is used and why",
   details: ["Opens no store. doctor checks whether the backend in use works."],
-  flags: ["backend", "backend-options", "json"],
+  flags: ["profile", "backend", "backend-options", "config", "json"],
   examples: ["backends", "backends --json | jq -r .selected.location"],
   action: "show the backend",
   prepare: chooseBackend,

@@ -4,6 +4,7 @@ import { VERSION } from "../../signed_in/session.ts";
 import { inCliWords } from "../cli_words.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
+import { IN_WORDS_OF_FILE } from "../doctor/check_settings.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { findSignInTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
@@ -20,13 +21,23 @@ export const doctor: Command = {
     "shows a client that is unknown, disabled, without its secret or without the flow. --refresh " +
     "also refreshes the stored sign-in, as its next use would, and stores the new tokens.",
   ],
-  flags: [...SIGN_IN_FLAGS, "api-host", "probe", "refresh", "json", "quiet"],
+  flags: [
+    ...SIGN_IN_FLAGS,
+    "redirect-uri",
+    "listen",
+    "api-host",
+    "probe",
+    "refresh",
+    "json",
+    "quiet",
+  ],
   examples: [
     "doctor",
     "doctor --probe",
     "doctor --json | jq '.checks[] | select(.result == \"fail\")'",
   ],
   action: ACTION,
+  reportsSettings: true,
   prepare: (flags, action) =>
     simplePlan(async (discover) => {
       await using target = await findSignInTarget(flags, action);
@@ -37,18 +48,20 @@ export const doctor: Command = {
         ...apiHost,
         ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
         ...openNeeds("optional", "to tell which flows can work here", {
-          VM_OIDC_REDIRECT_URI: undefined,
-          VM_OIDC_LISTEN: undefined,
+          VM_OIDC_REDIRECT_URI: flags.text("redirect-uri"),
+          VM_OIDC_LISTEN: flags.text("listen"),
         }),
       ];
     }),
   async run(_, invocation) {
     const { flags } = invocation;
-    const checks = (await examine(flags)).map((finding) => ({
-      ...finding,
-      message: inCliWords(finding.message, flags),
-      ...(finding.advice !== undefined && { advice: inCliWords(finding.advice, flags) }),
-    }));
+    const checks = (await examine(flags)).map((finding) =>
+      IN_WORDS_OF_FILE.includes(finding.check) ? finding : {
+        ...finding,
+        message: inCliWords(finding.message, flags),
+        ...(finding.advice !== undefined && { advice: inCliWords(finding.advice, flags) }),
+      }
+    );
     const isFailed = checks.some(({ result }) => result === "fail");
     const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
     const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;

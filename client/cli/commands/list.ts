@@ -23,9 +23,10 @@ export const list: Command<ChosenBackend> = {
   summary: "list the stored sign-ins with provider, client, profile and end",
   details: [
     "Reads the store only, and needs no issuer and no client. An entry that cannot be read is shown " +
-    "with the reason, and makes the exit code 1.",
+    "with the reason, and makes the exit code 1. --profile names whose settings in the settings file " +
+    "say where the store is.",
   ],
-  flags: ["backend", "backend-options", "json"],
+  flags: ["profile", "backend", "backend-options", "config", "json"],
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
   /** The store is read and not written, so that its other permissions are not needed. */

@@ -54,7 +54,7 @@ export const login: Command<SignInTarget> = {
     const isNew = await signIn(target, invocation);
     const report = await reportOf(target);
     const text = isNew || report.state === "api_key" ? statusText : alreadyText;
-    printResult(invocation, report, text(report, Date.now()));
+    printResult(invocation, report, text(report, Date.now(), invocation.flags.settings));
     return EXIT.ok;
   },
 };

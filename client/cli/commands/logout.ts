@@ -28,7 +28,17 @@ export const logout: Command<ChosenBackend> = {
     "--all removes every entry, and in a terminal asks first unless --yes is given. Only --all " +
     "deletes a store that cannot be read.",
   ],
-  flags: [...IDENTITY_FLAGS, "backend", "backend-options", "revoke", "all", "yes", "json", "quiet"],
+  flags: [
+    ...IDENTITY_FLAGS,
+    "backend",
+    "backend-options",
+    "config",
+    "revoke",
+    "all",
+    "yes",
+    "json",
+    "quiet",
+  ],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
   async prepare(flags, action) {
@@ -74,7 +84,9 @@ export const logout: Command<ChosenBackend> = {
 /** Refuses a sign-out that names nobody: "nobody was signed in" would be a guess. */
 function assertNamed(flags: FlagValues): void {
   const names = ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID", "VM_API_KEY"];
-  if (flags.has("issuer") || flags.has("client-id") || names.some(readEnvIfGranted)) return;
+  const isNamed = flags.has("issuer") || flags.has("client-id") ||
+    flags.settings.used.includes("issuer") || flags.settings.used.includes("clientId");
+  if (isNamed || names.some(readEnvIfGranted)) return;
   throw new MissingApiCredentialsError(
     "Cannot sign out: no sign-in is named. Give --issuer and --client-id (or VM_OIDC_ISSUER and " +
       "VM_OIDC_CLIENT_ID) as at the sign-in, or --all for every sign-in in the store.",

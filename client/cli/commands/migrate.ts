@@ -18,11 +18,21 @@ export const migrate: Command<Migration> = {
   summary: "copy or move all entries from one backend to another",
   details: [
     "Either of --from and --to may be left out: it is then the backend that the " +
-    "environment names, with its options. A copy is read back before it counts, and an " +
+    "environment or the settings file names, with its options. A copy is read back before it counts, and an " +
     "interrupted run can be repeated. Without --delete-source a refresh token is in two " +
     "places, and the first refresh may end the other copy.",
   ],
-  flags: ["from", "from-options", "to", "to-options", "delete-source", "json", "quiet"],
+  flags: [
+    "profile",
+    "config",
+    "from",
+    "from-options",
+    "to",
+    "to-options",
+    "delete-source",
+    "json",
+    "quiet",
+  ],
   examples: [
     "migrate --from file --delete-source",
     "migrate --from file --to kv --to-options kv.json --delete-source",

@@ -55,8 +55,9 @@ export function permissionsCommand(others: readonly Command[]): Command {
     action: ACTION,
     prepare: (flags) => simplePlan(() => ownNeeds(flags)),
     async run(_, invocation) {
-      const { flags } = invocation;
-      const kind = flags.text("for") ?? "script";
+      const kind = invocation.flags.text("for") ?? "script";
+      const isScript = kind === "script" || kind === "init";
+      const flags = isScript ? invocation.flags.withoutSettings() : invocation.flags;
       checkCombination(flags, kind);
       const answer = await answerFor(flags, kind, others);
       const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
@@ -71,7 +72,9 @@ export function permissionsCommand(others: readonly Command[]): Command {
         needs: answer.needs.map(toJson),
       };
       const line = joined([answer.before, denoFlags, answer.after]);
-      const text = `${line}\n${explanation(answer, optional)}\n` +
+      const { denial } = flags.settings;
+      const unread = denial === undefined ? "" : `\n${denial}\n`;
+      const text = `${line}\n${explanation(answer, optional)}${unread}\n` +
         `The same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
       printResult(invocation, json, text);
       return EXIT.ok;
@@ -152,9 +155,13 @@ async function unstableFlags(flags: FlagValues, kind: string): Promise<string[]>
   return [];
 }
 
-/** Whether an optional need is used here: a variable that is set, or the browser of --open. */
+/**
+ * Whether an optional need is used here: a variable that is set, the browser of --open, or the settings
+ * file, which may be written later.
+ */
 function isSet(need: PermissionNeed): boolean {
-  return need.name === "run" || need.name === "env" && need.variable !== undefined &&
+  return ["run", "read", "sys"].includes(need.name) ||
+    need.name === "env" && need.variable !== undefined &&
       readEnvIfGranted(need.variable) !== undefined;
 }
 

@@ -9,7 +9,7 @@ export const status: Command<SignInTarget> = {
   summary: "show who is signed in, until when, and where the tokens are",
   details: [
     "Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means " +
-    "that the next use needs a person.",
+    "that the next use needs a person. Set by tells which flag, variable or settings file decides.",
   ],
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
@@ -26,12 +26,12 @@ export const status: Command<SignInTarget> = {
   },
 };
 
-export async function reportOf({ stored }: SignInTarget): Promise<StatusReport> {
+export async function reportOf({ stored, sources }: SignInTarget): Promise<StatusReport> {
   if (stored === undefined) return { signed_in: true, state: "api_key" };
-  return await readStatus(stored.identity, stored.chosen.backend, Date.now());
+  return { ...await readStatus(stored.identity, stored.chosen.backend, Date.now()), sources };
 }
 
 export function printStatus(report: StatusReport, invocation: Invocation): number {
-  printResult(invocation, report, statusText(report, Date.now()));
+  printResult(invocation, report, statusText(report, Date.now(), invocation.flags.settings));
   return report.signed_in ? EXIT.ok : EXIT.signInNeeded;
 }

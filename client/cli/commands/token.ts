@@ -27,6 +27,7 @@ export const token: Command<SignInTarget> = {
     "scope",
     "backend",
     "backend-options",
+    "config",
     "login",
     "refresh",
     "header",

@@ -1,4 +1,8 @@
-import { listenNeeds, resolveRedirect } from "../../options/browser_options.ts";
+import {
+  type BrowserOptions,
+  listenNeeds,
+  resolveRedirect,
+} from "../../options/browser_options.ts";
 import { clientAuthFromEnv } from "../../options/resolve_identity.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import { browserLauncher } from "../../permissions/browser_launcher.ts";
@@ -13,9 +17,10 @@ const loadClientAuth = () => import("../../provider/client_auth.ts");
 export async function checkFlows(
   metadata: Record<string, unknown>,
   identity: OidcIdentity,
+  options: BrowserOptions = {},
 ): Promise<Finding[]> {
   if (identity.flow === "client_credentials") return [await clientFlow(metadata, identity)];
-  const browser = browserFlow(metadata, identity);
+  const browser = browserFlow(metadata, identity, options);
   const device = deviceFlow(metadata);
   if (identity.flow === "browser") return [browser];
   if (identity.flow === "device") return [device];
@@ -44,7 +49,11 @@ function deviceFlow(metadata: Record<string, unknown>): Finding {
   return ok(check, "the provider offers it; doctor --probe shows whether this client may use it");
 }
 
-function browserFlow(metadata: Record<string, unknown>, { issuer }: OidcIdentity): Finding {
+function browserFlow(
+  metadata: Record<string, unknown>,
+  { issuer }: OidcIdentity,
+  options: BrowserOptions,
+): Finding {
   const check = "browser flow";
   const { authorization_endpoint, response_types_supported: types } = metadata;
   const methods = metadata.code_challenge_methods_supported;
@@ -56,7 +65,7 @@ function browserFlow(metadata: Record<string, unknown>, { issuer }: OidcIdentity
     return fail(check, "the provider does not know PKCE with S256", advice);
   }
   try {
-    const setting = resolveRedirect({}, issuer, "sign in");
+    const setting = resolveRedirect(options, issuer, "sign in");
     const denied = listenNeeds(setting).filter((need) => !isGranted(need));
     if (denied.length > 0) {
       const hosts = denied.map((need) => need.name === "net" ? need.host : "").join(",");

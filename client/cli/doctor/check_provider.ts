@@ -1,6 +1,7 @@
 import { formatLength } from "../format_time.ts";
 import { checkFlows } from "./check_flows.ts";
 import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
+import type { BrowserOptions } from "../../options/browser_options.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import type { Runtime } from "../../options/runtime.ts";
 
@@ -25,11 +26,13 @@ interface Seen {
  * Reads the provider's discovery document and checks the parts that a sign-in uses.
  *
  * @param isProbed Whether to try the client at the provider, too.
+ * @param browser The place that a browser comes back to.
  */
 export async function checkProvider(
   identity: OidcIdentity,
   runtime: Runtime,
   isProbed = false,
+  browser: BrowserOptions = {},
 ): Promise<Finding[]> {
   const seen: Seen = {};
   const { OidcProvider } = await loadProvider();
@@ -38,12 +41,14 @@ export async function checkProvider(
     const hosts = checkHosts(await provider.endpointHosts());
     const metadata = seen.metadata ?? {};
     const mayProbe = isProbed && hosts.length === 0;
+    const probe = async () =>
+      await (await loadProbe()).probeClient(metadata, identity, runtime, browser);
     return [
       ok("discovery", `${identity.issuer} answers correctly`),
       ...hosts,
       ...checkEndpoints(metadata, identity),
-      ...await checkMetadata(metadata, identity),
-      ...(mayProbe ? await (await loadProbe()).probeClient(metadata, identity, runtime) : []),
+      ...await checkMetadata(metadata, identity, browser),
+      ...(mayProbe ? await probe() : []),
       clock(seen),
     ];
   } catch (error) {
@@ -97,9 +102,10 @@ function checkEndpoints(
 async function checkMetadata(
   metadata: Record<string, unknown>,
   identity: OidcIdentity,
+  browser: BrowserOptions,
 ): Promise<Finding[]> {
   const { scope } = identity;
-  const findings = await checkFlows(metadata, identity);
+  const findings = await checkFlows(metadata, identity, browser);
   const scopes = metadata.scopes_supported;
   const isAsked = scope.split(" ").includes("offline_access");
   if (isAsked && Array.isArray(scopes) && !scopes.includes("offline_access")) {

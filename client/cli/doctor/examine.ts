@@ -1,6 +1,6 @@
 import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../create_session.ts";
-import type { Identity, OidcIdentity } from "../../options/identity.ts";
+import type { OidcIdentity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { hostAndFileNeeds } from "../../permissions/needs.ts";
@@ -11,6 +11,7 @@ import { readStatus, type SignInState } from "../read_status.ts";
 import { identityNeeds, sessionOptions } from "../sign_in_target.ts";
 import { checkApi } from "./check_api.ts";
 import { checkProvider } from "./check_provider.ts";
+import { checkSettings, checkSettingsFile } from "./check_settings.ts";
 import { checkBackend, checkStore } from "./check_store.ts";
 import { failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
@@ -22,12 +23,17 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   const findings: Finding[] = [];
   const attempt = <T>(check: string, step: () => MaybePromise<T>) =>
     tryCheck(findings, check, step);
+  findings.push(...checkSettingsFile(flags));
+  if (flags.settings.fault !== undefined) return findings; // the settings are not known
   const settings = [...identityNeeds(flags), ...(flags.has("backend") ? [] : selectionNeeds())];
-  await attempt("permissions", () => preflight(ACTION, settings, "always"));
-  if (findings.length > 0) return findings; // nothing else can be checked without the variables
+  const isReadable = await attempt("permissions", async () => {
+    await preflight(ACTION, settings, "always");
+    return true;
+  });
+  if (!isReadable) return findings; // nothing else can be checked without the variables
   const resolved = await attempt("settings", () => {
     const resolved = resolveOptions({ ...sessionOptions(flags), interactive: false }, ACTION);
-    findings.push(ok("settings", describeIdentity(resolved.identity)));
+    findings.push(...checkSettings(resolved.identity, flags));
     return resolved;
   });
   if (resolved?.identity.kind === "api_key") return [...findings, ...await checkApi(resolved)];
@@ -46,7 +52,7 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   const { identity, runtime } = resolved;
   findings.push(
     ...(isPermitted
-      ? await checkProvider(identity, runtime, flags.has("probe"))
+      ? await checkProvider(identity, runtime, flags.has("probe"), sessionOptions(flags))
       : [skipped("discovery", "permissions are missing")]),
     ...await checkApi(resolved),
   );
@@ -69,12 +75,6 @@ async function tryCheck<T>(
     findings.push(failedBy(check, error));
     return undefined;
   }
-}
-
-function describeIdentity(identity: Identity): string {
-  if (identity.kind === "api_key") return "an API key is set (VM_API_KEY), and nobody signs in";
-  const { issuer, clientId, audience } = identity;
-  return `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
 }
 
 /** All permissions of a sign-in, as far as settings and backend are known. */

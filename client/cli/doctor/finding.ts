@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../errors.ts";
+import { SettingsError } from "../settings/settings_error.ts";
 import { allFlagsHint, causeLines } from "../report_error.ts";
 
 /** The result of one check of `doctor`. Holds no secret. */
@@ -29,7 +30,8 @@ export function skipped(check: string, message: string): Finding {
 
 /** The check failed by an error. The message of a foreign error may quote a token and is left out. */
 export function failedBy(check: string, error: unknown): Finding {
-  const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError;
+  const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
+    error instanceof SettingsError;
   if (isOwn) {
     const message = error.message + causeLines(error);
     const isDenied = error.code === "permission_required";

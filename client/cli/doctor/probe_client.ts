@@ -1,4 +1,4 @@
-import { resolveRedirect } from "../../options/browser_options.ts";
+import { type BrowserOptions, resolveRedirect } from "../../options/browser_options.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import type { Runtime } from "../../options/runtime.ts";
 import {
@@ -28,6 +28,7 @@ export async function probeClient(
   metadata: Record<string, unknown>,
   identity: OidcIdentity,
   runtime: Runtime,
+  browser: BrowserOptions = {},
 ): Promise<Finding[]> {
   try {
     const provider = openProvider(identity, runtime);
@@ -35,13 +36,16 @@ export async function probeClient(
     const hasDevice = metadata.device_authorization_endpoint !== undefined;
     const hasBrowser = metadata.authorization_endpoint !== undefined;
     if (identity.flow === "browser" || (!hasDevice && identity.flow !== "device")) {
-      return hasBrowser ? [await probeBrowser(provider, metadata)] : [];
+      return hasBrowser ? [await probeBrowser(provider, metadata, browser)] : [];
     }
     return hasDevice
       ? await probeDevice(provider).catch(async (error) => {
         if (identity.flow === "device" || !hasBrowser || !isWithoutDeviceFlow(error)) throw error;
         const advice = "Nothing needs to be done: the browser is used instead.";
-        return [warning(CHECK, error.message, advice), await probeBrowser(provider, metadata)];
+        return [
+          warning(CHECK, error.message, advice),
+          await probeBrowser(provider, metadata, browser),
+        ];
       })
       : [];
   } catch (error) {
@@ -64,8 +68,9 @@ async function probeDevice(provider: OidcProvider): Promise<Finding[]> {
 async function probeBrowser(
   provider: OidcProvider,
   { issuer }: Record<string, unknown>,
+  options: BrowserOptions,
 ): Promise<Finding> {
-  const setting = resolveRedirect({}, provider.issuer, "sign in");
+  const setting = resolveRedirect(options, provider.issuer, "sign in");
   const redirectUri = setting.uriOf(setting.ports[0] || ANY_PORT);
   const request = await startAuthorization(provider, { redirectUri });
   const code = `doctor-${crypto.randomUUID()}`;

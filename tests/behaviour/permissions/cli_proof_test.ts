@@ -24,6 +24,13 @@ const expired = async (world: CliWorld) => {
 const signedOut = async (world: CliWorld) => await world.backend.delete(world.key);
 const signedIn = async (world: CliWorld) => await world.signIn();
 
+const withSettings = async (world: CliWorld) => {
+  await world.signIn();
+  const { issuer } = world.provider;
+  const entry = { issuer, clientId: "other", clientKeyFile: "/keys/app.pem", backend: "file" };
+  await Deno.writeTextFile(`${world.home}/config.json`, JSON.stringify({ default: entry }));
+};
+
 const CASES: Case[] = [
   { args: ["login", "--quiet"], prepare: signedOut },
   { args: ["status", "--quiet"], prepare: signedIn },
@@ -39,6 +46,8 @@ const CASES: Case[] = [
   },
   { args: ["doctor", "--quiet"], prepare: signedIn },
   { args: ["backends"] },
+  { args: ["config"] },
+  { args: ["status", "--quiet", "--config", "HOME/config.json"], prepare: withSettings },
   { args: ["permissions"] },
   { args: ["completions", "bash"] },
   { args: ["help"] },
@@ -46,7 +55,7 @@ const CASES: Case[] = [
 ];
 
 for (const { args: words, prepare } of CASES) {
-  const name = words[0]!;
+  const name = words.includes("--config") ? "--config" : words[0]!;
   const argsIn = (home: string) => words.map((word) => word.replace(/^HOME(?=\/)/, home));
   Deno.test(`permissions: ${name} runs with exactly what it names, and not with less`, async () => {
     await using world = await cliWorld();
@@ -89,8 +98,17 @@ interface Access {
   readonly value: string;
 }
 
-/** Read where they may be: by a session to find an API, and to refuse options without a backend. */
-const READ_IF_GRANTED = ["VM_API_URL", "VM_API_HOST", "VM_OIDC_CREDENTIALS_BACKEND_KWARGS", "uid"];
+/**
+ * Read where they may be: by a session to find an API, to refuse options without a backend, and for the
+ * width of the help.
+ */
+const READ_IF_GRANTED = [
+  "VM_API_URL",
+  "VM_API_HOST",
+  "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+  "uid",
+  "COLUMNS",
+];
 
 /**
  * What Deno 2.9.6 logs beside what is done: modules that it loads itself, and a write for each file

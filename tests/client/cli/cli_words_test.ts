@@ -67,6 +67,8 @@ Deno.test("words: a denied variable is answered with the flag of Deno and of thi
   assert(!API_WORDS.test(stderr), stderr);
 });
 
+const OWN_STORE = { backend: "file", backendOptions: { path: "${HOME}/own/tokens.json" } };
+
 /** Runs a line of a hint in a shell in which `validmind-auth` and the JSR address are this module. */
 async function runHint(world: CliWorld, line: string, env: Record<string, string>) {
   const bin = `${world.home}/bin`;
@@ -83,15 +85,32 @@ async function runHint(world: CliWorld, line: string, env: Record<string, string
 }
 
 for (
-  const [name, args, env] of [
-    ["the default store", [], {}],
-    ["a profile and a scope", ["--profile", "two", "--scope", "openid offline_access"], {}],
-    ["a file of its own", ["--backend", "file", "--backend-options", "my options.json"], {}],
-    ["a database", ["--backend", "kv", "--backend-options", "kv.json"], {}],
+  const [name, args, env, settings] of [
+    ["the default store", [], {}, undefined],
+    [
+      "a profile and a scope",
+      ["--profile", "two", "--scope", "openid offline_access"],
+      {},
+      undefined,
+    ],
+    [
+      "a file of its own",
+      ["--backend", "file", "--backend-options", "my options.json"],
+      {},
+      undefined,
+    ],
+    ["a database", ["--backend", "kv", "--backend-options", "kv.json"], {}, undefined],
     ["a store of the environment", [], {
       VM_OIDC_CREDENTIALS_BACKEND: "kv",
       VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "env.db"}',
-    }],
+    }, undefined],
+    ["a store of the settings file", [], {}, { default: OWN_STORE }],
+    ["a profile of the settings file", ["--profile", "two"], {}, { profiles: { two: OWN_STORE } }],
+    ["a profile of a variable, beside a store of another one", [], {
+      VM_OIDC_PROFILE: "two",
+      VM_OIDC_CREDENTIALS_BACKEND: "kv",
+      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "env.db"}',
+    }, { profiles: { two: OWN_STORE } }],
   ] as const
 ) {
   Deno.test({
@@ -102,6 +121,9 @@ for (
         await using world = await cliWorld();
         await Deno.writeTextFile(`${world.home}/my options.json`, '{"path": "mine/tokens.json"}');
         await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "tokens.db"}');
+        await Deno.mkdir(`${world.home}/.config/validmind-auth`, { recursive: true });
+        const place = `${world.home}/.config/validmind-auth/config.json`;
+        await Deno.writeTextFile(place, JSON.stringify(settings ?? {}));
         const before = await world.run(["token", ...args], { env });
         assertEquals(before.code, 4, before.stderr);
         assert(!API_WORDS.test(before.stderr), before.stderr);

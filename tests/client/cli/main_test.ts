@@ -32,7 +32,7 @@ for (const { name, flags } of COMMANDS) {
     for (const flag of [...flags, "help"]) {
       assertMatch(
         output.printed,
-        new RegExp(`^ {2}(-., | {4})--${flag}( [A-Z]+)?( {2,}\\S|$)`, "m"),
+        new RegExp(`^ {2}(-., | {4})--${flag}( [A-Z=]+)?( {2,}\\S|$)`, "m"),
       );
     }
     assertMatch(output.printed, /^ {2}4 {2,}a person has to sign in/m);

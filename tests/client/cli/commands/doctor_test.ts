@@ -31,7 +31,9 @@ async function examine(world: CliWorld, args: string[] = [], env: Record<string,
 }
 
 const ALL_WELL = [
+  "settings file: skipped",
   "settings: ok",
+  "set by: ok",
   "backend: ok",
   "permissions: ok",
   "file modes: ok",
@@ -99,7 +101,7 @@ Deno.test("doctor: without settings, the store is examined all the same", async 
   await using world = await cliWorld();
   const { code, results } = await examine(world, [], { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" });
   assertEquals(code, 1);
-  assertEquals(results, ["settings: fail", ...ALL_WELL.slice(1, 5)]);
+  assertEquals(results, ["settings file: skipped", "settings: fail", ...ALL_WELL.slice(3, 7)]);
 });
 
 Deno.test({
@@ -187,7 +189,7 @@ Deno.test("doctor: with an API key there is no more to examine than the API", as
   const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
   await using api = await startHttpServer(() => new Response(null, { status: 401 }));
   const { results } = await examine(world, ["--api-host", api.origin], env);
-  assertEquals(results, ["settings: ok", "API: ok"]);
+  assertEquals(results, [...ALL_WELL.slice(0, 3), "API: ok"]);
 });
 
 Deno.test("doctor: missing permissions are a fail that names the flags", async () => {

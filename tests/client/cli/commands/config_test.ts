@@ -1,0 +1,196 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { type CliWorld, cliWorld } from "../cli_world.ts";
+
+const NONE = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+
+/** Writes the settings file of a person, and gives its path. */
+async function write(world: CliWorld, document: unknown): Promise<string> {
+  const folder = `${world.home}/.config/validmind-auth`;
+  await Deno.mkdir(folder, { recursive: true });
+  const path = `${folder}/config.json`;
+  await Deno.writeTextFile(path, JSON.stringify(document), { mode: 0o644 });
+  await Deno.chmod(path, 0o644);
+  return path;
+}
+
+function client({ provider: { issuer, clientId } }: CliWorld) {
+  return { issuer, clientId };
+}
+
+/** Runs a command without the variables that name provider and client. */
+async function run(world: CliWorld, args: string[], env: Record<string, string> = {}) {
+  return await world.run(args, { env: { ...NONE, ...env } });
+}
+
+Deno.test("config: a settings file signs in, and every command finds the sign-in by it", async () => {
+  await using world = await cliWorld();
+  const path = await write(world, { default: client(world) });
+  const { code, stderr, stdout } = await run(world, ["login"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stdout, `Set by     ${path} (default: issuer, clientId)`);
+  for (const args of [["status", "-q"], ["token"], ["list"], ["doctor", "-q"], ["logout", "-q"]]) {
+    const result = await run(world, args);
+    assertEquals([result.code, result.stderr], [0, ""], `${args}: ${result.stdout}`);
+  }
+  assertEquals(world.backend.get(world.key), undefined);
+});
+
+Deno.test("config: a profile of the file has a provider and a store of its own", async () => {
+  await using world = await cliWorld();
+  const store = { backend: "file", backendOptions: { path: "${HOME}/two/tokens.json" } };
+  await write(world, { profiles: { two: { ...client(world), ...store } } });
+  // The variables lead elsewhere: who types a profile means it.
+  const env = { VM_OIDC_ISSUER: "https://other.example", VM_OIDC_CREDENTIALS_BACKEND: "memory" };
+  const login = await run(world, ["login", "--profile", "two"], env);
+  assertEquals(login.code, 0, login.stderr);
+  assertStringIncludes(await Deno.readTextFile(`${world.home}/two/tokens.json`), "profile:two|");
+  for (const args of [["status", "-q"], ["token"], ["list"], ["backends"]]) {
+    assertEquals((await run(world, [...args, "--profile", "two"], env)).code, 0, `${args}`);
+  }
+  const list = await run(world, ["list", "--json"], { VM_OIDC_PROFILE: "two" });
+  assertEquals(JSON.parse(list.stdout).sign_ins[0].profile, "two");
+});
+
+Deno.test("config: shows what applies, and from where, without a secret", async () => {
+  await using world = await cliWorld();
+  const scope = "openid offline_access";
+  const path = await write(world, { default: { ...client(world), scope }, profiles: { two: {} } });
+  const env = {
+    VM_OIDC_CLIENT_ID: "of-variable",
+    VM_OIDC_CLIENT_SECRET: "s3cr3t-of-somebody",
+    VM_OIDC_CREDENTIALS_BACKEND: "vault",
+    VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"auth": {"token": "s3cr3t-of-somebody"}}',
+  };
+  const { code, stdout, stderr } = await run(world, ["config", "--scope", "openid"], env);
+  assertEquals([code, stderr], [0, ""]);
+  const { issuer } = world.provider;
+  assertStringIncludes(stdout, `settings file  ${path} ("default" applies; profiles: two)`);
+  assertMatch(stdout, new RegExp(`^issuer +${issuer} +settings file$`, "m"));
+  assertMatch(stdout, /^clientId +of-variable +VM_OIDC_CLIENT_ID$/m);
+  assertMatch(stdout, /^scope +openid +--scope$/m);
+  assertMatch(stdout, /^backend +vault +VM_OIDC_CREDENTIALS_BACKEND$/m);
+  assertMatch(stdout, /^backendOptions +\(set, not shown\) +VM_OIDC_CREDENTIALS_BACKEND_KWARGS$/m);
+  assertMatch(stdout, /^VM_OIDC_CLIENT_SECRET +\(set, not used: .*\) +VM_OIDC_CLIENT_SECRET$/m);
+
+  const json = await run(world, ["config", "--json", "--scope", "openid"], env);
+  assert(!`${stdout}${json.stdout}`.includes("s3cr3t"), json.stdout);
+  const { file, settings } = JSON.parse(json.stdout);
+  assertEquals(file, { path, state: "read", entry: "default", profiles: ["two"] });
+  assertEquals(settings.issuer, { value: issuer, source: path });
+  assertEquals(settings.VM_OIDC_CLIENT_SECRET, { source: "VM_OIDC_CLIENT_SECRET" });
+});
+
+Deno.test("config: without a file it says where one would be, and an example that works", async () => {
+  await using world = await cliWorld();
+  const { code, stdout } = await run(world, ["config"]);
+  const path = `${world.home}/.config/validmind-auth/config.json`;
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, `settings file  none: ${path}\n\nNothing is set.\n`);
+  const [, example] = /^ {2}(\{.*\})$/m.exec(stdout)!;
+  await write(world, JSON.parse(example!));
+  assertMatch((await run(world, ["config"])).stdout, /^issuer +https:.* settings file$/m);
+  const login = await run(world, ["login", "--config", "none.json"]);
+  assertEquals(login.code, 2);
+  assertStringIncludes(login.stderr, "error (settings_invalid): Cannot use the settings file none");
+});
+
+Deno.test("config: a file that cannot be used ends every command, by file and key", async () => {
+  await using world = await cliWorld();
+  const path = await write(world, { default: { ...client(world), isuer: "x" } });
+  for (
+    const args of [["login"], ["status"], ["token"], ["list"], ["logout", "--all"], ["config"]]
+  ) {
+    const { code, stdout, stderr } = await run(world, args);
+    assertEquals([code, stdout], [2, ""], `${args}`);
+    assertStringIncludes(
+      stderr,
+      `error (settings_invalid): Cannot use the settings file ${path}: `,
+    );
+    assertStringIncludes(stderr, '"isuer", which is not known. Did you mean issuer?');
+  }
+  const doctor = await run(world, ["doctor"]);
+  assertEquals([doctor.code, doctor.stderr], [1, ""]);
+  assertMatch(doctor.stdout, /^fail +settings file +Cannot use the settings file .*Did you mean/m);
+  assertEquals((await run(world, ["help"])).code, 0);
+});
+
+Deno.test("config: a file that Deno does not permit is told, and no command fails for it", async () => {
+  await using world = await cliWorld();
+  const path = await write(world, { default: { ...client(world), clientId: "other" } });
+  await world.signIn();
+  const flags = [
+    "--allow-env",
+    `--allow-read=${world.home}/.validmind`,
+    `--allow-write=${world.home}/.validmind`,
+    "--allow-net",
+  ];
+  assertEquals((await world.run(["status", "-q"], { flags })).code, 0);
+  const doctor = await world.run(["doctor"], { flags });
+  assertEquals(doctor.code, 0, doctor.stdout);
+  assertMatch(doctor.stdout, /^warning +settings file +.* is not read: Deno does not permit it/m);
+  assertStringIncludes(doctor.stdout, `--allow-read=${path}`);
+  // Where it would have helped, the error says so.
+  const login = await world.run(["login"], { flags, env: NONE });
+  assertEquals(login.code, 2);
+  assertStringIncludes(login.stderr, `The settings file ${path} is not read: Deno does not permit`);
+  // Who names it needs it.
+  const named = await world.run(["status", "--config", path], { flags });
+  assertEquals(named.code, 1);
+  assertStringIncludes(named.stderr, "error (permission_required): Cannot show the status");
+  assertStringIncludes(named.stderr, `--allow-read=${path}`);
+});
+
+Deno.test("config: an error tells which settings of the file apply", async () => {
+  await using world = await cliWorld();
+  const entry = { ...client(world), listen: "0.0.0.0:80" };
+  const path = await write(world, { default: entry });
+  const { code, stderr } = await run(world, ["login"]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "--listen is no loopback host");
+  assertStringIncludes(stderr, `Of "default" in ${path} apply: issuer, clientId, listen.`);
+  await Deno.remove(path);
+  assertStringIncludes((await run(world, ["login"])).stderr, `Or write them into ${path}: see`);
+});
+
+Deno.test("config: a wrong backend of the file is named by its place", async () => {
+  await using world = await cliWorld();
+  const path = await write(world, { default: { ...client(world), backend: "kvv" } });
+  const { code, stderr } = await run(world, ["status"]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, `as "backend" in "default" of ${path}: it is not known.`);
+  assertStringIncludes(stderr, "Did you mean kv?");
+  const backendOptions = { path: "${NO_SUCH_VARIABLE}/x.json" };
+  await write(world, { default: { ...client(world), backend: "file", backendOptions } });
+  const unset = await run(world, ["status"]);
+  assertEquals(unset.code, 2);
+  assertStringIncludes(unset.stderr, `"backendOptions" in "default" of ${path}`);
+  assertStringIncludes(unset.stderr, "NO_SUCH_VARIABLE");
+});
+
+Deno.test("config: permissions lists the file, for this program and not for a script", async () => {
+  await using world = await cliWorld();
+  const path = await write(world, {
+    default: { ...client(world), backend: "kv", backendOptions: { path: "/srv/vm/tokens.db" } },
+  });
+  const { code, stdout, stderr } = await run(world, ["permissions", "--for", "cli", "--json"]);
+  assertEquals(code, 0, stderr);
+  const { flags } = JSON.parse(stdout);
+  assertStringIncludes(flags, "--unstable-kv ");
+  assertMatch(flags, new RegExp(`--allow-read=\\S*${path}`));
+  assertMatch(flags, /--allow-read=\S*\/srv\/vm/);
+  assertStringIncludes(flags, "--allow-sys=uid");
+  const script = await run(world, ["permissions"], world.env);
+  assertEquals(script.code, 0, script.stderr);
+  assert(!script.stdout.includes(path) && !script.stdout.includes("uid"), script.stdout);
+  assert(!script.stdout.includes("/srv/vm"), script.stdout);
+});
+
+Deno.test("config: the flags for this program are enough to sign in by the file", async () => {
+  await using world = await cliWorld();
+  await write(world, { default: client(world) });
+  const { stdout } = await run(world, ["permissions", "--for", "cli", "--json"]);
+  const { flags } = JSON.parse(stdout);
+  const { code, stderr } = await world.run(["login", "-q"], { flags: flags.split(" "), env: NONE });
+  assertEquals(code, 0, stderr);
+  world.stored();
+});
