@@ -2,6 +2,7 @@ import { printable } from "../../backends/common/printable.ts";
 import {
   answerLines,
   formatLeft,
+  openLimit,
   outcomeLines,
   plainPrompt,
   type Prompt,
@@ -56,6 +57,7 @@ function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): s
     `${qr}  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${bold(printable(code.text))}`] : []),
     ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
+    ...openLimit(page).map((line) => `  ${line}`),
     "",
     "",
   ].join("\n");

@@ -26,6 +26,8 @@ export interface SignInPage {
   code?: { text: string; isFilledIn: boolean };
   /** The end of the page, and of its code. */
   expiresAt: Date;
+  /** How long the provider takes the page, in seconds, where that is less. */
+  openWithin?: number | undefined;
   /** For a page whose answer comes back to this computer: the other ways for it. */
   answer?: PageAnswer;
 }
@@ -92,6 +94,7 @@ export function plainPrompt(
     `  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${printable(code.text)}`] : []),
     ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
+    ...openLimit(page).map((line) => `  ${line}`),
     ...notes.map((note) => printable(note, 500)),
     `Waiting for your approval (the ${code ? "code" : "page"} ends in ${minutes} min) …`,
     "",
@@ -107,6 +110,12 @@ export function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
       `${handIn} It counts once.`,
     ]),
   ];
+}
+
+/** The limit for opening a page that the provider forgets. */
+export function openLimit({ openWithin }: SignInPage): string[] {
+  if (openWithin === undefined) return [];
+  return [`Open it within ${Math.round(openWithin)} seconds: the provider takes it no longer.`];
 }
 
 export function outcomeLines(outcome: Outcome): string[] {

@@ -42,6 +42,8 @@ export interface Authorization {
   /** The page for the person. */
   url: string;
   redirectUri: string;
+  /** How long the provider takes the page, in seconds, where it says so. */
+  openWithin?: number;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
   nonce?: string;
@@ -70,11 +72,15 @@ export async function startAuthorization(
       ...(dpopKey && { dpopKey }),
     };
     let query = await queryOf(context, options, secrets);
+    let openWithin: number | undefined;
     if (server.require_pushed_authorization_requests === true) {
-      query = { client_id: client.client_id, request_uri: await push(context, query, dpopKey) };
+      const { request_uri, expires_in } = await push(context, query, dpopKey);
+      query = { client_id: client.client_id, request_uri };
+      openWithin = expires_in;
     }
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
-    return { url: endpoint.href, redirectUri, ...secrets };
+    const url = endpoint.href;
+    return { url, redirectUri, ...(openWithin !== undefined && { openWithin }), ...secrets };
   });
 }
 
@@ -169,7 +175,7 @@ async function push(
   context: RequestContext,
   query: Record<string, string>,
   dpopKey: DpopKey | undefined,
-): Promise<string> {
+): Promise<oauth.PushedAuthorizationResponse> {
   const { server, client, auth } = context;
   const options = {
     ...requestOptions(PUSHED, context),
@@ -179,11 +185,10 @@ async function push(
     const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
     return await oauth.processPushedAuthorizationResponse(server, client, response);
   };
-  const { request_uri } = await send().catch((error) => {
+  return await send().catch((error) => {
     if (!oauth.isDPoPNonceError(error)) throw error;
     return send();
   });
-  return request_uri;
 }
 
 /** The reason why this flow is not to be had at a provider, or not safe there. */

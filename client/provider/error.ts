@@ -51,6 +51,12 @@ const BY_CODE = new Map(Object.entries({
  * decided by these words, which may change at any time. They only help the reader.
  */
 const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
+  // Keycloak and oidc-provider, where the demand is on the client. Nothing tells a client of it.
+  [
+    /\bpushed authorization request\b/i,
+    "The client may send its request ahead only (RFC 9126), and the discovery document does not say " +
+    "so: have require_pushed_authorization_requests set there, or the demand taken from the client.",
+  ],
   // Microsoft Entra
   [
     /AADSTS7000218\b/,

@@ -48,7 +48,10 @@ export async function signInByBrowser(
   const authorization = await startAuthorization(provider, options, signal);
   const answer = new BrowserAnswer(authorization.state);
   listener.expect(answer, authorization.url);
-  const expiresAt = new Date(runtime.now() + LIMIT_MS);
+  const now = runtime.now();
+  const expiresAt = new Date(now + LIMIT_MS);
+  const { openWithin = Infinity } = authorization;
+  const limit = openWithin * 1000 < LIMIT_MS ? openWithin : undefined;
   const submit = (address: string) => {
     const fault = answer.offer(parametersOf(address) ?? new URLSearchParams());
     return fault && FAULTS[fault];
@@ -57,6 +60,7 @@ export async function signInByBrowser(
     url: authorization.url,
     redirectUri,
     expiresAt,
+    ...(limit !== undefined && { openBefore: new Date(now + limit * 1000) }),
     submit: (address) => {
       const fault = submit(String(address));
       return fault === undefined ? Promise.resolve() : Promise.reject(addressRefused(fault));
@@ -67,7 +71,10 @@ export async function signInByBrowser(
   const promptFailed = Promise.withResolvers<never>();
   runtime.emit?.({ type: "link_shown", expiresAt });
   const display = onAuthorizationUrl ??
-    ((shown) => show(pageOf(shown, provider.issuer, { listener, submit })));
+    ((shown) => {
+      const page = pageOf(shown, provider.issuer, { listener, submit });
+      return show({ ...page, openWithin: limit });
+    });
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(display, prompt).catch((error) => promptFailed.reject(promptError(error)));
   try {

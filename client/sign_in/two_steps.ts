@@ -35,7 +35,8 @@ export async function startInBrowser(
     async onAuthorizationUrl(link) {
       const { issuer = new URL(link.url).origin, now = Date.now, onAuthorizationUrl } = options;
       if (onAuthorizationUrl === undefined) {
-        opening = openPrompt({ page: { ...pageOf(link), issuer }, now });
+        const openWithin = link.openBefore && (link.openBefore.getTime() - now()) / 1000;
+        opening = openPrompt({ page: { ...pageOf(link), issuer, openWithin }, now });
         await opening;
       }
       await onAuthorizationUrl?.(link);

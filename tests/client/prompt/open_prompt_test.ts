@@ -3,6 +3,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { decodeModules } from "../../support/decode_qr.ts";
 import { type CaptureOptions, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
+import { promptHtml } from "../../../client/prompt/notebook_html.ts";
+import { plainPrompt } from "../../../client/prompt/prompt.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
 
@@ -244,3 +246,25 @@ function onScreen(text: string): string[] {
     return cells.join("").trimEnd();
   });
 }
+
+Deno.test("prompt: a page that the provider forgets soon says so, as text and as HTML", () => {
+  const page = {
+    issuer: "https://login.example.com",
+    url: "https://login.example.com/authorize?request_uri=x",
+    shortUrl: "https://login.example.com/authorize",
+    expiresAt: new Date(300_000),
+    answer: { redirectUri: "http://127.0.0.1/callback" },
+  };
+  const limit = "Open it within 60 seconds: the provider takes it no longer.";
+  for (const openWithin of [59.9, undefined]) {
+    const limited = { ...page, openWithin };
+    const texts = [
+      plainPrompt({ page: limited, now: () => 0 }),
+      promptHtml({ id: "x", page: limited, qr: undefined }, 300_000, []),
+    ];
+    assertEquals(texts.map((text) => text.includes(limit)), [
+      openWithin !== undefined,
+      openWithin !== undefined,
+    ]);
+  }
+});
