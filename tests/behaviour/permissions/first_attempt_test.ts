@@ -30,26 +30,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "README's script runs with README's flags, and then without a person",
-  ignore,
-  async fn() {
-    await using world = await newcomer();
-    const page = await Deno.readTextFile(new URL("README.md", ROOT));
-    const [, flags] = /^deno run \\\n([^`]*) script\.ts$/m.exec(page)!;
-    const filled = world.fillIn(
-      flags!.replaceAll("\\\n", " ").replace("login.example.com:443", "PROVIDER")
-        .replace("api.example.com:443", "API"),
-    );
-    const first = await world.run(filled);
-    assertEquals(first.code, 0, first.stderr);
-    world.provider.autoApprove = false;
-    const second = await world.run(filled, { VM_OIDC_INTERACTIVE: "0" });
-    assertEquals(second.code, 0, second.stderr);
-    assertMatch(second.stdout, /^Working on /);
-  },
-});
-
-Deno.test({
   name: "the flags in the first error of a job whose options say all are all that it needs",
   ignore,
   async fn() {
