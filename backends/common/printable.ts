@@ -99,11 +99,19 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
+ * Milliseconds of an HTTP date (RFC 9110, section 5.6.7), else `NaN`. JavaScript takes a time without a
+ * zone for one of this computer's zone, which that of another program need not be.
+ */
+export function parseHttpDate(value: string | null): number {
+  return value?.trim().endsWith("GMT") ? Date.parse(value) : NaN;
+}
+
+/**
  * Milliseconds of a `Retry-After` header, which holds whole seconds or a date (RFC 9110, section
  * 10.2.3). `undefined` without a usable value.
  */
 export function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : parseHttpDate(value) - Date.now();
   return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
 }

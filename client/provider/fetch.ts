@@ -3,6 +3,7 @@ import { netHost } from "../../backends/common/check_options.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   connectionFault,
+  parseHttpDate,
   parseObject,
   parseRetryAfter,
   printable,
@@ -131,7 +132,7 @@ export function providerSkew(
   issuedAt?: unknown,
   now: number = Date.now(),
 ): number | undefined {
-  const byDate = Date.parse(date ?? "");
+  const byDate = parseHttpDate(date);
   const isDated = !Number.isNaN(byDate);
   const time = isDated ? byDate : typeof issuedAt === "number" ? issuedAt * 1000 : NaN;
   const seconds = Math.round((time - now) / 1000);
@@ -219,8 +220,10 @@ function notUsable(url: string, response: Response, json?: Json) {
   const { error, error_description: words } = json ?? {};
   const said = [error, words].filter((text) => typeof text === "string").join(": ");
   const type = printable(headers.get("content-type") ?? "no content type", 60);
-  const isBroken = json === undefined && status === 200 && /\bjson\b/.test(type);
-  const nothing = isBroken ? "its body is not valid JSON" : `is no answer of a provider (${type})`;
+  const isBroken = json === undefined && /\bjson\b/.test(type);
+  const nothing = isBroken
+    ? "its body is no valid JSON object"
+    : `is no answer of a provider (${type})`;
   const reason = said === ""
     ? `it has status ${status} and ${nothing}`
     : `the provider answered with status ${status} (${printable(said)})`;

@@ -1,3 +1,4 @@
+import { parseHttpDate } from "../../../backends/common/printable.ts";
 import { formatLength } from "../format_time.ts";
 import { checkFlows } from "./check_flows.ts";
 import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
@@ -68,7 +69,7 @@ function spy({ fetch, now }: Runtime, seen: Seen): typeof globalThis.fetch {
 
 /** The `Date` header counts whole seconds, and a cache adds the age of its answer. */
 function skewOf(headers: Headers, now: number): number | undefined {
-  const date = Date.parse(headers.get("date") ?? "");
+  const date = parseHttpDate(headers.get("date"));
   const age = Number(headers.get("age") ?? 0);
   return Number.isNaN(date) ? undefined : date + 500 + (age || 0) * 1000 - now;
 }

@@ -82,7 +82,7 @@ async function probeBrowser(
   }
   return ok(
     CHECK,
-    "the provider knows this client, and refused only a code that nobody had issued",
+    "the provider refused only the code, which nobody had issued; some look at the client after it",
   );
 }
 

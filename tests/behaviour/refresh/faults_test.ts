@@ -52,7 +52,7 @@ const FAULTS: Fault[] = [
   {
     what: "truncated JSON",
     answer: () => new Response('{"access_token": "x', { headers: { "content-type": JSON_TYPE } }),
-    words: ["its body is not valid JSON"],
+    words: ["its body is no valid JSON"],
   },
   {
     what: "JSON that breaks off with its connection",

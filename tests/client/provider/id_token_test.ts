@@ -15,6 +15,7 @@ const ROWS: [what: string, date: string | null, seconds: number][] = [
   ["no header", null, 0],
   ["an empty header", "", 0],
   ["a header that is no date", "soon", 0],
+  ["a time without its zone", "2026-03-01 12:05:00.123456", 0],
 ];
 
 for (const [what, date, seconds] of ROWS) {
