@@ -50,6 +50,7 @@ export type AuthlibOddity =
   | "far_end"
   | "float_times"
   | "number_as_sub"
+  | "local_date"
   | "revoked_without_new"
   | "basic_revocation";
 

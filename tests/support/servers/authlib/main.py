@@ -10,12 +10,13 @@ makes providers, each with a port and clients of its own, and changes them:
 
 import logging
 import threading
+from datetime import datetime, timedelta, timezone
 
 from flask import Flask, Response, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from provider import change, make_app
-from store import Store
+from store import Settings, Store
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -24,8 +25,13 @@ class QuietHandler(WSGIRequestHandler):
     store: Store | None = None
 
     def send_header(self, keyword, value):
-        if keyword.lower() != "date" or self.store is None or self.store.settings.date:
-            super().send_header(keyword, value)
+        settings = self.store.settings if self.store else Settings()
+        if keyword.lower() == "date":
+            if not settings.date:
+                return
+            if settings.has("local_date"):  # the time of a clock in another zone, as str() writes it
+                value = str(datetime.now(timezone(timedelta(hours=9))).replace(tzinfo=None))
+        super().send_header(keyword, value)
 
     def log(self, *_):
         pass

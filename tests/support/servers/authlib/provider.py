@@ -69,7 +69,7 @@ def deviating(response: Response, settings: Settings) -> Response:
     if not isinstance(body, dict):
         return response
     if settings.has("numeric_strings"):  # taken from a configuration file as they were
-        body = {k: str(v) if isinstance(v, int) else v for k, v in body.items()}
+        body = {k: str(v) if type(v) is int else v for k, v in body.items()}
     if settings.has("ok_errors"):  # `return jsonify(…)`, without the status
         response.status_code = 200
     if "access_token" in body:

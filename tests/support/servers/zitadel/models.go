@@ -59,6 +59,10 @@ func (c *client) ClockSkew() time.Duration                                     {
 func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string     { return same }
 func (c *client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return same }
 
+// A confidential client is no native one, whose ports are free.
+func (c *client) RedirectURIGlobs() []string           { return []string{"http://127.0.0.1:*/callback"} }
+func (c *client) PostLogoutRedirectURIGlobs() []string { return nil }
+
 func (c *client) ResponseTypes() []oidc.ResponseType {
 	return []oidc.ResponseType{oidc.ResponseTypeCode}
 }
