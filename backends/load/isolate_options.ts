@@ -15,7 +15,8 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
  * |---|---|---|
  * | read, write, connect or read variables beyond its grant | denied | denied |
  * | start a program, load a native library, ask about the system | denied unless granted | denied |
- * | send a signal to your program | succeeds | denied |
+ * | send a signal to your program, or take its signals, such as Ctrl-C | succeeds | denied |
+ * | open the inspector, to which all users of the computer can connect (not on Windows) | succeeds: they can read all that your program holds | ended at once |
  * | import an npm package, whose name can carry data out | succeeds | refused |
  * | import a remote module | denied unless granted | refused unless granted and in Deno's cache |
  * | read your program's standard input, write to its output | succeeds | out of reach |

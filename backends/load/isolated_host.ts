@@ -139,11 +139,11 @@ function hostBackend(send: (frame: string) => void): (frame: string) => Promise<
  * Serves requests on the pipes of a process, until its parent ends. The pipes carry the protocol
  * alone, so the console is silent. As {@linkcode hostBackend}, it uses nothing from outside itself.
  *
- * @param watch Code of a Worker that ends this process when the parent has ended, also while the
- * backend keeps this thread busy.
+ * @param watcher Code of a Worker that ends this process when it has to end, also while the backend
+ * keeps this thread busy.
  */
-async function servePipes(host: typeof hostBackend, watch: string): Promise<void> {
-  new Worker(watch, { type: "module" });
+async function servePipes(host: typeof hostBackend, watcher: string): Promise<void> {
+  new Worker(watcher, { type: "module" });
   for (const name of Object.keys(console)) Object.assign(console, { [name]: () => undefined });
   const { stdin, stdout, exit } = Deno;
   const encoder = new TextEncoder();
@@ -161,9 +161,15 @@ async function servePipes(host: typeof hostBackend, watch: string): Promise<void
   exit(0);
 }
 
-/** Ends the process once its parent is another one than at its start. Windows keeps a dead parent. */
-function watchParent(parent: number): void {
-  const check = () => Deno.ppid === parent || Deno.kill(Deno.pid, "SIGKILL");
+/**
+ * Ends the process once its parent is another one than at its start. Windows keeps a dead parent. It ends
+ * the process at SIGUSR1, too, by which Deno opens the inspector to all users of the host. Windows has no
+ * such signal.
+ */
+function watch(parent: number): void {
+  const end = () => Deno.kill(Deno.pid, "SIGKILL");
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGUSR1", end);
+  const check = () => Deno.ppid === parent || end();
   setInterval(check, 500);
   check();
 }
@@ -178,8 +184,8 @@ export function workerProgram(): string {
 
 /** The program of a process, as an address. */
 export function processProgram(): string {
-  const watch = dataUrl(`(${watchParent})(${Deno.pid});`);
-  return dataUrl(`await (${servePipes})(${hostBackend}, ${JSON.stringify(watch)});`);
+  const watcher = dataUrl(`(${watch})(${Deno.pid});`);
+  return dataUrl(`await (${servePipes})(${hostBackend}, ${JSON.stringify(watcher)});`);
 }
 
 function dataUrl(code: string): string {

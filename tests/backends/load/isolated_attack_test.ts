@@ -1,6 +1,12 @@
 // The attacks on an isolated backend's surroundings, each for both forms: the outcome for a Worker is
 // asserted also where the attack succeeds, since the documentation says that it does.
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { type Form, FORMS, runIsolated } from "../../support/isolated_world.ts";
 import { startHttpServer } from "../../support/http_server.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -18,8 +24,14 @@ const attacks = {
   signal: () => new Promise((resolve) => {
     const code = 'Deno.kill(Deno.pid, "SIGUSR1"); postMessage(0)';
     new Worker("data:text/javascript," + encodeURIComponent(code), { type: "module" })
-      .onmessage = () => resolve("sent");
+      .onmessage = () => setTimeout(() => resolve("sent"), 200);
   }),
+  debugger: async () => {
+    // Deno opens the inspector at this signal once a process has run for half a second.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    Deno.kill(Deno.pid, "SIGUSR1");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  },
   parent: () => Deno.kill(Deno.ppid, "SIGUSR1"),
   npm: () => import(["npm:", "fixture-secret-token"].join("")),
   remote: () => import("http://127.0.0.1:PORT/fixture-secret-token.js"),
@@ -96,6 +108,8 @@ interface Outcome {
   readonly after: string;
   /** How often the main process got the signal. */
   readonly signals: number;
+  /** The address of the main process's inspector. */
+  readonly inspector?: string;
   /** The paths that were asked for on the loopback server. */
   readonly asked: string[];
 }
@@ -139,7 +153,8 @@ async function attack(form: Form, name: string, more: {
       const found = await ask("${name}");
       if (found === "sent") await new Promise((resolve) => setTimeout(resolve, 100));
       const after = await ask("harmless");
-      console.log("${MARK}" + JSON.stringify({ found, after, signals }));
+      const inspector = "${name}" === "debugger" && (await import("node:inspector")).url();
+      console.log("${MARK}" + JSON.stringify({ found, after, signals, inspector }));
       Deno.exit(0);
     `,
   });
@@ -244,6 +259,29 @@ Deno.test("isolate, worker: a signal reaches the main process, as the documentat
 Deno.test("isolate, process: a signal ends that process alone", async () => {
   const { found, after, signals, stderr } = await attack("process", "signal");
   assertEquals([found, after, signals, stderr], ["backend_unavailable", "nothing", 0, ""]);
+});
+
+const isUnix = Deno.build.os !== "windows";
+
+Deno.test({
+  name: "isolate, worker: it opens the inspector of the main process, as the documentation says",
+  ignore: !isUnix,
+  async fn() {
+    const { found, after, stderr, inspector } = await attack("worker", "debugger");
+    assertEquals([found, after], ["done", "nothing"]);
+    // Another process may have the one port that Deno takes.
+    assertMatch(inspector ?? stderr, /^ws:|Failed to start inspector server/);
+  },
+});
+
+Deno.test({
+  name: "isolate, process: it is ended when it would open the inspector, of its own process, too",
+  ignore: !isUnix,
+  async fn() {
+    const { found, after, stderr, signals, inspector } = await attack("process", "debugger");
+    assertEquals([found, after, stderr, signals], ["backend_unavailable", "nothing", "", 0]);
+    assertEquals(inspector, undefined);
+  },
 });
 
 Deno.test("isolate, worker: a package's name carries a token out, as the documentation says", async () => {
