@@ -142,7 +142,7 @@ export function renameOver(
 export function syncFolder(path: string): void {
   if (isWindows) return;
   try {
-    const folder = Deno.openSync(path, { read: true });
+    const folder = Deno.openSync(`${path}/.`); // a named pipe in its place has no such name
     try {
       folder.syncSync();
     } finally {

@@ -23,7 +23,7 @@ export class ReservedFile implements TempFile {
 
   /**
    * Writes the file in the place of one that a crash left. `undefined` where a living process, or another
-   * user of this one, has reserved it.
+   * use in this one, has reserved it.
    */
   static create(path: string, bytes: number): ReservedFile | undefined {
     if (isReserved(path)) return undefined;
@@ -93,7 +93,7 @@ function isReserved(path: string): boolean {
   if (!isGranted({ name: "read", path }) || !lstatIfPresent(path)?.isFile) return false;
   let file: Deno.FsFile;
   try {
-    file = Deno.openSync(path);
+    file = Deno.openSync(path, { read: true, write: true }); // a pipe would make a mere reader wait
   } catch {
     return false; // gone, or of another owner
   }

@@ -190,17 +190,20 @@ attack("a named pipe in the file's place is refused at once", async ({ path, vic
   }
 });
 
-/** Runs a call whose first opening of `path` finds a named pipe there. */
-function racing(path: string, call: string): string {
+/** Runs a call whose opening of `path` finds a named pipe there: the first one, or a later one. */
+function racing(path: string, call: string, before = 0): string {
   return `(async () => {
-    const { openSync } = Deno;
-    Deno.openSync = (name, options) => {
-      if (name !== "${path}") return openSync(name, options);
-      Deno.openSync = openSync;
-      Deno.renameSync("${path}", "${path}.old");
-      Deno.renameSync("${path}.pipe", "${path}");
-      return openSync(name, options);
-    };
+    let before = ${before};
+    const openers = [Deno, process.getBuiltinModule("node:fs")].map((api) => [api, api.openSync]);
+    for (const [api, open] of openers) {
+      api.openSync = (name, options) => {
+        if (name !== "${path}" || before-- > 0) return open(name, options);
+        for (const [api, open] of openers) api.openSync = open;
+        Deno.renameSync("${path}", "${path}.old");
+        Deno.renameSync("${path}.pipe", "${path}");
+        return open(name, options);
+      };
+    }
     return await ${call};
   })()`;
 }
@@ -222,9 +225,27 @@ attack(
     await plantPipe(`${path}.pipe`);
     Deno.chmodSync(`${path}.pipe`, 0o444); // to write is denied; to read would wait
     const call = racing(path, "backend.get(KEY)");
-    assertMatch(String(await victim(call)), /^backend_denied: .*another user/);
+    assertMatch(String(await victim(call)), /^backend_denied: .*it is a named pipe/);
   },
 );
+
+for (
+  const [why, mode, before] of [
+    ["file mode 0400", 0o400, ""],
+    ["no permission to write", 0o600, `Deno.permissions.querySync = () => ({ state: "prompt" }),`],
+  ] as const
+) {
+  attack(
+    `a named pipe does not block a process that only reads the file either, by ${why}`,
+    async ({ path, victim }) => {
+      Deno.chmodSync(path, mode);
+      assertEquals(await victim("backend.get(KEY)", ["--allow-read"]), entry());
+      await plantPipe(`${path}.pipe`);
+      const call = `(${before} ${racing(path, "backend.get(KEY)")})`;
+      assertMatch(String(await victim(call)), /^backend_denied: .*it is a named pipe/);
+    },
+  );
+}
 
 attack("a named pipe that comes to a lock file's place does not block", async (scene) => {
   const { parent, victim } = scene;
@@ -233,6 +254,33 @@ attack("a named pipe that comes to a lock file's place does not block", async (s
   await plantPipe(`${lock}.pipe`);
   const call = racing(lock, PUT);
   assertMatch(String(await victim(call)), /^backend_denied: .*it is a named pipe/);
+});
+
+attack("a named pipe that comes to a reserved file's place does not block", async (scene) => {
+  const { parent, victim } = scene;
+  const reserve = (then: string) =>
+    `backend.reserve(KEY, 1000).then(async (made) => { await using _ = made; return ${then}; })`;
+  const names = await victim(
+    reserve(`Array.from(Deno.readDirSync("${parent}"), ({ name }) => name)`),
+  ) as string[];
+  const temp = `${parent}/${names.find((name) => name.endsWith(".tmp"))}`;
+  for (const before of [0, 1, 2]) { // the look for an entry in it, its reading, the look for its owner
+    write(temp, "", VICTIM);
+    await plantPipe(`${temp}.pipe`);
+    const bytes = reserve(`Deno.lstatSync("${temp}").size`);
+    const seen = await victim(racing(temp, bytes, before));
+    assert(Number(seen) > 1000 || /^backend_denied: .*a named pipe/.test(String(seen)), `${seen}`);
+    Deno.removeSync(`${temp}.old`); // it was raced
+    await Deno.remove(temp).catch(() => undefined);
+  }
+});
+
+attack("a named pipe in a folder's place does not block the sync of the folder", async (scene) => {
+  const { parent, victim } = scene;
+  await plantPipe(`${parent}/folder`);
+  const module = backendUrl("file/replace_file.ts");
+  const call = `import("${module}").then(({ syncFolder }) => syncFolder("${parent}/folder"))`;
+  assertEquals(await victim(call), "done");
 });
 
 attack("a link to a device in the file's place is not read", async ({ path, victim }) => {
