@@ -1,9 +1,12 @@
+import { hasChromium } from "../chromium.ts";
+import { hasJupyter } from "../jupyter.ts";
+import { JUPYTER_SERVER_PROXY_VENV } from "./jupyter_server_proxy.ts";
 import { AUTHLIB_VENV } from "./op_server.ts";
 import { pythonOf } from "./python_venv.ts";
 import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
 /** What tests against real servers need of the machine. */
-export type LiveNeed = ServerName | "authlib" | "keyring" | "openssl";
+export type LiveNeed = ServerName | "authlib" | "jupyter-server-proxy" | "keyring" | "openssl";
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
@@ -54,6 +57,11 @@ export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
 
 async function missingFor(need: LiveNeed): Promise<string[]> {
   if (need === "authlib") return await pythonOf(AUTHLIB_VENV) === undefined ? [need] : [];
+  if (need === "jupyter-server-proxy") {
+    const isMade = await pythonOf(JUPYTER_SERVER_PROXY_VENV) !== undefined;
+    return [[need, isMade], ["chromium", hasChromium], ["jupyter", hasJupyter]]
+      .flatMap(([name, isHere]) => isHere ? [] : [String(name)]);
+  }
   const programs = PROGRAMS[need];
   if (programs === undefined) {
     return await isThere(await serverPath(need as ServerName)) ? [] : [need];

@@ -1,0 +1,71 @@
+import { makeLocalCa } from "../local_ca.ts";
+import { tempDir } from "../temp_home.ts";
+import { freePort } from "./free_port.ts";
+import { pythonOf, type PythonVenv } from "./python_venv.ts";
+import { startServerProcess } from "./server_process.ts";
+
+/** The release that the tests put in front of the listener. */
+export const JUPYTER_SERVER_PROXY_VERSION = "4.6.0";
+
+/** jupyter-server-proxy, and the server that it is a part of. */
+export const JUPYTER_SERVER_PROXY_VENV: PythonVenv = {
+  name: `jupyter-server-proxy-${JUPYTER_SERVER_PROXY_VERSION}`,
+  installs: [[`jupyter-server-proxy==${JUPYTER_SERVER_PROXY_VERSION}`, "jupyter-server==2.21.1"]],
+};
+
+/** A person's notebook server as a hub starts it, with jupyter-server-proxy in it. */
+export interface NotebookServer extends AsyncDisposable {
+  /** `https:`, with a certificate that nobody trusts. */
+  readonly origin: string;
+  /** The path of the person's server, as the hub's variable `JUPYTERHUB_SERVICE_PREFIX` has it. */
+  readonly prefix: string;
+  /** The person's word for the server's own sign-in. */
+  readonly token: string;
+}
+
+/** Starts a notebook server on loopback. */
+export async function startNotebookServer(): Promise<NotebookServer> {
+  const python = await pythonOf(JUPYTER_SERVER_PROXY_VENV);
+  if (python === undefined) {
+    throw new Error("Cannot start jupyter-server-proxy: it is not there. Run `deno task servers`.");
+  }
+  await using stack = new AsyncDisposableStack();
+  const { path } = stack.use(await tempDir());
+  const { cert, key } = await (await makeLocalCa()).issue(["localhost"]);
+  await Deno.writeTextFile(`${path}/cert.pem`, cert);
+  await Deno.writeTextFile(`${path}/key.pem`, key);
+  const [port, token, prefix] = [freePort(), crypto.randomUUID(), "/user/ada/"];
+  const server = await startServerProcess({
+    command: [
+      python,
+      "-m",
+      "jupyter_server",
+      "--no-browser",
+      "--allow-root",
+      "--ip=127.0.0.1",
+      `--port=${port}`,
+      "--ServerApp.port_retries=0",
+      `--ServerApp.base_url=${prefix}`,
+      `--ServerApp.root_dir=${path}`,
+      `--IdentityProvider.token=${token}`,
+      `--certfile=${path}/cert.pem`,
+      `--keyfile=${path}/key.pem`,
+    ],
+    readyOn: "stderr",
+    ready: /(https:\/\/127\.0\.0\.1:\d+)\//,
+    env: {
+      HOME: path,
+      JUPYTER_CONFIG_DIR: `${path}/config`,
+      JUPYTER_DATA_DIR: `${path}/data`,
+      JUPYTER_RUNTIME_DIR: `${path}/runtime`,
+    },
+  });
+  stack.defer(() => server.end("TERM"));
+  const started = stack.move();
+  return {
+    origin: `https://127.0.0.1:${port}`,
+    prefix,
+    token,
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
