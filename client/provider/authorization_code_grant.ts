@@ -9,6 +9,7 @@ import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
   checkFirstTokens,
+  firstTokenWords,
   newDpopKey,
   type RequestContext,
   requestOptions,
@@ -121,7 +122,7 @@ export async function redeemAuthorization(
     }
     const tokens = await checkFirstTokens(context, result);
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
-  });
+  }, firstTokenWords(dpopKey));
 }
 
 /**

@@ -11,6 +11,7 @@ import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
   checkFirstTokens,
+  firstTokenWords,
   newDpopKey,
   requestOptions,
   requestTokens,
@@ -89,7 +90,7 @@ export async function pollDevice(
     });
     const tokens = await checkFirstTokens(context, answer);
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
-  });
+  }, firstTokenWords(dpopKey));
 }
 
 /** The checked page and code of a device answer: RFC 8628, section 3.2. */

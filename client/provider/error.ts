@@ -114,7 +114,8 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   // Keycloak
   [
     /Device Authorization Grant.*(disabled|not allowed)|flow is disabled for the client/i,
-    "Switch on OAuth 2.0 Device Authorization Grant in the Keycloak client's settings.",
+    "Switch on OAuth 2.0 Device Authorization Grant in the Keycloak client's settings, or set " +
+    'flow: "browser" (VM_OIDC_FLOW).',
   ],
   [
     /Invalid client or Invalid client credentials/i,
@@ -258,14 +259,16 @@ function refused(
 ): ProviderRefusedError {
   const name = printable(error.error, 60);
   const words = typeof error.error_description === "string"
-    ? printable(error.error_description)
+    ? printable(error.error_description).replace(/\.$/, "")
     : "";
   const answer = `${name}${words && ` (${words})`}`;
-  const isProof = name === "invalid_client" || proofErrors.includes(name) || OF_PROOF.test(words);
+  const isOfProof = name === "invalid_client" || OF_PROOF.test(words);
+  const isProof = isOfProof || proofErrors.includes(name);
   // zitadel/oidc refuses a wrong secret so, without a word.
   const isEither = name === "unauthorized_client" && words === "" && ofClient !== undefined;
   const own = [
-    Object.hasOwn(advice, name) && advice[name],
+    // A refused secret says nothing about the grant.
+    !(isOfProof && ofClient) && Object.hasOwn(advice, name) && advice[name],
     (isProof || isEither) && ofClient,
     isEither && DEVICE_GRANT,
   ].filter(Boolean);

@@ -6,7 +6,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { asTenant } from "./discovery.ts";
-import { ProviderUnavailableError } from "./error.ts";
+import { ProviderUnavailableError, type RefusalWords } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, providerSkew, TOKEN } from "./fetch.ts";
 import {
   assertIdToken,
@@ -29,6 +29,18 @@ export interface RequestContext {
   /** The client's secret, which an error must not show. */
   readonly secrets?: readonly string[];
   readonly signatures: IdTokenSignatures;
+}
+
+/**
+ * The words for a refusal of a person's first tokens. Some providers say of a missing proof of DPoP no
+ * more than `invalid_grant`.
+ */
+export function firstTokenWords(dpopKey: DpopKey | undefined): RefusalWords {
+  if (dpopKey !== undefined) return {};
+  const invalid_grant =
+    "Sign in again. If that is refused too, the client may have to use DPoP: set " +
+    "dpop: true.";
+  return { advice: { invalid_grant } };
 }
 
 /**

@@ -116,6 +116,31 @@ Deno.test("refusal of a client with a secret: unauthorized_client without a word
   await rejectsWith("provider_refused", run, ...words);
 });
 
+Deno.test("refusal of a wrong secret, where nobody is there: nothing is said about the grant", async () => {
+  await using world = await scriptedProviderWorld();
+  const refusal = { error: "unauthorized_client", error_description: "Invalid client credentials" };
+  world.provider.script.token.push(() => json(refusal, 401));
+  const { onDeviceCode: _, ...options } = world.options;
+  const job = { ...options, flow: "client_credentials", clientSecret: "x9-Qwz7-Pk4-Lm2" } as const;
+  const error = await rejectsWith("provider_refused", () => createSession(job), "is its secret");
+  assertEquals(error.message.includes("credentials grant"), false);
+});
+
+Deno.test("refusal of the first tokens by invalid_grant: DPoP is named where it is not used", async () => {
+  await using world = await scriptedProviderWorld();
+  world.provider.script.token.push(() => json({ error: "invalid_grant" }, 400));
+  const run = () => createSession(world.options);
+  await rejectsWith("provider_refused", run, "Sign in again. If that is refused too", "dpop: true");
+});
+
+Deno.test("refusal: a sentence of the provider keeps no full stop before ours", async () => {
+  await using world = await scriptedProviderWorld();
+  const refusal = { error: "invalid_scope", error_description: "No such scope." };
+  world.provider.script.device.push(() => json(refusal, 400));
+  const run = () => createSession(world.options);
+  await rejectsWith("provider_refused", run, "(No such scope). Check scope");
+});
+
 Deno.test("fault of the provider: its own words are told, without what they repeat", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
