@@ -1,5 +1,5 @@
 import { AUTHLIB_VERSION, startOpServer } from "../../support/servers/op_server.ts";
-import { OpProvider } from "./op_provider.ts";
+import { OP_CANNOT, OpProvider } from "./op_provider.ts";
 import type { ProviderKind } from "./provider.ts";
 import { TOLD } from "./told/authlib.ts";
 
@@ -8,7 +8,7 @@ export const AUTHLIB: ProviderKind = {
   name: "Authlib",
   version: AUTHLIB_VERSION,
   needs: ["authlib"],
-  cannot: {},
+  cannot: OP_CANNOT,
   told: TOLD,
   async start() {
     const server = await startOpServer("authlib");

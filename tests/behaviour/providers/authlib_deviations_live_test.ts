@@ -28,7 +28,7 @@ for (const oddity of TOLERATED) {
   live.test(`Authlib deviates by ${oddity}: sign-in, refresh and sign-out work`, async () => {
     await using provider = await OpProvider.start(server);
     await provider.op.set({ oddities: [oddity] });
-    using world = new MatrixWorld(AUTHLIB, provider);
+    await using world = await MatrixWorld.make(AUTHLIB, provider);
     await using session = await createSession(world.options);
     const first = await world.stored();
     const lifeMs = Date.parse(first.expires_at!) - world.clock.now();
@@ -49,7 +49,7 @@ for (const oddity of TOLERATED) {
 live.test("Authlib's Date has the time of another zone: it is not believed", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ oddities: ["local_date"] });
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   const { now: _, ...options } = world.options; // this computer's clock, put right by the provider's
   await using session = await createSession(options);
   for (let time = 0; time < 2; time++) {
@@ -62,7 +62,7 @@ live.test("Authlib's Date has the time of another zone: it is not believed", asy
 live.test("Authlib answers errors with 200: each decides what it decides with 400", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ oddities: ["ok_errors"] });
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   world.denies = true;
   await rejectsWith("device_code_denied", () => createSession(world.options), "access_denied");
   world.denies = false;
@@ -75,7 +75,7 @@ live.test("Authlib answers errors with 200: each decides what it decides with 40
 live.test("Authlib's tokens never end: the entry has an end that is a date", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ oddities: ["far_end"] });
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   for (const bearer of ["access_token", "id_token"] as const) {
     await using session = await createSession({ ...world.options, bearer });
     await session.accessToken({ forceRefresh: true });
@@ -87,7 +87,7 @@ live.test("Authlib's tokens never end: the entry has an end that is a date", asy
 
 live.test("Authlib gives a sub that is a number: refused, and the rotated token is kept", async () => {
   await using provider = await OpProvider.start(server);
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   await using session = await createSession(world.options);
   const before = await world.stored();
   await provider.op.set({ oddities: ["number_as_sub"] });
@@ -104,14 +104,14 @@ live.test("Authlib gives a sub that is a number: refused, and the rotated token 
 live.test("Authlib's answer is written by str(): the person is told that it is no JSON", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ oddities: ["repr"] });
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   const run = () => createSession(world.options);
   await rejectsWith("provider_unavailable", run, "status 200 and its body is no valid JSON");
 });
 
 live.test("Authlib's answers to polls turn into no JSON: the end of the code says so", async () => {
   await using provider = await OpProvider.start(server);
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   const onDeviceCode = async () => await provider.op.set({ oddities: ["repr"] });
   const run = () => createSession({ ...world.options, onDeviceCode });
   const words = [
@@ -124,7 +124,7 @@ live.test("Authlib's answers to polls turn into no JSON: the end of the code say
 live.test("Authlib revokes a refresh token and gives no new one: the reason is told", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ rotate: false, oddities: ["revoked_without_new"] });
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   await using session = await createSession(world.options);
   await session.accessToken({ forceRefresh: true });
   const run = () => session.accessToken({ forceRefresh: true });
@@ -135,7 +135,7 @@ live.test("Authlib revokes a refresh token and gives no new one: the reason is t
 live.test("Authlib revokes for clients with a secret only: signed out here, and the rest is told", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ oddities: ["basic_revocation"] });
-  using world = new MatrixWorld(AUTHLIB, provider);
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
   await using session = await createSession(world.options);
   const { revocation, reason, keys } = await session.clear({ revoke: true });
   assertEquals([revocation, keys.length], ["failed", 1]);

@@ -30,6 +30,8 @@ export class Gateway implements AsyncDisposable {
   /** Port of the provider; has to be set before the first request. */
   upstream = 0;
   readonly origin: string;
+  /** Address and port. */
+  readonly host: string;
   /** What went through, until {@linkcode reset}. */
   readonly requests: SeenRequest[] = [];
   #outage: Outage | undefined;
@@ -37,7 +39,8 @@ export class Gateway implements AsyncDisposable {
   #server = createServer();
 
   private constructor() {
-    this.origin = `http://127.0.0.1:${this.#port}`;
+    this.host = `127.0.0.1:${this.#port}`;
+    this.origin = `http://${this.host}`;
   }
 
   static async start(): Promise<Gateway> {

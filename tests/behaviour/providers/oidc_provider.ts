@@ -21,7 +21,13 @@ export const OIDC_PROVIDER: ProviderKind = {
   name: "oidc-provider",
   version: "9.13.3",
   needs: [],
-  cannot: {},
+  // Otherwise it leaves out offline_access.
+  authorizationParameters: { prompt: "consent" },
+  cannot: {
+    "browser instead of the device flow": "it refuses by invalid_request, which may mean anything",
+    "client disabled": "it has no such switch",
+    "clock off with DPoP, and no word of the time": "it sends the time",
+  },
   told: TOLD,
   start: (): Promise<ProviderServer> =>
     Promise.resolve({
@@ -36,6 +42,7 @@ async function startProvider(): Promise<MatrixProvider> {
   const person = { isEnabled: true };
   const provider = await startOidcProvider({
     origin: gateway.origin,
+    interval: 1,
     configure: (config) => configure(config, clientKey, person),
   });
   gateway.upstream = provider.port;
@@ -64,7 +71,7 @@ class OidcProviderInProcess implements MatrixProvider {
 
   client(kind: ClientKind): TestClient {
     return {
-      clientId: kind,
+      clientId: `client-${kind}`,
       ...(kind === "secret" && { clientSecret: SECRET }),
       ...(kind === "key" && { clientKey: { ...this.#clientKey.privateJwk, alg: "RS256" } }),
     };
@@ -74,8 +81,8 @@ class OidcProviderInProcess implements MatrixProvider {
     await this.#provider.approve(userCode, { deny });
   }
 
-  async follow(url: string): Promise<void> {
-    await this.#provider.follow(url);
+  async follow(url: string, { deny = false } = {}): Promise<void> {
+    await this.#provider.follow(url, { deny });
   }
 
   endSession(): Promise<void> {
@@ -127,22 +134,22 @@ function configure(
   const base = config.clients![0]!;
   const grants = [...base.grant_types!, "client_credentials"];
   config.clients = [
-    { ...base, client_id: "public" },
-    { ...base, client_id: "dpop", dpop_bound_access_tokens: true },
+    { ...base, client_id: "client-public" },
+    { ...base, client_id: "client-dpop", dpop_bound_access_tokens: true },
     {
       ...base,
-      client_id: "secret",
+      client_id: "client-secret",
       client_secret: SECRET,
       token_endpoint_auth_method: "client_secret_post",
       grant_types: grants,
     },
     {
       ...base,
-      client_id: "key",
+      client_id: "client-key",
       token_endpoint_auth_method: "private_key_jwt",
       grant_types: grants,
       jwks: { keys: [clientKey.publicJwk] } as JWKS,
     },
-    { ...base, client_id: "browser", grant_types: ["authorization_code", "refresh_token"] },
+    { ...base, client_id: "client-browser", grant_types: ["authorization_code", "refresh_token"] },
   ];
 }

@@ -2,7 +2,19 @@ import type { DeviceCode } from "../../../client/session_options.ts";
 import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
 import { OP_SECRET, type OpServer, type RunningOp } from "../../support/servers/op_server.ts";
 import { Gateway } from "./gateway.ts";
-import type { ClientKind, MatrixProvider, TestClient } from "./provider.ts";
+import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
+
+const NO_DPOP = "the library has no DPoP";
+
+/** The rows that no program of ours over a library can run. */
+export const OP_CANNOT: ProviderKind["cannot"] = {
+  "DPoP": NO_DPOP,
+  "DPoP missing": NO_DPOP,
+  "DPoP in the browser": NO_DPOP,
+  "clock off with DPoP": NO_DPOP,
+  "clock off with DPoP, and no word of the time": NO_DPOP,
+  "browser denied": "its person approves on the way",
+};
 
 /** A provider of a program of ours over a library: zitadel/oidc or Authlib. */
 export class OpProvider implements MatrixProvider {

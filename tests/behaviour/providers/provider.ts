@@ -42,7 +42,7 @@ export interface MatrixProvider extends AsyncDisposable {
   /** Signs the person in at the provider's pages, and approves a device code, or denies it. */
   approve(code: DeviceCode, options?: { deny?: boolean }): Promise<void>;
   /** Opens a link of the flow in the browser, signs the person in, and follows to the redirect URI. */
-  follow(url: string): Promise<void>;
+  follow(url: string, options?: { deny?: boolean }): Promise<void>;
   /** Ends the person's sign-in, as an administrator does. */
   endSession(): Promise<void>;
   /** Switches the person's account off. */
@@ -60,6 +60,8 @@ export interface ProviderKind {
   readonly version: string;
   /** What tests need of the machine; nothing where the provider runs in the test's own process. */
   readonly needs: readonly LiveNeed[];
+  /** What a sign-in in the browser needs there beside the defaults. */
+  readonly authorizationParameters?: Readonly<Record<string, string>>;
   /** The rows that it cannot run, each with the reason. */
   readonly cannot: Partial<Record<RowName, string>>;
   /** What people are told of its faults. */

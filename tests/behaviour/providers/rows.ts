@@ -1,13 +1,23 @@
 import type { MatrixProvider, ProviderKind } from "./provider.ts";
+import { BROWSER_ROWS } from "./rows/browser.ts";
+import { CLIENT_ROWS } from "./rows/client.ts";
+import { CLOCK_ROWS } from "./rows/clock.ts";
+import { DPOP_ROWS } from "./rows/dpop.ts";
+import { REFRESH_ROWS } from "./rows/refresh.ts";
 import { SIGN_IN_ROWS } from "./rows/sign_in.ts";
-
-/** What a row says of every provider; {@linkcode ProviderKind.cannot} names rows by it. */
-export type RowName =
-  | "device flow"
-  | "device flow denied";
 
 /** Runs one row, and throws where it does not hold. */
 export type Row = (kind: ProviderKind, provider: MatrixProvider) => Promise<void>;
 
-/** All rows. */
-export const ROWS: Record<RowName, Row> = { ...SIGN_IN_ROWS };
+/** All rows, by what they are about. */
+export const ROWS = {
+  ...SIGN_IN_ROWS,
+  ...REFRESH_ROWS,
+  ...CLIENT_ROWS,
+  ...BROWSER_ROWS,
+  ...DPOP_ROWS,
+  ...CLOCK_ROWS,
+};
+
+/** Names a row; {@linkcode ProviderKind.cannot} does it so. */
+export type RowName = keyof typeof ROWS;

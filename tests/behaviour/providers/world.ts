@@ -1,18 +1,18 @@
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import type { DeviceCode, SessionOptions } from "../../../client/session_options.ts";
 import { rememberSecret } from "../../support/assert_no_secret.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { OwnEnv } from "../../support/own_env.ts";
+import { type TempDir, tempDir } from "../../support/temp_home.ts";
 import type { ClientKind, MatrixProvider, ProviderKind, TestClient } from "./provider.ts";
 
-/** One client of a provider, an empty store, and options that join them. */
-export class MatrixWorld implements Disposable {
+/** One client of a provider, an empty home with a store in it, and options that join them. */
+export class MatrixWorld implements AsyncDisposable {
   readonly clock = new FakeClock();
-  readonly backend = new MemoryCredentialsBackend();
+  readonly backend: FileCredentialsBackend;
   /** The codes that the person was shown. */
   readonly codes: DeviceCode[] = [];
-  readonly client: TestClient;
   /**
    * For `createSession`. The person approves while the first wait goes on; no time passes but that
    * of {@linkcode clock}.
@@ -20,16 +20,18 @@ export class MatrixWorld implements Disposable {
   readonly options: SessionOptions;
   /** Whether the person denies what is asked. */
   denies = false;
-  readonly #env = new OwnEnv();
+  readonly #home: TempDir;
+  readonly #env: OwnEnv;
 
-  constructor(
+  private constructor(
     readonly kind: ProviderKind,
     readonly provider: MatrixProvider,
-    client: ClientKind = "public",
+    readonly client: TestClient,
+    home: TempDir,
   ) {
-    this.client = provider.client(client);
-    const { clientId, clientSecret } = this.client;
-    if (clientSecret !== undefined) rememberSecret(clientSecret);
+    this.#home = home;
+    this.#env = new OwnEnv({ HOME: home.path });
+    this.backend = new FileCredentialsBackend();
     const answered = new Set<DeviceCode>();
     this.clock.onDelay = async () => {
       const code = this.codes.at(-1);
@@ -39,7 +41,7 @@ export class MatrixWorld implements Disposable {
     };
     this.options = {
       issuer: provider.issuer,
-      clientId,
+      clientId: client.clientId,
       credentialsBackend: this.backend,
       onDeviceCode: (code) => void this.codes.push(code),
       now: this.clock.now,
@@ -47,14 +49,47 @@ export class MatrixWorld implements Disposable {
     };
   }
 
-  /** What is stored; an error when there is nothing, or more than one entry. */
-  async stored(): Promise<OidcCredentials> {
-    const [key, ...more] = await Array.fromAsync(this.backend.list());
-    if (key === undefined || more.length > 0) throw new Error(`Stored: ${[key, ...more]}`);
-    return this.backend.get(key)!;
+  static async make(
+    kind: ProviderKind,
+    provider: MatrixProvider,
+    client: ClientKind | TestClient = "public",
+  ): Promise<MatrixWorld> {
+    const known = typeof client === "string" ? provider.client(client) : client;
+    if (known.clientSecret !== undefined) rememberSecret(known.clientSecret);
+    return new MatrixWorld(kind, provider, known, await tempDir());
   }
 
-  [Symbol.dispose](): void {
+  /** Where the entries are stored. */
+  get path(): string {
+    return this.backend.path;
+  }
+
+  /** For a sign-in in the browser, which waits in real time. */
+  get browserOptions(): SessionOptions {
+    const { onDeviceCode: _, now: _1, delay: _2, ...options } = this.options;
+    const { authorizationParameters } = this.kind;
+    return {
+      ...options,
+      ...(authorizationParameters && { authorizationParameters }),
+      flow: "browser",
+      onAuthorizationUrl: ({ url }) => this.provider.follow(url, { deny: this.denies }),
+    };
+  }
+
+  /** What is stored; an error when there is nothing, or more than one entry. */
+  async stored(): Promise<OidcCredentials> {
+    const [key, ...more] = await this.keys();
+    if (key === undefined || more.length > 0) throw new Error(`Stored: ${[key, ...more]}`);
+    return (await this.backend.get(key))!;
+  }
+
+  /** The keys of all that is stored. */
+  async keys(): Promise<string[]> {
+    return await Array.fromAsync(this.backend.list());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#env[Symbol.dispose]();
+    await this.#home[Symbol.asyncDispose]();
   }
 }

@@ -1,5 +1,5 @@
 import { startOpServer, ZITADEL_OIDC_VERSION } from "../../support/servers/op_server.ts";
-import { OpProvider } from "./op_provider.ts";
+import { OP_CANNOT, OpProvider } from "./op_provider.ts";
 import type { ProviderKind } from "./provider.ts";
 import { TOLD } from "./told/zitadel.ts";
 
@@ -8,7 +8,10 @@ export const ZITADEL: ProviderKind = {
   name: "zitadel/oidc",
   version: ZITADEL_OIDC_VERSION,
   needs: ["zitadel"],
-  cannot: {},
+  cannot: {
+    ...OP_CANNOT,
+    "client_credentials with a key": "its program compares secrets alone",
+  },
   told: TOLD,
   async start() {
     const server = await startOpServer("zitadel");

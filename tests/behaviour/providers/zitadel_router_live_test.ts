@@ -46,7 +46,7 @@ for (const [what, client, options, code, words] of REFUSALS) {
   live.test(`zitadel/oidc's older router: ${what}: is told`, async () => {
     await using provider = await OpProvider.start(server);
     await provider.op.set({ router: "provider" });
-    using world = new MatrixWorld(ZITADEL, provider, client);
+    await using world = await MatrixWorld.make(ZITADEL, provider, client);
     await rejectsWith(code, () => createSession({ ...world.options, ...options }), ...words);
     assertEquals(await Array.fromAsync(world.backend.list()), []);
   });
@@ -55,7 +55,7 @@ for (const [what, client, options, code, words] of REFUSALS) {
 live.test("zitadel/oidc's older router: takes the secret in the header only", async () => {
   await using provider = await OpProvider.start(server);
   await provider.op.set({ router: "provider" });
-  using world = new MatrixWorld(ZITADEL, provider, "secret");
+  await using world = await MatrixWorld.make(ZITADEL, provider, "secret");
   const options = { ...world.options, clientSecret: OP_SECRET };
   await using session = await createSession(options);
   await session.accessToken({ forceRefresh: true });

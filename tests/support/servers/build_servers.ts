@@ -2,12 +2,13 @@
 /**
  * Gets the real servers that tests run against: `deno task servers`.
  *
- * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository, puts
- * the ValidMind Python library, Authlib and jupyter-server-proxy beside them, and installs the Debian
- * packages that tests need if it may. A part that is there already is left alone. A part that cannot be
- * had is named, and the exit code is 1: no other part is held up by it.
+ * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
+ * puts Keycloak, Authlib, the ValidMind Python library and jupyter-server-proxy beside them, and
+ * installs the Debian packages that tests need if it may. A part that is there already is left alone.
+ * A part that cannot be had is named, and the exit code is 1: no other part is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
+import { buildKeycloak } from "./build_keycloak.ts";
 import { JUPYTER_SERVER_PROXY_VENV, JUPYTER_SERVER_PROXY_VERSION } from "./jupyter_server_proxy.ts";
 import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server.ts";
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
@@ -17,6 +18,7 @@ import {
   type GoServerName,
   isOnPath,
   isThere,
+  KEYCLOAK_VERSION,
   type ServerName,
   serverPath,
 } from "./server_binary.ts";
@@ -30,6 +32,8 @@ const PACKAGES: Record<string, string> = {
   openssl: "openssl",
   strace: "strace",
   "mkfs.btrfs": "btrfs-progs",
+  java: "default-jre-headless",
+  mvn: "maven",
 };
 
 type Outcome = "present" | "built" | "installed" | `left out: ${string}`;
@@ -132,4 +136,8 @@ if (import.meta.main) {
   );
   await tell("vault (Go)", () => build("vault", (folder) => buildByGo("vault", folder)));
   await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
+  await tell(
+    `keycloak ${KEYCLOAK_VERSION} (Java)`,
+    () => build("keycloak", (folder) => buildKeycloak(folder, run)),
+  );
 }

@@ -1,11 +1,14 @@
 /** The servers that `deno task servers` builds. */
-export type ServerName = GoServerName | "denokv";
+export type ServerName = GoServerName | "denokv" | "keycloak";
 
 /** Those whose sources are in this folder. */
 export type GoServerName = "vault" | "zitadel";
 
 /** By cargo; needs at least 12 characters for the access token. */
 export const DENOKV_VERSION = "0.14.0";
+
+/** From Maven Central; needs Java 17. */
+export const KEYCLOAK_VERSION = "26.7.3";
 
 const GO_SOURCES: Record<GoServerName, readonly string[]> = {
   vault: ["main.go", "builtin.go", "go.mod", "go.sum"],
@@ -14,9 +17,13 @@ const GO_SOURCES: Record<GoServerName, readonly string[]> = {
 /** Kept from the start: a test may change HOME for as long as it runs. */
 const CACHE = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME")}/.cache`;
 
-/** Where a server's binary lies, or would lie: its sources or version are part of the path. */
+/** Where a server's binary or folder lies, or would lie: its sources or version are part of the path. */
 export async function serverPath(name: ServerName): Promise<string> {
-  const version = name === "denokv" ? DENOKV_VERSION : await sourcesHash(name);
+  const version = name === "denokv"
+    ? DENOKV_VERSION
+    : name === "keycloak"
+    ? KEYCLOAK_VERSION
+    : await sourcesHash(name);
   return `${CACHE}/validmind-auth/servers/${name}-${version}/${name}`;
 }
 

@@ -7,7 +7,7 @@ import { MatrixWorld } from "../world.ts";
 /** A person signs in. */
 export const SIGN_IN_ROWS = {
   async "device flow"(kind, provider) {
-    using world = new MatrixWorld(kind, provider);
+    await using world = await MatrixWorld.make(kind, provider);
     await using session = await createSession(world.options);
     const { access_token, refresh_token } = await world.stored();
     assertEquals(await session.accessToken(), access_token);
@@ -21,10 +21,19 @@ export const SIGN_IN_ROWS = {
     assertEquals(provider.gateway.requests, []); // from the store alone
   },
 
+  async "sign-out with revocation"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider);
+    await using session = await createSession(world.options);
+    const { refresh_token } = await world.stored();
+    assertEquals((await session.clear({ revoke: true })).revocation, "revoked");
+    assertEquals(await provider.isActive(refresh_token!), false);
+    assertEquals(await world.keys(), []);
+  },
+
   async "device flow denied"(kind, provider) {
-    using world = new MatrixWorld(kind, provider);
+    await using world = await MatrixWorld.make(kind, provider);
     world.denies = true;
     await isTold(world, "The person denies the request", () => createSession(world.options));
-    assertEquals(await Array.fromAsync(world.backend.list()), []);
+    assertEquals(await world.keys(), []);
   },
 } satisfies Record<string, Row>;

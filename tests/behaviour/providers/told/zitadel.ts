@@ -5,8 +5,98 @@ export const TOLD: ProviderKind["told"] = {
   "The person denies the request": {
     code: "device_code_denied",
     message:
-      "Cannot sign in at {issuer}: the provider answered access_denied (The authorization request was denied.). " +
-      "Sign in again, and approve; if a rule refuses it, ask who runs the provider. If the page refused " +
-      'the code by a policy, set flow: "browser" (VM_OIDC_FLOW).',
+      "Cannot sign in at {issuer}: the provider answered access_denied (The authorization request " +
+      "was denied). Sign in again, and approve; if a rule refuses it, ask who runs the provider. If " +
+      'the page refused the code by a policy, set flow: "browser" (VM_OIDC_FLOW).',
+  },
+  "A copied refresh token was used": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant. " +
+      "Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant. Sign in again.",
+  },
+  "The refresh after one whose answer was lost": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant. " +
+      "Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant. Sign in again.",
+  },
+  "An administrator has ended the session": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant. " +
+      "Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant. Sign in again.",
+  },
+  "The person's account is disabled": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant. " +
+      "Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant. Sign in again.",
+  },
+  "The provider does not know the client": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered invalid_client. Check clientId " +
+      "(VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; a " +
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+  },
+  "A confidential client has no secret": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered invalid_client (invalid " +
+      "client_id / client_secret). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, " +
+      "and that it is a public client; a confidential one needs its secret (clientSecret, " +
+      "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+  },
+  "A confidential client has a wrong secret": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered invalid_client (invalid " +
+      "client_id / client_[removed]). Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret " +
+      "(VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has " +
+      "not ended. A public client takes none.",
+  },
+  "The client is disabled": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered invalid_client. Check clientId " +
+      "(VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; a " +
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+  },
+  "The client may not use the device flow": {
+    code: "provider_refused",
+    message: "Cannot sign in at {issuer}: the provider answered unauthorized_client (grant_type " +
+      '"urn:ietf:params:oauth:grant-type:device_code" not allowed). Enable the device code grant ' +
+      "(for the flow in the browser, the authorization code grant) and the refresh token grant for " +
+      "this client.",
+  },
+  "A wrong secret, and nobody there": {
+    code: "provider_unavailable",
+    message:
+      "Cannot use the answer of {endpoint}: the provider answered with status 500 (server_error: " +
+      "the [removed] is not that of the client). Check the network (a proxy, a sign-in page of its " +
+      "own), and try again.",
   },
 };

@@ -1,0 +1,199 @@
+import { readClaims } from "../../../client/entry.ts";
+import type { DeviceCode } from "../../../client/session_options.ts";
+import { Browser, type Page } from "../../support/browser.ts";
+import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
+import { type KeycloakServer, startKeycloak } from "../../support/servers/keycloak_server.ts";
+import { KEYCLOAK_VERSION } from "../../support/servers/server_binary.ts";
+import { Gateway } from "./gateway.ts";
+import type {
+  ClientKind,
+  MatrixProvider,
+  ProviderKind,
+  ProviderServer,
+  TestClient,
+} from "./provider.ts";
+import { TOLD } from "./told/keycloak.ts";
+
+const REALM = "matrix";
+const USER = "analyst";
+const PASSWORD = "a-password";
+const SECRET = "a-secret-of-the-client";
+
+/** Lets the client with a secret ask about the tokens of all clients. */
+const AUDIENCE = {
+  name: "audience",
+  protocol: "openid-connect",
+  protocolMapper: "oidc-audience-mapper",
+  config: { "included.client.audience": "client-secret", "access.token.claim": "true" },
+};
+
+/** Keycloak, in a process of its own, with one realm. Each test has a person of its own. */
+export const KEYCLOAK: ProviderKind = {
+  name: "Keycloak",
+  version: KEYCLOAK_VERSION,
+  needs: ["keycloak"],
+  cannot: {
+    "clock off with DPoP": "it does not send the time",
+  },
+  told: TOLD,
+  async start(): Promise<ProviderServer> {
+    const server = await startKeycloak();
+    const key = await makeSigningKey();
+    await server.admin("POST", "", realm(key));
+    return {
+      provider: () => KeycloakRealm.make(server, key),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    };
+  },
+};
+
+class KeycloakRealm implements MatrixProvider {
+  readonly issuer: string;
+  readonly gateway: Gateway;
+  readonly #server: KeycloakServer;
+  readonly #key: SigningKey;
+  #user = "";
+
+  private constructor(server: KeycloakServer, key: SigningKey, gateway: Gateway) {
+    gateway.upstream = server.port;
+    this.gateway = gateway;
+    this.issuer = `${gateway.origin}/realms/${REALM}`;
+    this.#server = server;
+    this.#key = key;
+  }
+
+  static async make(server: KeycloakServer, key: SigningKey): Promise<KeycloakRealm> {
+    const realm = new KeycloakRealm(server, key, await Gateway.start());
+    await realm.#admin("POST", "/users", person());
+    const [user] = await realm.#admin("GET", `/users?username=${USER}`) as { id: string }[];
+    realm.#user = `/users/${user!.id}`;
+    return realm;
+  }
+
+  client(kind: ClientKind): TestClient {
+    return {
+      clientId: `client-${kind}`,
+      ...(kind === "secret" && { clientSecret: SECRET }),
+      ...(kind === "key" && { clientKey: { ...this.#key.privateJwk, alg: "RS256" } }),
+    };
+  }
+
+  async approve(code: DeviceCode, { deny = false } = {}): Promise<void> {
+    await this.#signIn(code.verificationUriComplete!, deny);
+  }
+
+  async follow(url: string, { deny = false } = {}): Promise<void> {
+    await this.#signIn(url, deny);
+  }
+
+  /** Signs in, and consents where the page asks for it. */
+  async #signIn(url: string, deny: boolean): Promise<Page> {
+    const browser = new Browser();
+    let page = await browser.open(url);
+    page = await browser.submit(page, { username: USER, password: PASSWORD });
+    if (page.forms.length === 0) return page;
+    return await browser.submit(page, deny ? { cancel: "No" } : { accept: "Yes" });
+  }
+
+  async endSession(): Promise<void> {
+    await this.#admin("POST", `${this.#user}/logout`);
+    // Sign-ins that go on without a session, which offline_access makes, end with the consent.
+    await this.#admin("DELETE", `${this.#user}/consents/client-public`);
+  }
+
+  async disablePerson(): Promise<void> {
+    await this.#admin("PUT", this.#user, { enabled: false });
+  }
+
+  async rotateKeys(): Promise<void> {
+    const { id } = await this.#admin("GET", "") as { id: string };
+    await this.#admin("POST", "/components", {
+      name: "rotated",
+      providerId: "rsa-generated",
+      providerType: "org.keycloak.keys.KeyProvider",
+      parentId: id,
+      config: { priority: [String(Date.now())], keySize: ["2048"] },
+    });
+  }
+
+  async isActive(token: string): Promise<boolean> {
+    const { typ, sid, azp } = readClaims(token)!;
+    if (typ === "Offline") return await this.#hasOfflineSession(String(azp), sid);
+    const body = new URLSearchParams({ token, client_id: "client-secret", client_secret: SECRET });
+    const url = `${this.issuer}/protocol/openid-connect/token/introspect`;
+    const response = await fetch(url, { method: "POST", body });
+    return (await response.json()).active;
+  }
+
+  /** Introspection tells of a refresh token to none but its client, which has to prove itself. */
+  async #hasOfflineSession(clientId: string, id: unknown): Promise<boolean> {
+    const [client] = await this.#admin("GET", `/clients?clientId=${clientId}`) as { id: string }[];
+    const path = `${this.#user}/offline-sessions/${client!.id}`;
+    const sessions = await this.#admin("GET", path) as { id: string }[];
+    return sessions.some((session) => session.id === id);
+  }
+
+  async #admin(method: string, path: string, body?: unknown): Promise<unknown> {
+    return await this.#server.admin(method, `/${REALM}${path}`, body);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway[Symbol.asyncDispose]();
+    await this.#admin("DELETE", this.#user);
+  }
+}
+
+function person() {
+  return {
+    username: USER,
+    enabled: true,
+    email: "analyst@example.com",
+    emailVerified: true,
+    firstName: "Ada",
+    lastName: "Analyst",
+    credentials: [{ type: "password", value: PASSWORD, temporary: false }],
+  };
+}
+
+function realm(key: SigningKey) {
+  return {
+    realm: REALM,
+    enabled: true,
+    sslRequired: "none",
+    revokeRefreshToken: true,
+    refreshTokenMaxReuse: 0,
+    clients: [
+      client("public"),
+      client("dpop", {}, { "dpop.bound.access.tokens": "true" }),
+      client("secret", {
+        publicClient: false,
+        secret: SECRET,
+        serviceAccountsEnabled: true,
+      }),
+      client("key", {
+        publicClient: false,
+        clientAuthenticatorType: "client-jwt",
+        serviceAccountsEnabled: true,
+      }, { "use.jwks.string": "true", "jwks.string": JSON.stringify({ keys: [key.publicJwk] }) }),
+      client("browser", {}, { "oauth2.device.authorization.grant.enabled": "false" }),
+      client("disabled", { enabled: false }),
+    ],
+  };
+}
+
+function client(
+  kind: ClientKind,
+  settings: Record<string, unknown> = {},
+  attributes: Record<string, string> = {},
+) {
+  return {
+    clientId: `client-${kind}`,
+    publicClient: true,
+    standardFlowEnabled: true,
+    consentRequired: true,
+    redirectUris: ["http://127.0.0.1/callback"],
+    ...settings,
+    attributes: { "oauth2.device.authorization.grant.enabled": "true", ...attributes },
+    protocolMappers: [AUDIENCE],
+  };
+}

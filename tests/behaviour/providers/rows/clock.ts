@@ -1,0 +1,74 @@
+import { assertEquals } from "@std/assert";
+import { startDeno } from "../../../support/deno_process.ts";
+import { isToldWords, type Told } from "../faults.ts";
+import type { Row } from "../rows.ts";
+import { MatrixWorld } from "../world.ts";
+
+/** A program on a computer whose clock is off: it signs in and refreshes, and says what became of it. */
+const PROGRAM = `
+  const { offMs, ...options } = JSON.parse(Deno.args[0]);
+  const Real = Date;
+  globalThis.Date = class extends Real {
+    constructor(...args) { args.length > 0 ? super(...args) : super(Real.now() + offMs); }
+    static now() { return Real.now() + offMs; }
+  };
+  const { createSession, MemoryCredentialsBackend } = await import("@validmind/auth");
+  const say = (line) => console.log(JSON.stringify(line));
+  try {
+    await using session = await createSession({
+      ...options,
+      credentialsBackend: new MemoryCredentialsBackend(),
+      onDeviceCode: say,
+    });
+    const first = await session.accessToken();
+    const second = await session.accessToken({ forceRefresh: true });
+    say({ isNew: first !== second, isSignedIn: (await session.status()).signedIn });
+  } catch ({ code, message, cause }) {
+    say({ code, message, cause: cause?.message });
+  }
+`;
+
+const WORKS = { isNew: true, isSignedIn: true };
+const AHEAD = 400_000;
+/** Longer than providers let a proof of DPoP be off. */
+const DPOP_OFF = 90_000;
+
+/** The computer's clock is off. */
+export const CLOCK_ROWS = {
+  async "clock 400 s ahead"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider);
+    assertEquals(await signInAt(AHEAD, world), WORKS);
+  },
+
+  async "clock 400 s behind"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider);
+    assertEquals(await signInAt(-AHEAD, world), WORKS);
+  },
+
+  async "clock off with DPoP"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider, "dpop");
+    assertEquals(await signInAt(-DPOP_OFF, world), WORKS);
+  },
+
+  async "clock off with DPoP, and no word of the time"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider, "dpop");
+    const told = await signInAt(-DPOP_OFF, world);
+    isToldWords(world, "The clock is off, with DPoP", told as unknown as Told);
+  },
+} satisfies Record<string, Row>;
+
+/** The last word of a program whose clock is off by so many milliseconds. */
+async function signInAt(
+  offMs: number,
+  { client: { clientId }, provider, provider: { issuer } }: MatrixWorld,
+): Promise<Record<string, unknown>> {
+  const options = { issuer, clientId, offMs, dpop: clientId === provider.client("dpop").clientId };
+  await using child = startDeno({ code: PROGRAM, flags: ["-A"], args: [JSON.stringify(options)] });
+  let line = JSON.parse(await child.line());
+  if (line.userCode !== undefined) {
+    await provider.approve(line);
+    line = JSON.parse(await child.line());
+  }
+  await child.end();
+  return line;
+}

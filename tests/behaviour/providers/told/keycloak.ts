@@ -1,0 +1,127 @@
+import type { ProviderKind } from "../provider.ts";
+
+/** What people are told at Keycloak. */
+export const TOLD: ProviderKind["told"] = {
+  "The person denies the request": {
+    code: "device_code_denied",
+    message:
+      "Cannot sign in at {issuer}: the provider answered access_denied (The end user denied the " +
+      "authorization request). Sign in again, and approve; if a rule refuses it, ask who runs the " +
+      'provider. If the page refused the code by a policy, set flow: "browser" (VM_OIDC_FLOW).',
+  },
+  "A copied refresh token was used": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
+      "(Session doesn't have required client). Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Session doesn't " +
+      "have required client). Sign in again.",
+  },
+  "The refresh after one whose answer was lost": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
+      "(Maximum allowed refresh token reuse exceeded). Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Maximum allowed " +
+      "refresh token reuse exceeded). Sign in again.",
+  },
+  "An administrator has ended the session": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
+      "(Offline user session not found). Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Offline user " +
+      "session not found). Sign in again.",
+  },
+  "The person's account is disabled": {
+    code: "login_required",
+    message:
+      "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
+      "(User disabled). Sign in with\n" +
+      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
+    cause:
+      "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (User disabled). " +
+      "Sign in again.",
+  },
+  "The provider does not know the client": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered invalid_client (Invalid client " +
+      "or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), that the client is " +
+      "enabled, and that Client authentication is off in the Keycloak client's settings; a " +
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+  },
+  "A confidential client has no secret": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered unauthorized_client (Invalid " +
+      "client or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), that the client " +
+      "is enabled, and that Client authentication is off in the Keycloak client's settings; a " +
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+  },
+  "A confidential client has a wrong secret": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered unauthorized_client (Invalid " +
+      "client or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), and that " +
+      "clientSecret (VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its " +
+      "secret and has not ended. A public client takes none.",
+  },
+  "The client is disabled": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered invalid_client (Invalid client " +
+      "or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), that the client is " +
+      "enabled, and that Client authentication is off in the Keycloak client's settings; a " +
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+  },
+  "The client may not use the device flow": {
+    code: "provider_refused",
+    message:
+      "Cannot start the sign-in at {issuer}: the provider answered unauthorized_client (Client is " +
+      "not allowed to initiate OAuth 2.0 Device Authorization Grant. The flow is disabled for the " +
+      "client). Switch on OAuth 2.0 Device Authorization Grant in the Keycloak client's settings, " +
+      'or set flow: "browser" (VM_OIDC_FLOW).',
+  },
+  "The person denies the request in the browser": {
+    code: "authorization_denied",
+    message:
+      "Cannot sign in at {issuer}: the provider answered access_denied. Sign in again, and approve; " +
+      "if a rule refuses it, ask who runs the provider.",
+  },
+  "The client has to use DPoP": {
+    code: "provider_refused",
+    message:
+      "Cannot sign in at {issuer}: the provider answered invalid_request (DPoP proof is missing). " +
+      "The client has to use DPoP: set dpop: true, or have DPoP switched off for it.",
+  },
+  "The clock is off, with DPoP": {
+    code: "provider_refused",
+    message:
+      "Cannot sign in at {issuer}: the provider answered invalid_request (DPoP proof is not " +
+      "active). Check this computer's clock: DPoP proofs last seconds.",
+  },
+  "A wrong secret, and nobody there": {
+    code: "provider_refused",
+    message: "Cannot get a token at {issuer}: the provider refused the client: it answered " +
+      "unauthorized_client (Invalid client or Invalid client credentials). Check clientId " +
+      "(VM_OIDC_CLIENT_ID), and that clientSecret (VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID) is its secret and has not ended. A public client takes none.",
+  },
+};
