@@ -164,7 +164,7 @@ function interruption(advice: string): DOMException {
  * Watches for an interrupt of the notebook's kernel, which would end Deno's kernel and with it every
  * variable of the notebook. Outside a notebook nothing is watched, and Ctrl-C ends the process.
  */
-function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
+export function watchInterrupt(): { signal: AbortSignal } & Disposable | undefined {
   if (notebook() === undefined) return undefined;
   const controller = new AbortController();
   const onInterrupt = () => controller.abort(interruption("Run the cell again."));

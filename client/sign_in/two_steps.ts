@@ -3,6 +3,7 @@ import { openPrompt } from "../prompt/open_prompt.ts";
 import type { Outcome, Prompt } from "../prompt/prompt.ts";
 import type { Session, StartedSignIn } from "../session.ts";
 import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
+import { watchInterrupt } from "./dialog.ts";
 import { failureOf } from "./flow.ts";
 
 /** The second step, as the first one names it. */
@@ -25,7 +26,9 @@ export async function startInBrowser(
     );
   }
   const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const interrupt = options.onAuthorizationUrl === undefined ? watchInterrupt() : undefined;
+  const signals = [options.signal, interrupt?.signal].filter((one) => one !== undefined);
+  const signal = AbortSignal.any([stop.signal, ...signals]);
   const shown = Promise.withResolvers<AuthorizationPrompt>();
   let opening: Promise<Prompt> | undefined;
   const session = createSession({
@@ -51,7 +54,7 @@ export async function startInBrowser(
         kind: failure === "error" ? "failed" : failure,
       });
     },
-  ).catch(() => undefined);
+  ).catch(() => undefined).finally(() => interrupt?.[Symbol.dispose]());
   let hasFailed = false;
   session.catch(() => hasFailed = true);
   const link = await Promise.race([shown.promise, session.then(() => undefined)]);

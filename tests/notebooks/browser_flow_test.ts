@@ -86,6 +86,34 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a sign-in in two cells that is interrupted ends, and the kernel lives on",
+  ignore: !hasJupyter,
+  fn: async () => {
+    await using world = await startNotebookWorld();
+    const file = await world.write(
+      notebook([
+        `${IMPORT}\nconst signIn = await vm.startSignIn(); const kept = 42;`,
+        `console.log("waiting"); try { await signIn.finish(); } catch (error) { console.log(error.message); }`,
+        `kept`,
+      ]),
+      "interrupted.ipynb",
+    );
+    await using running = runNotebook(world.home, file);
+    await running.waitFor(({ type, content }) =>
+      type === "stream" && String(content.text).includes("waiting")
+    );
+    await running.interrupt();
+    const result = await running.waitFor(({ cell, type }) =>
+      cell === 2 && type === "execute_result"
+    );
+    assertStringIncludes(result.content.data!["text/plain"]!, "42");
+    const said = running.messages.filter(({ type }) => type === "stream");
+    assertStringIncludes(said.map(({ content }) => content.text).join(""), "it was interrupted");
+    assertStringIncludes(outcomes(running).at(-1)!, "Not signed in: the sign-in was interrupted.");
+  },
+});
+
+Deno.test({
   name: "the notebook's form hands in the address through the server's proxy, in Chromium",
   ignore: !hasJupyter || !hasChromium,
   fn: async () => {
