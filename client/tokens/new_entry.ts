@@ -6,6 +6,9 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { HeldTokens } from "./source.ts";
 
+/** Loaded where tokens are bound to a key. */
+const loadDpopKey = () => import("../provider/dpop_key.ts");
+
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
 
@@ -102,4 +105,38 @@ export function adopt(held: HeldTokens, entry: OidcCredentials, now: number): vo
   held.adopt(entry);
   const leftMs = (held.bearer?.expiresAt ?? 0) - now;
   if (leftMs > 0 && !isFresh(held.bearer, now)) held.useUntil(now + leftMs / 2);
+}
+
+/** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */
+export class BoundKey {
+  readonly #isBound: boolean;
+  #imported: { x: unknown; pair: Promise<CryptoKeyPair | undefined> } | undefined;
+
+  constructor(isBound: boolean) {
+    this.#isBound = isBound;
+  }
+
+  /** Whether an entry has the key of its tokens, or none where the tokens are to be unbound. */
+  async isIn({ dpop_key }: OidcCredentials): Promise<boolean> {
+    return this.#isBound ? await this.import(dpop_key) !== undefined : !dpop_key;
+  }
+
+  /**
+   * A stored key for use, or `undefined` without a usable one. It is the same object for the same key,
+   * since the nonces of its servers are remembered by it.
+   */
+  async import(jwk: unknown): Promise<CryptoKeyPair | undefined> {
+    if (!this.#isBound) return undefined;
+    const x = (jwk as JsonWebKey | null | undefined)?.x;
+    if (this.#imported === undefined || this.#imported.x !== x) {
+      const pair = loadDpopKey().then(({ importDpopKey }) => importDpopKey(jwk));
+      this.#imported = { x, pair };
+    }
+    return await this.#imported.pair;
+  }
+
+  /** Drops the key from memory. */
+  forget(): void {
+    this.#imported = undefined;
+  }
 }

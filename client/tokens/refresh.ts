@@ -7,9 +7,8 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import { BoundKey } from "./bound_key.ts";
 import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
-import { providerNow, toEntry } from "./new_entry.ts";
+import { BoundKey, providerNow, toEntry } from "./new_entry.ts";
 import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
 
