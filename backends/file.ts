@@ -1,6 +1,6 @@
 import { checkOptions } from "./common/check_options.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
-import { CredentialsFile, getEntry } from "./file/credentials_file.ts";
+import { CredentialsFile } from "./file/credentials_file.ts";
 import type { FileStore } from "./file/store.ts";
 import type {
   BackendPermission,
@@ -50,7 +50,8 @@ export interface FileCredentialsBackendOptions {
  * missing folder, and syncs the folder above it only where `--allow-read` already covers that folder:
  * without it, a power cut soon after the first write may take the new folder and the sign-in with it.
  * A program without the lock, such as the Python library, may undo a write with an older text of the
- * file. Once such a program was seen to write the file, a write takes 30 ms more and is made again then.
+ * file. It is made again at the next call of this process. Once such a program was seen to write the file,
+ * a write takes 30 ms more and is made again by itself.
  *
  * A link is written through. Fields that this release does not know are kept.
  * A file of a higher version is read but not written. A file that cannot be understood is an error and
@@ -121,9 +122,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unavailable`.
    */
   get(key: string): OidcCredentials | undefined {
-    const document = this.#file.read();
-    const entry = document && getEntry(document, key, this.path);
-    return this.#file.isKept && entry !== undefined ? structuredClone(entry) : entry;
+    return this.#file.get(key);
   }
 
   /**

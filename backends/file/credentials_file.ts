@@ -19,37 +19,60 @@ const DECODER = new TextDecoder("utf-8", { fatal: true });
  */
 export class CredentialsFile {
   readonly #path: string;
-  #kept: { state: string; document: CredentialsDocument } | undefined;
+  #kept: { state: string; read: ReadDocument } | undefined;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Whether the last document is kept. Then a caller must get a copy of its parts. */
+  /** Whether the last document is kept. */
   get isKept(): boolean {
     return this.#kept !== undefined;
   }
 
   /** The document, or `undefined` where there is no file. */
   read(): CredentialsDocument | undefined {
+    return this.#read()?.document;
+  }
+
+  /** A row as this process has written it last, where the Python library has undone that. */
+  get(key: string): OidcCredentials | undefined {
+    const read = this.#read();
+    if (read === undefined) return undefined;
+    const own = recalls.get(this.#path)?.(key, read);
+    if (own !== undefined) return own.entry;
+    const entry = getEntry(read.document, key, this.#path);
+    return this.isKept && entry !== undefined ? structuredClone(entry) : entry;
+  }
+
+  #read(): ReadDocument | undefined {
     try {
       const kept = this.#kept;
       const isSame = kept !== undefined && kept.state === settledState(Deno.statSync(this.#path));
-      return isSame ? kept.document : this.#readAnew();
+      return isSame ? kept.read : this.#readAnew();
     } catch (error) {
       if (isMissing(this.#path, error)) return undefined;
       throw fileError("read", this.#path, error);
     }
   }
 
-  #readAnew(): CredentialsDocument {
+  #readAnew(): ReadDocument {
     this.#kept = undefined;
-    const { document, info } = readDocument(this.#path);
-    const state = info.size < SMALL_BYTES ? undefined : settledState(info);
-    if (state !== undefined) this.#kept = { state, document };
-    return document;
+    const read = readDocument(this.#path);
+    const state = read.info.size < SMALL_BYTES ? undefined : settledState(read.info);
+    if (state !== undefined) this.#kept = { state, read };
+    return read;
   }
 }
+
+/**
+ * Each gives an undone write of this process to a row, and makes it again. By the path of the file; empty
+ * until this process has written.
+ */
+export const recalls: Map<
+  string,
+  (key: string, read: ReadDocument) => { entry: OidcCredentials | undefined } | undefined
+> = new Map();
 
 /** The credentials file as JSON: shared with the ValidMind Python library. */
 export interface CredentialsDocument {
@@ -74,8 +97,8 @@ export function fileState({ dev, ino, size, mtime }: Deno.FileInfo): string {
 export interface ReadDocument {
   readonly document: CredentialsDocument;
   readonly info: Deno.FileInfo;
-  /** Whether the text ends with a line break, as this module writes it, and the Python library does not. */
-  readonly isOurs: boolean;
+  /** Whether the text has the Python library's form: that of this module without the last line break. */
+  readonly isOfPython: boolean;
 }
 
 /**
@@ -92,7 +115,7 @@ export function readDocument(path: string): ReadDocument {
       return {
         document: parseDocument(decode(bytes, path), path),
         info,
-        isOurs: bytes.at(-1) === 10,
+        isOfPython: bytes[1] === 10 && bytes.at(-1) !== 10,
       };
     } catch (error) {
       const ageMs = Date.now() - (info.mtime?.getTime() ?? 0);
@@ -147,7 +170,17 @@ export function getEntry(
   const entry = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
   if (entry === undefined || entry === null) return undefined;
   if (!isRecord(entry)) throw corrupt(path, `its entry for "${key}" is not an object`);
-  return withNumbers(entry) as OidcCredentials;
+  return withNumbers(unclaimed(entry)) as OidcCredentials;
+}
+
+/** A row's field with the fields that are hidden from the Python library: see `claimRow`. */
+export const CLAIM = "refreshing";
+
+/** A row with its hidden fields. */
+export function unclaimed(row: Record<string, unknown>): Record<string, unknown> {
+  if (!isRecord(row[CLAIM])) return row;
+  const { [CLAIM]: hidden, ...rest } = row;
+  return { ...rest, ...hidden as object };
 }
 
 /** Begins the text that stands for a number which JavaScript cannot hold, or which is no JSON. */

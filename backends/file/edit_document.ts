@@ -3,6 +3,7 @@ import {
   type CredentialsDocument,
   isRecord,
   newerVersion,
+  unclaimed,
   VERSION,
   withNumbers,
 } from "./credentials_file.ts";
@@ -22,7 +23,11 @@ export function serializeDocument(document: CredentialsDocument): string {
  * Sets a row under any key. Assignment would take "__proto__" for the prototype. A field whose value is the
  * one that was read stays as it is written.
  */
-export function setRow(document: CredentialsDocument, key: string, entry: OidcCredentials): void {
+export function setRow(
+  document: CredentialsDocument,
+  key: string,
+  entry: Readonly<Record<string, unknown>>,
+): void {
   const old = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
   const row = Object.entries(entry).map(([name, value]) => {
     const written = isRecord(old) && Object.hasOwn(old, name) ? old[name] : undefined;
@@ -70,10 +75,15 @@ export interface UnfinishedEntry {
   entry: OidcCredentials;
 }
 
-/** The text of a row, which does not depend on the order of its fields. */
+/** The text of a row, which does not depend on the order of its fields, nor on a claim. */
 export function rowText(document: CredentialsDocument, key: string): string {
-  const row = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
-  return JSON.stringify(isRecord(row) ? Object.entries(row).sort() : row) ?? "";
+  const row = rowOf(document, key);
+  return JSON.stringify(isRecord(row) ? Object.entries(unclaimed(row)).sort() : row) ?? "";
+}
+
+/** The row under a key, as it is in the file. */
+export function rowOf(document: CredentialsDocument, key: string): unknown {
+  return Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
 }
 
 /** The text that an unfinished entry is left as, beside the credentials file. */

@@ -3,6 +3,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 import { delay } from "../common/delay.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
+import { claimRow, isClaimed, LastWrites, OwnWrite, unclaimRow } from "./beside_python.ts";
 import {
   type CredentialsDocument,
   fileState,
@@ -41,12 +42,16 @@ export interface FileStoreOptions {
   lockTimeoutMs: number;
   /** Called at most once for the file and once for its folder, when it was open to others. */
   onWarning: (message: string) => void;
+  /** How long a refresh of the Python library is given to end, in milliseconds. @default {1000} */
+  pythonMs?: number;
 }
 
 /** A reserved file, and the row that its entry will replace. */
 interface Reservation {
   reserved: ReservedFile;
   replaces: string;
+  /** Whether the row is claimed against the Python library. */
+  isClaimed: boolean;
 }
 
 interface ChangeOptions {
@@ -62,6 +67,10 @@ const REFRESH_MS = 20;
 /** A write of the Python library takes about a millisecond, and on a busy machine some more. */
 const PAUSE_MS = 5;
 const PAUSES = 6;
+/** The Python library reads a refresh token, finds the provider's endpoints, and sends it. */
+const PYTHON_REFRESH_MS = 1000;
+/** Between two looks for the end of its refresh. */
+const LOOK_MS = 20;
 /** Room for the indentation of a coming entry, and for a key that other rows get meanwhile. */
 const HEADROOM_BYTES = 4096;
 /** A program without the lock may write between a read and a rename, but hardly each time. */
@@ -71,13 +80,13 @@ const TRIES = 20;
 export class FileStore {
   readonly #options: FileStoreOptions;
   readonly #warned = new Set<string>();
-  /** Whether a program without the lock has written the file. */
-  #isShared = false;
+  readonly #writes: LastWrites;
   readonly #reserved = new Map<string, Reservation>();
   readonly #held = new Map<string, () => boolean>();
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
+    this.#writes = LastWrites.to(options.path);
   }
 
   /** Sets one row. */
@@ -99,11 +108,9 @@ export class FileStore {
       return isSet;
     };
     const options = { reserved: reserved?.reserved };
-    const write = () =>
-      this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
     try {
-      await write();
-      if (isSet) await this.#outlast(path, key, before, write);
+      await this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
+      if (isSet) await this.#outlast(path, key, entry, before);
     } catch (error) {
       if (reserved !== undefined) leaveUnfinished(reserved, key, entry);
       throw error;
@@ -125,11 +132,14 @@ export class FileStore {
       await this.#write(path, (isHeld) => {
         if (!this.#finish(path, key, temp, isHeld)) return false;
         made = this.#tryReserve(path, key, temp, bytes);
-        return true;
+        return made?.isClaimed !== true || this.#claim(path, key, made, isHeld);
       });
       return made;
     };
-    return this.#keep(key, await untilReserved(temp, this.#options.lockTimeoutMs, attempt));
+    const made = await untilReserved(temp, this.#options.lockTimeoutMs, attempt);
+    const kept = this.#keep(path, key, made);
+    if (made.isClaimed) await this.#untilRefreshed(path, key, made);
+    return kept;
   }
 
   #tryReserve(path: string, key: string, temp: string, bytes: number): Reservation | undefined {
@@ -138,10 +148,39 @@ export class FileStore {
       assertWritable(document, path);
       const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
       const reserved = ReservedFile.create(temp, size + HEADROOM_BYTES);
-      return reserved && { reserved, replaces: rowText(document, key) };
+      if (reserved === undefined) return undefined;
+      const isShared = claimRow(document, key) || isClaimed(document, key);
+      return { reserved, replaces: rowText(document, key), isClaimed: isShared };
     } catch (error) {
       throw fileError("write", path, error);
     }
+  }
+
+  #claim(path: string, key: string, { reserved }: Reservation, isHeld: () => boolean): boolean {
+    let isDone = false;
+    try {
+      return isDone = this.#change(path, (document) => claimRow(document, key), { isHeld });
+    } finally {
+      if (!isDone) reserved.release();
+    }
+  }
+
+  /**
+   * Waits while the Python library may be refreshing a row: it may have read the row before the claim. Ends
+   * where the library has stored another one.
+   */
+  async #untilRefreshed(path: string, key: string, { replaces }: Reservation): Promise<void> {
+    const end = performance.now() + (this.#options.pythonMs ?? PYTHON_REFRESH_MS);
+    while (performance.now() < end) {
+      await delay(LOOK_MS);
+      const read = tryRead(path);
+      if (read !== undefined && rowText(read.document, key) !== replaces) return;
+    }
+  }
+
+  async #unclaim(path: string, key: string): Promise<void> {
+    const unclaim = (document: CredentialsDocument) => unclaimRow(document, key);
+    await this.#write(path, (isHeld) => this.#change(path, unclaim, { isHeld }));
   }
 
   /** Stores an entry that an earlier process could not store, unless its row has changed since. */
@@ -158,26 +197,26 @@ export class FileStore {
   /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
     const path = this.#resolve();
+    const previous = this.#writes.forget(key);
     if (!hasRow(path, key) && leftTemps(path).length === 0) return;
     this.#prepare();
     let before = "";
-    const remove = () =>
-      this.#lockedIfPossible(path, (isHeld, isLocked) => {
-        const isDone = this.#change(path, (document) => {
-          before = rowText(document, key);
-          if (!Object.hasOwn(document.credentials, key)) return false;
-          return delete document.credentials[key];
-        }, { isHeld, isLocked });
-        if (isDone) this.#removeTemps(path, key);
-        return isDone;
-      });
-    await remove();
-    if (before !== "") await this.#outlast(path, key, before, remove);
+    await this.#lockedIfPossible(path, (isHeld, isLocked) => {
+      const isDone = this.#change(path, (document) => {
+        before = rowText(document, key);
+        if (!Object.hasOwn(document.credentials, key)) return false;
+        return delete document.credentials[key];
+      }, { isHeld, isLocked });
+      if (isDone) this.#removeTemps(path, key);
+      return isDone;
+    });
+    if (before !== "") await this.#outlast(path, key, undefined, before, previous);
   }
 
   /** Deletes the file, whole or damaged, and the temp files that a killed write left. */
   async deleteAll(): Promise<void> {
     const path = this.#prepare();
+    this.#writes.forgetAll();
     await this.#lockedIfPossible(path, (_isHeld, isLocked) => {
       try {
         assertDeletable(path, this.#options.path);
@@ -219,14 +258,15 @@ export class FileStore {
    */
   #change(
     path: string,
-    change: (document: CredentialsDocument) => boolean,
+    change: (document: CredentialsDocument, read: Partial<ReadDocument>) => boolean,
     { reserved, isHeld, isLocked }: ChangeOptions,
   ): boolean {
     try {
       for (let tries = 0;; tries++) {
-        const { document, info, isOurs = true } = readForUpdate(path);
-        this.#isShared ||= !isOurs;
-        if (!change(document)) return true;
+        const read = readForUpdate(path);
+        const { document, info, isOfPython = false } = read;
+        this.#writes.isShared ||= isOfPython;
+        if (!change(document, read)) return true;
         assertWritable(document, path);
         const isUnchanged = () =>
           isHeld() && (tries === TRIES || isSameState(info, lstatIfPresent(path)));
@@ -243,24 +283,42 @@ export class FileStore {
   }
 
   /**
-   * Makes a change again that a program without the lock, such as the Python library, has undone: it had
-   * read the file before the change, and wrote it after it. Only where the file was seen with the text
-   * of such a program, since this takes the time of one of its writes.
+   * Notes a write to a row, and makes it again where the Python library undoes it: that library has no lock,
+   * and had read the file before the write. The wait for it takes the time of one of its writes, and is
+   * left out where the file was never seen with a text of the library: then the next call looks.
    */
   async #outlast(
     path: string,
     key: string,
+    entry: OidcCredentials | undefined,
     before: string,
-    again: () => Promise<void>,
+    previous?: OwnWrite,
   ): Promise<void> {
-    if (!this.#isShared) return;
+    const write = new OwnWrite(key, entry, { before, previous: this.#writes.of(key) ?? previous });
+    const watch = () => this.#watch(path, write);
+    this.#writes.add(write, () => this.#restore(path, write).then(watch));
+    if (this.#writes.isShared) await watch();
+  }
+
+  async #watch(path: string, write: OwnWrite): Promise<void> {
     for (let pauses = 0, times = 0; pauses < PAUSES && times < TRIES; pauses++) {
       await delay(PAUSE_MS);
-      if (!isUndone(path, key, before)) continue;
-      await again();
+      if (!this.#writes.isLast(write)) return;
+      if (!write.isUndoneIn(tryRead(path) ?? {})) continue;
+      await this.#restore(path, write);
       times++;
       pauses = 0;
     }
+  }
+
+  /** Makes a write again, where it is still undone. */
+  async #restore(path: string, write: OwnWrite): Promise<void> {
+    const apply = (document: CredentialsDocument, read: Partial<ReadDocument>) => {
+      if (!this.#writes.isLast(write) || !write.isUndoneIn(read)) return false;
+      write.applyTo(document);
+      return true;
+    };
+    await this.#write(path, (isHeld) => this.#change(path, apply, { isHeld }));
   }
 
   /** @param key Whose unfinished entry goes, too; all of them by default. */
@@ -277,17 +335,18 @@ export class FileStore {
   }
 
   /** Keeps a reserved file for the next `put` under `key`, until the reservation ends. */
-  #keep(key: string, made: Reservation): AsyncDisposable {
+  #keep(path: string, key: string, made: Reservation): AsyncDisposable {
     this.#reserved.set(key, made);
-    const end = () => {
+    const end = async () => {
       if (this.#reserved.get(key) === made) this.#reserved.delete(key);
       try {
         made.reserved.release();
+        if (made.isClaimed) await this.#unclaim(path, key);
       } catch {
-        // The file holds zeros, and the next reservation replaces it.
+        // The file holds zeros, and the next reservation replaces it. A claim binds only other programs.
       }
     };
-    return { [Symbol.asyncDispose]: () => Promise.try(end) };
+    return { [Symbol.asyncDispose]: end };
   }
 
   /** @throws {CredentialsBackendError} `backend_locked` where the key's lock excludes nobody any more. */
@@ -414,13 +473,12 @@ function readUnfinished(temp: string): UnfinishedEntry | undefined {
   return parseUnfinished(new TextDecoder().decode(readOwnFile(temp).bytes));
 }
 
-/** Whether another program has written a row as it was before a change. */
-function isUndone(path: string, key: string, before: string): boolean {
+/** The document; `undefined` where it cannot be read now. The next access throws the error. */
+function tryRead(path: string): ReturnType<typeof readForUpdate> | undefined {
   try {
-    const { document, isOurs } = readForUpdate(path);
-    return isOurs === false && rowText(document, key) === before;
+    return readForUpdate(path);
   } catch {
-    return false; // the next access tells
+    return undefined;
   }
 }
 

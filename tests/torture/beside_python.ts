@@ -1,4 +1,5 @@
 import { fromFileUrl } from "@std/path";
+import { delay } from "../../backends/common/delay.ts";
 import {
   ALL,
   type ProcessResult,
@@ -7,6 +8,7 @@ import {
   startDeno,
 } from "../support/deno_process.ts";
 import { pythonWithLibrary } from "../support/servers/python_library.ts";
+import { Random } from "./random.ts";
 import { type Attempt, attempt, AttemptProcess, describeAttempt } from "./attempt.ts";
 import { SignedIn } from "./signed_in.ts";
 import { fileStore, type Store } from "./store.ts";
@@ -35,6 +37,8 @@ const PYTHON_CHILD = fromFileUrl(new URL("./python_child.py", import.meta.url));
 const REFRESHES = 10;
 /** Enough writes to last for as long as these refreshes. */
 const WRITES = 100;
+/** Ours is late by up to this time, since a start of Python takes longer, or Python by the half of it. */
+const LONGEST_DELAY_MS = 400;
 /** A process that takes longer is killed. */
 const LIMIT_MS = 600_000;
 const CHILD = new URL("beside_python_child.ts", import.meta.url).href;
@@ -47,8 +51,6 @@ export async function writeBesidePython(options: TortureOptions): Promise<Tortur
     options,
     async (shared) => {
       const { env } = shared.store;
-      // Once the library was seen to write, its writes are watched for. Its first one can undo one of ours.
-      await jsonOf<BesideResult>(runPython(shared, "put", "1"));
       const [ours, theirs] = await Promise.all([
         jsonOf<BesideResult>(
           runDeno({
@@ -91,18 +93,50 @@ export async function refreshBesideWrites(options: TortureOptions): Promise<Tort
   });
 }
 
-/** Starts a process of ours and one of Python's at once on one expired token. */
+/**
+ * Starts a process of ours and one of Python's on one expired token, in a row that Python has refreshed
+ * before. Either may be late, so that each step of the one meets each step of the other.
+ */
 export async function refreshBesideRefresh(options: TortureOptions): Promise<TortureResult> {
+  const random = new Random(options.seed);
   const name = `${options.count} refreshes by both at once`;
   return await judged(name, options, async (signedIn, shared) => {
-    await signedIn.expire();
-    const { issuer, clientId } = signedIn.provider;
-    const both = await Promise.all([
-      new AttemptProcess(signedIn).result(),
-      jsonOf<Partial<Attempt>>(runPython(shared, "refresh", issuer, clientId)),
-    ]);
-    return both.map((found) => describeAttempt({ codes: [], ...found }));
+    if ((await signedIn.entry()).scope !== undefined) {
+      await signedIn.expire();
+      await refreshByPython(signedIn, shared);
+    }
+    return await refreshByBoth(signedIn, shared, random);
   });
+}
+
+/** The same at Python's first refresh of a row. Nothing tells ours that Python may refresh it, too. */
+export async function refreshBesideFirst(options: TortureOptions): Promise<TortureResult> {
+  const random = new Random(options.seed);
+  const name = `${options.count} refreshes by both at once, Python's first`;
+  const found = await judged(name, options, async (signedIn, shared) => {
+    if ((await signedIn.entry()).scope === undefined) await signedIn.signInAnew();
+    return await refreshByBoth(signedIn, shared, random);
+  });
+  return { ...found, failures: [] }; // measured, without a bar
+}
+
+async function refreshByBoth(
+  signedIn: SignedIn,
+  shared: SharedFile,
+  random: Random,
+): Promise<string[]> {
+  await signedIn.expire();
+  const lateMs = random.int(-LONGEST_DELAY_MS / 2, LONGEST_DELAY_MS);
+  const both = await Promise.all([
+    delay(Math.max(0, lateMs)).then(() => new AttemptProcess(signedIn).result()),
+    delay(Math.max(0, -lateMs)).then(() => refreshByPython(signedIn, shared)),
+  ]);
+  return both.map((found) => describeAttempt({ codes: [], ...found }));
+}
+
+function refreshByPython(signedIn: SignedIn, shared: SharedFile): Promise<Partial<Attempt>> {
+  const { issuer, clientId } = signedIn.provider;
+  return jsonOf<Partial<Attempt>>(runPython(shared, "refresh", issuer, clientId));
 }
 
 /** Plays rounds with one sign-in, and counts those after which nobody gets a token any more. */

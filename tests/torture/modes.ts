@@ -1,4 +1,9 @@
-import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
+import {
+  refreshBesideFirst,
+  refreshBesideRefresh,
+  refreshBesideWrites,
+  writeBesidePython,
+} from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
 import { cutPower, POWER_CALLS } from "./cut_power.ts";
 import { faultNetwork } from "./fault_network.ts";
@@ -114,6 +119,7 @@ const python: TortureMode = {
     { count: writes!, run: writeBesidePython },
     { count: rounds!, run: refreshBesideWrites },
     { count: rounds!, run: refreshBesideRefresh },
+    { count: rounds!, run: refreshBesideFirst },
   ],
 };
 

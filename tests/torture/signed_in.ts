@@ -57,6 +57,12 @@ export class SignedIn {
     await this.provider.signIn(this.#backend, identity);
   }
 
+  /** Signs in anew, where the stored sign-in still serves. */
+  async signInAnew(): Promise<void> {
+    await this.#backend.delete(this.#key);
+    await this.signIn();
+  }
+
   /** Signs in to another audience beside this one. */
   async signInBeside(audience: string): Promise<SignedIn> {
     const beside = new SignedIn(this.provider, this.env, this.#backend, audience);
@@ -71,13 +77,13 @@ export class SignedIn {
 
   /** Makes the access token look expired. */
   async expire(): Promise<void> {
-    const entry = await this.#stored();
+    const entry = await this.entry();
     await this.#backend.put(this.#key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
   }
 
   /** The access token that is stored. */
   async token(): Promise<string> {
-    return (await this.#stored()).access_token;
+    return (await this.entry()).access_token;
   }
 
   /** The same, or `undefined` where nothing is stored. */
@@ -85,7 +91,8 @@ export class SignedIn {
     return (await this.#backend.get(this.#key))?.access_token;
   }
 
-  async #stored(): Promise<OidcCredentials> {
+  /** What is stored. */
+  async entry(): Promise<OidcCredentials> {
     const entry = await this.#backend.get(this.#key);
     if (entry === undefined || entry === null) throw new Error("the entry is gone");
     return entry;

@@ -1,7 +1,7 @@
 // The short form of each torture of a store with a server; `deno task torture --servers` is the long.
 import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
-import { refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
+import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
 import { faultNetwork } from "./fault_network.ts";
 import { killLeader } from "./kill_leader.ts";
@@ -58,7 +58,7 @@ Deno.test("a leader of a Vault cluster that is killed in a refresh costs no toke
 });
 
 Deno.test({
-  name: "no write is lost without notice beside the Python library, once it was seen to write",
+  name: "no write is lost without notice beside the Python library",
   fn: async () => {
     await using folder = await tempDir();
     const { failures } = await writeBesidePython({ count: 60, seed, folder: folder.path });
@@ -71,6 +71,15 @@ Deno.test({
   fn: async () => {
     await using folder = await tempDir();
     const { failures } = await refreshBesideWrites({ count: 2, seed, folder: folder.path });
+    assertEquals(failures, []);
+  },
+});
+
+Deno.test({
+  name: "a refresh beside one of the Python library keeps the grant",
+  fn: async () => {
+    await using folder = await tempDir();
+    const { failures } = await refreshBesideRefresh({ count: 4, seed, folder: folder.path });
     assertEquals(failures, []);
   },
 });

@@ -2,12 +2,15 @@ import { assert, assertEquals } from "@std/assert";
 import { FileStore } from "../../../backends/file/store.ts";
 import { leftTemps, ReservedFile, untilReserved } from "../../../backends/file/reserved_file.ts";
 import { ALL, backendUrl, startDeno } from "../../support/deno_process.ts";
-import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { entry as anyEntry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 const QUIET = ["c.json", "c.json.lock"];
+
+/** With a scope, as this module writes it: a row of the Python library is claimed by a reservation. */
+const entry = (fields = {}) => anyEntry({ scope: "openid", ...fields });
 
 function storeIn(parent: string, lockTimeoutMs = 30_000): FileStore {
   return new FileStore({ path: `${parent}/c.json`, lockTimeoutMs, onWarning: () => {} });

@@ -1,0 +1,156 @@
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
+import {
+  CLAIM,
+  type CredentialsDocument,
+  isRecord,
+  type ReadDocument,
+  recalls,
+  unclaimed,
+} from "./credentials_file.ts";
+import { emptyDocument, rowOf, rowText, setRow } from "./edit_document.ts";
+
+/** A claimed row looks valid to the Python library for this time. */
+const CLAIM_MS = 10_000;
+
+/**
+ * Hides the refresh token of a row from the Python library, which has no lock: it must not send a token
+ * that this module is about to send. For some seconds the row looks valid to it, or it would ask the
+ * person to sign in. Only in a row that the library has written: it states no scope, this module does.
+ *
+ * @returns Whether the document has changed.
+ */
+export function claimRow(document: CredentialsDocument, key: string): boolean {
+  const row = rowOf(document, key);
+  if (!isRecord(row) || typeof row.refresh_token !== "string" || row.scope !== undefined) {
+    return false;
+  }
+  const { refresh_token, expires_at = null } = row;
+  const end = Date.now() + SKEW_MS + CLAIM_MS;
+  setRow(document, key, {
+    ...row,
+    refresh_token: null,
+    expires_at: new Date(end).toISOString(),
+    [CLAIM]: { refresh_token, expires_at },
+  });
+  return true;
+}
+
+/** The Python library counts a token as expired for its last 120 seconds. */
+const SKEW_MS = 120_000;
+
+/** Whether a row is claimed. */
+export function isClaimed(document: CredentialsDocument, key: string): boolean {
+  const row = rowOf(document, key);
+  return isRecord(row) && unclaimed(row) !== row;
+}
+
+/**
+ * Shows the refresh token of a claimed row again.
+ *
+ * @returns Whether the document has changed.
+ */
+export function unclaimRow(document: CredentialsDocument, key: string): boolean {
+  const row = rowOf(document, key);
+  if (!isRecord(row) || unclaimed(row) === row) return false;
+  setRow(document, key, unclaimed(row));
+  return true;
+}
+
+/** Enough for the rows that the Python library can have read before its write. */
+const MAX_EARLIER = 8;
+/** The Python library takes less time between its read of the file and its write. */
+const STALE_MS = 5000;
+
+/** The last write of this process to a row. */
+export class OwnWrite {
+  /** `undefined`: the row was removed. */
+  readonly entry: OidcCredentials | undefined;
+  readonly key: string;
+  /** {@linkcode rowText} of the row before this write and before earlier ones. */
+  readonly #earlier: readonly string[];
+  readonly #at = Date.now();
+
+  constructor(
+    key: string,
+    entry: OidcCredentials | undefined,
+    { before, previous }: { before: string; previous?: OwnWrite | undefined },
+  ) {
+    this.key = key;
+    this.entry = entry && { ...entry };
+    const earlier = previous === undefined ? [] : previous.#earlier;
+    this.#earlier = [before, ...earlier].slice(0, MAX_EARLIER);
+  }
+
+  /**
+   * Whether the Python library has written the row as it was before this write: it has no lock, and had
+   * read the file by then. A file that is much younger says something else, for instance that the person
+   * has signed out.
+   */
+  isUndoneIn({ document, info, isOfPython }: Partial<ReadDocument>): boolean {
+    if (!isOfPython || Math.abs((info?.mtime?.getTime() ?? 0) - this.#at) > STALE_MS) return false;
+    const text = rowText(document!, this.key);
+    return this.#earlier.includes(text) && text !== this.#text();
+  }
+
+  /** Makes the write again in a document. */
+  applyTo(document: CredentialsDocument): void {
+    if (this.entry === undefined) delete document.credentials[this.key];
+    else setRow(document, this.key, this.entry);
+  }
+
+  #text(): string {
+    const document = emptyDocument();
+    this.applyTo(document);
+    return rowText(document, this.key);
+  }
+}
+
+const byPath = new Map<string, LastWrites>();
+
+/** The last writes of this process to one file, by key. All stores of the file share them. */
+export class LastWrites {
+  /** Whether a program without the lock was seen to write the file. */
+  isShared = false;
+  readonly #rows = new Map<string, { write: OwnWrite; restore: () => Promise<void> }>();
+
+  static to(path: string): LastWrites {
+    const found = byPath.get(path);
+    if (found !== undefined) return found;
+    const made = new LastWrites();
+    byPath.set(path, made);
+    recalls.set(path, (key, read) => made.#recall(key, read));
+    return made;
+  }
+
+  of(key: string): OwnWrite | undefined {
+    return this.#rows.get(key)?.write;
+  }
+
+  add(write: OwnWrite, restore: () => Promise<void>): void {
+    this.#rows.set(write.key, { write, restore });
+  }
+
+  /** Whether this process has not written the row again, nor forgotten it. */
+  isLast(write: OwnWrite): boolean {
+    return this.of(write.key) === write;
+  }
+
+  forget(key: string): OwnWrite | undefined {
+    const write = this.of(key);
+    this.#rows.delete(key);
+    return write;
+  }
+
+  forgetAll(): void {
+    this.#rows.clear();
+  }
+
+  /** The last write to a row, where the Python library has undone it. Begins to make it again. */
+  #recall(key: string, read: ReadDocument): { entry: OidcCredentials | undefined } | undefined {
+    const row = this.#rows.get(key);
+    if (row === undefined || !row.write.isUndoneIn(read)) return undefined;
+    this.isShared = true;
+    row.restore().catch(() => undefined); // the next call finds it undone still
+    return { entry: structuredClone(row.write.entry) };
+  }
+}
