@@ -142,6 +142,11 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   ],
   // zitadel/oidc
   [/\bclient (was )?not found|no such client/i, "Check clientId (VM_OIDC_CLIENT_ID)."],
+  // Authlib
+  [
+    /no 'user' for this token/i,
+    "Your account may be switched off there: ask who runs the provider.",
+  ],
   // Google
   [
     /client_secret is missing/i,

@@ -13,7 +13,6 @@ export const OP_CANNOT: ProviderKind["cannot"] = {
   "DPoP in the browser": NO_DPOP,
   "clock off with DPoP": NO_DPOP,
   "clock off with DPoP, and no word of the time": NO_DPOP,
-  "browser denied": "its person approves on the way",
 };
 
 /** A provider of a program of ours over a library: zitadel/oidc or Authlib. */
@@ -49,8 +48,9 @@ export class OpProvider implements MatrixProvider {
     return this.op.decide(userCode, options);
   }
 
-  async follow(url: string): Promise<void> {
-    await (await fetch(url)).body?.cancel(); // the person is signed in on the way
+  async follow(url: string, { deny = false } = {}): Promise<void> {
+    await this.op.decideInBrowser({ deny });
+    await (await fetch(url)).body?.cancel(); // the person is signed in on the way, or denies
   }
 
   endSession(): Promise<void> {

@@ -10,7 +10,7 @@ export const ZITADEL: ProviderKind = {
   needs: ["zitadel"],
   cannot: {
     ...OP_CANNOT,
-    "client_credentials with a key": "its program compares secrets alone",
+    "client_credentials with a key": "the router compares secrets alone for this grant",
   },
   told: TOLD,
   async start() {

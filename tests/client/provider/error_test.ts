@@ -63,6 +63,8 @@ const ROWS: Row[] = [
   ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
   ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
   ["Keycloak", "invalid_request", "HTTPS required", "with https:"],
+  ["Authlib", "invalid_request", "There is no 'user' for this token.", "may be switched off"],
+  ["zitadel/oidc", "invalid_request", "client not found", "Check clientId"],
   ["any", "unauthorized_client", "The client is disabled", "Have the client enabled"],
   ["any", "invalid_client", "", "clientKeyFile"],
   ["Google", "invalid_request", "client_secret is missing.", "VM_OIDC_CLIENT_SECRET"],

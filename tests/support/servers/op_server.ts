@@ -60,6 +60,8 @@ export interface RunningOp extends AsyncDisposable {
   set(settings: OpSettings): Promise<void>;
   /** The person approves a device code, or denies it. */
   decide(userCode: string, options?: { deny?: boolean }): Promise<void>;
+  /** Whether the person approves in the browser from now on, or denies. */
+  decideInBrowser(options: { deny: boolean }): Promise<void>;
   endSessions(): Promise<void>;
   disablePerson(): Promise<void>;
   rotateKeys(): Promise<void>;
@@ -115,6 +117,7 @@ function runningOp(control: string, port: number): RunningOp {
     port,
     set: async (settings) => void await act("settings", settings),
     decide: async (userCode, { deny = false } = {}) => void await act("device", { userCode, deny }),
+    decideInBrowser: async ({ deny }) => void await act("browser", { deny }),
     endSessions: async () => void await act("end-sessions"),
     disablePerson: async () => void await act("disable-person"),
     rotateKeys: async () => void await act("rotate-keys"),

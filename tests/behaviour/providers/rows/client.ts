@@ -23,7 +23,7 @@ export const CLIENT_ROWS = {
     const { clientId } = provider.client("secret");
     await using world = await MatrixWorld.make(kind, provider, {
       clientId,
-      clientSecret: "another-secret",
+      clientSecret: "Xq7-wR0ng-Pk3-Lm2",
     });
     await isTold(world, "A confidential client has a wrong secret", () => start(world));
     const run = () => start(world, { flow: "client_credentials" });

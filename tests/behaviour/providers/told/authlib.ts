@@ -10,6 +10,12 @@ export const TOLD: ProviderKind["told"] = {
       'ask who runs the provider. If the page refused the code by a policy, set flow: "browser" ' +
       "(VM_OIDC_FLOW).",
   },
+  "The person denies the request in the browser": {
+    code: "authorization_denied",
+    message:
+      "Cannot sign in at {issuer}: the provider answered access_denied (The resource owner or authorization server denied the request). " +
+      "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+  },
   "A copied refresh token was used": {
     code: "login_required",
     message:
@@ -44,7 +50,7 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_refused",
     message:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_request (There is no " +
-      "'user' for this token). See the provider's documentation of this error.",
+      "'user' for this token). Your account may be switched off there: ask who runs the provider.",
   },
   "The provider does not know the client": {
     code: "provider_refused",
@@ -71,7 +77,7 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_refused",
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client (The client " +
-      "cannot authenticate with methods: ['client_[removed]', 'client_[removed]', " +
+      "cannot authenticate with methods: ['client_secret_basic', 'client_secret_post', " +
       "'private_key_jwt', 'none']). Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret " +
       "(VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has " +
       "not ended. A public client takes none.",
@@ -98,7 +104,7 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_refused",
     message:
       "Cannot get a token at {issuer}: the provider refused the client: it answered invalid_client " +
-      "(The client cannot authenticate with methods: ['client_[removed]', 'client_[removed]', " +
+      "(The client cannot authenticate with methods: ['client_secret_basic', 'client_secret_post', " +
       "'private_key_jwt', 'none']). Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret " +
       "(VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has " +
       "not ended. A public client takes none.",

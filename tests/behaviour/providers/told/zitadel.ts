@@ -9,6 +9,12 @@ export const TOLD: ProviderKind["told"] = {
       "was denied). Sign in again, and approve; if a rule refuses it, ask who runs the provider. If " +
       'the page refused the code by a policy, set flow: "browser" (VM_OIDC_FLOW).',
   },
+  "The person denies the request in the browser": {
+    code: "authorization_denied",
+    message:
+      "Cannot sign in at {issuer}: the provider answered access_denied (The authorization request was denied). " +
+      "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+  },
   "A copied refresh token was used": {
     code: "login_required",
     message:
@@ -72,7 +78,7 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_refused",
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client (invalid " +
-      "client_id / client_[removed]). Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret " +
+      "client_id / client_secret). Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret " +
       "(VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has " +
       "not ended. A public client takes none.",
   },
@@ -96,7 +102,7 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_unavailable",
     message:
       "Cannot use the answer of {endpoint}: the provider answered with status 500 (server_error: " +
-      "the [removed] is not that of the client). Check the network (a proxy, a sign-in page of its " +
+      "the secret is not that of the client). Check the network (a proxy, a sign-in page of its " +
       "own), and try again.",
   },
 };

@@ -43,9 +43,10 @@ def make_app(store: Store, issuer: str) -> Flask:
 
     @app.get(PATHS["authorization_endpoint"])
     def authorize():
-        # The one person is signed in, and consents.
+        # The one person is signed in, and consents or denies.
         grant = server.get_consent_grant(end_user=store.person)
-        return server.create_authorization_response(grant_user=store.person, grant=grant)
+        person = None if store.person_denies else store.person
+        return server.create_authorization_response(grant_user=person, grant=grant)
 
     @app.post(PATHS["token_endpoint"])
     def token():
@@ -91,6 +92,8 @@ def change(store: Store, action: str, asked: dict) -> Response:
             store.settings = Settings(**asked)
         case "device":
             store.decisions[asked["userCode"]] = not asked.get("deny", False)
+        case "browser":
+            store.person_denies = asked.get("deny", False)
         case "refresh-token":
             found = store.token_by(asked["token"])
             return jsonify(active=found is not None and not (found.revoked or found.spent))

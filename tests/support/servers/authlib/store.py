@@ -132,6 +132,7 @@ class Store:
         self.scopes = ["openid", "profile", "email", "offline_access"]
         self.person = UserInfo(sub=PERSON, email=PERSON, name="Ada Analyst")
         self.person_is_disabled = False
+        self.person_denies = False
         self.tokens: list[Token] = []
         self.codes: dict[str, Code] = {}
         self.devices: dict[str, dict] = {}

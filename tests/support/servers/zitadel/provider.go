@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
@@ -52,13 +53,16 @@ type provider struct {
 	store   *store
 	server  *http.Server
 	handler atomic.Pointer[built]
+	// Whether the person denies in the browser.
+	denies atomic.Bool
 }
 
 // built is a handler with the settings that it was made by.
 type built struct {
-	settings settings
-	handler  http.Handler
-	callback func(id string) string
+	settings   settings
+	handler    http.Handler
+	authorizer op.Authorizer
+	callback   func(id string) string
 }
 
 func startProvider(issuer string, clientKey *jose.JSONWebKey) (*provider, int, error) {
@@ -104,6 +108,14 @@ func (p *provider) change(action string, body io.Reader) (any, error) {
 			return nil, err
 		}
 		return map[string]bool{"active": p.store.hasRefreshToken(asked.Token)}, nil
+	case "browser":
+		var decision struct {
+			Deny bool `json:"deny"`
+		}
+		if err := json.NewDecoder(body).Decode(&decision); err != nil {
+			return nil, err
+		}
+		p.denies.Store(decision.Deny)
 	case "end-sessions":
 		p.store.endSessions()
 	case "disable-person":
@@ -144,7 +156,7 @@ func (p *provider) rebuild(set settings) error {
 	}
 	callback := func(id string) string { return p.issuer + "/authorize/callback?id=" + id }
 	p.store.configure(set)
-	p.handler.Store(&built{settings: set, handler: handler, callback: callback})
+	p.handler.Store(&built{settings: set, handler: handler, authorizer: made, callback: callback})
 	return nil
 }
 
@@ -157,8 +169,17 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		current.handler.ServeHTTP(w, r)
 		return
 	}
-	// The one person is signed in at once.
+	// The one person is signed in at once, or denies.
 	id := r.FormValue("authRequestID")
+	if p.denies.Load() {
+		request, err := p.store.AuthRequestByID(r.Context(), id)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		op.AuthRequestError(w, r, request, oidc.ErrAccessDenied(), current.authorizer)
+		return
+	}
 	if err := p.store.finishAuthRequest(id); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
