@@ -1,3 +1,4 @@
+import { providersRun } from "../behaviour/providers/run_table.ts";
 import { cliReference } from "./cli_reference.ts";
 import type { Generated } from "./generated_part.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
@@ -6,5 +7,5 @@ import { backendTable, needTable, quickStartFlags } from "./permission_table.ts"
 export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
   "README.md": [quickStartFlags],
   "backends/README.md": [backendTable],
-  "client/README.md": [needTable, cliReference],
+  "client/README.md": [providersRun, needTable, cliReference],
 };

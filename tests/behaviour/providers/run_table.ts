@@ -1,0 +1,25 @@
+import { type Generated, generated, table } from "../../support/generated_part.ts";
+import { AUTHLIB } from "./authlib.ts";
+import { KEYCLOAK } from "./keycloak.ts";
+import { OIDC_PROVIDER } from "./oidc_provider.ts";
+import { type RowName, ROWS } from "./rows.ts";
+import { ZITADEL } from "./zitadel.ts";
+
+const KINDS = [KEYCLOAK, ZITADEL, AUTHLIB, OIDC_PROVIDER];
+
+/** What the tests run against each provider, for client/README.md. */
+export function providersRun(): Generated {
+  const head = ["row", ...KINDS.map(({ name, version }) => `${name} ${version}`)];
+  const rows = Object.keys(ROWS).map((row) => [
+    row,
+    ...KINDS.map(({ cannot }) => {
+      const reason = cannot[row as RowName];
+      return reason === undefined ? "run" : `left out: ${reason}`;
+    }),
+  ]);
+  return generated(
+    "<!-- providers that were run: written by `deno task readme` -->",
+    table(head, rows),
+    "<!-- end of the providers that were run -->",
+  );
+}
