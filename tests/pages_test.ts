@@ -108,6 +108,28 @@ Deno.test("CONTRIBUTING names files that exist, and symbols that are in them", a
   }
 });
 
+Deno.test("CONTRIBUTING names each file that decides by the name of a flow", async () => {
+  const page = await read(".github/CONTRIBUTING.md");
+  const [, section] = /### Adding a grant or a flow\n([^]*?)\n### /.exec(page)!;
+  const decides =
+    /^(?!\s*(\*|\/\/)).*(===|!==|case|flow\?:.*) "(device|browser|client_credentials)"/m;
+  const unnamed: string[] = [];
+  for await (const path of sourcesIn("client")) {
+    const isNamed = section!.includes(`\`${path}\``) ||
+      section!.includes(`\`${path.split("/").at(-1)}\``);
+    if (decides.test(await read(path)) && !isNamed) unnamed.push(path);
+  }
+  assertEquals(unnamed, []);
+});
+
+/** The files of code below a folder. */
+async function* sourcesIn(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, ROOT))) {
+    if (isDirectory) yield* sourcesIn(`${folder}/${name}`);
+    else if (name.endsWith(".ts")) yield `${folder}/${name}`;
+  }
+}
+
 /** The text of a page outside of code. */
 async function prose(page: string): Promise<string> {
   return withoutFences(await read(page));
