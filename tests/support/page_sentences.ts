@@ -1,26 +1,34 @@
 /**
- * The sentences of a section of a page: of its paragraphs and lists, without tables, code and the bold
- * title of an item that is no sentence of its own.
+ * The sentences of a page: of its paragraphs and lists, and the rows of its tables, with " | " between
+ * the cells. Headings, code and pictures are left out.
+ *
+ * @param without The titles of sections that are left out.
  */
-export function sentencesOf(page: string, title: string): string[] {
-  const [, rest = ""] = page.split(`\n## ${title}\n`);
-  const [section = ""] = rest.split(/\n## /);
-  return section.replace(/^```[^]*?^```/gm, "").split(/\n\n|\n(?=- )/)
-    .filter((block) => !block.trimStart().startsWith("|") && !block.trimStart().startsWith("<!--"))
-    .flatMap((block) => {
-      const text = block.replace(/^\s*- /, "").replace(/^\*\*[^*]*[.:]\*\*/, "").replaceAll(
-        "**",
-        "",
-      ).replace(/\s+/g, " ").trim();
-      return text === "" ? [] : text.split(/(?<=[.])\s+(?=[A-Z`[])/);
-    });
+export function sentencesOf(page: string, without: readonly string[] = []): string[] {
+  const sections = page.split(/^(?=## )/m).filter((section) =>
+    !without.some((title) => section.startsWith(`## ${title}\n`))
+  );
+  const text = sections.join("").replace(/^```[^]*?^```/gm, "").replace(/<!--[^]*?-->/g, "");
+  return text.split(/\n\n|\n(?=- )/).flatMap((block) => {
+    const part = block.trim();
+    if (part === "" || part.startsWith("#") || part.startsWith("![")) return [];
+    if (part.startsWith("|")) return tableRows(part).map((cells) => cells.join(" | "));
+    return part.replace(/^- /, "")
+      .replace(/^\*\*[^*]*\.\*\*/, "") // the title of an item, which the sentences after it explain
+      .replaceAll("**", "").replace(/\s+/g, " ").trim()
+      .split(/(?<=[.:])\s+(?=[A-Z`[])/).filter((sentence) => sentence !== "");
+  });
 }
 
 /** The rows of the first table of a section, without its head. */
 export function rowsOf(page: string, title: string): string[][] {
   const [, rest = ""] = page.split(`\n## ${title}\n`);
   const [section = ""] = rest.split(/\n## /);
-  const lines = section.split("\n").filter((line) => line.startsWith("|"));
+  return tableRows(section);
+}
+
+function tableRows(text: string): string[][] {
+  const lines = text.split("\n").filter((line) => line.startsWith("|"));
   return lines.slice(2).map((line) =>
     line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim().replaceAll("\\|", "|"))
   );
