@@ -31,6 +31,7 @@
  * | `backend_kwargs_invalid` | `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` is not one JSON object |
  * | `env_invalid` | another variable has a value that cannot be understood |
  * | `env_unset` | a `${NAME}` in the KWARGS is not set |
+ * | `runtime_unsupported` | this Deno is too old |
  *
  * @category Errors
  */
@@ -62,7 +63,8 @@ export type CredentialsBackendErrorCode =
   | "backend_not_constructible"
   | "backend_kwargs_invalid"
   | "env_invalid"
-  | "env_unset";
+  | "env_unset"
+  | "runtime_unsupported";
 
 /**
  * A failure of a store. It never means "not signed in": `get` gives `undefined` for that.

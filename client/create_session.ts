@@ -1,3 +1,4 @@
+import { isDenoSupported } from "../backends/common/check_options.ts";
 import { type EnvReader, envReader } from "../backends/common/read_env.ts";
 import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import {
@@ -145,7 +146,7 @@ export function plainOptions(
   options: SessionOptions,
   readEnv: EnvReader,
 ): PlainOptions | undefined {
-  if (options?.constructor !== Object) return undefined;
+  if (options?.constructor !== Object || !isDenoSupported()) return undefined;
   for (const name in options) if (name !== "issuer" && name !== "clientId") return undefined;
   for (const name of UNUSUAL_VARIABLES) if (readEnv(name)) return undefined;
   const { issuer = readEnv("VM_OIDC_ISSUER"), clientId = readEnv("VM_OIDC_CLIENT_ID") } = options;

@@ -107,3 +107,18 @@ export function isSecureUrl(url: URL): boolean {
 export function isUrl(path: string): boolean {
   return /^https?:\/\//.test(path);
 }
+
+/** Whether this Deno is not too old: it has the youngest of the functions that this module needs. */
+export function isDenoSupported(): boolean {
+  return "tryLockSync" in Deno.FsFile.prototype;
+}
+
+/** Refuses a Deno that is too old. */
+export function assertDeno(action: string): void {
+  if (isDenoSupported()) return;
+  throw new CredentialsBackendError(
+    "runtime_unsupported",
+    `Cannot ${action}: it needs Deno 2.7 or newer, and this is Deno ` +
+      `${Deno.version.deno}. Run: deno upgrade`,
+  );
+}

@@ -1,4 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { assertDeno } from "../common/check_options.ts";
 import { delay } from "../common/delay.ts";
 import {
   assertOwn,
@@ -43,14 +44,15 @@ export interface FileLockOptions<T> {
  *
  * @param fn Gets a function that tells whether the lock still excludes others: somebody may remove or
  * replace its file.
- * @throws {CredentialsBackendError} `backend_locked` after the time limit. A signal that ends the wait
- * throws its reason.
+ * @throws {CredentialsBackendError} `backend_locked` after the time limit; `runtime_unsupported`. A
+ * signal that ends the wait throws its reason.
  */
 export async function withFileLock<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
   options: FileLockOptions<T>,
 ): Promise<T> {
+  assertDeno(`lock ${path}`);
   options.signal?.throwIfAborted();
   const deadline = performance.now() + options.timeoutMs;
   for (let tries = 0; tries < TRIES; tries++) {

@@ -167,6 +167,7 @@ const CODES: Readonly<Record<CredentialsBackendErrorCode, true>> = {
   backend_kwargs_invalid: true,
   env_invalid: true,
   env_unset: true,
+  runtime_unsupported: true,
 };
 
 /** The code of an isolate's error, where it is one of this module's. */

@@ -1,3 +1,4 @@
+import { assertDeno } from "../../backends/common/check_options.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
@@ -49,6 +50,7 @@ export async function chooseBackend(
   known: readonly PermissionNeed[] = [],
   names: BackendFlags = DEFAULT_FLAGS,
 ): Promise<ChosenBackend> {
+  assertDeno(action);
   const { settings } = flags;
   const text = flags.text(names.name);
   const file = flags.text(names.options);

@@ -1,3 +1,4 @@
+import { assertDeno } from "../../backends/common/check_options.ts";
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
@@ -67,6 +68,7 @@ export async function prepareSession(
 ): Promise<PreparedSession> {
   const isInit = call === "init";
   const action = isInit ? "sign in to ValidMind" : "create the session";
+  assertDeno(action);
   checkSessionOptions(options, action, isInit);
   const given = withoutPlaceholder(options);
   const variables = variableNeeds(given, isInit);
