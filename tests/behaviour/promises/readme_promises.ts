@@ -347,11 +347,15 @@ export const README: PagePromises = {
       "It uses a temporary home, so your own credentials",
       "demo/demo_test.ts: the demo tells its story and prints no token",
     ],
+    [
+      "It needs Deno 2.7 or newer",
+      "behaviour/old_deno_test.ts: each way into the module names the Deno that it needs",
+      "behaviour/old_deno_test.ts: the command line names it, too",
+    ],
   ],
   describes: [
     "It is made for [ValidMind]",
     "Or import `jsr:@validmind/auth`",
-    "It needs Deno 2.9",
     "Set where to sign in",
     "The provider has to allow the device flow",
     "[Providers](client/README.md#providers) says",
