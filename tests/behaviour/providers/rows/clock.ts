@@ -28,7 +28,8 @@ const PROGRAM = `
   }
 `;
 
-const WORKS = { isNew: true, isSignedIn: true };
+/** The last word of a program that signed in and refreshed. */
+export const WORKS = { isNew: true, isSignedIn: true };
 const AHEAD = 400_000;
 /** Longer than providers let a proof of DPoP be off. */
 const DPOP_OFF = 90_000;
@@ -58,7 +59,7 @@ export const CLOCK_ROWS = {
 } satisfies Record<string, Row>;
 
 /** The last word of a program whose clock is off by so many milliseconds. */
-async function signInAt(
+export async function signInAt(
   offMs: number,
   { client: { clientId }, provider, provider: { issuer } }: MatrixWorld,
 ): Promise<Record<string, unknown>> {
