@@ -27,7 +27,6 @@ import {
  * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
  * | `device_code_denied` | the person or a policy refused the sign-in |
  * | `device_code_expired` | the sign-in was not approved in time |
- * | `flow_unsupported` | the chosen `flow` cannot work at this provider or on this computer |
  * | `authorization_denied` | the person or a policy refused the sign-in in the browser |
  * | `authorization_expired` | the sign-in in the browser did not come to its end in time |
  * | `address_refused` | a handed-in address does not belong to the sign-in, was used already, or is too late |

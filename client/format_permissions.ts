@@ -1,3 +1,4 @@
+import { quoteArgument } from "../backends/common/check_options.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /** The kinds of permissions, in the order of the flags. */
@@ -119,19 +120,6 @@ export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescr
     if (comma !== undefined) throw inexpressible(name, comma);
     return quoteArgument(`--allow-${name}=${scopes.join(",")}`);
   }).join(" ");
-}
-
-/** An argument as this system's shell takes it. One without special characters stays as it is. */
-export function quoteArgument(argument: string): string {
-  const isWindows = Deno.build.os === "windows";
-  const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
-  if (plain.test(argument)) return argument;
-  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
-}
-
-/** An argument in the single quotes of a POSIX shell, in which nothing is special. */
-export function quotePosix(argument: string): string {
-  return `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
 function inexpressible(name: string, scope: string): CredentialsBackendError {

@@ -13,6 +13,7 @@ const PAGES = [
   ".github/RELIABILITY.md",
   ".github/CONTRIBUTING.md",
   ".github/CHANGELOG.md",
+  ".github/MESSAGES.md",
 ];
 
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));

@@ -5,7 +5,7 @@ type Kind = readonly [words: string, fits: (value: unknown) => boolean];
 
 const KINDS = {
   any: ["", () => true],
-  text: ["a non-empty string", isText],
+  text: ["a string", isText],
   string: ["a string", (value) => typeof value === "string"],
   path: [
     'a plain path without "~/" and "file:" (in the KWARGS variable: "${HOME}/…")',
@@ -45,20 +45,25 @@ export function checkOptions(
   }
   for (const [name, value] of Object.entries(options)) {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
-    if (type === undefined) throw fail(`Cannot ${action}: unknown option "${name}". ${offer}`);
+    if (type === undefined) {
+      const near = names.find((one) => one.toLowerCase() === name.toLowerCase());
+      const hint = near ? `Did you mean "${near}"?` : offer;
+      throw fail(`Cannot ${action}: unknown option "${name}". ${hint}`);
+    }
     const fault = value === undefined ? undefined : faultOf(value, type);
     if (fault === undefined) continue;
-    throw fail(`Cannot ${action}: option "${name}" is not ${fault}. Correct it, or leave it out.`);
+    throw fail(`Cannot ${action}: option "${name}" is ${fault}. Correct it, or leave it out.`);
   }
 }
 
-/** The description of a fitting value; `undefined` where the value fits. */
+/** What is wrong with a value; `undefined` where the value fits. */
 function faultOf(value: unknown, type: OptionTypes[string]): string | undefined {
   if (typeof type !== "string") {
-    return type.some((one) => one === value) ? undefined : `one of ${type.join(", ")}`;
+    return type.some((one) => one === value) ? undefined : `not one of ${type.join(", ")}`;
   }
   const [words, fits]: Kind = KINDS[type];
-  return fits(value) ? undefined : words;
+  if (fits(value)) return undefined;
+  return typeof value === "string" && value.trim() === "" ? "empty" : `not ${words}`;
 }
 
 function isText(value: unknown): value is string {
@@ -88,6 +93,26 @@ export function assertCredentialsBackend(
 /** Host and port as `--allow-net` takes them, with the default port that `URL.host` omits. */
 export function netHost(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
+}
+
+/** An argument as this system's shell takes it. */
+export function quoteArgument(argument: string): string {
+  const isWindows = Deno.build.os === "windows";
+  const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
+  if (plain.test(argument)) return argument;
+  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
+}
+
+/** An argument in the single quotes of a POSIX shell. */
+export function quotePosix(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A flag of Deno for an error. It has no way to write a comma. */
+export function permissionFlag(name: string, ...values: readonly string[]): string {
+  return values.some((one) => one.includes(","))
+    ? `a permission set in deno.json with ${JSON.stringify({ [name]: values })}`
+    : quoteArgument(`--allow-${name}=${values}`);
 }
 
 /**

@@ -51,6 +51,20 @@ export function connectionFault(error: unknown): string | undefined {
 }
 
 /**
+ * The advice for a connection that failed.
+ *
+ * @param fault The reason, as {@linkcode connectionFault} gives it.
+ * @param setting The setting that holds the address.
+ */
+export function connectionAdvice(fault: string | undefined, setting: string): string {
+  const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
+  const certificates = " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)";
+  return isSecurity
+    ? `Check ${setting}, the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`
+    : `Check ${setting}, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.`;
+}
+
+/**
  * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
  * pass signals on. A body over `maxBytes` is cut, or refused: then the result is `undefined`. Its rest
  * is not read in either case.

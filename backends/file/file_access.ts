@@ -2,6 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import { permissionFlag } from "../common/check_options.ts";
 import { folderOf } from "../credentials_path.ts";
 
 /** Whether two looks at a file met the same one. */
@@ -23,7 +24,7 @@ export function lstatIfPresent(path: string): Deno.FileInfo | undefined {
 export function assertRegular(action: string, path: string, info: Deno.FileInfo): void {
   if (info.isFile) return;
   if (info.isDirectory) {
-    throw refusal(action, path, "it is a directory", "backend_unavailable");
+    throw fileError(action, path, Object.assign(new Error(), { code: "EISDIR" }));
   }
   throw refusal(action, path, `it is ${kindOf(info)}`);
 }
@@ -170,7 +171,10 @@ export function readOwnFile(path: string): OwnContent {
     const content = found.isSymlink ? readThroughLink(path, found) : readFound(path, found);
     if (content !== undefined) return content;
   }
-  throw refusal("read", path, "another program keeps changing it", "backend_unavailable");
+  throw new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot read ${path}: another program keeps changing it. End that program.`,
+  );
 }
 
 /** `undefined` where the link or its target was replaced meanwhile. */
@@ -289,7 +293,7 @@ function explain(path: string, error: unknown): Explanation {
     case "EROFS":
       return ["backend_unavailable", "the file system is read-only", "Use another path."];
     case "EISDIR":
-      return ["backend_unavailable", "it is a directory", "Remove it, or use another path."];
+      return ["backend_unavailable", "it is a folder", "Give the path of a file in it."];
     case "ENOTDIR":
       return ["backend_unavailable", "a folder of its path is a file", "Use another path."];
     case "ELOOP":
@@ -326,5 +330,5 @@ function osCode(error: unknown): string | undefined {
 function fileFlags(path: string): string {
   const folder = path.replace(/[/\\][^/\\]*$/, "") || "/";
   const grant = folder === path ? "." : folder;
-  return `--allow-read=${grant} --allow-write=${grant}`;
+  return `${permissionFlag("read", grant)} ${permissionFlag("write", grant)}`;
 }

@@ -1,6 +1,7 @@
 import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
 import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
 import type * as keyring from "@napi-rs/keyring";
+import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
@@ -65,7 +66,7 @@ export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
       throw new CredentialsBackendError(
         "permission_required",
         `Cannot use the OS keychain: Deno does not permit its library. Run with: ` +
-          `--allow-ffi=${path}`,
+          permissionFlag("ffi", path),
       );
     }
     throw new CredentialsBackendError(

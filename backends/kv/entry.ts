@@ -1,4 +1,4 @@
-import { isUrl } from "../common/check_options.ts";
+import { isUrl, permissionFlag } from "../common/check_options.ts";
 import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
@@ -215,8 +215,8 @@ function serverError(path: string, error: unknown): CredentialsBackendError {
   if (error instanceof Deno.errors.NotCapable) {
     return new CredentialsBackendError(
       "permission_required",
-      `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with: --allow-net=${host} ` +
-        `--allow-env=DENO_KV_ACCESS_TOKEN`,
+      `Cannot reach Deno KV at ${host}: Deno does not permit it. Run with: ` +
+        `${permissionFlag("net", host)} --allow-env=DENO_KV_ACCESS_TOKEN`,
     );
   }
   const isLate = error instanceof DOMException && error.name === "TimeoutError";

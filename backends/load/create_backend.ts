@@ -39,7 +39,19 @@ export async function createBackend(
     made = await replaceAt(steps, made, "", (value, place) => createNested(value, place, how));
   }
   const Backend = await load();
-  return new Backend(made as never);
+  try {
+    return new Backend(made as never);
+  } catch (error) {
+    throw withPlace(error, how.origin.options);
+  }
+}
+
+/** The same error with the place of the wrong option, which the class does not know. */
+function withPlace(error: unknown, place: string): unknown {
+  const isOfOption = error instanceof CredentialsBackendError && error.code === "invalid_options" &&
+    !error.message.includes("pass the option");
+  if (!isOfOption) return error;
+  return new CredentialsBackendError(error.code, `${error.message} The options are in ${place}.`);
 }
 
 async function createForeign(

@@ -124,7 +124,14 @@ export function loadFault(
   const cause = new Error(foreignText(text, named.options));
   switch (step) {
     case "import":
-      return importError(subject, name === "TypeError" ? message : undefined, cause, isIsolated);
+      return isMissing(named, message)
+        ? loadError(
+          "backend_import_failed",
+          subject,
+          "there is no such module. Check its path or its address.",
+          cause,
+        )
+        : importError(subject, name === "TypeError" ? message : undefined, cause, isIsolated);
     case "export": {
       const names = printable(exports ?? "") || "nothing";
       const reason = `the module exports ${names}. Name one of its exports after the last colon.`;
@@ -140,6 +147,11 @@ export function loadFault(
       return loadError("backend_not_constructible", subject, reason, cause);
     }
   }
+}
+
+/** Whether the module itself is not there, rather than one that it imports. Chooses words alone. */
+function isMissing({ specifier }: ModuleBackend, message = ""): boolean {
+  return message.includes(`not found "${moduleUrl(specifier)}"`);
 }
 
 /** @param message The text of a TypeError: Deno throws one where it does not permit the import. */

@@ -1,4 +1,5 @@
 import { readEnvIfGranted } from "../common/read_env.ts";
+import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { namedVariables, permissionFlags } from "./isolate_options.ts";
 import { processProgram, workerProgram } from "./isolated_host.ts";
@@ -156,7 +157,9 @@ function spawnError(error: unknown, command: string): unknown {
   return new CredentialsBackendError(
     "permission_required",
     "Cannot start the isolated credentials backend: this program may not run Deno. Run with " +
-      `--allow-run=${command}, which amounts to every permission for this program, or use ` +
+      `${
+        permissionFlag("run", command)
+      }, which amounts to every permission for this program, or use ` +
       'isolate: { as: "worker" }.',
   );
 }

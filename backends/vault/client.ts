@@ -3,7 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/clock.ts";
-import { netHost } from "../common/check_options.ts";
+import { netHost, permissionFlag } from "../common/check_options.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
 import { parseObject } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";
@@ -171,7 +171,7 @@ export class VaultClient {
 
   #notPermitted(request: VaultRequest): CredentialsBackendError {
     const hosts = new Set(this.#connection.origins.map((origin) => netHost(new URL(origin))));
-    const message = `Deno does not permit it. Run with: --allow-net=${[...hosts].join(",")}`;
+    const message = `Deno does not permit it. Run with: ${permissionFlag("net", ...hosts)}`;
     return this.#error("permission_required", request, message);
   }
 

@@ -1,3 +1,4 @@
+import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Stopwatch } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
@@ -244,7 +245,7 @@ export function readVaultFile(path: string, action: string, place: string): stri
       throw new CredentialsBackendError(
         "permission_required",
         `Cannot ${action} ${place}: Deno does not permit to read ${path}. Run with: ` +
-          `--allow-read=${path}`,
+          permissionFlag("read", path),
       );
     }
     const reason = error instanceof Deno.errors.NotFound ? "is not there" : "cannot be read";

@@ -105,7 +105,7 @@ export class ApiClient {
 
   async #json(request: ApiRequest): Promise<unknown> {
     const { url, init } = request;
-    const action = `${init.method} ${url.pathname}`;
+    const action = `${init.method} ${url.origin}${url.pathname}`;
     const { response, headers } = await this.#exchange(request);
     if (!response.ok) throw await this.#apiError(request, response, headers);
     const text = await this.#transport.readText(request, response, action);
@@ -115,7 +115,7 @@ export class ApiClient {
     } catch {
       throw new ApiError(
         `Cannot ${action}: the API answered ${response.status} with something that is not JSON. ` +
-          `Check apiHost (${this.#options.apiHost}).`,
+          `Check apiHost (VM_API_HOST).`,
         response.status,
         excerpt(text, headers),
       );
@@ -211,15 +211,28 @@ export class ApiClient {
     advice?: string,
   ): Promise<ApiError> {
     const { status } = response;
-    const usual = status === 401
-      ? "Run init() again to sign in, and check audience and scope."
-      : "Check the request and your access to the model.";
-    const action = `${request.init.method} ${request.url.pathname}`;
+    const action = `${request.init.method} ${request.url.origin}${request.url.pathname}`;
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
     const body = excerpt(text, sent);
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
+    const usual = status === 401 ? this.#adviceOn401() : adviceOn(status);
     return new ApiError(`Cannot ${action}: ${said}. ${advice ?? usual}`, status, body);
   }
+
+  #adviceOn401(): string {
+    return this.#options.canRenew
+      ? "Check audience and scope. To sign in anew, sign out with clear() before."
+      : "Check apiKey and apiSecret (VM_API_KEY, VM_API_SECRET), and that apiHost (VM_API_HOST) is " +
+        "the API that they are for.";
+  }
+}
+
+function adviceOn(status: number): string {
+  if (status === 404) return "Check the path, apiHost (VM_API_HOST) and the model.";
+  const isBusy = status === 429 || status >= 500;
+  return isBusy
+    ? "Try again later, then ask who runs the API."
+    : "Check the request and your access to the model.";
 }
 
 /** The beginning of an answer, without the credentials that an API may echo. */

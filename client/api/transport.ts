@@ -1,7 +1,12 @@
 import { untilAborted } from "../../backends/common/delay.ts";
-import { netHost } from "../../backends/common/check_options.ts";
+import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { connectionFault, readText, safeCause } from "../../backends/common/printable.ts";
+import {
+  connectionAdvice,
+  connectionFault,
+  readText,
+  safeCause,
+} from "../../backends/common/printable.ts";
 
 /**
  * A session's own headers, by lower-case name. A plain object, since `fetch` takes a quarter longer to
@@ -180,16 +185,17 @@ function unreachable(url: URL, action: string, error: unknown, timeoutMs?: numbe
   if (error instanceof Deno.errors.NotCapable) {
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot ${action}: Deno does not permit it. Run with: --allow-net=${netHost(url)}`,
+      `Cannot ${action}: Deno does not permit it. Run with: ` +
+        permissionFlag("net", netHost(url)),
     );
   }
-  const reason = timeoutMs === undefined
-    ? connectionFault(error) ?? "the connection failed"
+  const fault = timeoutMs === undefined
+    ? connectionFault(error)
     : `there was no answer within ${timeoutMs} ms`;
   return new ValidMindAuthError(
     "api_unreachable",
-    `Cannot ${action}: ${reason}. Check apiHost, the network, a proxy (HTTPS_PROXY, NO_PROXY) and ` +
-      `the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
+    `Cannot ${action}: ${fault ?? "the connection failed"}. ` +
+      connectionAdvice(fault, "apiHost (VM_API_HOST)"),
     safeCause(error),
   );
 }

@@ -110,7 +110,7 @@ async function chooseNamed(
   await preflight(action, [...known, ...needs], "always");
   const kwargs = file === undefined
     ? {}
-    : parseBackendKwargs(await readInput(file), `--${options}`);
+    : parseBackendKwargs(await readInput(file, options), `--${options}`);
   const origin = { name: `--${flag}`, options: `--${options}` };
   const backend = await createBackend(spec, kwargs, { origin });
   return {
@@ -137,13 +137,21 @@ function parseSpec(text: string, place: string): BackendSpec {
 }
 
 /** Text of a file, or with `-` of standard input. */
-async function readInput(file: string): Promise<string> {
+async function readInput(file: string, flag: FlagName): Promise<string> {
   if (file === "-") return await new Response(Deno.stdin.readable).text();
   try {
     return await Deno.readTextFile(file);
   } catch (error) {
-    const name = error instanceof Error ? error.name : "unknown error";
-    throw new UsageError(`Cannot read the file ${file}: ${name}. Check the path and its rights.`);
+    const reason = error instanceof Deno.errors.NotFound
+      ? "it is not there"
+      : error instanceof Deno.errors.IsADirectory
+      ? "it is a folder"
+      : error instanceof Deno.errors.PermissionDenied
+      ? "the system does not let this user read it"
+      : error instanceof Error
+      ? error.name
+      : "unknown error";
+    throw new UsageError(`Cannot read the file ${file} of --${flag}: ${reason}. Check its path.`);
   }
 }
 

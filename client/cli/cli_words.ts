@@ -1,4 +1,4 @@
-import { quoteArgument } from "../format_permissions.ts";
+import { quoteArgument } from "../../backends/common/check_options.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { IDENTITY_FLAGS } from "./sign_in_target.ts";
@@ -11,6 +11,10 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\bPass (?:clientId|client-id)\b/g, "Give --client-id"],
   [/\bPass issuer\b/g, "Give --issuer"],
   [/\bclientId\b/g, "--client-id"],
+  [/\bissuer \(VM_OIDC_ISSUER\)/g, "--issuer (VM_OIDC_ISSUER)"],
+  [/\bapiHost \(VM_API_HOST\)/g, "VM_API_HOST"],
+  [/\bPass (?:apiKey|apiSecret), or set\b/g, "Set"],
+  [/^Cannot create the session\b/g, "Cannot sign in"],
   [/: (issuer|scope|listen) (is|has)\b/g, ": --$1 $2"],
   [/\bprofile \(VM_OIDC_PROFILE\)/g, "--profile (VM_OIDC_PROFILE)"],
   [/\b(?:[Ss]et|with) flow: "(\w+)"/g, "use --flow $1"],
@@ -34,6 +38,7 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\bflow "client_credentials"/g, "--flow client_credentials"],
   [/Set bearer: "access_token", or leave dpop out/g, "Leave --dpop out"],
   [/, or set bearer: "access_token"/g, ""],
+  [/\bPass two different stores\b/g, "Give another store in --to"],
   [/\bor pass the option "/g, 'or give in --backend-options the option "'],
   [/\bor pass the option\b/g, "or give the flag"],
   [

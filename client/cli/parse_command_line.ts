@@ -72,7 +72,7 @@ function assertKnown({ name, rawName }: GivenFlag, command: Command | undefined)
   const offered = command === undefined ? NAMES : [...command.flags, ...EVERYWHERE];
   throw new UsageError(
     `Cannot understand ${shown(rawName, "a flag")}: there is no such flag. ` +
-      advice(name, offered, command),
+      advice(name, offered),
   );
 }
 
@@ -94,7 +94,7 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
     if (!command.flags.includes(name)) {
       throw new UsageError(
         `Cannot use --${name} here: the command ${command.name} does not take it. ` +
-          advice(name, command.flags, command),
+          advice(name, command.flags),
       );
     }
     const before = values.get(name);
@@ -133,7 +133,7 @@ function checkWords(words: readonly string[], { name, argument }: Command): stri
   if (tooMuch !== undefined) {
     throw new UsageError(
       `Cannot understand ${shown(tooMuch, "an argument")}: the command ${name} takes no ` +
-        `${argument === undefined ? "" : "second "}argument. Leave it out, or see ${name} --help.`,
+        `${argument === undefined ? "" : "second "}argument. Leave it out.`,
     );
   }
   if (argument === undefined) return undefined;
@@ -148,8 +148,7 @@ function checkWords(words: readonly string[], { name, argument }: Command): stri
   throw unknownWord(word, argument.name, argument.choices);
 }
 
-/** The flag that was probably meant, or the place that lists all flags. */
-function advice(word: string, offered: readonly string[], command: Command | undefined): string {
-  const place = command === undefined ? "See --help." : `See ${command.name} --help.`;
-  return didYouMean(word, offered, "--") ?? place;
+/** The flag that was probably meant. The hint below the error names the place that lists all. */
+function advice(word: string, offered: readonly string[]): string {
+  return didYouMean(word, offered, "--") ?? "Leave it out.";
 }

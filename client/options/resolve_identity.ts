@@ -49,7 +49,7 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
       apiSecret: headerValue(apiSecret, "apiSecret (VM_API_SECRET)", action),
     };
   }
-  throw missingCredentials(action, hasKeyOption);
+  throw missingCredentials(action, hasKeyOption, { apiKey, apiSecret });
 }
 
 function oidcIdentity(
@@ -155,14 +155,22 @@ function halfAnIdentity(issuer: string | undefined, action: string): ValidMindAu
   );
 }
 
-/** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */
-export function checkIssuer(issuer: string, action: string): string {
-  const url = secureUrl(issuer, `${action}: the issuer`);
+/**
+ * Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key.
+ *
+ * @param name The issuer in an error, where neither the option nor the variable holds it.
+ */
+export function checkIssuer(
+  issuer: string,
+  action: string,
+  name = "issuer (VM_OIDC_ISSUER)",
+): string {
+  const url = secureUrl(issuer, `${action}: ${name}`);
   if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
     return issuer;
   }
   throw invalidOptions(
-    `Cannot ${action}: the issuer has a query, a fragment or a password in it. ` +
+    `Cannot ${action}: ${name} has a query, a fragment or a password in it. ` +
       `Give the issuer identifier alone, as the provider's discovery document states it.`,
   );
 }
@@ -184,8 +192,8 @@ export function secureUrl(text: string, action: string): URL {
   if (isSecureUrl(url)) return url;
   throw new ValidMindAuthError(
     "insecure_url",
-    `Cannot ${action} ${url.origin} would get secrets in clear text. Use https: (http: is for ` +
-      `localhost, 127.0.0.1 and [::1] only).`,
+    `Cannot ${action} is ${url.origin}, which would get secrets in clear text. Use https: (http: is ` +
+      `for localhost, 127.0.0.1 and [::1] only).`,
   );
 }
 
@@ -218,11 +226,23 @@ function conflict(action: string): ValidMindAuthError {
   );
 }
 
-function missingCredentials(action: string, hasKeyOption: boolean): ValidMindAuthError {
+function missingCredentials(
+  action: string,
+  hasKeyOption: boolean,
+  { apiKey, apiSecret }: Pick<SessionOptions, "apiKey" | "apiSecret">,
+): ValidMindAuthError {
   const names = hasKeyOption
     ? ["VM_API_KEY", "VM_API_SECRET"]
     : ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID", "VM_API_KEY", "VM_API_SECRET"];
   assertReadable(names, action);
+  if (apiKey !== undefined || apiSecret !== undefined) {
+    const [have, lack, option, variable] = apiKey === undefined
+      ? ["a secret", "its API key", "apiKey", "VM_API_KEY"]
+      : ["an API key", "its secret", "apiSecret", "VM_API_SECRET"];
+    return new MissingApiCredentialsError(
+      `Cannot ${action}: there is ${have} without ${lack}. Pass ${option}, or set ${variable}.`,
+    );
+  }
   return new MissingApiCredentialsError(
     `Cannot ${action}: there are no credentials. Give issuer and clientId (or VM_OIDC_ISSUER and ` +
       `VM_OIDC_CLIENT_ID) to sign in as a person, or apiKey and apiSecret (or VM_API_KEY and ` +

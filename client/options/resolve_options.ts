@@ -95,10 +95,10 @@ export function withoutPlaceholder<T extends SessionOptions>(options: T): T {
 }
 
 function apiHost(host: string, action: string): string {
-  const url = secureUrl(host.trim(), `${action}: the API host`);
+  const url = secureUrl(host.trim(), `${action}: apiHost (VM_API_HOST)`);
   if (url.username !== "" || url.password !== "") {
     throw invalidOptions(
-      `Cannot ${action}: the API host has a user name or a password in it. Leave them out.`,
+      `Cannot ${action}: apiHost (VM_API_HOST) has a user name or a password in it. Leave them out.`,
     );
   }
   if (!url.pathname.endsWith("/")) url.pathname += "/";

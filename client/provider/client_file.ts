@@ -4,7 +4,7 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { assertOwn, isSameFile } from "../../backends/file/file_access.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { quoteArgument } from "../format_permissions.ts";
+import { permissionFlag, quoteArgument } from "../../backends/common/check_options.ts";
 import { formatTime } from "../prompt/prompt.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -116,7 +116,7 @@ function fileError(file: ClientFile, error: unknown): Error {
     return new ValidMindAuthError(
       "permission_required",
       `Cannot use ${file.path} of ${file.source}: Deno does not permit it. Run with ` +
-        quoteArgument(`--allow-read=${file.path}`),
+        permissionFlag("read", file.path),
     );
   }
   if (error instanceof Deno.errors.NotFound) {

@@ -31,7 +31,7 @@ export async function discoverProvider(
     throw new ValidMindAuthError(
       "provider_invalid",
       `Cannot find an OpenID Provider at ${issuer}: it has no ` +
-        `/.well-known/openid-configuration. Check the issuer.`,
+        `/.well-known/openid-configuration. Check the issuer and its path.`,
     );
   }
   // A trailing slash makes no other issuer. Tokens name the issuer as the document does.

@@ -12,7 +12,8 @@ export const LONGEST_WORDS = 2000;
 const SIGN_IN = "Sign in again.";
 const PROOF = "a confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
   "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
-  "VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID";
+  "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
+  "VM_OIDC_CLIENT_ID name this client";
 /** Words by which some providers refuse a client's proof under another code. */
 const OF_PROOF = /client (credentials|secret|authentication|assertion)\b/i;
 
@@ -268,7 +269,7 @@ function refused(
     : "";
   const answer = `${name}${words && ` (${words})`}`;
   const isOfProof = name === "invalid_client" || OF_PROOF.test(words);
-  const isProof = isOfProof || proofErrors.includes(name);
+  const isProof = isOfProof || (proofErrors.includes(name) && !/grant type/i.test(words));
   // zitadel/oidc refuses a wrong secret so, without a word.
   const isEither = name === "unauthorized_client" && words === "" && ofClient !== undefined;
   const own = [

@@ -1,7 +1,8 @@
 import { untilAborted } from "../../backends/common/delay.ts";
-import { netHost } from "../../backends/common/check_options.ts";
+import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
+  connectionAdvice,
   connectionFault,
   parseHttpDate,
   parseObject,
@@ -102,7 +103,7 @@ export function providerFetch(
   } = {},
 ) {
   return async (url: string, init: RequestInit): Promise<Response> => {
-    secureUrl(url, `use the provider's ${endpoint.name} endpoint:`);
+    secureUrl(url, `use the provider's ${endpoint.name} endpoint: it`);
     const { response, text } = await fetchText(url, init, runtime);
     runtime.skew = providerSkew(response.headers.get("date")) ?? runtime.skew;
     if (response.status >= 300 && response.status < 400) {
@@ -227,8 +228,11 @@ function notUsable(url: string, response: Response, json?: Json) {
   const reason = said === ""
     ? `it has status ${status} and ${nothing}`
     : `the provider answered with status ${status} (${printable(said)})`;
+  const isBusy = status === 429 || status >= 500;
   const advice = hintByWords(said) ??
-    "Check the network (a proxy, a sign-in page of its own), and try again.";
+    (isBusy
+      ? "Try again later, then ask who runs the provider, or a proxy before it."
+      : "Check the network (a proxy, a sign-in page of its own), and try again.");
   return new ProviderUnavailableError(
     `Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
     { retryAfterMs },
@@ -276,7 +280,8 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
     const host = netHost(new URL(url));
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot reach ${place(url)}: Deno does not permit it. Run with: --allow-net=${host}`,
+      `Cannot reach ${place(url)}: Deno does not permit it. Run with: ` +
+        permissionFlag("net", host),
     );
   }
   const doubt = certificateDoubt(error);
@@ -288,12 +293,12 @@ function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMind
       safeCause(error),
     );
   }
-  const reason = timeoutMs === undefined
-    ? connectionFault(error) ?? "the connection failed"
+  const fault = timeoutMs === undefined
+    ? connectionFault(error)
     : `there was no whole answer within ${timeoutMs} ms`;
   return new ProviderUnavailableError(
-    `Cannot reach ${place(url)}: ${reason}. Check the network, a proxy (HTTPS_PROXY, NO_PROXY) ` +
-      `and the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try again.`,
+    `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ` +
+      connectionAdvice(fault, "the issuer"),
     safeCause(error),
   );
 }

@@ -118,5 +118,6 @@ function ended(
   code: "device_code_denied" | "device_code_expired",
   { message, oauthError }: ProviderRefusedError,
 ): ValidMindAuthError {
-  return new ValidMindAuthError(code, `${message} ${INSTEAD}`, { oauthError });
+  const advice = message.includes('flow: "browser"') ? "" : ` ${INSTEAD}`; // the hint has said so
+  return new ValidMindAuthError(code, message + advice, { oauthError });
 }

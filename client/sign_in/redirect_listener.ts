@@ -1,7 +1,7 @@
 import type { Delay } from "../../backends/common/clock.ts";
 import { delay } from "../../backends/common/delay.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { quoteArgument } from "../format_permissions.ts";
+import { permissionFlag } from "../../backends/common/check_options.ts";
 import type { RedirectSetting } from "../options/browser_options.ts";
 import {
   answerPage,
@@ -219,7 +219,7 @@ function unavailable({ hostname, ports }: RedirectSetting, error: unknown): Vali
     return new ValidMindAuthError(
       "permission_required",
       `Cannot sign in in the browser: Deno does not permit to listen for its answer. Run with: ` +
-        quoteArgument(`--allow-net=${places.join(",")}`),
+        permissionFlag("net", ...places),
     );
   }
   const isOwn = ports.some((port) => ownPorts.has(port));

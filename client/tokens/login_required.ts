@@ -14,7 +14,12 @@ const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "co
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
 export const NO_KEY = "the key of the stored tokens is missing or damaged";
 /** The reason of an entry that cannot be refreshed. */
-export const NO_REFRESH_TOKEN = "the token has ended and there is no refresh token";
+export function noRefreshToken({ scope }: OidcIdentity): string {
+  const why = scope.split(" ").includes("offline_access")
+    ? "the provider gave none: have it grant offline_access to this client"
+    : "scope has no offline_access";
+  return `the token has ended, and there is no refresh token (${why})`;
+}
 
 /**
  * The error where a person has to sign in and is not asked. It names the ways to do so: the command

@@ -7,7 +7,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import { isRefusal, loginRequired, NO_KEY, NO_REFRESH_TOKEN } from "./login_required.ts";
+import { isRefusal, loginRequired, NO_KEY, noRefreshToken } from "./login_required.ts";
 import { BoundKey, providerNow, toEntry } from "./new_entry.ts";
 import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
@@ -127,7 +127,7 @@ export class TokenRefresh {
     const stored = await store.loadLocked();
     if (stored === undefined) throw this.#loginRequired("no sign-in is stored");
     if (!await this.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
-    if (!stored.refresh_token) return { stored, obstacle: NO_REFRESH_TOKEN };
+    if (!stored.refresh_token) return { stored, obstacle: noRefreshToken(this.#options.identity) };
     if (!await isSpent(store, stored.refresh_token)) return { stored };
     const held = this.#options.held();
     if (!held?.refresh_token || await isSpent(store, held.refresh_token)) {

@@ -7,7 +7,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
-import { loginRequired, NO_KEY, NO_REFRESH_TOKEN, noIdToken } from "./login_required.ts";
+import { loginRequired, NO_KEY, noIdToken, noRefreshToken } from "./login_required.ts";
 import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
@@ -89,7 +89,7 @@ export class TokenRenewal implements Renewal {
     }
     if (!await this.#refresh.key.isIn(stored)) return NO_KEY;
     this.#held.adopt(stored);
-    return stored.refresh_token ? undefined : NO_REFRESH_TOKEN;
+    return stored.refresh_token ? undefined : noRefreshToken(this.#options.identity);
   }
 
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {

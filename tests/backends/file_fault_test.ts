@@ -145,7 +145,7 @@ Deno.test({
     Deno.mkdirSync(`${path}/inner`, { recursive: true });
     const backend = new FileCredentialsBackend({ path });
     for (const access of [() => backend.get(KEY), () => backend.put(KEY, entry())]) {
-      await rejectsWith("backend_unavailable", access, path, "it is a directory");
+      await rejectsWith("backend_unavailable", access, path, "it is a folder");
     }
     await rejectsWith("backend_unavailable", () => backend.deleteAll(), path);
     assertEquals(namesIn(path), ["inner"]);

@@ -157,7 +157,12 @@ Deno.test({
   ignore: !isPosix,
   async fn() {
     const backend = new KvCredentialsBackend({ path: folder() });
-    await rejectsWith("backend_unavailable", () => backend.get(KEY), backend.path, "a directory");
+    await rejectsWith(
+      "backend_unavailable",
+      () => backend.get(KEY),
+      backend.path,
+      "it is a folder",
+    );
   },
 });
 

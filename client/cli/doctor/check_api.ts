@@ -1,4 +1,4 @@
-import { netHost } from "../../../backends/common/check_options.ts";
+import { netHost, permissionFlag } from "../../../backends/common/check_options.ts";
 import { safeCause } from "../../../backends/common/printable.ts";
 import type { ResolvedOptions } from "../../options/resolve_options.ts";
 import { causeLines } from "../report_error.ts";
@@ -16,7 +16,7 @@ export async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<F
   if (apiHost === undefined) return [];
   const host = netHost(new URL(apiHost));
   if (Deno.permissions.querySync({ name: "net", host }).state !== "granted") {
-    return [skipped(CHECK, `the permission --allow-net=${host} is missing`)];
+    return [skipped(CHECK, `the permission ${permissionFlag("net", host)} is missing`)];
   }
   const ask = async (url: string | URL) => {
     const signal = AbortSignal.timeout(runtime.timeoutMs);

@@ -1,3 +1,4 @@
+import { permissionFlag } from "../../../backends/common/check_options.ts";
 import {
   type BrowserOptions,
   listenNeeds,
@@ -68,9 +69,9 @@ function browserFlow(
     const setting = resolveRedirect(options, issuer, "sign in");
     const denied = listenNeeds(setting).filter((need) => !isGranted(need));
     if (denied.length > 0) {
-      const hosts = denied.map((need) => need.name === "net" ? need.host : "").join(",");
+      const hosts = denied.flatMap((need) => need.name === "net" ? [need.host ?? ""] : []);
       const message = "Deno does not permit to listen for the browser";
-      return warning(check, message, `Run with --allow-net=${hosts}, too.`);
+      return warning(check, message, `Run with ${permissionFlag("net", ...hosts)}, too.`);
     }
     const place = setting.uriOf(setting.ports[0]!).replace(/:0(?=\/|$)/, ":<free port>");
     return ok(check, `the provider offers it; the browser comes back to ${place}${openerWords()}`);

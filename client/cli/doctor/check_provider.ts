@@ -1,3 +1,4 @@
+import { permissionFlag } from "../../../backends/common/check_options.ts";
 import { parseHttpDate } from "../../../backends/common/printable.ts";
 import { formatLength } from "../format_time.ts";
 import { checkFlows } from "./check_flows.ts";
@@ -83,7 +84,7 @@ function checkHosts(hosts: readonly string[]): Finding[] {
   return [fail(
     "provider's hosts",
     `endpoints are on hosts that Deno does not permit: ${denied.join(", ")}`,
-    `Run with --allow-net=${denied.join(",")}, too: see permissions --discover.`,
+    `Run with ${permissionFlag("net", ...denied)}, too: see permissions --discover.`,
   )];
 }
 

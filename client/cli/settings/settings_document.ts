@@ -165,7 +165,7 @@ function faultOf(kind: ReturnType<typeof settingOf>["kind"], value: unknown): st
 
 function checkUrl(path: string, where: string, name: SettingName, value: string): void {
   try {
-    if (name === "issuer") checkIssuer(value, "");
+    if (name === "issuer") checkIssuer(value, "", "it");
     else secureUrl(value, ": it");
   } catch (error) {
     const [, reason = "it is no URL", advice = "Correct it."] = /^Cannot : (.*?)\. (.*)$/s

@@ -1,7 +1,7 @@
 import { isSameFile } from "../../../backends/file/file_access.ts";
 import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
 import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
-import { quoteArgument } from "../../format_permissions.ts";
+import { quoteArgument } from "../../../backends/common/check_options.ts";
 import { isGranted } from "../../permissions/preflight.ts";
 import { SettingsError } from "./settings_error.ts";
 

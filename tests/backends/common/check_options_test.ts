@@ -1,4 +1,5 @@
 import { assertThrows } from "@std/assert";
+import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import {
   assertCredentialsBackend,
   checkOptions,
@@ -70,7 +71,9 @@ for (const [type, right, wrong] of ROWS) {
         await rejectsWith(
           "invalid_options",
           check(value, type),
-          `Cannot Store: option "a" is not `,
+          `Cannot Store: option "a" is ${
+            typeof value === "string" && !value.trim() ? "empty" : "not "
+          }`,
         );
       }
     },
@@ -86,12 +89,24 @@ Deno.test({
     assertThrows(
       () => checkOptions("Call", { a: 1 }, { a: "text" }, fail),
       RangeError,
-      "non-empty",
+      "is not a string",
     );
   },
 });
 
 const whole = { get: () => undefined, put: () => {}, delete: () => {} };
+
+Deno.test({
+  name: "checkOptions names the option that differs by its case alone",
+  permissions,
+  fn() {
+    assertThrows(
+      () => checkOptions("Call", { clientID: 1 }, { clientId: "text", scope: "text" }),
+      CredentialsBackendError,
+      'unknown option "clientID". Did you mean "clientId"?',
+    );
+  },
+});
 
 Deno.test({
   name: "assertCredentialsBackend takes an object with the three methods, own or inherited",

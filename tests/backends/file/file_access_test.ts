@@ -1,3 +1,4 @@
+import { quoteArgument } from "../../../backends/common/check_options.ts";
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import {
   CredentialsBackendError,
@@ -13,7 +14,7 @@ const KINDS: [error: unknown, code: CredentialsBackendErrorCode, reason: string]
   [withCode("ENOSPC"), "backend_full", "no space is left"],
   [withCode("EDQUOT"), "backend_full", "no space is left"],
   [withCode("EROFS"), "backend_unavailable", "the file system is read-only"],
-  [withCode("EISDIR"), "backend_unavailable", "it is a directory"],
+  [withCode("EISDIR"), "backend_unavailable", "it is a folder"],
   [withCode("ENOTDIR"), "backend_unavailable", "a folder of its path is a file"],
   [withCode("ELOOP"), "backend_unavailable", "its symbolic links form a loop"],
   [withCode("ENOENT"), "backend_unavailable", "its folder is missing"],
@@ -60,7 +61,14 @@ Deno.test({
     assertEquals(flags("/data/c.json"), "--allow-read=/data --allow-write=/data");
     assertEquals(flags("/c.json"), "--allow-read=/ --allow-write=/");
     assertEquals(flags("c.json"), "--allow-read=. --allow-write=.");
-    assertEquals(flags("C:\\data\\c.json"), "--allow-read=C:\\data --allow-write=C:\\data");
+    assertEquals(
+      flags("C:\\data\\c.json"),
+      ["read", "write"].map((name) => quoteArgument(`--allow-${name}=C:\\data`)).join(" "),
+    );
+    assertEquals(
+      flags("/my data/c.json"),
+      ["read", "write"].map((name) => quoteArgument(`--allow-${name}=/my data`)).join(" "),
+    );
   },
 });
 

@@ -55,7 +55,7 @@ Deno.test({
     await rejectsWith("backend_denied", lock, path, "it is a named pipe");
     Deno.removeSync(path);
     Deno.mkdirSync(path);
-    await rejectsWith("backend_unavailable", lock, path, "it is a directory");
+    await rejectsWith("backend_unavailable", lock, path, "it is a folder");
   },
 });
 

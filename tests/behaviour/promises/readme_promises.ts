@@ -298,6 +298,10 @@ export const README: PagePromises = {
       "behaviour/errors_test.ts: errors: each message in the source says first what could not be done",
     ],
     [
+      "[Messages](.github/MESSAGES.md) has what they say",
+      "messages/messages_test.ts: messages: the page has the … as they are told",
+    ],
+    [
       "Programs tell errors apart by `code`",
       `${REFUSES} …: …`,
       EXPLAINED,

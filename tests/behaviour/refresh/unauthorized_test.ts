@@ -83,7 +83,7 @@ Deno.test("401: a stream cannot be sent again, so nothing is refreshed for it", 
     world.api.reset();
     const error = await assertRejects(send, ApiError);
     assertEquals([error.status, error.code, world.api.requests.length], [401, "unauthorized", 1]);
-    assertStringIncludes(error.message, "POST /api/v1/tracking/thing: the API answered 401");
+    assertStringIncludes(error.message, "api/v1/tracking/thing: the API answered 401");
     assertStringIncludes(error.message, "stream, which cannot be sent again");
     assertStringIncludes(error.body, "invalid_credentials");
   }

@@ -17,7 +17,11 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [["login", "--client-id", "a|b"], {}, "--client-id"],
   [["login", "--client-id", '"'], {}, ""],
   [["login", "--profile", "a b"], {}, "--profile", "VM_OIDC_PROFILE"],
-  [["login", "--issuer", "login.example.com"], {}, "the issuer is not an http(s) URL"],
+  [
+    ["login", "--issuer", "login.example.com"],
+    {},
+    "--issuer (VM_OIDC_ISSUER) is not an http(s) URL",
+  ],
   [["login", "--issuer", "http://login.example.com"], {}, "https:"],
   [["login", "--issuer", ENTRA, "--dpop"], {}, "--dpop"],
   [["status"], NONE, "--issuer and --client-id"],

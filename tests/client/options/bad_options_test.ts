@@ -52,7 +52,7 @@ const ROWS: Row[] = [
   [{ clientid: "x" }, "invalid_options", ['unknown option "clientid"', "clientId"]],
   [{ toString: "x" }, "invalid_options", ['unknown option "toString"']],
   ...[...STRINGS, "document"].flatMap((name): Row[] => [
-    [{ [name]: 5 }, "invalid_options", [`option "${name}" is not a non-empty string`]],
+    [{ [name]: 5 }, "invalid_options", [`option "${name}" is not a string`]],
     [{ [name]: null }, "invalid_options", [`option "${name}"`]],
     [{ [name]: "" }, "invalid_options", [`option "${name}"`]],
     [{ [name]: " " }, "invalid_options", [`option "${name}"`]],
@@ -82,29 +82,51 @@ const ROWS: Row[] = [
   [{ profile: "a".repeat(65) }, "invalid_options", ["profile"]],
   [{}, "invalid_options", ["VM_OIDC_PROFILE"], { VM_OIDC_PROFILE: "a:b" }],
 
-  [{ issuer: "login.example.com" }, "invalid_options", ["the issuer is not an http(s) URL"]],
-  [{ issuer: "https//me:pw@login.example.com" }, "invalid_options", ["the issuer"]],
+  [{ issuer: "login.example.com" }, "invalid_options", [
+    "issuer (VM_OIDC_ISSUER) is not an http(s) URL",
+  ]],
+  [{ issuer: "https//me:pw@login.example.com" }, "invalid_options", ["issuer (VM_OIDC_ISSUER)"]],
   [{ issuer: '""' }, "invalid_options", ["issuer"]],
   [{ clientId: '""' }, "invalid_options", ["clientId is empty"]],
-  [{ issuer: "ftp://login.example.com" }, "invalid_options", ["the issuer is not an http(s)"]],
+  [{ issuer: "ftp://login.example.com" }, "invalid_options", [
+    "issuer (VM_OIDC_ISSUER) is not an http(s)",
+  ]],
   [{ issuer: "http://login.example.com" }, "insecure_url", ["http://login.example.com"]],
-  [{ issuer: "https://login.example.com?a=b" }, "invalid_options", ["the issuer has a query"]],
+  [{ issuer: "https://login.example.com?a=b" }, "invalid_options", [
+    "issuer (VM_OIDC_ISSUER) has a query",
+  ]],
   [{ issuer: "https://login.example.com/#x" }, "invalid_options", ["a fragment"]],
   [{ issuer: "https://me:pw@login.example.com" }, "invalid_options", ["a password"]],
-  [{ issuer: "https://me@login.example.com" }, "invalid_options", ["the issuer"]],
+  [{ issuer: "https://me@login.example.com" }, "invalid_options", ["issuer (VM_OIDC_ISSUER)"]],
   [{ issuer: undefined }, "invalid_options", ["VM_OIDC_ISSUER", "Pass issuer"]],
   [{ clientId: undefined }, "invalid_options", ["VM_OIDC_CLIENT_ID", "Pass clientId"]],
   [{ issuer: undefined }, "invalid_options", ["VM_OIDC_ISSUER"], { VM_OIDC_ISSUER: "" }],
 
-  [{ apiHost: "http://api.example.com/" }, "insecure_url", ["http://api.example.com", "API host"]],
+  [{ apiHost: "http://api.example.com/" }, "insecure_url", [
+    "http://api.example.com",
+    "apiHost (VM_API_HOST)",
+  ]],
   [{ apiUrl: "http://api.example.com/" }, "insecure_url", ["http://api.example.com"]],
-  [{ apiHost: "api.example.com" }, "invalid_options", ["the API host is not an http(s) URL"]],
-  [{ apiHost: "me:pw@api.example.com" }, "invalid_options", ["the API host is not"]],
-  [{ apiHost: "api.example.com/?token=hidden" }, "invalid_options", ["the API host is not"]],
-  [{ apiHost: "https://me:pw@api.example.com/" }, "invalid_options", ["API host", "password"]],
-  [{ apiHost: "https://me@api.example.com/" }, "invalid_options", ["API host", "user name"]],
-  [{ apiUrl: "https://:pw@api.example.com/" }, "invalid_options", ["API host", "user name"]],
-  [{ apiHost: undefined }, "invalid_options", ["API host"], {
+  [{ apiHost: "api.example.com" }, "invalid_options", [
+    "apiHost (VM_API_HOST) is not an http(s) URL",
+  ]],
+  [{ apiHost: "me:pw@api.example.com" }, "invalid_options", ["apiHost (VM_API_HOST) is not"]],
+  [{ apiHost: "api.example.com/?token=hidden" }, "invalid_options", [
+    "apiHost (VM_API_HOST) is not",
+  ]],
+  [{ apiHost: "https://me:pw@api.example.com/" }, "invalid_options", [
+    "apiHost (VM_API_HOST)",
+    "password",
+  ]],
+  [{ apiHost: "https://me@api.example.com/" }, "invalid_options", [
+    "apiHost (VM_API_HOST)",
+    "user name",
+  ]],
+  [{ apiUrl: "https://:pw@api.example.com/" }, "invalid_options", [
+    "apiHost (VM_API_HOST)",
+    "user name",
+  ]],
+  [{ apiHost: undefined }, "invalid_options", ["apiHost (VM_API_HOST)"], {
     VM_API_URL: "https://me:pw@api.example.com/",
   }],
   [{ apiHost: undefined }, "insecure_url", ["http://a.example"], {

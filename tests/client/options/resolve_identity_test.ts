@@ -31,7 +31,7 @@ for (
   Deno.test(`secureUrl: ${url} is insecure`, () => {
     const error = assertThrows(() => secureUrl(url, "call"), ValidMindAuthError);
     assertEquals(error.code, "insecure_url");
-    assertStringIncludes(error.message, `Cannot call ${new URL(url).origin}`);
+    assertStringIncludes(error.message, `Cannot call is ${new URL(url).origin}, which`);
   });
 }
 

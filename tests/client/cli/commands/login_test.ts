@@ -138,7 +138,7 @@ for (
     [
       "a file that is not there",
       ["--backend", "file", "--backend-options", "no.json"],
-      "Cannot read the file no.json: NotFound",
+      "Cannot read the file no.json of --backend-options: it is not there",
     ],
     [
       "an unknown option",

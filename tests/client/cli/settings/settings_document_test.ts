@@ -69,7 +69,7 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [{ default: { issuer: "" } }, '"issuer" in "default" is not a non-empty string'],
   [
     { default: { issuer: "login.example.com" } },
-    '"issuer" in "default": the issuer is not an http',
+    '"issuer" in "default": it is not an http',
   ],
   [{ default: { issuer: "http://login.example.com" } }, '"issuer"', "clear text", "Use https:"],
   [{ default: { issuer: "https://a.example/?x" } }, '"issuer" in "default"', "a query"],

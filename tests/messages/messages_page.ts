@@ -1,0 +1,46 @@
+import { type Generated, generated, table } from "../support/generated_part.ts";
+import { FAULTS } from "./faults.ts";
+import { hearRows, type WrittenRow } from "./message_row.ts";
+import { MISTAKES } from "./mistakes.ts";
+
+/** The page of the messages. */
+export const MESSAGES_PAGE = new URL("../../.github/MESSAGES.md", import.meta.url);
+
+/** A table of the page, and how many of its rows can be made at once. */
+interface Section {
+  readonly name: string;
+  readonly head: readonly [what: string, where: string];
+  make(): Promise<WrittenRow[]>;
+}
+
+/** The tables of the page. */
+export const SECTIONS: readonly Section[] = [
+  // One by one: each changes what the test process sees of its variables.
+  { name: "faults", head: ["fault", "where"], make: () => hearRows(FAULTS, 1) },
+  { name: "mistakes", head: ["mistake", "where"], make: () => hearRows(MISTAKES, 3) },
+];
+
+/** A table as the page has it. */
+export async function sectionOf({ name, head, make }: Section): Promise<Generated> {
+  const rows = (await make()).map(({ what, where, code, message }) => [
+    escaped(what),
+    where,
+    `\`${code}\``,
+    message.split("\n").map(inlineCode).join("<br>"),
+  ]);
+  return generated(
+    `<!-- ${name}: made by \`deno task messages\`, checked by the tests -->`,
+    table([...head, "code", "message"], rows),
+    `<!-- end of ${name} -->`,
+  );
+}
+
+/** A line as code, also where it has backticks in it. */
+function inlineCode(line: string): string {
+  const text = escaped(line.trim());
+  return text.includes("`") ? `\`\` ${text} \`\`` : `\`${text}\``;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("|", "\\|");
+}
