@@ -20,7 +20,7 @@ export type OpServerName = "zitadel" | "authlib";
 export interface OpSettings {
   /** @default {3600} */
   accessTokenSeconds?: number;
-  /** @default {3600} */
+  /** Shorter than the clocks of some tests are off. @default {300} */
   idTokenSeconds?: number;
   /** @default {600} */
   deviceSeconds?: number;

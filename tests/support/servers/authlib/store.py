@@ -18,7 +18,7 @@ class Settings:
     """What a test may change while the server runs. The names are those of the JSON."""
 
     accessTokenSeconds: int = 3600
-    idTokenSeconds: int = 3600
+    idTokenSeconds: int = 300
     deviceSeconds: int = 600
     interval: int = 1
     rotate: bool = True

@@ -38,7 +38,7 @@ type settings struct {
 func defaultSettings() settings {
 	return settings{
 		AccessTokenSeconds: 3600,
-		IDTokenSeconds:     3600,
+		IDTokenSeconds:     300,
 		DeviceSeconds:      600,
 		Interval:           1,
 		Rotate:             true,
