@@ -48,7 +48,7 @@ export interface KvCredentialsBackendOptions {
  *
  * There is no way to use Deno's unnamed default database: it moves when a project's configuration
  * does. A database file and the files that SQLite makes beside it are 0600 (Deno's own default is
- * 0644); one of another user is refused. An entry holds at most 512 KiB. One over 64 KiB, the most that
+ * 0644); one of another user is refused, as is one in a folder that others can write. An entry holds at most 512 KiB. One over 64 KiB, the most that
  * Deno KV holds in a value, is cut into several values that are written as one.
  *
  * Deno opens a database file for writing only. So a stored token cannot be read, either, while the disk

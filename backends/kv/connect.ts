@@ -3,6 +3,7 @@ import { untilAborted } from "../common/delay.ts";
 import { netHost } from "../common/check_options.ts";
 import { type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { folderOf } from "../credentials_path.ts";
 import { assertOwn, assertRegular, lstatIfPresent, refusal } from "../file/file_access.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
@@ -198,6 +199,7 @@ export class DatabaseFile {
     this.path = this.#isLinked ? Deno.realPathSync(path) : path;
     const isNew = found === undefined && create(path);
     const mode = this.#close("");
+    assertClosedFolder(this.path);
     if (mode !== undefined && !isNew) tell(this.path, mode);
     // Made here, so that nobody can plant them. SQLite removes them from beside an empty database.
     if (!isNew) { for (const side of ["-wal", "-shm"]) create(`${this.path}${side}`); }
@@ -238,6 +240,25 @@ export function probeFolder(path: string): void {
   } finally {
     if (lstatIfPresent(probe) !== undefined) Deno.removeSync(probe);
   }
+}
+
+/**
+ * Refuses a folder in which others can exchange the files: SQLite opens them by their names, and nothing
+ * tells which ones it has opened.
+ */
+function assertClosedFolder(path: string): void {
+  const folder = folderOf(path);
+  const { mode, uid } = Deno.statSync(folder);
+  if (mode === null || uid === null) return; // Windows
+  const isOfOthers = uid !== 0 && uid !== Deno.lstatSync(path).uid;
+  if (!isOfOthers && (mode & 0o022) === 0) return;
+  const reason = isOfOthers
+    ? `its folder belongs to another user (uid ${uid})`
+    : `others can write its folder (mode ${(mode & 0o7777).toString(8)})`;
+  throw new CredentialsBackendError(
+    "backend_denied",
+    `Cannot ${ACTION} ${path}: ${reason}. Use a folder that only you can write.`,
+  );
 }
 
 /** Makes a file where there is none. Gives whether it did. */

@@ -348,8 +348,28 @@ const KV = `(async () => {
   return (await store.get(KEY)).client_id;
 })()`;
 
+/** Closes the folder to others: Deno KV takes no other. What is planted there is from before. */
+function closeFolder(parent: string): void {
+  Deno.chmodSync(parent, 0o755);
+  Deno.chownSync(parent, VICTIM, VICTIM);
+}
+
+attack("a Deno KV file in a folder that others can write is refused", async (scene) => {
+  const { parent, victim } = scene;
+  for (const mode of [0o777, 0o1777, 0o775]) {
+    Deno.chmodSync(parent, mode);
+    const words = `others can write its folder \\(mode ${mode.toString(8)}\\)`;
+    assertMatch(String(await victim(KV)), new RegExp(`^backend_denied: .*${words}`));
+  }
+  closeFolder(parent);
+  assertEquals(await victim(KV), "my-app");
+  Deno.chownSync(parent, ATTACKER, ATTACKER); // who can write it in any case
+  assertMatch(String(await victim(KV)), /^backend_denied: .*its folder belongs to another user/);
+});
+
 for (const side of ["-wal", "-shm"]) {
   attack(`a planted kv.db${side} of another user gets no token`, async ({ parent, victim }) => {
+    closeFolder(parent);
     assertEquals(await victim(KV), "my-app");
     const planted = `${parent}/kv.db${side}`;
     write(planted, "", ATTACKER, 0o666);
@@ -359,6 +379,7 @@ for (const side of ["-wal", "-shm"]) {
 }
 
 attack("the files beside a Deno KV database are closed to others", async ({ parent, victim }) => {
+  closeFolder(parent);
   const call = KV.replace("return (await", "(await").replace(
     ".client_id;",
     `; return Array.from(Deno.readDirSync("${parent}"), ({ name }) => name)

@@ -62,7 +62,7 @@ function asOther(...variables: string[]): string[] {
 
 /** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */
 export function runMounted(folder: string, code: string, kib = 64): Promise<unknown> {
-  const mount = `mount -t tmpfs -o size=${kib}k none "$0" && exec "$@"`;
+  const mount = `mount -t tmpfs -o size=${kib}k,mode=700 none "$0" && exec "$@"`;
   return run([...unshare(), "sh", "-c", mount, folder], code);
 }
 

@@ -22,7 +22,8 @@ export async function mountTmpfs(
   folder: string,
   { kib, inodes }: TmpfsLimits,
 ): Promise<Mount | undefined> {
-  const limits = inodes === undefined ? `size=${kib}k` : `size=${kib}k,nr_inodes=${inodes}`;
+  const size = `mode=700,size=${kib}k`;
+  const limits = inodes === undefined ? size : `${size},nr_inodes=${inodes}`;
   return await mount(folder, "-t", "tmpfs", "-o", limits, "tmpfs");
 }
 

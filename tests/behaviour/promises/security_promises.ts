@@ -57,7 +57,11 @@ export const SECURITY: PagePromises = {
     ["Nothing beyond it is asked for", ...EXACT_FLAGS],
     ["Nothing is asked for at import", "mod_test.ts: mod.ts: an import needs no permission"],
     ["The credentials file, the files of the Deno KV database and", ...PRIVATE],
-    ["Files and links of another user, named pipes and devices", ...OTHERS],
+    [
+      "Files and links of another user, named pipes and devices",
+      ...OTHERS,
+      `${NEIGHBOUR} a Deno KV file in a folder that others can write is refused`,
+    ],
     ["A credentials file of the superuser is read", OTHERS[0]!],
     [
       "The credentials file is replaced as a whole or not at all",
@@ -315,6 +319,7 @@ export const SECURITY: PagePromises = {
     "programs of the same user",
     "Not defended, beside",
     "Denial of service by a neighbour",
+    "Its own folder is looked at",
     "The superuser without `--allow-sys=uid`",
     "The device flow cannot tell",
     "Another user of the host who reads them",
