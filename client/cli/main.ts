@@ -13,6 +13,7 @@ export async function main(
   output: Output = new StandardOutput(),
 ): Promise<number> {
   let flags: FlagValues | undefined;
+  let command = args.find((word) => COMMANDS.some(({ name }) => name === word));
   try {
     const line = parseCommandLine(args, COMMANDS);
     if (line.kind === "version") {
@@ -26,11 +27,11 @@ export async function main(
       else output.note(textFor(output.noteColumns));
       return isAsked ? EXIT.ok : EXIT.usage;
     }
-    flags = line.flags;
+    ({ flags } = line);
+    command = line.command.name;
     flags = await applySettings(line.command, flags);
     return await runCommand(line.command, { ...line, flags, output });
   } catch (error) {
-    const command = COMMANDS.find(({ name }) => args.includes(name))?.name;
     return reportError(error, output, { isJson: args.includes("--json"), command, flags });
   }
 }

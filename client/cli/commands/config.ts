@@ -12,6 +12,9 @@ import { identityNeeds, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 
 const EXAMPLE = '{"default": {"issuer": "https://login.example.com", "clientId": "my-client"}}';
 
+/** Settings that a person has of one provider, and in the form of the file. */
+const KEPT: readonly SettingName[] = ["issuer", "clientId", "audience", "scope", "flow", "apiHost"];
+
 /** The secret of the client that variables name, and of no other. */
 const SECRET = CLIENT_AUTH_VARIABLES.clientSecret;
 const UNUSED = "(set, not used: VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID do not name this client)";
@@ -73,7 +76,7 @@ export const config: Command<Plan> = {
     const text = columns([["settings file", fileText(flags.settings)]]) +
       (denial === undefined ? "" : `${denial}\n`) +
       (rows.length === 0 ? "\nNothing is set.\n" : `\n${columns(shown)}`) +
-      (state === "absent" ? advice(path!) : "");
+      (state === "absent" ? advice(path!, rows) : "");
     printResult(invocation, { file, settings }, text);
     return EXIT.ok;
   },
@@ -126,6 +129,12 @@ function fileText({ state, path, entryName, profiles }: Settings): string {
   return `${path} ("${entryName}" applies${others})`;
 }
 
-function advice(path: string): string {
-  return `\nTo keep settings for ${PROGRAM}, write ${path}, such as\n  ${EXAMPLE}\n`;
+/** A file with the settings that flags and variables give now; else an example. */
+function advice(path: string, rows: readonly Row[]): string {
+  const given = rows.filter(({ name }) => KEPT.includes(name as SettingName))
+    .map(({ name, value }) => [name, value]);
+  const settings = given.length === 0
+    ? EXAMPLE
+    : JSON.stringify({ default: Object.fromEntries(given) });
+  return `\nTo keep settings for ${PROGRAM}, write ${path}, such as\n  ${settings}\n`;
 }

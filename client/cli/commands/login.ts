@@ -6,6 +6,7 @@ import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import type { FlagName, FlagValues } from "../flags.ts";
 import { storeOf } from "../read_status.ts";
 import {
   findSignInTarget,
@@ -14,6 +15,7 @@ import {
   type SignInTarget,
 } from "../sign_in_target.ts";
 import { alreadyText, statusText } from "../status_text.ts";
+import { UsageError } from "../usage_error.ts";
 import { reportOf } from "./status.ts";
 
 export const login: Command<SignInTarget> = {
@@ -49,7 +51,10 @@ export const login: Command<SignInTarget> = {
     "login --issuer https://login.example.com --client-id my-client",
   ],
   action: "sign in",
-  prepare: findSignInTarget,
+  prepare(flags, action) {
+    checkTogether(flags);
+    return findSignInTarget(flags, action);
+  },
   async run(target, invocation) {
     const isNew = await signIn(target, invocation);
     const report = await reportOf(target);
@@ -58,6 +63,29 @@ export const login: Command<SignInTarget> = {
     return EXIT.ok;
   },
 };
+
+const OF_BROWSER: readonly FlagName[] = [
+  "redirect-uri",
+  "listen",
+  "consent",
+  "login-hint",
+  "parameter",
+];
+
+/** Refuses flags that would be ignored. */
+function checkTogether(flags: FlagValues): void {
+  if (flags.has("open") && flags.has("no-open")) {
+    throw new UsageError("Cannot use --open with --no-open: each means the opposite. Give one.");
+  }
+  const flow = flags.text("flow");
+  if (flow !== "device" && flow !== "client_credentials") return;
+  const ignored = OF_BROWSER.find((name) => flags.has(name));
+  if (ignored === undefined) return;
+  throw new UsageError(
+    `Cannot use --${ignored} with --flow ${flow}: it is for a sign-in in the browser. Use --flow ` +
+      `browser, or leave it out.`,
+  );
+}
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
 async function signIn({ stored }: SignInTarget, { flags }: Invocation): Promise<boolean> {

@@ -46,6 +46,11 @@ export const logout: Command<ChosenBackend> = {
     if (flags.has("all") && given !== undefined) {
       throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
     }
+    if (flags.has("yes") && !flags.has("all")) {
+      throw new UsageError(
+        "Cannot use --yes without --all, about which it is. Give both, or none.",
+      );
+    }
     const settings = flags.has("all") ? [] : identityNeeds(flags);
     await preflight(action, settings, "always");
     const chosen = await chooseBackend(flags, action, settings);

@@ -87,6 +87,10 @@ Deno.test("main: an error names the help of the command; with --json it is one l
   assertMatch(text.noted, /^error \(usage\): Cannot .* Did you mean --header\?\n/);
   assertStringIncludes(text.noted, "Try: validmind-auth token --help\n");
 
+  const other = new MemoryOutput();
+  assertEquals(await main(["permissions", "--for", "login", "--discver"], other), 2);
+  assertStringIncludes(other.noted, "Try: validmind-auth permissions --help\n");
+
   const json = new MemoryOutput();
   assertEquals(await main(["token", "--json", "--heder"], json), 2);
   const { error } = JSON.parse(json.noted);

@@ -89,6 +89,13 @@ Deno.test("config: without a file it says where one would be, and an example tha
   const [, example] = /^ {2}(\{.*\})$/m.exec(stdout)!;
   await write(world, JSON.parse(example!));
   assertMatch((await run(world, ["config"])).stdout, /^issuer +https:.* settings file$/m);
+  // Of what is set now, where something is.
+  await Deno.remove(path);
+  const set = await world.run(["config", "--scope", "openid"]);
+  const [, own] = /^ {2}(\{.*\})$/m.exec(set.stdout)!;
+  await write(world, JSON.parse(own!));
+  assertEquals((await run(world, ["login"])).code, 0);
+  assertEquals(world.stored().scope, "openid");
   const login = await run(world, ["login", "--config", "none.json"]);
   assertEquals(login.code, 2);
   assertStringIncludes(login.stderr, "error (settings_invalid): Cannot use the settings file none");
