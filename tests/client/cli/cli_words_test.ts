@@ -113,6 +113,7 @@ for (
       VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "env.db"}',
     }, undefined],
     ["a store of the settings file", [], {}, { default: OWN_STORE }],
+    ["a settings file that is named", ["--config", "own.json"], {}, undefined],
     ["a profile of the settings file", ["--profile", "two"], {}, { profiles: { two: OWN_STORE } }],
     ["a profile of a variable, beside a store of another one", [], {
       VM_OIDC_PROFILE: "two",
@@ -129,6 +130,10 @@ for (
         await using world = await cliWorld();
         await Deno.writeTextFile(`${world.home}/my options.json`, '{"path": "mine/tokens.json"}');
         await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "tokens.db"}');
+        await Deno.writeTextFile(
+          `${world.home}/own.json`,
+          JSON.stringify({ default: OWN_STORE }),
+        );
         await Deno.mkdir(`${world.home}/.config/validmind-auth`, { recursive: true });
         const place = `${world.home}/.config/validmind-auth/config.json`;
         await Deno.writeTextFile(place, JSON.stringify(settings ?? {}));

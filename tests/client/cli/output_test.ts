@@ -76,6 +76,17 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "output: help on standard error fits its terminal, wherever standard output goes",
+  ignore: !hasTerminal,
+  async fn() {
+    const program = denoCommand({ file: CLI, flags: ["-A"] }).map(quotePosix).join(" ");
+    const line = `stty cols 40 rows 40; ${program} > /dev/null`;
+    const { stdout } = await runProcess(["script", "-qec", line, "/dev/null"]);
+    assertFits(stdout, 40);
+  },
+});
+
 Deno.test("output: help in a pipe has 80 columns, or as many as COLUMNS says", async () => {
   for (
     const [COLUMNS, columns] of [[undefined, 80], ["60", 60], ["-4", 80], ["500", 100]] as const

@@ -190,6 +190,20 @@ Deno.test("config: permissions lists the file, for this program and not for a sc
   assertEquals(script.code, 0, script.stderr);
   assert(!script.stdout.includes(path) && !script.stdout.includes("uid"), script.stdout);
   assert(!script.stdout.includes("/srv/vm"), script.stdout);
+  assert(!script.stdout.includes("--unstable-kv"), script.stdout);
+});
+
+Deno.test("config: a variable that may not be read could win, and is told", async () => {
+  await using world = await cliWorld();
+  await write(world, { default: client(world) });
+  const flags = [
+    "--allow-read",
+    "--allow-sys=uid",
+    "--allow-env=HOME,VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND",
+  ];
+  const { code, stderr } = await world.run(["status"], { flags });
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "Deno does not permit env VM_OIDC_ISSUER (to know who signs in)");
 });
 
 Deno.test("config: the flags for this program are enough to sign in by the file", async () => {
