@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import type { DiskState, FileEffect } from "./crash_states.ts";
 import { mustRun, succeeds } from "../support/deno_process.ts";
 
@@ -184,7 +185,7 @@ class EffectTracker {
 
   /** The path within the folder; `undefined` for one elsewhere. */
   #inside(text: string): string | undefined {
-    const path = new TextDecoder().decode(decode(text));
+    const path = resolve(new TextDecoder().decode(decode(text))); // a folder is opened as "…/."
     return path === this.#folder || path.startsWith(`${this.#folder}/`)
       ? path.slice(this.#folder.length)
       : undefined;
