@@ -56,15 +56,15 @@ export async function withFileLock<T>(
   options.signal?.throwIfAborted();
   const deadline = performance.now() + options.timeoutMs;
   for (let tries = 0; tries < TRIES; tries++) {
-    const file = openLockFile(path);
+    const { file, info } = openLockFile(path);
     try {
       const peeked = tryLock(file, path)
         ? undefined
         : await waitForLock(file, path, deadline, options);
       if (peeked !== undefined) return peeked;
-      if (!isStillAt(file, path)) continue; // another process locks the new file at the path
+      if (!isStillAt(info, path)) continue; // another process locks the new file at the path
       noteHolder(file);
-      const result = fn(() => isStillAt(file, path));
+      const result = fn(() => isStillAt(info, path));
       // Awaiting a plain value would hold the lock for one more turn of the event loop.
       return result instanceof Promise ? await result : result;
     } finally {
@@ -74,16 +74,21 @@ export async function withFileLock<T>(
   throw replacedTooOften(path);
 }
 
+interface OpenFile {
+  file: Deno.FsFile;
+  info: Deno.FileInfo;
+}
+
 /**
  * Opens the lock file, or makes it. It must be a regular file of this user under one name: the process
  * id is written into it, and a planted link could lead that to any file of the user's.
  */
-function openLockFile(path: string): Deno.FsFile {
+function openLockFile(path: string): OpenFile {
   try {
     for (let tries = 0; tries < TRIES; tries++) {
       const found = lstatIfPresent(path);
-      const file = found === undefined ? createLockFile(path) : openFound(path, found);
-      if (file !== undefined) return file;
+      const opened = found === undefined ? createLockFile(path) : openFound(path, found);
+      if (opened !== undefined) return opened;
     }
   } catch (error) {
     throw fileError(ACTION, path, error);
@@ -91,10 +96,10 @@ function openLockFile(path: string): Deno.FsFile {
   throw replacedTooOften(path);
 }
 
-/** Whether an open file is still the one at `path`. A link there is another file. */
-export function isStillAt(file: Deno.FsFile, path: string): boolean {
+/** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
+export function isStillAt(info: Deno.FileInfo, path: string): boolean {
   const found = lstatIfPresent(path);
-  return found !== undefined && isSameFile(file.statSync(), found);
+  return found !== undefined && isSameFile(info, found);
 }
 
 function replacedTooOften(path: string): CredentialsBackendError {
@@ -102,9 +107,10 @@ function replacedTooOften(path: string): CredentialsBackendError {
 }
 
 /** `undefined` where another process has made the file meanwhile. */
-function createLockFile(path: string): Deno.FsFile | undefined {
+function createLockFile(path: string): OpenFile | undefined {
   try {
-    return Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
+    const file = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
+    return { file, info: file.statSync() };
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return undefined;
     throw error;
@@ -112,7 +118,7 @@ function createLockFile(path: string): Deno.FsFile | undefined {
 }
 
 /** `undefined` where the file was removed or replaced meanwhile. */
-function openFound(path: string, found: Deno.FileInfo): Deno.FsFile | undefined {
+function openFound(path: string, found: Deno.FileInfo): OpenFile | undefined {
   assertRegular(ACTION, path, found);
   const file = openIfPresent(path);
   if (file === undefined) return undefined;
@@ -123,7 +129,7 @@ function openFound(path: string, found: Deno.FileInfo): Deno.FsFile | undefined 
     assertOwn(ACTION, path, info);
     if ((info.nlink ?? 1) > 1) throw refusal(ACTION, path, "it has a second name (a hard link)");
     isUsable = true;
-    return file;
+    return { file, info };
   } finally {
     if (!isUsable) file.close();
   }

@@ -14,10 +14,12 @@ const REFRESH_MS = 20;
  */
 export class ReservedFile implements TempFile {
   readonly path: string;
+  readonly #info: Deno.FileInfo;
   #file: Deno.FsFile | undefined;
 
   private constructor(path: string, file: Deno.FsFile) {
     this.path = path;
+    this.#info = file.statSync();
     this.#file = file;
   }
 
@@ -31,12 +33,24 @@ export class ReservedFile implements TempFile {
     const reserved = new ReservedFile(path, file);
     try {
       // Of two that were made at once, the first one may be removed by now.
-      if (!tryLock(file) || !isStillAt(file, path)) return reserved.close();
+      if (!tryLock(file) || !isStillAt(reserved.#info, path)) return reserved.close();
       writeAll(file, new Uint8Array(bytes));
-      file.syncSync();
       return reserved;
     } catch (error) {
       reserved.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Ensures that the file has its space: a file system may take a write before it has found a place for
+   * it. Without a lock on anything, and beside other work.
+   */
+  async sync(): Promise<void> {
+    try {
+      await this.#file?.sync();
+    } catch (error) {
+      this.release();
       throw error;
     }
   }
@@ -45,7 +59,7 @@ export class ReservedFile implements TempFile {
   open(): Deno.FsFile | undefined {
     const file = this.#file;
     if (file === undefined) return undefined;
-    if (isStillAt(file, this.path)) {
+    if (isStillAt(this.#info, this.path)) {
       file.seekSync(0, Deno.SeekMode.Start);
       return file;
     }

@@ -138,6 +138,12 @@ export class FileStore {
     };
     const made = await untilReserved(temp, this.#options.lockTimeoutMs, attempt);
     const kept = this.#keep(path, key, made);
+    try {
+      await made.reserved.sync();
+    } catch (error) {
+      await kept[Symbol.asyncDispose]();
+      throw fileError("write", path, error);
+    }
     if (made.isClaimed) await this.#untilRefreshed(path, key, made);
     return kept;
   }

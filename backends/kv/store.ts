@@ -162,6 +162,7 @@ export class KvStore {
       const size = 2 * bytes + HEADROOM_BYTES;
       const attempt = () => ReservedFile.create(path, size);
       const reserved = await untilReserved(path, this.#lockTimeoutMs, attempt);
+      await reserved.sync();
       this.#reserved.set(key, reserved);
       return { [Symbol.asyncDispose]: () => Promise.resolve(this.#release(key, reserved)) };
     } catch (error) {

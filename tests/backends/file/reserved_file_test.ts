@@ -211,3 +211,30 @@ Deno.test({
     assertEquals(await rowIn(parent), entry({ x_new: 1 }));
   },
 });
+
+Deno.test({
+  name: "a reservation is on the disk before it resolves, and fails where it cannot be",
+  permissions,
+  async fn() {
+    const parent = folder();
+    const store = storeIn(parent);
+    await store.put(KEY, entry());
+    const { sync } = Deno.FsFile.prototype;
+    let syncs = 0;
+    try {
+      Deno.FsFile.prototype.sync = async function () {
+        await sync.call(this);
+        syncs++;
+      };
+      await (await store.reserve(KEY, 100))[Symbol.asyncDispose]();
+      assertEquals(syncs, 1);
+      Deno.FsFile.prototype.sync = () =>
+        Promise.reject(Object.assign(new Error("No space left"), { code: "ENOSPC" }));
+      await rejectsWith("backend_full", () => store.reserve(KEY, 100));
+    } finally {
+      Deno.FsFile.prototype.sync = sync;
+    }
+    assertEquals(namesIn(parent), QUIET);
+    await (await store.reserve(KEY, 100))[Symbol.asyncDispose]();
+  },
+});
