@@ -149,7 +149,7 @@ export function canReadTerminal(): boolean {
     const stat = Deno.readTextFileSync(path);
     // After the program's name in brackets: state, parent, group, session, terminal, its group.
     const [, , group, , , inFront] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return group === inFront;
+    return group === inFront || inFront === "-1"; // -1: no job of a shell
   } catch {
     return true;
   }

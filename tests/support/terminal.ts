@@ -13,8 +13,8 @@ export interface CaptureOptions {
   columns?: number;
   /** @default {40} */
   rows?: number;
-  /** Whether the program is a job in the background, as a shell starts it by `&`. @default {false} */
-  inBackground?: boolean;
+  /** A job in the background, as a shell starts it by `&`, or a program apart from the shell. */
+  job?: "background" | "detached" | undefined;
   /** Called with the whole text whenever more has come; gives text to type, `"^C"` for Ctrl-C. */
   onText?: (text: string) => void | string | Promise<string | undefined>;
 }
@@ -30,12 +30,14 @@ export const hasTerminal: boolean = await succeeds(["script", "-qec", "true", "/
 
 /** Runs a script in a pseudo-terminal of util-linux's `script`, which its three streams are. */
 export async function captureTerminal(options: CaptureOptions): Promise<Captured> {
-  const { code, args, flags, env, columns = 80, rows = 40, inBackground, onText } = options;
+  const { code, args, flags, env, columns = 80, rows = 40, job, onText } = options;
   await using dir = await tempDir();
   await Deno.writeTextFile(`${dir.path}/main.ts`, code);
   const inTerminal = (command: string[]) => {
-    const job = command.map(quotePosix).join(" ");
-    const start = inBackground ? `set -m; ${job} & wait $!` : `exec ${job}`;
+    const program = command.map(quotePosix).join(" ");
+    const start = job === "background"
+      ? `set -m; ${program} & wait $!`
+      : `exec ${job === "detached" ? "setsid -w " : ""}${program}`;
     const line = `stty cols ${columns} rows ${rows}; ${start}`;
     return ["script", "-qec", line, "/dev/null"];
   };

@@ -32,10 +32,10 @@ const SIGN_IN = `
 async function typeInto(
   provider: TestOidcProvider,
   steps: [after: string, typed: (link: string, pid: number) => string | Promise<string>][],
-  { openBrowser = "false", env = {}, inBackground = false }: {
+  { openBrowser = "false", env = {}, job }: {
     openBrowser?: string;
     env?: Record<string, string>;
-    inBackground?: boolean;
+    job?: "background" | "detached";
   } = {},
 ): Promise<Captured & { link: string }> {
   const left = [...steps];
@@ -46,7 +46,7 @@ async function typeInto(
     args: [provider.issuer, provider.clientId, openBrowser],
     flags: ["-A"],
     env: { NO_COLOR: "1", ...env },
-    inBackground,
+    job,
     async onText(text) {
       link ||= /http:\S+\/auth\?\S+(?=\s)/.exec(text)?.[0] ?? "";
       const [step] = left;
@@ -201,9 +201,22 @@ Deno.test({
     }], ["state: signed in", (_link, pid) => {
       Deno.kill(pid, "SIGTERM"); // it would be stopped by the question
       return "";
-    }]], { inBackground: true });
+    }]], { job: "background" });
     assertStringIncludes(text, "state: signed in true");
     assert(!text.includes("paste it here"));
+  },
+});
+
+Deno.test({
+  name: "paste: a program that is no job of a shell reads its terminal",
+  ignore: !hasTerminal || Deno.build.os !== "linux",
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    const { text } = await typeInto(provider, [
+      ["paste it here", async (link) => `${await addressAfter(provider, link)}\r`],
+      ["One more question?", () => "yes\r"],
+    ], { job: "detached" });
+    assertStringIncludes(text, "state: signed in true");
   },
 });
 
