@@ -11,6 +11,7 @@ import {
   checkFirstTokens,
   firstTokenWords,
   newDpopKey,
+  orRevoked,
   type RequestContext,
   requestOptions,
   requestTokens,
@@ -100,27 +101,30 @@ export async function redeemAuthorization(
     const { identity, client, auth } = context;
     const server = asAnswering(context.server, identity.issuer, answer.get("iss"));
     const checked = validate(server, client, answer, state);
-    const result = await requestTokens(context, {
-      dpopKey: dpopKey?.pair,
-      send: (options) =>
-        oauth.authorizationCodeGrantRequest(
-          context.server,
-          client,
-          auth,
-          checked,
-          redirectUri,
-          verifier,
-          options,
-        ),
-      process: (tenant, client, response) =>
-        oauth.processAuthorizationCodeResponse(tenant, client, response, {
-          expectedNonce: nonce ?? oauth.expectNoNonce,
-        }),
+    const tokens = await orRevoked(context, async (capture) => {
+      const result = await requestTokens(context, {
+        dpopKey: dpopKey?.pair,
+        capture,
+        send: (options) =>
+          oauth.authorizationCodeGrantRequest(
+            context.server,
+            client,
+            auth,
+            checked,
+            redirectUri,
+            verifier,
+            options,
+          ),
+        process: (tenant, client, response) =>
+          oauth.processAuthorizationCodeResponse(tenant, client, response, {
+            expectedNonce: nonce ?? oauth.expectNoNonce,
+          }),
+      });
+      if (server.issuer !== context.server.issuer && result.tenant.issuer !== server.issuer) {
+        throw otherIssuer(identity.issuer);
+      }
+      return await checkFirstTokens(context, result);
     });
-    if (server.issuer !== context.server.issuer && result.tenant.issuer !== server.issuer) {
-      throw otherIssuer(identity.issuer);
-    }
-    const tokens = await checkFirstTokens(context, result);
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
   }, firstTokenWords(dpopKey));
 }

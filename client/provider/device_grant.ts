@@ -13,6 +13,7 @@ import {
   checkFirstTokens,
   firstTokenWords,
   newDpopKey,
+  orRevoked,
   requestOptions,
   requestTokens,
 } from "./token_request.ts";
@@ -82,13 +83,16 @@ export async function pollDevice(
 ): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
     const { server, client, auth } = context;
-    const answer = await requestTokens(context, {
-      parameters: verifier === undefined ? {} : { code_verifier: verifier },
-      dpopKey: dpopKey?.pair,
-      send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
-      process: oauth.processDeviceCodeResponse,
+    const tokens = await orRevoked(context, async (capture) => {
+      const answer = await requestTokens(context, {
+        capture,
+        parameters: verifier === undefined ? {} : { code_verifier: verifier },
+        dpopKey: dpopKey?.pair,
+        send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
+        process: oauth.processDeviceCodeResponse,
+      });
+      return await checkFirstTokens(context, answer);
     });
-    const tokens = await checkFirstTokens(context, answer);
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
   }, firstTokenWords(dpopKey));
 }

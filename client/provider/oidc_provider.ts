@@ -6,9 +6,9 @@ import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts"
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, type RefusalWords } from "./error.ts";
-import { DISCOVERY, REVOCATION } from "./fetch.ts";
+import { DISCOVERY } from "./fetch.ts";
 import { IdTokenSignatures } from "./id_token.ts";
-import { type RequestContext, requestOptions } from "./token_request.ts";
+import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
 /** A discovery document that was requested ahead of its use. Disposal ends the request. */
 export interface RequestedDiscovery extends Disposable {
@@ -103,16 +103,11 @@ export class OidcProvider {
    * @returns `false` where the provider has no revocation endpoint.
    */
   async revoke(token: string, hint: "refresh_token" | "access_token"): Promise<boolean> {
-    return await this.use("revoke the sign-in", undefined, async (context) => {
-      const { server, client, auth } = context;
-      if (server.revocation_endpoint === undefined) return false;
-      const response = await oauth.revocationRequest(server, client, auth, token, {
-        ...requestOptions(REVOCATION, context),
-        additionalParameters: { token_type_hint: hint },
-      });
-      await oauth.processRevocationResponse(response);
-      return true;
-    });
+    return await this.use(
+      "revoke the sign-in",
+      undefined,
+      (context) => revokeToken(context, token, hint),
+    );
   }
 
   /** The hosts, with ports, of all endpoints. */

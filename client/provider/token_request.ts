@@ -1,13 +1,14 @@
 import * as oauth from "oauth4webapi";
+import { netHost } from "../../backends/common/check_options.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { DpopKey } from "./dpop_key.ts";
-import { asTenant } from "./discovery.ts";
+import { asTenant, endpointHosts } from "./discovery.ts";
 import { ProviderUnavailableError, type RefusalWords } from "./error.ts";
-import { type Endpoint, JWKS, providerFetch, providerSkew, TOKEN } from "./fetch.ts";
+import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
 import {
   assertIdToken,
   type IdTokenSignatures,
@@ -172,6 +173,60 @@ export async function checkTokens(
     await context.signatures.check(tenant, response, answer.id_token, options, keys);
   }
   return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
+}
+
+/** Time for the revocation of tokens that nobody will use, in milliseconds. */
+const REVOKE_MS = 5000;
+
+/**
+ * Runs the exchange of an approval for tokens. Tokens that fail a check are revoked, as far as the
+ * provider can: the approval is spent, and nobody would ever end them.
+ *
+ * @param run Gets the function that takes down the provider's answer.
+ */
+export async function orRevoked<T>(
+  context: RequestContext,
+  run: (capture: (answer: Record<string, unknown>) => void) => Promise<T>,
+): Promise<T> {
+  let answer: Record<string, unknown> = {};
+  try {
+    return await run((got) => answer = got);
+  } catch (error) {
+    const { refresh_token: refreshToken, access_token: accessToken } = answer;
+    const token = refreshToken ?? accessToken;
+    if (typeof token === "string" && isAtKnownHost(context.server)) {
+      const hint = token === refreshToken ? "refresh_token" : "access_token";
+      const signal = AbortSignal.timeout(REVOKE_MS);
+      await revokeToken({ ...context, signal }, token, hint).catch(() => undefined);
+    }
+    throw error;
+  }
+}
+
+/** Whether a revocation needs no permission beyond those of the sign-in, which nobody is asked for then. */
+function isAtKnownHost(server: oauth.AuthorizationServer): boolean {
+  const url = URL.parse(server.revocation_endpoint ?? "");
+  return url !== null && endpointHosts(server).includes(netHost(url));
+}
+
+/**
+ * Revokes a token: RFC 7009.
+ *
+ * @returns `false` where the provider has no revocation endpoint.
+ */
+export async function revokeToken(
+  context: RequestContext,
+  token: string,
+  hint: "refresh_token" | "access_token",
+): Promise<boolean> {
+  const { server, client, auth } = context;
+  if (server.revocation_endpoint === undefined) return false;
+  const response = await oauth.revocationRequest(server, client, auth, token, {
+    ...requestOptions(REVOCATION, context),
+    additionalParameters: { token_type_hint: hint },
+  });
+  await oauth.processRevocationResponse(response);
+  return true;
 }
 
 /**

@@ -5,6 +5,7 @@ import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts"
 import { hang } from "../../support/http_server.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { sha256Hex } from "../../support/sha256_hex.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 
 const REASON = new Error("enough");
@@ -156,4 +157,43 @@ Deno.test("after the approval: a sign-in that is given up before it frees its po
     await signIn[Symbol.asyncDispose]();
     await assertRejects(() => signIn.finish(), DOMException);
   }
+});
+
+for (const flow of ["device", "browser"]) {
+  Deno.test(`after the approval: ${flow}'s tokens that fail a check are revoked`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    let issued = "";
+    provider.script.token.push(async () => {
+      const id_token = await provider.idToken({ nonce: "of another sign-in", aud: "another" });
+      const response = await provider.tokens({ id_token });
+      issued = (await response.clone().json()).refresh_token;
+      return response;
+    });
+    if (flow === "device") {
+      await rejectsWith("id_token_invalid", () => createSession(world.options));
+    } else {
+      const { answer, session } = await startBrowserFlow(world);
+      const failed = rejectsWith("id_token_invalid", () => session);
+      assertEquals(await titleOf(answer({ code: "a-code-without-use" })), "Not signed in");
+      await failed;
+    }
+    const revoked = provider.requests.filter(({ path }) => path === "/revoke");
+    assertEquals(revoked.map(({ form }) => [form.token, form.token_type_hint]), [
+      [await sha256Hex(issued), "refresh_token"],
+    ]);
+  });
+}
+
+Deno.test("after the approval: no host is asked to revoke that the sign-in does not need", async () => {
+  await using world = await scriptedProviderWorld();
+  const { provider } = world;
+  const { port } = new URL(provider.issuer);
+  provider.discovery = { revocation_endpoint: `http://localhost:${port}/revoke` };
+  provider.script.token.push(async () =>
+    await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
+  );
+  await rejectsWith("id_token_invalid", () => createSession(world.options));
+  assertEquals(provider.requests.filter(({ path }) => path === "/revoke"), []);
 });
