@@ -24,6 +24,8 @@ const loadPrepare = () => import("./permissions/prepare_session.ts");
 const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 /** Loaded where the stored tokens do not serve. */
 const loadRenewal = () => import("./tokens/renewal.ts");
+/** Loaded where a notebook says who is signed in. */
+const loadPrompt = () => import("./prompt/open_prompt.ts");
 /** Loaded where the client signs in itself. */
 const loadClientRenewal = () => import("./tokens/client_renewal.ts");
 
@@ -198,6 +200,20 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
       }, held);
     },
   });
-  await tokens.signIn(options.signal);
-  return new SignedInSession({ ...session, oidc: { tokens, stored } });
+  const hasAsked = await tokens.signIn(options.signal);
+  const signedIn = new SignedInSession({ ...session, oidc: { tokens, stored } });
+  if (!hasAsked && interactive && isInNotebook()) {
+    const { showStored } = await loadPrompt();
+    await showStored(signedIn, options);
+  }
+  return signedIn;
+}
+
+/** As `notebook()` of the prompt, which a start does not load. */
+function isInNotebook(): boolean {
+  try {
+    return Deno.jupyter !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { ValidMindAuthError } from "../errors.ts";
 import { isReplayable } from "./transport.ts";
 import { dpopHandle } from "../provider/dpop_key.ts";
 
@@ -28,19 +29,25 @@ export function dpopFetch(
   };
 }
 
-/** The headers `Authorization` and `DPoP` for one request, which the caller makes. */
-export async function dpopHeaders(
+/** Adds a proof to headers with `Authorization: DPoP …`, for one request that the caller makes. */
+export async function addProof(
+  headers: Headers,
   pair: CryptoKeyPair,
-  token: string,
   method: string,
-  url: URL,
-): Promise<Headers> {
-  let headers = new Headers();
-  await request(pair, token, method, url, (proof) => {
-    headers = new Headers(proof);
+  url: URL | undefined,
+): Promise<void> {
+  if (url === undefined) {
+    throw new ValidMindAuthError(
+      "dpop_request_needed",
+      "Cannot give headers: the token is bound to a key, and each request needs its own proof for " +
+        "its method and URL. Pass { method, url }, or use fetch().",
+    );
+  }
+  const token = headers.get("authorization")!.slice("DPoP ".length);
+  await request(pair, token, method.toUpperCase(), url, (proof) => {
+    headers.set("dpop", proof.get("dpop")!);
     return Promise.resolve(new Response());
   });
-  return headers;
 }
 
 /** oauth4webapi makes the proof and reads the answer's nonce; `send` makes the request. */

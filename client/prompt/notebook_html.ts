@@ -1,14 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session, SessionStatus } from "../session.ts";
-import {
-  answerLines,
-  formatLeft,
-  formatTime,
-  NO_REFRESH,
-  openLimit,
-  outcomeLines,
-} from "./prompt.ts";
+import { answerLines, formatTime, NO_REFRESH, openLimit, outcomeLines } from "./prompt.ts";
 import type { Outcome, SignInPage } from "./prompt.ts";
 
 export interface PromptView {
@@ -20,12 +13,14 @@ export interface PromptView {
 }
 
 /**
- * The prompt as HTML. It is complete without scripts, which add a copy button and count the seconds.
- * All text of the provider is escaped, and none of it is in the script or the style.
+ * The prompt as HTML. Without scripts it is complete, and true whenever it is read: the output stays in
+ * the notebook if the page is reloaded, and where nobody trusts the notebook no script runs. The script
+ * adds a copy button, the seconds, and the end. All text of the provider is escaped, and none of it is
+ * in the script or the style.
  */
 export function promptHtml(
   { id, page, qr }: PromptView,
-  leftMs: number,
+  now: number,
   notes: readonly string[],
 ): string {
   const href = escapeHtml(page.url, Infinity);
@@ -36,10 +31,16 @@ export function promptHtml(
     `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
     `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +
     `${escapeHtml(page.shortUrl, 100)}</a></li>${codeHtml(page)}${answerHtml(page)}</ol>` +
-    `${awayHtml(page)}${formHtml(page)}${notice.join("")}` +
-    `<p class="vm-auth-wait">Waiting for approval, expires in <span class="vm-auth-left" ` +
-    `data-seconds="${Math.max(0, Math.ceil(leftMs / 1000))}">${formatLeft(leftMs)}</span></p>` +
+    `${awayHtml(page)}${formHtml(page)}${notice.join("")}${waitHtml(page, now)}` +
     `</div>${qr === undefined ? "" : qrHtml(href, qr)}</div><script>${pageScript(id)}</script>`;
+}
+
+/** The end of the page, by the clock, and the way to the result for a page that is sent no outcome. */
+function waitHtml({ code, expiresAt }: SignInPage, now: number): string {
+  const name = code ? "code" : "link";
+  return `<p class="vm-auth-wait" data-name="${name}" data-shown="${now}" ` +
+    `data-end="${expiresAt.getTime()}">The ${name} ends at ` +
+    `${escapeHtml(formatTime(expiresAt.getTime()))}. ${AFTER_RELOAD}</p>`;
 }
 
 function qrHtml(href: string, qr: string): string {
@@ -60,24 +61,22 @@ function awayHtml({ answer }: SignInPage): string {
 }
 
 /**
- * A form for an address that the browser could not bring here. The script shows it where the notebook's
- * server leads to this program (jupyter-server-proxy), since elsewhere it would lead to an error page.
+ * The place of a form for an address that the browser could not bring here. The script makes the form
+ * where the notebook's server leads to this program (jupyter-server-proxy), since elsewhere it would
+ * lead to an error page.
  */
 function formHtml({ answer }: SignInPage): string {
   if (answer?.form === undefined) return "";
   const { port, path } = answer.form;
   const base = escapeHtml(readEnvIfGranted("JUPYTERHUB_SERVICE_PREFIX") ?? "");
-  return `<form method="post" target="_blank" rel="noopener noreferrer" hidden data-base="${base}" ` +
-    `data-path="proxy/${port}${path}"><p class="vm-auth-note">Does that page not load? Paste its ` +
-    `whole address. It counts once.</p><div class="vm-auth-row"><input name="address" required ` +
-    `autocomplete="off" spellcheck="false"><button type="submit">Sign in</button></div></form>`;
+  return `<div class="vm-auth-form" data-base="${base}" data-path="proxy/${port}${path}"></div>`;
 }
 
+/** No `code` element, which JupyterLab paints grey. */
 function codeHtml({ code }: SignInPage): string {
   if (code === undefined) return "";
   return `<li>${code.isFilledIn ? "Check that the page shows this code" : "Enter this code"}` +
-    `<div class="vm-auth-row"><code>${escapeHtml(code.text)}</code>` +
-    `<button type="button" hidden>Copy</button></div></li>`;
+    `<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
 }
 
 /** The end of a sign-in as HTML. Without a link: the code is spent. */
@@ -136,25 +135,40 @@ export function escapeHtml(text: string, limit?: number): string {
   return printable(text, limit).replace(/[&<>"'`]/g, escaped);
 }
 
+/** For a page that was reloaded: front ends lose the updates of an output then. */
+const AFTER_RELOAD = "Was this page reloaded? Then run the cell again after the approval.";
+
+/** A display that is older was not shown just now: its page was reloaded, or its notebook opened. */
+const FRESH_MS = 5000;
+
 /**
- * The script of a prompt: a button that copies the code, and the seconds. The seconds are counted from
- * the display on, since the reader's clock may be a different one. This module has made the id.
+ * The script of a prompt. It makes what is of no use without it: a button that copies the code, the form
+ * for an address, and the countdown, which counts to the end itself, since the script runs anew in a
+ * notebook that is opened later. This module has made the id.
  */
 function pageScript(id: string): string {
   return `(()=>{const root=document.getElementById("${id}");if(!root)return;
-const code=root.querySelector("code"),button=code&&root.querySelector("button"),form=root.querySelector("form"),left=root.querySelector(".vm-auth-left");
-if(button){
+const find=name=>root.querySelector(name),add=(to,tag,values)=>to.appendChild(Object.assign(document.createElement(tag),values));
+const code=find("samp"),form=find(".vm-auth-form"),wait=find(".vm-auth-wait");
+if(code){
+const button=add(code.parentNode,"button",{type:"button",textContent:"Copy"});
 const select=()=>{const s=getSelection();s.removeAllRanges();const r=document.createRange();r.selectNodeContents(code);s.addRange(r)};
-button.hidden=false;
 button.onclick=async()=>{try{await navigator.clipboard.writeText(code.textContent)}catch{select();if(!document.execCommand("copy"))return}
 button.textContent="Copied";setTimeout(()=>{button.textContent="Copy"},2000)}}
 if(form){let base=form.dataset.base;
 if(!base)try{base=JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl}catch{}
 if(base){const url=new URL(base.replace(/\\/?$/,"/")+form.dataset.path,location.origin).href;
-fetch(url).then(r=>{if(r.status!==204)return;form.action=url;form.hidden=false;const away=root.querySelector(".vm-auth-away");if(away)away.hidden=true},()=>{})}}
-const end=performance.now()+left.dataset.seconds*1000;
-const timer=setInterval(()=>{if(!left.isConnected)return clearInterval(timer);
-const s=Math.max(0,Math.ceil((end-performance.now())/1000));left.textContent=Math.floor(s/60)+":"+String(s%60).padStart(2,"0")},1000)})()`;
+fetch(url).then(r=>{if(r.status!==204)return;
+const made=add(form,"form",{method:"post",target:"_blank",rel:"noopener noreferrer",action:url});
+add(made,"p",{className:"vm-auth-note",textContent:"Does that page not load? Paste its whole address. It counts once."});
+const row=add(made,"div",{className:"vm-auth-row"});
+add(row,"input",{name:"address",required:true,autocomplete:"off",spellcheck:false});add(row,"button",{type:"submit",textContent:"Sign in"});
+find(".vm-auth-away")?.remove()},()=>{})}}
+const {name,shown,end}=wait.dataset,hint=Date.now()-shown>${FRESH_MS}?". ${AFTER_RELOAD}":"";
+const count=()=>{const s=Math.ceil((end-Date.now())/1000);
+if(s>0)wait.textContent="Waiting for approval, expires in "+Math.floor(s/60)+":"+String(s%60).padStart(2,"0")+hint;
+else{clearInterval(timer);wait.textContent="This "+name+" has expired. Run the cell again.";wait.classList.add("vm-auth-over")}};
+const timer=setInterval(count,1000);count()})()`;
 }
 
 /**
@@ -180,14 +194,13 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 .vm-auth .vm-auth-main ol{margin:0;padding-left:1.3em}
 .vm-auth .vm-auth-main li{margin:4px 0}
 .vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
-.vm-auth .vm-auth-row code{padding:0;background:none;color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
-.vm-auth form[hidden],.vm-auth [hidden]{display:none}
+.vm-auth .vm-auth-row samp{color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
 .vm-auth input{flex:1;min-width:0;padding:2px 8px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px}
 .vm-auth button{padding:2px 10px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px;cursor:pointer}
-.vm-auth button[hidden]{display:none}
 .vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
 .vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px}
-.vm-auth-left{font-variant-numeric:tabular-nums}
+.vm-auth .vm-auth-wait{font-variant-numeric:tabular-nums}
+.vm-auth .vm-auth-over{color:var(--text);font-weight:600}
 .vm-auth-qr{flex:none;align-self:center;line-height:0}
 .vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
 </style>`;

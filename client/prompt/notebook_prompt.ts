@@ -1,22 +1,20 @@
 import { outcomeHtml, promptHtml } from "./notebook_html.ts";
+import type { Session } from "../session.ts";
 import {
+  type Outcome,
   outcomeLines,
   plainPrompt,
   type Prompt,
   type PromptOptions,
+  signedInAs,
   type SignInPage,
 } from "./prompt.ts";
 import { qrCode, qrSvg } from "./qr_code.ts";
 import type { Jupyter } from "./terminal.ts";
 
 /**
- * Time between two displays. A new display takes away the selection and the focus, so the page itself
- * counts the seconds where it may run a script.
- */
-const REFRESH_MS = 10_000;
-
-/**
- * Shows the page in one output of the cell, which is updated in place and loses its link at the end.
+ * Shows the page in one output of the cell, which loses its link at the end. Nothing is sent in between
+ * but notes: each new display takes away the selection, the focus and a typed address.
  * Fails where the kernel cannot display it.
  */
 export async function openNotebookPrompt(
@@ -34,16 +32,12 @@ export async function openNotebookPrompt(
   const update = (data: Record<string, string>) =>
     queue = queue.then(() => send("update_display_data", data)).catch(() => {});
   const waiting = () => ({
-    "text/plain": plainPrompt({ page, now }, notes),
-    "text/html": promptHtml(view, page.expiresAt.getTime() - now(), notes),
+    "text/plain": plainPrompt(page, notes),
+    "text/html": promptHtml(view, now(), notes),
   });
 
   await send("display_data", waiting());
   let isOver = false;
-  // Not where an address is typed: a new display would take it away.
-  const timer = page.answer?.form
-    ? undefined
-    : setInterval(() => void update(waiting()), REFRESH_MS);
   return {
     async note(text) {
       if (isOver) return;
@@ -52,12 +46,26 @@ export async function openNotebookPrompt(
     },
     async end(outcome) {
       isOver = true;
-      clearInterval(timer);
-      await update({
-        "text/plain": outcomeLines(outcome).join(" "),
-        "text/html": outcomeHtml(outcome, page.issuer),
-      });
+      await update(outcomeData(outcome, page.issuer));
     },
+  };
+}
+
+/** Says in the output of a cell who is signed in, where the kernel can display it. */
+export async function showSignedIn(jupyter: Jupyter, session: Session): Promise<void> {
+  const outcome = signedInAs(await session.status());
+  const data = outcomeData(outcome, session.issuer ?? "");
+  try {
+    await jupyter.broadcast("display_data", { data, metadata: {}, transient: {} });
+  } catch {
+    // It costs the display, not the sign-in.
+  }
+}
+
+function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
+  return {
+    "text/plain": outcomeLines(outcome).join(" "),
+    "text/html": outcomeHtml(outcome, issuer),
   };
 }
 

@@ -1,7 +1,10 @@
 import { printable } from "../../backends/common/printable.ts";
+import type { Session } from "../session.ts";
+import type { SessionOptions } from "../session_options.ts";
 import {
   answerLines,
   formatLeft,
+  isShownByCaller,
   openLimit,
   outcomeLines,
   plainPrompt,
@@ -34,10 +37,22 @@ export async function openPrompt(options: PromptOptions): Promise<Prompt> {
   }
 }
 
+/**
+ * Says in the output of a cell who is signed in, where nobody was asked: the cell was run again, or its
+ * page was reloaded during the wait. Elsewhere nothing, nor where the program itself shows codes and
+ * links.
+ */
+export async function showStored(session: Session, options: SessionOptions): Promise<void> {
+  const jupyter = notebook();
+  if (jupyter === undefined || isShownByCaller(options)) return;
+  const { showSignedIn } = await loadNotebookPrompt();
+  await showSignedIn(jupyter, session);
+}
+
 /** Asks on standard error: in a terminal with a QR code and a countdown, in a log in plain lines. */
 async function openTextPrompt(options: PromptOptions): Promise<Prompt> {
   if (!isTerminal()) {
-    await write(plainPrompt(options));
+    await write(plainPrompt(options.page));
     return textPrompt();
   }
   const colors = !Deno.noColor;

@@ -1,5 +1,6 @@
 import type { Clock } from "../../backends/common/clock.ts";
 import { printable } from "../../backends/common/printable.ts";
+import type { SessionStatus } from "../session.ts";
 
 /** The consequence of a sign-in without a refresh token. */
 export const NO_REFRESH =
@@ -77,18 +78,35 @@ export interface SignedIn {
   isRefreshable: boolean;
 }
 
+/** The outcome that a session is the proof of. */
+export function signedInAs(status: SessionStatus): SignedIn {
+  const { email, name, subject, expiresAt, backend, refreshable } = status;
+  return {
+    kind: "signed_in",
+    who: email ?? name ?? subject,
+    expiresAt: expiresAt?.getTime() ?? 0,
+    place: backend?.location ?? backend?.name ?? "",
+    isRefreshable: refreshable === true,
+  };
+}
+
+/** Whether the caller shows the sign-in itself, so that this module shows nothing. */
+export function isShownByCaller(
+  { onDeviceCode, onAuthorizationUrl }: { onDeviceCode?: unknown; onAuthorizationUrl?: unknown },
+): boolean {
+  return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
+}
+
 /** The remaining time, as in 14:32. */
 export function formatLeft(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-export function plainPrompt(
-  { page, now }: PromptOptions,
-  notes: readonly string[] = [],
-): string {
+/** The page in plain lines, which are true whenever they are read. */
+export function plainPrompt(page: SignInPage, notes: readonly string[] = []): string {
   const { issuer, url, code, answer, expiresAt } = page;
-  const minutes = Math.max(1, Math.round((expiresAt.getTime() - now()) / 60_000));
+  const end = formatTime(expiresAt.getTime());
   return [
     `Sign in at ${printable(issuer)}`,
     `  1. Open this page      ${printable(url, Infinity)}`,
@@ -96,7 +114,7 @@ export function plainPrompt(
     ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
     ...openLimit(page).map((line) => `  ${line}`),
     ...notes.map((note) => printable(note, 500)),
-    `Waiting for your approval (the ${code ? "code" : "page"} ends in ${minutes} min) …`,
+    `Waiting for your approval (the ${code ? "code" : "link"} ends at ${end}) …`,
     "",
   ].join("\n");
 }

@@ -1,9 +1,10 @@
 import { ValidMindAuthError } from "../errors.ts";
+import { isShownByCaller } from "../prompt/prompt.ts";
 import { showLine } from "../prompt/terminal.ts";
 import { isOfProof } from "../provider/error.ts";
 import type { SignInFlow } from "../session_options.ts";
 import { signInByDevice } from "./device.ts";
-import { type Flow, isShownByCaller } from "./flow.ts";
+import type { Flow } from "./flow.ts";
 
 /** Loaded where the device flow is not wanted or not to be had. */
 const loadBrowser = () => import("./browser.ts");

@@ -9,11 +9,12 @@ import { readClaims, type TokenSet } from "../entry.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { browserLauncher, browserVariables } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
+import { isShownByCaller } from "../prompt/prompt.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
 import { canReadTerminal, isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
-import { type AskOptions, failureOf, type FlowEnd, isShownByCaller, runFlow } from "./flow.ts";
+import { type AskOptions, failureOf, type FlowEnd, runFlow } from "./flow.ts";
 
 /** The ways to hand in an address. */
 const TYPE_HERE = "paste it here, and press Enter. It is not shown.";

@@ -17,11 +17,6 @@ export interface AskOptions extends BrowserOptions {
   openBrowser?: boolean | undefined;
 }
 
-/** Whether the caller shows the sign-in itself, so that this module shows nothing. */
-export function isShownByCaller({ onDeviceCode, onAuthorizationUrl }: AskOptions): boolean {
-  return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
-}
-
 /** The means of a flow. */
 export interface FlowContext {
   runtime: Runtime;

@@ -1,6 +1,6 @@
 import { invalidOptions } from "../errors.ts";
-import { openPrompt } from "../prompt/open_prompt.ts";
-import type { Outcome, Prompt } from "../prompt/prompt.ts";
+import { openPrompt, showStored } from "../prompt/open_prompt.ts";
+import { type Prompt, signedInAs } from "../prompt/prompt.ts";
 import type { Session, StartedSignIn } from "../session.ts";
 import type { AuthorizationPrompt, SessionOptions } from "../session_options.ts";
 import { watchInterrupt } from "./dialog.ts";
@@ -47,7 +47,7 @@ export async function startInBrowser(
     },
   });
   const ended = session.then(
-    async (signedIn) => (await opening)?.end(await outcomeOf(signedIn)),
+    async (signedIn) => (await opening)?.end(signedInAs(await signedIn.status())),
     async (error) => {
       const failure = failureOf(error, signal);
       (await opening?.catch(() => undefined))?.end({
@@ -58,6 +58,7 @@ export async function startInBrowser(
   let hasFailed = false;
   session.catch(() => hasFailed = true);
   const link = await Promise.race([shown.promise, session.then(() => undefined)]);
+  if (link === undefined) await showStored(await session, options);
   return {
     ...(link && { url: link.url, expiresAt: link.expiresAt }),
     async finish(address) {
@@ -79,15 +80,4 @@ export async function startInBrowser(
 function pageOf({ url, redirectUri, expiresAt }: AuthorizationPrompt) {
   const { origin, pathname } = new URL(url);
   return { url, shortUrl: origin + pathname, expiresAt, answer: { redirectUri, handIn: HAND_IN } };
-}
-
-async function outcomeOf(session: Session): Promise<Outcome> {
-  const { email, name, subject, expiresAt, backend, refreshable } = await session.status();
-  return {
-    kind: "signed_in",
-    who: email ?? name ?? subject,
-    expiresAt: expiresAt?.getTime() ?? 0,
-    place: backend?.location ?? backend?.name ?? "",
-    isRefreshable: refreshable === true,
-  };
 }

@@ -104,19 +104,7 @@ export class SignedInSession implements Session {
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });
     const headers = new Headers(own);
-    if (dpopKey === undefined) return headers;
-    if (target === undefined) {
-      throw new ValidMindAuthError(
-        "dpop_request_needed",
-        "Cannot give headers: the token is bound to a key, and each request needs its own proof for " +
-          "its method and URL. Pass { method, url }, or use fetch().",
-      );
-    }
-    const { dpopHeaders } = await loadDpop();
-    const token = own.authorization!.slice("DPoP ".length);
-    for (const [name, value] of await dpopHeaders(dpopKey, token, method.toUpperCase(), target)) {
-      headers.set(name, value);
-    }
+    if (dpopKey !== undefined) await (await loadDpop()).addProof(headers, dpopKey, method, target);
     return headers;
   }
 

@@ -49,14 +49,15 @@ export class ClientRenewal implements Renewal {
   async signIn(
     read: { entry: OidcCredentials | undefined } | undefined,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const stored = read === undefined ? await untilAborted(this.#store.load(), signal) : read.entry;
     if (stored !== undefined && await this.#serves(stored)) {
       this.#held.adopt(stored);
-      if (isFresh(this.#held.bearer, this.#now())) return;
+      if (isFresh(this.#held.bearer, this.#now())) return false;
     }
     await this.#options.beforeProvider();
     await this.renew(undefined, signal);
+    return false;
   }
 
   async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {

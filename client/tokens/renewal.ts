@@ -6,7 +6,8 @@ import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { type AskOptions, isShownByCaller } from "../sign_in/flow.ts";
+import { isShownByCaller } from "../prompt/prompt.ts";
+import type { AskOptions } from "../sign_in/flow.ts";
 import { loginRequired, NO_KEY, noIdToken, noRefreshToken } from "./login_required.ts";
 import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import { TokenRefresh } from "./refresh.ts";
@@ -66,19 +67,20 @@ export class TokenRenewal implements Renewal {
   async signIn(
     read: { entry: OidcCredentials | undefined } | undefined,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { interactive, beforeProvider } = this.#options;
     const stored = read === undefined ? await untilAborted(this.#store.load(), signal) : read.entry;
     const obstacle = await this.#obstacleIn(stored);
-    if (isFresh(this.#held.bearer, this.#now())) return;
+    if (isFresh(this.#held.bearer, this.#now())) return false;
     if (obstacle !== undefined && !interactive) throw this.#loginRequired(obstacle);
     await beforeProvider();
     if (obstacle === undefined) {
       const refusal = await this.#tryRenew(signal);
-      if (refusal === undefined) return;
+      if (refusal === undefined) return false;
       if (!interactive) throw refusal;
     }
     await this.#ask(signal);
+    return true;
   }
 
   /** Takes over a usable entry. Gives the reason why it cannot be refreshed, if it cannot. */

@@ -30,11 +30,12 @@ export interface Renewal {
    * Signs in from the store, by a refresh or by the person, in this order.
    *
    * @param read The read of the store, where it was read already.
+   * @returns Whether the person was asked.
    */
   signIn(
     read: { entry: OidcCredentials | undefined } | undefined,
     signal?: AbortSignal,
-  ): Promise<void>;
+  ): Promise<boolean>;
   /** Gives a live bearer other than `rejected`. Never asks the person. */
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
   /** The key that a bearer is bound to. */
@@ -65,18 +66,18 @@ export class TokenSource {
     return this.#held;
   }
 
-  /** Signs in from the store, by a refresh or by the person, in this order. */
-  async signIn(signal?: AbortSignal): Promise<void> {
+  /** As {@linkcode Renewal.signIn}. */
+  async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
     const isSimple = stored.unstored === undefined && !identity.dpop;
     const entry = isSimple ? await this.#read(signal) : undefined;
     if (entry !== undefined && !entry.dpop_key && coversScope(entry, identity.scope)) {
       this.#held.adopt(entry);
-      if (isFresh(this.#held.bearer, runtime.now())) return;
+      if (isFresh(this.#held.bearer, runtime.now())) return false;
     }
     const renewal = await this.#load();
-    await renewal.signIn(isSimple ? { entry } : undefined, signal);
+    return await renewal.signIn(isSimple ? { entry } : undefined, signal);
   }
 
   async #read(signal: AbortSignal | undefined): Promise<OidcCredentials | undefined> {

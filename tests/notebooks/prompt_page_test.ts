@@ -32,7 +32,6 @@ Deno.test({
       await assertReadableElsewhere(await openWindow(browser, { colorScheme }), data, code);
     }
     await assertCopies(rendered[0]!, code);
-    await assertCounts(rendered[1]!);
 
     await approve(rendered[0]!, code);
     const isEnd = ({ type, content }: KernelMessage) =>
@@ -56,8 +55,8 @@ async function assertReadable({ output }: RenderedOutput, code: string): Promise
   assertContrast(texts);
   const seen = texts.find(({ text }) => text === code);
   assert(seen !== undefined && seen.size >= 24, "the code is not large");
-  for (const text of ["Copy", "Waiting for approval, expires in"]) {
-    assert(texts.some((one) => one.text === text), `no "${text}"`);
+  for (const text of ["Copy", "Waiting for approval, expires in "]) {
+    assert(texts.some((one) => one.text.startsWith(text)), `no "${text}"`);
   }
 }
 
@@ -89,22 +88,8 @@ async function assertCopies({ page, output }: RenderedOutput, code: string): Pro
   await output.getByRole("button").click();
   await output.getByText("Copied").waitFor();
   assertEquals(await page.evaluate("navigator.clipboard.readText()"), code);
-  await output.locator("code").click();
+  await output.locator("samp").click();
   assertEquals(await page.evaluate("String(getSelection())"), code);
-}
-
-async function assertCounts({ page, output }: RenderedOutput): Promise<void> {
-  await page.clock.install();
-  await page.reload();
-  const left = output.locator(".vm-auth-left");
-  const before = await left.textContent();
-  await page.clock.runFor(60_000);
-  assertEquals(secondsOf(before!) - secondsOf((await left.textContent())!), 60);
-}
-
-function secondsOf(text: string): number {
-  const [minutes = NaN, seconds = NaN] = text.split(":").map(Number);
-  return minutes * 60 + seconds;
 }
 
 /** Opens the link as a person does, and goes through the provider's pages. */

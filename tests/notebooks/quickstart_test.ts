@@ -43,10 +43,13 @@ Deno.test({
     assertEquals(/href|<svg|user_code/.test(join(shown["text/html"])), false, "a dead link");
 
     provider.reset();
-    const again = await execute(await quickstart({ signOut: false }), "again");
-    assertNoSecret(again, tokens);
-    assertEquals(displaysIn(again), [], "a start from the stored token asks nobody");
-    assertEquals(provider.requests, []);
+    const file = await world.write(await quickstart({ signOut: false }), "again.ipynb");
+    await using again = runNotebook(home, file);
+    const stored = await again.waitFor(({ type }) => type === "display_data");
+    assertStringIncludes(stored.content.data!["text/plain"]!, "Signed in as analyst@example.com.");
+    await again.waitFor(({ type }) => type === "ended");
+    assertNoSecret(again.messages, tokens);
+    assertEquals(provider.requests, [], "a start from the stored token asks nobody");
   },
 });
 

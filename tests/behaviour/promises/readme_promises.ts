@@ -56,7 +56,8 @@ export const README: PagePromises = {
       `${NOTEBOOK} shows the answer, the session and the sign-out`,
     ],
     [
-      "After a restart of the kernel the stored token is used",
+      "A cell that is run again",
+      `${NOTEBOOK} runs in a Deno kernel as a person has it`,
       `${INIT} another process starts from the file with nothing but`,
     ],
     [

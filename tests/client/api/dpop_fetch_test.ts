@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
 import { generateDpopKey } from "../../../client/provider/dpop_key.ts";
-import { dpopFetch, dpopHeaders } from "../../../client/api/dpop_fetch.ts";
+import { addProof, dpopFetch } from "../../../client/api/dpop_fetch.ts";
 import type { Session } from "../../../client/session.ts";
 import { type HttpHandler, json, startHttpServer } from "../../support/http_server.ts";
 import { dpopProviderWorld, readProof } from "../../support/dpop_provider_world.ts";
@@ -125,10 +125,11 @@ Deno.test("dpopFetch: the signal and a failing fetch end it as they end fetch", 
   assertEquals(await assertRejects(() => send(failing, api.origin)), reason);
 });
 
-Deno.test("dpopHeaders: token and proof for one request", async () => {
+Deno.test("addProof: a proof for one request", async () => {
   const { pair } = await generateDpopKey();
   const url = new URL("https://api.example.com/v1/things?a=b");
-  const headers = await dpopHeaders(pair, "token-1", "DELETE", url);
+  const headers = new Headers({ authorization: "DPoP token-1" });
+  await addProof(headers, pair, "delete", url);
   assertEquals([...headers.keys()], ["authorization", "dpop"]);
   const { claims } = readProof(headers.get("dpop")!);
   assertEquals([claims.htm, claims.htu], ["DELETE", "https://api.example.com/v1/things"]);

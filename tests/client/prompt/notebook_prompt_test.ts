@@ -1,10 +1,4 @@
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { openNotebookPrompt } from "../../../client/prompt/notebook_prompt.ts";
 import type { Outcome, SignInPage } from "../../../client/prompt/prompt.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
@@ -49,62 +43,68 @@ function fakeKernel() {
   return { messages, broadcast, html, text };
 }
 
-Deno.test("prompt in a notebook: one display, brought up to date in its place", async () => {
+Deno.test("prompt in a notebook: one display, which only a note and the end change", async () => {
   using intervals = new ManualIntervals();
   const kernel = fakeKernel();
-  let now = NOW;
-  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => now });
-  assertStringIncludes(kernel.html(), 'data-seconds="900">15:00<');
-  now += 28_000;
-  intervals.tick();
+  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
+  assertEquals(intervals.count, 0, "each new display takes away the focus and the selection");
   await prompt.note("Hear.");
-  assertStringIncludes(kernel.html(), 'data-seconds="872">14:32<');
+  assertStringIncludes(kernel.html(), "Hear.");
   await prompt.end(SIGNED_IN);
   assertEquals(kernel.messages.map(({ type }) => type), [
     "display_data",
-    ...Array(3).fill("update_display_data"),
+    "update_display_data",
+    "update_display_data",
   ]);
   assertEquals(new Set(kernel.messages.map(({ id }) => id)).size, 1);
-  assertEquals(intervals.count, 0);
   await prompt.note("too late");
-  assertEquals(kernel.messages.length, 4);
+  assertEquals(kernel.messages.length, 3);
+});
+
+Deno.test("prompt in a notebook: without scripts it tells the end by the clock, with the zone", async () => {
+  const kernel = fakeKernel();
+  const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
+  const end = /\d{4}-\d\d-\d\d \d\d:\d\d \S+/;
+  const [html] = kernel.html().split("<script>");
+  assertMatch(html!, new RegExp(`The code ends at ${end.source}\\. Was this page reloaded\\?`));
+  assertMatch(kernel.text(), new RegExp(`the code ends at ${end.source}\\)`));
+  assertEquals(/expires in|Waiting/.test(html!), false, "untrue as soon as it is saved");
+  await prompt.end(SIGNED_IN);
 });
 
 Deno.test("prompt in a notebook: a link in a new tab, the code, and both as text", async () => {
-  using _ = new ManualIntervals();
   const kernel = fakeKernel();
   const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
   const link = `<a href="https://login.example.com/activate?user_code=WDJB-MJHT&#38;a=b" ` +
     `target="_blank" rel="noopener noreferrer">https://login.example.com/activate</a>`;
   assertStringIncludes(kernel.html(), link);
-  assertStringIncludes(kernel.html(), "<code>WDJB-MJHT</code>");
+  assertStringIncludes(kernel.html(), "<samp>WDJB-MJHT</samp>");
   assertStringIncludes(kernel.html(), "<svg");
-  assertMatch(kernel.html(), /<button type="button" hidden>/, "without scripts it would be dead");
+  assertEquals(/<(button|form|input)/.test(kernel.html()), false, "dead without scripts");
   assertStringIncludes(kernel.text(), PAGE.url);
   assertStringIncludes(kernel.text(), "WDJB-MJHT");
   await prompt.end(SIGNED_IN);
 });
 
 Deno.test("prompt in a notebook: a page without a code has neither a code nor its button", async () => {
-  using _ = new ManualIntervals();
   const kernel = fakeKernel();
   const { code: _1, ...page } = PAGE;
   const prompt = await openNotebookPrompt(kernel, { page, now: () => NOW });
   const [html] = kernel.html().split("<script>");
-  assertEquals(/<code>|<button/.test(html!), false);
-  assertStringIncludes(kernel.text(), "the page ends in 15 min");
+  assertEquals(html!.includes("<samp>"), false);
+  assertStringIncludes(html!, "The link ends at ");
+  assertStringIncludes(kernel.text(), "the link ends at ");
   assertEquals(kernel.text().includes("this code"), false);
   await prompt.end(SIGNED_IN);
 });
 
 Deno.test("prompt in a notebook: no link, code, picture or style sheet is left after the end", async () => {
   for (const kind of ["signed_in", "denied", "expired", "interrupted", "failed"] as const) {
-    using _ = new ManualIntervals();
     const kernel = fakeKernel();
     const prompt = await openNotebookPrompt(kernel, { page: PAGE, now: () => NOW });
     await prompt.end(kind === "signed_in" ? SIGNED_IN : { kind });
     for (const text of [kernel.html(), kernel.text()]) {
-      assertEquals(/<(a|svg|code|script|button|style)\b|WDJB|activate/.test(text), false, kind);
+      assertEquals(/<(a|svg|samp|script|style)\b|WDJB|activate/.test(text), false, kind);
     }
     assertStringIncludes(kernel.html(), kind === "signed_in" ? "<strong>ada@" : "✕");
     assertMatch(kernel.text(), kind === "signed_in" ? /^Signed in as ada@/ : /\.$/);
@@ -112,7 +112,6 @@ Deno.test("prompt in a notebook: no link, code, picture or style sheet is left a
 });
 
 Deno.test("prompt in a notebook: what comes from outside is text", async () => {
-  using _ = new ManualIntervals();
   const kernel = fakeKernel();
   const code = { text: HOSTILE, isFilledIn: false };
   const page = { ...PAGE, issuer: HOSTILE, url: HOSTILE, shortUrl: HOSTILE, code };
@@ -121,7 +120,7 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
   await prompt.end({ ...SIGNED_IN, who: HOSTILE, place: HOSTILE, isRefreshable: false });
   for (const { data } of kernel.messages) {
     const html = data["text/html"]!.replace(/<style>[^]*<\/style>|<script>[^]*<\/script>/g, "");
-    assertEquals(/<(?!\/?(div|p|ol|li|a|span|code|button|strong|svg|path)\b)/.test(html), false);
+    assertEquals(/<(?!\/?(div|p|ol|li|a|span|samp|strong|svg|path)\b)/.test(html), false);
     assertEquals(/onerror=["']|&(?!#\d+;)/.test(html), false);
     for (const text of Object.values(data)) {
       assertEquals(/[\p{Cf}\p{Cc}]/u.test(text.replaceAll("\n", "")), false);
@@ -131,21 +130,18 @@ Deno.test("prompt in a notebook: what comes from outside is text", async () => {
 });
 
 Deno.test("prompt in a notebook: a display that fails later costs the display alone", async () => {
-  using intervals = new ManualIntervals();
   const kernel = fakeKernel();
   let isBroken = false;
   const broadcast: typeof kernel.broadcast = (type, content) =>
     isBroken ? Promise.reject(new Error("gone")) : kernel.broadcast(type, content);
   const prompt = await openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW });
   isBroken = true;
-  intervals.tick();
+  await prompt.note("Lost.");
   await prompt.end({ kind: "denied" });
-  assertEquals([kernel.messages.length, intervals.count], [1, 0]);
+  assertEquals(kernel.messages.length, 1);
 });
 
-Deno.test("prompt in a notebook: a kernel that cannot display fails at once, and keeps no timer", async () => {
-  using intervals = new ManualIntervals();
+Deno.test("prompt in a notebook: a kernel that cannot display fails at once", async () => {
   const broadcast = () => Promise.reject(new Error("no display"));
   await assertRejects(() => openNotebookPrompt({ broadcast }, { page: PAGE, now: () => NOW }));
-  assert(intervals.count === 0);
 });

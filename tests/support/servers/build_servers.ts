@@ -3,13 +3,15 @@
  * Gets the real servers that tests run against: `deno task servers`.
  *
  * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
- * puts Keycloak, Authlib, the ValidMind Python library and jupyter-server-proxy beside them, and
- * installs the Debian packages that tests need if it may. A part that is there already is left alone.
- * A part that cannot be had is named, and the exit code is 1: no other part is held up by it.
+ * puts Keycloak, Authlib, the ValidMind Python library, jupyter-server-proxy and JupyterLab beside
+ * them, and installs the Debian packages that tests need if it may. A part that is there already is
+ * left alone. A part that cannot be had is named, and the exit code is 1: no other part is held up by
+ * it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { buildKeycloak } from "./build_keycloak.ts";
 import { JUPYTER_SERVER_PROXY_VENV, JUPYTER_SERVER_PROXY_VERSION } from "./jupyter_server_proxy.ts";
+import { JUPYTERLAB_VENV, JUPYTERLAB_VERSION } from "./jupyterlab.ts";
 import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server.ts";
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
 import { makeVenv } from "./python_venv.ts";
@@ -129,6 +131,10 @@ if (import.meta.main) {
   await tell(
     `jupyter-server-proxy ${JUPYTER_SERVER_PROXY_VERSION} (Python)`,
     async () => await makeVenv(JUPYTER_SERVER_PROXY_VENV, run) ? "installed" : "present",
+  );
+  await tell(
+    `JupyterLab ${JUPYTERLAB_VERSION} (Python)`,
+    async () => await makeVenv(JUPYTERLAB_VENV, run) ? "installed" : "present",
   );
   await tell(
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,

@@ -1,12 +1,19 @@
 import { hasChromium } from "../chromium.ts";
 import { hasJupyter } from "../jupyter.ts";
 import { JUPYTER_SERVER_PROXY_VENV } from "./jupyter_server_proxy.ts";
+import { JUPYTERLAB_VENV } from "./jupyterlab.ts";
 import { AUTHLIB_VENV } from "./op_server.ts";
 import { pythonOf } from "./python_venv.ts";
 import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
 /** What tests against real servers need of the machine. */
-export type LiveNeed = ServerName | "authlib" | "jupyter-server-proxy" | "keyring" | "openssl";
+export type LiveNeed =
+  | ServerName
+  | "authlib"
+  | "jupyter-server-proxy"
+  | "jupyterlab"
+  | "keyring"
+  | "openssl";
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
@@ -57,8 +64,9 @@ export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
 
 async function missingFor(need: LiveNeed): Promise<string[]> {
   if (need === "authlib") return await pythonOf(AUTHLIB_VENV) === undefined ? [need] : [];
-  if (need === "jupyter-server-proxy") {
-    const isMade = await pythonOf(JUPYTER_SERVER_PROXY_VENV) !== undefined;
+  if (need === "jupyter-server-proxy" || need === "jupyterlab") {
+    const venv = need === "jupyterlab" ? JUPYTERLAB_VENV : JUPYTER_SERVER_PROXY_VENV;
+    const isMade = await pythonOf(venv) !== undefined;
     return [[need, isMade], ["chromium", hasChromium], ["jupyter", hasJupyter]]
       .flatMap(([name, isHere]) => isHere ? [] : [String(name)]);
   }

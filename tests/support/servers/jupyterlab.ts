@@ -1,0 +1,82 @@
+import type { KernelHome } from "../jupyter.ts";
+import { freePort } from "./free_port.ts";
+import { pythonOf, type PythonVenv } from "./python_venv.ts";
+import { startServerProcess } from "./server_process.ts";
+
+/** The release of JupyterLab that the tests look at the notebook in. */
+export const JUPYTERLAB_VERSION = "4.6.6";
+
+/** JupyterLab, and all that it needs. */
+export const JUPYTERLAB_VENV: PythonVenv = {
+  name: `jupyterlab-${JUPYTERLAB_VERSION}`,
+  installs: [[`jupyterlab==${JUPYTERLAB_VERSION}`]],
+};
+
+/** A running JupyterLab whose folder is a kernel's home. */
+export interface JupyterLab extends AsyncDisposable {
+  /** The address of a notebook of that folder, without what was open before. */
+  addressOf(notebook: string): string;
+}
+
+/** Settings of the front end that keep it from what a person would have to close. */
+const OVERRIDES = {
+  "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
+};
+
+/** Starts JupyterLab on loopback, without a password. It reaches no other host. */
+export async function startJupyterLab(
+  { path, env }: KernelHome,
+  { theme = "light" }: { theme?: "light" | "dark" } = {},
+): Promise<JupyterLab> {
+  const python = await pythonOf(JUPYTERLAB_VENV);
+  if (python === undefined) {
+    throw new Error("Cannot start JupyterLab: it is not there. Run `deno task servers`.");
+  }
+  const settings = `${path}/lab-settings`;
+  await Deno.mkdir(settings, { recursive: true });
+  const overrides = {
+    ...OVERRIDES,
+    "@jupyterlab/apputils-extension:themes": { theme: `JupyterLab ${THEME_NAMES[theme]}` },
+  };
+  await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(overrides));
+  const port = freePort();
+  const server = await startServerProcess({
+    command: [
+      python,
+      "-m",
+      "jupyterlab",
+      "--no-browser",
+      "--allow-root",
+      "--ip=127.0.0.1",
+      `--port=${port}`,
+      "--ServerApp.port_retries=0",
+      `--ServerApp.root_dir=${path}`,
+      "--IdentityProvider.token=",
+      "--ServerApp.disable_check_xsrf=True",
+      `--LabApp.app_settings_dir=${settings}`,
+      "--LabApp.extension_manager=readonly",
+    ],
+    readyOn: "stderr",
+    ready: /(http:\/\/127\.0\.0\.1:\d+)\/lab/,
+    env: { ...env, JUPYTER_CONFIG_DIR: `${path}/config` },
+  });
+  return {
+    addressOf: (notebook) =>
+      `http://127.0.0.1:${port}/lab/tree/${encodeURIComponent(notebook)}?reset`,
+    async [Symbol.asyncDispose]() {
+      await endKernels(`http://127.0.0.1:${port}/api/kernels`);
+      await server.end("TERM");
+    },
+  };
+}
+
+/** A Deno kernel outlives its server, and keeps the server's standard error open. */
+async function endKernels(api: string): Promise<void> {
+  const kernels: { id: string }[] = await (await fetch(api)).json();
+  for (const { id } of kernels) {
+    const answer = await fetch(`${api}/${id}`, { method: "DELETE" });
+    await answer.body?.cancel();
+  }
+}
+
+const THEME_NAMES = { light: "Light", dark: "Dark" };
