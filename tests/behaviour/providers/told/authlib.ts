@@ -59,19 +59,19 @@ export const TOLD: ProviderKind["told"] = {
       "not exist on this server). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, " +
       "and that it is a public client; a confidential one needs its secret (clientSecret, " +
       "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
-      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
-      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has no secret": {
     code: "provider_refused",
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client (The client " +
       "cannot authenticate with methods: ['client_secret_basic', 'client_secret_post', " +
-      "'private_key_jwt', 'none']). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, " +
-      "and that it is a public client; a confidential one needs its secret (clientSecret, " +
+      "'private_key_jwt', 'none']). Check clientId (VM_OIDC_CLIENT_ID), that the client is " +
+      "enabled, and that it is a public client; a confidential one needs its secret (clientSecret, " +
       "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
-      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
-      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has a wrong secret": {
     code: "provider_refused",
@@ -89,8 +89,8 @@ export const TOLD: ProviderKind["told"] = {
       "not exist on this server). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, " +
       "and that it is a public client; a confidential one needs its secret (clientSecret, " +
       "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
-      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
-      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "The client may not use the device flow": {
     code: "provider_refused",

@@ -5,28 +5,25 @@ export const EVERYWHERE: Partial<Record<Fault, Told>> = {
   "The provider refuses connections": {
     code: "provider_unavailable",
     message:
-      "Cannot reach {endpoint}: nothing answers at that host and port. Check the network, a " +
-      "proxy (HTTPS_PROXY, NO_PROXY) and the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try " +
-      "again.",
+      "Cannot reach {endpoint}: nothing answers at that host and port. Check the issuer, the " +
+      "network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.",
   },
   "The provider does not answer": {
     code: "provider_unavailable",
     message:
-      "Cannot reach {endpoint}: there was no whole answer within 1000 ms. Check the network, " +
-      "a proxy (HTTPS_PROXY, NO_PROXY) and the certificates (DENO_TLS_CA_STORE, DENO_CERT), and try " +
-      "again.",
+      "Cannot reach {endpoint}: there was no whole answer within 1000 ms. Check the issuer, the " +
+      "network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.",
   },
   "A load balancer answers in the provider's place": {
     code: "provider_unavailable",
     message:
       "Cannot use the answer of {endpoint}: it has status 503 and is no answer of a provider " +
-      "(text/html). Check the network (a proxy, a sign-in page of its own), and try again.",
+      "(text/html). Try again later, then ask who runs the provider, or a proxy before it.",
   },
   "The answer to a refresh is lost": {
     code: "provider_unavailable",
     message:
       "Cannot reach {endpoint}: the connection broke off before the whole answer. Check the " +
-      "network, a proxy (HTTPS_PROXY, NO_PROXY) and the certificates (DENO_TLS_CA_STORE, " +
-      "DENO_CERT), and try again.",
+      "issuer, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.",
   },
 };

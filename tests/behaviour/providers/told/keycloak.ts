@@ -59,9 +59,10 @@ export const TOLD: ProviderKind["told"] = {
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client (Invalid client " +
       "or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), that the client is " +
       "enabled, and that Client authentication is off in the Keycloak client's settings; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
-      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
-      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
+      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
+      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has no secret": {
     code: "provider_refused",
@@ -69,9 +70,10 @@ export const TOLD: ProviderKind["told"] = {
       "Cannot start the sign-in at {issuer}: the provider answered unauthorized_client (Invalid " +
       "client or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), that the client " +
       "is enabled, and that Client authentication is off in the Keycloak client's settings; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
-      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
-      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
+      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
+      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has a wrong secret": {
     code: "provider_refused",
@@ -87,9 +89,10 @@ export const TOLD: ProviderKind["told"] = {
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client (Invalid client " +
       "or Invalid client credentials). Check clientId (VM_OIDC_CLIENT_ID), that the client is " +
       "enabled, and that Client authentication is off in the Keycloak client's settings; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
-      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
-      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
+      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
+      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID name this client.",
   },
   "The client may not use the device flow": {
     code: "provider_refused",

@@ -47,8 +47,8 @@ export const TOLD: ProviderKind["told"] = {
       "authentication failed). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, and " +
       "that it is a public client; a confidential one needs its secret (clientSecret, " +
       "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
-      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
-      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has no secret": {
     code: "provider_refused",
@@ -56,8 +56,8 @@ export const TOLD: ProviderKind["told"] = {
       "authentication failed). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, and " +
       "that it is a public client; a confidential one needs its secret (clientSecret, " +
       "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
-      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
-      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has a wrong secret": {
     code: "provider_refused",

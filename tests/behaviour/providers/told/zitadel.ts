@@ -60,9 +60,10 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client. Check clientId " +
       "(VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
-      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
-      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
+      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
+      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has no secret": {
     code: "provider_refused",
@@ -71,8 +72,8 @@ export const TOLD: ProviderKind["told"] = {
       "client_id / client_secret). Check clientId (VM_OIDC_CLIENT_ID), that the client is enabled, " +
       "and that it is a public client; a confidential one needs its secret (clientSecret, " +
       "VM_OIDC_CLIENT_SECRET), key (clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion " +
-      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); these variables count beside " +
-      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "(clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where " +
+      "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has a wrong secret": {
     code: "provider_refused",
@@ -87,9 +88,10 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client. Check clientId " +
       "(VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
-      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
-      "these variables count beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
+      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
+      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
+      "VM_OIDC_CLIENT_ID name this client.",
   },
   "The client may not use the device flow": {
     code: "provider_refused",
@@ -102,7 +104,7 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_unavailable",
     message:
       "Cannot use the answer of {endpoint}: the provider answered with status 500 (server_error: " +
-      "the secret is not that of the client). Check the network (a proxy, a sign-in page of its " +
-      "own), and try again.",
+      "the secret is not that of the client). Try again later, then ask who runs the provider, or " +
+      "a proxy before it.",
   },
 };
