@@ -26,7 +26,9 @@ function nearestWords(word: string, known: readonly string[]): readonly string[]
   const longer = word.length < 2 ? [] : known.filter((one) => one.toLowerCase().startsWith(word));
   if (longer.length > 0) return longer.slice(0, 3);
   const limit = Math.max(1, Math.floor(word.length / 3));
-  return known.map((one) => ({ one, distance: editDistance(word, one.toLowerCase()) }))
+  // The distance is at least the difference of the lengths. A long word would take long.
+  return known.filter((one) => Math.abs(one.length - word.length) <= limit)
+    .map((one) => ({ one, distance: editDistance(word, one.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 1).map(({ one }) => one);

@@ -7,6 +7,8 @@ import { parseFlag } from "../../backends/common/read_env.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
+import { SETTING_NAMES } from "../../client/cli/settings/setting.ts";
+import { parseSettings } from "../../client/cli/settings/settings_document.ts";
 import { parseCommandLine } from "../../client/cli/parse_command_line.ts";
 import { secureUrl } from "../../client/options/resolve_identity.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
@@ -37,6 +39,24 @@ const word = fc.oneof(
   fc.constantFrom("--json", "--backend", "--backend-options", "-q", "--", "-", "--scope=", "--x"),
   fc.constantFrom("--token=", "--client-secret=", "--password ").map((one) => one + SECRETS.access),
   text.map(withoutSecrets), // a short word is shown
+);
+
+const entry = variant({
+  issuer: "https://login.example.com",
+  clientId: "app",
+  flow: "device",
+  clientKeyFile: "keys/app.pem",
+  openBrowser: true,
+  authorizationParameters: { prompt: "login" },
+  backend: "./store.ts:Store",
+  backendOptions: { auth: { token: "${MY_TOKEN}" }, path: "/srv/x" },
+}, ["clientSecret", "token", "apiHost"]);
+
+const settings = json(
+  fc.oneof(
+    entry.map((one) => ({ default: one, profiles: { two: one } })),
+    variant({ default: {}, profiles: {} }, ["issuer"]),
+  ),
 );
 
 function namesIn(value: unknown): string[] {
@@ -84,6 +104,17 @@ export const TEXT_TARGETS: readonly FuzzTarget[] = [
   target("parts of a key", fc.tuple(texts, texts, texts), async ([issuer, client, audience]) => {
     const key = await attempt(() => credentialKey(issuer, client, audience));
     assert(key === undefined || key.split("|").length >= 2, "a key of one part");
+  }),
+  target("a settings file", settings, async (input) => {
+    // A short name is shown.
+    if (sharesPiece(namesIn(parseObject(input)).join(" "), Object.values(SECRETS))) return;
+    const parsed = await attempt(() => parseSettings("/home/ada/config.json", input));
+    const entries = parsed && [parsed.default, ...parsed.profiles.values()];
+    const names = entries?.flatMap((entry) => Object.keys(entry)) ?? [];
+    assert(
+      names.every((name) => (SETTING_NAMES as readonly string[]).includes(name)),
+      "a stranger",
+    );
   }),
   target("a command line", fc.array(word, { maxLength: 6 }), async (input) => {
     const parsed = await attempt(() => parseCommandLine(input, COMMANDS));
