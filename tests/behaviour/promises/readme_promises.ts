@@ -81,6 +81,7 @@ export const README: PagePromises = {
     [
       "A [settings file]",
       "client/cli/settings/settings_file_test.ts: settings file: a regular file of this user is read",
+      "client/cli/commands/config_test.ts: config: a settings file signs in, and every command finds",
     ],
     ["The entry is gone from the store whatever the network does", ...GONE],
     [

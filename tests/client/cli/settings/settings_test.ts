@@ -135,7 +135,8 @@ for (
     ["the client of the file, beside a secret of nobody", [], { VM_OIDC_CLIENT_SECRET: "s" }, true],
   ] as const
 ) {
-  Deno.test(`settings: the client's key is ${isUsed ? "" : "not "}for ${what}`, async () => {
+  const verb = isUsed ? "is" : "is not";
+  Deno.test(`settings: the client's key ${verb} for ${what}`, async () => {
     await withEnv(env, () => {
       const flags = flagsOf({ default: KEY }, "login", ...args);
       const used = sessionOptions(flags).clientKeyFile;
