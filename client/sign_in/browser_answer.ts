@@ -150,8 +150,17 @@ export async function answerPage(name: keyof typeof PAGES): Promise<HttpResponse
   };
 }
 
-/** A script or a style as Content Security Policy names it. */
-async function hashOf(text: string): Promise<string> {
+/** The hashes of {@linkcode hashOf}. */
+const hashes = new Map<string, Promise<string>>();
+
+/** A script or a style as Content Security Policy names it. Made once: a person waits for the page. */
+function hashOf(text: string): Promise<string> {
+  const known = hashes.get(text) ?? makeHash(text);
+  hashes.set(text, known);
+  return known;
+}
+
+async function makeHash(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`;
 }

@@ -104,6 +104,7 @@ export class RedirectListener implements AsyncDisposable {
   expect(answer: BrowserAnswer, link: string): void {
     this.#answer = answer;
     this.#start.lead(link, () => answer.refuse());
+    answerPage("signed_in").catch(() => undefined); // so that its parts are made by then
   }
 
   /** Tells the browser that waits for it the end. */
