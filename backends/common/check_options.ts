@@ -108,7 +108,7 @@ export function quotePosix(argument: string): string {
   return `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A flag of Deno for an error. It has no way to write a comma. */
+/** A flag of Deno, for an error. */
 export function permissionFlag(name: string, ...values: readonly string[]): string {
   return values.some((one) => one.includes(","))
     ? `a permission set in deno.json with ${JSON.stringify({ [name]: values })}`

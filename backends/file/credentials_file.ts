@@ -159,7 +159,7 @@ export function parseDocument(text: string, path: string): CredentialsDocument {
 /**
  * One row, or `undefined` where there is none. `null` means absent.
  *
- * @throws {CredentialsBackendError} `backend_corrupt` when the row is not an object.
+ * @throws {CredentialsBackendError} `backend_corrupt`.
  */
 export function getEntry(
   document: CredentialsDocument,
@@ -169,7 +169,9 @@ export function getEntry(
   // Only an own property: a key may be "constructor".
   const entry = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
   if (entry === undefined || entry === null) return undefined;
-  if (!isRecord(entry)) throw corrupt(path, `its entry for "${key}" is not an object`);
+  if (!isRecord(entry)) {
+    throw corrupt(path, `its entry for "${key}" is no object`, "clear it: clearOidcCredentials().");
+  }
   return withNumbers(unclaimed(entry)) as OidcCredentials;
 }
 
@@ -233,11 +235,14 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function corrupt(path: string, reason: string): CredentialsBackendError {
+function corrupt(
+  path: string,
+  reason: string,
+  way = "delete it and sign in afresh: clearOidcCredentials({ all: true }) deletes a damaged " +
+    "credentials file, and no other.",
+): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_corrupt",
-    `Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or ` +
-      `delete it and sign in afresh: clearOidcCredentials({ all: true }) deletes a damaged ` +
-      `credentials file, and no other.`,
+    `Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or ${way}`,
   );
 }

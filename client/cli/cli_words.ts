@@ -53,8 +53,15 @@ export function inCliWords(message: string, flags: FlagValues | undefined): stri
   const store = storeFlags(flags);
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
   return WORDS.reduce((text, [api, cli]) => text.replaceAll(api, cli), message)
+    .replaceAll(
+      /\bRun login\./g,
+      `Run: ${PROGRAM} login${valueFlags(flags, IDENTITY_FLAGS)}${store}`,
+    )
     .replaceAll("clearOidcCredentials({ all: true })", `${PROGRAM} logout --all${store}`)
-    .replaceAll("clearOidcCredentials()", `${PROGRAM} logout${store}`)
+    .replaceAll(
+      "clearOidcCredentials()",
+      `${PROGRAM} logout${valueFlags(flags, IDENTITY_FLAGS)}${store}`,
+    )
     .replace(
       HOW_TO_SIGN_IN,
       (_, named = valueFlags(flags, IDENTITY_FLAGS), dpop = "") => {

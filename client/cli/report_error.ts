@@ -64,7 +64,7 @@ function codeAndMessage(error: unknown): { code: string; message: string } {
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
   const message = `Cannot finish: an unexpected ${name} was thrown. Its text is left out because ` +
-    `it may quote a token. Run doctor, and report the error with the command that you ran.`;
+    `it may quote a token. Run ${PROGRAM} doctor, and report the error with the command that you ran.`;
   return { code: "unexpected", message };
 }
 

@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../client/errors.ts";
+import type { ProcessResult } from "../support/deno_process.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 
 /** A message as a person gets it. */
@@ -16,8 +17,15 @@ export interface MessageRow {
   readonly what: string;
   /** The provider or the store; or the program of the person. */
   readonly where: string;
-  hear(): Promise<Heard>;
+  /** @param then Is called while the place of the fault still stands. */
+  hear(then?: Afterwards): Promise<Heard>;
 }
+
+/** What is done with a message where it was heard: `shell` runs a line there. */
+export type Afterwards = (
+  heard: Heard,
+  shell: (line: string) => Promise<ProcessResult>,
+) => Promise<void>;
 
 /** One row as the page has it. */
 export interface WrittenRow extends Heard {
@@ -45,19 +53,23 @@ export async function heardFrom(
 export async function hearRows(
   rows: readonly MessageRow[],
   atOnce: number,
+  then?: Afterwards,
 ): Promise<WrittenRow[]> {
   const heard: WrittenRow[] = [];
   const waiting = rows.entries();
   const work = async () => {
-    for (const [index, row] of waiting) heard[index] = await hearRow(row);
+    for (const [index, row] of waiting) heard[index] = await hearRow(row, then);
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   return heard;
 }
 
-async function hearRow({ what, where, hear }: MessageRow): Promise<WrittenRow> {
+async function hearRow(
+  { what, where, hear }: MessageRow,
+  then?: Afterwards,
+): Promise<WrittenRow> {
   try {
-    const { code, message, names = {} } = await hear();
+    const { code, message, names = {} } = await hear(then);
     return { what, where, code, message: normalized(message, names) };
   } catch (error) {
     throw new Error(`Cannot make the row "${what}" (${where})`, { cause: error });
@@ -69,6 +81,8 @@ function normalized(message: string, names: Readonly<Record<string, string>>): s
   const longestFirst = Object.entries(names).sort(([a], [b]) => b.length - a.length);
   const text = longestFirst.reduce((text, [from, to]) => text.replaceAll(from, to), message)
     .replace(/\b(127\.0\.0\.1|localhost|\[::1\]):\d{4,5}\b/g, "$1:PORT")
+    .replace(/\bprocess \d+\b/g, "process PID")
+    .replace(/\.[\da-f]{8}\.lock\b/g, ".KEY.lock")
     // The same flags as a set for deno.json.
     .replace(/\{\n {2}"permissions": .*?\n\}/s, "{ … }");
   const [rest] = /\/tmp\/|validmind-auth-[\da-f]{6}/.exec(text) ?? [];

@@ -1,6 +1,6 @@
 import { type Generated, generated, table } from "../support/generated_part.ts";
 import { FAULTS } from "./faults.ts";
-import { hearRows, type WrittenRow } from "./message_row.ts";
+import { type Afterwards, hearRows, type WrittenRow } from "./message_row.ts";
 import { MISTAKES } from "./mistakes.ts";
 
 /** The page of the messages. */
@@ -10,19 +10,26 @@ export const MESSAGES_PAGE = new URL("../../.github/MESSAGES.md", import.meta.ur
 interface Section {
   readonly name: string;
   readonly head: readonly [what: string, where: string];
-  make(): Promise<WrittenRow[]>;
+  make(then?: Afterwards): Promise<WrittenRow[]>;
 }
 
 /** The tables of the page. */
 export const SECTIONS: readonly Section[] = [
   // One by one: each changes what the test process sees of its variables.
   { name: "faults", head: ["fault", "where"], make: () => hearRows(FAULTS, 1) },
-  { name: "mistakes", head: ["mistake", "where"], make: () => hearRows(MISTAKES, 3) },
+  { name: "mistakes", head: ["mistake", "where"], make: (then) => hearRows(MISTAKES, 3, then) },
 ];
 
-/** A table as the page has it. */
-export async function sectionOf({ name, head, make }: Section): Promise<Generated> {
-  const rows = (await make()).map(({ what, where, code, message }) => [
+/**
+ * A table as the page has it.
+ *
+ * @param then Is called with each message, while the place of the mistake still stands.
+ */
+export async function sectionOf(
+  { name, head, make }: Section,
+  then?: Afterwards,
+): Promise<Generated> {
+  const rows = (await make(then)).map(({ what, where, code, message }) => [
     escaped(what),
     where,
     `\`${code}\``,

@@ -6,14 +6,34 @@ import { MESSAGES_PAGE, sectionOf, SECTIONS } from "./messages_page.ts";
 // Paths, the keychain's name and the quotes of a shell are others elsewhere.
 const ignore = Deno.build.os !== "linux" || whyNoDenial !== undefined;
 
+/** The commands that a message prints, to run as they are. */
+function commandsIn(message: string): string[] {
+  const indented = message.split("\n").filter((line) =>
+    /^ {2}(echo |deno run |validmind-auth )/.test(line)
+  );
+  const inText = message.matchAll(
+    /(?:^Try: |that you need: |: see )((?:deno run|validmind-auth) .*?)\.?$/gm,
+  );
+  return [...indented.map((line) => line.trim()), ...[...inText].map(([, line]) => line!)];
+}
+
 for (const section of SECTIONS) {
   Deno.test({
-    name: `messages: the page has the ${section.name} as they are told`,
+    name: `messages: the page has the ${section.name} as they are told, and each command works`,
     ignore,
     async fn() {
       const page = await Deno.readTextFile(MESSAGES_PAGE);
-      const part = await sectionOf(section);
+      const ran: string[] = [];
+      const part = await sectionOf(section, async ({ message }, shell) => {
+        for (const line of commandsIn(message)) {
+          const { code, stderr } = await shell(line);
+          assertEquals(code, 0, `${line}\n${stderr}`);
+          ran.push(line);
+        }
+      });
       assertEquals(partOf(page, part).split("\n"), part.text.split("\n"), "deno task messages");
+      const expected = section.name === "mistakes" ? 20 : 0;
+      assert(ran.length >= expected, `${ran.length} commands ran: ${ran.join("\n")}`);
     },
   });
 }
@@ -43,4 +63,13 @@ Deno.test("messages: those of the command line have no words of the API", async 
   for (const [what, where, , message] of await rows()) {
     if (where === "CLI") assert(!words.test(message!), `${what}: ${message}`);
   }
+});
+
+Deno.test("messages: the page has each code of README's table of errors", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const [, table] = /\| code +\| what to do +\|\n(.*?)\n\n/s.exec(readme)!;
+  const codes = [...table!.matchAll(/^\| `(\w+)`/gm)].map(([, code]) => `\`${code}\``);
+  assert(codes.length >= 10);
+  const told = (await rows()).map(([, , code]) => code);
+  assertEquals(codes.filter((code) => !told.includes(code)), []);
 });

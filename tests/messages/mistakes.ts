@@ -3,13 +3,14 @@ import { startHttpServer } from "../support/http_server.ts";
 import { json } from "../support/scripted_provider.ts";
 import { withoutOverride } from "../support/run_denied.ts";
 import type { MessageRow } from "./message_row.ts";
-import { inHome, type Setting } from "./person.ts";
+import { inHome, type Person, type Setting } from "./person.ts";
 
 type Before = Omit<Setting, "run">;
 
 /** A command in a shell. */
 function cli(what: string, args: string[], before: Before = {}): MessageRow {
-  return { what, where: "CLI", hear: () => inHome({ ...before, run: ({ cli }) => cli(args) }) };
+  const run = ({ cli }: Person) => cli(args);
+  return { what, where: "CLI", hear: (then) => inHome({ ...before, run, then }) };
 }
 
 /** A script, or the cells of a notebook one after the other. */
@@ -18,7 +19,8 @@ function script(
   code: string,
   { where = "script", ...before }: Before & { where?: "script" | "notebook" } = {},
 ): MessageRow {
-  return { what, where, hear: () => inHome({ ...before, run: ({ script }) => script(code) }) };
+  const run = ({ script }: Person) => script(code);
+  return { what, where, hear: (then) => inHome({ ...before, run, then }) };
 }
 
 const NOBODY = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };

@@ -3,14 +3,16 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { createSession } from "../../client/create_session.ts";
-import { runDeno } from "../support/deno_process.ts";
+import { quotePosix } from "../../backends/common/check_options.ts";
+import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { startOidcProvider } from "../support/oidc_provider.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
-import { type Heard, originNames } from "./message_row.ts";
+import { type Afterwards, type Heard, originNames } from "./message_row.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const CLI = fromFileUrl(new URL("client/cli.ts", ROOT));
+const CONFIG = quotePosix(fromFileUrl(new URL("deno.json", ROOT)));
 
 /** A person at a computer of their own, and what they have set before the mistake. */
 export interface Setting {
@@ -31,6 +33,7 @@ export interface Setting {
   prepare?: (place: { home: string }) => Promise<void>;
   wrap?: (command: string[]) => string[];
   run: (person: Person) => Promise<Heard>;
+  then?: Afterwards | undefined;
 }
 
 /** Runs what the person runs. */
@@ -86,7 +89,7 @@ export async function inHome(setting: Setting): Promise<Heard> {
     if (!last.startsWith("{")) throw new Error(`the script printed "${stdout}" and "${stderr}"`);
     return { ...JSON.parse(last), names };
   };
-  return await setting.run({
+  const heard = await setting.run({
     script,
     async cli(args) {
       const { stdout, stderr } = await run({ file: CLI, args });
@@ -104,6 +107,22 @@ export async function inHome(setting: Setting): Promise<Heard> {
         await vm.init();
         other.getSession();`);
     },
+  });
+  await setting.then?.(heard, (line) => inShell(line, home, env));
+  return heard;
+}
+
+/** Runs a line in a shell in which `validmind-auth` and its address at JSR are this module. */
+async function inShell(line: string, home: string, env: Record<string, string>) {
+  const bin = join(home, "bin");
+  await Deno.mkdir(bin, { recursive: true });
+  const program = `exec ${quotePosix(DENO)} run --quiet --no-prompt -A ${quotePosix(CLI)} "$@"`;
+  await Deno.writeTextFile(join(bin, "validmind-auth"), `#!/bin/sh\n${program}\n`, { mode: 0o755 });
+  const script = line.replace("deno run", `${quotePosix(DENO)} run --no-prompt --config ${CONFIG}`)
+    .replace("jsr:@validmind/auth/cli", quotePosix(CLI));
+  return await runProcess(["sh", "-c", script], {
+    cwd: home,
+    env: { ...env, PATH: `${bin}:${Deno.env.get("PATH")}` },
   });
 }
 

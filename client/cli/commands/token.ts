@@ -2,7 +2,7 @@ import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import type { Session } from "../../session.ts";
-import { type Command, EXIT, type Invocation } from "../command.ts";
+import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { toJsonText } from "../output.ts";
 import { Progress } from "../progress.ts";
@@ -67,7 +67,11 @@ export const token: Command<SignInTarget> = {
     );
     output.print(await tokenText(session, bearer, flags));
     if (refreshFailure !== undefined) {
-      warn(invocation, refreshFailure, "The token could not be refreshed. Run doctor.");
+      warn(
+        invocation,
+        refreshFailure,
+        `The token could not be refreshed. Run: ${PROGRAM} doctor --refresh`,
+      );
     }
     return EXIT.ok;
   },

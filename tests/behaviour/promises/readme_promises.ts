@@ -301,7 +301,7 @@ export const README: PagePromises = {
     ],
     [
       "[Messages](.github/MESSAGES.md) has what they say",
-      "messages/messages_test.ts: messages: the page has the … as they are told",
+      "messages/messages_test.ts: messages: the page has the … as they are told, and each command works",
     ],
     [
       "Programs tell errors apart by `code`",

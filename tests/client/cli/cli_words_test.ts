@@ -171,3 +171,28 @@ Deno.test({
     world.stored(); // in the default store, which nobody meant
   },
 });
+
+Deno.test({
+  name: "words: the hint for a damaged entry clears it alone, whatever named the sign-in",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using world = await cliWorld();
+    const { issuer, clientId } = world.provider;
+    const identity = ["--issuer", issuer, "--client-id", clientId, "--profile", "a"];
+    const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
+    await world.signIn();
+    const document = JSON.parse(await Deno.readTextFile(world.backend.path));
+    document.credentials[`profile:a|${issuer}|${clientId}`] = "no entry";
+    await Deno.writeTextFile(world.backend.path, JSON.stringify(document));
+    const { stderr } = await world.run(["token", ...identity], { env });
+    const [, hint] = /clear it: (validmind-auth logout .*)\.$/m.exec(stderr) ?? [];
+    const cleared = await runHint(world, hint!, {});
+    assertEquals(cleared.code, 0, `${stderr}\n${cleared.stderr}`);
+    world.stored(); // the other entry
+    const { stdout } = await world.run(["doctor", ...identity], { env });
+    const [, login] = /→ Run: (.*)$/m.exec(stdout) ?? [];
+    const signedIn = await runHint(world, login!, {});
+    assertEquals(signedIn.code, 0, `${stdout}\n${signedIn.stderr}`);
+    assertEquals((await world.run(["token", ...identity], { env })).code, 0);
+  },
+});

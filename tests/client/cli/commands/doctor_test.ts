@@ -68,7 +68,7 @@ Deno.test("doctor: a warning says what to do, and is no failure", async () => {
   const { code, found } = await examine(world);
   assertEquals([code, found("sign-in")?.result], [0, "warning"]);
   const { stdout } = await world.run(["doctor"]);
-  assertMatch(stdout, /^warning +sign-in +nobody is signed in\n +→ Run login\.$/m);
+  assertMatch(stdout, /^warning +sign-in +nobody is signed in\n +→ Run: validmind-auth login$/m);
 });
 
 Deno.test("doctor: without a provider, the store is examined all the same", async () => {
@@ -134,7 +134,11 @@ Deno.test("doctor: a damaged store is a fail", async () => {
 
 for (
   const [name, change, words] of [
-    ["expired", { expires_at: "2020-01-01T00:00:00Z", refresh_token: null }, "Run login."],
+    [
+      "expired",
+      { expires_at: "2020-01-01T00:00:00Z", refresh_token: null },
+      "Run: validmind-auth login",
+    ],
     ["without a refresh token", { refresh_token: null }, "offline_access"],
   ] as const
 ) {
