@@ -6,7 +6,7 @@ import { tempDir } from "./support/temp_home.ts";
 import { runDenoTool } from "./support/deno_process.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
-const NOT_COMMITTED = new Set([".git", "coverage", "node_modules", "vendor"]);
+const NOT_COMMITTED = new Set([".git", "coverage", "dist", "node_modules", "vendor"]);
 
 Deno.test("a fresh copy of the repository works with JSR and without npm", async () => {
   await using registry = await startJsrRegistry({ publish: false });

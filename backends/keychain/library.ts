@@ -15,7 +15,7 @@ export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentia
 export const KEYRING_VERSION = "2.1.2";
 
 /** The packages in which `@napi-rs/keyring` ships its native libraries, by Deno's targets. */
-const PACKAGES: Readonly<Record<string, string>> = {
+export const KEYRING_PACKAGES: Readonly<Record<string, string>> = {
   "aarch64-apple-darwin": "@napi-rs/keyring-darwin-arm64",
   "aarch64-pc-windows-msvc": "@napi-rs/keyring-win32-arm64-msvc",
   "aarch64-unknown-linux-gnu": "@napi-rs/keyring-linux-arm64-gnu",
@@ -37,7 +37,7 @@ export const libraryPath: string | undefined = await locateLibrary(Deno.build.ta
 
 /** Has Deno fetch the package for `target`, and gives the path of the library in it. */
 export async function locateLibrary(target: string): Promise<string | undefined> {
-  const name = PACKAGES[target];
+  const name = KEYRING_PACKAGES[target];
   if (name === undefined) return undefined;
   const specifier = `npm:${name}@${KEYRING_VERSION}/package.json`;
   try {

@@ -49,7 +49,7 @@ type Packages = Map<string, Map<string, JsrPackage>>;
 
 const ROOT = new URL("../../", import.meta.url);
 const VENDOR = new URL("vendor/jsr.io/", ROOT);
-const NOT_SOURCE = new Set([".git", "coverage", "node_modules", "vendor"]);
+const NOT_SOURCE = new Set([".git", "coverage", "dist", "node_modules", "vendor"]);
 const UPLOAD = /^\/api\/scopes\/([\w-]+)\/packages\/([\w-]+)\/versions\/([\w.+-]+)$/;
 const NOT_FOUND = { code: "packageVersionNotFound", message: "not there" };
 const encoder = new TextEncoder();
