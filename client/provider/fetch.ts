@@ -214,12 +214,19 @@ function withoutOddNumbers(text: string): string {
   );
 }
 
-/** The error for an answer that decides nothing. `json` has no secret in the words of its error. */
+/**
+ * The error for an answer that decides nothing. `json` has no secret in the words of its error. Without
+ * an error its words are not known to be free of secrets, and are left out.
+ */
 function notUsable(url: string, response: Response, json?: Json) {
   const { status, headers } = response;
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
   const { error, error_description: words } = json ?? {};
-  const said = [error, words].filter((text) => typeof text === "string").join(": ");
+  const said = typeof error !== "string"
+    ? ""
+    : typeof words !== "string"
+    ? error
+    : `${error}: ${words}`;
   const type = printable(headers.get("content-type") ?? "no content type", 60);
   const isBroken = json === undefined && /\bjson\b/.test(type);
   const nothing = isBroken

@@ -32,11 +32,23 @@ const ECHOES: [what: string, echo: Echo][] = [
   ["twice", (secret) => ({ error_description: `${secret} is not ${secret}` })],
 ];
 
-function echoed(echo: Echo, form: URLSearchParams, names: string[]): Response {
+function echoed(
+  echo: Echo,
+  form: URLSearchParams,
+  names: string[],
+  { status = 400, error = "invalid_request" as unknown } = {},
+): Response {
   const [secret = ""] = names.flatMap((name) => form.get(name) ?? []);
   assert(secret.length > 10);
-  return json({ error: "invalid_request", ...echo(secret) }, 400);
+  return json({ error, ...echo(secret) }, status);
 }
+
+/** Forms of an answer that decides nothing, whose words are told. */
+const FAULTS = [
+  { status: 500, error: "server_error" },
+  { status: 503, error: undefined },
+  { status: 500, error: { code: 17 } },
+];
 
 for (const [what, echo] of ECHOES) {
   Deno.test(`echo: the refresh token ${what} of a refused refresh`, async () => {
@@ -46,6 +58,17 @@ for (const [what, echo] of ECHOES) {
     world.provider.script.token.push((_, form) => echoed(echo, form, ["refresh_token"]));
     const run = () => session.accessToken({ forceRefresh: true });
     assertNoSecret(await rejectsWith("provider_refused", run), [REFRESH]);
+  });
+
+  Deno.test(`echo: the refresh token ${what} of a provider's fault`, async () => {
+    await using world = await scriptedProviderWorld();
+    const session = await createSession(world.options);
+    world.amend({ refresh_token: REFRESH });
+    for (const fault of FAULTS) {
+      world.provider.script.token.push((_, form) => echoed(echo, form, ["refresh_token"], fault));
+      const run = () => session.accessToken({ forceRefresh: true });
+      assertNoSecret(await rejectsWith("provider_unavailable", run, "status 50"), [REFRESH]);
+    }
   });
 
   Deno.test(`echo: the device code ${what} of a refused sign-in`, async () => {
