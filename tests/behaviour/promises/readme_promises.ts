@@ -357,6 +357,7 @@ export const README: PagePromises = {
       "It needs Deno 2.7 or newer",
       "behaviour/old_deno_test.ts: each way into the module names the Deno that it needs",
       "behaviour/old_deno_test.ts: the command line names it, too",
+      "behaviour/oldest_deno_live_test.ts: the oldest Deno signs in, refreshes, starts again",
     ],
   ],
   describes: [

@@ -3,7 +3,7 @@
  * Gets the real servers that tests run against: `deno task servers`.
  *
  * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
- * puts Keycloak, Authlib, the ValidMind Python library, jupyter-server-proxy and JupyterLab beside
+ * puts Keycloak, the oldest Deno, Authlib, the ValidMind Python library, jupyter-server-proxy and JupyterLab beside
  * them, and installs the Debian packages that tests need if it may. A part that is there already is
  * left alone. A part that cannot be had is named, and the exit code is 1: no other part is held up by
  * it.
@@ -21,6 +21,7 @@ import {
   isOnPath,
   isThere,
   KEYCLOAK_VERSION,
+  OLD_DENO_VERSION,
   type ServerName,
   serverPath,
 } from "./server_binary.ts";
@@ -88,6 +89,11 @@ async function buildDenokv(folder: string): Promise<string> {
   return `${folder}/bin/denokv`;
 }
 
+async function getOldDeno(folder: string): Promise<string> {
+  await run("npm", ["install", "--prefix", folder, `deno@${OLD_DENO_VERSION}`]);
+  return `${folder}/node_modules/deno/deno`;
+}
+
 async function installPackages(): Promise<Outcome> {
   const missing: string[] = [];
   for (const [program, name] of Object.entries(PACKAGES)) {
@@ -140,6 +146,7 @@ if (import.meta.main) {
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
     () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
   );
+  await tell(`Deno ${OLD_DENO_VERSION} (npm)`, () => build("old-deno", getOldDeno));
   await tell("vault (Go)", () => build("vault", (folder) => buildByGo("vault", folder)));
   await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
   await tell(

@@ -1,5 +1,5 @@
-/** The servers that `deno task servers` builds. */
-export type ServerName = GoServerName | "denokv" | "keycloak";
+/** The programs that `deno task servers` gets. */
+export type ServerName = GoServerName | "denokv" | "keycloak" | "old-deno";
 
 /** Those whose sources are in this folder. */
 export type GoServerName = "vault" | "zitadel";
@@ -10,6 +10,15 @@ export const DENOKV_VERSION = "0.14.0";
 /** From Maven Central; needs Java 17. */
 export const KEYCLOAK_VERSION = "26.7.3";
 
+/** From npm; the oldest Deno that this module runs on. */
+export const OLD_DENO_VERSION = "2.7.1";
+
+const VERSIONS: Partial<Record<ServerName, string>> = {
+  denokv: DENOKV_VERSION,
+  keycloak: KEYCLOAK_VERSION,
+  "old-deno": OLD_DENO_VERSION,
+};
+
 const GO_SOURCES: Record<GoServerName, readonly string[]> = {
   vault: ["main.go", "builtin.go", "go.mod", "go.sum"],
   zitadel: ["main.go", "models.go", "provider.go", "store.go", "tokens.go", "go.mod", "go.sum"],
@@ -19,11 +28,7 @@ const CACHE = Deno.env.get("XDG_CACHE_HOME") || `${Deno.env.get("HOME")}/.cache`
 
 /** Where a server's binary or folder lies, or would lie: its sources or version are part of the path. */
 export async function serverPath(name: ServerName): Promise<string> {
-  const version = name === "denokv"
-    ? DENOKV_VERSION
-    : name === "keycloak"
-    ? KEYCLOAK_VERSION
-    : await sourcesHash(name);
+  const version = VERSIONS[name] ?? await sourcesHash(name as GoServerName);
   return `${CACHE}/validmind-auth/servers/${name}-${version}/${name}`;
 }
 
