@@ -22,7 +22,8 @@ import { main } from "./cli/main.ts";
 
 /**
  * Runs one command, as the command line does: for a program that offers it among its own commands.
- * Writes to standard output and standard error, and does not end the process.
+ * Writes to standard output and standard error, and does not end the process. Reads the settings file
+ * of the command line, unlike `init()`.
  *
  * Needs the permissions of the command: `permissions --for <command>` lists them.
  *

@@ -43,7 +43,11 @@ function programHelp(commands: readonly Command[], width: number): string {
     usage([`${PROGRAM} <command> [flags]`, `deno run … ${SPECIFIER} <command> [flags]`], width),
     "Commands:\n" + columns(commands.map(({ name, summary }) => [name, summary]), "  ", width),
     "Flags:\n" + flagLines(["help", "version"], width),
-    paragraph("Each command has its own flags: see help <command>.", width),
+    paragraph(
+      "Each command has its own flags: see help <command>. Variables and a settings file stand in for " +
+        "them: see help config.",
+      width,
+    ),
     paragraph(
       "Results go to standard output, everything else to standard error. No argument is a secret, " +
         "and only token prints one.",

@@ -26,7 +26,8 @@ const EXAMPLE = '{"default": {"issuer": "https://login.example.com", "clientId":
 export function parseSettings(path: string, text: string): SettingsDocument {
   const document = parseObject(text);
   if (document === undefined) {
-    throw new SettingsError(path, "it is not one JSON object", `Write it like ${EXAMPLE}.`);
+    const reason = `it is not one JSON object${placeOfFault(text)}`;
+    throw new SettingsError(path, reason, `Write it like ${EXAMPLE}.`);
   }
   for (const name of Object.keys(document)) if (!PARTS.includes(name)) throw noPart(path, name);
   const { default: common = {}, profiles = {} } = document;
@@ -43,6 +44,17 @@ export function parseSettings(path: string, text: string): SettingsDocument {
       ]),
     ),
   };
+}
+
+/** The line at which the text stops to be JSON. The runtime's words quote the text, and are left out. */
+function placeOfFault(text: string): string {
+  try {
+    JSON.parse(text);
+    return "";
+  } catch (error) {
+    const [, line, column] = /\(line (\d+) column (\d+)\)/.exec((error as Error).message) ?? [];
+    return line === undefined ? "" : `: see line ${line}, column ${column}`;
+  }
 }
 
 function noPart(path: string, name: string): SettingsError {

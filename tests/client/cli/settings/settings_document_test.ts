@@ -134,6 +134,13 @@ for (const text of ["", "{", "\u{FEFF}", '{"default": {}} x', "[".repeat(50_000)
   });
 }
 
+Deno.test("settings: a slip of the pen is told by its line, without the text there", () => {
+  const text = `{"default": {\n  "issuer": "https://a.example"\n  "audience": "${SECRET}"\n}}`;
+  const { message } = assertThrows(() => parseSettings(PATH, text), SettingsError);
+  assertStringIncludes(message, "it is not one JSON object: see line 3, column 3. Write it like");
+  assert(!message.includes(SECRET.slice(0, 8)), message);
+});
+
 Deno.test("settings: what only names a secret is none", () => {
   const backendOptions = {
     path: "users/ada",
