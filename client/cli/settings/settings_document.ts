@@ -1,5 +1,8 @@
-import { isAbsolute } from "@std/path/is-absolute";
-import { join } from "@std/path/join";
+// Not the forms for any system, which read eight modules more.
+import { isAbsolute as isAbsolutePosix } from "@std/path/posix/is-absolute";
+import { join as joinPosix } from "@std/path/posix/join";
+import { isAbsolute as isAbsoluteWindows } from "@std/path/windows/is-absolute";
+import { join as joinWindows } from "@std/path/windows/join";
 import { isObject, parseObject } from "../../../backends/common/printable.ts";
 import { isPathSpecifier } from "../../../backends/load/backend_setting.ts";
 import { folderOf } from "../../../backends/credentials_path.ts";
@@ -18,6 +21,10 @@ export interface SettingsDocument {
   readonly default: SettingsEntry;
   readonly profiles: ReadonlyMap<string, SettingsEntry>;
 }
+
+const isWindows = Deno.build.os === "windows";
+const isAbsolute = isWindows ? isAbsoluteWindows : isAbsolutePosix;
+const join = isWindows ? joinWindows : joinPosix;
 
 const PARTS = ["default", "profiles"];
 const EXAMPLE = '{"default": {"issuer": "https://login.example.com", "clientId": "my-client"}}';
