@@ -114,6 +114,10 @@ const BY_WORDS: [pattern: RegExp, hint: string, isForPublic?: true][] = [
   ],
   // Keycloak
   [
+    /Standard flow is disabled/i,
+    'Switch on Standard flow in the Keycloak client\'s settings, or set flow: "device" (VM_OIDC_FLOW).',
+  ],
+  [
     /Device Authorization Grant.*(disabled|not allowed)|flow is disabled for the client/i,
     "Switch on OAuth 2.0 Device Authorization Grant in the Keycloak client's settings, or set " +
     'flow: "browser" (VM_OIDC_FLOW).',

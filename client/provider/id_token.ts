@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { isObject } from "../../backends/common/printable.ts";
+import { isObject, printable } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -65,6 +65,11 @@ export async function assertIdToken(
   if (claims === undefined) return;
   const header = readClaims(answer.id_token!, 0);
   if (header === undefined) throw unfit("its header cannot be read");
+  if (/^HS\d/.test(String(header.alg))) {
+    throw unfit(
+      `it is signed by a secret (${printable(String(header.alg), 20)}, a symmetric algorithm)`,
+    );
+  }
   if (isOtherKind(header.typ, claims)) throw unfit("it is a token of another kind");
   if (claims.azp !== undefined && claims.azp !== clientId) throw unfit("azp is another client");
   if (claims.sub === "") throw unfit("sub is empty");

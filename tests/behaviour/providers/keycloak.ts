@@ -5,6 +5,7 @@ import { makeSigningKey, type SigningKey } from "../../support/jwt.ts";
 import { type KeycloakServer, startKeycloak } from "../../support/servers/keycloak_server.ts";
 import { KEYCLOAK_VERSION } from "../../support/servers/server_binary.ts";
 import { Gateway } from "./gateway.ts";
+import { PASSWORD, person, REALM, realm, SECRET, USER } from "./keycloak_realm.ts";
 import type {
   ClientKind,
   MatrixProvider,
@@ -13,19 +14,6 @@ import type {
   TestClient,
 } from "./provider.ts";
 import { TOLD } from "./told/keycloak.ts";
-
-const REALM = "matrix";
-const USER = "analyst";
-const PASSWORD = "a-password";
-const SECRET = "a-secret-of-the-client";
-
-/** Lets the client with a secret ask about the tokens of all clients. */
-const AUDIENCE = {
-  name: "audience",
-  protocol: "openid-connect",
-  protocolMapper: "oidc-audience-mapper",
-  config: { "included.client.audience": "client-secret", "access.token.claim": "true" },
-};
 
 /** Keycloak, in a process of its own, with one realm. Each test has a person of its own. */
 export const KEYCLOAK: ProviderKind = {
@@ -47,12 +35,14 @@ export const KEYCLOAK: ProviderKind = {
   },
 };
 
-class KeycloakRealm implements MatrixProvider {
+/** The realm, with a person of one test's own. */
+export class KeycloakRealm implements MatrixProvider {
   readonly issuer: string;
   readonly gateway: Gateway;
   readonly #server: KeycloakServer;
   readonly #key: SigningKey;
-  #user = "";
+  /** The person's path in the REST API for administrators. */
+  user = "";
 
   private constructor(server: KeycloakServer, key: SigningKey, gateway: Gateway) {
     gateway.upstream = server.port;
@@ -64,9 +54,9 @@ class KeycloakRealm implements MatrixProvider {
 
   static async make(server: KeycloakServer, key: SigningKey): Promise<KeycloakRealm> {
     const realm = new KeycloakRealm(server, key, await Gateway.start());
-    await realm.#admin("POST", "/users", person());
-    const [user] = await realm.#admin("GET", `/users?username=${USER}`) as { id: string }[];
-    realm.#user = `/users/${user!.id}`;
+    await realm.admin("POST", "/users", person());
+    const [user] = await realm.admin("GET", `/users?username=${USER}`) as { id: string }[];
+    realm.user = `/users/${user!.id}`;
     return realm;
   }
 
@@ -96,18 +86,18 @@ class KeycloakRealm implements MatrixProvider {
   }
 
   async endSession(): Promise<void> {
-    await this.#admin("POST", `${this.#user}/logout`);
+    await this.admin("POST", `${this.user}/logout`);
     // Sign-ins that go on without a session, which offline_access makes, end with the consent.
-    await this.#admin("DELETE", `${this.#user}/consents/client-public`);
+    await this.admin("DELETE", `${this.user}/consents/client-public`);
   }
 
   async disablePerson(): Promise<void> {
-    await this.#admin("PUT", this.#user, { enabled: false });
+    await this.admin("PUT", this.user, { enabled: false });
   }
 
   async rotateKeys(): Promise<void> {
-    const { id } = await this.#admin("GET", "") as { id: string };
-    await this.#admin("POST", "/components", {
+    const { id } = await this.admin("GET", "") as { id: string };
+    await this.admin("POST", "/components", {
       name: "rotated",
       providerId: "rsa-generated",
       providerType: "org.keycloak.keys.KeyProvider",
@@ -127,73 +117,19 @@ class KeycloakRealm implements MatrixProvider {
 
   /** Introspection tells of a refresh token to none but its client, which has to prove itself. */
   async #hasOfflineSession(clientId: string, id: unknown): Promise<boolean> {
-    const [client] = await this.#admin("GET", `/clients?clientId=${clientId}`) as { id: string }[];
-    const path = `${this.#user}/offline-sessions/${client!.id}`;
-    const sessions = await this.#admin("GET", path) as { id: string }[];
+    const [client] = await this.admin("GET", `/clients?clientId=${clientId}`) as { id: string }[];
+    const path = `${this.user}/offline-sessions/${client!.id}`;
+    const sessions = await this.admin("GET", path) as { id: string }[];
     return sessions.some((session) => session.id === id);
   }
 
-  async #admin(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** A call of the REST API for administrators, whose path follows the realm's. */
+  async admin(method: string, path: string, body?: unknown): Promise<unknown> {
     return await this.#server.admin(method, `/${REALM}${path}`, body);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.gateway[Symbol.asyncDispose]();
-    await this.#admin("DELETE", this.#user);
+    await this.admin("DELETE", this.user);
   }
-}
-
-function person() {
-  return {
-    username: USER,
-    enabled: true,
-    email: "analyst@example.com",
-    emailVerified: true,
-    firstName: "Ada",
-    lastName: "Analyst",
-    credentials: [{ type: "password", value: PASSWORD, temporary: false }],
-  };
-}
-
-function realm(key: SigningKey) {
-  return {
-    realm: REALM,
-    enabled: true,
-    sslRequired: "none",
-    revokeRefreshToken: true,
-    refreshTokenMaxReuse: 0,
-    clients: [
-      client("public"),
-      client("dpop", {}, { "dpop.bound.access.tokens": "true" }),
-      client("secret", {
-        publicClient: false,
-        secret: SECRET,
-        serviceAccountsEnabled: true,
-      }),
-      client("key", {
-        publicClient: false,
-        clientAuthenticatorType: "client-jwt",
-        serviceAccountsEnabled: true,
-      }, { "use.jwks.string": "true", "jwks.string": JSON.stringify({ keys: [key.publicJwk] }) }),
-      client("browser", {}, { "oauth2.device.authorization.grant.enabled": "false" }),
-      client("disabled", { enabled: false }),
-    ],
-  };
-}
-
-function client(
-  kind: ClientKind,
-  settings: Record<string, unknown> = {},
-  attributes: Record<string, string> = {},
-) {
-  return {
-    clientId: `client-${kind}`,
-    publicClient: true,
-    standardFlowEnabled: true,
-    consentRequired: true,
-    redirectUris: ["http://127.0.0.1/callback"],
-    ...settings,
-    attributes: { "oauth2.device.authorization.grant.enabled": "true", ...attributes },
-    protocolMappers: [AUDIENCE],
-  };
 }

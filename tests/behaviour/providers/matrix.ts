@@ -1,12 +1,20 @@
 import { liveTests } from "../../support/servers/live_tests.ts";
 import type { ProviderKind } from "./provider.ts";
-import { type RowName, ROWS } from "./rows.ts";
+import { type Row, type RowName, ROWS } from "./rows.ts";
 
-/** Registers a test for each row that a kind of provider can run; the others are ignored, with the reason. */
-export async function runMatrix(kind: ProviderKind): Promise<void> {
+/**
+ * Registers a test for each row that a kind of provider can run; the others are ignored, with the
+ * reason.
+ *
+ * @param own Rows of this kind alone.
+ */
+export async function runMatrix(
+  kind: ProviderKind,
+  own: Readonly<Record<string, Row>> = {},
+): Promise<void> {
   const live = await liveTests(...kind.needs);
   const server = await live.shared(() => kind.start());
-  for (const [row, run] of Object.entries(ROWS)) {
+  for (const [row, run] of Object.entries<Row>({ ...ROWS, ...own })) {
     const name = `${kind.name}: ${row}`;
     const reason = kind.cannot[row as RowName];
     if (reason !== undefined) {

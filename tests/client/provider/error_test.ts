@@ -60,6 +60,13 @@ const ROWS: Row[] = [
     "Invalid client or Invalid client credentials",
     "VM_OIDC_CLIENT_SECRET",
   ],
+  [
+    "Keycloak",
+    "unauthorized_client",
+    "Client is not allowed to initiate browser login with given response_type. Standard flow is " +
+    "disabled for the client.",
+    'Switch on Standard flow in the Keycloak client\'s settings, or set flow: "device"',
+  ],
   ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
   ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
   ["Keycloak", "invalid_request", "HTTPS required", "with https:"],

@@ -36,4 +36,10 @@ export const SIGN_IN_ROWS = {
     await isTold(world, "The person denies the request", () => createSession(world.options));
     assertEquals(await world.keys(), []);
   },
+
+  async "device code not approved"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider);
+    world.clock.onDelay = undefined;
+    await isTold(world, "Nobody approves the code", () => createSession(world.options));
+  },
 } satisfies Record<string, Row>;

@@ -13,8 +13,9 @@ export const TOLD: ProviderKind["told"] = {
   "The person denies the request in the browser": {
     code: "authorization_denied",
     message:
-      "Cannot sign in at {issuer}: the provider answered access_denied (The resource owner or authorization server denied the request). " +
-      "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+      "Cannot sign in at {issuer}: the provider answered access_denied (The resource owner or " +
+      "authorization server denied the request). Sign in again, and approve; if a rule refuses it, " +
+      "ask who runs the provider.",
   },
   "A copied refresh token was used": {
     code: "login_required",
@@ -108,5 +109,12 @@ export const TOLD: ProviderKind["told"] = {
       "'private_key_jwt', 'none']). Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret " +
       "(VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has " +
       "not ended. A public client takes none.",
+  },
+  "The issuer is given with https: and speaks http:": {
+    code: "provider_unavailable",
+    message:
+      "Cannot reach https://{host}/.well-known/openid-configuration: the host does not speak https: " +
+      "at that port. Check the issuer, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try " +
+      "again.",
   },
 };

@@ -23,7 +23,18 @@ export const EVERYWHERE: Partial<Record<Fault, Told>> = {
   "The answer to a refresh is lost": {
     code: "provider_unavailable",
     message:
-      "Cannot reach {endpoint}: the connection broke off before the whole answer. Check the " +
-      "issuer, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.",
+      "Cannot reach {endpoint}: the connection broke off before the whole answer. Check the issuer, " +
+      "the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.",
+  },
+  "Nobody approves the code": {
+    code: "device_code_expired",
+    message:
+      "Cannot sign in at {issuer}: nobody approved before the code ended. Sign in again. If the " +
+      'page refused the code by a policy, set flow: "browser" (VM_OIDC_FLOW).',
+  },
+  "The issuer's path is wrong": {
+    code: "provider_invalid",
+    message: "Cannot find an OpenID Provider at {issuer}/nowhere: it has no " +
+      "/.well-known/openid-configuration. Check the issuer and its path.",
   },
 };

@@ -102,4 +102,11 @@ export const TOLD: ProviderKind["told"] = {
       "(VM_OIDC_CLIENT_SECRET, beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has " +
       "not ended. A public client takes none.",
   },
+  "The issuer is given with https: and speaks http:": {
+    code: "provider_unavailable",
+    message:
+      "Cannot reach https://{host}/.well-known/openid-configuration: the host does not speak https: " +
+      "at that port. Check the issuer, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try " +
+      "again.",
+  },
 };

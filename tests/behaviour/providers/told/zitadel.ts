@@ -12,8 +12,8 @@ export const TOLD: ProviderKind["told"] = {
   "The person denies the request in the browser": {
     code: "authorization_denied",
     message:
-      "Cannot sign in at {issuer}: the provider answered access_denied (The authorization request was denied). " +
-      "Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
+      "Cannot sign in at {issuer}: the provider answered access_denied (The authorization request " +
+      "was denied). Sign in again, and approve; if a rule refuses it, ask who runs the provider.",
   },
   "A copied refresh token was used": {
     code: "login_required",
@@ -60,10 +60,9 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client. Check clientId " +
       "(VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
-      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
-      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
-      "VM_OIDC_CLIENT_ID name this client.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "the variables are used only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "A confidential client has no secret": {
     code: "provider_refused",
@@ -88,10 +87,9 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot start the sign-in at {issuer}: the provider answered invalid_client. Check clientId " +
       "(VM_OIDC_CLIENT_ID), that the client is enabled, and that it is a public client; a " +
-      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key " +
-      "(clientKeyFile, VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, " +
-      "VM_OIDC_CLIENT_ASSERTION_FILE); the variables are used only where VM_OIDC_ISSUER and " +
-      "VM_OIDC_CLIENT_ID name this client.",
+      "confidential one needs its secret (clientSecret, VM_OIDC_CLIENT_SECRET), key (clientKeyFile, " +
+      "VM_OIDC_CLIENT_KEY_FILE) or assertion (clientAssertionFile, VM_OIDC_CLIENT_ASSERTION_FILE); " +
+      "the variables are used only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client.",
   },
   "The client may not use the device flow": {
     code: "provider_refused",
@@ -104,7 +102,14 @@ export const TOLD: ProviderKind["told"] = {
     code: "provider_unavailable",
     message:
       "Cannot use the answer of {endpoint}: the provider answered with status 500 (server_error: " +
-      "the secret is not that of the client). Try again later, then ask who runs the provider, or " +
-      "a proxy before it.",
+      "the secret is not that of the client). Try again later, then ask who runs the provider, or a " +
+      "proxy before it.",
+  },
+  "The issuer is given with https: and speaks http:": {
+    code: "provider_unavailable",
+    message:
+      "Cannot reach https://{host}/.well-known/openid-configuration: the host does not speak https: " +
+      "at that port. Check the issuer, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try " +
+      "again.",
   },
 };

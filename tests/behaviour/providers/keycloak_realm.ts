@@ -1,0 +1,85 @@
+import type { SigningKey } from "../../support/jwt.ts";
+import type { ClientKind } from "./provider.ts";
+
+/** The clients that only Keycloak's own rows use. */
+export type KeycloakClientKind =
+  /** Public, with the device flow alone. */
+  | "device"
+  /** Public, with ID tokens that are signed by a secret. */
+  | "symmetric"
+  /** Public; all its tokens can be ended. */
+  | "ended";
+
+export const REALM = "matrix";
+export const USER = "analyst";
+export const PASSWORD = "a-password";
+/** The secret of the client with a secret. */
+export const SECRET = "a-secret-of-the-client";
+
+/** Lets the client with a secret ask about the tokens of all clients. */
+const AUDIENCE = {
+  name: "audience",
+  protocol: "openid-connect",
+  protocolMapper: "oidc-audience-mapper",
+  config: { "included.client.audience": "client-secret", "access.token.claim": "true" },
+};
+
+/** The person, as Keycloak takes it. */
+export function person() {
+  return {
+    username: USER,
+    enabled: true,
+    email: "analyst@example.com",
+    emailVerified: true,
+    firstName: "Ada",
+    lastName: "Analyst",
+    credentials: [{ type: "password", value: PASSWORD, temporary: false }],
+  };
+}
+
+/** The realm with its clients, as Keycloak takes it. `key` is that of the client with a key. */
+export function realm(key: SigningKey) {
+  return {
+    realm: REALM,
+    enabled: true,
+    sslRequired: "none",
+    revokeRefreshToken: true,
+    refreshTokenMaxReuse: 0,
+    clients: [
+      client("public"),
+      client("dpop", {}, { "dpop.bound.access.tokens": "true" }),
+      client("secret", {
+        publicClient: false,
+        secret: SECRET,
+        serviceAccountsEnabled: true,
+      }),
+      client("key", {
+        publicClient: false,
+        clientAuthenticatorType: "client-jwt",
+        serviceAccountsEnabled: true,
+      }, { "use.jwks.string": "true", "jwks.string": JSON.stringify({ keys: [key.publicJwk] }) }),
+      client("browser", {}, { "oauth2.device.authorization.grant.enabled": "false" }),
+      client("disabled", { enabled: false }),
+      client("device", { standardFlowEnabled: false }),
+      client("symmetric", {}, { "id.token.signed.response.alg": "HS256" }),
+      client("ended"),
+    ],
+  };
+}
+
+function client(
+  kind: ClientKind | KeycloakClientKind,
+  settings: Record<string, unknown> = {},
+  attributes: Record<string, string> = {},
+) {
+  return {
+    clientId: `client-${kind}`,
+    publicClient: true,
+    standardFlowEnabled: true,
+    consentRequired: true,
+    redirectUris: ["http://127.0.0.1/callback"],
+    ...settings,
+    attributes: { "oauth2.device.authorization.grant.enabled": "true", ...attributes },
+    protocolMappers: [AUDIENCE],
+  };
+}
