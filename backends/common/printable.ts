@@ -30,6 +30,15 @@ function isBare(error: Error): boolean {
   return isCauseBare && Object.keys(error).every((name) => name === "code" || name === "name");
 }
 
+/** The reason of an error of reading a file, in words. */
+export function readFault(error: unknown): string {
+  const { NotFound, PermissionDenied, IsADirectory } = Deno.errors;
+  if (error instanceof NotFound) return "it is not there";
+  if (error instanceof PermissionDenied) return "the operating system denies it";
+  if (error instanceof IsADirectory) return "it is a folder";
+  return `it cannot be read (${error instanceof Error ? error.name : "unknown error"})`;
+}
+
 /** The failures of a connection by Deno's words for them, which choose the words and nothing else. */
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/dns error|lookup address/i, "the host name is not known"],

@@ -1,4 +1,5 @@
 import { assertDeno } from "../../backends/common/check_options.ts";
+import { readFault } from "../../backends/common/printable.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
 import { readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
@@ -142,15 +143,7 @@ async function readInput(file: string, flag: FlagName): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "it is not there"
-      : error instanceof Deno.errors.IsADirectory
-      ? "it is a folder"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "the system does not let this user read it"
-      : error instanceof Error
-      ? error.name
-      : "unknown error";
+    const reason = readFault(error);
     throw new UsageError(`Cannot read the file ${file} of --${flag}: ${reason}. Check its path.`);
   }
 }

@@ -1,5 +1,5 @@
 import type * as oauth from "oauth4webapi";
-import { printable } from "../../backends/common/printable.ts";
+import { printable, readFault } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { assertOwn, isSameFile } from "../../backends/file/file_access.ts";
 import { readClaims } from "../entry.ts";
@@ -122,10 +122,7 @@ function fileError(file: ClientFile, error: unknown): Error {
   if (error instanceof Deno.errors.NotFound) {
     return unusable(file, "it is not there", "Check the path, and the program that makes it.");
   }
-  const reason = error instanceof Deno.errors.PermissionDenied
-    ? "the operating system denies it"
-    : `it cannot be read (${error instanceof Error ? error.name : "unknown error"})`;
-  return unusable(file, reason, "Check the path, its owner and its mode.");
+  return unusable(file, readFault(error), "Check the path, its owner and its mode.");
 }
 
 /**

@@ -223,17 +223,31 @@ function unavailable({ hostname, ports }: RedirectSetting, error: unknown): Vali
         permissionFlag("net", ...places),
     );
   }
-  const isOwn = ports.some((port) => ownPorts.has(port));
-  const reason = !(error instanceof Deno.errors.AddrInUse)
-    ? `the system refuses it (${error instanceof Error ? error.name : "unknown error"})`
-    : `another ${isOwn ? "sign-in of this program" : "program"} listens there`;
-  // A cell of a notebook that is run again has left its sign-in behind.
+  const ways = "give other ports that are registered at the provider (redirectUri, listen)";
+  const [reason, advice] = error instanceof Deno.errors.AddrInUse
+    ? takenBy(ports.some((port) => ownPorts.has(port)), ways)
+    : [refusalOf(error), `G${ways.slice(1)}`];
+  return new ValidMindAuthError(
+    "redirect_unavailable",
+    `Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. ${advice}.`,
+  );
+}
+
+/** @param isOwn A cell of a notebook that is run again has left its sign-in behind. */
+function takenBy(isOwn: boolean, ways: string): [reason: string, advice: string] {
   const end = isOwn
     ? "End that sign-in (after startSignIn: await signIn[Symbol.asyncDispose]())"
     : "End that program";
-  return new ValidMindAuthError(
-    "redirect_unavailable",
-    `Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. ${end}, or give ` +
-      `other ports that are registered at the provider (redirectUri, listen).`,
-  );
+  const who = isOwn ? "sign-in of this program" : "program";
+  return [`another ${who} listens there`, `${end}, or ${ways}`];
+}
+
+function refusalOf(error: unknown): string {
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system lets no program of this user listen there";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "the address is not one of this computer";
+  }
+  return `the system refuses it (${error instanceof Error ? error.name : "unknown error"})`;
 }

@@ -1,5 +1,9 @@
 import { netHost, permissionFlag } from "../../../backends/common/check_options.ts";
-import { safeCause } from "../../../backends/common/printable.ts";
+import {
+  connectionAdvice,
+  connectionFault,
+  safeCause,
+} from "../../../backends/common/printable.ts";
 import type { ResolvedOptions } from "../../options/resolve_options.ts";
 import { causeLines } from "../report_error.ts";
 import { fail, type Finding, ok, skipped, warning } from "./finding.ts";
@@ -31,11 +35,13 @@ export async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<F
     // An API other than ValidMind's need not have it.
     return [await ask(apiHost) === ABSENT ? absent(apiHost) : withoutPing(apiHost, ping)];
   } catch (error) {
-    const name = error instanceof Error ? error.name : "unknown error";
-    const message = `${apiHost} cannot be reached (${name})`;
-    const advice = "Check VM_API_HOST, the network, a proxy (HTTPS_PROXY) and the certificates " +
-      "(DENO_TLS_CA_STORE, DENO_CERT).";
-    return [fail(CHECK, message + causeLines({ message, ...safeCause(error) }), advice)];
+    const isLate = error instanceof DOMException && error.name === "TimeoutError";
+    const fault = isLate
+      ? `there was no answer within ${runtime.timeoutMs} ms`
+      : connectionFault(error);
+    const message = `${apiHost} cannot be reached: ${fault ?? "the connection failed"}`;
+    const causes = isLate ? "" : causeLines({ message, ...safeCause(error) });
+    return [fail(CHECK, message + causes, connectionAdvice(fault, "VM_API_HOST"))];
   }
 }
 

@@ -2,6 +2,7 @@ import { isSameFile } from "../../../backends/file/file_access.ts";
 import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
 import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
 import { quoteArgument } from "../../../backends/common/check_options.ts";
+import { readFault } from "../../../backends/common/printable.ts";
 import { isGranted } from "../../permissions/preflight.ts";
 import { SettingsError } from "./settings_error.ts";
 
@@ -151,6 +152,5 @@ function unreadable(path: string, error: unknown): SettingsError {
   if (error instanceof Deno.errors.NotFound) {
     return new SettingsError(path, "it is a link to nothing", "Mend the link, or remove it.");
   }
-  const name = error instanceof Error ? error.name : "unknown error";
-  return new SettingsError(path, `it cannot be read (${name})`, "Check the path.");
+  return new SettingsError(path, readFault(error), "Check the path.");
 }

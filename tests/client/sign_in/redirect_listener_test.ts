@@ -196,6 +196,27 @@ Deno.test("redirect listener: a port that is taken is an error with the way out"
   assertEquals(listener.redirectUri, `http://127.0.0.1:${other}/cb`);
 });
 
+for (
+  const [kind, words] of [
+    ["PermissionDenied", "the system lets no program of this user listen there. Give other ports"],
+    ["AddrNotAvailable", "the address is not one of this computer. Give other ports"],
+  ] as const
+) {
+  Deno.test(`redirect listener: ${kind} of the system is told in words`, () => {
+    const { listen: real } = Deno;
+    const refuse = () => {
+      throw new Deno.errors[kind]("no");
+    };
+    Object.assign(Deno, { listen: refuse });
+    try {
+      const error = assertThrows(() => listen({ redirectUri: "http://127.0.0.1:80/cb" }));
+      assert((error as Error).message.includes(words), (error as Error).message);
+    } finally {
+      Object.assign(Deno, { listen: real });
+    }
+  });
+}
+
 Deno.test("redirect listener: a port that another sign-in of this program has is told as such", async () => {
   const port = freePort();
   const setting = { listen: `127.0.0.1:${port}`, redirectUri: "https://hub.example.com/callback" };

@@ -87,6 +87,8 @@ Deno.test("doctor: what cannot be reached is told with its reason", async () => 
   for (const check of ["discovery", "API"]) {
     assertEquals(found(check)?.result, "fail");
     assertMatch(found(check)!.message, /\ncaused by Error: .*client error \(Connect\)/);
+    assertMatch(found(check)!.message, /: nothing answers at that host and port/);
+    assert(!found(check)!.message.includes("TypeError"));
   }
 });
 

@@ -141,6 +141,11 @@ for (
       "Cannot read the file no.json of --backend-options: it is not there",
     ],
     [
+      "a folder as file",
+      ["--backend", "file", "--backend-options", "."],
+      "Cannot read the file . of --backend-options: it is a folder",
+    ],
+    [
       "an unknown option",
       ["--backend", "file", "--backend-options", "wrong.json"],
       'unknown option "pth"',
