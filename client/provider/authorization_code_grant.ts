@@ -3,7 +3,7 @@ import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { asAnswering, assertCanSignIn, checkEndpoint } from "./discovery.ts";
-import { authorizationRefusal } from "./error.ts";
+import { authorizationRefusal, type RefusalWords } from "./error.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
@@ -28,6 +28,24 @@ const PUSHED: Endpoint = {
     return answer?.status === 200 ? { ...answer, status: 201 } : answer;
   },
 };
+
+const ENABLE =
+  "Enable the authorization code grant (Keycloak: standard flow) for this client, or set " +
+  'flow: "device" (VM_OIDC_FLOW).';
+
+/** The words for the refusals of this grant. */
+function wordsFor(dpopKey: DpopKey | undefined): RefusalWords {
+  const { invalid_grant = "Sign in again." } = firstTokenWords(dpopKey).advice ?? {};
+  return {
+    advice: {
+      unauthorized_client: ENABLE,
+      unsupported_grant_type: ENABLE,
+      unsupported_response_type: ENABLE,
+      invalid_grant:
+        `${invalid_grant} The address that the browser ends on counts for a minute or so.`,
+    },
+  };
+}
 
 /** A request for the person's approval, as the caller words it. */
 export interface AuthorizationOptions {
@@ -83,7 +101,7 @@ export async function startAuthorization(
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
     const url = endpoint.href;
     return { url, redirectUri, ...(openWithin !== undefined && { openWithin }), ...secrets };
-  });
+  }, wordsFor(undefined));
 }
 
 /**
@@ -100,7 +118,8 @@ export async function redeemAuthorization(
   return await provider.use("sign in", signal, async (context) => {
     const { identity, client, auth } = context;
     const server = asAnswering(context.server, identity.issuer, answer.get("iss"));
-    const checked = validate(server, client, answer, state);
+    const words = wordsFor(dpopKey);
+    const checked = validate({ server, client, words }, answer, state);
     const tokens = await orRevoked(context, async (capture) => {
       const result = await requestTokens(context, {
         dpopKey: dpopKey?.pair,
@@ -126,7 +145,7 @@ export async function redeemAuthorization(
       return await checkFirstTokens(context, result);
     });
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
-  }, firstTokenWords(dpopKey));
+  }, wordsFor(dpopKey));
 }
 
 /**
@@ -134,8 +153,9 @@ export async function redeemAuthorization(
  * here, and their fixed words are kept.
  */
 function validate(
-  server: oauth.AuthorizationServer,
-  client: oauth.Client,
+  { server, client, words: own }: Pick<RequestContext, "server" | "client"> & {
+    words: RefusalWords;
+  },
   answer: URLSearchParams,
   state: string,
 ): URLSearchParams {
@@ -145,7 +165,7 @@ function validate(
     if (error instanceof oauth.AuthorizationResponseError) {
       const { error: code, error_description: words } = error;
       const secrets = [...answer].flatMap(([name, value]) => OPEN_ANSWERS.has(name) ? [] : [value]);
-      throw authorizationRefusal(server.issuer, { code, words }, secrets);
+      throw authorizationRefusal(server.issuer, { code, words }, secrets, own);
     }
     throw new Error(error instanceof Error ? error.message : "the answer cannot be read");
   }

@@ -251,10 +251,11 @@ export function authorizationRefusal(
   issuer: string,
   { code, words = "" }: { code: string; words?: string | undefined },
   secrets: readonly string[],
+  own: RefusalWords = {},
 ): ValidMindAuthError {
   const error_description = redact(words.slice(0, LONGEST_WORDS), secrets);
   const error = /^[\w.-]{1,60}$/.test(code) ? code : "an error without a proper name";
-  const refusal = refused("sign in", issuer, { error, error_description });
+  const refusal = refused("sign in", issuer, { error, error_description }, own);
   const isFault = code === "server_error" || code === "temporarily_unavailable";
   return isFault ? new ProviderUnavailableError(refusal.message) : refusal;
 }
@@ -280,7 +281,7 @@ function refused(
     // A refused secret says nothing about the grant.
     !(isOfProof && ofClient) && Object.hasOwn(advice, name) && advice[name],
     (isProof || isEither) && ofClient,
-    isEither && DEVICE_GRANT,
+    isEither && !Object.hasOwn(advice, name) && DEVICE_GRANT,
   ].filter(Boolean);
   const hint = refusalHint(name, words, own.length === 0 ? undefined : own.join(" "));
   return new ProviderRefusedError(
