@@ -333,6 +333,9 @@ function idTokenAdvice(code: unknown, text: string): string {
   if (code === oauth.KEY_SELECTION || /signature/.test(text)) {
     return "Try again: the provider may have changed its keys. Then ask who runs it.";
   }
+  if (/claim (type|missing)$/.test(text)) {
+    return "Ask who runs the provider: its ID tokens break the protocol.";
+  }
   return "Check issuer and clientId, then ask who runs the provider.";
 }
 

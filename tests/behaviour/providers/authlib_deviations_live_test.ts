@@ -92,7 +92,7 @@ live.test("Authlib gives a sub that is a number: refused, and the rotated token 
   const before = await world.stored();
   await provider.op.set({ oddities: ["number_as_sub"] });
   const run = () => session.accessToken({ forceRefresh: true });
-  await rejectsWith("id_token_invalid", run, '"sub"');
+  await rejectsWith("id_token_invalid", run, '"sub"', "its ID tokens break the protocol");
   const { refresh_token } = await world.stored();
   assertNotEquals(refresh_token, before.refresh_token);
   assert(await provider.isActive(refresh_token!));

@@ -163,6 +163,23 @@ Deno.test("fault of the provider: its own words are told, without what they repe
   assertNoSecret(error);
 });
 
+for (
+  const [what, claims] of [
+    ["a sub that is a number", { sub: 42 }],
+    ["an end in words", { exp: "soon" }],
+    ["no audience", { aud: undefined }],
+  ] as const
+) {
+  Deno.test(`refusal: an ID token with ${what}: is the provider's fault`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = world;
+    const id_token = await provider.idToken(claims);
+    provider.script.token.push(() => provider.tokens({ id_token }));
+    const run = () => createSession(world.options);
+    await rejectsWith("id_token_invalid", run, "claim", "its ID tokens break the protocol");
+  });
+}
+
 Deno.test("refusal: a discovery document that needs https: says so", async () => {
   await using world = await scriptedProviderWorld();
   const refusal = { error: "invalid_request", error_description: "HTTPS required" };
