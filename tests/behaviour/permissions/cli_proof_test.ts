@@ -87,7 +87,7 @@ for (const { args: words, prepare } of CASES) {
       .filter((line) => line !== "").map((line) => JSON.parse(line) as Access);
     const accesses = logged.filter((access) => !isNoise(access, logged))
       // Looked at where they may be read: a new folder's parent is synced, a folder's owner checked.
-      .filter(({ value }) => value !== world.home && value !== `${world.home}/.validmind`);
+      .filter(({ value }) => ![world.home, `${world.home}/.validmind`].includes(withoutDot(value)));
     assertEquals(accesses.filter((access) => !needs.some((need) => covers(need, access))), []);
     assert(accesses.length > 0 || needs.length === 0, "the log is empty: it proves nothing");
   });
@@ -119,6 +119,11 @@ function isNoise({ permission, value }: Access, logged: readonly Access[]): bool
   if (permission === "env" || permission === "sys") return READ_IF_GRANTED.includes(value);
   return permission === "write" &&
     logged.some((other) => other.permission === "read" && other.value === value);
+}
+
+/** A folder is opened by the dot in it, which nothing but a folder has. */
+function withoutDot(path: string): string {
+  return path.replace(/\/\.$/, "");
 }
 
 /** What the command itself names, in the environment of the child. */

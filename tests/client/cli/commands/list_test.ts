@@ -89,7 +89,7 @@ Deno.test("list: one entry that cannot be read hides no other, and is exit code 
   const text = await world.run(["list"]);
   assertEquals(text.code, 1);
   assertMatch(text.stdout, /^Signed in +as analyst/m);
-  assertMatch(text.stdout, /^Unreadable +Cannot read credentials from .*is not an object/m);
+  assertMatch(text.stdout, /^Unreadable +Cannot read credentials from .*is no object/m);
   assertMatch(text.stdout, /^Provider +https:\/\/b\.example$/m);
   const { sign_ins } = JSON.parse((await world.run(["list", "--json"])).stdout);
   assertEquals(sign_ins[1].error.code, "backend_corrupt");
