@@ -333,7 +333,7 @@ function idTokenAdvice(code: unknown, text: string): string {
   if (code === oauth.KEY_SELECTION || /signature/.test(text)) {
     return "Try again: the provider may have changed its keys. Then ask who runs it.";
   }
-  if (/claim (type|missing)$/.test(text)) {
+  if (/claim (type|missing)$|^failed to parse JWT|^Invalid JWT/.test(text)) {
     return "Ask who runs the provider: its ID tokens break the protocol.";
   }
   return "Check issuer and clientId, then ask who runs the provider.";
@@ -344,8 +344,13 @@ function otherIssuer(
   stated: unknown,
 ): [code: ValidMindAuthErrorCode, reason: string, advice: string] {
   const named = typeof stated === "string" ? `, ${printable(stated)}` : "";
+  // It is behind a proxy, and takes the address of its own for that of people.
+  const isUnaware = typeof stated === "string" && stated.replace(/^http:/, "https:") === issuer;
   const advice = isEntraIssuer(issuer)
     ? `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`
+    : isUnaware
+    ? "Have the proxy before the provider tell it that people come by https: (X-Forwarded-Proto), and " +
+      "the provider believe it."
     : "Give the issuer exactly as the provider states it.";
   return ["provider_invalid", `its discovery document names another issuer${named}`, advice];
 }

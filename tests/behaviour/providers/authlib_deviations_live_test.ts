@@ -19,6 +19,7 @@ const TOLERATED: AuthlibOddity[] = [
   "ok_errors",
   "nan",
   "big_int",
+  "html_type",
   "scope_list",
   "keys_without_kid",
   "float_times",
@@ -99,6 +100,14 @@ live.test("Authlib gives a sub that is a number: refused, and the rotated token 
   await provider.op.set({});
   await run();
   assertEquals(world.codes.length, 1);
+});
+
+live.test("Authlib's ID token is the text of Python's bytes: the token is doubted, not the options", async () => {
+  await using provider = await OpProvider.start(server);
+  await provider.op.set({ oddities: ["bytes_text"] });
+  await using world = await MatrixWorld.make(AUTHLIB, provider);
+  const words = ["failed to parse JWT", "its ID tokens break the protocol"];
+  await rejectsWith("id_token_invalid", () => createSession(world.options), ...words);
 });
 
 live.test("Authlib's answer is written by str(): the person is told that it is no JSON", async () => {

@@ -180,6 +180,14 @@ for (
   });
 }
 
+Deno.test("refusal: an issuer that a provider behind a proxy takes for http: is its setting", async () => {
+  const issuer = "https://login.example.com";
+  const discovery = { issuer: "http://login.example.com" };
+  await using world = await scriptedProviderWorld({ issuer, discovery });
+  const run = () => createSession({ ...world.options, fetch: world.provider.fetch });
+  await rejectsWith("provider_invalid", run, "another issuer, http:", "X-Forwarded-Proto");
+});
+
 Deno.test("refusal: a discovery document that needs https: says so", async () => {
   await using world = await scriptedProviderWorld();
   const refusal = { error: "invalid_request", error_description: "HTTPS required" };

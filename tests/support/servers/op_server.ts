@@ -45,6 +45,8 @@ export type AuthlibOddity =
   | "nan"
   | "big_int"
   | "repr"
+  | "html_type"
+  | "bytes_text"
   | "scope_list"
   | "keys_without_kid"
   | "far_end"

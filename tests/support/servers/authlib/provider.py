@@ -78,6 +78,10 @@ def deviating(response: Response, settings: Settings) -> Response:
             body["quota"] = float("nan")
         if settings.has("big_int"):  # integers have no end
             body["tenant_id"] = 2**63 + 1
+        if settings.has("bytes_text") and "id_token" in body:  # str() of the bytes that a library gave
+            body["id_token"] = str(body["id_token"].encode())
+    if settings.has("html_type"):  # `return json.dumps(…)`, which Flask takes for a page
+        response.mimetype = "text/html"
     if settings.has("repr"):  # str() instead of json.dumps()
         response.set_data(str(body))
     else:
