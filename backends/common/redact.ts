@@ -34,26 +34,53 @@ export function sharesPiece(text: string, secrets: Iterable<string>): boolean {
 /** Marks the characters of a text that it shares with a secret. */
 function findPieces(text: string, secrets: Iterable<string>): Uint8Array {
   const found = new Uint8Array(text.length);
+  const all = [...secrets];
   const whole = decode(text);
-  const pieces = new Set<number>();
-  const letterPieces = new Set<number>();
-  for (const secret of secrets) {
-    const decoded = decode(secret);
-    if (decoded.bytes.length < PIECE) markShort(found, whole, decoded.bytes);
-    else eachRun(decoded.bytes, PIECE, (run) => pieces.add(run));
-    for (const form of [letters(decoded).bytes, ...base64Forms(secret)]) {
-      eachRun(form, PIECE, (run) => letterPieces.add(run));
-    }
+  const streams = [whole, ...decodings(whole)].map((stream) => [stream, letters(stream)] as const);
+  // Of long secrets, only the runs of the text are kept: a set of millions takes seconds.
+  const isLonger = all.reduce((sum, { length }) => sum + length, 0) > text.length;
+  const pieces = new Runs(isLonger ? streams.map(([stream]) => stream) : undefined);
+  const letterPieces = new Runs(isLonger ? streams.map(([, stream]) => stream) : undefined);
+  for (const secret of all) {
+    const bytes = bytesOf(secret);
+    if (bytes.length < PIECE) markShort(found, whole, bytes);
+    else pieces.add(bytes);
+    letterPieces.add(bytes.filter(isLetter));
+    for (const form of base64Forms(secret)) letterPieces.add(form);
   }
-  if (pieces.size === 0 && letterPieces.size === 0) return found;
-  for (const stream of [whole, ...decodings(whole)]) {
-    mark(found, stream, pieces, PIECE);
-    mark(found, letters(stream), letterPieces, PIECE);
+  for (const [stream, streamOfLetters] of streams) {
+    mark(found, stream, pieces.found, PIECE);
+    mark(found, streamOfLetters, letterPieces.found, PIECE);
   }
   return found;
 }
 
-function markShort(found: Uint8Array, text: Decoded, secret: readonly number[]): void {
+/** The runs of secrets, or of these the ones that the text has, too. */
+class Runs {
+  readonly found = new Set<number>();
+  readonly #inText: Set<number> | undefined;
+
+  constructor(text?: readonly Decoded[]) {
+    if (text === undefined) return;
+    const inText = this.#inText = new Set();
+    for (const { bytes } of text) eachRun(bytes, PIECE, (run) => inText.add(run));
+  }
+
+  add(secret: ArrayLike<number>): void {
+    const inText = this.#inText;
+    eachRun(secret, PIECE, (run) => {
+      if (inText === undefined || inText.has(run)) this.found.add(run);
+    });
+  }
+}
+
+/** The bytes of a secret, without the escapes that it may have itself. */
+function bytesOf(secret: string): Uint8Array {
+  const hasEscapes = /[%&\\]/.test(secret);
+  return hasEscapes ? new Uint8Array(decode(secret).bytes) : new TextEncoder().encode(secret);
+}
+
+function markShort(found: Uint8Array, text: Decoded, secret: Uint8Array): void {
   if (secret.length === 0) return;
   const runs = new Set<number>();
   eachRun(secret, secret.length, (run) => runs.add(run));
@@ -182,13 +209,14 @@ function pick(
 }
 
 /** The letters of a secret in base64, as the secret stands at each place of a group of three. */
-function base64Forms(secret: string): number[][] {
+function base64Forms(secret: string): Uint8Array[] {
   const bytes = new TextEncoder().encode(secret);
   return [0, 1, 2].map((before) => {
-    const padded = [...new Uint8Array(before), ...bytes];
-    const text = btoa(padded.map((byte) => String.fromCharCode(byte)).join(""));
+    const padded = new Uint8Array(before + bytes.length);
+    padded.set(bytes, before);
     // The first characters also hold bits of the bytes before the secret.
-    return [...new TextEncoder().encode(text.slice(before && before + 1))].filter(isLetter);
+    const text = padded.toBase64().slice(before && before + 1);
+    return new TextEncoder().encode(text).filter(isLetter);
   });
 }
 
@@ -200,17 +228,20 @@ function mark(found: Uint8Array, text: Decoded, runs: Set<number>, length: numbe
   });
 }
 
-/** Visits every run of `length` bytes, as one number and with its place. */
+/** Visits every run of `length` bytes, six at most, as one number and with its place. */
 function eachRun(
-  bytes: readonly number[],
+  bytes: ArrayLike<number>,
   length: number,
   visit: (run: number, at: number) => void,
 ): void {
-  const limit = 256 ** (length - 1);
-  let run = 0;
+  const [highBits, lowBits] = [8 * Math.max(length - 3, 0), 8 * Math.min(length, 3)];
+  const [highMask, lowMask] = [2 ** highBits - 1, 2 ** lowBits - 1];
+  let high = 0;
+  let low = 0;
   for (let end = 0; end < bytes.length; end++) {
-    run = (run % limit) * 256 + bytes[end]!;
-    if (end >= length - 1) visit(run, end - length + 1);
+    high = ((high << 8) | (low >>> (lowBits - 8))) & highMask;
+    low = ((low << 8) | bytes[end]!) & lowMask;
+    if (end >= length - 1) visit(high * 2 ** lowBits + low, end - length + 1);
   }
 }
 

@@ -225,8 +225,8 @@ function readAll(file: OpenFile, size: number): Uint8Array | undefined {
   let length = 0;
   while (length <= size) {
     const count = file.readSync(buffer.subarray(length));
-    if (count === null) return buffer.subarray(0, length);
-    length += count;
+    length += count ?? 0;
+    if (count === null || length === size) return buffer.subarray(0, length);
   }
   return undefined;
 }

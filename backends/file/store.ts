@@ -417,12 +417,11 @@ export class FileStore {
 
   /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
   #prepareFolder(folder: string): void {
-    // Not by ensureDirSync, whose folder would be open to others until its mode is changed.
-    if (!existsSync(folder)) return makeFolder(folder);
-    if (!/[/\\]\.validmind$/.test(folder)) return;
     const info = lstatIfPresent(folder);
+    // Not by ensureDirSync, whose folder would be open to others until its mode is changed.
+    if (info === undefined || info.isSymlink && !existsSync(folder)) return makeFolder(folder);
     // The target of a link is a folder of the caller's choice.
-    if (info === undefined || !info.isDirectory || !isOpen(info)) return;
+    if (!/[/\\]\.validmind$/.test(folder) || !info.isDirectory || !isOpen(info)) return;
     try {
       Deno.chmodSync(folder, 0o700);
     } catch {

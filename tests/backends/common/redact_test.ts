@@ -190,3 +190,12 @@ Deno.test("redact: a long text with a long secret takes linear time", () => {
   for (const text of texts) redact(text, [secret]);
   assert(performance.now() - start < 10_000);
 });
+
+Deno.test("redact: of a secret longer than the text, each form is removed", () => {
+  const secret = crypto.randomUUID().repeat(50);
+  const piece = secret.slice(700, 730);
+  for (const said of [piece, btoa(piece), encodeURIComponent(piece), hex(piece)]) {
+    assertEquals(redact(`it was ${said} so`, [secret]), "it was [removed] so", said);
+  }
+  assertEquals(redact("it was nothing like it", [secret, "short"]), "it was nothing like it");
+});
