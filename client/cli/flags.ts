@@ -169,7 +169,9 @@ export class FlagValues {
     const settings = new Settings({
       text: (flag) => this.text(flag as FlagName),
       has: (flag) => this.has(flag as FlagName),
-      takes: (flag) => known.includes(flag === "backend" && known.includes("from") ? "from" : flag),
+      // migrate has two backends: the file has the one that is not given.
+      takes: (flag) =>
+        known.includes(known.includes("from") ? flag.replace(/^backend/, "from") : flag),
     });
     return new FlagValues(this.#values, settings);
   }

@@ -64,6 +64,7 @@ export const config: Command<Plan> = {
       ...(path !== undefined && { path }),
       state,
       ...(state === "read" && { entry: entryName, profiles }),
+      ...(denial !== undefined && { reason: denial }),
     };
     const settings = Object.fromEntries(
       rows.map(({ name, value, source }) => [name, { ...(value !== null && { value }), source }]),

@@ -109,6 +109,7 @@ function checkCombination(flags: FlagValues, kind: string): void {
   const wrong = [
     ...(kind === "migrate" ? ["backend", "backend-options"] as const : MIGRATION_FLAGS),
     ...(isScript || kind === "doctor" || kind === "cli" ? [] : ["api-host"] as const),
+    ...(isScript ? ["config"] as const : []),
     ...(isScript || kind === "login" || kind === "cli" ? [] : ["open"] as const),
   ].find((name) => flags.has(name));
   if (wrong === undefined) return;

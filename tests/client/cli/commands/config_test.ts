@@ -51,6 +51,17 @@ Deno.test("config: a profile of the file has a provider and a store of its own",
   assertEquals(JSON.parse(list.stdout).sign_ins[0].profile, "two");
 });
 
+Deno.test("config: migrate moves the entries to the store of the file, with its options", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const store = { backend: "file", backendOptions: { path: "${HOME}/two/tokens.json" } };
+  await write(world, { default: { ...client(world), ...store } });
+  const { code, stderr } = await run(world, ["migrate", "--from", "file", "--delete-source"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(await Deno.readTextFile(`${world.home}/two/tokens.json`), world.key);
+  assertEquals((await run(world, ["status", "-q"])).code, 0);
+});
+
 Deno.test("config: shows what applies, and from where, without a secret", async () => {
   await using world = await cliWorld();
   const scope = "openid offline_access";
@@ -136,6 +147,9 @@ Deno.test("config: a file that Deno does not permit is told, and no command fail
   assertEquals(doctor.code, 0, doctor.stdout);
   assertMatch(doctor.stdout, /^warning +settings file +.* is not read: Deno does not permit it/m);
   assertStringIncludes(doctor.stdout, `--allow-read=${path}`);
+  const config = JSON.parse((await world.run(["config", "--json"], { flags })).stdout);
+  assertEquals([config.file.state, config.file.path], ["denied", path]);
+  assertStringIncludes(config.file.reason, `--allow-read=${path}`);
   // Where it would have helped, the error says so.
   const login = await world.run(["login"], { flags, env: NONE });
   assertEquals(login.code, 2);

@@ -98,10 +98,12 @@ for (
     ["--for", "token", "--from", "file"],
     ["--for", "migrate", "--backend", "kv"],
     ["--for", "login", "--api-host", "https://api.example.com/"],
+    ["--for", "script", "--config", "config.json"],
   ]
 ) {
   Deno.test(`permissions: ${args.join(" ")} would ignore a flag, and is refused`, async () => {
     await using world = await cliWorld();
+    await Deno.writeTextFile(`${world.home}/config.json`, "{}", { mode: 0o600 });
     const { code, stderr } = await world.run(["permissions", ...args]);
     assertEquals(code, 2);
     assertStringIncludes(stderr, `Cannot use ${args[2]} with --for ${args[1]}`);
