@@ -1,3 +1,4 @@
+import { toldRows } from "../behaviour/providers/told_table.ts";
 import { type Generated, generated, table } from "../support/generated_part.ts";
 import { FAULTS } from "./faults.ts";
 import { type Afterwards, hearRows, type WrittenRow } from "./message_row.ts";
@@ -17,6 +18,11 @@ interface Section {
 export const SECTIONS: readonly Section[] = [
   // One by one: each changes what the test process sees of its variables.
   { name: "faults", head: ["fault", "where"], make: () => hearRows(FAULTS, 1) },
+  {
+    name: "providers",
+    head: ["fault", "provider"],
+    make: () => Promise.resolve(toldRows()), // held to by the tests against those providers
+  },
   { name: "mistakes", head: ["mistake", "where"], make: (then) => hearRows(MISTAKES, 3, then) },
 ];
 

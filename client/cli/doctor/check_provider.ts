@@ -21,7 +21,8 @@ const SKEW_FAILURE_MS = 5 * 60_000;
 interface Seen {
   metadata?: Record<string, unknown>;
   /** Milliseconds by which the provider's clock is ahead of this one. */
-  skewMs?: number;
+  skewMs?: number | undefined;
+  hasAnswer?: boolean;
 }
 
 /**
@@ -62,6 +63,7 @@ function spy({ fetch, now }: Runtime, seen: Seen): typeof globalThis.fetch {
   return async (input, init) => {
     const before = now();
     const response = await fetch(input, init);
+    seen.hasAnswer = true;
     seen.skewMs = skewOf(response.headers, (before + now()) / 2);
     seen.metadata = await response.clone().json().catch(() => undefined);
     return response;
@@ -127,10 +129,15 @@ async function checkMetadata(
   return findings;
 }
 
-function clock({ skewMs }: Seen): Finding {
+/** Compares the clocks. Without an answer, or without a time in it, there is nothing to compare. */
+export function clock({ skewMs, hasAnswer }: Pick<Seen, "skewMs" | "hasAnswer">): Finding {
   const check = "clock";
+  if (hasAnswer !== true) return skipped(check, "the provider did not answer");
   if (skewMs === undefined) {
-    return skipped(check, "this answer has no time; a sign-in takes it from the ID token");
+    const message =
+      "the provider does not send its time; --refresh and a sign-in take it from the " +
+      "new ID token";
+    return skipped(check, message);
   }
   const off = Math.abs(skewMs);
   if (off <= SKEW_WARNING_MS) return ok(check, "within 30 s of the provider's");

@@ -1,5 +1,6 @@
 import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../create_session.ts";
+import { readClaims } from "../../entry.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import { type ResolvedOptions, resolveOptions } from "../../options/resolve_options.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
@@ -7,16 +8,19 @@ import { hostAndFileNeeds } from "../../permissions/needs.ts";
 import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import type { FlagValues } from "../flags.ts";
-import { readStatus, type SignInState } from "../read_status.ts";
+import { readStatus, type SignInState, storeOf } from "../read_status.ts";
 import { identityNeeds, sessionOptions } from "../sign_in_target.ts";
 import { checkApi } from "./check_api.ts";
-import { checkProvider } from "./check_provider.ts";
+import { checkProvider, clock } from "./check_provider.ts";
 import { checkSettings, checkSettingsFile } from "./check_settings.ts";
 import { checkBackend, checkStore } from "./check_store.ts";
 import { failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
 /** Completes "Cannot …" in errors. */
 export const ACTION = "examine the sign-in";
+
+/** The times in tokens count whole seconds. */
+const HALF_SECOND_MS = 500;
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
 export async function examine(flags: FlagValues): Promise<Finding[]> {
@@ -58,7 +62,7 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   );
   if (chosen === undefined || !isPermitted) return findings;
   const renewed = flags.has("refresh")
-    ? await attempt("refresh", () => checkRefresh(flags, identity, chosen))
+    ? await attempt("refresh", () => checkRefresh(flags, identity, chosen, findings))
     : undefined;
   const signIn = await attempt("sign-in", () => checkSignIn(identity, chosen));
   return [...findings, renewed, signIn].filter((finding) => finding !== undefined);
@@ -99,11 +103,17 @@ const STATE_WORDS: Record<SignInState, [message: string, advice?: string]> = {
   other_scope: ["the stored token has a smaller scope", "Run login."],
 };
 
-/** Renews the stored sign-in as any use does: under the lock, and into the store. */
+/**
+ * Renews the stored sign-in as any use does: under the lock, and into the store.
+ *
+ * @param findings Those of the checks before. The one of the clock is put right where the provider's
+ * time was not known.
+ */
 async function checkRefresh(
   flags: FlagValues,
   identity: OidcIdentity,
   { backend }: ChosenBackend,
+  findings: Finding[],
 ): Promise<Finding> {
   const check = "refresh";
   const { refreshable, signed_in } = await readStatus(identity, backend, Date.now());
@@ -111,17 +121,30 @@ async function checkRefresh(
   if (!isClient && (!signed_in || refreshable !== true)) {
     return skipped(check, "there is no stored sign-in that can be refreshed");
   }
+  const former = await idTokenOf(identity, backend);
   let isRenewed = false;
+  let doneAt: number | undefined;
   await using session = await createSession({
     ...sessionOptions(flags),
     credentialsBackend: backend,
     interactive: false,
     onEvent: ({ type }) => {
       isRenewed ||= type === "refresh_done" || type === "refresh_joined";
+      if (type === "refresh_done") doneAt = Date.now();
     },
   });
   if (!isRenewed) await session.accessToken({ forceRefresh: true });
+  const idToken = await idTokenOf(identity, backend);
+  const { iat } = idToken !== undefined && idToken !== former && readClaims(idToken) || {};
+  const at = findings.findIndex((one) => one.check === "clock" && one.result === "skipped");
+  if (at >= 0 && doneAt !== undefined && typeof iat === "number") {
+    findings[at] = clock({ skewMs: iat * 1000 + HALF_SECOND_MS - doneAt, hasAnswer: true });
+  }
   return ok(check, "the provider gave new tokens, which were stored");
+}
+
+async function idTokenOf(identity: OidcIdentity, backend: ChosenBackend["backend"]) {
+  return (await storeOf(backend, identity).load())?.id_token ?? undefined;
 }
 
 async function checkSignIn(identity: OidcIdentity, { backend }: ChosenBackend): Promise<Finding> {

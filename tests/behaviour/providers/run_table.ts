@@ -5,7 +5,8 @@ import { OIDC_PROVIDER } from "./oidc_provider.ts";
 import { type RowName, ROWS } from "./rows.ts";
 import { ZITADEL } from "./zitadel.ts";
 
-const KINDS = [KEYCLOAK, ZITADEL, AUTHLIB, OIDC_PROVIDER];
+/** The kinds of provider that the matrix runs against. */
+export const KINDS = [KEYCLOAK, ZITADEL, AUTHLIB, OIDC_PROVIDER];
 
 /** What the tests run against each provider, for client/README.md. */
 export function providersRun(): Generated {

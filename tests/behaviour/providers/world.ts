@@ -59,6 +59,11 @@ export class MatrixWorld implements AsyncDisposable {
     return new MatrixWorld(kind, provider, known, await tempDir());
   }
 
+  /** The home folder. */
+  get home(): string {
+    return this.#home.path;
+  }
+
   /** Where the entries are stored. */
   get path(): string {
     return this.backend.path;

@@ -1,17 +1,22 @@
-import { assertEquals } from "@std/assert";
-import { startDeno } from "../../../support/deno_process.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { createSession } from "../../../../client/create_session.ts";
+import { runDeno, startDeno } from "../../../support/deno_process.ts";
 import { isToldWords, type Told } from "../faults.ts";
 import type { Row } from "../rows.ts";
 import { MatrixWorld } from "../world.ts";
 
-/** A program on a computer whose clock is off: it signs in and refreshes, and says what became of it. */
-const PROGRAM = `
+/** Sets the clock of a program by so many milliseconds. */
+const SET_CLOCK = `
   const { offMs, ...options } = JSON.parse(Deno.args[0]);
   const Real = Date;
   globalThis.Date = class extends Real {
     constructor(...args) { args.length > 0 ? super(...args) : super(Real.now() + offMs); }
     static now() { return Real.now() + offMs; }
   };
+`;
+
+/** A program that signs in and refreshes, and says what became of it. */
+const PROGRAM = `${SET_CLOCK}
   const { createSession, MemoryCredentialsBackend } = await import("@validmind/auth");
   const say = (line) => console.log(JSON.stringify(line));
   try {
@@ -28,6 +33,11 @@ const PROGRAM = `
   } catch ({ code, message, cause }) {
     say({ code, message, cause: cause?.message });
   }
+`;
+
+const DOCTOR = `${SET_CLOCK}
+  const { runCli } = await import("@validmind/auth/cli");
+  await runCli(["doctor", "--json", "--refresh"]);
 `;
 
 const AHEAD = 400_000;
@@ -55,6 +65,25 @@ export const CLOCK_ROWS = {
     await using world = await MatrixWorld.make(kind, provider, "dpop");
     const told = await signInAt(-DPOP_OFF, world);
     isToldWords(world, "The clock is off, with DPoP", told as unknown as Told);
+  },
+
+  async "doctor with a clock 400 s behind"(kind, provider) {
+    await using world = await MatrixWorld.make(kind, provider);
+    await (await createSession(world.options)).close();
+    const { stdout } = await runDeno({
+      code: DOCTOR,
+      flags: ["-A"],
+      args: [JSON.stringify({ offMs: -AHEAD })],
+      env: {
+        HOME: world.home,
+        VM_OIDC_ISSUER: provider.issuer,
+        VM_OIDC_CLIENT_ID: world.client.clientId,
+      },
+    });
+    const checks: { check: string; result: string; message: string }[] = JSON.parse(stdout).checks;
+    const clock = checks.find(({ check }) => check === "clock")!;
+    assertEquals(clock.result, "fail");
+    assertStringIncludes(clock.message, "clock is 7 min behind the provider's");
   },
 } satisfies Record<string, Row>;
 

@@ -69,6 +69,7 @@ Deno.test("checkProvider: nobody answers", async () => {
   const findings = await check("http://127.0.0.1:1");
   assertEquals(results(findings), ["discovery: fail", "device flow: skipped", "clock: skipped"]);
   assertStringIncludes(findings[0]!.message, "Cannot reach http://127.0.0.1:1/");
+  assertEquals(findings.at(-1)!.message, "the provider did not answer");
 });
 
 async function clockOf(provider: ScriptedProvider, headers: Record<string, string>) {
@@ -93,7 +94,7 @@ for (
       "ok",
       "within 30 s",
     ],
-    ["not told", { date: "" }, "skipped", "takes it from the ID token"],
+    ["not told", { date: "" }, "skipped", "--refresh"],
   ] as const
 ) {
   Deno.test(`checkProvider: the provider's clock is ${name}`, async () => {
