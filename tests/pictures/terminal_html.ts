@@ -8,8 +8,9 @@ const STYLE = `
   header { display: flex; gap: 7px; margin-bottom: 12px }
   header i { width: 11px; height: 11px; border-radius: 50%; background: #4a515b }
   pre { margin: 0; font: 14.95px/1 "DejaVu Sans Mono", monospace }
-  pre > div { height: 21px; line-height: 21px; white-space: pre }
-  pre > .qr { height: 17px; line-height: 17px; width: max-content; background: #000; color: #fff }
+  pre > div { min-height: 21px; line-height: 21px; max-width: 84ch; white-space: pre-wrap;
+    word-break: break-all }
+  pre > .qr { height: 17px; min-height: 0; white-space: pre; line-height: 17px; width: max-content; background: #000; color: #fff }
   b { color: #fff }
 `;
 
@@ -37,5 +38,5 @@ const TAGS: Record<string, string> = {
 /** What is printable is trimmed, and here the space at the ends counts. */
 function keepSpaces(text: string): string {
   const [, before = "", middle = "", after = ""] = /^( *)(.*?)( *)$/.exec(text) ?? [];
-  return before + escapeHtml(middle) + after;
+  return before + escapeHtml(middle, Infinity) + after;
 }

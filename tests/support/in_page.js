@@ -49,3 +49,14 @@ export async function pixelsOf(base64) {
   canvas.drawImage(bitmap, 0, 0);
   return { width, height, pixels: [...canvas.getImageData(0, 0, width, height).data] };
 }
+
+/** Names other places in all texts of the page. */
+export function renamedIn(pairs) {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    for (const [from, to] of pairs) {
+      const { data } = texts.currentNode;
+      if (data.includes(from)) texts.currentNode.data = data.replaceAll(from, to);
+    }
+  }
+}

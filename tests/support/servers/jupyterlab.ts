@@ -24,21 +24,14 @@ const OVERRIDES = {
 };
 
 /** Starts JupyterLab on loopback, without a password. It reaches no other host. */
-export async function startJupyterLab(
-  { path, env }: KernelHome,
-  { theme = "light" }: { theme?: "light" | "dark" } = {},
-): Promise<JupyterLab> {
+export async function startJupyterLab({ path, env }: KernelHome): Promise<JupyterLab> {
   const python = await pythonOf(JUPYTERLAB_VENV);
   if (python === undefined) {
     throw new Error("Cannot start JupyterLab: it is not there. Run `deno task servers`.");
   }
   const settings = `${path}/lab-settings`;
   await Deno.mkdir(settings, { recursive: true });
-  const overrides = {
-    ...OVERRIDES,
-    "@jupyterlab/apputils-extension:themes": { theme: `JupyterLab ${THEME_NAMES[theme]}` },
-  };
-  await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(overrides));
+  await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(OVERRIDES));
   const port = freePort();
   const server = await startServerProcess({
     command: [
@@ -78,5 +71,3 @@ async function endKernels(api: string): Promise<void> {
     await answer.body?.cancel();
   }
 }
-
-const THEME_NAMES = { light: "Light", dark: "Dark" };
