@@ -31,8 +31,13 @@ export function backendError(
   error: unknown,
   known?: OidcCredentials,
 ): CredentialsBackendError {
-  if (error instanceof CredentialsBackendError) return cleanError(error, secretsOf(known));
-  const name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
+  let name: string;
+  try {
+    if (error instanceof CredentialsBackendError) return cleanError(error, secretsOf(known));
+    name = error instanceof Error ? printable(error.name, 60) : "something that is no error";
+  } catch {
+    name = "an error that cannot be read";
+  }
   return new CredentialsBackendError(
     "backend_unavailable",
     `Cannot ${action} ${describeBackend(backend)}: it threw ${name}, whose text is left out ` +

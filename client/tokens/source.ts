@@ -226,10 +226,11 @@ export class StoredCredential {
     return unstored.get(this.owner)?.get(this.key)?.entry;
   }
 
-  /** The entry in the backend. No error shows the tokens of `known`. */
+  /** A copy of the entry. No error shows the tokens of `known`. */
   async read(known = this.unstored): Promise<OidcCredentials | undefined> {
     try {
-      return await this.backend.get(this.key) ?? undefined;
+      const entry = await this.backend.get(this.key);
+      return entry ? { ...entry } : undefined;
     } catch (error) {
       const { backendError } = await loadDescription();
       throw backendError("read credentials from", this.backend, error, known);
@@ -242,7 +243,6 @@ export function unstoredEntries(owner: object): Map<string, Unstored> {
   return getOrSet(unstored, owner, () => new Map());
 }
 
-/** The object that stands for a backend's store. */
 export function ownerOf(backend: OidcCredentialsBackend): object {
   const { persistent, location } = backend;
   if (persistent !== true || typeof location !== "string") return backend;

@@ -200,3 +200,47 @@ Deno.test("backend errors: what clearing meets is reported without the text, too
   assertEquals([result.keys, result.revocation, backend.rows.size], [[world.key], "failed", 0]);
   assertNoSecret(result, tokensOf(backend.seen[0]!));
 });
+
+/** The text of an error that names a token of the entry. */
+const quote = (entry: OidcCredentials) => `no key for ${JSON.stringify(entry)}`;
+
+Deno.test("backend errors: the error of an entry's own getter that quotes tokens is not passed on", async () => {
+  await using world = await scriptedProviderWorld();
+  await createSession(world.options);
+  const entry = world.stored();
+  const sealed = Object.defineProperty({ ...entry }, "access_token", {
+    enumerable: true,
+    get() {
+      throw new Error(quote(entry));
+    },
+  });
+  const credentialsBackend = { get: () => sealed, put() {}, delete() {} };
+  const start = () => createSession({ ...world.options, credentialsBackend });
+  const error = await rejectsWith("backend_unavailable", start, "it threw Error");
+  for (const token of tokensOf(entry)) assert(!Deno.inspect(error).includes(token));
+});
+
+Deno.test("backend errors: an error that cannot be read is told without a word of it", async () => {
+  await using world = await scriptedProviderWorld();
+  await createSession(world.options);
+  const entry = world.stored();
+  const unreadable = (error: Error) =>
+    new Proxy(error, {
+      get(target, name) {
+        if (name === "name" || name === "message") throw new Error(quote(entry));
+        return Reflect.get(target, name);
+      },
+    });
+  for (const made of [new Error("x"), new CredentialsBackendError("backend_locked", "x")]) {
+    const credentialsBackend = {
+      get() {
+        throw unreadable(made);
+      },
+      put() {},
+      delete() {},
+    };
+    const start = () => createSession({ ...world.options, credentialsBackend });
+    const error = await rejectsWith("backend_unavailable", start, "an error that cannot be read");
+    for (const token of tokensOf(entry)) assert(!Deno.inspect(error).includes(token));
+  }
+});
