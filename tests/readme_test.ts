@@ -20,6 +20,11 @@ const WAYS = {
   script: ["Install", "Quick start", "Script"],
   "script with no more permissions than README names": ["Install", "Quick start", "Permissions"],
   shell: ["Install", "Quick start", "Command line"],
+  "shell with no more permissions than the program names": [
+    "Install",
+    "Quick start",
+    "Command line",
+  ],
 } as const;
 
 /** Commands that other tests run, since each takes minutes. */
@@ -61,7 +66,7 @@ Deno.test({
       await t.step(`${fence.heading}: ${begin}`, async () => {
         const isNewShell = fences[index - 1]?.heading !== fence.heading;
         if (isNewShell && !fence.heading.startsWith("Quick")) reader.env = quickStart;
-        if (fence.language === "sh") await follow(reader, fence);
+        if (fence.language === "sh") await follow(reader, fence.text);
         else await runCode(reader, fence);
         if (fence.heading === "Quick start") quickStart = reader.env;
       });
@@ -78,7 +83,7 @@ async function runCode(reader: ReadmeReader, { heading, text }: Fence): Promise<
     for (const name of ["script.ts", "job.ts"]) await reader.save(name, text);
   } else {
     await reader.save("example.ts", text);
-    await follow(reader, { heading, language: "sh", text: "deno run -A example.ts" });
+    await follow(reader, "deno run -A example.ts");
   }
 }
 
@@ -92,7 +97,7 @@ type Follow = (world: ReadmeWorld, reader: ReadmeReader, fences: Fence[]) => Pro
 const READERS: Record<keyof typeof WAYS, Follow> = {
   async notebook(_, reader, fences) {
     for (const fence of fences.filter(({ language }) => language === "sh")) {
-      await follow(reader, fence);
+      await follow(reader, fence.text);
     }
     const cells = fences.filter(({ language }) => language === "ts").map(({ text }) => text);
     assert(cells.length > 0);
@@ -114,15 +119,31 @@ const READERS: Record<keyof typeof WAYS, Follow> = {
     const output = await runScript(reader, [script, ...ofPermissions]);
     assertStringIncludes(output, "Working on Credit Risk Model");
     world.provider.reset();
-    assertStringIncludes(await follow(reader, fences.find(isRun)!), "Working on Credit Risk Model");
+    assertStringIncludes(
+      await follow(reader, fences.find(isRun)!.text),
+      "Working on Credit Risk Model",
+    );
     assertEquals(world.provider.requests, [], "the stored sign-in was not used");
   },
   async shell(_, reader, fences) {
     let output = "";
-    for (const fence of fences) output += await follow(reader, fence);
+    for (const fence of fences) output += await follow(reader, fence.text);
     assertMatch(output, /^Signed in +as analyst@example\.com/m);
     const { path, method } = JSON.parse(output.slice(output.indexOf("{")));
     assertEquals([method, path], ["GET", "things"]);
+  },
+  async "shell with no more permissions than the program names"(_, reader, fences) {
+    const [, install, login, use] = /^(deno install .*)\n(.* login)\n(.*)\n$/.exec(
+      fences.at(-1)!.text,
+    )!;
+    for (const text of [...fences.slice(0, -1).map(({ text }) => text), install!]) {
+      await follow(reader, text);
+    }
+    const [narrow] = (await follow(reader, "validmind-auth permissions --for cli")).split("\n");
+    assert(!/ -A |--allow-all/.test(narrow!), narrow);
+    await follow(reader, narrow!);
+    assertMatch(await follow(reader, login!), /^Signed in +as analyst@example\.com/m);
+    assertEquals(JSON.parse(await follow(reader, use!)).path, "things");
   },
 };
 
@@ -131,13 +152,13 @@ async function runScript(reader: ReadmeReader, fences: readonly Fence[]): Promis
   await reader.save("script.ts", fences.find(({ text }) => isScript(text))!.text);
   let output = "";
   for (const fence of fences.filter(({ language }) => language === "sh")) {
-    output += await follow(reader, fence);
+    output += await follow(reader, fence.text);
   }
   return output;
 }
 
-/** Types a fence, which has to succeed. */
-async function follow(reader: ReadmeReader, { text }: Fence): Promise<string> {
+/** Types a command, which has to succeed. */
+async function follow(reader: ReadmeReader, text: string): Promise<string> {
   const { code, stdout, stderr } = await reader.type(text);
   assertEquals(code, 0, `${text}\n${stdout}\n${stderr}`);
   return stdout;
