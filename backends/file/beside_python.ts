@@ -12,18 +12,34 @@ import { emptyDocument, rowOf, rowText, setRow } from "./edit_document.ts";
 /** A claimed row looks valid to the Python library for this time. */
 const CLAIM_MS = 10_000;
 
+/** The field of a file that tells the day on which this module has last met a text of the library in it. */
+const SEEN = "python_seen";
+/** Somebody who uses the library at all uses it more often. */
+const USED_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** Notes in a document that the Python library writes the file, for the processes to come. */
+export function noteLibrary(document: CredentialsDocument): void {
+  document[SEEN] = new Date().toISOString().slice(0, 10);
+}
+
+function isUsedByLibrary(document: CredentialsDocument): boolean {
+  return Date.now() - Date.parse(`${document[SEEN]}`) < USED_MS;
+}
+
 /**
  * Hides the refresh token of a row from the Python library, which has no lock: it must not send a token
  * that this module is about to send. For some seconds the row looks valid to it, or it would ask the
- * person to sign in. Only in a row that the library has written: it states no scope, this module does.
+ * person to sign in. Only where the library has written the row, which has no scope then, or the file.
  *
  * @returns Whether the document has changed.
  */
-export function claimRow(document: CredentialsDocument, key: string): boolean {
+export function claimRow(
+  { document, isOfPython }: Partial<ReadDocument> & Pick<ReadDocument, "document">,
+  key: string,
+): boolean {
   const row = rowOf(document, key);
-  if (!isRecord(row) || typeof row.refresh_token !== "string" || row.scope !== undefined) {
-    return false;
-  }
+  if (!isRecord(row) || typeof row.refresh_token !== "string") return false;
+  if (row.scope !== undefined && !isOfPython && !isUsedByLibrary(document)) return false;
   const { refresh_token, expires_at = null } = row;
   const end = Date.now() + SKEW_MS + CLAIM_MS;
   setRow(document, key, {

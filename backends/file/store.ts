@@ -3,7 +3,14 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 import { delay } from "../common/delay.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { claimRow, isClaimed, LastWrites, OwnWrite, unclaimRow } from "./beside_python.ts";
+import {
+  claimRow,
+  isClaimed,
+  LastWrites,
+  noteLibrary,
+  OwnWrite,
+  unclaimRow,
+} from "./beside_python.ts";
 import {
   type CredentialsDocument,
   fileState,
@@ -150,12 +157,13 @@ export class FileStore {
 
   #tryReserve(path: string, key: string, temp: string, bytes: number): Reservation | undefined {
     try {
-      const { document } = readForUpdate(path);
+      const read = readForUpdate(path);
+      const { document } = read;
       assertWritable(document, path);
       const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
       const reserved = ReservedFile.create(temp, size + HEADROOM_BYTES);
       if (reserved === undefined) return undefined;
-      const isShared = claimRow(document, key) || isClaimed(document, key);
+      const isShared = claimRow(read, key) || isClaimed(document, key);
       return { reserved, replaces: rowText(document, key), isClaimed: isShared };
     } catch (error) {
       throw fileError("write", path, error);
@@ -165,7 +173,7 @@ export class FileStore {
   #claim(path: string, key: string, { reserved }: Reservation, isHeld: () => boolean): boolean {
     let isDone = false;
     try {
-      return isDone = this.#change(path, (document) => claimRow(document, key), { isHeld });
+      return isDone = this.#change(path, (_, read) => claimRow(read, key), { isHeld });
     } finally {
       if (!isDone) reserved.release();
     }
@@ -264,7 +272,7 @@ export class FileStore {
    */
   #change(
     path: string,
-    change: (document: CredentialsDocument, read: Partial<ReadDocument>) => boolean,
+    change: (document: CredentialsDocument, read: ReadForUpdate) => boolean,
     { reserved, isHeld, isLocked }: ChangeOptions,
   ): boolean {
     try {
@@ -274,6 +282,7 @@ export class FileStore {
         this.#writes.isShared ||= isOfPython;
         if (!change(document, read)) return true;
         assertWritable(document, path);
+        if (isOfPython) noteLibrary(document);
         const isUnchanged = () =>
           isHeld() && (tries === TRIES || isSameState(info, lstatIfPresent(path)));
         if (!replaceFile(path, serializeDocument(document), { reserved, isLocked, isUnchanged })) {
@@ -319,7 +328,7 @@ export class FileStore {
 
   /** Makes a write again, where it is still undone. */
   async #restore(path: string, write: OwnWrite): Promise<void> {
-    const apply = (document: CredentialsDocument, read: Partial<ReadDocument>) => {
+    const apply = (document: CredentialsDocument, read: ReadForUpdate) => {
       if (!this.#writes.isLast(write) || !write.isUndoneIn(read)) return false;
       write.applyTo(document);
       return true;
@@ -479,7 +488,7 @@ function readUnfinished(temp: string): UnfinishedEntry | undefined {
 }
 
 /** The document; `undefined` where it cannot be read now. The next access throws the error. */
-function tryRead(path: string): ReturnType<typeof readForUpdate> | undefined {
+function tryRead(path: string): ReadForUpdate | undefined {
   try {
     return readForUpdate(path);
   } catch {
@@ -506,10 +515,10 @@ function hasRow(path: string, key: string): boolean {
   }
 }
 
+type ReadForUpdate = Pick<ReadDocument, "document"> & Partial<Omit<ReadDocument, "document">>;
+
 /** @returns The document alone where there is no file. */
-function readForUpdate(
-  path: string,
-): Pick<ReadDocument, "document"> & Partial<Omit<ReadDocument, "document">> {
+function readForUpdate(path: string): ReadForUpdate {
   try {
     return readDocument(path);
   } catch (error) {

@@ -34,9 +34,9 @@ interface SharedFile {
 
 const PYTHON_CHILD = fromFileUrl(new URL("./python_child.py", import.meta.url));
 /** How often one session refreshes while Python writes. */
-const REFRESHES = 10;
-/** Enough writes to last for as long as these refreshes. */
-const WRITES = 100;
+const REFRESHES = 5;
+/** Enough writes to last for as long as these refreshes, each of which waits a second for Python. */
+const WRITES = 600;
 /** Ours is late by up to this time, since a start of Python takes longer, or Python by the half of it. */
 const LONGEST_DELAY_MS = 400;
 /** A process that takes longer is killed. */
@@ -94,27 +94,29 @@ export async function refreshBesideWrites(options: TortureOptions): Promise<Tort
 }
 
 /**
- * Starts a process of ours and one of Python's on one expired token, in a row that Python has refreshed
- * before. Either may be late, so that each step of the one meets each step of the other.
+ * Starts a process of ours and one of Python's at once on one expired token, in a file that Python has
+ * used before; each second time of a sign-in by ours. Either may be late, so that each step of the one
+ * meets each step of the other.
  */
 export async function refreshBesideRefresh(options: TortureOptions): Promise<TortureResult> {
   const random = new Random(options.seed);
   const name = `${options.count} refreshes by both at once`;
-  return await judged(name, options, async (signedIn, shared) => {
-    if ((await signedIn.entry()).scope !== undefined) {
+  return await judged(name, options, async (signedIn, shared, round) => {
+    if (round === 0) {
       await signedIn.expire();
       await refreshByPython(signedIn, shared);
     }
+    if (round % 2 === 1) await signedIn.signInAnew();
     return await refreshByBoth(signedIn, shared, random);
   });
 }
 
-/** The same at Python's first refresh of a row. Nothing tells ours that Python may refresh it, too. */
+/** The same at Python's first use of the file. Nothing tells ours of Python by then. */
 export async function refreshBesideFirst(options: TortureOptions): Promise<TortureResult> {
   const random = new Random(options.seed);
   const name = `${options.count} refreshes by both at once, Python's first`;
   const found = await judged(name, options, async (signedIn, shared) => {
-    if ((await signedIn.entry()).scope === undefined) await signedIn.signInAnew();
+    await signedIn.signInAnew({ all: true });
     return await refreshByBoth(signedIn, shared, random);
   });
   return { ...found, failures: [] }; // measured, without a bar

@@ -57,9 +57,9 @@ export class SignedIn {
     await this.provider.signIn(this.#backend, identity);
   }
 
-  /** Signs in anew, where the stored sign-in still serves. */
-  async signInAnew(): Promise<void> {
-    await this.#backend.delete(this.#key);
+  /** Signs in anew, where the stored sign-in still serves, or into a new store. */
+  async signInAnew({ all = false } = {}): Promise<void> {
+    await (all ? this.#backend.deleteAll?.() : this.#backend.delete(this.#key));
     await this.signIn();
   }
 

@@ -159,16 +159,45 @@ Deno.test({
 
 Deno.test({
   name:
-    "a reservation leaves a row of this module, one without a refresh token and none as they are",
+    "a reservation leaves a row as it is where only this module writes, or there is nothing to hide",
   permissions,
   async fn() {
-    for (const row of [own(), shared({ refresh_token: null }), undefined]) {
+    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
+    const documents = [
+      { credentials: { [KEY]: own(), [OTHER]: own() } },
+      { credentials: { [KEY]: own() }, python_seen: day(32) },
+      { credentials: { [KEY]: own() }, python_seen: "never" },
+      { credentials: { [KEY]: shared({ refresh_token: null }) }, python_seen: day(0) },
+      { credentials: {}, python_seen: day(0) },
+    ];
+    for (const document of documents) {
       const { path } = make();
-      writeByPython(path, row === undefined ? {} : { [KEY]: row });
-      const before = Deno.readTextFileSync(path);
+      const text = `${JSON.stringify({ version: 1, ...document }, null, 2)}\n`;
+      Deno.writeTextFileSync(path, text, { mode: 0o600 });
       await using _reserved = await storeAt(path, 600_000).reserve(KEY, 100);
-      assertEquals(Deno.readTextFileSync(path), before);
+      assertEquals(Deno.readTextFileSync(path), text);
     }
+  },
+});
+
+Deno.test({
+  name:
+    "a row of this module is hidden, too, where the Python library has written the file of late",
+  permissions,
+  async fn() {
+    const { path, backend } = make();
+    const store = storeAt(path);
+    await store.put(KEY, own());
+    writeByPython(path, { [KEY]: own(), [OTHER]: shared() });
+    const isHidden = async () => {
+      await using _reserved = await storeAt(path).reserve(KEY, 100);
+      assertEquals(backend.get(KEY)?.refresh_token, own().refresh_token);
+      return rowsIn(path)[KEY].refresh_token === null;
+    };
+    assert(await isHidden(), "its text is there");
+    await store.delete(OTHER);
+    await store.put(KEY, own({ x_new: 1 })); // a new sign-in
+    assert(await isHidden(), "its text was there");
   },
 });
 
