@@ -112,7 +112,7 @@ export class KeyRing {
     return new CredentialsBackendError(
       "encryption_key_unknown",
       `Cannot decrypt the entry for "${printable(key)}" in ${describeInner(this.#inner)}: it was ` +
-        `encrypted with ${used}. Give that one too, in olderKeys; if it is lost, remove the ` +
+        `encrypted with ${used}. Give that one, in key or in olderKeys; if it is lost, remove the ` +
         `entry with clearOidcCredentials() and sign in again.`,
     );
   }

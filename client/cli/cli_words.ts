@@ -14,6 +14,11 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\bissuer \(VM_OIDC_ISSUER\)/g, "--issuer (VM_OIDC_ISSUER)"],
   [/\bapiHost \(VM_API_HOST\)/g, "VM_API_HOST"],
   [/\bPass (?:apiKey|apiSecret), or set\b/g, "Set"],
+  // Its flags are those of a script. The hint below the error leads to all of this program.
+  [
+    /^Cannot create the session: (Deno does not permit .*?)\. Run with\n[^]*$/g,
+    "Cannot sign in: $1.",
+  ],
   [/^Cannot create the session\b/g, "Cannot sign in"],
   [/: (issuer|scope|listen) (is|has)\b/g, ": --$1 $2"],
   [/\bprofile \(VM_OIDC_PROFILE\)/g, "--profile (VM_OIDC_PROFILE)"],
@@ -48,24 +53,27 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/, or import it in your own code and pass an instance: .*$/g, "."],
 ];
 
-/** A message of this module in words of the command line: flags instead of options. */
-export function inCliWords(message: string, flags: FlagValues | undefined): string {
+/**
+ * A message of this module in words of the command line: flags instead of options.
+ *
+ * @param named The flags that name the sign-in in commands.
+ */
+export function inCliWords(
+  message: string,
+  flags: FlagValues | undefined,
+  named: string = withoutProfile(valueFlags(flags, IDENTITY_FLAGS), flags),
+): string {
   const store = storeFlags(flags);
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
   return WORDS.reduce((text, [api, cli]) => text.replaceAll(api, cli), message)
-    .replaceAll(
-      /\bRun login\./g,
-      `Run: ${PROGRAM} login${valueFlags(flags, IDENTITY_FLAGS)}${store}`,
-    )
+    .replaceAll(/\bRun login\./g, `Run: ${PROGRAM} login${named}${store}`)
     .replaceAll("clearOidcCredentials({ all: true })", `${PROGRAM} logout --all${store}`)
-    .replaceAll(
-      "clearOidcCredentials()",
-      `${PROGRAM} logout${valueFlags(flags, IDENTITY_FLAGS)}${store}`,
-    )
+    .replaceAll("clearOidcCredentials()", `${PROGRAM} logout${named}${store}`)
     .replace(
       HOW_TO_SIGN_IN,
-      (_, named = valueFlags(flags, IDENTITY_FLAGS), dpop = "") => {
-        const login = `login${withoutProfile(named, flags)}${dpop}${store}`;
+      (_, given?: string, dpop = "") => {
+        const who = given === undefined ? named : withoutProfile(given, flags);
+        const login = `login${who}${dpop}${store}`;
         return `Sign in with\n  ${PROGRAM} ${login}\n` +
           `or, without an installation, with\n  deno run -A${unstable} ${SPECIFIER} ${login}`;
       },
@@ -86,6 +94,17 @@ function withoutProfile(named: string, flags: FlagValues | undefined): string {
 /** The flags of a call that choose its store, for another command on the same store. */
 function storeFlags(flags: FlagValues | undefined): string {
   return valueFlags(flags, ["backend", "backend-options", "config"]);
+}
+
+/** The flags that name a sign-in as it is stored. */
+export function identityFlags(
+  { issuer, clientId, audience, profile, flow }: Partial<
+    Record<"issuer" | "clientId" | "audience" | "profile" | "flow", string>
+  >,
+): string {
+  return Object.entries({ issuer, "client-id": clientId, audience, profile, flow })
+    .flatMap(([name, value]) => value === undefined ? [] : [` --${name} ${quoteArgument(value)}`])
+    .join("");
 }
 
 function valueFlags(flags: FlagValues | undefined, names: readonly FlagName[]): string {

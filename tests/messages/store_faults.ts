@@ -32,7 +32,7 @@ async function atVault(answer: () => Response): Promise<Heard> {
 
 function vaultAt(address: string): VaultCredentialsBackend {
   const auth = { method: "token", token: "hvs.a-token-of-mine" } as const;
-  return new VaultCredentialsBackend({ address, path: "users/ada", auth, timeoutMs: 300 });
+  return new VaultCredentialsBackend({ address, path: "users/ada", auth, timeoutMs: 1500 });
 }
 
 /** A store in memory that has no place for what a sign-in brings. */

@@ -5,7 +5,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { backendNeeds, preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
-import { inCliWords } from "../cli_words.ts";
+import { identityFlags, inCliWords } from "../cli_words.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import {
@@ -85,7 +85,7 @@ async function readSignIn(
     return entry && describeEntry(entry, identity, now);
   } catch (error) {
     const { code, message } = backendError("read credentials from", backend, error);
-    const text = printable(inCliWords(message, flags), 1000);
+    const text = printable(inCliWords(message, flags, identityFlags(identity)), 1000);
     return { ...describeIdentity(identity), error: { code, message: text } };
   }
 }

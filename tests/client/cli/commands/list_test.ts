@@ -90,6 +90,10 @@ Deno.test("list: one entry that cannot be read hides no other, and is exit code 
   assertEquals(text.code, 1);
   assertMatch(text.stdout, /^Signed in +as analyst/m);
   assertMatch(text.stdout, /^Unreadable +Cannot read credentials from .*is no object/m);
+  assertMatch(
+    text.stdout,
+    /validmind-auth logout --issuer https:\/\/b\.example --client-id app\.$/m,
+  );
   assertMatch(text.stdout, /^Provider +https:\/\/b\.example$/m);
   const { sign_ins } = JSON.parse((await world.run(["list", "--json"])).stdout);
   assertEquals(sign_ins[1].error.code, "backend_corrupt");
