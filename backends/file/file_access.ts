@@ -3,7 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import { permissionFlag } from "../common/check_options.ts";
-import { folderOf } from "../credentials_path.ts";
+import { folderOf, nameOf } from "../credentials_path.ts";
 
 /** Whether two looks at a file met the same one. */
 export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
@@ -134,7 +134,7 @@ const LARGEST_BYTES = 64 * 1024 * 1024;
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
 
-/** Repeats an access for about a second while a program, such as a virus scanner, keeps Windows from it. */
+/** Repeats an access for about a second while another program keeps Windows from it. */
 export function whileHeld<T>(
   access: () => T,
   { isHeld = isBusy, onWindows = Deno.build.os === "windows" } = {},
@@ -160,7 +160,7 @@ type OwnContent = { bytes: Uint8Array; info: Deno.FileInfo };
  * Reads a regular file of this user or of the superuser, who can change every file anyway.
  *
  * A link is followed where the same user has made it: a planted one would lead to any file of the
- * user's. The open file is the one that was looked at, so nobody can exchange it in between.
+ * user's. The open file is the one that was looked at.
  *
  * @throws {CredentialsBackendError} `backend_denied`, `backend_corrupt`. Deno's own errors pass
  * unchanged.
@@ -190,7 +190,7 @@ function readThroughLink(path: string, link: Deno.FileInfo): OwnContent | undefi
   }
 }
 
-/** Refuses a link of another user. Its own mode says nothing. */
+/** Refuses a link of another user. */
 export function assertOwnLink(
   action: string,
   path: string,
@@ -231,7 +231,7 @@ function readAll(file: OpenFile, size: number): Uint8Array | undefined {
   return undefined;
 }
 
-/** The error for a file that this module does not use, whatever the system would permit. */
+/** The error for a file that this module does not use. */
 export function refusal(
   action: string,
   path: string,
@@ -276,7 +276,8 @@ type Explanation = [code: CredentialsBackendErrorCode, reason: string, advice: s
 
 function explain(path: string, error: unknown): Explanation {
   if (error instanceof Deno.errors.NotCapable) {
-    const flags = fileFlags(path);
+    const asked = /"(.+)"/.exec(error.message)?.[1]; // without the links of its folders
+    const flags = fileFlags(asked?.endsWith(nameOf(path)) ? asked : path);
     return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
   }
   if (error instanceof Deno.errors.PermissionDenied) {

@@ -73,6 +73,23 @@ Deno.test({
 });
 
 Deno.test({
+  name: "fileError names the folder that Deno asks for, where a link leads to the one of the path",
+  permissions: "none",
+  fn() {
+    const flags = (asked: string) => {
+      const cause = new Deno.errors.NotCapable(
+        `Requires read access to "${asked}", run again with`,
+      );
+      return /Run with: (.*)$/.exec(fileError("read", "/home/a/.validmind/c.json", cause).message)
+        ?.[1];
+    };
+    assertEquals(flags("/data/a/c.json"), "--allow-read=/data/a --allow-write=/data/a");
+    const own = "--allow-read=/home/a/.validmind --allow-write=/home/a/.validmind";
+    assertEquals(flags("/home/a/.validmind"), own); // of the folder itself, a wider grant is too much
+  },
+});
+
+Deno.test({
   name: "whileHeld waits on Windows for a program that has the file open, and ends after 40 tries",
   permissions: "none",
   fn() {
