@@ -60,8 +60,11 @@ Deno.test("messages: each says what cannot be done, why, and what to do", async 
 
 Deno.test("messages: those of the command line have no words of the API", async () => {
   const words = /\b(clientId|clientSecret|apiKey|apiHost|credentialsBackend|init\(|bearer:)/;
-  for (const [what, where, , message] of await rows()) {
-    if (where === "CLI") assert(!words.test(message!), `${what}: ${message}`);
+  for (const [what, where, code, message] of await rows()) {
+    // The settings file has the options' names.
+    if (where === "CLI" && code !== "`settings_invalid`") {
+      assert(!words.test(message!), `${what}: ${message}`);
+    }
   }
 });
 

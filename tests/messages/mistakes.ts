@@ -13,6 +13,12 @@ function cli(what: string, args: string[], before: Before = {}): MessageRow {
   return { what, where: "CLI", hear: (then) => inHome({ ...before, run, then }) };
 }
 
+/** A sign-in with a settings file. */
+function settingsFile(what: string, document: unknown): MessageRow {
+  const text = typeof document === "string" ? document : JSON.stringify(document);
+  return cli(what, ["login"], { files: { ".config/validmind-auth/config.json": text } });
+}
+
 /** A script, or the cells of a notebook one after the other. */
 function script(
   what: string,
@@ -60,6 +66,17 @@ const AT_A_SHELL: MessageRow[] = [
     "store.json",
   ], { files: { "store.json": '{"pfad": "tokens.json"}' } }),
   cli("Deno KV without `--unstable-kv`", ["status", "--backend", "kv"], { flags: ["-A"] }),
+  settingsFile("A setting with a typo in the settings file: `client_id`", {
+    default: { issuer: "https://login.example.com", client_id: "my-client" },
+  }),
+  settingsFile("A setting outside of `default` in the settings file", {
+    issuer: "https://login.example.com",
+  }),
+  settingsFile("A secret in the settings file", {
+    default: { issuer: "https://login.example.com", clientId: "app", clientSecret: "mine" },
+  }),
+  settingsFile("A settings file without a comma", '{"default": {"issuer": "x" "clientId": "y"}}'),
+  cli("`--config` of a file that is not there", ["login", "--config", "settings.json"]),
   cli("`token` before a sign-in", ["token"]),
   cli("`token` with another profile", ["token", "--profile", "reviewer"], { signedIn: {} }),
   cli("`token` after the sign-in has ended", ["token"], {
