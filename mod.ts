@@ -18,7 +18,7 @@
  * ```ts
  * import * as vm from "@validmind/auth";
  *
- * const session = await vm.init({ model: "cl123" }); // issuer and client id from the environment
+ * const session = await vm.init({ model: "cl123" }); // the rest from the environment
  * const answer = await session.get("ping");
  * ```
  *

@@ -1,5 +1,17 @@
 /**
- * Encryption at rest for any credentials backend.
+ * Encryption at rest for any credentials backend: {@linkcode EncryptedCredentialsBackend} wraps
+ * another one. An {@linkcode EncryptionKey} is given as bytes, in a variable, by a passphrase, or kept
+ * in a second backend, such as the keychain.
+ *
+ * By variables, with no code of the user's:
+ *
+ * ```sh
+ * export VM_OIDC_CREDENTIALS_BACKEND=encrypted
+ * export VM_OIDC_CREDENTIALS_BACKEND_KWARGS='{
+ *   "backend": {"name": "file", "options": {"path": "/srv/tokens/${USER}.json"}},
+ *   "key": {"env": "TOKENS_KEY"}
+ * }'
+ * ```
  *
  * @module
  */
@@ -32,7 +44,11 @@ export type {
 } from "./encrypted/encryption_key.ts";
 export type { RotateOptions, RotationResult } from "./encrypted/key_ring.ts";
 
-/** Options of {@linkcode EncryptedCredentialsBackend}. */
+/**
+ * Options of {@linkcode EncryptedCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface EncryptedCredentialsBackendOptions {
   /** The store of the encrypted entries. */
   backend: OidcCredentialsBackend;
@@ -79,6 +95,8 @@ export interface EncryptedCredentialsBackendOptions {
  *
  * Needs the permissions of the inner backend and of the backends of keys, and `--allow-env` for the
  * variables that hold keys.
+ *
+ * @category Backends
  *
  * @example A file, with the key in a variable
  * ```ts

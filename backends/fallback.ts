@@ -1,5 +1,20 @@
 /**
- * An ordered list of credentials backends, for hosts where the first one is not always available.
+ * An ordered list of credentials backends, for hosts where the first one is not always available:
+ * {@linkcode FallbackCredentialsBackend} keeps each entry in the first one that takes it, and says
+ * when it passes one over.
+ *
+ * By variables, with no code of the user's:
+ *
+ * ```sh
+ * export VM_OIDC_CREDENTIALS_BACKEND=fallback
+ * export VM_OIDC_CREDENTIALS_BACKEND_KWARGS='{"backends": [
+ *   "keychain",
+ *   {"name": "encrypted", "options": {
+ *     "backend": {"name": "file", "options": {"path": "/srv/tokens/${USER}.json"}},
+ *     "key": {"env": "TOKENS_KEY"}
+ *   }}
+ * ]}'
+ * ```
  *
  * @module
  */
@@ -17,7 +32,11 @@ import type {
   OidcCredentialsBackend,
 } from "./oidc_credentials_backend.ts";
 
-/** Options of {@linkcode FallbackCredentialsBackend}. */
+/**
+ * Options of {@linkcode FallbackCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface FallbackCredentialsBackendOptions {
   /** The stores, the preferred one first. */
   backends: readonly OidcCredentialsBackend[];
@@ -29,7 +48,11 @@ export interface FallbackCredentialsBackendOptions {
   onFallback?: (event: FallbackEvent) => void;
 }
 
-/** A store that was passed over. Holds no secret. */
+/**
+ * A store that was passed over. Holds no secret.
+ *
+ * @category Backends
+ */
 export interface FallbackEvent {
   /** The action that did not reach the store. */
   readonly action: "store" | "delete" | "list";
@@ -43,7 +66,11 @@ export interface FallbackEvent {
   readonly message: string;
 }
 
-/** The state of a credential in one store. Holds no secret. */
+/**
+ * The state of a credential in one store. Holds no secret.
+ *
+ * @category Backends
+ */
 export interface FallbackStatus {
   /** The class of the store. */
   readonly name: string;
@@ -91,6 +118,8 @@ export interface FallbackStatus {
  * `requiredPermissions` where every store declares its permissions. `close` closes all stores.
  *
  * Needs the permissions of its backends.
+ *
+ * @category Backends
  *
  * @example
  * ```ts

@@ -1,5 +1,7 @@
 /**
- * The backend that keeps credentials in the keychain of the operating system.
+ * The backend that keeps credentials in the keychain of the operating system:
+ * {@linkcode KeychainCredentialsBackend}. By a variable it is
+ * `VM_OIDC_CREDENTIALS_BACKEND=keychain`, in code:
  *
  * ```ts ignore
  * import { init } from "@validmind/auth";
@@ -28,7 +30,11 @@ import type {
 /** Loaded at the first use of the keychain, or of its lock. */
 const loadStore = () => import("./keychain/store.ts");
 
-/** Options of {@linkcode KeychainCredentialsBackend}. */
+/**
+ * Options of {@linkcode KeychainCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface KeychainCredentialsBackendOptions {
   /**
    * The service of the entries in the keychain. Two services share nothing.
@@ -80,6 +86,8 @@ export interface KeychainCredentialsBackendOptions {
  * `requiredPermissions()` names. Storing also needs `--allow-read` and `--allow-write` for the lock
  * folder, and `--allow-env=HOME` (`USERPROFILE` on Windows) unless that folder is given. Deno's
  * permissions do not limit native code: the grant is a grant to that library.
+ *
+ * @category Backends
  *
  * @example
  * ```ts

@@ -124,5 +124,9 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
  * @category Backends
  */
 export const NullCredentialsBackend = MemoryCredentialsBackend;
-/** Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}. */
+/**
+ * The type of its instances.
+ *
+ * @category Backends
+ */
 export type NullCredentialsBackend = MemoryCredentialsBackend;

@@ -15,7 +15,11 @@
 import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./testing/conformance_checks.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
-/** Options of {@linkcode testCredentialsBackend}. */
+/**
+ * Options of {@linkcode testCredentialsBackend}.
+ *
+ * @category Testing
+ */
 export interface TestCredentialsBackendOptions {
   /**
    * Gives a backend whose store cannot be read (corrupt, denied, out of reach), to prove that
@@ -57,6 +61,7 @@ export interface TestCredentialsBackendOptions {
  * @param factory Gives a handle on the store. Called once or twice for a check: two handles of a
  * persistent backend must lead to one store.
  * @param options Means for further checks.
+ * @category Testing
  *
  * @example
  * ```ts ignore

@@ -1,5 +1,18 @@
 /**
- * Keeps credentials in HashiCorp Vault or OpenBao: `VaultCredentialsBackend`.
+ * The backend that keeps credentials in HashiCorp Vault or OpenBao, for people whose tokens may not
+ * lie on the host that they work on: {@linkcode VaultCredentialsBackend}. Its options say where Vault
+ * is, and how to log in: with a token, an AppRole, or the platform's own token.
+ *
+ * A platform team chooses it by variables, and the people write no code:
+ *
+ * ```sh
+ * export VAULT_ADDR=https://vault.example.com:8200
+ * export VM_OIDC_CREDENTIALS_BACKEND=vault
+ * export VM_OIDC_CREDENTIALS_BACKEND_KWARGS='{
+ *   "path": "users/${USER}",
+ *   "auth": {"method": "kubernetes", "role": "notebooks"}
+ * }'
+ * ```
  *
  * @module
  */
@@ -76,6 +89,8 @@ const loadStore = () => import("./vault/store.ts");
  * `VAULT_NAMESPACE` and `VAULT_CACERT` (where `VAULT_ADDR` is not set, the same with `BAO_`) unless
  * `address` is given, and for `VAULT_TOKEN` (or `BAO_TOKEN`) unless `auth` says otherwise;
  * `--allow-read` of the files that are named. For a token file `true` also `--allow-env=HOME`.
+ *
+ * @category Backends
  *
  * @example
  * ```ts

@@ -29,6 +29,7 @@ import { main } from "./cli/main.ts";
  *
  * @param args The command and its options, without the program's name.
  * @returns The exit code: 0, 1, 2 or 4.
+ * @category Command line
  *
  * @example
  * ```ts

@@ -25,8 +25,8 @@ const loadApi = () => import("./api/client.ts");
  * A valid stored token is used without asking the provider, and an expired one is refreshed.
  * Otherwise a person is asked to sign in by the device flow
  * ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)): the notebook cell, or standard error, shows
- * a link and a code. `flow` names other ways, such as the browser. The `VM_*` variables stand in for absent options. With `apiKey` and `apiSecret`
- * nobody signs in, and requests carry the key.
+ * a link and a code. `flow` names other ways, such as the browser. The `VM_*` variables stand in for
+ * absent options. With `apiKey` and `apiSecret` nobody signs in, and requests carry the key.
  *
  * Needs `--allow-net` for the API's host; `--allow-net` for the issuer's host and the hosts of its
  * endpoints, unless a valid token is stored; the permissions of the backend; and `--allow-env` for

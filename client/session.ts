@@ -176,7 +176,7 @@ export interface DropPermissionsResult {
  * ```ts
  * import { init } from "@validmind/auth";
  *
- * const session = await init({ model: "cl123" }); // issuer and client id from the environment
+ * const session = await init({ model: "cl123" }); // the rest from the environment
  * const answer = await session.get("ping");
  * await session.close();
  * ```
@@ -204,7 +204,8 @@ export interface Session {
   readonly info?: ClientInfo;
 
   /**
-   * The bearer token: from memory, refreshed when it expires within 120 s. A secret. With `dpop` an
+   * The bearer token: from memory, refreshed in the last tenth of its lifetime, at most 120 s before
+   * its end. A secret. With `dpop` an
    * API accepts it only with a proof, which {@linkcode headers} gives.
    *
    * @throws {ValidMindAuthError} `login_required` if a person has to sign in again,

@@ -11,6 +11,8 @@ import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_b
  * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
  *
  * Entries name their key by its `id`. Without one they name it by a fingerprint.
+ *
+ * @category Backends
  */
 export type EncryptionKey =
   | Uint8Array
@@ -19,7 +21,11 @@ export type EncryptionKey =
   | PassphraseKeyOptions
   | StoredKeyOptions;
 
-/** A key of 32 bytes. */
+/**
+ * A key of 32 bytes.
+ *
+ * @category Backends
+ */
 export interface BytesKey {
   /** 32 random bytes. They are copied. */
   bytes: Uint8Array;
@@ -31,7 +37,11 @@ export interface BytesKey {
   id?: string;
 }
 
-/** A key in a variable, which is read at the first use. */
+/**
+ * A key in a variable, which is read at the first use.
+ *
+ * @category Backends
+ */
 export interface VariableKey {
   /** The variable with 32 random bytes as hex, base64 or base64url. */
   env: string;
@@ -43,7 +53,11 @@ export interface VariableKey {
   id?: string;
 }
 
-/** A key that is derived with PBKDF2 (HMAC with SHA-256) and a random salt, once in a process. */
+/**
+ * A key that is derived with PBKDF2 (HMAC with SHA-256) and a random salt, once in a process.
+ *
+ * @category Backends
+ */
 export interface PassphraseKeyOptions {
   /** At least 12 characters. A function or a variable is read at the first use. */
   passphrase: string | (() => MaybePromise<string>) | { env: string };
@@ -62,7 +76,11 @@ export interface PassphraseKeyOptions {
   id?: string;
 }
 
-/** A random key in another backend. */
+/**
+ * A random key in another backend.
+ *
+ * @category Backends
+ */
 export interface StoredKeyOptions {
   /**
    * The store of the key. It cannot be the store of the entries, and is best a place that holds

@@ -248,7 +248,11 @@ function keyOptionError(message: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${message}`);
 }
 
-/** Options of {@linkcode EncryptedCredentialsBackend.rotate}. */
+/**
+ * Options of {@linkcode EncryptedCredentialsBackend.rotate}.
+ *
+ * @category Backends
+ */
 export interface RotateOptions {
   /**
    * Whether a new key is made first. Only for a key that is kept in a backend.
@@ -260,7 +264,11 @@ export interface RotateOptions {
   signal?: AbortSignal;
 }
 
-/** Result of a rotation, by credential key. Holds no secret. */
+/**
+ * Result of a rotation, by credential key. Holds no secret.
+ *
+ * @category Backends
+ */
 export interface RotationResult {
   /** Entries that were encrypted anew with the current key. */
   readonly resealed: readonly string[];

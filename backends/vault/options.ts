@@ -1,7 +1,11 @@
 import { checkOptions, isSecureUrl, type OptionTypes } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
-/** Login with a token that was obtained from Vault before. */
+/**
+ * Login with a token that was obtained from Vault before.
+ *
+ * @category Backends
+ */
 export interface VaultTokenAuth {
   /** The login method. */
   method: "token";
@@ -18,7 +22,11 @@ export interface VaultTokenAuth {
   tokenFile?: string | true;
 }
 
-/** Login with an AppRole. */
+/**
+ * Login with an AppRole.
+ *
+ * @category Backends
+ */
 export interface VaultAppRoleAuth {
   /** The login method. */
   method: "approle";
@@ -36,7 +44,11 @@ export interface VaultAppRoleAuth {
   mount?: string;
 }
 
-/** Login with a signed token of the platform, such as a Kubernetes service account's or a CI job's. */
+/**
+ * Login with a signed token of the platform, such as a Kubernetes service account's or a CI job's.
+ *
+ * @category Backends
+ */
 export interface VaultJwtAuth {
   /** The login method. */
   method: "jwt" | "kubernetes";
@@ -56,10 +68,18 @@ export interface VaultJwtAuth {
   mount?: string;
 }
 
-/** The login to Vault. */
+/**
+ * The login to Vault.
+ *
+ * @category Backends
+ */
 export type VaultAuth = VaultTokenAuth | VaultAppRoleAuth | VaultJwtAuth;
 
-/** Options of {@linkcode VaultCredentialsBackend}. */
+/**
+ * Options of {@linkcode VaultCredentialsBackend}.
+ *
+ * @category Backends
+ */
 export interface VaultCredentialsBackendOptions {
   /**
    * The folder of one person's entries within the mount, such as `"users/anna"`. There is no default:
