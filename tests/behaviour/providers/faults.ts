@@ -20,6 +20,7 @@ export type Fault =
   | "The client may not use the flow in the browser"
   | "The ID token is signed by a secret"
   | "The person may not have offline_access"
+  | "The client has to push its requests"
   | "The realm requires HTTPS"
   | "An administrator has ended all tokens of the client"
   | "The client has to use DPoP"

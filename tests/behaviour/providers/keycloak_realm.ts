@@ -8,7 +8,11 @@ export type KeycloakClientKind =
   /** Public, with ID tokens that are signed by a secret. */
   | "symmetric"
   /** Public; all its tokens can be ended. */
-  | "ended";
+  | "ended"
+  /** Public, and has to push its requests of the flow in the browser. */
+  | "pushed"
+  /** Public, and has to use PKCE. */
+  | "pkce";
 
 export const REALM = "matrix";
 export const USER = "analyst";
@@ -63,6 +67,8 @@ export function realm(key: SigningKey) {
       client("device", { standardFlowEnabled: false }),
       client("symmetric", {}, { "id.token.signed.response.alg": "HS256" }),
       client("ended"),
+      client("pushed", {}, { "require.pushed.authorization.requests": "true" }),
+      client("pkce", {}, { "pkce.code.challenge.method": "S256" }),
     ],
   };
 }

@@ -50,6 +50,20 @@ export const KEYCLOAK_ROWS = {
     await isTold(world, "An administrator has ended all tokens of the client", start);
   },
 
+  async "client that has to push its requests"(kind, provider) {
+    await using world = await worldOf(kind, provider, "pushed");
+    const start = () => createSession(world.browserOptions);
+    await isTold(world, "The client has to push its requests", start);
+  },
+
+  async "client that has to use PKCE"(kind, provider) {
+    await using world = await worldOf(kind, provider, "pkce");
+    for (const options of [world.options, { ...world.browserOptions, profile: "browser" }]) {
+      await using session = await createSession(options);
+      assert(await provider.isActive(await session.accessToken()));
+    }
+  },
+
   async "realm that requires HTTPS"(kind, provider) {
     await using world = await MatrixWorld.make(kind, provider);
     assert(provider instanceof KeycloakRealm);

@@ -171,4 +171,12 @@ export const TOLD: ProviderKind["told"] = {
       "HTTPS required). Give the issuer with https:. Keycloak behind a proxy needs its option " +
       "proxy-headers.",
   },
+  "The client has to push its requests": {
+    code: "provider_refused",
+    message:
+      "Cannot sign in at {issuer}: the provider answered invalid_request (Pushed Authorization " +
+      "Request is only allowed). The client may send its request ahead only (RFC 9126), and the " +
+      "discovery document does not say so: have require_pushed_authorization_requests set there, or " +
+      "the demand taken from the client.",
+  },
 };
