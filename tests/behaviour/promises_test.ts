@@ -3,7 +3,8 @@
  * too. The sentences and their tests are in `promises/`.
  */
 import { assert, assertEquals } from "@std/assert";
-import { rowsOf, sentencesOf } from "../support/page_sentences.ts";
+import { rowsOf, sentencesOf, titlesOf } from "../support/page_sentences.ts";
+import { BACKENDS } from "./promises/backends_promises.ts";
 import type { PagePromises } from "./promises/page_promises.ts";
 import { README } from "./promises/readme_promises.ts";
 import { SECURITY } from "./promises/security_promises.ts";
@@ -12,6 +13,7 @@ const ROOT = new URL("../../", import.meta.url);
 const PAGES: Record<string, PagePromises> = {
   "README.md": README,
   ".github/SECURITY.md": SECURITY,
+  "backends/README.md": BACKENDS,
 };
 /** Has a test of its own below. */
 const ATTACKS = "Attacks";
@@ -34,9 +36,11 @@ async function assertTest(test: string): Promise<void> {
   assert(pattern.test(await sources.get(file)!), `${file} has no test "${name}"`);
 }
 
-for (const [page, { promises, describes }] of Object.entries(PAGES)) {
+for (const [page, { sections, promises, describes }] of Object.entries(PAGES)) {
   Deno.test(`each sentence of ${page} has a test, or promises nothing`, async () => {
-    const sentences = sentencesOf(await Deno.readTextFile(new URL(page, ROOT)), [ATTACKS]);
+    const text = await Deno.readTextFile(new URL(page, ROOT));
+    const others = sections && titlesOf(text).filter((title) => !sections.includes(title));
+    const sentences = sentencesOf(text, others ?? [ATTACKS]);
     const starts = [...promises.map(([start]) => start), ...describes];
     const gone = starts.filter((start) => !sentences.some((text) => text.startsWith(start)));
     assertEquals(gone, [], `not on ${page}, but in promises/`);

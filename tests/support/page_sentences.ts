@@ -20,6 +20,11 @@ export function sentencesOf(page: string, without: readonly string[] = []): stri
   });
 }
 
+/** The titles of the sections of a page. */
+export function titlesOf(page: string): string[] {
+  return [...page.matchAll(/^## (.*)$/gm)].map(([, title]) => title!);
+}
+
 /** The rows of the first table of a section, without its head. */
 export function rowsOf(page: string, title: string): string[][] {
   const [, rest = ""] = page.split(`\n## ${title}\n`);

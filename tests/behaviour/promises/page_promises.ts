@@ -5,8 +5,10 @@
  */
 export type PromiseOf = readonly [sentence: string, ...tests: string[]];
 
-/** All sentences of a page, with the rows of its tables. */
+/** All sentences of a page, or of some sections, with the rows of its tables. */
 export interface PagePromises {
+  /** The titles of the sections that are held. @default {all} */
+  readonly sections?: readonly string[];
   readonly promises: readonly PromiseOf[];
   /** The beginnings of the sentences that describe, advise or lead elsewhere, and promise nothing. */
   readonly describes: readonly string[];
