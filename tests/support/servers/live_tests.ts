@@ -72,7 +72,9 @@ async function missingFor(need: LiveNeed): Promise<string[]> {
   }
   const programs = PROGRAMS[need];
   if (programs === undefined) {
-    return await isThere(await serverPath(need as ServerName)) ? [] : [need];
+    const isHere = await isThere(await serverPath(need as ServerName));
+    if (need === "keycloak" && isHere) return await isOnPath("java") ? [] : ["java"];
+    return isHere ? [] : [need];
   }
   const found = await Promise.all(programs.map(isOnPath));
   return programs.filter((_, index) => !found[index]);
