@@ -102,7 +102,7 @@ export class ReservedFile implements TempFile {
   }
 }
 
-/** Whether a regular file at `path` is locked by its owner. */
+/** Whether a regular file of this user at `path` is locked. Another user may hold a planted one for ever. */
 function isReserved(path: string): boolean {
   if (!isGranted({ name: "read", path }) || !lstatIfPresent(path)?.isFile) return false;
   let file: Deno.FsFile;
@@ -112,7 +112,7 @@ function isReserved(path: string): boolean {
     return false; // gone, or of another owner
   }
   try {
-    return !tryLock(file);
+    return isOwn(path, file.statSync()) && !tryLock(file);
   } finally {
     file.close();
   }

@@ -275,6 +275,26 @@ attack("a named pipe that comes to a reserved file's place does not block", asyn
   }
 });
 
+attack("a reserved file that another user holds does not hold up a refresh", async (scene) => {
+  const { parent, victim } = scene;
+  const reserve = (then: string) =>
+    `backend.reserve(KEY, 1000).then(async (made) => { await using _ = made; return ${then}; })`;
+  const list = `Array.from(Deno.readDirSync("${parent}"), ({ name }) => name)`;
+  const names = await victim(reserve(list)) as string[];
+  const temp = `${parent}/${names.find((name) => name.endsWith(".tmp"))}`;
+  write(temp, "", ATTACKER, 0o666);
+  const held = Deno.openSync(temp, { read: true, write: true });
+  try {
+    held.lockSync(true);
+    assertEquals(await victim(reserve(`Deno.lstatSync("${temp}").uid`)), VICTIM);
+    Deno.chmodSync(parent, 0o1777); // there nobody removes what belongs to another user
+    write(temp, "", ATTACKER, 0o666);
+    assertMatch(String(await victim(reserve("1"))), /^backend_denied: /);
+  } finally {
+    held.close();
+  }
+});
+
 attack("a named pipe in a folder's place does not block the sync of the folder", async (scene) => {
   const { parent, victim } = scene;
   await plantPipe(`${parent}/folder`);
