@@ -191,7 +191,7 @@ Deno.test({
     await page.goto(link);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("button", { name: "Continue" }).click();
-    await page.waitForFunction(`document.title === "Signed in"`);
+    await page.getByRole("heading", { name: "Signed in" }).waitFor();
     const { search, pathname } = new URL(page.url());
     assertEquals([search, pathname], ["", "/callback"], "the address kept its parameters");
     const result = await running.waitFor(({ type }) => type === "execute_result");

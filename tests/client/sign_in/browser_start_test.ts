@@ -163,7 +163,7 @@ Deno.test({
       await page.goto(address);
       await page.getByRole("button", { name: "Sign in" }).click();
       await page.getByRole("button", { name: "Continue" }).click();
-      await page.waitForFunction(`document.title === "Signed in"`);
+      await page.getByRole("heading", { name: "Signed in" }).waitFor();
     };
     const { text } = await captureTerminal({
       code: `
