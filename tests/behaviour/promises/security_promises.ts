@@ -151,7 +151,7 @@ export const SECURITY: PagePromises = {
       `${PYTHON} a first put and a sign-out that the Python library undoes are made again`,
     ],
     [
-      "Against that, a refresh of a row that the library has written",
+      "Against that, a refresh first takes the refresh token out of the library",
       `${PYTHON} a reservation hides the refresh token of a row that the Python library has written`,
       `${PYTHON} a reservation waits for the refresh that the Python library may have begun`,
     ],
