@@ -1,6 +1,11 @@
 import type { PermissionNeed } from "@validmind/auth";
 import { netHost } from "../../backends/common/check_options.ts";
 
+/** The path of an access. A folder is opened by the name of the dot in it. */
+export function accessed(path: string): string {
+  return path.replace(/\/\.$/, "");
+}
+
 /** Whether a need grants an access of Deno's audit log. */
 export function covers(
   need: PermissionNeed,

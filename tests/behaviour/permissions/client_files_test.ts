@@ -6,7 +6,7 @@ import {
   requiredPermissions,
   type SessionOptions,
 } from "@validmind/auth";
-import { covers } from "../../support/audit_log.ts";
+import { accessed, covers } from "../../support/audit_log.ts";
 import { AssertionIssuer, jobOptions, withClient } from "../../support/client_world.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -122,6 +122,7 @@ for (
       .map((line) => JSON.parse(line) as { permission: string; value: string })
       .filter(({ permission }) => permission !== "import")
       .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
+      .map((access) => ({ ...access, value: accessed(access.value) }))
       .filter(({ value }) => value !== world.folder && value !== `${world.folder}/mount`)
       .filter(({ permission, value }) => permission !== "write" || value !== options[option]);
     // The log counts a look at a file as a write, too. The test above reads it without that grant.

@@ -16,7 +16,7 @@ import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_pro
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { covers } from "../../support/audit_log.ts";
+import { accessed, covers } from "../../support/audit_log.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import {
   type BackendInput,
@@ -128,6 +128,7 @@ for (const one of CASES) {
       // Used where granted: the user's id; and the folder above, which is synced. The log counts
       // opening a folder as a write, too.
       .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
+      .map((access) => ({ ...access, value: accessed(access.value) }))
       .filter(({ value }) => value !== world.folder);
     const beyond = accesses.filter((access) => !needs.some((need) => covers(need, access)));
     assertEquals(beyond, []);
