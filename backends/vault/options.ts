@@ -1,3 +1,4 @@
+import { printable } from "../common/printable.ts";
 import { checkOptions, isSecureUrl, type OptionTypes } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
@@ -200,7 +201,11 @@ export function parseVaultAddress(action: string, name: string, address: unknown
   }
   if (!isSecureUrl(url)) {
     const advice = "Use https:, or a Vault Agent or Proxy on this host's loopback.";
-    throw invalid(action, `${name} (${url.origin}) would get tokens in clear text`, advice);
+    throw invalid(
+      action,
+      `${name} (${printable(url.origin)}) would get tokens in clear text`,
+      advice,
+    );
   }
   url.pathname = url.pathname.replace(/\/+$/, "");
   return url;

@@ -1,3 +1,4 @@
+import { printable } from "../../backends/common/printable.ts";
 import { isSecureUrl } from "../../backends/common/check_options.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import {
@@ -192,7 +193,9 @@ export function secureUrl(text: string, action: string): URL {
   if (isSecureUrl(url)) return url;
   throw new ValidMindAuthError(
     "insecure_url",
-    `Cannot ${action} is ${url.origin}, which would get secrets in clear text. Use https: (http: is ` +
+    `Cannot ${action} is ${
+      printable(url.origin)
+    }, which would get secrets in clear text. Use https: (http: is ` +
       `for localhost, 127.0.0.1 and [::1] only).`,
   );
 }

@@ -1,3 +1,4 @@
+import { printable } from "../../backends/common/printable.ts";
 import { isLoopback, netHost } from "../../backends/common/check_options.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -118,7 +119,9 @@ export function checkEndpoint(name: string, text: unknown, issuer: string): void
   if (url.protocol === "https:" || mayBePlain) return;
   throw new ValidMindAuthError(
     "insecure_url",
-    `Cannot use ${issuer}: its ${name} at ${url.origin} would get secrets in clear text. ` +
+    `Cannot use ${issuer}: its ${name} at ${
+      printable(url.origin)
+    } would get secrets in clear text. ` +
       `Check the issuer, then ask who runs the provider.`,
   );
 }

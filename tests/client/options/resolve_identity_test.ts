@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { bearerKind } from "../../../client/credential_key.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
@@ -62,4 +62,10 @@ for (const [issuer, kind] of KINDS) {
 Deno.test("bearerKind: an explicit choice wins", () => {
   assertEquals(bearerKind("access_token", KINDS[0]![0]), "access_token");
   assertEquals(bearerKind("id_token", "https://acme.auth0.com"), "id_token");
+});
+
+Deno.test("secureUrl: an endless host name is cut in the error", () => {
+  const endless = `http://localhost.evil.example${"=".repeat(9000)}`;
+  const error = assertThrows(() => secureUrl(endless, "do it: the address"), Error);
+  assert(error.message.length < 500, `${error.message.length} characters`);
 });
