@@ -31,7 +31,7 @@
  * | `backend_kwargs_invalid` | `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` is not one JSON object |
  * | `env_invalid` | another variable has a value that cannot be understood |
  * | `env_unset` | a `${NAME}` in the KWARGS is not set |
- * | `runtime_unsupported` | this Deno is too old |
+ * | `runtime_unsupported` | this Deno is older than 2.7 |
  *
  * @category Errors
  */
@@ -109,10 +109,7 @@ export class CredentialsBackendError extends Error {
   }
 }
 
-/**
- * Lets `instanceof` know the errors of another copy of this module in the process, such as one of
- * another version that a third-party backend imports.
- */
+/** Lets `instanceof` know the errors of another copy of this module. */
 // deno-lint-ignore ban-types
 export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
   const mark = Symbol.for(`@validmind/auth ${name}`);

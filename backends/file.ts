@@ -129,7 +129,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * Stores `entry` under `key` and resolves once it is on the disk.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_version`, `backend_locked`,
-   * `backend_full`. The file is then as it was.
+   * `backend_full`, `runtime_unsupported`. The file is then as it was.
    */
   async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
     const store = await this.#openStore();
@@ -197,8 +197,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` while no other process or session on this host holds the lock of the same key.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`. A signal that ends the
-   * wait throws its reason.
+   * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after `lockTimeoutMs`. A
+   * signal that ends the wait throws its reason.
    */
   async withLock<T>(
     key: string,

@@ -168,8 +168,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * is renewed while `fn` runs. A waiter takes it over when it was not renewed for 15 s, or after
    * {@linkcode reserve} for 90 s, by the waiter's own clock; no host's clock has to be right.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason
-   * when it ends the wait.
+   * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after
+   * `lockTimeoutMs`; the signal's reason when it ends the wait.
    */
   async withLock<T>(
     key: string,

@@ -50,7 +50,7 @@ const loadClientRenewal = () => import("./tokens/client_renewal.ts");
  * `flow_unsupported`, `client_auth_unusable`, `device_code_denied`, `device_code_expired`,
  * `authorization_denied`, `authorization_expired`, `redirect_unavailable`, `prompt_failed`, `id_token_invalid`,
  * `id_token_missing`, `dpop_unsupported`, `credentials_not_stored`; or the signal's reason.
- * @throws {CredentialsBackendError} An error of the backend, or of its choice.
+ * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend, or of its choice.
  * @category Sign in
  *
  * @example

@@ -39,7 +39,7 @@ const loadApi = () => import("./api/client.ts");
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `conflicting_credentials` and
  * `permission_required` before any work; then as `createSession`, and `api_unreachable`.
  * @throws {ApiError} If the API refuses the ping. The tokens stay stored.
- * @throws {CredentialsBackendError} An error of the backend, or of its choice.
+ * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend, or of its choice.
  * @category Sign in
  *
  * @example

@@ -110,9 +110,19 @@ function replacedTooOften(path: string): CredentialsBackendError {
 function createLockFile(path: string): OpenFile | undefined {
   try {
     const file = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
-    return { file, info: file.statSync() };
+    return { file, info: infoOf(file) };
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return undefined;
+    throw error;
+  }
+}
+
+/** The information about a file, which is closed where it cannot be had. */
+export function infoOf(file: Deno.FsFile): Deno.FileInfo {
+  try {
+    return file.statSync();
+  } catch (error) {
+    file.close();
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { delay } from "../common/delay.ts";
 import { folderOf, nameOf } from "../credentials_path.ts";
 import { isGranted, isOwn, lstatIfPresent, openToRead } from "./file_access.ts";
-import { isStillAt } from "./lock.ts";
+import { infoOf, isStillAt } from "./lock.ts";
 import { createNew, removeIfPresent, type TempFile, writeAll } from "./replace_file.ts";
 
 /** About how long a refresh takes, in milliseconds. */
@@ -19,7 +19,7 @@ export class ReservedFile implements TempFile {
 
   private constructor(path: string, file: Deno.FsFile) {
     this.path = path;
-    this.#info = file.statSync();
+    this.#info = infoOf(file);
     this.#file = file;
   }
 

@@ -125,9 +125,10 @@ function later(load: () => Promise<oauth.ClientAuth>): oauth.ClientAuth {
 }
 
 /**
- * Whether the token endpoint may be the audience in place of the issuer: it is the issuer's own. An assertion for another one would serve whoever names
- * that in a discovery document, and gets the assertion at a further endpoint: the reason why the issuer is
- * the audience (draft-ietf-oauth-rfc7523bis).
+ * Whether the token endpoint, as the issuer's own, may be the audience in place of the issuer. An
+ * assertion for another one would serve whoever names that in a discovery document, and gets the
+ * assertion at a further endpoint: the reason why the issuer is the audience
+ * (draft-ietf-oauth-rfc7523bis).
  */
 function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServer): boolean {
   const [own, endpoint] = [issuer, token_endpoint].map((text) => URL.parse(text)?.origin);
