@@ -51,8 +51,8 @@ export interface KvCredentialsBackendOptions {
  * 0644); one of another user is refused, as is one in a folder that others can write. An entry holds at most 512 KiB. One over 64 KiB, the most that
  * Deno KV holds in a value, is cut into several values that are written as one.
  *
- * Deno opens a database file for writing only. So a stored token cannot be read, either, while the disk
- * is full (`backend_full`) or the folder denies a write (`backend_denied`); the file backend reads on.
+ * On a full disk a database file is still read, unless not even an empty file can be made beside it
+ * (a folder that denies a write, no inode left). The file backend reads there, too.
  *
  * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/). `denokv` is such a server;
  * run it behind a proxy that adds TLS, since `http:` is for loopback only. A server that never answered
@@ -116,7 +116,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * `backend_auth_failed` and `backend_timeout`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return (await this.#open()).get(key);
+    return await (await loadStore()).getFrom(this.#open(), key, this.path);
   }
 
   /**

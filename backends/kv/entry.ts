@@ -97,7 +97,7 @@ export interface StoredEntry {
  * it has some. `run` runs each read.
  */
 export async function getEntry(
-  kv: Deno.Kv,
+  kv: Pick<Deno.Kv, "get" | "getMany">,
   key: string,
   path: string,
   run: <T>(operation: () => Promise<T>) => Promise<T>,
@@ -122,6 +122,54 @@ export async function getEntry(
     `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +
       `clearOidcCredentials().`,
   );
+}
+
+/**
+ * The entry of a database that Deno cannot open because its disk is full: SQLite wants room for a file
+ * in which the processes that use a database find each other. A connection that locks all others out
+ * needs no such file. `undefined` where there is no entry, or where Deno keeps it in another form.
+ */
+export async function getEntryWithoutRoom(
+  key: string,
+  path: string,
+): Promise<OidcCredentials | undefined> {
+  // Not by an import(), which every start would look up beforehand.
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
+  const { deserialize } = process.getBuiltinModule("node:v8");
+  const database = new DatabaseSync(path);
+  try {
+    database.exec("pragma busy_timeout = 1000; pragma locking_mode = exclusive");
+    const select = database.prepare("select v, v_encoding, version from kv where k = ?");
+    const get = (key: Deno.KvKey) => {
+      const row = select.get(encodeKey(key)) as
+        | { v: Uint8Array; v_encoding: number; version: number }
+        | undefined;
+      // Of the values of an entry, all that are not bytes are objects or numbers in V8's format.
+      const value = row && (row.v_encoding === 1 ? deserialize(row.v) : row.v);
+      return { key, value: value ?? null, versionstamp: row ? String(row.version) : null };
+    };
+    const kv = {
+      get: (key: Deno.KvKey) => Promise.resolve(get(key)),
+      getMany: (keys: Deno.KvKey[]) => Promise.resolve(keys.map(get)),
+    } as Pick<Deno.Kv, "get" | "getMany">;
+    return (await getEntry(kv, key, path, (read) => read())).entry;
+  } finally {
+    database.close();
+  }
+}
+
+/** A key in the form in which Deno KV orders its rows, for the parts that keys of entries have. */
+function encodeKey(key: Deno.KvKey): Uint8Array {
+  return Uint8Array.from(key.flatMap((part) => {
+    if (typeof part !== "number") {
+      const bytes = new TextEncoder().encode(String(part));
+      return [2, ...Array.from(bytes).flatMap((byte) => byte === 0 ? [0, 255] : [byte]), 0];
+    }
+    const bytes = new DataView(new ArrayBuffer(8));
+    bytes.setFloat64(0, part);
+    bytes.setUint8(0, bytes.getUint8(0) ^ 0x80); // so that numbers from 0 on are in their order
+    return [0x21, ...new Uint8Array(bytes.buffer)];
+  }));
 }
 
 function isPartCount(value: unknown): value is number {

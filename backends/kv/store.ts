@@ -20,6 +20,7 @@ import {
   encodeEntry,
   entryPrefix,
   getEntry,
+  getEntryWithoutRoom,
   isDatabaseLocked,
   kvError,
   noPartsSince,
@@ -298,6 +299,24 @@ export class KvStore {
       throw kvError(action, this.#path, error);
     }
   }
+}
+
+/** The entry under a key, also where a database file cannot be opened because its disk is full. */
+export async function getFrom(
+  opening: Promise<KvStore>,
+  key: string,
+  path: string,
+): Promise<OidcCredentials | undefined> {
+  let store: KvStore;
+  try {
+    store = await opening;
+  } catch (error) {
+    const isFull = error instanceof CredentialsBackendError && error.code === "backend_full";
+    const entry = isFull && await getEntryWithoutRoom(key, path).catch(() => undefined);
+    if (!entry) throw error; // never "absent": the database was not read in Deno's own way
+    return entry;
+  }
+  return await store.get(key);
 }
 
 /** The files of a database, and their folder, which are made where they are missing. */
