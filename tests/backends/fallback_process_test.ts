@@ -14,7 +14,9 @@ function script(parent: string, code: string): string {
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     const out = () => { throw new CredentialsBackendError("backend_unavailable", "Cannot: cut. Wait."); };
     const file = (name, isCut) => {
-      const store = new FileCredentialsBackend({ path: "${parent}/" + name + ".json" });
+      const store = new FileCredentialsBackend({ path: ${
+    JSON.stringify(`${parent}/`)
+  } + name + ".json" });
       return isCut
         ? Object.assign(store, { get: out, put: out, delete: out, withLock: async () => out() })
         : store;

@@ -206,9 +206,11 @@ Deno.test({
     // Nothing but the calls runs without a free descriptor: Deno itself panics at some other steps.
     const code = `
       import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-      const backend = new FileCredentialsBackend({ path: "${path}" });
+      const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
       const open = [];
-      try { while (true) open.push(Deno.openSync("${path}")); } catch { /* no more to be had */ }
+      try { while (true) open.push(Deno.openSync(${
+      JSON.stringify(path)
+    })); } catch { /* no more to be had */ }
       const outcomes = [];
       for (const key of ["${KEY}", "absent"]) {
         try { outcomes.push(String(backend.get(key))); } catch (e) { outcomes.push(e.message); }

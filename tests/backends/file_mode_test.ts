@@ -164,7 +164,7 @@ Deno.test({
     writeOpen(path, 0o644);
     const code = `
       import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-      const backend = new FileCredentialsBackend({ path: "${path}" });
+      const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
       await backend.put("k", { issuer: "i", client_id: "c", access_token: "t" });
     `;
     const parent = path.replace(/\/[^/]*$/, "");

@@ -83,12 +83,12 @@ Deno.test("one process at a time runs under a key's lock", async () => {
     const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
     for (let i = 0; i < 15; i++) {
       await backend.withLock("k", async () => {
-        Deno.openSync("${marker}", { write: true, createNew: true }).close();
+        Deno.openSync(${JSON.stringify(marker)}, { write: true, createNew: true }).close();
         const { client_id } = backend.get("count") ?? { client_id: "0" };
         await new Promise((resolve) => setTimeout(resolve, 1));
         const next = String(Number(client_id) + 1);
         await backend.put("count", { issuer: "i", client_id: next, access_token: "t" });
-        Deno.removeSync("${marker}");
+        Deno.removeSync(${JSON.stringify(marker)});
       });
     }
   `;

@@ -53,13 +53,14 @@ Deno.test({
   ignore: !isPosix,
   async fn() {
     const parent = folder();
+    const quoted = JSON.stringify(parent);
     const code = `
       import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
       Deno.umask(0);
-      const backend = new KvCredentialsBackend({ path: "${parent}/new/kv.db" });
+      const backend = new KvCredentialsBackend({ path: ${quoted} + "/new/kv.db" });
       await backend.put("k", { issuer: "i", client_id: "c", access_token: "t" });
-      const files = [...Deno.readDirSync("${parent}/new")].map(({ name }) => name);
-      console.log(files.map((name) => Deno.statSync("${parent}/new/" + name).mode & 0o777).join());
+      const files = [...Deno.readDirSync(${quoted} + "/new")].map(({ name }) => name);
+      console.log(files.map((name) => Deno.statSync(${quoted} + "/new/" + name).mode & 0o777).join());
       await backend.close();
     `;
     const flags = ["--unstable-kv", `--allow-read=${parent}`, `--allow-write=${parent}`];
@@ -125,7 +126,7 @@ Deno.test({
     try {
       const code = `
         import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-        const backend = new KvCredentialsBackend({ path: "${parent}/kv.db" });
+        const backend = new KvCredentialsBackend({ path: ${JSON.stringify(`${parent}/kv.db`)} });
         const code = await backend.get("k").then(() => "none", (error) => error.code);
         console.log(JSON.stringify(code));
       `;
@@ -247,7 +248,7 @@ Deno.test("three processes that write different keys to one KV database lose not
   const path = `${parent}/kv.db`;
   const code = `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-    const backend = new KvCredentialsBackend({ path: "${path}" });
+    const backend = new KvCredentialsBackend({ path: ${JSON.stringify(path)} });
     for (let i = 0; i < 20; i++) {
       const key = Deno.args[0] + i;
       const put = () => backend.put(key, { issuer: "i", client_id: key, access_token: "t" });

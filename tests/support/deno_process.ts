@@ -90,8 +90,8 @@ const ROOT = new URL("../../", import.meta.url);
 const CONFIG = fromFileUrl(new URL("deno.json", ROOT));
 /** `DENO_COVERAGE_DIR` is set in a run with coverage, which counts the lines that children run. */
 const INHERITED = ["PATH", "DENO_COVERAGE_DIR"];
-/** Programs of Windows do not start without these. */
-const INHERITED_ON_WINDOWS = ["SystemRoot", "TEMP", "TMP", "PATHEXT", "ComSpec"];
+/** Programs of Windows do not start without these; and there Deno colors what goes to a pipe. */
+const INHERITED_ON_WINDOWS = ["SystemRoot", "TEMP", "TMP", "PATHEXT", "ComSpec", "NO_COLOR"];
 
 /** The program that runs this process. */
 export const DENO: string = Deno.execPath();

@@ -24,6 +24,35 @@ export function countJunit(xml: string): Counts {
   return { passed: tests - failed - ignored, failed, ignored };
 }
 
+/** One test of a report. */
+export interface JunitCase {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "ignored";
+  /** Why it failed. */
+  readonly message: string;
+}
+
+/** The test cases of a JUnit report, one by one. */
+export function junitCases(xml: string): JunitCase[] {
+  const cases = xml.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs);
+  return Array.from(cases, ([, name, body = ""]) => {
+    const message = /<(?:failure|error)\b[^>]*>(.*?)<\/(?:failure|error)>/s.exec(body)?.[1] ??
+      /<(?:failure|error)\b[^>]*?message="([^"]*)"/.exec(body)?.[1];
+    const outcome = message !== undefined
+      ? "failed"
+      : body.includes("<skipped")
+      ? "ignored"
+      : "passed";
+    return { name: unescapeXml(name!), outcome, message: unescapeXml(message ?? "").trim() };
+  });
+}
+
+const XML_NAMES: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
+
+function unescapeXml(text: string): string {
+  return text.replace(/&(\w+);/g, (whole, name) => XML_NAMES[name] ?? whole);
+}
+
 /** Adds counts up. */
 export function sumCounts(counts: Iterable<Counts>): Counts {
   const sum: Counts = { passed: 0, failed: 0, ignored: 0 };

@@ -143,7 +143,9 @@ Deno.test("processes that all make the first key lose nothing: every entry is re
   const code = `
     import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-    const file = (name) => new FileCredentialsBackend({ path: "${parent}/" + name + ".json" });
+    const file = (name) => new FileCredentialsBackend({ path: ${
+    JSON.stringify(`${parent}/`)
+  } + name + ".json" });
     const backend = new EncryptedCredentialsBackend({
       backend: file("entries"),
       key: { backend: file("keys") },

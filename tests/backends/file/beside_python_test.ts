@@ -226,7 +226,7 @@ Deno.test({
     const code = `
       import { FileStore } from "${backendUrl("file/store.ts")}";
       const store = new FileStore({
-        path: "${path}", lockTimeoutMs: 30_000, onWarning() {}, pythonMs: 0,
+        path: ${JSON.stringify(path)}, lockTimeoutMs: 30_000, onWarning() {}, pythonMs: 0,
       });
       await using room = await store.reserve("${KEY}", 100);
       console.log("reserved");

@@ -251,7 +251,7 @@ Deno.test("a folder that Deno may not read is left unsynced, without a question"
   const { stdout, stderr } = await runDeno({
     code: `
       import { makeFolder } from "${backendUrl("file/replace_file.ts")}";
-      makeFolder("${path}/a/b/c", { sync: (path) => console.log(path) });
+      makeFolder(${JSON.stringify(`${path}/a/b/c`)}, { sync: (path) => console.log(path) });
     `,
     flags: [`--allow-read=${path}/a`, `--allow-write=${path}/a/b/c`],
   });

@@ -147,7 +147,7 @@ function refresher(path: string): string {
   return `
     import { FileStore } from "${backendUrl("file/store.ts")}";
     const store = new FileStore({
-      path: "${path}", lockTimeoutMs: 30_000, onWarning() {},
+      path: ${JSON.stringify(path)}, lockTimeoutMs: 30_000, onWarning() {},
     });
     await store.withLock("${KEY}", async () => {
       await using room = await store.reserve("${KEY}", 100);

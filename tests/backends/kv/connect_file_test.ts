@@ -101,7 +101,7 @@ Deno.test({
     for (const side of ["", "-wal", "-shm"]) Deno.chmodSync(`${path}${side}`, 0o644);
     const code = `
       import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
-      const backend = new KvCredentialsBackend({ path: "${path}" });
+      const backend = new KvCredentialsBackend({ path: ${JSON.stringify(path)} });
       await backend.get("k");
       await backend.close();
     `;

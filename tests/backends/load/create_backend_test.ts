@@ -101,12 +101,13 @@ Deno.test("a nested backend may be a third party's module", async () => {
 
 Deno.test("`isolate` reaches a nested third party: it runs in its Worker, and cannot read", async () => {
   const parent = folder();
+  const quoted = JSON.stringify(parent);
   const module = `${parent}/store.ts`;
   await Deno.writeTextFile(
     module,
     `export class Store {
       readonly location = "store";
-      get() { return JSON.parse(Deno.readTextFileSync("${parent}/secret.json")); }
+      get() { return JSON.parse(Deno.readTextFileSync(${quoted} + "/secret.json")); }
       put() {}
       delete() {}
     }`,
@@ -114,7 +115,7 @@ Deno.test("`isolate` reaches a nested third party: it runs in its Worker, and ca
   await Deno.writeTextFile(`${parent}/secret.json`, "null");
   const code = `
     import { loadBackendFromEnv } from "@validmind/auth";
-    const backend = await loadBackendFromEnv({ isolate: { read: ["${module}"] } });
+    const backend = await loadBackendFromEnv({ isolate: { read: [${JSON.stringify(module)}] } });
     try {
       await backend.get("k");
     } catch (error) {

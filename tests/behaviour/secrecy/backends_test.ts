@@ -61,13 +61,14 @@ for (const [name, create] of Object.entries(BACKENDS)) {
 
 Deno.test("the console shows no token of a backend, nor of its errors", async () => {
   const parent = folder();
+  const quoted = JSON.stringify(parent);
   const code = `
     import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
     import { MemoryCredentialsBackend } from "${backendUrl("memory.ts")}";
     const entry = ${JSON.stringify(entry())};
-    const file = new FileCredentialsBackend({ path: "${parent}/c.json" });
-    const kv = new KvCredentialsBackend({ path: "${parent}/kv.db" });
+    const file = new FileCredentialsBackend({ path: ${quoted} + "/c.json" });
+    const kv = new KvCredentialsBackend({ path: ${quoted} + "/kv.db" });
     for (const backend of [file, kv, new KvCredentialsBackend(), new MemoryCredentialsBackend()]) {
       await backend.put("k", entry);
       console.log(backend, "%o %O", backend, backend);
@@ -76,7 +77,7 @@ Deno.test("the console shows no token of a backend, nor of its errors", async ()
       console.error(\`\${backend}\`, JSON.stringify(backend));
       await backend.close?.();
     }
-    Deno.writeTextFileSync("${parent}/c.json", JSON.stringify(entry).slice(0, 100), { mode: 0o600 });
+    Deno.writeTextFileSync(${quoted} + "/c.json", JSON.stringify(entry).slice(0, 100), { mode: 0o600 });
     try {
       file.get("k");
     } catch (error) {

@@ -33,14 +33,14 @@ async function afterDrop(drop: string, wide: boolean): Promise<Seen> {
       import { FileCredentialsBackend, init } from "@validmind/auth";
       const session = await init({
         issuer: "${issuer}", clientId: "${clientId}", model: "m", apiHost: "${api.apiHost}",
-        credentialsBackend: new FileCredentialsBackend({ path: "${path}" }),
+        credentialsBackend: new FileCredentialsBackend({ path: ${JSON.stringify(path)} }),
         onDeviceCode: () => {},
       });
       const result = await session.dropPermissions(${drop});
       const state = (d: Deno.PermissionDescriptor) => Deno.permissions.querySync(d).state;
       const attempt = (fn: () => Promise<unknown>) => fn().then(() => "ok", (e) => e.code ?? e.name);
       console.log(JSON.stringify({
-        write: state({ name: "write", path: "${folder.path}" }),
+        write: state({ name: "write", path: ${JSON.stringify(folder.path)} }),
         env: state({ name: "env", variable: "VM_API_HOST" }),
         run: state({ name: "run" }),
         net: state({ name: "net", host: "${new URL(issuer).host}" }),

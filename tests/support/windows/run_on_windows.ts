@@ -1,0 +1,184 @@
+// deno-lint-ignore-file no-console
+/**
+ * Runs tests with the Windows build of Deno, under Wine: `deno task test:windows`.
+ *
+ * Arguments are files and folders of tests; without one, all run. At the first run a folder with
+ * Debian's Wine is made in the cache, which needs Linux and root: elsewhere it says so and is done.
+ * Each file has a process of its own, and {@linkcode LIMIT_MS} of time. What fails for a reason of
+ * Wine's is in `wine_faults.ts`, by name; nothing else may fail.
+ *
+ * `--if-possible` makes a machine where it cannot run no failure.
+ */
+import { walk } from "@std/fs/walk";
+import { fromFileUrl, relative } from "@std/path";
+import { spawnProcess } from "../deno_process.ts";
+import { buildWine } from "../servers/build_wine.ts";
+import {
+  denoOnWindows,
+  hasWine,
+  inWine,
+  whyNoWine,
+  WINE_FOLDER,
+  wineParts,
+} from "../servers/wine.ts";
+import { copyRepository } from "./copy_repository.ts";
+import { type Tally, tallyFile } from "./tally.ts";
+
+const ROOT = fromFileUrl(new URL("../../../", import.meta.url)).replace(/\/$/, "");
+const AT_ONCE = 2;
+const LIMIT_MS = 200_000;
+/** Below `C:`. */
+const REPOSITORY = "auth";
+const REPORTS = "reports";
+const TEMPORARY = "users/root/AppData/Local/Temp";
+const CERTIFICATES = "certificates.pem";
+const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
+/** How much of what a test says of its failure is shown. */
+const SHOWN = 1500;
+
+const { drive } = wineParts();
+
+/** The test files below the named files and folders, without those that need servers. */
+async function testFiles(named: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const path of named.length > 0 ? named : ["tests"]) {
+    const whole = `${ROOT}/${relative(ROOT, path)}`;
+    const found = (await Deno.stat(whole)).isFile
+      ? [whole]
+      : (await Array.fromAsync(walk(whole, { match: [/_test\.ts$/], skip: [/_live_test\.ts$/] })))
+        .map(({ path }) => path);
+    files.push(...found.map((file) => relative(ROOT, file)));
+  }
+  return [...new Set(files)].sort();
+}
+
+/** What Deno needs of this machine to get npm's packages. */
+async function networkEnv(): Promise<Record<string, string>> {
+  const env: Record<string, string> = {};
+  for (const name of ["NPM_CONFIG_REGISTRY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]) {
+    const value = Deno.env.get(name) ?? Deno.env.get(name.toLowerCase());
+    if (value !== undefined) env[name] = value;
+  }
+  const bundle = Deno.env.get("DENO_CERT") ?? Deno.env.get("SSL_CERT_FILE");
+  if (bundle === undefined) return env;
+  await Deno.copyFile(bundle, `${drive}/${CERTIFICATES}`);
+  return { ...env, DENO_CERT: `C:\\${CERTIFICATES}` };
+}
+
+interface Ended {
+  success: boolean;
+  isLate: boolean;
+  /** The end of what it said. */
+  said: string;
+}
+
+/**
+ * Runs a command of Wine's to its end. Its output goes to a file: the services of Windows, and what a
+ * killed test leaves behind, would hold a pipe open.
+ */
+async function run(command: readonly string[], name: string): Promise<Ended> {
+  const output = `${drive}/${REPORTS}/${name}.txt`;
+  const started = Date.now();
+  const { success } = await spawnProcess(["sh", "-c", 'exec "$@" >"$0" 2>&1', output, ...command], {
+    stdout: "null",
+    stderr: "null",
+    signal: AbortSignal.timeout(LIMIT_MS),
+  }).status;
+  const isLate = Date.now() - started >= LIMIT_MS;
+  return { success, isLate, said: (await Deno.readTextFile(output)).slice(-SHOWN) };
+}
+
+/** Ends all programs of the folder, those that a killed test left among them. */
+async function endAll(): Promise<void> {
+  await run(inWine(["wineserver", "--kill"]), "kill");
+  await run(inWine(["wineserver", "--wait"]), "wait");
+}
+
+/** Killed tests leave their folders in it. */
+async function emptyFolder(path: string): Promise<void> {
+  for await (const { name } of Deno.readDir(path)) {
+    await Deno.remove(`${path}/${name}`, { recursive: true });
+  }
+}
+
+async function prepare(): Promise<void> {
+  await Deno.mkdir(`${drive}/${REPORTS}`, { recursive: true });
+  await endAll();
+  await emptyFolder(`${drive}/${TEMPORARY}`);
+  await run(inWine(["wineserver", "--persistent"]), "start");
+  await copyRepository(ROOT, `${drive}/${REPOSITORY}`);
+  const options = { folder: REPOSITORY, env: await networkEnv() };
+  const { success, said } = await run(denoOnWindows(["install", "--quiet"], options), "install");
+  if (!success) throw new Error(`Cannot get the npm packages: ${said}`);
+}
+
+async function runFile(file: string): Promise<Tally> {
+  const name = file.replaceAll("/", "-");
+  const report = `${drive}/${REPORTS}/${name}.xml`;
+  await Deno.remove(report).catch(() => undefined);
+  const flags = [...FLAGS, "--cached-only", `--junit-path=C:\\${REPORTS}\\${name}.xml`];
+  const command = denoOnWindows(["test", ...flags, file], { folder: REPOSITORY });
+  const { success, isLate, said } = await run(command, name);
+  const trouble = isLate
+    ? `no end after ${LIMIT_MS / 1000} s. ${said}`
+    : success
+    ? undefined
+    : said;
+  return tallyFile(file, await Deno.readTextFile(report).catch(() => undefined), trouble);
+}
+
+async function runAll(files: readonly string[]): Promise<boolean> {
+  const left = [...files];
+  const sum = { passed: 0, failed: 0, known: 0, mended: 0, ignored: 0 };
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (let file = left.shift(); file !== undefined; file = left.shift()) {
+      const started = Date.now();
+      const tally = await runFile(file);
+      tell(file, tally, Math.round((Date.now() - started) / 1000));
+      sum.passed += tally.passed;
+      sum.failed += tally.failed.length;
+      sum.known += tally.known.length;
+      sum.mended += tally.mended.length;
+      sum.ignored += tally.ignored;
+    }
+  }));
+  console.log(
+    `\n${sum.ignored} ignored, ${sum.known} failed as is known of Wine` +
+      (sum.mended > 0 ? `, ${sum.mended} to be taken off its list` : ""),
+  );
+  console.log(`${sum.passed} passed, ${sum.failed} failed, ${files.length} files`);
+  return sum.failed + sum.mended === 0;
+}
+
+function tell(file: string, { passed, failed, known, mended }: Tally, seconds: number): void {
+  console.log(`${failed.length > 0 ? "FAILED" : "ok"} ${file}: ${passed} passed, ${seconds} s`);
+  for (const { name, message } of failed) {
+    console.log(`  FAILED ${name}\n${message.slice(0, SHOWN).replace(/^/gm, "    ")}`);
+  }
+  for (const { test, reason } of known) console.log(`  Wine: ${test} (${reason})`);
+  for (const { test } of mended) console.log(`  PASSED, take it off wine_faults.ts: ${test}`);
+}
+
+if (import.meta.main) {
+  const named = Deno.args.filter((arg) => !arg.startsWith("--"));
+  const reason = whyNoWine();
+  if (reason !== undefined) {
+    console.log(`The tests on Windows are left out: Wine ${reason}.`);
+    Deno.exit(Deno.args.includes("--if-possible") ? 0 : 1);
+  }
+  // Two runs would end each other's programs.
+  await Deno.mkdir(WINE_FOLDER.replace(/\/[^/]*$/, ""), { recursive: true });
+  using lock = await Deno.open(`${WINE_FOLDER}.lock`, { write: true, create: true });
+  await lock.lock(true);
+  if (!await hasWine()) {
+    console.log("Making a folder with Wine; it takes some minutes …");
+    await buildWine();
+  }
+  const files = await testFiles(named);
+  await prepare();
+  try {
+    if (!await runAll(files)) Deno.exitCode = 1;
+  } finally {
+    await endAll();
+  }
+}

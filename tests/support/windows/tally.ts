@@ -1,0 +1,48 @@
+import { type JunitCase, junitCases } from "../reports.ts";
+import { WINE_FAULTS, type WineFault } from "./wine_faults.ts";
+
+/** How the tests of one file went on Windows. */
+export interface Tally {
+  passed: number;
+  /** Names of tests, each with its message. */
+  failed: { name: string; message: string }[];
+  /** Tests that failed, as is known of Wine. */
+  known: WineFault[];
+  /** Tests that passed, although Wine is said to fail them. */
+  mended: WineFault[];
+  ignored: number;
+}
+
+/**
+ * Reads the report of a file. A run that ended badly without a failed test, or without a report,
+ * counts as one failure: its reason is `trouble`.
+ */
+export function tallyFile(
+  file: string,
+  report: string | undefined,
+  trouble: string | undefined,
+  faults: readonly WineFault[] = WINE_FAULTS,
+): Tally {
+  const tally: Tally = { passed: 0, failed: [], known: [], mended: [], ignored: 0 };
+  const here = faults.filter((fault) => fault.file === file);
+  const cases = report === undefined ? [] : junitCases(report);
+  for (const one of cases) note(tally, one, here.find(({ test }) => test === one.name));
+  if (report !== undefined) {
+    const names = new Set(cases.map(({ name }) => name));
+    for (const { test } of here) {
+      if (!names.has(test)) tally.failed.push({ name: test, message: "is listed, but not there" });
+    }
+  }
+  const isTold = tally.failed.length + tally.known.length > 0;
+  if (trouble !== undefined && !isTold) tally.failed.push({ name: file, message: trouble });
+  return tally;
+}
+
+function note(tally: Tally, { name, outcome, message }: JunitCase, fault?: WineFault): void {
+  if (outcome === "ignored") tally.ignored++;
+  else if (outcome === "passed") {
+    tally.passed++;
+    if (fault !== undefined) tally.mended.push(fault);
+  } else if (fault !== undefined) tally.known.push(fault);
+  else tally.failed.push({ name, message });
+}
