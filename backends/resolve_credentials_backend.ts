@@ -1,6 +1,5 @@
 import { assertCredentialsBackend } from "./common/check_options.ts";
-import { type EnvReader, parseFlag, readEnv, readEnvIfGranted } from "./common/read_env.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { BACKEND_VARIABLES, type EnvReader, readEnv } from "./common/read_env.ts";
 import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
@@ -9,61 +8,11 @@ import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 export type { IsolateOptions };
 
-/** Loaded where the environment names a backend. */
+/** Loaded where the environment may name a backend. */
 const loadBackendSetting = () => import("./load/backend_setting.ts");
 
 /** Loaded where the environment names a backend. */
 const loadCreateBackend = () => import("./load/create_backend.ts");
-
-/** The variables that choose the backend, in the order in which they are read. */
-export const BACKEND_VARIABLES = {
-  /** Memory, whatever else is set. */
-  noPersist: "VM_OIDC_NO_PERSIST",
-  /** The backend's name. */
-  name: "VM_OIDC_CREDENTIALS_BACKEND",
-  /** The backend's options. */
-  options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
-} as const;
-
-/** The choice of a backend by the environment. */
-export interface BackendChoice {
-  /** The backend as a setting names it. Absent where a variable decides that may not be read. */
-  readonly name?: string;
-  /** The variable that chose. Absent for the default, the file. */
-  readonly by?: string;
-  /** The variables that the choice needs, in the order in which they are read. */
-  readonly variables: readonly string[];
-}
-
-/**
- * Reads which backend the environment chooses. Loading, permissions and the command line all ask
- * here, so that they cannot differ.
- */
-export function readBackendChoice(read: EnvReader): BackendChoice {
-  const { noPersist, name, options } = BACKEND_VARIABLES;
-  const flag = read(noPersist);
-  if (parseFlag(noPersist, flag ?? undefined)) {
-    return { name: "memory", by: noPersist, variables: [noPersist] };
-  }
-  const text = read(name);
-  const variables: string[] = [noPersist, name];
-  if (text) return { name: text, by: name, variables: [...variables, options] };
-  if (text === "") variables.push(options);
-  if (text !== null) checkNoOptions(text === "" ? read(options) : readEnvIfGranted(options));
-  if (flag === null || text === null) return { variables };
-  return { name: "file", variables: [...variables, HOME_VARIABLE] };
-}
-
-/** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
-function checkNoOptions(text: string | undefined | null): void {
-  if (!text) return;
-  const { name, options } = BACKEND_VARIABLES;
-  throw new CredentialsBackendError(
-    "backend_spec_invalid",
-    `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +
-      `the backend of these options in ${name}, or unset ${options}.`,
-  );
-}
 
 /** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
 const instances = new Map<string, Promise<OidcCredentialsBackend>>();
@@ -177,17 +126,19 @@ export interface LoadBackendOptions {
  * no code for it.
  *
  * `VM_OIDC_NO_PERSIST` (`1`, `true`, `yes`) wins and gives memory. Else
- * `VM_OIDC_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `encrypted`,
+ * `VM_OIDC_DENO_CREDENTIALS_BACKEND` is `file`, `memory`, `kv`, `vault`, `keychain`, `encrypted`,
  * `fallback`, or `<module>:<ExportName>` of a `jsr:`, `npm:` or `file:` module or a path from the
- * working directory. Its constructor gets the JSON object in `VM_OIDC_CREDENTIALS_BACKEND_KWARGS`, in
- * which `${NAME}` stands for a variable. Options without a name are an error. Where `encrypted` and
- * `fallback` take a backend, the object has its name, or `{"name": …, "options": {…}}`. Equal
- * settings give the same instance within a process.
+ * working directory. Where it is unset or empty, `VM_OIDC_CREDENTIALS_BACKEND` is read, which the
+ * Python library reads as well: a name in Python's form there is an error. The constructor gets the
+ * JSON object in the variable with `_KWARGS` after its name, in which `${NAME}` stands for a
+ * variable. Options without a name are an error. Where `encrypted` and `fallback` take a backend, the
+ * object has its name, or `{"name": …, "options": {…}}`. Equal settings give the same instance within
+ * a process.
  *
- * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND`. Where the latter is set, also
- * empty, it needs `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` and the variables that the options expand,
- * and for a path `--allow-read` of the module. A denied variable is an error: a rule of the host must
- * not be missed.
+ * Needs `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND`, and
+ * `VM_OIDC_CREDENTIALS_BACKEND` where the second names nothing. For a name that is set, also empty,
+ * it needs its `_KWARGS` and the variables that the options expand, and for a path `--allow-read` of
+ * the module. A denied variable is an error: a rule of the host must not be missed.
  *
  * @param options How a third-party backend is run.
  * @returns The backend, or `undefined` where the environment names none.
@@ -209,21 +160,21 @@ export interface LoadBackendOptions {
 export async function loadBackendFromEnv(
   { isolate }: LoadBackendOptions = {},
 ): Promise<OidcCredentialsBackend | undefined> {
-  const { noPersist, name, options } = BACKEND_VARIABLES;
-  const choice = readBackendChoice((variable) =>
+  const { parseBackendKwargs, parseBackendSpec, readBackendChoice } = await loadBackendSetting();
+  const { name, by, options } = readBackendChoice((variable) =>
     // An empty text is not an unset variable here.
     readEnv(variable, "choose a credentials backend") ?? Deno.env.get(variable)
   );
-  if (choice.by === undefined) return undefined;
-  if (choice.by === noPersist) return await shared("memory", () => new MemoryCredentialsBackend());
-  const { parseBackendKwargs, parseBackendSpec } = await loadBackendSetting();
-  const spec = parseBackendSpec(choice.name!, name);
+  if (by === undefined) return undefined;
+  if (options === undefined) return await shared("memory", () => new MemoryCredentialsBackend());
+  const spec = parseBackendSpec(name!, by);
   const text = readEnv(options, "read the backend's options");
   const kwargs = text === undefined ? {} : parseBackendKwargs(text, options);
   const { createBackend } = await loadCreateBackend();
   return await shared(
     JSON.stringify([spec, kwargs, isolate]),
-    () => createBackend(spec, kwargs, { origin: { name, options }, ...(isolate && { isolate }) }),
+    () =>
+      createBackend(spec, kwargs, { origin: { name: by, options }, ...(isolate && { isolate }) }),
   );
 }
 

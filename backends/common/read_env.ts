@@ -1,5 +1,17 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
+/** The variables that choose the backend, in the order in which they are read. */
+export const BACKEND_VARIABLES = {
+  /** Memory, whatever else is set. */
+  noPersist: "VM_OIDC_NO_PERSIST",
+  /** The backend's name and options, for this module alone. */
+  ownName: "VM_OIDC_DENO_CREDENTIALS_BACKEND",
+  ownOptions: "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
+  /** The same for the Python library as well. */
+  name: "VM_OIDC_CREDENTIALS_BACKEND",
+  options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+} as const;
+
 /**
  * Reads a variable if Deno grants it. Deno never asks the person for it. `undefined` where it is unset,
  * blank or not granted.

@@ -1,7 +1,14 @@
 import { parseObject, printable } from "../common/printable.ts";
-import { readEnv } from "../common/read_env.ts";
+import {
+  BACKEND_VARIABLES,
+  type EnvReader,
+  parseFlag,
+  readEnv,
+  readEnvIfGranted,
+} from "../common/read_env.ts";
 import { redact } from "../common/redact.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { HOME_VARIABLE } from "../credentials_path.ts";
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";
@@ -70,6 +77,50 @@ export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BuiltInBackend>> = 
 
 export const BUILT_IN_NAMES = Object.keys(BACKENDS) as readonly BuiltInName[];
 
+/** The choice of a backend by the environment. */
+export interface BackendChoice {
+  /** The backend as a setting names it. Absent where a variable decides that may not be read. */
+  readonly name?: string;
+  /** The variable that chose. Absent for the default, the file. */
+  readonly by?: string;
+  /** The variable of the backend's options. Absent where the choice has none. */
+  readonly options?: string;
+  /** The variables that the choice needs. */
+  readonly variables: readonly string[];
+}
+
+/**
+ * Reads which backend the environment chooses. Loading, permissions and the command line all ask
+ * here, so that they cannot differ. The options belong to the name beside them and to no other.
+ */
+export function readBackendChoice(read: EnvReader): BackendChoice {
+  const { noPersist, ownName, ownOptions, name, options } = BACKEND_VARIABLES;
+  const flag = read(noPersist);
+  if (parseFlag(noPersist, flag ?? undefined)) {
+    return { name: "memory", by: noPersist, variables: [noPersist] };
+  }
+  const variables: string[] = [noPersist];
+  let isKnown = flag !== null;
+  for (const [by, its] of [[ownName, ownOptions], [name, options]] as const) {
+    const text = read(by);
+    variables.push(by, ...(typeof text === "string" ? [its] : []));
+    if (text) return { name: text, by, options: its, variables };
+    if (text === null) isKnown = false;
+    else checkNoOptions(by, its, text === "" ? read(its) : readEnvIfGranted(its));
+  }
+  return isKnown ? { name: "file", variables: [...variables, HOME_VARIABLE] } : { variables };
+}
+
+/** Refuses options without a name: the plain file instead of the meant store would be a downgrade. */
+function checkNoOptions(name: string, options: string, text: string | undefined | null): void {
+  if (!text) return;
+  throw new CredentialsBackendError(
+    "backend_spec_invalid",
+    `Cannot choose a credentials backend: ${options} is set, and ${name} is empty or not set. Name ` +
+      `the backend of these options in ${name}, or unset ${options}.`,
+  );
+}
+
 /** The places from which a setting was read, for errors: two variables, or two flags. */
 export interface SettingOrigin {
   readonly name: string;
@@ -93,8 +144,26 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   if (specifier === undefined || exportName === undefined) {
     throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
   }
+  if (origin === BACKEND_VARIABLES.name && isPythonModule(specifier)) throw pythonError(text);
   checkSpecifier(text, origin, specifier);
   return { kind: "module", specifier, exportName };
+}
+
+/** Whether a specifier is a module as Python names it, rather than a path without its `./`. */
+function isPythonModule(specifier: string): boolean {
+  return /^[\p{ID_Start}_][\p{ID_Continue}.]*$/u.test(specifier) &&
+    !/^(file|jsr|npm|node|data|https?)$|\.([cm]?[jt]sx?)?$|\.\./.test(specifier);
+}
+
+/** The Python library reads the same variable, in another form. */
+function pythonError(spec: string): CredentialsBackendError {
+  const { ownName, name } = BACKEND_VARIABLES;
+  return new CredentialsBackendError(
+    "backend_spec_invalid",
+    `Cannot use ${name}="${showSpec(spec)}": it names a class of the Python library. Keep it for ` +
+      `Python, and name the backend of this module in ${ownName}, which wins here: ` +
+      `${BUILT_IN_NAMES.join(", ")}, or <module>:<ExportName>.`,
+  );
 }
 
 export function isPathSpecifier(specifier: string): boolean {

@@ -8,14 +8,11 @@ import {
   BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
+  readBackendChoice,
 } from "../../backends/load/backend_setting.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import {
-  BACKEND_VARIABLES,
-  readBackendChoice,
-  resolveCredentialsBackend,
-} from "../../backends/resolve_credentials_backend.ts";
+import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { ensureSelection, preflight } from "../permissions/preflight.ts";
 import type { Plan } from "./command.ts";
@@ -149,9 +146,9 @@ async function readInput(file: string, flag: FlagName): Promise<string> {
 }
 
 function reasonForChoice(): { name: string; why: string } {
-  const { name = "file", by } = readBackendChoice(readEnvIfGranted);
+  const { name = "file", by, options } = readBackendChoice(readEnvIfGranted);
   if (by === undefined) return { name, why: "it is the default" };
-  if (by === BACKEND_VARIABLES.noPersist) return { name, why: `${by} is set` };
+  if (options === undefined) return { name, why: `${by} is set` };
   return { name: nameOf(parseBackendSpec(name, by)), why: `${by} names it` };
 }
 

@@ -1,6 +1,7 @@
 import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { netHost } from "../../backends/common/check_options.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readBackendChoice } from "../../backends/load/backend_setting.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,
@@ -255,8 +256,8 @@ const DEFAULT_STORE: readonly PermissionNeed[] = [
  * store while another choice cannot be read, the client's files, and the place to listen at.
  */
 export function laterNeeds(options: SessionOptions, identity: Identity): PermissionNeed[] {
-  const isDefault = !isEnvGranted("VM_OIDC_CREDENTIALS_BACKEND") ||
-    selectionNeeds().some((need) => need.name === "env" && need.variable === HOME_VARIABLE);
+  const read = (variable: string) => isEnvGranted(variable) ? Deno.env.get(variable) : null;
+  const isDefault = readBackendChoice(read).by === undefined;
   const isBrowser = identity.kind === "oidc" && isBrowserFlow(options);
   return [
     ...(isDefault ? DEFAULT_STORE : []),

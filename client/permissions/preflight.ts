@@ -5,10 +5,8 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
-import {
-  type IsolateOptions,
-  readBackendChoice,
-} from "../../backends/resolve_credentials_backend.ts";
+import { readBackendChoice } from "../../backends/load/backend_setting.ts";
+import type { IsolateOptions } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
@@ -256,7 +254,8 @@ export async function ensureSelection(
 ): Promise<void> {
   const needs = selectionNeeds(isolate);
   await ensure(needs);
-  const more = selectionNeeds(isolate).slice(needs.length);
+  const known = new Set(needs.map((need) => JSON.stringify(need)));
+  const more = selectionNeeds(isolate).filter((need) => !known.has(JSON.stringify(need)));
   if (more.length > 0) await ensure(more);
 }
 

@@ -1,9 +1,8 @@
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES, readEnvIfGranted } from "../../backends/common/read_env.ts";
 import { credentialsPath, HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import { BACKEND_VARIABLES } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import { DEFAULT_SCOPE } from "../credential_key.ts";
@@ -72,7 +71,8 @@ interface NamedStore {
 
 /** The name of a store; `undefined` where no command leads to it. */
 function storeOf(backend: OidcCredentialsBackend): NamedStore | undefined {
-  const chosen = readEnvIfGranted(BACKEND_VARIABLES.name);
+  const { ownName, name: sharedName } = BACKEND_VARIABLES;
+  const chosen = readEnvIfGranted(ownName) ?? readEnvIfGranted(sharedName);
   const isFile = backend instanceof FileCredentialsBackend;
   if (!isFile && !(backend instanceof KvCredentialsBackend)) {
     return chosen === undefined ? undefined : { name: chosen };

@@ -8,11 +8,11 @@ import {
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import {
-  BACKEND_VARIABLES,
   loadBackendFromEnv,
-  readBackendChoice,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
+import { BACKEND_VARIABLES } from "../../backends/common/read_env.ts";
+import { readBackendChoice } from "../../backends/load/backend_setting.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
@@ -54,7 +54,7 @@ Deno.test({
   name: "the choice names the variables that it needs, as far as they may be read",
   permissions: "none",
   fn() {
-    const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
+    const { noPersist, ownName, ownOptions, name: backend, options: kwargs } = BACKEND_VARIABLES;
     const choose = (known: Record<string, string | undefined>) =>
       readBackendChoice((variable) => variable in known ? known[variable] : null);
     assertEquals(choose({ [noPersist]: "yes" }), {
@@ -62,15 +62,24 @@ Deno.test({
       by: noPersist,
       variables: [noPersist],
     });
-    const named = { name: "kv", by: backend, variables: [noPersist, backend, kwargs] };
-    assertEquals(choose({ [backend]: "kv" }), named);
-    assertEquals(choose({ [noPersist]: "0", [backend]: "kv" }), named);
-    const unknown = { variables: [noPersist, backend] };
+    const named = { name: "kv", by: backend, options: kwargs };
+    const toName = [noPersist, ownName, backend, kwargs];
+    assertEquals(choose({ [backend]: "kv" }), { ...named, variables: toName });
+    const noOwn = { [noPersist]: "0", [ownName]: "", [ownOptions]: "" };
+    const all = [noPersist, ownName, ownOptions, backend, kwargs];
+    assertEquals(choose({ ...noOwn, [backend]: "kv" }), { ...named, variables: all });
+    const own = { name: "file", by: ownName, options: ownOptions };
+    const variables = [noPersist, ownName, ownOptions];
+    assertEquals(choose({ [ownName]: "file", [backend]: "a.b:C" }), { ...own, variables });
+    const unknown = { variables: [noPersist, ownName, backend] };
     assertEquals(choose({}), unknown);
-    assertEquals(choose({ [noPersist]: undefined }), unknown);
-    assertEquals(choose({ [backend]: undefined }), unknown);
-    const { name, variables } = choose({ [noPersist]: undefined, [backend]: undefined });
-    assertEquals([name, variables.length], ["file", 3]);
+    const none = { [noPersist]: undefined, [ownName]: undefined, [backend]: undefined };
+    for (const denied of Object.keys(none)) {
+      const { [denied]: _, ...others } = none as Record<string, undefined>;
+      assertEquals(choose(others), unknown);
+    }
+    const { name, variables: needed } = choose(none);
+    assertEquals([name, needed.length], ["file", 4]);
   },
 });
 
@@ -244,12 +253,52 @@ for (const backend of [undefined, "", " ", "\t\n"]) {
   });
 }
 
+Deno.test({
+  name:
+    "this module's own variables win over those that the Python library reads, whatever these say",
+  permissions,
+  async fn() {
+    const { ownName, ownOptions } = BACKEND_VARIABLES;
+    const python = ["acme.credentials:Store", "no JSON"] as const;
+    const own = { [ownName]: "file", [ownOptions]: '{"path": "/srv/own.json"}' };
+    const backend = await load(...python, own);
+    assertInstanceOf(backend, FileCredentialsBackend);
+    assertEquals(backend.path, "/srv/own.json");
+    // The other name's options are not for this backend.
+    assertInstanceOf(
+      await load("kv", { path: 1 }, { [ownName]: "memory" }),
+      MemoryCredentialsBackend,
+    );
+    // Where it is empty, the other one counts.
+    assertInstanceOf(await load("memory", undefined, { [ownName]: "" }), MemoryCredentialsBackend);
+    await rejectsWith("backend_spec_invalid", () => load(...python), "Python", ownName);
+    await rejectsWith(
+      "backend_spec_invalid",
+      () => load("kv", undefined, { [ownName]: "kw" }),
+      ownName,
+    );
+    const wrong = { [ownName]: "file", [ownOptions]: "{" };
+    await rejectsWith(
+      "backend_kwargs_invalid",
+      () => load(undefined, undefined, wrong),
+      ownOptions,
+    );
+    const alone = { [ownOptions]: '{"path": "/srv/own.json"}' };
+    const fault = `${ownOptions} is set, and ${ownName} is empty or not set`;
+    await rejectsWith("backend_spec_invalid", () => load("file", undefined, alone), fault);
+    const memory = await load(...python, { ...own, VM_OIDC_NO_PERSIST: "1" });
+    assertInstanceOf(memory, MemoryCredentialsBackend);
+  },
+});
+
 Deno.test("options beside an empty name have to be readable, so that none is missed", async () => {
-  const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
-  const env = { [backend]: "", [kwargs]: SECRETS.access };
-  const text = await inChild([noPersist, backend], env);
-  assert(text.startsWith("permission_required") && text.endsWith(`${kwargs}.`), text);
-  assertEquals(await inChild(ALL, { [backend]: "", [kwargs]: "" }), "undefined");
+  const { noPersist, ownName, ownOptions, name: shared, options } = BACKEND_VARIABLES;
+  for (const [backend, kwargs] of [[ownName, ownOptions], [shared, options]] as const) {
+    const env = { [backend]: "", [kwargs]: SECRETS.access };
+    const text = await inChild([noPersist, ownName, shared], env);
+    assert(text.startsWith("permission_required") && text.endsWith(`${kwargs}.`), text);
+    assertEquals(await inChild(ALL, { [backend]: "", [kwargs]: "" }), "undefined");
+  }
 });
 
 const child = `
@@ -270,28 +319,36 @@ async function inChild(allowed: string[], env: Record<string, string>): Promise<
 }
 
 Deno.test("a variable that is needed and denied is permission_required, by its flag", async () => {
-  const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
+  const { noPersist, ownName, name: backend, options: kwargs } = BACKEND_VARIABLES;
   const env = { [backend]: "memory", [kwargs]: "{}" };
   const denied = (name: string) =>
     `permission_required Cannot choose a credentials backend: the environment variable ${name} ` +
     `may not be read. Run with --allow-env=${name}.`;
   assertEquals(await inChild([], env), denied(noPersist));
-  assertEquals(await inChild([noPersist], env), denied(backend));
+  assertEquals(await inChild([noPersist], env), denied(ownName));
+  assertEquals(await inChild([noPersist, ownName], env), denied(backend));
   assertEquals(
-    await inChild([noPersist, backend], env),
+    await inChild([noPersist, ownName, backend], env),
     denied(kwargs).replace("choose a credentials backend", "read the backend's options"),
   );
   assertEquals(await inChild(ALL, env), "MemoryCredentialsBackend");
 });
 
 Deno.test("no variable is read that the choice does not need", async () => {
-  const { noPersist, name: backend, options: kwargs } = BACKEND_VARIABLES;
+  const { noPersist, ownName, ownOptions, name: backend, options: kwargs } = BACKEND_VARIABLES;
   const env = { [backend]: "memory", [kwargs]: SECRETS.access };
   assertEquals(
     await inChild([noPersist], { ...env, [noPersist]: "1" }),
     "MemoryCredentialsBackend",
   );
-  assertEquals(await inChild([noPersist, backend], { [kwargs]: SECRETS.access }), "undefined");
+  assertEquals(
+    await inChild([noPersist, ownName, ownOptions], { ...env, [ownName]: "memory" }),
+    "MemoryCredentialsBackend",
+  );
+  assertEquals(
+    await inChild([noPersist, ownName, backend], { [kwargs]: SECRETS.access }),
+    "undefined",
+  );
 });
 
 Deno.test("a variable in the KWARGS that is denied is permission_required, by its name", async () => {

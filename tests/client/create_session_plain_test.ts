@@ -1,8 +1,7 @@
 import { assertEquals, assertExists, assertRejects } from "@std/assert";
-import { envReader } from "../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES, envReader } from "../../backends/common/read_env.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import {
-  BACKEND_VARIABLES,
   plainBackend,
   resolveCredentialsBackend,
   setDefaultBackend,

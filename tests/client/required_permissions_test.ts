@@ -217,12 +217,22 @@ for (const declared of NONSENSE) {
 
 Deno.test("requiredPermissions: the variables that choose the backend, where they do", async () => {
   const options = { ...FULL, ...MODEL };
-  const choice = ["env VM_OIDC_NO_PERSIST always", "env VM_OIDC_CREDENTIALS_BACKEND always"];
+  const choice = [
+    "env VM_OIDC_NO_PERSIST always",
+    "env VM_OIDC_DENO_CREDENTIALS_BACKEND always",
+    "env VM_OIDC_CREDENTIALS_BACKEND always",
+  ];
   assertEquals(await needsOf(options, {}, { VM_OIDC_NO_PERSIST: "1" }), [...NET, choice[0]]);
   assertEquals(await needsOf(options, {}, { VM_OIDC_CREDENTIALS_BACKEND: "memory" }), [
     ...NET,
     ...choice,
     "env VM_OIDC_CREDENTIALS_BACKEND_KWARGS always",
+  ]);
+  const own = { VM_OIDC_DENO_CREDENTIALS_BACKEND: "memory", VM_OIDC_CREDENTIALS_BACKEND: "a.b:C" };
+  assertEquals(await needsOf(options, {}, own), [
+    ...NET,
+    ...choice.slice(0, 2),
+    "env VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS always",
   ]);
   await withTempHome(async (home) => {
     assertEquals(lines(await requiredPermissions(options)), [

@@ -169,6 +169,9 @@ await signIn.finish("https://login.example.com/done");`,
 
 const OF_STORES: MessageRow[] = [
   script("A backend with a typo in its variable", INIT, { env: { [BACKEND]: "vualt" } }),
+  script("The Python library's backend, in the variable that it shares", INIT, {
+    env: { [BACKEND]: "acme.credentials:VaultBackend" },
+  }),
   script("A module that is not there", INIT, { env: { [BACKEND]: "./my_store.ts:MyStore" } }),
   script("A module without that export", INIT, {
     env: { [BACKEND]: "./my_store.ts:MyStore" },

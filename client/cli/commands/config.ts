@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { readBackendChoice } from "../../../backends/resolve_credentials_backend.ts";
+import { readBackendChoice } from "../../../backends/load/backend_setting.ts";
 import { CLIENT_AUTH_VARIABLES } from "../../options/resolve_identity.ts";
 import { openNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
 import { columns } from "../columns.ts";
@@ -45,6 +45,7 @@ export const config: Command<Plan> = {
         VM_API_HOST: undefined,
       }),
       ...openNeeds("optional", "to show the settings", {
+        VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: undefined,
         VM_OIDC_CREDENTIALS_BACKEND_KWARGS: undefined,
         VM_OIDC_REDIRECT_URI: undefined,
         VM_OIDC_LISTEN: undefined,

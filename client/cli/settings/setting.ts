@@ -1,4 +1,4 @@
-import { BACKEND_VARIABLES } from "../../../backends/resolve_credentials_backend.ts";
+import { BACKEND_VARIABLES } from "../../../backends/common/read_env.ts";
 import { CLIENT_AUTH_VARIABLES, FLOWS } from "../../options/resolve_identity.ts";
 
 /** The kinds of values: a choice is an array of its words. */
@@ -35,11 +35,15 @@ export const SETTINGS = {
   loginHint: { kind: "text", flag: "login-hint", variables: [] },
   authorizationParameters: { kind: "texts", flag: "parameter", variables: [] },
   openBrowser: { kind: "boolean", flag: "open", variables: [] },
-  backend: { kind: "text", flag: "backend", variables: [BACKEND_VARIABLES.name] },
+  backend: {
+    kind: "text",
+    flag: "backend",
+    variables: [BACKEND_VARIABLES.ownName, BACKEND_VARIABLES.name],
+  },
   backendOptions: {
     kind: "object",
     flag: "backend-options",
-    variables: [BACKEND_VARIABLES.options],
+    variables: [BACKEND_VARIABLES.ownOptions, BACKEND_VARIABLES.options],
   },
 } as const satisfies Record<string, Setting>;
 

@@ -1,5 +1,5 @@
 import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
-import { readBackendChoice } from "../../../backends/resolve_credentials_backend.ts";
+import { readBackendChoice } from "../../../backends/load/backend_setting.ts";
 import { CLIENT_AUTH_VARIABLES } from "../../options/resolve_identity.ts";
 import { normalizeClientId, normalizeIssuer } from "../../credential_key.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
@@ -113,7 +113,11 @@ export class Settings {
   }
 
   #variableOf(name: SettingName): string | undefined {
-    if (name === "backend") return readBackendChoice(readEnvIfGranted).by;
+    if (name === "backend" || name === "backendOptions") {
+      const { by, options } = readBackendChoice(readEnvIfGranted);
+      if (name === "backend") return by;
+      return options !== undefined && isSet(options) ? options : undefined;
+    }
     if (isOfClient(name) && !this.isClientOfVariables()) return undefined;
     return settingOf(name).variables.find(isSet);
   }

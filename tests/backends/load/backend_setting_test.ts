@@ -63,7 +63,8 @@ const MALFORMED: Record<string, string> = {
   "./backend.ts:Back.end": "neither a built-in name",
   "jsr:@acme/vault": "neither a built-in name",
   "npm:@acme/vault@1.0.0": "neither a built-in name",
-  "acme_vault:VaultBackend": "a bare name",
+  "acme-vault:VaultBackend": "a bare name",
+  "acme_vault.ts:VaultBackend": "a bare name",
   "@acme/vault:VaultBackend": "a bare name",
   "npm:acme": "a bare name",
   "jsr::Backend": "a bare name",
@@ -116,3 +117,27 @@ Deno.test({
     assertEquals(others.filter(isPathSpecifier), []);
   },
 });
+
+const PYTHON = [
+  "acme_vault:VaultBackend",
+  "acme.credentials.vault:VaultBackend",
+  "_acme.v2:Vault_2",
+  " größe.ablage:Ablage ",
+];
+
+for (const spec of PYTHON) {
+  Deno.test({
+    name: `parseBackendSpec tells the Python library's form apart: ${spec}`,
+    permissions,
+    async fn() {
+      await rejectsWith(
+        "backend_spec_invalid",
+        () => parseBackendSpec(spec, ORIGIN),
+        `Cannot use ${ORIGIN}="${spec.trim()}": it names a class of the Python library`,
+        "VM_OIDC_DENO_CREDENTIALS_BACKEND, which wins here",
+      );
+      const fn = () => parseBackendSpec(spec, "VM_OIDC_DENO_CREDENTIALS_BACKEND");
+      await rejectsWith("backend_spec_invalid", fn, "is a bare name");
+    },
+  });
+}

@@ -194,7 +194,8 @@ Deno.test("an isolated process needs --allow-run of Deno alone, beside what the 
   await Deno.writeTextFile(module, MODULE);
   const { stdout, stderr } = await runDeno({
     flags: [
-      "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+      "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND," +
+      "VM_OIDC_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
       `--allow-run=${DENO}`,
     ],
     env: { VM_OIDC_CREDENTIALS_BACKEND: `${module}:Store`, DENO_DIR: findDenoDir() },

@@ -122,6 +122,8 @@ for (
       .map((line) => JSON.parse(line) as { permission: string; value: string })
       .filter(({ permission }) => permission !== "import")
       .filter(({ permission, value }) => `${permission} ${value}` !== "sys uid")
+      // Options without a name are refused, so they are looked for where that is granted.
+      .filter(({ value }) => value !== "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS")
       .map((access) => ({ ...access, value: accessed(access.value) }))
       .filter(({ value }) => value !== world.folder && value !== `${world.folder}/mount`)
       .filter(({ permission, value }) => permission !== "write" || value !== options[option]);

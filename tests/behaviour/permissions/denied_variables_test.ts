@@ -76,7 +76,7 @@ Deno.test("denied variables: the choice of the backend must not be missed", asyn
   assertStringIncludes(message, "env VM_OIDC_NO_PERSIST (to choose where tokens are kept)");
   assertStringIncludes(
     message,
-    "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND,HOME\n",
+    "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,HOME\n",
   );
   assertStringIncludes(message, "--allow-read=$HOME/.validmind");
 });

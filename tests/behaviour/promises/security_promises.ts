@@ -304,7 +304,7 @@ export const SECURITY: PagePromises = {
     "There the folder of the user's profile",
     "One that is named in `VM_OIDC_CREDENTIALS_BACKEND`",
     "Neither limits memory and processor time",
-    "Who can set that variable",
+    "Who can set these variables",
     "What is said here about permissions",
     "The first write into a folder",
     "The sign-in is then missing",

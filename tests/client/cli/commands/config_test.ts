@@ -81,6 +81,10 @@ Deno.test("config: shows what applies, and from where, without a secret", async 
   assertMatch(stdout, /^scope +openid +--scope$/m);
   assertMatch(stdout, /^backend +vault +VM_OIDC_CREDENTIALS_BACKEND$/m);
   assertMatch(stdout, /^backendOptions +\(set, not shown\) +VM_OIDC_CREDENTIALS_BACKEND_KWARGS$/m);
+  const own = { ...env, VM_OIDC_DENO_CREDENTIALS_BACKEND: "memory" };
+  const shown = (await world.run(["config"], { env: own })).stdout;
+  assertMatch(shown, /^backend +memory +VM_OIDC_DENO_CREDENTIALS_BACKEND$/m);
+  assert(!shown.includes("backendOptions"), "the options of another name");
   assertMatch(stdout, /^VM_OIDC_CLIENT_SECRET +\(set, not used: .*\) +VM_OIDC_CLIENT_SECRET$/m);
 
   const json = await run(world, ["config", "--json", "--scope", "openid"], env);
@@ -213,7 +217,7 @@ Deno.test("config: a variable that may not be read could win, and is told", asyn
   const flags = [
     "--allow-read",
     "--allow-sys=uid",
-    "--allow-env=HOME,VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND",
+    "--allow-env=HOME,VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND",
   ];
   const { code, stderr } = await world.run(["status"], { flags });
   assertEquals(code, 1);
