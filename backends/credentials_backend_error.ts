@@ -112,6 +112,7 @@ export class CredentialsBackendError extends Error {
 /** Lets `instanceof` know the errors of another copy of this module. */
 // deno-lint-ignore ban-types
 export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
+  keepName(ownClass, name);
   const mark = Symbol.for(`@validmind/auth ${name}`);
   Object.defineProperty(ownClass.prototype, mark, { value: true });
   const hasInstance = Function.prototype[Symbol.hasInstance];
@@ -121,4 +122,10 @@ export function knowCopies(ownClass: Function & { prototype: Error }, name: stri
       return isMarked || hasInstance.call(this, error);
     },
   });
+}
+
+/** Keeps the name of a class in minified code: errors and a `status()` show it. */
+// deno-lint-ignore ban-types
+export function keepName(ownClass: Function, name: string): void {
+  Object.defineProperty(ownClass, "name", { value: name });
 }

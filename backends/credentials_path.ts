@@ -42,9 +42,8 @@ export function credentialsPath(): string {
 /**
  * The folder that holds the file at `path`.
  *
- * Every start calls this. It does without `@std/path`, since the fourteen modules behind the two forms
- * of `dirname` cost a start more than reading the credentials file, and half of it where they are only
- * read ahead.
+ * Every start calls this. The fourteen modules of `@std/path` for it would cost a start more than
+ * reading the file.
  */
 export function folderOf(path: string): string {
   const [, root = "", rest = ""] = (isWindows ? /^([A-Za-z]:[/\\]*|[/\\]*)(.*)$/s : /^(\/*)(.*)$/s)

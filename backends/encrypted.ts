@@ -18,7 +18,7 @@
 
 import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { printable } from "./common/printable.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
   describeInner,
@@ -118,6 +118,10 @@ export interface EncryptedCredentialsBackendOptions {
  * ```
  */
 export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "EncryptedCredentialsBackend");
+  }
+
   /** Present where the inner backend has a lock. It locks the encrypted entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
   /** Present where the inner backend reserves. It reserves the place of the encrypted entry. */

@@ -21,7 +21,7 @@
 
 import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { backendError } from "./common/describe_backend.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
 import { fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
@@ -139,6 +139,10 @@ export interface FallbackStatus {
  * ```
  */
 export class FallbackCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "FallbackCredentialsBackend");
+  }
+
   /** Present where a store has a lock. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
   /** Present where every store reserves: the place of an entry in each store that accepts it. */

@@ -1,4 +1,5 @@
 import { checkOptions } from "./common/check_options.ts";
+import { keepName } from "./credentials_backend_error.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { CredentialsFile } from "./file/credentials_file.ts";
 import type { FileStore } from "./file/store.ts";
@@ -76,6 +77,10 @@ export interface FileCredentialsBackendOptions {
  * ```
  */
 export class FileCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "FileCredentialsBackend");
+  }
+
   /** Always `true`: a file survives the process. */
   readonly persistent = true;
   /** The file. */

@@ -16,6 +16,7 @@
 import { checkOptions } from "./common/check_options.ts";
 import { Once } from "./common/once.ts";
 import { Queue } from "./common/queue.ts";
+import { keepName } from "./credentials_backend_error.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
@@ -99,6 +100,10 @@ export interface KeychainCredentialsBackendOptions {
  * ```
  */
 export class KeychainCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "KeychainCredentialsBackend");
+  }
+
   /** Always `true`: a keychain survives the process and a restart. */
   readonly persistent = true;
   /** The service of the entries. */

@@ -1,5 +1,5 @@
 import { checkOptions, isSecureUrl, isUrl, netHost } from "./common/check_options.ts";
-import { CredentialsBackendError } from "./credentials_backend_error.ts";
+import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import { folderOf } from "./credentials_path.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
@@ -77,6 +77,10 @@ export interface KvCredentialsBackendOptions {
  * ```
  */
 export class KvCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "KvCredentialsBackend");
+  }
+
   /** Whether entries survive the process. In `:memory:` they do not. */
   readonly persistent: boolean;
   /** The path or URL of the store. */

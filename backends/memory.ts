@@ -1,5 +1,6 @@
 import { checkOptions } from "./common/check_options.ts";
 import type { Queue } from "./common/queue.ts";
+import { keepName } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -50,11 +51,15 @@ export interface MemoryCredentialsBackendOptions {
  * ```
  */
 export class MemoryCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "MemoryCredentialsBackend");
+  }
+
   /** Always `false`: nothing survives the process. */
   readonly persistent = false;
   /** Where entries are, in words. */
   readonly location = "the memory of this process";
-  // Text, not objects: it is a copy on the way in and out, and holds only JSON, as in a store.
+  // Text, as in a store: a copy on the way in and out.
   readonly #rows = new Map<string, string>();
   #queue: Promise<Queue> | undefined;
   readonly #lockTimeoutMs: number | undefined;
@@ -118,8 +123,8 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
 }
 
 /**
- * Stores nothing beyond the process: another name of {@linkcode MemoryCredentialsBackend}, for
- * people who look for the backend that does not persist.
+ * Another name of {@linkcode MemoryCredentialsBackend}, for people who look for the backend that does
+ * not persist.
  *
  * @category Backends
  */

@@ -190,7 +190,7 @@ function defaultFileBackend(): FileCredentialsBackend {
 
 /**
  * The result of `resolveCredentialsBackend()` where it is the default file and Deno permits its use;
- * `undefined` elsewhere. Most starts have no other backend, and run no more than this.
+ * `undefined` elsewhere.
  */
 export function plainBackend(readEnv: EnvReader): FileCredentialsBackend | undefined {
   if (defaultBackend !== undefined || !readEnv(HOME_VARIABLE)) return undefined;

@@ -25,6 +25,7 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 import { Once } from "./common/once.ts";
+import { keepName } from "./credentials_backend_error.ts";
 import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
 import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault/options.ts";
 import type { VaultStore } from "./vault/store.ts";
@@ -106,6 +107,10 @@ const loadStore = () => import("./vault/store.ts");
  * ```
  */
 export class VaultCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "VaultCredentialsBackend");
+  }
+
   /** Always `true`: Vault survives the process. */
   readonly persistent = true;
   readonly #options: VaultCredentialsBackendOptions;

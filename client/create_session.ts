@@ -138,11 +138,8 @@ export interface PlainOptions {
 }
 
 /**
- * The result of `resolveOptions` for options that name an issuer and a client and nothing else, which
- * most starts have. `undefined` where anything is unusual or wrong: then `prepareSession` checks all
- * options, and knows the messages. A start from a stored token runs no more than this.
- *
- * @param readEnv Gives a variable's text.
+ * The result of `resolveOptions` for options that name an issuer and a client and nothing else.
+ * `undefined` where anything is unusual or wrong: then `prepareSession` checks all options.
  */
 export function plainOptions(
   options: SessionOptions,

@@ -150,7 +150,7 @@ export function bearerKind(
 
 /** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */
 export function isEntraIssuer(issuer: string): boolean {
-  // Every start asks. The pattern spares most issuers the URL object, which costs more.
+  // The pattern spares most issuers the URL object.
   return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
 }
 

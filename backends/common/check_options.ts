@@ -28,9 +28,8 @@ const KINDS = {
 export type OptionTypes = Readonly<Record<string, keyof typeof KINDS | readonly string[]>>;
 
 /**
- * Refuses unknown options, and values that do not fit. An option that is accepted and then ignored
- * would be worse than an error. No value is shown: it may be a secret in the wrong place. An option
- * that is `undefined` counts as absent.
+ * Refuses unknown options, and values that do not fit. No value is shown: it may be a secret in the
+ * wrong place. An option that is `undefined` counts as absent.
  */
 export function checkOptions(
   action: string,

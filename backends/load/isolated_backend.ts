@@ -2,7 +2,7 @@ import { assertCredentialsBackend } from "../common/check_options.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
 import { Once } from "../common/once.ts";
 import { isObject, printable } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { CredentialsBackendError, keepName } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -44,6 +44,10 @@ interface Isolate {
  * with this process.
  */
 export class IsolatedBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "IsolatedBackend");
+  }
+
   readonly persistent?: boolean;
   readonly location?: string;
   withLock?: OidcCredentialsBackend["withLock"];

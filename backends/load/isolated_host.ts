@@ -11,6 +11,9 @@ import type {
  * so it uses nothing from outside itself. The isolate then needs no file, no host and no cache of this
  * package, and can be denied all of them.
  *
+ * Its functions are methods of one object: `deno bundle --keep-names` puts a call of a helper, which
+ * the isolate lacks, around each function that is declared or that a variable holds.
+ *
  * @param send Sends an answer.
  * @returns Takes a request.
  */
@@ -19,113 +22,113 @@ function hostBackend(send: (frame: string) => void): (frame: string) => Promise<
   const held = new Map<unknown, Held>();
   let backend: OidcCredentialsBackend;
 
-  async function open(url: string, exportName: string, options: unknown): Promise<IsolatedInfo> {
-    const module = await step("import", () => import(url)) as Record<string, unknown>;
-    if (!Object.hasOwn(module, exportName)) {
-      throw failed({ name: "Error", step: "export", exports: Object.keys(module).join(", ") });
-    }
-    const Backend = module[exportName] as new (options: unknown) => unknown;
-    await step("class", () => Reflect.construct(Object, [], Backend));
-    backend = await step("construct", () => new Backend(options)) as OidcCredentialsBackend;
-    const of = Object(backend) as OidcCredentialsBackend & Record<string, unknown>;
-    const known = ["get", "put", "delete", "withLock", "reserve", "list", "deleteAll"];
-    return {
-      methods: known.filter((name) => typeof of[name] === "function"),
-      persistent: of.persistent,
-      location: of.location,
-    };
-  }
+  const host = {
+    async open(url: string, exportName: string, options: unknown): Promise<IsolatedInfo> {
+      const module = await host.step("import", () => import(url)) as Record<string, unknown>;
+      if (!Object.hasOwn(module, exportName)) {
+        const exports = Object.keys(module).join(", ");
+        throw host.failed({ name: "Error", step: "export", exports });
+      }
+      const Backend = module[exportName] as new (options: unknown) => unknown;
+      await host.step("class", () => Reflect.construct(Object, [], Backend));
+      backend = await host.step(
+        "construct",
+        () => new Backend(options),
+      ) as OidcCredentialsBackend;
+      const of = Object(backend) as OidcCredentialsBackend & Record<string, unknown>;
+      const known = ["get", "put", "delete", "withLock", "reserve", "list", "deleteAll"];
+      return {
+        methods: known.filter((name) => typeof of[name] === "function"),
+        persistent: of.persistent,
+        location: of.location,
+      };
+    },
 
-  async function step(
-    name: NonNullable<IsolatedFault["step"]>,
-    run: () => unknown,
-  ): Promise<unknown> {
-    try {
-      const made = run();
-      return name === "import" ? await made : made;
-    } catch (error) {
-      const { message } = Object(error);
-      throw failed({ ...describe(error), message: String(message), step: name });
-    }
-  }
+    async step(name: NonNullable<IsolatedFault["step"]>, run: () => unknown): Promise<unknown> {
+      try {
+        const made = run();
+        return name === "import" ? await made : made;
+      } catch (error) {
+        const { message } = Object(error);
+        throw host.failed({ ...host.describe(error), message: String(message), step: name });
+      }
+    },
 
-  function failed(fault: IsolatedFault): Error {
-    return Object.assign(new Error(), { fault });
-  }
+    failed(fault: IsolatedFault): Error {
+      return Object.assign(new Error(), { fault });
+    },
 
-  async function lock(key: string, id: unknown): Promise<void> {
-    const acquired = Promise.withResolvers<void>();
-    const end = Promise.withResolvers<void>();
-    const abort = new AbortController();
-    const hold = () => {
-      acquired.resolve();
-      return end.promise;
-    };
-    const done = backend.withLock!(key, hold, { signal: abort.signal });
-    held.set(id, { abort, release: end.resolve, done });
-    done.then(() => acquired.reject(new Error()), acquired.reject);
-    await acquired.promise;
-  }
+    async lock(key: string, id: unknown): Promise<void> {
+      const acquired = Promise.withResolvers<void>();
+      const end = Promise.withResolvers<void>();
+      const abort = new AbortController();
+      const options = { signal: abort.signal };
+      const done = backend.withLock!(key, () => (acquired.resolve(), end.promise), options);
+      held.set(id, { abort, release: end.resolve, done });
+      done.then(() => acquired.reject(new Error()), acquired.reject);
+      await acquired.promise;
+    },
 
-  async function reserve(key: string, bytes: number, id: unknown): Promise<void> {
-    const reservation = await backend.reserve!(key, bytes);
-    const end = Promise.withResolvers<void>();
-    const done = end.promise.then(() => reservation[Symbol.asyncDispose]());
-    held.set(id, { release: end.resolve, done });
-  }
+    async reserve(key: string, bytes: number, id: unknown): Promise<void> {
+      const reservation = await backend.reserve!(key, bytes);
+      const end = Promise.withResolvers<void>();
+      const done = end.promise.then(() => reservation[Symbol.asyncDispose]());
+      held.set(id, { release: end.resolve, done });
+    },
 
-  async function release(id: unknown): Promise<void> {
-    const one = held.get(id);
-    held.delete(id);
-    one?.release();
-    await one?.done;
-  }
+    async release(id: unknown): Promise<void> {
+      const one = held.get(id);
+      held.delete(id);
+      one?.release();
+      await one?.done;
+    },
 
-  async function answer(
-    method: IsolatedRequest["method"],
-    [first, second, third]: readonly unknown[],
-  ): Promise<unknown> {
-    switch (method) {
-      case "open":
-        return await open(first as string, second as string, third);
-      case "list":
-        return await Array.fromAsync(backend.list!());
-      case "lock":
-        return await lock(first as string, second);
-      case "reserve":
-        return await reserve(first as string, second as number, third);
-      case "unlock":
-      case "release":
-        return await release(first);
-      case "abort":
-        return held.get(first)?.abort?.abort();
-      case "get":
-        return await backend.get(first as string);
-      case "put":
-        return await backend.put(first as string, second as never);
-      case "delete":
-        return await backend.delete(first as string);
-      case "deleteAll":
-        return await backend.deleteAll!();
-    }
-  }
+    async answer(
+      method: IsolatedRequest["method"],
+      [first, second, third]: readonly unknown[],
+    ): Promise<unknown> {
+      switch (method) {
+        case "open":
+          return await host.open(first as string, second as string, third);
+        case "list":
+          return await Array.fromAsync(backend.list!());
+        case "lock":
+          return await host.lock(first as string, second);
+        case "reserve":
+          return await host.reserve(first as string, second as number, third);
+        case "unlock":
+        case "release":
+          return await host.release(first);
+        case "abort":
+          return held.get(first)?.abort?.abort();
+        case "get":
+          return await backend.get(first as string);
+        case "put":
+          return await backend.put(first as string, second as never);
+        case "delete":
+          return await backend.delete(first as string);
+        case "deleteAll":
+          return await backend.deleteAll!();
+      }
+    },
 
-  function describe(error: unknown): IsolatedFault {
-    const { name, message, code, fault } = Object(error);
-    if (fault !== undefined) return fault;
-    if (!(error instanceof Error)) return { name: "something that is no error" };
-    return name === "CredentialsBackendError" && typeof code === "string"
-      ? { name, code, message }
-      : { name };
-  }
+    describe(error: unknown): IsolatedFault {
+      const { name, message, code, fault } = Object(error);
+      if (fault !== undefined) return fault;
+      if (!(error instanceof Error)) return { name: "something that is no error" };
+      return name === "CredentialsBackendError" && typeof code === "string"
+        ? { name, code, message }
+        : { name };
+    },
+  };
 
   return async (frame) => {
     const { id, method, args } = JSON.parse(frame) as IsolatedRequest;
     let done: IsolatedAnswer;
     try {
-      done = { id, value: await answer(method, args) };
+      done = { id, value: await host.answer(method, args) };
     } catch (error) {
-      done = { id, error: describe(error) };
+      done = { id, error: host.describe(error) };
     }
     try {
       send(JSON.stringify(done));
@@ -167,11 +170,17 @@ async function servePipes(host: typeof hostBackend, watcher: string): Promise<vo
  * such signal.
  */
 function watch(parent: number): void {
-  const end = () => Deno.kill(Deno.pid, "SIGKILL");
-  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGUSR1", end);
-  const check = () => Deno.ppid === parent || end();
-  setInterval(check, 500);
-  check();
+  const host = {
+    end() {
+      Deno.kill(Deno.pid, "SIGKILL");
+    },
+    check() {
+      if (Deno.ppid !== parent) host.end();
+    },
+  };
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGUSR1", host.end);
+  setInterval(host.check, 500);
+  host.check();
 }
 
 /** The program of a Worker, as an address. */

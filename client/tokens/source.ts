@@ -49,7 +49,7 @@ export interface Renewal {
 
 /**
  * Gives the bearer token of one identity. The quick half: it serves from memory and from the store,
- * and hands everything else to a {@linkcode Renewal}, which is loaded at the first need.
+ * and hands everything else to a {@linkcode Renewal}.
  */
 export class TokenSource {
   readonly #options: TokenSourceOptions;
@@ -123,7 +123,7 @@ export class TokenSource {
     await (await this.#load()).prepareRefresh();
   }
 
-  /** The provider, loaded at the first need: a start from a stored token never needs it. */
+  /** The provider, loaded at the first need. */
   async provider(): Promise<OidcProvider> {
     return await (await this.#load()).provider();
   }
