@@ -178,7 +178,7 @@ export async function loadBackendFromEnv(
   );
 }
 
-/** The file backends that are used where nothing else is chosen, by path. */
+/** The default file backends, by path. */
 const defaultFiles = new Map<string, FileCredentialsBackend>();
 
 function defaultFileBackend(): FileCredentialsBackend {

@@ -21,7 +21,7 @@ export function readEnvIfGranted(name: string): string | undefined {
   return text?.trim() ? text : undefined;
 }
 
-/** Gives a variable's text: `undefined` where it is not set, `null` where it may not be read. */
+/** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
 export type EnvReader = (variable: string) => string | undefined | null;
 
 /** Reads what Deno grants. One question to Deno serves for all variables where all are granted. */
