@@ -28,6 +28,12 @@ export const whyNoOtherUser: string | undefined = Deno.build.os === "linux" && D
   ? await succeeds([...asOther(), "true"]) ? undefined : "setpriv does not work"
   : "needs Linux and root";
 
+/** Why no accounts can be made here; `undefined` where they can. */
+export const whyNoAccounts: string | undefined = whyNoOtherUser ??
+  (await succeeds(["sh", "-c", "command -v useradd && command -v userdel && command -v chpasswd"])
+    ? undefined
+    : "there is no useradd");
+
 /** Why nothing can be mounted here; `undefined` where it can. */
 export const whyNoMount: string | undefined = Deno.build.os !== "linux"
   ? "needs Linux"

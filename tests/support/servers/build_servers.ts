@@ -3,14 +3,15 @@
  * Gets the real servers that tests run against: `deno task servers`.
  *
  * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
- * puts Keycloak, the oldest Deno, Authlib, the ValidMind Python library, jupyter-server-proxy and JupyterLab beside
- * them, and installs the Debian packages that tests need if it may. A part that is there already is
+ * puts Keycloak, the oldest Deno, Authlib, the ValidMind Python library, jupyter-server-proxy,
+ * JupyterLab and JupyterHub beside them, and installs the Debian packages that tests need if it may. A part that is there already is
  * left alone. A part that cannot be had is named, and the exit code is 1: no other part is held up by
  * it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { buildKeycloak } from "./build_keycloak.ts";
 import { JUPYTER_SERVER_PROXY_VENV, JUPYTER_SERVER_PROXY_VERSION } from "./jupyter_server_proxy.ts";
+import { JUPYTERHUB_VENV, JUPYTERHUB_VERSION } from "./jupyterhub.ts";
 import { JUPYTERLAB_VENV, JUPYTERLAB_VERSION } from "./jupyterlab.ts";
 import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server.ts";
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
@@ -141,6 +142,10 @@ if (import.meta.main) {
   await tell(
     `JupyterLab ${JUPYTERLAB_VERSION} (Python)`,
     async () => await makeVenv(JUPYTERLAB_VENV, run) ? "installed" : "present",
+  );
+  await tell(
+    `JupyterHub ${JUPYTERHUB_VERSION} (Python and npm)`,
+    async () => await makeVenv(JUPYTERHUB_VENV, run) ? "installed" : "present",
   );
   await tell(
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,

@@ -19,7 +19,7 @@ export interface JupyterLab extends AsyncDisposable {
 }
 
 /** Settings of the front end that keep it from what a person would have to close. */
-const OVERRIDES = {
+export const JUPYTERLAB_OVERRIDES = {
   "@jupyterlab/apputils-extension:notification": { fetchNews: "false", checkForUpdates: false },
 };
 
@@ -31,7 +31,7 @@ export async function startJupyterLab({ path, env }: KernelHome): Promise<Jupyte
   }
   const settings = `${path}/lab-settings`;
   await Deno.mkdir(settings, { recursive: true });
-  await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(OVERRIDES));
+  await Deno.writeTextFile(`${settings}/overrides.json`, JSON.stringify(JUPYTERLAB_OVERRIDES));
   const port = freePort();
   const server = await startServerProcess({
     command: [

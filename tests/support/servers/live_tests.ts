@@ -1,19 +1,31 @@
 import { hasChromium } from "../chromium.ts";
 import { hasJupyter } from "../jupyter.ts";
+import { whyNoAccounts } from "../run_denied.ts";
 import { JUPYTER_SERVER_PROXY_VENV } from "./jupyter_server_proxy.ts";
+import { JUPYTERHUB_VENV } from "./jupyterhub.ts";
 import { JUPYTERLAB_VENV } from "./jupyterlab.ts";
 import { AUTHLIB_VENV } from "./op_server.ts";
-import { pythonOf } from "./python_venv.ts";
+import { pythonOf, type PythonVenv } from "./python_venv.ts";
 import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
 /** What tests against real servers need of the machine. */
 export type LiveNeed =
   | ServerName
+  | "accounts"
   | "authlib"
   | "jupyter-server-proxy"
+  | "jupyterhub"
   | "jupyterlab"
   | "keyring"
   | "openssl";
+
+/** Environments of Python, by the need that they serve. All but the first are looked at in Chromium. */
+const VENVS: Partial<Record<LiveNeed, PythonVenv>> = {
+  authlib: AUTHLIB_VENV,
+  "jupyter-server-proxy": JUPYTER_SERVER_PROXY_VENV,
+  jupyterhub: JUPYTERHUB_VENV,
+  jupyterlab: JUPYTERLAB_VENV,
+};
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
@@ -63,12 +75,12 @@ export async function liveTests(...needs: LiveNeed[]): Promise<LiveTests> {
 }
 
 async function missingFor(need: LiveNeed): Promise<string[]> {
-  if (need === "authlib") return await pythonOf(AUTHLIB_VENV) === undefined ? [need] : [];
-  if (need === "jupyter-server-proxy" || need === "jupyterlab") {
-    const venv = need === "jupyterlab" ? JUPYTERLAB_VENV : JUPYTER_SERVER_PROXY_VENV;
+  if (need === "accounts") return whyNoAccounts === undefined ? [] : ["root with useradd"];
+  const venv = VENVS[need];
+  if (venv !== undefined) {
     const isMade = await pythonOf(venv) !== undefined;
-    return [[need, isMade], ["chromium", hasChromium], ["jupyter", hasJupyter]]
-      .flatMap(([name, isHere]) => isHere ? [] : [String(name)]);
+    const browsing = need === "authlib" ? [] : [["chromium", hasChromium], ["jupyter", hasJupyter]];
+    return [[need, isMade], ...browsing].flatMap(([name, isHere]) => isHere ? [] : [String(name)]);
   }
   const programs = PROGRAMS[need];
   if (programs === undefined) {

@@ -12,6 +12,10 @@ export interface PythonVenv {
   name: string;
   /** The arguments of each `pip install` that fills it. */
   installs: string[][];
+  /** The interpreter that makes it, where that can be run. @default {the one on PATH} */
+  python?: string;
+  /** Packages of npm beside it, in its `node_modules`. */
+  npm?: string[];
 }
 
 /** The interpreter of an environment, or `undefined` where none was made. */
@@ -22,10 +26,13 @@ export async function pythonOf({ name }: PythonVenv): Promise<string | undefined
 /** Makes an environment. Returns whether there was none before. */
 export async function makeVenv(venv: PythonVenv, run: RunProgram): Promise<boolean> {
   if (await pythonOf(venv) !== undefined) return false;
-  await run("python3", ["-m", "venv", "--clear", folderOf(venv.name)]);
+  const folder = folderOf(venv.name);
+  const python = venv.python !== undefined && await isThere(venv.python) ? venv.python : "python3";
+  await run(python, ["-m", "venv", "--clear", folder]);
   for (const args of venv.installs) {
     await run(pythonIn(venv.name), ["-m", "pip", "install", "-q", ...args]);
   }
+  if (venv.npm !== undefined) await run("npm", ["install", "--prefix", folder, ...venv.npm]);
   await Deno.writeTextFile(readyFile(venv.name), "");
   return true;
 }

@@ -1,0 +1,59 @@
+"""What the tests add to a recipe: ports of this machine, its people, and a robot.
+
+The recipe itself is loaded as it stands. The settings are in the file that HUB_SETTINGS names.
+"""
+
+import json
+import os
+
+# The hub gives these two to each of its configuration files.
+c = get_config()  # noqa: F821
+
+with open(os.environ["HUB_SETTINGS"], encoding="utf-8") as file:
+    settings = json.load(file)
+
+load_subconfig(settings["recipe"])  # noqa: F821
+
+# Only the addresses and places of the recipe are others here.
+hook = c.Spawner.pre_spawn_hook
+for name, place in settings.get("places", {}).items():
+    for variable, value in c.Spawner.environment.items():
+        c.Spawner.environment[variable] = value.replace(hook.__globals__[name], place)
+    hook.__globals__[name] = place
+c.Spawner.environment.update(settings["environment"])
+
+# Whatever becomes of the hub, its children end with it.
+WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
+
+c.JupyterHub.bind_url = settings["url"]
+c.JupyterHub.public_url = settings["url"]
+c.JupyterHub.hub_bind_url = settings["hub_url"]
+c.ConfigurableHTTPProxy.api_url = settings["proxy_url"]
+c.ConfigurableHTTPProxy.command = WITH_PARENT + settings["proxy_command"]
+
+c.JupyterHub.authenticator_class = settings["authenticator"]
+c.Authenticator.allowed_users = set(settings["users"])
+c.PAMAuthenticator.open_sessions = False
+if settings["authenticator"] == "dummy":
+    c.DummyAuthenticator.password = settings["password"]
+
+c.JupyterHub.spawner_class = "localprocess"
+c.Spawner.cmd = WITH_PARENT + settings["server_command"]
+c.Spawner.args = settings["server_args"]
+c.Spawner.default_url = "/lab"
+# On a busy machine a server takes longer to start than the hub's own limits.
+c.Spawner.start_timeout = c.Spawner.http_timeout = settings["start_seconds"]
+if settings["home"] is not None:
+    # The one person is the one who runs the tests, and whose real home is left alone.
+    c.Spawner.cmd = ["env", f"HOME={settings['home']}"] + c.Spawner.cmd
+    c.Spawner.notebook_dir = settings["home"]
+    c.Spawner.pre_spawn_hook = None
+
+c.JupyterHub.services = [{"name": "robot", "api_token": settings["robot"]}]
+c.JupyterHub.load_roles = [
+    {
+        "name": "robot",
+        "services": ["robot"],
+        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers"],
+    }
+]

@@ -1,0 +1,67 @@
+import { walk } from "@std/fs";
+import { assertNoSecret } from "../support/assert_no_secret.ts";
+import type { HubWorld } from "./hub_world.ts";
+
+/** What was looked through, by kind. */
+export interface Searched {
+  notebooks: number;
+  /** The files by which a server reaches its kernels. */
+  connections: number;
+  databases: number;
+  logs: number;
+  /** Other files: settings, histories, caches, what the servers write. */
+  others: number;
+  processes: number;
+}
+
+/**
+ * Fails where a piece of a token that the provider has issued is in a file of a person or of the hub, in
+ * the log, or in the arguments of any process on the machine.
+ *
+ * @param except The stores themselves: files and folders in which tokens have to be.
+ */
+export async function searchForSecrets(
+  { folder: { path, venv }, hub }: HubWorld,
+  { except = [] as string[] } = {},
+): Promise<Searched> {
+  const found = { notebooks: 0, connections: 0, databases: 0, logs: 0, others: 0, processes: 0 };
+  for await (const file of walk(path, { includeDirs: false, includeSymlinks: false })) {
+    // Programs, and the packages that everybody loads.
+    if ([venv, `${path}/bin`, ...except].some((place) => isIn(file.path, place))) continue;
+    if (file.path.includes("/.cache/deno/npm/")) continue;
+    found[kindOf(file.path, hub.log)]++;
+    await search(file.path);
+  }
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    if (await search(`/proc/${name}/cmdline`)) found.processes++;
+  }
+  return found;
+}
+
+function isIn(file: string, place: string): boolean {
+  return file === place || file.startsWith(`${place}/`);
+}
+
+function kindOf(file: string, log: string): keyof Searched {
+  if (file === log) return "logs";
+  if (file.endsWith(".ipynb")) return "notebooks";
+  if (/\/kernel-[^/]+\.json$/.test(file)) return "connections";
+  return /\.sqlite(-\w+)?$/.test(file) ? "databases" : "others";
+}
+
+/** Whether the file was there to be searched. */
+async function search(file: string): Promise<boolean> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(file);
+  } catch {
+    return false; // a process that has ended, or a file of one
+  }
+  try {
+    assertNoSecret(new TextDecoder("latin1").decode(bytes));
+  } catch (error) {
+    throw new Error(`${file}: ${error instanceof Error ? error.message : error}`);
+  }
+  return true;
+}
