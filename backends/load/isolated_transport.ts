@@ -32,8 +32,11 @@ export function startWorker(permissions: Deno.PermissionOptionsObject): StartTra
   };
 }
 
-/** A folder that cannot exist: Deno's stores of `localStorage` and `caches` fail in it. */
-const NOWHERE = Deno.build.os === "windows" ? "\\\\.\\NUL\\none" : "/dev/null/none";
+/**
+ * A folder that cannot exist: Deno's stores of `localStorage` and `caches` fail in it. On Windows it
+ * is inside a file, since Deno does not start where its folder is on no drive.
+ */
+const nowhere = () => Deno.build.os === "windows" ? `${Deno.execPath()}\\none` : "/dev/null/none";
 
 /** The flags of every isolated process, before its permissions. */
 const FLAGS = [
@@ -115,11 +118,11 @@ export function processVariables(
     ? Object.fromEntries(
       CACHE_VARIABLES.map((name) => [name, readEnvIfGranted(name)]).filter(([, value]) => value),
     )
-    : { DENO_DIR: NOWHERE };
+    : { DENO_DIR: nowhere() };
   const system = Deno.build.os === "windows" ? readEnvIfGranted("SystemRoot") : undefined;
   return {
-    ...(system !== undefined && { SystemRoot: system, TEMP: NOWHERE, TMP: NOWHERE }),
-    TMPDIR: NOWHERE,
+    ...(system !== undefined && { SystemRoot: system, TEMP: nowhere(), TMP: nowhere() }),
+    TMPDIR: nowhere(),
     NO_COLOR: "1",
     DENO_NO_PACKAGE_JSON: "1",
     DENO_NO_UPDATE_CHECK: "1",

@@ -89,7 +89,9 @@ async function orphan(use: string): Promise<number> {
   const { stdout } = await runDeno({
     code: `
       import { loadBackendFromEnv } from "@validmind/auth";
-      const backend = await loadBackendFromEnv({ isolate: { as: "process", read: ["${module}"] } });
+      const backend = await loadBackendFromEnv({ isolate: { as: "process", read: [${
+      JSON.stringify(module)
+    }] } });
       console.log((await backend.get("pid")).pid);
       ${use}
       setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 100);
@@ -132,6 +134,8 @@ async function ends(pid: number): Promise<boolean> {
   return false;
 }
 
+const isWindows = Deno.build.os === "windows";
+
 Deno.test("an isolated process gets these flags and variables, and no other", () => {
   const grant = { read: ["/data", new URL("file:///a%20b")], net: true, env: ["UNSET_FOR_TEST"] };
   const args = processArguments(grant);
@@ -149,18 +153,19 @@ Deno.test("an isolated process gets these flags and variables, and no other", ()
     "--deny-ffi",
     "--no-remote",
     "--deny-import",
-    "--allow-read=/data,/a b",
+    `--allow-read=/data,${isWindows ? "\\" : "/"}a b`,
     "--allow-net",
     "--allow-env=UNSET_FOR_TEST",
   ]);
   assertEquals(args.at(-1)!.startsWith("data:text/javascript,"), true);
-  if (Deno.build.os === "windows") return;
+  const nowhere = isWindows ? `${DENO}\\none` : "/dev/null/none"; // in a file
   assertEquals(processVariables(grant), {
-    TMPDIR: "/dev/null/none",
+    ...isWindows && { SystemRoot: Deno.env.get("SystemRoot"), TEMP: nowhere, TMP: nowhere },
+    TMPDIR: nowhere,
     NO_COLOR: "1",
     DENO_NO_PACKAGE_JSON: "1",
     DENO_NO_UPDATE_CHECK: "1",
-    DENO_DIR: "/dev/null/none",
+    DENO_DIR: nowhere,
   });
 });
 
@@ -179,7 +184,7 @@ Deno.test("without --allow-run of Deno, the error names the flag and says what i
     env: { VM_OIDC_CREDENTIALS_BACKEND: `${module}:Store` },
     code: `
       import { loadBackendFromEnv } from "@validmind/auth";
-      await loadBackendFromEnv({ isolate: { as: "process", read: ["${module}"] } })
+      await loadBackendFromEnv({ isolate: { as: "process", read: [${JSON.stringify(module)}] } })
         .catch((e) => console.log(e.code, e.message));
     `,
   });
@@ -201,7 +206,9 @@ Deno.test("an isolated process needs --allow-run of Deno alone, beside what the 
     env: { VM_OIDC_CREDENTIALS_BACKEND: `${module}:Store`, DENO_DIR: findDenoDir() },
     code: `
       import { loadBackendFromEnv } from "@validmind/auth";
-      const backend = await loadBackendFromEnv({ isolate: { as: "process", read: ["${module}"] } });
+      const backend = await loadBackendFromEnv({ isolate: { as: "process", read: [${
+      JSON.stringify(module)
+    }] } });
       console.log(await backend.get("k"), JSON.stringify(backend.requiredPermissions().map((p) => p.name)));
     `,
   });
