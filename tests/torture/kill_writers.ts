@@ -3,36 +3,53 @@ import { Random } from "./random.ts";
 import { ALL, startDeno } from "../support/deno_process.ts";
 import type { TortureOptions, TortureResult } from "./torture_result.ts";
 
+const SCANNER = new URL("scanner_child.ts", import.meta.url).href;
 const WRITER = new URL("writer_child.ts", import.meta.url).href;
 
 /** Two at a time: one holds the lock, or is killed with it, while the other wants it. */
 const WRITERS = 2;
+
+/** Options of {@linkcode killWriters}. */
+export interface KillOptions extends TortureOptions {
+  /** Whether a scanner, of Windows, holds the files meanwhile. @default {false} */
+  isScanned?: boolean;
+  /** The longest life of a writer from its first write on, in milliseconds. @default {12} */
+  longestMs?: number;
+}
 
 /**
  * Kills writers with SIGKILL at random moments, and looks after each kill whether every write that
  * was acknowledged is there, the lock is free, and nothing piles up in the folder.
  */
 export async function killWriters(
-  { count, seed, folder }: TortureOptions,
+  { count, seed, folder, isScanned = false, longestMs = 12 }: KillOptions,
 ): Promise<TortureResult> {
   const path = `${folder}/credentials.json`;
   const random = new Random(seed);
   const run = new KillRun(path);
+  await using scanner = isScanned
+    ? startDeno({ file: SCANNER, flags: ALL, args: [folder, String(seed)] })
+    : undefined;
   let left = count;
   await Promise.all(Array.from({ length: WRITERS }, async (_, slot) => {
-    while (left-- > 0) await run.killOne(`slot${slot}`, random.int(0, 12_000) / 1000);
+    while (left-- > 0) await run.killOne(`slot${slot}`, random.int(0, 1000 * longestMs) / 1000);
   }));
+  const held = await scanner?.end();
   await run.verifyAll();
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
   const leftovers = names.filter((name) => !/^credentials\.json(\.lock|\.tmp)?$/.test(name));
   if (leftovers.length > 0) run.failures.push(`leftovers: ${leftovers.join(", ")}`);
   return {
-    name: `${count} writers killed with SIGKILL`,
+    name: `${count} writers killed with SIGKILL${isScanned ? " beside a scanner" : ""}`,
     figures: {
       "acknowledged writes": run.acknowledged,
       "lost": run.lost,
       "stale locks": run.staleLocks,
       "leftovers": leftovers.length,
+      ...held && {
+        "puts refused": run.refused,
+        "times that a file was held": Number(held.stdout),
+      },
     },
     failures: run.failures,
   };
@@ -43,6 +60,8 @@ class KillRun {
   acknowledged = 0;
   lost = 0;
   staleLocks = 0;
+  /** Writers that ended with an error before they were killed. */
+  refused = 0;
   readonly #backend: FileCredentialsBackend;
   /** The highest acknowledged number of each key. */
   readonly #seen = new Map<string, number>();
@@ -60,10 +79,9 @@ class KillRun {
       if (acknowledged.length === 0) setTimeout(() => child.kill(), afterMs);
       acknowledged.push(line);
     }
-    if (acknowledged.length === 0) {
-      const { stderr } = await child.end();
-      this.failures.push(`a writer failed: ${stderr.slice(0, 300)}`);
-    }
+    const { stderr } = await child.end();
+    if (acknowledged.length === 0) this.failures.push(`a writer failed: ${stderr.slice(0, 300)}`);
+    else if (stderr !== "") this.refused++;
     this.#note(acknowledged);
     this.#verify(prefix);
     await this.#probeLock(prefix);

@@ -41,6 +41,18 @@ const file: TortureMode = {
   ],
 };
 
+const scanner: TortureMode = {
+  about: "writers killed on Windows while a scanner holds their files",
+  counts: {
+    kills: [50, "writers killed"],
+    longest: [4000, "longest life of a writer in milliseconds"],
+  },
+  tortures: ({ kills, longest }) => [{
+    count: kills!,
+    run: (options) => killWriters({ ...options, isScanned: true, longestMs: longest! }),
+  }],
+};
+
 const servers: TortureMode = {
   about: "the stores of `deno task servers`",
   counts: {
@@ -161,6 +173,7 @@ const power: TortureMode = {
 /** The modes by their flags; the empty one has none. */
 export const MODES: Readonly<Record<string, TortureMode>> = {
   "": file,
+  scanner,
   servers,
   full,
   pause,

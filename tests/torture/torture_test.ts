@@ -22,6 +22,19 @@ Deno.test("killed writers lose no acknowledged write and leave no lock", async (
   assert(Number(result.figures["acknowledged writes"]) > 0);
 });
 
+Deno.test({
+  name: "writers that are killed while a scanner holds their files lose no acknowledged write",
+  ignore: Deno.build.os !== "windows",
+  fn: async () => {
+    await using folder = await tempDir();
+    const options = { count: 8, seed, folder: folder.path, isScanned: true, longestMs: 500 };
+    const { failures, figures } = await killWriters(options);
+    assertEquals(failures, []);
+    assert(Number(figures["acknowledged writes"]) > 8);
+    assert(Number(figures["times that a file was held"]) > 0);
+  },
+});
+
 Deno.test("sixteen processes with one expired rotating token refresh it once", async () => {
   await using folder = await tempDir();
   const options = { count: 1, seed, folder: folder.path, processes: 16 };
