@@ -1,10 +1,14 @@
 import type { PermissionNeed } from "@validmind/auth";
+import { SEPARATOR } from "@std/path";
 import { netHost } from "../../backends/common/check_options.ts";
 
 /** The path of an access. A folder is opened by the name of the dot in it. */
 export function accessed(path: string): string {
   return path.replace(/\/\.$/, "");
 }
+
+/** Windows has two separators, and the log has each path as it was given. */
+const plain = (path: string) => path.replaceAll("/", SEPARATOR);
 
 /** Whether a need grants an access of Deno's audit log. */
 export function covers(
@@ -18,6 +22,7 @@ export function covers(
     return need.host === (/^https?:/.test(value) ? netHost(new URL(value)) : value);
   }
   if (need.name !== "read" && need.name !== "write") return false;
-  return value === need.path || value.startsWith(`${need.path}/`) ||
-    (need.path === value.replace(/-(wal|shm|journal)$/, ""));
+  const [path, wanted] = [plain(value), plain(String(need.path ?? ""))];
+  return path === wanted || path.startsWith(`${wanted}${SEPARATOR}`) ||
+    wanted === path.replace(/-(wal|shm|journal)$/, "");
 }

@@ -1,6 +1,8 @@
 /** The variables that this module gives a meaning to. */
 const MEANT = /^(?:VM|VAULT|BAO)_|^DENO_KV_ACCESS_TOKEN$|^XDG_CONFIG_HOME$/;
 
+const isWindows = Deno.build.os === "windows";
+
 /**
  * Stands in for `Deno.env` in one test file until it is disposed.
  *
@@ -16,6 +18,11 @@ export class OwnEnv implements Deno.Env, Disposable {
 
   constructor(variables: Readonly<Record<string, string>> = {}) {
     this.#values = new Map(Object.entries(variables));
+    const { HOME } = variables;
+    // As in a child: see `childEnv`.
+    if (isWindows && HOME !== undefined) {
+      this.#values = new Map([["USERPROFILE", HOME], ...this.#values]);
+    }
     replaceEnv(this);
   }
 

@@ -5,6 +5,7 @@ import {
   vaultTokenVariables,
 } from "../../../backends/vault/connection.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 
@@ -127,7 +128,7 @@ Deno.test({
     ]);
     assertEquals(names({ auth: { method: "token", tokenFile: true }, address }), [
       "net vault.example.com:8200",
-      "env HOME",
+      `env ${HOME_VARIABLE}`,
     ]);
   },
 });

@@ -151,7 +151,7 @@ function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
 
 function formatted(needs: readonly PermissionNeed[]): string[] {
   return ["--unstable-kv", ...needs.map((need) => formatPermissionFlags([need]))]
-    .map((flag) => flag.replaceAll("'", ""));
+    .map((flag) => flag.replaceAll(/['"]/g, ""));
 }
 
 function covers(need: PermissionNeed, { permission, value }: Access): boolean {

@@ -11,6 +11,7 @@ import { AssertionIssuer, jobOptions, withClient } from "../../support/client_wo
 import { runDeno } from "../../support/deno_process.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { oidcProviderWorld } from "../../support/provider_world.ts";
+import { isPosix } from "../../support/sandbox.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 const JOB = `
@@ -36,12 +37,16 @@ async function jobWorld() {
   const keys = [cluster.key.publicJwk];
   const world = await oidcProviderWorld(withClient({ method: "private_key_jwt", keys }));
   const { path: folder } = await tempDir();
-  await Deno.mkdir(`${folder}/mount/..2026`, { recursive: true });
+  // Links need a privilege on Windows, where no cluster mounts anything.
+  const mounted = isPosix ? "..2026" : "";
+  await Deno.mkdir(`${folder}/mount/${mounted}`, { recursive: true });
   const { issuer, clientId } = world.provider;
   const token = await cluster.assertion(issuer, clientId);
-  await Deno.writeTextFile(`${folder}/mount/..2026/token`, token, { mode: 0o600 });
-  await Deno.symlink("..2026", `${folder}/mount/..data`);
-  await Deno.symlink("..data/token", `${folder}/mount/token`);
+  await Deno.writeTextFile(`${folder}/mount/${mounted}/token`, token, { mode: 0o600 });
+  if (isPosix) {
+    await Deno.symlink(mounted, `${folder}/mount/..data`);
+    await Deno.symlink("..data/token", `${folder}/mount/token`);
+  }
   const jwk = JSON.stringify(cluster.key.privateJwk);
   await Deno.writeTextFile(`${folder}/key`, jwk, { mode: 0o600 });
   const options: SessionOptions = { issuer, clientId, flow: "client_credentials" };
@@ -81,7 +86,9 @@ async function needsOf(
 }
 
 function flagsOf(needs: readonly PermissionNeed[]): string[] {
-  return formatPermissionFlags(needs).replaceAll("'", "").split(" ").filter((flag) => flag !== "");
+  return formatPermissionFlags(needs).replaceAll(/['"]/g, "").split(" ").filter((flag) =>
+    flag !== ""
+  );
 }
 
 for (

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
 import { runDeno } from "../../support/deno_process.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
@@ -76,7 +77,7 @@ Deno.test("denied variables: the choice of the backend must not be missed", asyn
   assertStringIncludes(message, "env VM_OIDC_NO_PERSIST (to choose where tokens are kept)");
   assertStringIncludes(
     message,
-    "--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,HOME\n",
+    `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE}\n`,
   );
   assertStringIncludes(message, "--allow-read=$HOME/.validmind");
 });

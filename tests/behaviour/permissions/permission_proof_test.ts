@@ -1,5 +1,6 @@
 // The promise of design section 7, proven: what is declared is enough, all of it is needed, and
 // nothing beyond it is touched.
+import { fromFileUrl } from "@std/path";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   createSession,
@@ -26,7 +27,7 @@ import {
   makeBackend,
 } from "./permission_flows.ts";
 
-const FLOWS = new URL("./permission_flows.ts", import.meta.url).pathname;
+const FLOWS = fromFileUrl(new URL("./permission_flows.ts", import.meta.url));
 
 interface Case {
   name: string;
@@ -111,8 +112,8 @@ for (const one of CASES) {
       const outcome = await world.run(formatted(needs.filter((need) => need !== dropped)));
       assertEquals([outcome.ok, outcome.code], [false, "permission_required"], outcome.message);
       // The flag itself, or that of the folder, which the whole call needs anyway.
-      const [flag, value] = formatPermissionFlags([dropped]).replaceAll("'", "").split("=");
-      const scope = value!.replace(/\/credentials\.json$/, "");
+      const [flag, value] = formatPermissionFlags([dropped]).replaceAll(/['"]/g, "").split("=");
+      const scope = value!.replace(/[/\\]credentials\.json$/, "");
       assertMatch(outcome.message!, new RegExp(`${flag}=[^\\n]*${RegExp.escape(scope)}`));
     }
   });
@@ -267,6 +268,6 @@ function migrationNeeds(input: FlowInput): PermissionNeed[] {
 function formatted(needs: readonly PermissionNeed[]): string[] {
   const names = [...new Set(needs.map(({ name }) => name))];
   return names.map((name) =>
-    formatPermissionFlags(needs.filter((need) => need.name === name)).replaceAll("'", "")
+    formatPermissionFlags(needs.filter((need) => need.name === name)).replaceAll(/['"]/g, "")
   );
 }

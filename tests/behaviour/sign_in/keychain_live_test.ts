@@ -1,4 +1,5 @@
 // Sign-ins whose tokens a real GNOME Keyring keeps, with the permissions that are declared.
+import { fromFileUrl } from "@std/path";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   credentialKey,
@@ -17,7 +18,7 @@ import { liveTests } from "../../support/servers/live_tests.ts";
 
 const live = await liveTests("keyring");
 
-const FLOWS = new URL("../permissions/permission_flows.ts", import.meta.url).pathname;
+const FLOWS = fromFileUrl(new URL("../permissions/permission_flows.ts", import.meta.url));
 
 interface World extends AsyncDisposable {
   session: KeyringSession;

@@ -1,4 +1,4 @@
-import { toFileUrl } from "@std/path";
+import { fromFileUrl, toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
@@ -14,7 +14,7 @@ import { tempDir } from "../../support/temp_home.ts";
 import { type Captured, type CaptureOptions, captureTerminal } from "../../support/terminal.ts";
 
 /** The command line's entry. */
-export const CLI = new URL("../../../client/cli.ts", import.meta.url).pathname;
+export const CLI: string = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
 
 /** How {@linkcode CliWorld.run} runs. */
 export interface CliRunOptions {
@@ -29,6 +29,8 @@ export interface CliWorld extends AsyncDisposable {
   readonly provider: TestOidcProvider;
   readonly home: string;
   readonly env: Record<string, string>;
+  /** The usual place of the settings file in this home. */
+  readonly settingsPath: string;
   /** The shared file of this home. */
   readonly backend: FileCredentialsBackend;
   readonly key: string;
@@ -50,7 +52,12 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
   provider.autoApprove = true;
   const { path: home } = stack.use(await tempDir());
   const { issuer, clientId } = provider;
-  const env = { HOME: home, VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
+  const env: Record<string, string> = {
+    HOME: home,
+    VM_OIDC_ISSUER: issuer,
+    VM_OIDC_CLIENT_ID: clientId,
+    ...Deno.build.os === "windows" && { APPDATA: home },
+  };
   const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
   const key = credentialKey(issuer, clientId);
   const stored = () => {
@@ -63,6 +70,9 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     provider,
     home,
     env,
+    settingsPath: env.APPDATA
+      ? `${home}\\validmind-auth\\config.json`
+      : `${home}/.config/validmind-auth/config.json`,
     backend,
     key,
     stored,

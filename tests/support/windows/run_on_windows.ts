@@ -4,7 +4,7 @@
  *
  * Arguments are files and folders of tests; without one, all run. At the first run a folder with
  * Debian's Wine is made in the cache, which needs Linux and root: elsewhere it says so and is done.
- * Each file has a process of its own, and {@linkcode LIMIT_MS} of time. What fails for a reason of
+ * Each file has a process of its own, and 200 seconds (`--limit=SECONDS`). What fails for a reason of
  * Wine's is in `wine_faults.ts`, by name; nothing else may fail.
  *
  * `--if-possible` makes a machine where it cannot run no failure.
@@ -26,7 +26,7 @@ import { type Tally, tallyFile } from "./tally.ts";
 
 const ROOT = fromFileUrl(new URL("../../../", import.meta.url)).replace(/\/$/, "");
 const AT_ONCE = 2;
-const LIMIT_MS = 200_000;
+const LIMIT_SECONDS = Number(/--limit=(\d+)/.exec(Deno.args.join(" "))?.[1] ?? 200);
 /** Below `C:`. */
 const REPOSITORY = "auth";
 const REPORTS = "reports";
@@ -82,9 +82,9 @@ async function run(command: readonly string[], name: string): Promise<Ended> {
   const { success } = await spawnProcess(["sh", "-c", 'exec "$@" >"$0" 2>&1', output, ...command], {
     stdout: "null",
     stderr: "null",
-    signal: AbortSignal.timeout(LIMIT_MS),
+    signal: AbortSignal.timeout(1000 * LIMIT_SECONDS),
   }).status;
-  const isLate = Date.now() - started >= LIMIT_MS;
+  const isLate = Date.now() - started >= 1000 * LIMIT_SECONDS;
   return { success, isLate, said: (await Deno.readTextFile(output)).slice(-SHOWN) };
 }
 
@@ -119,11 +119,7 @@ async function runFile(file: string): Promise<Tally> {
   const flags = [...FLAGS, "--cached-only", `--junit-path=C:\\${REPORTS}\\${name}.xml`];
   const command = denoOnWindows(["test", ...flags, file], { folder: REPOSITORY });
   const { success, isLate, said } = await run(command, name);
-  const trouble = isLate
-    ? `no end after ${LIMIT_MS / 1000} s. ${said}`
-    : success
-    ? undefined
-    : said;
+  const trouble = isLate ? `no end after ${LIMIT_SECONDS} s. ${said}` : success ? undefined : said;
   return tallyFile(file, await Deno.readTextFile(report).catch(() => undefined), trouble);
 }
 

@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { dirname } from "@std/path";
+import { HOME_VARIABLE } from "../../../../backends/credentials_path.ts";
 import { type CliWorld, cliWorld } from "../cli_world.ts";
 
 const NONE = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };
 
 /** Writes the settings file of a person, and gives its path. */
 async function write(world: CliWorld, document: unknown): Promise<string> {
-  const folder = `${world.home}/.config/validmind-auth`;
-  await Deno.mkdir(folder, { recursive: true });
-  const path = `${folder}/config.json`;
+  const path = world.settingsPath;
+  await Deno.mkdir(dirname(path), { recursive: true });
   await Deno.writeTextFile(path, JSON.stringify(document), { mode: 0o644 });
   await Deno.chmod(path, 0o644);
   return path;
@@ -98,7 +99,7 @@ Deno.test("config: shows what applies, and from where, without a secret", async 
 Deno.test("config: without a file it says where one would be, and an example that works", async () => {
   await using world = await cliWorld();
   const { code, stdout } = await run(world, ["config"]);
-  const path = `${world.home}/.config/validmind-auth/config.json`;
+  const path = world.settingsPath;
   assertEquals(code, 0);
   assertStringIncludes(stdout, `settings file  none: ${path}\n\nNothing is set.\n`);
   const [, example] = /^ {2}(\{.*\})$/m.exec(stdout)!;
@@ -217,7 +218,7 @@ Deno.test("config: a variable that may not be read could win, and is told", asyn
   const flags = [
     "--allow-read",
     "--allow-sys=uid",
-    "--allow-env=HOME,VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND",
+    `--allow-env=${HOME_VARIABLE},VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND`,
   ];
   const { code, stderr } = await world.run(["status"], { flags });
   assertEquals(code, 1);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { HOME_VARIABLE } from "../../../../backends/credentials_path.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { cliWorld } from "../cli_world.ts";
 
@@ -11,7 +12,7 @@ Deno.test("permissions: the command line for a script, and the same as a permiss
   const folder = `${world.home}/.validmind`;
   const line = `deno run --allow-read=${folder} --allow-write=${folder} ` +
     `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
-    `VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,HOME script.ts`;
+    `VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE} script.ts`;
   assertEquals(stdout.split("\n")[0], line);
   assertStringIncludes(stdout, "Only to sign in or refresh:\n  --allow-read=");
   assertMatch(stdout, /not set here:\n {2}--allow-env=.*VM_OIDC_SCOPE/);
