@@ -1,5 +1,6 @@
 // What a user's script does as a bundle of `deno bundle`: the same as from modules.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { BACKEND_VARIABLES } from "../../backends/common/read_env.ts";
 import { cliWorld } from "../client/cli/cli_world.ts";
 import { backendUrl, findDenoDir, runDeno, startDeno } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
@@ -21,7 +22,7 @@ function bundled(form: Form): Promise<string> {
 const UNSTABLE = ["-A", "--unstable-kv", "--unstable-worker-options"];
 const NO_CACHE = ["--no-remote", "--no-npm"];
 /** The variables that a stored start reads. */
-const VARIABLES = "HOME,VM_OIDC_NO_PERSIST,VM_OIDC_CREDENTIALS_BACKEND";
+const VARIABLES = ["HOME", ...Object.values(BACKEND_VARIABLES)];
 const NO_PROVIDER = { HOME: folder.path, NO_COLOR: "1" };
 
 /** The results of the program as modules, which every form is compared with. */
@@ -94,7 +95,7 @@ for (const form of Object.keys(FORMS) as Form[]) {
     assertEquals(world.backend.get(world.key), undefined);
   });
 
-  test("a stored start takes the permissions that README names, and no cache", async (file) => {
+  test("a stored start takes the permissions of modules, and no cache", async (file) => {
     await using world = await cliWorld();
     await world.signIn();
     const { issuer, clientId } = world.provider;

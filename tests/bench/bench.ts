@@ -15,6 +15,7 @@ import { drawChart } from "./draw_chart.ts";
 import { formatSection } from "./format_section.ts";
 import { installPeers } from "./peers.ts";
 import { backendCalls } from "./sections/backend_calls.ts";
+import { bundledInstructions, bundledStart } from "./sections/bundled_start.ts";
 import { coldRefresh } from "./sections/cold_refresh.ts";
 import { coldStart } from "./sections/cold_start.ts";
 import { growth } from "./sections/growth.ts";
@@ -26,6 +27,8 @@ import { stampedeRatio } from "./sections/stampede_ratio.ts";
 
 const SECTIONS = {
   cold: coldStart,
+  bundle: bundledStart,
+  instructions: bundledInstructions,
   hot: hotPath,
   fetch: sessionFetch,
   backends: backendCalls,

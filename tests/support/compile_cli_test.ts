@@ -1,31 +1,21 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { bakedFlags, compileCommand, RELEASE_TARGETS } from "./compile_cli.ts";
 import { KEYRING_PACKAGES } from "../../backends/keychain/library.ts";
-import { DENO, findDenoDir, runProcess } from "./deno_process.ts";
+import { DENO, runProcess } from "./deno_process.ts";
+import { denortEnv, findDenort } from "./denort.ts";
 import { tempDir } from "./temp_home.ts";
 
 const TARGET = Deno.build.target;
 const ignore = KEYRING_PACKAGES[TARGET] === undefined || Deno.build.os !== "linux";
 
-/** A runtime for programs, where the machine has one. Without it Deno would ask its own host. */
-const DENORT = await findRuntime();
-
-async function findRuntime(): Promise<string | undefined> {
-  const named = Deno.env.get("DENORT_BIN");
-  const cached = `${findDenoDir()}/dl/release/v${Deno.version.deno}/denort-${TARGET}.zip`;
-  for (const path of [named, cached]) {
-    if (path && await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return path;
-  }
-  return undefined;
-}
+const DENORT = await findDenort();
 
 /** Compiles into a folder, with a runtime that is named or Deno's own. */
 async function compile(folder: string, runtime: string | undefined) {
   const output = `${folder}/validmind-auth`;
-  const isNamed = runtime !== undefined && !runtime.endsWith(".zip");
   const result = await runProcess(compileCommand(TARGET, output), {
     cwd: folder,
-    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...(isNamed && { DENORT_BIN: runtime }) },
+    env: denortEnv(runtime),
     timeoutMs: 300_000,
   });
   assertEquals(result.code, 0, result.stderr);
