@@ -86,7 +86,7 @@ export class Leases<Row extends LeaseRow> {
   readonly #held = new Map<string, Row>();
   readonly #writes = new Map<string, Promise<unknown>>();
   /** Holders of this instance that could not free their lease: it counts as free here. */
-  readonly #left = new Map<string, string>();
+  readonly #left = new Map<string, Set<string>>();
 
   constructor(options: LeasesOptions<Row>) {
     this.#options = options;
@@ -160,7 +160,7 @@ export class Leases<Row extends LeaseRow> {
       const asked = timer.now();
       const row = await store.read(name, { signal });
       sighting = this.#look(row, asked, sighting);
-      const isFree = row.holder === "" || row.holder === this.#left.get(name);
+      const isFree = row.holder === "" || this.#left.get(name)?.has(row.holder) === true;
       const silentMs = row.isAnnounced ? ANNOUNCED_MS : LEASE_MS;
       if (isFree || asked - sighting.since >= silentMs) {
         const held = await this.#take(name, holder, row, signal);
@@ -248,9 +248,11 @@ export class Leases<Row extends LeaseRow> {
       while (row.holder === holder && await store.write(name, "", row, use) === undefined) {
         row = await store.read(name, use); // newer, where a renewal was done without an answer
       }
-      this.#left.delete(name);
+      // An earlier holder of this instance may still be the one in the row.
+      if (!this.#left.get(name)?.has(row.holder)) this.#left.delete(name);
     } catch {
-      this.#left.set(name, holder); // for others the lease ends by its silence
+      // For others the lease ends by its silence.
+      this.#left.set(name, (this.#left.get(name) ?? new Set()).add(holder));
     }
   }
 }

@@ -10,6 +10,7 @@ import type { VaultConnection } from "./connection.ts";
 import {
   failedConnection,
   passingTrouble,
+  strayRedirect,
   tooLarge,
   type VaultAnswer,
   type VaultRequest,
@@ -105,6 +106,7 @@ export class VaultClient {
 
   async #exchange(request: VaultRequest, signal: AbortSignal): Promise<VaultAnswer | VaultTrouble> {
     const response = await this.#send(request, signal);
+    if ("reason" in response) return response;
     const { status } = response;
     const text = await response.text();
     const body = parseObject(text);
@@ -119,7 +121,7 @@ export class VaultClient {
   }
 
   /** Sends the request. A redirect of a standby is followed to the active node. */
-  async #send(request: VaultRequest, signal: AbortSignal): Promise<Response> {
+  async #send(request: VaultRequest, signal: AbortSignal): Promise<Response | VaultTrouble> {
     const { address } = this.#connection;
     let url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
     for (let redirects = 0;; redirects++) {
@@ -132,7 +134,7 @@ export class VaultClient {
       const { origins } = this.#connection;
       const isFollowed = (status === 307 || status === 308) && redirects < MAX_REDIRECTS &&
         target !== null && origins.includes(target.origin);
-      if (!isFollowed) throw this.#redirected(request, target);
+      if (!isFollowed) return strayRedirect(status, target);
       url = target.href;
     }
   }
@@ -153,13 +155,6 @@ export class VaultClient {
       signal,
       ...(this.#http && { client: this.#http }),
     };
-  }
-
-  #redirected(request: VaultRequest, target: URL | null): CredentialsBackendError {
-    const message = `it redirects to ${target?.host || "nowhere"}, and the token follows only to ` +
-      `the address and the "nodes" that were given. If that is a node of the same cluster, name ` +
-      `it in the option "nodes".`;
-    return this.#error("backend_unavailable", request, message);
   }
 
   #timedOut(request: VaultRequest): CredentialsBackendError {

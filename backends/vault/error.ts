@@ -107,6 +107,19 @@ export function passingTrouble(
   };
 }
 
+/**
+ * A redirect that the token does not follow. When the active node has died, a standby goes on naming it
+ * until another one is active: that passes, and it is told from a redirect of a proxy by its form.
+ */
+export function strayRedirect(status: number, target: URL | null): VaultTrouble {
+  return {
+    reason: `it redirects to ${target?.host || "nowhere"}, and the token follows only to the ` +
+      `address and the "nodes" that were given`,
+    advice: `If that is a node of the same cluster, name it in the option "nodes".`,
+    isLasting: !(status === 307 || status === 308) || !/\/v1\//.test(target?.pathname ?? ""),
+  };
+}
+
 function failure(path: string, status: number, words: string): VaultTrouble {
   // KV 2 removes versions before their metadata. A replica may also just lag behind.
   if (/could not find version data/.test(words)) {

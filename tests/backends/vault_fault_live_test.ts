@@ -203,7 +203,7 @@ live.test("a standby's redirect is followed to a node that was named, and to no 
   const address = vault.standbyUrl!;
   const active = new URL(vault.url).host;
   const auth = { method: "token", token } as const;
-  const alone = new VaultCredentialsBackend({ address, path: "users/anna", auth });
+  const alone = new VaultCredentialsBackend({ address, path: "users/anna", auth, timeoutMs: 1000 });
   const get = () => alone.get(KEY);
   await rejectsWith("backend_unavailable", get, `redirects to ${active}`, `"nodes"`);
   await alone.close();

@@ -1,5 +1,5 @@
 // The faults of a store are in the tests of vault/lock.ts and kv/connect.ts, which are made of leases.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   ANNOUNCED_MS,
   LEASE_MS,
@@ -59,6 +59,24 @@ Deno.test("a free lease takes two requests, and its release one", async () => {
   assertEquals(store.requests, ["read", "write", "write"]);
   assertEquals([store.row.holder, store.row.version, leases.held("a")], ["", 2, undefined]);
 });
+
+for (const looks of [1, 2]) {
+  Deno.test(`a lease left in an outage is free here after a failure with ${looks} good reads`, async () => {
+    const { store, clock, leases } = world();
+    const { read, write } = store;
+    const fail = () => Promise.reject(new Error("outage"));
+    await leases.run("a", async () => {
+      await leases.announce("a");
+      Object.assign(store, { read: fail, write: fail });
+    }, {});
+    let good = looks;
+    Object.assign(store, { read: () => good-- > 0 ? read.call(store) : fail() });
+    await assertRejects(() => leases.run("a", () => Promise.resolve(), {}), Error, "outage");
+    Object.assign(store, { read, write });
+    await leases.run("a", () => Promise.resolve(), {});
+    assertEquals([store.row.holder, clock.delays], ["", []]);
+  });
+}
 
 Deno.test("a holder's silence counts from after the first look, however long that took", async () => {
   const { store, clock, leases } = world();
