@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { rowsOf, sentencesOf, titlesOf } from "../support/page_sentences.ts";
 import { BACKENDS } from "./promises/backends_promises.ts";
+import { CLIENT } from "./promises/client_promises.ts";
 import type { PagePromises } from "./promises/page_promises.ts";
 import { README } from "./promises/readme_promises.ts";
 import { SECURITY } from "./promises/security_promises.ts";
@@ -14,6 +15,7 @@ const PAGES: Record<string, PagePromises> = {
   "README.md": README,
   ".github/SECURITY.md": SECURITY,
   "backends/README.md": BACKENDS,
+  "client/README.md": CLIENT,
 };
 /** Has a test of its own below. */
 const ATTACKS = "Attacks";

@@ -1,6 +1,10 @@
+/** A part that a task writes and a test of its own holds to the code. */
+const GENERATED = /^<!-- [^>]*`deno task readme`[^>]*-->$[^]*?^<!-- end of [^>]*-->$/gm;
+
 /**
  * The sentences of a page: of its paragraphs and lists, and the rows of its tables, with " | " between
- * the cells. Headings, code and pictures are left out.
+ * the cells. Headings, code, pictures and
+ * generated parts are left out.
  *
  * @param without The titles of sections that are left out.
  */
@@ -8,7 +12,8 @@ export function sentencesOf(page: string, without: readonly string[] = []): stri
   const sections = page.split(/^(?=## )/m).filter((section) =>
     !without.some((title) => section.startsWith(`## ${title}\n`))
   );
-  const text = sections.join("").replace(/^```[^]*?^```/gm, "").replace(/<!--[^]*?-->/g, "");
+  const text = sections.join("").replace(GENERATED, "").replace(/^ *```[^]*?^ *```/gm, "")
+    .replace(/<!--[^]*?-->/g, "");
   return text.split(/\n\n|\n(?=- )/).flatMap((block) => {
     const part = block.trim();
     if (part === "" || part.startsWith("#") || part.startsWith("![")) return [];

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret, rememberSecret } from "../../support/assert_no_secret.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
+import { makePipe, namesIn } from "../../support/sandbox.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import { type Captured, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
@@ -232,5 +234,27 @@ Deno.test({
       { openBrowser: "", env },
     );
     assert(!text.includes("was not opened"));
+  },
+});
+
+Deno.test({
+  name: "paste: the browser opens by itself in a terminal, and not with openBrowser: false",
+  ignore: !hasTerminal || Deno.build.os !== "linux",
+  fn: async () => {
+    await using provider = await startOidcProvider();
+    await using folder = await tempDir();
+    const opened = `${folder.path}/opened`;
+    await makePipe(opened); // a reader waits for the opener
+    const opener = `#!/bin/sh\nprintf %s "$1" > ${opened}\n`;
+    await Deno.writeTextFile(`${folder.path}/xdg-open`, opener, { mode: 0o755 });
+    const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+    const page = async () => {
+      assertStringIncludes(await Deno.readTextFile(opened), "http://127.0.0.1:");
+      return "^C";
+    };
+    await typeInto(provider, [["paste it here", page]], { openBrowser: "", env });
+    await Deno.remove(opened);
+    await typeInto(provider, [["paste it here", () => "^C"]], { openBrowser: "false", env });
+    assertEquals(namesIn(folder.path), ["xdg-open"]);
   },
 });

@@ -1,0 +1,249 @@
+import type { PagePromises } from "../page_promises.ts";
+
+const TOKEN = "client/cli/commands/token_test.ts: token:";
+const PYTHON = "behaviour/storage/python_interop_test.ts:";
+const BUNDLE = "behaviour/bundle_test.ts:";
+const COMPILE = "behaviour/compile_test.ts:";
+const AUTO = "behaviour/sign_in/browser_instead_test.ts: browser instead: auto";
+const CLIENT = "behaviour/sign_in/client_credentials_test.ts: client_credentials:";
+const KEY = "behaviour/sign_in/client_auth_test.ts: client key:";
+const ASSERTION = "behaviour/sign_in/client_auth_test.ts: client assertion:";
+const SECRET = "behaviour/sign_in/client_secret_test.ts: client secret:";
+const PROFILE = "behaviour/sign_in/profile_test.ts: profile:";
+const SCOPES = "behaviour/sign_in/two_scopes_test.ts: two scopes:";
+const DPOP = "behaviour/sign_in/dpop_test.ts: dpop:";
+
+/** Recipes, other APIs, flows, jobs without a person, several sign-ins and bound tokens. */
+export const RECIPES: PagePromises = {
+  promises: [
+    ["`-H @-` reads the header", "client/cli/recipes_test.ts: the recipe for curl"],
+    [
+      "For a program that wants the token itself",
+      `${TOKEN} the bearer and a line end, and nothing else`,
+    ],
+    ["Sign in once as the user", "client/cli/recipes_test.ts: the recipe for a scheduled job"],
+    [
+      "`token` refreshes a token that is in the last tenth",
+      `${TOKEN} what has ended is refreshed, and --refresh does it before`,
+      "behaviour/refresh/short_token_test.ts: short token: a start from a stored one refreshes it",
+      "client/entry_test.ts: isFresh: until 120 seconds, or a tenth of a short lifetime",
+    ],
+    [
+      "In `jupyterhub_config.py`, for people",
+      "hub/hub_live_test.ts: JupyterHub: by the recipe for a file",
+    ],
+    [
+      "It takes its own backend from",
+      "backends/resolve_credentials_backend_env_test.ts: the choice names the variables that it needs",
+      "backends/load/backend_setting_test.ts: parseBackendSpec tells the Python library's form apart",
+    ],
+    [
+      "In a terminal of the hub, `validmind-auth doctor`",
+      "client/cli/commands/doctor_test.ts: doctor: all is well, the stored entry stays",
+    ],
+    [
+      "As a bundle your script is one file",
+      `${BUNDLE} a script that imports from JSR is one file as a bundle, which needs neither JSR`,
+    ],
+    ["Its permissions stay the same", `${BUNDLE} a stored start takes the permissions of modules`],
+    [
+      "Results, errors and names are those",
+      `${BUNDLE} names, messages and permissions are those of modules`,
+      `${BUNDLE} every store keeps, locks, reserves and lists`,
+      `${BUNDLE} sign-in, stored start, refresh, request and sign-out`,
+      `${BUNDLE} a sign-in in the browser`,
+      `${BUNDLE} stores that the environment names`,
+    ],
+    [
+      "The keychain's library is not in the bundle",
+      "behaviour/bundle_live_test.ts: a minified bundle keeps tokens in the keychain",
+    ],
+    [
+      "Deno takes it from its cache",
+      `${BUNDLE} the keychain's library is found in Deno's cache, and only it is outside`,
+    ],
+    [
+      "Nor is a backend that the environment names",
+      `${BUNDLE} a module that the environment names, here and isolated`,
+    ],
+    [
+      "`deno compile` makes a program",
+      `${COMPILE} deno compile takes in the lazy parts of a script's modules, and a bundle`,
+      `${COMPILE} a compiled script gives the results of its modules`,
+    ],
+    [
+      'In it `isolate: { as: "process" }`',
+      "backends/load/isolated_transport_test.ts: a compiled program has no Deno to run",
+      `${COMPILE} the page names the package that takes the keychain's library`,
+    ],
+    [
+      "A sign-in made in a terminal with `validmind-auth login`",
+      "client/cli/commands/login_test.ts: login: asks on standard error, stores, and prints who",
+      "client/prompt/stored_sign_in_test.ts: a notebook that finds a stored sign-in says who",
+    ],
+    [
+      "The tokens are in `%USERPROFILE%",
+      "backends/credentials_path_test.ts: credentialsPath uses the user's profile on Windows",
+    ],
+    [
+      "`createSession()` does the same without ping",
+      "client/init_test.ts: getSession: the session of the last init; createSession does not count",
+      "client/options/bad_options_test.ts: createSession refuses init's own options, and names init",
+    ],
+    [
+      "`flow` (`VM_OIDC_FLOW`, `--flow`) says",
+      "client/options/resolve_options_test.ts: resolveOptions: flow …, variable",
+      "client/cli/commands/client_flow_test.ts: client flow: login gets a token for the client",
+    ],
+    [
+      "Left at `auto` it is the device flow",
+      "client/sign_in/choose_flow_test.ts: flow: … is the device flow where the provider has it",
+      `${AUTO} signs in where the provider offers no device flow`,
+    ],
+    [
+      'With `flow: "client_credentials"`',
+      `${CLIENT} by …, the client gets a token that the API takes`,
+    ],
+    [
+      "Nobody is asked, there is no refresh token",
+      `${CLIENT} tokens of a person in the answer are dropped`,
+      `${CLIENT} the client is who is signed in`,
+      `${CLIENT} each request is an event, and no event asks a person`,
+    ],
+    [
+      "They serve confidential clients of people",
+      `${SECRET} device, token, refresh and revocation requests have it`,
+      `${KEY} it also proves the client of a person, in every request`,
+      `${KEY} it proves the client of a person in the browser, too`,
+    ],
+    [
+      "`clientSecret` (`VM_OIDC_CLIENT_SECRET`) |",
+      `${SECRET} a provider that offers nothing gets the header`,
+      `${SECRET} where the form is refused and the header is offered, the header is tried once`,
+    ],
+    [
+      "`clientKeyFile` (`VM_OIDC_CLIENT_KEY_FILE`) |",
+      `${KEY} kid and x5t#S256 of a JWK go into the header`,
+    ],
+    [
+      "`clientAssertionFile` (`VM_OIDC_CLIENT_ASSERTION_FILE`) |",
+      `${ASSERTION} a cluster's own issuer and subject name the client at a provider`,
+    ],
+    [
+      "The files are read anew",
+      `${KEY} a key that is renewed in its file is used at the next request`,
+      `${ASSERTION} a renewed one is picked up, through the links of a cluster`,
+    ],
+    ["Links are followed", `${ASSERTION} a renewed one is picked up, through the links of a`],
+    [
+      "A file belongs to the superuser",
+      `${KEY} only a regular file that is closed to others is read`,
+    ],
+    [
+      "A key is PKCS#8 PEM",
+      `${KEY} an … key as a JWK signs the client in`,
+      `${KEY} an … key as PEM signs the client in`,
+    ],
+    [
+      "The assertion's audience is the issuer",
+      `${KEY} kid and x5t#S256 of a JWK go into the header, the issuer is the audience`,
+      `${KEY} Microsoft Entra gets its token endpoint as the audience`,
+    ],
+    [
+      "The token is stored like a person's",
+      `${CLIENT} the token is stored under a key of its own, without a secret`,
+      "behaviour/sign_in/client_stampede_test.ts: client_credentials: sixteen processes at once make",
+    ],
+    [
+      "Without a store, `VM_OIDC_NO_PERSIST=1`",
+      "client/init_test.ts: init: in memory only, by VM_OIDC_NO_PERSIST: no file, and kept",
+    ],
+    [
+      "`scope` is sent only if it is given",
+      `${CLIENT} scope and audience are asked for, and another scope is another token`,
+    ],
+    [
+      "A refusal is `provider_refused` and says",
+      `${CLIENT} a refusal names the client, and what to look at`,
+      `${CLIENT} without a secret, key or assertion nothing is sent`,
+      `${KEY} what cannot be used is told apart, and nothing is sent`,
+      `${ASSERTION} wrong, ended, early and missing ones are told apart`,
+    ],
+    ["It is never `login_required`", `${CLIENT} … is provider_refused, never login_required`],
+    [
+      "`profile` keeps several sign-ins",
+      `${PROFILE} two people at one client, at once in one process`,
+      `${SCOPES} with a profile for each, both live on`,
+    ],
+    [
+      "Each has an entry of its own",
+      `${PROFILE} the next start finds the profile's entry, and only that`,
+      `${PYTHON} Python reads what this module wrote`,
+    ],
+    [
+      "Without profiles, one client and audience",
+      `${SCOPES} a start whose scope the stored grant lacks signs in anew`,
+      `${SCOPES} a session does not go over to a grant that lacks its scope`,
+    ],
+    ["`dpop: true` has the provider bind", `${DPOP} the tokens are of no use without the key`],
+    [
+      "The provider has to offer it",
+      `${DPOP} a provider without it is an error before anybody is asked`,
+      `${DPOP} tokens that are not bound are refused at sign-in`,
+    ],
+    [
+      "The key is in the entry",
+      `${DPOP} another process goes on with the same key`,
+    ],
+    [
+      "Such an entry is one of its own",
+      `${DPOP} switching it on or off takes no token of the other kind`,
+      `${DPOP} a sign-out of the credential removes and revokes both kinds`,
+    ],
+  ],
+  describes: [
+    "These take `validmind-auth`, installed",
+    "A refresh token that is not used for long",
+    "The Python library does not read the variables",
+    "`file` there would make every",
+    "The path has to be on a volume",
+    "The image needs Deno",
+    "Tokens in Vault rather than on the volume",
+    "[Vault and OpenBao](../backends/README.md#vault-and-openbao) has the two",
+    // Figures of the bench.
+    "For a start from a stored token Deno reads more",
+    "an empty script, for comparison |",
+    "a script that reads and parses the file, likewise |",
+    "this module, as modules |",
+    "bundled |",
+    "bundled with `--minify` |",
+    "bundled with `--minify --code-splitting` |",
+    "Medians as multiples",
+    "They are from 25 starts",
+    "`--keep-names` keeps the names",
+    "A bundle keeps the release",
+    "Install Deno and run `deno jupyter",
+    "A VS Code that was not started",
+    "In PowerShell:",
+    "`setx VM_OIDC_ISSUER …`",
+    "Commands in messages are for PowerShell",
+    "Where its name has letters beyond ASCII",
+    "`deno install` writes them to a `.cmd`",
+    "[What was run](../.github/RELIABILITY.md#what-was-run) tells",
+    // Which flow where.
+    "laptop, with a browser |",
+    "SSH, container, cloud IDE |",
+    "notebook on a hub |",
+    "CI |",
+    "Kubernetes |",
+    "cron on a server |",
+    "The client proves who it is by one",
+    "`openssl genpkey",
+    "Microsoft Entra | a secret, a certificate",
+    "Auth0 | a Machine to Machine",
+    "Okta | an API Services",
+    'Keycloak | a client with "Client authentication" and',
+    "In Kubernetes:",
+    "A proof has this computer's time",
+  ],
+};
