@@ -58,8 +58,10 @@ function widest(name: string, scopes: readonly string[]): string[] {
 
 /** Whether a path lies below a folder. */
 export function isWithin(path: string, folder: string): boolean {
-  const start = /[/\\]$/.test(folder) ? folder : `${folder}${folder.includes("\\") ? "\\" : "/"}`;
-  return path !== folder && path.startsWith(start);
+  if (path === folder || !path.startsWith(folder)) return false;
+  if (/[/\\]$/.test(folder)) return true;
+  const next = path[folder.length];
+  return next === "/" || next === "\\" && folder.includes("\\");
 }
 
 /** The kind and narrowing of a descriptor; an error where `origin` declares anything else. */

@@ -2,9 +2,9 @@ import type { PermissionNeed } from "@validmind/auth";
 import { SEPARATOR } from "@std/path";
 import { netHost } from "../../backends/common/check_options.ts";
 
-/** The path of an access. A folder is opened by the name of the dot in it. */
+/** The path of an access. A folder is opened by the name of the dot in it, which only a folder has. */
 export function accessed(path: string): string {
-  return path.replace(/\/\.$/, "");
+  return path.replace(/[/\\]\.$/, "");
 }
 
 /** Windows has two separators, and the log has each path as it was given. */

@@ -1,12 +1,14 @@
 // What each command says that it needs is enough, all of it is needed, and nothing beyond it is
 // touched: as permission_proof_test.ts one folder above does for the module itself.
+import { normalize } from "@std/path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
-import { netHost } from "../../../backends/common/check_options.ts";
+import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
 import { commandNeeds } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
+import { accessed, covers } from "../../support/audit_log.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
 
@@ -41,7 +43,8 @@ const CASES: Case[] = [
     args: ["migrate", "--from", "file", "--to", "kv", "--to-options", "HOME/to.json", "--quiet"],
     prepare: async (world) => {
       await signedIn(world);
-      await Deno.writeTextFile(`${world.home}/to.json`, '{"path": "${HOME}/kv.db"}');
+      const text = `{"path": "\${${HOME_VARIABLE}}/kv.db"}`;
+      await Deno.writeTextFile(`${world.home}/to.json`, text);
     },
   },
   { args: ["doctor", "--quiet"], prepare: signedIn },
@@ -56,7 +59,8 @@ const CASES: Case[] = [
 
 for (const { args: words, prepare } of CASES) {
   const name = words.includes("--config") ? "--config" : words[0]!;
-  const argsIn = (home: string) => words.map((word) => word.replace(/^HOME(?=\/)/, home));
+  const argsIn = (home: string) =>
+    words.map((word) => word.startsWith("HOME/") ? normalize(home + word.slice(4)) : word);
   Deno.test(`permissions: ${name} runs with exactly what it names, and not with less`, async () => {
     await using world = await cliWorld();
     const args = argsIn(world.home);
@@ -87,7 +91,9 @@ for (const { args: words, prepare } of CASES) {
       .filter((line) => line !== "").map((line) => JSON.parse(line) as Access);
     const accesses = logged.filter((access) => !isNoise(access, logged))
       // Looked at where they may be read: a new folder's parent is synced, a folder's owner checked.
-      .filter(({ value }) => ![world.home, `${world.home}/.validmind`].includes(withoutDot(value)));
+      .filter(({ value }) =>
+        ![world.home, normalize(`${world.home}/.validmind`)].includes(accessed(value))
+      );
     assertEquals(accesses.filter((access) => !needs.some((need) => covers(need, access))), []);
     assert(accesses.length > 0 || needs.length === 0, "the log is empty: it proves nothing");
   });
@@ -122,11 +128,6 @@ function isNoise({ permission, value }: Access, logged: readonly Access[]): bool
     logged.some((other) => other.permission === "read" && other.value === value);
 }
 
-/** A folder is opened by the dot in it, which nothing but a folder has. */
-function withoutDot(path: string): string {
-  return path.replace(/\/\.$/, "");
-}
-
 /** What the command itself names, in the environment of the child. */
 async function needsOf(
   world: CliWorld,
@@ -152,14 +153,4 @@ function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
 function formatted(needs: readonly PermissionNeed[]): string[] {
   return ["--unstable-kv", ...needs.map((need) => formatPermissionFlags([need]))]
     .map((flag) => flag.replaceAll(/['"]/g, ""));
-}
-
-function covers(need: PermissionNeed, { permission, value }: Access): boolean {
-  if (need.name !== permission) return false;
-  if (need.name === "env") return need.variable === value;
-  if (need.name === "net") return need.host === netHost(new URL(value));
-  if (need.name !== "read" && need.name !== "write") return false;
-  const path = String(need.path);
-  return value === path || isWithin(value, path) ||
-    path === value.replace(/-(wal|shm|journal)$/, "");
 }
