@@ -4,7 +4,6 @@ import {
   denoOnWindows,
   inDebian,
   inWine,
-  whyNoWine,
   WINDOWS_DENO_VERSION,
   WINE_DEBIAN,
   WINE_FOLDER,
@@ -22,11 +21,9 @@ const NO_SYNC = "etc/dpkg/dpkg.cfg.d/no-sync";
  * Makes a folder with Debian's Wine and the Windows build of Deno in it, once. It takes some four
  * minutes and 2 GB, and is removed with the folder.
  *
- * @throws {Error} If it may not, or if something that it needs is missing; says which.
+ * @throws {Error} If a step fails, with what its program says.
  */
 export async function buildWine(): Promise<void> {
-  const reason = whyNoWine();
-  if (reason !== undefined) throw new Error(`Cannot make Wine's folder: ${reason}`);
   if (!await isOnPath("debootstrap")) await mustInstall("debootstrap");
   // Beside the folder, so that one which is there is whole.
   const work = `${WINE_FOLDER}.${crypto.randomUUID()}`;

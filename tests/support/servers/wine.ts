@@ -61,8 +61,10 @@ export function hasWine(): Promise<boolean> {
 
 /** Why Wine cannot be used here; `undefined` where it can. */
 export function whyNoWine(): string | undefined {
-  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "needs Linux on x86-64";
-  return Deno.uid() === 0 ? undefined : "needs root, for chroot";
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
+    return "Wine needs Linux on x86-64";
+  }
+  return Deno.uid() === 0 ? undefined : "Wine in a folder of its own needs root, for chroot";
 }
 
 /** The command line of a program in the root folder of Debian. */

@@ -7,7 +7,7 @@
  * Each file has a process of its own, and 200 seconds (`--limit=SECONDS`). What fails for a reason of
  * Wine's is in `wine_faults.ts`, by name; nothing else may fail.
  *
- * `--if-possible` makes a machine where it cannot run no failure.
+ * `--if-possible` makes it no failure that Wine cannot be had: it says why.
  */
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, relative } from "@std/path";
@@ -43,13 +43,10 @@ async function testFiles(named: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of named.length > 0 ? named : ["tests"]) {
     const whole = `${ROOT}/${relative(ROOT, path)}`;
-    const found = (await Deno.stat(whole)).isFile
-      ? [whole]
-      : (await Array.fromAsync(walk(whole, { match: [/_test\.ts$/], skip: [/_live_test\.ts$/] })))
-        .map(({ path }) => path);
-    files.push(...found.map((file) => relative(ROOT, file)));
+    const found = await Array.fromAsync(walk(whole, { match: [/_test\.ts$/] }));
+    files.push(...found.map(({ path }) => relative(ROOT, path)));
   }
-  return [...new Set(files)].sort();
+  return [...new Set(files)].filter((file) => !file.endsWith("_live_test.ts")).sort();
 }
 
 /** What Deno needs of this machine to get npm's packages. */
@@ -155,20 +152,25 @@ function tell(file: string, { passed, failed, known, mended }: Tally, seconds: n
   for (const { test } of mended) console.log(`  PASSED, take it off wine_faults.ts: ${test}`);
 }
 
+/** Makes sure of Wine. Gives the reason where it cannot be had. */
+async function lackOfWine(): Promise<string | undefined> {
+  const reason = whyNoWine();
+  if (reason !== undefined) return reason;
+  if (await hasWine()) return undefined;
+  console.log("Making a folder with Wine; it takes some minutes …");
+  return await buildWine().then(() => undefined, (error) => error.message);
+}
+
 if (import.meta.main) {
   const named = Deno.args.filter((arg) => !arg.startsWith("--"));
-  const reason = whyNoWine();
-  if (reason !== undefined) {
-    console.log(`The tests on Windows are left out: Wine ${reason}.`);
-    Deno.exit(Deno.args.includes("--if-possible") ? 0 : 1);
-  }
   // Two runs would end each other's programs.
   await Deno.mkdir(WINE_FOLDER.replace(/\/[^/]*$/, ""), { recursive: true });
   using lock = await Deno.open(`${WINE_FOLDER}.lock`, { write: true, create: true });
   await lock.lock(true);
-  if (!await hasWine()) {
-    console.log("Making a folder with Wine; it takes some minutes …");
-    await buildWine();
+  const reason = await lackOfWine();
+  if (reason !== undefined) {
+    console.log(`The tests on Windows are left out: ${reason}`);
+    Deno.exit(Deno.args.includes("--if-possible") ? 0 : 1);
   }
   const files = await testFiles(named);
   await prepare();
