@@ -180,8 +180,14 @@ function readableParents(path: string): string[] {
   for (let folder = path;;) {
     const parent = folderOf(folder);
     if (parent === folder || !isGranted({ name: "read", path: parent })) return parents;
+    let isThere: boolean;
+    try {
+      isThere = existsSync(parent);
+    } catch {
+      return parents; // a permission broker denies what Deno calls granted
+    }
     parents.push(parent);
-    if (existsSync(parent)) return parents;
+    if (isThere) return parents;
     folder = parent;
   }
 }

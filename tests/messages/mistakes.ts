@@ -50,6 +50,13 @@ const AT_A_SHELL: MessageRow[] = [
   cli("An issuer with a path of the console", ["login"], { path: "/admin/console" }),
   cli("A wrong client id", ["login", "--client-id", "my-clinet"]),
   cli("A backend with a typo: `--backend fiel`", ["status", "--backend", "fiel"]),
+  cli("A kernel's secret in an argument", [
+    "jupyter",
+    "install",
+    "--env",
+    "VM_OIDC_CLIENT_SECRET=mine",
+  ]),
+  cli("A kernel's policy without `--narrow`", ["jupyter", "install", "--policy", "policy.json"]),
   cli("`--backend-options` without `--backend`", ["status", "--backend-options", "store.json"]),
   cli("The file of `--backend-options` is missing", [
     "status",

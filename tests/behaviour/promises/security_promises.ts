@@ -289,8 +289,16 @@ export const SECURITY: PagePromises = {
       "A backend that names no permissions runs all the same",
       "client/signed_in/session_test.ts: session: status without ID token, refresh token and backend",
     ],
+    [
+      "A kernel of `validmind-auth jupyter install --narrow`",
+      "notebooks/narrow_kernel_test.ts: a narrow kernel denies the rest by name, and goes on",
+      "client/cli/commands/jupyter_test.ts: jupyter kernel: when the broker is killed",
+    ],
   ],
   describes: [
+    "Its cells are one process with the tokens",
+    "It keeps code from a person's other files",
+    "Deno calls its broker protocol",
     "Use Report a vulnerability",
     "Only the maintainers see it",
     "Please do not open an issue",

@@ -1,0 +1,91 @@
+import { assertEquals } from "@std/assert";
+import { Rules } from "../../../../client/cli/jupyter/rules.ts";
+import type { Policy } from "../../../../client/cli/jupyter/policy.ts";
+import { tempDir } from "../../../support/temp_home.ts";
+
+function isAllowed(policy: Policy, access: string, guarded: string[] = []): boolean {
+  const [permission = "", value] = access.split(" ");
+  const rules = new Rules([{ by: "test", policy }], guarded);
+  return rules.decide({ permission, value: value ?? null }).isAllowed;
+}
+
+const CASES: [Policy, allowed: string[], denied: string[]][] = [
+  [{}, [], ["read /etc/passwd", "run", "run id", "env HOME", "net a.example:443", "new thing"]],
+  [{ run: true }, ["run", "run id"], ["ffi /lib/x.so", "read /etc/passwd"]],
+  [{ env: ["HOME", "AWS_*"] }, ["env HOME", "env AWS_REGION"], [
+    "env HOMES",
+    "env",
+    "env JPY_API_TOKEN",
+  ]],
+  [
+    { net: ["data.example.com:443", "any.example.com", "*.team.example", "[::1]:80"] },
+    [
+      "net data.example.com:443",
+      "net DATA.example.com.:443",
+      "net any.example.com:8080",
+      "net [::1]:80",
+    ],
+    [
+      "net data.example.com:80",
+      "net data.example.com",
+      "net xdata.example.com:443",
+      "net team.example:443",
+    ],
+  ],
+  [{ net: ["*.team.example"] }, ["net a.b.team.example:1"], ["net xteam.example:1", "net"]],
+  [{ net: ["unix:/run/a.sock"] }, ["net unix:/run/a.sock"], ["net unix:/run/b.sock", "net a:1"]],
+  [{ import: ["jsr.io:443"] }, ["import jsr.io:443"], ["import example.com:443", "net jsr.io:443"]],
+  [{ sys: ["uid"] }, ["sys uid"], ["sys hostname", "sys"]],
+  [{ read: true }, ["read", "read /etc/passwd"], ["write /etc/passwd"]],
+  [{ read: false, write: [] }, [], ["read /tmp/x", "write /tmp/x"]],
+];
+
+for (const [policy, allowed, denied] of CASES) {
+  Deno.test(`rules: ${JSON.stringify(policy)}`, () => {
+    assertEquals(allowed.filter((access) => !isAllowed(policy, access)), [], "denied");
+    assertEquals(denied.filter((access) => isAllowed(policy, access)), [], "allowed");
+  });
+}
+
+Deno.test("rules: a path is that of its target, whatever links lead to it", async () => {
+  await using folder = await tempDir();
+  const root = await Deno.realPath(folder.path);
+  await Deno.mkdir(`${root}/data`);
+  await Deno.mkdir(`${root}/secret`);
+  await Deno.writeTextFile(`${root}/secret/key`, "");
+  await Deno.symlink(`${root}/secret`, `${root}/data/out`);
+  await Deno.symlink(`${root}/secret/new`, `${root}/data/dangling`);
+  await Deno.symlink(`${root}/data/loop`, `${root}/data/loop`);
+  await Deno.symlink(`${root}/data`, `${root}/alias`);
+  const policy = { read: [`${root}/alias`], write: [`${root}/data`] };
+  const names = ["", "/new", "/a/b/c", "/../data/x"];
+  for (const place of names) {
+    assertEquals(isAllowed(policy, `read ${root}/alias${place}`), true, place);
+    assertEquals(isAllowed(policy, `write ${root}/alias${place}`), true, place);
+  }
+  for (const place of ["data/out", "data/out/key", "data/out/new", "data/dangling", "data/loop"]) {
+    assertEquals(isAllowed(policy, `read ${root}/${place}`), false, place);
+    assertEquals(isAllowed(policy, `write ${root}/${place}`), false, place);
+  }
+  assertEquals(isAllowed(policy, `read ${root}/data-other`), false);
+  assertEquals(isAllowed(policy, `read ${root}/data/../secret/key`), false);
+});
+
+Deno.test("rules: nobody can grant writing a file that decides, or a folder above it", async () => {
+  await using folder = await tempDir();
+  const root = await Deno.realPath(folder.path);
+  await Deno.mkdir(`${root}/rules`);
+  await Deno.writeTextFile(`${root}/rules/policy.json`, "{}");
+  await Deno.symlink(`${root}/rules`, `${root}/link`);
+  for (const policy of [{ write: true }, { write: [root] }]) {
+    const decides = (access: string) => isAllowed(policy, access, [`${root}/rules/policy.json`]);
+    for (const place of ["rules/policy.json", "rules", "link/policy.json", "link", ""]) {
+      assertEquals(decides(`write ${root}/${place}`), false, place);
+    }
+    assertEquals(decides(`write ${root}/rules/other`), true);
+    assertEquals(
+      decides(`write <TMP>`),
+      policy.write === true || root.startsWith("/tmp") === false,
+    );
+  }
+});
