@@ -1,5 +1,6 @@
-import { isDenoSupported } from "../backends/common/check_options.ts";
+import { isDenoSupported, netHost } from "../backends/common/check_options.ts";
 import { type EnvReader, envReader } from "../backends/common/read_env.ts";
+import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import {
   bearerKind,
@@ -107,7 +108,14 @@ function plainSession(options: SessionOptions): PreparedSession | undefined {
     const { plainNeeds } = await loadPrepare();
     return plainNeeds(options, resolved, backend);
   };
-  return { options, resolved, backend, needs };
+  return { options, resolved, backend, needs, mayRefresh: () => mayRefresh(resolved, backend) };
+}
+
+/** Whether Deno grants all that a refresh needs, so that the code which asks for it is not loaded. */
+function mayRefresh({ identity }: PlainOptions, backend: OidcCredentialsBackend): boolean {
+  const host = netHost(new URL(identity.issuer));
+  const needs = [{ name: "net", host } as const, ...backend.requiredPermissions?.() ?? []];
+  return needs.every((need) => Deno.permissions.querySync(need).state === "granted");
 }
 
 /**
@@ -127,8 +135,8 @@ export const UNUSUAL_VARIABLES: readonly string[] = [
   "VM_OIDC_SCOPE",
 ];
 
-/** An `https:` URL of host, port and path alone. */
-const PLAIN_URL = /^https:\/\/[^\s?#@\\|]+$/;
+/** An `https:` URL of host, port and path alone, or one of a provider on this computer. */
+const PLAIN_URL = /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]))[^\s?#@\\|]+$/;
 
 /** The options of a plain start with their defaults. */
 export interface PlainOptions {
@@ -170,7 +178,7 @@ export function plainOptions(
 
 /** Signs in with checked options. */
 export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
-  const { options, resolved, modelOptions, backend, needs } = prepared;
+  const { options, resolved, modelOptions, backend, needs, mayRefresh } = prepared;
   const { identity, apiHost, interactive, runtime } = resolved;
   const session = { identity, apiHost, modelOptions, runtime, needs };
   if (identity.kind === "api_key" || backend === undefined) {
@@ -183,7 +191,9 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
   const tokens = new TokenSource({
     ...common,
     loadRenewal: async (held) => {
-      const beforeProvider = async () => await (await needs()).ensureSignIn();
+      const beforeProvider = async () => {
+        if (!mayRefresh?.()) await (await needs()).ensureSignIn();
+      };
       if (identity.flow === "client_credentials") {
         const { ClientRenewal } = await loadClientRenewal();
         return new ClientRenewal({ identity, stored, runtime, beforeProvider }, held);

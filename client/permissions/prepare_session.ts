@@ -45,6 +45,8 @@ export interface PreparedSession {
   readonly backend?: OidcCredentialsBackend | undefined;
   /** The permissions that were checked. */
   readonly needs: () => Promise<SessionNeeds>;
+  /** Whether those of a sign-in are granted, where a look costs little. */
+  readonly mayRefresh?: () => boolean;
 }
 
 /** The permissions of a session. */

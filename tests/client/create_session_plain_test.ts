@@ -1,4 +1,5 @@
-import { assertEquals, assertExists, assertRejects } from "@std/assert";
+import { assertEquals, assertExists, assertRejects, assertStringIncludes } from "@std/assert";
+import { FileCredentialsBackend } from "../../backends/file.ts";
 import { BACKEND_VARIABLES, envReader } from "../../backends/common/read_env.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import {
@@ -8,10 +9,13 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession, plainOptions, UNUSUAL_VARIABLES } from "../../client/create_session.ts";
 import { checkSessionOptions, resolveOptions } from "../../client/options/resolve_options.ts";
+import { credentialKey } from "../../client/credential_key.ts";
 import { collectPermissions } from "../../client/permissions/needs.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
+import { runDeno } from "../support/deno_process.ts";
+import { entry } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { withTempHome } from "../support/temp_home.ts";
+import { tempDir, withTempHome } from "../support/temp_home.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 
@@ -35,6 +39,13 @@ const ISSUERS = [
   "https:///",
   "http://login.example.com",
   "http://localhost:8080",
+  "http://127.0.0.1:8080/tenant",
+  "http://[::1]:8080",
+  "http://localhost",
+  "http://localhost.example.com:8080",
+  "http://127.0.0.1.example.com/",
+  "http://localhost@login.example.com",
+  "http://localhost:8080@login.example.com",
   "HTTPS://login.example.com",
   "",
   " ",
@@ -66,7 +77,7 @@ Deno.test("plain options: the result is that of the full check, or there is none
       }
     }
   }
-  assertEquals(plain, 8);
+  assertEquals(plain, 20);
 });
 
 for (const name of UNUSUAL_VARIABLES) {
@@ -167,6 +178,40 @@ Deno.test("plain backend: not where a variable may not be read", async () => {
     }
   });
 });
+
+for (const missing of ["net", "read", "write"]) {
+  Deno.test(`plain refresh: without ${missing} permission nothing is sent, and all flags are named`, async () => {
+    await using home = await tempDir();
+    const folder = `${home.path}/.validmind`;
+    await new FileCredentialsBackend({ path: `${folder}/credentials.json` })
+      .put(
+        credentialKey(OIDC.issuer, OIDC.clientId),
+        entry({ expires_at: "2020-01-01T00:00:00Z" }),
+      );
+    const granted = {
+      net: `--allow-net=${missing === "net" ? "elsewhere.example.com" : "login.example.com:443"}`,
+      read: `--allow-read=${folder}${missing === "read" ? "/credentials.json" : ""}`,
+      write: missing === "write" ? "--no-prompt" : `--allow-write=${folder}`,
+    };
+    const { stdout } = await runDeno({
+      code: `
+        globalThis.fetch = () => { throw new Error("sent"); };
+        const { createSession } = await import("@validmind/auth");
+        await createSession(${
+        JSON.stringify(OIDC)
+      }).catch(({ code, message }) => console.log(code, message));
+      `,
+      flags: ["--allow-env", ...Object.values(granted)],
+      env: { HOME: home.path },
+    });
+    assertStringIncludes(
+      stdout,
+      "permission_required Cannot create the session: Deno does not permit",
+    );
+    assertStringIncludes(stdout, "--allow-net=login.example.com:443");
+    assertStringIncludes(stdout, `--allow-write=${folder}`);
+  });
+}
 
 Deno.test("plain options: its wait is the real one", async () => {
   await withTempHome(async () => {
