@@ -14,8 +14,7 @@
  */
 
 import { checkOptions } from "./common/check_options.ts";
-import { Once } from "./common/once.ts";
-import { Queue } from "./common/queue.ts";
+import { Once, Queue } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";

@@ -1,5 +1,5 @@
 import { checkOptions } from "./common/check_options.ts";
-import type { Queue } from "./common/queue.ts";
+import type { Queue } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -9,7 +9,7 @@ import type {
 } from "./oidc_credentials_backend.ts";
 
 /** Loaded at the first lock: a start from stored tokens takes none. */
-const loadQueue = () => import("./common/queue.ts");
+const loadQueue = () => import("./common/promises.ts");
 
 /**
  * Options of {@linkcode MemoryCredentialsBackend}.

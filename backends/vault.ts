@@ -24,7 +24,7 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { Once } from "./common/once.ts";
+import { Once } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
 import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault/options.ts";

@@ -140,6 +140,20 @@ export class ValidMindAuthError extends Error {
   }
 }
 
+/** The provider gave no usable answer: nothing was decided, and another try may help. */
+export class ProviderUnavailableError extends ValidMindAuthError {
+  /** The pause that the provider asked for, in milliseconds. */
+  readonly retryAfterMs?: number;
+
+  constructor(
+    message: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
+    super("provider_unavailable", message, options);
+    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
 /**
  * Neither options nor variables give an API key or an issuer and client id.
  *

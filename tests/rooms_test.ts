@@ -55,6 +55,18 @@ Deno.test("rooms: a start from a stored token runs and reads this many modules",
   assert(read.own.length <= 114, `${read.own.length} modules are read`);
 });
 
+Deno.test("rooms: a refresh runs this many modules, and none that words an error", async () => {
+  const { run } = await loadedModules("cached_start.ts", [
+    "client/tokens/renewal.ts",
+    "client/provider/oidc_provider.ts",
+    "client/provider/refresh_grant.ts",
+    "backends/file/store.ts",
+  ]);
+  assert(run.own.length <= 42, `${run.own.length} modules run: ${run.own.join(" ")}`);
+  const words = ["error", "fault", "login_required", "describe_backend", "redact", "needs"];
+  assertEquals(run.own.filter((path) => words.some((name) => path.endsWith(`/${name}.ts`))), []);
+});
+
 function show({ from, to }: Arrow): string {
   return `${from} -> ${to}`;
 }

@@ -1,4 +1,4 @@
-import { Once } from "../common/once.ts";
+import { Once } from "../common/promises.ts";
 import { printable } from "../common/printable.ts";
 import { readEnv } from "../common/read_env.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";

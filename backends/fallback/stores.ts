@@ -1,5 +1,5 @@
 import { printable } from "../common/printable.ts";
-import { Queue } from "../common/queue.ts";
+import { Queue } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   MaybePromise,

@@ -3,7 +3,7 @@ import type { Timer } from "../common/clock.ts";
 import { delay } from "../common/delay.ts";
 import { isUrl } from "../common/check_options.ts";
 import { LEASE_MS, type Leases, SYSTEM_TIMER } from "../common/lease.ts";
-import { Queue } from "../common/queue.ts";
+import { Queue } from "../common/promises.ts";
 import { folderOf } from "../credentials_path.ts";
 import type { ReservedFile } from "../file/reserved_file.ts";
 import {

@@ -2,7 +2,7 @@ import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Stopwatch } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
-import { Once } from "../common/once.ts";
+import { Once } from "../common/promises.ts";
 import { readEnv } from "../common/read_env.ts";
 import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";

@@ -4,14 +4,13 @@ import type { SessionOptions } from "../session_options.ts";
 import {
   answerLines,
   formatLeft,
-  isShownByCaller,
   openLimit,
   outcomeLines,
   plainPrompt,
   type Prompt,
   type PromptOptions,
 } from "./prompt.ts";
-import { fit, isTerminal, notebook, screen } from "./terminal.ts";
+import { fit, isShownByCaller, isTerminal, notebook, screen } from "./terminal.ts";
 
 /** Loaded in a notebook. */
 const loadNotebookPrompt = () => import("./notebook_prompt.ts");

@@ -90,13 +90,6 @@ export function signedInAs(status: SessionStatus): SignedIn {
   };
 }
 
-/** Whether the caller shows the sign-in itself, so that this module shows nothing. */
-export function isShownByCaller(
-  { onDeviceCode, onAuthorizationUrl }: { onDeviceCode?: unknown; onAuthorizationUrl?: unknown },
-): boolean {
-  return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
-}
-
 /** The remaining time, as in 14:32. */
 export function formatLeft(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000));

@@ -23,6 +23,13 @@ export function isTerminal(): boolean {
     readEnvIfGranted("TERM") !== "dumb";
 }
 
+/** Whether the caller shows the sign-in itself, so that this module shows nothing. */
+export function isShownByCaller(
+  { onDeviceCode, onAuthorizationUrl }: { onDeviceCode?: unknown; onAuthorizationUrl?: unknown },
+): boolean {
+  return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
+}
+
 /** The size of the terminal, with 0 rows where it is unknown. */
 export function screen(): { columns: number; rows: number } {
   try {

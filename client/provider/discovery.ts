@@ -5,8 +5,10 @@ import { ValidMindAuthError } from "../errors.ts";
 import { isEntraIssuer } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { preflight } from "../permissions/preflight.ts";
 import * as oauth from "oauth4webapi";
+
+/** Loaded where Deno does not permit an endpoint yet. */
+const loadPreflight = () => import("../permissions/preflight.ts");
 
 /** The endpoints of all grants, by their names in a discovery document. */
 const ENDPOINTS = [
@@ -75,6 +77,9 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
     reason: "to use the provider's endpoints",
     need: "sign_in",
   }));
+  const isGranted = (need: PermissionNeed) => Deno.permissions.querySync(need).state === "granted";
+  if (needs.every(isGranted)) return;
+  const { preflight } = await loadPreflight();
   await preflight("reach the provider", needs, "sign_in");
 }
 

@@ -2,7 +2,11 @@ import * as oauth from "oauth4webapi";
 import { parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { ValidMindAuthError, type ValidMindAuthErrorCode } from "../errors.ts";
+import {
+  ProviderUnavailableError,
+  ValidMindAuthError,
+  type ValidMindAuthErrorCode,
+} from "../errors.ts";
 import { isEntraIssuer } from "../credential_key.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser, the " +
@@ -196,20 +200,6 @@ export class ProviderRefusedError extends ValidMindAuthError {
 /** Whether a refusal is about the proof of the client. No other flow helps then. */
 export function isOfProof(error: unknown): boolean {
   return error instanceof ProviderRefusedError && OF_PROOF.test(error.answer);
-}
-
-/** The provider gave no usable answer: nothing was decided, and another try may help. */
-export class ProviderUnavailableError extends ValidMindAuthError {
-  /** The pause that the provider asked for, in milliseconds. */
-  readonly retryAfterMs?: number;
-
-  constructor(
-    message: string,
-    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
-  ) {
-    super("provider_unavailable", message, options);
-    if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
-  }
 }
 
 /** Words for the refusals of one grant, and of one client. */

@@ -1,20 +1,11 @@
 import { untilAborted } from "../../backends/common/delay.ts";
-import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import {
-  connectionAdvice,
-  connectionFault,
-  parseHttpDate,
-  parseObject,
-  parseRetryAfter,
-  printable,
-  readText,
-  safeCause,
-} from "../../backends/common/printable.ts";
-import { redact } from "../../backends/common/redact.ts";
-import { hintByWords, isProtocolError, LONGEST_WORDS, ProviderUnavailableError } from "./error.ts";
+import { parseHttpDate, parseObject, readText } from "../../backends/common/printable.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
+
+/** Loaded where a request fails, or a provider answers by an error. */
+const loadFault = () => import("./fault.ts");
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -25,18 +16,6 @@ const AWAKE_MS = 2000;
 /** A larger difference of clocks is not corrected for an ID token: certificates fail by it, too. */
 export const MAX_SKEW_SECONDS = 15 * 60;
 const DAY_SECONDS = 24 * 60 * 60;
-/** The fields of a form that are no secret. A grant's other fields may be one. */
-const OPEN_FIELDS = [
-  "grant_type",
-  "client_id",
-  "scope",
-  "audience",
-  "token_type_hint",
-  "code_challenge_method",
-  "redirect_uri",
-  "response_type",
-  "client_assertion_type",
-];
 /** Some thirty years. A longer lifetime would leave the range of dates. */
 const MAX_SECONDS = 1e9;
 
@@ -107,19 +86,20 @@ export function providerFetch(
     const { response, text } = await fetchText(url, init, runtime);
     runtime.skew = providerSkew(response.headers.get("date")) ?? runtime.skew;
     if (response.status >= 300 && response.status < 400) {
-      throw new ProviderUnavailableError(
-        `Cannot use ${place(url)}: it redirects elsewhere, and tokens do not follow. Check the ` +
-          `issuer, and that no network or proxy asks for a sign-in of its own.`,
-      );
+      throw (await loadFault()).redirected(url);
     }
     const json = parseObject(text) ?? parseObject(withoutOddNumbers(text));
     const answer = endpoint.normalize(response.status, json);
     if (answer === undefined) {
+      const { notUsable, withoutEcho } = await loadFault();
       throw notUsable(url, response, json && withoutEcho(json, init, secrets));
     }
-    const body = withoutEcho(answer.body, init, secrets);
-    capture?.(body);
-    return rebuild({ ...answer, body }, response.headers);
+    if (typeof answer.body.error === "string") {
+      const { withoutEcho } = await loadFault();
+      answer.body = withoutEcho(answer.body, init, secrets);
+    }
+    capture?.(answer.body);
+    return rebuild(answer, response.headers);
   };
 }
 
@@ -149,14 +129,13 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
     const response = await untilAborted(fetch(url, request), signal);
     const text = await readText(response, signal, MAX_BYTES);
     if (text !== undefined) return { response, text };
-    throw new ProviderUnavailableError(
-      `Cannot read the answer of ${place(url)}: it is larger than ${MAX_BYTES} bytes. ` +
-        `Check the issuer.`,
-    );
+    throw (await loadFault()).tooLarge(url, MAX_BYTES);
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    throw unreachable(url, error, limit.signal.aborted ? timeoutMs : undefined);
+    const limitMs = limit.signal.aborted ? timeoutMs : undefined;
+    const { unreachable } = await loadFault();
+    throw unreachable(url, error, limitMs);
   }
 }
 
@@ -214,38 +193,6 @@ function withoutOddNumbers(text: string): string {
   );
 }
 
-/**
- * The error for an answer that decides nothing. `json` has no secret in the words of its error. Without
- * an error its words are not known to be free of secrets, and are left out.
- */
-function notUsable(url: string, response: Response, json?: Json) {
-  const { status, headers } = response;
-  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  const { error, error_description: words } = json ?? {};
-  const said = typeof error !== "string"
-    ? ""
-    : typeof words !== "string"
-    ? error
-    : `${error}: ${words}`;
-  const type = printable(headers.get("content-type") ?? "no content type", 60);
-  const isBroken = json === undefined && /\bjson\b/.test(type);
-  const nothing = isBroken
-    ? "its body is no valid JSON object"
-    : `is no answer of a provider (${type})`;
-  const reason = said === ""
-    ? `it has status ${status} and ${nothing}`
-    : `the provider answered with status ${status} (${printable(said)})`;
-  const isBusy = status === 429 || status >= 500;
-  const advice = hintByWords(said) ??
-    (isBusy
-      ? "Try again later, then ask who runs the provider, or a proxy before it."
-      : "Check the network (a proxy, a sign-in page of its own), and try again.");
-  return new ProviderUnavailableError(
-    `Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
-    { retryAfterMs },
-  );
-}
-
 function rebuild({ status, body }: Answer, received: Headers): Response {
   const headers = new Headers({ "content-type": "application/json" });
   for (const name of ["date", "retry-after", "dpop-nonce"]) {
@@ -253,75 +200,6 @@ function rebuild({ status, body }: Answer, received: Headers): Response {
     if (value !== null) headers.set(name, value);
   }
   return new Response(JSON.stringify(body), { status, headers });
-}
-
-/** An error's words, without the secrets of the request and of the answer, which they may repeat. */
-function withoutEcho(
-  body: Json,
-  { body: sent, headers }: RequestInit,
-  others: readonly string[],
-): Json {
-  if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
-  const own = [...sent].flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : [value]);
-  const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
-  const answered = [body.access_token, body.refresh_token, body.id_token, body.device_code];
-  const secrets = [
-    ...own,
-    ...others,
-    basic ?? "",
-    ...answered.filter((one) => typeof one === "string"),
-  ];
-  // A short secret may be part of an error code, and the code still has to decide the same.
-  const error = isProtocolError(body.error)
-    ? body.error
-    : redact(body.error.slice(0, LONGEST_WORDS), secrets);
-  return {
-    error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
-    ...(typeof body.error_description === "string" &&
-      { error_description: redact(body.error_description.slice(0, LONGEST_WORDS), secrets) }),
-  };
-}
-
-function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
-  if (error instanceof Deno.errors.NotCapable) {
-    const host = netHost(new URL(url));
-    return new ValidMindAuthError(
-      "permission_required",
-      `Cannot reach ${place(url)}: Deno does not permit it. Run with: ` +
-        permissionFlag("net", host),
-    );
-  }
-  const doubt = certificateDoubt(error);
-  if (doubt !== undefined) {
-    return new ProviderUnavailableError(
-      `Cannot reach ${place(url)}: its certificate is not trusted (${doubt}). If a company's own ` +
-        `authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the file of the ` +
-        `authority's certificate; else do not sign in here.`,
-      safeCause(error),
-    );
-  }
-  const fault = timeoutMs === undefined
-    ? connectionFault(error)
-    : `there was no whole answer within ${timeoutMs} ms`;
-  return new ProviderUnavailableError(
-    `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ` +
-      connectionAdvice(fault, "the issuer"),
-    safeCause(error),
-  );
-}
-
-/** Deno has no class of its own for it. The text of the error chooses the advice and nothing else. */
-function certificateDoubt(error: unknown): string | undefined {
-  if (!(error instanceof TypeError)) return undefined;
-  const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
-  const [, doubt] = /invalid peer certificate: ([^\n]+)/.exec(text) ?? [];
-  return doubt && printable(doubt, 150);
-}
-
-/** An address for messages, without its query, whose text is the provider's. */
-function place(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
 }
 
 /** Microsoft Entra answers 400 and a JSON error where it does not know the tenant. */

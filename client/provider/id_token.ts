@@ -1,10 +1,9 @@
 import * as oauth from "oauth4webapi";
 import { isObject, printable } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { keysOfTenant } from "./discovery.ts";
-import { ProviderUnavailableError } from "./error.ts";
 import { JWKS, MAX_SKEW_SECONDS, providerFetch } from "./fetch.ts";
 
 /** Tries to get the keys. */

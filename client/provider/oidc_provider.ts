@@ -1,14 +1,17 @@
 import * as oauth from "oauth4webapi";
-import { Once } from "../../backends/common/once.ts";
+import { Once } from "../../backends/common/promises.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import { providerError, type RefusalWords } from "./error.ts";
+import type { RefusalWords } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
 import { IdTokenSignatures } from "./id_token.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
+
+/** Loaded where a request fails. */
+const loadError = () => import("./error.ts");
 
 /** A discovery document that was requested ahead of its use. Disposal ends the request. */
 export interface RequestedDiscovery extends Disposable {
@@ -150,6 +153,7 @@ export class OidcProvider {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       const words = error instanceof oauth.ResponseBodyError ? await explain() : {};
+      const { providerError } = await loadError();
       throw providerError(action, this.#identity.issuer, error, words);
     }
   }

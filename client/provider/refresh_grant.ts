@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry.ts";
-import { ProviderUnavailableError } from "./error.ts";
+import { ProviderUnavailableError } from "../errors.ts";
 import { assertSamePerson, type Subject } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";

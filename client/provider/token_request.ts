@@ -2,12 +2,12 @@ import * as oauth from "oauth4webapi";
 import { netHost } from "../../backends/common/check_options.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { DpopKey } from "./dpop_key.ts";
 import { asTenant, endpointHosts } from "./discovery.ts";
-import { ProviderUnavailableError, type RefusalWords } from "./error.ts";
+import type { RefusalWords } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
 import {
   assertIdToken,

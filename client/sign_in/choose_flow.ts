@@ -1,5 +1,5 @@
 import { ValidMindAuthError } from "../errors.ts";
-import { isShownByCaller } from "../prompt/prompt.ts";
+import { isShownByCaller } from "../prompt/terminal.ts";
 import { showLine } from "../prompt/terminal.ts";
 import { isOfProof } from "../provider/error.ts";
 import type { SignInFlow } from "../session_options.ts";

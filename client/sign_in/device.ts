@@ -1,9 +1,9 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { TokenSet } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
-import { ProviderRefusedError, ProviderUnavailableError } from "../provider/error.ts";
+import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { type FlowContext, lateSignal, promptError } from "./flow.ts";

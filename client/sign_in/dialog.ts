@@ -9,7 +9,7 @@ import { readClaims, type TokenSet } from "../entry.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { browserLauncher, browserVariables } from "../permissions/browser_launcher.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
-import { isShownByCaller } from "../prompt/prompt.ts";
+import { isShownByCaller } from "../prompt/terminal.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
 import { canReadTerminal, isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";

@@ -1,6 +1,6 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
-import { Once } from "../../backends/common/once.ts";
+import { Once } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
@@ -120,7 +120,7 @@ export class ClientRenewal implements Renewal {
         takeTurn(store, () => this.#runLocked(rejected), { signal: ended, peek }, {
           emit,
           issuer: identity.issuer,
-          mayShow: false, // nobody is there to read of a long wait
+          ask: undefined, // nobody is there to read of a long wait
         }),
       signal,
       () => emit?.({ type: "refresh_joined" }),

@@ -1,5 +1,4 @@
-import { backendName } from "../../backends/common/describe_backend.ts";
-import { Once } from "../../backends/common/once.ts";
+import { Once } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, isFresh } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
@@ -7,7 +6,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import { isRefusal, loginRequired, NO_KEY, noRefreshToken } from "./login_required.ts";
+import type { AskOptions } from "../sign_in/flow.ts";
 import { BoundKey, providerNow, toEntry } from "./new_entry.ts";
 import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
@@ -17,6 +16,12 @@ const loadProvider = () => import("../provider/oidc_provider.ts");
 
 /** Loaded where a token is refreshed. */
 const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
+
+/** Loaded where a refresh does not go through. */
+const loadReasons = () => import("./login_required.ts");
+
+/** Loaded where somebody listens to what happens. */
+const loadDescription = () => import("../../backends/common/describe_backend.ts");
 
 /** Loaded where a sign-out came before the end of a refresh. */
 const loadClear = () => import("./clear.ts");
@@ -29,8 +34,8 @@ export interface TokenRefreshOptions {
   store: CredentialStore;
   /** The entry in the memory of the session. */
   held: () => OidcCredentials | undefined;
-  /** Whether a long wait may be shown to the person. */
-  mayShow: boolean;
+  /** Whether a person may be asked, and how: a long wait is shown to this person. */
+  ask: AskOptions | undefined;
 }
 
 /** Refreshes the tokens of one identity: one refresh at a time, as widely as the store can lock. */
@@ -71,10 +76,10 @@ export class TokenRefresh {
   }
 
   async #join(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
-    const { identity, bearer, runtime, mayShow } = this.#options;
+    const { identity, bearer, runtime, ask } = this.#options;
     const { emit } = runtime;
     const store = this.#store;
-    const report = { emit, issuer: identity.issuer, mayShow };
+    const report = { emit, issuer: identity.issuer, ask };
     const peek = () => this.#peek(rejected);
     return await singleFlight(
       store.owner,
@@ -107,11 +112,12 @@ export class TokenRefresh {
     }
     if (obstacle !== undefined) {
       if (isAccepted && current !== undefined && now() < current.expiresAt) return stored;
-      throw this.#loginRequired(obstacle);
+      throw await this.#loginRequired(obstacle);
     }
     try {
       return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
     } catch (error) {
+      const { isRefusal } = await loadReasons();
       if (!isRefusal(error)) throw error;
       return await this.#afterRefusal(stored, error, rejected, isAgain);
     }
@@ -125,9 +131,14 @@ export class TokenRefresh {
   async #loadUsable(): Promise<{ stored: OidcCredentials; obstacle?: string }> {
     const store = this.#store;
     const stored = await store.loadLocked();
-    if (stored === undefined) throw this.#loginRequired("no sign-in is stored");
-    if (!await this.key.isIn(stored)) throw this.#loginRequired(NO_KEY);
-    if (!stored.refresh_token) return { stored, obstacle: noRefreshToken(this.#options.identity) };
+    if (stored === undefined) throw await this.#loginRequired("no sign-in is stored");
+    if (!await this.key.isIn(stored)) {
+      throw await this.#loginRequired((await loadReasons()).NO_KEY);
+    }
+    if (!stored.refresh_token) {
+      const { noRefreshToken } = await loadReasons();
+      return { stored, obstacle: noRefreshToken(this.#options.identity) };
+    }
     if (!await isSpent(store, stored.refresh_token)) return { stored };
     const held = this.#options.held();
     if (!held?.refresh_token || await isSpent(store, held.refresh_token)) {
@@ -162,7 +173,7 @@ export class TokenRefresh {
     const entry = toEntry(answer.tokens, identity, bearer, now, stored);
     emit?.({ type: "refresh_done", ...this.#endOf(entry) });
     if (await store.replace(entry, stored)) {
-      this.#reportStored(entry);
+      await this.#reportStored(entry);
       return entry;
     }
     if (await store.loadLocked() !== undefined) return undefined;
@@ -170,7 +181,7 @@ export class TokenRefresh {
     const { revokeTokens } = await loadClear();
     const { accessToken, refreshToken } = answer.tokens;
     await revokeTokens(() => this.provider(), { accessToken, refreshToken });
-    throw this.#loginRequired("the sign-in was removed while its token was refreshed");
+    throw await this.#loginRequired("the sign-in was removed while its token was refreshed");
   }
 
   /**
@@ -225,7 +236,7 @@ export class TokenRefresh {
       return await this.#runLocked(rejected, true);
     }
     const answer = error.answer ?? error.oauthError;
-    throw this.#loginRequired(`the provider ended the sign-in: it answered ${answer}`, error);
+    throw await this.#loginRequired(`the provider ended the sign-in: it answered ${answer}`, error);
   }
 
   /**
@@ -237,18 +248,20 @@ export class TokenRefresh {
       await this.#store.withLock(() => this.#save(entry, "anything"));
     } catch (error) {
       if (error instanceof ValidMindAuthError) throw error; // the save has kept the entry
-      throw this.#store.keepUnstored(entry, "anything", error);
+      throw await this.#store.keepUnstored(entry, "anything", error);
     }
   }
 
   async #save(entry: OidcCredentials, replaces: OidcCredentials | "anything"): Promise<void> {
     await this.#store.save(entry, replaces);
-    this.#reportStored(entry);
+    await this.#reportStored(entry);
   }
 
-  #reportStored(entry: OidcCredentials): void {
-    const backend = backendName(this.#store.backend);
-    this.#options.runtime.emit?.({ type: "stored", backend, ...this.#endOf(entry) });
+  async #reportStored(entry: OidcCredentials): Promise<void> {
+    const { emit } = this.#options.runtime;
+    if (emit === undefined) return;
+    const { backendName } = await loadDescription();
+    emit({ type: "stored", backend: backendName(this.#store.backend), ...this.#endOf(entry) });
   }
 
   #endOf(entry: OidcCredentials): { expiresAt?: Date } {
@@ -260,8 +273,9 @@ export class TokenRefresh {
     return bearerOf(entry, this.#options.bearer);
   }
 
-  #loginRequired(reason: string, cause?: Error): ValidMindAuthError {
+  async #loginRequired(reason: string, cause?: Error): Promise<ValidMindAuthError> {
     const { identity, store } = this.#options;
+    const { loginRequired } = await loadReasons();
     return loginRequired(identity, store.backend, reason, cause);
   }
 }

@@ -6,9 +6,7 @@ import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { isShownByCaller } from "../prompt/prompt.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
-import { loginRequired, NO_KEY, noIdToken, noRefreshToken } from "./login_required.ts";
 import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import { TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, StoredCredential } from "./source.ts";
@@ -17,6 +15,9 @@ import { singleFlight } from "./turns.ts";
 
 /** Loaded where a person is asked. */
 const loadDialog = () => import("../sign_in/dialog.ts");
+
+/** Loaded where only a person can go on. */
+const loadReasons = () => import("./login_required.ts");
 
 /** Loaded where a store cannot be written. */
 const loadTerminal = () => import("../prompt/terminal.ts");
@@ -60,7 +61,7 @@ export class TokenRenewal implements Renewal {
       runtime,
       store: this.#store,
       held: () => held.entry,
-      mayShow: interactive && !isShownByCaller(ask),
+      ask: interactive ? ask : undefined,
     });
   }
 
@@ -72,7 +73,7 @@ export class TokenRenewal implements Renewal {
     const stored = read === undefined ? await untilAborted(this.#store.load(), signal) : read.entry;
     const obstacle = await this.#obstacleIn(stored);
     if (isFresh(this.#held.bearer, this.#now())) return false;
-    if (obstacle !== undefined && !interactive) throw this.#loginRequired(obstacle);
+    if (obstacle !== undefined && !interactive) throw await this.#loginRequired(obstacle);
     await beforeProvider();
     if (obstacle === undefined) {
       const refusal = await this.#tryRenew(signal);
@@ -89,15 +90,16 @@ export class TokenRenewal implements Renewal {
     if (!coversScope(stored, this.#options.identity.scope)) {
       return "the stored sign-in is for another scope";
     }
-    if (!await this.#refresh.key.isIn(stored)) return NO_KEY;
+    if (!await this.#refresh.key.isIn(stored)) return (await loadReasons()).NO_KEY;
     this.#held.adopt(stored);
-    return stored.refresh_token ? undefined : noRefreshToken(this.#options.identity);
+    if (stored.refresh_token) return undefined;
+    return (await loadReasons()).noRefreshToken(this.#options.identity);
   }
 
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
     const pair = await this.#refresh.key.import(dpopKey);
-    if (pair === undefined) throw this.#loginRequired(NO_KEY);
-    return pair;
+    if (pair !== undefined) return pair;
+    throw await this.#loginRequired((await loadReasons()).NO_KEY);
   }
 
   forgetKey(): void {
@@ -118,12 +120,12 @@ export class TokenRenewal implements Renewal {
     try {
       const entry = await this.#refresh.run(rejected, signal);
       providerNow(this.#options.runtime, kind, identity.issuer); // another session may have made it
-      if (!coversScope(entry, identity.scope)) throw this.#loginRequired(OTHER_SCOPE);
+      if (!coversScope(entry, identity.scope)) throw await this.#loginRequired(OTHER_SCOPE);
       // Not after a sign-out in between.
       if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
       const bearer = bearerOf(entry, kind);
       if (this.#isAlive(bearer)) return bearer;
-      throw noIdToken(identity.issuer);
+      throw await this.#noIdToken();
     } catch (error) {
       if (forgets === this.#held.forgets) this.#adoptUnstored();
       if (rejected !== undefined || !bridges(this.#held, error, this.#now())) throw error;
@@ -136,9 +138,10 @@ export class TokenRenewal implements Renewal {
   async #warn(error: unknown): Promise<void> {
     const { identity, interactive, ask } = this.#options;
     const isLasting = error instanceof CredentialsBackendError && !PASSING.includes(error.code);
-    if (!isLasting || this.#hasWarned || !interactive || isShownByCaller(ask)) return;
+    if (!isLasting || this.#hasWarned || !interactive) return;
+    const { isShownByCaller, showLine } = await loadTerminal();
+    if (isShownByCaller(ask)) return;
     this.#hasWarned = true;
-    const { showLine } = await loadTerminal();
     showLine(
       `The sign-in at ${identity.issuer} is not refreshed, and ends with its token: ${error.message}`,
     );
@@ -191,7 +194,7 @@ export class TokenRenewal implements Renewal {
     const onJoin = () => runtime.emit?.({ type: "sign_in_joined" });
     const entry = await singleFlight(store.owner, flight, start, signal, onJoin);
     adopt(this.#held, entry, this.#now());
-    if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
+    if (this.#held.bearer === undefined) throw await this.#noIdToken();
   }
 
   #isAlive(bearer: Bearer | undefined): bearer is Bearer {
@@ -202,7 +205,13 @@ export class TokenRenewal implements Renewal {
     return this.#options.runtime.now();
   }
 
-  #loginRequired(reason: string): ValidMindAuthError {
+  async #loginRequired(reason: string): Promise<ValidMindAuthError> {
+    const { loginRequired } = await loadReasons();
     return loginRequired(this.#options.identity, this.#store.backend, reason);
+  }
+
+  async #noIdToken(): Promise<ValidMindAuthError> {
+    const { noIdToken } = await loadReasons();
+    return noIdToken(this.#options.identity.issuer);
   }
 }

@@ -1,5 +1,4 @@
-import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
-import { Queue } from "../../backends/common/queue.ts";
+import { Queue } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   MaybePromise,
@@ -10,6 +9,9 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { getOrSet, ownerOf, StoredCredential, type Unstored, unstoredEntries } from "./source.ts";
+
+/** Loaded where a store fails. */
+const loadDescription = () => import("../../backends/common/describe_backend.ts");
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const queues = new WeakMap<object, Queue>();
@@ -99,7 +101,7 @@ export class CredentialStore {
       await this.#put(entry, options);
       this.#unstored.delete(this.key);
     } catch (error) {
-      throw this.keepUnstored(entry, replaces, error);
+      throw await this.keepUnstored(entry, replaces, error);
     }
   }
 
@@ -114,7 +116,7 @@ export class CredentialStore {
       try {
         stored = await this.#read();
       } catch (error) {
-        throw this.keepUnstored(entry, replaced, error);
+        throw await this.keepUnstored(entry, replaced, error);
       }
       if (!isReplaced(stored, replaces)) return false;
     }
@@ -126,12 +128,13 @@ export class CredentialStore {
   }
 
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
-  keepUnstored(
+  async keepUnstored(
     entry: OidcCredentials,
     replaces: OidcCredentials | "anything" | undefined,
     error: unknown,
-  ): ValidMindAuthError {
+  ): Promise<ValidMindAuthError> {
     this.#unstored.set(this.key, { entry, replaces: this.#replacedBy(replaces) });
+    const { backendError, describeBackend } = await loadDescription();
     const cause = backendError("write to", this.backend, error, entry);
     const place = describeBackend(this.backend);
     return new ValidMindAuthError(
@@ -188,6 +191,7 @@ export class CredentialStore {
       if (own !== undefined && "value" in own) return own.value;
       if (own !== undefined) throw own.error;
       if (options.signal?.aborted && error === options.signal.reason) throw error;
+      const { backendError } = await loadDescription();
       throw backendError("lock credentials in", this.backend, error, this.#known);
     }
   }
@@ -209,6 +213,7 @@ export class CredentialStore {
     if (read?.client_id === entry.client_id && read.access_token === entry.access_token && isGone) {
       return;
     }
+    const { describeBackend } = await loadDescription();
     throw new CredentialsBackendError(
       "backend_unproven",
       `Cannot sign in with ${describeBackend(this.backend)}: a test entry that was written, read ` +
@@ -231,6 +236,7 @@ export class CredentialStore {
     try {
       return await run();
     } catch (error) {
+      const { backendError } = await loadDescription();
       throw backendError(action, this.backend, error, this.#known);
     }
   }
@@ -279,6 +285,7 @@ async function reserve(
     const bytes = new TextEncoder().encode(JSON.stringify(present)).length + GROWTH_BYTES;
     return await backend.reserve(key, bytes);
   } catch (error) {
+    const { backendError } = await loadDescription();
     throw backendError("write credentials to", backend, error, present);
   }
 }

@@ -2,6 +2,7 @@ import { CredentialsBackendError } from "../../backends/credentials_backend_erro
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import type { Emit } from "../options/runtime.ts";
+import type { AskOptions } from "../sign_in/flow.ts";
 import { getOrSet } from "./source.ts";
 import type { CredentialStore } from "./store.ts";
 
@@ -66,8 +67,8 @@ export interface WaitReport {
   emit: Emit | undefined;
   /** The issuer of the awaited tokens. */
   issuer: string;
-  /** Whether a long wait may be shown to the person. */
-  mayShow: boolean;
+  /** Whether a person may be asked, and how: a long wait is shown to this person. */
+  ask: AskOptions | undefined;
 }
 
 /** Runs `fn` under the store's lock, and reports a long wait for the lock. */
@@ -102,17 +103,19 @@ function namingProvider(error: unknown, issuer: string): unknown {
 }
 
 /** Reports a wait for a lock that is long, and its end. Further disposals do nothing. */
-function watchWait({ emit, issuer, mayShow }: WaitReport): Disposable {
+function watchWait({ emit, issuer, ask }: WaitReport): Disposable {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
-  let notice: Promise<{ erase(): void }> | undefined;
+  let notice: Promise<{ erase(): void } | undefined> | undefined;
   let isLong = false;
   const onLong = () => {
     isLong = true;
     emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
-    if (!mayShow) return;
+    if (ask === undefined) return;
     const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
-    notice = loadTerminal().then(({ terminalNotice }) => terminalNotice(text));
+    notice = loadTerminal().then(({ isShownByCaller, terminalNotice }) =>
+      isShownByCaller(ask) ? undefined : terminalNotice(text)
+    );
     notice.catch(() => undefined);
   };
   // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
@@ -124,7 +127,7 @@ function watchWait({ emit, issuer, mayShow }: WaitReport): Disposable {
       if (!isLong) return;
       isLong = false;
       emit?.({ type: "lock_waited", waitedMs: waitedMs() });
-      notice?.then((notice) => notice.erase()).catch(() => undefined);
+      notice?.then((notice) => notice?.erase()).catch(() => undefined);
     },
   };
 }

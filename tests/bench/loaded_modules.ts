@@ -31,8 +31,15 @@ interface GraphModule {
 
 const ROOT = new URL("../../", import.meta.url).href;
 
-/** The modules of one of the programs, as Deno itself tells them. */
-export async function loadedModules(program: string): Promise<LoadedModules> {
+/**
+ * The modules of one of the programs, as Deno itself tells them.
+ *
+ * @param later Own modules that an `import()` loads, which count as run.
+ */
+export async function loadedModules(
+  program: string,
+  later: readonly string[] = [],
+): Promise<LoadedModules> {
   const { roots, redirects, modules } = await denoInfo<{
     roots: [string];
     redirects: Record<string, string>;
@@ -41,7 +48,7 @@ export async function loadedModules(program: string): Promise<LoadedModules> {
   const byName = new Map(modules.map((module) => [module.specifier, module]));
   const reach = (isFollowed: (isDynamic: boolean) => boolean) => {
     const found = new Set<GraphModule>();
-    const waiting = [...roots];
+    const waiting = [...roots, ...later.map((path) => ROOT + path)];
     for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
       const module = byName.get(redirects[name] ?? name);
       if (module === undefined || found.has(module)) continue;

@@ -1,6 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { ValidMindAuthError } from "../../../client/errors.ts";
-import { ProviderUnavailableError } from "../../../client/provider/error.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../../../client/errors.ts";
 import {
   DISCOVERY,
   type Endpoint,

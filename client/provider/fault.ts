@@ -1,0 +1,144 @@
+import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
+import {
+  connectionAdvice,
+  connectionFault,
+  parseRetryAfter,
+  printable,
+  safeCause,
+} from "../../backends/common/printable.ts";
+import { redact } from "../../backends/common/redact.ts";
+import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { hintByWords, isProtocolError, LONGEST_WORDS } from "./error.ts";
+
+/** The fields of a form that are no secret. A grant's other fields may be one. */
+const OPEN_FIELDS = [
+  "grant_type",
+  "client_id",
+  "scope",
+  "audience",
+  "token_type_hint",
+  "code_challenge_method",
+  "redirect_uri",
+  "response_type",
+  "client_assertion_type",
+];
+
+type Json = Record<string, unknown>;
+
+/** An error's words, without the secrets of the request and of the answer, which they may repeat. */
+export function withoutEcho(
+  body: Json,
+  { body: sent, headers }: RequestInit,
+  others: readonly string[],
+): Json {
+  if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
+  const own = [...sent].flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : [value]);
+  const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
+  const answered = [body.access_token, body.refresh_token, body.id_token, body.device_code];
+  const secrets = [
+    ...own,
+    ...others,
+    basic ?? "",
+    ...answered.filter((one) => typeof one === "string"),
+  ];
+  // A short secret may be part of an error code, and the code still has to decide the same.
+  const error = isProtocolError(body.error)
+    ? body.error
+    : redact(body.error.slice(0, LONGEST_WORDS), secrets);
+  return {
+    error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
+    ...(typeof body.error_description === "string" &&
+      { error_description: redact(body.error_description.slice(0, LONGEST_WORDS), secrets) }),
+  };
+}
+
+/**
+ * The error for an answer that decides nothing. `json` has no secret in the words of its error. Without
+ * an error its words are not known to be free of secrets, and are left out.
+ */
+export function notUsable(url: string, response: Response, json?: Json): ProviderUnavailableError {
+  const { status, headers } = response;
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  const { error, error_description: words } = json ?? {};
+  const said = typeof error !== "string"
+    ? ""
+    : typeof words !== "string"
+    ? error
+    : `${error}: ${words}`;
+  const type = printable(headers.get("content-type") ?? "no content type", 60);
+  const isBroken = json === undefined && /\bjson\b/.test(type);
+  const nothing = isBroken
+    ? "its body is no valid JSON object"
+    : `is no answer of a provider (${type})`;
+  const reason = said === ""
+    ? `it has status ${status} and ${nothing}`
+    : `the provider answered with status ${status} (${printable(said)})`;
+  const isBusy = status === 429 || status >= 500;
+  const advice = hintByWords(said) ??
+    (isBusy
+      ? "Try again later, then ask who runs the provider, or a proxy before it."
+      : "Check the network (a proxy, a sign-in page of its own), and try again.");
+  return new ProviderUnavailableError(
+    `Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
+    { retryAfterMs },
+  );
+}
+
+/** The error for an answer that leads elsewhere. */
+export function redirected(url: string): ProviderUnavailableError {
+  return new ProviderUnavailableError(
+    `Cannot use ${place(url)}: it redirects elsewhere, and tokens do not follow. Check the ` +
+      `issuer, and that no network or proxy asks for a sign-in of its own.`,
+  );
+}
+
+/** The error for an answer that is longer than any provider's. */
+export function tooLarge(url: string, maxBytes: number): ProviderUnavailableError {
+  return new ProviderUnavailableError(
+    `Cannot read the answer of ${place(url)}: it is larger than ${maxBytes} bytes. ` +
+      `Check the issuer.`,
+  );
+}
+
+/** The error for a request without an answer. */
+export function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
+  if (error instanceof Deno.errors.NotCapable) {
+    const host = netHost(new URL(url));
+    return new ValidMindAuthError(
+      "permission_required",
+      `Cannot reach ${place(url)}: Deno does not permit it. Run with: ` +
+        permissionFlag("net", host),
+    );
+  }
+  const doubt = certificateDoubt(error);
+  if (doubt !== undefined) {
+    return new ProviderUnavailableError(
+      `Cannot reach ${place(url)}: its certificate is not trusted (${doubt}). If a company's own ` +
+        `authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the file of the ` +
+        `authority's certificate; else do not sign in here.`,
+      safeCause(error),
+    );
+  }
+  const fault = timeoutMs === undefined
+    ? connectionFault(error)
+    : `there was no whole answer within ${timeoutMs} ms`;
+  return new ProviderUnavailableError(
+    `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ` +
+      connectionAdvice(fault, "the issuer"),
+    safeCause(error),
+  );
+}
+
+/** Deno has no class of its own for it. The text of the error chooses the advice and nothing else. */
+function certificateDoubt(error: unknown): string | undefined {
+  if (!(error instanceof TypeError)) return undefined;
+  const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
+  const [, doubt] = /invalid peer certificate: ([^\n]+)/.exec(text) ?? [];
+  return doubt && printable(doubt, 150);
+}
+
+/** An address for messages, without its query, whose text is the provider's. */
+function place(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}
