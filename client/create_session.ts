@@ -1,6 +1,5 @@
 import { isDenoSupported, netHost } from "../backends/common/check_options.ts";
 import { type EnvReader, envReader } from "../backends/common/read_env.ts";
-import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import {
   bearerKind,
@@ -108,14 +107,13 @@ function plainSession(options: SessionOptions): PreparedSession | undefined {
     const { plainNeeds } = await loadPrepare();
     return plainNeeds(options, resolved, backend);
   };
-  return { options, resolved, backend, needs, mayRefresh: () => mayRefresh(resolved, backend) };
-}
-
-/** Whether Deno grants all that a refresh needs, so that the code which asks for it is not loaded. */
-function mayRefresh({ identity }: PlainOptions, backend: OidcCredentialsBackend): boolean {
-  const host = netHost(new URL(identity.issuer));
-  const needs = [{ name: "net", host } as const, ...backend.requiredPermissions?.() ?? []];
-  return needs.every((need) => Deno.permissions.querySync(need).state === "granted");
+  // Most refreshes do without the code that asks for permissions.
+  const mayRefresh = () => {
+    const host = netHost(new URL(resolved.identity.issuer));
+    return [{ name: "net", host } as const, ...backend.requiredPermissions()]
+      .every((need) => Deno.permissions.querySync(need).state === "granted");
+  };
+  return { options, resolved, backend, needs, mayRefresh };
 }
 
 /**
@@ -135,7 +133,7 @@ export const UNUSUAL_VARIABLES: readonly string[] = [
   "VM_OIDC_SCOPE",
 ];
 
-/** An `https:` URL of host, port and path alone, or one of a provider on this computer. */
+/** An `https:` URL of host, port and path alone, or one on this computer. */
 const PLAIN_URL = /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]))[^\s?#@\\|]+$/;
 
 /** The options of a plain start with their defaults. */

@@ -140,7 +140,7 @@ export class ValidMindAuthError extends Error {
   }
 }
 
-/** The provider gave no usable answer: nothing was decided, and another try may help. */
+/** The provider gave no usable answer: nothing is decided, and a further try may help. */
 export class ProviderUnavailableError extends ValidMindAuthError {
   /** The pause that the provider asked for, in milliseconds. */
   readonly retryAfterMs?: number;

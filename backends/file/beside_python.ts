@@ -7,7 +7,7 @@ import {
   recalls,
   unclaimed,
 } from "./credentials_file.ts";
-import { emptyDocument, rowOf, rowText, setRow } from "./edit_document.ts";
+import { emptyDocument, rowOf, rowText, setRow, textOf } from "./edit_document.ts";
 
 /** A claimed row looks valid to the Python library for this time. */
 const CLAIM_MS = 10_000;
@@ -82,14 +82,14 @@ export class OwnWrite {
   /** `undefined`: the row was removed. */
   readonly entry: OidcCredentials | undefined;
   readonly key: string;
-  /** {@linkcode rowText} of the row before this write and before earlier ones. */
-  readonly #earlier: readonly string[];
+  /** The row before this write and before earlier ones. */
+  readonly #earlier: readonly unknown[];
   readonly #at = Date.now();
 
   constructor(
     key: string,
     entry: OidcCredentials | undefined,
-    { before, previous }: { before: string; previous?: OwnWrite | undefined },
+    { before, previous }: { before: unknown; previous?: OwnWrite | undefined },
   ) {
     this.key = key;
     this.entry = entry && { ...entry };
@@ -105,7 +105,7 @@ export class OwnWrite {
   isUndoneIn({ document, info, isOfPython }: Partial<ReadDocument>): boolean {
     if (!isOfPython || Math.abs((info?.mtime?.getTime() ?? 0) - this.#at) > STALE_MS) return false;
     const text = rowText(document!, this.key);
-    return this.#earlier.includes(text) && text !== this.#text();
+    return this.#earlier.some((row) => textOf(row) === text) && text !== this.#text();
   }
 
   /** Makes the write again in a document. */

@@ -15,8 +15,9 @@ export function emptyDocument(): CredentialsDocument {
 
 /** The text that a document is written as. */
 export function serializeDocument(document: CredentialsDocument): string {
-  const text = JSON.stringify(document, null, 2) + "\n";
-  return text.replace(/"\\u0000number (-?(?:\d+|Infinity)|NaN)"/g, "$1");
+  const text = JSON.stringify(document, null, 2);
+  const numbers = /"\\u0000number (-?(?:\d+|Infinity)|NaN)"/g;
+  return `${text.includes("\\u0000number ") ? text.replace(numbers, "$1") : text}\n`;
 }
 
 /**
@@ -31,7 +32,8 @@ export function setRow(
   const old = Object.hasOwn(document.credentials, key) ? document.credentials[key] : undefined;
   const row = Object.entries(entry).map(([name, value]) => {
     const written = isRecord(old) && Object.hasOwn(old, name) ? old[name] : undefined;
-    const isSame = JSON.stringify(withNumbers(written)) === JSON.stringify(value);
+    const isSame = written === value ||
+      JSON.stringify(withNumbers(written)) === JSON.stringify(value);
     return [name, written !== undefined && isSame ? written : value];
   });
   Object.defineProperty(document.credentials, key, {
@@ -77,7 +79,11 @@ export interface UnfinishedEntry {
 
 /** The text of a row, which does not depend on the order of its fields, nor on a claim. */
 export function rowText(document: CredentialsDocument, key: string): string {
-  const row = rowOf(document, key);
+  return textOf(rowOf(document, key));
+}
+
+/** The same of a row, or of `undefined` where there is none. */
+export function textOf(row: unknown): string {
   return JSON.stringify(isRecord(row) ? Object.entries(unclaimed(row)).sort() : row) ?? "";
 }
 

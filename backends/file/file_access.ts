@@ -162,12 +162,13 @@ type OwnContent = { bytes: Uint8Array; info: Deno.FileInfo };
  * A link is followed where the same user has made it: a planted one would lead to any file of the
  * user's. The open file is the one that was looked at.
  *
+ * @param seen The last look at the path. A file that has come to it since is looked at anew.
  * @throws {CredentialsBackendError} `backend_denied`, `backend_corrupt`. Deno's own errors pass
  * unchanged.
  */
-export function readOwnFile(path: string): OwnContent {
+export function readOwnFile(path: string, seen?: Deno.FileInfo): OwnContent {
   for (let tries = 0; tries < TRIES; tries++) {
-    const found = Deno.lstatSync(path);
+    const found = (tries === 0 ? seen : undefined) ?? Deno.lstatSync(path);
     const content = found.isSymlink ? readThroughLink(path, found) : readFound(path, found);
     if (content !== undefined) return content;
   }

@@ -192,17 +192,23 @@ function readableParents(path: string): string[] {
   }
 }
 
+/** A path that is no link, and what was found at it, if that was looked at. */
+export interface ResolvedPath {
+  path: string;
+  found?: Deno.FileInfo | undefined;
+}
+
 /** The target of a link; the path itself where it is no link, or nothing is there yet. */
-export function resolveLink(path: string): string {
+export function resolveLink(path: string): ResolvedPath {
   const link = lstatIfPresent(path);
-  if (!link?.isSymlink) return path;
+  if (!link?.isSymlink) return { path, found: link };
   const target = Deno.realPathSync(path);
   try {
     assertOwnLink("write", path, link, Deno.lstatSync(target));
   } catch (error) {
     throw fileError("write", target, error); // a missing permission is the one for the target
   }
-  return target;
+  return { path: target };
 }
 
 /** Whether the path alone marks a credentials file: the place of the default one. */

@@ -22,6 +22,7 @@ import {
   assertWritable,
   emptyDocument,
   parseUnfinished,
+  rowOf,
   rowText,
   serializeDocument,
   serializeUnfinished,
@@ -35,6 +36,7 @@ import {
   makeFolder,
   removeIfPresent,
   replaceFile,
+  type ResolvedPath,
   resolveLink,
   syncFolder,
   tempPath,
@@ -63,6 +65,8 @@ interface Reservation {
 
 interface ChangeOptions {
   reserved?: ReservedFile | undefined;
+  /** The last look at the file. */
+  found?: Deno.FileInfo | undefined;
   /** Whether the lock of the file still excludes others. */
   isHeld: () => boolean;
   /** Whether there is such a lock at all. */
@@ -102,19 +106,19 @@ export class FileStore {
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
   ): Promise<void> {
-    const path = this.#prepare();
+    const { path, found } = this.#prepare();
     const reserved = this.#reserved.get(key);
     // Who has reserved keeps others out by the reserved file, too.
     if (reserved === undefined) this.#assertHeld(path, key);
     let isSet = false;
-    let before = "";
+    let before: unknown;
     const set = (document: CredentialsDocument) => {
-      before = rowText(document, key);
+      before = rowOf(document, key);
       isSet = isReplaced(getEntry(document, key, path));
       if (isSet) setRow(document, key, entry);
       return isSet;
     };
-    const options = { reserved: reserved?.reserved };
+    const options = { reserved: reserved?.reserved, found };
     try {
       await this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
       if (isSet) await this.#outlast(path, key, entry, before);
@@ -130,7 +134,7 @@ export class FileStore {
    * the lock file.
    */
   async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    const path = this.#prepare();
+    const { path } = this.#prepare();
     this.#assertHeld(path, key);
     this.#reserved.get(key)?.reserved.release();
     const temp = tempPath(`${path}.${shortHash(key)}`);
@@ -210,26 +214,26 @@ export class FileStore {
 
   /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
-    const path = this.#resolve();
+    const { path } = this.#resolve();
     const previous = this.#writes.forget(key);
     if (!hasRow(path, key) && leftTemps(path).length === 0) return;
     this.#prepare();
-    let before = "";
+    let before: unknown;
     await this.#lockedIfPossible(path, (isHeld, isLocked) => {
       const isDone = this.#change(path, (document) => {
-        before = rowText(document, key);
+        before = rowOf(document, key);
         if (!Object.hasOwn(document.credentials, key)) return false;
         return delete document.credentials[key];
       }, { isHeld, isLocked });
       if (isDone) this.#removeTemps(path, key);
       return isDone;
     });
-    if (before !== "") await this.#outlast(path, key, undefined, before, previous);
+    if (before !== undefined) await this.#outlast(path, key, undefined, before, previous);
   }
 
   /** Deletes the file, whole or damaged, and the temp files that a killed write left. */
   async deleteAll(): Promise<void> {
-    const path = this.#prepare();
+    const { path } = this.#prepare();
     this.#writes.forgetAll();
     await this.#lockedIfPossible(path, (_isHeld, isLocked) => {
       try {
@@ -252,7 +256,7 @@ export class FileStore {
     fn: () => Promise<T>,
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T> {
-    const path = this.#prepare();
+    const { path } = this.#prepare();
     const run = async (isHeld: () => boolean) => {
       this.#held.set(key, isHeld);
       try {
@@ -273,11 +277,11 @@ export class FileStore {
   #change(
     path: string,
     change: (document: CredentialsDocument, read: ReadForUpdate) => boolean,
-    { reserved, isHeld, isLocked }: ChangeOptions,
+    { reserved, found, isHeld, isLocked }: ChangeOptions,
   ): boolean {
     try {
       for (let tries = 0;; tries++) {
-        const read = readForUpdate(path);
+        const read = readForUpdate(path, tries === 0 ? found : undefined);
         const { document, info, isOfPython = false } = read;
         this.#writes.isShared ||= isOfPython;
         if (!change(document, read)) return true;
@@ -306,7 +310,7 @@ export class FileStore {
     path: string,
     key: string,
     entry: OidcCredentials | undefined,
-    before: string,
+    before: unknown,
     previous?: OwnWrite,
   ): Promise<void> {
     const write = new OwnWrite(key, entry, { before, previous: this.#writes.of(key) ?? previous });
@@ -405,7 +409,7 @@ export class FileStore {
   }
 
   /** Makes the folder. Returns the path of the file itself, also where the given path is a link. */
-  #prepare(): string {
+  #prepare(): ResolvedPath {
     const { path } = this.#options;
     try {
       this.#prepareFolder(folderOf(path));
@@ -415,7 +419,7 @@ export class FileStore {
     return this.#resolve();
   }
 
-  #resolve(): string {
+  #resolve(): ResolvedPath {
     const { path } = this.#options;
     try {
       return resolveLink(path);
@@ -518,9 +522,9 @@ function hasRow(path: string, key: string): boolean {
 type ReadForUpdate = Pick<ReadDocument, "document"> & Partial<Omit<ReadDocument, "document">>;
 
 /** @returns The document alone where there is no file. */
-function readForUpdate(path: string): ReadForUpdate {
+function readForUpdate(path: string, found?: Deno.FileInfo): ReadForUpdate {
   try {
-    return readDocument(path);
+    return readDocument(path, found);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return { document: emptyDocument() };
     throw error;

@@ -361,3 +361,28 @@ Deno.test({
     assertEquals(credentials[KEY], entry());
   },
 });
+
+Deno.test({
+  name: "a put looks at each file as often as its checks need, and no oftener",
+  permissions,
+  async fn() {
+    const { store } = make();
+    for (let puts = 0; puts < 2; puts++) await store.put(KEY, entry()); // the owner of the folder is kept
+    const { lstatSync, statSync, openSync } = Deno;
+    let looks = 0;
+    const counted = <T extends (...args: never[]) => unknown>(call: T) =>
+      ((...args) => (looks++, call(...args))) as T;
+    Object.assign(Deno, {
+      lstatSync: counted(lstatSync),
+      statSync: counted(statSync),
+      openSync: counted(openSync),
+    });
+    try {
+      await store.put(KEY, entry({ expires_at: "2098-01-01T00:00:00.000Z" }));
+    } finally {
+      Object.assign(Deno, { lstatSync, statSync, openSync });
+    }
+    // Folder, file, and three times the lock file; the file again before the rename. Four are opened.
+    assertEquals(looks, 6 + 4);
+  },
+});
