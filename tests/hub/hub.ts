@@ -7,10 +7,25 @@ import { startChromium } from "../support/chromium.ts";
 import { whyNoAccounts } from "../support/run_denied.ts";
 import { JUPYTERHUB_VENV } from "../support/servers/jupyterhub.ts";
 import { pythonOf } from "../support/servers/python_venv.ts";
+import { isThere, serverPath } from "../support/servers/server_binary.ts";
 import { hubStory } from "./hub_story.ts";
+import { placesForVault, startHubVault } from "./hub_vault.ts";
 import { type HubWorld, startHubWorld } from "./hub_world.ts";
 
-const USAGE = "Usage: deno task hub [--keep]";
+const USAGE = "Usage: deno task hub [file|vault] [--keep]";
+const RECIPES = ["file", "vault"];
+
+async function startWorld(recipe: string, stack: AsyncDisposableStack): Promise<HubWorld> {
+  if (recipe === "file") return stack.use(await startHubWorld({ recipe: "file.py" }));
+  const known = await startHubVault();
+  stack.use(known.vault);
+  return stack.use(
+    await startHubWorld({
+      recipe: "vault.py",
+      prepare: (folder) => placesForVault(folder, known),
+    }),
+  );
+}
 
 /** Goes through the story of each person. */
 async function tellStories(world: HubWorld): Promise<void> {
@@ -25,8 +40,8 @@ async function tellStories(world: HubWorld): Promise<void> {
 }
 
 /** Waits until the person at the terminal has seen enough. */
-async function keep({ hub, users, provider }: HubWorld): Promise<void> {
-  console.log(`\nThe hub runs on. Open ${hub.origin}/ as`);
+async function keep({ hub, users, provider }: HubWorld, recipe: string): Promise<void> {
+  console.log(`\nThe hub runs on, with tokens by the recipe for ${recipe}. Open ${hub.origin}/ as`);
   for (const { name, password } of users) console.log(`  ${name}, password ${password}`);
   console.log(`and quickstart.ipynb in it. Approve at ${provider.issuer}/device as anybody.`);
   console.log(`What the hub says is in ${hub.log}. Ctrl+C ends all of it.`);
@@ -38,18 +53,22 @@ async function keep({ hub, users, provider }: HubWorld): Promise<void> {
 
 async function main(args: readonly string[]): Promise<number> {
   const isKept = args.includes("--keep");
-  if (args.some((arg) => arg !== "--keep")) {
+  const [recipe = "vault", ...rest] = args.filter((arg) => arg !== "--keep");
+  if (rest.length > 0 || !RECIPES.includes(recipe)) {
     console.error(USAGE);
     return 2;
   }
-  if (await pythonOf(JUPYTERHUB_VENV) === undefined) {
+  const isMade = await pythonOf(JUPYTERHUB_VENV) !== undefined &&
+    (recipe === "file" || await isThere(await serverPath("vault")));
+  if (!isMade) {
     console.error("Cannot start the hub: it is not there. Run `deno task servers`.");
     return 1;
   }
   if (whyNoAccounts !== undefined) console.log(`One person instead of two: ${whyNoAccounts}.`);
-  await using world = await startHubWorld({ recipe: "file.py" });
+  await using stack = new AsyncDisposableStack();
+  const world = await startWorld(recipe, stack);
   await tellStories(world);
-  if (isKept) await keep(world);
+  if (isKept) await keep(world, recipe);
   return 0;
 }
 

@@ -60,6 +60,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     authenticator: isAlone ? "dummy" : "pam",
     users: users.map(({ name }) => name),
     password: users[0]!.password,
+    server_ports: Object.fromEntries(users.map(({ name }) => [name, freePort()])),
     server_command: [`${venv}/bin/python`, "-m", "jupyterhub.singleuser"],
     server_args: [`--LabApp.app_settings_dir=${await labSettings(path)}`],
     start_seconds: START_MS / 1000,

@@ -2,7 +2,7 @@ import { HubKernel } from "./hub_kernel.ts";
 
 /** Longer than a person's server takes to start on a busy machine. */
 export const START_MS = 240_000;
-const POLL_MS = 100;
+const POLL_MS = 300;
 
 /** A service of the hub that acts for everybody, by the hub's own API. */
 export class HubRobot {
@@ -14,35 +14,51 @@ export class HubRobot {
     this.#headers = { Authorization: `token ${token}` };
   }
 
-  /** Starts a person's server, and waits until it answers. */
+  /** Starts a person's server unless it runs, and waits until it answers. */
   async startServer(name: string): Promise<void> {
+    const isReady = async () => (await this.#serverOf(name))?.ready === true;
+    if (await isReady()) return;
     await this.#request("POST", `/hub/api/users/${name}/server`);
-    await this.#until(`the server of ${name}`, async () => {
-      const { servers } = await this.#request<HubUser>("GET", `/hub/api/users/${name}`);
-      return servers[""]?.ready === true;
-    });
+    await this.#until(`the server of ${name}`, isReady);
   }
 
   /** Stops a person's server, and waits until it has ended. */
   async stopServer(name: string): Promise<void> {
     await this.#request("DELETE", `/hub/api/users/${name}/server`);
-    await this.#until(`the end of the server of ${name}`, async () => {
-      const { servers } = await this.#request<HubUser>("GET", `/hub/api/users/${name}`);
-      return servers[""] === undefined;
-    });
+    const isGone = async () => await this.#serverOf(name) === undefined;
+    await this.#until(`the end of the server of ${name}`, isGone);
+  }
+
+  async #serverOf(name: string): Promise<HubUser["servers"][string]> {
+    return (await this.#request<HubUser>("GET", `/hub/api/users/${name}`)).servers[""];
   }
 
   /** Starts a kernel in a person's server. */
-  async startKernel(name: string, kernel: "deno" | "python3"): Promise<HubKernel> {
+  async startKernel(name: string, kernel: KernelName): Promise<HubKernel> {
     const path = `/user/${name}/api/kernels`;
-    const { id } = await this.#request<{ id: string }>("POST", path, { name: kernel });
-    const channels = `${this.#origin.replace("http", "ws")}${path}/${id}/channels`;
+    const { id } = await this.#request<RunningKernel>("POST", path, { name: kernel });
+    return await this.#connect(name, kernel, id);
+  }
+
+  /** Connects to the first kernel of a language that runs in a person's server, or starts one. */
+  async findKernel(name: string, kernel: KernelName): Promise<HubKernel> {
+    await this.startServer(name);
+    const running = await this.#request<RunningKernel[]>("GET", `/user/${name}/api/kernels`);
+    const found = running.find((one) => one.name === kernel);
+    return found === undefined
+      ? await this.startKernel(name, kernel)
+      : await this.#connect(name, kernel, found.id);
+  }
+
+  async #connect(name: string, kernel: KernelName, id: string): Promise<HubKernel> {
+    const origin = this.#origin.replace("http", "ws");
+    const channels = `${origin}/user/${name}/api/kernels/${id}/channels`;
     return await HubKernel.connect(kernel, channels, this.#headers);
   }
 
-  /** The processes, kernels and files of a person, by the API of the person's server. */
-  async ofServer<T>(name: string, path: string): Promise<T> {
-    return await this.#request<T>("GET", `/user/${name}/api/${path}`);
+  /** Opens a page of a person's server; gives its text. */
+  async visit(url: URL): Promise<string> {
+    return await (await fetch(url, { headers: this.#headers })).text();
   }
 
   async #request<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -63,6 +79,14 @@ export class HubRobot {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
+}
+
+/** The name of a kernel's specification. */
+export type KernelName = "deno" | "python3";
+
+interface RunningKernel {
+  id: string;
+  name: string;
 }
 
 /** A person as the hub's API tells of one. */

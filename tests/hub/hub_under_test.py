@@ -6,6 +6,8 @@ The recipe itself is loaded as it stands. The settings are in the file that HUB_
 import json
 import os
 
+from jupyterhub.spawner import LocalProcessSpawner
+
 # The hub gives these two to each of its configuration files.
 c = get_config()  # noqa: F821
 
@@ -37,7 +39,16 @@ c.PAMAuthenticator.open_sessions = False
 if settings["authenticator"] == "dummy":
     c.DummyAuthenticator.password = settings["password"]
 
-c.JupyterHub.spawner_class = "localprocess"
+
+class ServerProcess(LocalProcessSpawner):
+    """Has a port that the system gives to nobody between its choice and its use."""
+
+    async def start(self):
+        self.port = settings["server_ports"][self.user.name]
+        return await super().start()
+
+
+c.JupyterHub.spawner_class = ServerProcess
 c.Spawner.cmd = WITH_PARENT + settings["server_command"]
 c.Spawner.args = settings["server_args"]
 c.Spawner.default_url = "/lab"

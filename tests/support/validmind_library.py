@@ -38,7 +38,16 @@ def refuse_device_flow(*_args, **_options):
     raise ValidMindAuthError("login_required")
 
 
-def obtain(issuer: str, client: str) -> dict:
-    """Starts from what is stored, as the library's init() does, and asks nobody."""
-    oidc_device.run_device_flow = refuse_device_flow
+def sign_in(issuer: str, client: str) -> dict:
+    """Starts from what is stored, or by the device flow, as the library's init() does."""
     return sign_in_functions()["_obtain_oidc_tokens"](issuer, client, SCOPE)
+
+
+def obtain(issuer: str, client: str) -> dict:
+    """Starts from what is stored, and asks nobody."""
+    ask = oidc_device.run_device_flow
+    oidc_device.run_device_flow = refuse_device_flow
+    try:
+        return sign_in(issuer, client)
+    finally:
+        oidc_device.run_device_flow = ask

@@ -1,0 +1,137 @@
+import { fromFileUrl } from "@std/path";
+import { assertEquals } from "@std/assert";
+import type { HubKernel } from "./hub_kernel.ts";
+import type { HubFolder } from "./hub_folder.ts";
+import type { HubWorld } from "./hub_world.ts";
+import type { UnixUser } from "./unix_users.ts";
+
+/** How much later than the other one of the two begins, in milliseconds. */
+const LATEST_MS = 300;
+
+/** Of a SHA-256 in hexadecimal. */
+const HASH_LENGTH = 64;
+
+/** Makes modules of Python importable in the kernels of the hub. */
+export async function addPythonModules({ venv }: HubFolder, ...files: URL[]): Promise<void> {
+  for await (const { name } of Deno.readDir(`${venv}/lib`)) {
+    if (!/^python3\.\d+$/.test(name)) continue; // lib64 is a link to lib
+    for (const file of files) {
+      const module = file.pathname.split("/").at(-1);
+      await Deno.copyFile(fromFileUrl(file), `${venv}/lib/${name}/site-packages/${module}`);
+    }
+  }
+}
+
+/** A person's kernels of both languages. Tokens are compared by their hashes. */
+export class BothLanguages {
+  readonly #world: HubWorld;
+  readonly #user: UnixUser;
+  readonly #deno: HubKernel;
+  readonly #python: HubKernel;
+
+  constructor(world: HubWorld, user: UnixUser, deno: HubKernel, python: HubKernel) {
+    this.#world = world;
+    this.#user = user;
+    this.#deno = deno;
+    this.#python = python;
+  }
+
+  /** The token by which a Deno kernel starts, without asking anybody; an error's code where none. */
+  denoToken({ afterMs = 0 } = {}): Promise<string> {
+    return this.#deno.evaluate(`
+      const vm = await import("jsr:@validmind/auth");
+      await new Promise((resolve) => setTimeout(resolve, ${afterMs}));
+      try {
+        await using session = await vm.createSession({ interactive: false });
+        const token = new TextEncoder().encode(await session.accessToken());
+        return new Uint8Array(await crypto.subtle.digest("SHA-256", token)).toHex();
+      } catch (error) {
+        return error.code ?? String(error);
+      }`);
+  }
+
+  /** The same in a Python kernel, by the library's own code. */
+  pythonToken({ afterMs = 0 } = {}): Promise<string> {
+    return this.#python.evaluate(`
+import hashlib, os, time
+import validmind_library as library
+time.sleep(${afterMs / 1000})
+try:
+    entry = library.obtain(os.environ["VM_OIDC_ISSUER"], os.environ["VM_OIDC_CLIENT_ID"])
+    value = hashlib.sha256(entry["access_token"].encode()).hexdigest()
+except Exception as error:
+    value = str(error)[:80]`);
+  }
+
+  /** Signs in by the Python library, whose cell prints the code. */
+  async signInByPython(): Promise<void> {
+    const cell = this.#python.send(`
+import os
+import validmind_library as library
+entry = library.sign_in(os.environ["VM_OIDC_ISSUER"], os.environ["VM_OIDC_CLIENT_ID"])
+print("signed in")`);
+    const { content } = await cell.waitFor(({ content: { text } }) => /Code:/.test(text ?? ""));
+    const [code] = /[A-Z]{4}-[A-Z]{4}/.exec(content.text!)!;
+    const { provider, loginOf } = this.#world;
+    await provider.approve(code, { login: loginOf(this.#user) });
+    await cell.waitFor(({ content: { text } }) => /signed in/.test(text ?? ""));
+  }
+
+  /** Removes what is stored. */
+  async signOut(): Promise<void> {
+    await this.#deno.evaluate(`
+      await (await import("jsr:@validmind/auth")).clearOidcCredentials();
+      return null;`);
+  }
+
+  /** Makes the stored access token look expired. */
+  async expire(): Promise<void> {
+    await this.#deno.evaluate(`
+      const vm = await import("jsr:@validmind/auth");
+      const backend = await vm.loadBackendFromEnv() ?? new vm.FileCredentialsBackend();
+      const key = vm.credentialKey(Deno.env.get("VM_OIDC_ISSUER"), Deno.env.get("VM_OIDC_CLIENT_ID"));
+      await backend.put(key, { ...await backend.get(key), expires_at: "2020-01-01T00:00:00Z" });
+      return null;`);
+  }
+
+  /** Has both refresh one expired token at once; either may be a little late. */
+  async refreshAtOnce(): Promise<string[]> {
+    await this.expire();
+    const late = Math.round((2 * Math.random() - 1) * LATEST_MS);
+    return await Promise.all([
+      this.denoToken({ afterMs: Math.max(0, late) }),
+      this.pythonToken({ afterMs: Math.max(0, -late) }),
+    ]);
+  }
+
+  /**
+   * Rounds in which both refresh at once. The sign-in lives on after each; gives how often one of the
+   * two was answered by an error.
+   */
+  async refreshRounds(count: number): Promise<Record<string, number>> {
+    const errors: Record<string, number> = {};
+    for (let round = 0; round < count; round++) {
+      for (const answer of await this.refreshAtOnce()) {
+        if (answer.length !== HASH_LENGTH) errors[answer] = (errors[answer] ?? 0) + 1;
+      }
+      const alive = await this.denoToken();
+      assertEquals(alive.length, HASH_LENGTH, `round ${round}: ${alive}`);
+      assertEquals(await this.pythonToken(), alive, `round ${round}`);
+    }
+    return errors;
+  }
+
+  /** A sign-in in the one serves the other, whichever is first, and so does a refresh. */
+  async shareSignIn(): Promise<void> {
+    const first = await this.denoToken();
+    assertEquals(await this.pythonToken(), first, "Python does not start from Deno's sign-in");
+    await this.expire();
+    const refreshed = await this.pythonToken();
+    assertEquals(refreshed === first, false, "Python has not refreshed");
+    assertEquals(await this.denoToken(), refreshed, "Deno does not take Python's refresh");
+    await this.signOut();
+    assertEquals(await this.pythonToken(), "login_required");
+    await this.signInByPython();
+    assertEquals(await this.denoToken(), await this.pythonToken());
+  }
+}

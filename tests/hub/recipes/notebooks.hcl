@@ -1,0 +1,6 @@
+path "secret/data/users/{{identity.entity.aliases.ACCESSOR.name}}/*" {
+  capabilities = ["create", "read", "update"]
+}
+path "secret/metadata/users/{{identity.entity.aliases.ACCESSOR.name}}/*" {
+  capabilities = ["create", "update", "delete", "list"]
+}
