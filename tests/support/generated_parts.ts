@@ -1,11 +1,17 @@
 import { providersRun } from "../behaviour/providers/run_table.ts";
 import { cliReference } from "./cli_reference.ts";
 import type { Generated } from "./generated_part.ts";
+import { hubRecipe } from "./hub_recipes.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
 
 /** The generated parts of each page. */
 export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
   "README.md": [quickStartFlags],
-  "backends/README.md": [backendTable],
-  "client/README.md": [providersRun, needTable, cliReference],
+  "backends/README.md": [backendTable, hubRecipe("vault.py"), hubRecipe("notebooks.hcl")],
+  "client/README.md": [
+    providersRun,
+    needTable,
+    cliReference,
+    ...["file.py", "kernel.json", "memory.py"].map(hubRecipe),
+  ],
 };

@@ -2,6 +2,8 @@ import type { PagePromises } from "../page_promises.ts";
 
 const TOKEN = "client/cli/commands/token_test.ts: token:";
 const PYTHON = "behaviour/storage/python_interop_test.ts:";
+const HUB = "hub/hub_file_live_test.ts: JupyterHub:";
+const PAGES = "pages_test.ts:";
 const BUNDLE = "behaviour/bundle_test.ts:";
 const COMPILE = "behaviour/compile_test.ts:";
 const AUTO = "behaviour/sign_in/browser_instead_test.ts: browser instead: auto";
@@ -29,16 +31,42 @@ export const RECIPES: PagePromises = {
       "client/entry_test.ts: isFresh: until 120 seconds, or a tenth of a short lifetime",
     ],
     [
-      "In `jupyterhub_config.py`, for people",
-      "hub/hub_live_test.ts: JupyterHub: by the recipe for a file",
+      "A hub of this repository's tests runs by these",
+      `${HUB} by the recipe for a file, in Chromium`,
+      `${PAGES} the generated parts of … are what the code declares`,
+    ],
+    ["People then write `await vm.init(", `${HUB} by the recipe for a file, in Chromium`],
+    [
+      "The file in a person's home is the default store",
+      "hub/hub_file_live_test.ts: JupyterHub, file: a sign-in in one language serves the other",
+      "hub/hub_file_live_test.ts: JupyterHub, file: a person's tokens and notebooks are the person's",
     ],
     [
-      "It takes its own backend from",
+      "The Python library does not read the variables",
       "backends/resolve_credentials_backend_env_test.ts: the choice names the variables that it needs",
       "backends/load/backend_setting_test.ts: parseBackendSpec tells the Python library's form apart",
     ],
     [
-      "In a terminal of the hub, `validmind-auth doctor`",
+      "A sign-in in the browser needs `c.JupyterHub",
+      `${HUB} by the recipe for a file, in Chromium`,
+    ],
+    ["`setpriv` (of util-linux) ends", `${HUB} a kernel ends with its server`],
+    [
+      "An interrupt then ends a sign-in that waits",
+      "notebooks/quickstart_test.ts: an interrupt of the kernel ends the wait",
+    ],
+    [
+      "Without a store each kernel asks anew",
+      "hub/hub_memory_live_test.ts: JupyterHub, memory: each kernel asks, and no token is on the disk",
+    ],
+    [
+      "The hub's log may have the authorization code",
+      `${HUB} a code in the hub's log signs nobody`,
+    ],
+    ["The code serves once", `${HUB} a code in the hub's log signs nobody in without its kernel`],
+    ["It opens nothing of other people", `${HUB} nothing of another person comes by the hub's`],
+    [
+      "In a terminal of the hub `validmind-auth doctor`",
       "client/cli/commands/doctor_test.ts: doctor: all is well, the stored entry stays",
     ],
     [
@@ -204,12 +232,18 @@ export const RECIPES: PagePromises = {
   describes: [
     "These take `validmind-auth`, installed",
     "A refresh token that is not used for long",
-    "The Python library does not read the variables",
-    "`file` there would make every",
-    "The path has to be on a volume",
-    "The image needs Deno",
-    "Tokens in Vault rather than on the volume",
-    "[Vault and OpenBao](../backends/README.md#vault-and-openbao) has the two",
+    "In `jupyterhub_config.py`:",
+    "Where the home does not outlive",
+    "Tokens in Vault rather than in a file:",
+    "[Vault and OpenBao](../backends/README.md#vault-and-openbao).",
+    "The kernel for everybody",
+    "`deno` has to be on their",
+    // Seen on a hub; this module can only say it.
+    "Without it a Deno kernel outlives",
+    'With `"message"` a cell that waits',
+    "What to know of a hub:",
+    "Each kernel has the hub token",
+    "A reload of the page during the wait",
     // Figures of the bench.
     "For a start from a stored token Deno reads more",
     "an empty script, for comparison |",
