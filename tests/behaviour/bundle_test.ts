@@ -183,6 +183,13 @@ for (const form of Object.keys(FORMS) as Form[]) {
   });
 }
 
+Deno.test("a bundle with --keep-names keeps the names of the script's own classes in errors", async () => {
+  const file = await bundled("minified, with names");
+  const [code, message] = await runCommand(file, ["ownClass"], { env: NO_PROVIDER }) as string[];
+  assertEquals(code, "backend_unavailable");
+  assertStringIncludes(message!, "Throwing (nowhere): it threw TypeError, whose text is left out");
+});
+
 Deno.test("a script that imports from JSR is one file as a bundle, which needs neither JSR, npm nor a cache", async () => {
   await using world = await cliWorld();
   await using one = await tempDir();

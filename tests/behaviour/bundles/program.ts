@@ -141,6 +141,15 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     return found;
   },
   environmentFails: (isolate) => failure(() => COMMANDS.environment!(isolate!)),
+  ownClass: () =>
+    failure(() =>
+      createSession({
+        issuer: ENTRY.issuer,
+        clientId: ENTRY.client_id,
+        interactive: false,
+        credentialsBackend: new Throwing(),
+      })
+    ),
   foreignError: () => failure(async () => (await loadBackendFromEnv())!.get(key)),
   keychain: async () => [
     new KeychainCredentialsBackend().requiredPermissions(),
@@ -180,7 +189,7 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
       await of({ ...oidc, credentialsBackend: {} }),
       await of({ ...oidc, credentialsBackend: new MemoryCredentialsBackend() }),
       await of({ ...oidc, credentialsBackend: new KvCredentialsBackend() }),
-      (await of({ ...oidc, credentialsBackend: new Throwing() }))[0],
+      (await COMMANDS.ownClass!() as string[])[0],
       await failure(() => new FileCredentialsBackend({ path: "" })),
       await failure(() => new VaultCredentialsBackend({ nodes: 3 } as never)),
       await failure(() => new EncryptedCredentialsBackend({} as never)),

@@ -1,11 +1,12 @@
 import { COMMANDS } from "./client/commands.ts";
+import { FILES } from "./client/files.ts";
 import { KERNELS } from "./client/kernels.ts";
 import { PEOPLE } from "./client/people.ts";
 import { RECIPES } from "./client/recipes.ts";
 import { SETTINGS } from "./client/settings.ts";
 import type { PagePromises } from "./page_promises.ts";
 
-const PARTS = [PEOPLE, RECIPES, KERNELS, SETTINGS, COMMANDS];
+const PARTS = [PEOPLE, RECIPES, KERNELS, SETTINGS, COMMANDS, FILES];
 
 /** client/README.md, in the order of its sections. */
 export const CLIENT: PagePromises = {

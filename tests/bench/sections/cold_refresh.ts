@@ -27,7 +27,8 @@ export async function coldRefresh({ folder, effort }: BenchOptions): Promise<Ben
   return { title: "Refresh in a cold process", unit: "ms", base, rows };
 }
 
-async function expire(path: string): Promise<void> {
+/** Sets the end of all stored tokens back. */
+export async function expire(path: string): Promise<void> {
   const document = JSON.parse(await Deno.readTextFile(path));
   for (const entry of Object.values(document.credentials)) {
     (entry as Record<string, unknown>).expires_at = "2020-01-01T00:00:00Z";

@@ -83,6 +83,10 @@ export const RECIPES: PagePromises = {
       `${BUNDLE} stores that the environment names`,
     ],
     [
+      "`--keep-names` keeps the names",
+      `${BUNDLE} a bundle with --keep-names keeps the names of the script's own classes`,
+    ],
+    [
       "The keychain's library is not in the bundle",
       "behaviour/bundle_live_test.ts: a minified bundle keeps tokens in the keychain",
     ],
@@ -254,7 +258,6 @@ export const RECIPES: PagePromises = {
     "bundled with `--minify --code-splitting` |",
     "Medians as multiples",
     "They are from 25 starts",
-    "`--keep-names` keeps the names",
     "A bundle keeps the release",
     "Install Deno and run `deno jupyter",
     "A VS Code that was not started",
