@@ -254,7 +254,7 @@ function kwargsError(source: string, reason: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_kwargs_invalid",
     `Cannot read ${source}: ${reason}. Give one JSON object with the backend's options, ` +
-      `such as {"path": "\${HOME}/credentials.json"}.`,
+      `such as {"path": "\${${HOME_VARIABLE}}/credentials.json"}.`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { HOME_VARIABLE } from "../credentials_path.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import {
   type BackendSpec,
@@ -100,7 +101,7 @@ async function createNested(
     throw new CredentialsBackendError(
       "backend_kwargs_invalid",
       `Cannot read ${source}: "${place}" names no backend. Give its name, such as "file", or ` +
-        `{"name": "file", "options": {"path": "\${HOME}/tokens.json"}}.`,
+        `{"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
     );
   }
   const origin = { name: `${source}.${place}`, options: `${source}.${place}.options` };

@@ -33,7 +33,7 @@ export interface ProcessOptions {
 export interface RunProcessOptions extends ProcessOptions {
   /** Text for standard input, which is closed otherwise. */
   stdin?: string;
-  /** After this time the process is killed, in milliseconds. @default {30000} */
+  /** After this time the process is killed, in milliseconds. @default {30000, on Windows 90000} */
   timeoutMs?: number;
 }
 
@@ -85,6 +85,9 @@ export interface RunningDeno extends AsyncDisposable {
 
 /** Flags of a script that may do everything. */
 export const ALL: readonly string[] = ["-A", "--unstable-kv"];
+
+/** Processes start slowly on Windows, and more so under Wine. */
+const LIMIT_MS = Deno.build.os === "windows" ? 90_000 : 30_000;
 
 const ROOT = new URL("../../", import.meta.url);
 const CONFIG = fromFileUrl(new URL("deno.json", ROOT));
@@ -159,7 +162,7 @@ export function spawnProcess(
 /** Runs a program to its end. */
 export async function runProcess(
   command: readonly string[],
-  { stdin, timeoutMs = 30_000, ...options }: RunProcessOptions = {},
+  { stdin, timeoutMs = LIMIT_MS, ...options }: RunProcessOptions = {},
 ): Promise<ProcessResult> {
   const child = spawnProcess(command, {
     ...options,

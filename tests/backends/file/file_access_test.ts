@@ -1,10 +1,19 @@
 import { quoteArgument } from "../../../backends/common/check_options.ts";
-import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { fileError, readOwnFile, whileHeld } from "../../../backends/file/file_access.ts";
+import { entry, KEY } from "../../support/entries.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
@@ -44,6 +53,18 @@ for (const [cause, code, reason] of KINDS) {
     },
   });
 }
+
+Deno.test({
+  name: "on a drive of Windows that is not there nothing is stored, and a write says so",
+  ignore: Deno.build.os !== "windows",
+  async fn() {
+    const backend = new FileCredentialsBackend({ path: "Q:\\tokens\\c.json" });
+    assertEquals(backend.get(KEY), undefined);
+    await backend.delete(KEY);
+    const { message } = await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()));
+    assertStringIncludes(message, "its folder is missing. Make the folder, or use another path.");
+  },
+});
 
 Deno.test({
   name: "fileError passes on what has a code already",

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseBackendKwargs } from "../../../backends/load/backend_setting.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -92,6 +92,8 @@ Deno.test({
     for (const text of texts) {
       const error = await rejectsWith("backend_kwargs_invalid", () => read(text), NAME);
       assertEquals(error.cause, undefined);
+      const home = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
+      assertStringIncludes(error.message, `{"path": "\${${home}}/credentials.json"}`);
     }
   },
 });

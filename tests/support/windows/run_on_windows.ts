@@ -152,10 +152,15 @@ function tell(file: string, { passed, failed, known, mended }: Tally, seconds: n
   for (const { test } of mended) console.log(`  PASSED, take it off wine_faults.ts: ${test}`);
 }
 
-/** Makes sure of Wine. Gives the reason where it cannot be had. */
-async function lackOfWine(): Promise<string | undefined> {
-  const reason = whyNoWine();
-  if (reason !== undefined) return reason;
+/** Ends the run where there is a reason to. */
+function leaveOutIf(reason: string | undefined): void {
+  if (reason === undefined) return;
+  console.log(`The tests on Windows are left out: ${reason}`);
+  Deno.exit(Deno.args.includes("--if-possible") ? 0 : 1);
+}
+
+/** Makes Wine's folder where there is none. Gives the reason where that fails. */
+async function makeWine(): Promise<string | undefined> {
   if (await hasWine()) return undefined;
   console.log("Making a folder with Wine; it takes some minutes …");
   return await buildWine().then(() => undefined, (error) => error.message);
@@ -163,15 +168,12 @@ async function lackOfWine(): Promise<string | undefined> {
 
 if (import.meta.main) {
   const named = Deno.args.filter((arg) => !arg.startsWith("--"));
+  leaveOutIf(whyNoWine());
   // Two runs would end each other's programs.
   await Deno.mkdir(WINE_FOLDER.replace(/\/[^/]*$/, ""), { recursive: true });
   using lock = await Deno.open(`${WINE_FOLDER}.lock`, { write: true, create: true });
   await lock.lock(true);
-  const reason = await lackOfWine();
-  if (reason !== undefined) {
-    console.log(`The tests on Windows are left out: ${reason}`);
-    Deno.exit(Deno.args.includes("--if-possible") ? 0 : 1);
-  }
+  leaveOutIf(await makeWine());
   const files = await testFiles(named);
   await prepare();
   try {
