@@ -1,4 +1,4 @@
-import { fromFileUrl, toFileUrl } from "@std/path";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { credentialKey } from "../../../client/credential_key.ts";
@@ -31,7 +31,9 @@ export interface CliWorld extends AsyncDisposable {
   readonly env: Record<string, string>;
   /** The usual place of the settings file in this home. */
   readonly settingsPath: string;
-  /** The shared file of this home. */
+  /** The folder of the shared file of this home. */
+  readonly folder: string;
+  /** The shared file. */
   readonly backend: FileCredentialsBackend;
   readonly key: string;
   /** Runs a command in a process of its own. */
@@ -58,7 +60,8 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     VM_OIDC_CLIENT_ID: clientId,
     ...Deno.build.os === "windows" && { APPDATA: home },
   };
-  const backend = new FileCredentialsBackend({ path: `${home}/.validmind/credentials.json` });
+  const folder = join(home, ".validmind");
+  const backend = new FileCredentialsBackend({ path: join(folder, "credentials.json") });
   const key = credentialKey(issuer, clientId);
   const stored = () => {
     const entry = backend.get(key);
@@ -73,6 +76,7 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     settingsPath: env.APPDATA
       ? `${home}\\validmind-auth\\config.json`
       : `${home}/.config/validmind-auth/config.json`,
+    folder,
     backend,
     key,
     stored,

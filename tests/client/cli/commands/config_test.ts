@@ -143,8 +143,8 @@ Deno.test("config: a file that Deno does not permit is told, and no command fail
   await world.signIn();
   const flags = [
     "--allow-env",
-    `--allow-read=${world.home}/.validmind`,
-    `--allow-write=${world.home}/.validmind`,
+    `--allow-read=${world.folder}`,
+    `--allow-write=${world.folder}`,
     "--allow-net",
   ];
   assertEquals((await world.run(["status", "-q"], { flags })).code, 0);
@@ -202,7 +202,7 @@ Deno.test("config: permissions lists the file, for this program and not for a sc
   assertEquals(code, 0, stderr);
   const { flags } = JSON.parse(stdout);
   assertStringIncludes(flags, "--unstable-kv ");
-  assertMatch(flags, new RegExp(`--allow-read=\\S*${path}`));
+  assertMatch(flags, new RegExp(`--allow-read=\\S*${RegExp.escape(path)}`));
   assertMatch(flags, /--allow-read=\S*\/srv\/vm/);
   assertStringIncludes(flags, "--allow-sys=uid");
   const script = await run(world, ["permissions"], world.env);

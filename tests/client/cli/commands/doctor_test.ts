@@ -9,6 +9,7 @@ import { CLIENT_SECRET, withClient } from "../../../support/client_world.ts";
 import { sha256Hex } from "../../../support/sha256_hex.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
+import { isPosix } from "../../../support/sandbox.ts";
 import { type CliWorld, cliWorld } from "../cli_world.ts";
 
 interface Report {
@@ -30,13 +31,15 @@ async function examine(world: CliWorld, args: string[] = [], env: Record<string,
   };
 }
 
+const FILE_MODES = `file modes: ${isPosix ? "ok" : "skipped"}`;
+
 const ALL_WELL = [
   "settings file: skipped",
   "settings: ok",
   "set by: ok",
   "backend: ok",
   "permissions: ok",
-  "file modes: ok",
+  FILE_MODES,
   "store: ok",
   "discovery: ok",
   "device flow: ok",
@@ -209,7 +212,7 @@ Deno.test("doctor: missing permissions are a fail that names the flags", async (
   const { checks } = JSON.parse(some.stdout) as Report;
   const fails = checks.filter(({ result }) => result === "fail");
   assertEquals(fails.map(({ check }) => check), ["permissions"]);
-  assertStringIncludes(fails[0]!.message, `--allow-write=${world.home}/.validmind`);
+  assertStringIncludes(fails[0]!.message, `--allow-write=${world.folder}`);
 });
 
 Deno.test("doctor --probe: names an unknown client by its flag", async () => {

@@ -9,7 +9,7 @@ Deno.test("permissions: the command line for a script, and the same as a permiss
   const { code, stdout, stderr } = await world.run(args, { flags: ["--allow-env"] });
   assertEquals([code, stderr], [0, ""]);
   const host = new URL(world.provider.issuer).host;
-  const folder = `${world.home}/.validmind`;
+  const folder = world.folder;
   const line = `deno run --allow-read=${folder} --allow-write=${folder} ` +
     `--allow-net=api.example.com:443,${host} --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,` +
     `VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE} script.ts`;
@@ -76,7 +76,7 @@ Deno.test("permissions: for migrate, of both backends", async () => {
   assertStringIncludes(flags, "--unstable-kv ");
   for (const kind of ["read", "write"]) {
     assertMatch(flags, new RegExp(`--allow-${kind}=\\S*/srv/vm( |$)`));
-    assertMatch(flags, new RegExp(`--allow-${kind}=\\S*${world.home}/\\.validmind\\b`));
+    assertMatch(flags, new RegExp(`--allow-${kind}=\\S*${RegExp.escape(world.folder)}\\b`));
   }
 });
 

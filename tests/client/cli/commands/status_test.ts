@@ -16,7 +16,7 @@ Deno.test("status: nobody is signed in", async () => {
     client_id: world.provider.clientId,
     backend: {
       name: "FileCredentialsBackend",
-      location: `${world.home}/.validmind/credentials.json`,
+      location: world.backend.path,
       persistent: true,
     },
     sources: { issuer: "VM_OIDC_ISSUER", clientId: "VM_OIDC_CLIENT_ID" },
@@ -52,7 +52,7 @@ Deno.test("status: who, until when and where, without network", async () => {
     refreshable: true,
     backend: {
       name: "FileCredentialsBackend",
-      location: `${world.home}/.validmind/credentials.json`,
+      location: world.backend.path,
       persistent: true,
     },
     sources: { issuer: "VM_OIDC_ISSUER", clientId: "VM_OIDC_CLIENT_ID" },
@@ -106,8 +106,8 @@ Deno.test("status: with an API key nobody has to sign in", async () => {
 
 Deno.test("status: a store that cannot be read is an error, and never 'not signed in'", async () => {
   await using world = await cliWorld();
-  await Deno.mkdir(`${world.home}/.validmind`);
-  await Deno.writeTextFile(`${world.home}/.validmind/credentials.json`, "{damaged");
+  await Deno.mkdir(world.folder);
+  await Deno.writeTextFile(world.backend.path, "{damaged");
   const { code, stdout, stderr } = await world.run(["status"]);
   assertEquals([code, stdout], [1, ""]);
   assertStringIncludes(stderr, "error (backend_corrupt): Cannot");

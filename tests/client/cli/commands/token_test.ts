@@ -118,7 +118,7 @@ Deno.test("token: new tokens that could not be stored are printed, with a warnin
 Deno.test("token: one in its last minutes is printed where the store cannot be written", async () => {
   await using world = await cliWorld();
   await world.signIn();
-  const expires_at = new Date(Date.now() + 5_000).toISOString();
+  const expires_at = new Date(Date.now() + 20_000).toISOString();
   await world.amend({ expires_at });
   await closeStore(world.home);
   const { code, stdout, stderr } = await world.run(["token"]);
