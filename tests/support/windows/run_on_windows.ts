@@ -43,10 +43,11 @@ async function testFiles(named: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of named.length > 0 ? named : ["tests"]) {
     const whole = `${ROOT}/${relative(ROOT, path)}`;
-    const found = await Array.fromAsync(walk(whole, { match: [/_test\.ts$/] }));
-    files.push(...found.map(({ path }) => relative(ROOT, path)));
+    if ((await Deno.stat(whole)).isFile) files.push(path);
+    else for await (const { path } of walk(whole, { match: [/_test\.ts$/] })) files.push(path);
   }
-  return [...new Set(files)].filter((file) => !file.endsWith("_live_test.ts")).sort();
+  const names = files.map((file) => relative(ROOT, file));
+  return [...new Set(names)].filter((name) => !name.endsWith("_live_test.ts")).sort();
 }
 
 /** What Deno needs of this machine to get npm's packages. */
