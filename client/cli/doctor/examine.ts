@@ -11,6 +11,7 @@ import type { FlagValues } from "../flags.ts";
 import { readStatus, type SignInState, storeOf } from "../read_status.ts";
 import { identityNeeds, sessionOptions } from "../sign_in_target.ts";
 import { checkApi } from "./check_api.ts";
+import { checkHub } from "./check_hub.ts";
 import { checkProvider, clock } from "./check_provider.ts";
 import { checkSettings, checkSettingsFile } from "./check_settings.ts";
 import { checkBackend, checkStore } from "./check_store.ts";
@@ -46,6 +47,7 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
     findings.push(...checkBackend(chosen));
     return chosen;
   });
+  findings.push(...checkHub(chosen));
   const isPermitted = await attempt("permissions", async () => {
     await preflight("sign in", signInNeeds(flags, resolved, chosen), "always");
     findings.push(ok("permissions", "all permissions of a sign-in are granted"));

@@ -18,12 +18,7 @@ export const KERNELS: PagePromises = {
     ],
     ["`--dry-run` shows it", `${COMMAND}: looks for the folder where Jupyter does`],
     ["`--env` is for this kernel alone", `${COMMAND}: writes the kernel of this Deno`],
-    ["On Linux with `setpriv`", `${COMMAND}: writes the kernel of this Deno`],
-    [
-      "An interrupt ends a Deno kernel",
-      "notebooks/quickstart_test.ts: an interrupt of the kernel ends the wait",
-    ],
-    ['`"interrupt_mode": "message"`', `${COMMAND}: writes the kernel of this Deno`],
+    ["It ends with its server", `${COMMAND}: writes the kernel of this Deno`],
     ["With `--narrow` (not on Windows)", DENIES],
     ["It gets what the kernel itself needs", `${NARROW} runs quickstart.ipynb`, DENIES],
     ["The names are those of a permission set", `${POLICY} … is refused, never half read`],
@@ -50,7 +45,6 @@ export const KERNELS: PagePromises = {
   ],
   describes: [
     "The certificate variables of the hub",
-    "Otherwise Deno kernels live on",
     "`deno jupyter` takes no permission flag",
     'Name it under "net"',
     "A provider whose endpoints are on other hosts",

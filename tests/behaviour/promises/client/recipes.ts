@@ -68,6 +68,9 @@ export const RECIPES: PagePromises = {
     [
       "In a terminal of the hub `validmind-auth doctor`",
       "client/cli/commands/doctor_test.ts: doctor: all is well, the stored entry stays",
+      "client/cli/doctor/check_hub_test.ts: doctor on a hub: the variables that the hub has set",
+      "client/cli/doctor/check_hub_test.ts: doctor on a hub: whether the place of the tokens",
+      "client/cli/doctor/check_hub_test.ts: doctor on a hub: the Deno kernels",
     ],
     [
       "As a bundle your script is one file",
