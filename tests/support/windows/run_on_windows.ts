@@ -5,7 +5,7 @@
  * Arguments are files and folders of tests; without one, all run. At the first run a folder with
  * Debian's Wine is made in the cache, which needs Linux and root: elsewhere it says so and is done.
  * Each file has a process of its own, and 200 seconds (`--limit=SECONDS`). What fails for a reason of
- * Wine's is in `wine_faults.ts`, by name; nothing else may fail.
+ * Wine's is in `wine_faults.ts`, by name; nothing else may fail twice.
  *
  * `--if-possible` makes it no failure that Wine cannot be had: it says why.
  */
@@ -121,27 +121,40 @@ async function runFile(file: string): Promise<Tally> {
   return tallyFile(file, await Deno.readTextFile(report).catch(() => undefined), trouble);
 }
 
-async function runAll(files: readonly string[]): Promise<boolean> {
+/** Runs files, as many at once as said, and tells of each. */
+async function runFiles(files: readonly string[], atOnce: number): Promise<Map<string, Tally>> {
+  const tallies = new Map<string, Tally>();
   const left = [...files];
-  const sum = { passed: 0, failed: 0, known: 0, mended: 0, ignored: 0 };
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+  await Promise.all(Array.from({ length: atOnce }, async () => {
     for (let file = left.shift(); file !== undefined; file = left.shift()) {
       const started = Date.now();
       const tally = await runFile(file);
       tell(file, tally, Math.round((Date.now() - started) / 1000));
-      sum.passed += tally.passed;
-      sum.failed += tally.failed.length;
-      sum.known += tally.known.length;
-      sum.mended += tally.mended.length;
-      sum.ignored += tally.ignored;
+      tallies.set(file, tally);
     }
   }));
+  return tallies;
+}
+
+/** Files that fail run once more, alone: Wine is slow, and the time limits are those of a system. */
+async function runAll(files: readonly string[]): Promise<boolean> {
+  const tallies = await runFiles(files, AT_ONCE);
+  const again = files.filter((file) => tallies.get(file)!.failed.length > 0);
+  if (again.length > 0) console.log(`\nOnce more, alone: ${again.length} files`);
+  for (const [file, tally] of await runFiles(again, 1)) tallies.set(file, tally);
+  const all = [...tallies.values()];
+  const count = (of: (tally: Tally) => number) => all.reduce((sum, tally) => sum + of(tally), 0);
+  const mended = count((tally) => tally.mended.length);
+  const failed = count((tally) => tally.failed.length);
   console.log(
-    `\n${sum.ignored} ignored, ${sum.known} failed as is known of Wine` +
-      (sum.mended > 0 ? `, ${sum.mended} to be taken off its list` : ""),
+    `\n${count((tally) => tally.ignored)} ignored, ` +
+      `${count((tally) => tally.known.length)} failed as is known of Wine` +
+      (mended > 0 ? `, ${mended} to be taken off its list` : ""),
   );
-  console.log(`${sum.passed} passed, ${sum.failed} failed, ${files.length} files`);
-  return sum.failed + sum.mended === 0;
+  console.log(
+    `${count((tally) => tally.passed)} passed, ${failed} failed, ${files.length} files`,
+  );
+  return failed + mended === 0;
 }
 
 function tell(file: string, { passed, failed, known, mended }: Tally, seconds: number): void {
