@@ -1,7 +1,5 @@
 import { CredentialsBackendError } from "./credentials_backend_error.ts";
-import { readEnv } from "./common/read_env.ts";
-
-const isWindows = Deno.build.os === "windows";
+import { isWindows, readEnv } from "./common/platform.ts";
 
 /** The variable that names the home folder. */
 export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";

@@ -21,6 +21,7 @@
 
 import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { backendError } from "./common/describe_backend.ts";
+import { writeError } from "./common/platform.ts";
 import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
@@ -312,5 +313,5 @@ function backendsError(reason: string, advice: string): CredentialsBackendError 
 }
 
 function reportOnStderr({ message }: FallbackEvent): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`@validmind/auth: ${message}\n`));
+  writeError(`@validmind/auth: ${message}\n`);
 }

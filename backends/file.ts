@@ -1,4 +1,5 @@
 import { checkOptions } from "./common/check_options.ts";
+import { needDeno, writeError } from "./common/platform.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
 import { CredentialsFile } from "./file/credentials_file.ts";
@@ -99,6 +100,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * and `home_unset`.
    */
   constructor(options?: FileCredentialsBackendOptions) {
+    needDeno("create FileCredentialsBackend");
     if (options !== undefined) {
       checkOptions("create FileCredentialsBackend", options, {
         path: "path",
@@ -227,5 +229,5 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
 }
 
 function warnOnStderr(message: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`@validmind/auth: ${message}\n`));
+  writeError(`@validmind/auth: ${message}\n`);
 }

@@ -14,6 +14,7 @@
  */
 
 import { checkOptions } from "./common/check_options.ts";
+import { needDeno } from "./common/platform.ts";
 import { Once, Queue } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
@@ -135,6 +136,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * `permission_required` and `home_unset`.
    */
   constructor(options: KeychainCredentialsBackendOptions = {}) {
+    needDeno("create KeychainCredentialsBackend");
     checkOptions("create KeychainCredentialsBackend", options, {
       service: "text",
       timeoutMs: "milliseconds",

@@ -1,4 +1,5 @@
 import { checkOptions, isSecureUrl, isUrl, netHost } from "./common/check_options.ts";
+import { needDeno } from "./common/platform.ts";
 import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import { folderOf } from "./credentials_path.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
@@ -48,17 +49,15 @@ export interface KvCredentialsBackendOptions {
  *
  * There is no way to use Deno's unnamed default database: it moves when a project's configuration
  * does. A database file and the files that SQLite makes beside it are 0600 (Deno's own default is
- * 0644); one of another user is refused, as is one in a folder that others can write. An entry holds at most 512 KiB. One over 64 KiB, the most that
- * Deno KV holds in a value, is cut into several values that are written as one.
+ * 0644); one of another user is refused, as is one in a folder that others can write.
+ * An entry holds at most 512 KiB.
  *
  * On a full disk a database file is still read, unless not even an empty file can be made beside it
  * (a folder that denies a write, no inode left). The file backend reads there, too.
  *
- * A server is reached over [KV Connect](https://docs.deno.com/deploy/kv/). `denokv` is such a server;
- * run it behind a proxy that adds TLS, since `http:` is for loopback only. A server that never answered
- * is an error after one or two seconds. One that answered before may be restarting, and is an error
- * after `timeoutMs`. Deno itself never gives up an operation: a server that falls silent during one
- * keeps the process alive until it answers again, or until `Deno.exit`.
+ * A server of KV Connect, such as `denokv`, is run behind a proxy that adds TLS, since `http:` is for
+ * loopback only. Deno never gives up an operation: a server that falls silent in one keeps the process
+ * alive.
  *
  * Needs `--unstable-kv`; with a path also `--allow-read` and `--allow-write` for its folder, which
  * holds SQLite's own files and the locks as well; with a URL `--allow-net` for its host and
@@ -95,6 +94,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`.
    */
   constructor(options: KvCredentialsBackendOptions = {}) {
+    needDeno("create KvCredentialsBackend");
     checkOptions("create KvCredentialsBackend", options, {
       path: "path",
       lockTimeoutMs: "milliseconds",

@@ -1,5 +1,11 @@
 import { assertCredentialsBackend } from "./common/check_options.ts";
-import { BACKEND_VARIABLES, type EnvReader, readEnv } from "./common/read_env.ts";
+import {
+  BACKEND_VARIABLES,
+  type EnvReader,
+  getEnv,
+  isGranted,
+  readEnv,
+} from "./common/platform.ts";
 import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
@@ -14,8 +20,8 @@ const loadBackendSetting = () => import("./load/backend_setting.ts");
 /** Loaded where the environment names a backend. */
 const loadCreateBackend = () => import("./load/create_backend.ts");
 
-/** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
-const instances = new Map<string, Promise<OidcCredentialsBackend>>();
+/** The backend of `VM_OIDC_NO_PERSIST`: a second `init()` finds the first one's entries. */
+let memory: MemoryCredentialsBackend | undefined;
 
 /** The backend that `setDefaultBackend` set last. */
 let defaultBackend: OidcCredentialsBackend | undefined;
@@ -160,22 +166,17 @@ export interface LoadBackendOptions {
 export async function loadBackendFromEnv(
   { isolate }: LoadBackendOptions = {},
 ): Promise<OidcCredentialsBackend | undefined> {
-  const { parseBackendKwargs, parseBackendSpec, readBackendChoice } = await loadBackendSetting();
+  const { readBackendChoice } = await loadBackendSetting();
   const { name, by, options } = readBackendChoice((variable) =>
     // An empty text is not an unset variable here.
-    readEnv(variable, "choose a credentials backend") ?? Deno.env.get(variable)
+    readEnv(variable, "choose a credentials backend") ?? getEnv(variable)
   );
   if (by === undefined) return undefined;
-  if (options === undefined) return await shared("memory", () => new MemoryCredentialsBackend());
-  const spec = parseBackendSpec(name!, by);
-  const text = readEnv(options, "read the backend's options");
-  const kwargs = text === undefined ? {} : parseBackendKwargs(text, options);
-  const { createBackend } = await loadCreateBackend();
-  return await shared(
-    JSON.stringify([spec, kwargs, isolate]),
-    () =>
-      createBackend(spec, kwargs, { origin: { name: by, options }, ...(isolate && { isolate }) }),
-  );
+  if (options === undefined) return memory ??= new MemoryCredentialsBackend();
+  const { sharedBackend } = await loadCreateBackend();
+  const readOptions = () => readEnv(options, "read the backend's options");
+  const how = { origin: { name: by, options }, ...(isolate && { isolate }) };
+  return await sharedBackend(name!, readOptions, how);
 }
 
 /** The default file backends, by path. */
@@ -197,19 +198,5 @@ export function plainBackend(readEnv: EnvReader): FileCredentialsBackend | undef
   const isChosen = Object.values(BACKEND_VARIABLES).some((name) => readEnv(name) !== undefined);
   if (isChosen) return undefined;
   const backend = defaultFileBackend();
-  const { state } = Deno.permissions.querySync({ name: "read", path: backend.path });
-  return state === "granted" ? backend : undefined;
-}
-
-function shared(
-  setting: string,
-  create: () => OidcCredentialsBackend | Promise<OidcCredentialsBackend>,
-): Promise<OidcCredentialsBackend> {
-  let instance = instances.get(setting);
-  if (instance === undefined) {
-    instance = Promise.try(create);
-    instances.set(setting, instance);
-    instance.catch(() => instances.delete(setting));
-  }
-  return instance;
+  return isGranted({ name: "read", path: backend.path }) ? backend : undefined;
 }

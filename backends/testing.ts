@@ -12,6 +12,7 @@
  * @module
  */
 
+import { needDeno } from "./common/platform.ts";
 import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./testing/conformance_checks.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
@@ -76,6 +77,7 @@ export function testCredentialsBackend(
   factory: () => MaybePromise<OidcCredentialsBackend>,
   options: TestCredentialsBackendOptions = {},
 ): void {
+  needDeno("register the conformance tests", "Run them with deno test.");
   for (const check of CONFORMANCE_CHECKS) {
     const isUnprovable = check.needs !== undefined && options[check.needs] === undefined;
     Deno.test({

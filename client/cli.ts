@@ -18,6 +18,7 @@
  * @module
  */
 
+import { needDeno } from "../backends/common/platform.ts";
 import { main } from "./cli/main.ts";
 
 /**
@@ -41,6 +42,7 @@ import { main } from "./cli/main.ts";
  * ```
  */
 export async function runCli(args: readonly string[]): Promise<number> {
+  needDeno("run the command line", "Install Deno, and then this by: deno install.");
   return await main(args);
 }
 

@@ -1,5 +1,10 @@
-import { isDenoSupported, netHost } from "../backends/common/check_options.ts";
-import { type EnvReader, envReader } from "../backends/common/read_env.ts";
+import { netHost } from "../backends/common/check_options.ts";
+import {
+  type EnvReader,
+  envReader,
+  isDenoSupported,
+  isGranted,
+} from "../backends/common/platform.ts";
 import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import {
   bearerKind,
@@ -111,7 +116,7 @@ function plainSession(options: SessionOptions): PreparedSession | undefined {
   const mayRefresh = () => {
     const host = netHost(new URL(resolved.identity.issuer));
     return [{ name: "net", host } as const, ...backend.requiredPermissions()]
-      .every((need) => Deno.permissions.querySync(need).state === "granted");
+      .every(isGranted);
   };
   return { options, resolved, backend, needs, mayRefresh };
 }

@@ -194,7 +194,8 @@ export async function discoveredNeeds(
   { identity, runtime }: ResolvedOptions,
 ): Promise<PermissionNeed[]> {
   if (identity.kind !== "oidc") return [];
-  const [{ OidcProvider }, { endpointNeeds }] = await Promise.all([loadProvider(), loadNeeds()]);
+  const { OidcProvider } = await loadProvider();
+  const { endpointNeeds } = await loadNeeds();
   return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
 }
 

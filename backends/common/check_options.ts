@@ -1,5 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { isWindows } from "./platform.ts";
 
 type Kind = readonly [words: string, fits: (value: unknown) => boolean];
 
@@ -96,7 +97,6 @@ export function netHost(url: URL): string {
 
 /** An argument as this system's shell takes it. */
 export function quoteArgument(argument: string): string {
-  const isWindows = Deno.build.os === "windows";
   const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
   if (plain.test(argument)) return argument;
   return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
@@ -130,19 +130,4 @@ export function isSecureUrl(url: URL): boolean {
 /** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */
 export function isUrl(path: string): boolean {
   return /^https?:\/\//.test(path);
-}
-
-/** Whether this Deno is not too old: it has the youngest of the functions that this module needs. */
-export function isDenoSupported(): boolean {
-  return "tryLockSync" in Deno.FsFile.prototype;
-}
-
-/** Refuses a Deno that is too old. */
-export function assertDeno(action: string): void {
-  if (isDenoSupported()) return;
-  throw new CredentialsBackendError(
-    "runtime_unsupported",
-    `Cannot ${action}: it needs Deno 2.7 or newer, and this is Deno ` +
-      `${Deno.version.deno}. Run: deno upgrade`,
-  );
 }

@@ -3,6 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
 import { redact, sharesPiece } from "./redact.ts";
 
@@ -93,7 +94,8 @@ function cleanCause(cause: unknown, secrets: readonly string[], depth: number): 
   const isBare = cause instanceof Error && cause.constructor === Error &&
     Object.keys(cause).every((name) => name === "code") && cause.cause === undefined;
   const kept = isBare ? cause : safeCause(cause).cause;
-  return kept !== undefined && isClean(Deno.inspect(kept), secrets) ? kept : undefined;
+  if (kept === undefined || !isDeno) return undefined; // elsewhere nothing tells all that it shows
+  return isClean(Deno.inspect(kept), secrets) ? kept : undefined;
 }
 
 function cleanText(text: string, secrets: readonly string[]): string {

@@ -1,4 +1,5 @@
 import { untilAborted } from "./delay.ts";
+import { isDeno } from "./platform.ts";
 
 /** The first use of {@linkcode UNSEEN} takes half a millisecond. */
 const PLAIN = /^[\x20-\x7e]*$/;
@@ -18,7 +19,7 @@ export function printable(text: string, limit = 200): string {
 export function safeCause(error: unknown): { cause?: unknown } {
   if (!(error instanceof Error)) return {};
   const isOwn = error instanceof TypeError || error instanceof DOMException ||
-    Object.values(Deno.errors).some((known) => error instanceof known);
+    isDeno && Object.values(Deno.errors).some((known) => error instanceof known);
   return isOwn && isBare(error) ? { cause: error } : {};
 }
 
@@ -30,6 +31,17 @@ function isBare(error: Error): boolean {
   return isCauseBare && Object.keys(error).every((name) => name === "code" || name === "name");
 }
 
+/** Bytes in hexadecimal. Node before 25 has no `Uint8Array.prototype.toHex` and `toBase64`. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
 /** The reason of an error of reading a file, in words. */
 export function readFault(error: unknown): string {
   const { NotFound, PermissionDenied, IsADirectory } = Deno.errors;
@@ -39,11 +51,14 @@ export function readFault(error: unknown): string {
   return `it cannot be read (${error instanceof Error ? error.name : "unknown error"})`;
 }
 
-/** The failures of a connection by Deno's words for them, which choose the words and nothing else. */
+/** The failures of a connection by the runtime's words for them, which choose words and nothing else. */
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
-  [/dns error|lookup address/i, "the host name is not known"],
-  [/connection refused|actively refused/i, "nothing answers at that host and port"],
-  [/invalid peer certificate/i, "its certificate is not trusted"],
+  [/dns error|lookup address|getaddrinfo/i, "the host name is not known"],
+  [/connection refused|actively refused|ECONNREFUSED/i, "nothing answers at that host and port"],
+  [
+    /invalid peer certificate|self.signed cert|unable to (get|verify)|CERT_/i,
+    "its certificate is not trusted",
+  ],
   [/tunnel/i, "the proxy refused the connection"],
   [/InvalidContentType/, "the host does not speak https: at that port"],
   [/tls|handshake/i, "the host and this computer agree on no secure connection (TLS)"],
@@ -58,7 +73,11 @@ const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
 /** The reason of an error of `fetch` in words; `undefined` where it is not known. */
 export function connectionFault(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
+  const { message, cause } = error;
+  const inner = cause instanceof Error
+    ? `${cause.message} ${(cause as { code?: string }).code}`
+    : "";
+  const text = `${message} ${inner}`;
   const fault = text.replace(/^.*?\bclient error\b/s, ""); // without the address
   return CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
 }
@@ -71,7 +90,8 @@ export function connectionFault(error: unknown): string | undefined {
  */
 export function connectionAdvice(fault: string | undefined, setting: string): string {
   const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
-  const certificates = " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)";
+  const variables = isDeno ? "DENO_TLS_CA_STORE, DENO_CERT" : "NODE_EXTRA_CA_CERTS";
+  const certificates = ` and the certificates (${variables})`;
   return isSecurity
     ? `Check ${setting}, the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`
     : `Check ${setting}, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.`;

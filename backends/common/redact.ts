@@ -1,3 +1,5 @@
+import { toBase64 } from "./printable.ts";
+
 /** As much of a secret as gives it away. Shorter pieces turn up by chance. */
 const PIECE = 6;
 
@@ -215,7 +217,7 @@ function base64Forms(secret: string): Uint8Array[] {
     const padded = new Uint8Array(before + bytes.length);
     padded.set(bytes, before);
     // The first characters also hold bits of the bytes before the secret.
-    const text = padded.toBase64().slice(before && before + 1);
+    const text = toBase64(padded).slice(before && before + 1);
     return new TextEncoder().encode(text).filter(isLetter);
   });
 }

@@ -1,6 +1,6 @@
 import { Once } from "../common/promises.ts";
-import { printable } from "../common/printable.ts";
-import { readEnv } from "../common/read_env.ts";
+import { printable, toBase64 } from "../common/printable.ts";
+import { readEnv } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   MaybePromise,
@@ -92,7 +92,7 @@ export function passphraseKey(
 
   return {
     async current() {
-      const salt = () => crypto.getRandomValues(new Uint8Array(SALT_BYTES)).toBase64();
+      const salt = () => toBase64(crypto.getRandomValues(new Uint8Array(SALT_BYTES)));
       const key = await derive(current ??= { iterations, salt: salt() });
       isProven = true;
       return key;
@@ -158,7 +158,7 @@ export function storedKey(backend: OidcCredentialsBackend): KeySource {
   };
   const make = async (): Promise<SealingKey> => {
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
-    const text = bytes.toBase64();
+    const text = toBase64(bytes);
     const { id } = await sealingKey(bytes);
     await backend.put(rowName(id), row({ encryption_key: text }));
     const key = await read(id);
@@ -213,7 +213,9 @@ export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
 }
 
 function decodeKey(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (/^[0-9a-f]{64}$/i.test(text)) return Uint8Array.fromHex(text);
+  if (/^[0-9a-f]{64}$/i.test(text)) {
+    return Uint8Array.from(text.match(/../g)!, (byte) => parseInt(byte, 16));
+  }
   const [, digits] = /^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.exec(text) ?? [];
   return digits && fromBase64(`${digits.replaceAll("-", "+").replaceAll("_", "/")}=`) || undefined;
 }

@@ -1,3 +1,4 @@
+import { toBase64, toHex } from "../common/printable.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
 /** The format that this release writes and reads. */
@@ -57,8 +58,8 @@ export async function sealRow(
   const encrypted: SealedEntry = {
     version: VERSION,
     ...header,
-    nonce: nonce.toBase64(),
-    ciphertext: new Uint8Array(ciphertext).toBase64(),
+    nonce: toBase64(nonce),
+    ciphertext: toBase64(new Uint8Array(ciphertext)),
   };
   return {
     issuer: "encrypted",
@@ -101,9 +102,10 @@ export async function openSealed(
 
 /** The bytes of a base64 text in its one canonical form. */
 export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
-  if (typeof text !== "string" || /\s/.test(text)) return undefined;
+  if (typeof text !== "string") return undefined;
   try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    return toBase64(bytes) === text ? bytes : undefined;
   } catch {
     return undefined;
   }
@@ -151,7 +153,7 @@ export async function sealingKey(
   const form = { name: "AES-GCM", length: 256 };
   const [aes, name] = await Promise.all([
     subtle.deriveKey(hkdf("encryption"), root, form, false, ["encrypt", "decrypt"]),
-    id ?? subtle.deriveBits(hkdf("key id"), root, 64).then((bits) => new Uint8Array(bits).toHex()),
+    id ?? subtle.deriveBits(hkdf("key id"), root, 64).then((bits) => toHex(new Uint8Array(bits))),
   ]);
   return { id: name, aes, ...(derivation !== undefined && { derivation }) };
 }

@@ -1,3 +1,4 @@
+import { toHex } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
@@ -52,7 +53,7 @@ export function orderAfter(copies: readonly Copy[]): CopyOrder {
   const lineage = newest(copies)?.order?.lineage;
   if (lineage && generation < MAX_GENERATION) return { lineage, generation };
   return {
-    lineage: crypto.getRandomValues(new Uint8Array(8)).toHex(),
+    lineage: toHex(crypto.getRandomValues(new Uint8Array(8))),
     generation: Math.min(generation, MAX_GENERATION - 1),
   };
 }

@@ -3,6 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import { permissionFlag } from "../common/check_options.ts";
+import { isGranted, isWindows } from "../common/platform.ts";
 import { folderOf, nameOf } from "../credentials_path.ts";
 
 /** Whether two looks at a file met the same one. */
@@ -124,11 +125,6 @@ function ownerOfNewFile(path: string): number | null | undefined {
   }
 }
 
-/** Whether Deno permits an access without a question. */
-export function isGranted(permission: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(permission).state === "granted";
-}
-
 /** The largest credentials file: some 10,000 entries. */
 const LARGEST_BYTES = 64 * 1024 * 1024;
 /** Another program may replace a file between two steps, but hardly each time. */
@@ -137,7 +133,7 @@ const TRIES = 20;
 /** Repeats an access for about a second while another program keeps Windows from it. */
 export function whileHeld<T>(
   access: () => T,
-  { isHeld = isBusy, onWindows = Deno.build.os === "windows" } = {},
+  { isHeld = isBusy, onWindows = isWindows } = {},
 ): T {
   for (let tries = 1;; tries++) {
     try {

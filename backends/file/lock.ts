@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { assertDeno } from "../common/check_options.ts";
+import { assertDeno } from "../common/platform.ts";
 import { delay } from "../common/delay.ts";
 import {
   assertOwn,

@@ -1,4 +1,5 @@
 import { existsSync } from "@std/fs/exists";
+import { isGranted, isWindows } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../credentials_path.ts";
 import { looksLikeCredentials } from "./edit_document.ts";
@@ -6,13 +7,10 @@ import {
   assertOwnLink,
   fileError,
   isBusy,
-  isGranted,
   lstatIfPresent,
   readOwnFile,
   whileHeld,
 } from "./file_access.ts";
-
-const isWindows = Deno.build.os === "windows";
 
 /** A temp file that was made beforehand. */
 export interface TempFile {

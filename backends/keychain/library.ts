@@ -2,12 +2,13 @@ import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
 import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
 import type * as keyring from "@napi-rs/keyring";
 import { permissionFlag } from "../common/check_options.ts";
+import { isDeno, isNotCapable, isWindows } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
 declare const process: { dlopen(module: object, path: string): void };
 
-const fromFileUrl = Deno.build.os === "windows" ? windowsFromFileUrl : posixFromFileUrl;
+const fromFileUrl = isWindows ? windowsFromFileUrl : posixFromFileUrl;
 
 export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
 
@@ -33,7 +34,9 @@ export const KEYRING_PACKAGES: Readonly<Record<string, string>> = {
  * used: it reads three variables and a file of the system, and loads any library that the
  * environment names.
  */
-export const libraryPath: string | undefined = await locateLibrary(Deno.build.target);
+export const libraryPath: string | undefined = isDeno
+  ? await locateLibrary(Deno.build.target)
+  : undefined;
 
 /** Has Deno fetch the package for `target`, and gives the path of the library in it. */
 export async function locateLibrary(target: string): Promise<string | undefined> {
@@ -62,7 +65,7 @@ export function openKeychainLibrary(path: string | undefined): KeychainLibrary {
   try {
     process.dlopen(module, path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) {
+    if (isNotCapable(error)) {
       throw new CredentialsBackendError(
         "permission_required",
         `Cannot use the OS keychain: Deno does not permit its library. Run with: ` +

@@ -5,7 +5,7 @@ import {
   parseFlag,
   readEnv,
   readEnvIfGranted,
-} from "../common/read_env.ts";
+} from "../common/platform.ts";
 import { redact } from "../common/redact.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { HOME_VARIABLE } from "../credentials_path.ts";

@@ -1,3 +1,4 @@
+import { needDeno } from "../common/platform.ts";
 import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { HOME_VARIABLE } from "../credentials_path.ts";
@@ -5,6 +6,7 @@ import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import {
   type BackendSpec,
   BUILT_IN_BACKENDS,
+  parseBackendKwargs,
   parseBackendSpec,
   type SettingOrigin,
 } from "./backend_setting.ts";
@@ -25,6 +27,29 @@ export interface CreateBackendOptions {
   readonly origin: SettingOrigin;
   /** The isolation of a third party's backend, which runs in this process otherwise. */
   readonly isolate?: IsolateOptions;
+}
+
+/** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
+const instances = new Map<string, Promise<OidcCredentialsBackend>>();
+
+/** The backend that two texts name. Equal settings give the same instance within a process. */
+export async function sharedBackend(
+  name: string,
+  readOptions: () => string | undefined,
+  how: CreateBackendOptions,
+): Promise<OidcCredentialsBackend> {
+  const { origin, isolate } = how;
+  const spec = parseBackendSpec(name, origin.name);
+  const text = readOptions();
+  const options = text === undefined ? {} : parseBackendKwargs(text, origin.options);
+  const setting = JSON.stringify([spec, options, isolate]);
+  let instance = instances.get(setting);
+  if (instance === undefined) {
+    instance = createBackend(spec, options, how);
+    instances.set(setting, instance);
+    instance.catch(() => instances.delete(setting));
+  }
+  return await instance;
 }
 
 export async function createBackend(
@@ -61,6 +86,7 @@ async function createForeign(
   { origin, isolate }: CreateBackendOptions,
 ): Promise<OidcCredentialsBackend> {
   if (isolate !== undefined) {
+    needDeno("isolate the credentials backend", "Leave isolate out: it then runs in this process.");
     const { IsolatedBackend } = await loadIsolatedBackend();
     return await IsolatedBackend.load({ specifier, exportName, options, origin }, isolate);
   }

@@ -3,6 +3,7 @@ import { toFileUrl as posixToFileUrl } from "@std/path/posix/to-file-url";
 import { resolve as windowsResolve } from "@std/path/windows/resolve";
 import { toFileUrl as windowsToFileUrl } from "@std/path/windows/to-file-url";
 import { assertCredentialsBackend } from "../common/check_options.ts";
+import { isWindows, needDeno } from "../common/platform.ts";
 import { printable } from "../common/printable.ts";
 import {
   CredentialsBackendError,
@@ -71,10 +72,12 @@ async function importModule(named: ModuleBackend): Promise<Record<string, unknow
  */
 export function moduleUrl(
   specifier: string,
-  isWindows: boolean = Deno.build.os === "windows",
+  onWindows: boolean = isWindows,
 ): string {
   if (!isPathSpecifier(specifier)) return specifier;
-  const url = isWindows
+  // Elsewhere nothing tells the working directory.
+  if (specifier.startsWith(".")) needDeno(`find ${showSpec(specifier)}`, "Name its whole path.");
+  const url = onWindows
     ? windowsToFileUrl(windowsResolve(specifier))
     : posixToFileUrl(posixResolve(specifier));
   return url.href;

@@ -1,7 +1,7 @@
 import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
 import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
 import { checkOptions } from "../common/check_options.ts";
-import { readEnv } from "../common/read_env.ts";
+import { isWindows, readEnv } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**
@@ -190,7 +190,7 @@ export function namedVariables(permissions: Deno.PermissionOptionsObject): Recor
 
 function pathOf(url: URL): string | undefined {
   if (url.protocol !== "file:") return undefined;
-  return Deno.build.os === "windows" ? windowsFromFileUrl(url) : posixFromFileUrl(url);
+  return isWindows ? windowsFromFileUrl(url) : posixFromFileUrl(url);
 }
 
 function isEmpty(value: unknown): boolean {

@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../common/read_env.ts";
+import { readEnvIfGranted } from "../common/platform.ts";
 import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { namedVariables, permissionFlags } from "./isolate_options.ts";

@@ -5,6 +5,7 @@ import {
 import type { Timer } from "../common/clock.ts";
 import { netHost, permissionFlag } from "../common/check_options.ts";
 import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import { isNotCapable, needDeno } from "../common/platform.ts";
 import { parseObject } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
@@ -72,6 +73,10 @@ export class VaultClient {
   }
 
   #trust(caCert: string): Deno.HttpClient {
+    needDeno(
+      `use ${this.#connection.caCert} for ${this.place}`,
+      "Set NODE_EXTRA_CA_CERTS instead.",
+    );
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
       if (caCert.includes("-----BEGIN CERTIFICATE-----")) {
@@ -88,8 +93,8 @@ export class VaultClient {
   }
 
   async #attempt(request: VaultRequest, ms: number): Promise<VaultAnswer | VaultTrouble> {
-    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const late = AbortSignal.timeout(Math.min(ms, LONGEST_TIMER_MS));
+    // Not by setTimeout, whose first use in a process takes Deno some 4 ms. Node takes no fraction.
+    const late = AbortSignal.timeout(Math.ceil(Math.min(ms, LONGEST_TIMER_MS)));
     const { signal } = request;
     const ends = signal === undefined ? late : AbortSignal.any([signal, late]);
     try {
@@ -99,7 +104,7 @@ export class VaultClient {
       signal?.throwIfAborted();
       if (error instanceof CredentialsBackendError) throw error;
       if (late.aborted) throw this.#timedOut(request);
-      if (error instanceof Deno.errors.NotCapable) throw this.#notPermitted(request);
+      if (isNotCapable(error)) throw this.#notPermitted(request);
       return failedConnection(error);
     }
   }

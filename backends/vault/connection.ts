@@ -2,7 +2,7 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { HOME_VARIABLE } from "../credentials_path.ts";
 import { netHost } from "../common/check_options.ts";
 import type { BackendPermission } from "../oidc_credentials_backend.ts";
-import { readEnv, readEnvIfGranted } from "../common/read_env.ts";
+import { readEnv, readEnvIfGranted } from "../common/platform.ts";
 import {
   checkNamespace,
   parseVaultAddress,

@@ -1,3 +1,4 @@
+import { toHex } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { encodePath, unexpected, type VaultAnswer, type VaultUse } from "./error.ts";
 import type { VaultSession } from "./session.ts";
@@ -162,7 +163,7 @@ function isAbsent({ status, body }: VaultAnswer): boolean {
  */
 export async function secretName(key: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
-  return new Uint8Array(digest).toHex();
+  return toHex(new Uint8Array(digest));
 }
 
 /** Whether a name in a folder belongs to an entry: not to a lock, nor to another program's secret. */

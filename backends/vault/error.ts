@@ -2,6 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
+import { isDeno } from "../common/platform.ts";
 import { parseRetryAfter } from "../common/printable.ts";
 import { sharesPiece } from "../common/redact.ts";
 
@@ -142,15 +143,16 @@ export function tooLarge(status: number, text: string): boolean {
 export function failedConnection(error: unknown): VaultTrouble {
   const text = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
   if (/certificate|UnknownIssuer|handshake/i.test(text)) {
+    const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
     return {
       reason: "its certificate is not one that this host trusts",
-      advice: "Name the authority's PEM file in VAULT_CACERT or the option caCert.",
+      advice: `Name the authority's PEM file in ${setting}.`,
       isLasting: true,
     };
   }
   const kinds: [pattern: RegExp, reason: string][] = [
     [/refused/i, "the connection is refused"],
-    [/dns|lookup|resolve/i, "its host name is not found"],
+    [/dns|lookup|resolve|getaddrinfo/i, "its host name is not found"],
     [/reset|closed|broken|incomplete|EOF/i, "the connection broke off"],
   ];
   const [, reason] = kinds.find(([pattern]) => pattern.test(text)) ??

@@ -2,12 +2,17 @@ import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Stopwatch } from "../common/clock.ts";
 import { untilAborted } from "../common/delay.ts";
+import { isDeno, isNotCapable, readEnv } from "../common/platform.ts";
 import { Once } from "../common/promises.ts";
-import { readEnv } from "../common/read_env.ts";
 import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
 import { encodePath, type VaultAnswer, type VaultRequest } from "./error.ts";
 import type { VaultAppRoleAuth, VaultAuth, VaultCredentialsBackendOptions } from "./options.ts";
+
+/** Node's, by its global: Deno would read `node:fs` ahead for every start. */
+declare const process: {
+  getBuiltinModule(name: "node:fs"): { readFileSync(path: string, encoding: "utf8"): string };
+};
 
 interface VaultToken {
   readonly value: string;
@@ -239,16 +244,19 @@ function toMs(seconds: unknown): number | undefined {
 /** The text of a file that the connection or the login needs. */
 export function readVaultFile(path: string, action: string, place: string): string {
   try {
-    return Deno.readTextFileSync(path);
+    return isDeno
+      ? Deno.readTextFileSync(path)
+      : process.getBuiltinModule("node:fs").readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) {
+    if (isNotCapable(error)) {
       throw new CredentialsBackendError(
         "permission_required",
         `Cannot ${action} ${place}: Deno does not permit to read ${path}. Run with: ` +
           permissionFlag("read", path),
       );
     }
-    const reason = error instanceof Deno.errors.NotFound ? "is not there" : "cannot be read";
+    const isAbsent = (error as { code?: unknown } | null)?.code === "ENOENT";
+    const reason = isAbsent ? "is not there" : "cannot be read";
     throw new CredentialsBackendError(
       "backend_auth_failed",
       `Cannot ${action} ${place}: the file ${path} ${reason}. Check its path, owner and mode.`,

@@ -149,7 +149,9 @@ export class ApiClient {
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
     if (!(input instanceof Request)) return { url: this.resolve(input), init: { ...init } };
     const { url, method, headers, body, signal, redirect } = input;
-    return { url: this.resolve(url), init: { method, headers, body, signal, redirect, ...init } };
+    const streamed = body !== null && { duplex: "half" }; // Node asks for it
+    const own = { method, headers, body, signal, redirect, ...streamed };
+    return { url: this.resolve(url), init: { ...own, ...init } };
   }
 
   /** A GET without options, which programs often repeat. Its URL is checked once. */

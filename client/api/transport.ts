@@ -1,5 +1,6 @@
 import { untilAborted } from "../../backends/common/delay.ts";
 import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
+import { isNotCapable } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   connectionAdvice,
@@ -182,7 +183,7 @@ function timeLimits(timeoutMs: number, keepsProcess: boolean) {
 
 function unreachable(url: URL, action: string, error: unknown, timeoutMs?: number): Error {
   if (error instanceof ValidMindAuthError) return error;
-  if (error instanceof Deno.errors.NotCapable) {
+  if (isNotCapable(error)) {
     return new ValidMindAuthError(
       "permission_required",
       `Cannot ${action}: Deno does not permit it. Run with: ` +

@@ -1,7 +1,6 @@
-import { assertDeno } from "../../backends/common/check_options.ts";
 import { readFault } from "../../backends/common/printable.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { assertDeno, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
   type BackendSpec,

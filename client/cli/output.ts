@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { screen } from "../prompt/terminal.ts";
 
 /** Width of a text that goes to a file or to another program. */

@@ -1,6 +1,12 @@
 import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { netHost } from "../../backends/common/check_options.ts";
-import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import {
+  getEnv,
+  isDeno,
+  isEnvGranted,
+  isGranted,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
 import { readBackendChoice } from "../../backends/load/backend_setting.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
@@ -21,7 +27,6 @@ import {
   apiNeeds,
   backendNeeds,
   isByKey,
-  isGranted,
   issuerNeeds,
   openNeeds,
   PLACES,
@@ -182,6 +187,7 @@ export function fileNeeds(identity: Identity): PermissionNeed[] {
  * grants no program that is not installed.
  */
 export function browserNeeds(options: SessionOptions): PermissionNeed[] {
+  if (!isDeno) return [];
   const isFlow = isBrowserFlow(options);
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
   return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
@@ -256,7 +262,7 @@ const DEFAULT_STORE: readonly PermissionNeed[] = [
  * store while another choice cannot be read, the client's files, and the place to listen at.
  */
 export function laterNeeds(options: SessionOptions, identity: Identity): PermissionNeed[] {
-  const read = (variable: string) => isEnvGranted(variable) ? Deno.env.get(variable) : null;
+  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
   const isDefault = readBackendChoice(read).by === undefined;
   const isBrowser = identity.kind === "oidc" && isBrowserFlow(options);
   return [

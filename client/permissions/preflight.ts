@@ -4,7 +4,14 @@ import type {
   BackendPermission,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import {
+  getEnv,
+  isDeno,
+  isEnvGranted,
+  isGranted,
+  readEnvIfGranted,
+  writeError,
+} from "../../backends/common/platform.ts";
 import { readBackendChoice } from "../../backends/load/backend_setting.ts";
 import type { IsolateOptions } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -43,11 +50,6 @@ export async function preflight(
   if (denied.length > 0) throw permissionRequired(action, denied, all());
 }
 
-/** Whether Deno grants a permission already. */
-export function isGranted(need: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(need).state === "granted";
-}
-
 /** Deno asks on a terminal only; without one it would deny, after a line for nobody. */
 function canAsk(): boolean {
   return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
@@ -61,7 +63,7 @@ async function askPermissions(
   const lines = needs.map((need) => `  ${describe(need)}, ${need.reason}`);
   const text = `To ${action}, these permissions are needed, and Deno will ask for each:\n` +
     `${lines.join("\n")}\n`;
-  await Deno.stderr.write(new TextEncoder().encode(text));
+  writeError(text);
   for (const need of needs) await Deno.permissions.request(need);
 }
 
@@ -224,14 +226,16 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
  * readable ones tell.
  */
 export function selectionNeeds(isolate?: IsolateOptions): PermissionNeed[] {
-  const read = (variable: string) => isEnvGranted(variable) ? Deno.env.get(variable) : null;
+  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
   const { variables, name } = readBackendChoice(read);
   return [
     ...variables.map((variable) =>
       variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
     ),
     // A module's name alone has one of these. A nested one is checked as it is started.
-    ...(isolate?.as === "process" && /[:#]/.test(name ?? "") ? processNeeds(isolate) : []),
+    ...(isDeno && isolate?.as === "process" && /[:#]/.test(name ?? "")
+      ? processNeeds(isolate)
+      : []),
   ];
 }
 
@@ -297,7 +301,7 @@ function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPer
 /** Deno itself refuses an invalid host or kind. */
 function assertKnownToDeno(descriptor: Deno.PermissionDescriptor, origin: string): void {
   try {
-    Deno.permissions.querySync(descriptor);
+    isGranted(descriptor);
   } catch {
     checkDescriptor({ name: descriptor.name, [SCOPES[descriptor.name]]: null }, origin);
   }

@@ -1,4 +1,4 @@
-import { assertDeno } from "../../backends/common/check_options.ts";
+import { assertDeno, isDeno, isGranted, needDeno } from "../../backends/common/platform.ts";
 import { untilAborted } from "../../backends/common/delay.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
@@ -24,7 +24,6 @@ import {
   apiNeeds,
   backendNeeds,
   ensureSelection,
-  isGranted,
   issuerNeeds,
   NeedList,
   preflight,
@@ -55,10 +54,10 @@ export interface SessionNeeds {
    * Revokes the permissions that the session does not need any more. Deno grants them again only by
    * asking the person.
    *
-   * @param isKept Whether the session still needs one of them.
+   * @param willRefresh Whether the session refreshes its tokens.
    * @param all Whether to revoke every kind that the session does not need.
    */
-  drop(isKept: (need: PermissionNeed) => boolean, all: boolean): Promise<DropPermissionsResult>;
+  drop(willRefresh: boolean, all: boolean): Promise<DropPermissionsResult>;
   /** Checks those of a sign-in. */
   ensureSignIn(): Promise<void>;
 }
@@ -81,6 +80,7 @@ export async function prepareSession(
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
     checkBrowserOptions(options, action);
   }
+  needDenoFor(resolved.identity);
   const list = needList(action, variables, resolved);
   const needs = () => Promise.resolve(needsOf(list, options, resolved.identity, call));
   if (resolved.identity.kind === "api_key") {
@@ -91,6 +91,16 @@ export async function prepareSession(
   const backend = await untilAborted(chooseBackend(options, list, later), options.signal);
   await list.ensure(backendNeeds(backend));
   return { options, resolved, modelOptions, backend, needs };
+}
+
+/** Refuses the flow and the files that only Deno serves. */
+function needDenoFor(identity: Identity): void {
+  if (identity.kind === "oidc" && identity.flow === "browser") {
+    needDeno("sign in in the browser (flow, VM_OIDC_FLOW)", 'Set flow: "device".');
+  }
+  if (fileNeeds(identity).length > 0) {
+    needDeno("read the client's key or assertion", "Use clientSecret (VM_OIDC_CLIENT_SECRET).");
+  }
 }
 
 /** The permissions of a session whose start was plain, and checked them itself. */
@@ -120,17 +130,19 @@ function needsOf(
   call: SessionCall,
 ): SessionNeeds {
   return {
-    drop: (isKept, all) =>
-      dropPermissions(sessionNeeds(list.all(), options, identity, call), isKept, all),
+    drop: (willRefresh, all) =>
+      dropPermissions(sessionNeeds(list.all(), options, identity, call), willRefresh, all),
     ensureSignIn: () => list.ensureSignIn(fileNeeds(identity)),
   };
 }
 
 async function dropPermissions(
   needs: readonly PermissionNeed[],
-  isKept: (need: PermissionNeed) => boolean,
+  willRefresh: boolean,
   all: boolean,
 ): Promise<DropPermissionsResult> {
+  const isKept = (need: PermissionNeed) =>
+    need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
   const kept = needs.filter(isKept);
   const unneeded: Deno.PermissionDescriptor[] = needs.filter((need) => !isKept(need)).map(bare);
   if (all) {
@@ -138,7 +150,7 @@ async function dropPermissions(
     unneeded.push(...kinds.map((name) => ({ name })));
   }
   const granted = unneeded.filter(isGranted);
-  for (const descriptor of granted) await Deno.permissions.revoke(descriptor);
+  for (const one of isDeno ? granted : []) await Deno.permissions.revoke(one);
   return {
     dropped: granted.filter((descriptor) => !isGranted(descriptor)),
     stillGranted: granted.filter(isGranted),

@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session, SessionStatus } from "../session.ts";
 import { answerLines, formatTime, NO_REFRESH, openLimit, outcomeLines } from "./prompt.ts";

@@ -1,3 +1,4 @@
+import { writeError } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -140,11 +141,10 @@ function startCountdown({ page, now }: PromptOptions, colors: boolean): Countdow
   return { erase: () => `\r${" ".repeat(width)}\r`, stop: () => clearInterval(timer) };
 }
 
-async function write(text: string): Promise<void> {
-  if (notebook() !== undefined) {
+function write(text: string): Promise<void> {
+  return Promise.try(() => {
     // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
-    console.error(text.trimEnd());
-    return;
-  }
-  await Deno.stderr.write(new TextEncoder().encode(text));
+    if (notebook() !== undefined) console.error(text.trimEnd());
+    else writeError(text);
+  });
 }

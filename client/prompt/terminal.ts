@@ -1,4 +1,10 @@
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import {
+  isDeno,
+  isGranted,
+  isWindows,
+  readEnvIfGranted,
+  writeError,
+} from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
@@ -16,10 +22,10 @@ const USUAL_COLUMNS = 80;
 
 /**
  * Whether standard error is a terminal that can overwrite a line. One that cannot (`TERM=dumb`, where
- * that may be read) gets the plain lines of a log.
+ * that may be read) gets the plain lines of a log, and so do Node and Bun.
  */
 export function isTerminal(): boolean {
-  return notebook() === undefined && Deno.stderr.isTerminal() &&
+  return isDeno && notebook() === undefined && Deno.stderr.isTerminal() &&
     readEnvIfGranted("TERM") !== "dumb";
 }
 
@@ -67,7 +73,7 @@ export function showLine(text: string): void {
 function write(text: string): void {
   if (text === "") return;
   try {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
+    writeError(text);
   } catch {
     // There is no other place for the line.
   }
@@ -140,9 +146,7 @@ export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Dispo
 }
 
 /** The signals that would leave the terminal raw. Windows has no `SIGTERM`. */
-const ENDING: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT"]
-  : ["SIGINT", "SIGTERM"];
+const ENDING: readonly Deno.Signal[] = isWindows ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
 
 /**
  * Whether the person's terminal can be read now. The system stops a job in the background that tries it,
@@ -151,7 +155,7 @@ const ENDING: readonly Deno.Signal[] = Deno.build.os === "windows"
 export function canReadTerminal(): boolean {
   if (!isTerminal() || !Deno.stdin.isTerminal()) return false;
   const path = "/proc/self/stat";
-  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return true;
+  if (!isGranted({ name: "read", path })) return true;
   try {
     const stat = Deno.readTextFileSync(path);
     // After the program's name in brackets: state, parent, group, session, terminal, its group.

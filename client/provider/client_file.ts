@@ -1,4 +1,5 @@
 import type * as oauth from "oauth4webapi";
+import { needDeno } from "../../backends/common/platform.ts";
 import { printable, readFault } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { assertOwn, isSameFile } from "../../backends/file/file_access.ts";
@@ -32,6 +33,7 @@ export interface ClientFile {
  * @throws {ValidMindAuthError} `client_auth_unusable`, `permission_required`.
  */
 export function readClientFile(file: ClientFile): string {
+  needDeno(`use ${file.path} of ${file.source}`, "Use clientSecret (VM_OIDC_CLIENT_SECRET).");
   try {
     for (let tries = 0; tries < TRIES; tries++) {
       const text = readOnce(file);

@@ -1,3 +1,4 @@
+import { isGranted } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isLoopback, netHost } from "../../backends/common/check_options.ts";
 import { readClaims } from "../entry.ts";
@@ -77,7 +78,6 @@ export async function preflightEndpoints(server: oauth.AuthorizationServer): Pro
     reason: "to use the provider's endpoints",
     need: "sign_in",
   }));
-  const isGranted = (need: PermissionNeed) => Deno.permissions.querySync(need).state === "granted";
   if (needs.every(isGranted)) return;
   const { preflight } = await loadPreflight();
   await preflight("reach the provider", needs, "sign_in");

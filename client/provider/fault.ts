@@ -1,4 +1,5 @@
 import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
+import { isNotCapable } from "../../backends/common/platform.ts";
 import {
   connectionAdvice,
   connectionFault,
@@ -102,7 +103,7 @@ export function tooLarge(url: string, maxBytes: number): ProviderUnavailableErro
 
 /** The error for a request without an answer. */
 export function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
-  if (error instanceof Deno.errors.NotCapable) {
+  if (isNotCapable(error)) {
     const host = netHost(new URL(url));
     return new ValidMindAuthError(
       "permission_required",

@@ -164,7 +164,7 @@ class TimeLimit implements Disposable {
 
   #start(ms: number): AbortSignal {
     // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const timer = AbortSignal.timeout(ms);
+    const timer = AbortSignal.timeout(Math.ceil(ms)); // Node takes no fraction
     timer.addEventListener("abort", this.#onEnd);
     return timer;
   }

@@ -1,3 +1,4 @@
+import { isDeno } from "../../backends/common/platform.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { preflight } from "../permissions/preflight.ts";
@@ -98,6 +99,7 @@ export async function browserObstacle(
   provider: OidcProvider,
   { ask, signal }: Pick<FlowContext, "ask" | "signal">,
 ): Promise<string | undefined> {
+  if (!isDeno) return "it needs Deno";
   if (ask.onDeviceCode !== undefined && ask.onAuthorizationUrl === undefined) {
     return "only onDeviceCode shows something, and this flow has no code: give onAuthorizationUrl";
   }

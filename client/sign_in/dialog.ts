@@ -1,6 +1,11 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
 import { isSecureUrl } from "../../backends/common/check_options.ts";
-import { isEnvGranted, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import {
+  isDeno,
+  isEnvGranted,
+  isGranted,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -189,8 +194,9 @@ export function watchInterrupt(): { signal: AbortSignal } & Disposable | undefin
 export async function openBrowser(page: string): Promise<string | undefined> {
   const url = URL.parse(page);
   if (url === null || !isSecureUrl(url)) return "the page is no https: page";
+  if (!isDeno) return "that needs Deno";
   const [command, ...before] = browserLauncher();
-  if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
+  if (!isGranted({ name: "run", command })) {
     return `${command} is not installed, or not permitted by --allow-run=${command}`;
   }
   try {

@@ -1,3 +1,5 @@
+import { isGranted } from "../../backends/common/platform.ts";
+
 /** Limit of a request's head, which has the answer's code in it, and of its body. */
 const MAX_BYTES = 32 * 1024;
 /** A request has to be whole after this time. */
@@ -69,8 +71,6 @@ const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
  * Not for a request that needs no answer: its sender may be gone from the table by now.
  */
 export function isOwnConnection({ localAddr, remoteAddr }: Deno.TcpConn): boolean | undefined {
-  const isGranted = (descriptor: Deno.PermissionDescriptor) =>
-    Deno.permissions.querySync(descriptor).state === "granted";
   const mayLook = TABLES.every((path) => isGranted({ name: "read", path }));
   if (Deno.build.os !== "linux" || !mayLook || !isGranted({ name: "sys", kind: "uid" })) {
     return undefined;

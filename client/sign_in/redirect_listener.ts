@@ -1,5 +1,6 @@
 import type { Delay } from "../../backends/common/clock.ts";
 import { delay } from "../../backends/common/delay.ts";
+import { isGranted } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { permissionFlag } from "../../backends/common/check_options.ts";
 import type { RedirectSetting } from "../options/browser_options.ts";
@@ -203,7 +204,7 @@ function listenAt(hostname: string, port: number): Deno.TcpListener[] {
   const first = Deno.listen({ hostname: "127.0.0.1", port });
   const second = { hostname: "::1", port: first.addr.port };
   const host = `[::1]:${second.port}`;
-  if (Deno.permissions.querySync({ name: "net", host }).state !== "granted") return [first];
+  if (!isGranted({ name: "net", host })) return [first];
   try {
     return [first, Deno.listen(second)];
   } catch (error) {

@@ -5,7 +5,6 @@ import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import type { SessionNeeds } from "../permissions/prepare_session.ts";
 import type { Identity } from "../options/identity.ts";
 import type { ModelOptions } from "../options/resolve_options.ts";
@@ -137,17 +136,13 @@ export class SignedInSession implements Session {
   }
 
   async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
-    const action = "drop permissions";
-    await check(action, options, { refresh: "boolean", all: "boolean" });
+    await check("drop permissions", options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
-    const isKept = (need: PermissionNeed) =>
-      need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
-    const needs = await this.#options.needs();
-    return await needs.drop(isKept, all);
+    return await (await this.#options.needs()).drop(willRefresh, all);
   }
 
   /** May hold a secret. */

@@ -5,7 +5,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";

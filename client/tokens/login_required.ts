@@ -1,4 +1,4 @@
-import { BACKEND_VARIABLES, readEnvIfGranted } from "../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { credentialsPath, HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";

@@ -1,3 +1,4 @@
+import { toBase64 } from "../../backends/common/printable.ts";
 import { Queue } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
@@ -334,5 +335,5 @@ export async function isSpent({ owner, key }: CredentialStore, token: string): P
 
 async function hash(token: string): Promise<string> {
   const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-  return new Uint8Array(bytes).toBase64();
+  return toBase64(new Uint8Array(bytes));
 }

@@ -11,7 +11,7 @@ import {
   loadBackendFromEnv,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
-import { BACKEND_VARIABLES } from "../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
 import { readBackendChoice } from "../../backends/load/backend_setting.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { BACKEND_VARIABLES } from "../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession, FileCredentialsBackend, init } from "../../mod.ts";
-import { isDenoSupported } from "../../backends/common/check_options.ts";
+import { isDenoSupported } from "../../backends/common/platform.ts";
 import { main } from "../../client/cli/main.ts";
 import { MemoryOutput } from "../client/cli/cli_world.ts";
 import { entry } from "../support/entries.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertExists, assertRejects, assertStringIncludes } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { BACKEND_VARIABLES, envReader } from "../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES, envReader } from "../../backends/common/platform.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import {
   plainBackend,

@@ -1,6 +1,6 @@
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import type { ClearResult, Revocation } from "../../clear_result.ts";
 import { MissingApiCredentialsError } from "../../errors.ts";

@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import {

@@ -1,4 +1,5 @@
 import { netHost, permissionFlag } from "../../../backends/common/check_options.ts";
+import { isGranted } from "../../../backends/common/platform.ts";
 import {
   connectionAdvice,
   connectionFault,
@@ -19,7 +20,7 @@ const ABSENT = 404;
 export async function checkApi({ apiHost, runtime }: ResolvedOptions): Promise<Finding[]> {
   if (apiHost === undefined) return [];
   const host = netHost(new URL(apiHost));
-  if (Deno.permissions.querySync({ name: "net", host }).state !== "granted") {
+  if (!isGranted({ name: "net", host })) {
     return [skipped(CHECK, `the permission ${permissionFlag("net", host)} is missing`)];
   }
   const ask = async (url: string | URL) => {

@@ -1,4 +1,5 @@
 import { permissionFlag } from "../../../backends/common/check_options.ts";
+import { isGranted } from "../../../backends/common/platform.ts";
 import {
   type BrowserOptions,
   listenNeeds,
@@ -125,8 +126,4 @@ function openerWords(): string {
   return isGranted({ name: "run", command })
     ? ""
     : `; ${command} is not there or not permitted, so the person opens the link`;
-}
-
-function isGranted(descriptor: Deno.PermissionDescriptor): boolean {
-  return Deno.permissions.querySync(descriptor).state === "granted";
 }

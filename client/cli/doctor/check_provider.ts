@@ -1,4 +1,5 @@
 import { permissionFlag } from "../../../backends/common/check_options.ts";
+import { isGranted } from "../../../backends/common/platform.ts";
 import { parseHttpDate } from "../../../backends/common/printable.ts";
 import { formatLength } from "../format_time.ts";
 import { checkFlows } from "./check_flows.ts";
@@ -79,9 +80,7 @@ function skewOf(headers: Headers, now: number): number | undefined {
 
 /** A sign-in also asks for these permissions, but only when the person already waits. */
 function checkHosts(hosts: readonly string[]): Finding[] {
-  const denied = hosts.filter((host) =>
-    Deno.permissions.querySync({ name: "net", host }).state !== "granted"
-  );
+  const denied = hosts.filter((host) => !isGranted({ name: "net", host }));
   if (denied.length === 0) return [];
   return [fail(
     "provider's hosts",

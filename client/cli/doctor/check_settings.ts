@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import type { Identity } from "../../options/identity.ts";
 import { CLIENT_AUTH_VARIABLES, clientAuthFromEnv } from "../../options/resolve_identity.ts";
 import type { FlagValues } from "../flags.ts";

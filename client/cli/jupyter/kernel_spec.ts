@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { UsageError } from "../usage_error.ts";
 

@@ -1,4 +1,4 @@
-import { BACKEND_VARIABLES } from "../../../backends/common/read_env.ts";
+import { BACKEND_VARIABLES } from "../../../backends/common/platform.ts";
 import { CLIENT_AUTH_VARIABLES, FLOWS } from "../../options/resolve_identity.ts";
 
 /** The kinds of values: a choice is an array of its words. */

@@ -1,4 +1,4 @@
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { readBackendChoice } from "../../../backends/load/backend_setting.ts";
 import { CLIENT_AUTH_VARIABLES } from "../../options/resolve_identity.ts";
 import { normalizeClientId, normalizeIssuer } from "../../credential_key.ts";

@@ -3,6 +3,7 @@ import { isAbsolute as isAbsolutePosix } from "@std/path/posix/is-absolute";
 import { join as joinPosix } from "@std/path/posix/join";
 import { isAbsolute as isAbsoluteWindows } from "@std/path/windows/is-absolute";
 import { join as joinWindows } from "@std/path/windows/join";
+import { isWindows } from "../../../backends/common/platform.ts";
 import { isObject, parseObject } from "../../../backends/common/printable.ts";
 import { isPathSpecifier } from "../../../backends/load/backend_setting.ts";
 import { folderOf } from "../../../backends/credentials_path.ts";
@@ -22,7 +23,6 @@ export interface SettingsDocument {
   readonly profiles: ReadonlyMap<string, SettingsEntry>;
 }
 
-const isWindows = Deno.build.os === "windows";
 const isAbsolute = isWindows ? isAbsoluteWindows : isAbsolutePosix;
 const join = isWindows ? joinWindows : joinPosix;
 

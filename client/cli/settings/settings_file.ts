@@ -1,9 +1,8 @@
 import { isSameFile } from "../../../backends/file/file_access.ts";
 import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { isGranted, isWindows, readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { quoteArgument } from "../../../backends/common/check_options.ts";
 import { readFault } from "../../../backends/common/printable.ts";
-import { isGranted } from "../../permissions/preflight.ts";
 import { SettingsError } from "./settings_error.ts";
 
 /** More than any settings have. */
@@ -14,7 +13,7 @@ const FOR_OTHERS = 0o077;
 const TRIES = 5;
 
 /** The variables that lead to the file. */
-export const PLACE_VARIABLES: readonly string[] = Deno.build.os === "windows"
+export const PLACE_VARIABLES: readonly string[] = isWindows
   ? ["APPDATA"]
   : ["XDG_CONFIG_HOME", HOME_VARIABLE];
 

@@ -4,7 +4,7 @@ import {
   parseFlag,
   readEnv,
   readEnvIfGranted,
-} from "../../../backends/common/read_env.ts";
+} from "../../../backends/common/platform.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 

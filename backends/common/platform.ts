@@ -1,0 +1,130 @@
+/**
+ * Environment, permissions and standard error of Deno, and of Node and Bun, which run what needs no
+ * more. No layer over Deno: other parts ask it themselves, behind {@linkcode needDeno}.
+ */
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+
+export const isDeno: boolean = "Deno" in globalThis;
+
+/** Deno takes as long for its `process` as for a start. A browser has none. */
+const node = isDeno ? undefined : (globalThis as {
+  process?: {
+    platform: string;
+    env: Record<string, string | undefined>;
+    versions: { node: string; bun?: string };
+    stderr: { write(text: string): unknown };
+  };
+}).process;
+
+export const isWindows: boolean = isDeno ? Deno.build.os === "windows" : node?.platform === "win32";
+
+/** Whether a permission is there without a question. Node and Bun have no such permissions. */
+export function isGranted(permission: Deno.PermissionDescriptor): boolean {
+  return !isDeno || Deno.permissions.querySync(permission).state === "granted";
+}
+
+/** Whether an error says that Deno denies a permission. */
+export function isNotCapable(error: unknown): boolean {
+  return isDeno && error instanceof Deno.errors.NotCapable;
+}
+
+export function writeError(text: string): void {
+  if (isDeno) Deno.stderr.writeSync(new TextEncoder().encode(text));
+  else node?.stderr.write(text);
+}
+
+/** Whether this Deno has the youngest of the functions that this module needs. */
+export function isDenoSupported(): boolean {
+  return isDeno && "tryLockSync" in Deno.FsFile.prototype;
+}
+
+/** Refuses a Deno that is too old. */
+export function assertDeno(action: string): void {
+  if (isDeno && !isDenoSupported()) throw unsupported(action, "Deno 2.7 or newer");
+}
+
+/** Refuses Node and Bun. */
+export function needDeno(action: string, instead?: string): void {
+  if (!isDeno) throw unsupported(action, "Deno", instead ?? OTHER_STORES);
+}
+
+const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +
+  "VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.";
+
+function unsupported(action: string, needed: string, advice = "Run: deno upgrade") {
+  const { bun, node: version } = node?.versions ?? {};
+  const own = isDeno ? `Deno ${Deno.version.deno}` : bun ? `Bun ${bun}` : `Node ${version}`;
+  return new CredentialsBackendError(
+    "runtime_unsupported",
+    `Cannot ${action}: it needs ${needed}, and this is ${own}. ${advice}`,
+  );
+}
+
+/** The text of a variable. Throws where Deno denies it. */
+export function getEnv(name: string): string | undefined {
+  return isDeno ? Deno.env.get(name) : node?.env[name];
+}
+
+/** The variables that choose the backend, in the order in which they are read. */
+export const BACKEND_VARIABLES = {
+  /** Memory, whatever else is set. */
+  noPersist: "VM_OIDC_NO_PERSIST",
+  /** The backend's name and options, for this module alone. */
+  ownName: "VM_OIDC_DENO_CREDENTIALS_BACKEND",
+  ownOptions: "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
+  /** The same for the Python library as well. */
+  name: "VM_OIDC_CREDENTIALS_BACKEND",
+  options: "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+} as const;
+
+/** The text of a variable; `undefined` where it is unset, blank or not granted. Nobody is asked. */
+export function readEnvIfGranted(name: string): string | undefined {
+  const text = isEnvGranted(name) ? getEnv(name) : undefined;
+  return text?.trim() ? text : undefined;
+}
+
+/** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
+export type EnvReader = (variable: string) => string | undefined | null;
+
+/** Reads what Deno grants. One question to Deno serves for all variables where all are granted. */
+export function envReader(): EnvReader {
+  const areAllGranted = isGranted({ name: "env" });
+  return (variable) => areAllGranted || isEnvGranted(variable) ? getEnv(variable) : null;
+}
+
+export function isEnvGranted(name: string): boolean {
+  return isGranted({ name: "env", variable: name });
+}
+
+/**
+ * Reads a variable that the caller needs. `undefined` where it is unset or empty; an error where Deno
+ * denies it.
+ */
+export function readEnv(name: string, purpose: string): string | undefined {
+  try {
+    return getEnv(name) || undefined;
+  } catch (error) {
+    if (!isNotCapable(error)) throw error;
+    throw new CredentialsBackendError(
+      "permission_required",
+      `Cannot ${purpose}: the environment variable ${name} may not be read. ` +
+        `Run with --allow-env=${name}.`,
+    );
+  }
+}
+
+/**
+ * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
+ * an error: its meaning must not be guessed.
+ */
+export function parseFlag(name: string, value: string | undefined): boolean | undefined {
+  const text = value?.trim().toLowerCase() ?? "";
+  if (["1", "true", "yes"].includes(text)) return true;
+  if (["0", "false", "no"].includes(text)) return false;
+  if (text === "") return undefined;
+  throw new CredentialsBackendError(
+    "env_invalid",
+    `Cannot read the variable ${name}: it is neither 1, true or yes nor 0, false or no. Set it to ` +
+      `one of these, or unset it.`,
+  );
+}
