@@ -1,8 +1,7 @@
-import { parseObject, printable } from "../common/printable.ts";
+import { parseFlag, parseObject, printable } from "../common/printable.ts";
 import {
   BACKEND_VARIABLES,
   type EnvReader,
-  parseFlag,
   readEnv,
   readEnvIfGranted,
 } from "../common/platform.ts";

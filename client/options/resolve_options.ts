@@ -1,7 +1,8 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
 import type { Clock } from "../../backends/common/clock.ts";
 import { delay as realDelay, LONGEST_TIMER_MS } from "../../backends/common/delay.ts";
-import { parseFlag, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { readEnvIfGranted } from "../../backends/common/platform.ts";
+import { parseFlag } from "../../backends/common/printable.ts";
 import type { AuthEvent } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";

@@ -1,9 +1,13 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
 import { isSecureUrl } from "../../backends/common/check_options.ts";
-import { parseObject, parseRetryAfter, printable } from "../../backends/common/printable.ts";
+import {
+  parseFlag,
+  parseObject,
+  parseRetryAfter,
+  printable,
+} from "../../backends/common/printable.ts";
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
-import { parseFlag } from "../../backends/common/platform.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";

@@ -1,5 +1,5 @@
 import { isObject, parseObject } from "../../../backends/common/printable.ts";
-import { readEnvIfGranted } from "../../../backends/common/read_env.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { dataFolder, PREFIX_VARIABLES } from "./kernel_spec.ts";
 
 /** A Deno kernel that Jupyter offers here. */

@@ -1,10 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  isEnvGranted,
-  parseFlag,
-  readEnv,
-  readEnvIfGranted,
-} from "../../../backends/common/platform.ts";
+import { isEnvGranted, readEnv, readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 
@@ -36,18 +31,4 @@ Deno.test({
 
 Deno.test("readEnv passes on what is not about permissions", () => {
   assertThrows(() => readEnv("a=b", "test"), TypeError);
-});
-
-Deno.test({
-  name: "parseFlag takes words for yes and no, and refuses what it would have to guess",
-  permissions: "none",
-  async fn() {
-    const all = (...words: (string | undefined)[]) => words.map((word) => parseFlag("FLAG", word));
-    assertEquals(all("1", "true", "YES", " yes "), [true, true, true, true]);
-    assertEquals(all("0", "false", "No"), [false, false, false]);
-    assertEquals(all(undefined, "", " "), [undefined, undefined, undefined]);
-    for (const word of ["on", "off", "2", "y", "null"]) {
-      await rejectsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
-    }
-  },
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { parseObject, parseRetryAfter } from "../../../backends/common/printable.ts";
+import { parseFlag, parseObject, parseRetryAfter } from "../../../backends/common/printable.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test({
   name: "parseObject takes JSON objects and nothing else",
@@ -23,6 +24,20 @@ Deno.test({
     assert(ms > 50_000 && ms <= 60_000, `${ms}`);
     for (const value of [null, "", "soon", "-5", "1.5e", "Wed, 21 Oct 2015 07:28:00 GMT"]) {
       assertEquals(parseRetryAfter(value), undefined, `${value}`);
+    }
+  },
+});
+
+Deno.test({
+  name: "parseFlag takes words for yes and no, and refuses what it would have to guess",
+  permissions: "none",
+  async fn() {
+    const all = (...words: (string | undefined)[]) => words.map((word) => parseFlag("FLAG", word));
+    assertEquals(all("1", "true", "YES", " yes "), [true, true, true, true]);
+    assertEquals(all("0", "false", "No"), [false, false, false]);
+    assertEquals(all(undefined, "", " "), [undefined, undefined, undefined]);
+    for (const word of ["on", "off", "2", "y", "null"]) {
+      await rejectsWith("env_invalid", () => parseFlag("FLAG", word), "FLAG");
     }
   },
 });

@@ -3,10 +3,11 @@ import { FILES } from "./client/files.ts";
 import { KERNELS } from "./client/kernels.ts";
 import { PEOPLE } from "./client/people.ts";
 import { RECIPES } from "./client/recipes.ts";
+import { RUNTIMES } from "./client/runtimes.ts";
 import { SETTINGS } from "./client/settings.ts";
 import type { PagePromises } from "./page_promises.ts";
 
-const PARTS = [PEOPLE, RECIPES, KERNELS, SETTINGS, COMMANDS, FILES];
+const PARTS = [PEOPLE, RECIPES, RUNTIMES, KERNELS, SETTINGS, COMMANDS, FILES];
 
 /** client/README.md, in the order of its sections. */
 export const CLIENT: PagePromises = {

@@ -300,7 +300,7 @@ export const README: PagePromises = {
       "behaviour/errors_test.ts: errors: each message in the source says first what could not be done",
     ],
     [
-      "[Messages](.github/MESSAGES.md) has what they say",
+      "[Messages](.github/MESSAGES.md) quotes them",
       "messages/messages_test.ts: messages: the page has the … as they are told, and each command works",
     ],
     [
@@ -358,6 +358,10 @@ export const README: PagePromises = {
       "behaviour/old_deno_test.ts: each way into the module names the Deno that it needs",
       "behaviour/old_deno_test.ts: the command line names it, too",
       "behaviour/oldest_deno_live_test.ts: the oldest Deno signs in, refreshes, starts again",
+    ],
+    [
+      "[Node and Bun](client/README.md#node-and-bun) run a part",
+      "behaviour/second_runtime_live_test.ts: …: a sign-in, a refresh, requests and a sign-out",
     ],
   ],
   describes: [

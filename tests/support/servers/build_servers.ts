@@ -3,10 +3,10 @@
  * Gets the real servers that tests run against: `deno task servers`.
  *
  * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
- * puts Keycloak, the oldest Deno, Authlib, the ValidMind Python library, jupyter-server-proxy,
- * JupyterLab and JupyterHub beside them, and installs the Debian packages that tests need if it may. A part that is there already is
- * left alone. A part that cannot be had is named, and the exit code is 1: no other part is held up by
- * it.
+ * puts Keycloak, the oldest Deno, Node, Bun, Authlib, the ValidMind Python library, jupyter-server-proxy,
+ * JupyterLab and JupyterHub beside them, and installs the Debian packages that tests need if it may. A
+ * part that is there already is left alone. A part that cannot be had is named, and the exit code is 1:
+ * no other part is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { buildKeycloak } from "./build_keycloak.ts";
@@ -17,11 +17,14 @@ import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
 import { makeVenv } from "./python_venv.ts";
 import {
+  BUN_VERSION,
   DENOKV_VERSION,
   type GoServerName,
   isOnPath,
   isThere,
   KEYCLOAK_VERSION,
+  NODE_VERSION,
+  type NpmProgram,
   OLD_DENO_VERSION,
   type ServerName,
   serverPath,
@@ -39,6 +42,13 @@ const PACKAGES: Record<string, string> = {
   java: "default-jre-headless",
   mvn: "maven",
 };
+
+/** npm's packages, and the program in each. */
+const NPM_PROGRAMS: readonly (readonly [NpmProgram, what: string, program: string])[] = [
+  ["old-deno", `deno@${OLD_DENO_VERSION}`, "deno/deno"],
+  ["node", `node@${NODE_VERSION}`, "node/bin/node"],
+  ["bun", `bun@${BUN_VERSION}`, "bun/bin/bun.exe"],
+];
 
 type Outcome = "present" | "built" | "installed" | `left out: ${string}`;
 
@@ -90,9 +100,9 @@ async function buildDenokv(folder: string): Promise<string> {
   return `${folder}/bin/denokv`;
 }
 
-async function getOldDeno(folder: string): Promise<string> {
-  await run("npm", ["install", "--prefix", folder, `deno@${OLD_DENO_VERSION}`]);
-  return `${folder}/node_modules/deno/deno`;
+async function getByNpm(folder: string, name: string, program: string): Promise<string> {
+  await run("npm", ["install", "--prefix", folder, name]);
+  return `${folder}/node_modules/${program}`;
 }
 
 async function installPackages(): Promise<Outcome> {
@@ -151,7 +161,9 @@ if (import.meta.main) {
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
     () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
   );
-  await tell(`Deno ${OLD_DENO_VERSION} (npm)`, () => build("old-deno", getOldDeno));
+  for (const [name, what, program] of NPM_PROGRAMS) {
+    await tell(`${what} (npm)`, () => build(name, (folder) => getByNpm(folder, what, program)));
+  }
   await tell("vault (Go)", () => build("vault", (folder) => buildByGo("vault", folder)));
   await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));
   await tell(

@@ -1,5 +1,8 @@
 /** The programs that `deno task servers` gets. */
-export type ServerName = GoServerName | "denokv" | "keycloak" | "old-deno";
+export type ServerName = GoServerName | "denokv" | "keycloak" | NpmProgram;
+
+/** Programs that npm has. */
+export type NpmProgram = "old-deno" | "node" | "bun";
 
 /** Those whose sources are in this folder. */
 export type GoServerName = "vault" | "zitadel";
@@ -13,10 +16,18 @@ export const KEYCLOAK_VERSION = "26.7.3";
 /** From npm; the oldest Deno that this module runs on. */
 export const OLD_DENO_VERSION = "2.7.1";
 
+/** From npm; the oldest Node that this module runs on. */
+export const NODE_VERSION = "24.21.0";
+
+/** From npm. */
+export const BUN_VERSION = "1.4.5";
+
 const VERSIONS: Partial<Record<ServerName, string>> = {
   denokv: DENOKV_VERSION,
   keycloak: KEYCLOAK_VERSION,
   "old-deno": OLD_DENO_VERSION,
+  node: NODE_VERSION,
+  bun: BUN_VERSION,
 };
 
 const GO_SOURCES: Record<GoServerName, readonly string[]> = {

@@ -1,0 +1,80 @@
+// A process in which nothing is named `Deno`, as on Node and Bun. `second_runtime_live_test.ts` has those.
+import { assertEquals } from "@std/assert";
+import { runDeno } from "../support/deno_process.ts";
+import { tempDir } from "../support/temp_home.ts";
+import { startTrackingApi } from "../support/tracking_api.ts";
+
+/** Deno makes its `process` and the variables in it by parts of its own, so both are copied before. */
+const PROCESS = `
+  const { platform, stderr } = process;
+  globalThis.process = { platform, versions: { node: "24.0.0" }, stderr, env: { ...process.env } };
+  delete globalThis.Deno;`;
+
+/** Runs code after `Deno` is gone, with what it takes of the module. Gives the JSON that it prints. */
+async function runWithoutDeno(code: string, env: Record<string, string> = {}) {
+  await using home = await tempDir();
+  const { code: exit, stdout, stderr } = await runDeno({
+    code: `${PROCESS}\n${code}`,
+    flags: ["-A"],
+    env: { HOME: home.path, ...env },
+  });
+  assertEquals(exit, 0, stderr);
+  assertEquals([...Deno.readDirSync(home.path)], [], "something was written");
+  return { ...JSON.parse(stdout), stderr };
+}
+
+Deno.test("without Deno every entry point can be imported", async () => {
+  const { exports } = JSON.parse(
+    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+  );
+  const names = Object.keys(exports).map((name) => `@validmind/auth${name.slice(1)}`);
+  const { counts } = await runWithoutDeno(`
+    const counts = [];
+    for (const name of ${JSON.stringify(names)}) {
+      counts.push(Object.keys(await import(name)).length > 0);
+    }
+    console.log(JSON.stringify({ counts }));`);
+  assertEquals(counts, names.map(() => true));
+});
+
+Deno.test("without Deno the variables, requests and warnings work", async () => {
+  await using api = await startTrackingApi();
+  const env = {
+    VM_API_KEY: "test-api-key",
+    VM_API_SECRET: "test-api-secret",
+    VM_API_HOST: api.apiHost,
+    VM_API_MODEL: "cl123",
+  };
+  const { name, granted, stderr } = await runWithoutDeno(
+    `
+    const { init } = await import("@validmind/auth");
+    const { isGranted, writeError } = await import(${JSON.stringify(PLATFORM)});
+    const session = await init();
+    writeError("a line\\n");
+    const granted = isGranted({ name: "read" });
+    console.log(JSON.stringify({ name: session.info.model.name, granted }));`,
+    env,
+  );
+  assertEquals({ name, granted, stderr }, {
+    name: "Credit Risk Model",
+    granted: true,
+    stderr: "a line\n",
+  });
+});
+
+Deno.test("without Deno the default store is refused before any work", async () => {
+  const { code, message } = await runWithoutDeno(`
+    const { createSession } = await import("@validmind/auth");
+    const options = { issuer: "https://login.example.com", clientId: "my-app" };
+    const { code, message } = await createSession(options).catch((error) => error);
+    console.log(JSON.stringify({ code, message }));`);
+  assertEquals({ code, message }, {
+    code: "runtime_unsupported",
+    message:
+      "Cannot create FileCredentialsBackend: it needs Deno, and this is Node 24.0.0. Pass another " +
+      "credentialsBackend: MemoryCredentialsBackend (or set VM_OIDC_NO_PERSIST=1), or " +
+      "VaultCredentialsBackend.",
+  });
+});
+
+const PLATFORM = new URL("../../backends/common/platform.ts", import.meta.url).href;
