@@ -6,11 +6,11 @@ import { backendUrl, runDeno } from "../../support/deno_process.ts";
 const ACCESS_TOKEN = "kvToken5Jw8Rz1Qb";
 
 /** Reads from the store at `path`; prints the code and the message of the error. */
-function script(path: string): string {
+function script(path: string, timeoutMs: number): string {
   return `
     import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
     const path = ${JSON.stringify(path)};
-    const backend = new KvCredentialsBackend({ path, timeoutMs: 300 });
+    const backend = new KvCredentialsBackend({ path, timeoutMs: ${timeoutMs} });
     try {
       await backend.get("k");
       console.log("none");
@@ -22,9 +22,13 @@ function script(path: string): string {
   `;
 }
 
-async function outcome(path: string, flags: string[], token = ACCESS_TOKEN): Promise<string> {
+async function outcome(
+  path: string,
+  flags: string[],
+  { token = ACCESS_TOKEN, timeoutMs = 5000 } = {},
+): Promise<string> {
   const env = { DENO_KV_ACCESS_TOKEN: token };
-  const { stdout, stderr } = await runDeno({ code: script(path), flags, env, timeoutMs: 10_000 });
+  const { stdout, stderr } = await runDeno({ code: script(path, timeoutMs), flags, env });
   assertEquals(stderr, "");
   assertNoSecret(stdout, [ACCESS_TOKEN]);
   return stdout;
@@ -87,7 +91,7 @@ for (
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, refuse);
     const host = `127.0.0.1:${server.addr.port}`;
     const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
-    const text = await outcome(`http://${host}`, flags, token);
+    const text = await outcome(`http://${host}`, flags, { token });
     assertHolds(
       text,
       `backend_auth_failed Cannot use Deno KV at ${host}: DENO_KV_ACCESS_TOKEN ${why}`,
@@ -115,7 +119,7 @@ Deno.test("a KV server that does not answer is backend_timeout after the time li
   const host = `127.0.0.1:${server.addr.port}`;
   const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
   try {
-    const text = await outcome(`http://${host}`, flags);
+    const text = await outcome(`http://${host}`, flags, { timeoutMs: 300 });
     assertHolds(text, "backend_timeout", host, "no answer within 300 ms");
   } finally {
     release.resolve(new Response());
@@ -140,7 +144,12 @@ Deno.test("a KV server that fails after a good start is given up, too", async ()
   const flags = [`--allow-net=${host}`, "--allow-env=DENO_KV_ACCESS_TOKEN", "--unstable-kv"];
   // Deno goes on with an operation that was given up, and keeps the process for it.
   const args = ["exit"];
-  const { stdout, stderr } = await runDeno({ code: script(`http://${host}`), flags, args, env });
+  const { stdout, stderr } = await runDeno({
+    code: script(`http://${host}`, 300),
+    flags,
+    args,
+    env,
+  });
   assertHolds(stdout, "backend_timeout", host, "no answer within");
   assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
 });

@@ -34,7 +34,9 @@ export function tallyFile(
     }
   }
   const isTold = tally.failed.length + tally.known.length > 0;
-  if (trouble !== undefined && !isTold) tally.failed.push({ name: file, message: trouble });
+  // Wine may give the exit code 0 to a process that ended badly.
+  const message = trouble ?? (report === undefined ? "there is no report" : undefined);
+  if (message !== undefined && !isTold) tally.failed.push({ name: file, message });
   return tally;
 }
 

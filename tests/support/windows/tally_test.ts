@@ -46,4 +46,5 @@ Deno.test("a file that wrote no report, or that ended badly, is a failure", () =
   for (const { failed } of [late!, bad!]) {
     assertEquals(failed, [{ name: FILE, message: "no end" }]);
   }
+  assertEquals(tallyFile(FILE, undefined, undefined, []).failed.length, 1);
 });
