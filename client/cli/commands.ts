@@ -24,7 +24,7 @@ const WITH_A_STORE: readonly Command[] = [
   backends,
   config,
 ];
-const permissions = permissionsCommand(WITH_A_STORE);
+const permissions = permissionsCommand([...WITH_A_STORE, jupyterCommand]);
 const ABOUT_STORES: readonly Command[] = [...WITH_A_STORE, permissions];
 
 const completions = completionsCommand(() => COMMANDS);

@@ -131,6 +131,7 @@ export const FLAGS = {
       "doctor",
       "backends",
       "config",
+      "jupyter",
     ],
     summary: "a script that calls createSession() or init(), this program, or one command of it",
   },

@@ -2,7 +2,6 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { DENO, mustRun } from "../support/deno_process.ts";
 import { hasJupyter, type KernelMessage, type Notebook, runNotebook } from "../support/jupyter.ts";
-import { CLI } from "../client/cli/cli_world.ts";
 import { type NotebookWorld, quickstart, startNotebookWorld } from "./notebook_world.ts";
 
 const ignore = !hasJupyter || Deno.build.os === "windows";
@@ -16,7 +15,6 @@ async function narrow(world: NotebookWorld): Promise<{ audit: string }> {
   const policy = `${path}/rules/policy.json`;
   await Deno.writeTextFile(policy, '{"read": ["${HOME}/data"]}', { mode: 0o600 });
   const audit = `${path}/rules/audit.jsonl`;
-  const config = new URL("../../deno.json", import.meta.url).pathname;
   const args = ["jupyter", "install", "--replace", "--narrow", "--name", "deno"];
   await mustRun(
     [
@@ -24,8 +22,8 @@ async function narrow(world: NotebookWorld): Promise<{ audit: string }> {
       "run",
       "-A",
       "--quiet",
-      `--config=${config}`,
-      CLI,
+      "--unstable-kv",
+      "jsr:@validmind/auth/cli",
       ...args,
       "--policy",
       policy,

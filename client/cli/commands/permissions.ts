@@ -118,6 +118,9 @@ function checkCombination(flags: FlagValues, kind: string): void {
   );
 }
 
+/** Commands whose permissions nobody needs every day: of a second store, and of Jupyter's folder. */
+const APART: readonly string[] = ["migrate", "jupyter"];
+
 async function answerFor(
   flags: FlagValues,
   kind: string,
@@ -127,7 +130,7 @@ async function answerFor(
   if (kind === "script" || kind === "init") {
     return { ...base, needs: await scriptNeeds(flags, kind), after: "script.ts" };
   }
-  const isMeant = ({ name }: Command) => kind === "cli" ? name !== "migrate" : name === kind;
+  const isMeant = ({ name }: Command) => kind === "cli" ? !APART.includes(name) : name === kind;
   const all = [];
   for (const command of others.filter(isMeant)) {
     all.push(...await commandNeeds(command, flags, flags.has("discover")));

@@ -124,6 +124,29 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "jupyter install: without a permission it says which, and the hint's command names all",
+  ignore,
+  fn: async () => {
+    await using world = await cliWorld();
+    const env = { JUPYTER_DATA_DIR: `${world.home}/jupyter` };
+    const denied = await world.run(["jupyter", "install"], { flags: ["--allow-env"], env });
+    assertEquals(denied.code, 1);
+    assertStringIncludes(denied.stderr, `write ${world.home}/jupyter/kernels (to write the kernel`);
+    const [, kind = ""] = /permissions --for (\w+)/.exec(denied.stderr) ?? [];
+    const hint = await world.run(["permissions", "--for", kind, "--json"], { env });
+    assertEquals(hint.code, 0, hint.stderr);
+    const flags = [...JSON.parse(hint.stdout).flags.matchAll(/--allow-\S+/g)].map(([flag]) => flag);
+    const { code, stderr } = await world.run(["jupyter", "install"], {
+      flags: [...flags.map((flag) => flag.replaceAll("'", "")), "--allow-env"],
+      env,
+    });
+    assertEquals([code, stderr], [0, ""]);
+    const all = await world.run(["permissions", "--for", "cli"], { env });
+    assert(!all.stdout.includes("jupyter/kernels"), all.stdout);
+  },
+});
+
 const WRONG: [args: string[], words: string][] = [
   [["install", "--policy", "p.json"], "Cannot use --policy: it belongs to --narrow"],
   [["install", "--audit", "a.jsonl"], "Cannot use --audit: it belongs to --narrow"],
