@@ -28,10 +28,14 @@ withVault.test("a minified bundle keeps tokens in Vault", async () => {
   await using vault = await startVault();
   const token = await userToken(vault, "anna");
   const file = await bundle(PROGRAM, folder.path, "minified");
-  const options = JSON.stringify({ address: vault.url, path: "users/anna", auth: { token } });
-  const trip = await runCommand(file, ["vault", options], { env: { HOME: folder.path } });
-  const name = "VaultCredentialsBackend";
-  const location = `${vault.url}/v1/secret/users/anna`;
-  assertEquals(trip, { ...TRIP, name, location: (trip as { location: string }).location });
-  assertStringIncludes((trip as { location: string }).location, new URL(location).host);
+  const options = JSON.stringify({
+    address: vault.url,
+    path: "users/anna",
+    auth: { method: "token", token },
+  });
+  const { location, ...trip } = await runCommand(file, ["vault", options], {
+    env: { HOME: folder.path },
+  }) as Record<string, unknown>;
+  assertEquals(trip, { ...TRIP, name: "VaultCredentialsBackend" });
+  assertStringIncludes(String(location), new URL(vault.url).host);
 });

@@ -1,6 +1,7 @@
 // What a user's script does as a bundle of `deno bundle`: the same as from modules.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
+import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { cliWorld } from "../client/cli/cli_world.ts";
 import { backendUrl, findDenoDir, runDeno, startDeno } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
@@ -22,7 +23,7 @@ function bundled(form: Form): Promise<string> {
 const UNSTABLE = ["-A", "--unstable-kv", "--unstable-worker-options"];
 const NO_CACHE = ["--no-remote", "--no-npm"];
 /** The variables that a stored start reads. */
-const VARIABLES = ["HOME", ...Object.values(BACKEND_VARIABLES)];
+const VARIABLES = [HOME_VARIABLE, ...Object.values(BACKEND_VARIABLES)];
 const NO_PROVIDER = { HOME: folder.path, NO_COLOR: "1" };
 
 /** The results of the program as modules, which every form is compared with. */
