@@ -7,6 +7,14 @@ export const GOOGLE_AUTH = "google-auth-library@11.3.4";
 /** See {@linkcode MSAL_NODE}. */
 export const OPENID_CLIENT = "openid-client@6.9.0";
 const NODE_PACKAGES = [MSAL_NODE, GOOGLE_AUTH];
+/** Beside the programs of this module, and copied to where their packages are. */
+const NODE_PROGRAMS = [
+  "msal_start.mjs",
+  "google_start.mjs",
+  "msal_refresh.mjs",
+  "google_refresh.mjs",
+  "write_synced.mjs",
+];
 const PYTHON_PACKAGES = ["msal==1.39.0"];
 const INSTALL_MS = 600_000;
 
@@ -28,7 +36,7 @@ export async function installPeers(): Promise<Peers> {
   if (hasNode) await once(`${folder}/node`, NODE_PACKAGES, () => installNode(folder));
   const hasPython = await succeeds(["python3", "--version"]);
   if (hasPython) await once(`${folder}/python`, PYTHON_PACKAGES, () => installPython(folder));
-  for (const name of ["msal_start.mjs", "google_start.mjs"]) {
+  for (const name of NODE_PROGRAMS) {
     await Deno.copyFile(`${import.meta.dirname}/programs/${name}`, `${folder}/${name}`);
   }
   return {
