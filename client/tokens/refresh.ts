@@ -53,12 +53,14 @@ export class TokenRefresh {
 
   /** Loads the code of a refresh. */
   async prepare(): Promise<void> {
-    await Promise.all([this.provider(), loadRefreshGrant()]);
+    await this.provider();
+    await loadRefreshGrant();
   }
 
   /** The provider, loaded at the first need. */
   async provider(): Promise<OidcProvider> {
     return await this.#provider.get(async () => {
+      await loadCompiled();
       const { openProvider } = await loadProvider();
       return openProvider(this.#options.identity, this.#options.runtime);
     });
@@ -198,10 +200,8 @@ export class TokenRefresh {
       using discovery = this.#provider.kept
         ? undefined
         : requestDiscovery(identity.issuer, runtime);
-      const [provider, { refreshTokens, subjectOf }] = await Promise.all([
-        this.provider(),
-        loadRefreshGrant(),
-      ]);
+      const provider = await this.provider();
+      const { refreshTokens, subjectOf } = await loadRefreshGrant();
       const dpopKey = await this.key.import(stored.dpop_key);
       await provider.prepare("refresh the sign-in", discovery);
       await place.ready();
@@ -277,6 +277,19 @@ export class TokenRefresh {
     const { identity, store } = this.#options;
     const { loginRequired } = await loadReasons();
     return loginRequired(identity, store.backend, reason, cause);
+  }
+}
+
+/**
+ * Loads a package by its file. Deno 2 keeps compiled code by file, and looks for that of a package
+ * behind an `import()` by its name: each process would compile it anew, and keep it once more.
+ */
+async function loadCompiled(): Promise<void> {
+  try {
+    const url = import.meta.resolve("npm:oauth4webapi@^3.8.8");
+    if (url.startsWith("file:")) await import(url);
+  } catch {
+    // It is loaded by its name, more slowly.
   }
 }
 
