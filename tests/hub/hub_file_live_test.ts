@@ -229,7 +229,9 @@ live.test("JupyterHub: a kernel ends with its server", async () => {
   const pid = await kernel.evaluate<number>("return Deno.pid;");
   const server = await kernel.evaluate<number>("return Deno.ppid;");
   Deno.kill(server, "SIGKILL");
-  while (await Deno.stat(`/proc/${pid}`).then(() => true, () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  const isRunning = () => Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+  for (let tries = 0; tries < 100 && await isRunning(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  assertEquals(await isRunning(), false, "the kernel has outlived its server");
 });

@@ -39,11 +39,12 @@ export async function makeHubFolder(): Promise<HubFolder> {
   };
 }
 
-/** The same files under another path, without a copy where the disk is the same. */
+/** The same files under another path, without a copy where the disk and the owner are the same. */
 async function link(from: string, to: string): Promise<void> {
-  if (!await succeeds(["cp", "-al", from, to], { timeoutMs: 120_000 })) {
-    await mustRun(["cp", "-a", from, to], { timeoutMs: 120_000 });
-  }
+  const options = { timeoutMs: 120_000 };
+  if (await succeeds(["cp", "-al", from, to], options)) return;
+  await mustRun(["rm", "-rf", to]); // else the copy would come to lie within what was linked
+  await mustRun(["cp", "-a", from, to], options);
 }
 
 /** Puts the packages of npm that this process has into a person's cache, so that npm is not asked. */

@@ -19,6 +19,9 @@ export interface SentCell {
   waitFor(wanted: (message: CellMessage) => boolean): Promise<CellMessage>;
 }
 
+/** A cell that says nothing of what is waited for has failed after this time. */
+const LIMIT_MS = 180_000;
+
 /** Around what {@linkcode HubKernel.evaluate} prints, so that it is told from other output. */
 const [BEGIN, END] = ["<<value ", " value>>"];
 
@@ -127,11 +130,16 @@ class Cell implements SentCell {
   #error: Error | undefined;
 
   async waitFor(wanted: (message: CellMessage) => boolean): Promise<CellMessage> {
-    for (;;) {
-      const found = this.messages.find(wanted);
-      if (found !== undefined) return found;
-      if (this.#error !== undefined) throw this.#error;
-      await this.#changed.promise;
+    const timer = setTimeout(() => this.fail(new Error("Cannot wait longer for a cell")), LIMIT_MS);
+    try {
+      for (;;) {
+        const found = this.messages.find(wanted);
+        if (found !== undefined) return found;
+        if (this.#error !== undefined) throw this.#error;
+        await this.#changed.promise;
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 

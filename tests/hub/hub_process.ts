@@ -5,7 +5,7 @@ import { JUPYTERLAB_OVERRIDES } from "../support/servers/jupyterlab.ts";
 import { startServerProcess } from "../support/servers/server_process.ts";
 import type { HubFolder } from "./hub_folder.ts";
 import { HubRobot, START_MS } from "./hub_robot.ts";
-import type { UnixUser } from "./unix_users.ts";
+import { endProcesses, type UnixUser } from "./unix_users.ts";
 
 const CONFIG = fromFileUrl(new URL("./hub_under_test.py", import.meta.url));
 const KERNEL = new URL("./recipes/kernel.json", import.meta.url);
@@ -92,8 +92,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     robot: new HubRobot(origin, robot),
     log,
     state,
-    // An orderly end waits for each kernel; the servers and the proxy end with the hub.
-    [Symbol.asyncDispose]: () => hub.end("KILL"),
+    async [Symbol.asyncDispose]() {
+      // An orderly end waits for each kernel; the servers and the proxy end with the hub.
+      const ended = hub.end("KILL");
+      // What outlives its server keeps the log open. A person who runs the tests is left alone.
+      if (!isAlone) await Promise.all(users.map(({ uid }) => endProcesses(uid)));
+      await ended;
+    },
   };
 }
 

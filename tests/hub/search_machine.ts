@@ -1,6 +1,7 @@
 import { walk } from "@std/fs";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import type { HubWorld } from "./hub_world.ts";
+import { processesOf } from "./unix_users.ts";
 
 /** What was looked through, by kind. */
 export interface Searched {
@@ -16,12 +17,12 @@ export interface Searched {
 
 /**
  * Fails where a piece of a token that the provider has issued is in a file of a person or of the hub, in
- * the log, or in the arguments of any process on the machine.
+ * the log, or in the arguments or the environment of a process of theirs.
  *
  * @param except The stores themselves: files and folders in which tokens have to be.
  */
 export async function searchForSecrets(
-  { folder: { path, venv }, hub }: HubWorld,
+  { folder: { path, venv }, hub, users }: HubWorld,
   { except = [] as string[] } = {},
 ): Promise<Searched> {
   const found = { notebooks: 0, connections: 0, databases: 0, logs: 0, others: 0, processes: 0 };
@@ -32,9 +33,21 @@ export async function searchForSecrets(
     found[kindOf(file.path, hub.log)]++;
     await search(file.path);
   }
+  const people = await Promise.all(users.map(({ uid }) => processesOf(uid)));
+  for (const pid of new Set([...people.flat(), ...await processesAt(path)])) {
+    await search(`/proc/${pid}/environ`);
+    if (await search(`/proc/${pid}/cmdline`)) found.processes++;
+  }
+  return found;
+}
+
+/** The processes with a path below this one among their arguments, such as the hub and its proxy. */
+async function processesAt(path: string): Promise<number[]> {
+  const found: number[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
-    if (await search(`/proc/${name}/cmdline`)) found.processes++;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (line.includes(`${path}/`)) found.push(Number(name));
   }
   return found;
 }

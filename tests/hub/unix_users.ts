@@ -72,7 +72,7 @@ export async function processesOf(uid: number): Promise<number[]> {
 }
 
 /** Ends all that a user runs. */
-async function endProcesses(uid: number): Promise<void> {
+export async function endProcesses(uid: number): Promise<void> {
   for (let tries = 0; tries < TRIES; tries++) {
     const running = await processesOf(uid);
     if (running.length === 0) return;
