@@ -9,7 +9,8 @@ const KINDS = {
   text: ["a string", isText],
   string: ["a string", (value) => typeof value === "string"],
   path: [
-    'a plain path without "~/" and "file:" (in the KWARGS variable: "${HOME}/…")',
+    'a plain path without "~/" and "file:" (in the KWARGS variable: ' +
+    `"\${${isWindows ? "USERPROFILE" : "HOME"}}/…")`,
     (value) => isText(value) && !/^(~[/\\]|file:)/.test(value),
   ],
   boolean: ["a boolean", (value) => typeof value === "boolean"],

@@ -274,7 +274,8 @@ Deno.test({
     );
     await rejectsWith("invalid_options", make({ path: "" }), `"path"`);
     await rejectsWith("invalid_options", make({ path: 7 }), `"path"`);
-    await rejectsWith("invalid_options", make({ path: "~/credentials.json" }), "${HOME}");
+    const home = Deno.build.os === "windows" ? "${USERPROFILE}/" : "${HOME}/";
+    await rejectsWith("invalid_options", make({ path: "~/credentials.json" }), home);
     await rejectsWith("invalid_options", make({ path: "/x", lockTimeoutMs: -1 }), "lockTimeoutMs");
     await rejectsWith("invalid_options", make({ path: "/x", onWarning: "log" }), "onWarning");
     await rejectsWith("invalid_options", make(null), "not an object");
