@@ -69,8 +69,11 @@ export const ANNOUNCED_MS = 90_000;
  * count anew: while the store is out of reach, or the waiter stands still, no holder can be silent.
  */
 export const RENEWAL_MS = LEASE_MS / 3;
-/** A store that is down must not hold up the end of the holder's function. */
-const RELEASE_TIMEOUT_MS = 2_000;
+/**
+ * A store that is down must not hold up the end of the holder's function. One that is only slow, because
+ * everybody comes at once, has to take the release, or the next holder waits for the silence.
+ */
+const RELEASE_TIMEOUT_MS = RENEWAL_MS;
 
 /**
  * Locks made of leases, for a store that several hosts share. The row of a lease names its holder, who

@@ -26,7 +26,12 @@ class FakeStore implements LeaseStore<Row> {
     return Promise.resolve(this.row);
   }
 
-  write(_name: string, holder: string, row: Row): Promise<Row | undefined> {
+  write(
+    _name: string,
+    holder: string,
+    row: Row,
+    _use?: { timeoutMs?: number },
+  ): Promise<Row | undefined> {
     this.requests.push("write");
     const isAnnounced = row.isAnnounced && row.holder === holder;
     const isLatest = row.version === this.row.version;
@@ -58,6 +63,18 @@ Deno.test("a free lease takes two requests, and its release one", async () => {
   assertEquals(inside, ["read", "write"]);
   assertEquals(store.requests, ["read", "write", "write"]);
   assertEquals([store.row.holder, store.row.version, leases.held("a")], ["", 2, undefined]);
+});
+
+Deno.test("a store that takes four seconds for an answer gets the lease back", async () => {
+  const { store, leases } = world();
+  const { write } = store;
+  const slow: typeof store.write = (name, holder, row, use) =>
+    (use?.timeoutMs ?? Infinity) > 4_000
+      ? write.call(store, name, holder, row)
+      : Promise.reject(new Error("late"));
+  Object.assign(store, { write: slow });
+  await leases.run("a", () => Promise.resolve(), {});
+  assertEquals(store.row.holder, "");
 });
 
 for (const looks of [1, 2]) {
