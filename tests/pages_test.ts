@@ -11,6 +11,7 @@ const PAGES = [
   "client/README.md",
   ".github/SECURITY.md",
   ".github/RELIABILITY.md",
+  ".github/CAPACITY.md",
   ".github/CONTRIBUTING.md",
   ".github/CHANGELOG.md",
   ".github/MESSAGES.md",

@@ -65,6 +65,8 @@ export async function startHttpServer(handler: HttpHandler, port = 0): Promise<H
   const server = createServer((incoming, outgoing) => {
     void serve(handler, incoming, outgoing, closing.signal);
   });
+  // Node's 5 s end while a busy client is about to use a connection again.
+  server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, "127.0.0.1", resolve);

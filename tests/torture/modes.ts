@@ -5,6 +5,8 @@ import {
   writeBesidePython,
 } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
+import { crowd as playCrowd } from "./crowd.ts";
+import { CROWD_STORES } from "./crowd_store.ts";
 import { cutPower, POWER_CALLS } from "./cut_power.ts";
 import { faultNetwork } from "./fault_network.ts";
 import { fillDisk } from "./fill_disk.ts";
@@ -160,6 +162,30 @@ const cluster: TortureMode = {
   }],
 };
 
+const crowd: TortureMode = {
+  about: "many people, each with an entry and two notebooks, at a cluster of Vault and at denokv",
+  counts: {
+    people: [200, "people"],
+    processes: [4, "processes that their notebooks are spread over"],
+    seconds: [60, "length of each time of work, one of them with the leader killed"],
+    starts: [2, "starts of each notebook in that time"],
+    refreshes: [1, "refreshes of each person in that time"],
+  },
+  stores: CROWD_STORES,
+  tortures: ({ people, processes, seconds, starts, refreshes }, store) => [{
+    count: people!,
+    run: (options) =>
+      playCrowd({
+        ...options,
+        processes: processes!,
+        seconds: seconds!,
+        starts: starts!,
+        refreshes: refreshes!,
+        startStore: CROWD_STORES[store!.name]!,
+      }),
+  }],
+};
+
 const power: TortureMode = {
   about: "every state of the disk that POSIX allows after a power cut during a call",
   counts: { rounds: [3, "recordings of each call"] },
@@ -181,5 +207,6 @@ export const MODES: Readonly<Record<string, TortureMode>> = {
   python,
   proxy,
   cluster,
+  crowd,
   power,
 };

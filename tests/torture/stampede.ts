@@ -1,4 +1,5 @@
 import { sha256Hex } from "../support/sha256_hex.ts";
+import { quantile } from "./quantile.ts";
 import { SignedIn } from "./signed_in.ts";
 import { ALL, runDeno } from "../support/deno_process.ts";
 import { fileStore, type StartStore } from "./store.ts";
@@ -70,9 +71,9 @@ class StampedeRun {
         "refreshes": this.#refreshes,
         "failed starts": this.#failed,
         "grant alive": this.#isAlive ? "yes" : "no",
-        "median ms, expired": Math.round(median(this.#expiredMs)),
-        "median ms, valid": Math.round(median(this.#validMs)),
-        "median ratio": median(ratios).toFixed(2),
+        "median ms, expired": Math.round(quantile(this.#expiredMs, 0.5)),
+        "median ms, valid": Math.round(quantile(this.#validMs, 0.5)),
+        "median ratio": quantile(ratios, 0.5).toFixed(2),
         "ratio, quartiles": [0.25, 0.75].map((q) => quantile(ratios, q).toFixed(2)).join("–"),
       },
       failures: this.#failures,
@@ -99,13 +100,4 @@ class StampedeRun {
     }
     return ms;
   }
-}
-
-function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) * q)] ?? NaN;
 }

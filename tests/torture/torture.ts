@@ -13,6 +13,9 @@ interface Call {
   stores: (NamedStore | undefined)[];
 }
 
+/** More findings of one torture have a table of their own. */
+const MOST_CELLS = 10;
+
 const results: TortureResult[] = [];
 const { mode, counts, seed, stores } = readCall();
 console.log(`seed ${seed}`);
@@ -93,10 +96,17 @@ async function run({ count, run }: Torture, store: NamedStore | undefined): Prom
 }
 
 function printTable(): void {
+  const isLong = ({ figures }: TortureResult) => Object.keys(figures).length > MOST_CELLS;
   console.log("\n| torture | found |\n|---|---|");
-  for (const { name, figures } of results) {
+  for (const { name, figures } of results.filter((result) => !isLong(result))) {
     const cells = Object.entries(figures).map(([finding, value]) => `${finding}: ${value}`);
     console.log(`| ${name} | ${cells.join(", ")} |`);
+  }
+  for (const { name, figures } of results.filter(isLong)) {
+    console.log(`\n| ${name} | found |\n|---|---|`);
+    for (const [finding, value] of Object.entries(figures)) {
+      console.log(`| ${finding} | ${value} |`);
+    }
   }
 }
 

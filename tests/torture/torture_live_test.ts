@@ -2,6 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
 import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
+import { crowd } from "./crowd.ts";
+import { CROWD_STORES } from "./crowd_store.ts";
 import { checkHistory } from "./check_history.ts";
 import { faultNetwork } from "./fault_network.ts";
 import { killLeader } from "./kill_leader.ts";
@@ -46,6 +48,17 @@ for (const [name, startStore] of Object.entries(SERVER_STORES)) {
       const { failures } = await pauseRefresh({ ...options, pauseMs: 3500, clockRate: 5 });
       assertEquals(failures, []);
     },
+  });
+}
+
+for (const name of ["vault", "denokv"]) {
+  Deno.test(`twenty people keep their sign-ins in ${name}, whose leader is killed`, async () => {
+    await using folder = await tempDir();
+    const size = { count: 20, processes: 2, seconds: 4, starts: 2, refreshes: 1 };
+    const startStore = CROWD_STORES[name]!;
+    const { failures, figures } = await crowd({ ...size, seed, folder: folder.path, startStore });
+    assertEquals(failures, []);
+    assertEquals(figures["grants alive"], 20);
   });
 }
 

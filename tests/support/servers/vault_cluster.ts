@@ -24,9 +24,20 @@ export interface VaultCluster extends AsyncDisposable {
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
+/** Options of {@linkcode startVaultCluster}. */
+export interface VaultClusterOptions {
+  /** How many nodes. @default {3} */
+  nodes?: number;
+  /** Keeps the storage of each node in a folder with its number. @default {a temporary folder} */
+  folder?: string;
+}
+
 /** Starts a cluster of HashiCorp Vault and makes it ready for use. */
-export async function startVaultCluster({ nodes = 3 } = {}): Promise<VaultCluster> {
-  const cluster = new Cluster(await tempDir(), await serverBinary("vault"), nodes);
+export async function startVaultCluster(options: VaultClusterOptions = {}): Promise<VaultCluster> {
+  const { nodes = 3, folder } = options;
+  const temporary = folder === undefined ? await tempDir() : undefined;
+  const binary = await serverBinary("vault");
+  const cluster = new Cluster(folder ?? temporary!.path, temporary, binary, nodes);
   try {
     await cluster.initialize();
     return cluster;
@@ -40,13 +51,15 @@ class Cluster implements VaultCluster {
   readonly urls: readonly string[];
   rootToken = "";
   #unsealKey = "";
-  readonly #folder: TempDir;
+  readonly #folder: string;
+  readonly #temporary: TempDir | undefined;
   readonly #binary: string;
   readonly #addresses: readonly string[];
   readonly #processes: (ServerProcess | undefined)[];
 
-  constructor(folder: TempDir, binary: string, nodes: number) {
+  constructor(folder: string, temporary: TempDir | undefined, binary: string, nodes: number) {
     this.#folder = folder;
+    this.#temporary = temporary;
     this.#binary = binary;
     const address = () => `127.0.0.1:${freePort()}`;
     this.urls = Array.from({ length: nodes }, () => `http://${address()}`);
@@ -105,11 +118,11 @@ class Cluster implements VaultCluster {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.urls.map((_, node) => this.kill(node)));
-    await this.#folder[Symbol.asyncDispose]();
+    await this.#temporary?.[Symbol.asyncDispose]();
   }
 
   async #start(node: number): Promise<void> {
-    const storage = `${this.#folder.path}/${node}`;
+    const storage = `${this.#folder}/${node}`;
     await Deno.mkdir(storage, { recursive: true });
     const listen = new URL(this.urls[node]!).host;
     this.#processes[node] = await startServerProcess({
