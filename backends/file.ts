@@ -96,8 +96,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * Accesses no file yet.
    *
    * @param options The path of the file, and how to wait for its lock.
-   * @throws {CredentialsBackendError} `invalid_options`; without a path also `permission_required`
-   * and `home_unset`.
+   * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`; without a path also
+   * `permission_required` and `home_unset`.
    */
   constructor(options?: FileCredentialsBackendOptions) {
     needDeno("create FileCredentialsBackend");

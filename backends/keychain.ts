@@ -132,8 +132,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * Touches neither the keychain nor a file yet.
    *
    * @param options The service, the lock folder, and time limits.
-   * @throws {CredentialsBackendError} `invalid_options`; without a lock folder also
-   * `permission_required` and `home_unset`.
+   * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`; without a lock folder
+   * also `permission_required` and `home_unset`.
    */
   constructor(options: KeychainCredentialsBackendOptions = {}) {
     needDeno("create KeychainCredentialsBackend");

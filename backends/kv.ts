@@ -91,7 +91,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * Opens nothing yet.
    *
    * @param options The store's place and time limits.
-   * @throws {CredentialsBackendError} `invalid_options`.
+   * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`.
    */
   constructor(options: KvCredentialsBackendOptions = {}) {
     needDeno("create KvCredentialsBackend");
