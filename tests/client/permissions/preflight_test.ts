@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ensureSelection } from "../../../client/permissions/preflight.ts";
+import { OwnEnv } from "../../support/own_env.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -232,3 +234,22 @@ for (const [name, code] of Object.entries(SELECTING)) {
     },
   });
 }
+
+Deno.test("preflight: a variable that a person's answer shows to count is asked for, whatever its place", async () => {
+  using _ = new OwnEnv({ VM_OIDC_CREDENTIALS_BACKEND: "memory" });
+  const asked: string[][] = [];
+  await ensureSelection((needs) => {
+    asked.push(needs.map((need) => need.name === "env" ? need.variable! : need.name));
+    Deno.env.set("VM_OIDC_DENO_CREDENTIALS_BACKEND", "file"); // as it is once it may be read
+    return Promise.resolve();
+  });
+  assertEquals(asked, [
+    [
+      "VM_OIDC_NO_PERSIST",
+      "VM_OIDC_DENO_CREDENTIALS_BACKEND",
+      "VM_OIDC_CREDENTIALS_BACKEND",
+      "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
+    ],
+    ["VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS"],
+  ]);
+});
