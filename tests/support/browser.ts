@@ -67,7 +67,11 @@ export class Browser {
   }
 
   async #request(url: string, body?: URLSearchParams): Promise<Response> {
+    // A connection that the provider ends while it is idle is reset on Windows, and the next request
+    // with it: each has its own.
+    using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
     const response = await fetch(url, {
+      client,
       method: body ? "POST" : "GET",
       headers: { accept: "text/html", cookie: this.#cookieHeader(url) },
       redirect: "manual",
