@@ -227,7 +227,7 @@ for (const [name, code] of Object.entries(SELECTING)) {
     name: `preflight: ${name} asks with a reason for what the answers of a person bring up, too`,
     ignore: !hasTerminal,
     async fn() {
-      const text = await runInTerminal(code, ["y", "y", "n"]);
+      const text = await runInTerminal(code, ["y", "y", "y", "n"]);
       const told = text.indexOf("  env HOME, to find the stored tokens");
       assert(told >= 0 && told < text.indexOf('Deno requests env access to "HOME"'), text);
       assertStringIncludes(text, "permission_required");
