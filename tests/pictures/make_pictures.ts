@@ -1,5 +1,5 @@
 /**
- * Makes the pictures of the pages anew, from what JupyterLab, a terminal and a log really show:
+ * Makes the pictures of the pages anew, from what JupyterLab, a hub, a terminal and a log really show:
  * `deno task pictures`. Needs what the live tests of the notebook need (`deno task servers`,
  * Chromium), and util-linux's `script`.
  *
@@ -15,6 +15,7 @@ import { startOidcProvider } from "../support/oidc_provider.ts";
 import { startJupyterLab } from "../support/servers/jupyterlab.ts";
 import { captureTerminal } from "../support/terminal.ts";
 import { renamedIn } from "../support/in_page.js";
+import { hubPictures } from "./hub_pictures.ts";
 import { terminalHtml } from "./terminal_html.ts";
 
 const FOLDER = new URL("./", import.meta.url);
@@ -114,4 +115,5 @@ if (import.meta.main) {
   await using browser = await startChromium();
   await notebookPictures(browser);
   await terminalPictures(browser);
+  await hubPictures(browser, { issuer: ISSUER, fileOf });
 }
