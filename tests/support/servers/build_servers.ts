@@ -79,7 +79,12 @@ async function build(
   try {
     const built = await into(work);
     await Deno.mkdir(folder, { recursive: true });
-    await Deno.rename(built, path);
+    try {
+      await Deno.rename(built, path);
+    } catch (error) {
+      // Another process has built it meanwhile. A folder is not replaced.
+      if (!await isThere(path)) throw error;
+    }
     return "built";
   } finally {
     await Deno.remove(work, { recursive: true });
