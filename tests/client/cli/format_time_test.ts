@@ -36,7 +36,9 @@ for (
     ["America/New_York", "2027-07-15 05:05 -04:00"],
   ] as const
 ) {
-  Deno.test(`times: in ${TZ} people read ${local}, and JSON has UTC`, async () => {
+  // Windows has its zone from the system alone.
+  const ignore = Deno.build.os === "windows" && TZ !== "UTC";
+  Deno.test(`times: in ${TZ} people read ${local}, and JSON has UTC`, { ignore }, async () => {
     await using world = await cliWorld();
     await world.signIn();
     const expires_at = new Date(END).toISOString();

@@ -47,45 +47,58 @@ for (const [policy, allowed, denied] of CASES) {
   });
 }
 
-Deno.test("rules: a path is that of its target, whatever links lead to it", async () => {
-  await using folder = await tempDir();
-  const root = await Deno.realPath(folder.path);
-  await Deno.mkdir(`${root}/data`);
-  await Deno.mkdir(`${root}/secret`);
-  await Deno.writeTextFile(`${root}/secret/key`, "");
-  await Deno.symlink(`${root}/secret`, `${root}/data/out`);
-  await Deno.symlink(`${root}/secret/new`, `${root}/data/dangling`);
-  await Deno.symlink(`${root}/data/loop`, `${root}/data/loop`);
-  await Deno.symlink(`${root}/data`, `${root}/alias`);
-  const policy = { read: [`${root}/alias`], write: [`${root}/data`] };
-  const names = ["", "/new", "/a/b/c", "/../data/x"];
-  for (const place of names) {
-    assertEquals(isAllowed(policy, `read ${root}/alias${place}`), true, place);
-    assertEquals(isAllowed(policy, `write ${root}/alias${place}`), true, place);
-  }
-  for (const place of ["data/out", "data/out/key", "data/out/new", "data/dangling", "data/loop"]) {
-    assertEquals(isAllowed(policy, `read ${root}/${place}`), false, place);
-    assertEquals(isAllowed(policy, `write ${root}/${place}`), false, place);
-  }
-  assertEquals(isAllowed(policy, `read ${root}/data-other`), false);
-  assertEquals(isAllowed(policy, `read ${root}/data/../secret/key`), false);
-});
+/** Narrow kernels are refused on Windows, whose paths and links these rules do not know. */
+const ignore = Deno.build.os === "windows";
 
-Deno.test("rules: nobody can grant writing a file that decides, or a folder above it", async () => {
-  await using folder = await tempDir();
-  const root = await Deno.realPath(folder.path);
-  await Deno.mkdir(`${root}/rules`);
-  await Deno.writeTextFile(`${root}/rules/policy.json`, "{}");
-  await Deno.symlink(`${root}/rules`, `${root}/link`);
-  for (const policy of [{ write: true }, { write: [root] }]) {
-    const decides = (access: string) => isAllowed(policy, access, [`${root}/rules/policy.json`]);
-    for (const place of ["rules/policy.json", "rules", "link/policy.json", "link", ""]) {
-      assertEquals(decides(`write ${root}/${place}`), false, place);
+Deno.test(
+  "rules: a path is that of its target, whatever links lead to it",
+  { ignore },
+  async () => {
+    await using folder = await tempDir();
+    const root = await Deno.realPath(folder.path);
+    await Deno.mkdir(`${root}/data`);
+    await Deno.mkdir(`${root}/secret`);
+    await Deno.writeTextFile(`${root}/secret/key`, "");
+    await Deno.symlink(`${root}/secret`, `${root}/data/out`);
+    await Deno.symlink(`${root}/secret/new`, `${root}/data/dangling`);
+    await Deno.symlink(`${root}/data/loop`, `${root}/data/loop`);
+    await Deno.symlink(`${root}/data`, `${root}/alias`);
+    const policy = { read: [`${root}/alias`], write: [`${root}/data`] };
+    const names = ["", "/new", "/a/b/c", "/../data/x"];
+    for (const place of names) {
+      assertEquals(isAllowed(policy, `read ${root}/alias${place}`), true, place);
+      assertEquals(isAllowed(policy, `write ${root}/alias${place}`), true, place);
     }
-    assertEquals(decides(`write ${root}/rules/other`), true);
-    assertEquals(
-      decides(`write <TMP>`),
-      policy.write === true || root.startsWith("/tmp") === false,
-    );
-  }
-});
+    for (
+      const place of ["data/out", "data/out/key", "data/out/new", "data/dangling", "data/loop"]
+    ) {
+      assertEquals(isAllowed(policy, `read ${root}/${place}`), false, place);
+      assertEquals(isAllowed(policy, `write ${root}/${place}`), false, place);
+    }
+    assertEquals(isAllowed(policy, `read ${root}/data-other`), false);
+    assertEquals(isAllowed(policy, `read ${root}/data/../secret/key`), false);
+  },
+);
+
+Deno.test(
+  "rules: nobody can grant writing a file that decides, or a folder above it",
+  { ignore },
+  async () => {
+    await using folder = await tempDir();
+    const root = await Deno.realPath(folder.path);
+    await Deno.mkdir(`${root}/rules`);
+    await Deno.writeTextFile(`${root}/rules/policy.json`, "{}");
+    await Deno.symlink(`${root}/rules`, `${root}/link`);
+    for (const policy of [{ write: true }, { write: [root] }]) {
+      const decides = (access: string) => isAllowed(policy, access, [`${root}/rules/policy.json`]);
+      for (const place of ["rules/policy.json", "rules", "link/policy.json", "link", ""]) {
+        assertEquals(decides(`write ${root}/${place}`), false, place);
+      }
+      assertEquals(decides(`write ${root}/rules/other`), true);
+      assertEquals(
+        decides(`write <TMP>`),
+        policy.write === true || root.startsWith("/tmp") === false,
+      );
+    }
+  },
+);
