@@ -1,4 +1,4 @@
-import { writeError } from "../../backends/common/platform.ts";
+import { isDeno, writeError } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -141,10 +141,10 @@ function startCountdown({ page, now }: PromptOptions, colors: boolean): Countdow
   return { erase: () => `\r${" ".repeat(width)}\r`, stop: () => clearInterval(timer) };
 }
 
-function write(text: string): Promise<void> {
-  return Promise.try(() => {
-    // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
-    if (notebook() !== undefined) console.error(text.trimEnd());
-    else writeError(text);
-  });
+/** Not by `writeSync`: a terminal that takes nothing more would stop the sign-in, too. */
+async function write(text: string): Promise<void> {
+  // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
+  if (notebook() !== undefined) console.error(text.trimEnd());
+  else if (isDeno) await Deno.stderr.write(new TextEncoder().encode(text));
+  else writeError(text);
 }
