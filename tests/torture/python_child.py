@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # nothing is written beside the sources
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from validmind_library import ValidMindAuthError, credentials_store, obtain  # noqa: E402
