@@ -14,6 +14,8 @@ import { type HubWorld, startHubWorld } from "./hub_world.ts";
 
 const USAGE = "Usage: deno task hub [file|vault] [--keep]";
 const RECIPES = ["file", "vault"];
+/** As a shell has it for SIGINT. */
+const INTERRUPTED = 130;
 
 async function startWorld(recipe: string, stack: AsyncDisposableStack): Promise<HubWorld> {
   if (recipe === "file") return stack.use(await startHubWorld({ recipe: "file.py" }));
@@ -39,16 +41,12 @@ async function tellStories(world: HubWorld): Promise<void> {
   }
 }
 
-/** Waits until the person at the terminal has seen enough. */
-async function keep({ hub, users, provider }: HubWorld, recipe: string): Promise<void> {
+/** Tells the person at the terminal what to open. */
+function tellPlaces({ hub, users, provider }: HubWorld, recipe: string): void {
   console.log(`\nThe hub runs on, with tokens by the recipe for ${recipe}. Open ${hub.origin}/ as`);
   for (const { name, password } of users) console.log(`  ${name}, password ${password}`);
   console.log(`and quickstart.ipynb in it. Approve at ${provider.issuer}/device as anybody.`);
   console.log(`What the hub says is in ${hub.log}. Ctrl+C ends all of it.`);
-  const interrupt = Promise.withResolvers<void>();
-  Deno.addSignalListener("SIGINT", interrupt.resolve);
-  await interrupt.promise;
-  Deno.removeSignalListener("SIGINT", interrupt.resolve);
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -65,11 +63,16 @@ async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
   if (whyNoAccounts !== undefined) console.log(`One person instead of two: ${whyNoAccounts}.`);
+  const interrupt = Promise.withResolvers<number>();
+  // Else the accounts and their homes would stay until the next run.
+  Deno.addSignalListener("SIGINT", () => interrupt.resolve(INTERRUPTED));
   await using stack = new AsyncDisposableStack();
   const world = await startWorld(recipe, stack);
-  await tellStories(world);
-  if (isKept) await keep(world, recipe);
+  const code = await Promise.race([tellStories(world).then(() => 0), interrupt.promise]);
+  if (code !== 0 || !isKept) return code;
+  tellPlaces(world, recipe);
+  await interrupt.promise;
   return 0;
 }
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) Deno.exit(await main(Deno.args));
