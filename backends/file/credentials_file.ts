@@ -112,8 +112,8 @@ export interface ReadDocument {
  * errors pass unchanged.
  */
 export function readDocument(path: string, found?: Deno.FileInfo): ReadDocument {
-  for (let waitMs = 5;; waitMs *= 2) {
-    const { bytes, info } = readOwnFile(path, waitMs === 5 ? found : undefined);
+  for (let waitMs = 5, seen = found;; waitMs *= 2, seen = undefined) {
+    const { bytes, info } = readOwnFile(path, seen);
     try {
       return {
         document: parseDocument(decode(bytes, path), path),

@@ -311,7 +311,9 @@ export async function getFrom(
   try {
     store = await opening;
   } catch (error) {
-    const isFull = error instanceof CredentialsBackendError && error.code === "backend_full";
+    // A server's words may be the same, but nothing of it lies here.
+    const isFull = !isUrl(path) && error instanceof CredentialsBackendError &&
+      error.code === "backend_full";
     const entry = isFull && await getEntryWithoutRoom(key, path).catch(() => undefined);
     if (!entry) throw error; // never "absent": the database was not read in Deno's own way
     return entry;

@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { UsageError } from "../usage_error.ts";
@@ -62,7 +63,7 @@ function ownCommand(): string[] {
 /** The folder of this module where it is not from a registry. */
 export function moduleRoot(): string | undefined {
   const url = new URL("../../../", import.meta.url);
-  return url.protocol === "file:" ? decodeURIComponent(url.pathname).replace(/\/$/, "") : undefined;
+  return url.protocol === "file:" ? fromFileUrl(url).replace(/\/$/, "") : undefined;
 }
 
 /**
