@@ -18,6 +18,7 @@ import {
 } from "../jupyter/kernel_spec.ts";
 import { readPolicy } from "../jupyter/policy.ts";
 import { runKernel } from "../jupyter/run_kernel.ts";
+import { assertOwnLog } from "../jupyter/trusted_file.ts";
 import { UsageError } from "../usage_error.ts";
 
 /** Flags of `jupyter kernel`, which a kernel specification gives. */
@@ -119,10 +120,12 @@ async function install(invocation: Invocation): Promise<number> {
   }
   const policy = absolute(flags.text("policy"));
   if (policy !== undefined) readPolicy(policy, "--policy");
+  const audit = absolute(flags.text("audit"));
+  if (audit !== undefined) assertOwnLog(audit, "--audit");
   const spec = kernelSpec({
     displayName: flags.text("display-name") ?? (isNarrow ? "Deno (narrow)" : "Deno"),
     env: environment(flags.all("env")),
-    ...(isNarrow && { narrow: { policy, audit: absolute(flags.text("audit")) } }),
+    ...(isNarrow && { narrow: { policy, audit } }),
   });
   const folder = `${kernelsFolder(flags.text("prefix"), flags.has("sys-prefix"))}/${name}`;
   const path = `${folder}/kernel.json`;

@@ -8,6 +8,7 @@ import { type BrokerRequest, PermissionBroker } from "./broker.ts";
 import { dataFolder, moduleRoot, withDeathSignal } from "./kernel_spec.ts";
 import { type Policy, policyOf, readPolicy } from "./policy.ts";
 import { describeAccess, type Grantor, Rules, targetOf } from "./rules.ts";
+import { openOwnLog } from "./trusted_file.ts";
 
 export interface KernelRun {
   /** The connection file that Jupyter made. */
@@ -38,7 +39,8 @@ export async function runKernel(run: KernelRun): Promise<number> {
     own,
     ...(policy === undefined ? [] : [{ by: policy, policy: readPolicy(policy, "--policy") }]),
   ], guardedPaths(run));
-  if (policy !== undefined) assertApart(policy, own);
+  if (policy !== undefined) assertApart(policy, "--policy", own);
+  if (audit !== undefined) assertApart(audit, "--audit", own);
   using log = audit === undefined ? undefined : openAudit(audit);
   using broker = new PermissionBroker();
   const child = spawnKernel(run, broker.path);
@@ -168,21 +170,21 @@ function guardedPaths({ policy, audit }: KernelRun): string[] {
   );
 }
 
-/** A policy in the folder of the tokens could not be guarded: this module writes there. */
-function assertApart(policy: string, { policy: own }: Grantor): void {
-  const path = targetOf(policy);
+/** A file in the folder of the tokens could not be guarded: this module writes there. */
+function assertApart(file: string, place: string, { policy: own }: Grantor): void {
+  const path = targetOf(file);
   const writes = Array.isArray(own.write) ? own.write : [];
   const folder = writes.map(targetOf).find((one) => path.startsWith(`${one}/`));
   if (folder === undefined) return;
   throw new UsageError(
-    `Cannot use ${policy} of --policy: the notebook keeps its tokens in ${folder}, so its code could ` +
-      `replace the policy. Put it into another folder.`,
+    `Cannot use ${file} of ${place}: the notebook keeps its tokens in ${folder}, so its code could ` +
+      `replace the file. Put it into another folder.`,
   );
 }
 
-/** A log of this user alone, in the form of Deno's own audit log with the result beside. */
+/** A log in the form of Deno's own audit log with the result beside. */
 function openAudit(path: string) {
-  const file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
+  const file = openOwnLog(path, "--audit");
   return {
     write: (line: unknown) =>
       void file.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`)),

@@ -1,9 +1,11 @@
 import { readFault } from "../../../backends/common/printable.ts";
+import { isSameFile, lstatIfPresent } from "../../../backends/file/file_access.ts";
 import { UsageError } from "../usage_error.ts";
 
 /** Far above any policy. */
 const LARGEST_BYTES = 64 * 1024;
 const WRITABLE_FOR_OTHERS = 0o022;
+const OPEN_TO_OTHERS = 0o077;
 const STICKY = 0o1000;
 
 /**
@@ -14,54 +16,111 @@ const STICKY = 0o1000;
  * @throws {UsageError} The file cannot be read, or somebody else could change it.
  */
 export function readTrustedFile(path: string, place: string): string {
-  try {
-    const isLink = Deno.lstatSync(path).isSymlink;
-    if (isLink) assertOnlyOwn(absolute(path), place);
+  const refuse: Refuse = (reason, at = path) =>
+    new UsageError(
+      `Cannot use ${at} of ${place}: ${reason}. It decides what a notebook may do, so only you or ` +
+        `the superuser may be able to change it.`,
+    );
+  return guarded(refuse, "it is not there", () => {
+    assertOnlyOwn(absolute(path), refuse);
     const real = Deno.realPathSync(path);
-    assertOnlyOwn(real, place);
+    assertOnlyOwn(real, refuse);
     using file = Deno.openSync(real);
     const info = file.statSync();
-    assertOwner(real, info, place);
-    if (!info.isFile) throw refusal(path, place, "it is no regular file");
-    if (info.size > LARGEST_BYTES) throw refusal(path, place, "it is larger than any policy");
+    assertOwner(real, info, refuse);
+    if (!info.isFile) throw refuse("it is no regular file");
+    if (info.size > LARGEST_BYTES) throw refuse("it is larger than any policy");
     const bytes = new Uint8Array(LARGEST_BYTES);
     return new TextDecoder().decode(bytes.subarray(0, file.readSync(bytes) ?? 0));
+  });
+}
+
+/**
+ * Opens the log of a notebook's permissions to write at its end. A new file is open to this user alone.
+ * One that is there must be: a regular file of this user, and no link. Each folder above it is held to
+ * the rules of {@linkcode readTrustedFile}.
+ *
+ * @throws {UsageError} The file cannot be written, or somebody else could read or replace it.
+ */
+export function openOwnLog(path: string, place: string): Deno.FsFile {
+  const refuse = refusalOfLog(path, place);
+  return guarded(refuse, "its folder is not there", () => {
+    const found = checkLog(path, refuse);
+    if (found === undefined) {
+      return Deno.openSync(path, { append: true, createNew: true, mode: 0o600 });
+    }
+    const file = Deno.openSync(path, { append: true });
+    // Another file may have come to the path since.
+    if (isSameFile(file.statSync(), found)) return file;
+    file.close();
+    throw refuse("another file came to its place meanwhile");
+  });
+}
+
+/** Throws what {@linkcode openOwnLog} will throw, and makes no file. */
+export function assertOwnLog(path: string, place: string): void {
+  const refuse = refusalOfLog(path, place);
+  guarded(refuse, "its folder is not there", () => checkLog(path, refuse));
+}
+
+function checkLog(path: string, refuse: Refuse): Deno.FileInfo | undefined {
+  const whole = absolute(path);
+  const folder = whole.replace(/\/[^/]*$/, "") || "/";
+  assertOnlyOwn(folder, refuse);
+  assertOnlyOwn(Deno.realPathSync(folder), refuse);
+  const info = lstatIfPresent(whole);
+  if (info === undefined) return undefined;
+  if (info.isSymlink) throw refuse("it is a symbolic link");
+  if (!info.isFile) throw refuse("it is no regular file");
+  if (info.uid !== Deno.uid()) throw refuse(`it belongs to another user (uid ${info.uid})`);
+  if (((info.mode ?? 0) & OPEN_TO_OTHERS) !== 0) {
+    throw refuse(`it is open to others. Close it: chmod 600 ${path}`);
+  }
+  return info;
+}
+
+function refusalOfLog(path: string, place: string): Refuse {
+  return (reason, at = path) =>
+    new UsageError(
+      `Cannot use ${at} of ${place}: ${reason}. It tells what a notebook asks for, so only you may be ` +
+        `able to read and change it.`,
+    );
+}
+
+/** Makes the error for a path, by default that of the file itself. */
+type Refuse = (reason: string, at?: string) => UsageError;
+
+function guarded<T>(refuse: Refuse, ifMissing: string, fn: () => T): T {
+  try {
+    return fn();
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    const reason = error instanceof Deno.errors.NotFound ? "it is not there" : readFault(error);
-    throw refusal(path, place, reason);
+    throw refuse(error instanceof Deno.errors.NotFound ? ifMissing : readFault(error));
   }
 }
 
 /** Refuses a path that somebody else can lead to another file. */
-function assertOnlyOwn(path: string, place: string): void {
+function assertOnlyOwn(path: string, refuse: Refuse): void {
   const parts = path.split("/");
   for (let length = parts.length; length >= 1; length--) {
     const part = parts.slice(0, length).join("/") || "/";
-    assertOwner(part, Deno.lstatSync(part), place);
+    assertOwner(part, Deno.lstatSync(part), refuse);
   }
 }
 
-function assertOwner(path: string, info: Deno.FileInfo, place: string): void {
+function assertOwner(path: string, info: Deno.FileInfo, refuse: Refuse): void {
   const { uid, mode } = info;
   if (uid === null || mode === null) return; // Windows has no modes
   if (uid !== 0 && uid !== Deno.uid()) {
-    throw refusal(path, place, `it belongs to another user (uid ${uid})`);
+    throw refuse(`it belongs to another user (uid ${uid})`, path);
   }
   // In a folder such as /tmp nobody can replace another one's file. A link has no mode of its own.
   const isSticky = info.isDirectory && (mode & STICKY) !== 0;
   if (!info.isSymlink && !isSticky && (mode & WRITABLE_FOR_OTHERS) !== 0) {
-    throw refusal(path, place, `others can write it. Close it: chmod go-w ${path}`);
+    throw refuse(`others can write it. Close it: chmod go-w ${path}`, path);
   }
 }
 
 function absolute(path: string): string {
   return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
-}
-
-function refusal(path: string, place: string, reason: string): UsageError {
-  return new UsageError(
-    `Cannot use ${path} of ${place}: ${reason}. It decides what a notebook may do, so only you or ` +
-      `the superuser may be able to change it.`,
-  );
 }

@@ -30,6 +30,10 @@ export const KERNELS: PagePromises = {
     ],
     ["What is denied is `NotCapable`", DENIES],
     ["`--audit FILE` logs each question", `${NARROW} runs quickstart.ipynb`],
+    [
+      "A log that others can read",
+      "client/cli/commands/jupyter_test.ts: jupyter: a log that others can read, a link, and one",
+    ],
     ["The hosts of the provider and the API", `${NARROW} runs quickstart.ipynb`],
     ["Modules of JSR may be imported", `${NARROW} runs quickstart.ipynb`],
     ["Other addresses need `import`", DENIES],

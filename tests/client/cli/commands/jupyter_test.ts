@@ -222,6 +222,38 @@ async function connectionFile(folder: string): Promise<string> {
   return file;
 }
 
+Deno.test({
+  name: "jupyter: a log that others can read, a link, and one beside the tokens start no kernel",
+  ignore,
+  fn: async () => {
+    await using world = await jupyterWorld();
+    const { home } = world;
+    await Deno.writeTextFile(`${home}/open.jsonl`, "kept", { mode: 0o644 });
+    await Deno.symlink(`${home}/open.jsonl`, `${home}/link.jsonl`);
+    await Deno.mkdir(`${home}/.validmind`, { mode: 0o700 });
+    const connection = await connectionFile(home);
+    const REFUSED = [
+      ["open.jsonl", "it is open to others"],
+      ["link.jsonl", "it is a symbolic link"],
+      ["none/audit.jsonl", "its folder is not there"],
+    ] as const;
+    for (const [audit, reason] of REFUSED) {
+      const installed = await world.run(["install", "--narrow", "--audit", audit]);
+      const kernel = ["kernel", "--connection-file", connection, "--audit", `${home}/${audit}`];
+      for (const { code, stdout, stderr } of [installed, await world.run(kernel)]) {
+        assertEquals([code, stdout], [2, ""], stderr);
+        assertStringIncludes(stderr, `Cannot use ${home}/${audit} of --audit: ${reason}`);
+      }
+    }
+    const audit = `${home}/.validmind/audit.jsonl`;
+    const beside = await world.run(["kernel", "--connection-file", connection, "--audit", audit]);
+    assertEquals(beside.code, 2, beside.stderr);
+    assertStringIncludes(beside.stderr, `Cannot use ${audit} of --audit: the notebook keeps its`);
+    assertEquals(await Deno.readTextFile(`${home}/open.jsonl`), "kept");
+    assertEquals([...Deno.readDirSync(`${home}/.validmind`)], []);
+  },
+});
+
 /** Starts `jupyter kernel` as Jupyter does, and waits until the kernel listens. */
 async function startKernel(folder: string) {
   const file = await connectionFile(folder);
