@@ -44,7 +44,7 @@ export class CredentialsFile {
     const own = recalls.get(this.#path)?.(key, read);
     if (own !== undefined) return own.entry;
     const entry = getEntry(read.document, key, this.#path);
-    return this.isKept && entry !== undefined ? structuredClone(entry) : entry;
+    return this.isKept && entry ? structuredClone(entry) : entry;
   }
 
   #read(): ReadDocument | undefined {
@@ -62,7 +62,7 @@ export class CredentialsFile {
     this.#kept = undefined;
     const read = readDocument(this.#path);
     const state = read.info.size < SMALL_BYTES ? undefined : settledState(read.info);
-    if (state !== undefined) this.#kept = { state, read };
+    if (state !== undefined) this.#kept = { state, read: { ...read, text: "" } };
     return read;
   }
 }
@@ -95,12 +95,14 @@ export function fileState({ dev, ino, size, mtime }: Deno.FileInfo): string {
   return `${dev} ${ino} ${size} ${mtime?.getTime()}`;
 }
 
-/** A document, and the information about its file from before it was read. */
+/** A document, and its file as it was before it was read. */
 export interface ReadDocument {
   readonly document: CredentialsDocument;
   readonly info: Deno.FileInfo;
-  /** Whether the text has the Python library's form: that of this module without the last line break. */
+  /** Whether the text has the Python library's form: this module's without the last line break. */
   readonly isOfPython: boolean;
+  /** Empty where the document is kept. */
+  readonly text: string;
 }
 
 /**
@@ -115,11 +117,9 @@ export function readDocument(path: string, found?: Deno.FileInfo): ReadDocument 
   for (let waitMs = 5, seen = found;; waitMs *= 2, seen = undefined) {
     const { bytes, info } = readOwnFile(path, seen);
     try {
-      return {
-        document: parseDocument(decode(bytes, path), path),
-        info,
-        isOfPython: bytes[1] === 10 && bytes.at(-1) !== 10,
-      };
+      const text = decode(bytes, path);
+      const isOfPython = bytes[1] === 10 && bytes.at(-1) !== 10;
+      return { document: parseDocument(text, path), info, isOfPython, text };
     } catch (error) {
       const ageMs = Date.now() - (info.mtime?.getTime() ?? 0);
       if (waitMs > 40 || Math.abs(ageMs) > RACY_MS) throw error;

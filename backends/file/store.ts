@@ -24,6 +24,7 @@ import {
   parseUnfinished,
   rowOf,
   rowText,
+  rowWriter,
   serializeDocument,
   serializeUnfinished,
   setRow,
@@ -64,6 +65,8 @@ interface Reservation {
 }
 
 interface ChangeOptions {
+  /** The only row that is changed. */
+  row?: string;
   reserved?: ReservedFile | undefined;
   /** The last look at the file. */
   found?: Deno.FileInfo | undefined;
@@ -118,7 +121,7 @@ export class FileStore {
       if (isSet) setRow(document, key, entry);
       return isSet;
     };
-    const options = { reserved: reserved?.reserved, found };
+    const options = { row: key, reserved: reserved?.reserved, found };
     try {
       await this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
       if (isSet) await this.#outlast(path, key, entry, before);
@@ -164,8 +167,11 @@ export class FileStore {
       const read = readForUpdate(path);
       const { document } = read;
       assertWritable(document, path);
-      const size = new TextEncoder().encode(serializeDocument(document)).length + bytes;
-      const reserved = ReservedFile.create(temp, size + HEADROOM_BYTES);
+      // A text of which one row is written anew keeps its size.
+      const size = rowWriter(read, key) === undefined
+        ? new TextEncoder().encode(serializeDocument(document)).length
+        : read.info!.size;
+      const reserved = ReservedFile.create(temp, size + bytes + HEADROOM_BYTES);
       if (reserved === undefined) return undefined;
       const isShared = claimRow(read, key) || isClaimed(document, key);
       return { reserved, replaces: rowText(document, key), isClaimed: isShared };
@@ -277,19 +283,21 @@ export class FileStore {
   #change(
     path: string,
     change: (document: CredentialsDocument, read: ReadForUpdate) => boolean,
-    { reserved, found, isHeld, isLocked }: ChangeOptions,
+    { row, reserved, found, isHeld, isLocked }: ChangeOptions,
   ): boolean {
     try {
       for (let tries = 0;; tries++) {
         const read = readForUpdate(path, tries === 0 ? found : undefined);
         const { document, info, isOfPython = false } = read;
         this.#writes.isShared ||= isOfPython;
+        const write = row === undefined || isOfPython ? undefined : rowWriter(read, row);
         if (!change(document, read)) return true;
         assertWritable(document, path);
         if (isOfPython) noteLibrary(document);
         const isUnchanged = () =>
           isHeld() && (tries === TRIES || isSameState(info, lstatIfPresent(path)));
-        if (!replaceFile(path, serializeDocument(document), { reserved, isLocked, isUnchanged })) {
+        const text = write?.() ?? serializeDocument(document);
+        if (!replaceFile(path, text, { reserved, isLocked, isUnchanged })) {
           if (!isHeld()) return false;
           continue;
         }

@@ -4,10 +4,11 @@ import {
   assertWritable,
   emptyDocument,
   looksLikeCredentials,
+  rowWriter,
   serializeDocument,
   setRow,
 } from "../../../backends/file/edit_document.ts";
-import { entry, KEY } from "../../support/entries.ts";
+import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const PATH = "/home/ana maria/.validmind/credentials.json";
@@ -192,3 +193,72 @@ Deno.test("a row of great depth is read", () => {
   const row = getEntry(parse(`{"credentials": {"a": {"x": ${deep}}}}`), "a", PATH);
   assertEquals(Array.isArray(row?.x), true);
 });
+
+/** A row that makes a text large. */
+const FILLER = `    "filler": {
+      "access_token": "${"f".repeat(70_000)}"
+    }`;
+
+const ROW = `"${KEY}": {
+      "access_token": "old",
+      "nested": {
+        "big": -98765432109876543210
+      }
+    }`;
+
+const MANY = `{
+  "version": 1,
+  "credentials": {
+    "${OTHER}": {
+      "access_token": "t",
+      "big": 12345678901234567890
+    },
+    ${ROW},
+${FILLER}
+  },
+  "x_top": [
+    1
+  ]
+}
+`;
+
+/** The text with a new row under {@linkcode KEY}, and the one of the whole document. */
+function rewrite(text: string): { written: string | undefined; whole: string } {
+  const document = parse(text);
+  const write = rowWriter({ document, text }, KEY);
+  setRow(document, KEY, { ...getEntry(document, KEY, PATH), access_token: 'new "\n"', list: [{}] });
+  return { written: write?.(), whole: serializeDocument(document) };
+}
+
+Deno.test("a row of a large text is written as with the whole document, and the rest stays", () => {
+  const { written, whole } = rewrite(MANY);
+  assertEquals(written, whole);
+  const odd = (text: string) => text.replace("1,", '1, "a b":NaN,').replace("[\n    1", "[1");
+  assertEquals(rewrite(odd(MANY)).written, odd(whole));
+});
+
+for (
+  const [name, text] of [
+    ["a small text", MANY.replace(FILLER, '    "filler": {}')],
+    ["a text in another form", JSON.stringify(JSON.parse(MANY))],
+    ["a text without a version", MANY.replace('  "version": 1,\n', "")],
+    ["a text with a backslash", MANY.replace('"t"', '"\\u0074"')],
+    ["a key with a backslash", MANY.replace(KEY, KEY.replaceAll("/", "\\/"))],
+    ["no such row", MANY.replace(KEY, "another")],
+    [
+      "the key elsewhere",
+      MANY.replace(ROW, '"another": {}').replace("[\n    1", `[\n    {${ROW}}`),
+    ],
+    ["the key twice", MANY.replace('"t"', `"${KEY}"`)],
+    ["the row twice", MANY.replace(FILLER, `    ${ROW},\n${FILLER}`)],
+    ["a row that is null", MANY.replace(ROW, `"${KEY}": null`)],
+    ["a row on one line", MANY.replace(ROW, `"${KEY}": { "access_token": "old" }`)],
+    ["a row without indentation", MANY.replace(ROW, ROW.replace(/\n */g, "\n"))],
+    ["an object in the row that ends like the row", MANY.replace("\n      }", "\n    }")],
+  ] as const
+) {
+  Deno.test(`a row is not written alone where it is not certain that this is right: ${name}`, () => {
+    const document = parse(text);
+    assertEquals(rowWriter({ document, text }, KEY), undefined);
+  });
+}

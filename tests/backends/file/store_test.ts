@@ -156,6 +156,32 @@ for (const way of ["in place", "by a rename", "for the first time", "by a remova
 }
 
 Deno.test({
+  name: "a put into a large file writes one row anew, also over what was written meanwhile",
+  permissions,
+  async fn() {
+    const { store, path } = make();
+    const text = (other: string) =>
+      `{
+  "version": 1,
+  "credentials": {
+    "other": { "access_token":"${other}", "big": 12345678901234567890, "odd": NaN },
+    "${KEY}": {
+      "access_token": "old"
+    }
+  }
+}
+`;
+    const [before, after] = ["b", "a"].map((letter) => text(letter.repeat(70_000)));
+    Deno.writeTextFileSync(path, before!, { mode: 0o600 });
+    const change = () => Deno.writeTextFileSync(path, after!);
+    await withIntruder([change], () => store.put(KEY, entry({ access_token: "new" })));
+    const row = JSON.stringify(entry({ access_token: "new" }), null, 2).replaceAll("\n", "\n    ");
+    const expected = after!.replace(/\{\n {6}"access_token": "old"\n {4}\}/, row);
+    assertEquals(Deno.readTextFileSync(path) === expected, true);
+  },
+});
+
+Deno.test({
   name: "a program that writes without end does not hold up a put without end",
   permissions,
   async fn() {
