@@ -215,9 +215,26 @@ export function parseBackendKwargs(text: string, source: string): Record<string,
   return expand(options, "", source) as Record<string, unknown>;
 }
 
+const REFERENCE = /\$\{([^}]*)\}/g;
+const VARIABLE = /^[A-Za-z_]\w{0,199}$/;
+
+/** The variables that {@linkcode parseBackendKwargs} will read for a text. */
+export function variablesIn(text: string): string[] {
+  const names = new Set<string>();
+  const note = (value: string) => {
+    for (const [, name = ""] of value.matchAll(REFERENCE)) if (VARIABLE.test(name)) names.add(name);
+  };
+  try {
+    JSON.parse(text, (_, value) => typeof value === "string" ? note(value) : value);
+  } catch {
+    // An error where the text is used.
+  }
+  return [...names];
+}
+
 function expand(value: unknown, path: string, source: string): unknown {
   if (typeof value === "string") {
-    return value.replace(/\$\{([^}]*)\}/g, (_, name: string) => lookUp(name, path, source));
+    return value.replace(REFERENCE, (_, name: string) => lookUp(name, path, source));
   }
   if (Array.isArray(value)) {
     return value.map((item, index) => expand(item, `${path}[${index}]`, source));
@@ -236,7 +253,7 @@ function expand(value: unknown, path: string, source: string): unknown {
 
 function lookUp(name: string, path: string, source: string): string {
   const place = printable(path);
-  if (!/^[A-Za-z_]\w{0,199}$/.test(name)) {
+  if (!VARIABLE.test(name)) {
     // Without the name: it may be part of a password.
     throw kwargsError(source, `a \${…} in "${place}" does not name a variable`);
   }

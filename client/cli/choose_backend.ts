@@ -13,7 +13,7 @@ import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { ensureSelection, preflight } from "../permissions/preflight.ts";
+import { ensureSelection, optionNeeds, preflight } from "../permissions/preflight.ts";
 import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -79,16 +79,15 @@ async function chooseSet(
     `"${key}" in "${settings.entryName}" of ${settings.path}`
   ) as [string, string];
   const spec = parseSpec(settings.text("backend")!, name);
-  const kwargs = parseBackendKwargs(
-    JSON.stringify(settings.value("backendOptions") ?? {}),
-    options,
-  );
+  const text = JSON.stringify(settings.value("backendOptions") ?? {});
+  const all = [...needs, ...optionNeeds(text)];
+  const kwargs = parseBackendKwargs(text, options);
   const backend = await createBackend(spec, kwargs, { origin: { name, options } });
   return {
     backend,
     name: nameOf(spec),
     why: "the settings file names it",
-    needs: () => needs,
+    needs: () => all,
     [Symbol.asyncDispose]: () => close(backend),
   };
 }
@@ -105,9 +104,11 @@ async function chooseNamed(
     ? []
     : [{ name: "read", path: file, reason: "to read the backend's options", need: "always" }];
   await preflight(action, [...known, ...needs], "always");
-  const kwargs = file === undefined
-    ? {}
-    : parseBackendKwargs(await readInput(file, options), `--${options}`);
+  const given = file === undefined ? "{}" : await readInput(file, options);
+  const ofOptions = optionNeeds(given);
+  needs.push(...ofOptions);
+  if (ofOptions.length > 0) await preflight(action, [...known, ...needs], "always");
+  const kwargs = parseBackendKwargs(given, `--${options}`);
   const origin = { name: `--${flag}`, options: `--${options}` };
   const backend = await createBackend(spec, kwargs, { origin });
   return {

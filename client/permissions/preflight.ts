@@ -12,7 +12,7 @@ import {
   readEnvIfGranted,
   writeError,
 } from "../../backends/common/platform.ts";
-import { readBackendChoice } from "../../backends/load/backend_setting.ts";
+import { readBackendChoice, variablesIn } from "../../backends/load/backend_setting.ts";
 import type { IsolateOptions } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
@@ -227,16 +227,22 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
  */
 export function selectionNeeds(isolate?: IsolateOptions): PermissionNeed[] {
   const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
-  const { variables, name } = readBackendChoice(read);
+  const { variables, name, options } = readBackendChoice(read);
   return [
     ...variables.map((variable) =>
       variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
     ),
+    ...(options === undefined ? [] : optionNeeds(read(options) ?? "")),
     // A module's name alone has one of these. A nested one is checked as it is started.
     ...(isDeno && isolate?.as === "process" && /[:#]/.test(name ?? "")
       ? processNeeds(isolate)
       : []),
   ];
+}
+
+/** The needs of `${NAME}` in the text of a backend's options. */
+export function optionNeeds(text: string): PermissionNeed[] {
+  return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));
 }
 
 /** The needs of a backend in a process of its own. */
@@ -256,11 +262,13 @@ export async function ensureSelection(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
   isolate?: IsolateOptions,
 ): Promise<void> {
-  const needs = selectionNeeds(isolate);
-  await ensure(needs);
-  const known = new Set(needs.map((need) => JSON.stringify(need)));
-  const more = selectionNeeds(isolate).filter((need) => !known.has(JSON.stringify(need)));
-  if (more.length > 0) await ensure(more);
+  const known = new Set<string>();
+  for (;;) {
+    const needs = selectionNeeds(isolate).filter((need) => !known.has(JSON.stringify(need)));
+    if (needs.length === 0) return;
+    await ensure(needs);
+    for (const need of needs) known.add(JSON.stringify(need));
+  }
 }
 
 function env(variable: string, reason = "to choose where tokens are kept"): PermissionNeed {

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { parseBackendKwargs } from "../../../backends/load/backend_setting.ts";
+import { parseBackendKwargs, variablesIn } from "../../../backends/load/backend_setting.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
@@ -129,5 +129,19 @@ Deno.test({
   async fn() {
     const text = JSON.stringify({ token: SECRETS.access, path: "${NOT_OURS}" });
     await rejectsWith("permission_required", () => read(text), "--allow-env=NOT_OURS");
+  },
+});
+
+Deno.test({
+  name: "the variables of KWARGS are those that reading them takes, each once",
+  permissions: "none",
+  fn() {
+    assertEquals(variablesIn('{"a": "${A}/${B_1}", "b": [{"c": "${A}"}], "${KEY}": 1}'), [
+      "A",
+      "B_1",
+    ]);
+    assertEquals(variablesIn('{"a": "${}${1A}${A-B}$A"}'), []);
+    assertEquals(variablesIn('{"a": "\\u0024{A}"}'), ["A"]);
+    assertEquals(variablesIn("no JSON ${A}"), []);
   },
 });

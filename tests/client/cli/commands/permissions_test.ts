@@ -80,6 +80,48 @@ Deno.test("permissions: for migrate, of both backends", async () => {
   }
 });
 
+Deno.test("permissions: of a backend whose options name variables, these too", async () => {
+  await using world = await cliWorld();
+  const options = { path: "/srv/${STORE_USER}/c.json" };
+  const text = JSON.stringify(options);
+  await Deno.writeTextFile(`${world.home}/file.json`, text);
+  await Deno.mkdir(`${world.home}/.config/validmind-auth`, { recursive: true });
+  const settings = { default: { backend: "file", backendOptions: options } };
+  const config = `${world.home}/settings.json`;
+  await Deno.writeTextFile(config, JSON.stringify(settings), { mode: 0o600 });
+  const identity = ["--issuer", "https://login.example.com", "--client-id", "x"];
+  const variables = {
+    VM_OIDC_DENO_CREDENTIALS_BACKEND: "file",
+    VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: text,
+  };
+  const cases: [args: string[], env: Record<string, string>][] = [
+    [["--for", "migrate", "--to", "file", "--to-options", "file.json"], {}],
+    [["--for", "migrate", "--from", "file", "--from-options", "file.json"], {}],
+    [["--for", "token", "--backend", "file", "--backend-options", "file.json", ...identity], {}],
+    [["--for", "token", "--config", config, ...identity], {}],
+    [["--for", "token", ...identity], variables],
+    [["--for", "script", ...identity], variables],
+  ];
+  for (const [args, env] of cases) {
+    const { stdout, stderr } = await world.run(["permissions", "--json", ...args], {
+      env: { STORE_USER: "anna", ...env },
+    });
+    assertEquals(stderr, "", args.join(" "));
+    assertMatch(JSON.parse(stdout).flags, /--allow-env=\S*\bSTORE_USER\b/, args.join(" "));
+  }
+});
+
+Deno.test("permissions: a migration that may not read a variable of its options names it", async () => {
+  await using world = await cliWorld();
+  await Deno.writeTextFile(`${world.home}/file.json`, '{"path": "/srv/${STORE_USER}/c.json"}');
+  const args = ["migrate", "--from", "kv", "--to", "file", "--to-options", "file.json"];
+  const { code, stderr } = await world.run(args, {
+    flags: ["--unstable-kv", "--allow-read", "--allow-env=HOME"],
+  });
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "env STORE_USER (to complete the backend's options)");
+});
+
 Deno.test("permissions: --discover asks the provider for its other hosts", async () => {
   await using world = await cliWorld();
   await using provider = await startScriptedProvider({
