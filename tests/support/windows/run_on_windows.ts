@@ -4,8 +4,9 @@
  *
  * Arguments are files and folders of tests; without one, all run. At the first run a folder with
  * Debian's Wine is made in the cache, which needs Linux and root: elsewhere it says so and is done.
- * Each file has a process of its own, and 200 seconds (`--limit=SECONDS`). What fails for a reason of
- * Wine's is in `wine_faults.ts`, by name; nothing else may fail twice.
+ * Each file has a process of its own, which is ended when it says nothing for 200 seconds
+ * (`--limit=SECONDS`): one test may take so long. What fails for a reason of Wine's is in
+ * `wine_faults.ts`, by name; nothing else may fail twice.
  *
  * `--if-possible` makes it no failure that Wine cannot be had: it says why.
  */
@@ -22,6 +23,7 @@ import {
   wineParts,
 } from "../servers/wine.ts";
 import { copyRepository } from "./copy_repository.ts";
+import { summarize } from "./summary.ts";
 import { type Tally, tallyFile } from "./tally.ts";
 
 const ROOT = fromFileUrl(new URL("../../../", import.meta.url)).replace(/\/$/, "");
@@ -33,10 +35,15 @@ const REPORTS = "reports";
 const TEMPORARY = "users/root/AppData/Local/Temp";
 const CERTIFICATES = "certificates.pem";
 const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
+/** What brings npm's packages into the cache: the imported ones, and the bundler of Deno. */
+const FETCHES = [
+  ["install", "--quiet"],
+  ["bundle", "--quiet", `--output=C:\\${REPORTS}\\bundle.js`, "backends/common/hosts.ts"],
+];
 /** How much of what a test says of its failure is shown. */
 const SHOWN = 1500;
 
-const { drive } = wineParts();
+const { root, drive } = wineParts();
 
 /** The test files below the named files and folders, without those that need servers. */
 async function testFiles(named: readonly string[]): Promise<string[]> {
@@ -76,14 +83,28 @@ interface Ended {
  */
 async function run(command: readonly string[], name: string): Promise<Ended> {
   const output = `${drive}/${REPORTS}/${name}.txt`;
-  const started = Date.now();
+  await Deno.writeTextFile(output, "");
+  const silence = watchSilence(output);
   const { success } = await spawnProcess(["sh", "-c", 'exec "$@" >"$0" 2>&1', output, ...command], {
     stdout: "null",
     stderr: "null",
-    signal: AbortSignal.timeout(1000 * LIMIT_SECONDS),
+    signal: silence.signal,
   }).status;
-  const isLate = Date.now() - started >= 1000 * LIMIT_SECONDS;
-  return { success, isLate, said: (await Deno.readTextFile(output)).slice(-SHOWN) };
+  silence.stop();
+  const said = (await Deno.readTextFile(output)).slice(-SHOWN);
+  return { success, isLate: silence.signal.aborted, said };
+}
+
+/** Aborts when a file has not grown for the time limit. */
+function watchSilence(path: string): { signal: AbortSignal; stop: () => void } {
+  const abort = new AbortController();
+  let [size, since] = [0, performance.now()];
+  const timer = setInterval(() => {
+    const now = Deno.statSync(path).size;
+    if (now !== size) [size, since] = [now, performance.now()];
+    else if (performance.now() - since >= 1000 * LIMIT_SECONDS) abort.abort();
+  }, 1000);
+  return { signal: abort.signal, stop: () => clearInterval(timer) };
 }
 
 /** Ends all programs of the folder, those that a killed test left among them. */
@@ -103,11 +124,14 @@ async function prepare(): Promise<void> {
   await Deno.mkdir(`${drive}/${REPORTS}`, { recursive: true });
   await endAll();
   await emptyFolder(`${drive}/${TEMPORARY}`);
+  await Deno.writeTextFile(`${root}/etc/hosts`, "127.0.0.1 localhost\n"); // Windows knows it by itself
   await run(inWine(["wineserver", "--persistent"]), "start");
   await copyRepository(ROOT, `${drive}/${REPOSITORY}`);
   const options = { folder: REPOSITORY, env: await networkEnv() };
-  const { success, said } = await run(denoOnWindows(["install", "--quiet"], options), "install");
-  if (!success) throw new Error(`Cannot get the npm packages: ${said}`);
+  for (const args of FETCHES) {
+    const { success, said } = await run(denoOnWindows(args, options), args[0]!);
+    if (!success) throw new Error(`Cannot get the npm packages: ${said}`);
+  }
 }
 
 async function runFile(file: string): Promise<Tally> {
@@ -117,7 +141,11 @@ async function runFile(file: string): Promise<Tally> {
   const flags = [...FLAGS, "--cached-only", `--junit-path=C:\\${REPORTS}\\${name}.xml`];
   const command = denoOnWindows(["test", ...flags, file], { folder: REPOSITORY });
   const { success, isLate, said } = await run(command, name);
-  const trouble = isLate ? `no end after ${LIMIT_SECONDS} s. ${said}` : success ? undefined : said;
+  const trouble = isLate
+    ? `nothing was said for ${LIMIT_SECONDS} s. ${said}`
+    : success
+    ? undefined
+    : said;
   return tallyFile(file, await Deno.readTextFile(report).catch(() => undefined), trouble);
 }
 
@@ -138,23 +166,12 @@ async function runFiles(files: readonly string[], atOnce: number): Promise<Map<s
 
 /** Files that fail run once more, alone: Wine is slow, and the time limits are those of a system. */
 async function runAll(files: readonly string[]): Promise<boolean> {
-  const tallies = await runFiles(files, AT_ONCE);
-  const again = files.filter((file) => tallies.get(file)!.failed.length > 0);
+  const first = await runFiles(files, AT_ONCE);
+  const again = files.filter((file) => first.get(file)!.failed.length > 0);
   if (again.length > 0) console.log(`\nOnce more, alone: ${again.length} files`);
-  for (const [file, tally] of await runFiles(again, 1)) tallies.set(file, tally);
-  const all = [...tallies.values()];
-  const count = (of: (tally: Tally) => number) => all.reduce((sum, tally) => sum + of(tally), 0);
-  const mended = count((tally) => tally.mended.length);
-  const failed = count((tally) => tally.failed.length);
-  console.log(
-    `\n${count((tally) => tally.ignored)} ignored, ` +
-      `${count((tally) => tally.known.length)} failed as is known of Wine` +
-      (mended > 0 ? `, ${mended} to be taken off its list` : ""),
-  );
-  console.log(
-    `${count((tally) => tally.passed)} passed, ${failed} failed, ${files.length} files`,
-  );
-  return failed + mended === 0;
+  const { lines, isGood } = summarize(first, await runFiles(again, 1));
+  console.log(`\n${lines.join("\n")}`);
+  return isGood;
 }
 
 function tell(file: string, { passed, failed, known, mended }: Tally, seconds: number): void {
