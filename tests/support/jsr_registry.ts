@@ -105,8 +105,25 @@ export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promis
 async function childEnv(url: string, denoDir: string): Promise<Record<string, string>> {
   const { npmCache } = await denoInfo<{ npmCache: string }>(["--no-config"]);
   await Deno.mkdir(npmCache, { recursive: true });
-  await Deno.symlink(npmCache, `${denoDir}/npm`, { type: "junction" });
+  await shareFolder(npmCache, `${denoDir}/npm`);
   return { JSR_URL: url, DENO_DIR: denoDir, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
+}
+
+/** Shows a folder at a second place: by a link, or by one for each file where there are no junctions. */
+async function shareFolder(from: string, to: string): Promise<void> {
+  try {
+    await Deno.symlink(from, to, { type: "junction" });
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOTSUP") throw error; // as under Wine
+    await linkFiles(from, to);
+  }
+}
+
+async function linkFiles(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to);
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    await (isDirectory ? linkFiles : Deno.link)(join(from, name), join(to, name));
+  }
 }
 
 /** Publishes a copy: with `"vendor": true` Deno would write what it loads into the original. */

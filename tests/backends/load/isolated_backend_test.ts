@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type Form, FORMS, runIsolated } from "../../support/isolated_world.ts";
-import { type ProcessResult, runDeno } from "../../support/deno_process.ts";
+import { DENO, type ProcessResult, runDeno } from "../../support/deno_process.ts";
 import { startJsrRegistry } from "../../support/jsr_registry.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -17,12 +17,12 @@ export class Hostile {
     if (key === "spin") for (;;);
     if (key !== "attack") return this.#rows()[key];
     const tries = {
-      read: () => Deno.readTextFileSync("/etc/passwd"),
+      read: () => Deno.readFileSync(${JSON.stringify(DENO)}),
       write: () => Deno.writeTextFileSync(this.#path + ".stolen", "x"),
       env: () => Deno.env.get("HOME"),
       connect: () => Deno.connect({ hostname: "127.0.0.1", port: PORT }),
       fetch: () => fetch("http://127.0.0.1:PORT/", { signal: AbortSignal.timeout(50) }),
-      run: () => new Deno.Command("/bin/sh", { args: ["-c", "exit"] }).outputSync(),
+      run: () => new Deno.Command(${JSON.stringify(DENO)}, { args: ["--version"] }).outputSync(),
       ffi: () => Deno.dlopen("/lib/x86_64-linux-gnu/libc.so.6", {}),
       worker: () => globalThis.postMessage && new Worker("data:text/javascript,0", {
         type: "module", deno: { permissions: { read: true } },

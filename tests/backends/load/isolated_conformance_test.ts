@@ -4,14 +4,14 @@ import { tempDir } from "../../support/temp_home.ts";
 
 /**
  * Keeps entries in one file each, under a lock that is a folder. Names are hexadecimal: Windows does not
- * tell "a" from "A", and permits no "*".
+ * tell "a" from "A", and permits no "*". They are short: a whole path there has 260 characters.
  */
 const MODULE = `
 export class Store {
   persistent = true;
   #folder;
   constructor({ folder }) { this.#folder = folder; this.location = folder; }
-  #path(key) { return this.#folder + "/" + new TextEncoder().encode(key).toHex().slice(-200); }
+  #path(key) { return this.#folder + "/" + new TextEncoder().encode(key).toHex().slice(-120); }
   get(key) {
     try { return JSON.parse(Deno.readTextFileSync(this.#path(key))).entry; } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
