@@ -44,7 +44,7 @@ export async function loadedModules(
     roots: [string];
     redirects: Record<string, string>;
     modules: GraphModule[];
-  }>([`${import.meta.dirname}/programs/${program}`]);
+  }>([new URL(`programs/${program}`, import.meta.url).href]);
   const byName = new Map(modules.map((module) => [module.specifier, module]));
   const reach = (isFollowed: (isDynamic: boolean) => boolean) => {
     const found = new Set<GraphModule>();

@@ -49,7 +49,8 @@ Deno.test("a start from a stored token runs nothing that it does not use", async
 
 Deno.test("a start from a stored token takes not much longer than to read and parse the file", async () => {
   await using folder = await tempDir("bench-");
-  const env = { HOME: await benchHome(folder.path) };
+  const home = await benchHome(folder.path);
+  const env = { HOME: home, USERPROFILE: home };
   const measured = await measureCommands([
     { name: "floor", command: denoProgram("read_parse.ts", KEY), env },
     { name: "own", command: denoProgram("cached_start.ts", ISSUER, CLIENT_ID), env },

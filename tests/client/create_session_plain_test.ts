@@ -1,4 +1,5 @@
 import { assertEquals, assertExists, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { BACKEND_VARIABLES, envReader } from "../../backends/common/platform.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -182,7 +183,7 @@ Deno.test("plain backend: not where a variable may not be read", async () => {
 for (const missing of ["net", "read", "write"]) {
   Deno.test(`plain refresh: without ${missing} permission nothing is sent, and all flags are named`, async () => {
     await using home = await tempDir();
-    const folder = `${home.path}/.validmind`;
+    const folder = join(home.path, ".validmind");
     await new FileCredentialsBackend({ path: `${folder}/credentials.json` })
       .put(
         credentialKey(OIDC.issuer, OIDC.clientId),

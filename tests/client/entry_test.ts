@@ -11,6 +11,7 @@ import {
 import { toEntry } from "../../client/tokens/new_entry.ts";
 import { makeSigningKey, signJwt } from "../support/jwt.ts";
 import { runDeno } from "../support/deno_process.ts";
+import { isPosix } from "../support/sandbox.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const IDENTITY = {
@@ -214,7 +215,9 @@ Deno.test("parseExpiry: without a zone it is UTC, wherever this computer is", as
     console.log(JSON.stringify([new Date(0).getTimezoneOffset(), ...texts.map(parseExpiry)]));
   `;
   const { stdout } = await runDeno({ code, env: { TZ: "America/New_York" } });
-  assertEquals(JSON.parse(stdout), [300, NOON, NOON + 500, Date.UTC(2030, 0, 1)]);
+  const [offset, ...times] = JSON.parse(stdout);
+  if (isPosix) assertEquals(offset, 300); // Windows has its zone from the system alone
+  assertEquals(times, [NOON, NOON + 500, Date.UTC(2030, 0, 1)]);
 });
 
 Deno.test("toEntry: an end beyond all dates is the last one, and the tokens are kept", async () => {

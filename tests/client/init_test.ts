@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { createSession } from "../../client/create_session.ts";
 import { ApiError } from "../../client/errors.ts";
@@ -156,7 +157,7 @@ Deno.test("init: without a choice the file in the home directory is used", async
   await withTempHome(async (home) => {
     const { credentialsBackend: _, ...options } = world.options;
     const session = await init({ ...options, ...MODEL });
-    const path = `${home}/.validmind/credentials.json`;
+    const path = join(home, ".validmind", "credentials.json");
     assertEquals((await session.status()).backend?.location, path);
     const { credentials } = JSON.parse(await Deno.readTextFile(path));
     assertEquals(Object.keys(credentials), [world.key]);

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -235,13 +236,14 @@ Deno.test("requiredPermissions: the variables that choose the backend, where the
     "env VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS always",
   ]);
   await withTempHome(async (home) => {
+    const folder = join(home, ".validmind");
     assertEquals(lines(await requiredPermissions(options)), [
       ...NET,
       ...choice,
       `env ${HOME} always`,
-      `read ${home}/.validmind/credentials.json always`,
-      `read ${home}/.validmind sign_in`,
-      `write ${home}/.validmind sign_in`,
+      `read ${join(folder, "credentials.json")} always`,
+      `read ${folder} sign_in`,
+      `write ${folder} sign_in`,
     ]);
     assertEquals([...Deno.readDirSync(home)], []);
   });
