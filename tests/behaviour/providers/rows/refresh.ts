@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
-import { runDeno } from "../../../support/deno_process.ts";
 import { isTold } from "../faults.ts";
 import type { Outage } from "../gateway.ts";
 import type { MatrixProvider } from "../provider.ts";
+import { runAtOnce } from "../../../support/run_at_once.ts";
 import type { Row } from "../rows.ts";
 import { MatrixWorld } from "../world.ts";
 
@@ -57,8 +57,7 @@ export const REFRESH_ROWS = {
     provider.gateway.reset();
     const { issuer, clientId } = world.options;
     const args = [JSON.stringify({ issuer, clientId, path: world.path })];
-    const run = () => runDeno({ code: JOB, flags: ["-A"], args, timeoutMs: 120_000 });
-    const results = await Promise.all(Array.from({ length: STAMPEDE }, run));
+    const results = await runAtOnce(STAMPEDE, { code: JOB, flags: ["-A"], args });
     assertEquals(results.map(({ code, stderr }) => [code, stderr]), results.map(() => [0, ""]));
     assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 1);
     assertEquals(provider.gateway.grants, REFRESHED);
