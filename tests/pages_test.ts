@@ -23,8 +23,12 @@ Deno.test("README is at most 320 lines", async () => {
   assert((await read("README.md")).split("\n").length <= 320);
 });
 
+/** Their parts name paths and variables: those of this system, and on the pages those of POSIX. */
+const PAGES_OF_POSIX = ["README.md", "backends/README.md", "client/README.md"];
+
 for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
-  Deno.test(`the generated parts of ${page} are what the code declares`, async () => {
+  const ignore = Deno.build.os === "windows" && PAGES_OF_POSIX.includes(page);
+  Deno.test(`the generated parts of ${page} are what the code declares`, { ignore }, async () => {
     const text = await read(page);
     for (const make of parts) {
       const part = await make();

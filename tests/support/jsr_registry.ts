@@ -120,7 +120,7 @@ async function shareFolder(from: string, to: string): Promise<void> {
 }
 
 async function linkFiles(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to);
+  await Deno.mkdir(to, { recursive: true }); // a failed junction leaves its folder
   for await (const { name, isDirectory } of Deno.readDir(from)) {
     await (isDirectory ? linkFiles : Deno.link)(join(from, name), join(to, name));
   }
