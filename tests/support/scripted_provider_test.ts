@@ -142,10 +142,14 @@ scriptedTest("discovery and device answers can be bent", async (provider) => {
 }, { interval: undefined });
 
 scriptedTest("connections can reset, break off and hang", async (provider) => {
+  const arrived = Promise.withResolvers<void>();
   provider.script.token.push(
     resetConnection,
     () => truncated('{"access_token":"'),
-    hang,
+    (request) => {
+      arrived.resolve();
+      return hang(request);
+    },
     () => json({ error: null }, 200),
   );
   await assertRejects(() => send(provider, "/token", {}), TypeError);
@@ -154,7 +158,8 @@ scriptedTest("connections can reset, break off and hang", async (provider) => {
   await assertRejects(() => broken.text(), TypeError);
   const waiting = new AbortController();
   const hanging = send(provider, "/token", {}, waiting.signal);
-  setTimeout(() => waiting.abort(), 20);
+  await arrived.promise; // a request that is aborted before would leave its answer to the next one
+  waiting.abort();
   await assertRejects(() => hanging, DOMException);
   assertEquals((await post(provider, "/token", {})).body, { error: null });
 });
