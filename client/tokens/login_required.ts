@@ -113,3 +113,12 @@ export function noIdToken(issuer: string): ValidMindAuthError {
       `none that is valid. Ask for the scope "openid", or set bearer: "access_token".`,
   );
 }
+
+/** The error for a new ID token whose end is over by the clock of the session. */
+export function hasEnded(issuer: string): ValidMindAuthError {
+  return new ValidMindAuthError(
+    "id_token_invalid",
+    `Cannot get a token for ${issuer}: the new ID token has ended by the clock here. Check this ` +
+      `computer's clock, or the function that was given as the option "now".`,
+  );
+}

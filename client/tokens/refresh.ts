@@ -71,13 +71,27 @@ export class TokenRefresh {
    * calls of this process join, and other processes wait.
    */
   async run(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
-    const entry = await this.#join(rejected, signal);
+    let isJoined = false;
+    const entry = await this.#join(rejected, signal, () => isJoined = true);
     // The joined run may have begun before the bearer was rejected.
     const isRejected = rejected !== undefined && this.#bearerIn(entry)?.token === rejected;
-    return isRejected ? await this.#join(rejected, signal) : entry;
+    return isRejected || isJoined && this.#hasEnded(entry)
+      ? await this.#join(rejected, signal)
+      : entry;
   }
 
-  async #join(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
+  /** Whether the clock of the joined session's caller is far from this one. */
+  #hasEnded(entry: OidcCredentials): boolean {
+    const { bearer: kind, runtime, identity } = this.#options;
+    const bearer = this.#bearerIn(entry);
+    return bearer !== undefined && providerNow(runtime, kind, identity.issuer) >= bearer.expiresAt;
+  }
+
+  async #join(
+    rejected: string | undefined,
+    signal?: AbortSignal,
+    onJoin: () => void = () => {},
+  ): Promise<OidcCredentials> {
     const { identity, bearer, runtime, ask } = this.#options;
     const { emit } = runtime;
     const store = this.#store;
@@ -88,7 +102,10 @@ export class TokenRefresh {
       `${bearer} ${store.key}`,
       (ended) => takeTurn(store, () => this.#runLocked(rejected), { signal: ended, peek }, report),
       signal,
-      () => emit?.({ type: "refresh_joined" }),
+      () => {
+        onJoin();
+        emit?.({ type: "refresh_joined" });
+      },
     );
   }
 

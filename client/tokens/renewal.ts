@@ -116,7 +116,7 @@ export class TokenRenewal implements Renewal {
 
   async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
     const { identity, bearer: kind } = this.#options;
-    const { forgets } = this.#held;
+    const { forgets, entry: former } = this.#held;
     try {
       const entry = await this.#refresh.run(rejected, signal);
       providerNow(this.#options.runtime, kind, identity.issuer); // another session may have made it
@@ -125,7 +125,8 @@ export class TokenRenewal implements Renewal {
       if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
       const bearer = bearerOf(entry, kind);
       if (this.#isAlive(bearer)) return bearer;
-      throw await this.#noIdToken();
+      const isNew = entry[kind] !== former?.[kind];
+      throw await (isNew ? this.#hasEnded() : this.#noIdToken());
     } catch (error) {
       if (forgets === this.#held.forgets) this.#adoptUnstored();
       if (rejected !== undefined || !bridges(this.#held, error, this.#now())) throw error;
@@ -208,6 +209,11 @@ export class TokenRenewal implements Renewal {
   async #loginRequired(reason: string): Promise<ValidMindAuthError> {
     const { loginRequired } = await loadReasons();
     return loginRequired(this.#options.identity, this.#store.backend, reason);
+  }
+
+  async #hasEnded(): Promise<ValidMindAuthError> {
+    const { hasEnded } = await loadReasons();
+    return hasEnded(this.#options.identity.issuer);
   }
 
   async #noIdToken(): Promise<ValidMindAuthError> {
