@@ -302,9 +302,17 @@ function checkBackends(backends: unknown): asserts backends is OidcCredentialsBa
   for (const [index, one] of backends.entries()) {
     assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
   }
-  const places = backends.map((one) => one.persistent && one.location || one);
-  if (new Set(places).size < places.length) {
+  if (new Set(backends.map(storeOf)).size < backends.length) {
     throw backendsError("two of the backends are one store", "Give each store once.");
+  }
+}
+
+/** Stands for the store: the same for two backends that lead to one place. */
+function storeOf(backend: OidcCredentialsBackend): unknown {
+  try {
+    return backend.persistent && backend.location || backend;
+  } catch {
+    throw backendsError("the place of one cannot be read: it throws", "Mend that backend.");
   }
 }
 

@@ -9,8 +9,13 @@ import { redact, sharesPiece } from "./redact.ts";
 
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
-  const { location } = backend;
-  const place = typeof location === "string" ? ` (${printable(location)})` : "";
+  let place = "";
+  try {
+    const { location } = backend;
+    if (typeof location === "string") place = ` (${printable(location)})`;
+  } catch {
+    // These words belong to another error, which counts.
+  }
   return `${backendName(backend)}${place}`;
 }
 

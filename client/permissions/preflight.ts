@@ -1,5 +1,6 @@
 import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
 import { netHost } from "../../backends/common/check_options.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentialsBackend,
@@ -278,10 +279,12 @@ function env(variable: string, reason = "to choose where tokens are kept"): Perm
 /**
  * The permissions that a backend declares. A backend that declares none adds none.
  *
- * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors;
+ * `invalid_backend` for one that cannot be described.
  */
 export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
   const origin = backend.constructor?.name || "the credentials backend";
+  assertDescribable(backend, origin);
   return declaredBy(backend, origin).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
     if (name === "net" || name === "import" || name === "sys") {
@@ -293,6 +296,19 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
     const reason = name === "run" ? RUN_REASON : ofStore;
     return { ...descriptor, reason, need: when };
   });
+}
+
+/** Refuses a backend that cannot be described to a person. Its words may be of anybody. */
+function assertDescribable(backend: OidcCredentialsBackend, origin: string): void {
+  try {
+    void [backend.location, backend.persistent];
+  } catch {
+    throw new CredentialsBackendError(
+      "invalid_backend",
+      `Cannot use ${origin} as a credentials backend: its getter of "location" or "persistent" ` +
+        `throws. Mend it, or leave these out.`,
+    );
+  }
 }
 
 function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPermission[] {

@@ -13,3 +13,12 @@ Deno.test("describeBackend: the class, and where it keeps things", () => {
   const bare: OidcCredentialsBackend = Object.assign(Object.create(null), new SpyBackend());
   assertEquals(describeBackend(bare), "the credentials backend");
 });
+
+Deno.test("describeBackend: a place that cannot be read is left out of another error", () => {
+  const backend = Object.defineProperty(new SpyBackend(), "location", {
+    get: () => {
+      throw new Error("not ready");
+    },
+  });
+  assertEquals(describeBackend(backend), "SpyBackend");
+});
