@@ -38,7 +38,7 @@ const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
 /** What brings npm's packages into the cache: the imported ones, and the bundler of Deno. */
 const FETCHES = [
   ["install", "--quiet"],
-  ["bundle", "--quiet", `--output=C:\\${REPORTS}\\bundle.js`, "backends/common/hosts.ts"],
+  ["bundle", "--quiet", `--output=C:\\${REPORTS}\\bundle.js`, "mod.ts"],
 ];
 /** What Deno says now and then of a test that does not end. */
 const STILL_RUNS = /^.*has been running for over.*$\n?/gm;
