@@ -1,4 +1,4 @@
-import { quoteArgument } from "../backends/common/check_options.ts";
+import { pathOfUrl, quoteArgument } from "../backends/common/check_options.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /** The kinds of permissions, in the order of the flags. */
@@ -29,15 +29,6 @@ function groupPermissions(descriptors: Iterable<Deno.PermissionDescriptor>): Per
     groups.set(name, scopes.includes(undefined) ? true : widest(name, scopes as string[]));
   }
   return groups;
-}
-
-/** The path of a file URL; `null` for any other URL. */
-function pathOf(url: URL): string | null {
-  try {
-    return url.protocol === "file:" ? decodeURIComponent(url.pathname) : null;
-  } catch {
-    return null;
-  }
 }
 
 function isScope(name: string, scope: unknown): scope is string | undefined {
@@ -74,7 +65,7 @@ export function checkDescriptor(
   const name = fields.name as PermissionName;
   if (!NAMES.includes(name)) throw noDescriptor(origin, "one has no known name");
   const value = fields[SCOPES[name]];
-  const scope = value instanceof URL ? pathOf(value) : value;
+  const scope = value instanceof URL ? pathOfUrl(value) ?? null : value;
   if (isScope(name, scope)) return { name, scope };
   throw noDescriptor(origin, `one of "${name}" has a wrong ${SCOPES[name]}`);
 }

@@ -96,6 +96,22 @@ export function netHost(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
 }
 
+/**
+ * The path of a `file:` URL; `undefined` for any other one. Every start would read the seven modules of
+ * `@std/path` for it.
+ */
+export function pathOfUrl(url: URL, onWindows: boolean = isWindows): string | undefined {
+  if (url.protocol !== "file:") return undefined;
+  try {
+    const path = decodeURIComponent(url.pathname);
+    if (!onWindows) return path;
+    const host = url.hostname && `//${url.hostname}`;
+    return `${host}${path.replace(/^\/(?=[A-Za-z]:)/, "")}`.replaceAll("/", "\\");
+  } catch {
+    return undefined;
+  }
+}
+
 /** An argument as this system's shell takes it. */
 export function quoteArgument(argument: string): string {
   const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;

@@ -1,14 +1,10 @@
-import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
-import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
 import type * as keyring from "@napi-rs/keyring";
-import { permissionFlag } from "../common/check_options.ts";
-import { isDeno, isNotCapable, isWindows } from "../common/platform.ts";
+import { pathOfUrl, permissionFlag } from "../common/check_options.ts";
+import { isDeno, isNotCapable } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
 declare const process: { dlopen(module: object, path: string): void };
-
-const fromFileUrl = isWindows ? windowsFromFileUrl : posixFromFileUrl;
 
 export type KeychainLibrary = Pick<typeof keyring, "AsyncEntry" | "findCredentialsAsync">;
 
@@ -45,7 +41,7 @@ export async function locateLibrary(target: string): Promise<string | undefined>
   const specifier = `npm:${name}@${KEYRING_VERSION}/package.json`;
   try {
     const { default: manifest } = await import(specifier, { with: { type: "json" } });
-    return fromFileUrl(new URL(manifest.main, import.meta.resolve(specifier)));
+    return pathOfUrl(new URL(manifest.main, import.meta.resolve(specifier)));
   } catch {
     return undefined; // the registry is out of reach: openKeychainLibrary() reports it
   }

@@ -1,7 +1,5 @@
-import { fromFileUrl as posixFromFileUrl } from "@std/path/posix/from-file-url";
-import { fromFileUrl as windowsFromFileUrl } from "@std/path/windows/from-file-url";
-import { checkOptions } from "../common/check_options.ts";
-import { isWindows, readEnv } from "../common/platform.ts";
+import { checkOptions, pathOfUrl } from "../common/check_options.ts";
+import { readEnv } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**
@@ -157,7 +155,7 @@ function oneFlag(name: string, value: unknown): string[] {
   if (!Array.isArray(value)) throw unfit(name);
   // Deno's flags separate values by commas and have no way to write one.
   const fits = (text: string | undefined): text is string => !!text && !/[,\p{Cc}]/u.test(text);
-  const texts = value.map((one) => one instanceof URL ? pathOf(one) : one);
+  const texts = value.map((one) => one instanceof URL ? pathOfUrl(one) : one);
   if (!texts.every((one) => typeof one === "string" && fits(one))) throw unfit(name);
   return [`--allow-${name}=${texts.join(",")}`];
 }
@@ -186,11 +184,6 @@ export function namedVariables(permissions: Deno.PermissionOptionsObject): Recor
   return Object.fromEntries(
     variableNames(permissions).map((name) => [name, read(name)]).filter(([, value]) => value),
   );
-}
-
-function pathOf(url: URL): string | undefined {
-  if (url.protocol !== "file:") return undefined;
-  return isWindows ? windowsFromFileUrl(url) : posixFromFileUrl(url);
 }
 
 function isEmpty(value: unknown): boolean {

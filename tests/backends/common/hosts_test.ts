@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { isLoopback, isSecureUrl, isUrl, netHost } from "../../../backends/common/check_options.ts";
+import {
+  isLoopback,
+  isSecureUrl,
+  isUrl,
+  netHost,
+  pathOfUrl,
+} from "../../../backends/common/check_options.ts";
 
 Deno.test({
   name: "netHost names the port, also where the URL leaves it out",
@@ -48,4 +54,14 @@ Deno.test({
     const paths = [":memory:", "/https:/a", "httpd", "C:\\kv.db", "HTTPS://a", "https:a"];
     assertEquals(paths.map(isUrl), Array(6).fill(false));
   },
+});
+
+Deno.test("a file: URL has the path of this system, and no other URL has one", () => {
+  const path = (url: string, onWindows: boolean) => pathOfUrl(new URL(url), onWindows);
+  assertEquals(path("file:///srv/b%20c%2541.ts", false), "/srv/b c%41.ts");
+  assertEquals(path("file:///srv/gr%C3%B6%C3%9Fe", false), "/srv/größe");
+  assertEquals(path("file:///C:/srv/b%20c.ts", true), "C:\\srv\\b c.ts");
+  assertEquals(path("file://host/share/b.ts", true), "\\\\host\\share\\b.ts");
+  assertEquals(path("file:///srv/%ff", false), undefined);
+  assertEquals(path("https://example.com/srv", false), undefined);
 });
