@@ -100,7 +100,7 @@ export {
   type MigrationProgress,
   type MigrationResult,
 } from "./backends/migrate_credentials.ts";
-export { credentialsPath } from "./backends/credentials_path.ts";
+export { credentialsPath } from "./backends/file.ts";
 export {
   credentialKey,
   type CredentialKeyOptions,

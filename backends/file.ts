@@ -1,7 +1,13 @@
 import { checkOptions } from "./common/check_options.ts";
-import { needDeno, writeError } from "./common/platform.ts";
-import { keepName } from "./credentials_backend_error.ts";
-import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
+import {
+  folderOf,
+  HOME_VARIABLE,
+  isWindows,
+  needDeno,
+  readEnv,
+  writeError,
+} from "./common/platform.ts";
+import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import { CredentialsFile } from "./file/credentials_file.ts";
 import type { FileStore } from "./file/store.ts";
 import type {
@@ -14,6 +20,39 @@ import type {
 
 /** Loaded for the first write or lock. */
 const loadStore = () => import("./file/store.ts");
+
+/**
+ * The credentials file that this module shares with the ValidMind Python library:
+ * `~/.validmind/credentials.json`. Accesses no file.
+ *
+ * Needs `--allow-env=HOME` (`--allow-env=USERPROFILE` on Windows).
+ *
+ * @returns The absolute path.
+ * @throws {CredentialsBackendError} `permission_required` when Deno denies the variable;
+ * `home_unset` when it is not set.
+ * @category Backends
+ *
+ * @example
+ * ```ts
+ * import { credentialsPath } from "@validmind/auth";
+ * import { assert } from "@std/assert";
+ *
+ * assert(credentialsPath().includes(".validmind"));
+ * ```
+ */
+export function credentialsPath(): string {
+  const home = readEnv(HOME_VARIABLE, "find the credentials file");
+  if (home === undefined) {
+    throw new CredentialsBackendError(
+      "home_unset",
+      `Cannot find the credentials file: ${HOME_VARIABLE} is not set. ` +
+        `Set it, or pass credentialsBackend: new FileCredentialsBackend({ path }).`,
+    );
+  }
+  const separator = isWindows ? "\\" : "/";
+  const folder = home.replace(isWindows ? /[/\\]+$/ : /\/+$/, "");
+  return [folder, ".validmind", "credentials.json"].join(separator);
+}
 
 /**
  * Options of {@linkcode FileCredentialsBackend}.

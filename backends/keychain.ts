@@ -14,10 +14,10 @@
  */
 
 import { checkOptions } from "./common/check_options.ts";
-import { needDeno } from "./common/platform.ts";
+import { folderOf, HOME_VARIABLE, needDeno } from "./common/platform.ts";
 import { Once, Queue } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
-import { credentialsPath, folderOf, HOME_VARIABLE } from "./credentials_path.ts";
+import { credentialsPath } from "./file.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
 import type { KeychainLocks, KeychainStore } from "./keychain/store.ts";

@@ -1,7 +1,6 @@
-import { checkOptions, isSecureUrl, isUrl, netHost } from "./common/check_options.ts";
-import { needDeno } from "./common/platform.ts";
+import { checkOptions } from "./common/check_options.ts";
+import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
 import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
-import { folderOf } from "./credentials_path.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,

@@ -3,10 +3,10 @@ import {
   BACKEND_VARIABLES,
   type EnvReader,
   getEnv,
+  HOME_VARIABLE,
   isGranted,
   readEnv,
 } from "./common/platform.ts";
-import { HOME_VARIABLE } from "./credentials_path.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { IsolateOptions } from "./load/isolate_options.ts";

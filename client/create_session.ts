@@ -1,9 +1,9 @@
-import { netHost } from "../backends/common/check_options.ts";
 import {
   type EnvReader,
   envReader,
   isDenoSupported,
   isGranted,
+  netHost,
 } from "../backends/common/platform.ts";
 import { plainBackend } from "../backends/resolve_credentials_backend.ts";
 import {
@@ -22,7 +22,7 @@ import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
 /** Loaded where something waits. */
-const loadDelay = () => import("../backends/common/delay.ts");
+const loadDelay = () => import("../backends/common/promises.ts");
 /** Loaded where a start is not plain, or its permissions are needed later. */
 const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded where a sign-in has two steps. */

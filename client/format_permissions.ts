@@ -1,4 +1,4 @@
-import { pathOfUrl, quoteArgument } from "../backends/common/check_options.ts";
+import { pathOfUrl, quoteArgument } from "../backends/common/platform.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /** The kinds of permissions, in the order of the flags. */

@@ -1,6 +1,5 @@
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import type { Timer } from "./clock.ts";
-import { delay } from "./delay.ts";
+import { delay, type Timer } from "./promises.ts";
 
 /** The time since the process began. */
 export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };

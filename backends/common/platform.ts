@@ -18,6 +18,9 @@ const node = isDeno ? undefined : (globalThis as {
 
 export const isWindows: boolean = isDeno ? Deno.build.os === "windows" : node?.platform === "win32";
 
+/** The variable that names the home folder. */
+export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
+
 /** Whether a permission is there without a question. Node and Bun have no such permissions. */
 export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return !isDeno || Deno.permissions.querySync(permission).state === "granted";
@@ -111,4 +114,80 @@ export function readEnv(name: string, purpose: string): string | undefined {
         `Run with --allow-env=${name}.`,
     );
   }
+}
+
+/** Host and port as `--allow-net` takes them, with the default port that `URL.host` omits. */
+export function netHost(url: URL): string {
+  return `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
+}
+
+/**
+ * The path of a `file:` URL; `undefined` for any other one. Every start would read the seven modules of
+ * `@std/path` for it.
+ */
+export function pathOfUrl(url: URL, onWindows: boolean = isWindows): string | undefined {
+  if (url.protocol !== "file:") return undefined;
+  try {
+    const path = decodeURIComponent(url.pathname);
+    if (!onWindows) return path;
+    const host = url.hostname && `//${url.hostname}`;
+    return `${host}${path.replace(/^\/(?=[A-Za-z]:)/, "")}`.replaceAll("/", "\\");
+  } catch {
+    return undefined;
+  }
+}
+
+/** An argument as this system's shell takes it. */
+export function quoteArgument(argument: string): string {
+  const plain = isWindows ? /^[\w\-./:=,@%+\\]+$/ : /^[\w\-./:=,@%+]+$/;
+  if (plain.test(argument)) return argument;
+  return isWindows ? `"${argument.replaceAll('"', '\\"')}"` : quotePosix(argument);
+}
+
+/** An argument in the single quotes of a POSIX shell. */
+export function quotePosix(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A flag of Deno, for an error. */
+export function permissionFlag(name: string, ...values: readonly string[]): string {
+  return values.some((one) => one.includes(","))
+    ? `a permission set in deno.json with ${JSON.stringify({ [name]: values })}`
+    : quoteArgument(`--allow-${name}=${values}`);
+}
+
+/**
+ * Whether a URL's host name is this host itself: `localhost`, 127.0.0.0/8 or `[::1]`. Not
+ * `*.localhost`: that is a DNS name, which may lead to another host.
+ */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** Whether secrets may travel to a URL: over `https:`, or over `http:` on this host's loopback. */
+export function isSecureUrl(url: URL): boolean {
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
+}
+
+/** Whether Deno takes a store's path for the address of a KV Connect server: only in lower case. */
+export function isUrl(path: string): boolean {
+  return /^https?:\/\//.test(path);
+}
+
+/**
+ * The folder that holds the file at `path`.
+ *
+ * Every start calls this. The fourteen modules of `@std/path` for it would cost a start more than
+ * reading the file.
+ */
+export function folderOf(path: string): string {
+  const [, root = "", rest = ""] = (isWindows ? /^([A-Za-z]:[/\\]*|[/\\]*)(.*)$/s : /^(\/*)(.*)$/s)
+    .exec(path) ?? [];
+  const parent = rest.replace(isWindows ? /[/\\]*[^/\\]*[/\\]*$/ : /\/*[^/]*\/*$/, "");
+  return `${root}${parent}` || ".";
+}
+
+/** The last part of a path. */
+export function nameOf(path: string): string {
+  return path.split(isWindows ? /[/\\]/ : "/").at(-1)!;
 }

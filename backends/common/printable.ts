@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { untilAborted } from "./delay.ts";
+import { untilAborted } from "./promises.ts";
 import { isDeno } from "./platform.ts";
 
 /** The first use of {@linkcode UNSEEN} takes half a millisecond. */

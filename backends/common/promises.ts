@@ -1,5 +1,56 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "./delay.ts";
+
+/**
+ * Gives the time in milliseconds since the epoch. The system's clock may be set at any moment, so that
+ * it serves for times that are stored or shown, not for waits.
+ */
+export type Clock = () => number;
+
+/**
+ * Gives the time in milliseconds on a clock that is never set. Its start means nothing: only
+ * differences count. For waits and deadlines.
+ */
+export type Stopwatch = () => number;
+
+/** Waits `ms` milliseconds; throws the signal's reason when it aborts. */
+export type Delay = (ms: number, signal?: AbortSignal) => Promise<void>;
+
+/** A stopwatch, and waits that it measures. Tests replace both. */
+export interface Timer {
+  readonly now: Stopwatch;
+  readonly delay: Delay;
+}
+
+/** The longest time of a timer, in milliseconds. Deno ends a longer one at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Waits `ms` milliseconds (24 days at most). Throws the reason of `signal` when it aborts.
+ */
+export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER_MS));
+  try {
+    await untilAborted(promise, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits for a promise. Throws the reason of `signal` when it aborts first. */
+export async function untilAborted<T>(wait: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return await wait;
+  wait.catch(() => undefined); // it may fail later, when nobody waits any more
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([wait, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
 
 /**
  * A promised value that is made at the first call and kept for the next ones. A failure is not kept:

@@ -2,9 +2,7 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import { permissionFlag } from "../common/check_options.ts";
-import { isGranted, isWindows } from "../common/platform.ts";
-import { folderOf, nameOf } from "../credentials_path.ts";
+import { folderOf, isGranted, isWindows, nameOf, permissionFlag } from "../common/platform.ts";
 
 /** Whether two looks at a file met the same one. */
 export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {

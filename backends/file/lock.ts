@@ -1,6 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { assertDeno } from "../common/platform.ts";
-import { delay } from "../common/delay.ts";
+import { delay } from "../common/promises.ts";
 import {
   assertOwn,
   assertRegular,

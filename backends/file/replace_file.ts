@@ -1,7 +1,6 @@
 import { existsSync } from "@std/fs/exists";
-import { isGranted, isWindows } from "../common/platform.ts";
+import { folderOf, isGranted, isWindows } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf } from "../credentials_path.ts";
 import { looksLikeCredentials } from "./edit_document.ts";
 import {
   assertOwnLink,

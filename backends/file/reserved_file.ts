@@ -1,7 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { delay } from "../common/delay.ts";
-import { isGranted } from "../common/platform.ts";
-import { folderOf, nameOf } from "../credentials_path.ts";
+import { delay } from "../common/promises.ts";
+import { folderOf, isGranted, nameOf } from "../common/platform.ts";
 import { isOwn, lstatIfPresent, openToRead } from "./file_access.ts";
 import { infoOf, isStillAt } from "./lock.ts";
 import { createNew, removeIfPresent, type TempFile, writeAll } from "./replace_file.ts";

@@ -1,7 +1,7 @@
 import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf } from "../credentials_path.ts";
-import { delay } from "../common/delay.ts";
+import { folderOf } from "../common/platform.ts";
+import { delay } from "../common/promises.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   claimRow,

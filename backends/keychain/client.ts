@@ -1,6 +1,6 @@
 import type * as keyring from "@napi-rs/keyring";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
+import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { printable } from "../common/printable.ts";
 import type { KeychainLibrary } from "./library.ts";
 

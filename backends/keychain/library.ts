@@ -1,6 +1,5 @@
 import type * as keyring from "@napi-rs/keyring";
-import { pathOfUrl, permissionFlag } from "../common/check_options.ts";
-import { isDeno, isNotCapable } from "../common/platform.ts";
+import { isDeno, isNotCapable, pathOfUrl, permissionFlag } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */

@@ -1,9 +1,7 @@
-import type { Timer } from "../common/clock.ts";
-import { untilAborted } from "../common/delay.ts";
-import { netHost } from "../common/check_options.ts";
+import { type Timer, untilAborted } from "../common/promises.ts";
+import { folderOf, netHost } from "../common/platform.ts";
 import { type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { folderOf } from "../credentials_path.ts";
 import { assertOwn, assertRegular, lstatIfPresent, refusal } from "../file/file_access.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";

@@ -1,4 +1,4 @@
-import { isUrl, permissionFlag } from "../common/check_options.ts";
+import { isUrl, permissionFlag } from "../common/platform.ts";
 import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";

@@ -1,10 +1,7 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { Timer } from "../common/clock.ts";
-import { delay } from "../common/delay.ts";
-import { isUrl } from "../common/check_options.ts";
+import { folderOf, isUrl } from "../common/platform.ts";
 import { LEASE_MS, type Leases, SYSTEM_TIMER } from "../common/lease.ts";
-import { Queue } from "../common/promises.ts";
-import { folderOf } from "../credentials_path.ts";
+import { delay, Queue, type Timer } from "../common/promises.ts";
 import type { ReservedFile } from "../file/reserved_file.ts";
 import {
   DatabaseFile,

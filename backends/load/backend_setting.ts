@@ -2,12 +2,12 @@ import { parseFlag, parseObject, printable } from "../common/printable.ts";
 import {
   BACKEND_VARIABLES,
   type EnvReader,
+  HOME_VARIABLE,
   readEnv,
   readEnvIfGranted,
 } from "../common/platform.ts";
 import { redact } from "../common/redact.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { HOME_VARIABLE } from "../credentials_path.ts";
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";

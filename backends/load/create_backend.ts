@@ -1,7 +1,6 @@
-import { needDeno } from "../common/platform.ts";
+import { HOME_VARIABLE, needDeno } from "../common/platform.ts";
 import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { HOME_VARIABLE } from "../credentials_path.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import {
   type BackendSpec,

@@ -1,5 +1,5 @@
-import { checkOptions, pathOfUrl } from "../common/check_options.ts";
-import { readEnv } from "../common/platform.ts";
+import { checkOptions } from "../common/check_options.ts";
+import { pathOfUrl, readEnv } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**

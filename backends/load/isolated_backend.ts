@@ -1,6 +1,5 @@
 import { assertCredentialsBackend } from "../common/check_options.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
-import { Once } from "../common/promises.ts";
+import { LONGEST_TIMER_MS, Once, untilAborted } from "../common/promises.ts";
 import { isObject, printable } from "../common/printable.ts";
 import { CredentialsBackendError, keepName } from "../credentials_backend_error.ts";
 import type {

@@ -1,4 +1,4 @@
-import { LONGEST_TIMER_MS } from "../common/delay.ts";
+import { LONGEST_TIMER_MS } from "../common/promises.ts";
 import { isObject } from "../common/printable.ts";
 import {
   CredentialsBackendError,

@@ -1,5 +1,4 @@
-import { readEnvIfGranted } from "../common/platform.ts";
-import { permissionFlag } from "../common/check_options.ts";
+import { permissionFlag, readEnvIfGranted } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { namedVariables, permissionFlags } from "./isolate_options.ts";
 import { processProgram, workerProgram } from "./isolated_host.ts";

@@ -2,10 +2,8 @@ import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
-import type { Timer } from "../common/clock.ts";
-import { netHost, permissionFlag } from "../common/check_options.ts";
-import { LONGEST_TIMER_MS, untilAborted } from "../common/delay.ts";
-import { isNotCapable, needDeno } from "../common/platform.ts";
+import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
+import { isNotCapable, needDeno, netHost, permissionFlag } from "../common/platform.ts";
 import { parseObject } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";
 import {

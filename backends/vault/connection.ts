@@ -1,8 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { HOME_VARIABLE } from "../credentials_path.ts";
-import { netHost } from "../common/check_options.ts";
 import type { BackendPermission } from "../oidc_credentials_backend.ts";
-import { readEnv, readEnvIfGranted } from "../common/platform.ts";
+import { HOME_VARIABLE, netHost, readEnv, readEnvIfGranted } from "../common/platform.ts";
 import {
   checkNamespace,
   parseVaultAddress,

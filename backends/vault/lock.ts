@@ -1,4 +1,4 @@
-import type { Timer } from "../common/clock.ts";
+import type { Timer } from "../common/promises.ts";
 import { LEASE_MS, type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";

@@ -1,5 +1,6 @@
 import { printable } from "../common/printable.ts";
-import { checkOptions, isSecureUrl, type OptionTypes } from "../common/check_options.ts";
+import { checkOptions, type OptionTypes } from "../common/check_options.ts";
+import { isSecureUrl } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**

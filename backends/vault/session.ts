@@ -1,9 +1,6 @@
-import { permissionFlag } from "../common/check_options.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { Stopwatch } from "../common/clock.ts";
-import { untilAborted } from "../common/delay.ts";
-import { isDeno, isNotCapable, readEnv } from "../common/platform.ts";
-import { Once } from "../common/promises.ts";
+import { isDeno, isNotCapable, permissionFlag, readEnv } from "../common/platform.ts";
+import { Once, type Stopwatch, untilAborted } from "../common/promises.ts";
 import type { VaultClient } from "./client.ts";
 import { vaultLoginFile, vaultTokenVariables } from "./connection.ts";
 import { encodePath, type VaultAnswer, type VaultRequest } from "./error.ts";

@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { Timer } from "../common/clock.ts";
+import type { Timer } from "../common/promises.ts";
 import { SYSTEM_TIMER } from "../common/lease.ts";
 import { parseObject } from "../common/printable.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";

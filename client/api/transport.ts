@@ -1,6 +1,5 @@
-import { untilAborted } from "../../backends/common/delay.ts";
-import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
-import { isNotCapable } from "../../backends/common/platform.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
+import { isNotCapable, netHost, permissionFlag } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   connectionAdvice,

@@ -1,4 +1,4 @@
-import { quoteArgument } from "../../backends/common/check_options.ts";
+import { quoteArgument } from "../../backends/common/platform.ts";
 import { PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { IDENTITY_FLAGS } from "./sign_in_target.ts";

@@ -1,5 +1,4 @@
-import { isLoopback } from "../../backends/common/check_options.ts";
-import { readEnvIfGranted } from "../../backends/common/platform.ts";
+import { isLoopback, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { SessionOptions } from "../session_options.ts";

@@ -1,6 +1,5 @@
 import { printable } from "../../backends/common/printable.ts";
-import { isSecureUrl } from "../../backends/common/check_options.ts";
-import { isEnvGranted, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { isEnvGranted, isSecureUrl, readEnvIfGranted } from "../../backends/common/platform.ts";
 import {
   bearerKind,
   checkKeyPart,

@@ -1,6 +1,9 @@
 import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
-import type { Clock } from "../../backends/common/clock.ts";
-import { delay as realDelay, LONGEST_TIMER_MS } from "../../backends/common/delay.ts";
+import {
+  type Clock,
+  delay as realDelay,
+  LONGEST_TIMER_MS,
+} from "../../backends/common/promises.ts";
 import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { parseFlag } from "../../backends/common/printable.ts";
 import type { AuthEvent } from "../auth_event.ts";

@@ -1,4 +1,4 @@
-import type { Clock, Delay, Stopwatch } from "../../backends/common/clock.ts";
+import type { Clock, Delay, Stopwatch } from "../../backends/common/promises.ts";
 import type { AuthEventDetail } from "../auth_event.ts";
 
 /** Sends one event to the caller's `onEvent`. */

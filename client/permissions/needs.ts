@@ -1,10 +1,10 @@
-import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
-import { netHost } from "../../backends/common/check_options.ts";
 import {
   getEnv,
+  HOME_VARIABLE,
   isDeno,
   isEnvGranted,
   isGranted,
+  netHost,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
 import { readBackendChoice } from "../../backends/load/backend_setting.ts";

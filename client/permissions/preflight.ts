@@ -1,5 +1,3 @@
-import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
-import { netHost } from "../../backends/common/check_options.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -7,9 +5,11 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import {
   getEnv,
+  HOME_VARIABLE,
   isDeno,
   isEnvGranted,
   isGranted,
+  netHost,
   readEnvIfGranted,
   writeError,
 } from "../../backends/common/platform.ts";

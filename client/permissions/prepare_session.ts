@@ -1,5 +1,5 @@
 import { assertDeno, isDeno, isGranted, needDeno } from "../../backends/common/platform.ts";
-import { untilAborted } from "../../backends/common/delay.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,

@@ -1,4 +1,4 @@
-import type { Clock } from "../../backends/common/clock.ts";
+import type { Clock } from "../../backends/common/promises.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { SessionStatus } from "../session.ts";
 

@@ -1,11 +1,10 @@
 import type * as oauth from "oauth4webapi";
-import { needDeno } from "../../backends/common/platform.ts";
+import { needDeno, permissionFlag, quoteArgument } from "../../backends/common/platform.ts";
 import { printable, readFault } from "../../backends/common/printable.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { assertOwn, isSameFile } from "../../backends/file/file_access.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { permissionFlag, quoteArgument } from "../../backends/common/check_options.ts";
 import { formatTime } from "../prompt/prompt.ts";
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

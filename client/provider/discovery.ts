@@ -1,6 +1,5 @@
-import { isGranted } from "../../backends/common/platform.ts";
+import { isGranted, isLoopback, netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { isLoopback, netHost } from "../../backends/common/check_options.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { isEntraIssuer } from "../credential_key.ts";

@@ -1,5 +1,4 @@
-import { netHost, permissionFlag } from "../../backends/common/check_options.ts";
-import { isNotCapable } from "../../backends/common/platform.ts";
+import { isNotCapable, netHost, permissionFlag } from "../../backends/common/platform.ts";
 import {
   connectionAdvice,
   connectionFault,

@@ -1,4 +1,4 @@
-import { untilAborted } from "../../backends/common/delay.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { parseHttpDate, parseObject, readText } from "../../backends/common/printable.ts";
 import { secureUrl } from "../options/resolve_identity.ts";

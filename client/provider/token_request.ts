@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { netHost } from "../../backends/common/check_options.ts";
+import { netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";

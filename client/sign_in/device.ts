@@ -1,4 +1,4 @@
-import { untilAborted } from "../../backends/common/delay.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import type { TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";

@@ -1,9 +1,9 @@
 import { describeBackend } from "../../backends/common/describe_backend.ts";
-import { isSecureUrl } from "../../backends/common/check_options.ts";
 import {
   isDeno,
   isEnvGranted,
   isGranted,
+  isSecureUrl,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
 import type {

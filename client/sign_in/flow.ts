@@ -1,4 +1,4 @@
-import type { Delay } from "../../backends/common/clock.ts";
+import type { Delay } from "../../backends/common/promises.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";

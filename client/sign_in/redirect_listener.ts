@@ -1,8 +1,6 @@
-import type { Delay } from "../../backends/common/clock.ts";
-import { delay } from "../../backends/common/delay.ts";
-import { isGranted } from "../../backends/common/platform.ts";
+import { type Delay, delay } from "../../backends/common/promises.ts";
+import { isGranted, permissionFlag } from "../../backends/common/platform.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { permissionFlag } from "../../backends/common/check_options.ts";
 import type { RedirectSetting } from "../options/browser_options.ts";
 import {
   answerPage,

@@ -1,6 +1,6 @@
 import type { OptionTypes } from "../../backends/common/check_options.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { delay, LONGEST_TIMER_MS } from "../../backends/common/delay.ts";
+import { delay, LONGEST_TIMER_MS } from "../../backends/common/promises.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,

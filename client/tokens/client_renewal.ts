@@ -1,6 +1,5 @@
-import { untilAborted } from "../../backends/common/delay.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
-import { Once } from "../../backends/common/promises.ts";
+import { Once, untilAborted } from "../../backends/common/promises.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";

@@ -1,6 +1,9 @@
-import { BACKEND_VARIABLES, readEnvIfGranted } from "../../backends/common/platform.ts";
-import { credentialsPath, HOME_VARIABLE } from "../../backends/credentials_path.ts";
-import { FileCredentialsBackend } from "../../backends/file.ts";
+import {
+  BACKEND_VARIABLES,
+  HOME_VARIABLE,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
+import { credentialsPath, FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";

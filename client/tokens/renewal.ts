@@ -1,4 +1,4 @@
-import { untilAborted } from "../../backends/common/delay.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";

@@ -8,7 +8,7 @@ import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 
 /** Loaded where the caller may end the wait for the store. */
-const loadDelay = () => import("../../backends/common/delay.ts");
+const loadDelay = () => import("../../backends/common/promises.ts");
 
 /** Loaded where the store fails. */
 const loadDescription = () => import("../../backends/common/describe_backend.ts");

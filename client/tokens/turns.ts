@@ -1,5 +1,5 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { untilAborted } from "../../backends/common/delay.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import type { Emit } from "../options/runtime.ts";
 import type { AskOptions } from "../sign_in/flow.ts";

@@ -1,7 +1,7 @@
 // What the backend declares is enough, all of it is needed, and nothing beyond is touched.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags } from "@validmind/auth";
-import { netHost } from "../../backends/common/check_options.ts";
+import { netHost } from "../../backends/common/platform.ts";
 import type { BackendPermission } from "../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import type { VaultCredentialsBackendOptions } from "../../backends/vault/options.ts";

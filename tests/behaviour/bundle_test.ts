@@ -1,7 +1,6 @@
 // What a user's script does as a bundle of `deno bundle`: the same as from modules.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
-import { HOME_VARIABLE } from "../../backends/credentials_path.ts";
+import { BACKEND_VARIABLES, HOME_VARIABLE } from "../../backends/common/platform.ts";
 import { cliWorld } from "../client/cli/cli_world.ts";
 import { backendUrl, findDenoDir, runDeno, startDeno } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";

@@ -9,7 +9,7 @@
 import { parseArgs } from "node:util";
 import { ALL, spawnDeno } from "../support/deno_process.ts";
 import { linesOf } from "../support/lines_of.ts";
-import { quotePosix } from "../../backends/common/check_options.ts";
+import { quotePosix } from "../../backends/common/platform.ts";
 import type { FuzzLine } from "./fuzz_child.ts";
 import { TARGETS } from "./targets.ts";
 

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
-import { isSecureUrl } from "../../backends/common/check_options.ts";
+import { isSecureUrl } from "../../backends/common/platform.ts";
 import { parseObject } from "../../backends/common/printable.ts";
 import { sharesPiece } from "../../backends/common/redact.ts";
 import { isSendable, type TokenSet } from "../../client/entry.ts";

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
-import { isSecureUrl } from "../../backends/common/check_options.ts";
+import { isSecureUrl } from "../../backends/common/platform.ts";
 import {
   parseFlag,
   parseObject,

@@ -3,7 +3,7 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { credentialKey } from "../../client/credential_key.ts";
 import { createSession } from "../../client/create_session.ts";
-import { quotePosix } from "../../backends/common/check_options.ts";
+import { quotePosix } from "../../backends/common/platform.ts";
 import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { startOidcProvider } from "../support/oidc_provider.ts";
 import { tempDir } from "../support/temp_home.ts";

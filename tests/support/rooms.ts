@@ -10,7 +10,6 @@ export const ROOMS: readonly string[] = [
   "backends/oidc_credentials_backend.ts",
   "backends/credentials_backend_error.ts",
   "backends/common/",
-  "backends/credentials_path.ts",
   "backends/memory.ts",
   "backends/file/",
   "backends/file.ts",

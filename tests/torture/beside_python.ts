@@ -1,5 +1,5 @@
 import { fromFileUrl } from "@std/path";
-import { delay } from "../../backends/common/delay.ts";
+import { delay } from "../../backends/common/promises.ts";
 import {
   ALL,
   type ProcessResult,

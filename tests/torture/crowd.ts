@@ -1,6 +1,6 @@
 import { credentialKey, KvCredentialsBackend } from "@validmind/auth";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
-import { delay } from "../../backends/common/delay.ts";
+import { delay } from "../../backends/common/promises.ts";
 import { ALL, type RunningDeno, startDeno } from "../support/deno_process.ts";
 import { cpuMsOf, pidsOf } from "./cpu_time.ts";
 import type { CrowdSetup, Sample } from "./crowd_child.ts";

@@ -8,7 +8,7 @@ import {
   type OidcCredentialsBackend,
 } from "@validmind/auth";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
-import { delay } from "../../backends/common/delay.ts";
+import { delay } from "../../backends/common/promises.ts";
 import { linesOf } from "../support/lines_of.ts";
 import type { CrowdAction, Moment } from "./crowd_plan.ts";
 import type { CrowdBackend } from "./crowd_store.ts";

@@ -1,4 +1,4 @@
-import { delay } from "../../backends/common/delay.ts";
+import { delay } from "../../backends/common/promises.ts";
 import { startFaultyProxy } from "../support/faulty_proxy.ts";
 import { startVaultCluster, type VaultCluster } from "../support/servers/vault_cluster.ts";
 import { Random } from "./random.ts";

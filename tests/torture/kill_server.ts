@@ -1,4 +1,4 @@
-import { delay } from "../../backends/common/delay.ts";
+import { delay } from "../../backends/common/promises.ts";
 import { Random } from "./random.ts";
 import { RefreshRounds } from "./refresh_rounds.ts";
 import { SignedIn } from "./signed_in.ts";

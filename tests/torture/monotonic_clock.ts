@@ -1,4 +1,4 @@
-import type { Stopwatch } from "../../backends/common/clock.ts";
+import type { Stopwatch } from "../../backends/common/promises.ts";
 
 /** CLOCK_MONOTONIC of Linux. */
 const MONOTONIC = 1;

@@ -1,4 +1,4 @@
-import { quotePosix } from "../../../backends/common/check_options.ts";
+import { quotePosix } from "../../../backends/common/platform.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
 import { type FlagName, flagOf } from "../flags.ts";
 

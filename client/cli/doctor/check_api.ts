@@ -1,5 +1,4 @@
-import { netHost, permissionFlag } from "../../../backends/common/check_options.ts";
-import { isGranted } from "../../../backends/common/platform.ts";
+import { isGranted, netHost, permissionFlag } from "../../../backends/common/platform.ts";
 import {
   connectionAdvice,
   connectionFault,

@@ -1,5 +1,4 @@
-import { permissionFlag } from "../../../backends/common/check_options.ts";
-import { isGranted } from "../../../backends/common/platform.ts";
+import { isGranted, permissionFlag } from "../../../backends/common/platform.ts";
 import {
   type BrowserOptions,
   listenNeeds,

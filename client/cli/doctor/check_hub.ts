@@ -1,7 +1,6 @@
 import { printable } from "../../../backends/common/printable.ts";
-import { quoteArgument } from "../../../backends/common/check_options.ts";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import { readEnvIfGranted } from "../../../backends/common/platform.ts";
+import { quoteArgument, readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { backendNeeds } from "../../permissions/preflight.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
 import { findKernels } from "../jupyter/find_kernels.ts";

@@ -1,5 +1,4 @@
-import { permissionFlag } from "../../../backends/common/check_options.ts";
-import { isGranted } from "../../../backends/common/platform.ts";
+import { isGranted, permissionFlag } from "../../../backends/common/platform.ts";
 import { parseHttpDate } from "../../../backends/common/printable.ts";
 import { formatLength } from "../format_time.ts";
 import { checkFlows } from "./check_flows.ts";

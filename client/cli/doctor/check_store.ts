@@ -1,7 +1,7 @@
-import { untilAborted } from "../../../backends/common/delay.ts";
+import { untilAborted } from "../../../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import { quoteArgument } from "../../../backends/common/check_options.ts";
+import { quoteArgument } from "../../../backends/common/platform.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { backendNeeds } from "../../permissions/preflight.ts";
 import type { ChosenBackend } from "../choose_backend.ts";

@@ -1,7 +1,11 @@
 import { isSameFile } from "../../../backends/file/file_access.ts";
-import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
-import { isGranted, isWindows, readEnvIfGranted } from "../../../backends/common/platform.ts";
-import { quoteArgument } from "../../../backends/common/check_options.ts";
+import {
+  HOME_VARIABLE,
+  isGranted,
+  isWindows,
+  quoteArgument,
+  readEnvIfGranted,
+} from "../../../backends/common/platform.ts";
 import { readFault } from "../../../backends/common/printable.ts";
 import { SettingsError } from "./settings_error.ts";
 

@@ -1,9 +1,5 @@
 import { assertEquals } from "@std/assert";
-import {
-  permissionFlag,
-  quoteArgument,
-  quotePosix,
-} from "../../../backends/common/check_options.ts";
+import { permissionFlag, quoteArgument, quotePosix } from "../../../backends/common/platform.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
 
 Deno.test({

@@ -5,7 +5,7 @@ import {
   isUrl,
   netHost,
   pathOfUrl,
-} from "../../../backends/common/check_options.ts";
+} from "../../../backends/common/platform.ts";
 
 Deno.test({
   name: "netHost names the port, also where the URL leaves it out",

@@ -1,4 +1,4 @@
-import { quoteArgument } from "../../../backends/common/check_options.ts";
+import { quoteArgument } from "../../../backends/common/platform.ts";
 import {
   assert,
   assertEquals,

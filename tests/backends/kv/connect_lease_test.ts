@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Timer } from "../../../backends/common/clock.ts";
+import type { Timer } from "../../../backends/common/promises.ts";
 import {
   ANNOUNCED_MS,
   LEASE_MS,

@@ -5,7 +5,7 @@ import {
   vaultTokenVariables,
 } from "../../../backends/vault/connection.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
-import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
+import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";
 

@@ -3,7 +3,7 @@
 import { normalize } from "@std/path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
-import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
+import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { commandNeeds } from "../../../client/cli/command.ts";
 import { COMMANDS } from "../../../client/cli/commands.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { HOME_VARIABLE } from "../../../backends/credentials_path.ts";
+import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { runDeno } from "../../support/deno_process.ts";
 
 const MOD = new URL("../../../mod.ts", import.meta.url).href;

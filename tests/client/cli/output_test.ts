@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { quotePosix } from "../../../backends/common/check_options.ts";
+import { quotePosix } from "../../../backends/common/platform.ts";
 import { hasTerminal } from "../../support/terminal.ts";
 import { denoCommand, runDeno, runProcess, spawnDeno } from "../../support/deno_process.ts";
 import { CLI, type CliWorld, cliWorld, runInCliTerminal } from "./cli_world.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { delay as realDelay } from "../../../backends/common/delay.ts";
+import { delay as realDelay } from "../../../backends/common/promises.ts";
 import { signInByDevice } from "../../../client/sign_in/device.ts";
 import type { DeviceCode } from "../../../client/session_options.ts";
 import type { Runtime } from "../../../client/options/runtime.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "@std/path";
-import { HOME_VARIABLE } from "../../../../backends/credentials_path.ts";
+import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { type CliWorld, cliWorld } from "../cli_world.ts";
 
 const NONE = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" };

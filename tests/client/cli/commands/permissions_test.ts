@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { HOME_VARIABLE } from "../../../../backends/credentials_path.ts";
+import { HOME_VARIABLE } from "../../../../backends/common/platform.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { cliWorld } from "../cli_world.ts";
 

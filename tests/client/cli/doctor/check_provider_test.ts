@@ -6,7 +6,7 @@ import {
   startScriptedProvider,
 } from "../../../support/scripted_provider.ts";
 import { startOidcProvider } from "../../../support/oidc_provider.ts";
-import { delay } from "../../../../backends/common/delay.ts";
+import { delay } from "../../../../backends/common/promises.ts";
 
 const RUNTIME = { fetch, now: Date.now, elapsed: Date.now, delay, timeoutMs: 5000 };
 

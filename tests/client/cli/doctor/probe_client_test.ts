@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { delay } from "../../../../backends/common/delay.ts";
+import { delay } from "../../../../backends/common/promises.ts";
 import type { Finding } from "../../../../client/cli/doctor/finding.ts";
 import { probeClient } from "../../../../client/cli/doctor/probe_client.ts";
 import type { OidcIdentity } from "../../../../client/options/identity.ts";

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import { credentialsPath, folderOf, nameOf } from "../../backends/credentials_path.ts";
+import { credentialsPath } from "../../backends/file.ts";
+import { folderOf, nameOf } from "../../backends/common/platform.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { withEnv } from "../support/own_env.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { delay, untilAborted } from "../../../backends/common/delay.ts";
+import { delay, untilAborted } from "../../../backends/common/promises.ts";
 
 Deno.test("delay waits its time", async () => {
   const start = performance.now();
