@@ -107,7 +107,7 @@ export {
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
-} from "./client/credential_key.ts";
+} from "./client/entry.ts";
 export { isExpired } from "./client/entry.ts";
 
 // Permissions: the needs of a call, as flags and as a permission set.

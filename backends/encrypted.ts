@@ -16,9 +16,13 @@
  * @module
  */
 
-import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { printable } from "./common/printable.ts";
-import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+  keepName,
+} from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
   describeInner,

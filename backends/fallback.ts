@@ -19,10 +19,14 @@
  * @module
  */
 
-import { assertCredentialsBackend, checkOptions } from "./common/check_options.ts";
 import { backendError } from "./common/describe_backend.ts";
 import { writeError } from "./common/platform.ts";
-import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+  keepName,
+} from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
 import { fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";

@@ -1,4 +1,3 @@
-import { checkOptions } from "./common/check_options.ts";
 import {
   folderOf,
   HOME_VARIABLE,
@@ -7,7 +6,7 @@ import {
   readEnv,
   writeError,
 } from "./common/platform.ts";
-import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import { CredentialsFile } from "./file/credentials_file.ts";
 import type { FileStore } from "./file/store.ts";
 import type {

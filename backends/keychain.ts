@@ -13,10 +13,9 @@
  * @module
  */
 
-import { checkOptions } from "./common/check_options.ts";
 import { folderOf, HOME_VARIABLE, needDeno } from "./common/platform.ts";
 import { Once, Queue } from "./common/promises.ts";
-import { keepName } from "./credentials_backend_error.ts";
+import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import { credentialsPath } from "./file.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";

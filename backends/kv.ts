@@ -1,6 +1,5 @@
-import { checkOptions } from "./common/check_options.ts";
 import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
-import { CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
   BackendPermission,

@@ -1,6 +1,5 @@
-import { checkOptions } from "./common/check_options.ts";
 import type { Queue } from "./common/promises.ts";
-import { keepName } from "./credentials_backend_error.ts";
+import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,

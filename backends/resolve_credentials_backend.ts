@@ -1,4 +1,4 @@
-import { assertCredentialsBackend } from "./common/check_options.ts";
+import { assertCredentialsBackend } from "./credentials_backend_error.ts";
 import {
   BACKEND_VARIABLES,
   type EnvReader,

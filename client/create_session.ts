@@ -12,7 +12,7 @@ import {
   DEFAULT_SCOPE,
   normalizeClientId,
   normalizeIssuer,
-} from "./credential_key.ts";
+} from "./entry.ts";
 import type { OidcIdentity } from "./options/identity.ts";
 import type { Runtime } from "./options/runtime.ts";
 import type { PreparedSession, SessionNeeds } from "./permissions/prepare_session.ts";

@@ -1,6 +1,7 @@
 /**
  * Environment, permissions and standard error of Deno, and of Node and Bun, which run what needs no
- * more. No layer over Deno: other parts ask it themselves, behind {@linkcode needDeno}.
+ * more; paths, hosts and arguments as the system writes them. No layer over Deno: other parts ask it
+ * themselves, behind {@linkcode needDeno}.
  */
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 

@@ -1,10 +1,10 @@
+import { printable } from "../common/printable.ts";
 import {
   assertCredentialsBackend,
   checkOptions,
+  CredentialsBackendError,
   type OptionTypes,
-} from "../common/check_options.ts";
-import { printable } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+} from "../credentials_backend_error.ts";
 import type { EncryptionKey } from "./encryption_key.ts";
 import {
   assertPassphrase,

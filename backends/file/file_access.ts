@@ -10,9 +10,9 @@ export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
 }
 
 /** The information about `path` itself, also where it is a link; `undefined` where nothing is there. */
-export function lstatIfPresent(path: string): Deno.FileInfo | undefined {
+export function lookIfPresent(path: string, look = Deno.lstatSync): Deno.FileInfo | undefined {
   try {
-    return Deno.lstatSync(path);
+    return look(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

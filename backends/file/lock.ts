@@ -6,7 +6,7 @@ import {
   assertRegular,
   fileError,
   isSameFile,
-  lstatIfPresent,
+  lookIfPresent,
   refusal,
   whileHeld,
 } from "./file_access.ts";
@@ -86,7 +86,7 @@ interface OpenFile {
 function openLockFile(path: string): OpenFile {
   try {
     for (let tries = 0; tries < TRIES; tries++) {
-      const found = lstatIfPresent(path);
+      const found = lookIfPresent(path);
       const opened = found === undefined ? createLockFile(path) : openFound(path, found);
       if (opened !== undefined) return opened;
     }
@@ -98,7 +98,7 @@ function openLockFile(path: string): OpenFile {
 
 /** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
 export function isStillAt(info: Deno.FileInfo, path: string): boolean {
-  const found = lstatIfPresent(path);
+  const found = lookIfPresent(path);
   return found !== undefined && isSameFile(info, found);
 }
 

@@ -1,4 +1,3 @@
-import { existsSync } from "@std/fs/exists";
 import { folderOf, isGranted, isWindows } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { looksLikeCredentials } from "./edit_document.ts";
@@ -6,7 +5,7 @@ import {
   assertOwnLink,
   fileError,
   isBusy,
-  lstatIfPresent,
+  lookIfPresent,
   readOwnFile,
   whileHeld,
 } from "./file_access.ts";
@@ -90,7 +89,7 @@ function tryCreate(path: string): Deno.FsFile | undefined {
   try {
     return createNew(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable || lstatIfPresent(path) === undefined) throw error;
+    if (error instanceof Deno.errors.NotCapable || lookIfPresent(path) === undefined) throw error;
     return undefined;
   }
 }
@@ -179,7 +178,7 @@ function readableParents(path: string): string[] {
     if (parent === folder || !isGranted({ name: "read", path: parent })) return parents;
     let isThere: boolean;
     try {
-      isThere = existsSync(parent);
+      isThere = lookIfPresent(parent) !== undefined;
     } catch {
       return parents; // a permission broker denies what Deno calls granted
     }
@@ -197,7 +196,7 @@ export interface ResolvedPath {
 
 /** The target of a link; the path itself where it is no link, or nothing is there yet. */
 export function resolveLink(path: string): ResolvedPath {
-  const link = lstatIfPresent(path);
+  const link = lookIfPresent(path);
   if (!link?.isSymlink) return { path, found: link };
   const target = Deno.realPathSync(path);
   try {

@@ -1,7 +1,7 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { delay } from "../common/promises.ts";
 import { folderOf, isGranted, nameOf } from "../common/platform.ts";
-import { isOwn, lstatIfPresent, openToRead } from "./file_access.ts";
+import { isOwn, lookIfPresent, openToRead } from "./file_access.ts";
 import { infoOf, isStillAt } from "./lock.ts";
 import { createNew, removeIfPresent, type TempFile, writeAll } from "./replace_file.ts";
 
@@ -104,7 +104,7 @@ export class ReservedFile implements TempFile {
 
 /** Whether a regular file of this user at `path` is locked. Another user may hold a planted one for ever. */
 function isReserved(path: string): boolean {
-  if (!isGranted({ name: "read", path }) || !lstatIfPresent(path)?.isFile) return false;
+  if (!isGranted({ name: "read", path }) || !lookIfPresent(path)?.isFile) return false;
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path, { read: true, write: true }); // a pipe would make a mere reader wait
@@ -176,7 +176,7 @@ export function leftTemps(path: string): string[] {
 
 /** Whether a regular file of this user is at `path`. */
 export function isOwnFile(path: string): boolean {
-  const found = lstatIfPresent(path);
+  const found = lookIfPresent(path);
   if (!found?.isFile) return false;
   try {
     const file = openToRead(path, found);

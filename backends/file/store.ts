@@ -1,4 +1,3 @@
-import { existsSync } from "@std/fs/exists";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
@@ -30,7 +29,7 @@ import {
   setRow,
   type UnfinishedEntry,
 } from "./edit_document.ts";
-import { fileError, lstatIfPresent, readOwnFile } from "./file_access.ts";
+import { fileError, lookIfPresent, readOwnFile } from "./file_access.ts";
 import { type FileLockOptions, shortHash, withFileLock } from "./lock.ts";
 import {
   assertDeletable,
@@ -295,7 +294,7 @@ export class FileStore {
         assertWritable(document, path);
         if (isOfPython) noteLibrary(document);
         const isUnchanged = () =>
-          isHeld() && (tries === TRIES || isSameState(info, lstatIfPresent(path)));
+          isHeld() && (tries === TRIES || isSameState(info, lookIfPresent(path)));
         const text = write?.() ?? serializeDocument(document);
         if (!replaceFile(path, text, { reserved, isLocked, isUnchanged })) {
           if (!isHeld()) return false;
@@ -438,9 +437,10 @@ export class FileStore {
 
   /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
   #prepareFolder(folder: string): void {
-    const info = lstatIfPresent(folder);
+    const info = lookIfPresent(folder);
     // Not by ensureDirSync, whose folder would be open to others until its mode is changed.
-    if (info === undefined || info.isSymlink && !existsSync(folder)) return makeFolder(folder);
+    const target = info?.isSymlink ? lookIfPresent(folder, Deno.statSync) : info;
+    if (info === undefined || target === undefined) return makeFolder(folder);
     // The target of a link is a folder of the caller's choice.
     if (!/[/\\]\.validmind$/.test(folder) || !info.isDirectory || !isOpen(info)) return;
     try {
@@ -455,7 +455,7 @@ export class FileStore {
     if (this.#warned.has(kind)) return;
     this.#warned.add(kind);
     const mode = ((before.mode ?? 0) & 0o777).toString(8);
-    const now = lstatIfPresent(path);
+    const now = lookIfPresent(path);
     const advice = now !== undefined && isOpen(now)
       ? "it could not be closed to them. Use another path."
       : "it is now closed to them. If others use this host, sign in again.";

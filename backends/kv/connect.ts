@@ -2,7 +2,7 @@ import { type Timer, untilAborted } from "../common/promises.ts";
 import { folderOf, netHost } from "../common/platform.ts";
 import { type LeaseRow, Leases, type LeaseStore } from "../common/lease.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { assertOwn, assertRegular, lstatIfPresent, refusal } from "../file/file_access.ts";
+import { assertOwn, assertRegular, lookIfPresent, refusal } from "../file/file_access.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
 /** After this time without an answer the server is asked for its metadata first, in milliseconds. */
@@ -192,7 +192,7 @@ export class DatabaseFile {
    * folder has to be there.
    */
   constructor(path: string) {
-    const found = lstatIfPresent(path);
+    const found = lookIfPresent(path);
     this.#isLinked = found?.isSymlink ?? false;
     this.path = this.#isLinked ? Deno.realPathSync(path) : path;
     const isNew = found === undefined && create(path);
@@ -212,7 +212,7 @@ export class DatabaseFile {
   /** Makes one of the files 0600. Gives its mode where that was another. */
   #close(side: string): number | undefined {
     const path = `${this.path}${side}`;
-    const info = lstatIfPresent(path);
+    const info = lookIfPresent(path);
     if (info === undefined) return undefined;
     assertRegular(ACTION, path, info);
     assertOwn(ACTION, path, info);
@@ -236,7 +236,7 @@ export function probeFolder(path: string): void {
   try {
     Deno.writeFileSync(probe, new Uint8Array(PROBE_BYTES), { createNew: true, mode: 0o600 });
   } finally {
-    if (lstatIfPresent(probe) !== undefined) Deno.removeSync(probe);
+    if (lookIfPresent(probe) !== undefined) Deno.removeSync(probe);
   }
 }
 

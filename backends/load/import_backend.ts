@@ -1,7 +1,7 @@
-import { assertCredentialsBackend } from "../common/check_options.ts";
 import { isWindows, needDeno } from "../common/platform.ts";
 import { printable } from "../common/printable.ts";
 import {
+  assertCredentialsBackend,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";

@@ -1,6 +1,5 @@
-import { checkOptions } from "../common/check_options.ts";
 import { pathOfUrl, readEnv } from "../common/platform.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { checkOptions, CredentialsBackendError } from "../credentials_backend_error.ts";
 
 /**
  * Permissions and limits of a third-party backend that is isolated. A permission that is not named is

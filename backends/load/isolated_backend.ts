@@ -1,7 +1,10 @@
-import { assertCredentialsBackend } from "../common/check_options.ts";
 import { LONGEST_TIMER_MS, Once, untilAborted } from "../common/promises.ts";
 import { isObject, printable } from "../common/printable.ts";
-import { CredentialsBackendError, keepName } from "../credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  CredentialsBackendError,
+  keepName,
+} from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,

@@ -1,7 +1,10 @@
-import { assertCredentialsBackend, checkOptions } from "../common/check_options.ts";
 import { backendError } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+} from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Loaded where an entry is copied. */

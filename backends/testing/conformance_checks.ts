@@ -1,5 +1,5 @@
 import { equal } from "@std/assert/equal";
-import { assertCredentialsBackend } from "../common/check_options.ts";
+import { assertCredentialsBackend } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Means of a check. */

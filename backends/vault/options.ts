@@ -1,7 +1,10 @@
 import { printable } from "../common/printable.ts";
-import { checkOptions, type OptionTypes } from "../common/check_options.ts";
 import { isSecureUrl } from "../common/platform.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  checkOptions,
+  CredentialsBackendError,
+  type OptionTypes,
+} from "../credentials_backend_error.ts";
 
 /**
  * Login with a token that was obtained from Vault before.

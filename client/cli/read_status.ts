@@ -2,8 +2,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { bearerOf, coversScope, isFresh, readClaims } from "../entry.ts";
-import { bearerKind, credentialKey } from "../credential_key.ts";
+import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
 import { backendName } from "../../backends/common/describe_backend.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";

@@ -2,7 +2,7 @@ import { isLoopback, readEnvIfGranted } from "../../backends/common/platform.ts"
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { isEntraIssuer } from "../credential_key.ts";
+import { isEntraIssuer } from "../entry.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";

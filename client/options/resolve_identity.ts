@@ -8,7 +8,7 @@ import {
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
-} from "../credential_key.ts";
+} from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import type { ClientAuthOptions, Identity, OidcIdentity } from "./identity.ts";

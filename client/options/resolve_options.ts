@@ -1,4 +1,4 @@
-import { checkOptions, type OptionTypes } from "../../backends/common/check_options.ts";
+import { checkOptions, type OptionTypes } from "../../backends/credentials_backend_error.ts";
 import {
   type Clock,
   delay as realDelay,

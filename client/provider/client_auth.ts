@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { isEntraIssuer } from "../credential_key.ts";
+import { isEntraIssuer } from "../entry.ts";
 import { CLIENT_AUTH_VARIABLES } from "../options/resolve_identity.ts";
 import type { ClientAuthOptions } from "../options/identity.ts";
 import type { ClientFile } from "./client_file.ts";

@@ -1,8 +1,7 @@
 import { isGranted, isLoopback, netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { readClaims } from "../entry.ts";
+import { isEntraIssuer, readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { isEntraIssuer } from "../credential_key.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import * as oauth from "oauth4webapi";

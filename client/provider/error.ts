@@ -7,7 +7,7 @@ import {
   ValidMindAuthError,
   type ValidMindAuthErrorCode,
 } from "../errors.ts";
-import { isEntraIssuer } from "../credential_key.ts";
+import { isEntraIssuer } from "../entry.ts";
 
 const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser, the " +
   "authorization code grant) and the refresh token grant for this client.";

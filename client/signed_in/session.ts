@@ -1,4 +1,4 @@
-import type { OptionTypes } from "../../backends/common/check_options.ts";
+import type { OptionTypes } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";

@@ -1,5 +1,7 @@
-import type { OptionTypes } from "../../backends/common/check_options.ts";
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type OptionTypes,
+} from "../../backends/credentials_backend_error.ts";
 import { delay, LONGEST_TIMER_MS } from "../../backends/common/promises.ts";
 import type {
   OidcCredentials,
@@ -10,7 +12,7 @@ import { resolveCredentialsBackend } from "../../backends/resolve_credentials_ba
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
 import { asAlways, clearNeeds, fileNeeds } from "../permissions/needs.ts";
-import { credentialKey, normalizeClientId, normalizeIssuer } from "../credential_key.ts";
+import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { invalidOptions } from "../errors.ts";

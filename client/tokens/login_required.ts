@@ -8,7 +8,7 @@ import { KvCredentialsBackend } from "../../backends/kv.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
-import { DEFAULT_SCOPE } from "../credential_key.ts";
+import { DEFAULT_SCOPE } from "../entry.ts";
 
 /** The OAuth errors of a refresh after which only the person can go on. */
 const REFUSALS = ["invalid_grant", "interaction_required", "login_required", "consent_required"];

@@ -10,7 +10,7 @@ import {
 } from "../../backends/resolve_credentials_backend.ts";
 import { createSession, plainOptions, UNUSUAL_VARIABLES } from "../../client/create_session.ts";
 import { checkSessionOptions, resolveOptions } from "../../client/options/resolve_options.ts";
-import { credentialKey } from "../../client/credential_key.ts";
+import { credentialKey } from "../../client/entry.ts";
 import { collectPermissions } from "../../client/permissions/needs.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { runDeno } from "../support/deno_process.ts";

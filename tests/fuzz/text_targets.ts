@@ -9,7 +9,7 @@ import {
 } from "../../backends/common/printable.ts";
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
-import { credentialKey } from "../../client/credential_key.ts";
+import { credentialKey } from "../../client/entry.ts";
 import { COMMANDS } from "../../client/cli/commands.ts";
 import { SETTING_NAMES } from "../../client/cli/settings/setting.ts";
 import { parseSettings } from "../../client/cli/settings/settings_document.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { secretName } from "../../backends/vault/engine.ts";
-import { credentialKey } from "../../client/credential_key.ts";
+import { credentialKey } from "../../client/entry.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";
 import type { HubKernel } from "./hub_kernel.ts";

@@ -1,7 +1,7 @@
 import { copy } from "@std/fs";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { credentialKey } from "../../client/credential_key.ts";
+import { credentialKey } from "../../client/entry.ts";
 import { createSession } from "../../client/create_session.ts";
 import { quotePosix } from "../../backends/common/platform.ts";
 import { DENO, runDeno, runProcess } from "../support/deno_process.ts";

@@ -1,5 +1,5 @@
 import type { Configuration } from "oidc-provider";
-import { credentialKey } from "../../client/credential_key.ts";
+import { credentialKey } from "../../client/entry.ts";
 import type { SessionOptions } from "../../client/session_options.ts";
 import { rememberSecret } from "./assert_no_secret.ts";
 import { makeSigningKey, type SigningKey, signJwt } from "./jwt.ts";

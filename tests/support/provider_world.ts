@@ -1,6 +1,6 @@
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { credentialKey } from "../../client/credential_key.ts";
+import { credentialKey } from "../../client/entry.ts";
 import type { DeviceCode, SessionOptions } from "../../client/session_options.ts";
 import { setActiveSession } from "../../client/signed_in/session.ts";
 import { FakeClock } from "./fake_clock.ts";

@@ -1,3 +1,4 @@
+import { ensureDirSync } from "@std/fs/ensure-dir";
 import { readFault } from "../../../backends/common/printable.ts";
 import { openNeeds, preflight } from "../../permissions/preflight.ts";
 import {
@@ -183,7 +184,7 @@ function environment(pairs: readonly string[]): Record<string, string> {
 
 function write(folder: string, path: string, text: string, isReplaced: boolean): void {
   try {
-    Deno.mkdirSync(folder, { recursive: true });
+    ensureDirSync(folder);
     const temporary = `${folder}/.kernel.json.${Deno.pid}`;
     if (!isReplaced) {
       Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o644 });

@@ -1,5 +1,5 @@
 import { readFault } from "../../../backends/common/printable.ts";
-import { isSameFile, lstatIfPresent } from "../../../backends/file/file_access.ts";
+import { isSameFile, lookIfPresent } from "../../../backends/file/file_access.ts";
 import { UsageError } from "../usage_error.ts";
 
 /** Far above any policy. */
@@ -68,7 +68,7 @@ function checkLog(path: string, refuse: Refuse): Deno.FileInfo | undefined {
   const folder = whole.replace(/\/[^/]*$/, "") || "/";
   assertOnlyOwn(folder, refuse);
   assertOnlyOwn(Deno.realPathSync(folder), refuse);
-  const info = lstatIfPresent(whole);
+  const info = lookIfPresent(whole);
   if (info === undefined) return undefined;
   if (info.isSymlink) throw refuse("it is a symbolic link");
   if (!info.isFile) throw refuse("it is no regular file");

@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { readBackendChoice } from "../../../backends/load/backend_setting.ts";
 import { CLIENT_AUTH_VARIABLES } from "../../options/resolve_identity.ts";
-import { normalizeClientId, normalizeIssuer } from "../../credential_key.ts";
+import { normalizeClientId, normalizeIssuer } from "../../entry.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { SETTING_NAMES, type SettingName, settingOf } from "./setting.ts";
 import { parseSettings, type SettingsDocument, type SettingsEntry } from "./settings_document.ts";

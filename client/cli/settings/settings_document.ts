@@ -6,7 +6,7 @@ import { join as joinWindows } from "@std/path/windows/join";
 import { folderOf, isWindows } from "../../../backends/common/platform.ts";
 import { isObject, parseObject } from "../../../backends/common/printable.ts";
 import { isPathSpecifier } from "../../../backends/load/backend_setting.ts";
-import { checkProfile } from "../../credential_key.ts";
+import { checkProfile } from "../../entry.ts";
 import { checkIssuer, secureUrl } from "../../options/resolve_identity.ts";
 import { didYouMean } from "../nearest_word.ts";
 import { shown } from "../usage_error.ts";

@@ -32,7 +32,7 @@ export const OWN_ORIGIN: readonly string[] = [
   "client/api/dpop_fetch_test.ts: session: headers() are for the API's own origin only",
 ];
 export const LOOPBACK: readonly string[] = [
-  "backends/common/hosts_test.ts: loopback is localhost, 127.0.0.0/8 and [::1]",
+  "backends/common/platform_hosts_test.ts: loopback is localhost, 127.0.0.0/8 and [::1]",
   "client/provider/fetch_test.ts: providerFetch: no secret goes over http: off loopback",
 ];
 export const STORE_TROUBLE: readonly string[] = [

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createSession } from "../../../client/create_session.ts";
-import { credentialKey } from "../../../client/credential_key.ts";
+import { credentialKey } from "../../../client/entry.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld } from "../../support/client_world.ts";
 import { runAtOnce } from "../../support/run_at_once.ts";

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Configuration, JWKS } from "oidc-provider";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { credentialKey } from "../../../client/credential_key.ts";
+import { credentialKey } from "../../../client/entry.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
 import type { Session } from "../../../client/session.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { credentialKey } from "../../../client/credential_key.ts";
-import { isExpired, parseExpiry } from "../../../client/entry.ts";
+import { credentialKey, isExpired, parseExpiry } from "../../../client/entry.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { entry } from "../../support/entries.ts";
 import { sandbox } from "../../support/sandbox.ts";

@@ -1,7 +1,7 @@
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
-import { credentialKey } from "../../../client/credential_key.ts";
+import { credentialKey } from "../../../client/entry.ts";
 import { createSession } from "../../../client/create_session.ts";
 import {
   type OidcProviderOptions,

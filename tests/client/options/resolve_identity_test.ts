@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { bearerKind } from "../../../client/credential_key.ts";
+import { bearerKind } from "../../../client/entry.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
 
 for (

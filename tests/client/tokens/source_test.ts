@@ -3,7 +3,7 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { credentialKey } from "../../../client/credential_key.ts";
+import { credentialKey } from "../../../client/entry.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";

@@ -118,7 +118,7 @@ export const RECIPES: PagePromises = {
     ],
     [
       "The tokens are in `%USERPROFILE%",
-      "backends/credentials_path_test.ts: credentialsPath uses the user's profile on Windows",
+      "backends/file_path_test.ts: credentialsPath uses the user's profile on Windows",
     ],
     [
       "`createSession()` does the same without ping",

@@ -18,7 +18,7 @@ export const SETTINGS: PagePromises = {
     [
       "`VM_OIDC_ISSUER` | default",
       FROM_ENV,
-      "client/credential_key_test.ts: credentialKey: a | in the issuer or the client id is refused",
+      "client/entry_key_test.ts: credentialKey: a | in the issuer or the client id is refused",
     ],
     ["`VM_OIDC_CLIENT_ID` | default", FROM_ENV],
     [

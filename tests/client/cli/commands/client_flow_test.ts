@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { credentialKey } from "../../../../client/credential_key.ts";
+import { credentialKey } from "../../../../client/entry.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import {
   AssertionIssuer,

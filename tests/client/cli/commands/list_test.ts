@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { credentialKey } from "../../../../client/credential_key.ts";
+import { credentialKey } from "../../../../client/entry.ts";
 import { assertNoSecret } from "../../../support/assert_no_secret.ts";
 import { tokensOf } from "../../../support/entries.ts";
 import { cliWorld } from "../cli_world.ts";

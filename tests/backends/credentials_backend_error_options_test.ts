@@ -1,12 +1,12 @@
 import { assertThrows } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import {
   assertCredentialsBackend,
   checkOptions,
+  CredentialsBackendError,
   type OptionTypes,
-} from "../../../backends/common/check_options.ts";
-import { SECRETS } from "../../support/entries.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
+} from "../../backends/credentials_backend_error.ts";
+import { SECRETS } from "../support/entries.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 
 const permissions = "none";
 

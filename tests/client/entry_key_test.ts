@@ -4,7 +4,7 @@ import {
   normalizeAudience,
   normalizeClientId,
   normalizeIssuer,
-} from "../../client/credential_key.ts";
+} from "../../client/entry.ts";
 import { ValidMindAuthError } from "../../client/errors.ts";
 
 const ISSUERS: [given: string, normalized: string][] = [
