@@ -1,6 +1,7 @@
 import { toHex } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { encodePath, unexpected, type VaultAnswer, type VaultUse } from "./error.ts";
+import type { VaultCredentialsBackendOptions } from "./options.ts";
 import type { VaultSession } from "./session.ts";
 
 export interface VaultSecret {
@@ -29,15 +30,21 @@ export interface VaultKv {
   list(use: VaultUse): Promise<string[]>;
 }
 
-/**
- * Finds the version of the engine at a mount, by the request that `vault kv` itself makes. Every token
- * may make it for a mount that it has any right to.
- */
+/** Opens a folder at a mount. */
 export async function openVaultKv(
   session: VaultSession,
-  mount: string,
-  path: string,
+  { mount = "secret", path, kvVersion }: VaultCredentialsBackendOptions,
 ): Promise<VaultKv> {
+  return (kvVersion ?? await findVersion(session, mount)) === 2
+    ? kvVersion2(session, encodePath(mount), encodePath(path))
+    : kvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
+}
+
+/**
+ * The version of the engine at a mount, by the request that `vault kv` itself makes. Every token may
+ * make it for a mount that it has any right to.
+ */
+async function findVersion(session: VaultSession, mount: string): Promise<1 | 2> {
   const action = "use";
   const mountInfo = `sys/internal/ui/mounts/${encodePath(mount)}`;
   const answer = await session.request({ action, method: "GET", path: mountInfo });
@@ -51,9 +58,7 @@ export async function openVaultKv(
     );
   }
   const { version } = (data?.options ?? {}) as { version?: unknown };
-  return version === "2"
-    ? kvVersion2(session, encodePath(mount), encodePath(path))
-    : kvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
+  return version === "2" ? 2 : 1;
 }
 
 /** A folder of KV version 1. It keeps one version of a secret and cannot compare before a write. */

@@ -126,11 +126,18 @@ export interface VaultCredentialsBackendOptions {
    */
   auth?: VaultAuth;
   /**
-   * The mount of the KV secrets engine. Its version, 1 or 2, is detected.
+   * The mount of the KV secrets engine.
    *
    * @default "secret"
    */
   mount?: string;
+  /**
+   * The version of the engine at the mount. Named, it saves each program a request. A wrong one is
+   * an error, at the latest at the first write.
+   *
+   * @default asked of Vault at the first use
+   */
+  kvVersion?: 1 | 2;
   /**
    * Longest time for one request, in milliseconds. It includes the repeats while Vault is sealed,
    * starting, overloaded or out of reach.
@@ -161,6 +168,7 @@ const TYPES: OptionTypes = {
   nodes: "array",
   auth: "object",
   mount: "text",
+  kvVersion: "number",
   timeoutMs: "milliseconds",
   lockTimeoutMs: "milliseconds",
   fetch: "function",
@@ -184,13 +192,16 @@ const NEEDED: Record<VaultAuth["method"], string[]> = {
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
 export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
   checkOptions(action, options, TYPES);
-  const { path, address, namespace, nodes = [], auth, mount = "secret" } = options;
+  const { path, address, namespace, nodes = [], auth, mount = "secret", kvVersion } = options;
   checkVaultPath(action, "path", path);
   checkVaultPath(action, "mount", mount);
   if (address !== undefined) parseVaultAddress(action, `option "address"`, address);
   for (const node of nodes) parseVaultAddress(action, `an address in option "nodes"`, node);
   if (namespace !== undefined) checkNamespace(action, `option "namespace"`, namespace);
   if (auth !== undefined) checkAuth(action, auth);
+  if (kvVersion !== undefined && kvVersion !== 1 && kvVersion !== 2) {
+    throw invalid(action, `option "kvVersion" is not 1 or 2`, "Give one of them, or leave it out.");
+  }
 }
 
 /** The address as a URL without a slash at its end. */

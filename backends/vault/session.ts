@@ -16,7 +16,12 @@ interface VaultToken {
   readonly isRenewable: boolean;
   /** Its remaining life in milliseconds; `undefined` where that has no end or is unknown. */
   readonly ttlMs: number | undefined;
+  /** Whether it was given, and Vault was not asked for its life yet. */
+  readonly isUnasked?: boolean;
 }
+
+/** Use of a given token after which Vault is asked for its life: most programs have ended by then. */
+const ASK_AFTER_MS = 30_000;
 
 /** As in "Cannot {action} Vault …". */
 const LOG_IN = "log in to";
@@ -98,11 +103,13 @@ export class VaultSession {
     } catch (error) {
       const leftMs = held.endsAt - this.#now();
       if (leftMs <= 0) throw error;
-      return { ...held, renewAt: this.#now() + leftMs / 2 }; // it is still valid
+      const waitMs = Math.min(leftMs / 2, held.token.isUnasked ? ASK_AFTER_MS : Infinity);
+      return { ...held, renewAt: this.#now() + waitMs }; // it is still valid
     }
   }
 
   async #next(held: Held): Promise<Held> {
+    if (held.token.isUnasked) return this.#hold(await this.#login.lookUp(held.token.value));
     const renewed = held.token.isRenewable ? await this.#login.renew(held.token) : undefined;
     const next = renewed && this.#hold(renewed);
     // Vault counts whole seconds: a gain of less than one is none.
@@ -114,8 +121,9 @@ export class VaultSession {
 
   /** The token is renewed after two thirds of its life. */
   #hold(token: VaultToken): Held {
-    const { ttlMs = Infinity } = token;
-    return { token, renewAt: this.#now() + ttlMs * 2 / 3, endsAt: this.#now() + ttlMs };
+    const { ttlMs = Infinity, isUnasked } = token;
+    const waitMs = isUnasked ? ASK_AFTER_MS : ttlMs * 2 / 3;
+    return { token, renewAt: this.#now() + waitMs, endsAt: this.#now() + ttlMs };
   }
 
   #denied({ action }: VaultRequest): CredentialsBackendError {
@@ -141,7 +149,9 @@ export class VaultLogin {
 
   async run(): Promise<VaultToken> {
     const auth = this.#auth;
-    if (auth.method === "token") return await this.lookUp(this.#givenToken());
+    if (auth.method === "token") {
+      return { value: this.#givenToken(), isRenewable: false, ttlMs: undefined, isUnasked: true };
+    }
     const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
     const body = auth.method === "approle"
       ? this.#appRole(auth)

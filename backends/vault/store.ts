@@ -73,7 +73,7 @@ export class VaultStore {
     });
     const session = new VaultSession(client, new VaultLogin(client, options), timer.now);
     try {
-      const kv = await openVaultKv(session, options.mount ?? "secret", options.path);
+      const kv = await openVaultKv(session, options);
       return new VaultStore(session, kv, timer, options);
     } catch (error) {
       session.close();

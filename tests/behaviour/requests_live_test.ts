@@ -72,12 +72,18 @@ const live = await liveTests("vault", "denokv");
 live.test("RELIABILITY says what each action costs at the provider, at Vault and at KV Connect", async () => {
   await using vault = await startVault();
   const token = await userToken(vault, "anna");
-  const inVault = (mount: string) => {
+  const inVault = (mount: string, options: { kvVersion?: 1 | 2 } = {}) => {
     const fetch = spyFetch();
-    const open = () => vaultBackend(vault, token, { mount, fetch });
+    const open = () => vaultBackend(vault, token, { mount, ...options, fetch });
     return requestsOf({ open, count: () => fetch.urls.length });
   };
   const [inKv2, inKv1] = [await inVault("secret"), await inVault("kv1")];
+  const opensStore = (action: string) => action !== "a refresh in a session that signed in";
+  for (const [mount, kvVersion, asked] of [["secret", 2, inKv2], ["kv1", 1, inKv1]] as const) {
+    const counts = (await inVault(mount, { kvVersion })).map(([, count]) => count);
+    const fewer = ACTIONS.map((action, at) => asked[at]![1] - Number(opensStore(action)));
+    assertEquals(counts, fewer, `kvVersion: ${kvVersion}`);
+  }
   await using denokv = await startDenokv();
   await using proxy = startFaultyProxy(() => Number(new URL(denokv.url).port));
   const inKv = await requestsOf({

@@ -21,6 +21,8 @@ const WRONG: [options: unknown, part: string][] = [
   [{ path: "x", url: "y" }, `"url"`],
   [{ path: "x", token: SECRET }, `"token"`],
   [{ path: "x", mount: "secret/" }, `"mount"`],
+  [{ path: "x", kvVersion: 3 }, `"kvVersion"`],
+  [{ path: "x", kvVersion: "2" }, `"kvVersion"`],
   [{ path: "x", address: "vault.example.com" }, `"address"`],
   [{ path: "x", address: "ftp://vault.example.com" }, `"address"`],
   [{ path: "x", address: 5 }, `"address"`],

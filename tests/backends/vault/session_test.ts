@@ -99,3 +99,46 @@ Deno.test({
     assertEquals(state.logins, 2);
   },
 });
+
+Deno.test({
+  name: "Vault is asked for the life of a given token once it is used for 30 seconds, not before",
+  permissions,
+  async fn() {
+    const clock = new FakeClock();
+    const asked: string[] = [];
+    const lives = [new Error("no answer"), 90_000];
+    const client = {
+      request: ({ path }: VaultRequest) => Promise.resolve({ status: 200, body: { path } }),
+    };
+    const login = {
+      run: () => Promise.resolve({ value: "given", isRenewable: false, isUnasked: true }),
+      lookUp: (value: string) => {
+        asked.push(value);
+        const ttlMs = lives.shift();
+        if (ttlMs instanceof Error) return Promise.reject(ttlMs);
+        return Promise.resolve({ value, isRenewable: true, ttlMs });
+      },
+      renew: (token: { value: string }) => {
+        asked.push("renewal");
+        return Promise.resolve({ ...token, ttlMs: 900_000 });
+      },
+    };
+    const session = new VaultSession(
+      client as unknown as VaultClient,
+      login as unknown as VaultLogin,
+      clock.now,
+    );
+    const after = async (ms: number) => {
+      clock.advance(ms);
+      await session.request(READ);
+      return asked.splice(0);
+    };
+    assertEquals(await after(0), []);
+    assertEquals(await after(29_000), []);
+    assertEquals(await after(1_000), ["given"]); // without an answer: the token still serves
+    assertEquals(await after(29_000), []);
+    assertEquals(await after(1_000), ["given"]);
+    assertEquals(await after(59_000), []);
+    assertEquals(await after(1_000), ["renewal"]);
+  },
+});

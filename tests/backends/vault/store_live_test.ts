@@ -287,6 +287,14 @@ live.test("Vault: a mount that is none, or is of another kind, is an error and n
   await deep.close();
 });
 
+live.test("Vault: a wrong kvVersion is an error, at the latest at the first write", async () => {
+  for (const [mount, kvVersion] of [["secret", 1], ["kv1", 2]] as const) {
+    const backend = vaultBackend(vault, vault.rootToken, { mount, kvVersion });
+    await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), "127.0.0.1");
+    await backend.close();
+  }
+});
+
 live.test("Vault: a mount that is taken away under an open backend is an error", async () => {
   await vault.request("POST", "sys/mounts/passing", { type: "kv", options: { version: "2" } });
   const backend = vaultBackend(vault, vault.rootToken, { mount: "passing" });
