@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert"
 import { userToken } from "../backends/vault/vault_world.ts";
 import { CLIENT_SECRET, clientWorld } from "../support/client_world.ts";
 import { runProcess } from "../support/deno_process.ts";
+import { dpopProviderWorld } from "../support/dpop_provider_world.ts";
 import { installNpmPackage } from "../support/npm_package.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
@@ -162,6 +163,33 @@ for (const name of RUNTIMES) {
     );
     assertEquals(key, "api_key");
     assertEquals(renewed.path, "things");
+  });
+
+  live.test(`${name}: tokens bound to a key are refreshed, and sent with proofs that the provider checks`, async () => {
+    await using world = await dpopProviderWorld();
+    const { provider } = world;
+    provider.autoApprove = true;
+    const { isOther, statuses, dpop } = await run(
+      name,
+      `
+      import { createSession, MemoryCredentialsBackend } from "@validmind/auth";
+      const credentialsBackend = new MemoryCredentialsBackend();
+      const options = { credentialsBackend, dpop: true, apiHost: process.env.VM_OIDC_ISSUER + "/" };
+      const session = await createSession({ ...options, onDeviceCode() {} });
+      const first = await session.accessToken();
+      const statuses = [(await session.fetch("me")).status];
+      const second = await session.accessToken({ forceRefresh: true });
+      const other = await createSession({ ...options, interactive: false });
+      for (const one of [session, other]) statuses.push((await one.fetch("me")).status);
+      const { dpop } = await other.status();
+      console.log(JSON.stringify({ isOther: first !== second, statuses, dpop }));`,
+      { VM_OIDC_ISSUER: provider.issuer, VM_OIDC_CLIENT_ID: provider.clientId },
+    );
+    assertEquals({ isOther, statuses, dpop }, {
+      isOther: true,
+      statuses: [200, 200, 200],
+      dpop: true,
+    });
   });
 
   live.test(`${name}: encrypted over memory signs in, refreshes and starts again`, async () => {

@@ -20,6 +20,7 @@ export const RUNTIMES: PagePromises = {
       `${SECOND} a sign-in, a refresh, requests and a sign-out, in memory`,
       `${SECOND} an API key signs in, and a refused API token is renewed`,
       `${SECOND} a client signs in by its secret, and fallback keeps its token`,
+      `${SECOND} tokens bound to a key are refreshed, and sent with proofs that the provider checks`,
     ],
     ["the prompt | plain lines", `${SECOND} the prompt is plain lines on standard error`],
     [
