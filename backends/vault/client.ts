@@ -27,6 +27,8 @@ export interface VaultClientOptions {
 const MAX_REDIRECTS = 3;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
+/** With less time left it is not tried again: "no answer" would hide the trouble that is known. */
+const SHORTEST_TRY_MS = 500;
 
 /** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
 export class VaultClient {
@@ -58,7 +60,7 @@ export class VaultClient {
       if ("status" in result) return result;
       const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
-      if (result.isLasting || now() + wait >= deadline) {
+      if (result.isLasting || now() + wait + SHORTEST_TRY_MS >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
         throw this.#error(code, request, `${reason}. ${advice}`);
       }

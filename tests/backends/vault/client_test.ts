@@ -109,6 +109,23 @@ function halfRandom(): Disposable {
   return { [Symbol.dispose]: () => void (Math.random = random) };
 }
 
+Deno.test("a last try has half a second, whatever the waits: else the known trouble is told", async () => {
+  for (let run = 0; run < 20; run++) {
+    const clock = new FakeClock();
+    const deadline = clock.now() + 3_000;
+    const left: number[] = [];
+    const given = () => {
+      left.push(deadline - clock.now());
+      return Promise.resolve(status(503, ["Vault is sealed"]));
+    };
+    const connection = vaultConnection({ path: "x", address: "http://127.0.0.1:9" });
+    const options = { fetch: given as typeof fetch, timer: clock, timeoutMs: 3_000 };
+    const client = new VaultClient(connection, undefined, options);
+    await rejectsWith("backend_unavailable", () => client.request(READ), "sealed");
+    assert(left.length > 1 && left.every((ms) => ms > 500), `${left}`);
+  }
+});
+
 Deno.test("a request on a kept connection that drops is not sent again behind our back", async () => {
   await using here = await world([OK.clone(), resetConnection()]);
   await here.client.request(WRITE);
