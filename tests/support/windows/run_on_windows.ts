@@ -38,6 +38,7 @@ const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
 /** What brings npm's packages into the cache: the imported ones, and the bundler of Deno. */
 const FETCHES = [
   ["install", "--quiet"],
+  ["cache", "--quiet", "tests/support/read_tarball.ts"], // names a package by itself
   ["bundle", "--quiet", `--output=C:\\${REPORTS}\\bundle.js`, "mod.ts"],
 ];
 /** What Deno says now and then of a test that does not end. */
