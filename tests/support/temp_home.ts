@@ -26,6 +26,13 @@ async function removeAll(path: string): Promise<void> {
   try {
     await Deno.remove(path, { recursive: true });
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound || await holdsProgram(path)) return;
+    throw error;
   }
+}
+
+/** Whether it was Deno's folder, into which it links its program. Windows removes none that runs. */
+async function holdsProgram(path: string): Promise<boolean> {
+  if (Deno.build.os !== "windows") return false;
+  return await Deno.stat(`${path}/node_compat_bin`).then(() => true, () => false);
 }
