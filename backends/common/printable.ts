@@ -38,6 +38,8 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 export function toBase64(bytes: Uint8Array): string {
+  const native = bytes.toBase64?.();
+  if (native !== undefined) return native;
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
   return btoa(text);

@@ -45,7 +45,7 @@ export interface KeySource {
 export function fixedKey(read: () => Uint8Array<ArrayBuffer>, id: string | undefined): KeySource {
   let key: Promise<SealingKey> | undefined;
   // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
-  const current = async () => await (key ??= sealingKey(read(), id));
+  const current = () => key ??= sealingKey(read(), id);
   return {
     current,
     async find({ key_id, pbkdf2 }) {

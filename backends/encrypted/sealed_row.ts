@@ -14,6 +14,9 @@ const NONCE_BYTES = 12;
  */
 export const ITERATIONS = { least: 600_000, read: 2_000_000, most: 10_000_000 };
 
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
+
 export const KEY_BYTES = 32;
 export const SALT_BYTES = 16;
 
@@ -53,7 +56,7 @@ export async function sealRow(
 ): Promise<OidcCredentials> {
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const header = { key_id: id, ...(derivation !== undefined && { pbkdf2: derivation }) };
-  const text = new TextEncoder().encode(JSON.stringify(entry));
+  const text = ENCODER.encode(JSON.stringify(entry));
   const ciphertext = await crypto.subtle.encrypt(aesGcm(nonce, key, header), aes, text);
   const encrypted: SealedEntry = {
     version: VERSION,
@@ -74,7 +77,7 @@ export async function sealRow(
 export function sealedIn(row: OidcCredentials): SealedEntry | undefined {
   const sealed = row.encrypted as Partial<SealedEntry> | null | undefined;
   const isSound = typeof sealed === "object" && sealed !== null && sealed.version === VERSION &&
-    typeof sealed.key_id === "string" && fromBase64(sealed.nonce)?.length === NONCE_BYTES &&
+    typeof sealed.key_id === "string" && isNonce(sealed.nonce) &&
     typeof sealed.ciphertext === "string" &&
     (sealed.pbkdf2 === undefined || isDerivation(sealed.pbkdf2));
   return isSound ? sealed as SealedEntry : undefined;
@@ -94,7 +97,7 @@ export async function openSealed(
   const parameters = aesGcm(fromBase64(sealed.nonce)!, key, sealed);
   try {
     const text = await crypto.subtle.decrypt(parameters, aes, ciphertext);
-    return JSON.parse(new TextDecoder().decode(text));
+    return JSON.parse(DECODER.decode(text));
   } catch {
     return undefined; // without the cause: it says nothing, or quotes the text
   }
@@ -104,11 +107,20 @@ export async function openSealed(
 export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof text !== "string") return undefined;
   try {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    return toBase64(bytes) === text ? bytes : undefined;
+    const bytes = decodeBase64(text);
+    // In a text of this length whitespace can only stand in for padding, which the last group shows.
+    const last = bytes.subarray(-(bytes.length % 3 || 3));
+    const isCanonical = text.length === Math.ceil(bytes.length / 3) * 4;
+    return isCanonical && text.endsWith(toBase64(last)) ? bytes : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Node before 25, and Deno before 2.5, have no `Uint8Array.fromBase64`. */
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.fromBase64?.(text) ??
+    Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 /**
@@ -123,7 +135,12 @@ function aesGcm(
 ): AesGcmParams {
   const derivation = pbkdf2 === undefined ? null : [pbkdf2.iterations, pbkdf2.salt];
   const bound = JSON.stringify(["@validmind/auth", VERSION, key_id, derivation, key]);
-  return { name: "AES-GCM", iv: nonce, additionalData: new TextEncoder().encode(bound) };
+  return { name: "AES-GCM", iv: nonce, additionalData: ENCODER.encode(bound) };
+}
+
+/** A text for so many bytes has no padding, and one form. */
+function isNonce(value: unknown): boolean {
+  return typeof value === "string" && /^[A-Za-z0-9+/]{16}$/.test(value);
 }
 
 function isDerivation(value: unknown): boolean {

@@ -82,6 +82,7 @@ function supersededRow(
  * no number. It counts where it ends later than the newest copy.
  */
 export function newest(copies: readonly Copy[]): Copy | undefined {
+  if (copies.length < 2) return copies[0];
   const best = copies.filter(({ order }) => order !== undefined).reduce(newer, undefined);
   return copies.filter(({ order }) => order === undefined).reduce(
     (one: Copy | undefined, other) =>

@@ -9,6 +9,7 @@ import {
   sealingKey,
   sealRow,
 } from "../../../backends/encrypted/sealed_row.ts";
+import { toBase64 } from "../../../backends/common/printable.ts";
 import { testKey } from "./encryption_keys.ts";
 import { entry, KEY } from "../../support/entries.ts";
 
@@ -193,13 +194,55 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "base64 has one form for each value",
-  permissions,
-  fn() {
-    assertEquals(fromBase64("AAA="), new Uint8Array(2));
-    for (const text of ["AAA", "AAB=", " AAA=", "AA A=", "AAA=\n", "AAA==", "-_-_", 7, undefined]) {
-      assertEquals(fromBase64(text), undefined, String(text));
-    }
-  },
+const { fromBase64: native } = Uint8Array;
+const { toBase64: nativeToBase64 } = Uint8Array.prototype;
+
+for (const isNative of [true, false]) {
+  Deno.test({
+    name: `base64 has one form for each value, ${
+      isNative ? "also" : "or"
+    } without the new functions`,
+    permissions,
+    fn() {
+      if (!isNative) {
+        Reflect.deleteProperty(Uint8Array, "fromBase64");
+        Reflect.deleteProperty(Uint8Array.prototype, "toBase64");
+      }
+      try {
+        for (const text of ["", "AA==", "AAA=", "AAAA", "AAAA/w==", "/+8="]) {
+          assertEquals(toBase64(fromBase64(text)!), text);
+        }
+        const others = ["AAA", "AAB=", " AAA=", "AA A=", "AAA=\n", "AAA==", "-_-_", 7, undefined];
+        others.push(
+          "AA  ",
+          "A A=",
+          " AA=",
+          "AA\n=",
+          "AAA ",
+          "AAAAAA  ",
+          "A AAAAA=",
+          "    ",
+          "AB==",
+        );
+        for (const text of others) assertEquals(fromBase64(text), undefined, String(text));
+      } finally {
+        Object.assign(Uint8Array, { fromBase64: native });
+        Object.assign(Uint8Array.prototype, { toBase64: nativeToBase64 });
+      }
+    },
+  });
+}
+
+Deno.test("a nonce has 12 bytes, in base64", async () => {
+  const row = await sealRow(KEY, entry(), await sealingKey(await testKey()));
+  const withNonce = (nonce: unknown) =>
+    sealedIn({ ...row, encrypted: { ...row.encrypted as object, nonce } });
+  for (const nonce of ["+/".repeat(8), "Az09".repeat(4)]) {
+    assertEquals(withNonce(nonce)?.nonce, nonce);
+  }
+  for (
+    const nonce of ["AAAA".repeat(3), "AAAA".repeat(5), "-_AA".repeat(4), "AAAAAAAAAAAAAAA=", 7]
+  ) {
+    assertEquals(withNonce(nonce), undefined, `${nonce}`);
+  }
 });
