@@ -26,20 +26,36 @@ function isUsedByLibrary(document: CredentialsDocument): boolean {
   return Date.now() - Date.parse(`${document[SEEN]}`) < USED_MS;
 }
 
+/** Whether the Python library may use a row: `known` where it has written the row or, of late, the file. */
+export type LibraryUse = "none" | "possible" | "known";
+
+/** A row that the library has written has no scope. Its file has one place, and its rows one form of key. */
+export function libraryUse(
+  { document, isOfPython }: Partial<ReadDocument> & Pick<ReadDocument, "document">,
+  key: string,
+  path: string,
+): LibraryUse {
+  const row = rowOf(document, key);
+  if (!isRecord(row) || typeof unclaimed(row).refresh_token !== "string") return "none";
+  if (row.scope === undefined || isOfPython || isUsedByLibrary(document)) return "known";
+  const { issuer, client_id, audience } = row;
+  const isOfLibrary = [issuer, client_id, audience].filter(Boolean).join("|") === key;
+  return isOfLibrary && LIBRARY_FILE.test(path) ? "possible" : "none";
+}
+
+/** The path of the library's file, in any home. */
+const LIBRARY_FILE = /(^|[/\\])\.validmind[/\\]credentials\.json$/;
+
 /**
  * Hides the refresh token of a row from the Python library, which has no lock: it must not send a token
  * that this module is about to send. For some seconds the row looks valid to it, or it would ask the
- * person to sign in. Only where the library has written the row, which has no scope then, or the file.
+ * person to sign in.
  *
  * @returns Whether the document has changed.
  */
-export function claimRow(
-  { document, isOfPython }: Partial<ReadDocument> & Pick<ReadDocument, "document">,
-  key: string,
-): boolean {
+export function claimRow(document: CredentialsDocument, key: string): boolean {
   const row = rowOf(document, key);
   if (!isRecord(row) || typeof row.refresh_token !== "string") return false;
-  if (row.scope !== undefined && !isOfPython && !isUsedByLibrary(document)) return false;
   const { refresh_token, expires_at = null } = row;
   const end = Date.now() + SKEW_MS + CLAIM_MS;
   setRow(document, key, {
@@ -53,12 +69,6 @@ export function claimRow(
 
 /** The Python library counts a token as expired for its last 120 seconds. */
 const SKEW_MS = 120_000;
-
-/** Whether a row is claimed. */
-export function isClaimed(document: CredentialsDocument, key: string): boolean {
-  const row = rowOf(document, key);
-  return isRecord(row) && unclaimed(row) !== row;
-}
 
 /**
  * Shows the refresh token of a claimed row again.

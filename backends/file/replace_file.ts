@@ -25,6 +25,8 @@ export interface ReplaceOptions {
   reserved?: TempFile | undefined;
   /** Whether the caller holds the file's lock. @default {true} */
   isLocked?: boolean;
+  /** Whether the new content has to survive a power cut, rather than either of the two. @default {true} */
+  isLasting?: boolean;
   /** Called right before the rename. With `false`, the file stays as it is. */
   isUnchanged?: () => boolean;
 }
@@ -41,7 +43,7 @@ export interface ReplaceOptions {
 export function replaceFile(
   path: string,
   text: string,
-  { reserved, isLocked = true, isUnchanged = () => true }: ReplaceOptions = {},
+  { reserved, isLocked = true, isLasting = true, isUnchanged = () => true }: ReplaceOptions = {},
 ): boolean {
   const { temp, file, isReserved } = openTemp(path, reserved, isLocked);
   let isReplaced = false;
@@ -60,7 +62,7 @@ export function replaceFile(
       if (!isReplaced) removeIfPresent(temp);
     }
   }
-  if (isReplaced) syncFolder(folderOf(path));
+  if (isReplaced && isLasting) syncFolder(folderOf(path));
   return isReplaced;
 }
 

@@ -4,8 +4,9 @@ import { delay } from "../common/promises.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   claimRow,
-  isClaimed,
   LastWrites,
+  type LibraryUse,
+  libraryUse,
   noteLibrary,
   OwnWrite,
   unclaimRow,
@@ -51,7 +52,11 @@ export interface FileStoreOptions {
   lockTimeoutMs: number;
   /** Called at most once for the file and once for its folder, when it was open to others. */
   onWarning: (message: string) => void;
-  /** How long a refresh of the Python library is given to end, in milliseconds. @default {1000} */
+  /**
+   * How long a refresh of the Python library is given to end, in milliseconds.
+   *
+   * @default {1000} where the library is known to use the row, and else 100
+   */
   pythonMs?: number;
 }
 
@@ -59,8 +64,8 @@ export interface FileStoreOptions {
 interface Reservation {
   reserved: ReservedFile;
   replaces: string;
-  /** Whether the row is claimed against the Python library. */
-  isClaimed: boolean;
+  /** The row is claimed against the Python library where that may use it. */
+  use: LibraryUse;
 }
 
 interface ChangeOptions {
@@ -73,6 +78,8 @@ interface ChangeOptions {
   isHeld: () => boolean;
   /** Whether there is such a lock at all. */
   isLocked?: boolean;
+  /** As in {@linkcode replaceFile}. */
+  isLasting?: boolean;
 }
 
 /** About how long a refresh holds its lock. */
@@ -82,6 +89,8 @@ const PAUSE_MS = 5;
 const PAUSES = 6;
 /** The Python library reads a refresh token, finds the provider's endpoints, and sends it. */
 const PYTHON_REFRESH_MS = 1000;
+/** The same where nothing tells of the library: as long as it takes on one machine with its provider. */
+const FIRST_REFRESH_MS = 100;
 /** Between two looks for the end of its refresh. */
 const LOOK_MS = 20;
 /** Room for the indentation of a coming entry, and for a key that other rows get meanwhile. */
@@ -96,6 +105,7 @@ export class FileStore {
   readonly #writes: LastWrites;
   readonly #reserved = new Map<string, Reservation>();
   readonly #held = new Map<string, () => boolean>();
+  #hasReserved = false;
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
@@ -123,9 +133,13 @@ export class FileStore {
     const options = { row: key, reserved: reserved?.reserved, found };
     try {
       await this.#write(path, (isHeld) => this.#change(path, set, { ...options, isHeld }));
+      if (reserved !== undefined && isSet) reserved.use = "none"; // the claimed row is gone
       if (isSet) await this.#outlast(path, key, entry, before);
     } catch (error) {
-      if (reserved !== undefined) leaveUnfinished(reserved, key, entry);
+      if (reserved !== undefined) {
+        leaveUnfinished(reserved, key, entry);
+        reserved.use = "none"; // nobody else may send a token that is used up
+      }
       throw error;
     }
   }
@@ -145,7 +159,7 @@ export class FileStore {
       await this.#write(path, (isHeld) => {
         if (!this.#finish(path, key, temp, isHeld)) return false;
         made = this.#tryReserve(path, key, temp, bytes);
-        return made?.isClaimed !== true || this.#claim(path, key, made, isHeld);
+        return made === undefined || made.use === "none" || this.#claim(path, key, made, isHeld);
       });
       return made;
     };
@@ -157,7 +171,7 @@ export class FileStore {
       await kept[Symbol.asyncDispose]();
       throw fileError("write", path, error);
     }
-    if (made.isClaimed) await this.#untilRefreshed(path, key, made);
+    if (made.use !== "none") await this.#untilRefreshed(path, key, made);
     return kept;
   }
 
@@ -172,8 +186,7 @@ export class FileStore {
         : read.info!.size;
       const reserved = ReservedFile.create(temp, size + bytes + HEADROOM_BYTES);
       if (reserved === undefined) return undefined;
-      const isShared = claimRow(read, key) || isClaimed(document, key);
-      return { reserved, replaces: rowText(document, key), isClaimed: isShared };
+      return { reserved, replaces: rowText(document, key), use: this.#useOf(read, key) };
     } catch (error) {
       throw fileError("write", path, error);
     }
@@ -181,19 +194,32 @@ export class FileStore {
 
   #claim(path: string, key: string, { reserved }: Reservation, isHeld: () => boolean): boolean {
     let isDone = false;
+    const claim = (document: CredentialsDocument, read: ReadForUpdate) =>
+      this.#useOf(read, key) !== "none" && claimRow(document, key);
     try {
-      return isDone = this.#change(path, (_, read) => claimRow(read, key), { isHeld });
+      return isDone = this.#change(path, claim, { row: key, isHeld, isLasting: false });
     } finally {
       if (!isDone) reserved.release();
     }
+  }
+
+  #useOf(read: ReadForUpdate, key: string): LibraryUse {
+    return libraryUse(read, key, this.#options.path);
   }
 
   /**
    * Waits while the Python library may be refreshing a row: it may have read the row before the claim. Ends
    * where the library has stored another one.
    */
-  async #untilRefreshed(path: string, key: string, { replaces }: Reservation): Promise<void> {
-    const end = performance.now() + (this.#options.pythonMs ?? PYTHON_REFRESH_MS);
+  async #untilRefreshed(path: string, key: string, { replaces, use }: Reservation): Promise<void> {
+    const isKnown = use === "known";
+    const { pythonMs = isKnown ? PYTHON_REFRESH_MS : FIRST_REFRESH_MS } = this.#options;
+    // Before its first request a process loads code and asks for the endpoints, which takes as long. The
+    // first timer of a process takes Deno a tenth of a refresh.
+    const isFirst = !this.#hasReserved;
+    this.#hasReserved = true;
+    if (!isKnown) return isFirst ? undefined : await delay(pythonMs);
+    const end = performance.now() + pythonMs;
     while (performance.now() < end) {
       await delay(LOOK_MS);
       const read = tryRead(path);
@@ -203,7 +229,8 @@ export class FileStore {
 
   async #unclaim(path: string, key: string): Promise<void> {
     const unclaim = (document: CredentialsDocument) => unclaimRow(document, key);
-    await this.#write(path, (isHeld) => this.#change(path, unclaim, { isHeld }));
+    const how = { row: key, isLasting: false };
+    await this.#write(path, (isHeld) => this.#change(path, unclaim, { ...how, isHeld }));
   }
 
   /** Stores an entry that an earlier process could not store, unless its row has changed since. */
@@ -282,7 +309,7 @@ export class FileStore {
   #change(
     path: string,
     change: (document: CredentialsDocument, read: ReadForUpdate) => boolean,
-    { row, reserved, found, isHeld, isLocked }: ChangeOptions,
+    { row, found, isHeld, ...how }: ChangeOptions,
   ): boolean {
     try {
       for (let tries = 0;; tries++) {
@@ -296,7 +323,7 @@ export class FileStore {
         const isUnchanged = () =>
           isHeld() && (tries === TRIES || isSameState(info, lookIfPresent(path)));
         const text = write?.() ?? serializeDocument(document);
-        if (!replaceFile(path, text, { reserved, isLocked, isUnchanged })) {
+        if (!replaceFile(path, text, { ...how, isUnchanged })) {
           if (!isHeld()) return false;
           continue;
         }
@@ -367,7 +394,7 @@ export class FileStore {
       if (this.#reserved.get(key) === made) this.#reserved.delete(key);
       try {
         made.reserved.release();
-        if (made.isClaimed) await this.#unclaim(path, key);
+        if (made.use !== "none") await this.#unclaim(path, key);
       } catch {
         // The file holds zeros, and the next reservation replaces it. A claim binds only other programs.
       }

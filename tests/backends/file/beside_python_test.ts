@@ -201,6 +201,81 @@ Deno.test({
   },
 });
 
+/** The path of the Python library's file in a home, with a row as this module writes it. */
+async function defaultFile(key = KEY, fields = {}) {
+  const path = `${folder()}/.validmind/credentials.json`;
+  const backend = new FileCredentialsBackend({ path });
+  const [issuer, client_id] = KEY.split("|");
+  await backend.put(key, own({ issuer, client_id, ...fields }));
+  return { path, backend };
+}
+
+Deno.test({
+  name: "in the default file a row is hidden also where the Python library has never written",
+  permissions,
+  async fn() {
+    for (const [key, fields] of [[KEY, {}], [`${KEY}|api`, { audience: "api" }]] as const) {
+      const { path, backend } = await defaultFile(key, fields);
+      const store = storeAt(path, 600_000); // waits for nothing: the first refresh of a process is slow
+      const before = backend.get(key);
+      const reserved = await store.reserve(key, 100);
+      const { [key]: claimed } = rowsIn(path);
+      assertEquals(claimed.refresh_token, null);
+      assert(!isExpired(claimed), "the library would ask the person");
+      assertEquals(backend.get(key), before);
+      await reserved[Symbol.asyncDispose](); // the refresh failed
+      assertEquals(rowsIn(path)[key], before);
+    }
+  },
+});
+
+Deno.test({
+  name: "in the default file a row stays as it is where the Python library has another key for it",
+  permissions,
+  async fn() {
+    const others = [[`${KEY}|profile`, {}], [KEY, { audience: "api" }], [KEY, { issuer: "x" }]];
+    for (const [key, fields] of others as [string, object][]) {
+      const { path } = await defaultFile(key, fields);
+      const text = Deno.readTextFileSync(path);
+      await using _reserved = await storeAt(path).reserve(key, 100);
+      assertEquals(Deno.readTextFileSync(path), text);
+    }
+  },
+});
+
+Deno.test({
+  name: "a later refresh of a process waits a moment for a first one of the Python library",
+  permissions,
+  async fn() {
+    const { path } = await defaultFile();
+    const store = storeAt(path, 60);
+    await (await store.reserve(KEY, 100))[Symbol.asyncDispose]();
+    const start = performance.now();
+    await (await store.reserve(KEY, 100))[Symbol.asyncDispose]();
+    assert(performance.now() - start >= 59);
+  },
+});
+
+Deno.test({
+  name:
+    "where a new entry could not be stored, the used refresh token stays hidden from the library",
+  permissions,
+  async fn() {
+    const { path, backend } = await defaultFile();
+    const store = storeAt(path);
+    {
+      await using _reserved = await store.reserve(KEY, 100);
+      const whole = Deno.readTextFileSync(path);
+      Deno.writeTextFileSync(path, whole.replace('"version": 1', '"version": 99'));
+      await rejectsWith("backend_version", () => store.put(KEY, own({ x_new: 1 })));
+      Deno.writeTextFileSync(path, whole);
+    }
+    assertEquals(rowsIn(path)[KEY].refresh_token, null);
+    await using _next = await storeAt(path).reserve(KEY, 100);
+    assertEquals(backend.get(KEY), own({ x_new: 1 }));
+  },
+});
+
 Deno.test({
   name: "a reservation waits for the refresh that the Python library may have begun",
   permissions,

@@ -152,8 +152,13 @@ export const SECURITY: PagePromises = {
     ],
     [
       "Against that, a refresh first takes the refresh token out of the library",
+      `${PYTHON} in the default file a row is hidden also where the Python library has never written`,
       `${PYTHON} a reservation hides the refresh token of a row that the Python library has written`,
+    ],
+    [
+      "Where it has written, the refresh also waits a second",
       `${PYTHON} a reservation waits for the refresh that the Python library may have begun`,
+      `${PYTHON} a later refresh of a process waits a moment for a first one of the Python library`,
     ],
     [
       "The process keeps the new tokens and tries again",
@@ -320,7 +325,7 @@ export const SECURITY: PagePromises = {
     "A write of the library that falls between",
     "The library reads a refresh token once",
     "What remains is a refresh of the library",
-    "A start of the library in that second",
+    "A start of the library meanwhile",
     "There is no list of spent tokens",
     "This is left of it",
     "A file system cannot be made read-only",

@@ -98,8 +98,12 @@ export const FILES: PagePromises = {
       `${BESIDE} a first put and a sign-out that the Python library undoes are made again`,
     ],
     [
-      "From its first sign-in or refresh on",
+      "A refresh of this module first takes",
+      `${BESIDE} in the default file a row is hidden also where the Python library has never written`,
       `${BESIDE} a reservation hides the refresh token of a row that the Python library has written`,
+    ],
+    [
+      "From its first sign-in or refresh on",
       `${BESIDE} a reservation waits for the refresh that the Python library may have begun`,
     ],
     [
@@ -120,7 +124,7 @@ export const FILES: PagePromises = {
     "`clientSecret` is `VM_OIDC_CLIENT_SECRET` beside",
     // The Python library.
     "The Python library takes no lock",
-    "A refresh by both at once can end",
+    "A refresh of the library that is under way",
     "To share a sign-in safely",
     "In the Python library that is an error",
   ],
