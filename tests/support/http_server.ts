@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { HttpConnection } from "./http_connection.ts";
 
 /** A loopback server made by {@linkcode startHttpServer}. */
 export interface HttpServer extends AsyncDisposable {
@@ -24,7 +23,6 @@ export function json(
 /**
  * An answer that is none: the server drops the TCP connection instead.
  *
- * `Deno.serve` gives no access to the connection, which is why these servers run on `node:http`.
  * Deno's `fetch` answers a drop of a connection that it had used before by sending the request once
  * more, POST or not, unless the body is a `Blob` or a stream (denoland/deno#32566).
  */
@@ -60,69 +58,50 @@ export function truncated(text: string, contentType = "application/json"): Respo
 }
 
 /** Starts an HTTP server on a free loopback port. */
-export async function startHttpServer(handler: HttpHandler, port = 0): Promise<HttpServer> {
+export function startHttpServer(handler: HttpHandler, port = 0): Promise<HttpServer> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port });
   const closing = new AbortController();
-  const server = createServer((incoming, outgoing) => {
-    void serve(handler, incoming, outgoing, closing.signal);
-  });
-  // Node's 5 s end while a busy client is about to use a connection again.
-  server.keepAliveTimeout = 60_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
-  });
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  const open = new Set<HttpConnection>();
+  const listening = (async () => {
+    for await (const conn of listener) {
+      const connection = new HttpConnection(conn);
+      open.add(connection);
+      void serve(handler, connection, closing.signal).finally(async () => {
+        await connection.close();
+        open.delete(connection);
+      });
+    }
+  })();
+  return Promise.resolve({
+    origin: `http://127.0.0.1:${listener.addr.port}`,
     async [Symbol.asyncDispose]() {
       closing.abort();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+      listener.close();
+      await listening;
+      await Promise.all(Array.from(open, (connection) => connection.close()));
     },
-  };
-}
-
-async function serve(
-  handler: HttpHandler,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  closing: AbortSignal,
-): Promise<void> {
-  const gone = new AbortController();
-  outgoing.once("close", () => gone.abort());
-  const signal = AbortSignal.any([closing, gone.signal]);
-  try {
-    const response = await handler(await toRequest(incoming, signal));
-    if (resets.has(response)) incoming.socket.destroy();
-    else await send(response, outgoing);
-  } catch (error) {
-    if (!outgoing.headersSent) outgoing.writeHead(500).end(String(error));
-    else outgoing.destroy();
-  }
-}
-
-async function toRequest(incoming: IncomingMessage, signal: AbortSignal): Promise<Request> {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(incoming.headersDistinct)) {
-    for (const item of value ?? []) headers.append(name, item);
-  }
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  for await (const chunk of incoming) chunks.push(chunk);
-  const method = incoming.method ?? "GET";
-  const body = method === "GET" || method === "HEAD" ? undefined : new Blob(chunks);
-  return new Request(`http://${incoming.headers.host}${incoming.url}`, {
-    method,
-    headers,
-    ...(body && body.size > 0 ? { body } : {}),
-    signal,
   });
 }
 
-async function send(response: Response, outgoing: ServerResponse): Promise<void> {
-  outgoing.writeHead(response.status, [...response.headers].flat());
-  for await (const chunk of response.body ?? []) {
-    // Written out before the next one is asked for, which may be where the answer breaks off.
-    await new Promise<void>((resolve) => outgoing.write(chunk, () => resolve()));
+/** Answers the requests of one connection, up to the one that ends it. */
+async function serve(
+  handler: HttpHandler,
+  connection: HttpConnection,
+  closing: AbortSignal,
+): Promise<void> {
+  for (let isOpen = true; isOpen;) {
+    const request = await connection.request(closing);
+    if (request === undefined) return;
+    const response = await respond(handler, request);
+    // A client that has left takes no answer.
+    isOpen = !resets.has(response) && await connection.answer(response).catch(() => false);
   }
-  outgoing.end();
+}
+
+async function respond(handler: HttpHandler, request: Request): Promise<Response> {
+  try {
+    return await handler(request);
+  } catch (error) {
+    return new Response(String(error), { status: 500 });
+  }
 }

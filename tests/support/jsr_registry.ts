@@ -132,7 +132,10 @@ async function publishPackage(root: string, env: Record<string, string>): Promis
   try {
     await copySource(root, work);
     const config = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
-    await Deno.writeTextFile(join(work, "deno.json"), JSON.stringify({ ...config, vendor: false }));
+    await Deno.writeTextFile(
+      join(work, "deno.json"),
+      JSON.stringify({ ...config, vendor: false, lock: false }),
+    );
     await denoPublish(work, env);
   } finally {
     await Deno.remove(work, { recursive: true });
@@ -148,7 +151,7 @@ async function copySource(from: string, to: string): Promise<void> {
 /** Types are left to `deno check`. */
 async function denoPublish(cwd: string, env: Record<string, string>): Promise<void> {
   const flags = ["--allow-dirty", "--allow-slow-types", "--no-check", "--no-provenance"];
-  const args = ["publish", "--token=none", "--no-lock", ...flags];
+  const args = ["publish", "--token=none", ...flags];
   const { code, stderr } = await runDenoTool(args, { cwd, env, timeoutMs: 300_000 });
   if (code !== 0) throw new Error(`Cannot publish to the local registry:\n${stderr}`);
 }

@@ -1,5 +1,3 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 // @ts-types="@types/oidc-provider"
 import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
 import { rememberSecret } from "./assert_no_secret.ts";
@@ -14,6 +12,7 @@ import { makeSigningKey, type SigningKey, verifyJwt } from "./jwt.ts";
 import { loadOidcProvider } from "./load_oidc_provider.ts";
 import { CLIENT_ID, oidcConfig } from "./oidc_config.ts";
 import { oidcInteractions } from "./oidc_interactions.ts";
+import { type NodeServer, startNodeServer } from "./node_server.ts";
 import { OidcStore } from "./oidc_store.ts";
 import { type RecordedRequest, RequestLog, type WaitForOptions } from "./request_log.ts";
 
@@ -107,10 +106,9 @@ export async function startOidcProvider(
   const [module, signingKey, server] = await Promise.all([
     loadOidcProvider(),
     sharedKey,
-    listen(options.port ?? 0),
+    startNodeServer(options.port),
   ]);
-  const origin = options.origin ??
-    `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const origin = options.origin ?? `http://127.0.0.1:${server.port}`;
   const issuer = origin + (options.path ?? "");
   const mount = (options.path ?? "").replace(/\/$/, "");
   const store = new OidcStore();
@@ -131,7 +129,7 @@ class RunningProvider implements TestOidcProvider {
   readonly port: number;
   beforeAnswer: TestOidcProvider["beforeAnswer"];
   readonly #log = new RequestLog();
-  readonly #server: Server;
+  readonly #server: NodeServer;
   #provider: Provider;
   readonly #store: OidcStore;
   #signingKey: SigningKey;
@@ -141,7 +139,7 @@ class RunningProvider implements TestOidcProvider {
 
   constructor(
     issuer: string,
-    server: Server,
+    server: NodeServer,
     provider: Provider,
     store: OidcStore,
     signingKey: SigningKey,
@@ -150,7 +148,7 @@ class RunningProvider implements TestOidcProvider {
     this.issuer = issuer;
     this.#make = make;
     this.#server = server;
-    this.port = (server.address() as AddressInfo).port;
+    this.port = server.port;
     this.#provider = provider;
     this.#store = store;
     this.#signingKey = signingKey;
@@ -184,8 +182,7 @@ class RunningProvider implements TestOidcProvider {
       this.install({ interval }, mount);
     };
     const handle = provider.callback();
-    this.#server.removeAllListeners("request");
-    this.#server.on("request", (request, response) => {
+    this.#server.handle((request, response) => {
       // Like a mounted application: oidc-provider derives the mount path from the two.
       const url = request.url ?? "/";
       const inside = url === mount || url.startsWith(`${mount}/`);
@@ -266,16 +263,14 @@ class RunningProvider implements TestOidcProvider {
     const fault = await this.beforeAnswer?.({ ...entry, status: ctx.status });
     if (fault === "drop") {
       ctx.respond = false;
-      ctx.req.socket.destroy();
+      this.#server.drop(ctx.req, ctx.res);
     }
     this.#log.finish(entry, ctx.status);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const problems = await this.#approver.close();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
-    await closed;
+    await this.#server[Symbol.asyncDispose]();
     if (problems.length > 0) throw new AggregateError(problems, "The test provider had errors");
   }
 }
@@ -286,13 +281,4 @@ function rememberSecrets(body: unknown): void {
     const secret = (body as Record<string, unknown> | null | undefined)?.[name];
     if (typeof secret === "string") rememberSecret(secret);
   }
-}
-
-async function listen(port: number): Promise<Server> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
-  });
-  return server;
 }

@@ -11,17 +11,29 @@ export interface ConnectProxy extends Tunnel {
   readonly requests: string[];
 }
 
+/** A tunnel whose connections can be dropped. */
+export interface Relay extends Tunnel {
+  /** Drops a connection, by the port from which it leads to `target`. */
+  cut(port: number): void;
+}
+
+/** Hands connections on as they are. */
+export function startRelay(port = 0): Relay {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port });
+  return new RunningTunnel(listener, () => Promise.resolve());
+}
+
 /** Speaks TLS in front of a server that does not. */
 export function startTlsFront(pem: { cert: string; key: string }): Tunnel {
   const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...pem });
-  return new Relay(listener, () => Promise.resolve());
+  return new RunningTunnel(listener, () => Promise.resolve());
 }
 
 /** Connects whatever name it is asked for to `target`, as no name server would. */
 export function startConnectProxy(target: number): ConnectProxy {
   const requests: string[] = [];
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const relay = new Relay(listener, async (client) => {
+  const relay = new RunningTunnel(listener, async (client) => {
     requests.push(await readHead(client));
     await client.write(new TextEncoder().encode("HTTP/1.1 200 Connected\r\n\r\n"));
   });
@@ -29,11 +41,12 @@ export function startConnectProxy(target: number): ConnectProxy {
   return Object.assign(relay, { requests });
 }
 
-class Relay implements Tunnel {
+class RunningTunnel implements Relay {
   target = 0;
   readonly #listener: Deno.Listener<Deno.Conn<Deno.NetAddr>, Deno.NetAddr>;
   readonly #greet: (client: Deno.Conn) => Promise<void>;
   readonly #open = new Set<Deno.Conn>();
+  readonly #clients = new Map<number, Deno.Conn>();
   readonly #served: Promise<void>;
 
   constructor(
@@ -49,6 +62,10 @@ class Relay implements Tunnel {
     return this.#listener.addr.port;
   }
 
+  cut(port: number): void {
+    this.#clients.get(port)?.close();
+  }
+
   async #serve(): Promise<void> {
     const running: Promise<void>[] = [];
     for await (const client of this.#listener) running.push(this.#relay(client));
@@ -61,6 +78,7 @@ class Relay implements Tunnel {
       await this.#greet(client);
       const server = await Deno.connect({ hostname: "127.0.0.1", port: this.target });
       this.#open.add(server);
+      this.#clients.set(server.localAddr.port, client);
       await Promise.all([
         client.readable.pipeTo(server.writable),
         server.readable.pipeTo(client.writable),
