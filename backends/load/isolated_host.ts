@@ -6,6 +6,9 @@ import type {
   IsolatedRequest,
 } from "./isolated_protocol.ts";
 
+/** Node's `process`, by its global: the isolate may import nothing. */
+declare const process: { abort(): never };
+
 /**
  * Holds one backend and executes requests. **The text of this function is the program of the isolate**,
  * so it uses nothing from outside itself. The isolate then needs no file, no host and no cache of this
@@ -172,7 +175,12 @@ async function servePipes(host: typeof hostBackend, watcher: string): Promise<vo
 function watch(parent: number): void {
   const host = {
     end() {
-      Deno.kill(Deno.pid, "SIGKILL");
+      try {
+        Deno.kill(Deno.pid, "SIGKILL");
+      } catch {
+        // Older Denos ask for the permission to run programs, for a signal to oneself, too.
+        process.abort();
+      }
     },
     check() {
       if (Deno.ppid !== parent) host.end();
