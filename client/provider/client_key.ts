@@ -57,7 +57,21 @@ export async function readClientKey(
   if (bits < LEAST_BITS) {
     throw unusable(file, `its RSA key has ${bits} bits`, `Make one of ${LEAST_BITS} or more.`);
   }
+  if ((client.key.algorithm as Partial<EcKeyAlgorithm>).namedCurve === CURVES.ES512) {
+    await trySign(file, client.key);
+  }
   return client;
+}
+
+/** Older Denos take a key of this curve, and then do not sign by it. */
+async function trySign(file: ClientFile, key: CryptoKey): Promise<void> {
+  try {
+    await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-512" }, key, new Uint8Array());
+  } catch {
+    // The error may quote the key.
+    const advice = "Give an RSA, P-256, P-384 or Ed25519 key, or run: deno upgrade";
+    throw unusable(file, "this Deno does not sign by P-521", advice);
+  }
 }
 
 /** RFC 7518, sections 3.3 and 3.5. */

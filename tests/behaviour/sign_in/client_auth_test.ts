@@ -306,11 +306,12 @@ async function expectUnusable(it: Awaited<ReturnType<typeof keyWorld>>, rows: Un
   assertEquals(it.world.provider.requests.filter(({ method }) => method === "POST"), []);
 }
 
+const hasOpenssl = await succeeds(["openssl", "version"]);
 const openssl = (...args: string[]) => mustRun(["openssl", ...args]);
 
 Deno.test({
   name: "client key: what openssl writes and cannot be used is told apart, and nothing is sent",
-  ignore: !await succeeds(["openssl", "version"]),
+  ignore: !hasOpenssl,
   async fn() {
     const key = await makeKey("RS256");
     await using it = await keyWorld([key.registered]);
@@ -347,6 +348,26 @@ Deno.test("client key: what cannot be used is told apart, and nothing is sent", 
     ["<html>Sign in</html>", "neither PEM"],
     ["x".repeat(70_000), "70000 bytes"],
   ]);
+});
+
+Deno.test({
+  name: "client key: P-521 is refused by a Deno that does not sign by it, before any request",
+  ignore: !hasOpenssl,
+  async fn() {
+    const key = await makeKey("ES256");
+    await using it = await keyWorld([key.registered]);
+    const curve = ["-pkeyopt", "ec_paramgen_curve:P-521"];
+    const clientKeyFile = await it.file(await openssl("genpkey", "-algorithm", "EC", ...curve));
+    const sign = () => Promise.reject(new DOMException("no P-521", "NotSupportedError"));
+    Object.defineProperty(crypto.subtle, "sign", { value: sign, configurable: true });
+    try {
+      const run = () => createSession(jobOptions(it.world, { clientKeyFile }));
+      await rejectsWith("client_auth_unusable", run, clientKeyFile, "does not sign by P-521");
+    } finally {
+      delete (crypto.subtle as Partial<SubtleCrypto>).sign;
+    }
+    assertEquals(it.world.provider.requests.filter(({ method }) => method === "POST"), []);
+  },
 });
 
 Deno.test({
