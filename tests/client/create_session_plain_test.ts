@@ -192,7 +192,7 @@ for (const missing of ["net", "read", "write"]) {
     const granted = {
       net: `--allow-net=${missing === "net" ? "elsewhere.example.com" : "login.example.com:443"}`,
       read: `--allow-read=${folder}${missing === "read" ? "/credentials.json" : ""}`,
-      write: missing === "write" ? "--no-prompt" : `--allow-write=${folder}`,
+      ...(missing === "write" ? {} : { write: `--allow-write=${folder}` }),
     };
     const { stdout } = await runDeno({
       code: `

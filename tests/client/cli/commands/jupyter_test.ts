@@ -136,7 +136,8 @@ Deno.test({
     const [, kind = ""] = /permissions --for (\w+)/.exec(denied.stderr) ?? [];
     const hint = await world.run(["permissions", "--for", kind, "--json"], { env });
     assertEquals(hint.code, 0, hint.stderr);
-    const flags = [...JSON.parse(hint.stdout).flags.matchAll(/--allow-\S+/g)].map(([flag]) => flag);
+    const flags = [...JSON.parse(hint.stdout).flags.matchAll(/--allow-\S+/g)].map(([flag]) => flag)
+      .filter((flag) => !flag.startsWith("--allow-env="));
     const { code, stderr } = await world.run(["jupyter", "install"], {
       flags: [...flags.map((flag) => flag.replaceAll("'", "")), "--allow-env"],
       env,
