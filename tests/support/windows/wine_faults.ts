@@ -1,17 +1,11 @@
-/** A test that fails under Wine and would not on Windows. */
-export interface WineFault {
-  /** The test's file, from the root of the repository. */
-  readonly file: string;
-  /** Its whole name. */
-  readonly test: string;
-  /** What Wine does differently. */
-  readonly reason: string;
-}
+import type { KnownFault } from "../tally.ts";
 
 const RENAME = "Wine refuses to rename over a file that is open; Windows 10 and later do not";
 
-/** All of them. A test that passes although it is here is reported, so that the list stays true. */
-export const WINE_FAULTS: readonly WineFault[] = [
+/**
+ * Tests that fail under Wine and would not on Windows, all of them. One that passes although it is here is reported, so that the list stays true.
+ */
+export const WINE_FAULTS: readonly KnownFault[] = [
   {
     file: "tests/backends/file/credentials_file_test.ts",
     test: "CredentialsFile keeps no old content of a file that is replaced while it is read",

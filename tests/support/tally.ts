@@ -1,15 +1,24 @@
-import { type JunitCase, junitCases } from "../reports.ts";
-import { WINE_FAULTS, type WineFault } from "./wine_faults.ts";
+import { type JunitCase, junitCases } from "./reports.ts";
 
-/** How the tests of one file went on Windows. */
+/** A test that fails in an environment, for a reason of that environment's. */
+export interface KnownFault {
+  /** The test's file, from the root of the repository. */
+  readonly file: string;
+  /** Its whole name. */
+  readonly test: string;
+  /** What is different there. */
+  readonly reason: string;
+}
+
+/** How the tests of one file went. */
 export interface Tally {
   passed: number;
   /** Names of tests, each with its message. */
   failed: { name: string; message: string }[];
-  /** Tests that failed, as is known of Wine. */
-  known: WineFault[];
-  /** Tests that passed, although Wine is said to fail them. */
-  mended: WineFault[];
+  /** Tests that failed, as is known. */
+  known: KnownFault[];
+  /** Tests that passed, although they are said to fail. */
+  mended: KnownFault[];
   ignored: number;
 }
 
@@ -21,7 +30,7 @@ export function tallyFile(
   file: string,
   report: string | undefined,
   trouble: string | undefined,
-  faults: readonly WineFault[] = WINE_FAULTS,
+  faults: readonly KnownFault[],
 ): Tally {
   const tally: Tally = { passed: 0, failed: [], known: [], mended: [], ignored: 0 };
   const here = faults.filter((fault) => fault.file === file);
@@ -40,7 +49,7 @@ export function tallyFile(
   return tally;
 }
 
-function note(tally: Tally, { name, outcome, message }: JunitCase, fault?: WineFault): void {
+function note(tally: Tally, { name, outcome, message }: JunitCase, fault?: KnownFault): void {
   if (outcome === "ignored") tally.ignored++;
   else if (outcome === "passed") {
     tally.passed++;

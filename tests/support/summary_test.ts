@@ -14,7 +14,7 @@ Deno.test("a file that passed at its second try is named, with its first failure
     ["tests/a_test.ts", tally(3, [], { ignored: 2, known: [FAULT] })],
     ["tests/b_test.ts", tally(1, ["slow", "late"])],
   ]);
-  assertEquals(summarize(first, new Map([["tests/b_test.ts", tally(3)]])), {
+  assertEquals(summarize(first, new Map([["tests/b_test.ts", tally(3)]]), "Wine"), {
     lines: [
       "Passed at the second try, alone:",
       "  tests/b_test.ts: slow; late",
@@ -27,7 +27,7 @@ Deno.test("a file that passed at its second try is named, with its first failure
 
 Deno.test("a run is not good where a file failed twice, or where a known fault is gone", () => {
   const bad = new Map([["tests/a_test.ts", tally(1, ["wrong"])]]);
-  assertEquals(summarize(bad, bad), {
+  assertEquals(summarize(bad, bad, "Wine"), {
     lines: [
       "0 ignored, 0 failed as is known of Wine",
       "1 passed, 1 failed, 1 files, 0 of them at the second try",
@@ -35,6 +35,9 @@ Deno.test("a run is not good where a file failed twice, or where a known fault i
     isGood: false,
   });
   const mended = new Map([["tests/a_test.ts", tally(1, [], { mended: [FAULT] })]]);
-  assertEquals(summarize(mended, new Map()).isGood, false);
-  assertEquals(summarize(mended, new Map()).lines[0]!.split(", ")[2], "1 to be taken off its list");
+  assertEquals(summarize(mended, new Map(), "Wine").isGood, false);
+  assertEquals(
+    summarize(mended, new Map(), "Wine").lines[0]!.split(", ")[2],
+    "1 to be taken off its list",
+  );
 });
