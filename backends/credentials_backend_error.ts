@@ -33,7 +33,7 @@ import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
  * | `backend_kwargs_invalid` | `VM_OIDC_CREDENTIALS_BACKEND_KWARGS` is not one JSON object |
  * | `env_invalid` | another variable has a value that cannot be understood |
  * | `env_unset` | a `${NAME}` in the KWARGS is not set |
- * | `runtime_unsupported` | this Deno is older than 2.7, or this is Node or Bun |
+ * | `runtime_unsupported` | this Deno is older than 2.7.1, or this is Node or Bun |
  *
  * @category Errors
  */

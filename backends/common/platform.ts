@@ -44,7 +44,7 @@ export function isDenoSupported(): boolean {
 
 /** Refuses a Deno that is too old. */
 export function assertDeno(action: string): void {
-  if (isDeno && !isDenoSupported()) throw unsupported(action, "Deno 2.7 or newer");
+  if (isDeno && !isDenoSupported()) throw unsupported(action, "Deno 2.7.1 or newer");
 }
 
 /** Refuses Node and Bun. */

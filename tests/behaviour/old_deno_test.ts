@@ -7,7 +7,7 @@ import { entry } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 const NEEDS =
-  `it needs Deno 2.7 or newer, and this is Deno ${Deno.version.deno}. Run: deno upgrade`;
+  `it needs Deno 2.7.1 or newer, and this is Deno ${Deno.version.deno}. Run: deno upgrade`;
 
 /** Runs `fn` in a Deno without the youngest function that this module needs. */
 async function withOldDeno(fn: () => Promise<void>): Promise<void> {

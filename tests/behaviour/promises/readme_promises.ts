@@ -354,7 +354,7 @@ export const README: PagePromises = {
       "demo/demo_test.ts: the demo tells its story and prints no token",
     ],
     [
-      "It needs Deno 2.7 or newer",
+      "It needs Deno 2.7.1 or newer",
       "behaviour/old_deno_test.ts: each way into the module names the Deno that it needs",
       "behaviour/old_deno_test.ts: the command line names it, too",
       "behaviour/oldest_deno_live_test.ts: the oldest Deno signs in, refreshes, starts again",
