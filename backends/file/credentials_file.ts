@@ -222,9 +222,9 @@ export function withNumbers(value: unknown, depth = 0): unknown {
   }
   if (depth > 50 || typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((part) => withNumbers(part, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, withNumbers(part, depth + 1)]),
-  );
+  const copy: Record<string, unknown> = { ...value };
+  for (const name of Object.keys(copy)) copy[name] = withNumbers(copy[name], depth + 1);
+  return copy;
 }
 
 /** The error for a change of a file that a newer program wrote. */

@@ -262,3 +262,10 @@ for (
     assertEquals(rowWriter({ document, text }, KEY), undefined);
   });
 }
+
+Deno.test("a field __proto__ of a row is a field, and changes no prototype", () => {
+  const text = '{"credentials": {"a": {"__proto__": {"x": 12345678901234567890}}}}';
+  const row = getEntry(parse(text), "a", PATH)!;
+  assertEquals(Object.getPrototypeOf(row), Object.prototype);
+  assertEquals(Object.entries(row), [["__proto__", { x: 12345678901234567000 }]]);
+});
