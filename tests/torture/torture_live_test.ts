@@ -1,7 +1,12 @@
 // The short form of each torture of a store with a server; `deno task torture --servers` is the long.
 import { assert, assertEquals } from "@std/assert";
 import { tempDir } from "../support/temp_home.ts";
-import { refreshBesideRefresh, refreshBesideWrites, writeBesidePython } from "./beside_python.ts";
+import {
+  refreshBesideFirst,
+  refreshBesideRefresh,
+  refreshBesideWrites,
+  writeBesidePython,
+} from "./beside_python.ts";
 import { crowd } from "./crowd.ts";
 import { CROWD_STORES } from "./crowd_store.ts";
 import { checkHistory } from "./check_history.ts";
@@ -93,6 +98,15 @@ Deno.test({
   fn: async () => {
     await using folder = await tempDir();
     const { failures } = await refreshBesideRefresh({ count: 4, seed, folder: folder.path });
+    assertEquals(failures, []);
+  },
+});
+
+Deno.test({
+  name: "a refresh beside the first one of the Python library keeps the grant",
+  fn: async () => {
+    await using folder = await tempDir();
+    const { failures } = await refreshBesideFirst({ count: 4, seed, folder: folder.path });
     assertEquals(failures, []);
   },
 });
