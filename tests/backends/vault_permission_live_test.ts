@@ -1,11 +1,11 @@
 // What the backend declares is enough, all of it is needed, and nothing beyond is touched.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { formatPermissionFlags } from "@validmind/auth";
 import { netHost } from "../../backends/common/platform.ts";
 import type { BackendPermission } from "../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import type { VaultCredentialsBackendOptions } from "../../backends/vault/options.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
+import { permissionFlagsOf } from "../support/permission_flags.ts";
 import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { userToken } from "./vault/vault_world.ts";
@@ -92,19 +92,18 @@ async function run({ options, env = {} }: Case, flags: string[], more = {}): Pro
   return stdout;
 }
 
-function flagsOf(needs: readonly BackendPermission[]): string[] {
-  return needs.map((need) => formatPermissionFlags([need]).replaceAll("'", ""));
-}
-
 for (const one of CASES) {
   live.test(`Vault's permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
     const needs = await needsOf(one);
     assertEquals(needs.map((need) => need.name === "env" ? need.variable : need.name), one.kinds);
-    assertEquals(await run(one, flagsOf(needs)), `Vault at ${address}, secret/users/anna\n`);
+    assertEquals(
+      await run(one, permissionFlagsOf(needs)),
+      `Vault at ${address}, secret/users/anna\n`,
+    );
     for (const dropped of needs) {
-      const out = await run(one, flagsOf(needs.filter((need) => need !== dropped)));
+      const out = await run(one, permissionFlagsOf(needs.filter((need) => need !== dropped)));
       assertStringIncludes(out, "permission_required Cannot ");
-      assertStringIncludes(out, flagsOf([dropped])[0]!);
+      assertStringIncludes(out, permissionFlagsOf([dropped])[0]!);
     }
   });
 

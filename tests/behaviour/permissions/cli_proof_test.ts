@@ -10,6 +10,7 @@ import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
 import { accessed, covers } from "../../support/audit_log.ts";
 import { withEnv } from "../../support/own_env.ts";
+import { permissionFlagsOf } from "../../support/permission_flags.ts";
 import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
 
 interface Case {
@@ -151,7 +152,5 @@ function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
 }
 
 function formatted(needs: readonly PermissionNeed[]): string[] {
-  // Joined by name: older Denos take a flag once.
-  const flags = formatPermissionFlags(needs).replaceAll(/['"]/g, "").matchAll(/--\S+/g);
-  return ["--unstable-kv", ...Array.from(flags, ([flag]) => flag)];
+  return ["--unstable-kv", ...permissionFlagsOf(needs)];
 }

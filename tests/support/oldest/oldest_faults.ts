@@ -11,6 +11,10 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
 const ATTACKS = "tests/backends/load/isolated_attack_test.ts";
 const INSPECTOR = "Deno opens no inspector at SIGUSR1 before 2.9.2, nor may a backend send it";
 
+const KEYCHAIN = "tests/backends/keychain_live_test.ts";
+const BLOCKS =
+  "a call of a native library holds up the program before Deno 2.7.5, and its time limit";
+
 const PASTE = "tests/client/prompt/paste_test.ts";
 const STDIN = "a paused standard input takes one more line, which a later question then misses";
 
@@ -25,6 +29,36 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     file: ATTACKS,
     test: "isolate, process: it is ended when it would open the inspector, of its own process, too",
     reason: INSPECTOR,
+  },
+  {
+    file: ATTACKS,
+    test: "isolate, worker: a signal reaches the main process, as the documentation says",
+    reason: "it may send none without the permission to run programs",
+  },
+  {
+    file: ATTACKS,
+    test: "isolate, worker: a loop keeps the program from its end, as the documentation says",
+    reason: "a Worker in a loop is ended with the program",
+  },
+  {
+    file: ATTACKS,
+    test: "isolate, process: with `import`, caches are open to it, as the documentation says",
+    reason: "caches are kept in the folder for temporary files, which the process has not",
+  },
+  {
+    file: KEYCHAIN,
+    test: "the keychain passes the conformance suite, with the permissions it declares",
+    reason: BLOCKS,
+  },
+  {
+    file: KEYCHAIN,
+    test: "a keyring that hangs is given up in time, and serves again when it goes on",
+    reason: BLOCKS,
+  },
+  {
+    file: KEYCHAIN,
+    test: "an unlock prompt that nobody answers is given up in time",
+    reason: BLOCKS,
   },
   {
     file: "tests/backends/load/isolated_transport_test.ts",

@@ -2,8 +2,8 @@
 /**
  * Runs tests with the oldest Deno that this module runs on: `deno task test:oldest`.
  *
- * Arguments are files and folders of tests; without one, all of {@linkcode FOLDERS} run, without the
- * tests that need servers: such a file can be named. Each file has a process of its own, which is ended
+ * Arguments are files and folders of tests; without one, all of {@linkcode FOLDERS} run. Tests that need
+ * servers run where their file is named: those of the stores are. Each file has a process of its own, which is ended
  * when it says nothing for 200 seconds (`--limit=SECONDS`). What does not run there is in `oldest_faults.ts`, by name and with the
  * reason; nothing else may fail twice.
  */
@@ -15,9 +15,17 @@ import { reasonOf, ROOT, runTestFiles, runWatched, testFiles } from "../test_fil
 import { LEFT_OUT, OLDEST_FAULTS } from "./oldest_faults.ts";
 
 /** What may differ by the Deno that runs. The other tests are of pages, pictures, packages and times. */
-const FOLDERS = ["tests/backends", "tests/behaviour", "tests/client", "tests/mod_test.ts"];
+const FOLDERS = [
+  ...["tests/backends", "tests/behaviour", "tests/client", "tests/mod_test.ts"],
+  ...["encrypted", "keychain", "kv_hosts", "kv_lock"].map(liveTest),
+  ...["vault_conformance", "vault_fault", "vault_login", "vault_permission"].map(liveTest),
+];
 const LIMIT_SECONDS = Number(/--limit=(\d+)/.exec(Deno.args.join(" "))?.[1] ?? 200);
 const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
+
+function liveTest(name: string): string {
+  return `tests/backends/${name}_live_test.ts`;
+}
 
 /**
  * Puts a copy of that Deno in a folder, where other users may run it, too, by the name of `deno`. Beside
