@@ -9,24 +9,28 @@ async function write(path: string, content: string): Promise<void> {
   await Deno.writeTextFile(path, content);
 }
 
-Deno.test("a copy follows the repository, without what Git and tools keep in it", async () => {
-  await using folder = await tempDir();
-  const [from, to] = [`${folder.path}/from`, `${folder.path}/to`];
-  for (const path of ["a/b.ts", "vendor/c.ts", ".git/HEAD", "coverage/data/d", "gone.ts"]) {
-    await write(`${from}/${path}`, path);
-  }
-  await copyRepository(from, to);
-  assertEquals(text(`${to}/a/b.ts`) + text(`${to}/vendor/c.ts`), "a/b.tsvendor/c.ts");
-  assertEquals(Array.from(Deno.readDirSync(to), ({ name }) => name).sort(), [
-    "a",
-    "gone.ts",
-    "vendor",
-  ]);
+Deno.test({
+  name: "a copy follows the repository, without what Git and tools keep in it",
+  ignore: Deno.build.os === "windows", // it is made on Linux, for Wine
+  async fn() {
+    await using folder = await tempDir();
+    const [from, to] = [`${folder.path}/from`, `${folder.path}/to`];
+    for (const path of ["a/b.ts", "vendor/c.ts", ".git/HEAD", "coverage/data/d", "gone.ts"]) {
+      await write(`${from}/${path}`, path);
+    }
+    await copyRepository(from, to);
+    assertEquals(text(`${to}/a/b.ts`) + text(`${to}/vendor/c.ts`), "a/b.tsvendor/c.ts");
+    assertEquals(Array.from(Deno.readDirSync(to), ({ name }) => name).sort(), [
+      "a",
+      "gone.ts",
+      "vendor",
+    ]);
 
-  await Deno.remove(`${from}/gone.ts`);
-  await write(`${from}/a/b.ts`, "longer text");
-  await write(`${to}/vendor/c.ts`, "vendor/C.ts"); // as large and newer: not written again
-  await copyRepository(from, to);
-  assertEquals(text(`${to}/a/b.ts`) + text(`${to}/vendor/c.ts`), "longer textvendor/C.ts");
-  assertEquals(Array.from(Deno.readDirSync(to), ({ name }) => name).sort(), ["a", "vendor"]);
+    await Deno.remove(`${from}/gone.ts`);
+    await write(`${from}/a/b.ts`, "longer text");
+    await write(`${to}/vendor/c.ts`, "vendor/C.ts"); // as large and newer: not written again
+    await copyRepository(from, to);
+    assertEquals(text(`${to}/a/b.ts`) + text(`${to}/vendor/c.ts`), "longer textvendor/C.ts");
+    assertEquals(Array.from(Deno.readDirSync(to), ({ name }) => name).sort(), ["a", "vendor"]);
+  },
 });
