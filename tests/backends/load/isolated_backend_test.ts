@@ -386,8 +386,8 @@ for (const form of FORMS) {
       import { loadBackendFromEnv } from "jsr:@validmind/auth";
       const isolate = {
         as: "${form}",
-        read: ["${store}"],
-        write: ["${store}"],
+        read: [${JSON.stringify(store)}],
+        write: [${JSON.stringify(store)}],
         import: ["${new URL(registry.url).host}"],
       };
       const backend = await loadBackendFromEnv({ isolate }).catch((error) => error);
