@@ -4,6 +4,7 @@ import { BACKEND_VARIABLES, HOME_VARIABLE } from "../../backends/common/platform
 import { cliWorld } from "../client/cli/cli_world.ts";
 import { backendUrl, findDenoDir, runDeno, startDeno } from "../support/deno_process.ts";
 import { startJsrRegistry } from "../support/jsr_registry.ts";
+import { shareFolder } from "../support/share_folder.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { startTrackingApi } from "../support/tracking_api.ts";
 import { bundle, type Form, FORMS, PROGRAM, runCommand } from "./bundles/bundle_world.ts";
@@ -214,7 +215,7 @@ Deno.test("a script that imports from JSR is one file as a bundle, which needs n
 async function bundleFromJsr(script: string, folder: string): Promise<string> {
   await using registry = await startJsrRegistry();
   await bundled("minified"); // has fetched the bundler
-  await Deno.symlink(`${findDenoDir()}/dl`, `${registry.env.DENO_DIR}/dl`, { type: "junction" });
+  await shareFolder(`${findDenoDir()}/dl`, `${registry.env.DENO_DIR}/dl`);
   return await bundle(script, folder, "minified", {
     config: ["--no-config"],
     env: registry.env,

@@ -1,6 +1,7 @@
 import { copy } from "@std/fs";
 import { fromFileUrl, join } from "@std/path";
 import { readTarball } from "./read_tarball.ts";
+import { shareFolder } from "./share_folder.ts";
 import { denoInfo, runDenoTool } from "./deno_process.ts";
 
 /** A package to serve. */
@@ -107,23 +108,6 @@ async function childEnv(url: string, denoDir: string): Promise<Record<string, st
   await Deno.mkdir(npmCache, { recursive: true });
   await shareFolder(npmCache, `${denoDir}/npm`);
   return { JSR_URL: url, DENO_DIR: denoDir, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
-}
-
-/** Shows a folder at a second place: by a link, or by one for each file where there are no junctions. */
-async function shareFolder(from: string, to: string): Promise<void> {
-  try {
-    await Deno.symlink(from, to, { type: "junction" });
-  } catch (error) {
-    if ((error as { code?: string }).code !== "ENOTSUP") throw error; // as under Wine
-    await linkFiles(from, to);
-  }
-}
-
-async function linkFiles(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true }); // a failed junction leaves its folder
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    await (isDirectory ? linkFiles : Deno.link)(join(from, name), join(to, name));
-  }
 }
 
 /** Publishes a copy: with `"vendor": true` Deno would write what it loads into the original. */
