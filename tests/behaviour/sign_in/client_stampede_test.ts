@@ -3,14 +3,16 @@ import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld } from "../../support/client_world.ts";
-import { runAtOnce } from "../../support/run_at_once.ts";
+import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 const JOB = `
   import { createSession, FileCredentialsBackend } from "@validmind/auth";
   const { path, ...options } = JSON.parse(Deno.args[0]);
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  await using session = await createSession({ ...options, credentialsBackend });
+  // The provider's process starts all of these, and answers late meanwhile where that takes long.
+  const timeoutMs = 100_000;
+  const credentialsBackend = new FileCredentialsBackend({ path, lockTimeoutMs: timeoutMs });
+  await using session = await createSession({ ...options, credentialsBackend, timeoutMs });
   console.log(await session.accessToken());
 `;
 
@@ -29,7 +31,8 @@ Deno.test("client_credentials: sixteen processes at once make one request, at fi
   const stampede = async () => {
     world.provider.reset();
     const args = [JSON.stringify(options)];
-    const results = await runAtOnce(16, { code: JOB, flags: ["-A"], args });
+    const run = () => runDeno({ code: JOB, flags: ["-A"], args, timeoutMs: 120_000 });
+    const results = await Promise.all(Array.from({ length: 16 }, run));
     assertEquals(results.map(({ code, stderr }) => [code, stderr]), results.map(() => [0, ""]));
     const tokens = new Set(results.map(({ stdout }) => stdout));
     const count = world.provider.requests.filter((request) => request.path === "/token").length;

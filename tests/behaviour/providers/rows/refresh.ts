@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
+import { runDeno } from "../../../support/deno_process.ts";
 import { isTold } from "../faults.ts";
 import type { Outage } from "../gateway.ts";
 import type { MatrixProvider } from "../provider.ts";
-import { runAtOnce } from "../../../support/run_at_once.ts";
 import type { Row } from "../rows.ts";
 import { MatrixWorld } from "../world.ts";
 
@@ -15,8 +15,11 @@ const STAMPEDE = 8;
 const JOB = `
   import { createSession, FileCredentialsBackend } from "@validmind/auth";
   const { path, ...options } = JSON.parse(Deno.args[0]);
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  await using session = await createSession({ ...options, credentialsBackend, interactive: false });
+  // The provider's process starts all of these, and answers late meanwhile where that takes long.
+  const timeoutMs = 100_000;
+  const credentialsBackend = new FileCredentialsBackend({ path, lockTimeoutMs: timeoutMs });
+  const more = { credentialsBackend, timeoutMs, interactive: false };
+  await using session = await createSession({ ...options, ...more });
   console.log(await session.accessToken());
 `;
 
@@ -57,7 +60,8 @@ export const REFRESH_ROWS = {
     provider.gateway.reset();
     const { issuer, clientId } = world.options;
     const args = [JSON.stringify({ issuer, clientId, path: world.path })];
-    const results = await runAtOnce(STAMPEDE, { code: JOB, flags: ["-A"], args });
+    const run = () => runDeno({ code: JOB, flags: ["-A"], args, timeoutMs: 120_000 });
+    const results = await Promise.all(Array.from({ length: STAMPEDE }, run));
     assertEquals(results.map(({ code, stderr }) => [code, stderr]), results.map(() => [0, ""]));
     assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 1);
     assertEquals(provider.gateway.grants, REFRESHED);
