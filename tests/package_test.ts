@@ -133,9 +133,10 @@ Deno.test("the package works as a user imports it", async (t) => {
     const installed = await user.exec(program, ...args.toSpliced(1, 0, "--quiet", "--root", root));
     assertEquals(installed.code, 0, installed.stderr);
 
-    const status = await user.exec(join(root, "bin", "validmind-auth"), "status", "--quiet");
+    const file = `validmind-auth${Deno.build.os === "windows" ? ".cmd" : ""}`;
+    const status = await user.exec(join(root, "bin", file), "status", "--quiet");
     assertEquals(status, { code: 4, stdout: "", stderr: "" });
-    const login = await user.exec(join(root, "bin", "validmind-auth"), "login", "--json");
+    const login = await user.exec(join(root, "bin", file), "login", "--json");
     assertEquals(login.code, 0, login.stderr);
     assertEquals(JSON.parse(login.stdout).email, "analyst@example.com");
   });

@@ -2,6 +2,7 @@ import { copy } from "@std/fs";
 import { fromFileUrl, join } from "@std/path";
 import { readTarball } from "./read_tarball.ts";
 import { shareFolder } from "./share_folder.ts";
+import { tempDir } from "./temp_home.ts";
 import { denoInfo, runDenoTool } from "./deno_process.ts";
 
 /** A package to serve. */
@@ -86,14 +87,14 @@ export async function startJsrRegistry(options: JsrRegistryOptions = {}): Promis
       return answer(request, packages);
     },
   );
-  const denoDir = await Deno.makeTempDir({ prefix: "validmind-auth-deno-" });
+  const denoDir = await tempDir("validmind-auth-deno-");
   const dispose = async () => {
     await server.shutdown();
-    await Deno.remove(denoDir, { recursive: true });
+    await denoDir[Symbol.asyncDispose]();
   };
   try {
     const url = `http://127.0.0.1:${server.addr.port}`;
-    const env = await childEnv(url, denoDir);
+    const env = await childEnv(url, denoDir.path);
     if (publish) await publishPackage(root, env);
     requests.length = 0;
     return { url, env, requests, add, [Symbol.asyncDispose]: dispose };
