@@ -15,11 +15,8 @@ const STAMPEDE = 8;
 const JOB = `
   import { createSession, FileCredentialsBackend } from "@validmind/auth";
   const { path, ...options } = JSON.parse(Deno.args[0]);
-  // The provider's process starts all of these, and answers late meanwhile where that takes long.
-  const timeoutMs = 100_000;
-  const credentialsBackend = new FileCredentialsBackend({ path, lockTimeoutMs: timeoutMs });
-  const more = { credentialsBackend, timeoutMs, interactive: false };
-  await using session = await createSession({ ...options, ...more });
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  await using session = await createSession({ ...options, credentialsBackend, interactive: false });
   console.log(await session.accessToken());
 `;
 
