@@ -140,7 +140,7 @@ const KINDS = {
   string: ["a string", (value) => typeof value === "string"],
   path: [
     'a plain path without "~/" and "file:" (in the KWARGS variable: "${HOME}/…", on Windows ' +
-    '"${USERPROFILE}\\…")',
+    '"${USERPROFILE}/…")',
     (value) => isText(value) && !/^(~[/\\]|file:)/.test(value),
   ],
   boolean: ["a boolean", (value) => typeof value === "boolean"],

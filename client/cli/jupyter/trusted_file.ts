@@ -1,6 +1,12 @@
+// Not the form for any system, which reads modules more.
+import { isAbsolute as isAbsolutePosix } from "@std/path/posix/is-absolute";
+import { isAbsolute as isAbsoluteWindows } from "@std/path/windows/is-absolute";
+import { isWindows } from "../../../backends/common/platform.ts";
 import { readFault } from "../../../backends/common/printable.ts";
 import { isSameFile, lookIfPresent } from "../../../backends/file/file_access.ts";
 import { UsageError } from "../usage_error.ts";
+
+const isAbsolute = isWindows ? isAbsoluteWindows : isAbsolutePosix;
 
 /** Far above any policy. */
 const LARGEST_BYTES = 64 * 1024;
@@ -122,5 +128,5 @@ function assertOwner(path: string, info: Deno.FileInfo, refuse: Refuse): void {
 }
 
 function absolute(path: string): string {
-  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+  return isAbsolute(path) ? path : `${Deno.cwd()}/${path}`;
 }
