@@ -27,7 +27,10 @@ export interface VaultClientOptions {
 const MAX_REDIRECTS = 3;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
-/** With less time left it is not tried again: "no answer" would hide the trouble that is known. */
+/**
+ * With less time left it is not tried again: "no answer" would hide the trouble that is known. A fifth of a
+ * short limit is enough.
+ */
 const SHORTEST_TRY_MS = 500;
 
 /** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
@@ -54,13 +57,14 @@ export class VaultClient {
     const { now, delay } = this.#options.timer;
     const timeoutMs = Math.min(request.timeoutMs ?? Infinity, this.#options.timeoutMs);
     const deadline = now() + timeoutMs;
+    const shortestMs = Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
     for (let tries = 0;; tries++) {
       request.signal?.throwIfAborted();
       const result = await this.#attempt(request, Math.max(deadline - now(), 0));
       if ("status" in result) return result;
       const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
-      if (result.isLasting || now() + wait + SHORTEST_TRY_MS >= deadline) {
+      if (result.isLasting || now() + wait + shortestMs >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
         throw this.#error(code, request, `${reason}. ${advice}`);
       }
