@@ -260,7 +260,6 @@ export const RECIPES: PagePromises = {
     "bundled with `--minify` |",
     "bundled with `--minify --code-splitting` |",
     "Medians as multiples",
-    "They are from 25 starts",
     "Deno 2.9 still calls `deno bundle`",
     "A bundle keeps the release",
     "Install Deno and run `deno jupyter",
