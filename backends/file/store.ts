@@ -90,7 +90,7 @@ const PAUSES = 6;
 /** The Python library reads a refresh token, finds the provider's endpoints, and sends it. */
 const PYTHON_REFRESH_MS = 1000;
 /** The same where nothing tells of the library: as long as it takes on one machine with its provider. */
-const FIRST_REFRESH_MS = 100;
+const POSSIBLE_REFRESH_MS = 100;
 /** Between two looks for the end of its refresh. */
 const LOOK_MS = 20;
 /** Room for the indentation of a coming entry, and for a key that other rows get meanwhile. */
@@ -213,7 +213,7 @@ export class FileStore {
    */
   async #untilRefreshed(path: string, key: string, { replaces, use }: Reservation): Promise<void> {
     const isKnown = use === "known";
-    const { pythonMs = isKnown ? PYTHON_REFRESH_MS : FIRST_REFRESH_MS } = this.#options;
+    const { pythonMs = isKnown ? PYTHON_REFRESH_MS : POSSIBLE_REFRESH_MS } = this.#options;
     // Before its first request a process loads code and asks for the endpoints, which takes as long. The
     // first timer of a process takes Deno a tenth of a refresh.
     const isFirst = !this.#hasReserved;

@@ -1,3 +1,4 @@
+import { Once } from "../common/promises.ts";
 import { toHex } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { encodePath, unexpected, type VaultAnswer, type VaultUse } from "./error.ts";
@@ -35,9 +36,52 @@ export async function openVaultKv(
   session: VaultSession,
   { mount = "secret", path, kvVersion }: VaultCredentialsBackendOptions,
 ): Promise<VaultKv> {
-  return (kvVersion ?? await findVersion(session, mount)) === 2
+  const kv = (kvVersion ?? await findVersion(session, mount)) === 2
     ? kvVersion2(session, encodePath(mount), encodePath(path))
     : kvVersion1(session, `${encodePath(mount)}/${encodePath(path)}`);
+  if (kvVersion === undefined) return kv;
+  return proven(kv, async () => {
+    if (await findVersion(session, mount) === kvVersion) return;
+    throw new CredentialsBackendError(
+      "invalid_options",
+      `Cannot use ${session.place}: option "kvVersion" is not the version of the engine at ` +
+        `"${mount}". Correct it, or leave it out.`,
+    );
+  });
+}
+
+/**
+ * A folder whose version was named. An engine of another version answers as if nothing were stored, takes
+ * tokens at another path, and removes nothing. A secret that is there proves the version; before anything
+ * else Vault is asked, once.
+ */
+function proven(kv: VaultKv, ask: () => Promise<void>): VaultKv {
+  const proof = new Once<void>();
+  return {
+    ...kv,
+    async read(name, use) {
+      const secret = await kv.read(name, use);
+      if (secret.data === undefined) await proof.get(ask);
+      else proof.keep(Promise.resolve());
+      return secret;
+    },
+    async write(name, data, version, use) {
+      await proof.get(ask);
+      return await kv.write(name, data, version, use);
+    },
+    async forgetVersions(name, version, use) {
+      await proof.get(ask);
+      await kv.forgetVersions(name, version, use);
+    },
+    async remove(name, use) {
+      await proof.get(ask);
+      await kv.remove(name, use);
+    },
+    async list(use) {
+      await proof.get(ask);
+      return await kv.list(use);
+    },
+  };
 }
 
 /**

@@ -132,8 +132,8 @@ export interface VaultCredentialsBackendOptions {
    */
   mount?: string;
   /**
-   * The version of the engine at the mount. Named, it saves each program a request. A wrong one is
-   * an error, at the latest at the first write.
+   * The version of the engine at the mount. Named, it saves a program that finds its entry a request. A
+   * wrong one is an error.
    *
    * @default asked of Vault at the first use
    */

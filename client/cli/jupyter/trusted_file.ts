@@ -1,7 +1,7 @@
 // Not the form for any system, which reads modules more.
 import { isAbsolute as isAbsolutePosix } from "@std/path/posix/is-absolute";
 import { isAbsolute as isAbsoluteWindows } from "@std/path/windows/is-absolute";
-import { isWindows } from "../../../backends/common/platform.ts";
+import { folderOf, isWindows } from "../../../backends/common/platform.ts";
 import { readFault } from "../../../backends/common/printable.ts";
 import { isSameFile, lookIfPresent } from "../../../backends/file/file_access.ts";
 import { UsageError } from "../usage_error.ts";
@@ -71,7 +71,7 @@ export function assertOwnLog(path: string, place: string): void {
 
 function checkLog(path: string, refuse: Refuse): Deno.FileInfo | undefined {
   const whole = absolute(path);
-  const folder = whole.replace(/\/[^/]*$/, "") || "/";
+  const folder = folderOf(whole);
   assertOnlyOwn(folder, refuse);
   assertOnlyOwn(Deno.realPathSync(folder), refuse);
   const info = lookIfPresent(whole);

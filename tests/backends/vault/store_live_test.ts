@@ -287,11 +287,26 @@ live.test("Vault: a mount that is none, or is of another kind, is an error and n
   await deep.close();
 });
 
-live.test("Vault: a wrong kvVersion is an error, at the latest at the first write", async () => {
-  for (const [mount, kvVersion] of [["secret", 1], ["kv1", 2]] as const) {
-    const backend = vaultBackend(vault, vault.rootToken, { mount, kvVersion });
-    await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), "127.0.0.1");
+live.test("Vault: a wrong kvVersion is an error, and neither hides an entry nor writes elsewhere", async () => {
+  const key = `${KEY}|another`;
+  for (const [mount, right, wrong] of [["secret", 2, 1], ["kv1", 1, 2]] as const) {
+    const stored = vaultBackend(vault, vault.rootToken, { mount, kvVersion: right });
+    await stored.put(key, entry());
+    const backend = vaultBackend(vault, vault.rootToken, { mount, kvVersion: wrong });
+    // A read of KV 2 as KV 1 is refused by Vault itself.
+    const code = mount === "kv1" ? "invalid_options" : "backend_unavailable";
+    await rejectsWith(code, () => backend.get(key), "127.0.0.1");
+    await rejectsWith("invalid_options", () => Array.fromAsync(backend.list()), "127.0.0.1");
+    await rejectsWith("invalid_options", () => backend.delete(key), "127.0.0.1");
+    await rejectsWith(code, () => backend.put(key, entry()), "127.0.0.1");
     await backend.close();
+    assertEquals(await stored.get(key), entry());
+    await stored.delete(key);
+    await stored.close();
+  }
+  for (const part of ["data", "metadata"]) {
+    const answer = await vault.request("GET", `kv1/${part}/users/anna?list=true`);
+    assertEquals(answer.status, 404, part);
   }
 });
 
