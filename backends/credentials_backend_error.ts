@@ -174,7 +174,13 @@ export function checkOptions(
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw fail(`Cannot ${action}: its options are not an object. ${offer}`);
   }
-  for (const [name, value] of Object.entries(options)) {
+  let given: [string, unknown][];
+  try {
+    given = Object.entries(options);
+  } catch {
+    throw fail(`Cannot ${action}: a getter of its options throws. Give values.`);
+  }
+  for (const [name, value] of given) {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
     if (type === undefined) {
       const near = names.find((one) => one.toLowerCase() === name.toLowerCase());
@@ -205,14 +211,18 @@ function invalidOptions(message: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", message);
 }
 
-/** Refuses an object that lacks one of the three methods, and names the first that is missing. */
+/** Refuses an object without one of the three methods, or where it cannot be read, and names the first. */
 export function assertCredentialsBackend(
   value: unknown,
   origin: string,
 ): asserts value is OidcCredentialsBackend {
-  const missing = ["get", "put", "delete"].find((method) =>
-    typeof (value as Record<string, unknown> | null | undefined)?.[method] !== "function"
-  );
+  const missing = ["get", "put", "delete"].find((method) => {
+    try {
+      return typeof (value as Record<string, unknown>)[method] !== "function";
+    } catch {
+      return true; // no object, or a getter that throws
+    }
+  });
   if (missing === undefined) return;
   throw new CredentialsBackendError(
     "invalid_backend",

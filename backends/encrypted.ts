@@ -16,13 +16,9 @@
  * @module
  */
 
+import { assertReadableBackend, memberOf } from "./common/describe_backend.ts";
 import { printable } from "./common/printable.ts";
-import {
-  assertCredentialsBackend,
-  checkOptions,
-  CredentialsBackendError,
-  keepName,
-} from "./credentials_backend_error.ts";
+import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
   describeInner,
@@ -155,7 +151,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       plain: ["refuse", "read", "ignore"],
     });
     const { backend: inner, key, olderKeys = [], plain = "refuse" } = options;
-    assertCredentialsBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
+    assertReadableBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
     this.#inner = inner;
     this.#plain = plain;
     this.#keys = new KeyRing(inner, key, olderKeys);
@@ -175,12 +171,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /** Whether entries survive the process, by the inner backend's own word. */
   get persistent(): boolean | undefined {
-    return this.#inner.persistent;
+    return memberOf(this.#inner, "persistent");
   }
 
   /** The place of the encrypted entries, in words. */
   get location(): string | undefined {
-    const { location } = this.#inner;
+    const location = memberOf(this.#inner, "location");
     return location === undefined ? undefined : `${location}, encrypted`;
   }
 

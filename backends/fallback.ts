@@ -19,14 +19,14 @@
  * @module
  */
 
-import { backendError } from "./common/describe_backend.ts";
-import { writeError } from "./common/platform.ts";
 import {
-  assertCredentialsBackend,
-  checkOptions,
-  CredentialsBackendError,
-  keepName,
-} from "./credentials_backend_error.ts";
+  assertReadableBackend,
+  backendError,
+  classNameOf,
+  memberOf,
+} from "./common/describe_backend.ts";
+import { writeError } from "./common/platform.ts";
+import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
 import { fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
@@ -192,7 +192,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 
   /** `true` only when entries survive the process in every store. */
   get persistent(): boolean | undefined {
-    const answers = this.#backends.map(({ persistent }) => persistent);
+    const answers = this.#backends.map((store) => memberOf(store, "persistent"));
     if (answers.includes(false)) return false;
     return answers.includes(undefined) ? undefined : true;
   }
@@ -241,15 +241,18 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   async status(key: string): Promise<FallbackStatus[]> {
     const looks = await this.#stores.look(key);
     const chosen = newest(looks.flatMap(({ copy }) => copy ?? []));
-    return looks.map(({ store, copy, error }): FallbackStatus => ({
-      name: store.constructor?.name || "unnamed",
-      ...(store.location !== undefined && { location: store.location }),
-      state: error !== undefined ? "failed" : copy === undefined ? "absent" : "holds",
-      ...(error instanceof CredentialsBackendError && {
-        code: backendError("read", store, error).code,
-      }),
-      inUse: copy !== undefined && copy === chosen,
-    }));
+    return looks.map(({ store, copy, error }): FallbackStatus => {
+      const location = memberOf(store, "location");
+      return {
+        name: classNameOf(store) || "unnamed",
+        ...(location !== undefined && { location }),
+        state: error !== undefined ? "failed" : copy === undefined ? "absent" : "holds",
+        ...(error instanceof CredentialsBackendError && {
+          code: backendError("read", store, error).code,
+        }),
+        inUse: copy !== undefined && copy === chosen,
+      };
+    });
   }
 
   /** Closes every store. */
@@ -304,7 +307,7 @@ function checkBackends(backends: unknown): asserts backends is OidcCredentialsBa
     throw backendsError(`option "backends" is no list of backends`, advice);
   }
   for (const [index, one] of backends.entries()) {
-    assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
+    assertReadableBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
   }
   if (new Set(backends.map(storeOf)).size < backends.length) {
     throw backendsError("two of the backends are one store", "Give each store once.");
@@ -313,11 +316,7 @@ function checkBackends(backends: unknown): asserts backends is OidcCredentialsBa
 
 /** Stands for the store: the same for two backends that lead to one place. */
 function storeOf(backend: OidcCredentialsBackend): unknown {
-  try {
-    return backend.persistent && backend.location || backend;
-  } catch {
-    throw backendsError("the place of one cannot be read: it throws", "Mend that backend.");
-  }
+  return backend.persistent && backend.location || backend;
 }
 
 function backendsError(reason: string, advice: string): CredentialsBackendError {

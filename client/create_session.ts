@@ -159,7 +159,12 @@ export function plainOptions(
   if (options?.constructor !== Object || !isDenoSupported()) return undefined;
   for (const name in options) if (name !== "issuer" && name !== "clientId") return undefined;
   for (const name of UNUSUAL_VARIABLES) if (readEnv(name)) return undefined;
-  const { issuer = readEnv("VM_OIDC_ISSUER"), clientId = readEnv("VM_OIDC_CLIENT_ID") } = options;
+  let issuer, clientId;
+  try {
+    ({ issuer = readEnv("VM_OIDC_ISSUER"), clientId = readEnv("VM_OIDC_CLIENT_ID") } = options);
+  } catch {
+    return undefined; // a getter throws
+  }
   if (typeof issuer !== "string" || typeof clientId !== "string") return undefined;
   const url = normalizeIssuer(issuer);
   const client = normalizeClientId(clientId);
@@ -179,7 +184,6 @@ export function plainOptions(
   };
 }
 
-/** Signs in with checked options. */
 export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
   const { options, resolved, modelOptions, backend, needs, mayRefresh } = prepared;
   const { identity, apiHost, interactive, runtime } = resolved;

@@ -1,4 +1,5 @@
 import {
+  assertCredentialsBackend,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
@@ -7,21 +8,72 @@ import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
 import { redact, sharesPiece } from "./redact.ts";
 
+/** The members of a backend beside its three methods. */
+const OPTIONAL = [
+  "withLock",
+  "reserve",
+  "list",
+  "deleteAll",
+  "requiredPermissions",
+  "persistent",
+  "location",
+  "close",
+] as const satisfies readonly (keyof OidcCredentialsBackend)[];
+
+/**
+ * Refuses an object that is no backend, and one with a getter that throws: its error would come up in
+ * the midst of the work, without a code and in anybody's words.
+ */
+export function assertReadableBackend(
+  value: unknown,
+  origin: string,
+): asserts value is OidcCredentialsBackend {
+  assertCredentialsBackend(value, origin);
+  for (const name of OPTIONAL) {
+    try {
+      void value[name];
+    } catch {
+      throw new CredentialsBackendError(
+        "invalid_backend",
+        `Cannot use ${origin} as a credentials backend: its getter of "${name}" throws. Mend it, or ` +
+          `leave it out.`,
+      );
+    }
+  }
+}
+
+/** A member of a backend for display; `undefined` where its getter throws meanwhile. */
+export function memberOf<K extends keyof OidcCredentialsBackend>(
+  backend: OidcCredentialsBackend,
+  name: K,
+): OidcCredentialsBackend[K] | undefined {
+  try {
+    return backend[name];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The name of a backend's class; empty where it has none that can be read. */
+export function classNameOf(backend: OidcCredentialsBackend): string {
+  try {
+    const name: unknown = backend.constructor?.name;
+    return typeof name === "string" ? name : "";
+  } catch {
+    return "";
+  }
+}
+
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
-  let place = "";
-  try {
-    const { location } = backend;
-    if (typeof location === "string") place = ` (${printable(location)})`;
-  } catch {
-    // These words belong to another error, which counts.
-  }
+  const location = memberOf(backend, "location");
+  const place = typeof location === "string" ? ` (${printable(location)})` : "";
   return `${backendName(backend)}${place}`;
 }
 
 /** The name of a backend's class, where it has one. */
 export function backendName(backend: OidcCredentialsBackend): string {
-  const name = backend.constructor?.name;
+  const name = classNameOf(backend);
   return name && name !== "Object" ? printable(name, 60) : "the credentials backend";
 }
 

@@ -1,6 +1,6 @@
+import { assertReadableBackend, memberOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import {
-  assertCredentialsBackend,
   checkOptions,
   CredentialsBackendError,
   type OptionTypes,
@@ -158,7 +158,8 @@ function checkApart({ backend }: KeySource, inner: OidcCredentialsBackend): void
   }
 }
 
-export function describeInner({ location }: OidcCredentialsBackend): string {
+export function describeInner(inner: OidcCredentialsBackend): string {
+  const location = memberOf(inner, "location");
   return location === undefined ? "the inner backend" : printable(location);
 }
 
@@ -187,8 +188,19 @@ function checkKey(key: EncryptionKey, name: string): CheckedKey {
     return { source: fixedKey(() => readKeyVariable(env), id), permissions };
   }
   if ("passphrase" in key) return checkPassphrase(key, name);
-  assertCredentialsBackend(key.backend, name);
-  return { source: storedKey(key.backend), permissions: key.backend.requiredPermissions?.() };
+  assertReadableBackend(key.backend, name);
+  return { source: storedKey(key.backend), permissions: declaredBy(key.backend, name) };
+}
+
+function declaredBy(
+  backend: OidcCredentialsBackend,
+  name: string,
+): BackendPermission[] | undefined {
+  try {
+    return backend.requiredPermissions?.();
+  } catch {
+    throw keyOptionError(`the backend of option "${name}" throws for its permissions. Mend it.`);
+  }
 }
 
 function checkBytes(bytes: unknown, id: string | undefined, name: string): CheckedKey {

@@ -1,3 +1,4 @@
+import { classNameOf, memberOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -257,7 +258,7 @@ export function fallbackLock(all: readonly OidcCredentialsBackend[]) {
 }
 
 export function placeOf(store: OidcCredentialsBackend): string {
-  return printable(store.location ?? (store.constructor?.name || "an unnamed backend"));
+  return printable(memberOf(store, "location") ?? (classNameOf(store) || "an unnamed backend"));
 }
 
 export function isUnreachable(error: unknown): error is CredentialsBackendError {

@@ -1,10 +1,6 @@
-import { backendError } from "../common/describe_backend.ts";
+import { assertReadableBackend, backendError } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
-import {
-  assertCredentialsBackend,
-  checkOptions,
-  CredentialsBackendError,
-} from "../credentials_backend_error.ts";
+import { checkOptions, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Loaded where an entry is copied. */
@@ -105,8 +101,8 @@ async function listSource(
   from: OidcCredentialsBackend,
   to: OidcCredentialsBackend,
 ): Promise<string[]> {
-  assertCredentialsBackend(from, "the source");
-  assertCredentialsBackend(to, "the target");
+  assertReadableBackend(from, "the source");
+  assertReadableBackend(to, "the target");
   if (from === to) {
     throw new CredentialsBackendError(
       "invalid_options",

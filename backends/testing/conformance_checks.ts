@@ -1,5 +1,5 @@
 import { equal } from "@std/assert/equal";
-import { assertCredentialsBackend } from "../credentials_backend_error.ts";
+import { assertReadableBackend } from "../common/describe_backend.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Means of a check. */
@@ -74,7 +74,7 @@ function entry(fields: Record<string, unknown> = {}): OidcCredentials {
 }
 
 function checkMethods({ backend }: ConformanceContext): Promise<void> {
-  return Promise.try(() => assertCredentialsBackend(backend, "the backend under test"));
+  return Promise.try(() => assertReadableBackend(backend, "the backend under test"));
 }
 
 async function checkAbsent({ backend, name }: ConformanceContext): Promise<void> {

@@ -3,7 +3,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
-import { backendName } from "../../backends/common/describe_backend.ts";
+import { backendName, memberOf } from "../../backends/common/describe_backend.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcIdentity } from "../options/identity.ts";
@@ -158,10 +158,10 @@ export function describeEntry(
 export function placeReport(
   backend: OidcCredentialsBackend,
 ): NonNullable<StatusReport["backend"]> {
-  const { location, persistent } = backend;
+  const persistent = memberOf(backend, "persistent");
   return {
     name: backendName(backend),
-    ...text("location", location),
+    ...text("location", memberOf(backend, "location")),
     ...(typeof persistent === "boolean" && { persistent }),
   };
 }

@@ -60,8 +60,8 @@ export async function collectPermissions(
   about: RequiredPermissionsOptions,
   discover: (resolved: ResolvedOptions) => Promise<PermissionNeed[]>,
 ): Promise<PermissionNeed[]> {
-  const { call = "init" } = about;
   checkCallOptions(ACTION, about, ABOUT_TYPES);
+  const { call = "init" } = about;
   checkSessionOptions(options, ACTION, call !== "createSession");
   const resolved = call === "init"
     ? resolveInitOptions(options, "sign in to ValidMind")

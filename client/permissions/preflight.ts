@@ -1,4 +1,4 @@
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import { assertReadableBackend, backendName } from "../../backends/common/describe_backend.ts";
 import type {
   BackendPermission,
   OidcCredentialsBackend,
@@ -283,8 +283,8 @@ function env(variable: string, reason = "to choose where tokens are kept"): Perm
  * `invalid_backend` for one that cannot be described.
  */
 export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
-  const origin = backend.constructor?.name || "the credentials backend";
-  assertDescribable(backend, origin);
+  const origin = backendName(backend);
+  assertReadableBackend(backend, origin);
   return declaredBy(backend, origin).map((descriptor) => {
     const { name } = checkDescriptor(descriptor, origin);
     if (name === "net" || name === "import" || name === "sys") {
@@ -296,19 +296,6 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
     const reason = name === "run" ? RUN_REASON : ofStore;
     return { ...descriptor, reason, need: when };
   });
-}
-
-/** Refuses a backend that cannot be described to a person. Its words may be of anybody. */
-function assertDescribable(backend: OidcCredentialsBackend, origin: string): void {
-  try {
-    void [backend.location, backend.persistent];
-  } catch {
-    throw new CredentialsBackendError(
-      "invalid_backend",
-      `Cannot use ${origin} as a credentials backend: its getter of "location" or "persistent" ` +
-        `throws. Mend it, or leave these out.`,
-    );
-  }
 }
 
 function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPermission[] {

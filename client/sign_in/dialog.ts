@@ -1,4 +1,4 @@
-import { describeBackend } from "../../backends/common/describe_backend.ts";
+import { describeBackend, memberOf } from "../../backends/common/describe_backend.ts";
 import {
   isDeno,
   isEnvGranted,
@@ -70,7 +70,7 @@ function signedIn(
     kind: "signed_in",
     who: typeof who === "string" ? who : undefined,
     expiresAt,
-    place: backend.location ?? describeBackend(backend),
+    place: memberOf(backend, "location") ?? describeBackend(backend),
     isRefreshable: refreshToken !== undefined,
   };
 }

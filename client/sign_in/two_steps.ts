@@ -1,4 +1,5 @@
 import { invalidOptions } from "../errors.ts";
+import { checkSessionOptions } from "../options/resolve_options.ts";
 import { openPrompt, showStored } from "../prompt/open_prompt.ts";
 import { type Prompt, signedInAs } from "../prompt/prompt.ts";
 import type { Session, StartedSignIn } from "../session.ts";
@@ -18,6 +19,7 @@ export async function startInBrowser(
   createSession: (options: SessionOptions) => Promise<Session>,
   options: SessionOptions,
 ): Promise<StartedSignIn> {
+  checkSessionOptions(options, "start the sign-in", false);
   const { flow = "browser" } = options;
   if (flow !== "auto" && flow !== "browser") {
     throw invalidOptions(

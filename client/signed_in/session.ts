@@ -319,13 +319,17 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
 }
 
 function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
-  const { location, persistent } = backend;
-  return {
-    name: shown(backend.constructor?.name || "unnamed"),
-    ...text("location", location),
-    ...(typeof persistent === "boolean" && { persistent }),
-    declaresPermissions: backend.requiredPermissions !== undefined,
-  };
+  try {
+    const { location, persistent } = backend;
+    return {
+      name: shown(backend.constructor?.name || "unnamed"),
+      ...text("location", location),
+      ...(typeof persistent === "boolean" && { persistent }),
+      declaresPermissions: backend.requiredPermissions !== undefined,
+    };
+  } catch {
+    return { name: "unreadable", declaresPermissions: false }; // a getter throws
+  }
 }
 
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {

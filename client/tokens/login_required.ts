@@ -3,6 +3,7 @@ import {
   HOME_VARIABLE,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
+import { memberOf } from "../../backends/common/describe_backend.ts";
 import { credentialsPath, FileCredentialsBackend } from "../../backends/file.ts";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -42,7 +43,9 @@ export function loginRequired(
 
 function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): string {
   const here = "init() in a notebook or a terminal";
-  if (backend.persistent === false) return `Nothing is stored beyond this process: run ${here}.`;
+  if (memberOf(backend, "persistent") === false) {
+    return `Nothing is stored beyond this process: run ${here}.`;
+  }
   const store = storeOf(backend);
   if (store === undefined) return `Sign in with the program that made the store: run ${here}.`;
   const { issuer, clientId, audience, profile, flow, dpop, scope } = identity;

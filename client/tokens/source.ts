@@ -13,14 +13,12 @@ const loadDelay = () => import("../../backends/common/promises.ts");
 /** Loaded where the store fails. */
 const loadDescription = () => import("../../backends/common/describe_backend.ts");
 
-/** Options of {@linkcode TokenSource}. */
 export interface TokenSourceOptions {
   identity: OidcIdentity;
   stored: StoredCredential;
   /** The token that goes on requests. */
   bearer: "access_token" | "id_token";
   runtime: Runtime;
-  /** Loads the slow half. */
   loadRenewal: (held: HeldTokens) => Promise<Renewal>;
 }
 
@@ -40,9 +38,7 @@ export interface Renewal {
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
   /** The key that a bearer is bound to. */
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
-  /** Drops the key from memory. */
   forgetKey(): void;
-  /** Loads the code of a refresh. */
   prepareRefresh(): Promise<void>;
   provider(): Promise<OidcProvider>;
 }
@@ -162,17 +158,14 @@ export class HeldTokens {
     return this.#bearer;
   }
 
-  /** The number of calls of {@linkcode forget}. */
   get forgets(): number {
     return this.#forgets;
   }
 
-  /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
     return now < this.#freshUntil ? this.#bearer : undefined;
   }
 
-  /** Takes over an entry. */
   adopt(entry: OidcCredentials): void {
     this.#entry = entry;
     this.#bearer = bearerOf(entry, this.#kind);
@@ -184,7 +177,6 @@ export class HeldTokens {
     this.#freshUntil = time;
   }
 
-  /** Drops the tokens. */
   forget(): void {
     this.#forgets++;
     this.#entry = undefined;
@@ -193,7 +185,6 @@ export class HeldTokens {
   }
 }
 
-/** An entry that could not be stored. */
 export interface Unstored {
   entry: OidcCredentials;
   /**
@@ -244,9 +235,13 @@ export function unstoredEntries(owner: object): Map<string, Unstored> {
 }
 
 export function ownerOf(backend: OidcCredentialsBackend): object {
-  const { persistent, location } = backend;
-  if (persistent !== true || typeof location !== "string") return backend;
-  return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
+  try {
+    const { persistent, location } = backend;
+    if (persistent !== true || typeof location !== "string") return backend;
+    return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
+  } catch {
+    return backend; // a getter throws
+  }
 }
 
 /** The value under a key of a map, made where there is none. */
