@@ -9,7 +9,14 @@ export const PROGRAM = "validmind-auth";
 export const SPECIFIER = "jsr:@validmind/auth/cli";
 
 /** Exit codes that a script can tell apart. {@linkcode EXIT_WORDS} explains them. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, signInNeeded: 4, interrupted: 130 } as const;
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  signInNeeded: 4,
+  interrupted: 130,
+  terminated: 143,
+} as const;
 
 export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] = [
   [EXIT.ok, "done"],
@@ -17,6 +24,7 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
   [EXIT.usage, "a command, flag, value or variable is unknown, wrong or missing"],
   [EXIT.signInNeeded, "a person has to sign in: run login"],
   [EXIT.interrupted, "the person ended a sign-in in the browser"],
+  [EXIT.terminated, "SIGTERM ended a sign-in in the browser"],
 ];
 
 export interface Invocation {

@@ -37,8 +37,11 @@ export function reportError(
     flags?: FlagValues | undefined;
   },
 ): number {
-  // The person has ended it, and the prompt has said so.
-  if (error instanceof DOMException && error.name === "AbortError") return EXIT.interrupted;
+  // The person or a signal has ended it, and the prompt has said so.
+  if (error instanceof DOMException && error.name === "AbortError") {
+    const { signal } = error as { signal?: Deno.Signal };
+    return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
+  }
   const { code, message: text } = codeAndMessage(error);
   const isOfFile = error instanceof SettingsError; // in words of the file
   const message = isOfFile ? text : inCliWords(text, flags) + settingsNote(code, flags);

@@ -98,8 +98,8 @@ export interface PasteOptions {
   onAddress: (address: string) => string | undefined;
   /** Says something to the person. */
   say: (text: string) => void;
-  /** The person has pressed Ctrl-C, or a signal asks the process to end. */
-  onInterrupt: () => void;
+  /** The person has pressed Ctrl-C (`SIGINT`), or a signal asks the process to end. */
+  onInterrupt: (signal: Deno.Signal) => void;
 }
 
 /**
@@ -114,7 +114,7 @@ export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Dispo
   let line = "";
   const onData = (data: Uint8Array) => {
     for (const character of new TextDecoder().decode(data)) {
-      if (character === "\x03") return interrupt();
+      if (character === "\x03") return interrupt("SIGINT");
       if (character !== "\r" && character !== "\n") {
         line = character === "\x7f" ? "" : line.length < LONGEST ? line + character : line;
         continue;
@@ -127,21 +127,22 @@ export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Dispo
   };
   const restore = () => {
     globalThis.removeEventListener("unload", restore);
-    for (const name of ENDING) Deno.removeSignalListener(name, interrupt);
+    for (const { name, listener } of ending) Deno.removeSignalListener(name, listener);
     stdin.off("data", onData);
     stdin.pause();
     setRaw(false);
   };
   // At once, so that a second Ctrl-C ends a process that is slow to end.
-  const interrupt = () => {
+  const interrupt = (name: Deno.Signal) => {
     restore();
-    onInterrupt();
+    onInterrupt(name);
   };
+  const ending = ENDING.map((name) => ({ name, listener: () => interrupt(name) }));
   setRaw(true);
   stdin.on("data", onData);
   stdin.resume();
   globalThis.addEventListener("unload", restore);
-  for (const name of ENDING) Deno.addSignalListener(name, interrupt);
+  for (const { name, listener } of ending) Deno.addSignalListener(name, listener);
   return { [Symbol.dispose]: restore };
 }
 

@@ -116,7 +116,7 @@ class SignInDialog implements Disposable {
     this.#pastes = readPastes({
       onAddress: submit,
       say: (fault) => void this.#opening?.then((prompt) => prompt.note(`Not taken: ${fault}.`)),
-      onInterrupt: () => this.#given.abort(interruption("Sign in again.")),
+      onInterrupt: (signal) => this.#given.abort(interruption("Sign in again.", signal)),
     });
   }
 
@@ -161,9 +161,10 @@ function isRemote(): boolean {
   return ["SSH_CONNECTION", "SSH_TTY"].some((name) => readEnvIfGranted(name) !== undefined);
 }
 
-/** The reason of a sign-in that the person has ended. */
-function interruption(advice: string): DOMException {
-  return new DOMException(`Cannot sign in: it was interrupted. ${advice}`, "AbortError");
+/** The reason of a sign-in that the person, or a signal, has ended. The command line exits by the signal. */
+function interruption(advice: string, signal: Deno.Signal = "SIGINT"): DOMException {
+  const reason = `Cannot sign in: it was interrupted. ${advice}`;
+  return Object.assign(new DOMException(reason, "AbortError"), { signal });
 }
 
 /**

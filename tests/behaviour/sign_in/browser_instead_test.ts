@@ -95,14 +95,19 @@ Deno.test("browser instead: a caller that shows codes only keeps the first error
 
 Deno.test({
   name:
-    "browser instead: login --flow browser takes a pasted address and flags for the page, and Ctrl-C ends it with 130",
+    "browser instead: login --flow browser takes a pasted address and flags for the page, Ctrl-C ends it with 130, and SIGTERM with 143",
   ignore: !hasTerminal,
   fn: async () => {
     await using provider = await startOidcProvider();
-    const login = async (type: (link: string) => Promise<string>, ...more: string[]) => {
+    const login = async (
+      type: (link: string, pid: number) => Promise<string>,
+      ...more: string[]
+    ) => {
       let isTyped = false;
       return await captureTerminal({
-        code: `import { main } from "${MAIN}"; Deno.exit(await main(Deno.args));`,
+        code: `import { main } from "${MAIN}";
+          console.log("pid: " + Deno.pid);
+          Deno.exit(await main(Deno.args));`,
         args: [
           ...["login", "--flow", "browser", "--no-open", ...more],
           ...["--issuer", provider.issuer, "--client-id", provider.clientId],
@@ -113,7 +118,7 @@ Deno.test({
           const [link] = /http:\S+\/auth\?\S+(?=\s)/.exec(text) ?? [];
           if (isTyped || link === undefined || !text.includes("Waiting for")) return undefined;
           isTyped = true;
-          return await type(link);
+          return await type(link, Number(/pid: (\d+)/.exec(text)![1]));
         },
       });
     };
@@ -136,5 +141,11 @@ Deno.test({
       ...["--parameter", "acr_values=urn:level=2", "--parameter", "prompt=login"],
     );
     assertEquals(ended.code, 130, ended.text);
+    const stopped = await login((_link, pid) => {
+      Deno.kill(pid, "SIGTERM");
+      return Promise.resolve("");
+    });
+    assertEquals(stopped.code, 143, stopped.text);
+    assertStringIncludes(stopped.text, "Not signed in: the sign-in was interrupted.");
   },
 });
