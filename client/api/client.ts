@@ -131,14 +131,13 @@ export class ApiClient {
     const { headers } = credentials;
     const { response, isOwn } = await this.#transport.send(request, credentials);
     // After a redirect to another origin, a 401 is not about the session's token.
-    const isFinal = response.status !== 401 || !isOwn || !this.#options.canRenew;
+    if (response.status !== 401 || !isOwn || !this.#options.canRenew) return { response, headers };
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
-    const isAboutToken = !isFinal && !wantsNonce;
-    if (!isFinal && !isReplayable(init.body)) {
-      const advice = isAboutToken ? STREAM_ADVICE : NONCE_ADVICE;
+    if (!isReplayable(init.body)) {
+      const advice = wantsNonce ? NONCE_ADVICE : STREAM_ADVICE;
       throw await this.#apiError(request, response, headers, advice);
     }
-    const renewed = isAboutToken ? await this.#renew(headers, response, signal) : undefined;
+    const renewed = wantsNonce ? undefined : await this.#renew(headers, response, signal);
     if (renewed === undefined) return { response, headers };
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
