@@ -24,6 +24,11 @@ export async function sessionFetch({ effort }: BenchOptions): Promise<BenchSecti
       name: base,
       run: async () => await (await fetch(url, { headers: { authorization } })).text(),
     },
+    {
+      name: "fetch() with the same header, another path each time",
+      run: async () =>
+        await (await fetch(`${url}/${++serial}`, { headers: { authorization } })).text(),
+    },
     { name: "session.fetch()", run: async () => await (await session.fetch("ping")).text() },
     {
       name: "session.fetch(), another path each time",
