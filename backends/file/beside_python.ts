@@ -92,9 +92,8 @@ export class OwnWrite {
   /** `undefined`: the row was removed. */
   readonly entry: OidcCredentials | undefined;
   readonly key: string;
-  /** The row before this write and before earlier ones. */
-  readonly #earlier: readonly unknown[];
-  readonly #at = Date.now();
+  /** The row before this write and before earlier ones, with the time at which each was replaced. */
+  readonly #earlier: readonly { row: unknown; replacedAt: number }[];
 
   constructor(
     key: string,
@@ -104,18 +103,22 @@ export class OwnWrite {
     this.key = key;
     this.entry = entry && { ...entry };
     const earlier = previous === undefined ? [] : previous.#earlier;
-    this.#earlier = [before, ...earlier].slice(0, MAX_EARLIER);
+    this.#earlier = [{ row: before, replacedAt: Date.now() }, ...earlier].slice(0, MAX_EARLIER);
   }
 
   /**
-   * Whether the Python library has written the row as it was before this write: it has no lock, and had
-   * read the file by then. A file that is much younger says something else, for instance that the person
-   * has signed out.
+   * Whether the Python library has written the row as it was a moment ago, before this write: it has no
+   * lock, and had read the file by then. A state that was replaced long before says something else. No
+   * row, as before a sign-in of some hours ago, says that the person has signed out.
    */
   isUndoneIn({ document, info, isOfPython }: Partial<ReadDocument>): boolean {
-    if (!isOfPython || Math.abs((info?.mtime?.getTime() ?? 0) - this.#at) > STALE_MS) return false;
+    if (!isOfPython) return false;
+    const writtenAt = info?.mtime?.getTime() ?? 0;
     const text = rowText(document!, this.key);
-    return this.#earlier.some((row) => textOf(row) === text) && text !== this.#text();
+    return text !== this.#text() &&
+      this.#earlier.some(({ row, replacedAt }) =>
+        Math.abs(writtenAt - replacedAt) <= STALE_MS && textOf(row) === text
+      );
   }
 
   /** Makes the write again in a document. */

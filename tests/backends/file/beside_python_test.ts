@@ -120,6 +120,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a sign-out does not come back by a write of the Python library, after a refresh",
+  permissions,
+  async fn() {
+    const { backend, path } = make();
+    const now = Date.now;
+    Date.now = () => now() - 60_000;
+    try {
+      await backend.put(KEY, own()); // a sign-in, a while ago
+    } finally {
+      Date.now = now;
+    }
+    await backend.put(KEY, own({ x_new: 1 })); // a refresh
+    Deno.writeTextFileSync(path, `${pythonText({})}\n`); // a sign-out by another process
+    writeByPython(path, { [OTHER]: entry({ x_python: 1 }) });
+    assertEquals(backend.get(KEY), undefined);
+    await backend.put(OTHER, own());
+    assertEquals(rowsIn(path), { [OTHER]: own() });
+  },
+});
+
+Deno.test({
   name: "a sign-out of a row that the Python library has removed brings nothing back",
   permissions,
   async fn() {

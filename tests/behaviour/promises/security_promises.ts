@@ -36,6 +36,7 @@ const NO_REDIRECT = "behaviour/sign_in/attacks_transport_test.ts: attack: redire
 const OWN_SECRET =
   "behaviour/sign_in/client_secret_test.ts: client secret: the variable's is not another client's";
 const PYTHON = "backends/file/beside_python_test.ts:";
+const BESIDE = "behaviour/refresh/beside_python_live_test.ts: beside Python:";
 const OTHERS = [
   `${NEIGHBOUR} a file of another user signs nobody in, under …`,
   `${NEIGHBOUR} a link of another user is not followed, under …`,
@@ -159,6 +160,16 @@ export const SECURITY: PagePromises = {
       "Where it has written, the refresh also waits a second",
       `${PYTHON} a reservation waits for the refresh that the Python library may have begun`,
       `${PYTHON} a later refresh of a process waits a moment for a first one of the Python library`,
+    ],
+    [
+      "The library then removes the row",
+      `${BESIDE} a refresh of the library that meets a fault signs out, though the grant lives`,
+    ],
+    [
+      "Nothing tells that from a sign-out",
+      `${BESIDE} a refusal of the library that comes after a refresh signs out`,
+      `${BESIDE} a refusal of the library in the midst of a refresh ends the new tokens, too`,
+      `${PYTHON} a sign-out does not come back by a write of the Python library, after a refresh`,
     ],
     [
       "The process keeps the new tokens and tries again",

@@ -5,6 +5,7 @@ import { JUPYTER_SERVER_PROXY_VENV } from "./jupyter_server_proxy.ts";
 import { JUPYTERHUB_VENV } from "./jupyterhub.ts";
 import { JUPYTERLAB_VENV } from "./jupyterlab.ts";
 import { AUTHLIB_VENV } from "./op_server.ts";
+import { PYTHON_LIBRARY_VENV } from "./python_library.ts";
 import { pythonOf, type PythonVenv } from "./python_venv.ts";
 import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
 
@@ -17,15 +18,19 @@ export type LiveNeed =
   | "jupyterhub"
   | "jupyterlab"
   | "keyring"
-  | "openssl";
+  | "openssl"
+  | "validmind-library";
 
-/** Environments of Python, by the need that they serve. All but the first are looked at in Chromium. */
+/** Environments of Python, by the need that they serve. */
 const VENVS: Partial<Record<LiveNeed, PythonVenv>> = {
   authlib: AUTHLIB_VENV,
   "jupyter-server-proxy": JUPYTER_SERVER_PROXY_VENV,
   jupyterhub: JUPYTERHUB_VENV,
   jupyterlab: JUPYTERLAB_VENV,
+  "validmind-library": PYTHON_LIBRARY_VENV,
 };
+/** Those that are not looked at in Chromium. */
+const UNSEEN: readonly LiveNeed[] = ["authlib", "validmind-library"];
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
@@ -79,7 +84,9 @@ async function missingFor(need: LiveNeed): Promise<string[]> {
   const venv = VENVS[need];
   if (venv !== undefined) {
     const isMade = await pythonOf(venv) !== undefined;
-    const browsing = need === "authlib" ? [] : [["chromium", hasChromium], ["jupyter", hasJupyter]];
+    const browsing = UNSEEN.includes(need)
+      ? []
+      : [["chromium", hasChromium], ["jupyter", hasJupyter]];
     return [[need, isMade], ...browsing].flatMap(([name, isHere]) => isHere ? [] : [String(name)]);
   }
   const programs = PROGRAMS[need];

@@ -4,17 +4,17 @@ import { makeVenv, pythonOf, type PythonVenv, type RunProgram } from "./python_v
 export const PYTHON_LIBRARY_VERSION = "2.15.0";
 
 /** The library without its heavy dependencies: its sign-in and store need one of the many. */
-const VENV: PythonVenv = {
+export const PYTHON_LIBRARY_VENV: PythonVenv = {
   name: `python-${PYTHON_LIBRARY_VERSION}`,
   installs: [["--no-deps", `validmind==${PYTHON_LIBRARY_VERSION}`], ["requests"]],
 };
 
 /** The interpreter that has the library, or `undefined` where none was made. */
 export function pythonWithLibrary(): Promise<string | undefined> {
-  return pythonOf(VENV);
+  return pythonOf(PYTHON_LIBRARY_VENV);
 }
 
 /** Makes a virtual environment with the library. Returns whether there was none before. */
 export function makePythonLibrary(run: RunProgram): Promise<boolean> {
-  return makeVenv(VENV, run);
+  return makeVenv(PYTHON_LIBRARY_VENV, run);
 }

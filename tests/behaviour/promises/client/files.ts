@@ -6,6 +6,7 @@ const FILE = "client/cli/settings/settings_file_test.ts: settings file:";
 const SETTINGS = "client/cli/settings/settings_test.ts: settings:";
 const PYTHON = "behaviour/storage/python_interop_test.ts:";
 const BESIDE = "backends/file/beside_python_test.ts:";
+const LIBRARY = "behaviour/refresh/beside_python_live_test.ts: beside Python:";
 const OPTIONS = "client/options/resolve_options_test.ts:";
 
 /** The settings file of the command line, and the file that the Python library shares. */
@@ -105,6 +106,15 @@ export const FILES: PagePromises = {
     [
       "From its first sign-in or refresh on",
       `${BESIDE} a reservation waits for the refresh that the Python library may have begun`,
+    ],
+    [
+      "Where a refresh of the Python library fails",
+      `${LIBRARY} a refresh of the library that meets a fault signs out, though the grant lives`,
+    ],
+    [
+      "For this module that is a sign-out",
+      `${LIBRARY} a refusal of the library that comes after a refresh signs out`,
+      `${LIBRARY} a refusal of the library in the midst of a refresh ends the new tokens, too`,
     ],
     [
       "Credentials that are passed as options win",
