@@ -1,7 +1,8 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { delay } from "../common/promises.ts";
 import { folderOf, isGranted, nameOf } from "../common/platform.ts";
-import { isOwn, lookIfPresent, openToRead } from "./file_access.ts";
+import { parseUnfinished, type UnfinishedEntry } from "./edit_document.ts";
+import { fileError, isOwn, lookIfPresent, openToRead, readOwnFile } from "./file_access.ts";
 import { infoOf, isStillAt } from "./lock.ts";
 import { createNew, removeIfPresent, type TempFile, writeAll } from "./replace_file.ts";
 
@@ -174,8 +175,31 @@ export function leftTemps(path: string): string[] {
   }
 }
 
+/**
+ * Removes what killed and failed writes have left.
+ *
+ * @param key Whose unfinished entry goes, too; all of them by default.
+ */
+export function removeTemps(path: string, key?: string): void {
+  for (const temp of leftTemps(path)) {
+    const owner = readUnfinished(temp)?.key;
+    if (key !== undefined && owner !== undefined && owner !== key) continue;
+    try {
+      removeIfPresent(temp);
+    } catch (error) {
+      throw fileError("delete", temp, error);
+    }
+  }
+}
+
+/** The entry that an earlier process has left in a temp file, where it could not store it. */
+export function readUnfinished(temp: string): UnfinishedEntry | undefined {
+  if (!isOwnFile(temp)) return undefined;
+  return parseUnfinished(new TextDecoder().decode(readOwnFile(temp).bytes));
+}
+
 /** Whether a regular file of this user is at `path`. */
-export function isOwnFile(path: string): boolean {
+function isOwnFile(path: string): boolean {
   const found = lookIfPresent(path);
   if (!found?.isFile) return false;
   try {

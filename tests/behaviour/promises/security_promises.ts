@@ -13,7 +13,7 @@ const NEIGHBOUR = "behaviour/hostile_neighbour_test.ts:";
 const ATTACK = "behaviour/sign_in/attacks_test.ts: attack:";
 const ISOLATED = "backends/load/isolated_attack_test.ts: isolate,";
 const UNWRITABLE = "behaviour/refresh/unwritable_store_test.ts:";
-const RESERVED = "backends/file/reserved_file_test.ts: an entry that could not be stored";
+const RESERVED = "backends/file/reservations_test.ts: an entry that could not be stored";
 const RESERVATION =
   "backends/file_reserve_test.ts: a reservation makes a closed file of the coming size";
 const ID_TOKEN = `${ATTACK} ID token with …: refused, nothing is stored or shown`;
