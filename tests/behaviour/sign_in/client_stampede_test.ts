@@ -3,7 +3,7 @@ import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld } from "../../support/client_world.ts";
-import { runDeno } from "../../support/deno_process.ts";
+import { runTogether } from "../../support/run_together.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 const JOB = `
@@ -29,11 +29,8 @@ Deno.test("client_credentials: sixteen processes at once make one request, at fi
   const stampede = async () => {
     world.provider.reset();
     const args = [JSON.stringify(options)];
-    const runs = Array.from(
-      { length: 16 },
-      () => runDeno({ code: JOB, flags: ["-A"], args, timeoutMs: 120_000 }),
-    );
-    const results = await Promise.all(runs);
+    const job = { code: JOB, flags: ["-A"], args, timeoutMs: 120_000 };
+    const results = await runTogether(16, job);
     assertEquals(results.map(({ code, stderr }) => [code, stderr]), results.map(() => [0, ""]));
     const tokens = new Set(results.map(({ stdout }) => stdout));
     const count = world.provider.requests.filter((request) => request.path === "/token").length;

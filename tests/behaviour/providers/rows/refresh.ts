@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
-import { runDeno } from "../../../support/deno_process.ts";
+import { runTogether } from "../../../support/run_together.ts";
 import { isTold } from "../faults.ts";
 import type { Outage } from "../gateway.ts";
 import type { MatrixProvider } from "../provider.ts";
@@ -57,8 +57,8 @@ export const REFRESH_ROWS = {
     provider.gateway.reset();
     const { issuer, clientId } = world.options;
     const args = [JSON.stringify({ issuer, clientId, path: world.path })];
-    const run = () => runDeno({ code: JOB, flags: ["-A"], args, timeoutMs: 120_000 });
-    const results = await Promise.all(Array.from({ length: STAMPEDE }, run));
+    const job = { code: JOB, flags: ["-A"], args, timeoutMs: 120_000 };
+    const results = await runTogether(STAMPEDE, job);
     assertEquals(results.map(({ code, stderr }) => [code, stderr]), results.map(() => [0, ""]));
     assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 1);
     assertEquals(provider.gateway.grants, REFRESHED);
