@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
   formatPermissionFlags,
@@ -168,7 +169,7 @@ Deno.test("formatPermissionSet: grouped, each once, true where it is not narrowe
   ]);
   assertEquals(JSON.parse(text).permissions.validmind, {
     read: ["/a,b"],
-    write: ["/my data"],
+    write: [fromFileUrl("file:///my%20data")],
     net: ["a.example.com:443", "[::1]:8080"],
     sys: true,
   });
