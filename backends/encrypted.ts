@@ -189,7 +189,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
     const row = await this.#inner.get(rowName(key));
-    if (row) return await this.#open(key, row);
+    if (row) {
+      const sealed = sealedIn(row);
+      const entry = sealed && await this.#keys.open(key, sealed);
+      if (entry !== undefined) return entry;
+      throw this.#undecrypted(key, sealed === undefined);
+    }
     if (this.#plain === "ignore") return undefined;
     const plain = await this.#inner.get(key) ?? undefined;
     if (plain === undefined || this.#plain === "read") return plain;
@@ -286,19 +291,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
   }
 
-  async #open(key: string, row: OidcCredentials): Promise<OidcCredentials> {
-    const sealed = sealedIn(row);
-    if (sealed === undefined) {
-      const reason = "it is damaged, or a newer release wrote it. Update @validmind/auth";
-      throw this.#undecrypted(key, `${reason}; if that does not help, `);
-    }
-    const entry = await this.#keys.open(key, sealed);
-    if (entry !== undefined) return entry;
-    const reason =
-      "it was changed, belongs to another credential, or the key with its id is another";
-    throw this.#undecrypted(key, `${reason} one. Give the key that it was encrypted with, or `);
-  }
-
   async #reseal(key: string): Promise<"resealed" | "kept" | undefined> {
     const row = await this.#inner.get(rowName(key));
     const isCurrent = row && sealedIn(row)?.key_id === (await this.#keys.current()).id;
@@ -326,11 +318,15 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     yield* new Set([...sealed, ...plain]);
   }
 
-  #undecrypted(key: string, reason: string): CredentialsBackendError {
+  #undecrypted(key: string, isDamaged: boolean): CredentialsBackendError {
+    const reason = isDamaged
+      ? "it is damaged, or a newer release wrote it. Update @validmind/auth; if that does not help,"
+      : "it was changed, belongs to another credential, or the key with its id is another one. Give " +
+        "the key that it was encrypted with, or";
     return new CredentialsBackendError(
       "decryption_failed",
       `Cannot decrypt the entry for "${printable(key)}" in ${describeInner(this.#inner)}: ` +
-        `${reason}remove the entry with clearOidcCredentials() and sign in again.`,
+        `${reason} remove the entry with clearOidcCredentials() and sign in again.`,
     );
   }
 }

@@ -29,7 +29,7 @@ import { writeError } from "./common/platform.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
-import { fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
+import { copiesIn, fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -240,7 +240,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    */
   async status(key: string): Promise<FallbackStatus[]> {
     const looks = await this.#stores.look(key);
-    const chosen = newest(looks.flatMap(({ copy }) => copy ?? []));
+    const chosen = newest(copiesIn(looks));
     return looks.map(({ store, copy, error }): FallbackStatus => {
       const location = memberOf(store, "location");
       return {

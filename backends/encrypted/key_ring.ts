@@ -79,11 +79,14 @@ export class KeyRing {
 
   /** Decrypts an entry with its key: `undefined` where that key does not open it. */
   async open(key: string, sealed: SealedEntry): Promise<OidcCredentials | undefined> {
-    const found = await this.#search(sealed);
-    if (found === undefined) throw this.#unknown(key, sealed);
-    const entry = await openSealed(key, sealed, found.key);
-    found.source.settle?.(sealed, entry !== undefined);
-    return entry;
+    for (const source of this.#sources) {
+      const found = await source.find(sealed);
+      if (found === undefined) continue;
+      const entry = await openSealed(key, sealed, found);
+      source.settle?.(sealed, entry !== undefined);
+      return entry;
+    }
+    throw this.#unknown(key, sealed);
   }
 
   async renew(): Promise<void> {
@@ -117,12 +120,11 @@ export class KeyRing {
     );
   }
 
-  async #search(sealed: SealedEntry): Promise<{ source: KeySource; key: SealingKey } | undefined> {
+  async #knows(sealed: SealedEntry): Promise<boolean> {
     for (const source of this.#sources) {
-      const key = await source.find(sealed);
-      if (key !== undefined) return { source, key };
+      if (await source.find(sealed) !== undefined) return true;
     }
-    return undefined;
+    return false;
   }
 
   /** A new key in place of one that is lost would hide the loss. */
@@ -130,7 +132,7 @@ export class KeyRing {
     for await (const name of this.#inner.list?.() ?? []) {
       const row = await this.#inner.get(name);
       const sealed = row ? sealedIn(row) : undefined;
-      if (sealed === undefined || await this.#search(sealed) !== undefined) continue;
+      if (sealed === undefined || await this.#knows(sealed)) continue;
       throw new CredentialsBackendError(
         "encryption_key_unknown",
         `Cannot make an encryption key for ${describeInner(this.#inner)}: it holds entries that ` +

@@ -108,20 +108,27 @@ export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof text !== "string") return undefined;
   try {
     const bytes = decodeBase64(text);
-    // In a text of this length whitespace can only stand in for padding, which the last group shows.
-    const last = bytes.subarray(-(bytes.length % 3 || 3));
-    const isCanonical = text.length === Math.ceil(bytes.length / 3) * 4;
-    return isCanonical && text.endsWith(toBase64(last)) ? bytes : undefined;
+    // Only whitespace can make a text longer: it has its padding.
+    return text.length === Math.ceil(bytes.length / 3) * 4 ? bytes : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Node before 25, and Deno before 2.5, have no `Uint8Array.fromBase64`. */
+/**
+ * Throws for a text without its padding, and for one with more bits than its bytes have. Node before
+ * 25, and Deno before 2.5, have no `Uint8Array.fromBase64`.
+ */
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.fromBase64?.(text) ??
-    Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const native = Uint8Array.fromBase64?.(text, { lastChunkHandling: "strict" });
+  if (native !== undefined) return native;
+  const characters = atob(text);
+  if (btoa(characters) !== text) throw new TypeError();
+  return Uint8Array.from(characters, (character) => character.charCodeAt(0));
 }
+
+/** Additional data, kept for the next read of the same entry. Nothing in it is secret. */
+let last = { bound: "", additionalData: new Uint8Array() };
 
 /**
  * The parameters of AES-GCM. The additional data binds the unencrypted parts to the ciphertext: an
@@ -135,7 +142,8 @@ function aesGcm(
 ): AesGcmParams {
   const derivation = pbkdf2 === undefined ? null : [pbkdf2.iterations, pbkdf2.salt];
   const bound = JSON.stringify(["@validmind/auth", VERSION, key_id, derivation, key]);
-  return { name: "AES-GCM", iv: nonce, additionalData: ENCODER.encode(bound) };
+  if (last.bound !== bound) last = { bound, additionalData: ENCODER.encode(bound) };
+  return { name: "AES-GCM", iv: nonce, additionalData: last.additionalData };
 }
 
 /** A text for so many bytes has no padding, and one form. */

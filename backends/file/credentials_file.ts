@@ -27,7 +27,6 @@ export class CredentialsFile {
     this.#path = path;
   }
 
-  /** Whether the last document is kept. */
   get isKept(): boolean {
     return this.#kept !== undefined;
   }
@@ -223,7 +222,10 @@ export function withNumbers(value: unknown, depth = 0): unknown {
   if (depth > 50 || typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((part) => withNumbers(part, depth + 1));
   const copy: Record<string, unknown> = { ...value };
-  for (const name of Object.keys(copy)) copy[name] = withNumbers(copy[name], depth + 1);
+  for (const name in copy) { // `Object.keys` takes twice as long
+    const part = withNumbers(copy[name], depth + 1);
+    if (part !== copy[name]) copy[name] = part;
+  }
   return copy;
 }
 
@@ -236,7 +238,6 @@ export function newerVersion(path: string, version: number): CredentialsBackendE
   );
 }
 
-/** Whether a value is a JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -84,7 +84,14 @@ Deno.test("a swapped row and one under another key are decryption_failed", async
   await backend.put(KEY, entry());
   await backend.put(OTHER, entry());
   inner.put(`encrypted|${OTHER}`, inner.get(`encrypted|${KEY}`)!);
-  await rejectsWith("decryption_failed", () => backend.get(OTHER), OTHER, "another credential");
+  const advice = "Give the key that it was encrypted with, or remove the entry with ";
+  await rejectsWith(
+    "decryption_failed",
+    () => backend.get(OTHER),
+    OTHER,
+    "another credential",
+    advice,
+  );
   assertEquals(await backend.get(KEY), entry());
 });
 
@@ -116,7 +123,8 @@ Deno.test("a row of a later version is decryption_failed and says to update", as
   await encrypted(inner).put(KEY, entry());
   const row = inner.get(`encrypted|${KEY}`)!;
   inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, version: 2 } });
-  await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), "Update @validmind/auth");
+  const advice = "Update @validmind/auth; if that does not help, remove the entry with ";
+  await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), advice);
 });
 
 Deno.test("an unreadable entry can be deleted, and then it is absent", async () => {
@@ -275,6 +283,15 @@ Deno.test("keys that a store may stumble over are kept apart and bound to their 
     assertEquals((await backend.get(key))?.client_id, String(index));
   }
   assertEquals((await Array.fromAsync(backend.list!())).toSorted(), AWKWARD_KEYS.toSorted());
+});
+
+Deno.test("entries that are read at the same time, and by turns, are each opened as their own", async () => {
+  const backend = encrypted();
+  const keys = ["a", "b", "a", "c", "b", "b"];
+  for (const key of new Set(keys)) await backend.put(key, entry({ client_id: key }));
+  const read = await Promise.all(keys.map((key) => backend.get(key)));
+  assertEquals(read.map((one) => one?.client_id), keys);
+  for (const key of keys) assertEquals((await backend.get(key))?.client_id, key);
 });
 
 Deno.test("neither the backend nor its errors show a key, a passphrase or a token", async () => {

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { CredentialsBackendErrorCode } from "../../../backends/credentials_backend_error.ts";
 import { entry, KEY, OTHER } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { keyless, trio } from "./fallback_world.ts";
+import { fault, keyless, trio } from "./fallback_world.ts";
 
 Deno.test("an entry goes to the first store, and only there", async () => {
   const { a, b, c, backend, events } = trio();
@@ -109,4 +109,36 @@ Deno.test("when none takes it, the error names each with its reason, and the old
     "a (backend_full), b (backend_too_large), c (backend_full)",
   );
   assertEquals(await backend.get(KEY), entry());
+});
+
+Deno.test("all stores are asked before one is waited for, whatever kind of answer they give", async () => {
+  const { a, b, c, backend } = trio();
+  await backend.put(KEY, entry());
+  const stored = a.rows.get(KEY);
+  const [slow, slower] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  a.get = () => (a.calls.push("get"), slow.promise as never);
+  b.get = () => (b.calls.push("get"), slower.promise as never);
+  c.get = () => {
+    c.calls.push("get");
+    const answer = Promise.resolve(stored);
+    return { then: answer.then.bind(answer) } as never; // a promise of another library
+  };
+  for (const { calls } of [a, b, c]) calls.length = 0;
+  const coming = backend.get(KEY);
+  assertEquals([a.calls, b.calls, c.calls], [["get"], ["get"], ["get"]]);
+  slower.resolve(undefined);
+  slow.resolve(undefined);
+  assertEquals(await coming, entry());
+});
+
+Deno.test("stores that fail later are one error, and none of them an unhandled one", async () => {
+  const { a, b, c, backend } = trio();
+  const failures = [a, b, c].map((store, index) => {
+    const failure = Promise.withResolvers<never>();
+    store.get = () => failure.promise as never;
+    return () => failure.reject(fault(index === 1 ? "backend_denied" : "backend_unavailable"));
+  });
+  const coming = backend.get(KEY);
+  for (const fail of failures.toReversed()) fail();
+  await rejectsWith("backend_denied", () => coming);
 });
