@@ -1,10 +1,14 @@
-import type { BenchOptions, BenchRow, BenchSection } from "../bench_section.ts";
+import { type BenchOptions, type BenchSection, toRows } from "../bench_section.ts";
 import { benchEntry, benchHome, CLIENT_ID, denoProgram, ISSUER, KEY } from "../bench_world.ts";
 import { type Peers, writePeerCaches } from "../peers.ts";
+import { summarize } from "../summary.ts";
 import { DENO, mustRun } from "../../support/deno_process.ts";
 
 /** The most memory that a start holds at once, as the kernel counts it. Linux only. */
-export async function peakMemory({ folder }: BenchOptions, peers: Peers): Promise<BenchSection> {
+export async function peakMemory(
+  { folder, effort }: BenchOptions,
+  peers: Peers,
+): Promise<BenchSection> {
   const env = { HOME: await benchHome(folder) };
   const { msal, google } = await writePeerCaches(folder, benchEntry().access_token);
   const onDeno = (program: string, args: string[]): string[] => [
@@ -20,17 +24,15 @@ export async function peakMemory({ folder }: BenchOptions, peers: Peers): Promis
       ["google-auth-library on Deno", onDeno("google_start.mjs", google)],
     ] as [string, string[]][]),
   ];
-  const rows: BenchRow[] = [];
-  for (const [name, command] of commands) {
-    rows.push({ name, value: await peakMegabytes(command, env) });
+  const measured = new Map(commands.map(([name]) => [name, [] as number[]]));
+  for (let round = 0; round < Math.ceil(10 * effort); round++) {
+    for (const [name, command] of commands) {
+      measured.get(name)!.push(await peakMegabytes(command, env));
+    }
   }
-  const reference = rows[0]!.value;
-  return {
-    title: "Peak memory of a cold start",
-    unit: "MB",
-    base,
-    rows: rows.map((row) => ({ ...row, ratio: row.value / reference })),
-  };
+  const summaries = new Map([...measured].map(([name, values]) => [name, summarize(values)]));
+  const rows = toRows(summaries, base);
+  return { title: "Peak memory of a cold start", unit: "MB", base, rows };
 }
 
 /** By GNU time's figure, which bash's own `time` does not have: read from a wrapper in Python. */
