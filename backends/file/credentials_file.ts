@@ -27,6 +27,7 @@ export class CredentialsFile {
     this.#path = path;
   }
 
+  /** Whether the last document is kept. */
   get isKept(): boolean {
     return this.#kept !== undefined;
   }
@@ -238,6 +239,7 @@ export function newerVersion(path: string, version: number): CredentialsBackendE
   );
 }
 
+/** Whether a value is a JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -13,12 +13,14 @@ const loadDelay = () => import("../../backends/common/promises.ts");
 /** Loaded where the store fails. */
 const loadDescription = () => import("../../backends/common/describe_backend.ts");
 
+/** Options of {@linkcode TokenSource}. */
 export interface TokenSourceOptions {
   identity: OidcIdentity;
   stored: StoredCredential;
   /** The token that goes on requests. */
   bearer: "access_token" | "id_token";
   runtime: Runtime;
+  /** Loads the slow half. */
   loadRenewal: (held: HeldTokens) => Promise<Renewal>;
 }
 
@@ -38,7 +40,9 @@ export interface Renewal {
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
   /** The key that a bearer is bound to. */
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
+  /** Drops the key from memory. */
   forgetKey(): void;
+  /** Loads the code of a refresh. */
   prepareRefresh(): Promise<void>;
   provider(): Promise<OidcProvider>;
 }
@@ -158,14 +162,17 @@ export class HeldTokens {
     return this.#bearer;
   }
 
+  /** The number of calls of {@linkcode forget}. */
   get forgets(): number {
     return this.#forgets;
   }
 
+  /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
     return now < this.#freshUntil ? this.#bearer : undefined;
   }
 
+  /** Takes over an entry. */
   adopt(entry: OidcCredentials): void {
     this.#entry = entry;
     this.#bearer = bearerOf(entry, this.#kind);
@@ -177,6 +184,7 @@ export class HeldTokens {
     this.#freshUntil = time;
   }
 
+  /** Drops the tokens. */
   forget(): void {
     this.#forgets++;
     this.#entry = undefined;
@@ -185,6 +193,7 @@ export class HeldTokens {
   }
 }
 
+/** An entry that could not be stored. */
 export interface Unstored {
   entry: OidcCredentials;
   /**
