@@ -3,6 +3,7 @@ import {
   type CredentialsDocument,
   isRecord,
   newerVersion,
+  NUMBER_MARK,
   type ReadDocument,
   unclaimed,
   VERSION,
@@ -19,10 +20,13 @@ export function serializeDocument(document: CredentialsDocument): string {
   return `${serialize(document)}\n`;
 }
 
+/** {@linkcode NUMBER_MARK} as JSON has it. */
+const WRITTEN_MARK = JSON.stringify(NUMBER_MARK).slice(1, -1);
+
 function serialize(value: unknown): string {
   const text = JSON.stringify(value, null, 2);
-  const numbers = /"\\u0000number (-?(?:\d+|Infinity)|NaN)"/g;
-  return text.includes("\\u0000number ") ? text.replace(numbers, "$1") : text;
+  if (!text.includes(WRITTEN_MARK)) return text;
+  return text.replace(new RegExp(`"\\${WRITTEN_MARK}([^"]+)"`, "g"), "$1");
 }
 
 /** Serialising a smaller document costs less than a search in its text. */
@@ -121,7 +125,8 @@ export function rowText(document: CredentialsDocument, key: string): string {
 
 /** The same of a row, or of `undefined` where there is none. */
 export function textOf(row: unknown): string {
-  return JSON.stringify(isRecord(row) ? Object.entries(unclaimed(row)).sort() : row) ?? "";
+  const plain = isRecord(row) ? withNumbers(unclaimed(row)) as object : row; // compared by other processes, too
+  return JSON.stringify(isRecord(plain) ? Object.entries(plain).sort() : plain) ?? "";
 }
 
 /** The row under a key, as it is in the file. */

@@ -4,6 +4,7 @@ import {
   assertWritable,
   emptyDocument,
   looksLikeCredentials,
+  rowText,
   rowWriter,
   serializeDocument,
   setRow,
@@ -163,6 +164,23 @@ Deno.test("numbers that JavaScript cannot hold, and Python's NaN, are kept as wr
     "5",
   );
   assertEquals(serializeDocument(document), expected);
+});
+
+Deno.test("a text or a name that looks like the mark of such a number is kept as it is", () => {
+  const odd = "\0number 12";
+  const row = { ...entry(), scope: odd, [odd]: { [odd]: [odd] } };
+  const document = parse(JSON.stringify({ credentials: { [odd]: row } }));
+  assertEquals(getEntry(document, odd, PATH), row);
+  setRow(document, KEY, row);
+  const written = parse(serializeDocument(document));
+  assertEquals(written.credentials, { [odd]: row, [KEY]: row });
+});
+
+Deno.test("the text of a row with such a number is the same in every process", () => {
+  assertEquals(
+    rowText(parse('{"credentials": {"a": {"n": 12345678901234567890}}}'), "a"),
+    '[["n",12345678901234567000]]',
+  );
 });
 
 for (
