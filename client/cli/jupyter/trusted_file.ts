@@ -28,8 +28,8 @@ export function readTrustedFile(path: string, place: string): string {
         `the superuser may be able to change it.`,
     );
   return guarded(refuse, "it is not there", () => {
+    const real = Deno.realPathSync(path); // throws for a loop of links
     assertOnlyOwn(absolute(path), refuse);
-    const real = Deno.realPathSync(path);
     assertOnlyOwn(real, refuse);
     using file = Deno.openSync(real);
     const info = file.statSync();
@@ -72,8 +72,9 @@ export function assertOwnLog(path: string, place: string): void {
 function checkLog(path: string, refuse: Refuse): Deno.FileInfo | undefined {
   const whole = absolute(path);
   const folder = folderOf(whole);
+  const real = Deno.realPathSync(folder);
   assertOnlyOwn(folder, refuse);
-  assertOnlyOwn(Deno.realPathSync(folder), refuse);
+  assertOnlyOwn(real, refuse);
   const info = lookIfPresent(whole);
   if (info === undefined) return undefined;
   if (info.isSymlink) throw refuse("it is a symbolic link");
@@ -105,12 +106,19 @@ function guarded<T>(refuse: Refuse, ifMissing: string, fn: () => T): T {
   }
 }
 
-/** Refuses a path that somebody else can lead to another file. */
+/**
+ * Refuses a path that somebody else can lead to another file: by a folder in it, or in the path of a link
+ * on the way, which the path of the last target does not show. A loop of links must be ruled out before.
+ */
 function assertOnlyOwn(path: string, refuse: Refuse): void {
   const parts = path.split("/");
   for (let length = parts.length; length >= 1; length--) {
     const part = parts.slice(0, length).join("/") || "/";
-    assertOwner(part, Deno.lstatSync(part), refuse);
+    const info = Deno.lstatSync(part);
+    assertOwner(part, info, refuse);
+    if (!info.isSymlink) continue;
+    const target = Deno.readLinkSync(part);
+    assertOnlyOwn(isAbsolute(target) ? target : `${folderOf(part)}/${target}`, refuse);
   }
 }
 

@@ -90,6 +90,35 @@ Deno.test({
 });
 
 Deno.test({
+  name: "log and policy: a link on the way that lies in a folder of others is refused",
+  ignore,
+  fn: async () => {
+    await using folder = await tempDir();
+    const [open, own] = [`${folder.path}/open`, `${folder.path}/own`];
+    await Deno.mkdir(open);
+    await Deno.mkdir(own);
+    await Deno.chmod(open, 0o777);
+    await Deno.writeTextFile(`${own}/policy.json`, "{}", { mode: 0o600 });
+    // Its last target and its own folder are in order: others could replace the link between.
+    await Deno.symlink(own, `${open}/folder`);
+    await Deno.symlink("../open/folder", `${own}/folder`);
+    await Deno.symlink("../own/policy.json", `${open}/file`);
+    await Deno.symlink("../open/file", `${own}/file`);
+    refused(`${own}/folder/audit.jsonl`, "others can write it");
+    for (const path of [`${own}/file`, `${own}/folder/policy.json`]) {
+      const { message } = assertThrows(() => readTrustedFile(path, "--policy"), UsageError);
+      assertStringIncludes(message, "others can write it");
+    }
+    await Deno.chmod(open, 0o755);
+    assertEquals(readTrustedFile(`${own}/file`, "--policy"), "{}");
+    assertOwnLog(`${own}/folder/audit.jsonl`, PLACE);
+    await Deno.symlink("loop", `${own}/loop`);
+    assertThrows(() => readTrustedFile(`${own}/loop`, "--policy"), UsageError);
+    refused(`${own}/loop/audit.jsonl`);
+  },
+});
+
+Deno.test({
   name: "log: another user's file and folder are refused",
   ignore: ignore || Deno.uid() !== 0,
   fn: async () => {
