@@ -3,10 +3,10 @@
  * Gets the real servers that tests run against: `deno task servers`.
  *
  * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
- * puts Keycloak, the oldest Deno, Node, Bun, Authlib, the ValidMind Python library, jupyter-server-proxy,
- * JupyterLab and JupyterHub beside them, and installs the Debian packages that tests need if it may. A
- * part that is there already is left alone. A part that cannot be had is named, and the exit code is 1:
- * no other part is held up by it.
+ * puts Keycloak, the oldest Deno, Node, Bun, TypeScript, Authlib, the ValidMind Python library,
+ * jupyter-server-proxy, JupyterLab and JupyterHub beside them, and installs the Debian packages that
+ * tests need if it may. A part that is there already is left alone. A part that cannot be had is
+ * named, and the exit code is 1: no other part is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { buildKeycloak } from "./build_keycloak.ts";
@@ -18,16 +18,19 @@ import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
 import { makeVenv } from "./python_venv.ts";
 import {
   BUN_VERSION,
+  DENO_TYPES_VERSION,
   DENOKV_VERSION,
   type GoServerName,
   isOnPath,
   isThere,
   KEYCLOAK_VERSION,
+  NODE_TYPES_VERSION,
   NODE_VERSION,
   type NpmProgram,
   OLD_DENO_VERSION,
   type ServerName,
   serverPath,
+  TYPESCRIPT_VERSION,
 } from "./server_binary.ts";
 
 /** A program of each package tells whether the package is there. */
@@ -43,11 +46,18 @@ const PACKAGES: Record<string, string> = {
   mvn: "maven",
 };
 
-/** npm's packages, and the program in each. */
-const NPM_PROGRAMS: readonly (readonly [NpmProgram, what: string, program: string])[] = [
-  ["old-deno", `deno@${OLD_DENO_VERSION}`, "deno/deno"],
-  ["node", `node@${NODE_VERSION}`, "node/bin/node"],
-  ["bun", `bun@${BUN_VERSION}`, "bun/bin/bun.exe"],
+const TYPESCRIPT_PACKAGES = [
+  `typescript@${TYPESCRIPT_VERSION}`,
+  `@types/node@${NODE_TYPES_VERSION}`,
+  `@types/deno@${DENO_TYPES_VERSION}`,
+];
+
+/** npm's packages, and what is kept of `node_modules`: a program, or all of it. */
+const NPM_PROGRAMS: readonly (readonly [NpmProgram, packages: string[], kept: string])[] = [
+  ["old-deno", [`deno@${OLD_DENO_VERSION}`], "deno/deno"],
+  ["node", [`node@${NODE_VERSION}`], "node/bin/node"],
+  ["bun", [`bun@${BUN_VERSION}`], "bun/bin/bun.exe"],
+  ["typescript", TYPESCRIPT_PACKAGES, ""],
 ];
 
 type Outcome = "present" | "built" | "installed" | `left out: ${string}`;
@@ -105,9 +115,9 @@ async function buildDenokv(folder: string): Promise<string> {
   return `${folder}/bin/denokv`;
 }
 
-async function getByNpm(folder: string, name: string, program: string): Promise<string> {
-  await run("npm", ["install", "--prefix", folder, name]);
-  return `${folder}/node_modules/${program}`;
+async function getByNpm(folder: string, packages: string[], kept: string): Promise<string> {
+  await run("npm", ["install", "--prefix", folder, ...packages]);
+  return `${folder}/node_modules/${kept}`;
 }
 
 async function installPackages(): Promise<Outcome> {
@@ -166,8 +176,9 @@ if (import.meta.main) {
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
     () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
   );
-  for (const [name, what, program] of NPM_PROGRAMS) {
-    await tell(`${what} (npm)`, () => build(name, (folder) => getByNpm(folder, what, program)));
+  for (const [name, packages, kept] of NPM_PROGRAMS) {
+    const work = () => build(name, (folder) => getByNpm(folder, packages, kept));
+    await tell(`${packages.join(", ")} (npm)`, work);
   }
   await tell("vault (Go)", () => build("vault", (folder) => buildByGo("vault", folder)));
   await tell(`denokv ${DENOKV_VERSION} (Rust)`, () => build("denokv", buildDenokv));

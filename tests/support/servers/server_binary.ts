@@ -2,7 +2,7 @@
 export type ServerName = GoServerName | "denokv" | "keycloak" | NpmProgram;
 
 /** Programs that npm has. */
-export type NpmProgram = "old-deno" | "node" | "bun";
+export type NpmProgram = "old-deno" | "node" | "bun" | "typescript";
 
 /** Those whose sources are in this folder. */
 export type GoServerName = "vault" | "zitadel";
@@ -22,12 +22,20 @@ export const NODE_VERSION = "24.21.0";
 /** From npm. */
 export const BUN_VERSION = "1.4.5";
 
+/** From npm. */
+export const TYPESCRIPT_VERSION = "5.9.3";
+/** From npm; for programs that TypeScript checks. */
+export const NODE_TYPES_VERSION = "24.19.4";
+/** See {@linkcode NODE_TYPES_VERSION}. */
+export const DENO_TYPES_VERSION = "2.7.0";
+
 const VERSIONS: Partial<Record<ServerName, string>> = {
   denokv: DENOKV_VERSION,
   keycloak: KEYCLOAK_VERSION,
   "old-deno": OLD_DENO_VERSION,
   node: NODE_VERSION,
   bun: BUN_VERSION,
+  typescript: `${TYPESCRIPT_VERSION}-node-${NODE_TYPES_VERSION}-deno-${DENO_TYPES_VERSION}`,
 };
 
 const GO_SOURCES: Record<GoServerName, readonly string[]> = {

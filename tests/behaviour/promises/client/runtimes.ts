@@ -1,6 +1,7 @@
 import type { PagePromises } from "../page_promises.ts";
 
 const SECOND = "behaviour/second_runtime_live_test.ts: …:";
+const TYPES = "behaviour/declarations_live_test.ts:";
 const WITHOUT = "behaviour/without_deno_test.ts: without Deno";
 
 /** Node and Bun. */
@@ -10,6 +11,12 @@ export const RUNTIMES: PagePromises = {
       "What needs requests, variables and standard error alone",
       `${WITHOUT} the variables, requests and warnings work`,
       `${SECOND} every entry point can be imported`,
+    ],
+    [
+      "For TypeScript, set `skipLibCheck: true`",
+      `${TYPES} TypeScript checks a program for Node by the declarations, with skipLibCheck`,
+      `${TYPES} with dom, without skipLibCheck, the declarations lack Deno's types alone`,
+      `${TYPES} with dom and @types/deno the declarations themselves are checked`,
     ],
     [
       "`init()`, `createSession()`, refresh, `session.fetch()`",
