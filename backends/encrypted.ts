@@ -27,11 +27,12 @@ import {
   type RotateOptions,
   type RotationResult,
 } from "./encrypted/key_ring.ts";
-import { sealedBytes, sealedIn, sealRow } from "./encrypted/sealed_row.ts";
+import { sealedBytes, sealedIn, sealRow, SeenRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
@@ -135,6 +136,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   readonly #inner: OidcCredentialsBackend;
   readonly #keys: KeyRing;
   readonly #plain: "refuse" | "read" | "ignore";
+  readonly #seen = new SeenRow();
 
   /**
    * Reads nothing yet: neither the store nor a variable.
@@ -192,12 +194,13 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (row) {
       const sealed = sealedIn(row);
       const entry = sealed && await this.#keys.open(key, sealed);
-      if (entry !== undefined) return entry;
+      if (entry !== undefined) return this.#seen.note(key, row, entry);
       throw this.#undecrypted(key, sealed === undefined);
     }
-    if (this.#plain === "ignore") return undefined;
-    const plain = await this.#inner.get(key) ?? undefined;
-    if (plain === undefined || this.#plain === "read") return plain;
+    const plain = this.#plain === "ignore" ? undefined : await this.#inner.get(key) ?? undefined;
+    if (plain === undefined || this.#plain === "read") {
+      return this.#seen.note(key, undefined, plain);
+    }
     throw new CredentialsBackendError(
       "decryption_failed",
       `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
@@ -207,12 +210,16 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Encrypts `entry` and stores it under `key`.
+   * Encrypts `entry` and stores it under `key`. `isReplaced` is honoured where the inner backend does.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}. `encryption_key_unknown` also where the key
    * in another backend is gone and the store has entries that need it: no new key is made then.
    */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    { isReplaced }: PutOptions = {},
+  ): Promise<void> {
     if (key.startsWith(PREFIX)) {
       throw new CredentialsBackendError(
         "invalid_options",
@@ -222,7 +229,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       );
     }
     const current = await this.#keys.current();
-    await this.#inner.put(rowName(key), await sealRow(key, entry, current));
+    const row = await sealRow(key, entry, current);
+    if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
+    else if (!await this.#replace(key, row, isReplaced)) return;
     if (this.#plain === "read") await this.#inner.delete(key);
   }
 
@@ -291,6 +300,25 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
   }
 
+  /** Whether the row was written, over an entry that it may replace. */
+  async #replace(
+    key: string,
+    row: OidcCredentials,
+    isReplaced: NonNullable<PutOptions["isReplaced"]>,
+  ): Promise<boolean> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const decision = this.#seen.decide(key, isReplaced);
+      await this.#inner.put(rowName(key), row, { isReplaced: decision.isReplaced });
+      if (decision.isKnown) return decision.isWanted;
+      await this.get(key);
+    }
+    throw new CredentialsBackendError(
+      "backend_locked",
+      `Cannot write credentials to ${describeInner(this.#inner)}: others keep writing the same ` +
+        `entry. Try again.`,
+    );
+  }
+
   async #reseal(key: string): Promise<"resealed" | "kept" | undefined> {
     const row = await this.#inner.get(rowName(key));
     const isCurrent = row && sealedIn(row)?.key_id === (await this.#keys.current()).id;
@@ -333,6 +361,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
 /** Stands before the credential key in the inner store. */
 const PREFIX = "encrypted|";
+
+/** Others may write a row between its read and a write, but hardly each time. */
+const TRIES = 20;
 
 const ACTION = "create EncryptedCredentialsBackend";
 

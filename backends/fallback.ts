@@ -35,6 +35,7 @@ import type {
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
 } from "./oidc_credentials_backend.ts";
 
 /**
@@ -212,13 +213,16 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` in the first store that takes it, and removes other copies.
+   * Stores `entry` in the first store that takes it, and removes other copies. The store that holds the
+   * present entry honours `isReplaced` where it can.
    *
    * @throws {CredentialsBackendError} The error of a store, by the rules above. Where no store takes
    * the entry, it has the code of the last one.
    */
-  async put(key: string, entry: OidcCredentials): Promise<void> {
-    const { used, missed, left } = await this.#stores.put(key, entry);
+  async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
+    const stored = await this.#stores.put(key, entry, options?.isReplaced);
+    if (stored === undefined) return;
+    const { used, missed, left } = stored;
     for (const one of missed) this.#report("store", one, used);
     for (const one of left) this.#report("delete", one);
   }

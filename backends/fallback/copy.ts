@@ -1,6 +1,10 @@
 import { toHex } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+  PutOptions,
+} from "../oidc_credentials_backend.ts";
 
 /** The member of a stored entry that holds the order of copies. */
 const FIELD = "fallback_copy";
@@ -153,9 +157,10 @@ export async function tryPut(
   store: OidcCredentialsBackend,
   key: string,
   row: OidcCredentials,
+  options?: PutOptions,
 ): Promise<CredentialsBackendError | undefined> {
   try {
-    await store.put(key, row);
+    await store.put(key, row, options);
     return undefined;
   } catch (error) {
     const isRefused = error instanceof CredentialsBackendError &&

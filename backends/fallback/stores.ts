@@ -6,6 +6,7 @@ import type {
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
+  PutOptions,
   WithLockOptions,
 } from "../oidc_credentials_backend.ts";
 import { type Copy, marksFor, newest, orderAfter, rowOf, toCopy, tryPut } from "./copy.ts";
@@ -50,11 +51,18 @@ export class FallbackStores {
 
   /**
    * Writes to the first store that takes the entry and whose later stores all answer. Other copies
-   * are marked before the write and removed after it.
+   * are marked before the write and removed after it. `undefined`: the present entry is not the one to
+   * replace. The store of the present entry decides it in one step with the write, where it can.
    */
-  async put(key: string, entry: OidcCredentials): Promise<Stored> {
+  async put(
+    key: string,
+    entry: OidcCredentials,
+    isReplaced: PutOptions["isReplaced"] = () => true,
+  ): Promise<Stored | undefined> {
     const looks = await this.look(key);
     const current = this.#choose(key, looks);
+    let isWanted = isReplaced(current?.entry);
+    if (!isWanted) return undefined;
     const copies = copiesIn(looks);
     const order = orderAfter(copies);
     const marks = marksFor(key, order, current);
@@ -65,8 +73,15 @@ export class FallbackStores {
     for (const [index, store] of this.#stores.entries()) {
       if (index < first) continue;
       const others = copies.filter((copy) => copy.store !== store);
+      const decide = (present: OidcCredentials | undefined) =>
+        isWanted = isReplaced(present && toCopy(store, index, present).entry);
+      const isCurrent = current === undefined || current.store === store;
       const refusal = await marks.set(others, index) ??
-        await tryPut(store, key, rowOf(entry, order));
+        await tryPut(store, key, rowOf(entry, order), isCurrent ? { isReplaced: decide } : {});
+      if (!isWanted) {
+        await removeAll(key, others); // older than the entry that was removed or replaced meanwhile
+        return undefined;
+      }
       if (refusal === undefined) {
         this.#homes.set(key, store);
         return { used: store, missed, left: await removeAll(key, others) };

@@ -75,15 +75,18 @@ export class CredentialStore {
     const unstored = this.#unstored.get(this.key);
     if (unstored === undefined) return await this.#read();
     const { entry, replaces } = unstored;
+    let isWanted: boolean;
     try {
-      const stored = await this.#read();
-      const isWanted = isReplaced(stored, replaces);
-      if (isWanted) await this.#put(entry);
-      this.#unstored.delete(this.key);
-      return isWanted ? entry : stored;
+      isWanted = isReplaced(await this.#read(), replaces);
+      // A sign-out that got no lock may come between the look and the write.
+      const decide = (present: OidcCredentials | undefined) =>
+        isWanted = isReplaced(present, replaces);
+      if (isWanted) await this.#put(entry, { isReplaced: decide });
     } catch {
       return entry; // its first failure was reported; the next use tries again
     }
+    if (this.#unstored.get(this.key) === unstored) this.#unstored.delete(this.key);
+    return isWanted ? entry : await this.#read();
   }
 
   /** The entry while another process holds the lock. Reports no fault. */

@@ -1,5 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { FileCredentialsBackend, KvCredentialsBackend, type PutOptions } from "@validmind/auth";
+import {
+  FileCredentialsBackend,
+  KvCredentialsBackend,
+  MemoryCredentialsBackend,
+  type OidcCredentialsBackend,
+  type PutOptions,
+} from "@validmind/auth";
+import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
+import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
 import { CredentialStore } from "../../client/tokens/store.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { sandbox } from "../support/sandbox.ts";
@@ -7,17 +15,50 @@ import { sandbox } from "../support/sandbox.ts";
 const { folder, permissions } = sandbox();
 const ROTATED = entry({ refresh_token: "fixture-rotated" });
 
-const MAKE = {
+type Store = FileCredentialsBackend | KvCredentialsBackend;
+
+const STORES = {
   file: () => new FileCredentialsBackend({ path: `${folder()}/c.json` }),
   kv: () => new KvCredentialsBackend({ path: `${folder()}/c.db` }),
 };
 
-for (const [name, make] of Object.entries(MAKE)) {
+const WRAPPERS = {
+  "": (store: Store) => store,
+  " by encrypted": (backend: Store) =>
+    new EncryptedCredentialsBackend({
+      backend,
+      key: crypto.getRandomValues(new Uint8Array(32)),
+    }),
+  " by fallback": (store: Store) =>
+    new FallbackCredentialsBackend({ backends: [store, new MemoryCredentialsBackend()] }),
+};
+
+const CASES = Object.entries(STORES).flatMap(([name, make]) =>
+  Object.entries(WRAPPERS).map(([way, wrap]) => ({
+    name: `${name}${way}`,
+    make(): { store: Store; backend: OidcCredentialsBackend } {
+      const store = make();
+      return { store, backend: wrap(store) };
+    },
+  }))
+);
+
+/** Has another process sign out right before the store's next write, without a lock. */
+function signOutBeforeWrite(store: Store, backend: OidcCredentialsBackend): void {
+  const put = store.put.bind(store);
+  store.put = async (...args) => {
+    store.put = put;
+    await backend.delete(KEY);
+    await put(...args);
+  };
+}
+
+for (const { name, make } of CASES) {
   Deno.test({
     name: `a put to ${name} leaves an entry that is not the one to replace, whoever changed it`,
     permissions,
     async fn() {
-      const backend = make();
+      const { backend } = make();
       const isReplaced: PutOptions["isReplaced"] = (stored) => stored?.access_token === "other";
       await backend.put(KEY, entry(), { isReplaced });
       assertEquals(await backend.get(KEY), undefined);
@@ -25,10 +66,11 @@ for (const [name, make] of Object.entries(MAKE)) {
       await backend.put(KEY, ROTATED, { isReplaced });
       assertEquals(await backend.get(KEY), entry());
       const fill = "f".repeat(100_000);
-      await backend.put(KEY, entry({ access_token: "other", fill }));
+      const large = name.startsWith("kv ") ? {} : { fill };
+      await backend.put(KEY, entry({ access_token: "other", ...large }));
       await backend.put(KEY, ROTATED, { isReplaced });
       assertEquals(await backend.get(KEY), ROTATED);
-      await (backend as { close?(): Promise<void> }).close?.();
+      await backend.close?.();
     },
   });
 
@@ -36,17 +78,43 @@ for (const [name, make] of Object.entries(MAKE)) {
     name: `a sign-out from ${name} between a session's look and its write is not undone`,
     permissions,
     async fn() {
-      const backend = make();
+      const { store, backend } = make();
       await backend.put(KEY, entry());
-      const put = backend.put.bind(backend);
-      backend.put = async (...args) => {
-        await backend.delete(KEY); // by another process, which got no lock
-        await put(...args);
-      };
-      const store = new CredentialStore(backend, KEY);
-      assertEquals(await store.replace(ROTATED, entry()), false);
+      signOutBeforeWrite(store, backend);
+      const credential = new CredentialStore(backend, KEY);
+      assertEquals(await credential.replace(ROTATED, entry()), false);
       assertEquals(await backend.get(KEY), undefined);
-      await (backend as { close?(): Promise<void> }).close?.();
+      await backend.close?.();
+    },
+  });
+
+  Deno.test({
+    name: `a sign-out from ${name} before a late write of unstored tokens is not undone`,
+    permissions,
+    async fn() {
+      const { store, backend } = make();
+      await backend.put(KEY, entry());
+      const credential = new CredentialStore(backend, KEY);
+      await credential.keepUnstored(ROTATED, entry(), new Error());
+      signOutBeforeWrite(store, backend);
+      assertEquals(await credential.load(), undefined);
+      assertEquals([credential.unstored, await backend.get(KEY)], [undefined, undefined]);
+      await backend.close?.();
     },
   });
 }
+
+Deno.test({
+  name: "a sign-out from fallback that overtakes a write brings no older copy back",
+  permissions,
+  async fn() {
+    const [store, memory] = [STORES.file(), new MemoryCredentialsBackend()];
+    const backend = new FallbackCredentialsBackend({ backends: [store, memory] });
+    await backend.put(KEY, entry());
+    const { fallback_copy: order } = store.get(KEY)!;
+    memory.put(KEY, { ...entry(), fallback_copy: { ...order as object, generation: 1 } });
+    signOutBeforeWrite(store, backend);
+    assertEquals(await new CredentialStore(backend, KEY).replace(ROTATED, entry()), false);
+    assertEquals(await backend.get(KEY), undefined);
+  },
+});
