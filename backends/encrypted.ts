@@ -16,7 +16,7 @@
  * @module
  */
 
-import { assertReadableBackend, memberOf } from "./common/describe_backend.ts";
+import { assertReadableBackend, locationOf, memberOf } from "./common/describe_backend.ts";
 import { printable } from "./common/printable.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
@@ -178,7 +178,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /** The place of the encrypted entries, in words. */
   get location(): string | undefined {
-    const location = memberOf(this.#inner, "location");
+    const location = locationOf(this.#inner);
     return location === undefined ? undefined : `${location}, encrypted`;
   }
 

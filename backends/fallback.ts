@@ -23,6 +23,7 @@ import {
   assertReadableBackend,
   backendError,
   classNameOf,
+  locationOf,
   memberOf,
 } from "./common/describe_backend.ts";
 import { writeError } from "./common/platform.ts";
@@ -246,7 +247,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     const looks = await this.#stores.look(key);
     const chosen = newest(copiesIn(looks));
     return looks.map(({ store, copy, error }): FallbackStatus => {
-      const location = memberOf(store, "location");
+      const location = locationOf(store);
       return {
         name: classNameOf(store) || "unnamed",
         ...(location !== undefined && { location }),

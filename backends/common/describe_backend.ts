@@ -54,6 +54,12 @@ export function memberOf<K extends keyof OidcCredentialsBackend>(
   }
 }
 
+/** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
+export function locationOf(backend: OidcCredentialsBackend): string | undefined {
+  const location: unknown = memberOf(backend, "location");
+  return typeof location === "string" ? location : undefined;
+}
+
 /** The name of a backend's class; empty where it has none that can be read. */
 export function classNameOf(backend: OidcCredentialsBackend): string {
   try {
@@ -66,8 +72,8 @@ export function classNameOf(backend: OidcCredentialsBackend): string {
 
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
-  const location = memberOf(backend, "location");
-  const place = typeof location === "string" ? ` (${printable(location)})` : "";
+  const location = locationOf(backend);
+  const place = location === undefined ? "" : ` (${printable(location)})`;
   return `${backendName(backend)}${place}`;
 }
 

@@ -1,4 +1,4 @@
-import { assertReadableBackend, memberOf } from "../common/describe_backend.ts";
+import { assertReadableBackend, locationOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import {
   checkOptions,
@@ -161,7 +161,7 @@ function checkApart({ backend }: KeySource, inner: OidcCredentialsBackend): void
 }
 
 export function describeInner(inner: OidcCredentialsBackend): string {
-  const location = memberOf(inner, "location");
+  const location = locationOf(inner);
   return location === undefined ? "the inner backend" : printable(location);
 }
 

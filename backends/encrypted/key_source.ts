@@ -1,3 +1,4 @@
+import { locationOf } from "../common/describe_backend.ts";
 import { Once } from "../common/promises.ts";
 import { printable, toBase64 } from "../common/printable.ts";
 import { readEnv } from "../common/platform.ts";
@@ -166,7 +167,7 @@ export function storedKey(backend: OidcCredentialsBackend): KeySource {
       throw new CredentialsBackendError(
         "backend_unproven",
         `Cannot keep an encryption key in ${
-          printable(backend.location ?? "the backend for it")
+          printable(locationOf(backend) ?? "the backend for it")
         }: ` +
           `the key that was written did not come back the same. Nothing was encrypted with it. ` +
           `Repair that backend, or use another.`,

@@ -1,4 +1,4 @@
-import { classNameOf, memberOf } from "../common/describe_backend.ts";
+import { classNameOf, locationOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -244,7 +244,7 @@ function unnamed(store: OidcCredentialsBackend): CredentialsBackendError {
 export function fallbackLock(all: readonly OidcCredentialsBackend[]) {
   // By place, not by rank: two settings that rank their stores differently must not deadlock.
   const stores = all.filter(({ withLock }) => withLock !== undefined)
-    .toSorted(({ location: a = "" }, { location: b = "" }) => a < b ? -1 : 1);
+    .toSorted((a, b) => (locationOf(a) ?? "") < (locationOf(b) ?? "") ? -1 : 1);
   /** One at a time in this process, also where no store can be locked. */
   const queue = new Queue();
   const missed = new Map<string, Map<OidcCredentialsBackend, CredentialsBackendError>>();
@@ -289,7 +289,7 @@ export function fallbackLock(all: readonly OidcCredentialsBackend[]) {
 }
 
 export function placeOf(store: OidcCredentialsBackend): string {
-  return printable(memberOf(store, "location") ?? (classNameOf(store) || "an unnamed backend"));
+  return printable(locationOf(store) ?? (classNameOf(store) || "an unnamed backend"));
 }
 
 export function isUnreachable(error: unknown): error is CredentialsBackendError {

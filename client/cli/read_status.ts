@@ -3,7 +3,7 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
-import { backendName, memberOf } from "../../backends/common/describe_backend.ts";
+import { backendName, locationOf, memberOf } from "../../backends/common/describe_backend.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcIdentity } from "../options/identity.ts";
@@ -161,7 +161,7 @@ export function placeReport(
   const persistent = memberOf(backend, "persistent");
   return {
     name: backendName(backend),
-    ...text("location", memberOf(backend, "location")),
+    ...text("location", locationOf(backend)),
     ...(typeof persistent === "boolean" && { persistent }),
   };
 }

@@ -1,4 +1,4 @@
-import { describeBackend, memberOf } from "../../backends/common/describe_backend.ts";
+import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
   isDeno,
   isEnvGranted,
@@ -70,7 +70,7 @@ function signedIn(
     kind: "signed_in",
     who: typeof who === "string" ? who : undefined,
     expiresAt,
-    place: memberOf(backend, "location") ?? describeBackend(backend),
+    place: locationOf(backend) ?? describeBackend(backend),
     isRefreshable: refreshToken !== undefined,
   };
 }
