@@ -163,7 +163,9 @@ export class TokenRefresh {
     if (!held?.refresh_token || await isSpent(store, held.refresh_token)) {
       return { stored, obstacle: "the stored refresh token is used up" };
     }
-    await this.#save(held, stored);
+    // A sign-out or another grant that comes in between wins.
+    if (!await store.replace(held, stored)) return await this.#loadUsable();
+    await this.#reportStored(held);
     return { stored: held };
   }
 

@@ -185,6 +185,26 @@ Deno.test("spent refresh token: an older copy in the store is replaced by the se
   assert(world.stored().refresh_token !== newer.refresh_token);
 });
 
+Deno.test("spent refresh token: a sign-out before an older copy is replaced is not undone", async () => {
+  await using folder = await tempDir();
+  await using world = await oidcProviderWorld();
+  const store = new FileCredentialsBackend({ path: `${folder.path}/credentials.json` });
+  const session = await createSession({ ...world.options, credentialsBackend: store });
+  const older = store.get(world.key)!;
+  await session.accessToken({ forceRefresh: true });
+  await store.put(world.key, older); // a program that does not lock
+  world.clock.advance(HOUR);
+  const put = store.put.bind(store);
+  store.put = async (...args) => {
+    store.put = put;
+    await store.delete(world.key); // another process, which got no lock
+    await put(...args);
+  };
+  await rejectsWith("login_required", () => session.accessToken(), "no sign-in is stored");
+  assertEquals(store.get(world.key), undefined);
+  assertEquals(refreshes(world.provider), 1);
+});
+
 Deno.test("spent refresh token: is not sent again, also where no session holds the successor", async () => {
   await using world = await oidcProviderWorld();
   const options = { ...world.options, interactive: false };
