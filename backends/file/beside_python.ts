@@ -1,3 +1,4 @@
+import { isGranted } from "../common/platform.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 import {
   CLAIM,
@@ -140,23 +141,45 @@ const byPath = new Map<string, LastWrites>();
 export class LastWrites {
   /** Whether a program without the lock was seen to write the file. */
   isShared = false;
-  readonly #rows = new Map<string, { write: OwnWrite; restore: () => Promise<void> }>();
+  readonly #isRelative: boolean;
+  readonly #rows = new Map<
+    string,
+    { write: OwnWrite; restore: () => Promise<void>; base: string | undefined }
+  >();
+
+  private constructor(path: string) {
+    this.#isRelative = !/^([A-Za-z]:)?[/\\]/.test(path);
+  }
 
   static to(path: string): LastWrites {
     const found = byPath.get(path);
     if (found !== undefined) return found;
-    const made = new LastWrites();
+    const made = new LastWrites(path);
     byPath.set(path, made);
     recalls.set(path, (key, read) => made.#recall(key, read));
     return made;
   }
 
   of(key: string): OwnWrite | undefined {
-    return this.#rows.get(key)?.write;
+    return this.#rowOf(key)?.write;
+  }
+
+  /** A write to the file of another working directory is none to this one. */
+  #rowOf(key: string) {
+    const row = this.#rows.get(key);
+    return row !== undefined && row.base !== undefined && row.base === this.#base()
+      ? row
+      : undefined;
+  }
+
+  /** The folder that the path is resolved against: empty for an absolute one. */
+  #base(): string | undefined {
+    if (!this.#isRelative) return "";
+    return isGranted({ name: "read", path: "." }) ? Deno.cwd() : undefined;
   }
 
   add(write: OwnWrite, restore: () => Promise<void>): void {
-    this.#rows.set(write.key, { write, restore });
+    this.#rows.set(write.key, { write, restore, base: this.#base() });
   }
 
   /** Whether this process has not written the row again, nor forgotten it. */
@@ -176,7 +199,7 @@ export class LastWrites {
 
   /** The last write to a row, where the Python library has undone it. Begins to make it again. */
   #recall(key: string, read: ReadDocument): { entry: OidcCredentials | undefined } | undefined {
-    const row = this.#rows.get(key);
+    const row = this.#rowOf(key);
     if (row === undefined || !row.write.isUndoneIn(read)) return undefined;
     this.isShared = true;
     row.restore().catch(() => undefined); // the next call finds it undone still

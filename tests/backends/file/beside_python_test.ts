@@ -141,6 +141,32 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a write by a relative path is not made again in another working directory",
+  async fn() {
+    const [first, second] = [folder(), folder()];
+    writeByPython(`${second}/c.json`, { [OTHER]: shared() });
+    const code = `
+      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+      const backend = new FileCredentialsBackend({ path: "c.json" });
+      const [key, entry, python] = JSON.parse(Deno.args[0]);
+      Deno.chdir(${JSON.stringify(first)});
+      await backend.put(key, entry);
+      Deno.chdir(${JSON.stringify(second)});
+      console.log(JSON.stringify(backend.get(key) ?? null));
+      await backend.put("another", entry);
+      Deno.chdir(${JSON.stringify(first)});
+      Deno.writeTextFileSync("c.json", python);
+      console.log(JSON.stringify(backend.get(key) ?? null));
+    `;
+    const args = [JSON.stringify([KEY, own(), pythonText({})])];
+    await using child = startDeno({ code, flags: ALL, args });
+    assertEquals(JSON.parse(await child.line()), null);
+    assertEquals(JSON.parse(await child.line()), own());
+    assertEquals(Object.keys(rowsIn(`${second}/c.json`)), [OTHER, "another"]);
+  },
+});
+
+Deno.test({
   name: "a sign-out of a row that the Python library has removed brings nothing back",
   permissions,
   async fn() {
