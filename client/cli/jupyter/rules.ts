@@ -29,6 +29,8 @@ const TEMPORARY = "<TMP>";
 export class Rules {
   readonly #rules: readonly Rule[];
   readonly #guarded: readonly string[];
+  /** The working directories of the kernel so far: a relative path is meant from one of them. */
+  readonly #folders = new Set([Deno.cwd()]);
 
   /** @param guarded Paths that decide over these rules. Nobody can grant writing them. */
   constructor(grantors: readonly Grantor[], guarded: readonly string[] = []) {
@@ -36,8 +38,41 @@ export class Rules {
     this.#guarded = guarded.map(targetOf);
   }
 
-  decide({ permission, value }: Access): Verdict {
-    const place = PATHS.includes(permission) && value !== null ? targetOf(value) : value;
+  /**
+   * Decides by each place that a value may mean: all have to be granted.
+   *
+   * @param folder The kernel's working directory; where that is not known, each folder that it was let
+   * read may be it.
+   */
+  decide(access: Access, folder?: string): Verdict {
+    const { permission, value } = access;
+    if (folder !== undefined) this.#folders.add(folder);
+    const places = PATHS.includes(permission) && value !== null ? this.#placesOf(value) : [value];
+    const verdicts = places.map((place) => this.#decide(access, place));
+    const denied = verdicts.find(({ isAllowed }) => !isAllowed);
+    if (denied !== undefined) return denied;
+    if (folder === undefined && permission === "read") {
+      for (const place of places) if (place !== null && isFolder(place)) this.#folders.add(place);
+    }
+    return verdicts[0]!;
+  }
+
+  /**
+   * Deno asks for a path as the code has it, and opens it from the working directory that it had before
+   * the question. It takes "name/.." out unread, also where `name` is a link or not there.
+   */
+  #placesOf(value: string): string[] {
+    if (value === TEMPORARY) return [targetOf(value)];
+    const paths = value.startsWith("/")
+      ? [value]
+      : [...this.#folders].map((folder) => `${folder}/${value}`);
+    const hasParent = value.split("/").includes("..");
+    return paths.flatMap((path) =>
+      hasParent ? [targetOf(withoutParents(path)), targetOf(path)] : [targetOf(path)]
+    );
+  }
+
+  #decide({ permission, value }: Access, place: string | null): Verdict {
     const isNew = value === TEMPORARY; // and so nothing that is there
     if (permission === "write" && place !== null && !isNew && this.#isGuarded(place)) {
       return { isAllowed: false, rule: "it decides what this kernel may do" };
@@ -107,8 +142,9 @@ function isWithin(path: string, folder: string): boolean {
 
 /**
  * The path that is really meant: Deno asks for the path of a link and opens its target. Parts that are
- * not there yet stay as they are. A link to nothing, which a write would follow, and a path that cannot
- * be resolved get a character that no path has: no rule covers them.
+ * not there yet stay as they are. A link to nothing, which a write would follow, a path that leads through
+ * the parent of a folder that is not there, and one that cannot be resolved get a character that no path
+ * has: no rule covers them.
  */
 export function targetOf(path: string): string {
   if (path === TEMPORARY) return targetOf(Deno.env.get("TMPDIR") || "/tmp");
@@ -118,6 +154,7 @@ export function targetOf(path: string): string {
   for (;;) {
     try {
       const real = Deno.realPathSync(rest);
+      if (missing.includes("..")) return `\0${path}`;
       return missing.length === 0 ? real : `${real === "/" ? "" : real}/${missing.join("/")}`;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) return `\0${path}`;
@@ -126,6 +163,24 @@ export function targetOf(path: string): string {
     const cut = rest.lastIndexOf("/");
     missing.unshift(rest.slice(cut + 1));
     rest = rest.slice(0, cut) || "/";
+  }
+}
+
+/** An absolute path without "." and "..", by its text alone. */
+function withoutParents(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }
 

@@ -51,7 +51,7 @@ export async function runKernel(run: KernelRun): Promise<number> {
   }
   const told = new Set<string>();
   const decide = (request: BrokerRequest) => {
-    const verdict = rules.decide(request);
+    const verdict = rules.decide(request, folderOfProcess(child.pid));
     const { datetime, permission, value } = request;
     const result = verdict.isAllowed ? "allow" : "deny";
     log?.write({ v: 1, datetime, permission, value, result, rule: verdict.rule });
@@ -96,6 +96,16 @@ function spawnKernel(run: KernelRun, socket: string): Deno.ChildProcess {
     env: { ...env, DENO_PERMISSION_BROKER_PATH: socket },
     stdin: "null",
   }).spawn();
+}
+
+/** The working directory of the kernel, which its code may change; `undefined` where none can tell. */
+function folderOfProcess(pid: number): string | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "\0"; // no rule covers a path below it
+  }
 }
 
 function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {

@@ -102,3 +102,56 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "rules: a path through .. is each place that it may mean, and all have to be granted",
+  { ignore },
+  async () => {
+    await using folder = await tempDir();
+    const root = await Deno.realPath(folder.path);
+    await Deno.mkdir(`${root}/data/inner`, { recursive: true });
+    await Deno.mkdir(`${root}/far/away`, { recursive: true });
+    await Deno.writeTextFile(`${root}/secret`, "");
+    await Deno.writeTextFile(`${root}/data/file`, "");
+    await Deno.symlink(`${root}/far/away`, `${root}/data/link`);
+    const policy = { read: [`${root}/data`] };
+    const can = (path: string) => isAllowed(policy, `read ${root}/data/${path}`);
+    assertEquals(can("inner/../file"), true);
+    // Deno takes out "missing/..", and opens the secret.
+    assertEquals([can("missing/../../secret"), can("missing/../file")], [false, false]);
+    assertEquals([can("link/../file"), can("../secret"), can("inner/../../secret")], [
+      false,
+      false,
+      false,
+    ]);
+    const everything = { write: true };
+    for (const path of [`${root}/missing/../secret`, `${root}/data/missing/../../secret`]) {
+      assertEquals(isAllowed(everything, `write ${path}`, [`${root}/secret`]), false, path);
+    }
+  },
+);
+
+Deno.test(
+  "rules: a relative path is meant from each working directory that the kernel has had",
+  { ignore },
+  async () => {
+    await using folder = await tempDir();
+    const root = await Deno.realPath(folder.path);
+    await Deno.mkdir(`${root}/read/deep`, { recursive: true });
+    await Deno.mkdir(`${root}/out`);
+    const policy = { read: [root], write: [`${root}/out`, Deno.cwd()] };
+    const make = () => new Rules([{ by: "test", policy }]);
+    const write = { permission: "write", value: "planted" };
+    const known = make();
+    assertEquals(known.decide(write, Deno.cwd()).isAllowed, true);
+    assertEquals(known.decide(write, `${root}/out`).isAllowed, true);
+    assertEquals(known.decide(write, `${root}/read`).isAllowed, false);
+    assertEquals(known.decide(write, Deno.cwd()).isAllowed, false, "asked before, opened after");
+    assertEquals(known.decide({ permission: "write", value: `${root}/out/x` }).isAllowed, true);
+    // A change of folder is asked for as a read of it.
+    const unknown = make();
+    assertEquals(unknown.decide(write).isAllowed, true);
+    assertEquals(unknown.decide({ permission: "read", value: `${root}/read` }).isAllowed, true);
+    assertEquals(unknown.decide(write).isAllowed, false);
+  },
+);
