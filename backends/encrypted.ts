@@ -27,7 +27,7 @@ import {
   type RotateOptions,
   type RotationResult,
 } from "./encrypted/key_ring.ts";
-import { sealedBytes, sealedIn, sealRow, SeenRow } from "./encrypted/sealed_row.ts";
+import { sealedBytes, sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -136,7 +136,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   readonly #inner: OidcCredentialsBackend;
   readonly #keys: KeyRing;
   readonly #plain: "refuse" | "read" | "ignore";
-  readonly #seen = new SeenRow();
 
   /**
    * Reads nothing yet: neither the store nor a variable.
@@ -190,23 +189,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * backend and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const row = await this.#inner.get(rowName(key));
-    if (row) {
-      const sealed = sealedIn(row);
-      const entry = sealed && await this.#keys.open(key, sealed);
-      if (entry !== undefined) return this.#seen.note(key, row, entry);
-      throw this.#undecrypted(key, sealed === undefined);
-    }
-    const plain = this.#plain === "ignore" ? undefined : await this.#inner.get(key) ?? undefined;
-    if (plain === undefined || this.#plain === "read") {
-      return this.#seen.note(key, undefined, plain);
-    }
-    throw new CredentialsBackendError(
-      "decryption_failed",
-      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
-        `"${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain: ` +
-        `"ignore" if it is another program's, or remove it with clearOidcCredentials().`,
-    );
+    return await this.#entryIn(key, await this.#inner.get(rowName(key)));
   }
 
   /**
@@ -300,17 +283,48 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
   }
 
-  /** Whether the row was written, over an entry that it may replace. */
+  /** The entry in a row, or the plain one where there is no row. */
+  async #entryIn(
+    key: string,
+    row: OidcCredentials | null | undefined,
+  ): Promise<OidcCredentials | undefined> {
+    if (row) {
+      const sealed = sealedIn(row);
+      const entry = sealed && await this.#keys.open(key, sealed);
+      if (entry !== undefined) return entry;
+      throw this.#undecrypted(key, sealed === undefined);
+    }
+    if (this.#plain === "ignore") return undefined;
+    const plain = await this.#inner.get(key) ?? undefined;
+    if (plain === undefined || this.#plain === "read") return plain;
+    throw new CredentialsBackendError(
+      "decryption_failed",
+      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
+        `"${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain: ` +
+        `"ignore" if it is another program's, or remove it with clearOidcCredentials().`,
+    );
+  }
+
+  /**
+   * Writes a row where the present entry may be replaced. The inner backend decides in one step with its
+   * write, and cannot wait there for a row to be decrypted: it knows the row that was read before by its
+   * ciphertext, and where another one is there by then, that one is read.
+   *
+   * @returns Whether the row was written.
+   */
   async #replace(
     key: string,
     row: OidcCredentials,
     isReplaced: NonNullable<PutOptions["isReplaced"]>,
   ): Promise<boolean> {
     for (let tries = 0; tries < TRIES; tries++) {
-      const decision = this.#seen.decide(key, isReplaced);
-      await this.#inner.put(rowName(key), row, { isReplaced: decision.isReplaced });
-      if (decision.isKnown) return decision.isWanted;
-      await this.get(key);
+      const present = await this.#inner.get(rowName(key));
+      if (!isReplaced(await this.#entryIn(key, present))) return false;
+      let isSame = true;
+      const isPresent = (found: OidcCredentials | undefined) =>
+        isSame = ciphertextOf(found) === ciphertextOf(present);
+      await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
+      if (isSame) return true;
     }
     throw new CredentialsBackendError(
       "backend_locked",
@@ -369,4 +383,9 @@ const ACTION = "create EncryptedCredentialsBackend";
 
 function rowName(key: string): string {
   return `${PREFIX}${key}`;
+}
+
+/** No two writes have the same. `undefined` for no row, and empty for a damaged one. */
+function ciphertextOf(row: OidcCredentials | null | undefined): string | undefined {
+  return row ? sealedIn(row)?.ciphertext ?? "" : undefined;
 }

@@ -1,5 +1,5 @@
 import { toBase64, toHex } from "../common/printable.ts";
-import type { OidcCredentials, PutOptions } from "../oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
 /** The format that this release writes and reads. */
 const VERSION = 1;
@@ -191,50 +191,4 @@ function hkdf(purpose: string): HkdfParams {
 /** The most bytes that an entry of this size takes when it is sealed: base64, and the fields beside it. */
 export function sealedBytes(bytes: number): number {
   return Math.ceil(bytes * 4 / 3) + 1024;
-}
-
-/** A decision that the inner backend asks for right before its write. */
-interface Decision extends Required<PutOptions> {
-  /** Whether the present row was the one that was read last. Also where nothing was asked. */
-  isKnown: boolean;
-  /** Whether the present entry may be replaced. Also where nothing was asked. */
-  isWanted: boolean;
-}
-
-/**
- * The row that was read last, with its entry. The inner backend decides in one step with its write, and
- * cannot wait there for a row to be decrypted. So the row is known by its ciphertext: no two writes
- * have the same.
- */
-export class SeenRow {
-  #seen: { key: string; mark: string | undefined; entry: OidcCredentials | undefined } | undefined;
-
-  /** Takes over a row, or its absence. Gives the entry. */
-  note<T extends OidcCredentials | undefined>(
-    key: string,
-    row: OidcCredentials | undefined,
-    entry: T,
-  ): T {
-    this.#seen = { key, mark: markOf(row), entry: entry && { ...entry } };
-    return entry;
-  }
-
-  /** Decides to write over this row alone, and only where its entry may be replaced. */
-  decide(key: string, isReplaced: NonNullable<PutOptions["isReplaced"]>): Decision {
-    const decision: Decision = {
-      isKnown: true,
-      isWanted: true,
-      isReplaced: (present) => {
-        const seen = this.#seen;
-        decision.isKnown = seen?.key === key && seen.mark === markOf(present);
-        return decision.isWanted = decision.isKnown && isReplaced(seen?.entry);
-      },
-    };
-    return decision;
-  }
-}
-
-/** `undefined` for no row, and empty for a damaged one. */
-function markOf(row: OidcCredentials | null | undefined): string | undefined {
-  return row ? sealedIn(row)?.ciphertext ?? "" : undefined;
 }
