@@ -25,6 +25,8 @@ import { UsageError } from "../usage_error.ts";
 /** Flags of `jupyter kernel`, which a kernel specification gives. */
 const OF_KERNEL: readonly FlagName[] = ["connection-file", "policy", "audit"];
 const SECRET = /SECRET|TOKEN|PASS|API_?KEY|CREDENTIAL(?!S_BACKEND)/i;
+/** Options that say where a secret is, such as `tokenFile`. */
+const PLACE = /(File|Path|Env)$/;
 
 export const jupyterCommand: Command<Plan> = {
   name: "jupyter",
@@ -172,7 +174,7 @@ function environment(pairs: readonly string[]): Record<string, string> {
     if (name === undefined) {
       throw new UsageError("Cannot use --env: give NAME=VALUE, with the name of a variable.");
     }
-    if (SECRET.test(name)) {
+    if (SECRET.test(name) || holdsSecret(value)) {
       throw new UsageError(
         `Cannot use --env ${name}=…: it looks like a secret, and others can read a kernel ` +
           `specification. Set it in the environment of the server.`,
@@ -180,6 +182,22 @@ function environment(pairs: readonly string[]): Record<string, string> {
     }
     return [name, value];
   }));
+}
+
+/** Whether a text is the JSON of options with a secret in it, rather than the variable that has it. */
+function holdsSecret(text: string): boolean {
+  let isFound = false;
+  const look = (name: string, value: unknown) => {
+    const isText = typeof value === "string" && !/^\$\{\w+\}$/.test(value);
+    isFound ||= isText && SECRET.test(name) && !PLACE.test(name);
+    return value;
+  };
+  try {
+    JSON.parse(text, look);
+  } catch {
+    return false; // a plain text, which its variable's name tells of
+  }
+  return isFound;
 }
 
 function write(folder: string, path: string, text: string, isReplaced: boolean): void {

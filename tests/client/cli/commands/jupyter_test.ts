@@ -197,6 +197,42 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "jupyter install: a backend's options hold no secret, but may say where it is",
+  ignore,
+  fn: async () => {
+    await using world = await jupyterWorld();
+    const install = (options: unknown) =>
+      world.run([
+        "install",
+        "--replace",
+        "--env",
+        `VM_OIDC_CREDENTIALS_BACKEND_KWARGS=${JSON.stringify(options)}`,
+      ]);
+    for (
+      const options of [
+        { auth: { method: "token", token: "s3cr3t" } },
+        { auth: { method: "approle", roleId: "r", secretId: "s3cr3t" } },
+        {
+          backends: ["keychain", { name: "encrypted", options: { key: { passphrase: "s3cr3t" } } }],
+        },
+      ]
+    ) {
+      const { code, stderr } = await install(options);
+      assertEquals(code, 2, stderr);
+      assertStringIncludes(stderr, "looks like a secret");
+      assert(!stderr.includes("s3cr3t"), stderr);
+    }
+    for (
+      const options of [
+        { auth: { method: "token", token: "${VAULT_TOKEN}" } },
+        { auth: { method: "token", tokenFile: "/run/token" } },
+        { key: { passphrase: { env: "TOKENS_PASSPHRASE" } } },
+      ]
+    ) assertEquals((await install(options)).code, 0);
+  },
+});
+
 /** A connection file with ports that are free now. */
 async function connectionFile(folder: string): Promise<string> {
   const listeners = Array.from(
