@@ -57,17 +57,20 @@ export async function startJupyterLab({ path, env }: KernelHome): Promise<Jupyte
     addressOf: (notebook) =>
       `http://127.0.0.1:${port}/lab/tree/${encodeURIComponent(notebook)}?reset`,
     async [Symbol.asyncDispose]() {
-      await endKernels(`http://127.0.0.1:${port}/api/kernels`);
-      await server.end("TERM");
+      const api = `http://127.0.0.1:${port}/api/kernels`;
+      // It was seen to stand still after its last answer: then it is killed.
+      const isAnswering = await endKernels(api).then(() => true, () => false);
+      await server.end(isAnswering ? "TERM" : "KILL");
     },
   };
 }
 
 /** A Deno kernel outlives its server, and keeps the server's standard error open. */
 async function endKernels(api: string): Promise<void> {
-  const kernels: { id: string }[] = await (await fetch(api)).json();
+  const signal = AbortSignal.timeout(30_000);
+  const kernels: { id: string }[] = await (await fetch(api, { signal })).json();
   for (const { id } of kernels) {
-    const answer = await fetch(`${api}/${id}`, { method: "DELETE" });
+    const answer = await fetch(`${api}/${id}`, { method: "DELETE", signal });
     await answer.body?.cancel();
   }
 }
