@@ -211,7 +211,7 @@ function invalidOptions(message: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", message);
 }
 
-/** Refuses an object without one of the three methods, or where it cannot be read, and names the first. */
+/** Refuses an object that lacks one of the three methods, or whose method cannot be read. Names the first. */
 export function assertCredentialsBackend(
   value: unknown,
   origin: string,

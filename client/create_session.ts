@@ -184,6 +184,7 @@ export function plainOptions(
   };
 }
 
+/** Signs in with checked options. */
 export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
   const { options, resolved, modelOptions, backend, needs, mayRefresh } = prepared;
   const { identity, apiHost, interactive, runtime } = resolved;

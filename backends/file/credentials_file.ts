@@ -190,10 +190,10 @@ export function unclaimed(row: Record<string, unknown>): Record<string, unknown>
 }
 
 /**
- * Begins the text that stands for a number which JavaScript cannot hold, or which is no JSON. Another one in
- * each process, so that no text of a file or an entry begins with it. It is never written.
+ * Begins the text that stands for a number which JavaScript cannot hold, or which is no JSON. Made with the
+ * first one, and another in each process, so that no text of a file or an entry begins with it.
  */
-export const NUMBER_MARK = `\0${crypto.randomUUID()} `;
+let numberMark: string | undefined;
 /** Ten times as fast as `\d{16}`. */
 const LONG_NUMBER = new RegExp("\\d".repeat(16));
 /** A text, which stays, or such a number that is a value. An open text is taken whole: else the time is quadratic. */
@@ -201,7 +201,7 @@ const ODD_NUMBER = /"(?:[^"\\]|\\.)*"?|(?<![\w.+-])(?:-?Infinity|NaN|-?\d{16,})(
 
 /**
  * The value of a JSON text, or `undefined`. Python writes integers of any length, NaN and Infinity. A text
- * with {@linkcode NUMBER_MARK} stands for them, so that a rewrite keeps them as they were written.
+ * with {@linkcode numberMark} stands for them, so that a rewrite keeps them as they were written.
  */
 function parseJson(text: string): unknown {
   try {
@@ -209,7 +209,11 @@ function parseJson(text: string): unknown {
   } catch {
     // Perhaps for a number.
   }
-  const mark = (part: string) => part[0] === '"' ? part : JSON.stringify(NUMBER_MARK + part);
+  const mark = (part: string) => {
+    if (part[0] === '"') return part;
+    numberMark ??= `\0${crypto.randomUUID()} `;
+    return JSON.stringify(numberMark + part);
+  };
   try {
     return JSON.parse(text.replace(ODD_NUMBER, mark));
   } catch {
@@ -217,10 +221,17 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A value with JavaScript's nearest number for each {@linkcode NUMBER_MARK}; `null` where it has none. */
+/** A JSON text with each marked number as it was read. */
+export function unmarked(json: string): string {
+  if (numberMark === undefined) return json;
+  const written = JSON.stringify(numberMark).slice(1, -1);
+  return json.replace(new RegExp(`"\\${written}([^"]+)"`, "g"), "$1");
+}
+
+/** A value with JavaScript's nearest number for each {@linkcode numberMark}; `null` where it has none. */
 export function withNumbers(value: unknown, depth = 0): unknown {
-  if (typeof value === "string" && value.startsWith(NUMBER_MARK)) {
-    const number = Number(value.slice(NUMBER_MARK.length));
+  if (typeof value === "string" && numberMark !== undefined && value.startsWith(numberMark)) {
+    const number = Number(value.slice(numberMark.length));
     return Number.isFinite(number) ? number : null;
   }
   if (depth > 50 || typeof value !== "object" || value === null) return value;

@@ -3,9 +3,9 @@ import {
   type CredentialsDocument,
   isRecord,
   newerVersion,
-  NUMBER_MARK,
   type ReadDocument,
   unclaimed,
+  unmarked,
   VERSION,
   withNumbers,
 } from "./credentials_file.ts";
@@ -20,13 +20,8 @@ export function serializeDocument(document: CredentialsDocument): string {
   return `${serialize(document)}\n`;
 }
 
-/** {@linkcode NUMBER_MARK} as JSON has it. */
-const WRITTEN_MARK = JSON.stringify(NUMBER_MARK).slice(1, -1);
-
 function serialize(value: unknown): string {
-  const text = JSON.stringify(value, null, 2);
-  if (!text.includes(WRITTEN_MARK)) return text;
-  return text.replace(new RegExp(`"\\${WRITTEN_MARK}([^"]+)"`, "g"), "$1");
+  return unmarked(JSON.stringify(value, null, 2));
 }
 
 /** Serialising a smaller document costs less than a search in its text. */

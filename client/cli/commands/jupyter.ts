@@ -24,6 +24,7 @@ import { UsageError } from "../usage_error.ts";
 
 /** Flags of `jupyter kernel`, which a kernel specification gives. */
 const OF_KERNEL: readonly FlagName[] = ["connection-file", "policy", "audit"];
+/** Names of variables and of options that hold a secret. */
 const SECRET = /SECRET|TOKEN|PASS|API_?KEY|CREDENTIAL(?!S_BACKEND)/i;
 /** Options that say where a secret is, such as `tokenFile`. */
 const PLACE = /(File|Path|Env)$/;

@@ -1,3 +1,4 @@
+import { normalize } from "@std/path/posix/normalize";
 import { printable } from "../../../backends/common/printable.ts";
 import type { Policy } from "./policy.ts";
 
@@ -68,7 +69,7 @@ export class Rules {
       : [...this.#folders].map((folder) => `${folder}/${value}`);
     const hasParent = value.split("/").includes("..");
     return paths.flatMap((path) =>
-      hasParent ? [targetOf(withoutParents(path)), targetOf(path)] : [targetOf(path)]
+      hasParent ? [targetOf(normalize(path)), targetOf(path)] : [targetOf(path)]
     );
   }
 
@@ -164,16 +165,6 @@ export function targetOf(path: string): string {
     missing.unshift(rest.slice(cut + 1));
     rest = rest.slice(0, cut) || "/";
   }
-}
-
-/** An absolute path without "." and "..", by its text alone. */
-function withoutParents(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }
 
 function isFolder(path: string): boolean {
