@@ -37,6 +37,16 @@ for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
   });
 }
 
+Deno.test("no command and no list of flags has a flag twice, which Deno 2.9.0 and older refuse", async () => {
+  for (const page of PAGES) {
+    const text = (await read(page)).replaceAll("\\\n", " ");
+    for (const part of text.split(/[\n|]/)) {
+      const flags = [...part.matchAll(/--allow-(\w+)=/g)].map(([, name]) => name);
+      assertEquals(flags.length, new Set(flags).size, `${page}: ${part}`);
+    }
+  }
+});
+
 Deno.test("the pages explain every error code", async () => {
   const codes = {
     "client/errors.ts": "client/README.md",

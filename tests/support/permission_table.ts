@@ -37,8 +37,7 @@ const VARIABLES = {
 export async function quickStartFlags(): Promise<Generated> {
   using _ = new OwnEnv(VARIABLES);
   const required = (await quickStartNeeds()).filter(({ need }) => need !== "optional");
-  // The shell has to expand $HOME.
-  const flags = formatPermissionFlags(required).replaceAll("'", "").replaceAll(" --", " \\\n  --");
+  const flags = joinedFlags(required).join(" \\\n  ");
   return generated(BEGIN, `\`\`\`sh\ndeno run \\\n  ${flags} \\\n  script.ts\n\`\`\``, END);
 }
 
@@ -93,7 +92,7 @@ function backendRows(): string[][] {
     ],
   ];
   return backends.map(([name, backend, survives]) => {
-    const flags = backend.requiredPermissions!().map(flag);
+    const flags = joinedFlags(backend.requiredPermissions!());
     const kv = backend instanceof KvCredentialsBackend ? ["--unstable-kv"] : [];
     return [name, [...flags, ...kv].map((one) => `\`${one}\``).join(" ") || "none", survives];
   });
@@ -129,6 +128,13 @@ async function quickStartNeeds(): Promise<PermissionNeed[]> {
 
 function rank({ need }: PermissionNeed): number {
   return ["always", "sign_in", "optional"].indexOf(need);
+}
+
+/** The flags for several permissions, each kind once: older Denos refuse a flag that comes again. */
+function joinedFlags(permissions: readonly Deno.PermissionDescriptor[]): string[] {
+  const shown = permissions.map((one) => one.name === "ffi" ? { ...one, path: LIBRARY } : one);
+  // The shell has to expand $HOME.
+  return formatPermissionFlags(shown).replaceAll("'", "").split(" ").filter(Boolean);
 }
 
 function flag(permission: BackendPermission | PermissionNeed): string {
