@@ -17,6 +17,7 @@
  */
 
 import { assertReadableBackend, locationOf, memberOf } from "./common/describe_backend.ts";
+import { assertDeno } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
@@ -142,9 +143,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    *
    * @param options The inner backend, the keys, and the treatment of plain entries.
    * @throws {CredentialsBackendError} `invalid_options`, also for a weak key or passphrase;
-   * `invalid_backend`.
+   * `invalid_backend`, `runtime_unsupported`.
    */
   constructor(options: EncryptedCredentialsBackendOptions) {
+    assertDeno(ACTION);
     checkOptions(ACTION, options, {
       backend: "any",
       key: "any",

@@ -26,7 +26,7 @@ import {
   locationOf,
   memberOf,
 } from "./common/describe_backend.ts";
-import { writeError } from "./common/platform.ts";
+import { assertDeno, writeError } from "./common/platform.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
@@ -169,9 +169,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    * Touches no store yet.
    *
    * @param options The stores.
-   * @throws {CredentialsBackendError} `invalid_options`, `invalid_backend`.
+   * @throws {CredentialsBackendError} `invalid_options`, `invalid_backend`,
+   * `runtime_unsupported`.
    */
   constructor(options: FallbackCredentialsBackendOptions) {
+    assertDeno(ACTION);
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends, onFallback = reportOnStderr } = options;
     checkBackends(backends);

@@ -62,6 +62,7 @@ export interface TestCredentialsBackendOptions {
  * @param factory Gives a handle on the store. Called once or twice for a check: two handles of a
  * persistent backend must lead to one store.
  * @param options Means for further checks.
+ * @throws {CredentialsBackendError} `runtime_unsupported`.
  * @category Testing
  *
  * @example

@@ -24,6 +24,7 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
+import { assertDeno } from "./common/platform.ts";
 import { Once } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
@@ -121,9 +122,10 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * Touches neither the network nor the environment yet.
    *
    * @param options Vault's place, and the login.
-   * @throws {CredentialsBackendError} `invalid_options`.
+   * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`.
    */
   constructor(options: VaultCredentialsBackendOptions) {
+    assertDeno("create VaultCredentialsBackend");
     checkVaultOptions("create VaultCredentialsBackend", options);
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;

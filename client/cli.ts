@@ -18,7 +18,7 @@
  * @module
  */
 
-import { needDeno } from "../backends/common/platform.ts";
+import { isDeno, needDeno } from "../backends/common/platform.ts";
 import { main } from "./cli/main.ts";
 
 /**
@@ -42,7 +42,8 @@ import { main } from "./cli/main.ts";
  * ```
  */
 export async function runCli(args: readonly string[]): Promise<number> {
-  needDeno("run the command line", "Install Deno, and then this by: deno install.");
+  // In a Deno that is too old, `help` works and `doctor` names the one that is needed.
+  if (!isDeno) needDeno("run the command line", "Install Deno, and then this by: deno install.");
   return await main(args);
 }
 

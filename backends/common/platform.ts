@@ -47,9 +47,10 @@ export function assertDeno(action: string): void {
   if (isDeno && !isDenoSupported()) throw unsupported(action, "Deno 2.7.1 or newer");
 }
 
-/** Refuses Node and Bun. */
+/** Refuses Node, Bun, and a Deno that is too old. */
 export function needDeno(action: string, instead?: string): void {
   if (!isDeno) throw unsupported(action, "Deno", instead ?? OTHER_STORES);
+  assertDeno(action);
 }
 
 const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +

@@ -1,5 +1,4 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { assertDeno } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
 import {
   assertOwn,
@@ -52,7 +51,6 @@ export async function withFileLock<T>(
   fn: (isHeld: () => boolean) => T | Promise<T>,
   options: FileLockOptions<T>,
 ): Promise<T> {
-  assertDeno(`lock ${path}`);
   options.signal?.throwIfAborted();
   const deadline = performance.now() + options.timeoutMs;
   for (let tries = 0; tries < TRIES; tries++) {

@@ -1,9 +1,21 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { createSession, FileCredentialsBackend, init } from "../../mod.ts";
+import {
+  clearOidcCredentials,
+  createSession,
+  FileCredentialsBackend,
+  init,
+  KvCredentialsBackend,
+  MemoryCredentialsBackend,
+  startSignIn,
+} from "../../mod.ts";
+import { EncryptedCredentialsBackend } from "../../backends/encrypted.ts";
+import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
+import { KeychainCredentialsBackend } from "../../backends/keychain.ts";
+import { testCredentialsBackend } from "../../backends/testing.ts";
+import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { isDenoSupported } from "../../backends/common/platform.ts";
 import { main } from "../../client/cli/main.ts";
 import { MemoryOutput } from "../client/cli/cli_world.ts";
-import { entry } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 
 const NEEDS =
@@ -27,8 +39,25 @@ Deno.test("each way into the module names the Deno that it needs, and the one th
     const identity = { issuer: "https://login.example.com", clientId: "old" };
     await rejectsWith("runtime_unsupported", () => createSession(identity), NEEDS);
     await rejectsWith("runtime_unsupported", () => init({ ...identity, model: "m" }), NEEDS);
-    const backend = new FileCredentialsBackend({ path: "/nonexistent/c.json" });
-    await rejectsWith("runtime_unsupported", () => backend.put("key", entry()), NEEDS);
+    await rejectsWith("runtime_unsupported", () => clearOidcCredentials(identity), NEEDS);
+    await rejectsWith("runtime_unsupported", () => startSignIn(identity), NEEDS);
+    const backend = new MemoryCredentialsBackend();
+    const made: (() => unknown)[] = [
+      () => new FileCredentialsBackend({ path: "/nonexistent/c.json" }),
+      () => new KvCredentialsBackend(),
+      () => new KeychainCredentialsBackend(),
+      () => new VaultCredentialsBackend({ path: "users/anna" }),
+      () =>
+        new EncryptedCredentialsBackend({
+          backend,
+          key: crypto.getRandomValues(new Uint8Array(32)),
+        }),
+      () => new FallbackCredentialsBackend({ backends: [backend] }),
+      () => testCredentialsBackend("memory", () => backend),
+    ];
+    for (const make of made) {
+      await rejectsWith("runtime_unsupported", make, NEEDS);
+    }
   });
 });
 
