@@ -1,5 +1,5 @@
 import { assertNotMatch, assertThrows } from "@std/assert";
-import { assertNoSecret } from "./assert_no_secret.ts";
+import { assertNoSecret, rememberSecret } from "./assert_no_secret.ts";
 
 const SECRET = "tok.4fK9zQw2";
 
@@ -40,4 +40,17 @@ for (const [where, value] of Object.entries(LEAKS)) {
 Deno.test("assertNoSecret passes what shows none", () => {
   assertNoSecret(new Error("bad", { cause: new Error("worse") }), [SECRET]);
   assertNoSecret({ issuer: "https://login.example.com" }, [SECRET]);
+});
+
+Deno.test("assertNoSecret takes the claims of a JWT for a secret, unless told otherwise", () => {
+  const base64 = (text: string) =>
+    new TextEncoder().encode(text).toBase64({ alphabet: "base64url" });
+  const claims = base64('{"iat":1795817445}');
+  const signature = "q7Zr0Lw9Tn2Xb5Vk8Hd1";
+  rememberSecret(`${base64('{"alg":"RS256"}')}.${claims}.${signature}`);
+  const cookie = `_xsrf=${claims.slice(4, 20)}`;
+  assertThrows(() => assertNoSecret(cookie), Error, "shows a secret");
+  assertNoSecret(cookie, [], { claims: false });
+  const end = `${cookie} ${signature.slice(-8)}`;
+  assertThrows(() => assertNoSecret(end, [], { claims: false }), Error, "shows a secret");
 });
