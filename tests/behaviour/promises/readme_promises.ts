@@ -96,8 +96,8 @@ export const README: PagePromises = {
     ],
     [
       "`clientKeyFile`, `clientAssertionFile` |",
-      "behaviour/sign_in/client_auth_test.ts: client key: an … key as PEM signs the client in",
-      "behaviour/sign_in/client_auth_test.ts: client assertion: one that another issuer has signed",
+      "behaviour/sign_in/client_key_test.ts: client key: an … key as PEM signs the client in",
+      "behaviour/sign_in/client_assertion_test.ts: client assertion: one that another issuer has signed",
       `${CLIENT_AUTH} the variables do, for their own client alone`,
     ],
     [
@@ -252,7 +252,7 @@ export const README: PagePromises = {
     [
       'With `flow: "client_credentials"` a job signs in',
       "behaviour/sign_in/client_credentials_test.ts: client_credentials: by …, the client gets a token",
-      "behaviour/sign_in/client_auth_test.ts: client assertion: a renewed one is picked up",
+      "behaviour/sign_in/client_assertion_test.ts: client assertion: a renewed one is picked up",
     ],
     [
       "Sign in once as the user that runs the job",
@@ -328,7 +328,7 @@ export const README: PagePromises = {
     ],
     [
       "`client_auth_unusable` |",
-      "behaviour/sign_in/client_auth_test.ts: client key: what cannot be used is told apart",
+      "behaviour/sign_in/client_key_unusable_test.ts: client key: what cannot be used is told apart",
     ],
     [
       "`flow_unsupported` |",

@@ -248,7 +248,7 @@ export const SECURITY: PagePromises = {
     [
       "A client's secret, and what its key signs",
       "behaviour/sign_in/client_secret_test.ts: client secret: it is stored nowhere, and shown by",
-      "behaviour/sign_in/client_auth_test.ts: client key: an assertion is for no token endpoint on",
+      "behaviour/sign_in/client_key_test.ts: client key: an assertion is for no token endpoint on",
     ],
     [
       "They are never stored",

@@ -66,7 +66,7 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     reason: "it may send no signal to itself, and so it ends with its parent",
   },
   ...["a JWK", "PEM"].map((form) => ({
-    file: "tests/behaviour/sign_in/client_auth_test.ts",
+    file: "tests/behaviour/sign_in/client_key_test.ts",
     test: `client key: an ES512 key as ${form} signs the client in`,
     reason: "P-521 is not to be had",
   })),

@@ -8,8 +8,9 @@ const BUNDLE = "behaviour/bundle_test.ts:";
 const COMPILE = "behaviour/compile_test.ts:";
 const AUTO = "behaviour/sign_in/browser_instead_test.ts: browser instead: auto";
 const CLIENT = "behaviour/sign_in/client_credentials_test.ts: client_credentials:";
-const KEY = "behaviour/sign_in/client_auth_test.ts: client key:";
-const ASSERTION = "behaviour/sign_in/client_auth_test.ts: client assertion:";
+const KEY = "behaviour/sign_in/client_key_test.ts: client key:";
+const UNUSABLE = "behaviour/sign_in/client_key_unusable_test.ts: client key:";
+const ASSERTION = "behaviour/sign_in/client_assertion_test.ts: client assertion:";
 const SECRET = "behaviour/sign_in/client_secret_test.ts: client secret:";
 const PROFILE = "behaviour/sign_in/profile_test.ts: profile:";
 const SCOPES = "behaviour/sign_in/two_scopes_test.ts: two scopes:";
@@ -172,7 +173,7 @@ export const RECIPES: PagePromises = {
     ["Links are followed", `${ASSERTION} a renewed one is picked up, through the links of a`],
     [
       "A file belongs to the superuser",
-      `${KEY} only a regular file that is closed to others is read`,
+      `${UNUSABLE} only a regular file that is closed to others is read`,
     ],
     [
       "A key is PKCS#8 PEM",
@@ -201,7 +202,7 @@ export const RECIPES: PagePromises = {
       "A refusal is `provider_refused` and says",
       `${CLIENT} a refusal names the client, and what to look at`,
       `${CLIENT} without a secret, key or assertion nothing is sent`,
-      `${KEY} what cannot be used is told apart, and nothing is sent`,
+      `${UNUSABLE} what cannot be used is told apart, and nothing is sent`,
       `${ASSERTION} wrong, ended, early and missing ones are told apart`,
     ],
     ["It is never `login_required`", `${CLIENT} … is provider_refused, never login_required`],

@@ -4,7 +4,7 @@ const OPTIONS = "client/options/resolve_options_test.ts: resolveOptions:";
 const FROM_ENV = `${OPTIONS} all from the environment`;
 const DEFAULTS = `${OPTIONS} defaults`;
 const BROWSER_OPTIONS = "client/options/browser_options_test.ts: browser options: …";
-const AUTH = "behaviour/sign_in/client_auth_test.ts: client";
+const SIGN_IN = "behaviour/sign_in";
 const SECRET = "behaviour/sign_in/client_secret_test.ts: client secret:";
 const ENTRA = "behaviour/sign_in/entra_tenant_test.ts: Entra:";
 const NETWORK = "behaviour/sign_in/network_test.ts: network:";
@@ -56,13 +56,13 @@ export const SETTINGS: PagePromises = {
     ],
     [
       "`VM_OIDC_CLIENT_KEY_FILE` | file",
-      `${AUTH} key: an … key as PEM signs the client in`,
-      `${AUTH} authentication: the variables do, for their own client alone`,
+      `${SIGN_IN}/client_key_test.ts: client key: an … key as PEM signs the client in`,
+      `${SIGN_IN}/client_auth_test.ts: client authentication: the variables do, for their own client alone`,
     ],
     [
       "`VM_OIDC_CLIENT_ASSERTION_FILE` | file",
-      `${AUTH} assertion: a renewed one is picked up, through the links of a cluster`,
-      `${AUTH} authentication: the variables do, for their own client alone`,
+      `${SIGN_IN}/client_assertion_test.ts: client assertion: a renewed one is picked up, through the links of a cluster`,
+      `${SIGN_IN}/client_auth_test.ts: client authentication: the variables do, for their own client alone`,
     ],
     ["`VM_OIDC_FLOW` |", `${OPTIONS} flow …, variable`],
     [

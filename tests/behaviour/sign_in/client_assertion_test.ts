@@ -1,0 +1,166 @@
+import { assert, assertEquals } from "@std/assert";
+import { createSession } from "../../../client/create_session.ts";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import { AssertionIssuer, jobOptions } from "../../support/client_world.ts";
+import { isPosix } from "../../support/sandbox.ts";
+import { verifyJwt } from "../../support/jwt.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { federatedWorld } from "../../support/key_world.ts";
+const HOUR = 3600_000;
+
+Deno.test("client assertion: one that another issuer has signed signs the client in", async () => {
+  await using it = await federatedWorld();
+  const clientAssertionFile = await it.file(`\n${await it.assertion()}\n`);
+  await using session = await createSession(jobOptions(it.world, { clientAssertionFile }));
+  assert(await it.world.provider.isActive(await session.accessToken()));
+  assertEquals(it.world.codes, []);
+});
+
+Deno.test({
+  name: "client assertion: a renewed one is picked up, through the links of a cluster",
+  ignore: !isPosix, // on Windows an ordinary person may make no links
+  async fn() {
+    await using it = await federatedWorld();
+    await Deno.mkdir(`${it.dir}/..one`);
+    await Deno.mkdir(`${it.dir}/..two`);
+    await it.file(await it.assertion(), "..one/token");
+    await it.file(await it.assertion(), "..two/token");
+    await Deno.symlink("..one", `${it.dir}/..data`);
+    await Deno.symlink("..data/token", `${it.dir}/token`);
+    const clientAssertionFile = `${it.dir}/token`;
+    await using session = await createSession(jobOptions(it.world, { clientAssertionFile }));
+    await session.accessToken();
+    await Deno.symlink("..two", `${it.dir}/..next`);
+    await Deno.rename(`${it.dir}/..next`, `${it.dir}/..data`);
+    await Deno.remove(`${it.dir}/..one`, { recursive: true });
+    it.world.clock.advance(HOUR);
+    assert(await it.world.provider.isActive(await session.accessToken()));
+  },
+});
+
+Deno.test("client assertion: a cluster's own issuer and subject name the client at a provider that trusts them", async () => {
+  const cluster = await AssertionIssuer.make();
+  await using dir = await tempDir();
+  await using world = await scriptedProviderWorld();
+  const claims = {
+    iss: "https://kubernetes.example.com",
+    sub: "system:serviceaccount:jobs:validate",
+  };
+  const clientAssertionFile = `${dir.path}/token`;
+  const { issuer, clientId } = world.provider;
+  const assertion = await cluster.assertion(issuer, clientId, claims);
+  await Deno.writeTextFile(clientAssertionFile, assertion, { mode: 0o600 });
+  const trust = async (form: URLSearchParams) => {
+    const found = await verifyJwt(form.get("client_assertion") ?? "", cluster.key.publicJwk);
+    const isTrusted = found?.iss === claims.iss && found.sub === claims.sub && found.aud === issuer;
+    const type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    return isTrusted && form.get("client_assertion_type") === type &&
+      form.get("client_id") === clientId && !form.has("client_secret");
+  };
+  world.provider.script.token.push(async (request, form) => {
+    if (await trust(form) && !request.headers.has("authorization")) return;
+    return Response.json({ error: "invalid_client" }, { status: 401 });
+  });
+  await using session = await createSession(jobOptions(world, { clientAssertionFile }));
+  assert(world.provider.isActive(await session.accessToken()));
+});
+
+Deno.test("client assertion: wrong, ended, early and missing ones are told apart", async () => {
+  await using it = await federatedWorld();
+  const { clientId } = it.world.provider;
+  const stranger = await AssertionIssuer.make();
+  const now = Math.floor(Date.now() / 1000);
+  const rows: [assertion: string, ...words: string[]][] = [
+    [await it.assertion({ iat: now - 900, exp: now - 300 }), "ended at", "renews it"],
+    [await it.assertion({ nbf: now + 7200, exp: now + 9000 }), "begins at", "clock"],
+    [await it.assertion({ sub: "another-client", iss: "another-client" }), '"another-client"'],
+    [await it.assertion({ aud: "https://other.example.com" }), '"https://other.example.com"'],
+    [await stranger.assertion(it.world.provider.issuer, clientId), "trust exactly these"],
+  ];
+  it.world.clock.advance(Date.now() - it.world.clock.now());
+  for (const [assertion, ...words] of rows) {
+    const clientAssertionFile = await it.file(assertion);
+    const run = () => createSession(jobOptions(it.world, { clientAssertionFile }));
+    await rejectsWith(
+      "provider_refused",
+      run,
+      "the provider refused the client",
+      "VM_OIDC_CLIENT_ASSERTION_FILE",
+      ...words,
+    );
+  }
+  const clientAssertionFile = `${it.dir}/absent`;
+  const run = () => createSession(jobOptions(it.world, { clientAssertionFile }));
+  await rejectsWith("client_auth_unusable", run, "not there", clientAssertionFile);
+});
+
+Deno.test("client assertion: neither alg none nor HS256 by the public key passes", async () => {
+  await using it = await federatedWorld();
+  const secret = JSON.stringify(it.cluster.key.publicJwk);
+  for (const alg of ["none", "HS256"] as const) {
+    const text = await it.assertion({}, { alg, secret });
+    const clientAssertionFile = await it.file(text);
+    const run = () => createSession(jobOptions(it.world, { clientAssertionFile }));
+    const code = alg === "none" ? "client_auth_unusable" : "provider_refused";
+    await rejectsWith(code, run, clientAssertionFile);
+  }
+});
+
+Deno.test("client assertion: half of one, while another program writes it, is not sent", async () => {
+  await using it = await federatedWorld();
+  const [old, renewed] = [await it.assertion(), await it.assertion()];
+  const clientAssertionFile = await it.file(old);
+  let reads = 0;
+  const read = Deno.readTextFileSync;
+  Deno.readTextFileSync = (path) => {
+    if (path !== clientAssertionFile || reads++ > 0) return read(path);
+    Deno.writeTextFileSync(path, renewed.slice(0, -20));
+    const half = read(path);
+    Deno.writeTextFileSync(path, `${renewed}\n`);
+    return half;
+  };
+  try {
+    await using session = await createSession(jobOptions(it.world, { clientAssertionFile }));
+    assert(await it.world.provider.isActive(await session.accessToken()));
+  } finally {
+    Deno.readTextFileSync = read;
+  }
+  assertEquals(reads, 2);
+});
+
+Deno.test("client assertion: what is no single JWT is not sent", async () => {
+  await using it = await federatedWorld();
+  const assertion = await it.assertion();
+  const rows: [text: string, word: string][] = [
+    ["", "empty"],
+    ["<!DOCTYPE html><p>502</p>", "a page"],
+    [`${assertion}\n${assertion}`, "not one JWT"],
+    [`{"token":"${assertion}"}`, "not one JWT"],
+    [`${assertion}&scope=admin`, "not one JWT"],
+    ["a".repeat(70_000), "70000 bytes"],
+  ];
+  for (const [text, word] of rows) {
+    const clientAssertionFile = await it.file(text);
+    const run = () => createSession(jobOptions(it.world, { clientAssertionFile }));
+    await rejectsWith("client_auth_unusable", run, clientAssertionFile, word);
+  }
+  assertEquals(it.world.provider.requests.filter(({ method }) => method === "POST"), []);
+});
+
+Deno.test("client assertion: an error does not show it, however the provider echoes it", async () => {
+  await using it = await federatedWorld();
+  await using world = await scriptedProviderWorld();
+  const assertion = await it.assertion();
+  const clientAssertionFile = await it.file(assertion);
+  world.provider.script.token.push((_, form) =>
+    Response.json({
+      error: "invalid_client",
+      error_description: `no ${form.get("client_assertion_type")}: ${form.get("client_assertion")}`,
+    }, { status: 401 })
+  );
+  const run = () => createSession(jobOptions(world, { clientAssertionFile }));
+  const error = await rejectsWith("provider_refused", run, "jwt-bearer: [removed]");
+  assertNoSecret(error, [assertion.split(".")[2]!]);
+});
