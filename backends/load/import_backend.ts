@@ -70,6 +70,10 @@ export function moduleUrl(
   specifier: string,
   onWindows: boolean = isWindows,
 ): string {
+  // Node and Bun import a package by its bare name only, which a setting cannot hold.
+  if (/^(npm|jsr):/.test(specifier)) {
+    needDeno(`load ${showSpec(specifier)}`, "Name the whole path of the module.");
+  }
   if (!isPathSpecifier(specifier)) return specifier;
   // Elsewhere nothing tells the working directory.
   if (specifier.startsWith(".")) needDeno(`find ${showSpec(specifier)}`, "Name its whole path.");

@@ -254,6 +254,10 @@ for (const name of RUNTIMES) {
           process.env.VM_OIDC_CREDENTIALS_BACKEND = "./store.mjs:Store";
           await vm.createSession(identity);
         },
+        ...Object.fromEntries(["npm", "jsr"].map((scheme) => [scheme, async () => {
+          process.env.VM_OIDC_CREDENTIALS_BACKEND = scheme + ":@acme/store:Store";
+          await vm.createSession(identity);
+        }])),
         caCert: async () => {
           const options = { path: "a", address: "https://vault.example.com", caCert: "ca.pem" };
           await new VaultCredentialsBackend({ ...options, auth: { method: "token", token: "t" } })
@@ -284,6 +288,7 @@ for (const name of RUNTIMES) {
       browser: 'Set flow: "device"',
       keyFile: "Use clientSecret (VM_OIDC_CLIENT_SECRET)",
       isolate: "Leave isolate out",
+      npm: "Name the whole path of the module",
       caCert: "Set NODE_EXTRA_CA_CERTS",
     });
     for (const [call, advice] of words) assert(refused[call].includes(advice), refused[call]);
