@@ -3,7 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import { isDeno } from "../common/platform.ts";
-import { parseRetryAfter } from "../common/printable.ts";
+import { connectionFault, parseRetryAfter } from "../common/printable.ts";
 import { sharesPiece } from "../common/redact.ts";
 
 export interface VaultUse {
@@ -139,23 +139,21 @@ export function tooLarge(status: number, text: string): boolean {
     (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
 }
 
-/** The failure of a connection, by Deno's words. The words themselves may hold a path. */
+/** The failure of a connection. The runtime's own words for it may hold a path. */
 export function failedConnection(error: unknown): VaultTrouble {
-  const text = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
-  if (/certificate|UnknownIssuer|handshake/i.test(text)) {
+  const fault = connectionFault(error);
+  if (fault?.includes("certificate")) {
     const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
     return {
-      reason: "its certificate is not one that this host trusts",
-      advice: `Name the authority's PEM file in ${setting}.`,
+      reason: fault,
+      advice: `Name the PEM file of the authority that made it in ${setting}.`,
       isLasting: true,
     };
   }
-  const kinds: [pattern: RegExp, reason: string][] = [
-    [/refused/i, "the connection is refused"],
-    [/dns|lookup|resolve|getaddrinfo/i, "its host name is not found"],
-    [/reset|closed|broken|incomplete|EOF/i, "the connection broke off"],
-  ];
-  const [, reason] = kinds.find(([pattern]) => pattern.test(text)) ??
-    [undefined, `the connection failed (${error instanceof Error ? error.name : "unknown"})`];
-  return { reason, advice: "Check that it runs, its address and the network." };
+  const name = error instanceof Error ? error.name : "unknown";
+  return {
+    reason: fault ?? `the connection failed (${name})`,
+    advice: "Check that it runs, its address and the network.",
+    isLasting: /TLS|https:/.test(fault ?? ""),
+  };
 }

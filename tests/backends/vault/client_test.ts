@@ -173,6 +173,20 @@ for (const [what, answer, code] of FINAL) {
   });
 }
 
+Deno.test("a server that does not speak https: is asked once, and named as such", async () => {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => OK.clone(),
+  );
+  const address = `https://127.0.0.1:${server.addr.port}`;
+  const timer = new FakeClock();
+  const given = vaultConnection({ path: "x", address });
+  const client = new VaultClient(given, undefined, { fetch, timer, timeoutMs: 15_000 });
+  const ask = () => client.request(READ);
+  await rejectsWith("backend_unavailable", ask, "does not speak https:", "its address");
+  assertEquals(timer.delays, []);
+});
+
 Deno.test("a file of certificates that holds none is invalid_options, and names it", async () => {
   const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
   for (const text of ["", "0\u0082\u0001\ufffd", pem("AAAA"), pem("?")]) {
