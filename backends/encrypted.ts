@@ -16,7 +16,12 @@
  * @module
  */
 
-import { assertReadableBackend, locationOf, memberOf } from "./common/describe_backend.ts";
+import {
+  assertReadableBackend,
+  entryFrom,
+  locationOf,
+  memberOf,
+} from "./common/describe_backend.ts";
 import { assertDeno } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
@@ -290,14 +295,15 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     key: string,
     row: OidcCredentials | null | undefined,
   ): Promise<OidcCredentials | undefined> {
-    if (row) {
-      const sealed = sealedIn(row);
+    const present = entryFrom(this.#inner, row);
+    if (present !== undefined) {
+      const sealed = sealedIn(present);
       const entry = sealed && await this.#keys.open(key, sealed);
       if (entry !== undefined) return entry;
       throw this.#undecrypted(key, sealed === undefined);
     }
     if (this.#plain === "ignore") return undefined;
-    const plain = await this.#inner.get(key) ?? undefined;
+    const plain = entryFrom(this.#inner, await this.#inner.get(key));
     if (plain === undefined || this.#plain === "read") return plain;
     throw new CredentialsBackendError(
       "decryption_failed",

@@ -101,6 +101,7 @@ export interface WithLockOptions<T = unknown> {
  *
  * - absent is `undefined` (or `null`) from `get`; **unreadable is an error**, since a failure taken
  *   for "not signed in" makes people sign in again and overwrites their entry;
+ * - `get` gives an object of the entry's fields; its text or bytes are `backend_corrupt`;
  * - `put` resolves only when the entry is stored;
  * - keys are opaque strings, up to some hundred characters, of any Unicode;
  * - no error carries an entry's values.

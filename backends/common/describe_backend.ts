@@ -84,6 +84,27 @@ export function backendName(backend: OidcCredentialsBackend): string {
 }
 
 /**
+ * A copy of the entry that a backend gave; `undefined` for none. Something else, such as an entry's text
+ * or bytes, is an error: taken for an entry without tokens, it would have people sign in over it.
+ */
+export function entryFrom(
+  backend: OidcCredentialsBackend,
+  given: OidcCredentials | null | undefined,
+): OidcCredentials | undefined {
+  if (given === undefined || given === null) return undefined;
+  // Tells bytes, a Map and the like from an object of fields.
+  const isObject = typeof given === "object";
+  if (isObject && Object.prototype.toString.call(given) === "[object Object]") return { ...given };
+  const found = isObject ? "an array, bytes or the like" : `a ${typeof given}`;
+  throw new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot read credentials from ${describeBackend(backend)}: its get() gave ${found}, not an ` +
+      `entry. Nothing was changed. Have get() give the object that put() was given. If only this ` +
+      `entry is damaged, remove it with clearOidcCredentials().`,
+  );
+}
+
+/**
  * The coded error for an error of a backend. The message of an uncoded error may quote an entry (V8's
  * message about bad JSON does), so only its name is kept. A coded error keeps its words, without what
  * looks like a secret and without that of `known`, the entry that the backend was given, where there

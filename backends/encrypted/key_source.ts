@@ -1,4 +1,4 @@
-import { locationOf } from "../common/describe_backend.ts";
+import { entryFrom, locationOf } from "../common/describe_backend.ts";
 import { Once } from "../common/promises.ts";
 import { printable, toBase64 } from "../common/printable.ts";
 import { readEnv } from "../common/platform.ts";
@@ -149,7 +149,7 @@ export function storedKey(backend: OidcCredentialsBackend): KeySource {
     const known = keys.get(id);
     if (known !== undefined) return known;
     if (!/^[0-9a-f]{16}$/.test(id)) return undefined; // from an entry, which anybody may have changed
-    const stored = await backend.get(rowName(id));
+    const stored = entryFrom(backend, await backend.get(rowName(id)));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;
     const key = await sealingKey(bytes);
@@ -177,7 +177,7 @@ export function storedKey(backend: OidcCredentialsBackend): KeySource {
     return key;
   };
   const readCurrent = async (beforeNew: () => Promise<void>): Promise<SealingKey> => {
-    const id = (await backend.get(CURRENT))?.key_id;
+    const id = entryFrom(backend, await backend.get(CURRENT))?.key_id;
     const key = typeof id === "string" ? await read(id) : undefined;
     if (key !== undefined) return key;
     await beforeNew();

@@ -1,4 +1,4 @@
-import { classNameOf, locationOf } from "../common/describe_backend.ts";
+import { classNameOf, entryFrom, locationOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import { Queue } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
@@ -140,8 +140,10 @@ export class FallbackStores {
   }
 
   #lookInto(store: OidcCredentialsBackend, index: number, key: string): MaybePromise<Look> {
-    const found = (stored: OidcCredentials | undefined | null): Look =>
-      stored ? { store, copy: toCopy(store, index, stored) } : { store };
+    const found = (stored: OidcCredentials | undefined | null): Look => {
+      const entry = entryFrom(store, stored);
+      return entry ? { store, copy: toCopy(store, index, entry) } : { store };
+    };
     const failed = (error: unknown): Look => ({ store, error });
     try {
       const stored = this.#use(key, store, () => store.get(key));

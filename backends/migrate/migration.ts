@@ -1,4 +1,4 @@
-import { assertReadableBackend, backendError } from "../common/describe_backend.ts";
+import { assertReadableBackend, backendError, entryFrom } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import { checkOptions, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
@@ -80,8 +80,8 @@ export async function migrate(
   for (const [index, key] of keys.entries()) {
     signal?.throwIfAborted();
     await withSourceLock(from, key, async () => {
-      const entry = await guarded("read", from, () => from.get(key));
-      if (!entry) return; // cleared since it was listed
+      const entry = await read(from, key);
+      if (entry === undefined) return; // cleared since it was listed
       const isCopied = await copy(to, key, entry);
       result[isCopied ? "copied" : "kept"].push(key);
       if (deleteSource) {
@@ -133,6 +133,15 @@ async function guarded<T>(
   }
 }
 
+async function read(
+  backend: OidcCredentialsBackend,
+  key: string,
+  known?: OidcCredentials,
+): Promise<OidcCredentials | undefined> {
+  const get = async () => entryFrom(backend, await backend.get(key));
+  return await guarded("read", backend, get, known);
+}
+
 /** Keeps a refresh from rotating the token between its copy and its deletion. */
 async function withSourceLock(
   from: OidcCredentialsBackend,
@@ -157,11 +166,11 @@ async function copy(
   entry: OidcCredentials,
 ): Promise<boolean> {
   const { equal } = await loadEqual();
-  const present = await guarded("read", to, () => to.get(key), entry);
+  const present = await read(to, key, entry);
   const endOf = ({ expires_at }: OidcCredentials) => Date.parse(expires_at ?? "");
   if (present && (equal(present, entry) || endOf(present) > endOf(entry))) return false;
   await guarded("write", to, () => to.put(key, entry), entry);
-  if (equal(await guarded("read", to, () => to.get(key), entry), entry)) return true;
+  if (equal(await read(to, key, entry), entry)) return true;
   throw new CredentialsBackendError(
     "backend_unproven",
     `Cannot migrate the entry "${printable(key)}": the target gave back another entry than was ` +
@@ -177,7 +186,7 @@ async function deleteFromSource(
   entry: OidcCredentials,
 ): Promise<void> {
   await guarded("delete", from, () => from.delete(key), entry);
-  if (await guarded("read", to, () => to.get(key), entry)) return;
+  if (await read(to, key, entry) !== undefined) return;
   await guarded("write", to, () => to.put(key, entry), entry);
   throw new CredentialsBackendError(
     "invalid_options",

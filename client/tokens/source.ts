@@ -10,7 +10,7 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 /** Loaded where the caller may end the wait for the store. */
 const loadDelay = () => import("../../backends/common/promises.ts");
 
-/** Loaded where the store fails. */
+/** Loaded where the store fails, or has no entry. */
 const loadDescription = () => import("../../backends/common/describe_backend.ts");
 
 /** Options of {@linkcode TokenSource}. */
@@ -230,7 +230,8 @@ export class StoredCredential {
   async read(known = this.unstored): Promise<OidcCredentials | undefined> {
     try {
       const entry = await this.backend.get(this.key);
-      return entry ? { ...entry } : undefined;
+      if (entry?.access_token) return { ...entry };
+      return (await loadDescription()).entryFrom(this.backend, entry);
     } catch (error) {
       const { backendError } = await loadDescription();
       throw backendError("read credentials from", this.backend, error, known);

@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { migrateCredentials } from "../../backends/migrate_credentials.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { encrypted } from "./encrypted/encrypted_world.ts";
+import { encrypted, minimal } from "./encrypted/encrypted_world.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
@@ -18,6 +19,18 @@ Deno.test("a plain entry is refused, unless it is to be read or ignored", async 
   assertEquals(await encrypted(inner, { plain: "read" }).get(KEY), entry());
   assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
   assertEquals(inner.get(KEY), entry()); // none of it changed anything
+});
+
+Deno.test("a plain row that is no entry is corrupt, and left alone where it is another program's", async () => {
+  const inner: OidcCredentialsBackend = {
+    ...minimal(),
+    get: (key) => (key === KEY ? JSON.stringify(entry()) : undefined) as unknown as undefined,
+  };
+  for (const plain of ["refuse", "read"] as const) {
+    const get = () => encrypted(inner, { plain }).get(KEY);
+    await rejectsWith("backend_corrupt", get, "gave a string, not an entry");
+  }
+  assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
 });
 
 Deno.test('plain "read" encrypts an entry at its next write, and all by rotate()', async () => {

@@ -229,6 +229,22 @@ Deno.test("migrateCredentials leaves a corrupt source as it is", async () => {
   assertEquals(await Deno.readTextFile(path), "{");
 });
 
+Deno.test("migrateCredentials copies no text of an entry, and overwrites none", async () => {
+  const good = memory({ a: entry() });
+  const text = altered(good, {
+    get: (key) => JSON.stringify(good.get(key)) as unknown as OidcCredentials,
+    list: () => good.list(),
+  });
+  const target = memory({});
+  const words = ["gave a string, not an entry", "Nothing was changed"];
+  await rejectsWith("backend_corrupt", () => migrateCredentials(text, target), ...words);
+  assertEquals(await Array.fromAsync(target.list()), []);
+  const source = memory({ a: entry({ refresh_token: "fixture-other" }) });
+  const move = () => migrateCredentials(source, text, { deleteSource: true });
+  await rejectsWith("backend_corrupt", move, ...words);
+  assertEquals([good.get("a"), source.get("a") !== undefined], [entry(), true]);
+});
+
 Deno.test("migrateCredentials goes from file to KV and back without a change", async () => {
   await using folder = await tempDir();
   const file = new FileCredentialsBackend({ path: `${folder.path}/credentials.json` });

@@ -1,7 +1,10 @@
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { startHttpServer } from "../support/http_server.ts";
 import type { TestOidcProvider } from "../support/oidc_provider.ts";
@@ -21,6 +24,15 @@ async function jobWith(store: (folder: string) => OidcCredentialsBackend): Promi
   };
   const { names, ...heard } = await inWorld(oidcProviderWorld(), run);
   return { ...heard, names: { ...names, [home.path]: "/home/ada" } };
+}
+
+/** A store that keeps text and does not parse it. */
+class TextStore {
+  get(): OidcCredentials {
+    return '{"access_token":"…"}' as unknown as OidcCredentials;
+  }
+  put(): void {}
+  delete(): void {}
 }
 
 /** Answers of a Vault. */
@@ -88,6 +100,11 @@ export const OF_STORE: MessageRow[] = [
           throw error;
         }
       }),
+  },
+  {
+    what: "A class of yours gives text in place of an entry",
+    where: "a store of your own",
+    hear: () => jobWith(() => new TextStore()),
   },
   real(
     "The store is full at the end of a sign-in",

@@ -2,8 +2,12 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
+import { minimal } from "./encrypted_world.ts";
 import { testKey } from "./encryption_keys.ts";
 import { entry, KEY, OTHER, small } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -47,6 +51,22 @@ Deno.test("a lost key is encryption_key_unknown to reads and to writes, and no n
   assertEquals(await Array.fromAsync(keys.list()), []);
   await open().delete(KEY);
   await open().put(KEY, entry()); // nothing needs the lost one any more
+  assertEquals(await open().get(KEY), entry());
+});
+
+Deno.test("a row of the store of keys that is no entry is an error, and no new key is made", async () => {
+  const { inner, keys, open } = pair();
+  await open().put(KEY, entry());
+  const names = await Array.fromAsync(keys.list());
+  const text = (key: string) => JSON.stringify(keys.get(key)) as unknown as OidcCredentials;
+  const backend = new EncryptedCredentialsBackend({
+    backend: minimal(inner), // where no list tells that entries need the key
+    key: { backend: { ...minimal(keys), get: text } },
+  });
+  const words = ["gave a string, not an entry", "Nothing was changed"];
+  await rejectsWith("backend_corrupt", () => backend.get(KEY), ...words);
+  await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), ...words);
+  assertEquals(await Array.fromAsync(keys.list()), names);
   assertEquals(await open().get(KEY), entry());
 });
 

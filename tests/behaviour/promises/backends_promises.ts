@@ -58,6 +58,11 @@ export const BACKENDS: PagePromises = {
       "behaviour/storage/encrypted_session_test.ts: encrypted file: another key is an error and no",
     ],
     [
+      "Text or bytes in place of an entry",
+      "behaviour/storage/no_entry_test.ts: a store… that gives no entry is corrupt: nobody is asked",
+      "backends/migrate_credentials_test.ts: migrateCredentials copies no text of an entry",
+    ],
+    [
       "The environment loads such a class",
       "backends/load/import_backend_test.ts: a class is constructed with the options, from an",
     ],
