@@ -196,7 +196,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * backend and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await this.#entryIn(key, await this.#inner.get(rowName(key)));
+    const entry = await this.#entryIn(key, await this.#inner.get(rowName(key)));
+    if (entry !== undefined || this.#plain !== "read") return entry;
+    // The plain entry may have been taken over between the two reads.
+    const row = await this.#inner.get(rowName(key));
+    return row ? await this.#entryIn(key, row) : undefined;
   }
 
   /**
@@ -232,8 +236,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} The errors of the inner backend.
    */
   async delete(key: string): Promise<void> {
-    await this.#inner.delete(rowName(key));
-    if (this.#plain !== "ignore") await this.#inner.delete(key);
+    try {
+      // First: see `#isTakenOver`.
+      if (this.#plain !== "ignore") await this.#inner.delete(key);
+    } finally {
+      await this.#inner.delete(rowName(key));
+    }
   }
 
   /**
@@ -332,23 +340,44 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       const isPresent = (found: OidcCredentials | undefined) =>
         isSame = ciphertextOf(found) === ciphertextOf(present);
       await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
-      if (isSame) return true;
+      if (isSame) return present ? true : await this.#isTakenOver(key, row, isReplaced);
     }
-    throw new CredentialsBackendError(
-      "backend_locked",
-      `Cannot write credentials to ${describeInner(this.#inner)}: others keep writing the same ` +
-        `entry. Try again.`,
-    );
+    throw this.#contended();
   }
 
-  async #reseal(key: string): Promise<"resealed" | "kept" | undefined> {
+  /**
+   * Whether a row that was written in the place of a plain entry stays. No store compares one row and
+   * writes another in one step, so that the plain entry is looked at again. A sign-out removes the plain
+   * entry before the row: either it is missed here, or the sign-out finds the row and removes it.
+   */
+  async #isTakenOver(
+    key: string,
+    row: OidcCredentials,
+    isReplaced: NonNullable<PutOptions["isReplaced"]>,
+  ): Promise<boolean> {
+    if (this.#plain !== "read") return true;
+    const plain = entryFrom(this.#inner, await this.#inner.get(key));
+    if (isReplaced(plain)) return true;
+    const present = await this.#inner.get(rowName(key));
+    if (ciphertextOf(present) === ciphertextOf(row)) await this.#inner.delete(rowName(key));
+    return false;
+  }
+
+  async #reseal(key: string, tries: number = TRIES): Promise<"resealed" | "kept" | undefined> {
     const row = await this.#inner.get(rowName(key));
     const isCurrent = row && sealedIn(row)?.key_id === (await this.#keys.current()).id;
     const entry = await this.get(key);
     if (entry === undefined) return undefined; // cleared since it was listed
     if (isCurrent) return "kept";
-    await this.put(key, entry);
-    return "resealed";
+    // A sign-out may have got no lock.
+    const text = JSON.stringify(entry);
+    let isSame = true;
+    const isReplaced = (present: OidcCredentials | undefined) =>
+      isSame = JSON.stringify(present) === text;
+    await this.put(key, entry, { isReplaced });
+    if (isSame) return "resealed";
+    if (tries === 0) throw this.#contended();
+    return await this.#reseal(key, tries - 1);
   }
 
   /**
@@ -366,6 +395,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       .map((name) => name.slice(PREFIX.length));
     const plain = this.#plain === "ignore" ? [] : names.filter((name) => !name.startsWith(PREFIX));
     yield* new Set([...sealed, ...plain]);
+  }
+
+  #contended(): CredentialsBackendError {
+    return new CredentialsBackendError(
+      "backend_locked",
+      `Cannot write credentials to ${describeInner(this.#inner)}: others keep writing the same ` +
+        `entry. Try again.`,
+    );
   }
 
   #undecrypted(key: string, isDamaged: boolean): CredentialsBackendError {

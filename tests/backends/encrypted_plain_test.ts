@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -8,6 +9,7 @@ import { encrypted, minimal } from "./encrypted/encrypted_world.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
+import { SpyBackend } from "../support/spy_backend.ts";
 
 const { folder } = sandbox();
 
@@ -31,6 +33,18 @@ Deno.test("a plain row that is no entry is corrupt, and left alone where it is a
     await rejectsWith("backend_corrupt", get, "gave a string, not an entry");
   }
   assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
+});
+
+Deno.test("a sign-out removes the encrypted entry also where the plain one cannot be removed", async () => {
+  const inner = new SpyBackend();
+  const backend = encrypted(inner, { plain: "read" });
+  await backend.put(KEY, entry());
+  const fault = new CredentialsBackendError("backend_denied", "Cannot delete it: no. Ask.");
+  inner.before = (method, key) => {
+    if (method === "delete" && key === KEY) throw fault;
+  };
+  await rejectsWith("backend_denied", () => backend.delete(KEY));
+  assertEquals(inner.rows.size, 0);
 });
 
 Deno.test('plain "read" encrypts an entry at its next write, and all by rotate()', async () => {
