@@ -13,7 +13,6 @@ const node = isDeno ? undefined : (globalThis as {
     platform: string;
     env: Record<string, string | undefined>;
     versions: { node: string; bun?: string };
-    stderr: { write(text: string): unknown };
   };
 }).process;
 
@@ -34,7 +33,8 @@ export function isNotCapable(error: unknown): boolean {
 
 export function writeError(text: string): void {
   if (isDeno) Deno.stderr.writeSync(new TextEncoder().encode(text));
-  else node?.stderr.write(text);
+  // deno-lint-ignore no-console -- Node ends a program whose `process.stderr` is closed at a write
+  else console.error(text.replace(/\n$/, ""));
 }
 
 /** Whether this Deno has the youngest of the functions that this module needs. */

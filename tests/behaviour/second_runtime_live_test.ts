@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert"
 import { userToken } from "../backends/vault/vault_world.ts";
 import { CLIENT_SECRET, clientWorld } from "../support/client_world.ts";
 import { runProcess } from "../support/deno_process.ts";
+import { entry } from "../support/entries.ts";
 import { dpopProviderWorld } from "../support/dpop_provider_world.ts";
 import { installNpmPackage } from "../support/npm_package.ts";
 import { ProviderProcess } from "../support/provider_process.ts";
@@ -142,6 +143,40 @@ for (const name of RUNTIMES) {
     assertMatch(rest.join("\n"), /The browser was not opened: that needs Deno/);
     assertMatch(rest.join("\n"), /^Signed in as analyst@example\.com/m);
     assert(!stderr.includes("\x1b"), stderr);
+  });
+
+  live.test(`${name}: a closed standard error costs the line, and not the program`, async () => {
+    const file = `${folder.path}/closed.mjs`;
+    await Deno.writeTextFile(
+      file,
+      `
+      import { CredentialsBackendError, MemoryCredentialsBackend } from "@validmind/auth";
+      import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
+      const full = new MemoryCredentialsBackend();
+      full.put = () => {
+        throw new CredentialsBackendError("backend_full", "Cannot write: full. Free some.");
+      };
+      const backends = [full, new MemoryCredentialsBackend()];
+      const entry = ${JSON.stringify(entry())};
+      process.stdin.once("data", async () => {
+        await new FallbackCredentialsBackend({ backends }).put("key", entry);
+        setTimeout(() => console.log("alive"), 100); // the fault of a write comes later
+        process.stdin.unref();
+      });`,
+    );
+    const child = new Deno.Command(await serverBinary(name), {
+      args: [file],
+      cwd: folder.path,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await child.stderr.cancel();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("go\n"));
+    await writer.close();
+    assertEquals(await new Response(child.stdout).text(), "alive\n");
+    assertEquals((await child.status).code, 0);
   });
 
   live.test(`${name}: an API key signs in, and a refused API token is renewed`, async () => {

@@ -6,8 +6,8 @@ import { startTrackingApi } from "../support/tracking_api.ts";
 
 /** Deno makes its `process` and the variables in it by parts of its own, so both are copied before. */
 const PROCESS = `
-  const { platform, stderr } = process;
-  globalThis.process = { platform, versions: { node: "24.0.0" }, stderr, env: { ...process.env } };
+  const { platform } = process;
+  globalThis.process = { platform, versions: { node: "24.0.0" }, env: { ...process.env } };
   delete globalThis.Deno;`;
 
 /** Runs code after `Deno` is gone, with what it takes of the module. Gives the JSON that it prints. */
