@@ -1,3 +1,4 @@
+import { entryFrom } from "../common/describe_backend.ts";
 import { toHex } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
@@ -133,7 +134,7 @@ export function marksFor(key: string, order: CopyOrder, current: Copy | undefine
     ): Promise<CredentialsBackendError | undefined> {
       for (const copy of copies.filter((copy) => !isMarked(copy))) {
         const row = supersededRow(copy, order, copy === current);
-        const refusal = await tryPut(copy.store, key, row);
+        const refusal = await tryPut(copy.store, key, row, ifStill(copy));
         if (refusal === undefined) marked.add(copy);
         else if (copy.index > index) return refusal;
       }
@@ -141,12 +142,26 @@ export function marksFor(key: string, order: CopyOrder, current: Copy | undefine
     },
     /** Restores the copies after a write that no store took. A mark that stays does no harm yet. */
     async takeBack(): Promise<void> {
-      for (const { store, entry, order, isSuperseded } of marked) {
-        if (isSuperseded) continue;
-        await Promise.try(() => store.put(key, rowOf(entry, order))).catch(() => undefined);
+      for (const copy of marked) {
+        if (copy.isSuperseded) continue;
+        const former = rowOf(copy.entry, copy.order);
+        const write = () => copy.store.put(key, former, ifStill(copy));
+        await Promise.try(write).catch(() => undefined);
       }
     },
   };
+}
+
+/** The condition of a mark: a copy that is removed or replaced meanwhile must not come back. */
+function ifStill(copy: Copy): PutOptions {
+  return { isReplaced: (present) => isStill(copy, present) };
+}
+
+/** Whether a store still has a copy, marked or not, or still none. */
+export function isStill(copy: Copy | undefined, present: OidcCredentials | undefined): boolean {
+  const seen = copy?.entry;
+  return present?.access_token === seen?.access_token &&
+    present?.refresh_token === seen?.refresh_token;
 }
 
 /**
@@ -168,4 +183,33 @@ export async function tryPut(
     if (isRefused) return error;
     throw error;
   }
+}
+
+/**
+ * Whether an entry that was written to another store may stay there. No store compares one row and writes
+ * another in one step. A sign-out removes all copies twice: either the copy is missed here, or the
+ * sign-out finds the new one at its second time.
+ */
+export async function mayReplace(
+  key: string,
+  { store, index }: Copy,
+  isReplaced: NonNullable<PutOptions["isReplaced"]>,
+): Promise<boolean> {
+  try {
+    const present = entryFrom(store, await store.get(key));
+    return isReplaced(present && toCopy(store, index, present).entry);
+  } catch {
+    return true; // a copy that cannot be removed is reported
+  }
+}
+
+/** Removes a new copy, unless another one has its place by now. */
+export async function removeWritten(
+  key: string,
+  store: OidcCredentialsBackend,
+  { lineage, generation }: CopyOrder,
+): Promise<void> {
+  const present = entryFrom(store, await store.get(key));
+  const order = present && toCopy(store, 0, present).order;
+  if (order?.lineage === lineage && order.generation === generation) await store.delete(key);
 }

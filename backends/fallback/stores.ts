@@ -9,7 +9,18 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "../oidc_credentials_backend.ts";
-import { type Copy, marksFor, newest, orderAfter, rowOf, toCopy, tryPut } from "./copy.ts";
+import {
+  type Copy,
+  isStill,
+  marksFor,
+  mayReplace,
+  newest,
+  orderAfter,
+  removeWritten,
+  rowOf,
+  toCopy,
+  tryPut,
+} from "./copy.ts";
 
 export interface Look {
   readonly store: OidcCredentialsBackend;
@@ -52,16 +63,17 @@ export class FallbackStores {
   /**
    * Writes to the first store that takes the entry and whose later stores all answer. Other copies
    * are marked before the write and removed after it. `undefined`: the present entry is not the one to
-   * replace. The store of the present entry decides it in one step with the write, where it can.
+   * replace. The store of the present entry decides it in one step with the write, where it can; where
+   * the entry moves to another store, its former place is looked at again.
    */
   async put(
     key: string,
     entry: OidcCredentials,
-    isReplaced: PutOptions["isReplaced"] = () => true,
+    isReplaced: PutOptions["isReplaced"],
   ): Promise<Stored | undefined> {
     const looks = await this.look(key);
     const current = this.#choose(key, looks);
-    let isWanted = isReplaced(current?.entry);
+    let isWanted = isReplaced?.(current?.entry) ?? true;
     if (!isWanted) return undefined;
     const copies = copiesIn(looks);
     const order = orderAfter(copies);
@@ -73,16 +85,23 @@ export class FallbackStores {
     for (const [index, store] of this.#stores.entries()) {
       if (index < first) continue;
       const others = copies.filter((copy) => copy.store !== store);
-      const decide = (present: OidcCredentials | undefined) =>
-        isWanted = isReplaced(present && toCopy(store, index, present).entry);
       const isCurrent = current === undefined || current.store === store;
+      const seen = copies.find((copy) => copy.store === store);
+      const decide = (present: OidcCredentials | undefined) =>
+        isWanted = isCurrent
+          ? isReplaced!(present && toCopy(store, index, present).entry)
+          : isStill(seen, present);
       const refusal = await marks.set(others, index) ??
-        await tryPut(store, key, rowOf(entry, order), isCurrent ? { isReplaced: decide } : {});
+        await tryPut(store, key, rowOf(entry, order), isReplaced && { isReplaced: decide });
       if (!isWanted) {
         await removeAll(key, others); // older than the entry that was removed or replaced meanwhile
         return undefined;
       }
       if (refusal === undefined) {
+        if (!isCurrent && isReplaced && !await mayReplace(key, current, isReplaced)) {
+          await removeWritten(key, store, order);
+          return undefined;
+        }
         this.#homes.set(key, store);
         return { used: store, missed, left: await removeAll(key, others) };
       }
@@ -110,7 +129,9 @@ export class FallbackStores {
 
   async delete(key: string): Promise<Missed[]> {
     const home = this.#homes.get(key);
-    const missed = await this.each((store) => this.#use(key, store, () => store.delete(key)));
+    const remove = () => this.each((store) => this.#use(key, store, () => store.delete(key)));
+    await remove();
+    const missed = await remove(); // an entry may have moved to a store that was done
     const atHome = missed.find(({ store }) => store === home);
     if (atHome !== undefined) throw atHome.error;
     this.#homes.delete(key);

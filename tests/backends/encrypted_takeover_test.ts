@@ -1,7 +1,8 @@
 // Others change the entry while a plain one is taken over, or an encrypted one is sealed anew.
 import { assertEquals } from "@std/assert";
-import type { OidcCredentials, PutOptions } from "../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { entry, KEY } from "../support/entries.ts";
+import { InterleavedStore, interleavings } from "../support/interleaved_store.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
 import { encrypted, FIRST, SECOND } from "./encrypted/encrypted_world.ts";
@@ -9,41 +10,6 @@ import { encrypted, FIRST, SECOND } from "./encrypted/encrypted_world.ts";
 const NEXT = entry({ refresh_token: "fixture-rotated" });
 const OTHER_GRANT = entry({ refresh_token: "fixture-other" });
 const ROW = `encrypted|${KEY}`;
-
-/** A store with a list, whose rows others may change before its n-th call. */
-class SharedStore extends SpyBackend {
-  /** What others do, by the number of the call that it precedes. */
-  readonly others = new Map<number, (() => void)[]>();
-
-  override before = () => this.do(this.calls.length - 1);
-
-  override put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<void> {
-    const { isReplaced } = options;
-    const row = structuredClone(entry);
-    this.calls.push("put");
-    this.before();
-    if (isReplaced?.(this.rows.get(key)) !== false) this.rows.set(key, row);
-    return Promise.resolve();
-  }
-
-  do(call: number): void {
-    for (const change of this.others.get(call) ?? []) change();
-    this.others.delete(call);
-  }
-
-  at(call: number, change: () => void): void {
-    this.others.set(call, [...this.others.get(call) ?? [], change]);
-  }
-
-  /** What is left to do, after the last call. */
-  finish(): void {
-    for (const call of [...this.others.keys()].sort()) this.do(call);
-  }
-
-  async *list(): AsyncGenerator<string> {
-    yield* [...this.rows.keys()];
-  }
-}
 
 /** The rows in the order in which a sign-out removes them. */
 async function signOutOrder(): Promise<string[]> {
@@ -63,29 +29,28 @@ const CALLS = 8;
 
 /** A store with a plain entry, and the backend that takes it over. */
 function takeover() {
-  const store = new SharedStore();
+  const store = new InterleavedStore();
   store.rows.set(KEY, entry());
   return { store, backend: encrypted(store, { plain: "read" }) };
 }
 
 Deno.test("a sign-out while a plain entry is taken over is not undone, wherever it comes between", async () => {
-  const [first, second] = await signOutOrder();
-  for (let one = 0; one < CALLS; one++) {
-    for (let other = one; other < CALLS; other++) {
-      const { store, backend } = takeover();
-      store.at(one, () => store.rows.delete(first!));
-      store.at(other, () => store.rows.delete(second!));
-      await backend.put(KEY, NEXT, { isReplaced });
-      store.finish();
-      assertEquals([...store.rows.keys()], [], `before calls ${one} and ${other}`);
+  const removed = await signOutOrder();
+  for (const calls of interleavings(removed.length, CALLS)) {
+    const { store, backend } = takeover();
+    for (const [index, call] of calls.entries()) {
+      store.interleaving.at(call, () => store.rows.delete(removed[index]!));
     }
+    await backend.put(KEY, NEXT, { isReplaced });
+    store.interleaving.finish();
+    assertEquals([...store.rows.keys()], [], `before calls ${calls}`);
   }
 });
 
 Deno.test("a plain sign-in while a plain entry is taken over stays, wherever it comes before the end", async () => {
   for (let call = 0; call < CALLS; call++) {
     const { store, backend } = takeover();
-    store.at(call, () => store.rows.set(KEY, OTHER_GRANT));
+    store.interleaving.at(call, () => store.rows.set(KEY, OTHER_GRANT));
     await backend.put(KEY, NEXT, { isReplaced });
     const wasTaken = store.rows.has(ROW);
     if (wasTaken) assertEquals(await backend.get(KEY), NEXT);
@@ -104,43 +69,43 @@ Deno.test("a plain entry that nobody else changes is taken over", async () => {
 
 Deno.test("a read while another process takes over the plain entry finds it", async () => {
   const { store, backend } = takeover();
-  const copy = new SharedStore();
+  const copy = new InterleavedStore();
   await encrypted(copy).put(KEY, NEXT);
   for (let call = 0; call < 3; call++) {
     store.rows.clear();
     store.rows.set(KEY, entry());
-    store.calls.length = 0;
-    store.at(call, () => {
+    store.interleaving.calls.length = 0;
+    store.interleaving.at(call, () => {
       store.rows.delete(KEY);
       store.rows.set(ROW, copy.rows.get(ROW)!);
     });
     const found = await backend.get(KEY);
-    store.finish();
+    store.interleaving.finish();
     assertEquals(found, call < 2 ? NEXT : entry(), `before call ${call}`);
   }
 });
 
 Deno.test("rotate() undoes no sign-out that got no lock, and loses no refresh", async () => {
-  const other = new SharedStore();
+  const other = new InterleavedStore();
   await encrypted(other, { key: SECOND }).put(KEY, NEXT);
   for (const isPlain of [false, true]) {
     for (const isSignOut of [true, false]) {
       for (let call = 0; call < 12; call++) {
-        const store = new SharedStore();
+        const store = new InterleavedStore();
         if (isPlain) store.rows.set(KEY, entry());
         else await encrypted(store, { key: SECOND }).put(KEY, entry());
-        store.calls.length = 0;
-        store.at(call, () => {
+        store.interleaving.calls.length = 0;
+        store.interleaving.at(call, () => {
           store.rows.clear();
           if (!isSignOut) store.rows.set(ROW, other.rows.get(ROW)!);
         });
         const { resealed } = await encrypted(store, { olderKeys: [SECOND], plain: "read" })
           .rotate();
-        store.finish();
+        store.interleaving.finish();
         const name = `${isSignOut ? "sign-out" : "refresh"} before call ${call}, plain: ${isPlain}`;
         const now = await encrypted(store, { olderKeys: [SECOND] }).get(KEY);
         assertEquals(now, isSignOut ? undefined : NEXT, name);
-        if (call > store.calls.indexOf("put")) continue;
+        if (call > store.interleaving.calls.indexOf("put")) continue;
         // The change was seen in time: the refreshed entry is encrypted anew in place of the former.
         assertEquals(resealed, isSignOut ? [] : [KEY], name);
         assertEquals(await encrypted(store, { key: FIRST }).get(KEY), now, name);
@@ -150,10 +115,11 @@ Deno.test("rotate() undoes no sign-out that got no lock, and loses no refresh", 
 });
 
 Deno.test("rotate() gives up on an entry that others keep changing, with an error", async () => {
-  const store = new SharedStore();
+  const store = new InterleavedStore();
   let reads = 0;
-  store.before = () => void store.rows.set(KEY, entry({ x_reads: reads++ }));
-  store.before();
+  const change = () => void store.rows.set(KEY, entry({ x_reads: reads++ }));
+  change();
+  store.before = change;
   await rejectsWith("backend_locked", () => encrypted(store, { plain: "read" }).rotate());
   assertEquals([...store.rows.keys()], [KEY]);
 });
