@@ -1,3 +1,4 @@
+import { join } from "@std/path/join";
 import { ensureDirSync } from "@std/fs/ensure-dir";
 import { readFault } from "../../../backends/common/printable.ts";
 import { openNeeds, preflight } from "../../permissions/preflight.ts";
@@ -131,8 +132,8 @@ async function install(invocation: Invocation): Promise<number> {
     env: environment(flags.all("env")),
     ...(isNarrow && { narrow: { policy, audit } }),
   });
-  const folder = `${kernelsFolder(flags.text("prefix"), flags.has("sys-prefix"))}/${name}`;
-  const path = `${folder}/kernel.json`;
+  const folder = join(kernelsFolder(flags.text("prefix"), flags.has("sys-prefix")), name);
+  const path = join(folder, "kernel.json");
   const text = `${JSON.stringify(spec, null, 2)}\n`;
   const isDry = flags.has("dry-run");
   if (!isDry) {
@@ -204,7 +205,7 @@ function holdsSecret(text: string): boolean {
 function write(folder: string, path: string, text: string, isReplaced: boolean): void {
   try {
     ensureDirSync(folder);
-    const temporary = `${folder}/.kernel.json.${Deno.pid}`;
+    const temporary = join(folder, `.kernel.json.${Deno.pid}`);
     if (!isReplaced) {
       Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o644 });
       return;

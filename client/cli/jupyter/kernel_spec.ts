@@ -1,3 +1,4 @@
+import { join } from "@std/path/join";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { VERSION } from "../../signed_in/session.ts";
@@ -109,8 +110,8 @@ export function kernelsFolder(prefix: string | undefined, isSysPrefix: boolean):
         "environment, or give its folder as --prefix.",
     );
   }
-  const data = found === undefined ? dataFolder() : `${found}/share/jupyter`;
-  if (data !== undefined) return `${data}/kernels`;
+  const data = found === undefined ? dataFolder() : join(found, "share", "jupyter");
+  if (data !== undefined) return join(data, "kernels");
   throw new UsageError(
     "Cannot find Jupyter's folder: HOME is not set. Set it, or give --prefix.",
   );

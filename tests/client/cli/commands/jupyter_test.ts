@@ -66,6 +66,22 @@ Deno.test({
 });
 
 Deno.test({
+  name: "jupyter install: on Windows, the path is as Windows writes it",
+  ignore: Deno.build.os !== "windows",
+  fn: async () => {
+    await using world = await jupyterWorld();
+    const args = ["install", "--dry-run", "--json"];
+    const data = await world.run(args, { APPDATA: "C:\\data" });
+    assertEquals(JSON.parse(data.stdout).path, "C:\\data\\jupyter\\kernels\\deno\\kernel.json");
+    const prefix = await world.run([...args, "--prefix", "C:\\hub"]);
+    assertEquals(
+      JSON.parse(prefix.stdout).path,
+      "C:\\hub\\share\\jupyter\\kernels\\deno\\kernel.json",
+    );
+  },
+});
+
+Deno.test({
   name: "jupyter install: looks for the folder where Jupyter does",
   ignore,
   fn: async () => {
