@@ -269,7 +269,7 @@ export const RECIPES: PagePromises = {
     "`setx VM_OIDC_ISSUER …`",
     "Commands in messages are for PowerShell",
     "Where its name has letters beyond ASCII",
-    "`deno install` writes them to a `.cmd`",
+    "`deno install` writes its own folder and the flags",
     "[What was run](../.github/RELIABILITY.md#what-was-run) tells",
     // Which flow where.
     "laptop, with a browser |",
