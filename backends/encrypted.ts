@@ -22,7 +22,7 @@ import {
   locationOf,
   memberOf,
 } from "./common/describe_backend.ts";
-import { assertDeno } from "./common/platform.ts";
+import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
@@ -151,7 +151,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * `invalid_backend`, `runtime_unsupported`.
    */
   constructor(options: EncryptedCredentialsBackendOptions) {
-    assertDeno(ACTION);
+    assertRuntime(ACTION);
     checkOptions(ACTION, options, {
       backend: "any",
       key: "any",

@@ -26,7 +26,7 @@ import {
   locationOf,
   memberOf,
 } from "./common/describe_backend.ts";
-import { assertDeno, writeError } from "./common/platform.ts";
+import { assertRuntime, writeError } from "./common/platform.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import { newest } from "./fallback/copy.ts";
@@ -173,7 +173,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    * `runtime_unsupported`.
    */
   constructor(options: FallbackCredentialsBackendOptions) {
-    assertDeno(ACTION);
+    assertRuntime(ACTION);
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends, onFallback = reportOnStderr } = options;
     checkBackends(backends);

@@ -24,7 +24,7 @@ import type {
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-import { assertDeno } from "./common/platform.ts";
+import { assertRuntime } from "./common/platform.ts";
 import { Once } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
@@ -125,7 +125,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`.
    */
   constructor(options: VaultCredentialsBackendOptions) {
-    assertDeno("create VaultCredentialsBackend");
+    assertRuntime("create VaultCredentialsBackend");
     checkVaultOptions("create VaultCredentialsBackend", options);
     // A copy: a later change by the caller must not lead to an unchecked place.
     const { fetch, ...rest } = options;

@@ -42,15 +42,17 @@ export function isDenoSupported(): boolean {
   return isDeno && "tryLockSync" in Deno.FsFile.prototype;
 }
 
-/** Refuses a Deno that is too old. */
-export function assertDeno(action: string): void {
+/** Refuses a Deno, Node or Bun that is too old. Node has this class together with `using`. */
+export function assertRuntime(action: string): void {
   if (isDeno && !isDenoSupported()) throw unsupported(action, "Deno 2.7.1 or newer");
+  if (isDeno || "AsyncDisposableStack" in globalThis) return;
+  throw unsupported(action, "Node 24 or Bun 1.4, or newer", "Update it.");
 }
 
 /** Refuses Node, Bun, and a Deno that is too old. */
 export function needDeno(action: string, instead?: string): void {
   if (!isDeno) throw unsupported(action, "Deno", instead ?? OTHER_STORES);
-  assertDeno(action);
+  assertRuntime(action);
 }
 
 const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +

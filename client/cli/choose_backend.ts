@@ -1,6 +1,6 @@
 import { readFault } from "../../backends/common/printable.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
-import { assertDeno, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
   type BackendSpec,
@@ -47,7 +47,7 @@ export async function chooseBackend(
   known: readonly PermissionNeed[] = [],
   names: BackendFlags = DEFAULT_FLAGS,
 ): Promise<ChosenBackend> {
-  assertDeno(action);
+  assertRuntime(action);
   const { settings } = flags;
   const text = flags.text(names.name);
   const file = flags.text(names.options);

@@ -1,4 +1,4 @@
-import { assertDeno, isDeno, isGranted, needDeno } from "../../backends/common/platform.ts";
+import { assertRuntime, isDeno, isGranted, needDeno } from "../../backends/common/platform.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
@@ -69,7 +69,7 @@ export async function prepareSession(
 ): Promise<PreparedSession> {
   const isInit = call === "init";
   const action = isInit ? "sign in to ValidMind" : "create the session";
-  assertDeno(action);
+  assertRuntime(action);
   checkSessionOptions(options, action, isInit);
   const given = withoutPlaceholder(options);
   const variables = variableNeeds(given, isInit);

@@ -7,7 +7,7 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { assertDeno, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
@@ -55,7 +55,7 @@ const TYPES = {
 } as const satisfies Record<keyof ClearOidcCredentialsOptions, OptionTypes[string]>;
 
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
-  assertDeno(ACTION);
+  assertRuntime(ACTION);
   checkCallOptions(ACTION, options, TYPES);
   checkClientAuth(options, ACTION);
   const { revoke = false, all = false } = options;

@@ -78,3 +78,20 @@ Deno.test("without Deno the default store is refused before any work", async () 
 });
 
 const PLATFORM = new URL("../../backends/common/platform.ts", import.meta.url).href;
+
+Deno.test("a Node that is too old is named before any work", async () => {
+  const { code, message } = await runWithoutDeno(`
+    const { createSession, MemoryCredentialsBackend } = await import("@validmind/auth");
+    delete globalThis.AsyncDisposableStack; // as Node 22, which knows no \`using\`
+    const identity = { issuer: "https://login.example.com", clientId: "old" };
+    const fetch = () => { throw new Error("work was done"); };
+    const credentialsBackend = new MemoryCredentialsBackend();
+    await createSession({ ...identity, credentialsBackend, fetch }).catch(({ code, message }) =>
+      console.log(JSON.stringify({ code, message }))
+    );`);
+  assertEquals({ code, message }, {
+    code: "runtime_unsupported",
+    message: "Cannot create the session: it needs Node 24 or Bun 1.4, or newer, and this is " +
+      "Node 24.0.0. Update it.",
+  });
+});
