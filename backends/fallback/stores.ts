@@ -129,9 +129,13 @@ export class FallbackStores {
 
   async delete(key: string): Promise<Missed[]> {
     const home = this.#homes.get(key);
-    const remove = () => this.each((store) => this.#use(key, store, () => store.delete(key)));
-    await remove();
-    const missed = await remove(); // an entry may have moved to a store that was done
+    const remove = (store: OidcCredentialsBackend) =>
+      this.#use(key, store, () => store.delete(key));
+    const missed = await this.each(remove);
+    // An entry may have moved to a store that was done. A store that did not answer is not waited for
+    // a second time.
+    const silent = new Set(missed.map(({ store }) => store));
+    missed.push(...await this.each((store) => silent.has(store) ? undefined : remove(store)));
     const atHome = missed.find(({ store }) => store === home);
     if (atHome !== undefined) throw atHome.error;
     this.#homes.delete(key);

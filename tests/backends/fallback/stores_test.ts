@@ -55,6 +55,7 @@ for (const code of SILENCES) {
     assert(!a.calls.includes("put")); // what does not answer is not written to
     await backend.delete(KEY);
     assertEquals(b.rows.get(KEY), undefined);
+    assertEquals(a.calls.filter((call) => call === "delete").length, 1); // one wait is enough
     assertEquals(events.map(keyless), [
       { action: "store", missed: "a", code, used: "b" },
       { action: "delete", missed: "a", code },
