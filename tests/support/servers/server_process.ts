@@ -6,9 +6,12 @@ export interface ServerProcess {
   readonly hasEnded: boolean;
   /** Sends it a signal, such as `STOP` and `CONT` to make it silent for a while. */
   signal(name: string): Promise<void>;
-  /** Sends it a signal that ends it, and waits for its end. */
-  end(name: "TERM" | "KILL"): Promise<void>;
+  /** Sends it a signal that ends it, and waits for its end. What stands still is killed after the grace. */
+  end(name: "TERM" | "KILL", options?: { graceMs?: number }): Promise<void>;
 }
+
+/** Python was seen to wait for a thread of its own, at the end of JupyterLab, for ever. */
+const GRACE_MS = 30_000;
 
 /** Options of {@linkcode startServerProcess}. */
 export interface ServerProcessOptions {
@@ -77,14 +80,19 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     get hasEnded() {
       return hasEnded;
     },
-    async end(name) {
+    async end(name, { graceMs = GRACE_MS } = {}) {
       try {
         await signal("CONT");
         await signal(name);
       } catch {
         // It has ended by itself.
       }
-      await ended;
+      const timer = setTimeout(() => void signal("KILL").catch(() => undefined), graceMs);
+      try {
+        await ended;
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
 }

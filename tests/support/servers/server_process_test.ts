@@ -36,6 +36,14 @@ linuxTest("a stopped server ends too", async () => {
   assertEquals(isRunning(server.lines[0]!), false);
 });
 
+linuxTest("a server that stands still at its end is killed", async () => {
+  // Python does so when a thread of its own does not end.
+  const command = shell("trap '' TERM; exec sleep 600");
+  const server = await startServerProcess({ ...SERVER, command });
+  await server.end("TERM", { graceMs: 50 });
+  assertEquals(isRunning(server.lines[0]!), false);
+});
+
 linuxTest("a server that ends before it is ready is an error with its words", async () => {
   await assertRejects(
     () => startServerProcess({ ...SERVER, command: ["echo", "port taken"] }),
