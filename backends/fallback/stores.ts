@@ -113,7 +113,7 @@ export class FallbackStores {
 
   /** Reserves the place of an entry in each store that accepts it. One is enough for a `put`. */
   async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    await using reserved = new AsyncDisposableStack();
+    const reserved = new AsyncDisposableStack();
     const refusals: unknown[] = [];
     for (const store of this.#stores) {
       try {
@@ -124,7 +124,7 @@ export class FallbackStores {
       }
     }
     if (refusals.length === this.#stores.length) throw refusals.at(-1);
-    return reserved.move();
+    return reserved;
   }
 
   async delete(key: string): Promise<Missed[]> {
