@@ -119,8 +119,9 @@ export async function reload(): Promise<ClientInfo> {
  * @param options The credentials, and whether to revoke them.
  * @returns The removed keys, and the outcome of the revocation.
  * @throws {ValidMindAuthError} `invalid_options`, `insecure_url`, `permission_required`.
- * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend; `backend_corrupt` for a corrupt store
- * without `all`; `backend_no_list` for `all` with a backend that cannot list its keys.
+ * @throws {CredentialsBackendError} `runtime_unsupported`; an error of the backend; `backend_corrupt`
+ * for a corrupt store without `all`; `backend_no_list` for `all` with a backend that cannot list its
+ * keys.
  * @category Sign in
  *
  * @example

@@ -54,23 +54,28 @@ export function readFault(error: unknown): string {
   return `it cannot be read (${error instanceof Error ? error.name : "unknown error"})`;
 }
 
-/** The failures of a connection by the runtime's words for them, which choose words and nothing else. */
+/** Reasons of {@linkcode connectionFault} that another try does not change. */
+export const UNTRUSTED = "its certificate is not trusted";
+export const NO_HTTPS = "the host does not speak https: at that port";
+
+/** The failures of a connection by the runtime's words for them. */
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
   [/dns error|lookup address|getaddrinfo/i, "the host name is not known"],
   [/connection refused|actively refused|ECONNREFUSED/i, "nothing answers at that host and port"],
   [
     /invalid peer certificate|self.signed cert|unable to (get|verify)|CERT_/i,
-    "its certificate is not trusted",
+    UNTRUSTED,
   ],
   [/tunnel/i, "the proxy refused the connection"],
-  [/InvalidContentType/, "the host does not speak https: at that port"],
-  [/tls|handshake/i, "the host and this computer agree on no secure connection (TLS)"],
-  [/unreachable|no route/i, "the network does not reach the host"],
-  [/timed out/i, "the host did not answer in time"],
+  [/InvalidContentType/, NO_HTTPS],
+  // Before TLS: "peer closed connection without sending TLS close_notify".
   [
     /closed|reset|broken pipe|incomplete|reading a body/i,
     "the connection broke off before the whole answer",
   ],
+  [/tls|handshake/i, "the host and this computer agree on no secure connection (TLS)"],
+  [/unreachable|no route/i, "the network does not reach the host"],
+  [/timed out/i, "the host did not answer in time"],
 ];
 
 /** The reason of an error of `fetch` in words; `undefined` where it is not known. */

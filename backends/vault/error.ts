@@ -3,7 +3,7 @@ import {
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
 import { isDeno } from "../common/platform.ts";
-import { connectionFault, parseRetryAfter } from "../common/printable.ts";
+import { connectionFault, NO_HTTPS, parseRetryAfter, UNTRUSTED } from "../common/printable.ts";
 import { sharesPiece } from "../common/redact.ts";
 
 export interface VaultUse {
@@ -142,7 +142,7 @@ export function tooLarge(status: number, text: string): boolean {
 /** The failure of a connection. The runtime's own words for it may hold a path. */
 export function failedConnection(error: unknown): VaultTrouble {
   const fault = connectionFault(error);
-  if (fault?.includes("certificate")) {
+  if (fault === UNTRUSTED) {
     const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
     return {
       reason: fault,
@@ -154,6 +154,6 @@ export function failedConnection(error: unknown): VaultTrouble {
   return {
     reason: fault ?? `the connection failed (${name})`,
     advice: "Check that it runs, its address and the network.",
-    isLasting: /TLS|https:/.test(fault ?? ""),
+    isLasting: fault === NO_HTTPS, // a node that ends breaks off handshakes, too
   };
 }

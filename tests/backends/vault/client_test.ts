@@ -4,6 +4,7 @@ import { VaultClient } from "../../../backends/vault/client.ts";
 import { encodePath, type VaultRequest } from "../../../backends/vault/error.ts";
 import { vaultConnection } from "../../../backends/vault/connection.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { startFaultyProxy } from "../../support/faulty_proxy.ts";
 import {
   hang,
   type HttpHandler,
@@ -12,6 +13,7 @@ import {
   startHttpServer,
   truncated,
 } from "../../support/http_server.ts";
+import { makeLocalCa } from "../../support/local_ca.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
@@ -186,6 +188,27 @@ Deno.test("a server that does not speak https: is asked once, and named as such"
   await rejectsWith("backend_unavailable", ask, "does not speak https:", "its address");
   assertEquals(timer.delays, []);
 });
+
+for (const fault of ["answer lost", "answer cut"] as const) {
+  Deno.test(`a connection over TLS that breaks off is made again: ${fault}`, async () => {
+    const ca = await makeLocalCa();
+    const { cert, key } = await ca.issue(["localhost"]);
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} },
+      () => OK.clone(),
+    );
+    await using proxy = startFaultyProxy(() => server.addr.port);
+    const faults = [fault];
+    proxy.choose = () => faults.pop() ?? "none";
+    const address = `https://${proxy.address.replace("127.0.0.1", "localhost")}`;
+    const timer = new FakeClock();
+    const given = vaultConnection({ path: "x", address });
+    const client = new VaultClient(given, ca.cert, { fetch, timer, timeoutMs: 15_000 });
+    assertEquals((await client.request(READ)).status, 200);
+    assertEquals([proxy.met[fault], timer.delays.length], [1, 1]);
+    client.close();
+  });
+}
 
 Deno.test("a file of certificates that holds none is invalid_options, and names it", async () => {
   const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;

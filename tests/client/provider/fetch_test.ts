@@ -186,6 +186,7 @@ for (
       "nothing answers",
     ],
     ["for url (x): client error (Connect): tls handshake eof", "no secure connection (TLS)"],
+    [": peer closed connection without sending TLS close_notify: https://docs.rs", "broke off"],
     ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],
     ["client error (Connect): tunnel error: unsuccessful", "the proxy refused the connection"],
     ["client error (Connect): tcp connect error: No route to host", "network does not reach"],
