@@ -363,21 +363,22 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return false;
   }
 
-  async #reseal(key: string, tries: number = TRIES): Promise<"resealed" | "kept" | undefined> {
-    const row = await this.#inner.get(rowName(key));
-    const isCurrent = row && sealedIn(row)?.key_id === (await this.#keys.current()).id;
-    const entry = await this.get(key);
-    if (entry === undefined) return undefined; // cleared since it was listed
-    if (isCurrent) return "kept";
-    // A sign-out may have got no lock.
-    const text = JSON.stringify(entry);
-    let isSame = true;
-    const isReplaced = (present: OidcCredentials | undefined) =>
-      isSame = JSON.stringify(present) === text;
-    await this.put(key, entry, { isReplaced });
-    if (isSame) return "resealed";
-    if (tries === 0) throw this.#contended();
-    return await this.#reseal(key, tries - 1);
+  async #reseal(key: string): Promise<"resealed" | "kept" | undefined> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const row = await this.#inner.get(rowName(key));
+      const isCurrent = row && sealedIn(row)?.key_id === (await this.#keys.current()).id;
+      const entry = await this.get(key);
+      if (entry === undefined) return undefined; // cleared since it was listed
+      if (isCurrent) return "kept";
+      // A sign-out may have got no lock.
+      const text = JSON.stringify(entry);
+      let isSame = true;
+      const isReplaced = (present: OidcCredentials | undefined) =>
+        isSame = JSON.stringify(present) === text;
+      await this.put(key, entry, { isReplaced });
+      if (isSame) return "resealed";
+    }
+    throw this.#contended();
   }
 
   /**
