@@ -53,12 +53,6 @@ export const ROOMS: readonly string[] = [
 ];
 
 const ROOT = new URL("../../", import.meta.url);
-const CONTRIBUTING = new URL(".github/CONTRIBUTING.md", ROOT);
-
-/** Marks in CONTRIBUTING between which the table of lazy edges stands. */
-const BEGIN = "<!-- lazy edges: deno task readme -->";
-const END = "<!-- end of lazy edges -->";
-
 /** An import of one own file by another. Paths start at the repository's root. */
 export interface Arrow {
   readonly from: string;
@@ -115,52 +109,23 @@ export async function readSource(file: string): Promise<string> {
   return await Deno.readTextFile(new URL(file, ROOT));
 }
 
-/** An `import()` in the one shape, with the reason that its comment gives. */
-export interface LazyEdge extends Arrow {
-  readonly reason: string;
-}
-
-/** A constant that loads a module and nothing else, under a comment with the reason. */
-const LAZY =
-  /^\/\*\*\n?((?:(?!\*\/)[^])+?)\*\/\nconst \w+ = \(\) =>\s+import\("([^"]+)"\)(?: as Promise<[^;]+>)?;$/gm;
-
-/** The lazy edges of a file. */
-export function lazyEdges(file: string, source: string): LazyEdge[] {
-  return [...source.matchAll(LAZY)].map(([, comment = "", specifier = ""]) => ({
-    from: file,
-    to: /^\.\.?\//.test(specifier)
-      ? inRoot(new URL(specifier, new URL(file, ROOT)).href)
-      : specifier,
-    reason: comment.replaceAll(/\n\s*\*/g, " ").replaceAll(/\s+/g, " ").trim(),
-  }));
-}
-
-/** The source without its comments. */
-export function withoutComments(source: string): string {
-  return source.replaceAll(/\/\*[^]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "");
-}
-
-/** CONTRIBUTING's table of the lazy edges. */
-export async function lazyTable(): Promise<string> {
-  const rows: string[] = [];
-  for (const file of await sourceFiles()) {
-    for (const { to, reason } of lazyEdges(file, await readSource(file))) {
-      rows.push(`| \`${file}\` | \`${to}\` | ${reason} |`);
-    }
+/** The lines of a source that are neither empty nor a comment. */
+export function codeLines(source: string): number {
+  let [count, isInComment] = [0, false];
+  for (const line of source.split("\n").map((line) => line.trim())) {
+    if (isInComment) isInComment = !line.includes("*/");
+    else if (line.startsWith("/*")) isInComment = !line.includes("*/");
+    else if (line !== "" && !line.startsWith("//")) count++;
   }
-  return [BEGIN, "", "| from | loads | when |", "| --- | --- | --- |", ...rows, "", END].join("\n");
+  return count;
 }
 
-/** The table as CONTRIBUTING has it now. */
-export async function writtenLazyTable(): Promise<string> {
-  const text = await Deno.readTextFile(CONTRIBUTING);
-  return text.slice(text.indexOf(BEGIN), text.indexOf(END) + END.length);
+/** How many modules a source loads later. */
+export function lazyImports(source: string): number {
+  return source.match(/\bimport\(\s*["'`]/g)?.length ?? 0;
 }
 
-/** Writes the table into CONTRIBUTING. */
-export async function writeLazyTable(): Promise<void> {
-  const text = await Deno.readTextFile(CONTRIBUTING);
-  const written = await writtenLazyTable();
-  const table = await lazyTable();
-  await Deno.writeTextFile(CONTRIBUTING, text.replace(written, () => table));
+/** A source without its comments. */
+export function withoutComments(source: string): string {
+  return source.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
 }

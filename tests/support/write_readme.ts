@@ -1,7 +1,6 @@
 // Writes the generated parts of the pages anew: `deno task readme`.
 import { GENERATED_PARTS } from "./generated_parts.ts";
 import { replacePart } from "./generated_part.ts";
-import { writeLazyTable } from "./rooms.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
@@ -10,4 +9,3 @@ for (const [page, parts] of Object.entries(GENERATED_PARTS)) {
   for (const make of parts) text = replacePart(text, await make());
   await Deno.writeTextFile(path, text);
 }
-await writeLazyTable();
