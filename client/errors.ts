@@ -1,7 +1,9 @@
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  keepWords,
   knowCopies,
+  type Message,
 } from "../backends/credentials_backend_error.ts";
 
 /**
@@ -130,13 +132,14 @@ export class ValidMindAuthError extends Error {
    */
   constructor(
     code: ValidMindAuthErrorCode,
-    message: string,
+    message: Message,
     options: ValidMindAuthErrorOptions = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(String(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ValidMindAuthError";
     this.code = code;
     if (options.oauthError !== undefined) this.oauthError = options.oauthError;
+    keepWords(this, message);
   }
 }
 
@@ -146,7 +149,7 @@ export class ProviderUnavailableError extends ValidMindAuthError {
   readonly retryAfterMs?: number;
 
   constructor(
-    message: string,
+    message: Message,
     options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
   ) {
     super("provider_unavailable", message, options);
@@ -169,7 +172,7 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
    *
    * @param message "Cannot X: reason. What to do."
    */
-  constructor(message: string) {
+  constructor(message: Message) {
     super("missing_api_credentials", message);
     this.name = "MissingApiCredentialsError";
   }
@@ -190,7 +193,7 @@ export class MissingModelIdError extends ValidMindAuthError {
    *
    * @param message "Cannot X: reason. What to do."
    */
-  constructor(message: string) {
+  constructor(message: Message) {
     super("missing_model", message);
     this.name = "MissingModelIdError";
   }
@@ -218,7 +221,7 @@ export class ApiError extends ValidMindAuthError {
    * @param status The HTTP status.
    * @param body The beginning of the answer.
    */
-  constructor(message: string, status: number, body: string) {
+  constructor(message: Message, status: number, body: string) {
     super(status === 401 ? "unauthorized" : "api_error", message);
     this.name = "ApiError";
     this.status = status;
@@ -227,7 +230,7 @@ export class ApiError extends ValidMindAuthError {
 }
 
 /** The error for options and variables that cannot be used. */
-export function invalidOptions(message: string): ValidMindAuthError {
+export function invalidOptions(message: Message): ValidMindAuthError {
   return new ValidMindAuthError("invalid_options", message);
 }
 
