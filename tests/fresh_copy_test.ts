@@ -25,7 +25,7 @@ Deno.test("a fresh copy of the repository works with JSR and without npm", async
 
   const tested = await denoTask(root, env, "test", "tests/support/reports_test.ts");
   assertEquals(tested.code, 0, tested.stdout);
-  assertMatch(tested.stdout, /^ok: all \d+ tests$/m);
+  assertMatch(tested.stdout, /^\d+ passed, 0 failed/m);
   assertEquals(await exists(join(temp.path, "npm-was-run")), false, "npm was run");
 });
 

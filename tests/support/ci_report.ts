@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console
 /**
- * Tells what a run of `deno task test:servers --coverage --junit=coverage/junit` came to.
+ * Tells what a run of `deno task test:servers --coverage --reports=coverage/junit` came to.
  *
  * `ci_report.ts coverage` prints the line coverage of the published code, and fails where it is
  * too low. `ci_report.ts counts` prints the line that CI reads.
@@ -114,10 +114,10 @@ async function readCounts(name: string): Promise<Counts> {
 }
 
 async function reportCounts(): Promise<void> {
-  const { passed, failed } = sumCounts(
+  const { passed, failed, ignored } = sumCounts(
     await Promise.all(["tests", "alone", "docs"].map(readCounts)),
   );
-  console.log(`${passed} passed, ${failed} failed`);
+  console.log(`${passed} passed, ${failed} failed, ${ignored} skipped`);
 }
 
 if (import.meta.main) {

@@ -26,6 +26,8 @@ export function countJunit(xml: string): Counts {
 
 /** One test of a report. */
 export interface JunitCase {
+  /** The file of the test. */
+  readonly file: string;
   readonly name: string;
   readonly outcome: "passed" | "failed" | "ignored";
   /** Why it failed. */
@@ -34,8 +36,10 @@ export interface JunitCase {
 
 /** The test cases of a JUnit report, one by one. */
 export function junitCases(xml: string): JunitCase[] {
-  const cases = xml.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs);
-  return Array.from(cases, ([, name, body = ""]) => {
+  const cases = xml.matchAll(
+    /<testcase name="([^"]*)" classname="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs,
+  );
+  return Array.from(cases, ([, name, file, body = ""]) => {
     const message = /<(?:failure|error)\b[^>]*>(.*?)<\/(?:failure|error)>/s.exec(body)?.[1] ??
       /<(?:failure|error)\b[^>]*?message="([^"]*)"/.exec(body)?.[1];
     const outcome = message !== undefined
@@ -43,7 +47,12 @@ export function junitCases(xml: string): JunitCase[] {
       : body.includes("<skipped")
       ? "ignored"
       : "passed";
-    return { name: unescapeXml(name!), outcome, message: unescapeXml(message ?? "").trim() };
+    return {
+      file: unescapeXml(file!),
+      name: unescapeXml(name!),
+      outcome,
+      message: unescapeXml(message ?? "").trim(),
+    };
   });
 }
 
