@@ -88,9 +88,7 @@ export {
 export { KvCredentialsBackend, type KvCredentialsBackendOptions } from "./backends/kv.ts";
 export {
   getDefaultBackend,
-  type IsolateOptions,
   loadBackendFromEnv,
-  type LoadBackendOptions,
   resolveCredentialsBackend,
   setDefaultBackend,
 } from "./backends/resolve_credentials_backend.ts";

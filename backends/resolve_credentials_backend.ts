@@ -9,10 +9,7 @@ import {
 } from "./common/platform.ts";
 import { FileCredentialsBackend } from "./file.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
-import type { IsolateOptions } from "./load/isolate_options.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-
-export type { IsolateOptions };
 
 /** Loaded where the environment may name a backend. */
 const loadBackendSetting = () => import("./load/backend_setting.ts");
@@ -34,7 +31,6 @@ let defaultBackend: OidcCredentialsBackend | undefined;
  * and `FileCredentialsBackend`.
  *
  * @param backend The caller's choice, if any.
- * @param options How a backend that the environment names is run.
  * @returns The backend. A module that the environment names has been imported. No other file and no
  * host has been touched yet.
  * @throws {CredentialsBackendError} As `loadBackendFromEnv` and `FileCredentialsBackend`.
@@ -51,13 +47,12 @@ let defaultBackend: OidcCredentialsBackend | undefined;
  */
 export async function resolveCredentialsBackend(
   backend?: OidcCredentialsBackend,
-  options: LoadBackendOptions = {},
 ): Promise<OidcCredentialsBackend> {
   if (backend !== undefined) {
     assertCredentialsBackend(backend, "credentialsBackend");
     return backend;
   }
-  return getDefaultBackend() ?? await loadBackendFromEnv(options) ?? defaultFileBackend();
+  return getDefaultBackend() ?? await loadBackendFromEnv() ?? defaultFileBackend();
 }
 
 /**
@@ -107,27 +102,6 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
 }
 
 /**
- * Options of {@linkcode loadBackendFromEnv}.
- *
- * @category Backends
- */
-export interface LoadBackendOptions {
-  /**
-   * Isolates a third-party backend, which the environment names by its module: in a Worker, or with
-   * `as: "process"` in a Deno of its own. It has the permissions that are named here, and no other. A
-   * module that is a file, or imports files, needs `read` of them, and one from JSR `import` of
-   * `jsr.io:443`. A built-in backend is not affected.
-   *
-   * A Worker keeps honest code within its grant, and is no sandbox for code that you do not trust. A
-   * process holds against such code too, and **needs `--allow-run` of Deno, which amounts to every
-   * permission for your program**. {@linkcode IsolateOptions} tells what neither holds against.
-   *
-   * @default the backend runs in this process, with its permissions
-   */
-  isolate?: IsolateOptions;
-}
-
-/**
  * The backend that the environment names. A platform team chooses a store by it for people, who write
  * no code for it.
  *
@@ -146,7 +120,6 @@ export interface LoadBackendOptions {
  * it needs its `_KWARGS` and the variables that the options expand, and for a path `--allow-read` of
  * the module. A denied variable is an error: a rule of the host must not be missed.
  *
- * @param options How a third-party backend is run.
  * @returns The backend, or `undefined` where the environment names none.
  * @throws {CredentialsBackendError} `permission_required`, `env_invalid`, `backend_spec_invalid`,
  * `backend_import_unsupported`, `backend_kwargs_invalid`, `env_unset`, `backend_import_failed`,
@@ -163,9 +136,7 @@ export interface LoadBackendOptions {
  * Deno.env.delete("VM_OIDC_CREDENTIALS_BACKEND");
  * ```
  */
-export async function loadBackendFromEnv(
-  { isolate }: LoadBackendOptions = {},
-): Promise<OidcCredentialsBackend | undefined> {
+export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | undefined> {
   const { readBackendChoice } = await loadBackendSetting();
   const { name, by, options } = readBackendChoice((variable) =>
     // An empty text is not an unset variable here.
@@ -175,8 +146,7 @@ export async function loadBackendFromEnv(
   if (options === undefined) return memory ??= new MemoryCredentialsBackend();
   const { sharedBackend } = await loadCreateBackend();
   const readOptions = () => readEnv(options, "read the backend's options");
-  const how = { origin: { name: by, options }, ...(isolate && { isolate }) };
-  return await sharedBackend(name!, readOptions, how);
+  return await sharedBackend(name!, readOptions, { name: by, options });
 }
 
 /** The default file backends, by path. */

@@ -1,4 +1,3 @@
-import type { IsolateOptions } from "../backends/resolve_credentials_backend.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { AuthEvent } from "./auth_event.ts";
 import type { ClearOptions } from "./clear_result.ts";
@@ -166,14 +165,6 @@ export interface SessionOptions {
    * @default the backend of `setDefaultBackend`, else of the environment, else the shared file
    */
   credentialsBackend?: OidcCredentialsBackend;
-  /**
-   * Isolates a third-party backend that the environment names, with these permissions. A Worker, the
-   * default, keeps honest code within its grant, and is no sandbox; `as: "process"` is for code that
-   * you do not trust. See `IsolateOptions`.
-   *
-   * @default the backend runs in this process, with its permissions
-   */
-  isolate?: IsolateOptions;
   /**
    * The token that goes on requests.
    *
@@ -361,14 +352,6 @@ export interface ClearOidcCredentialsOptions extends ClearOptions {
    * @default the active session's backend, or the one that `init()` would use
    */
   credentialsBackend?: OidcCredentialsBackend;
-  /**
-   * Isolates a third-party backend that the environment names, with these permissions. A Worker, the
-   * default, keeps honest code within its grant, and is no sandbox; `as: "process"` is for code that
-   * you do not trust. See `IsolateOptions`.
-   *
-   * @default the backend runs in this process, with its permissions
-   */
-  isolate?: IsolateOptions;
   /**
    * Makes the requests of a revocation.
    *

@@ -1,4 +1,4 @@
-import { HOME_VARIABLE, needDeno } from "../common/platform.ts";
+import { HOME_VARIABLE } from "../common/platform.ts";
 import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
@@ -9,24 +9,12 @@ import {
   parseBackendSpec,
   type SettingOrigin,
 } from "./backend_setting.ts";
-import type { IsolateOptions } from "./isolate_options.ts";
 
 /** Loaded where a setting names a module. */
 const loadImportBackend = () => import("./import_backend.ts");
 
-/** Loaded where a module's backend is to be isolated. */
-const loadIsolatedBackend = () => import("./isolated_backend.ts");
-
 /** Options from JSON: a name stands where the class takes a backend. Each class checks its own. */
 type Options = Record<string, unknown>;
-
-/** Where a setting was read, and how a third party's backend is run. */
-export interface CreateBackendOptions {
-  /** The places from which the setting was read, for errors. */
-  readonly origin: SettingOrigin;
-  /** The isolation of a third party's backend, which runs in this process otherwise. */
-  readonly isolate?: IsolateOptions;
-}
 
 /** One instance per setting, so that a second `init()` in a process finds the first one's entries. */
 const instances = new Map<string, Promise<OidcCredentialsBackend>>();
@@ -35,16 +23,15 @@ const instances = new Map<string, Promise<OidcCredentialsBackend>>();
 export async function sharedBackend(
   name: string,
   readOptions: () => string | undefined,
-  how: CreateBackendOptions,
+  origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  const { origin, isolate } = how;
   const spec = parseBackendSpec(name, origin.name);
   const text = readOptions();
   const options = text === undefined ? {} : parseBackendKwargs(text, origin.options);
-  const setting = JSON.stringify([spec, options, isolate]);
+  const setting = JSON.stringify([spec, options]);
   let instance = instances.get(setting);
   if (instance === undefined) {
-    instance = createBackend(spec, options, how);
+    instance = createBackend(spec, options, origin);
     instances.set(setting, instance);
     instance.catch(() => instances.delete(setting));
   }
@@ -54,20 +41,20 @@ export async function sharedBackend(
 export async function createBackend(
   spec: BackendSpec,
   options: Options,
-  how: CreateBackendOptions,
+  origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  if (spec.kind === "module") return await createForeign(spec, options, how);
+  if (spec.kind === "module") return await createForeign(spec, options, origin);
   const { load, nested = [] } = BUILT_IN_BACKENDS[spec.name];
   let made: unknown = options;
   for (const path of nested) {
     const steps = path.split(/\.|(?=\[\])/);
-    made = await replaceAt(steps, made, "", (value, place) => createNested(value, place, how));
+    made = await replaceAt(steps, made, "", (value, place) => createNested(value, place, origin));
   }
   const Backend = await load();
   try {
     return new Backend(made as never);
   } catch (error) {
-    throw withPlace(error, how.origin.options);
+    throw withPlace(error, origin.options);
   }
 }
 
@@ -82,13 +69,8 @@ function withPlace(error: unknown, place: string): unknown {
 async function createForeign(
   { specifier, exportName }: Extract<BackendSpec, { kind: "module" }>,
   options: Options,
-  { origin, isolate }: CreateBackendOptions,
+  origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
-  if (isolate !== undefined) {
-    needDeno("isolate the credentials backend", "Leave isolate out: it then runs in this process.");
-    const { IsolatedBackend } = await loadIsolatedBackend();
-    return await IsolatedBackend.load({ specifier, exportName, options, origin }, isolate);
-  }
   const { importBackend } = await loadImportBackend();
   return await importBackend(specifier, exportName, options, origin);
 }
@@ -118,10 +100,10 @@ async function replaceAt(
 async function createNested(
   value: unknown,
   place: string,
-  how: CreateBackendOptions,
+  origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
   const { name, options = {}, ...rest } = isObject(value) ? value : { name: value };
-  const source = how.origin.options;
+  const source = origin.options;
   if (typeof name !== "string" || !isObject(options) || Object.keys(rest).length > 0) {
     throw new CredentialsBackendError(
       "backend_kwargs_invalid",
@@ -129,6 +111,6 @@ async function createNested(
         `{"name": "file", "options": {"path": "\${${HOME_VARIABLE}}/tokens.json"}}.`,
     );
   }
-  const origin = { name: `${source}.${place}`, options: `${source}.${place}.options` };
-  return await createBackend(parseBackendSpec(name, origin.name), options, { ...how, origin });
+  const inner = { name: `${source}.${place}`, options: `${source}.${place}.options` };
+  return await createBackend(parseBackendSpec(name, inner.name), options, inner);
 }

@@ -123,13 +123,10 @@ function isConstructible(value: object): boolean {
 
 /**
  * The error for a failed step of loading.
- *
- * @param isIsolated Whether the step failed in an isolate, whose permissions are its own.
  */
 export function loadFault(
   { step, name, message, code, exports }: LoadFault,
   named: ModuleBackend,
-  isIsolated = false,
 ): CredentialsBackendError {
   const subject = step === "import"
     ? `${showSpec(named.specifier)} (${named.origin.name})`
@@ -145,7 +142,7 @@ export function loadFault(
           "there is no such module. Check its path or its address.",
           cause,
         )
-        : importError(subject, name === "TypeError" ? message : undefined, cause, isIsolated);
+        : importError(subject, name === "TypeError" ? message : undefined, cause);
     case "export": {
       const names = printable(exports ?? "") || "nothing";
       const reason = `the module exports ${names}. Name one of its exports after the last colon.`;
@@ -173,7 +170,6 @@ function importError(
   subject: string,
   message: string | undefined,
   cause: Error,
-  isIsolated: boolean,
 ): CredentialsBackendError {
   // A module that is denied something while it runs throws NotCapable: that is its own error.
   const denied = /run again with the --allow-(\w+) flag/.exec(message ?? "");
@@ -181,13 +177,10 @@ function importError(
     const reason = "the module did not load. See the cause, and check the module's address.";
     return loadError("backend_import_failed", subject, reason, cause);
   }
-  const advice = isIsolated
-    ? `Name this module in \`${denied[1]}\` of \`isolate\`.`
-    : `Run with --allow-${denied[1]}, narrowed to this module.`;
   return loadError(
     "permission_required",
     subject,
-    `Deno does not permit the import. ${advice}`,
+    `Deno does not permit the import. Run with --allow-${denied[1]}, narrowed to this module.`,
   );
 }
 

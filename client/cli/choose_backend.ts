@@ -82,7 +82,7 @@ async function chooseSet(
   const text = JSON.stringify(settings.value("backendOptions") ?? {});
   const all = [...needs, ...optionNeeds(text)];
   const kwargs = parseBackendKwargs(text, options);
-  const backend = await createBackend(spec, kwargs, { origin: { name, options } });
+  const backend = await createBackend(spec, kwargs, { name, options });
   return {
     backend,
     name: nameOf(spec),
@@ -110,7 +110,7 @@ async function chooseNamed(
   if (ofOptions.length > 0) await preflight(action, [...known, ...needs], "always");
   const kwargs = parseBackendKwargs(given, `--${options}`);
   const origin = { name: `--${flag}`, options: `--${options}` };
-  const backend = await createBackend(spec, kwargs, { origin });
+  const backend = await createBackend(spec, kwargs, origin);
   return {
     backend,
     name: nameOf(spec),

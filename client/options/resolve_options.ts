@@ -160,7 +160,6 @@ const SESSION_TYPES: Types<keyof SessionOptions> = {
   apiHost: "text",
   apiUrl: "text",
   credentialsBackend: "object",
-  isolate: "object",
   bearer: ["auto", "access_token", "id_token"],
   dpop: "boolean",
   flow: FLOWS,

@@ -3,7 +3,6 @@ import {
   HOME_VARIABLE,
   isDeno,
   isEnvGranted,
-  isGranted,
   netHost,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
@@ -73,13 +72,8 @@ export async function collectPermissions(
   ];
   if (resolved.identity.kind === "api_key") return needs;
   const isGiven = options.credentialsBackend !== undefined || getDefaultBackend() !== undefined;
-  const { credentialsBackend, isolate } = options;
-  const loading = isolate === undefined ? {} : { isolate };
-  const ofChoice = isGiven ? [] : selectionNeeds(isolate);
-  if (ofChoice.some((need) => need.name === "run" && !isGranted(need))) {
-    return uniqueNeeds([...needs, ...ofChoice]); // the isolated backend itself needs no more
-  }
-  const backend = await resolveCredentialsBackend(credentialsBackend, loading);
+  const ofChoice = isGiven ? [] : selectionNeeds();
+  const backend = await resolveCredentialsBackend(options.credentialsBackend);
   if (call === "clear" && about.revoke) {
     needs.push(...secretNeeds(options), ...fileNeeds(resolved.identity).map(asAlways));
   }

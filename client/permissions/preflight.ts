@@ -6,7 +6,6 @@ import type {
 import {
   getEnv,
   HOME_VARIABLE,
-  isDeno,
   isEnvGranted,
   isGranted,
   netHost,
@@ -14,7 +13,6 @@ import {
   writeError,
 } from "../../backends/common/platform.ts";
 import { readBackendChoice, variablesIn } from "../../backends/load/backend_setting.ts";
-import type { IsolateOptions } from "../../backends/resolve_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
@@ -25,9 +23,6 @@ import {
 import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
-
-/** Whoever may run Deno can run it with any permission. */
-const RUN_REASON = "to run the backend in a process of its own, which amounts to every permission";
 
 /**
  * Checks permissions before any work. In a terminal the person is asked for each missing one, with
@@ -226,18 +221,14 @@ export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionN
  * The variables that choose the backend if neither an argument nor a default does, as far as the
  * readable ones tell.
  */
-export function selectionNeeds(isolate?: IsolateOptions): PermissionNeed[] {
+export function selectionNeeds(): PermissionNeed[] {
   const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
-  const { variables, name, options } = readBackendChoice(read);
+  const { variables, options } = readBackendChoice(read);
   return [
     ...variables.map((variable) =>
       variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
     ),
     ...(options === undefined ? [] : optionNeeds(read(options) ?? "")),
-    // A module's name alone has one of these. A nested one is checked as it is started.
-    ...(isDeno && isolate?.as === "process" && /[:#]/.test(name ?? "")
-      ? processNeeds(isolate)
-      : []),
   ];
 }
 
@@ -246,26 +237,16 @@ export function optionNeeds(text: string): PermissionNeed[] {
   return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));
 }
 
-/** The needs of a backend in a process of its own. */
-function processNeeds({ env: names }: IsolateOptions): PermissionNeed[] {
-  const variables = Array.isArray(names) ? names : [];
-  return [
-    { name: "run", command: Deno.execPath(), reason: RUN_REASON, need: "always" },
-    ...variables.map((variable) => env(variable, "to hand it to the isolated backend")),
-  ];
-}
-
 /**
  * Checks the variables that choose the backend. After a person's answers more of them are readable,
  * and may call for a further one.
  */
 export async function ensureSelection(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
-  isolate?: IsolateOptions,
 ): Promise<void> {
   const known = new Set<string>();
   for (;;) {
-    const needs = selectionNeeds(isolate).filter((need) => !known.has(JSON.stringify(need)));
+    const needs = selectionNeeds().filter((need) => !known.has(JSON.stringify(need)));
     if (needs.length === 0) return;
     await ensure(needs);
     for (const need of needs) known.add(JSON.stringify(need));
@@ -292,8 +273,7 @@ export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] 
     }
     const when = descriptor.need === "sign_in" ? "sign_in" : "always";
     const isWrite = when === "sign_in" || name === "write";
-    const ofStore = isWrite ? "to keep the tokens" : "to find the stored tokens";
-    const reason = name === "run" ? RUN_REASON : ofStore;
+    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
     return { ...descriptor, reason, need: when };
   });
 }

@@ -110,7 +110,7 @@ export function plainNeeds(
   backend: OidcCredentialsBackend,
 ): SessionNeeds {
   const list = needList("create the session", variableNeeds(options, false), resolved);
-  list.add([...selectionNeeds(options.isolate), ...backendNeeds(backend)]);
+  list.add([...selectionNeeds(), ...backendNeeds(backend)]);
   return needsOf(list, options, resolved.identity, "createSession");
 }
 
@@ -163,15 +163,12 @@ function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.Perm
 
 /** Chooses the backend. If the environment chooses it, the variables are checked first. */
 async function chooseBackend(
-  { credentialsBackend, isolate }: SessionOptions,
+  { credentialsBackend }: SessionOptions,
   needs: NeedList,
   later: () => readonly PermissionNeed[],
 ): Promise<OidcCredentialsBackend> {
   if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection((more) => needs.ensure(more, later), isolate);
+    await ensureSelection((more) => needs.ensure(more, later));
   }
-  return await resolveCredentialsBackend(
-    credentialsBackend,
-    isolate === undefined ? {} : { isolate },
-  );
+  return await resolveCredentialsBackend(credentialsBackend);
 }

@@ -48,7 +48,6 @@ const TYPES = {
   audience: "string", // an empty one means none
   profile: "text",
   credentialsBackend: "any",
-  isolate: "object",
   fetch: "function",
   timeoutMs: "timeout",
   onEvent: "function",
@@ -176,11 +175,10 @@ function givenProof(
 }
 
 async function chooseBackend(
-  { credentialsBackend, isolate }: ClearOidcCredentialsOptions,
+  { credentialsBackend }: ClearOidcCredentialsOptions,
 ): Promise<OidcCredentialsBackend> {
   return await resolveCredentialsBackend(
     credentialsBackend === undefined ? peekActiveSession()?.backend : credentialsBackend,
-    isolate === undefined ? {} : { isolate },
   );
 }
 

@@ -20,7 +20,7 @@ function bundled(form: Form): Promise<string> {
   return path;
 }
 
-const UNSTABLE = ["-A", "--unstable-kv", "--unstable-worker-options"];
+const UNSTABLE = ["-A", "--unstable-kv"];
 const NO_CACHE = ["--no-remote", "--no-npm"];
 /** The variables that a stored start reads. */
 const VARIABLES = [HOME_VARIABLE, ...Object.values(BACKEND_VARIABLES)];
@@ -46,7 +46,7 @@ const THEIRS = `
     put() {}
     delete() {}
   }`;
-const ISOLATED = `
+const STORE = `
   export class Theirs {
     location = "theirs";
     #rows = new Map();
@@ -55,11 +55,10 @@ const ISOLATED = `
     delete(key) { this.#rows.delete(key); }
     async *list() { yield* this.#rows.keys(); }
     withLock(key, fn) { return fn(); }
-    reserve() { return { [Symbol.asyncDispose]: async () => {} }; }
   }`;
 const theirs = `${folder.path}/theirs.js`;
-const isolated = `${folder.path}/isolated.js`;
-await Promise.all([Deno.writeTextFile(theirs, THEIRS), Deno.writeTextFile(isolated, ISOLATED)]);
+const store = `${folder.path}/store.js`;
+await Promise.all([Deno.writeTextFile(theirs, THEIRS), Deno.writeTextFile(store, STORE)]);
 
 for (const form of Object.keys(FORMS) as Form[]) {
   const test = (name: string, fn: (file: string) => Promise<void>) =>
@@ -136,33 +135,15 @@ for (const form of Object.keys(FORMS) as Form[]) {
     assertEquals((own as { known: boolean }[]).map(({ known }) => known), Array(5).fill(true));
   });
 
-  test("a module that the environment names, here and isolated", async (file) => {
-    const env = { ...NO_PROVIDER, VM_OIDC_CREDENTIALS_BACKEND: `${isolated}:Theirs` };
-    const trip = (...args: string[]) =>
-      runCommand(file, ["environment", ...args], {
-        env,
-        flags: UNSTABLE,
-      });
+  test("a module that the environment names", async (file) => {
+    const env = { ...NO_PROVIDER, VM_OIDC_CREDENTIALS_BACKEND: `${store}:Theirs` };
     const expected = { got: "a", keys: ["https://login.example.com|my-app"], gone: true };
-    const here = { ...expected, name: "Theirs", location: "theirs", known: false };
-    assertEquals(await trip(), here);
-    for (const as of ["worker", "process"] as const) {
-      const location = `theirs, in a ${as === "worker" ? "Worker" : "process"}`;
-      // A Worker lasts as long as one use, and its memory with it.
-      const lasting = as === "worker" ? { keys: [] } : {};
-      const found = await trip(JSON.stringify({ as, read: [isolated] }));
-      assertEquals(found, { ...here, ...lasting, name: "IsolatedBackend", location });
-    }
-  });
-
-  test("what an isolated backend may not do is said as from modules", async (file) => {
-    const env = { ...NO_PROVIDER, VM_OIDC_CREDENTIALS_BACKEND: `${isolated}:Nothing` };
-    const flags = UNSTABLE;
-    for (const isolate of [{ as: "process", read: [] }, { as: "worker", read: [isolated] }]) {
-      const command = ["environmentFails", JSON.stringify(isolate)];
-      const own = await runCommand(file, command, { env, flags });
-      assertEquals(own, await asModules(command, env));
-    }
+    assertEquals(await runCommand(file, ["environment"], { env, flags: UNSTABLE }), {
+      ...expected,
+      name: "Theirs",
+      location: "theirs",
+      known: false,
+    });
   });
 
   test("an error of another copy of this module keeps its class and code", async (file) => {

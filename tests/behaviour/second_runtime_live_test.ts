@@ -281,10 +281,6 @@ for (const name of RUNTIMES) {
         browser: () => vm.createSession({ ...memory, flow: "browser" }),
         twoSteps: () => vm.startSignIn(memory),
         keyFile: () => vm.createSession({ ...memory, clientKeyFile: "/nonexistent/key" }),
-        isolate: async () => {
-          process.env.VM_OIDC_CREDENTIALS_BACKEND = "npm:store:Store";
-          await vm.createSession({ ...identity, isolate: { as: "process" } });
-        },
         relative: async () => {
           process.env.VM_OIDC_CREDENTIALS_BACKEND = "./store.mjs:Store";
           await vm.createSession(identity);
@@ -322,7 +318,6 @@ for (const name of RUNTIMES) {
       default: "MemoryCredentialsBackend (or set VM_OIDC_NO_PERSIST=1)",
       browser: 'Set flow: "device"',
       keyFile: "Use clientSecret (VM_OIDC_CLIENT_SECRET)",
-      isolate: "Leave isolate out",
       npm: "Name the whole path of the module",
       caCert: "Set NODE_EXTRA_CA_CERTS",
     });

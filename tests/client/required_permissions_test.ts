@@ -1,14 +1,12 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { loadBackendFromEnv } from "../../backends/resolve_credentials_backend.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { InitOptions } from "../../client/session_options.ts";
 import type { PermissionNeed } from "../../client/permission_need.ts";
 import { requiredPermissions } from "../../client/init.ts";
 import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
-import { DENO, runDeno } from "../support/deno_process.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
@@ -308,50 +306,6 @@ Deno.test("requiredPermissions: options are checked as by the call itself", asyn
 Deno.test("requiredPermissions: a call that it does not know is refused", async () => {
   const about = { call: "reload" } as unknown as RequiredPermissionsOptions;
   await rejectsWith("invalid_options", () => needsOf({ ...FULL, ...MEMORY }, about), "call");
-});
-
-Deno.test("requiredPermissions: a backend in a process of its own needs Deno itself, and says what that is", async () => {
-  await withTempHome(async (home) => {
-    const module = `${typeof home === "string" ? home : Deno.env.get("HOME")}/store.js`;
-    await Deno.writeTextFile(module, "export class Store { get() {} put() {} delete() {} }");
-    Deno.env.set("VM_OIDC_CREDENTIALS_BACKEND", `${module}:Store`);
-    const isolate = { as: "process", read: [module], env: ["TEAM_TOKEN"] } as const;
-    const needs = await requiredPermissions({
-      ...FULL,
-      ...MODEL,
-      isolate: { ...isolate, read: [module], env: ["TEAM_TOKEN"] },
-    });
-    const run = needs.filter(({ name }) => name === "run");
-    assertEquals(run, [{
-      name: "run",
-      command: DENO,
-      reason: "to run the backend in a process of its own, which amounts to every permission",
-      need: "always",
-    }]);
-    assertEquals(lines(needs).includes("env TEAM_TOKEN always"), true);
-    await (await loadBackendFromEnv({
-      isolate: { ...isolate, read: [module], env: ["TEAM_TOKEN"] },
-    }))
-      ?.close?.();
-  });
-});
-
-Deno.test("a session with a backend in a process of its own names Deno among its flags, before any start", async () => {
-  const { stdout, stderr } = await runDeno({
-    flags: ["--allow-env", "--allow-net"],
-    env: { VM_OIDC_CREDENTIALS_BACKEND: "/srv/store.js:Store", HOME: "/" },
-    code: `
-      import { createSession } from "@validmind/auth";
-      const isolate = { as: "process", read: ["/srv/store.js"] } as const;
-      const options = { issuer: "https://login.example.com", clientId: "c" };
-      await createSession({ ...options, isolate: { ...isolate, read: ["/srv/store.js"] } })
-        .catch((error) => console.log(error.name, error.code, error.message));
-    `,
-  });
-  assertStringIncludes(stdout, "ValidMindAuthError permission_required Cannot create the session");
-  assertStringIncludes(stdout, `--allow-run=${DENO}`);
-  assertStringIncludes(stdout, "which amounts to every permission");
-  assertEquals(stderr, "");
 });
 
 Deno.test("requiredPermissions: the browser flow needs a place to listen at, and may open a browser", async () => {

@@ -9,9 +9,7 @@ import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { getEntry, parseDocument } from "../../backends/file/credentials_file.ts";
 import { getEntry as getKvEntry } from "../../backends/kv/entry.ts";
-import { Channel, Given, rebuildError } from "../../backends/load/isolated_channel.ts";
 import { toEntry } from "../../client/tokens/new_entry.ts";
-import type { TransportEvents } from "../../backends/load/isolated_protocol.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../client/entry.ts";
 import { describeEntry, describeIdentity, identityOfKey } from "../../client/cli/read_status.ts";
@@ -116,24 +114,6 @@ const vaultBody = json(fc.oneof(
   fc.record({ errors: fc.array(texts, { maxLength: 3 }) }),
 ));
 
-const LIMITS = {
-  as: "worker",
-  permissions: "none",
-  startTimeoutMs: 60_000,
-  callTimeoutMs: 60_000,
-} as unknown as ConstructorParameters<typeof Channel>[1];
-
-const fault = variant(
-  { name: "CredentialsBackendError", code: "backend_full", message: `no ${SECRETS.access}` },
-  ["step", "exports", "cause", "stack"],
-);
-const frame = fc.oneof(
-  { weight: 3, arbitrary: json(fault.map((error) => ({ id: 1, error }))) as fc.Arbitrary<unknown> },
-  { weight: 3, arbitrary: json(row.map((value) => ({ id: 1, value }))) },
-  { weight: 2, arbitrary: json(variant({ id: 1, value: null, error: null })) },
-  { weight: 1, arbitrary: value },
-);
-
 function isObject(found: unknown): boolean {
   return found === undefined || (typeof found === "object" && found !== null);
 }
@@ -209,22 +189,6 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
       assert(found === undefined || isObject(found.entry));
     },
   ),
-  target("a frame of an isolated backend", frame, async (input) => {
-    const given = new Given({});
-    let events: TransportEvents | undefined;
-    const start = (its: TransportEvents) => {
-      events = its;
-      return { send() {}, keepAlive() {}, end: () => Promise.resolve() };
-    };
-    const channel = new Channel(start, LIMITS, {
-      note: (noted) => given.add(noted),
-      rebuild: (fault) => rebuildError(fault, given),
-    });
-    const called = attempt(() => channel.call("put", KEY, entry()));
-    events!.receive(input);
-    await called; // any frame answers the one request, or ends the isolate
-    await channel.end();
-  }),
   target(
     "answers of Vault",
     fc.array(httpAnswer(vaultBody), { minLength: 1, maxLength: 6 }),

@@ -5,7 +5,6 @@ import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { loadBackendFromEnv } from "../../../backends/resolve_credentials_backend.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { runDeno } from "../../support/deno_process.ts";
 import { testKey } from "../encrypted/encryption_keys.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -97,40 +96,6 @@ Deno.test("a nested backend may be a third party's module", async () => {
   });
   assertEquals(backend?.location, "the team's store, encrypted");
   assertEquals(backend?.list, undefined);
-});
-
-Deno.test("`isolate` reaches a nested third party: it runs in its Worker, and cannot read", async () => {
-  const parent = folder();
-  const quoted = JSON.stringify(parent);
-  const module = `${parent}/store.ts`;
-  await Deno.writeTextFile(
-    module,
-    `export class Store {
-      readonly location = "store";
-      get() { return JSON.parse(Deno.readTextFileSync(${quoted} + "/secret.json")); }
-      put() {}
-      delete() {}
-    }`,
-  );
-  await Deno.writeTextFile(`${parent}/secret.json`, "null");
-  const code = `
-    import { loadBackendFromEnv } from "@validmind/auth";
-    const backend = await loadBackendFromEnv({ isolate: { read: [${JSON.stringify(module)}] } });
-    try {
-      await backend.get("k");
-    } catch (error) {
-      console.log(backend.location, error.code);
-    }
-  `;
-  const { stdout, stderr } = await runDeno({
-    code,
-    flags: ["-A", "--unstable-worker-options"],
-    env: {
-      VM_OIDC_CREDENTIALS_BACKEND: "fallback",
-      VM_OIDC_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ backends: [`${module}:Store`] }),
-    },
-  });
-  assertEquals(stdout, "store, in a Worker permission_required\n", stderr);
 });
 
 const WRONG: [what: string, name: string, kwargs: unknown, code: string, ...words: string[]][] = [

@@ -126,9 +126,8 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     from.put(key, STORED);
     return [trips, (await migrateCredentials(from, to)).copied];
   },
-  async environment(isolate) {
-    const options = isolate === undefined ? {} : { isolate: JSON.parse(isolate) };
-    const backend = (await loadBackendFromEnv(options))!;
+  async environment() {
+    const backend = (await loadBackendFromEnv())!;
     return { ...await roundTrip(backend), known: BACKENDS.some((one) => backend instanceof one) };
   },
   async environments(settings) {
@@ -140,7 +139,6 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     }
     return found;
   },
-  environmentFails: (isolate) => failure(() => COMMANDS.environment!(isolate!)),
   ownClass: () =>
     failure(() =>
       createSession({

@@ -8,9 +8,6 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
     "its gateway fails by `node:http`, which cannot drop a connection in Deno 2.7",
 };
 
-const ATTACKS = "tests/backends/load/isolated_attack_test.ts";
-const INSPECTOR = "Deno opens no inspector at SIGUSR1 before 2.9.2, nor may a backend send it";
-
 const KEYCHAIN = "tests/backends/keychain_live_test.ts";
 const BLOCKS =
   "a call of a native library holds up the program before Deno 2.7.5, and its time limit";
@@ -20,31 +17,6 @@ const STDIN = "a paused standard input takes one more line, which a later questi
 
 /** Tests that fail on the oldest Deno by a difference of Deno's that the module does not touch. */
 export const OLDEST_FAULTS: readonly KnownFault[] = [
-  {
-    file: ATTACKS,
-    test: "isolate, worker: it opens the inspector of the main process, as the documentation says",
-    reason: INSPECTOR,
-  },
-  {
-    file: ATTACKS,
-    test: "isolate, process: it is ended when it would open the inspector, of its own process, too",
-    reason: INSPECTOR,
-  },
-  {
-    file: ATTACKS,
-    test: "isolate, worker: a signal reaches the main process, as the documentation says",
-    reason: "it may send none without the permission to run programs",
-  },
-  {
-    file: ATTACKS,
-    test: "isolate, worker: a loop keeps the program from its end, as the documentation says",
-    reason: "a Worker in a loop is ended with the program",
-  },
-  {
-    file: ATTACKS,
-    test: "isolate, process: with `import`, caches are open to it, as the documentation says",
-    reason: "caches are kept in the folder for temporary files, which the process has not",
-  },
   {
     file: KEYCHAIN,
     test: "the keychain passes the conformance suite, with the permissions it declares",
@@ -59,11 +31,6 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     file: KEYCHAIN,
     test: "an unlock prompt that nobody answers is given up in time",
     reason: BLOCKS,
-  },
-  {
-    file: "tests/backends/load/isolated_transport_test.ts",
-    test: "an isolated process that has stopped itself stays, as the documentation says",
-    reason: "it may send no signal to itself, and so it ends with its parent",
   },
   ...["a JWK", "PEM"].map((form) => ({
     file: "tests/behaviour/sign_in/client_key_test.ts",
