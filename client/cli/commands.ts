@@ -4,7 +4,6 @@ import { config } from "./commands/config.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { doctor } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
-import { jupyterCommand } from "./commands/jupyter.ts";
 import { list } from "./commands/list.ts";
 import { login } from "./commands/login.ts";
 import { logout } from "./commands/logout.ts";
@@ -24,11 +23,11 @@ const WITH_A_STORE: readonly Command[] = [
   backends,
   config,
 ];
-const permissions = permissionsCommand([...WITH_A_STORE, jupyterCommand]);
+const permissions = permissionsCommand(WITH_A_STORE);
 const ABOUT_STORES: readonly Command[] = [...WITH_A_STORE, permissions];
 
 const completions = completionsCommand(() => COMMANDS);
-const help = helpCommand([...ABOUT_STORES, jupyterCommand, completions]);
+const help = helpCommand([...ABOUT_STORES, completions]);
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
-export const COMMANDS: readonly Command[] = [...ABOUT_STORES, jupyterCommand, completions, help];
+export const COMMANDS: readonly Command[] = [...ABOUT_STORES, completions, help];

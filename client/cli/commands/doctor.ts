@@ -4,7 +4,7 @@ import { VERSION } from "../../signed_in/session.ts";
 import { inCliWords } from "../cli_words.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
-import { HUB_VARIABLES } from "../doctor/check_hub.ts";
+import { HUB_VARIABLE } from "../doctor/check_hub.ts";
 import { IN_WORDS_OF_FILE } from "../doctor/check_settings.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
@@ -17,8 +17,7 @@ export const doctor: Command = {
     "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
     "Nothing is changed: a test entry is written to the store under its own key, and " +
     "removed (a missing store is created, empty). No token leaves the store.",
-    "On a JupyterHub it also tells which variables the hub has set, whether the place of the tokens " +
-    "is yours alone, and which Deno kernels there are.",
+    "On a JupyterHub it also tells whether the place of the tokens is yours alone.",
     "--probe also tries the client: the provider is asked for a device code (in the browser flow " +
     "for the tokens of a made-up code, with client_credentials for a token), which is dropped. This " +
     "shows a client that is unknown, disabled, without its secret or without the flow. --refresh " +
@@ -50,11 +49,7 @@ export const doctor: Command = {
         ...await target.needs(discover),
         ...apiHost,
         ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-        ...openNeeds(
-          "optional",
-          "to tell what a hub has set",
-          Object.fromEntries(HUB_VARIABLES.map((name) => [name, undefined])),
-        ),
+        ...openNeeds("optional", "to know a hub", { [HUB_VARIABLE]: undefined }),
         ...openNeeds("optional", "to tell which flows can work here", {
           VM_OIDC_REDIRECT_URI: flags.text("redirect-uri"),
           VM_OIDC_LISTEN: flags.text("listen"),

@@ -119,7 +119,7 @@ function checkCombination(flags: FlagValues, kind: string): void {
 }
 
 /** Commands whose permissions nobody needs every day: of a second store, and of Jupyter's folder. */
-const APART: readonly string[] = ["migrate", "jupyter"];
+const APART: readonly string[] = ["migrate"];
 
 async function answerFor(
   flags: FlagValues,

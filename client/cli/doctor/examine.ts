@@ -47,7 +47,7 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
     findings.push(...checkBackend(chosen));
     return chosen;
   });
-  findings.push(...checkHub(chosen));
+  if (chosen !== undefined) findings.push(...checkHub(chosen));
   const isPermitted = await attempt("permissions", async () => {
     await preflight("sign in", signInNeeds(flags, resolved, chosen), "always");
     findings.push(ok("permissions", "all permissions of a sign-in are granted"));
