@@ -33,7 +33,7 @@ import {
   type RotateOptions,
   type RotationResult,
 } from "./encrypted/key_ring.ts";
-import { sealedBytes, sealedIn, sealRow } from "./encrypted/sealed_row.ts";
+import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -131,8 +131,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /** Present where the inner backend has a lock. It locks the encrypted entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
-  /** Present where the inner backend reserves. It reserves the place of the encrypted entry. */
-  readonly reserve?: OidcCredentialsBackend["reserve"];
   /** Present where the inner backend lists. It gives the credential keys of all entries. */
   readonly list?: () => AsyncIterable<string>;
   /** Present where the inner backend can: removes all that it holds. */
@@ -165,9 +163,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     this.#keys = new KeyRing(inner, key, olderKeys);
     if (inner.withLock !== undefined) {
       this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
-    }
-    if (inner.reserve !== undefined) {
-      this.reserve = (key, bytes) => inner.reserve!(rowName(key), sealedBytes(bytes));
     }
     if (inner.list !== undefined) this.list = () => this.#list();
     if (inner.deleteAll !== undefined) this.deleteAll = async () => await inner.deleteAll!();

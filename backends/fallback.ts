@@ -152,8 +152,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 
   /** Present where a store has a lock. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
-  /** Present where every store reserves: the place of an entry in each store that accepts it. */
-  readonly reserve?: OidcCredentialsBackend["reserve"];
   /** Present where every store lists: the keys of all. */
   readonly list?: () => AsyncIterable<string>;
   /** Present where every store can: removes every entry from each. */
@@ -182,9 +180,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     this.#stores = new FallbackStores(this.#backends, lock);
     this.#onFallback = onFallback;
     if (lock.exists) this.withLock = (key, fn, options = {}) => lock.run(key, fn, options);
-    if (backends.every(({ reserve }) => reserve !== undefined)) {
-      this.reserve = (key, bytes) => this.#stores.reserve(key, bytes);
-    }
     if (backends.every(({ list }) => list !== undefined)) this.list = () => this.#list();
     if (backends.every(({ deleteAll }) => deleteAll !== undefined)) {
       this.deleteAll = () => this.#each("delete", (store) => store.deleteAll!());

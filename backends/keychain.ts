@@ -184,28 +184,6 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Ensures that the next `put` under `key` will be accepted: writes and removes a test entry of the
-   * coming size. Other processes wait for the end of the reservation, also where somebody removes the
-   * lock file meanwhile.
-   *
-   * @throws {CredentialsBackendError} As {@linkcode put}.
-   */
-  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    const reserved = await (await this.#locks())?.reserve(key);
-    try {
-      const probe = `probe|${crypto.randomUUID()}`;
-      const access_token = "x".repeat(bytes);
-      const expires_at = new Date(0).toISOString();
-      await this.put(probe, { issuer: "probe", client_id: "probe", access_token, expires_at });
-      await this.delete(probe);
-      return reserved ?? { [Symbol.asyncDispose]: () => Promise.resolve() };
-    } catch (error) {
-      await reserved?.[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  /**
    * Removes the entry under `key`, if there is one.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_locked`.

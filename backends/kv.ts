@@ -133,18 +133,6 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Ensures that the next `put` under `key` will be accepted. For a file it keeps the space in a file
-   * beside the database until the reservation ends. On a server it announces a refresh: while the caller
-   * holds the key's lock, a waiter takes it over after 90 s without a renewal instead of 15 s.
-   *
-   * @param bytes Expected size of the entry: the length of its JSON in UTF-8.
-   * @throws {CredentialsBackendError} As {@linkcode put}.
-   */
-  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    return await (await this.#open()).reserve(key, bytes);
-  }
-
-  /**
    * Removes the entry under `key`, if there is one.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}.

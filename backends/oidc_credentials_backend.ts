@@ -147,15 +147,6 @@ export interface OidcCredentialsBackend {
    * `put` and `delete` of this backend.
    */
   withLock?<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T>;
-  /**
-   * Ensures that the next `put` under `key` will be accepted, or throws the error of that `put`. A
-   * refresh token ends with its first use, so a session reserves the place of its successor before it
-   * sends one. It does so under the key's lock.
-   *
-   * @param bytes Expected size of the entry: the length of its JSON in UTF-8.
-   * @returns The reservation. Its end frees the space that no `put` has used.
-   */
-  reserve?(key: string, bytes: number): MaybePromise<AsyncDisposable>;
   /** The keys of all entries, in no order that may be relied on. */
   list?(): AsyncIterable<string>;
   /** Removes every entry, without a need to read them: works on a store that cannot be parsed. */

@@ -11,7 +11,6 @@ import { redact, sharesPiece } from "./redact.ts";
 /** The members of a backend beside its three methods. */
 const OPTIONAL = [
   "withLock",
-  "reserve",
   "list",
   "deleteAll",
   "requiredPermissions",

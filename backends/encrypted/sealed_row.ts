@@ -187,8 +187,3 @@ function hkdf(purpose: string): HkdfParams {
   const info = new TextEncoder().encode(`@validmind/auth ${purpose} 1`);
   return { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info };
 }
-
-/** The most bytes that an entry of this size takes when it is sealed: base64, and the fields beside it. */
-export function sealedBytes(bytes: number): number {
-  return Math.ceil(bytes * 4 / 3) + 1024;
-}

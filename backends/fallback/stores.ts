@@ -41,9 +41,6 @@ export interface Stored {
   readonly left: readonly Missed[];
 }
 
-/** The fields that a fallback adds to an entry take fewer bytes than this. */
-const ORDER_BYTES = 256;
-
 /** The stores of a fallback backend. See `newest()` for the copy that counts. */
 export class FallbackStores {
   readonly #stores: readonly OidcCredentialsBackend[];
@@ -109,22 +106,6 @@ export class FallbackStores {
     }
     await marks.takeBack();
     throw noneTookIt(missed);
-  }
-
-  /** Reserves the place of an entry in each store that accepts it. One is enough for a `put`. */
-  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    const reserved = new AsyncDisposableStack();
-    const refusals: unknown[] = [];
-    for (const store of this.#stores) {
-      try {
-        const room = () => store.reserve!(key, bytes + ORDER_BYTES);
-        reserved.use(await this.#use(key, store, room));
-      } catch (error) {
-        refusals.push(error);
-      }
-    }
-    if (refusals.length === this.#stores.length) throw refusals.at(-1);
-    return reserved;
   }
 
   async delete(key: string): Promise<Missed[]> {

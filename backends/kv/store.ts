@@ -2,7 +2,6 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf, isUrl } from "../common/platform.ts";
 import { LEASE_MS, type Leases, SYSTEM_TIMER } from "../common/lease.ts";
 import { delay, Queue, type Timer } from "../common/promises.ts";
-import type { ReservedFile } from "../file/reserved_file.ts";
 import {
   DatabaseFile,
   type KvLease,
@@ -28,9 +27,7 @@ import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_crede
 
 /** Loaded where something is locked: a read takes no lock. */
 const loadFileLock = () => import("../file/lock.ts");
-/** Loaded before a refresh. */
-const loadReservedFile = () => import("../file/reserved_file.ts");
-/** Loaded before a refresh, and where the folder of a database is missing. */
+/** Loaded where the folder of a database is missing. */
 const loadReplaceFile = () => import("../file/replace_file.ts");
 
 export interface KvStoreOptions {
@@ -41,16 +38,11 @@ export interface KvStoreOptions {
   timer?: Timer;
 }
 
-/** A row that is never there: to remove it needs the same rights as any write. */
-const PROBE_KEY: Deno.KvKey = ["validmind", "oidc_probe"];
-
 type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
 
 /** About how long a refresh holds its lock, in milliseconds. */
 const REFRESH_MS = 20;
 const LOCK_FILE_GONE = "since somebody removed or replaced its file";
-/** Space that a commit takes beside the entry: changed pages, with their copies in the -wal file. */
-const HEADROOM_BYTES = 128 * 1024;
 
 export class KvStore {
   readonly #kv: Deno.Kv;
@@ -59,7 +51,6 @@ export class KvStore {
   /** `undefined` in memory and on a server. */
   readonly #file: DatabaseFile | undefined;
   #hasWritten = false;
-  readonly #reserved = new Map<string, ReservedFile>();
   /** The kernel locks of keys that are held: whether each still excludes others. */
   readonly #held = new Map<string, () => boolean>();
   readonly #lockTimeoutMs: number;
@@ -131,41 +122,12 @@ export class KvStore {
   /** Writes the entry, unless another holder took over the key's lease. */
   async put(key: string, entry: OidcCredentials, { isReplaced }: PutOptions = {}): Promise<void> {
     const encoded = encodeEntry(entry, this.#path);
-    this.#makeRoom(key);
+    this.#assertHeld(key);
     const versionstamp = await this.#commit(key, (atomic, noParts) => {
       setEntry(atomic, key, encoded, noParts);
     }, isReplaced);
     if (versionstamp === undefined || encoded.parts.length > 0) return;
     this.#noParts = { key, check: noPartsSince(key, versionstamp), entry };
-  }
-
-  /**
-   * Checks that a commit is possible, and keeps the space that a `put` under `key` will need. On a
-   * server it announces a refresh in the lease, a write by the same right: nobody takes the lease over
-   * while the refresh may be in flight.
-   */
-  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    if (await this.#leases?.announce(key) === false) throw this.#lockLost();
-    if (this.#file === undefined) return { [Symbol.asyncDispose]: () => Promise.resolve() };
-    this.#assertHeld(key);
-    await this.#try("write", () => this.#kv.atomic().delete(PROBE_KEY).commit());
-    const [{ shortHash }, { tempPath }, { ReservedFile, untilReserved }] = await Promise.all([
-      loadFileLock(),
-      loadReplaceFile(),
-      loadReservedFile(),
-    ]);
-    this.#reserved.get(key)?.release();
-    try {
-      const path = tempPath(`${this.#file.path}.${shortHash(key)}`);
-      const size = 2 * bytes + HEADROOM_BYTES;
-      const attempt = () => ReservedFile.create(path, size);
-      const reserved = await untilReserved(path, this.#lockTimeoutMs, attempt);
-      await reserved.sync();
-      this.#reserved.set(key, reserved);
-      return { [Symbol.asyncDispose]: () => Promise.resolve(this.#release(key, reserved)) };
-    } catch (error) {
-      throw kvError("write", this.#path, error);
-    }
   }
 
   /** Removes the entry, unless another holder took over the key's lease. */
@@ -211,31 +173,8 @@ export class KvStore {
     this.#kv.close();
   }
 
-  /**
-   * Frees the space that was kept for a `put`. Who has reserved keeps others out by the reserved file,
-   * too; else the key's lock has to.
-   */
-  #makeRoom(key: string): void {
-    const reserved = this.#reserved.get(key);
-    if (reserved === undefined) return this.#assertHeld(key);
-    try {
-      reserved.free();
-    } catch {
-      this.#release(key, reserved); // a file system that copies on write may have no space for a change
-    }
-  }
-
   #assertHeld(key: string): void {
     if (this.#held.get(key)?.() === false) throw this.#lockLost(LOCK_FILE_GONE);
-  }
-
-  #release(key: string, reserved: ReservedFile): void {
-    if (this.#reserved.get(key) === reserved) this.#reserved.delete(key);
-    try {
-      reserved.release();
-    } catch {
-      // The file holds zeros, and the next reservation replaces it.
-    }
   }
 
   /** Gives the versionstamp; `undefined` where `isReplaced` does not hold for the present entry. */

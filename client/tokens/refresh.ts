@@ -177,7 +177,7 @@ export class TokenRefresh {
     const { identity, bearer, runtime } = this.#options;
     const { emit } = runtime;
     const store = this.#store;
-    await using place = new Reservation(store.backend, store.key, stored);
+    await using place = new Reservation(store.backend, stored);
     const answer = await this.#request(stored, place);
     if (answer === undefined) return undefined;
     const rotated = answer.tokens?.refreshToken ??

@@ -19,8 +19,6 @@ const queues = new WeakMap<object, Queue>();
 
 /** Enough to recognise every older copy of an entry that a store can come up with. */
 const MAX_REMEMBERED = 64;
-/** New tokens may be longer than the ones that they replace. */
-const GROWTH_BYTES = 2048;
 
 /** Hashes of the used refresh tokens of this process, by store and key. */
 const spent = new WeakMap<object, Map<string, Set<string>>>();
@@ -263,8 +261,8 @@ export function isOtherGrant(one: OidcCredentials, other: OidcCredentials): bool
 export class Reservation implements AsyncDisposable {
   readonly #reserving: Promise<AsyncDisposable | undefined>;
 
-  constructor(backend: OidcCredentialsBackend, key: string, present: OidcCredentials) {
-    this.#reserving = reserve(backend, key, present);
+  constructor(backend: OidcCredentialsBackend, present: OidcCredentials) {
+    this.#reserving = reserve(backend, present);
     this.#reserving.catch(() => undefined); // thrown by `ready`
   }
 
@@ -281,13 +279,10 @@ export class Reservation implements AsyncDisposable {
 
 async function reserve(
   backend: OidcCredentialsBackend,
-  key: string,
   present: OidcCredentials,
 ): Promise<AsyncDisposable | undefined> {
   try {
-    if (backend.reserve === undefined) return await tryWrite(backend, present);
-    const bytes = new TextEncoder().encode(JSON.stringify(present)).length + GROWTH_BYTES;
-    return await backend.reserve(key, bytes);
+    return await tryWrite(backend, present);
   } catch (error) {
     const { backendError } = await loadDescription();
     throw backendError("write credentials to", backend, error, present);

@@ -71,7 +71,7 @@ for (const form of Object.keys(FORMS) as Form[]) {
     assertStringIncludes(JSON.stringify(own), '"KeychainCredentialsBackend"');
   });
 
-  test("every store keeps, locks, reserves and lists", async (file) => {
+  test("every store keeps, locks and lists", async (file) => {
     await using one = await tempDir();
     const env = NO_PROVIDER;
     const own = await runCommand(file, ["stores", "."], { env, cwd: one.path });

@@ -24,7 +24,6 @@ import { rejectsWith } from "../support/rejects_with.ts";
 const METHODS = ["get", "put", "delete"] as const;
 const OPTIONAL = [
   "withLock",
-  "reserve",
   "list",
   "deleteAll",
   "requiredPermissions",
@@ -47,7 +46,6 @@ class OddBackend {
       put: (key, row) => rows.put(key, row),
       delete: (key) => rows.delete(key),
       withLock: (_key, fn) => fn(),
-      reserve: () => ({ [Symbol.asyncDispose]: () => Promise.resolve() }),
       list: () => rows.list(),
       deleteAll: () => rows.deleteAll(),
       requiredPermissions: () => [],

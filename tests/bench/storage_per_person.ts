@@ -88,7 +88,6 @@ async function writeAll(store: MeasuredStore): Promise<void> {
     const key = `${KEY}|${person}`;
     await backend.withLock(key, async () => {
       await backend.get(key);
-      await using _ = await backend.reserve(key, 4096);
       await backend.put(key, makeEntry());
     });
     await (backend as { close?(): Promise<void> }).close?.();

@@ -68,7 +68,6 @@ async function failure(call: () => unknown): Promise<[code: string, message: str
 /** Everything that a store does, in an order that uses all of its lazy parts. */
 async function roundTrip(backend: OidcCredentialsBackend) {
   const within = async () => {
-    await using _ = await backend.reserve?.(key, 2000);
     await backend.put(key, STORED);
     return (await backend.get(key))?.access_token;
   };

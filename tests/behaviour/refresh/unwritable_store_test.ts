@@ -96,45 +96,6 @@ Deno.test("unwritable store: a person is told once that the token is not refresh
   assertEquals(stderr.split(words).length, 2, stderr);
 });
 
-Deno.test("reserve: comes before the request, and ends after the write", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend();
-  const steps: string[] = [];
-  backend.before = (method, key) => {
-    if (method === "put" && key === world.key) steps.push("put");
-  };
-  const reserving = Object.assign(backend, {
-    reserve: (key: string, bytes: number) => {
-      const { length } = JSON.stringify(backend.rows.get(key));
-      steps.push(bytes >= length ? "reserve" : "reserve too little");
-      return { [Symbol.asyncDispose]: () => Promise.resolve(void steps.push("end")) };
-    },
-  });
-  const session = await createSession({ ...world.options, credentialsBackend: reserving });
-  world.provider.script.token.push(() => {
-    steps.push("request");
-    return world.provider.tokens();
-  });
-  steps.length = 0;
-  await session.accessToken({ forceRefresh: true });
-  assertEquals(steps, ["reserve", "request", "put", "end"]);
-});
-
-Deno.test("reserve: is ended also where the provider fails", async () => {
-  await using world = await scriptedProviderWorld();
-  let open = 0;
-  const reserving = Object.assign(new SpyBackend(), {
-    reserve: () => {
-      open++;
-      return { [Symbol.asyncDispose]: () => Promise.resolve(void open--) };
-    },
-  });
-  const session = await createSession({ ...world.options, credentialsBackend: reserving });
-  world.provider.script.token.push(() => new Response("busy", { status: 503 }));
-  await rejectsWith("provider_unavailable", () => session.accessToken({ forceRefresh: true }));
-  assertEquals(open, 0);
-});
-
 Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
