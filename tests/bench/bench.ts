@@ -11,16 +11,11 @@
 import { parseArgs } from "node:util";
 import { tempDir } from "../support/temp_home.ts";
 import type { BenchSection } from "./bench_section.ts";
-import { drawChart } from "./draw_chart.ts";
 import { formatSection } from "./format_section.ts";
 import { installPeers } from "./peers.ts";
 import { backendCalls } from "./sections/backend_calls.ts";
-import { formatProfile } from "./profile/format_profile.ts";
-import { profilePrograms } from "./profile/profile_programs.ts";
-import { bundledInstructions, bundledStart } from "./sections/bundled_start.ts";
 import { coldRefresh } from "./sections/cold_refresh.ts";
 import { coldStart } from "./sections/cold_start.ts";
-import { growth } from "./sections/growth.ts";
 import { hotPath } from "./sections/hot_path.ts";
 import { loadedCode } from "./sections/loaded_code.ts";
 import { peakMemory } from "./sections/peak_memory.ts";
@@ -29,13 +24,10 @@ import { stampedeRatio } from "./sections/stampede_ratio.ts";
 
 const SECTIONS = {
   cold: coldStart,
-  bundle: bundledStart,
-  instructions: bundledInstructions,
   hot: hotPath,
   fetch: sessionFetch,
   backends: backendCalls,
   refresh: coldRefresh,
-  growth,
   stampede: stampedeRatio,
   memory: peakMemory,
   loaded: loadedCode,
@@ -47,8 +39,6 @@ deno task bench [options]
   --only NAMES    of ${Object.keys(SECTIONS).join(", ")}; separated by commas
   --effort X      times the usual number of rounds   (default 1)
   --json          one JSON document instead of tables
-  --chart FILE    also draws the cold starts as SVG
-  --profile       instead, where the time of a start and of a refresh goes, by V8's profiler
   --help`;
 
 const { values } = parseArgs({
@@ -56,8 +46,6 @@ const { values } = parseArgs({
     only: { type: "string" },
     effort: { type: "string", default: "1" },
     json: { type: "boolean" },
-    chart: { type: "string" },
-    profile: { type: "boolean" },
     help: { type: "boolean" },
   },
 });
@@ -73,13 +61,6 @@ if (unknown !== undefined || !(effort > 0)) {
   Deno.exit(2);
 }
 
-if (values.profile) {
-  await using folder = await tempDir("bench-");
-  const programs = await profilePrograms({ folder: folder.path, effort });
-  console.log(values.json ? JSON.stringify(programs, null, 2) : formatProfile(programs));
-  Deno.exit(0);
-}
-
 const peers = await installPeers();
 const sections: BenchSection[] = [];
 for (const name of names) {
@@ -89,8 +70,4 @@ for (const name of names) {
   if (!values.json) console.log(formatSection(section));
 }
 if (values.json) console.log(JSON.stringify({ deno: Deno.version.deno, sections }, null, 2));
-if (values.chart !== undefined) {
-  const cold = sections.find(({ title }) => title.startsWith("Cold start"));
-  if (cold !== undefined) await Deno.writeTextFile(values.chart, drawChart(cold));
-}
 Deno.exit(0); // peers keep handles open
