@@ -1,0 +1,296 @@
+import { folderOf, isGranted, isWindows, needDeno, quoteArgument } from "./platform.ts";
+import { printable } from "./printable.ts";
+
+/** Another program may replace a file between two steps, but hardly each time. */
+const TRIES = 20;
+/** A file of the superuser, who can change every file anyway, must not have these bits. */
+const WRITABLE_FOR_OTHERS = 0o022;
+
+/** How {@linkcode readPrivateFile} judges a file. */
+export interface PrivateFileOptions {
+  /** The thing in the file, for messages: "a key". */
+  what: string;
+  /** The size of the largest such thing. */
+  maxBytes: number;
+  /** For tokens of a platform, which may have mode 0640. */
+  groupMayRead?: boolean;
+  /** Bits that the mode of the user's own file must not have. @default {0o077, or 0o027 with `groupMayRead`} */
+  forbiddenMode?: number;
+  /** Longest time for reading, in milliseconds. */
+  timeoutMs?: number;
+  /**
+   * Makes the error to throw. The cause is Deno's own error, if there is one: `NotFound` where the file
+   * is absent, `NotCapable` where Deno denies something.
+   */
+  fail: (reason: string, advice: string, cause?: unknown) => Error;
+}
+
+/** The content of a file, and the file as it was before it was read. */
+export interface PrivateContent {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly info: Deno.FileInfo;
+}
+
+/** Why a file is not read. */
+class Refusal {
+  constructor(readonly reason: string, readonly advice: string, readonly cause?: unknown) {}
+}
+
+/**
+ * The text of a file that other users of the host may have touched: see {@linkcode readPrivateBytes}.
+ */
+export function readPrivateFile(path: string, options: PrivateFileOptions): string {
+  const { bytes } = readPrivateBytes(path, options);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw options.fail("it is not UTF-8 text", "Save it as UTF-8.");
+  }
+}
+
+/**
+ * Reads a file that other users of the host may have touched.
+ *
+ * It is opened once, without waiting for the other end of a pipe, and judged by the open file: a regular
+ * file of this user with a closed mode, or one of the superuser that nobody else may write. A link is
+ * followed where the superuser, this user or the owner of its target has made it: platforms mount
+ * secrets behind links.
+ *
+ * @param seen The last look at the path. A file that has come to it since is looked at anew.
+ */
+export function readPrivateBytes(
+  path: string,
+  options: PrivateFileOptions,
+  seen?: Deno.FileInfo,
+): PrivateContent {
+  needDeno(`read ${path}`, "Pass its content by an option or a variable, where there is one.");
+  try {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const content = readOnce(path, options, tries === 0 ? seen : undefined);
+      if (content !== undefined) return content;
+    }
+    throw new Refusal("another program keeps changing it", "End that program.");
+  } catch (error) {
+    const { reason, advice, cause } = error instanceof Refusal ? error : explain(path, error);
+    throw options.fail(reason, advice, cause);
+  }
+}
+
+/** `undefined` where the file was replaced or written meanwhile: half a token may look like one. */
+function readOnce(
+  path: string,
+  options: PrivateFileOptions,
+  seen: Deno.FileInfo | undefined,
+): PrivateContent | undefined {
+  const link = seen ?? Deno.lstatSync(path);
+  const found = link.isSymlink ? Deno.statSync(path) : link;
+  if (!found.isFile) throw new Refusal(kindOf(found), "Give the path of a regular file.");
+  const file = whileHeld(() => openToRead(path, found, link.isSymlink));
+  try {
+    const info = file.statSync();
+    if (!isSameFile(info, found)) return undefined;
+    assertTrusted(path, info, options);
+    if (link.isSymlink && link.uid !== 0 && link.uid !== info.uid && !isOwn(path, link)) {
+      throw new Refusal(foreign(link), "Remove the link, and look at its target.");
+    }
+    if (info.size > options.maxBytes) {
+      const reason = `its ${info.size} bytes are more than ${options.what} has`;
+      throw new Refusal(reason, "Check the path.");
+    }
+    const bytes = readAll(file, info.size, options.timeoutMs ?? Infinity);
+    const isUnchanged = bytes !== undefined && isSameText(info, file.statSync());
+    return isUnchanged ? { bytes, info } : undefined;
+  } finally {
+    file.close();
+  }
+}
+
+/** The reason against anything but a regular file. */
+export function kindOf(info: Deno.FileInfo): string {
+  if (info.isDirectory) return "it is a folder";
+  if (info.isSymlink) return "it is a symbolic link";
+  if (info.isFifo) return "it is a named pipe";
+  return info.isSocket ? "it is a socket" : "it is a device";
+}
+
+/** The reason against a file of somebody else. */
+export function foreign({ uid }: Deno.FileInfo): string {
+  return `it belongs to another user (uid ${uid})`;
+}
+
+function assertTrusted(path: string, info: Deno.FileInfo, options: PrivateFileOptions): void {
+  const { uid, mode } = info;
+  if (uid === null || mode === null) return; // Windows
+  const isOfSuperuser = uid === 0 && self() !== 0;
+  if (!isOfSuperuser && !isOwn(path, info)) {
+    const isKnown = self() !== -1;
+    throw isKnown || isGranted({ name: "write", path })
+      ? new Refusal(foreign(info), "Use a file of your own, or one that only the superuser writes.")
+      : new Refusal(
+        `${foreign(info)}, as far as Deno permits to know`,
+        `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`,
+        new Deno.errors.NotCapable("uid"),
+      );
+  }
+  const forbidden = options.forbiddenMode ?? (options.groupMayRead ? 0o027 : 0o077);
+  const bits = mode & (isOfSuperuser ? WRITABLE_FOR_OTHERS : forbidden);
+  if (bits === 0) return;
+  const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
+  const shown = (mode & 0o777).toString(8).padStart(4, "0");
+  const change = isOfSuperuser || forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
+  const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
+  throw new Refusal(`others may ${verb} it (mode ${shown})`, advice);
+}
+
+function explain(path: string, error: unknown): Refusal {
+  const { IsADirectory, NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
+  if (error instanceof NotCapable) {
+    const flag = quoteArgument(`--allow-read=${path}`);
+    return new Refusal("Deno does not permit it", `Run with: ${flag}`, error);
+  }
+  if (error instanceof NotFound || error instanceof NotADirectory) {
+    return new Refusal("it is not there", "Check the path.", error);
+  }
+  if (error instanceof PermissionDenied) {
+    const advice = "Check the owner and mode of it and its folder.";
+    return new Refusal("the operating system denies it", advice, error);
+  }
+  if (error instanceof IsADirectory) return new Refusal("it is a folder", "Give a file.", error);
+  if (!(error instanceof Error)) throw error;
+  const name = printable((error as { code?: string }).code ?? error.name, 60);
+  return new Refusal(`it cannot be read (${name})`, "Check the path.", error);
+}
+
+/** Whether two looks at a file met the same one. */
+export function isSameFile(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+function isSameText(one: Deno.FileInfo, other: Deno.FileInfo): boolean {
+  return one.size === other.size && one.mtime?.getTime() === other.mtime?.getTime();
+}
+
+let ownUid: number | null | undefined;
+
+/** The user of this process; -1 where Deno does not tell. */
+const self = () => ownUid ??= isGranted({ name: "sys", kind: "uid" }) ? Deno.uid() : -1;
+
+/**
+ * Whether an opened file belongs to the user of this process.
+ *
+ * The user's id takes `--allow-sys=uid`, which no store asks for. A file that only its owner may open,
+ * in a folder of the same owner, is the user's where it has opened, unless this is the superuser. A
+ * network file system may give every new file another owner: then a new one decides.
+ */
+export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
+  if (uid === null || uid === self()) return true; // null: Windows
+  const isClosed = ((mode ?? 0) & 0o077) === 0;
+  if (isClosed && ownUid !== 0 && (folderOwner(path).uid ?? uid) === uid) return true;
+  const given = ownerOfNewFile(path);
+  return given === undefined && ownUid === -1 ? isClosed : uid === given;
+}
+
+/** Owners of folders that others cannot write, by file. */
+const owners = new Map<string, number | null>();
+
+/** The owner of the folder of `path`, as far as Deno permits. */
+function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
+  const known = owners.get(path);
+  if (known !== undefined) return { uid: known, isShared: false };
+  const folder = folderOf(path);
+  if (!isGranted({ name: "read", path: folder })) return { isShared: true };
+  const { uid, mode } = Deno.statSync(folder);
+  const isShared = ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0;
+  if (!isShared) owners.set(path, uid);
+  return { uid, isShared };
+}
+
+/** Makes a file beside `path` for a moment, and gives its owner. */
+function ownerOfNewFile(path: string): number | null | undefined {
+  const probe = `${path}.owner`;
+  if (!isGranted({ name: "write", path: probe })) return undefined;
+  try {
+    const file = Deno.openSync(probe, { write: true, createNew: true, mode: 0o600 });
+    try {
+      return file.statSync().uid;
+    } finally {
+      file.close();
+      Deno.removeSync(probe);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+type OpenFile = Pick<Deno.FsFile, "statSync" | "readSync" | "close">;
+
+/**
+ * Opens a regular file. In a shared folder, and behind a link, a named pipe may have come to its place,
+ * and would block: there it is opened by `node:fs`, which takes 20 ms to load. That one needs no grant
+ * for the target of a link either.
+ */
+function openToRead(path: string, found: Deno.FileInfo, isLink: boolean): OpenFile {
+  const folder = folderOwner(path);
+  const user = self() === -1 ? found.uid : ownUid;
+  const isSafe = !isLink && !folder.isShared && [0, user].includes(folder.uid);
+  return isWindows || isSafe ? Deno.openSync(path) : openWithoutWait(path, found);
+}
+
+declare const process: { getBuiltinModule(name: "node:fs"): typeof import("node:fs") };
+
+function openWithoutWait(path: string, found: Deno.FileInfo): OpenFile {
+  const fs = process.getBuiltinModule("node:fs");
+  const { NotFound, PermissionDenied } = Deno.errors;
+  try {
+    const file = fs.openSync(path, fs.constants.O_NONBLOCK);
+    return {
+      statSync: () => ({ ...found, ...fs.fstatSync(file) as object }),
+      readSync: (bytes) => fs.readSync(file, bytes) || null,
+      close: () => fs.closeSync(file),
+    };
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") throw new NotFound();
+    throw code === "EACCES" ? new PermissionDenied() : error;
+  }
+}
+
+/** The bytes of a file of this size at most; `undefined` where there are more, or the time is up. */
+function readAll(
+  file: OpenFile,
+  size: number,
+  timeoutMs: number,
+): Uint8Array<ArrayBuffer> | undefined {
+  const end = performance.now() + timeoutMs;
+  const buffer = new Uint8Array(size + 1); // a byte more shows that the file has grown
+  let length = 0;
+  while (length <= size) {
+    const count = file.readSync(buffer.subarray(length));
+    length += count ?? 0;
+    if (count === null || length === size) return buffer.subarray(0, length);
+    if (performance.now() > end) {
+      throw new Refusal(`reading it takes more than ${timeoutMs} ms`, "Check its file system.");
+    }
+  }
+  return undefined;
+}
+
+/** Repeats an access for about a second while another program keeps Windows from it. */
+export function whileHeld<T>(
+  access: () => T,
+  { isHeld = isBusy, onWindows = isWindows } = {},
+): T {
+  for (let tries = 1;; tries++) {
+    try {
+      return access();
+    } catch (error) {
+      if (!onWindows || !isHeld(error) || tries === 40) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
+  }
+}
+
+/** Deno has no error class for this refusal. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: string }).code === "EBUSY";
+}

@@ -1,0 +1,234 @@
+/** One reader for every file that other users of the host may have touched: rules by attacks. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { readPrivateFile } from "../../../backends/common/read_private_file.ts";
+import { backendUrl, mustRun } from "../../support/deno_process.ts";
+import { OTHER_UID as USER, runAsOther, whyNoOtherUser } from "../../support/run_denied.ts";
+import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
+
+const ATTACKER = 12345;
+const { folder, root } = sandbox();
+
+/** The rules of the readers, by the files that they read. */
+const RULES = {
+  "client key": {},
+  "assertion or Vault file": { groupMayRead: true },
+  "settings or certificate": { forbiddenMode: 0o022 },
+  "credentials file": { forbiddenMode: 0 },
+};
+type Kind = keyof typeof RULES;
+
+/** What each reader says of a file: `read`, or a part of the reason. */
+interface Row {
+  name: string;
+  make(path: string): void | Promise<void>;
+  seen: string | Record<Kind, string>;
+}
+
+function write(path: string, uid: number, mode: number): void {
+  Deno.writeTextFileSync(path, "text");
+  Deno.chmodSync(path, mode);
+  Deno.chownSync(path, uid, uid);
+}
+
+async function link(target: string, path: string, uid: number): Promise<void> {
+  Deno.symlinkSync(target, path);
+  await mustRun(["chown", "-h", `${uid}:${uid}`, path]);
+}
+
+const ANOTHER = `it belongs to another user (uid ${ATTACKER})`;
+const BY_OTHERS = "others may write it (mode 0666)";
+const ROWS: Row[] = [
+  { name: "own, 0600", make: (path) => write(path, USER, 0o600), seen: "read" },
+  {
+    name: "own, 0640",
+    make: (path) => write(path, USER, 0o640),
+    seen: {
+      "client key": "others may read it (mode 0640)",
+      "assertion or Vault file": "read",
+      "settings or certificate": "read",
+      "credentials file": "read",
+    },
+  },
+  {
+    name: "own, 0644",
+    make: (path) => write(path, USER, 0o644),
+    seen: {
+      "client key": "others may read it (mode 0644)",
+      "assertion or Vault file": "others may read it (mode 0644)",
+      "settings or certificate": "read",
+      "credentials file": "read",
+    },
+  },
+  {
+    name: "own, 0666",
+    make: (path) => write(path, USER, 0o666),
+    seen: {
+      "client key": BY_OTHERS,
+      "assertion or Vault file": BY_OTHERS,
+      "settings or certificate": BY_OTHERS,
+      "credentials file": "read",
+    },
+  },
+  { name: "of the superuser, 0644", make: (path) => write(path, 0, 0o644), seen: "read" },
+  { name: "of the superuser, 0666", make: (path) => write(path, 0, 0o666), seen: BY_OTHERS },
+  { name: "of another, 0644", make: (path) => write(path, ATTACKER, 0o644), seen: ANOTHER },
+  { name: "of another, 0666", make: (path) => write(path, ATTACKER, 0o666), seen: ANOTHER },
+  {
+    name: "a pipe",
+    make: async (path) => {
+      await makePipe(path);
+      Deno.chmodSync(path, 0o666);
+    },
+    seen: "it is a named pipe",
+  },
+  {
+    name: "a link to a device",
+    make: (path) => link("/dev/zero", path, USER),
+    seen: "it is a device",
+  },
+  { name: "a folder", make: (path) => Deno.mkdirSync(path), seen: "it is a folder" },
+  {
+    name: "a link of the superuser to an own file",
+    make: async (path) => {
+      write(`${path}.target`, USER, 0o600);
+      await link(`${path}.target`, path, 0);
+    },
+    seen: "read",
+  },
+  {
+    name: "a link of another to an own file",
+    make: async (path) => {
+      write(`${path}.target`, USER, 0o600);
+      await link(`${path}.target`, path, ATTACKER);
+    },
+    seen: ANOTHER,
+  },
+  {
+    name: "a gigabyte",
+    make: (path) => {
+      write(path, USER, 0o600);
+      Deno.truncateSync(path, 1024 ** 3);
+    },
+    seen: "its 1073741824 bytes are more than a test has",
+  },
+];
+
+/** A script that reads the files as another user, and prints what was said of each. */
+function script(calls: { path: string; rules: object; before?: string }[]): string {
+  const each = calls.map(({ path, rules, before = "" }) => `
+    try {
+      ${before}
+      seen.push(readPrivateFile("${path}", { ...${JSON.stringify(rules)}, ...COMMON }) && "read");
+    } catch (error) {
+      seen.push(error.message);
+    }`);
+  return `
+    import { readPrivateFile } from "${backendUrl("common/read_private_file.ts")}";
+    const fail = (reason, advice) => new Error(reason + ". " + advice);
+    const COMMON = { what: "a test", maxBytes: 1000, timeoutMs: 500, fail };
+    const seen = [];
+    ${each.join("\n")}
+    console.log(JSON.stringify(seen));
+  `;
+}
+
+for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
+  Deno.test({
+    name: `private files: every kind of file by every rule, under ${flags}` +
+      (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
+    ignore: whyNoOtherUser !== undefined,
+    async fn() {
+      const parent = folder();
+      Deno.chmodSync(root, 0o755);
+      Deno.chmodSync(parent, 0o777);
+      const kinds = Object.keys(RULES) as Kind[];
+      const calls = [];
+      for (const [index, { make }] of ROWS.entries()) {
+        const path = `${parent}/file${index}`;
+        await make(path);
+        calls.push(...kinds.map((kind) => ({ path, rules: RULES[kind] })));
+      }
+      const said = await runAsOther(script(calls), flags) as string[];
+      for (const { name, seen } of ROWS) {
+        for (const kind of kinds) {
+          const expected = typeof seen === "string" ? seen : seen[kind];
+          const text = said.shift()!;
+          assert(text.startsWith(expected), `${name}, ${kind}: ${text}`);
+        }
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "private files: one that becomes a pipe at its opening does not block" +
+    (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
+  ignore: whyNoOtherUser !== undefined,
+  async fn() {
+    const parent = folder();
+    Deno.chmodSync(root, 0o755);
+    Deno.chmodSync(parent, 0o777);
+    const path = `${parent}/file`;
+    write(path, USER, 0o600);
+    await makePipe(`${path}.pipe`);
+    Deno.chmodSync(`${path}.pipe`, 0o444);
+    const before = `
+      for (const api of [Deno, process.getBuiltinModule("node:fs")]) {
+        const open = api.openSync;
+        api.openSync = (...args) => {
+          try { Deno.renameSync("${path}.pipe", "${path}"); } catch { /* done */ }
+          return open(...args);
+        };
+      }`;
+    const [seen] = await runAsOther(script([{ path, rules: {}, before }])) as string[];
+    assertMatch(seen!, /^it is a named pipe/);
+  },
+});
+
+const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);
+
+/** Reads a file whose content is changed by `meanwhile` before each read of a part. */
+function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void, timeoutMs = 1000): string {
+  const { openSync } = Deno;
+  Deno.openSync = (...args) => {
+    const file = openSync(...args);
+    const readSync = file.readSync.bind(file);
+    file.readSync = (bytes) => {
+      meanwhile(file);
+      return readSync(bytes.subarray(0, 1));
+    };
+    return file;
+  };
+  try {
+    return readPrivateFile(path, { what: "a test", maxBytes: 1000, timeoutMs, fail });
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    Deno.openSync = openSync;
+  }
+}
+
+Deno.test({
+  name:
+    "private files: a text that is written meanwhile is read again, and a slow one ends in time",
+  ignore: !isPosix,
+  fn() {
+    const path = `${folder()}/file`;
+    Deno.writeTextFileSync(path, "half", { mode: 0o600 });
+    let writes = 0;
+    const whole = readWhile(path, () => {
+      if (writes++ === 2) Deno.writeTextFileSync(path, "half, whole");
+    });
+    assertEquals(whole, "half, whole");
+    const slow = readWhile(path, () => {
+      for (const end = performance.now() + 20; performance.now() < end;);
+    }, 50);
+    assertMatch(slow, /^reading it takes more than 50 ms/);
+    let time = 0;
+    const changing = readWhile(path, () => Deno.utimeSync(path, ++time, time));
+    assertMatch(changing, /^another program keeps changing it/);
+    assertEquals(readWhile(`${path}.none`, () => {}), "it is not there. Check the path.");
+    Deno.writeFileSync(path, new Uint8Array([0xff, 0xfe]));
+    assertMatch(readWhile(path, () => {}), /^it is not UTF-8 text/);
+  },
+});
