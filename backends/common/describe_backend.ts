@@ -7,7 +7,17 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
 import { redact, sharesPiece } from "./redact.ts";
-import { OPTIONAL_MEMBERS } from "./wrap_backend.ts";
+
+/** The members of a backend beside its three methods. */
+const OPTIONAL = [
+  "withLock",
+  "list",
+  "deleteAll",
+  "requiredPermissions",
+  "persistent",
+  "location",
+  "close",
+] as const satisfies readonly (keyof OidcCredentialsBackend)[];
 
 /**
  * Refuses an object that is no backend, and one with a getter that throws: its error would come up in
@@ -18,7 +28,7 @@ export function assertReadableBackend(
   origin: string,
 ): asserts value is OidcCredentialsBackend {
   assertCredentialsBackend(value, origin);
-  for (const name of OPTIONAL_MEMBERS) {
+  for (const name of OPTIONAL) {
     try {
       void value[name];
     } catch {

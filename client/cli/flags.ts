@@ -22,8 +22,7 @@ export interface Flag {
 /** Values of {@linkcode FLAGS}`.for` beside the names of commands. */
 export const SCRIPT_KINDS = ["script", "init", "cli"] as const;
 
-/** All flags of all commands. A name means the same in every command. */
-export const FLAGS = {
+const ROWS = {
   "issuer": {
     value: "URL",
     variable: "VM_OIDC_ISSUER",
@@ -141,11 +140,10 @@ export const FLAGS = {
   "version": { short: "V", summary: "print the version" },
 } as const satisfies Record<string, Flag>;
 
-export type FlagName = keyof typeof FLAGS;
+export type FlagName = keyof typeof ROWS;
 
-export function flagOf(name: FlagName): Flag {
-  return FLAGS[name];
-}
+/** All flags of all commands. A name means the same in every command. */
+export const FLAGS: Readonly<Record<FlagName, Flag>> = ROWS;
 
 /** The values of one flag, in their order; none for a flag without a value. */
 export type FlagValue = readonly string[];

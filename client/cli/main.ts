@@ -1,11 +1,29 @@
 import { VERSION } from "../signed_in/session.ts";
-import { applySettings, EXIT, PROGRAM, runCommand } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { applySettings, type Command, EXIT, PROGRAM, runCommand } from "./command.ts";
+import { backends } from "./commands/backends.ts";
+import { completionsCommand } from "./commands/completions.ts";
+import { config } from "./commands/config.ts";
+import { doctor } from "./commands/doctor.ts";
+import { helpCommand, helpText } from "./commands/help.ts";
+import { list } from "./commands/list.ts";
+import { login } from "./commands/login.ts";
+import { logout } from "./commands/logout.ts";
+import { migrate } from "./commands/migrate.ts";
+import { permissionsCommand } from "./commands/permissions.ts";
+import { status } from "./commands/status.ts";
+import { token } from "./commands/token.ts";
 import type { FlagValues } from "./flags.ts";
-import { helpText } from "./commands/help.ts";
 import { type Output, StandardOutput } from "./output.ts";
 import { parseCommandLine } from "./parse_command_line.ts";
 import { reportError } from "./report_error.ts";
+
+const WITH_A_STORE = [login, status, list, token, logout, migrate, doctor, backends, config];
+const all: Command[] = [...WITH_A_STORE, permissionsCommand(WITH_A_STORE)];
+all.push(completionsCommand(all));
+all.push(helpCommand(all));
+
+/** All commands. Parsing, help, completions and the reference are made from this table. */
+export const COMMANDS: readonly Command[] = all;
 
 /** Runs the command that the arguments name and returns the exit code. Never throws. */
 export async function main(

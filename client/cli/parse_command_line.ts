@@ -1,9 +1,6 @@
-// The runtime's own parser. It adds 4 ms to the start of the command line, and of nothing else.
-import { parseArgs } from "node:util";
 import type { Command } from "./command.ts";
-import { type FlagName, flagOf, FLAGS, type FlagValue, FlagValues } from "./flags.ts";
-import { didYouMean } from "./nearest_word.ts";
-import { shown, unknownWord, UsageError } from "./usage_error.ts";
+import { type FlagName, FLAGS, type FlagValue, FlagValues } from "./flags.ts";
+import { didYouMean, shown, unknownWord, UsageError } from "./usage_error.ts";
 
 export type CommandLine =
   | { readonly kind: "version" }
@@ -15,22 +12,14 @@ export type CommandLine =
     readonly flags: FlagValues;
   };
 
-/** A flag as the parser gives it. `inlineValue`: the value follows an equals sign. */
+/** A flag as it was typed: `raw` with its dashes. */
 interface GivenFlag {
-  name: string;
-  rawName: string;
-  value?: string | undefined;
-  inlineValue?: boolean | undefined;
+  readonly raw: string;
+  readonly name: string;
+  readonly value: string | undefined;
 }
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
-/** Checked by the functions below instead of `strict`, whose errors quote values. */
-const OPTIONS = Object.fromEntries(NAMES.map((name) => [name, {
-  type: flagOf(name).value === undefined ? "boolean" as const : "string" as const,
-  ...(flagOf(name).short !== undefined && { short: flagOf(name).short }),
-}]));
-/** Flags that need no command. */
-const EVERYWHERE: readonly string[] = ["help", "version"];
 const SECRET = /token|secret|passw|passphrase|credential|api-?key|^key$/i;
 
 /**
@@ -41,50 +30,57 @@ export function parseCommandLine(
   args: readonly string[],
   commands: readonly Command[],
 ): CommandLine {
-  const { tokens, positionals: words } = parseArgs({
-    args: [...args],
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const given = tokens.filter((token) => token.kind === "option");
-  const known = commands.find(({ name }) => name === words[0]);
+  const { words: [word, ...words], given } = splitArguments(args);
+  const known = commands.find(({ name }) => name === word);
   for (const flag of given) assertKnown(flag, known);
   if (given.some(({ name }) => name === "version")) return { kind: "version" };
   const isHelp = given.some(({ name }) => name === "help");
-  if (words[0] === undefined && (isHelp || given.length === 0)) return { kind: "help" };
-  const command = known ?? missingCommand(words[0], commands);
+  if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
+  const command = known ?? missingCommand(word, commands.map(({ name }) => name));
   if (isHelp) return { kind: "help", command };
   const flags = checkFlags(given, command);
-  return { kind: "run", command, argument: checkWords(words.slice(1), command), flags };
+  return { kind: "run", command, argument: checkWords(words, command), flags };
 }
 
-function assertKnown({ name, rawName }: GivenFlag, command: Command | undefined): void {
+function splitArguments(args: readonly string[]): { words: string[]; given: GivenFlag[] } {
+  const words: string[] = [];
+  const given: GivenFlag[] = [];
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (raw === undefined) {
+      words.push(arg);
+      continue;
+    }
+    const text = raw.replace(/^-+/, "");
+    const name = NAMES.find((one) => one === text || FLAGS[one].short === text);
+    const takesValue = name !== undefined && FLAGS[name].value !== undefined;
+    // A lone dash is standard input. Any other word that begins with a dash is the next flag.
+    const isNext = takesValue && inline === undefined && !/^-./.test(rest[0] ?? "-x");
+    given.push({ raw, name: name ?? text, value: isNext ? rest.shift() : inline });
+  }
+  return { words, given };
+}
+
+function assertKnown({ name, raw }: GivenFlag, command: Command | undefined): void {
   if ((NAMES as string[]).includes(name)) return;
   if (SECRET.test(name)) {
     throw new UsageError(
-      `Cannot accept ${shown(rawName, "that flag")}: other programs on this computer can read ` +
+      `Cannot accept ${shown(raw, "that flag")}: other programs on this computer can read ` +
         `arguments, so no secret may be one. Set its variable, such as VM_OIDC_CLIENT_SECRET or ` +
         `VM_API_SECRET, or name a variable in a backend's options: {"token": "\${MY_TOKEN}"}.`,
     );
   }
-  const offered = command === undefined ? NAMES : [...command.flags, ...EVERYWHERE];
-  throw new UsageError(
-    `Cannot understand ${shown(rawName, "a flag")}: there is no such flag. ` +
-      advice(name, offered),
-  );
+  const offered = command === undefined ? NAMES : [...command.flags, "help", "version"];
+  const reason = `Cannot understand ${shown(raw, "a flag")}: there is no such flag. `;
+  throw new UsageError(reason + advice(name, offered));
 }
 
-function missingCommand(word: string | undefined, commands: readonly Command[]): never {
-  const names = commands.map(({ name }) => name);
-  if (word === undefined) {
-    throw new UsageError(`Cannot run: no command is given. Give one of ${names.join(", ")}.`);
-  }
-  throw new UsageError(
-    `Cannot run ${shown(word, "that")}: there is no such command. ` +
-      (didYouMean(word, [...names, "--version"]) ?? `Give one of ${names.join(", ")}.`),
-  );
+function missingCommand(word: string | undefined, names: readonly string[]): never {
+  const choices = `Give one of ${names.join(", ")}.`;
+  if (word === undefined) throw new UsageError(`Cannot run: no command is given. ${choices}`);
+  const near = didYouMean(word, [...names, "--version"]) || choices;
+  throw new UsageError(`Cannot run ${shown(word, "that")}: there is no such command. ${near}`);
 }
 
 function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
@@ -92,16 +88,14 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
   for (const flag of given) {
     const name = flag.name as FlagName;
     if (!command.flags.includes(name)) {
-      throw new UsageError(
-        `Cannot use --${name} here: the command ${command.name} does not take it. ` +
-          advice(name, command.flags),
-      );
+      const reason = `the command ${command.name} does not take it. `;
+      throw new UsageError(`Cannot use --${name} here: ${reason}${advice(name, command.flags)}`);
     }
     const before = values.get(name);
-    if (before !== undefined && !flagOf(name).isRepeatable) {
+    if (before !== undefined && !FLAGS[name].isRepeatable) {
       throw new UsageError(`Cannot use --${name}: it is given twice. Give it once.`);
     }
-    values.set(name, [...before ?? [], ...checkValue(name, flag)]);
+    values.set(name, [...before ?? [], ...checkValue(name, flag.value)]);
   }
   if (values.has("json") && values.has("quiet")) {
     throw new UsageError("Cannot use --json with --quiet: each asks for another output. Give one.");
@@ -109,37 +103,30 @@ function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
   return new FlagValues(values);
 }
 
-function checkValue(name: FlagName, { value, inlineValue }: GivenFlag): FlagValue {
-  const { value: placeholder, choices } = flagOf(name);
+function checkValue(name: FlagName, value: string | undefined): FlagValue {
+  const { value: placeholder, choices } = FLAGS[name];
   if (placeholder === undefined) {
     if (value === undefined) return [];
     throw new UsageError(`Cannot use --${name}: it takes no value. Give it alone.`);
   }
-  // A lone dash is standard input. Any other word that begins with a dash is the next flag.
-  const isNextFlag = !inlineValue && value !== undefined && /^-./.test(value);
-  if (value === undefined || value.trim() === "" || isNextFlag) {
-    throw new UsageError(
-      `Cannot use --${name}: its value is missing. Give --${name} ${placeholder}.`,
-    );
+  if (!value?.trim()) {
+    const reason = "its value is missing.";
+    throw new UsageError(`Cannot use --${name}: ${reason} Give --${name} ${placeholder}.`);
   }
-  if (choices !== undefined && !choices.includes(value)) {
-    throw unknownWord(value, `--${name}`, choices);
-  }
+  if (choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
   return [value];
 }
 
 function checkWords(words: readonly string[], { name, argument }: Command): string | undefined {
   const [word, tooMuch] = argument === undefined ? [undefined, words[0]] : words;
   if (tooMuch !== undefined) {
-    throw new UsageError(
-      `Cannot understand ${shown(tooMuch, "an argument")}: the command ${name} takes no ` +
-        `${argument === undefined ? "" : "second "}argument. Leave it out.`,
-    );
+    const which = argument === undefined ? "" : "second ";
+    const reason = `the command ${name} takes no ${which}argument. Leave it out.`;
+    throw new UsageError(`Cannot understand ${shown(tooMuch, "an argument")}: ${reason}`);
   }
-  if (argument === undefined) return undefined;
-  const offer = argument.choices.join(", ");
+  if (argument === undefined || word === undefined && argument.isOptional) return undefined;
   if (word === undefined) {
-    if (argument.isOptional) return undefined;
+    const offer = argument.choices.join(", ");
     throw new UsageError(
       `Cannot run ${name}: its ${argument.name} is missing. Give one of ${offer}.`,
     );
@@ -150,5 +137,5 @@ function checkWords(words: readonly string[], { name, argument }: Command): stri
 
 /** The flag that was probably meant. The hint below the error names the place that lists all. */
 function advice(word: string, offered: readonly string[]): string {
-  return didYouMean(word, offered, "--") ?? "Leave it out.";
+  return didYouMean(word, offered, "--") || "Leave it out.";
 }

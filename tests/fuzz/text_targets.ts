@@ -10,7 +10,7 @@ import {
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../client/entry.ts";
-import { COMMANDS } from "../../client/cli/commands.ts";
+import { COMMANDS } from "../../client/cli/main.ts";
 import { SETTING_NAMES } from "../../client/cli/settings/setting.ts";
 import { parseSettings } from "../../client/cli/settings/settings_document.ts";
 import { parseCommandLine } from "../../client/cli/parse_command_line.ts";

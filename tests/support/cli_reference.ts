@@ -1,7 +1,7 @@
 import { formatPermissionFlags } from "@validmind/auth";
 import { type Command, commandNeeds, EXIT_WORDS } from "../../client/cli/command.ts";
-import { COMMANDS } from "../../client/cli/commands.ts";
-import { type FlagName, flagOf, FlagValues } from "../../client/cli/flags.ts";
+import { COMMANDS } from "../../client/cli/main.ts";
+import { type FlagName, FLAGS, FlagValues } from "../../client/cli/flags.ts";
 import { flagUsage } from "../../client/cli/commands/help.ts";
 import { OwnEnv } from "./own_env.ts";
 import { type Generated, generated, table } from "./generated_part.ts";
@@ -42,7 +42,7 @@ function commandRow({ name, argument, summary, flags }: Command): string[] {
 function flagRows(): string[][] {
   const used = new Set(COMMANDS.flatMap(({ flags }) => flags));
   return [...used].map((name: FlagName) => {
-    const { summary, choices, variable, short } = flagOf(name);
+    const { summary, choices, variable, short } = FLAGS[name];
     const offer = choices === undefined ? "" : `: ${choices.map((one) => `\`${one}\``).join(", ")}`;
     return [
       `${short === undefined ? "" : `\`-${short}\` `}\`${flagUsage(name)}\``,

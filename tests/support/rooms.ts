@@ -21,6 +21,7 @@ export const ROOMS: readonly string[] = [
   "backends/vault.ts",
   "backends/encrypted/",
   "backends/encrypted.ts",
+  "backends/fallback/",
   "backends/fallback.ts",
   "backends/testing/",
   "backends/testing.ts",

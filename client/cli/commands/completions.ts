@@ -1,10 +1,9 @@
-import { quotePosix } from "../../../backends/common/platform.ts";
-import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
-import { type FlagName, flagOf } from "../flags.ts";
+import { type Command, EXIT, PROGRAM, simplePlan } from "../command.ts";
+import { type FlagName, FLAGS } from "../flags.ts";
 
 const WRITERS = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
-export function completionsCommand(commands: () => readonly Command[]): Command {
+export function completionsCommand(commands: readonly Command[]): Command {
   return {
     name: "completions",
     summary: "print the completions for a shell",
@@ -15,152 +14,88 @@ export function completionsCommand(commands: () => readonly Command[]): Command 
       `fish: put it into ~/.config/fish/completions/${PROGRAM}.fish`,
     ],
     argument: { name: "shell", choices: Object.keys(WRITERS) },
-    flags: ["json"],
+    flags: [],
     examples: [`completions fish > ~/.config/fish/completions/${PROGRAM}.fish`],
     action: "print the completions",
     prepare: () => simplePlan(),
-    run: (_, invocation) => {
-      const { argument } = invocation;
-      const script = WRITERS[argument as keyof typeof WRITERS](commands());
-      printResult(invocation, { shell: argument, script }, script);
+    run: (_, { argument, output }) => {
+      output.print(WRITERS[argument as keyof typeof WRITERS](commands));
       return EXIT.ok;
     },
   };
 }
 
-function allFlags({ flags }: Command): FlagName[] {
-  return [...flags, "help"];
-}
-
 function isFile(name: FlagName): boolean {
-  return flagOf(name).value === "FILE";
+  return FLAGS[name].value === "FILE";
 }
 
-function offered(name: FlagName): readonly string[] {
-  const { choices, suggestions } = flagOf(name);
-  return choices ?? suggestions ?? [];
+function offered(name: FlagName): string {
+  const { choices, suggestions } = FLAGS[name];
+  return (choices ?? suggestions ?? []).join(" ");
 }
 
 function bashScript(commands: readonly Command[]): string {
-  const names = commands.map(({ name }) => name).join(" ");
-  const cases = commands.map((command) => {
-    const flags = allFlags(command).map((name) => `--${name}`);
-    const words = [...flags, ...command.argument?.choices ?? []].join(" ");
-    return `    ${command.name}) words="${words}" ;;`;
-  });
   const used = [...new Set(commands.flatMap(({ flags }) => flags))];
-  const values = used.flatMap((name) => {
-    const { value } = flagOf(name);
-    if (value === undefined) return [];
+  const valued = used.filter((name) => FLAGS[name].value !== undefined);
+  const values = valued.map((name) => {
     const reply = isFile(name)
       ? `compopt -o filenames 2>/dev/null; local IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$current"))`
-      : `COMPREPLY=($(compgen -W "${offered(name).join(" ")}" -- "$current"))`;
-    return [`    --${name}) ${reply}; return ;;`];
+      : `COMPREPLY=($(compgen -W "${offered(name)}" -- "$current"))`;
+    return `    --${name}) ${reply}; return ;;\n`;
   });
-  return [
-    `_validmind_auth() {`,
-    `  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"`,
-    `  local command="" words="${names} --help --version" word`,
-    `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
-    `    case "$word" in -*) ;; *) command="$word"; break ;; esac`,
-    `  done`,
-    // bash takes --flag=value for three words.
-    `  if [ "$current" = "=" ]; then`,
-    `    current=""`,
-    `  elif [ "$previous" = "=" ]; then`,
-    `    previous="\${COMP_WORDS[COMP_CWORD-2]}"`,
-    `  fi`,
-    `  case "$previous" in`,
-    ...values,
-    `  esac`,
-    `  case "$command" in`,
-    ...cases,
-    `  esac`,
-    `  COMPREPLY=($(compgen -W "$words" -- "$current"))`,
-    `}`,
-    `complete -F _validmind_auth ${PROGRAM}`,
-    ``,
-  ].join("\n");
+  const cases = commands.map(({ name, flags, argument }) => {
+    const words = [...flags.map((flag) => `--${flag}`), "--help", ...argument?.choices ?? []];
+    return `    ${name}) words="${words.join(" ")}" ;;\n`;
+  });
+  return `_validmind_auth() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
+  local command="" words="${commands.map(({ name }) => name).join(" ")} --help --version" word
+  for word in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
+    case "$word" in -*) ;; *) command="$word"; break ;; esac
+  done
+  # bash takes --flag=value for three words.
+  if [ "$current" = "=" ]; then current=""
+  elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
+  fi
+  case "$previous" in
+${values.join("")}  esac
+  case "$command" in
+${cases.join("")}  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -F _validmind_auth ${PROGRAM}
+`;
 }
 
+/** The script of bash, which zsh runs by its own emulation. */
 function zshScript(commands: readonly Command[]): string {
-  const described = commands.map(({ name, summary }) => `    ${quotePosix(`${name}:${summary}`)}`);
-  const cases = commands.map((command) => {
-    const specs = allFlags(command).map((name) => `      ${quotePosix(zshSpec(name))}`);
-    if (command.argument !== undefined) {
-      const { name, choices } = command.argument;
-      specs.push(`      ${quotePosix(`1:${name}:(${choices.join(" ")})`)}`);
-    }
-    return [`    ${command.name}) _arguments \\`, specs.join(" \\\n"), `      ;;`].join("\n");
-  });
-  return [
-    `#compdef ${PROGRAM}`,
-    `_validmind_auth() {`,
-    `  local -a commands`,
-    `  commands=(`,
-    ...described,
-    `  )`,
-    `  if (( CURRENT == 2 )); then`,
-    `    _describe command commands`,
-    `    compadd -- --help --version`,
-    `    return`,
-    `  fi`,
-    `  local command=$words[2]`,
-    `  shift words`,
-    `  (( CURRENT-- ))`,
-    `  case $command in`,
-    ...cases,
-    `  esac`,
-    `}`,
-    `if [ "$funcstack[1]" = "_${PROGRAM}" ]; then`,
-    `  _validmind_auth "$@"`,
-    `else`,
-    `  compdef _validmind_auth ${PROGRAM}`,
-    `fi`,
-    ``,
-  ].join("\n");
-}
-
-function zshSpec(name: FlagName): string {
-  const { summary, value } = flagOf(name);
-  const text = `--${name}[${summary.replace(/[\[\]\\]/g, "\\$&")}]`;
-  if (value === undefined) return text;
-  const action = isFile(name) ? "_files" : `(${offered(name).join(" ")})`;
-  return `${text}:${value}:${action}`;
+  return `#compdef ${PROGRAM}
+autoload -U +X bashcompinit && bashcompinit
+${bashScript(commands)}[ "$funcstack[1]" != "_${PROGRAM}" ] || _bash_complete -F _validmind_auth
+`;
 }
 
 function fishScript(commands: readonly Command[]): string {
-  const lines = [`complete -c ${PROGRAM} -f`];
+  const line = (when: string, rest: string, about = "") =>
+    `complete -c ${PROGRAM} -n ${fishQuote(when)} ${rest}${about && ` -d ${fishQuote(about)}`}`;
+  const flagLine = (when: string, name: FlagName) => {
+    const { summary, value } = FLAGS[name];
+    const takes = isFile(name) ? " -r -F" : ` -x -a ${fishQuote(offered(name))}`;
+    return line(when, `-l ${name}${value === undefined ? "" : takes}`, summary);
+  };
   const none = "__fish_use_subcommand";
-  for (const { name, summary } of commands) {
-    lines.push(`complete -c ${PROGRAM} -n ${none} -a ${name} -d ${fishQuote(summary)}`);
-  }
-  for (const name of ["help", "version"] as const) {
-    lines.push(
-      `complete -c ${PROGRAM} -n ${none} -l ${name} -d ${fishQuote(flagOf(name).summary)}`,
-    );
-  }
-  for (const command of commands) {
-    const seen = fishQuote(`__fish_seen_subcommand_from ${command.name}`);
-    for (const name of allFlags(command)) {
-      lines.push(`complete -c ${PROGRAM} -n ${seen} ${fishFlag(name)}`);
-    }
-    const choices = command.argument?.choices;
-    if (choices !== undefined) {
-      lines.push(`complete -c ${PROGRAM} -n ${seen} -a ${fishQuote(choices.join(" "))}`);
-    }
-  }
-  return `${lines.join("\n")}\n`;
-}
-
-function fishFlag(name: FlagName): string {
-  const { summary, value } = flagOf(name);
-  const takes = value === undefined
-    ? ""
-    : isFile(name)
-    ? " -r -F"
-    : ` -x -a ${fishQuote(offered(name).join(" "))}`;
-  return `-l ${name}${takes} -d ${fishQuote(summary)}`;
+  const lines = commands.flatMap(({ name, summary, flags, argument }) => {
+    const seen = `__fish_seen_subcommand_from ${name}`;
+    return [
+      line(none, `-a ${name}`, summary),
+      ...[...flags, "help" as const].map((flag) => flagLine(seen, flag)),
+      ...(argument === undefined
+        ? []
+        : [line(seen, `-a ${fishQuote(argument.choices.join(" "))}`)]),
+    ];
+  });
+  const ofProgram = [flagLine(none, "help"), flagLine(none, "version")];
+  return [`complete -c ${PROGRAM} -f`, ...lines, ...ofProgram, ""].join("\n");
 }
 
 function fishQuote(text: string): string {

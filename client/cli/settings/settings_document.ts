@@ -8,8 +8,7 @@ import { isObject, parseObject } from "../../../backends/common/printable.ts";
 import { isPathSpecifier } from "../../../backends/load/backend_setting.ts";
 import { checkProfile } from "../../entry.ts";
 import { checkIssuer, secureUrl } from "../../options/resolve_identity.ts";
-import { didYouMean } from "../nearest_word.ts";
-import { shown } from "../usage_error.ts";
+import { didYouMean, shown } from "../usage_error.ts";
 import { SETTING_NAMES, type SettingName, settingOf } from "./setting.ts";
 import { SettingsError } from "./settings_error.ts";
 
@@ -81,11 +80,12 @@ function unknownKey(
   place: string,
   known: readonly string[],
 ): SettingsError {
-  const advice = [didYouMean(name, known) ?? [], `It takes: ${known.join(", ")}.`].flat();
+  const near = didYouMean(name, known);
+  const advice = `${near && `${near} `}It takes: ${known.join(", ")}.`;
   return new SettingsError(
     path,
     `${place} has ${shown(name, "a key")}, which is not known`,
-    advice.join(" "),
+    advice,
   );
 }
 

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
 import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { commandNeeds } from "../../../client/cli/command.ts";
-import { COMMANDS } from "../../../client/cli/commands.ts";
+import { COMMANDS } from "../../../client/cli/main.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { isWithin } from "../../../client/format_permissions.ts";
 import { accessed, covers } from "../../support/audit_log.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COMMANDS } from "../../../client/cli/commands.ts";
+import { COMMANDS } from "../../../client/cli/main.ts";
 import { main } from "../../../client/cli/main.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { runDeno } from "../../support/deno_process.ts";
@@ -21,7 +21,7 @@ Deno.test("main: --version and --help need no permission", async () => {
 Deno.test("main: without a command the help goes to standard error, and the exit code is 2", async () => {
   const { code, stdout, stderr } = await runDeno({ file: CLI });
   assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, "Usage: validmind-auth <command> [flags]");
+  assertStringIncludes(stderr, "Usage:\n  validmind-auth <command> [flags]\n");
 });
 
 for (const { name, flags } of COMMANDS) {

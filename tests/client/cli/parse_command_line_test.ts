@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { COMMANDS } from "../../../client/cli/commands.ts";
+import { COMMANDS } from "../../../client/cli/main.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { UsageError } from "../../../client/cli/usage_error.ts";

@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { COMMANDS } from "../../../../client/cli/commands.ts";
+import { assert, assertEquals } from "@std/assert";
+import { COMMANDS } from "../../../../client/cli/main.ts";
 import { main } from "../../../../client/cli/main.ts";
 import { tempDir } from "../../../support/temp_home.ts";
 import { MemoryOutput } from "../cli_world.ts";
@@ -87,29 +87,24 @@ Deno.test({
 });
 
 Deno.test({
-  name: "completions: zsh understands the script, and offers commands",
+  name: "completions: zsh offers commands, flags and values",
   ignore: !await isThere("zsh"),
   async fn() {
     await using dir = await tempDir();
     await Deno.writeTextFile(`${dir.path}/_validmind-auth`, await script("zsh"));
-    // Stand-ins for zsh's own completion functions, which work in an interactive editor only.
-    const code = `
-      compdef() { :; }
-      _describe() { print -l -- \${(P)2} }
-      _arguments() { print -l -- "$@" }
-      compadd() { :; }
-      source ./_validmind-auth
-      words=(validmind-auth ''); CURRENT=2; _validmind_auth
-      words=(validmind-auth token ''); CURRENT=3; _validmind_auth`;
-    const text = await run("zsh", ["-f", "-c", code], dir.path);
-    for (const { name, summary } of COMMANDS) assertStringIncludes(text, `${name}:${summary}\n`);
-    assertStringIncludes(text, "--header[print a whole header line: Authorization: Bearer …]\n");
-    assert(!text.includes("--revoke"));
+    await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
+    for (const [line, offered, notOffered] of TYPED) {
+      const words = line.split(" ");
+      // As zsh's own \`_bash_complete\` does, which works in an interactive editor only.
+      const code = `
+        compdef() { :; }
+        source ./_validmind-auth
+        words=(${words.map((word) => `'${word}'`).join(" ")}); CURRENT=${words.length}
+        COMP_WORDS=("\${words[@]}"); COMP_CWORD=${words.length - 1}; PREFIX='${words.at(-1)}'
+        compgen -F _validmind_auth -- "$PREFIX"`;
+      const all = await run("zsh", ["-f", "-c", code], dir.path);
+      const fitting = all.split("\n").filter((word) => word.startsWith(words.at(-1)!)); // as compadd does
+      assertOffered(fitting.join("\n"), offered, notOffered);
+    }
   },
-});
-
-Deno.test("completions: --json", async () => {
-  const output = new MemoryOutput();
-  assertEquals(await main(["completions", "bash", "--json"], output), 0);
-  assertEquals(JSON.parse(output.printed), { shell: "bash", script: await script("bash") });
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { COMMANDS } from "../../../../client/cli/commands.ts";
+import { COMMANDS } from "../../../../client/cli/main.ts";
 import type { FlagValues } from "../../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../../client/cli/parse_command_line.ts";
 import { sessionOptions, sourcesOf } from "../../../../client/cli/sign_in_target.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { didYouMean } from "../../../client/cli/nearest_word.ts";
+import { didYouMean } from "../../../client/cli/usage_error.ts";
 
 const WORDS = ["login", "logout", "status", "token", "api-host"];
 
@@ -26,6 +26,6 @@ for (
   ] as const
 ) {
   Deno.test(`didYouMean: "${word}" means ${expected ?? "nothing known"}`, () => {
-    assertEquals(didYouMean(word, WORDS), expected && `Did you mean ${expected}?`);
+    assertEquals(didYouMean(word, WORDS), expected ? `Did you mean ${expected}?` : "");
   });
 }
