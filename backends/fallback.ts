@@ -1,7 +1,7 @@
 /**
  * An ordered list of credentials backends, for hosts where the first one is not always available:
- * {@linkcode FallbackCredentialsBackend} keeps each entry in the first one that takes it, and says
- * when it passes one over.
+ * {@linkcode FallbackCredentialsBackend} uses the first one that can be used, and says when it passes
+ * one over.
  *
  * By variables, with no code of the user's:
  *
@@ -23,20 +23,23 @@ import {
   assertReadableBackend,
   backendError,
   classNameOf,
+  entryFrom,
   locationOf,
   memberOf,
 } from "./common/describe_backend.ts";
 import { assertRuntime, writeError } from "./common/platform.ts";
+import { printable } from "./common/printable.ts";
+import { isProbeKey, probeKey, PROVES, provesWrites } from "./common/probe.ts";
+import { wrapAbilities } from "./common/wrap_backend.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
-import { newest } from "./fallback/copy.ts";
-import { copiesIn, fallbackLock, FallbackStores, type Missed, placeOf } from "./fallback/stores.ts";
 import type {
   BackendPermission,
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
   PutOptions,
+  WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
 /**
@@ -48,7 +51,7 @@ export interface FallbackCredentialsBackendOptions {
   /** The stores, the preferred one first. */
   backends: readonly OidcCredentialsBackend[];
   /**
-   * Receives an event for a store that was passed over, once for each store and reason.
+   * Receives an event for each store that is passed over, and for each sign-out that misses a store.
    *
    * @default a line on standard error
    */
@@ -61,13 +64,13 @@ export interface FallbackCredentialsBackendOptions {
  * @category Backends
  */
 export interface FallbackEvent {
-  /** The action that did not reach the store. */
-  readonly action: "store" | "delete" | "list";
+  /** `use`: this process goes on without the store. `delete`: a sign-out missed it. */
+  readonly action: "use" | "delete";
   /** The store, by its `location`. */
   readonly missed: string;
   /** The reason. */
   readonly code: CredentialsBackendErrorCode;
-  /** The store that took the entry instead. Only for `store`. */
+  /** The stores that this process uses instead. Only for `use`. */
   readonly used?: string;
   /** The event in words. */
   readonly message: string;
@@ -83,45 +86,33 @@ export interface FallbackStatus {
   readonly name: string;
   /** Its place, in words. */
   readonly location?: string;
-  /** Whether it holds a copy. `failed` where it reported an error. */
+  /** Whether it holds the credential. `failed` where it reported an error. */
   readonly state: "holds" | "absent" | "failed";
   /** The code of that error. */
   readonly code?: CredentialsBackendErrorCode;
-  /** Whether its copy is the newest one, which is used. */
+  /** Whether its entry is the one that this process uses. */
   readonly inUse: boolean;
 }
 
 /**
- * Keeps each entry in the first of several backends that takes it, for instance in the OS keychain
- * and, on hosts without one, in an encrypted file. Only the stores of this list are used, and each
- * store that is passed over is reported.
+ * Uses the first of several backends that can be used, for instance the OS keychain and, on hosts
+ * without one, an encrypted file. Only the stores of this list are used, and each store that is
+ * passed over is reported.
  *
- * | error of a store | reading, deleting, listing | writing |
- * |---|---|---|
- * | `backend_unavailable`, `backend_timeout` when it is read | the store is passed over | the next store |
- * | the same when it is written to | | an error: the write may have been done |
- * | `backend_too_large`, `backend_full` | an error | the next store |
- * | any other, such as `backend_denied`, `keychain_locked`, `backend_corrupt` | an error | an error |
+ * **The choice** is made once in a process, at the first use. A store whose first answer is
+ * `backend_unavailable` or `backend_timeout` is passed over from then on. Any other failure, such as
+ * `backend_denied`, `keychain_locked` or `backend_corrupt`, is an error, and so is each failure of a
+ * store that has answered before. Where no store answers, that is an error, and the next use tries
+ * all of them again.
  *
- * **One copy counts.** All stores are read, and the newest copy is used. The order of copies hangs on
- * no clock: each write counts on from the copies that it sees. Older copies are marked before a newer
- * one is written, and removed after it. A copy that stays, in a full store for instance, is reported,
- * and does not count.
+ * **An entry** is read from the first store that has it, and written back there. A new one goes to the
+ * first store. A refusal, such as `backend_too_large`, is an error: no other store is tried.
  *
- * **A store that does not answer** may be passed over only where a later store of the list answers,
- * and a write goes to a store only while all later ones answer. So a copy in a later store is the
- * newest, whatever the silent stores hold. It is an error, with the code of the silent store, where
- * the copy that can be read need not be the newest: it is in an earlier store than the silent one, or
- * it is marked; where this process has seen the entry in the silent store; and where the last store
- * does not answer. Put the store last that is always available, and give all programs that share the
- * stores one order.
+ * **A sign-out** removes the entry from all stores, also from those that were passed over, and reports
+ * each one that it could not reach. An entry that stays in such a store is used again once the store
+ * is the first to have one, also where a later sign-in went to another store: sign out once more then.
  *
- * Where no store that answers has a copy, a person may have to sign in a second time. The two
- * sign-ins do not disturb each other, and the later one is used from then on. The silent store's copy
- * survives a sign-out, which is reported.
- *
- * **The lock** is the locks of all stores that have one and answer, in one order for all programs.
- * Without any there is none. `list` and `deleteAll` exist where every store has them,
+ * The lock of an entry is that of its store. `list` and `deleteAll` exist where every store has them,
  * `requiredPermissions` where every store declares its permissions. `close` closes all stores.
  *
  * Needs the permissions of its backends.
@@ -130,19 +121,23 @@ export interface FallbackStatus {
  *
  * @example
  * ```ts
- * import { KvCredentialsBackend, MemoryCredentialsBackend } from "@validmind/auth";
+ * import { type OidcCredentialsBackend, MemoryCredentialsBackend } from "@validmind/auth";
+ * import { CredentialsBackendError } from "@validmind/auth";
  * import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
  * import { assertEquals } from "@std/assert";
  *
+ * const away = () => {
+ *   throw new CredentialsBackendError("backend_unavailable", "Cannot reach it: no answer. Wait.");
+ * };
+ * const first: OidcCredentialsBackend = { get: away, put: away, delete: away };
  * const backend = new FallbackCredentialsBackend({
- *   backends: [new KvCredentialsBackend(), new MemoryCredentialsBackend()],
+ *   backends: [first, new MemoryCredentialsBackend()],
  *   onFallback: () => {},
  * });
  * const entry = { issuer: "https://login.example.com", client_id: "my-app", access_token: "…" };
- * await backend.put("k", { ...entry, id_token: "t".repeat(600_000) }); // too large for Deno KV
- * const [kv, memory] = await backend.status("k");
- * assertEquals([kv?.inUse, memory?.inUse], [false, true]);
- * await backend.close();
+ * await backend.put("k", entry);
+ * const [one, two] = await backend.status("k");
+ * assertEquals([one?.state, two?.state], ["failed", "holds"]);
  * ```
  */
 export class FallbackCredentialsBackend implements OidcCredentialsBackend {
@@ -150,18 +145,20 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     keepName(this, "FallbackCredentialsBackend");
   }
 
-  /** Present where a store has a lock. */
+  /** Present where a store has a lock: the lock of the store that has the entry. */
   readonly withLock?: OidcCredentialsBackend["withLock"];
   /** Present where every store lists: the keys of all. */
   readonly list?: () => AsyncIterable<string>;
   /** Present where every store can: removes every entry from each. */
-  readonly deleteAll?: () => Promise<void>;
+  readonly deleteAll?: () => MaybePromise<void>;
   /** Present where every store declares its permissions. */
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #backends: readonly OidcCredentialsBackend[];
-  readonly #stores: FallbackStores;
   readonly #onFallback: (event: FallbackEvent) => void;
-  readonly #reported = new Set<string>();
+  readonly #answered = new Set<OidcCredentialsBackend>();
+  readonly #missed = new Set<OidcCredentialsBackend>();
+  /** The store of the entry to which a probe belongs, while its lock is held. */
+  readonly #probed = new Map<string, OidcCredentialsBackend>();
 
   /**
    * Touches no store yet.
@@ -175,18 +172,21 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
     const { backends, onFallback = reportOnStderr } = options;
     checkBackends(backends);
-    const lock = fallbackLock(backends);
     this.#backends = [...backends];
-    this.#stores = new FallbackStores(this.#backends, lock);
     this.#onFallback = onFallback;
-    if (lock.exists) this.withLock = (key, fn, options = {}) => lock.run(key, fn, options);
-    if (backends.every(({ list }) => list !== undefined)) this.list = () => this.#list();
-    if (backends.every(({ deleteAll }) => deleteAll !== undefined)) {
-      this.deleteAll = () => this.#each("delete", (store) => store.deleteAll!());
-    }
-    if (backends.every(({ requiredPermissions }) => requiredPermissions !== undefined)) {
-      this.requiredPermissions = () => backends.flatMap((store) => store.requiredPermissions!());
-    }
+    const isIn = (name: "withLock" | "list" | "deleteAll" | "requiredPermissions") => {
+      const has = (store: OidcCredentialsBackend) => store[name] !== undefined;
+      return name === "withLock" ? backends.some(has) : backends.every(has);
+    };
+    Object.assign(
+      this,
+      wrapAbilities(isIn, {
+        withLock: (key, fn, options) => this.#withLock(key, fn, options),
+        list: () => this.#list(),
+        deleteAll: () => this.#removeFrom(this.#backends, (store) => store.deleteAll!()),
+        requiredPermissions: () => backends.flatMap((store) => store.requiredPermissions!()),
+      }),
+    );
   }
 
   /** `true` only when entries survive the process in every store. */
@@ -196,42 +196,43 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     return answers.includes(undefined) ? undefined : true;
   }
 
-  /** All places in their order. {@linkcode status} tells the place of an entry. */
+  /** The places of the stores that were not passed over, in their order. */
   get location(): string {
-    return this.#backends.map(placeOf).join(", else ");
+    return this.#usable().map(placeOf).join(", else ");
+  }
+
+  /** Whether every store proves its writes as it is locked. */
+  get [PROVES](): boolean {
+    return this.#backends.every(provesWrites);
   }
 
   /**
-   * The newest copy of the entry under `key`, or `undefined` where no store that answers has one.
+   * The entry under `key` in the first store that has one, or `undefined`.
    *
    * @throws {CredentialsBackendError} The error of a store, by the rules above.
    */
-  get(key: string): Promise<OidcCredentials | undefined> {
-    return this.#stores.get(key);
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    return (await this.#find(key)).entry;
   }
 
   /**
-   * Stores `entry` in the first store that takes it, and removes other copies. The store that holds the
-   * present entry honours `isReplaced` where it can.
+   * Stores `entry` in the store that has an entry under `key`, else in the first one.
    *
-   * @throws {CredentialsBackendError} The error of a store, by the rules above. Where no store takes
-   * the entry, it has the code of the last one.
+   * @throws {CredentialsBackendError} The error of a store, by the rules above.
    */
   async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
-    const stored = await this.#stores.put(key, entry, options?.isReplaced);
-    if (stored === undefined) return;
-    const { used, missed, left } = stored;
-    for (const one of missed) this.#report("store", one, used);
-    for (const one of left) this.#report("delete", one);
+    const { store } = await this.#find(key);
+    await store.put(key, entry, options);
   }
 
   /**
-   * Removes the entry under `key` from every store that answers.
+   * Removes the entry under `key` from every store. One that cannot be reached is reported.
    *
    * @throws {CredentialsBackendError} The error of a store, after all were tried.
    */
   async delete(key: string): Promise<void> {
-    for (const one of await this.#stores.delete(key)) this.#report("delete", one);
+    const stores = isProbeKey(key) ? this.#usable() : this.#backends;
+    await this.#removeFrom(stores, (store) => store.delete(key));
   }
 
   /**
@@ -241,20 +242,21 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
    * @returns One status for each store, in their order. The error of a store is part of its status.
    */
   async status(key: string): Promise<FallbackStatus[]> {
-    const looks = await this.#stores.look(key);
-    const chosen = newest(copiesIn(looks));
-    return looks.map(({ store, copy, error }): FallbackStatus => {
+    const states: FallbackStatus[] = [];
+    for (const store of this.#backends) {
       const location = locationOf(store);
-      return {
-        name: classNameOf(store) || "unnamed",
-        ...(location !== undefined && { location }),
-        state: error !== undefined ? "failed" : copy === undefined ? "absent" : "holds",
-        ...(error instanceof CredentialsBackendError && {
-          code: backendError("read", store, error).code,
-        }),
-        inUse: copy !== undefined && copy === chosen,
-      };
-    });
+      const name = classNameOf(store) || "unnamed";
+      const about = { name, ...(location !== undefined && { location }) };
+      try {
+        const state = entryFrom(store, await store.get(key)) ? "holds" : "absent";
+        const isFirst = state === "holds" && !states.some(({ inUse }) => inUse);
+        states.push({ ...about, state, inUse: isFirst && this.#usable().includes(store) });
+      } catch (error) {
+        const { code } = backendError("read", store, error);
+        states.push({ ...about, state: "failed", code, inUse: false });
+      }
+    }
+    return states;
   }
 
   /** Closes every store. */
@@ -263,36 +265,106 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     for (const result of closed) if (result.status === "rejected") throw result.reason;
   }
 
+  #usable(): OidcCredentialsBackend[] {
+    return this.#backends.filter((one) => this.#answered.has(one) || !this.#missed.has(one));
+  }
+
+  /** Runs `run` in each store, in their order, until it gives something. */
+  async #first<T>(
+    run: (store: OidcCredentialsBackend) => MaybePromise<T | undefined>,
+  ): Promise<T | undefined> {
+    const stores = this.#usable();
+    const away: Away[] = [];
+    let found: T | undefined;
+    for (const store of stores) {
+      try {
+        found = await run(store);
+        this.#answered.add(store);
+        if (found !== undefined) break;
+      } catch (error) {
+        if (this.#answered.has(store) || !isUnreachable(error)) throw error;
+        away.push({ store, code: error.code });
+      }
+    }
+    if (away.length === stores.length) throw noneAnswered(away);
+    this.#passOver(away.filter(({ store }) => this.#usable().includes(store)));
+    return found;
+  }
+
+  #passOver(away: readonly Away[]): void {
+    for (const { store } of away) this.#missed.add(store);
+    const used = this.location;
+    for (const { store, code } of away) {
+      const missed = placeOf(store);
+      const message = `${missed} was passed over (${code}): this process uses ${used}.`;
+      this.#report({ action: "use", missed, code, used, message });
+    }
+  }
+
+  /** The entry with its store; without an entry the store of a new one. */
+  async #find(
+    key: string,
+  ): Promise<{ store: OidcCredentialsBackend; entry?: OidcCredentials }> {
+    const found = await this.#first(async (store) => {
+      const entry = entryFrom(store, await store.get(key));
+      return entry && { store, entry };
+    });
+    return found ?? { store: this.#probed.get(key) ?? this.#usable()[0]! };
+  }
+
+  async #withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options?: WithLockOptions<T>,
+  ): Promise<T> {
+    const { store } = await this.#find(key);
+    if (store.withLock === undefined) return await fn();
+    const probe = await probeKey(key);
+    return await store.withLock(key, async () => {
+      this.#probed.set(probe, store);
+      try {
+        return await fn();
+      } finally {
+        this.#probed.delete(probe);
+      }
+    }, options);
+  }
+
   async *#list(): AsyncGenerator<string> {
     const keys = new Set<string>();
-    await this.#each("list", async (store) => {
+    await this.#first(async (store) => {
       for await (const key of store.list!()) keys.add(key);
     });
     yield* keys;
   }
 
-  async #each(
-    action: FallbackEvent["action"],
-    run: (store: OidcCredentialsBackend) => MaybePromise<void>,
+  /** A failure of a store is thrown at the end. */
+  async #removeFrom(
+    stores: readonly OidcCredentialsBackend[],
+    remove: (store: OidcCredentialsBackend) => MaybePromise<void>,
   ): Promise<void> {
-    for (const one of await this.#stores.each(run)) this.#report(action, one);
+    const faults: unknown[] = [];
+    for (const store of stores) {
+      try {
+        await remove(store);
+      } catch (error) {
+        if (this.#answered.has(store) || !isUnreachable(error)) faults.push(error);
+        else this.#reportLeft(store, error);
+      }
+    }
+    if (faults.length > 0) throw faults[0];
   }
 
-  #report(
-    action: FallbackEvent["action"],
-    { store, error: { code } }: Missed,
-    used?: OidcCredentialsBackend,
-  ): void {
+  #reportLeft(store: OidcCredentialsBackend, { code }: CredentialsBackendError): void {
     const missed = placeOf(store);
-    const kind = `${action} ${this.#backends.indexOf(store)} ${code}`;
-    if (this.#reported.has(kind)) return;
-    this.#reported.add(kind);
-    const message = used === undefined
-      ? `${missed} was left out (${code}): its copy was not ${DONE[action]}.`
-      : `${missed} was passed over (${code}): the tokens are kept in ${placeOf(used)}.`;
+    const message = `${missed} could not be reached (${code}): an entry in it stays. Sign out ` +
+      `again once it answers.`;
+    this.#report({ action: "delete", missed, code, message });
+  }
+
+  #report(event: FallbackEvent): void {
     try {
-      const place = used !== undefined && { used: placeOf(used) };
-      this.#onFallback({ action, missed, code, ...place, message });
+      this.#onFallback(event);
     } catch {
       // The action is done: a closed standard error must not make it a failure.
     }
@@ -301,7 +373,20 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 
 const ACTION = "create FallbackCredentialsBackend";
 
-const DONE = { store: "replaced", delete: "removed", list: "listed" };
+/** A store that did not answer. */
+interface Away {
+  readonly store: OidcCredentialsBackend;
+  readonly code: CredentialsBackendErrorCode;
+}
+
+function noneAnswered(away: readonly Away[]): CredentialsBackendError {
+  const places = away.map(({ store, code }) => `${placeOf(store)} (${code})`).join(", ");
+  return new CredentialsBackendError(
+    away.at(-1)!.code,
+    `Cannot use the credentials: none of these stores answers: ${places}. Mend one of them, or add ` +
+      `another one to the list.`,
+  );
+}
 
 function checkBackends(backends: unknown): asserts backends is OidcCredentialsBackend[] {
   if (!Array.isArray(backends) || backends.length === 0) {
@@ -323,6 +408,15 @@ function storeOf(backend: OidcCredentialsBackend): unknown {
 
 function backendsError(reason: string, advice: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
+}
+
+function placeOf(store: OidcCredentialsBackend): string {
+  return printable(locationOf(store) ?? (classNameOf(store) || "an unnamed backend"));
+}
+
+function isUnreachable(error: unknown): error is CredentialsBackendError {
+  return error instanceof CredentialsBackendError &&
+    (error.code === "backend_unavailable" || error.code === "backend_timeout");
 }
 
 function reportOnStderr({ message }: FallbackEvent): void {

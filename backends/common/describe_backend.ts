@@ -7,17 +7,7 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
 import { redact, sharesPiece } from "./redact.ts";
-
-/** The members of a backend beside its three methods. */
-const OPTIONAL = [
-  "withLock",
-  "list",
-  "deleteAll",
-  "requiredPermissions",
-  "persistent",
-  "location",
-  "close",
-] as const satisfies readonly (keyof OidcCredentialsBackend)[];
+import { OPTIONAL_MEMBERS } from "./wrap_backend.ts";
 
 /**
  * Refuses an object that is no backend, and one with a getter that throws: its error would come up in
@@ -28,7 +18,7 @@ export function assertReadableBackend(
   origin: string,
 ): asserts value is OidcCredentialsBackend {
   assertCredentialsBackend(value, origin);
-  for (const name of OPTIONAL) {
+  for (const name of OPTIONAL_MEMBERS) {
     try {
       void value[name];
     } catch {

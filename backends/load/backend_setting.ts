@@ -63,7 +63,7 @@ const BACKENDS = {
     load: async () => (await loadEncrypted()).EncryptedCredentialsBackend,
   },
   fallback: {
-    summary: "the first of several backends that takes the tokens",
+    summary: "the first of several backends that can be used",
     nested: ["backends[]"],
     load: async () => (await loadFallback()).FallbackCredentialsBackend,
   },

@@ -52,8 +52,8 @@ Deno.test("a class of the caller's own has only its own errors", () => {
 Deno.test("a fallback goes on after an error of another copy of this module", async () => {
   const other = await otherCopy();
   const { a, b, backend } = trio();
-  a.put = () => {
-    throw new other.CredentialsBackendError("backend_full", "Cannot write: full. Free some.");
+  a.get = () => {
+    throw new other.CredentialsBackendError("backend_unavailable", "Cannot read: away. Wait.");
   };
   await backend.put("key", entry());
   assertEquals(b.rows.get("key")?.access_token, entry().access_token);

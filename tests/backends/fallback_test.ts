@@ -1,10 +1,14 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { CredentialsBackendErrorCode } from "../../backends/credentials_backend_error.ts";
+import { probeKey, PROVES, provesWrites } from "../../backends/common/probe.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { migrateCredentials } from "../../backends/migrate_credentials.ts";
-import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import type {
+  OidcCredentials,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { fault, FlakyBackend, keyless, trio } from "./fallback/fallback_world.ts";
@@ -30,16 +34,6 @@ testCredentialsBackend(
   },
 );
 
-testCredentialsBackend(
-  "fallback of kv and memory, by size",
-  () =>
-    new FallbackCredentialsBackend({
-      backends: [new KvCredentialsBackend(), new MemoryCredentialsBackend()],
-      onFallback: () => {},
-    }),
-  { permissions: "none" },
-);
-
 const parent = folder();
 testCredentialsBackend(
   "fallback of file and file",
@@ -59,11 +53,152 @@ testCredentialsBackend(
   },
 );
 
-Deno.test("status() tells where a credential is, and why a store cannot say, without a secret", async () => {
-  const { a, b, c, backend } = trio();
-  a.faults = { all: "backend_unavailable" };
+const AWAY: CredentialsBackendErrorCode[] = ["backend_unavailable", "backend_timeout"];
+const FAULTS: CredentialsBackendErrorCode[] = [
+  "permission_required",
+  "backend_denied",
+  "backend_auth_failed",
+  "backend_corrupt",
+  "backend_locked",
+  "keychain_locked",
+  "decryption_failed",
+];
+
+Deno.test("fallback: an entry goes to the first store, and no other is asked for it", async () => {
+  const { a, b, c, backend, events } = trio();
   await backend.put(KEY, entry());
-  c.rows.put(KEY, entry({ fallback_copy: { generation: 1, superseded: true } }));
+  for (const { calls } of [a, b, c]) calls.length = 0;
+  assertEquals(await backend.get(KEY), entry());
+  assertEquals([a.calls, b.calls, c.calls, events], [["get"], [], [], []]);
+  assertEquals([a, b, c].map(({ rows }) => rows.get(KEY)), [entry(), undefined, undefined]);
+});
+
+for (const code of AWAY) {
+  Deno.test(`fallback: ${code} at the first use passes a store over for this process, told once`, async () => {
+    const { a, b, backend, open, events } = trio();
+    a.faults.all = code;
+    assertEquals(await backend.get(KEY), undefined);
+    await backend.put(KEY, entry());
+    assertEquals(await backend.get(KEY), entry());
+    assertEquals(a.calls, ["get"]);
+    assertEquals(b.rows.get(KEY), entry());
+    assertEquals(events.map(keyless), [{ action: "use", missed: "a", code, used: "b, else c" }]);
+    assertEquals(events[0]?.message, `a was passed over (${code}): this process uses b, else c.`);
+    a.faults = {};
+    a.rows.put(KEY, entry({ access_token: "another" }));
+    assertEquals(await backend.get(KEY), entry()); // the choice stays
+    assertEquals((await open().get(KEY))?.access_token, "another"); // and another process has its own
+  });
+
+  Deno.test(`fallback: ${code} of a store that has answered is an error`, async () => {
+    const { a, b, backend } = trio();
+    await backend.put(KEY, entry());
+    a.faults.all = code;
+    for (const run of [() => backend.get(KEY), () => backend.put(KEY, entry())]) {
+      await rejectsWith(code, run);
+    }
+    await rejectsWith(code, () => backend.delete(KEY));
+    assertEquals([b.rows.get(KEY), b.calls.includes("put")], [undefined, false]);
+  });
+
+  Deno.test(`fallback: ${code} of all stores is an error that names them, and they are tried again`, async () => {
+    const { a, b, c, backend, events } = trio();
+    for (const store of [a, b, c]) store.faults.all = code;
+    await Promise.all(
+      [1, 2].map(() => rejectsWith(code, () => backend.get(KEY), `a (${code}), b (${code}), c`)),
+    );
+    for (const store of [a, b, c]) store.faults = {};
+    a.rows.put(KEY, entry());
+    assertEquals([await backend.get(KEY), events], [entry(), []]);
+  });
+}
+
+for (const code of FAULTS) {
+  Deno.test(`fallback: ${code} is an error, whatever the other stores have`, async () => {
+    const { a, b, backend, events } = trio();
+    b.rows.put(KEY, entry());
+    a.faults.all = code;
+    await rejectsWith(code, () => backend.get(KEY));
+    await rejectsWith(code, () => backend.put(KEY, entry()));
+    await rejectsWith(code, () => backend.withLock!(KEY, () => Promise.resolve()));
+    await rejectsWith(code, () => Array.fromAsync(backend.list!()));
+    assert(!b.calls.includes("put"));
+    await rejectsWith(code, () => backend.delete(KEY));
+    assertEquals([b.rows.get(KEY), events], [undefined, []]); // removed where it could be
+  });
+}
+
+for (const code of ["backend_too_large", "backend_full", "backend_timeout"] as const) {
+  Deno.test(`fallback: ${code} of a write is an error, and no other store takes the entry`, async () => {
+    const { a, b, backend, events } = trio();
+    a.faults.put = code;
+    await rejectsWith(code, () => backend.put(KEY, entry()));
+    assertEquals([b.calls.includes("put"), events], [false, []]);
+  });
+}
+
+Deno.test("fallback: an error without a code is passed on, and nothing falls back", async () => {
+  const { a, b, backend } = trio();
+  a.get = () => {
+    throw new TypeError("odd");
+  };
+  await assertRejects(() => backend.get(KEY), TypeError);
+  await assertRejects(() => backend.put(KEY, entry()), TypeError);
+  assert(!b.calls.includes("put"));
+});
+
+Deno.test("fallback: an entry goes back to the store that has it, under the lock of that store", async () => {
+  const { a, b, backend } = trio();
+  b.rows.put(KEY, entry());
+  const isReplaced = (present?: OidcCredentials) => present?.access_token === entry().access_token;
+  await backend.withLock!(KEY, async () => {
+    assertEquals([a.calls.includes("withLock"), b.calls.includes("withLock")], [false, true]);
+    await backend.put(KEY, entry({ access_token: "next" }), { isReplaced });
+  });
+  assertEquals([a.rows.get(KEY), b.rows.get(KEY)?.access_token], [undefined, "next"]);
+});
+
+Deno.test("fallback: a probe goes to the store of the entry that is locked, and leaves nothing", async () => {
+  const { a, b, backend } = trio();
+  b.rows.put(KEY, entry());
+  const probe = await probeKey(KEY);
+  await backend.withLock!(KEY, async () => {
+    await backend.put(probe, small("probe"));
+    assertEquals([a.rows.get(probe), b.rows.get(probe)?.client_id], [undefined, "probe"]);
+    await backend.delete(probe);
+  });
+  assertEquals([await Array.fromAsync(b.rows.list()), b.calls.at(-1)], [[KEY], "delete"]);
+});
+
+Deno.test("fallback: it proves its writes where each store does", () => {
+  const proving = () => Object.assign(new MemoryCredentialsBackend(), { [PROVES]: true });
+  const make = (...backends: OidcCredentialsBackend[]) =>
+    provesWrites(new FallbackCredentialsBackend({ backends }));
+  assertEquals(make(proving(), proving()), true);
+  assertEquals(make(proving(), new MemoryCredentialsBackend()), false);
+});
+
+Deno.test("fallback: a sign-out goes over all stores, and says each time which it missed", async () => {
+  const { a, b, c, backend, events } = trio();
+  a.rows.put(KEY, entry({ access_token: "left" }));
+  a.faults.all = "backend_unavailable";
+  for (const { rows } of [b, c]) rows.put(KEY, entry());
+  for (const key of [KEY, OTHER]) await backend.get(key);
+  events.length = 0;
+  for (const key of [KEY, OTHER]) await backend.delete(key);
+  assertEquals([b.rows.get(KEY), c.rows.get(KEY)], [undefined, undefined]);
+  const missed = { action: "delete", missed: "a", code: "backend_unavailable" } as const;
+  assertEquals(events.map(keyless), [missed, missed]);
+  a.faults = {};
+  await backend.delete(KEY); // as the words advise
+  assertEquals(a.rows.get(KEY), undefined);
+});
+
+Deno.test("fallback: status() tells where a credential is, and why a store cannot say, without a secret", async () => {
+  const { a, b, c, backend } = trio();
+  a.faults.all = "backend_unavailable";
+  await backend.put(KEY, entry());
+  c.rows.put(KEY, entry());
   const status = await backend.status(KEY);
   const name = "FlakyBackend";
   assertEquals(status, [
@@ -75,18 +210,21 @@ Deno.test("status() tells where a credential is, and why a store cannot say, wit
   b.get = () => {
     throw new Error(`odd: ${JSON.stringify(entry())}`);
   };
-  const [, odd] = await backend.status("absent");
-  assertEquals(odd, { name, location: "b", state: "failed", inUse: false });
+  assertEquals((await backend.status(KEY)).map(({ state }) => state), [
+    "failed",
+    "failed",
+    "holds",
+  ]);
 });
 
-Deno.test("list() gives each key once, and leaves out a store that does not answer", async () => {
+Deno.test("fallback: list() gives each key once, and leaves out a store that is passed over", async () => {
   const { a, b, c, backend, events } = trio();
-  a.rows.put(KEY, entry());
-  b.rows.put(KEY, entry());
+  for (const { rows } of [a, b]) rows.put(KEY, entry());
   b.rows.put(OTHER, entry());
   c.faults.all = "backend_timeout";
   assertEquals((await Array.fromAsync(backend.list!())).toSorted(), [KEY, OTHER].toSorted());
-  assertEquals(events.map(keyless), [{ action: "list", missed: "c", code: "backend_timeout" }]);
+  const told = { action: "use", missed: "c", code: "backend_timeout", used: "a, else b" } as const;
+  assertEquals(events.map(keyless), [told]);
 });
 
 Deno.test("deleteAll() and close() reach every store, also after one that fails", async () => {
@@ -153,7 +291,7 @@ Deno.test("the constructor refuses what is no list of different backends", async
 
 Deno.test("a callback that throws makes no failure of what was done", async () => {
   const a = new FlakyBackend("a");
-  a.faults.put = "backend_full";
+  a.faults.all = "backend_timeout";
   const backend = new FallbackCredentialsBackend({
     backends: [a, new MemoryCredentialsBackend()],
     onFallback: () => {
@@ -164,7 +302,7 @@ Deno.test("a callback that throws makes no failure of what was done", async () =
   assertEquals(await backend.get(KEY), entry());
 });
 
-Deno.test("migrateCredentials moves entries out of a fallback and into one, unmarked", async () => {
+Deno.test("migrateCredentials moves entries out of a fallback and into one", async () => {
   const { backend, a } = trio();
   const target = new MemoryCredentialsBackend();
   await backend.put(KEY, entry());
@@ -176,9 +314,8 @@ Deno.test("migrateCredentials moves entries out of a fallback and into one, unma
 
 Deno.test("neither the backend nor what it tells shows a secret", async () => {
   const { a, backend, events } = trio();
-  a.faults.put = "backend_too_large";
+  a.faults.all = "backend_timeout";
   await backend.put(KEY, entry());
-  await backend.put("small", small("x"));
   assertNoSecret(backend);
   assertNoSecret(events);
 });

@@ -103,18 +103,3 @@ for (const { name, make } of CASES) {
     },
   });
 }
-
-Deno.test({
-  name: "a sign-out from fallback that overtakes a write brings no older copy back",
-  permissions,
-  async fn() {
-    const [store, memory] = [STORES.file(), new MemoryCredentialsBackend()];
-    const backend = new FallbackCredentialsBackend({ backends: [store, memory] });
-    await backend.put(KEY, entry());
-    const { fallback_copy: order } = store.get(KEY)!;
-    memory.put(KEY, { ...entry(), fallback_copy: { ...order as object, generation: 1 } });
-    signOutBeforeWrite(store, backend);
-    assertEquals(await new CredentialStore(backend, KEY).replace(ROTATED, entry()), false);
-    assertEquals(await backend.get(KEY), undefined);
-  },
-});

@@ -153,14 +153,14 @@ for (const name of RUNTIMES) {
       import { CredentialsBackendError, MemoryCredentialsBackend } from "@validmind/auth";
       import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
       const full = new MemoryCredentialsBackend();
-      full.put = () => {
-        throw new CredentialsBackendError("backend_full", "Cannot write: full. Free some.");
+      full.get = () => {
+        throw new CredentialsBackendError("backend_unavailable", "Cannot read: away. Wait.");
       };
       const backends = [full, new MemoryCredentialsBackend()];
       const entry = ${JSON.stringify(entry())};
       process.stdin.once("data", async () => {
         await new FallbackCredentialsBackend({ backends }).put("key", entry);
-        setTimeout(() => console.log("alive"), 100); // the fault of a write comes later
+        setTimeout(() => console.log("alive"), 100); // the fault of standard error comes later
         process.stdin.unref();
       });`,
     );

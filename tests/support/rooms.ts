@@ -21,7 +21,6 @@ export const ROOMS: readonly string[] = [
   "backends/vault.ts",
   "backends/encrypted/",
   "backends/encrypted.ts",
-  "backends/fallback/",
   "backends/fallback.ts",
   "backends/testing/",
   "backends/testing.ts",

@@ -34,7 +34,9 @@ Deno.test("a place that is no text is left out, and makes no other error", async
   assertEquals([locationOf(make()), describeBackend(make())], [undefined, "SpyBackend"]);
   const full = make();
   full.before = (method) => {
-    if (method === "put") throw new CredentialsBackendError("backend_full", "Cannot write: full.");
+    if (method === "get") {
+      throw new CredentialsBackendError("backend_timeout", "Cannot read: away.");
+    }
   };
   const events: string[] = [];
   const fallback = new FallbackCredentialsBackend({
@@ -43,10 +45,7 @@ Deno.test("a place that is no text is left out, and makes no other error", async
   });
   await fallback.put(KEY, entry());
   assertEquals(await fallback.get(KEY), entry());
-  assertEquals([events, fallback.location], [
-    ["SpyBackend"],
-    "SpyBackend, else the memory of this process",
-  ]);
+  assertEquals([events, fallback.location], [["SpyBackend"], "the memory of this process"]);
   assertEquals((await fallback.status(KEY))[0]?.location, undefined);
   const plain = make();
   await plain.put(KEY, entry());

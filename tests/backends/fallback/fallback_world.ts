@@ -16,8 +16,9 @@ export class FlakyBackend implements OidcCredentialsBackend {
   readonly rows = new MemoryCredentialsBackend();
   readonly calls: string[] = [];
   /** The error that each method throws, by its name or for all. */
-  faults: Partial<Record<"get" | "put" | "delete" | "list" | "all", CredentialsBackendErrorCode>> =
-    {};
+  faults: Partial<
+    Record<"get" | "put" | "delete" | "list" | "withLock" | "all", CredentialsBackendErrorCode>
+  > = {};
 
   constructor(location: string) {
     this.location = location;
@@ -38,7 +39,11 @@ export class FlakyBackend implements OidcCredentialsBackend {
     this.#called("list");
     yield* this.rows.list();
   }
-  #called(method: "get" | "put" | "delete" | "list"): void {
+  async withLock<T>(key: string, fn: () => Promise<T>): Promise<T> {
+    this.#called("withLock");
+    return await this.rows.withLock(key, fn);
+  }
+  #called(method: Exclude<keyof FlakyBackend["faults"], "all">): void {
     this.calls.push(method);
     const code = this.faults[method] ?? this.faults.all;
     if (code !== undefined) throw fault(code, this.location);
