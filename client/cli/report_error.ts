@@ -42,9 +42,10 @@ export function reportError(
     const { signal } = error as { signal?: Deno.Signal };
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
-  const { code, message: text } = codeAndMessage(error);
-  const isOfFile = error instanceof SettingsError; // in words of the file
-  const message = isOfFile ? text : inCliWords(text, flags) + settingsNote(code, flags);
+  const described = describeError(error, flags);
+  const { code } = described;
+  const note = error instanceof SettingsError ? "" : settingsNote(code, flags);
+  const message = described.message + note;
   const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
   const hint = code === "usage"
     ? usage
@@ -60,10 +61,18 @@ export function reportError(
   return USAGE_CODES.includes(code) ? EXIT.usage : EXIT.failure;
 }
 
-function codeAndMessage(error: unknown): { code: string; message: string } {
+/** Code and message of an error in words of the command line, with its causes. */
+export function describeError(
+  error: unknown,
+  flags?: FlagValues,
+): { code: string; message: string } {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
     error instanceof UsageError || error instanceof OutputError || error instanceof SettingsError;
-  if (isOwn) return { code: error.code, message: error.message + causeLines(error) };
+  if (isOwn) {
+    const text = error.message + causeLines(error);
+    const isOfFile = error instanceof SettingsError; // in words of the file
+    return { code: error.code, message: isOfFile ? text : inCliWords(text, flags) };
+  }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
   const message = `Cannot finish: an unexpected ${name} was thrown. Its text is left out because ` +
@@ -86,7 +95,7 @@ function settingsNote(code: string, flags: FlagValues | undefined): string {
  * the message does not name.
  * Only for errors of this module: their causes hold no secret.
  */
-export function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
+function causeLines({ message, cause }: { message: string; cause?: unknown }): string {
   if (!(cause instanceof Error) || message.includes(cause.message)) return "";
   // Its own cause says why.
   if (cause.message === "fetch failed") return causeLines({ message, cause: cause.cause });
@@ -100,4 +109,9 @@ export function causeLines({ message, cause }: { message: string; cause?: unknow
 export function allFlagsHint(command: string): string {
   return `All flags at once, for the command that you need: ` +
     `deno run --allow-env ${SPECIFIER} permissions --for ${command}`;
+}
+
+/** The command that signs in as this call would. */
+export function loginCommand(flags: FlagValues): string {
+  return inCliWords("Run login.", flags).replace(/^Run: /, "");
 }

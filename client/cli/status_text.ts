@@ -91,7 +91,7 @@ function personText({ name, email, subject, flow, client_id }: StatusReport): st
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;
 }
 
-function tokenText({ state, expires_at, refreshable }: StatusReport, now: number): string {
+export function tokenText({ state, expires_at, refreshable }: StatusReport, now: number): string {
   const end = new Date(expires_at ?? NaN);
   const verb = end.getTime() <= now ? "ended" : "valid until";
   const when = expires_at === undefined ? "not there" : `${verb} ${endText(end, now)}`;

@@ -1,11 +1,9 @@
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { apiNeeds, openNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
-import { inCliWords } from "../cli_words.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
-import { HUB_VARIABLE } from "../doctor/check_hub.ts";
-import { IN_WORDS_OF_FILE } from "../doctor/check_settings.ts";
+import { HUB_VARIABLE } from "../doctor/checks.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { findSignInTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
@@ -17,11 +15,9 @@ export const doctor: Command = {
     "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
     "Nothing is changed: a test entry is written to the store under its own key, and " +
     "removed (a missing store is created, empty). No token leaves the store.",
-    "On a JupyterHub it also tells whether the place of the tokens is yours alone.",
-    "--probe also tries the client: the provider is asked for a device code (in the browser flow " +
-    "for the tokens of a made-up code, with client_credentials for a token), which is dropped. This " +
-    "shows a client that is unknown, disabled, without its secret or without the flow. --refresh " +
-    "also refreshes the stored sign-in, as its next use would, and stores the new tokens.",
+    "--probe also tries the client: a sign-in is started, and ended where a person would be asked. " +
+    "This shows a client that is unknown, disabled, without its secret or without the flow. " +
+    "--refresh also refreshes the stored sign-in, as its next use would, and stores the new tokens.",
   ],
   flags: [
     ...SIGN_IN_FLAGS,
@@ -43,28 +39,20 @@ export const doctor: Command = {
   prepare: (flags, action) =>
     simplePlan(async (discover) => {
       await using target = await findSignInTarget(flags, action);
-      const apiHost = apiNeeds(resolveOptions(sessionOptions(flags), action));
       const host = flags.text("api-host");
       return [
         ...await target.needs(discover),
-        ...apiHost,
+        ...apiNeeds(resolveOptions(sessionOptions(flags), action)),
         ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
         ...openNeeds("optional", "to know a hub", { [HUB_VARIABLE]: undefined }),
-        ...openNeeds("optional", "to tell which flows can work here", {
+        ...openNeeds("optional", "to try the browser flow", {
           VM_OIDC_REDIRECT_URI: flags.text("redirect-uri"),
           VM_OIDC_LISTEN: flags.text("listen"),
         }),
       ];
     }),
   async run(_, invocation) {
-    const { flags } = invocation;
-    const checks = (await examine(flags)).map((finding) =>
-      IN_WORDS_OF_FILE.includes(finding.check) ? finding : {
-        ...finding,
-        message: inCliWords(finding.message, flags),
-        ...(finding.advice !== undefined && { advice: inCliWords(finding.advice, flags) }),
-      }
-    );
+    const checks = await examine(invocation.flags);
     const isFailed = checks.some(({ result }) => result === "fail");
     const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };
     const text = `${PROGRAM} ${VERSION}, deno ${Deno.version.deno}\n\n${findingsText(checks)}`;

@@ -1,116 +1,88 @@
 import { isGranted, permissionFlag } from "../../../backends/common/platform.ts";
 import { parseHttpDate } from "../../../backends/common/printable.ts";
-import { formatLength } from "../format_time.ts";
-import { checkFlows } from "./check_flows.ts";
-import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
-import type { BrowserOptions } from "../../options/browser_options.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import { createSession } from "../../create_session.ts";
+import { ValidMindAuthError } from "../../errors.ts";
+import { requiredPermissions } from "../../init.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
-import type { Runtime } from "../../options/runtime.ts";
-
-/** Loaded where settings, permissions and store allow a look at the provider. */
-const loadProvider = () => import("../../provider/oidc_provider.ts");
-
-/** Loaded where the client is tried. */
-const loadProbe = () => import("./probe_client.ts");
+import { clientAuthFromEnv } from "../../options/resolve_identity.ts";
+import type { AuthorizationPrompt, SessionOptions } from "../../session_options.ts";
+import type { FlagValues } from "../flags.ts";
+import { formatLength } from "../format_time.ts";
+import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
 /** The tolerance of oauth4webapi for the times in an ID token. */
 const SKEW_WARNING_MS = 30_000;
 const SKEW_FAILURE_MS = 5 * 60_000;
+/** Answers to a good client's code that nobody has issued. */
+const NO_SUCH_CODE: readonly unknown[] = ["invalid_grant", "bad_verification_code"];
 
-/** Parts of the discovery answer that `OidcProvider` does not give. */
+type Metadata = Record<string, unknown>;
+
+/** The last answer of discovery. */
 interface Seen {
-  metadata?: Record<string, unknown>;
+  metadata: Metadata;
   /** Milliseconds by which the provider's clock is ahead of this one. */
   skewMs?: number | undefined;
-  hasAnswer?: boolean;
 }
 
-/**
- * Reads the provider's discovery document and checks the parts that a sign-in uses.
- *
- * @param isProbed Whether to try the client at the provider, too.
- * @param browser The place that a browser comes back to.
- */
+/** Reads the provider's discovery document, and checks the parts that a sign-in uses. */
 export async function checkProvider(
+  flags: FlagValues,
   identity: OidcIdentity,
-  runtime: Runtime,
-  isProbed = false,
-  browser: BrowserOptions = {},
+  options: SessionOptions,
 ): Promise<Finding[]> {
-  const seen: Seen = {};
-  const { OidcProvider } = await loadProvider();
+  const seen: Seen = { metadata: {} };
   try {
-    const provider = new OidcProvider(identity, { ...runtime, fetch: spy(runtime, seen) });
-    const hosts = checkHosts(await provider.endpointHosts());
-    const metadata = seen.metadata ?? {};
-    const mayProbe = isProbed && hosts.length === 0;
-    const probe = async () =>
-      await (await loadProbe()).probeClient(metadata, identity, runtime, browser);
-    return [
+    const about = { call: "createSession", discover: true } as const;
+    const needs = await requiredPermissions({ ...options, fetch: watched(seen) }, about);
+    const denied = needs.flatMap((need) =>
+      need.name === "net" && !isGranted(need) ? need.host ?? [] : []
+    );
+    const findings = [
       ok("discovery", `${identity.issuer} answers correctly`),
-      ...hosts,
-      ...checkEndpoints(metadata, identity),
-      ...await checkMetadata(metadata, identity, browser),
-      ...(mayProbe ? await probe() : []),
-      clock(seen),
+      ...checkMetadata(seen.metadata, identity),
     ];
+    if (denied.length > 0) {
+      const message = `hosts of the sign-in are not permitted: ${denied.join(", ")}`;
+      const advice = `Run with ${
+        permissionFlag("net", ...denied)
+      }, too: see permissions --discover.`;
+      findings.push(fail("provider's hosts", message, advice));
+    } else if (flags.has("probe")) {
+      findings.push(await probeClient(flags, identity, options, seen.metadata));
+    }
+    const isLater = seen.skewMs === undefined && flags.has("refresh"); // it comes from a new ID token
+    return [...findings, ...(isLater ? [] : [clock(seen.skewMs)])];
   } catch (error) {
-    return [failedBy("discovery", error), skipped("device flow", "discovery failed"), clock(seen)];
+    return [failedBy("discovery", error, flags), clock(seen.skewMs)];
   }
 }
 
-function spy({ fetch, now }: Runtime, seen: Seen): typeof globalThis.fetch {
+function watched(seen: Seen): typeof globalThis.fetch {
   return async (input, init) => {
-    const before = now();
+    const before = Date.now();
     const response = await fetch(input, init);
-    seen.hasAnswer = true;
-    seen.skewMs = skewOf(response.headers, (before + now()) / 2);
-    seen.metadata = await response.clone().json().catch(() => undefined);
+    const { headers } = response;
+    // The header counts whole seconds, and a cache adds the age of its answer.
+    const time = parseHttpDate(headers.get("date")) + 500 + Number(headers.get("age")) * 1000;
+    const skewMs = time - (before + Date.now()) / 2;
+    seen.skewMs = Number.isNaN(skewMs) ? undefined : skewMs;
+    seen.metadata = await response.clone().json().catch(() => ({}));
     return response;
   };
 }
 
-/** The `Date` header counts whole seconds, and a cache adds the age of its answer. */
-function skewOf(headers: Headers, now: number): number | undefined {
-  const date = parseHttpDate(headers.get("date"));
-  const age = Number(headers.get("age") ?? 0);
-  return Number.isNaN(date) ? undefined : date + 500 + (age || 0) * 1000 - now;
-}
-
-/** A sign-in also asks for these permissions, but only when the person already waits. */
-function checkHosts(hosts: readonly string[]): Finding[] {
-  const denied = hosts.filter((host) => !isGranted({ name: "net", host }));
-  if (denied.length === 0) return [];
-  return [fail(
-    "provider's hosts",
-    `endpoints are on hosts that Deno does not permit: ${denied.join(", ")}`,
-    `Run with ${permissionFlag("net", ...denied)}, too: see permissions --discover.`,
-  )];
-}
-
-/** A sign-in without them fails before the person is asked. */
-function checkEndpoints(
-  metadata: Record<string, unknown>,
-  { scope, flow }: OidcIdentity,
-): Finding[] {
-  const hasIdToken = flow !== "client_credentials" && scope.split(" ").includes("openid");
-  const missing = ["token_endpoint", ...(hasIdToken ? ["jwks_uri"] : [])]
-    .filter((name) => metadata[name] === undefined);
-  if (missing.length === 0) return [];
-  const message = `the discovery document has no ${missing.join(" and no ")}`;
-  return [fail("endpoints", message, "Check the issuer, then ask who runs the provider.")];
-}
-
-async function checkMetadata(
-  metadata: Record<string, unknown>,
-  identity: OidcIdentity,
-  browser: BrowserOptions,
-): Promise<Finding[]> {
-  const { scope } = identity;
-  const findings = await checkFlows(metadata, identity, browser);
-  const scopes = metadata.scopes_supported;
+function checkMetadata(metadata: Metadata, identity: OidcIdentity): Finding[] {
+  const { flow, scope } = identity;
+  const findings = [checkFlow(metadata, flow)];
+  if (flow === "client_credentials" && Object.keys(clientAuthFromEnv(identity)).length === 0) {
+    const advice = "Set VM_OIDC_CLIENT_SECRET, VM_OIDC_CLIENT_KEY_FILE or " +
+      "VM_OIDC_CLIENT_ASSERTION_FILE beside VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID.";
+    findings.push(fail("client", "the client has nothing to prove itself by", advice));
+  }
   const isAsked = scope.split(" ").includes("offline_access");
-  if (isAsked && Array.isArray(scopes) && !scopes.includes("offline_access")) {
+  if (isAsked && lacks(metadata.scopes_supported, "offline_access")) {
     findings.push(warning(
       "refresh",
       "the provider does not list the scope offline_access, so there may be no refresh token",
@@ -127,15 +99,33 @@ async function checkMetadata(
   return findings;
 }
 
-/** Compares the clocks. Without an answer, or without a time in it, there is nothing to compare. */
-export function clock({ skewMs, hasAnswer }: Pick<Seen, "skewMs" | "hasAnswer">): Finding {
+/** Whether the provider offers the wanted flow, as far as it tells. Of a person's two either will do. */
+function checkFlow(metadata: Metadata, flow: OidcIdentity["flow"]): Finding {
+  const offers = {
+    device: metadata.device_authorization_endpoint !== undefined,
+    browser: metadata.authorization_endpoint !== undefined &&
+      !lacks(metadata.response_types_supported, "code") &&
+      !lacks(metadata.code_challenge_methods_supported, "S256"),
+    client_credentials: !lacks(metadata.grant_types_supported, "client_credentials"),
+  };
+  const isServed = flow === undefined ? offers.device || offers.browser : offers[flow];
+  const names = Object.entries(offers).flatMap(([name, isOffered]) => isOffered ? [name] : []);
+  const words = `the provider offers ${names.join(", ") || "none"}`;
+  if (isServed) return ok("flow", `${words}; doctor --probe shows whether this client may use it`);
+  const message = `${words}, and not ${flow ?? "device or browser, with PKCE (S256)"}`;
+  return fail("flow", message, "Have it enabled there, or choose another --flow.");
+}
+
+/** Whether a list that the provider states is without a name. */
+function lacks(list: unknown, name: string): boolean {
+  return Array.isArray(list) && !list.includes(name);
+}
+
+/** The clock of this computer beside the provider's, where that is known. */
+export function clock(skewMs: number | undefined): Finding {
   const check = "clock";
-  if (hasAnswer !== true) return skipped(check, "the provider did not answer");
   if (skewMs === undefined) {
-    const message =
-      "the provider does not send its time; --refresh and a sign-in take it from the " +
-      "new ID token";
-    return skipped(check, message);
+    return skipped(check, "the provider's time is not known; --refresh takes it from an ID token");
   }
   const off = Math.abs(skewMs);
   if (off <= SKEW_WARNING_MS) return ok(check, "within 30 s of the provider's");
@@ -144,4 +134,64 @@ export function clock({ skewMs, hasAnswer }: Pick<Seen, "skewMs" | "hasAnswer">)
   const advice =
     "Set it by a time server. A wrong clock makes ID tokens fail and tokens end at the wrong time.";
   return off > SKEW_FAILURE_MS ? fail(check, message, advice) : warning(check, message, advice);
+}
+
+/**
+ * Tries the client by a sign-in that ends where a person would be asked. Nothing is stored: a code is
+ * left to end, and a token is revoked.
+ */
+async function probeClient(
+  flags: FlagValues,
+  { flow }: OidcIdentity,
+  { openBrowser: _, ...options }: SessionOptions,
+  metadata: Metadata,
+): Promise<Finding> {
+  const check = "client";
+  const ended = new AbortController();
+  let finding = ok(check, "the provider took the client's request");
+  const person: SessionOptions = {
+    onDeviceCode: () => {},
+    onAuthorizationUrl: async (prompt) => {
+      if (!await submitNoCode(prompt, metadata)) ended.abort();
+    },
+  };
+  try {
+    await using session = await createSession({
+      ...options,
+      ...(flow !== "client_credentials" && person),
+      credentialsBackend: new MemoryCredentialsBackend(),
+      interactive: true,
+      signal: ended.signal,
+      onEvent: (event) => {
+        if (event.type !== "sign_in_waiting") return;
+        // The poll shows that the token endpoint takes the client: some look at it only there.
+        finding = event.answer === "fault"
+          ? fail(check, "the token endpoint gave no usable answer", "Ask who runs the provider.")
+          : ok(check, "the provider gave this client a device code, which was dropped");
+        ended.abort();
+      },
+    });
+    const { revocation } = await session.clear({ revoke: true });
+    const fate = revocation === "revoked" ? "was revoked" : "was dropped, and lasts until its end";
+    return ok(check, `the provider gave this client a token, which ${fate}`);
+  } catch (error) {
+    if (ended.signal.aborted) return finding;
+    const isCode = error instanceof ValidMindAuthError && NO_SUCH_CODE.includes(error.oauthError);
+    if (!isCode) return failedBy(check, error, flags);
+    return ok(check, "the provider refused only the code, which nobody had issued");
+  }
+}
+
+/** Hands in the answer of a browser with a code that nobody has issued, where the link allows. */
+async function submitNoCode(
+  { url, redirectUri, submit }: AuthorizationPrompt,
+  { issuer }: Metadata,
+): Promise<boolean> {
+  const state = new URL(url).searchParams.get("state");
+  if (state === null) return false; // it was pushed
+  const address = new URL(redirectUri);
+  const code = `doctor-${crypto.randomUUID()}`;
+  address.search = String(new URLSearchParams({ code, state, iss: String(issuer) }));
+  await submit(address.href);
+  return true;
 }

@@ -1,7 +1,5 @@
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { ValidMindAuthError } from "../../errors.ts";
-import { SettingsError } from "../settings/settings_error.ts";
-import { allFlagsHint, causeLines } from "../report_error.ts";
+import type { FlagValues } from "../flags.ts";
+import { allFlagsHint, describeError } from "../report_error.ts";
 
 /** The result of one check of `doctor`. Holds no secret. */
 export interface Finding {
@@ -28,16 +26,9 @@ export function skipped(check: string, message: string): Finding {
   return { check, result: "skipped", message };
 }
 
-/** The check failed by an error. The message of a foreign error may quote a token and is left out. */
-export function failedBy(check: string, error: unknown): Finding {
-  const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
-    error instanceof SettingsError;
-  if (isOwn) {
-    const message = error.message + causeLines(error);
-    const isDenied = error.code === "permission_required";
-    return { check, result: "fail", message, ...(isDenied && { advice: allFlagsHint("doctor") }) };
-  }
-  const name = error instanceof Error ? error.name : "value";
-  const advice = "Report it with the command that you ran.";
-  return fail(check, `an unexpected ${name} was thrown`, advice);
+/** The check failed by an error. Its message has the remedy. */
+export function failedBy(check: string, error: unknown, flags: FlagValues): Finding {
+  const { code, message } = describeError(error, flags);
+  const isDenied = code === "permission_required";
+  return { check, result: "fail", message, ...(isDenied && { advice: allFlagsHint("doctor") }) };
 }

@@ -1,6 +1,7 @@
 import { fromFileUrl, join, toFileUrl } from "@std/path";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { runCli } from "../../../client/cli.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { createSession } from "../../../client/create_session.ts";
 import {
@@ -18,7 +19,7 @@ export const CLI: string = fromFileUrl(new URL("../../../client/cli.ts", import.
 
 /** How {@linkcode CliWorld.run} runs. */
 export interface CliRunOptions {
-  /** @default {["-A", "--unstable-kv"]} */
+  /** Flags of Deno for a process of its own. Without them the command runs in this process. */
   flags?: string[];
   env?: Record<string, string>;
   stdin?: string;
@@ -36,7 +37,7 @@ export interface CliWorld extends AsyncDisposable {
   /** The shared file. */
   readonly backend: FileCredentialsBackend;
   readonly key: string;
-  /** Runs a command in a process of its own. */
+  /** Runs a command as in a shell without a terminal. */
   run(args: readonly string[], options?: CliRunOptions): Promise<ProcessResult>;
   /** Signs in, as another program of this person would. */
   signIn(): Promise<OidcCredentials>;
@@ -80,15 +81,11 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     backend,
     key,
     stored,
-    run: async (args, { flags = ["-A", "--unstable-kv"], env: more = {}, ...rest } = {}) =>
-      await runDeno({
-        file: CLI,
-        flags,
-        args: [...args],
-        env: { ...env, ...more },
-        cwd: home,
-        ...rest,
-      }),
+    run: async (args, { flags, env: more = {}, ...rest } = {}) => {
+      const all = { ...env, ...more };
+      if (flags === undefined) return await runHere(inFolder(args, home), all, rest.stdin);
+      return await runDeno({ file: CLI, flags, args: [...args], env: all, cwd: home, ...rest });
+    },
     signIn: async () => {
       const session = { issuer, clientId, credentialsBackend: backend, onDeviceCode: () => {} };
       await createSession(session);
@@ -98,6 +95,43 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     amend: async (change) => await backend.put(key, { ...stored(), ...change }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
+}
+
+/** Arguments with the names of a folder's files as whole paths: the process has one working directory. */
+function inFolder(args: readonly string[], folder: string): string[] {
+  const files = [...Deno.readDirSync(folder)].filter(({ isFile }) => isFile);
+  const names = new Set(files.map(({ name }) => name));
+  return args.map((arg) => names.has(arg) ? join(folder, arg) : arg);
+}
+
+/** Runs a command in this process, with streams and variables of its own. */
+async function runHere(
+  args: readonly string[],
+  env: Record<string, string>,
+  stdin = "",
+): Promise<ProcessResult> {
+  using _ = new OwnEnv(env);
+  const written = { stdout: "", stderr: "" };
+  const sink = (name: keyof typeof written) => {
+    const writeSync = (bytes: Uint8Array) => {
+      written[name] += new TextDecoder().decode(bytes);
+      return bytes.length;
+    };
+    return { isTerminal: () => false, writeSync, write: (bytes: Uint8Array) => writeSync(bytes) };
+  };
+  const { stdin: outerIn, stdout, stderr } = Deno;
+  const readable = new Response(stdin).body;
+  Object.assign(Deno, {
+    stdin: { isTerminal: () => false, readable },
+    stdout: sink("stdout"),
+    stderr: sink("stderr"),
+  });
+  try {
+    const code = await runCli(args);
+    return { code, ...written };
+  } finally {
+    Object.assign(Deno, { stdin: outerIn, stdout, stderr });
+  }
 }
 
 /** The command line in a terminal, which its three streams are. */

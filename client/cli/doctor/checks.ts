@@ -1,0 +1,157 @@
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { readEnvIfGranted } from "../../../backends/common/platform.ts";
+import {
+  connectionAdvice,
+  connectionFault,
+  printable,
+} from "../../../backends/common/printable.ts";
+import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../create_session.ts";
+import { readClaims } from "../../entry.ts";
+import type { Identity, OidcIdentity } from "../../options/identity.ts";
+import { backendNeeds } from "../../permissions/preflight.ts";
+import type { SessionOptions } from "../../session_options.ts";
+import { CredentialStore } from "../../tokens/store.ts";
+import type { ChosenBackend } from "../choose_backend.ts";
+import type { FlagValues } from "../flags.ts";
+import { readStatus, storeOf } from "../read_status.ts";
+import { loginCommand } from "../report_error.ts";
+import { sourcesOf } from "../sign_in_target.ts";
+import { sourcesText, tokenText } from "../status_text.ts";
+import { clock } from "./check_provider.ts";
+import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
+
+/** The variable by which a JupyterHub tells whose server this is. */
+export const HUB_VARIABLE = "JUPYTERHUB_USER";
+const API_TIMEOUT_MS = 30_000;
+
+/** Whether there is a settings file, and can be used. None is no fault. */
+export function checkSettingsFile(flags: FlagValues): Finding {
+  const check = "settings file";
+  const { state, path, fault, denial, entryName, used } = flags.settings;
+  if (fault !== undefined) return failedBy(check, fault, flags);
+  if (denial !== undefined) return warning(check, denial, "Or go on without its settings.");
+  if (state === "unknown") return skipped(check, "no variable that may be read leads to it");
+  if (state === "absent") return skipped(check, `there is none: ${path}`);
+  const words = used.length === 0 ? "nothing in it applies" : `"${entryName}" in it applies`;
+  return ok(check, `${path}: ${words}`);
+}
+
+/** The sign-in that the settings name, and their sources. */
+export function checkSettings(identity: Identity, flags: FlagValues): Finding[] {
+  const sources = sourcesText(sourcesOf(flags), flags.settings);
+  const audience = identity.kind === "oidc" && identity.audience;
+  const words = identity.kind === "api_key"
+    ? "an API key is set (VM_API_KEY), and nobody signs in"
+    : `client ${identity.clientId} at ${identity.issuer}${audience ? ` for ${audience}` : ""}`;
+  return [ok("settings", words), ...(sources === "" ? [] : [ok("set by", sources)])];
+}
+
+/** The backend, and what may surprise about it. */
+export function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
+  const check = "backend";
+  const findings = [ok(check, `${name}, since ${why}: ${describeBackend(backend)}`)];
+  if (backend.persistent === false) {
+    const advice = "People sign in again in each process. Choose another backend to avoid that.";
+    findings.push(warning(check, "it keeps tokens only while a process runs", advice));
+  }
+  if (backend.withLock === undefined) {
+    const message = "it has no lock, so two processes may refresh one token at once";
+    findings.push(warning(check, message, "Give it withLock(), or run one process at a time."));
+  }
+  return [...findings, ...checkHub(backend)];
+}
+
+/** On a JupyterHub: whether the store's place is that of one person. Nothing elsewhere. */
+function checkHub(backend: OidcCredentialsBackend): Finding[] {
+  const check = "hub: place";
+  const user = readEnvIfGranted(HUB_VARIABLE);
+  if (user === undefined || backend.persistent === false) return [];
+  const paths = backendNeeds(backend)
+    .flatMap((need) => need.name === "write" && need.path ? [String(need.path)] : []);
+  const place = printable(paths[0] ?? describeBackend(backend), 200);
+  const home = `${readEnvIfGranted("HOME")?.replace(/\/$/, "")}/`;
+  if (paths.length > 0 && paths.every((path) => `${path}/`.startsWith(home))) {
+    return [ok(check, `${place} is in your home`)];
+  }
+  const hasName = new RegExp(`(^|[^A-Za-z0-9])${RegExp.escape(user)}([^A-Za-z0-9]|$)`);
+  if (hasName.test(place)) {
+    return [ok(check, `${place} has your name in it; a policy or mode has to keep others out`)];
+  }
+  const message = `${place} is the same place for everybody on this hub`;
+  const advice = "Have the hub's administrators put ${JUPYTERHUB_USER} into its path.";
+  return [warning(check, message, advice)];
+}
+
+/** Whether the store keeps a test entry. */
+export async function checkStore(backend: OidcCredentialsBackend): Promise<Finding> {
+  await new CredentialStore(backend, "").probe();
+  return ok("store", "a test entry was written, read and removed");
+}
+
+/**
+ * Asks the API for what `init()` asks it first, without a token. A refusal passes: it shows that the
+ * address is right.
+ */
+export async function checkApi(apiHost: string): Promise<Finding> {
+  const check = "API";
+  const ping = new URL("ping", apiHost);
+  try {
+    const signal = AbortSignal.timeout(API_TIMEOUT_MS);
+    const { status, body } = await fetch(ping, { redirect: "manual", signal });
+    await body?.cancel();
+    if (status < 500 && status !== 404) return ok(check, `${apiHost} answers`);
+    const advice = status === 404
+      ? "For ValidMind, check the path of VM_API_HOST. Another API need not have this address."
+      : "Try again later, or ask its operator.";
+    return warning(check, `${ping} answers with status ${status}`, advice);
+  } catch (error) {
+    const fault = connectionFault(error) ?? "the connection failed";
+    const message = `${apiHost} cannot be reached: ${fault}`;
+    return fail(check, message, connectionAdvice(fault, "VM_API_HOST"));
+  }
+}
+
+/** Renews the stored sign-in as any use does: under the lock, and into the store. */
+export async function checkRefresh(
+  identity: OidcIdentity,
+  options: SessionOptions & { credentialsBackend: OidcCredentialsBackend },
+): Promise<Finding[]> {
+  const check = "refresh";
+  const store = storeOf(options.credentialsBackend, identity);
+  const former = await store.load();
+  if (identity.flow !== "client_credentials" && !former?.refresh_token) {
+    return [skipped(check, "there is no stored sign-in that can be refreshed")];
+  }
+  let isRenewed = false;
+  await using session = await createSession({
+    ...options,
+    onEvent: ({ type }) => isRenewed ||= type === "refresh_done" || type === "refresh_joined",
+  });
+  if (!isRenewed) await session.accessToken({ forceRefresh: true });
+  const done = ok(check, "the provider gave new tokens, which were stored");
+  const idToken = (await store.load())?.id_token;
+  if (!idToken || idToken === former?.id_token) return [done];
+  const { iat } = readClaims(idToken) ?? {};
+  return typeof iat === "number" ? [done, clock(iat * 1000 + 500 - Date.now())] : [done];
+}
+
+/** The state of the stored sign-in. */
+export async function checkSignIn(
+  identity: OidcIdentity,
+  backend: OidcCredentialsBackend,
+  flags: FlagValues,
+): Promise<Finding> {
+  const check = "sign-in";
+  const now = Date.now();
+  const report = await readStatus(identity, backend, now);
+  if (identity.flow === "client_credentials" && report.state !== "valid") {
+    return ok(check, "no valid token is stored; the next use gets one for the client itself");
+  }
+  const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report, now)}`;
+  if (!report.signed_in) return warning(check, words, `Run: ${loginCommand(flags)}`);
+  if (report.refreshable) return ok(check, words);
+  const advice =
+    "Ask for the scope offline_access; otherwise people sign in again when the token ends.";
+  return warning(check, words, advice);
+}
