@@ -1,4 +1,5 @@
 import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
+import { PROVES } from "./common/probe.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
@@ -26,10 +27,10 @@ export interface KvCredentialsBackendOptions {
    */
   path?: string;
   /**
-   * Longest wait for another holder's lock, in milliseconds. On a server a dead holder blocks others
-   * for 15 s, and for 90 s if it died in a refresh; a shorter wait fails there.
+   * Longest wait for another holder's lock, in milliseconds. On a server a holder that was killed blocks
+   * others for 25 s; a shorter wait fails there.
    *
-   * @default 30_000
+   * @default 40_000
    */
   lockTimeoutMs?: number;
   /**
@@ -49,9 +50,6 @@ export interface KvCredentialsBackendOptions {
  * does. A database file and the files that SQLite makes beside it are 0600 (Deno's own default is
  * 0644); one of another user is refused, as is one in a folder that others can write.
  * An entry holds at most 512 KiB.
- *
- * On a full disk a database file is still read, unless not even an empty file can be made beside it
- * (a folder that denies a write, no inode left). The file backend reads there, too.
  *
  * A server of KV Connect, such as `denokv`, is run behind a proxy that adds TLS, since `http:` is for
  * loopback only. Deno never gives up an operation: a server that falls silent in one keeps the process
@@ -82,6 +80,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent: boolean;
   /** The path or URL of the store. */
   readonly path: string;
+  /** On a server the write of the lease proves it. */
+  readonly [PROVES]: boolean;
   readonly #options: KvStoreOptions;
   #store: Promise<KvStore> | undefined;
 
@@ -98,10 +98,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
       lockTimeoutMs: "milliseconds",
       timeoutMs: "milliseconds",
     });
-    const { path = ":memory:", lockTimeoutMs = 30_000, timeoutMs = 30_000 } = options;
+    const { path = ":memory:", lockTimeoutMs = 40_000, timeoutMs = 30_000 } = options;
     checkUrl(path);
     this.path = path;
     this.persistent = path !== ":memory:";
+    this[PROVES] = isUrl(path);
     this.#options = { path, lockTimeoutMs, timeoutMs };
   }
 
@@ -118,12 +119,12 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    * `backend_auth_failed` and `backend_timeout`.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await (await loadStore()).getFrom(this.#open(), key, this.path);
+    return await (await this.#open()).get(key);
   }
 
   /**
-   * Stores `entry` under `key`. On a server, a write under the key's lock takes place only if nobody
-   * has taken the lock over.
+   * Stores `entry` under `key`. On a server, a write under the key's lock without `isReplaced` takes
+   * place only if nobody has taken the lock over.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
@@ -155,8 +156,8 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
    *
    * For a file it is a kernel lock on a file beside the database. It ends with the holder's process,
    * and a holder that is stopped, such as by a closed laptop, keeps it. On a server it is a lease, which
-   * is renewed while `fn` runs. A waiter takes it over when it was not renewed for 15 s, or after
-   * {@linkcode reserve} for 90 s, by the waiter's own clock; no host's clock has to be right.
+   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 25
+   * seconds by the waiter's own clock; no host's clock has to be right.
    *
    * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after
    * `lockTimeoutMs`; the signal's reason when it ends the wait.

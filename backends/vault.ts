@@ -25,6 +25,7 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
+import { PROVES } from "./common/probe.ts";
 import { Once } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
 import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
@@ -44,22 +45,18 @@ const loadStore = () => import("./vault/store.ts");
 
 /**
  * Keeps credentials in a KV secrets engine of [HashiCorp Vault](https://developer.hashicorp.com/vault)
- * or [OpenBao](https://openbao.org), version 1 or 2, shared by all hosts that reach it. The backend logs
+ * or [OpenBao](https://openbao.org), of version 2, shared by all hosts that reach it. The backend logs
  * in at the first use, and again when its token ends.
  *
  * **Place of an entry.** `<mount>/<path>/<SHA-256 of the key, in hexadecimal>`, with the fields
  * `key` and `entry`, a JSON text. `printf %s 'https://login.example.com|my-app' | sha256sum` gives the
  * name. Beside it, `<name>.lock` names the holder of its lock. It holds no secret, and stays.
  *
- * **Versions.** With KV 2 every write depends on the version that it replaces, `max_versions` of each
- * entry is 1, and `delete` removes the metadata with all versions: nothing is left to undelete. KV 1
- * cannot compare: of two writes outside a lock the later counts. Taking the lock lasts one second
- * longer there, or six round trips where one takes more than 170 ms, and it fails
- * (`backend_timeout`) where a read and a write take more than five seconds. A host that is more than a
- * second away can break the lock of a near one at its first use. Use KV 2 where many processes share
- * one sign-in.
+ * **Versions.** Every write depends on the version that it replaces, `max_versions` of each entry is 1,
+ * and `delete` removes the metadata with all versions: nothing is left to undelete. An engine of version
+ * 1 cannot compare, and is refused: `vault kv enable-versioning secret/` turns it into one of version 2.
  *
- * **Policy.** The narrowest policy for KV 2 at `secret` and the path `users/<name>`, where
+ * **Policy.** The narrowest policy for an engine at `secret` and the path `users/<name>`, where
  * `<name>` is, for instance, `{{identity.entity.aliases.<accessor of the auth method>.name}}`:
  *
  * ```hcl
@@ -68,14 +65,6 @@ const loadStore = () => import("./vault/store.ts");
  * }
  * path "secret/metadata/users/<name>/*" {
  *   capabilities = ["create", "update", "delete", "list"]
- * }
- * ```
- *
- * For KV 1 at `secret`:
- *
- * ```hcl
- * path "secret/users/<name>/*" {
- *   capabilities = ["create", "read", "update", "delete", "list"]
  * }
  * ```
  *
@@ -114,6 +103,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /** Always `true`: Vault survives the process. */
   readonly persistent = true;
+  /** The write of the lease proves it. */
+  readonly [PROVES] = true;
   readonly #options: VaultCredentialsBackendOptions;
   #location: string | undefined;
   readonly #store = new Once<VaultStore>();
@@ -151,8 +142,8 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`. A write under the key's lock takes place only if nobody has taken the
-   * lock over.
+   * Stores `entry` under `key`. Under the key's lock, a write without `isReplaced` takes place only if
+   * nobody has taken the lock over.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_locked`.
@@ -190,12 +181,11 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
 
   /**
    * Runs `fn` while no other holder of the same key's lock runs, on any host. The lock is a lease that
-   * is renewed while `fn` runs. A waiter takes it over when it does not change for 15 seconds, or
-   * after {@linkcode reserve} for 90, by the waiter's own clock; a write of its former holder then fails.
+   * its holder writes anew every 2 seconds. A waiter takes it over when it does not change for 25
+   * seconds by the waiter's own clock.
    *
-   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`, or `backend_timeout`
-   * where KV 1 is too slow to be locked; the signal's reason when it ends the wait; as
-   * {@linkcode get}.
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
+   * ends the wait; as {@linkcode get}.
    */
   async withLock<T>(
     key: string,
@@ -203,16 +193,6 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     options: WithLockOptions<T> = {},
   ): Promise<T> {
     return await (await this.#open()).withLock(key, fn, options);
-  }
-
-  /**
-   * Announces a refresh, by a write beside the entry: while the caller holds the key's lock, nobody
-   * takes the lock over for 90 s, by the waiter's own clock, since the refresh may be in flight.
-   *
-   * @throws {CredentialsBackendError} As {@linkcode put}.
-   */
-  async reserve(key: string): Promise<AsyncDisposable> {
-    return await (await this.#open()).reserve(key);
   }
 
   /** The hosts, the variables that are read, and the files of the login and the certificates. */

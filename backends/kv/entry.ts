@@ -3,7 +3,6 @@ import { isObject } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
-import { probeFolder } from "./connect.ts";
 
 /**
  * The rows of an entry in Deno KV, whose values hold 64 KiB each. A small entry is one value, the object
@@ -18,158 +17,60 @@ const PART_BYTES = 60_000;
 /** JSON up to this size stays below 64 KiB in V8's own format, which takes up to three times as much. */
 const WHOLE_BYTES = 20_000;
 
-/** Other programs may replace an entry between two reads, but hardly each time; a server may lie. */
-const TRIES = 20;
-
 export const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
 const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
-const partKey = (key: string, part: number): Deno.KvKey => ["validmind", "oidc_part", key, part];
-
-export interface EncodedEntry {
-  /** The object, or the number of parts. */
-  row: unknown;
-  parts: Uint8Array[];
-}
-
-export function encodeEntry(entry: OidcCredentials, path: string): EncodedEntry {
-  // Through JSON: the value that every other backend would store, without undefined or classes.
-  const json = JSON.stringify(entry);
-  const bytes = new TextEncoder().encode(json);
-  if (bytes.length > MAX_BYTES) throw tooLarge(path);
-  if (bytes.length <= WHOLE_BYTES) return { row: JSON.parse(json), parts: [] };
-  const parts: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += PART_BYTES) {
-    parts.push(bytes.slice(at, at + PART_BYTES));
-  }
-  return { row: parts.length, parts };
-}
-
-export function setEntry(
-  atomic: Deno.AtomicOperation,
-  key: string,
-  { row, parts }: EncodedEntry,
-  noParts?: Deno.AtomicCheck,
-): void {
-  atomic.set(entryKey(key), row);
-  parts.forEach((bytes, part) => atomic.set(partKey(key, part), bytes));
-  deleteParts(atomic, key, parts.length, noParts);
-}
-
-export function deleteEntry(
-  atomic: Deno.AtomicOperation,
-  key: string,
-  noParts?: Deno.AtomicCheck,
-): void {
-  atomic.delete(entryKey(key));
-  deleteParts(atomic, key, 0, noParts);
-}
-
-/**
- * Deletes the parts of a larger entry before it. Deleting nine absent rows costs as much as the rest of
- * a commit, so it is left out where the commit depends on a check that there are none.
- */
-function deleteParts(
-  atomic: Deno.AtomicOperation,
-  key: string,
-  from: number,
-  noParts: Deno.AtomicCheck | undefined,
-): void {
-  if (noParts !== undefined) atomic.check(noParts);
-  else for (let part = from; part < MAX_PARTS; part++) atomic.delete(partKey(key, part));
-}
-
-/** A check that fails once the row, which was whole at this versionstamp, is written again. */
-export function noPartsSince(key: string, versionstamp: string | null): Deno.AtomicCheck {
-  return { key: entryKey(key), versionstamp };
-}
+const partKeys = (key: string): Deno.KvKey[] =>
+  Array.from({ length: MAX_PARTS }, (_, part) => ["validmind", "oidc_part", key, part]);
 
 /** A row, as one look found it. */
 export interface StoredEntry {
   entry: OidcCredentials | undefined;
-  /** Holds while the key has no parts; `undefined` where it has some. */
-  noParts: Deno.AtomicCheck | undefined;
   /** Holds while the row is unchanged. */
   check: Deno.AtomicCheck;
 }
 
-/**
- * The entry, if there is one. While the check `noParts` holds, the key has no parts; `undefined` where
- * it has some. `run` runs each read.
- */
-export async function getEntry(
-  kv: Pick<Deno.Kv, "get" | "getMany">,
+/** The change that stores an entry, and leaves no part of a larger one before it. */
+export function storing(
+  key: string,
+  entry: OidcCredentials,
+  path: string,
+): (atomic: Deno.AtomicOperation) => void {
+  // Through JSON: the value that every other backend would store, without undefined or classes.
+  const json = JSON.stringify(entry);
+  const bytes = new TextEncoder().encode(json);
+  if (bytes.length > MAX_BYTES) throw tooLarge(path);
+  const isWhole = bytes.length <= WHOLE_BYTES;
+  const count = isWhole ? 0 : Math.ceil(bytes.length / PART_BYTES);
+  return (atomic) => {
+    atomic.set(entryKey(key), isWhole ? JSON.parse(json) : count);
+    partKeys(key).forEach((partKey, part) => {
+      if (part >= count) atomic.delete(partKey);
+      else atomic.set(partKey, bytes.slice(part * PART_BYTES, (part + 1) * PART_BYTES));
+    });
+  };
+}
+
+/** The change that removes an entry. */
+export function removing(key: string): (atomic: Deno.AtomicOperation) => void {
+  return (atomic) => [entryKey(key), ...partKeys(key)].forEach((row) => atomic.delete(row));
+}
+
+/** Reads an entry in one snapshot. */
+export async function readEntry(
+  kv: Pick<Deno.Kv, "getMany">,
   key: string,
   path: string,
-  run: <T>(operation: () => Promise<T>) => Promise<T>,
 ): Promise<StoredEntry> {
-  const first = await run(() => kv.get<unknown>(entryKey(key)));
-  let check = noPartsSince(key, first.versionstamp);
-  const noParts = isPartCount(first.value) ? undefined : check;
-  let value: unknown = first.value;
-  for (let tries = 0; isPartCount(value); tries++) {
-    if (tries === TRIES) throw changing(path);
-    const count = value;
-    const keys = Array.from({ length: count }, (_, part) => partKey(key, part));
-    const [row, ...parts] = await run(() => kv.getMany<unknown[]>([entryKey(key), ...keys]));
-    value = row!.value;
-    check = noPartsSince(key, row!.versionstamp);
-    if (value === count) value = join(row!.versionstamp, parts);
-  }
-  if (value === null || value === undefined) return { entry: undefined, noParts, check };
-  if (isObject(value)) return { entry: value as OidcCredentials, noParts, check };
+  const [row, ...parts] = await kv.getMany<unknown[]>([entryKey(key), ...partKeys(key)]);
+  const { value, versionstamp } = row!;
+  const check = { key: entryKey(key), versionstamp };
+  const entry = isPartCount(value) ? join(versionstamp, parts.slice(0, value)) : value ?? undefined;
+  if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
   throw new CredentialsBackendError(
     "backend_corrupt",
     `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +
       `clearOidcCredentials().`,
   );
-}
-
-/**
- * The entry of a database that Deno cannot open because its disk is full: SQLite wants room for a file
- * in which the processes that use a database find each other. A connection that locks all others out
- * needs no such file. `undefined` where there is no entry, or where Deno keeps it in another form.
- */
-export async function getEntryWithoutRoom(
-  key: string,
-  path: string,
-): Promise<OidcCredentials | undefined> {
-  // Not by an import(), which every start would look up beforehand.
-  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
-  const { deserialize } = process.getBuiltinModule("node:v8");
-  const database = new DatabaseSync(path);
-  try {
-    database.exec("pragma busy_timeout = 1000; pragma locking_mode = exclusive");
-    const select = database.prepare("select v, v_encoding, version from kv where k = ?");
-    const get = (key: Deno.KvKey) => {
-      const row = select.get(encodeKey(key)) as
-        | { v: Uint8Array; v_encoding: number; version: number }
-        | undefined;
-      // Of the values of an entry, all that are not bytes are objects or numbers in V8's format.
-      const value = row && (row.v_encoding === 1 ? deserialize(row.v) : row.v);
-      return { key, value: value ?? null, versionstamp: row ? String(row.version) : null };
-    };
-    const kv = {
-      get: (key: Deno.KvKey) => Promise.resolve(get(key)),
-      getMany: (keys: Deno.KvKey[]) => Promise.resolve(keys.map(get)),
-    } as Pick<Deno.Kv, "get" | "getMany">;
-    return (await getEntry(kv, key, path, (read) => read())).entry;
-  } finally {
-    database.close();
-  }
-}
-
-/** A key in the form in which Deno KV orders its rows, for the parts that keys of entries have. */
-function encodeKey(key: Deno.KvKey): Uint8Array {
-  return Uint8Array.from(key.flatMap((part) => {
-    if (typeof part !== "number") {
-      const bytes = new TextEncoder().encode(String(part));
-      return [2, ...Array.from(bytes).flatMap((byte) => byte === 0 ? [0, 255] : [byte]), 0];
-    }
-    const bytes = new DataView(new ArrayBuffer(8));
-    bytes.setFloat64(0, part);
-    bytes.setUint8(0, bytes.getUint8(0) ^ 0x80); // so that numbers from 0 on are in their order
-    return [0x21, ...new Uint8Array(bytes.buffer)];
-  }));
 }
 
 function isPartCount(value: unknown): value is number {
@@ -191,15 +92,8 @@ function join(versionstamp: string | null, parts: Deno.KvEntryMaybe<unknown>[]):
   }
 }
 
-function changing(path: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot read credentials from ${path}: the entry is another one at each look. Try again.`,
-  );
-}
-
 /** The error for an entry, or a key, that is too large for Deno KV. */
-export function tooLarge(path: string): CredentialsBackendError {
+function tooLarge(path: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_too_large",
     `Cannot write credentials in ${path}: the entry is larger than 512 KiB, or its key than 2 KiB, ` +
@@ -209,6 +103,8 @@ export function tooLarge(path: string): CredentialsBackendError {
 
 /** SQLite's words for a failure whose cause is the operating system's. */
 const SYSTEM_FAULT = /unable to open database file|disk I\/O error|read-?only database/;
+/** More than SQLite needs at once to open a database, or to write an entry of some size. */
+const PROBE_BYTES = 64 * 1024;
 
 export function isDatabaseLocked(error: unknown): boolean {
   return error instanceof TypeError && /database( table)? is locked/.test(error.message);
@@ -223,7 +119,7 @@ export function kvError(action: string, path: string, error: unknown): Credentia
 function databaseError(action: string, path: string, error: unknown): CredentialsBackendError {
   const text = error instanceof Error ? error.message : "";
   const fail = (code: CredentialsBackendError["code"], reason: string) =>
-    new CredentialsBackendError(code, `Cannot ${action} credentials in ${path}: ${reason}`);
+    new CredentialsBackendError(code, `Cannot ${action} ${path}: ${reason}`);
   if (isDatabaseLocked(error)) {
     const reason = "another process keeps writing to the database. Try again, or end it.";
     return fail("backend_locked", reason);
@@ -239,21 +135,29 @@ function databaseError(action: string, path: string, error: unknown): Credential
     return fail("backend_full", "no space is left. Free some space; what was stored is kept.");
   }
   const fault = SYSTEM_FAULT.test(text) ? systemFault(path) : error;
-  if (fault !== undefined) {
-    return fileError(`${action} credentials in the Deno KV database`, path, fault);
-  }
+  if (fault !== undefined) return fileError(action, path, fault);
   return /I\/O error/.test(text)
     ? fail("backend_unavailable", `SQLite reports: ${text}. Check the path and its file system.`)
     : fail("backend_denied", "the system denies access to the file. Check its owner and mode.");
 }
 
-/** The error of the operating system that made SQLite fail, if it lasts. */
+/**
+ * The error of the operating system that made SQLite fail, if it lasts. SQLite says little about it: a
+ * file that is written beside the database, and removed, tells it.
+ */
 function systemFault(path: string): unknown {
+  const probe = `${path}.probe`;
   try {
-    probeFolder(path);
+    Deno.writeFileSync(probe, new Uint8Array(PROBE_BYTES), { createNew: true, mode: 0o600 });
     return undefined;
   } catch (error) {
     return error;
+  } finally {
+    try {
+      Deno.removeSync(probe);
+    } catch {
+      // It was not made.
+    }
   }
 }
 

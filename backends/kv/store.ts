@@ -1,29 +1,18 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf, isUrl } from "../common/platform.ts";
-import { LEASE_MS, type Leases, SYSTEM_TIMER } from "../common/lease.ts";
-import { delay, Queue, type Timer } from "../common/promises.ts";
+import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
+import { Queue, type Timer } from "../common/promises.ts";
+import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
+import { filePerformer, type Perform, secureDatabase, serverPerformer } from "./connect.ts";
 import {
-  DatabaseFile,
-  type KvLease,
-  kvLeases,
-  leaseKey,
-  type Perform,
-  type RunKv,
-  serverPerformer,
-} from "./connect.ts";
-import {
-  deleteEntry,
-  encodeEntry,
   entryPrefix,
-  getEntry,
-  getEntryWithoutRoom,
   isDatabaseLocked,
   kvError,
-  noPartsSince,
-  setEntry,
+  readEntry,
+  removing,
   type StoredEntry,
+  storing,
 } from "./entry.ts";
-import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 
 /** Loaded where something is locked: a read takes no lock. */
 const loadFileLock = () => import("../file/lock.ts");
@@ -38,35 +27,26 @@ export interface KvStoreOptions {
   timer?: Timer;
 }
 
-type Change = (atomic: Deno.AtomicOperation, noParts: Deno.AtomicCheck | undefined) => void;
-
 /** About how long a refresh holds its lock, in milliseconds. */
 const REFRESH_MS = 20;
-const LOCK_FILE_GONE = "since somebody removed or replaced its file";
 
 export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #path: string;
   readonly #perform: Perform;
-  /** `undefined` in memory and on a server. */
-  readonly #file: DatabaseFile | undefined;
-  #hasWritten = false;
-  /** The kernel locks of keys that are held: whether each still excludes others. */
-  readonly #held = new Map<string, () => boolean>();
+  /** The database file; `undefined` in memory and on a server. */
+  readonly #file: string | undefined;
   readonly #lockTimeoutMs: number;
-  /** The locks of a server's store. Those of a file are kernel locks. */
+  /** The locks of a server's store. */
   readonly #leases: Leases<KvLease> | undefined;
+  /** The locks in memory. */
   readonly #queue: Queue;
-  /** The check for the latest key without parts: a refresh reads an entry and then writes it. */
-  #noParts:
-    | { key: string; check: Deno.AtomicCheck; entry: OidcCredentials | undefined }
-    | undefined;
 
   private constructor(
     kv: Deno.Kv,
     options: KvStoreOptions,
     perform: Perform,
-    file: DatabaseFile | undefined,
+    file: string | undefined,
   ) {
     const { path, lockTimeoutMs, timer = SYSTEM_TIMER } = options;
     this.#kv = kv;
@@ -75,8 +55,9 @@ export class KvStore {
     this.#file = file;
     this.#lockTimeoutMs = lockTimeoutMs;
     this.#queue = new Queue(lockTimeoutMs);
-    const run: RunKv = (...args) => this.#try(...args);
-    if (isUrl(path)) this.#leases = kvLeases({ kv, path, run, timer, lockTimeoutMs });
+    if (!isUrl(path)) return;
+    const store = leaseStore(kv, (...use) => this.#try(...use));
+    this.#leases = new Leases({ store, place: path, timer, lockTimeoutMs });
   }
 
   /** Opens the store, and makes the database file where there is none. */
@@ -90,55 +71,39 @@ export class KvStore {
       );
     }
     try {
-      const file = path === ":memory:" || isUrl(path) ? undefined : await openDatabaseFile(path);
+      const file = path === ":memory:" || isUrl(path) ? undefined : await prepareFile(path);
       // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
-      const perform: Perform = isUrl(path)
+      const perform = isUrl(path)
         ? serverPerformer(path, timeoutMs, timer)
-        : (operation) => whenUnlocked(operation, Math.max(lockTimeoutMs, 1000));
-      const kv = await perform(() => Deno.openKv(file?.path ?? path));
-      try {
-        file?.secure();
-        return new KvStore(kv, options, perform, file);
-      } catch (error) {
-        kv.close();
-        throw error;
-      }
+        : filePerformer(Math.max(lockTimeoutMs, 1000));
+      const kv = await perform(() => Deno.openKv(file ?? path));
+      return new KvStore(kv, options, perform, file);
     } catch (error) {
       throw kvError("open", path, error);
     }
   }
 
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const { entry, noParts } = await this.#read(key);
-    this.#noParts = noParts && { key, check: noParts, entry };
-    return entry;
+    return (await this.#read(key)).entry;
   }
 
-  async #read(key: string): Promise<StoredEntry> {
-    const run = <T>(read: () => Promise<T>) => this.#try("read", read);
-    return await getEntry(this.#kv, key, this.#path, run);
-  }
-
-  /** Writes the entry, unless another holder took over the key's lease. */
+  /**
+   * Writes the entry. With `isReplaced` the entry that is there decides, and else the lease: it may have
+   * been taken over.
+   */
   async put(key: string, entry: OidcCredentials, { isReplaced }: PutOptions = {}): Promise<void> {
-    const encoded = encodeEntry(entry, this.#path);
-    this.#assertHeld(key);
-    const versionstamp = await this.#commit(key, (atomic, noParts) => {
-      setEntry(atomic, key, encoded, noParts);
-    }, isReplaced);
-    if (versionstamp === undefined || encoded.parts.length > 0) return;
-    this.#noParts = { key, check: noPartsSince(key, versionstamp), entry };
+    await this.#commit(key, storing(key, entry, this.#path), isReplaced);
   }
 
   /** Removes the entry, unless another holder took over the key's lease. */
   async delete(key: string): Promise<void> {
-    await this.#commit(key, (atomic, noParts) => deleteEntry(atomic, key, noParts));
+    await this.#commit(key, removing(key));
   }
 
   async *list(): AsyncGenerator<string> {
     const rows = this.#kv.list({ prefix: entryPrefix });
     for (;;) {
-      const { done, value } = await this.#try("list", () => rows.next());
+      const { done, value } = await this.#try("list credentials in", () => rows.next());
       if (done) return;
       if (value.value !== null) yield String(value.key.at(-1));
     }
@@ -153,15 +118,7 @@ export class KvStore {
     if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
     if (this.#file === undefined) return await this.#queue.run(key, fn, signal);
     const { shortHash, withFileLock } = await loadFileLock();
-    const run = async (isHeld: () => boolean) => {
-      this.#held.set(key, isHeld);
-      try {
-        return await fn();
-      } finally {
-        this.#held.delete(key);
-      }
-    };
-    return await withFileLock(`${this.#file.path}.${shortHash(key)}.lock`, run, {
+    return await withFileLock(`${this.#file}.${shortHash(key)}.lock`, fn, {
       timeoutMs: this.#lockTimeoutMs,
       paceMs: REFRESH_MS,
       signal,
@@ -173,59 +130,41 @@ export class KvStore {
     this.#kv.close();
   }
 
-  #assertHeld(key: string): void {
-    if (this.#held.get(key)?.() === false) throw this.#lockLost(LOCK_FILE_GONE);
+  #read(key: string): Promise<StoredEntry> {
+    return this.#try("read credentials from", () => readEntry(this.#kv, key, this.#path));
   }
 
-  /** Gives the versionstamp; `undefined` where `isReplaced` does not hold for the present entry. */
   async #commit(
     key: string,
-    change: Change,
-    isReplaced?: (stored: OidcCredentials | undefined) => boolean,
-  ): Promise<string | undefined> {
-    const seen = this.#noParts?.key === key ? this.#noParts : undefined;
-    let noParts = seen !== undefined && isReplaced?.(seen.entry) !== false ? seen.check : undefined;
-    this.#noParts = undefined;
-    for (;; noParts = undefined) {
-      const versionstamp = this.#leases?.held(key)?.versionstamp;
-      const present = noParts === undefined && isReplaced ? await this.#read(key) : undefined;
-      if (present && !isReplaced!(present.entry)) return undefined;
-      const result = await this.#try("write", () => {
-        const atomic = this.#kv.atomic();
-        if (present) atomic.check(present.check);
-        if (versionstamp !== undefined) atomic.check({ key: leaseKey(key), versionstamp });
-        change(atomic, noParts);
-        return atomic.commit();
-      });
-      if (result.ok) {
-        this.#secure();
-        return result.versionstamp;
-      }
-      if (noParts !== undefined) continue; // perhaps the entry was written by another meanwhile
-      // A renewal between reading the versionstamp and the commit: the lease is still ours.
-      if (this.#leases?.held(key)?.versionstamp !== versionstamp) continue;
-      if (await this.#leases?.isLost(key)) throw this.#lockLost();
+    change: (atomic: Deno.AtomicOperation) => void,
+    isReplaced?: PutOptions["isReplaced"],
+  ): Promise<void> {
+    const action = "write credentials to";
+    for (;;) {
+      const present = isReplaced && await this.#read(key);
+      if (present && !isReplaced(present.entry)) return;
+      const lease = this.#leases?.held(key);
+      const check = present?.check ?? (lease && leaseCheck(key, lease));
+      const result = await this.#try(action, () =>
+        this.#again(() => {
+          const atomic = this.#kv.atomic();
+          if (check) atomic.check(check);
+          change(atomic);
+          return atomic.commit();
+        }));
+      if (result.ok) return;
+      await this.#leases?.assertHeld(key, action); // a sign of life may have come in between
     }
   }
 
-  /** The first write may have made files beside the database. */
-  #secure(): void {
-    if (this.#hasWritten) return;
+  /** Tries a write to a file again at once after a fault that may pass. */
+  async #again<T>(write: () => Promise<T>): Promise<T> {
     try {
-      this.#file?.secure();
+      return await write();
     } catch (error) {
-      throw kvError("keep", this.#path, error);
+      if (this.#file === undefined || isDatabaseLocked(error)) throw error;
+      return await write();
     }
-    this.#hasWritten = true;
-  }
-
-  #lockLost(
-    reason = `since this process stood still for over ${LEASE_MS / 1000} s`,
-  ): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_locked",
-      `Cannot write to ${this.#path}: the lock was lost while it was held, ${reason}. Try again.`,
-    );
   }
 
   async #try<T>(action: string, operation: () => Promise<T>, timeoutMs?: number): Promise<T> {
@@ -237,50 +176,55 @@ export class KvStore {
   }
 }
 
-/** The entry under a key, also where a database file cannot be opened because its disk is full. */
-export async function getFrom(
-  opening: Promise<KvStore>,
-  key: string,
-  path: string,
-): Promise<OidcCredentials | undefined> {
-  let store: KvStore;
+/** Makes the folder of a database where it is missing, and its files safe. Gives the database's path. */
+async function prepareFile(path: string): Promise<string> {
   try {
-    store = await opening;
-  } catch (error) {
-    // A server's words may be the same, but nothing of it lies here.
-    const isFull = !isUrl(path) && error instanceof CredentialsBackendError &&
-      error.code === "backend_full";
-    const entry = isFull && await getEntryWithoutRoom(key, path).catch(() => undefined);
-    if (!entry) throw error; // never "absent": the database was not read in Deno's own way
-    return entry;
-  }
-  return await store.get(key);
-}
-
-/** The files of a database, and their folder, which are made where they are missing. */
-async function openDatabaseFile(path: string): Promise<DatabaseFile> {
-  try {
-    return new DatabaseFile(path);
+    return secureDatabase(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const { makeFolder } = await loadReplaceFile();
     makeFolder(folderOf(path));
-    return new DatabaseFile(path);
+    return secureDatabase(path);
   }
 }
 
+interface KvLease extends LeaseRow {
+  /** `null` where there is no row. */
+  readonly versionstamp: string | null;
+}
+
+type Run = <T>(action: string, operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
+
+const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
+
+function leaseCheck(key: string, { versionstamp }: KvLease): Deno.AtomicCheck {
+  return { key: leaseKey(key), versionstamp };
+}
+
 /**
- * Repeats an operation while another handle is writing to the same database file. Deno reports that at
- * once instead of waiting, and has then done nothing.
+ * The leases in a Deno KV store. Releasing deletes the row: versionstamps count the commits of the
+ * whole store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's
+ * clock.
  */
-async function whenUnlocked<T>(operation: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (let tries = 0;; tries++) {
-    try {
-      return await operation();
-    } catch (error) {
-      if (!isDatabaseLocked(error) || performance.now() >= deadline) throw error;
-      await delay((1 + Math.random()) * Math.min(2 + tries, 25));
-    }
-  }
+function leaseStore(kv: Deno.Kv, run: Run): LeaseStore<KvLease> {
+  const toRow = (holder: string, versionstamp: string | null) => {
+    return { holder, versionstamp, state: versionstamp ?? "" };
+  };
+  return {
+    async read(key, { action, timeoutMs }) {
+      const get = () => kv.get<{ holder: string }>(leaseKey(key));
+      const { value, versionstamp } = await run(action, get, timeoutMs);
+      return toRow(value?.holder ?? "", versionstamp);
+    },
+    async write(key, holder, row, { action, timeoutMs }) {
+      const commit = () => {
+        const atomic = kv.atomic().check(leaseCheck(key, row));
+        if (holder === "") atomic.delete(leaseKey(key));
+        else atomic.set(leaseKey(key), { holder });
+        return atomic.commit();
+      };
+      const result = await run(action, commit, timeoutMs);
+      return result.ok ? toRow(holder, result.versionstamp) : undefined;
+    },
+  };
 }

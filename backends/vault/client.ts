@@ -4,9 +4,10 @@ import {
 } from "../credentials_backend_error.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { isNotCapable, needDeno, netHost, permissionFlag } from "../common/platform.ts";
-import { parseObject } from "../common/printable.ts";
+import { parseObject, readText } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
+  endlessAnswer,
   failedConnection,
   passingTrouble,
   strayRedirect,
@@ -32,6 +33,10 @@ const LONGEST_WAIT_MS = 2_000;
  * short limit is enough.
  */
 const SHORTEST_TRY_MS = 500;
+/** The longest body that is sent. Vault's own storage takes 1 MiB. */
+const MAX_REQUEST_CHARS = 4 * 1024 * 1024;
+/** The longest answer, unpacked: room for the longest body in JSON. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
 export class VaultClient {
@@ -117,13 +122,10 @@ export class VaultClient {
     const response = await this.#send(request, signal);
     if ("reason" in response) return response;
     const { status } = response;
-    const text = await response.text();
+    const text = await readText(response, signal, MAX_ANSWER_BYTES);
+    if (text === undefined) return endlessAnswer(status);
     const body = parseObject(text);
-    if (tooLarge(status, text)) {
-      const message = "the entry is larger than its storage takes. Use another backend, or ask " +
-        "the provider for smaller tokens.";
-      throw this.#error("backend_too_large", request, message);
-    }
+    if (tooLarge(status, text)) throw this.#tooLarge(request);
     const words = vaultWords(body ?? {}, [request.token ?? "", JSON.stringify(request.body) ?? ""]);
     return passingTrouble(request, response, { body, text, words }) ??
       { status, body: body ?? {}, words };
@@ -151,6 +153,7 @@ export class VaultClient {
   #init(request: VaultRequest, signal: AbortSignal): RequestInit & { client?: Deno.HttpClient } {
     const { namespace } = this.#connection;
     const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    if (body !== undefined && body.length > MAX_REQUEST_CHARS) throw this.#tooLarge(request);
     return {
       method: request.method,
       headers: {
@@ -164,6 +167,12 @@ export class VaultClient {
       signal,
       ...(this.#http && { client: this.#http }),
     };
+  }
+
+  #tooLarge(request: VaultRequest): CredentialsBackendError {
+    const message = "the entry is larger than its storage takes. Use another backend, or ask " +
+      "the provider for smaller tokens.";
+    return this.#error("backend_too_large", request, message);
   }
 
   #timedOut(request: VaultRequest): CredentialsBackendError {

@@ -101,8 +101,17 @@ export function passingTrouble(
     return { reason: "its KV engine is starting", advice: LATER };
   }
   if (body !== undefined || text === "") return undefined;
+  return otherServer(`with status ${status}`);
+}
+
+/** An answer that is longer than any of Vault's. */
+export function endlessAnswer(status: number): VaultTrouble {
+  return otherServer(`without end (status ${status})`);
+}
+
+function otherServer(how: string): VaultTrouble {
   return {
-    reason: `another server than Vault answers with status ${status}`,
+    reason: `another server than Vault answers ${how}`,
     advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
     isLasting: true,
   };

@@ -126,18 +126,11 @@ export interface VaultCredentialsBackendOptions {
    */
   auth?: VaultAuth;
   /**
-   * The mount of the KV secrets engine.
+   * The mount of the KV secrets engine, which has to be of version 2.
    *
    * @default "secret"
    */
   mount?: string;
-  /**
-   * The version of the engine at the mount. Named, it saves a program that finds its entry a request. A
-   * wrong one is an error.
-   *
-   * @default asked of Vault at the first use
-   */
-  kvVersion?: 1 | 2;
   /**
    * Longest time for one request, in milliseconds. It includes the repeats while Vault is sealed,
    * starting, overloaded or out of reach.
@@ -146,10 +139,10 @@ export interface VaultCredentialsBackendOptions {
    */
   timeoutMs?: number;
   /**
-   * Longest wait for another holder's lock, in milliseconds. A dead holder blocks it for 15
-   * seconds, and for 90 if it died in a refresh; a shorter wait fails.
+   * Longest wait for another holder's lock, in milliseconds. A holder that was killed blocks it for 25
+   * seconds; a shorter wait fails.
    *
-   * @default 30_000
+   * @default 40_000
    */
   lockTimeoutMs?: number;
   /**
@@ -168,7 +161,6 @@ const TYPES: OptionTypes = {
   nodes: "array",
   auth: "object",
   mount: "text",
-  kvVersion: "number",
   timeoutMs: "milliseconds",
   lockTimeoutMs: "milliseconds",
   fetch: "function",
@@ -192,16 +184,13 @@ const NEEDED: Record<VaultAuth["method"], string[]> = {
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
 export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
   checkOptions(action, options, TYPES);
-  const { path, address, namespace, nodes = [], auth, mount = "secret", kvVersion } = options;
+  const { path, address, namespace, nodes = [], auth, mount = "secret" } = options;
   checkVaultPath(action, "path", path);
   checkVaultPath(action, "mount", mount);
   if (address !== undefined) parseVaultAddress(action, `option "address"`, address);
   for (const node of nodes) parseVaultAddress(action, `an address in option "nodes"`, node);
   if (namespace !== undefined) checkNamespace(action, `option "namespace"`, namespace);
   if (auth !== undefined) checkAuth(action, auth);
-  if (kvVersion !== undefined && kvVersion !== 1 && kvVersion !== 2) {
-    throw invalid(action, `option "kvVersion" is not 1 or 2`, "Give one of them, or leave it out.");
-  }
 }
 
 /** The address as a URL without a slash at its end. */

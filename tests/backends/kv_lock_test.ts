@@ -168,19 +168,3 @@ Deno.test({
     await store.close();
   },
 });
-
-Deno.test({
-  name: "a KV lock whose file is removed is noticed by a put",
-  permissions,
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    await using opened = await open();
-    const { one, parent } = opened;
-    await one.withLock(KEY, async () => {
-      for (const { name } of Deno.readDirSync(parent)) {
-        if (name.endsWith(".lock")) Deno.removeSync(`${parent}/${name}`);
-      }
-      await rejectsWith("backend_locked", () => one.put(KEY, entry()), "removed or replaced");
-    });
-  },
-});

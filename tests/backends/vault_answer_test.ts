@@ -9,11 +9,8 @@ import { rejectsWith } from "../support/rejects_with.ts";
 const TOKEN = "hvs.Kq3Zt8Lm2Wx7Rv5B";
 
 /** A backend of a KV engine whose every answer, but to the login, is this one. */
-function backend(
-  version: 1 | 2,
-  answer: (method: string, pathname: string) => Response,
-): VaultCredentialsBackend {
-  const options = { version: String(version) };
+function backend(answer: (method: string, pathname: string) => Response): VaultCredentialsBackend {
+  const options = { version: "2" };
   return new VaultCredentialsBackend({
     address: "https://vault.example.com:8200",
     path: "users/anna",
@@ -32,65 +29,63 @@ const STRANGERS: [what: string, answer: () => Response][] = [
   ["JSON of its own", () => json({ message: "no Route matched with those values" }, 404)],
 ];
 
-for (const version of [1, 2] as const) {
-  for (const [what, answer] of STRANGERS) {
-    Deno.test({
-      name: `KV ${version}: a 404 with ${what} is a proxy's, and never "not signed in"`,
-      permissions: "none",
-      async fn() {
-        const vault = backend(version, answer);
-        const code = "backend_unavailable";
-        await rejectsWith(code, () => vault.get(KEY), "404");
-        await rejectsWith(code, () => vault.put(KEY, entry()), "404");
-        await rejectsWith(code, () => vault.delete(KEY), "404");
-        await rejectsWith(code, () => Array.fromAsync(vault.list()), "404");
-        await rejectsWith(code, () => vault.withLock(KEY, () => Promise.resolve()), "404");
-        await vault.close();
-      },
-    });
-  }
-
+for (const [what, answer] of STRANGERS) {
   Deno.test({
-    name: `KV ${version}: what quotes the token or the entry is not told, and other words are`,
+    name: `a 404 with ${what} is a proxy's, and never "not signed in"`,
     permissions: "none",
     async fn() {
-      const { access_token } = entry();
-      for (
-        const [words, isTold] of [
-          ["no handler for this", true],
-          [`bad header X-Vault-Token: ${TOKEN}`, false],
-          [`bad value ${access_token}`, false],
-        ] as const
-      ) {
-        const refused = () => json({ errors: [words] }, 400);
-        const writing = backend(version, (method, pathname) => {
-          if (method === "GET") return json({ errors: [] }, 404);
-          return pathname.includes("/metadata/") ? new Response(null, { status: 204 }) : refused();
-        });
-        const reading = backend(version, refused);
-        const uses = [() => writing.put(KEY, entry())];
-        if (!words.includes(access_token)) { // which a read does not send
-          uses.push(async () => void await reading.get(KEY), () => reading.delete(KEY));
-        }
-        for (const use of uses) {
-          const error = await rejectsWith("backend_unavailable", use, "400");
-          assertNoSecret(error, [TOKEN]);
-          assertEquals(error.message.includes(words), isTold);
-        }
-        await writing.close();
-        await reading.close();
-      }
-    },
-  });
-
-  Deno.test({
-    name: `KV ${version}: a 404 with an empty list of errors is Vault's for what is not there`,
-    permissions: "none",
-    async fn() {
-      const vault = backend(version, () => json({ errors: [] }, 404));
-      assertEquals(await vault.get(KEY), undefined);
-      assertEquals(await Array.fromAsync(vault.list()), []);
+      const vault = backend(answer);
+      const code = "backend_unavailable";
+      await rejectsWith(code, () => vault.get(KEY), "404");
+      await rejectsWith(code, () => vault.put(KEY, entry()), "404");
+      await rejectsWith(code, () => vault.delete(KEY), "404");
+      await rejectsWith(code, () => Array.fromAsync(vault.list()), "404");
+      await rejectsWith(code, () => vault.withLock(KEY, () => Promise.resolve()), "404");
       await vault.close();
     },
   });
 }
+
+Deno.test({
+  name: `what quotes the token or the entry is not told, and other words are`,
+  permissions: "none",
+  async fn() {
+    const { access_token } = entry();
+    for (
+      const [words, isTold] of [
+        ["no handler for this", true],
+        [`bad header X-Vault-Token: ${TOKEN}`, false],
+        [`bad value ${access_token}`, false],
+      ] as const
+    ) {
+      const refused = () => json({ errors: [words] }, 400);
+      const writing = backend((method, pathname) => {
+        if (method === "GET") return json({ errors: [] }, 404);
+        return pathname.includes("/metadata/") ? new Response(null, { status: 204 }) : refused();
+      });
+      const reading = backend(refused);
+      const uses = [() => writing.put(KEY, entry())];
+      if (!words.includes(access_token)) { // which a read does not send
+        uses.push(async () => void await reading.get(KEY), () => reading.delete(KEY));
+      }
+      for (const use of uses) {
+        const error = await rejectsWith("backend_unavailable", use, "400");
+        assertNoSecret(error, [TOKEN]);
+        assertEquals(error.message.includes(words), isTold);
+      }
+      await writing.close();
+      await reading.close();
+    }
+  },
+});
+
+Deno.test({
+  name: `a 404 with an empty list of errors is Vault's for what is not there`,
+  permissions: "none",
+  async fn() {
+    const vault = backend(() => json({ errors: [] }, 404));
+    assertEquals(await vault.get(KEY), undefined);
+    assertEquals(await Array.fromAsync(vault.list()), []);
+    await vault.close();
+  },
+});

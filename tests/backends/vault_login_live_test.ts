@@ -8,7 +8,7 @@ import { startVault } from "../support/servers/vault_server.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { documentedPolicies, recipePolicy, userToken, vaultBackend } from "./vault/vault_world.ts";
+import { documentedPolicy, recipePolicy, userToken, vaultBackend } from "./vault/vault_world.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 
 const live = await liveTests("vault");
@@ -22,6 +22,8 @@ await live.shared(async () => {
   await seed.close();
 });
 
+/** A file that others cannot read. */
+const OWN = { mode: 0o600 };
 const POLICY = { token_policies: ["validmind-anna"] };
 
 /** Counts the logins and renewals, and keeps the tokens that were sent. */
@@ -91,11 +93,11 @@ live.test("Vault AppRole: a secret id in a file is read at each login", async ()
   const wire = new Wire();
   const backend = open({ method: "approle", roleId, secretIdFile }, { fetch: wire.fetch });
   await rejectsWith("backend_auth_failed", () => backend.get(KEY), secretIdFile, "is not there");
-  await Deno.writeTextFile(secretIdFile, `${secretId}\n`);
+  await Deno.writeTextFile(secretIdFile, `${secretId}\n`, OWN);
   assertEquals(await backend.get(KEY), entry());
   await vault.request("POST", "auth/approle/role/filed/secret-id/destroy", { secret_id: secretId });
   const { body } = await vault.request("POST", "auth/approle/role/filed/secret-id", {});
-  await Deno.writeTextFile(secretIdFile, body.data.secret_id);
+  await Deno.writeTextFile(secretIdFile, body.data.secret_id, OWN);
   await revokeAll(wire);
   assertEquals(await backend.get(KEY), entry());
   await backend.close();
@@ -139,10 +141,10 @@ live.test("Vault JWT: logs in with the signed token of a file, which may change"
   };
   const backend = open({ method: "jwt", role: "ci", jwtFile });
   const expired = await sign(-300);
-  await Deno.writeTextFile(jwtFile, expired);
+  await Deno.writeTextFile(jwtFile, expired, OWN);
   const error = await rejectsWith("backend_auth_failed", () => backend.get(KEY), "jwt login");
   assert(!error.message.includes(expired.slice(0, 12)));
-  await Deno.writeTextFile(jwtFile, await sign(300));
+  await Deno.writeTextFile(jwtFile, await sign(300), OWN);
   assertEquals(await backend.get(KEY), entry());
   await backend.close();
 });
@@ -167,7 +169,7 @@ live.test("Vault Kubernetes: logs in as a service account, which the cluster has
     exp: nowSeconds() + 600,
     "kubernetes.io": { namespace: "hub", serviceaccount: { name: account, uid: user.uid } },
   }, key);
-  await Deno.writeTextFile(jwtFile, jwt);
+  await Deno.writeTextFile(jwtFile, jwt, OWN);
   await enable("cluster-a", "kubernetes");
   await vault.request("POST", "auth/cluster-a/config", {
     kubernetes_host: api.origin,
@@ -232,12 +234,12 @@ live.test("Vault token: a token file is read again when the token in it has ende
   await using folder = await tempDir();
   const tokenFile = `${folder.path}/.vault-token`;
   const first = await userToken(vault, "anna");
-  await Deno.writeTextFile(tokenFile, `${first}\n`);
+  await Deno.writeTextFile(tokenFile, `${first}\n`, OWN);
   const backend = open({ method: "token", tokenFile });
   assertEquals(await backend.get(KEY), entry());
   await vault.request("POST", "auth/token/revoke", { token: first });
   await rejectsWith("backend_auth_failed", () => backend.get(KEY), "expired or was revoked");
-  await Deno.writeTextFile(tokenFile, await userToken(vault, "anna"));
+  await Deno.writeTextFile(tokenFile, await userToken(vault, "anna"), OWN);
   assertEquals(await backend.get(KEY), entry());
   await backend.close();
 });
@@ -286,7 +288,7 @@ live.test("Vault: a policy by the name of who logged in keeps people apart", asy
   const { body } = await vault.request("GET", "sys/auth");
   const accessor = body.data["userpass/"].accessor;
   const name = `{{identity.entity.aliases.${accessor}.name}}`;
-  const policy = (await documentedPolicies())[2].replaceAll("<name>", name);
+  const policy = (await documentedPolicy()).replaceAll("<name>", name);
   await vault.request("PUT", "sys/policies/acl/templated", { policy });
   const login = { password: "carla-password", token_policies: ["templated"] };
   await vault.request("POST", "auth/userpass/users/carla", login);
@@ -314,19 +316,19 @@ async function timed(auth: VaultAuth) {
   return { clock, wire, store };
 }
 
-live.test("Vault: a token is renewed when two thirds of its life are over, once", async () => {
+live.test("Vault: a given token is renewed once it is used, and when two thirds of its life are over", async () => {
   const token = await userToken(vault, "anna", { ttl: "9m" });
   const { clock, wire, store } = await timed({ method: "token", token });
-  clock.advance(30_000);
-  await store.get(KEY); // asks for its life
-  clock.advance(5 * 60_000);
-  await store.get(KEY);
-  assertEquals(wire.renewals, 0);
-  clock.advance(2 * 60_000);
-  await Promise.all([store.get(KEY), store.get(KEY), store.get(KEY)]);
-  assertEquals(wire.renewals, 1);
-  await store.get(KEY);
-  assertEquals(wire.renewals, 1);
+  const after = async (ms: number) => {
+    clock.advance(ms);
+    await Promise.all([store.get(KEY), store.get(KEY), store.get(KEY)]);
+    return wire.renewals;
+  };
+  assertEquals(await after(29_000), 0);
+  assertEquals(await after(1_000), 1);
+  assertEquals(await after(5 * 60_000), 1);
+  assertEquals(await after(2 * 60_000), 2);
+  assertEquals(await after(0), 2);
   store.close();
 });
 
@@ -353,7 +355,7 @@ for (const kind of ["is not renewable", "is refused its renewal"]) {
     clock.advance(7 * 60_000);
     if (!isBatch) await revokeAll(wire);
     await Promise.all([store.get(KEY), store.get(KEY)]);
-    assertEquals([wire.logins, wire.renewals], [2, isBatch ? 0 : 1]);
+    assertEquals([wire.logins, wire.renewals], [2, 1]);
     store.close();
   });
 }

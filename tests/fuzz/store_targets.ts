@@ -8,7 +8,7 @@ import { sharesPiece } from "../../backends/common/redact.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { getEntry, parseDocument } from "../../backends/file/credentials_file.ts";
-import { getEntry as getKvEntry } from "../../backends/kv/entry.ts";
+import { readEntry } from "../../backends/kv/entry.ts";
 import { toEntry } from "../../client/tokens/new_entry.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../client/entry.ts";
@@ -182,10 +182,7 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     "the rows of a KV server",
     fc.array(kvValue, { minLength: 1, maxLength: 12 }),
     async (rows) => {
-      const run = <T>(operation: () => Promise<T>) => operation();
-      const found = await attempt(() =>
-        getKvEntry(fakeKv(rows), KEY, "https://kv.example.com", run)
-      );
+      const found = await attempt(() => readEntry(fakeKv(rows), KEY, "https://kv.example.com"));
       assert(found === undefined || isObject(found.entry));
     },
   ),

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { secretName } from "../../backends/vault/engine.ts";
+import { secretName } from "../../backends/vault/store.ts";
 import { credentialKey } from "../../client/entry.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 import { addPythonModules, BothLanguages } from "./both_languages.ts";

@@ -1,6 +1,6 @@
 import type { KvCredentialsBackendOptions } from "@validmind/auth";
 import type { VaultCredentialsBackendOptions } from "@validmind/auth/backends/vault";
-import { documentedPolicies } from "../backends/vault/vault_world.ts";
+import { documentedPolicy } from "../backends/vault/vault_world.ts";
 import { startFaultyProxy } from "../support/faulty_proxy.ts";
 import { startVaultCluster, type VaultCluster } from "../support/servers/vault_cluster.ts";
 import { SERVER_STORES, type Store, type StoreServer } from "./store.ts";
@@ -25,8 +25,7 @@ export interface CrowdStore extends Store {
 
 /** The stores of a crowd. */
 export const CROWD_STORES: Record<string, (folder: string) => Promise<CrowdStore>> = {
-  vault: (folder) => startCluster("secret", folder),
-  "vault-kv1": (folder) => startCluster("kv1", folder),
+  vault: (folder) => startCluster(folder),
   denokv: async (folder) => {
     const store = await SERVER_STORES.denokv!(folder);
     const { url } = store.server!;
@@ -40,20 +39,14 @@ export const CROWD_STORES: Record<string, (folder: string) => Promise<CrowdStore
 };
 
 /** A cluster behind a balancer, which picks any node that runs. Each person has a policy and a token. */
-async function startCluster(mount: string, folder: string): Promise<CrowdStore> {
+async function startCluster(folder: string): Promise<CrowdStore> {
   await using starting = new AsyncDisposableStack();
   const cluster = starting.use(await startVaultCluster({ folder }));
   const anyNode = () => cluster.urls[cluster.running()[0]!]!;
   const balancer = starting.use(startFaultyProxy(() => Number(new URL(anyNode()).port)));
   const address = `http://${balancer.address}`;
   let leader = await cluster.leader();
-  if (mount !== "secret") {
-    await cluster.request(leader, "POST", `sys/mounts/${mount}`, { type: "kv" });
-  }
-  const policies = await documentedPolicies();
-  const policy = mount === "secret"
-    ? policies[2]
-    : policies[1].replaceAll('"secret/', `"${mount}/`);
+  const policy = await documentedPolicy();
   const started = starting.move();
   return {
     env: {},
@@ -69,7 +62,7 @@ async function startCluster(mount: string, folder: string): Promise<CrowdStore> 
     async admit(person) {
       const user = `person${person}`;
       const token = await makeToken(cluster, leader, user, policy);
-      return { vault: { address, path: `users/${user}`, mount, auth: { method: "token", token } } };
+      return { vault: { address, path: `users/${user}`, auth: { method: "token", token } } };
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };

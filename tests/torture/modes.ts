@@ -18,7 +18,7 @@ import { mutateFile } from "./mutate_file.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
-import { FILE_STORES, KV1_STORES, LOCAL_STORES, SERVER_STORES } from "./store.ts";
+import { FILE_STORES, LOCAL_STORES, SERVER_STORES } from "./store.ts";
 import type { TortureOptions } from "./torture_result.ts";
 import type { TortureMode } from "./torture_mode.ts";
 import { WRITE_REFUSALS } from "./write_refusal.ts";
@@ -93,7 +93,7 @@ const pause: TortureMode = {
   about: "a process that is stopped at each of 7 steps of its refresh, by SIGSTOP",
   counts: {
     rounds: [20, "pauses for each store and step"],
-    seconds: [17, "shortest pause; a lease lasts 15"],
+    seconds: [27, "shortest pause; a lease lasts 25"],
     longest: [60, "longest pause in seconds"],
   },
   stores: { ...FILE_STORES, ...SERVER_STORES },
@@ -116,7 +116,7 @@ const history: TortureMode = {
     rounds: [20, "histories for each store"],
     calls: [100, "calls of each process in a history"],
   },
-  stores: { ...LOCAL_STORES, ...SERVER_STORES, ...KV1_STORES },
+  stores: { ...LOCAL_STORES, ...SERVER_STORES },
   tortures: ({ rounds, calls }, store) => [{
     count: rounds!,
     run: (options) => checkHistory({ ...options, startStore: store!.start, calls: calls! }),

@@ -36,18 +36,13 @@ export const SERVER_STORES: Record<string, StartStore> = {
     const env = { ...chosen("kv", { path: server.url }), [KV_TOKEN]: server.accessToken };
     return { env, server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   },
-  vault: (folder) => startVaultStore(folder, "secret"),
+  vault: (folder) => startVaultStore(folder),
 };
 
-/** Vault without check-and-set. */
-export const KV1_STORES: Record<string, StartStore> = {
-  "vault-kv1": (folder) => startVaultStore(folder, "kv1"),
-};
-
-async function startVaultStore(folder: string, mount: string): Promise<Store> {
+async function startVaultStore(folder: string): Promise<Store> {
   const server = await startVault({ storage: `${folder}/vault` });
   const env = {
-    ...chosen("vault", { path: "users/one", mount }),
+    ...chosen("vault", { path: "users/one" }),
     VAULT_ADDR: server.url,
     VAULT_TOKEN: server.rootToken,
   };

@@ -15,7 +15,7 @@ import { killLeader } from "./kill_leader.ts";
 import { killServer } from "./kill_server.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { stampede } from "./stampede.ts";
-import { KV1_STORES, SERVER_STORES } from "./store.ts";
+import { SERVER_STORES } from "./store.ts";
 
 const seed = 20261124;
 
@@ -111,7 +111,7 @@ Deno.test({
   },
 });
 
-for (const [name, startStore] of Object.entries({ ...SERVER_STORES, ...KV1_STORES })) {
+for (const [name, startStore] of Object.entries(SERVER_STORES)) {
   Deno.test({
     name: `the calls of four processes to one key of ${name} are linearizable`,
     ignore: Deno.build.os !== "linux",

@@ -1,61 +1,60 @@
-// The faults of a store are in the tests of vault/lock.ts and kv/connect.ts, which are made of leases.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
-  ANNOUNCED_MS,
-  LEASE_MS,
   type LeaseRow,
   Leases,
   type LeaseStore,
-  RENEWAL_MS,
+  LOCK_TIMEOUT_MS,
+  SIGN_MS,
+  SILENT_MS,
 } from "../../../backends/common/lease.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
+import { ManualIntervals } from "../../support/manual_intervals.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
 
 interface Row extends LeaseRow {
   readonly version: number;
 }
 
-/** One lease in memory, with the requests for it. */
+/** One lease in memory that is compared before it is written. */
 class FakeStore implements LeaseStore<Row> {
-  row: Row = { holder: "", isAnnounced: false, state: "0", version: 0 };
+  row: Row = { holder: "", state: "0", version: 0 };
   readonly requests: string[] = [];
-  onRead: (() => void) | undefined;
+  /** Runs once, instead of the next write, with what would do it. */
+  nextWrite: ((write: () => Row | undefined) => Row | undefined | Promise<Row>) | undefined;
 
   read(): Promise<Row> {
     this.requests.push("read");
-    this.onRead?.();
     return Promise.resolve(this.row);
   }
 
-  write(
-    _name: string,
-    holder: string,
-    row: Row,
-    _use?: { timeoutMs?: number },
-  ): Promise<Row | undefined> {
+  async write(_name: string, holder: string, row: Row): Promise<Row | undefined> {
     this.requests.push("write");
-    const isAnnounced = row.isAnnounced && row.holder === holder;
-    const isLatest = row.version === this.row.version;
-    return Promise.resolve(isLatest ? this.set(holder, isAnnounced) : undefined);
+    const write = () => row.version === this.row.version ? this.set(holder) : undefined;
+    const hook = this.nextWrite;
+    this.nextWrite = undefined;
+    return await (hook ? hook(write) : write());
   }
 
-  set(holder: string, isAnnounced = false): Row {
+  set(holder: string): Row {
     const version = this.row.version + 1;
-    return this.row = { holder, isAnnounced, state: `${version}`, version };
+    return this.row = { holder, state: `${version}`, version };
   }
 }
 
-function world() {
+function world(lockTimeoutMs = LOCK_TIMEOUT_MS) {
   const store = new FakeStore();
   const clock = new FakeClock();
-  const leases = new Leases({
-    store,
-    timer: clock,
-    lockTimeoutMs: 120_000,
-    pause: () => 100,
-    timedOut: () => new Error("late"),
-  });
-  return { store, clock, leases };
+  const make = () => new Leases({ store, place: "the store", timer: clock, lockTimeoutMs });
+  const leases = make();
+  /** How long it takes to get the lease. */
+  const wait = async (of = leases) => {
+    const start = clock.now();
+    return await of.run("a", () => Promise.resolve(clock.now() - start), {});
+  };
+  return { store, clock, leases, make, wait };
 }
+
+const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 Deno.test("a free lease takes two requests, and its release one", async () => {
   const { store, leases } = world();
@@ -65,87 +64,286 @@ Deno.test("a free lease takes two requests, and its release one", async () => {
   assertEquals([store.row.holder, store.row.version, leases.held("a")], ["", 2, undefined]);
 });
 
-Deno.test("a store that takes four seconds for an answer gets the lease back", async () => {
-  const { store, leases } = world();
-  const { write } = store;
-  const slow: typeof store.write = (name, holder, row, use) =>
-    (use?.timeoutMs ?? Infinity) > 4_000
-      ? write.call(store, name, holder, row)
-      : Promise.reject(new Error("late"));
-  Object.assign(store, { write: slow });
-  await leases.run("a", () => Promise.resolve(), {});
-  assertEquals(store.row.holder, "");
+Deno.test("the lease of a holder that was killed is free within 30 seconds, for default options", async () => {
+  const { store, wait } = world();
+  store.set("dead");
+  const ms = await wait();
+  assert(ms >= SILENT_MS && ms < 27_000, `${ms}`);
+  assert(LOCK_TIMEOUT_MS > 35_000);
 });
 
-for (const looks of [1, 2]) {
-  Deno.test(`a lease left in an outage is free here after a failure with ${looks} good reads`, async () => {
-    const { store, clock, leases } = world();
-    const { read, write } = store;
-    const fail = () => Promise.reject(new Error("outage"));
-    await leases.run("a", async () => {
-      await leases.announce("a");
-      Object.assign(store, { read: fail, write: fail });
-    }, {});
-    let good = looks;
-    Object.assign(store, { read: () => good-- > 0 ? read.call(store) : fail() });
-    await assertRejects(() => leases.run("a", () => Promise.resolve(), {}), Error, "outage");
-    Object.assign(store, { read, write });
-    await leases.run("a", () => Promise.resolve(), {});
-    assertEquals([store.row.holder, clock.delays], ["", []]);
+for (
+  const [what, silentMs] of [["shows life in time", SIGN_MS], ["pauses for 20 s", 22_000]] as const
+) {
+  Deno.test(`a holder that ${what} keeps its lease`, async () => {
+    const { store, clock, wait } = world(120_000);
+    store.set("slow");
+    let shown = clock.now();
+    clock.onDelay = () => {
+      if (clock.now() - shown < silentMs) return;
+      shown = clock.now();
+      store.set("slow");
+    };
+    await rejectsWith("backend_locked", wait, "the store within 120000 ms", "another notebook");
   });
 }
 
-Deno.test("a holder's silence counts from after the first look, however long that took", async () => {
-  const { store, clock, leases } = world();
+Deno.test("what a wait has seen counts for the next one", async () => {
+  const { store, wait } = world(9_000);
   store.set("dead");
-  let start = 0;
-  store.onRead = () => {
-    store.onRead = undefined;
-    clock.advance(RENEWAL_MS - 200);
-    start = clock.now();
-  };
-  const waited = await leases.run("a", () => Promise.resolve(clock.now() - start), {});
-  assert(waited >= LEASE_MS && waited < LEASE_MS + 1000, `${waited}`);
+  for (let i = 0; i < 2; i++) await rejectsWith("backend_locked", wait, "9000 ms");
+  assert(await wait() < 9_000);
 });
 
-Deno.test("a lease is lost once another holder has it, and not by a write of its own", async () => {
+Deno.test("the time in which nobody looked counts five seconds at most", async () => {
+  const { store, clock, wait } = world(7_200_000);
+  store.set("behind the same outage, or on the same closed laptop");
+  clock.onDelay = (count) => {
+    if (count === 20) clock.advance(3_600_000);
+  };
+  const ms = await wait() - 3_600_000;
+  assert(ms >= SILENT_MS - 5_000, `${ms}`);
+});
+
+Deno.test("a holder shows life every two seconds, by one request at a time", async () => {
+  using intervals = new ManualIntervals();
   const { store, leases } = world();
-  assertEquals(await leases.isLost("a"), false);
   await leases.run("a", async () => {
     const { holder } = store.row;
-    store.set(holder); // a renewal whose answer did not arrive
-    assertEquals(await leases.isLost("a"), false);
-    assertEquals(leases.held("a"), store.row);
+    intervals.tick();
+    intervals.tick();
+    await settled();
+    assertEquals([store.row.holder, store.row.version], [holder, 2]);
+    store.nextWrite = (write) => (write(), undefined); // done, and not answered
+    intervals.tick();
+    await settled();
+    intervals.tick();
+    await settled();
+    assertEquals(store.row.version, 4);
+  }, {});
+  assertEquals([store.row.holder, intervals.count], ["", 0]);
+});
+
+Deno.test("a sign of life under way at the end does not leave the lease behind", async () => {
+  using intervals = new ManualIntervals();
+  const { store, leases } = world();
+  const late = Promise.withResolvers<void>();
+  const run = leases.run("a", async () => {
+    store.nextWrite = async (write) => (await late.promise, write()!);
+    intervals.tick();
+    await settled();
+  }, {});
+  await settled();
+  await settled();
+  late.resolve();
+  await run;
+  await settled();
+  assertEquals(store.row.holder, "");
+});
+
+Deno.test("a sign of life does not take back a lease that was lost", async () => {
+  using intervals = new ManualIntervals();
+  const { store, leases } = world();
+  await leases.run("a", async () => {
     store.set("other");
-    assertEquals(await leases.isLost("a"), true);
+    intervals.tick();
+    await settled();
+    await rejectsWith(
+      "backend_locked",
+      () => leases.assertHeld("a", "write to"),
+      "Cannot write to",
+    );
   }, {});
   assertEquals(store.row.holder, "other");
 });
 
-Deno.test("a holder that has announced a refresh is given longer, before its lease is taken", async () => {
-  const { store, clock, leases } = world();
-  store.set("stopped", true);
-  const start = clock.now();
-  const waited = await leases.run("a", () => Promise.resolve(clock.now() - start), {});
-  assert(waited >= ANNOUNCED_MS && waited < ANNOUNCED_MS + 1000, `${waited}`);
-});
-
-Deno.test("an announcement outlives a renewal that came first, and ends with the lease", async () => {
+Deno.test("a lease is lost once another holder has it, and not by a write of its own", async () => {
   const { store, leases } = world();
+  await leases.assertHeld("a", "write to"); // outside a lock there is nothing to lose
   await leases.run("a", async () => {
-    store.set(store.row.holder); // a renewal whose answer did not arrive
-    assertEquals(await leases.announce("a"), true);
-    assertEquals(store.row.isAnnounced, true);
+    store.set(store.row.holder); // a sign of life whose answer did not arrive
+    await leases.assertHeld("a", "write to");
     assertEquals(leases.held("a"), store.row);
+    store.set("");
+    await rejectsWith("backend_locked", () => leases.assertHeld("a", "write to"), "was lost");
   }, {});
-  assertEquals([store.row.holder, store.row.isAnnounced], ["", false]);
+  assertEquals(store.row.version, 3);
 });
 
-Deno.test("a holder whose lease was taken over announces nothing", async () => {
+Deno.test("the uses of one instance take turns, also after one has lost its lease", async () => {
   const { store, leases } = world();
-  await leases.run("a", async () => {
-    store.set("other");
-    assertEquals(await leases.announce("a"), false);
-    assertEquals(store.row.isAnnounced, false);
+  const first = Promise.withResolvers<void>();
+  const order: string[] = [];
+  const lost = leases.run("a", async () => {
+    store.set("other host");
+    store.set("");
+    await first.promise;
+    order.push("first");
   }, {});
+  const later = leases.run("a", () => Promise.resolve(order.push("second")), {});
+  await settled();
+  first.resolve();
+  await Promise.all([lost, later]);
+  assertEquals([order, store.row.holder], [["first", "second"], ""]);
+});
+
+Deno.test("a lease whose writing was done and not answered is one's own", async () => {
+  const { store, leases } = world(0);
+  store.nextWrite = (write) => (write(), undefined);
+  await leases.run("a", () => leases.assertHeld("a", "write to"), {});
+  assertEquals([store.row.holder, store.row.version], ["", 2]);
+});
+
+Deno.test("an error while the lease is taken gives it back", async () => {
+  const { store, leases, make, wait } = world(0);
+  const fault = new Error("no answer");
+  store.nextWrite = (write) => {
+    write();
+    throw fault;
+  };
+  assertStrictEquals(await assertRejects(() => leases.run("a", settled, {})), fault);
+  assertEquals(await wait(make()), 0);
+});
+
+Deno.test("a lease that cannot be given back ends for others by its silence, and here at once", async () => {
+  const { store, leases, make, wait } = world();
+  const fail = () => Promise.reject(new Error("outage"));
+  const { read, write } = store;
+  const value = await leases.run("a", () => {
+    Object.assign(store, { read: fail, write: fail });
+    return Promise.resolve("done");
+  }, {});
+  Object.assign(store, { read, write });
+  assertEquals(value, "done");
+  const { row } = store;
+  assertEquals(await wait(), 0);
+  store.set(row.holder);
+  assert(await wait(make()) >= SILENT_MS);
+});
+
+Deno.test("the function's own error is thrown, and the lease given back", async () => {
+  const { store, leases } = world();
+  const fault = new Error("the holder's own");
+  assertStrictEquals(
+    await assertRejects(() => leases.run("a", () => Promise.reject(fault), {})),
+    fault,
+  );
+  assertEquals(store.row.holder, "");
+});
+
+Deno.test("the wait ends with the signal's reason, and with what peek sees", async () => {
+  const { store, leases, clock } = world();
+  store.set("other");
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  clock.onDelay = () => abort.abort(reason);
+  const never = () => Promise.reject(new Error("ran"));
+  const run = () => leases.run("a", never, { signal: abort.signal });
+  assertStrictEquals(await assertRejects(run), reason);
+  assertStrictEquals(await assertRejects(run), reason);
+  clock.onDelay = undefined;
+  const looks = [undefined, "seen"];
+  assertEquals(await leases.run<string>("a", never, { peek: () => looks.shift() }), "seen");
+});
+
+/** A clock of which time passes for all who wait at once, to the next who is due. */
+class SharedClock {
+  #now = 0;
+  #waiting: { due: number; resolve: () => void }[] = [];
+  readonly now = () => this.#now;
+  readonly delay = (ms: number) =>
+    new Promise<void>((resolve) => this.#waiting.push({ due: this.#now + ms, resolve }));
+
+  async run(work: Promise<unknown>): Promise<void> {
+    let isOver = false;
+    const over = work.finally(() => isOver = true);
+    over.catch(() => undefined);
+    while (!isOver) {
+      for (let turn = 0; turn < 40; turn++) await null; // all that is ready runs
+      this.#waiting.sort((one, other) => one.due - other.due);
+      const next = this.#waiting.shift();
+      if (next === undefined) continue;
+      this.#now = Math.max(this.#now, next.due);
+      next.resolve();
+    }
+    await over;
+  }
+}
+
+/** Has intervals go by a clock. */
+function intervalsBy(clock: SharedClock): Disposable {
+  const { setInterval, clearInterval } = globalThis;
+  const running = new Set<number>();
+  let last = 0;
+  globalThis.setInterval = ((run: () => void, ms: number) => {
+    const id = ++last;
+    running.add(id);
+    (async () => {
+      for (await clock.delay(ms); running.has(id); await clock.delay(ms)) run();
+    })();
+    return id;
+  }) as unknown as typeof setInterval;
+  globalThis.clearInterval = ((id: number) => void running.delete(id)) as typeof clearInterval;
+  return {
+    [Symbol.dispose]() {
+      Object.assign(globalThis, { setInterval, clearInterval });
+    },
+  };
+}
+
+Deno.test("of processes that are killed, or pause for 20 s, one holds the lease, and nobody waits 30 s", async () => {
+  for (let round = 0; round < 60; round++) {
+    const clock = new SharedClock();
+    using _ = intervalsBy(clock);
+    const store = new FakeStore();
+    const holders = new Set<number>();
+    let freeSince = 0; // since the last holder ended
+    let longest = 0;
+    const stops: number[] = []; // a process may be killed, or stand still, before its function runs
+    const living: Promise<void>[] = [];
+    for (let process = 0; process < 6; process++) {
+      const killedAt = process < 3 ? Math.random() * 20_000 : Infinity;
+      const pauseAt = process === 3 ? Math.random() * 20_000 : Infinity;
+      stops.push(killedAt, pauseAt + 20_000);
+      const never = new Promise<never>(() => {});
+      /** A request of a process that may be killed before or after it, or stand still. */
+      const request = async <T>(run: () => Promise<T>): Promise<T> => {
+        await clock.delay(Math.random() * 200);
+        if (clock.now() > killedAt) return await never;
+        if (clock.now() > pauseAt && clock.now() < pauseAt + 20_000) {
+          await clock.delay(pauseAt + 20_000 - clock.now());
+        }
+        const value = await run();
+        await clock.delay(Math.random() * 200);
+        return clock.now() > killedAt ? await never : value;
+      };
+      const leases = new Leases<Row>({
+        store: {
+          read: () => request(() => store.read()),
+          write: (name, holder, row) => request(() => store.write(name, holder, row)),
+        },
+        place: "the store",
+        timer: clock,
+        lockTimeoutMs: 600_000,
+      });
+      const work = (async () => {
+        for (let turn = 0; turn < 2; turn++) {
+          const start = clock.now();
+          await leases.run("a", async () => {
+            const passed = stops.filter((at) => at <= clock.now());
+            longest = Math.max(longest, clock.now() - Math.max(start, freeSince, ...passed));
+            assertEquals([...holders], []);
+            holders.add(process);
+            await clock.delay(Math.min(Math.random() * 5_000, Math.max(killedAt - clock.now(), 0)));
+            holders.delete(process);
+            freeSince = clock.now();
+            if (clock.now() >= killedAt) await never;
+          }, {});
+        }
+      })();
+      if (killedAt === Infinity) living.push(work);
+    }
+    await clock.run(Promise.all(living));
+    assert(longest < 30_000, `${longest}`);
+  }
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { encodeEntry, getEntry, setEntry } from "../../../backends/kv/entry.ts";
+import { readEntry, storing } from "../../../backends/kv/entry.ts";
 import { KvStore } from "../../../backends/kv/store.ts";
-import { entry, KEY, OTHER } from "../../support/entries.ts";
+import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { sandbox } from "../../support/sandbox.ts";
 
@@ -15,46 +15,12 @@ const LARGER = sized(400_000);
 
 async function put(kv: Deno.Kv, value: typeof SMALL): Promise<void> {
   const atomic = kv.atomic();
-  setEntry(atomic, KEY, encodeEntry(value, PATH));
+  storing(KEY, value, PATH)(atomic);
   await atomic.commit();
 }
 
 async function countParts(kv: Deno.Kv): Promise<number> {
   return (await Array.fromAsync(kv.list({ prefix: ["validmind", "oidc_part"] }))).length;
-}
-
-/** Two handles of one database, as two processes have. */
-async function twoStores(path: string): Promise<[store: KvStore, other: KvStore]> {
-  const options = { path, lockTimeoutMs: 1000, timeoutMs: 1000 };
-  return [await KvStore.open(options), await KvStore.open(options)];
-}
-
-for (
-  const [what, before, after] of [
-    ["of more parts", LARGE, LARGER],
-    ["of fewer parts", LARGER, LARGE],
-    ["of as many parts", LARGE, sized(200_001)],
-    ["in one row", LARGE, SMALL],
-  ] as const
-) {
-  Deno.test({
-    name: `an entry that one ${what} replaces between two reads is the new one`,
-    permissions: "none",
-    async fn() {
-      using kv = await Deno.openKv(PATH);
-      await put(kv, before);
-      let reads = 0;
-      const read = await getEntry(kv, KEY, PATH, async (operation) => {
-        if (++reads === 2) await put(kv, after);
-        return await operation();
-      });
-      assertEquals(read.entry, after);
-      assertEquals(read.noParts, undefined);
-      const again = await getEntry(kv, KEY, PATH, (operation) => operation());
-      assertEquals(again.entry, after);
-      assertEquals(again.noParts === undefined, after !== SMALL);
-    },
-  });
 }
 
 Deno.test({
@@ -66,104 +32,55 @@ Deno.test({
     for (const value of [LARGER, LARGE, SMALL]) {
       await put(kv, value);
       counts.push(await countParts(kv));
+      assertEquals((await readEntry(kv, KEY, PATH)).entry, value);
     }
     assertEquals(counts, [7, 4, 0]);
   },
 });
 
-for (
-  const [what, use] of [
-    ["put", (store: KvStore) => store.put(KEY, SMALL)],
-    ["read", (store: KvStore) => store.get(KEY)],
-  ] as const
-) {
-  Deno.test({
-    name: `a write after an entry was ${what} leaves no part that another wrote in between`,
-    permissions,
-    async fn() {
-      const path = `${folder()}/kv.db`;
-      const [store, other] = await twoStores(path);
-      using kv = await Deno.openKv(path);
-      await store.put(KEY, SMALL);
-      for (const change of [() => store.put(KEY, sized(11)), () => store.delete(KEY)]) {
-        await use(store);
-        await other.put(KEY, LARGE);
-        assertEquals(await countParts(kv), 4);
-        await change();
-        assertEquals(await countParts(kv), 0);
-        assertEquals(await store.get(KEY), await other.get(KEY));
-      }
-      assertEquals(await other.get(KEY), undefined);
-      store.close();
-      other.close();
-    },
-  });
-}
+Deno.test({
+  name: "an entry is read in one snapshot, and parts of two entries are damage",
+  permissions: "none",
+  async fn() {
+    using kv = await Deno.openKv(PATH);
+    await put(kv, LARGE);
+    const rows = new Map<unknown, Deno.KvEntryMaybe<unknown>>();
+    const { getMany } = kv.constructor.prototype;
+    let reads = 0;
+    const seen = {
+      async getMany(keys: Deno.KvKey[]) {
+        reads++;
+        const found: Deno.KvEntryMaybe<unknown>[] = await getMany.call(kv, keys);
+        return found.map((row) => rows.get(row.key.at(-1)) ?? row);
+      },
+    } as unknown as Deno.Kv;
+    const before = await readEntry(seen, KEY, PATH);
+    assertEquals([before.entry, reads], [LARGE, 1]);
+    rows.set(2, (await kv.get(["validmind", "oidc_part", KEY, 2])) as Deno.KvEntry<unknown>);
+    await put(kv, sized(200_001));
+    await rejectsWith("backend_corrupt", () => readEntry(seen, KEY, PATH), "damaged");
+  },
+});
 
 Deno.test({
-  name: "a write right after a larger one leaves none of its parts",
+  name: "a write and a removal leave no part that another wrote before",
   permissions,
   async fn() {
     const path = `${folder()}/kv.db`;
-    const store = await KvStore.open({ path, lockTimeoutMs: 1000, timeoutMs: 1000 });
+    const options = { path, lockTimeoutMs: 1000, timeoutMs: 1000 };
+    const [store, other] = [await KvStore.open(options), await KvStore.open(options)];
     using kv = await Deno.openKv(path);
-    for (const change of [() => store.put(KEY, SMALL), () => store.delete(KEY)]) {
-      await store.put(KEY, LARGE);
+    await store.put(KEY, SMALL);
+    for (const change of [() => store.put(KEY, sized(11)), () => store.delete(KEY)]) {
+      await store.get(KEY);
+      await other.put(KEY, LARGE);
       assertEquals(await countParts(kv), 4);
       await change();
       assertEquals(await countParts(kv), 0);
+      assertEquals(await store.get(KEY), await other.get(KEY));
     }
+    assertEquals(await other.get(KEY), undefined);
     store.close();
-  },
-});
-
-Deno.test({
-  name: "a write deletes no parts where there are none since the last use of the key",
-  permissions,
-  async fn() {
-    const [store, other] = await twoStores(`${folder()}/kv.db`);
-    const prototype = Deno.AtomicOperation.prototype;
-    const { delete: original } = prototype;
-    let deletes = 0;
-    prototype.delete = function (key) {
-      deletes++;
-      return original.call(this, key);
-    };
-    const counted = async (change: () => Promise<unknown>) => {
-      deletes = 0;
-      await change();
-      return deletes;
-    };
-    try {
-      assertEquals(await counted(() => store.put(KEY, SMALL)), 9); // nothing is known yet
-      assertEquals(await counted(() => store.put(KEY, sized(11))), 0);
-      assertEquals(await store.get(KEY), sized(11));
-      assertEquals(await counted(() => store.put(OTHER, SMALL)), 9);
-      assertEquals(await counted(() => other.get(KEY)), 0);
-      assertEquals(await counted(() => other.put(KEY, LARGE)), 0);
-      assertEquals(await other.get(KEY), LARGE);
-      assertEquals(await counted(() => other.put(KEY, SMALL)), 9);
-      assertEquals(await counted(() => other.delete(KEY)), 1);
-    } finally {
-      prototype.delete = original;
-      store.close();
-      other.close();
-    }
-  },
-});
-
-Deno.test({
-  name:
-    "a server that gives another number of parts at each look is an error, and not asked for ever",
-  permissions: "none",
-  async fn() {
-    let looks = 0;
-    const row = (key: Deno.KvKey) => ({ key, value: looks++ % 2 + 1, versionstamp: "1" });
-    const kv = {
-      get: (key: Deno.KvKey) => Promise.resolve(row(key)),
-      getMany: ([key]: Deno.KvKey[]) => Promise.resolve([row(key!)]),
-    } as unknown as Deno.Kv;
-    const read = () => getEntry(kv, KEY, "https://kv.example.com", (operation) => operation());
-    await rejectsWith("backend_unavailable", read, "another one at each look");
+    other.close();
   },
 });

@@ -1,7 +1,4 @@
-import process from "node:process";
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { getFrom } from "../../../backends/kv/store.ts";
+import { assert, assertEquals } from "@std/assert";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { freePort } from "../../support/servers/free_port.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
@@ -155,23 +152,4 @@ Deno.test("a KV server that fails after a good start is given up, too", async ()
   });
   assertHolds(stdout, "backend_timeout", host, "no answer within");
   assertNoSecret(stdout + stderr, [ACCESS_TOKEN]); // Deno reports each of its tries on stderr
-});
-
-Deno.test("a server whose words are those of a full disk is not looked for among the files", async () => {
-  const full = new CredentialsBackendError("backend_full", "database or disk is full");
-  const { getBuiltinModule } = process;
-  const loaded: string[] = [];
-  process.getBuiltinModule = ((name: string) => {
-    loaded.push(name);
-    throw new Error("not here");
-  }) as typeof getBuiltinModule;
-  try {
-    for (const path of ["https://kv.example.com", "/nowhere/kv.sqlite3"]) {
-      const error = await assertRejects(() => getFrom(Promise.reject(full), "k", path));
-      assertStrictEquals(error, full);
-    }
-  } finally {
-    process.getBuiltinModule = getBuiltinModule;
-  }
-  assertEquals(loaded, ["node:sqlite"]); // for the file alone
 });

@@ -311,6 +311,46 @@ Deno.test("no answer, and none of a fetch that forgets its signal, is backend_ti
   }
 });
 
+Deno.test("an answer without end is another server's, packed or not, and nothing is kept of it", async () => {
+  const block = new Uint8Array(1024 * 1024).fill(32);
+  let left = 0;
+  const endless = () =>
+    new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull(controller) {
+        if (left-- > 0) controller.enqueue(block);
+        else controller.close();
+      },
+    });
+  const packed = () => endless().pipeThrough(new CompressionStream("gzip"));
+  for (const gzip of [true, false]) {
+    left = 400;
+    const headers = {
+      "content-type": "application/json",
+      ...(gzip && { "content-encoding": "gzip" }),
+    };
+    await using here = await world([() => new Response(gzip ? packed() : endless(), { headers })]);
+    const before = Deno.memoryUsage().rss;
+    await rejectsWith("backend_unavailable", () => here.client.request(READ), "without end");
+    const grown = (Deno.memoryUsage().rss - before) / 1024 / 1024;
+    assert(grown < 250, `${grown} MiB`);
+    assertEquals(here.clock.delays, []);
+  }
+});
+
+Deno.test("an answer that drips is backend_timeout", async () => {
+  const drip = () =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          controller.enqueue(new Uint8Array(1).fill(32));
+        },
+      }),
+    );
+  await using here = await world([drip], { timeoutMs: 100 });
+  await rejectsWith("backend_timeout", () => here.client.request(READ), "100 ms");
+});
+
 Deno.test("a signal ends a request, and the wait for its repetition, with its reason", async () => {
   const reason = new Error("enough");
   const abort = new AbortController();

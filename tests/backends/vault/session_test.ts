@@ -1,66 +1,48 @@
+// Faults of a login and a renewal that a real Vault does not make when it is told to.
 import { assertEquals } from "@std/assert";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import type { VaultClient } from "../../../backends/vault/client.ts";
-import type { VaultRequest } from "../../../backends/vault/error.ts";
-import { type VaultLogin, VaultSession } from "../../../backends/vault/session.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
+import type { VaultAuth } from "../../../backends/vault/options.ts";
+import { json } from "../../support/http_server.ts";
+import { KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { ScriptedVault } from "./scripted_vault.ts";
 
 const permissions = "none";
-const READ: VaultRequest = { action: "read", method: "GET", path: "secret/data/x" };
+const AUTH: VaultAuth = { method: "approle", roleId: "notebooks", secretId: "Yz6Hc1Nd4Pb9Sg2T" };
+const TTL_SECONDS = 600;
 
-/** A session of which every answer comes at once, so that requests meet in every step. */
-function world({ renews = false, hidesLife = false } = {}) {
-  const clock = new FakeClock();
-  const state = {
-    logins: 0,
-    renewals: 0,
-    live: new Set<string>(),
-    loginFault: undefined as unknown,
+/** A Vault whose logins give the tokens `token-1`, `token-2`, … of ten minutes. */
+function world({ renews = false } = {}) {
+  const vault = new ScriptedVault();
+  const state = { logins: 0, renewals: 0, refusal: undefined as Response | undefined };
+  const valid = vault.tokens = new Set<string>();
+  vault.login = ({ path, token }) => {
+    const isRenewal = path === "auth/token/renew-self";
+    if (isRenewal) state.renewals++;
+    if (state.refusal !== undefined) return state.refusal.clone();
+    if (isRenewal && (!renews || !valid.has(token!))) {
+      return json({ errors: ["not renewable"] }, 400);
+    }
+    const client_token = isRenewal ? token! : `token-${++state.logins}`;
+    valid.add(client_token);
+    return json({ auth: { client_token, lease_duration: TTL_SECONDS } });
   };
-  const token = (value: string) => ({ value, isRenewable: renews, ttlMs: 60_000 });
-  const login = {
-    canRepeat: true,
-    run: () => {
-      if (state.loginFault) return Promise.reject(state.loginFault);
-      const value = `token-${++state.logins}`;
-      state.live.add(value);
-      return Promise.resolve(token(value));
-    },
-    renew: ({ value }: { value: string }) => {
-      state.renewals++;
-      return Promise.resolve(token(value));
-    },
-    isLive: (value: string) => Promise.resolve(!hidesLife && state.live.has(value)),
-    ended: () => new CredentialsBackendError("backend_auth_failed", "Cannot x: ended. Do y."),
-  };
-  const client = {
-    place: "Vault at test",
-    request: ({ token = "", path }: VaultRequest) =>
-      Promise.resolve({ status: state.live.has(token) && path !== "denied" ? 200 : 403, body: {} }),
-    close: () => {},
-  };
-  const session = new VaultSession(
-    client as unknown as VaultClient,
-    login as unknown as VaultLogin,
-    clock.now,
-  );
-  return { clock, state, session };
+  const tokens = () => vault.requests.splice(0).map(({ token }) => token);
+  return { vault, state, valid, tokens, open: () => vault.open({ auth: AUTH }) };
 }
 
 Deno.test({
   name: "requests at the same time share the login, its renewal and its repetition",
   permissions,
   async fn() {
-    const { clock, state, session } = world({ renews: true });
-    const all = () => Promise.all(Array.from({ length: 5 }, () => session.request(READ)));
+    const { vault, state, valid, open } = world({ renews: true });
+    const store = await open();
+    const all = () => Promise.all(Array.from({ length: 5 }, () => store.get(KEY)));
     await all();
     assertEquals(state.logins, 1);
-    state.live.clear();
-    const answers = await all();
-    assertEquals(answers.map(({ status }) => status), Array(5).fill(200));
+    valid.clear();
+    assertEquals(await all(), Array(5).fill(undefined));
     assertEquals(state.logins, 2);
-    clock.advance(50_000);
+    vault.clock.advance(TTL_SECONDS * 700);
     await all();
     assertEquals([state.logins, state.renewals], [2, 1]);
   },
@@ -70,75 +52,116 @@ Deno.test({
   name: "a login is repeated once for a request, and never without end",
   permissions,
   async fn() {
-    const { state, session } = world({ hidesLife: true });
-    await rejectsWith("backend_denied", () => session.request({ ...READ, path: "denied" }));
+    const { vault, state, open } = world();
+    const store = await open();
+    vault.login = ((login) => (request) => (vault.tokens!.clear(), login(request)))(vault.login);
+    vault.before = ({ path }) => {
+      if (!path.includes("/data/")) return;
+      vault.tokens!.clear(); // Vault does not say either whether the token is valid
+      return json({ errors: ["permission denied"] }, 403);
+    };
+    await rejectsWith("backend_denied", () => store.get(KEY), "read of secret/data/users/anna/");
     assertEquals(state.logins, 2);
   },
 });
 
 Deno.test({
-  name: "a login that failed is tried again at the next use",
+  name: "a policy that denies it is told with the path and Vault's words, and no login is repeated",
   permissions,
   async fn() {
-    const { state, session } = world();
-    state.loginFault = new CredentialsBackendError("backend_unavailable", "Cannot x: y. Do z.");
-    await rejectsWith("backend_unavailable", () => session.request(READ));
-    state.loginFault = undefined;
-    assertEquals((await session.request(READ)).status, 200);
+    const { vault, state, open } = world();
+    const store = await open();
+    vault.before = ({ method, path }) =>
+      method === "GET" && path.includes("?list=true")
+        ? json({ errors: ["by ACL"] }, 403)
+        : undefined;
+    const words = ["do not allow list of secret/metadata/users/anna (by ACL)"];
+    await rejectsWith("backend_denied", () => Array.fromAsync(store.list()), ...words);
+    assertEquals(state.logins, 1);
+  },
+});
+
+for (
+  const [what, code, refusal] of [
+    ["is refused", "backend_auth_failed", () => json({ errors: ["invalid secret id"] }, 400)],
+    ["gets no answer", "backend_unavailable", () => json({ errors: ["internal error"] }, 500)],
+  ] as const
+) {
+  Deno.test({
+    name: `a token is used to its end where the next one ${what}, and then it is an error`,
+    permissions,
+    async fn() {
+      const { vault, state, tokens, open } = world();
+      const store = await open();
+      tokens();
+      state.refusal = refusal();
+      vault.clock.advance(TTL_SECONDS * 700);
+      for (let i = 0; i < 3; i++) await store.get(KEY);
+      assertEquals(tokens().filter((token) => token !== null).at(-1), "token-1");
+      vault.clock.advance(TTL_SECONDS * 301);
+      await rejectsWith(code, () => store.get(KEY));
+      state.refusal = undefined;
+      await store.get(KEY);
+      assertEquals(tokens().at(-1), "token-2");
+      store.close();
+    },
+  });
+}
+
+Deno.test({
+  name: "where the next token is refused it is asked for again later, and not with each request",
+  permissions,
+  async fn() {
+    const { vault, state, tokens, open } = world();
+    const store = await open();
+    state.refusal = json({ errors: ["invalid secret id"] }, 400);
+    vault.clock.advance(TTL_SECONDS * 700);
+    for (let i = 0; i < 5; i++) await store.get(KEY);
+    assertEquals(state.renewals, 1);
+    state.refusal = undefined;
+    vault.clock.advance(TTL_SECONDS * 151);
+    await store.get(KEY);
+    assertEquals([state.renewals, tokens().at(-1)], [2, "token-2"]);
   },
 });
 
 Deno.test({
-  name: "a closed session logs in anew",
+  name: "a token that was given is renewed once it is used for 30 seconds, and then by its life",
   permissions,
   async fn() {
-    const { state, session } = world();
-    await session.request(READ);
-    session.close();
-    await session.request(READ);
-    assertEquals(state.logins, 2);
-  },
-});
-
-Deno.test({
-  name: "Vault is asked for the life of a given token once it is used for 30 seconds, not before",
-  permissions,
-  async fn() {
-    const clock = new FakeClock();
-    const asked: string[] = [];
-    const lives = [new Error("no answer"), 90_000];
-    const client = {
-      request: ({ path }: VaultRequest) => Promise.resolve({ status: 200, body: { path } }),
-    };
-    const login = {
-      run: () => Promise.resolve({ value: "given", isRenewable: false, isUnasked: true }),
-      lookUp: (value: string) => {
-        asked.push(value);
-        const ttlMs = lives.shift();
-        if (ttlMs instanceof Error) return Promise.reject(ttlMs);
-        return Promise.resolve({ value, isRenewable: true, ttlMs });
-      },
-      renew: (token: { value: string }) => {
-        asked.push("renewal");
-        return Promise.resolve({ ...token, ttlMs: 900_000 });
-      },
-    };
-    const session = new VaultSession(
-      client as unknown as VaultClient,
-      login as unknown as VaultLogin,
-      clock.now,
-    );
+    const { vault, valid, state } = world({ renews: true });
+    valid.add("given");
+    const store = await vault.open();
     const after = async (ms: number) => {
-      clock.advance(ms);
-      await session.request(READ);
-      return asked.splice(0);
+      vault.clock.advance(ms);
+      await store.get(KEY);
+      const { renewals } = state;
+      state.renewals = 0;
+      return renewals;
     };
-    assertEquals(await after(0), []);
-    assertEquals(await after(29_000), []);
-    assertEquals(await after(1_000), ["given"]); // without an answer: the token still serves
-    assertEquals(await after(29_000), []);
-    assertEquals(await after(1_000), ["given"]);
-    assertEquals(await after(59_000), []);
-    assertEquals(await after(1_000), ["renewal"]);
+    assertEquals(await after(29_000), 0);
+    state.refusal = json({ errors: ["overloaded"] }, 500);
+    assertEquals(await after(1_000) > 0, true); // without an answer: the token still serves
+    state.refusal = undefined;
+    assertEquals(await after(30_000), 1);
+    assertEquals(await after(TTL_SECONDS * 600), 0);
+    assertEquals(await after(TTL_SECONDS * 70), 1);
+  },
+});
+
+Deno.test({
+  name: "a token that was given and cannot be renewed is used until Vault refuses it",
+  permissions,
+  async fn() {
+    const { vault, valid, state } = world();
+    valid.add("given");
+    const store = await vault.open();
+    for (let i = 0; i < 3; i++) {
+      vault.clock.advance(3_600_000);
+      await store.get(KEY);
+    }
+    assertEquals(state.renewals, 1);
+    valid.clear();
+    await rejectsWith("backend_auth_failed", () => store.get(KEY), "expired or was revoked");
   },
 });

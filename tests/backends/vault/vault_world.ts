@@ -4,14 +4,14 @@ import type { VaultServer } from "../../support/servers/vault_server.ts";
 
 const SOURCE = new URL("../../../backends/vault.ts", import.meta.url);
 
-/** The policies of the backend's documentation, for KV 2 and for KV 1, as they stand there. */
-export async function documentedPolicies(): Promise<{ 2: string; 1: string }> {
+/** The policy of the backend's documentation, as it stands there. */
+export async function documentedPolicy(): Promise<string> {
   const text = (await Deno.readTextFile(SOURCE)).replace(/^ \* ?/gm, "");
-  const [second, first, ...others] = [...text.matchAll(/```hcl\n(.*?)```/gs)].map(([, hcl]) => hcl);
-  if (first === undefined || second === undefined || others.length > 0) {
-    throw new Error("the documentation has not two policies");
+  const [policy, ...others] = [...text.matchAll(/```hcl\n(.*?)```/gs)].map(([, hcl]) => hcl);
+  if (policy === undefined || others.length > 0) {
+    throw new Error("the documentation has not one policy");
   }
-  return { 2: second, 1: first };
+  return policy;
 }
 
 /** The policy of the recipe for JupyterHub in `backends/README.md`, for an auth method's accessor. */
@@ -24,8 +24,7 @@ export async function recipePolicy(accessor: string): Promise<string> {
 
 /** A token that may do what the documentation says is enough for a user's path, and no more. */
 export async function userToken(vault: VaultServer, user: string, fields = {}): Promise<string> {
-  const policies = await documentedPolicies();
-  const policy = `${policies[2]}${policies[1].replaceAll('"secret/', '"kv1/')}`;
+  const policy = await documentedPolicy();
   const name = `validmind-${user}`;
   await vault.request("PUT", `sys/policies/acl/${name}`, {
     policy: policy.replaceAll("<name>", user),

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import string
+import threading
 import time
 import uuid
 
@@ -22,9 +23,9 @@ from validmind import credentials_store, oidc_device
 
 OPTIONS = "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS"
 # The times of the Deno backend. Both languages take a lock by one rule, or neither can trust it.
-ANNOUNCED_SECONDS = 90
-SILENT_SECONDS = 15
-WAIT_SECONDS = 120
+SIGN_SECONDS = 2
+SILENT_SECONDS = 25
+WAIT_SECONDS = 40
 
 
 class Vault:
@@ -90,41 +91,43 @@ class Vault:
     def lock(self, key):
         """Holds the lease that a refresh in a Deno kernel takes, too."""
         name, holder = f"{name_of(key)}.lock", str(uuid.uuid4())
-        self._take(name, key, holder)
+        self._take(name, holder)
+        ended = threading.Event()
+        signs = threading.Thread(target=self._show_life, args=(name, holder, ended), daemon=True)
+        signs.start()
         try:
             yield
         finally:
-            row, version = self.read(name)
-            if row and row.get("holder") == holder:
-                self.write(name, {"holder": "", "turn": 0}, version)
+            ended.set()
+            signs.join()
+            self._write_own(name, holder, "")
 
-    def _take(self, name, key, holder):
-        # Announced from the start, since it is not renewed: a refresh ends before these 90 s.
-        own = {"holder": holder, "turn": 1, "announced": True}
+    def _show_life(self, name, holder, ended):
+        while not ended.wait(SIGN_SECONDS):
+            with contextlib.suppress(requests.RequestException):
+                self._write_own(name, holder, holder)
+
+    def _write_own(self, name, holder, next_holder):
+        row, version = self.read(name)
+        if row and row.get("holder") == holder:
+            self.write(name, {"holder": next_holder}, version)
+
+    def _take(self, name, holder):
         started = since = looked = time.monotonic()
         seen = None
         while (now := time.monotonic()) - started < WAIT_SECONDS:
             row, version = self.read(name)
-            row = row or {"holder": ""}
-            # While this process stands still it cannot see a holder renew the lock.
-            if seen != version or now - looked > SILENT_SECONDS / 3:
+            # While this process stands still it cannot see a holder show life.
+            if seen != version or now - looked > 5:
                 seen, since = version, time.monotonic()
             looked = now
-            silent = ANNOUNCED_SECONDS if row.get("announced") else SILENT_SECONDS
-            is_free = row["holder"] == ""
-            if is_free or now - since >= silent:
-                if self.write(name, own, version):
-                    if not is_free:
-                        self._outdate(key)
-                    return
+            is_free = row is None or row["holder"] == ""
+            if (is_free or now - since >= SILENT_SECONDS) and self.write(
+                name, {"holder": holder}, version
+            ):
+                return
             time.sleep(0.2)
         raise TimeoutError("Cannot lock credentials in Vault: another kernel holds the lock.")
-
-    def _outdate(self, key):
-        """Makes a late write of the former holder fail, which depends on the version."""
-        entry = self.get(key)
-        if entry is not None:
-            self.put(key, entry)
 
 
 def name_of(key):
