@@ -24,24 +24,29 @@ import {
 } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
+import { PROVES, provesWrites } from "./common/probe.ts";
+import { wrapAbilities } from "./common/wrap_backend.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
   describeInner,
+  type KeyCounts,
   KeyRing,
-  rotateEntries,
-  type RotateOptions,
-  type RotationResult,
+  PREFIX,
+  undecrypted,
 } from "./encrypted/key_ring.ts";
+import { ACTION } from "./encrypted/key_source.ts";
 import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
+  MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
   PutOptions,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
+export type { KeyCounts } from "./encrypted/key_ring.ts";
 export type {
   BytesKey,
   EncryptionKey,
@@ -49,7 +54,6 @@ export type {
   StoredKeyOptions,
   VariableKey,
 } from "./encrypted/encryption_key.ts";
-export type { RotateOptions, RotationResult } from "./encrypted/key_ring.ts";
 
 /**
  * Options of {@linkcode EncryptedCredentialsBackend}.
@@ -62,7 +66,8 @@ export interface EncryptedCredentialsBackendOptions {
   /** The key of new entries. */
   key: EncryptionKey;
   /**
-   * Further keys to read with: earlier values of `key`.
+   * Further keys to read with: earlier values of `key`. An entry has the present key from its next
+   * write on. {@linkcode EncryptedCredentialsBackend.keyUse} tells how many still need an older one.
    *
    * @default []
    */
@@ -72,8 +77,7 @@ export interface EncryptedCredentialsBackendOptions {
    * or from a program that does not encrypt.
    *
    * - `"refuse"`: reading one is an error, `decryption_failed`;
-   * - `"read"`: they are used. The next write of an entry, or
-   *   {@linkcode EncryptedCredentialsBackend.rotate}, encrypts it and removes the plain copy;
+   * - `"read"`: they are used. The next write of an entry encrypts it and removes the plain copy;
    * - `"ignore"`: they belong to another program, such as the ValidMind Python library with which this
    *   one shares a file. They are neither read nor listed nor removed.
    *
@@ -134,7 +138,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   /** Present where the inner backend lists. It gives the credential keys of all entries. */
   readonly list?: () => AsyncIterable<string>;
   /** Present where the inner backend can: removes all that it holds. */
-  readonly deleteAll?: () => Promise<void>;
+  readonly deleteAll?: () => MaybePromise<void>;
   /** Present where the inner backend and every backend of a key declare their permissions. */
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #inner: OidcCredentialsBackend;
@@ -161,15 +165,18 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     this.#inner = inner;
     this.#plain = plain;
     this.#keys = new KeyRing(inner, key, olderKeys);
-    if (inner.withLock !== undefined) {
-      this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
-    }
-    if (inner.list !== undefined) this.list = () => this.#list();
-    if (inner.deleteAll !== undefined) this.deleteAll = async () => await inner.deleteAll!();
     const { permissions } = this.#keys;
-    if (inner.requiredPermissions !== undefined && permissions !== undefined) {
-      this.requiredPermissions = () => [...inner.requiredPermissions!(), ...permissions];
-    }
+    const isIn = (name: "withLock" | "list" | "deleteAll" | "requiredPermissions") =>
+      inner[name] !== undefined && (name !== "requiredPermissions" || permissions !== undefined);
+    Object.assign(
+      this,
+      wrapAbilities(isIn, {
+        withLock: (key, fn, options) => this.#withLock(key, fn, options),
+        list: () => this.#list(),
+        deleteAll: () => inner.deleteAll!(),
+        requiredPermissions: () => [...inner.requiredPermissions!(), ...permissions!],
+      }),
+    );
   }
 
   /** Whether entries survive the process, by the inner backend's own word. */
@@ -181,6 +188,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   get location(): string | undefined {
     const location = locationOf(this.#inner);
     return location === undefined ? undefined : `${location}, encrypted`;
+  }
+
+  /** Whether the inner backend proves its writes as it is locked. */
+  get [PROVES](): boolean {
+    return provesWrites(this.#inner);
   }
 
   /**
@@ -212,13 +224,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (key.startsWith(PREFIX)) {
       throw new CredentialsBackendError(
         "invalid_options",
-        `Cannot encrypt the entry "${printable(key)}": it is encrypted already. Leave it where ` +
-          `it is, or copy it as it is to the store that an EncryptedCredentialsBackend with its ` +
-          `key wraps.`,
+        `Cannot encrypt the entry "${printable(key)}": it is encrypted already. Copy it to the ` +
+          `store that an EncryptedCredentialsBackend with its key wraps.`,
       );
     }
-    const current = await this.#keys.current();
-    const row = await sealRow(key, entry, current);
+    const row = await sealRow(key, entry, await this.#keys.current());
     if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
     else if (!await this.#replace(key, row, isReplaced)) return;
     if (this.#plain === "read") await this.#inner.delete(key);
@@ -240,14 +250,10 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Encrypts every entry anew that is not encrypted with the current key, each under its lock. After
-   * it an older key can be thrown away. With `plain: "read"` it also takes over plain entries.
+   * How many entries each key encrypts, to learn whether an older one can be dropped.
    *
-   * @param options Whether a new key is made, and a signal.
-   * @returns The result, by credential key.
-   * @throws {CredentialsBackendError} `backend_no_list`; `invalid_options` for `newKey` with a key
-   * that is not kept in a backend; and the error of {@linkcode get} for an entry that cannot be read,
-   * after all other entries are done.
+   * @returns The counts. A key from a passphrase takes part of a second for each salt.
+   * @throws {CredentialsBackendError} `backend_no_list`, and as {@linkcode get} for keys.
    *
    * @example
    * ```ts
@@ -261,27 +267,13 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * await new EncryptedCredentialsBackend({ backend: store, key: older! }).put("k", entry);
    *
    * const backend = new EncryptedCredentialsBackend({ backend: store, key: key!, olderKeys: [older!] });
-   * assertEquals(await backend.rotate(), { resealed: ["k"], kept: [] });
+   * assertEquals((await backend.keyUse()).olderKeys, [1]);
+   * await backend.put("k", entry); // as the next refresh does
+   * assertEquals((await backend.keyUse()).olderKeys, [0]);
    * ```
    */
-  async rotate(options: RotateOptions = {}): Promise<RotationResult> {
-    checkOptions("rotate the encryption key", options, { newKey: "boolean", signal: "signal" });
-    const { newKey = false, signal } = options;
-    if (this.list === undefined) {
-      throw new CredentialsBackendError(
-        "backend_no_list",
-        `Cannot rotate the encryption key of ${describeInner(this.#inner)}: it cannot list its ` +
-          `keys. Entries are encrypted with the current key when they are next written.`,
-      );
-    }
-    const keys = await Array.fromAsync(this.list());
-    if (newKey) await this.#keys.renew();
-    const lockOptions = signal === undefined ? {} : { signal };
-    const reseal = (key: string) => {
-      const run = () => this.#reseal(key);
-      return this.withLock === undefined ? run() : this.withLock(key, run, lockOptions);
-    };
-    return await rotateEntries(keys, reseal, signal);
+  async keyUse(): Promise<KeyCounts> {
+    return await this.#keys.count();
   }
 
   /** Closes the inner backend and the backends of keys. */
@@ -301,9 +293,11 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     const present = entryFrom(this.#inner, row);
     if (present !== undefined) {
       const sealed = sealedIn(present);
-      const entry = sealed && await this.#keys.open(key, sealed);
-      if (entry !== undefined) return entry;
-      throw this.#undecrypted(key, sealed === undefined);
+      if (sealed !== undefined) return await this.#keys.open(key, sealed);
+      const reason =
+        "it is damaged, or a newer release wrote it. Update @validmind/auth; if that " +
+        "does not help,";
+      throw undecrypted(key, this.#inner, reason);
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
@@ -328,16 +322,14 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     row: OidcCredentials,
     isReplaced: NonNullable<PutOptions["isReplaced"]>,
   ): Promise<boolean> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const present = await this.#inner.get(rowName(key));
-      if (!isReplaced(await this.#entryIn(key, present))) return false;
-      let isSame = true;
-      const isPresent = (found: OidcCredentials | undefined) =>
-        isSame = ciphertextOf(found) === ciphertextOf(present);
-      await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
-      if (isSame) return present ? true : await this.#isTakenOver(key, row, isReplaced);
-    }
-    throw this.#contended();
+    const present = await this.#inner.get(rowName(key));
+    if (!isReplaced(await this.#entryIn(key, present))) return false;
+    let isSame = true;
+    const isPresent = (found: OidcCredentials | undefined) =>
+      isSame = ciphertextOf(found) === ciphertextOf(present);
+    await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
+    if (!isSame) return await this.#replace(key, row, isReplaced);
+    return present ? true : await this.#isTakenOver(key, row, isReplaced);
   }
 
   /**
@@ -358,24 +350,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     return false;
   }
 
-  async #reseal(key: string): Promise<"resealed" | "kept" | undefined> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const row = await this.#inner.get(rowName(key));
-      const isCurrent = row && sealedIn(row)?.key_id === (await this.#keys.current()).id;
-      const entry = await this.get(key);
-      if (entry === undefined) return undefined; // cleared since it was listed
-      if (isCurrent) return "kept";
-      // A sign-out may have got no lock.
-      const text = JSON.stringify(entry);
-      let isSame = true;
-      const isReplaced = (present: OidcCredentials | undefined) =>
-        isSame = JSON.stringify(present) === text;
-      await this.put(key, entry, { isReplaced });
-      if (isSame) return "resealed";
-    }
-    throw this.#contended();
-  }
-
   /**
    * The lock of the row that is written: a store with leases refuses a write only where the lock of
    * its own row was lost. A program that writes plain entries locks them by their own name.
@@ -392,35 +366,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     const plain = this.#plain === "ignore" ? [] : names.filter((name) => !name.startsWith(PREFIX));
     yield* new Set([...sealed, ...plain]);
   }
-
-  #contended(): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_locked",
-      `Cannot write credentials to ${describeInner(this.#inner)}: others keep writing the same ` +
-        `entry. Try again.`,
-    );
-  }
-
-  #undecrypted(key: string, isDamaged: boolean): CredentialsBackendError {
-    const reason = isDamaged
-      ? "it is damaged, or a newer release wrote it. Update @validmind/auth; if that does not help,"
-      : "it was changed, belongs to another credential, or the key with its id is another one. Give " +
-        "the key that it was encrypted with, or";
-    return new CredentialsBackendError(
-      "decryption_failed",
-      `Cannot decrypt the entry for "${printable(key)}" in ${describeInner(this.#inner)}: ` +
-        `${reason} remove the entry with clearOidcCredentials() and sign in again.`,
-    );
-  }
 }
-
-/** Stands before the credential key in the inner store. */
-const PREFIX = "encrypted|";
-
-/** Others may write a row between its read and a write, but hardly each time. */
-const TRIES = 20;
-
-const ACTION = "create EncryptedCredentialsBackend";
 
 function rowName(key: string): string {
   return `${PREFIX}${key}`;

@@ -10,7 +10,7 @@ import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_b
  * | `{ passphrase }` | derived from a text, from the result of a function (such as a prompt of yours), or from a variable: `{ env: "MY_PASSPHRASE" }` |
  * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
  *
- * Entries name their key by its `id`. Without one they name it by a fingerprint.
+ * Entries name their key by a fingerprint.
  *
  * @category Backends
  */
@@ -29,12 +29,6 @@ export type EncryptionKey =
 export interface BytesKey {
   /** 32 random bytes. They are copied. */
   bytes: Uint8Array;
-  /**
-   * The name of the key in entries.
-   *
-   * @default a fingerprint of the key
-   */
-  id?: string;
 }
 
 /**
@@ -45,35 +39,18 @@ export interface BytesKey {
 export interface VariableKey {
   /** The variable with 32 random bytes as hex, base64 or base64url. */
   env: string;
-  /**
-   * The name of the key in entries.
-   *
-   * @default a fingerprint of the key
-   */
-  id?: string;
 }
 
 /**
- * A key that is derived with PBKDF2 (HMAC with SHA-256) and a random salt, once in a process.
+ * A key that is derived with PBKDF2 (HMAC with SHA-256, 600,000 iterations) and a random salt, once in a
+ * process. An entry that names more than 2,000,000 iterations is not read: a planted entry must not
+ * keep its reader busy.
  *
  * @category Backends
  */
 export interface PassphraseKeyOptions {
   /** At least 12 characters. A function or a variable is read at the first use. */
   passphrase: string | (() => MaybePromise<string>) | { env: string };
-  /**
-   * The number of PBKDF2 iterations for new entries, 600,000 to 10,000,000. Entries with more than
-   * this and 2,000,000 are not read: a planted entry must not keep its reader busy.
-   *
-   * @default 600_000
-   */
-  iterations?: number;
-  /**
-   * The name of the key in entries.
-   *
-   * @default a fingerprint of the derived key
-   */
-  id?: string;
 }
 
 /**

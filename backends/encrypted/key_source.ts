@@ -1,118 +1,151 @@
-import { entryFrom, locationOf } from "../common/describe_backend.ts";
-import { Once } from "../common/promises.ts";
-import { printable, toBase64 } from "../common/printable.ts";
+import { assertReadableBackend, entryFrom, locationOf } from "../common/describe_backend.ts";
 import { readEnv } from "../common/platform.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { printable, toBase64 } from "../common/printable.ts";
+import { Once } from "../common/promises.ts";
+import { checkOptions, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
+  BackendPermission,
   MaybePromise,
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
+import type { EncryptionKey, PassphraseKeyOptions } from "./encryption_key.ts";
 import {
   type Derivation,
   fromBase64,
   ITERATIONS,
-  KEY_BYTES,
   SALT_BYTES,
   type SealedEntry,
   type SealingKey,
   sealingKey,
 } from "./sealed_row.ts";
 
-/** Shorter ones can be guessed, however slow each guess is. */
+export const ACTION = "create EncryptedCredentialsBackend";
+
+const KEY_BYTES = 32;
+
+/** Shorter passphrases can be guessed, however slow each guess is. */
 const PASSPHRASE_LENGTH = 12;
+
+/** Anybody may have written to a store, to keep its readers busy. */
+export const MOST_ITERATIONS = 2_000_000;
 
 /** The row that names the key to write with. */
 const CURRENT = "encryption-key";
-
-/** A store whose entries name more derivations than this is odd. The oldest ones are made anew. */
-const KEPT_DERIVATIONS = 32;
 
 const MAKE_ONE = "Make one with: openssl rand -base64 32";
 
 export interface KeySource {
   readonly backend?: OidcCredentialsBackend;
+  /** `undefined` where the key's backend does not declare them. */
+  readonly permissions: BackendPermission[] | undefined;
   /** The key to write with. `beforeNew` runs before a new key is made, and may refuse. */
   current(beforeNew: () => Promise<void>): Promise<SealingKey>;
-  /** The key of a sealed entry, if it is from here. */
-  find(sealed: SealedEntry): Promise<SealingKey | undefined>;
-  /** Learns whether the key that it found has opened the entry. */
+  /** The key to try for a sealed entry, if one can be from here. */
+  keyFor(sealed: SealedEntry): Promise<SealingKey | undefined>;
+  /** Learns whether that key has opened the entry. */
   settle?(sealed: SealedEntry, isOpened: boolean): void;
-  /** Makes a new key and writes with it from now on. The earlier keys stay, for their entries. */
-  renew?(): Promise<unknown>;
+}
+
+/** Checks a key, and gives its source. `name` is its option. */
+export function keySource(given: EncryptionKey, name: string): KeySource {
+  const key = given instanceof Uint8Array ? { bytes: given } : given;
+  const kind = ["bytes", "env", "passphrase", "backend"].find((kind) =>
+    Object.hasOwn(Object(key), kind)
+  );
+  if (kind === undefined) {
+    throw keyOptionError(
+      `option "${name}" is no key. Give 32 bytes, or one of env, passphrase, backend.`,
+    );
+  }
+  checkOptions(ACTION, key, { [kind]: "any" });
+  if ("bytes" in key) return bytesKey(key.bytes, name);
+  if ("env" in key) {
+    const permissions = variablePermissions(key.env, name);
+    return fixedKey(() => readKeyVariable(key.env), permissions);
+  }
+  if ("passphrase" in key) return passphraseKey(key, name);
+  assertReadableBackend(key.backend, name);
+  return storedKey(key.backend, name);
+}
+
+function bytesKey(bytes: unknown, name: string): KeySource {
+  const reason = bytes instanceof Uint8Array ? weakness(bytes) : "it has no bytes";
+  if (reason !== undefined) {
+    throw keyOptionError(
+      `option "${name}" is no key: ${reason}. Give 32 random bytes: crypto.getRandomValues(new ` +
+        `Uint8Array(32)).`,
+    );
+  }
+  const own = new Uint8Array(bytes as Uint8Array); // the caller may wipe the original
+  return fixedKey(() => own, []);
 }
 
 /** One key. Its bytes are read at the first use. */
-export function fixedKey(read: () => Uint8Array<ArrayBuffer>, id: string | undefined): KeySource {
+function fixedKey(
+  read: () => Uint8Array<ArrayBuffer>,
+  permissions: BackendPermission[],
+): KeySource {
   let key: Promise<SealingKey> | undefined;
   // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
-  const current = () => key ??= sealingKey(read(), id);
+  const current = () => key ??= sealingKey(read());
   return {
+    permissions,
     current,
-    async find({ key_id, pbkdf2 }) {
-      if (pbkdf2 !== undefined || (id !== undefined && id !== key_id)) return undefined;
-      const key = await current();
-      return key.id === key_id ? key : undefined;
-    },
+    keyFor: async ({ pbkdf2 }) => pbkdf2 === undefined ? await current() : undefined,
   };
 }
 
 /** Keys from a passphrase: one for each salt, and each derived once in a process. */
-export function passphraseKey(
-  read: () => MaybePromise<string>,
-  iterations: number,
-  id: string | undefined,
-): KeySource {
+function passphraseKey({ passphrase }: PassphraseKeyOptions, name: string): KeySource {
+  const { read, permissions } = passphraseReader(passphrase, name);
   /** The passphrase, in a form that does not give it back. */
   const secret = new Once<CryptoKey>();
-  const derived = new Map<string, Promise<SealingKey>>();
-  /** Whether the passphrase has opened or sealed an entry. If not, it is asked for again. */
-  let isProven = false;
+  const derived = new Map<string, Once<SealingKey>>();
   /** The derivation to write with: one of an opened entry, so that a later start derives one key. */
   let current: Derivation | undefined;
 
   const derive = (derivation: Derivation): Promise<SealingKey> => {
     const name = `${derivation.iterations} ${derivation.salt}`;
-    let key = derived.get(name);
-    if (key === undefined) {
-      key = secret.get(() => importPassphrase(read)).then((secret) =>
-        deriveKey(secret, derivation, id)
-      );
-      derived.set(name, key);
-      key.catch(() => derived.delete(name));
-      const [oldest] = derived.keys();
-      if (derived.size > KEPT_DERIVATIONS) derived.delete(oldest!);
-    }
-    return key;
+    const key = derived.get(name) ?? new Once();
+    derived.set(name, key);
+    return key.get(async () => {
+      const root = await secret.get(() => importPassphrase(read));
+      return await deriveKey(root, derivation);
+    });
   };
-  const doubt = () => {
-    if (isProven) return;
-    secret.forget();
-    derived.clear();
-  };
-
   return {
+    permissions,
     async current() {
       const salt = () => toBase64(crypto.getRandomValues(new Uint8Array(SALT_BYTES)));
-      const key = await derive(current ??= { iterations, salt: salt() });
-      isProven = true;
-      return key;
+      return await derive(current ??= { iterations: ITERATIONS, salt: salt() });
     },
-    async find({ key_id, pbkdf2 }) {
-      if (pbkdf2 === undefined || (id !== undefined && id !== key_id)) return undefined;
-      if (pbkdf2.iterations > Math.max(iterations, ITERATIONS.read)) return undefined;
-      const key = await derive(pbkdf2);
-      if (key.id === key_id) return key;
-      doubt();
-      return undefined;
+    async keyFor({ pbkdf2 }) {
+      const isBounded = pbkdf2 !== undefined && pbkdf2.iterations <= MOST_ITERATIONS;
+      return isBounded ? await derive(pbkdf2) : undefined;
     },
     settle({ pbkdf2 }, isOpened) {
-      // The id may be the caller's, so that only an opened entry proves its salt.
-      if (!isOpened) return doubt();
-      isProven = true;
-      if (pbkdf2!.iterations >= iterations) current ??= pbkdf2!;
+      if (isOpened) current ??= pbkdf2!;
+      if (isOpened) return;
+      secret.forget(); // it may be mistyped
+      derived.clear();
     },
   };
+}
+
+function passphraseReader(
+  passphrase: PassphraseKeyOptions["passphrase"],
+  name: string,
+): { read: () => MaybePromise<string>; permissions: BackendPermission[] } {
+  if (typeof passphrase === "function") return { read: passphrase, permissions: [] };
+  if (typeof passphrase !== "object" || passphrase === null) {
+    assertPassphrase(passphrase);
+    return { read: () => passphrase, permissions: [] };
+  }
+  checkOptions(ACTION, passphrase, { env: "any" });
+  const { env } = passphrase;
+  const read = () => readVariable(env, "read the passphrase", "Set it, or give another key.");
+  return { read, permissions: variablePermissions(env, name) };
 }
 
 async function importPassphrase(read: () => MaybePromise<string>): Promise<CryptoKey> {
@@ -123,33 +156,26 @@ async function importPassphrase(read: () => MaybePromise<string>): Promise<Crypt
   return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
 }
 
-async function deriveKey(
-  secret: CryptoKey,
-  derivation: Derivation,
-  id: string | undefined,
-): Promise<SealingKey> {
+async function deriveKey(secret: CryptoKey, derivation: Derivation): Promise<SealingKey> {
   const { iterations, salt } = derivation;
-  const bits = await crypto.subtle.deriveBits(
-    { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! },
-    secret,
-    KEY_BYTES * 8,
-  );
-  return await sealingKey(new Uint8Array(bits), id, derivation);
+  const form = { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! };
+  const bits = await crypto.subtle.deriveBits(form, secret, KEY_BYTES * 8);
+  return await sealingKey(new Uint8Array(bits), derivation);
 }
 
 /**
  * Random keys in a backend. The first one is made where it is needed. Each key has a row of its own:
  * where two processes make one at the same time, both stay, and each entry names its key.
  */
-export function storedKey(backend: OidcCredentialsBackend): KeySource {
+function storedKey(backend: OidcCredentialsBackend, name: string): KeySource {
   const keys = new Map<string, SealingKey>();
   const current = new Once<SealingKey>();
-
-  const read = async (id: string): Promise<SealingKey | undefined> => {
+  const read = async (id: unknown): Promise<SealingKey | undefined> => {
+    // From an entry, which anybody may have changed.
+    if (typeof id !== "string" || !/^[0-9a-f]{16}$/.test(id)) return undefined;
     const known = keys.get(id);
     if (known !== undefined) return known;
-    if (!/^[0-9a-f]{16}$/.test(id)) return undefined; // from an entry, which anybody may have changed
-    const stored = entryFrom(backend, await backend.get(rowName(id)));
+    const stored = entryFrom(backend, await backend.get(`${CURRENT}|${id}`));
     const bytes = fromBase64(stored?.encryption_key);
     if (bytes?.length !== KEY_BYTES) return undefined;
     const key = await sealingKey(bytes);
@@ -157,54 +183,61 @@ export function storedKey(backend: OidcCredentialsBackend): KeySource {
     keys.set(id, key);
     return key;
   };
-  const make = async (): Promise<SealingKey> => {
+  const readOrMake = async (beforeNew: () => Promise<void>): Promise<SealingKey> => {
+    const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
+    if (present !== undefined) return present;
+    await beforeNew();
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
-    const text = toBase64(bytes);
+    const encryption_key = toBase64(bytes);
     const { id } = await sealingKey(bytes);
-    await backend.put(rowName(id), row({ encryption_key: text }));
+    await backend.put(`${CURRENT}|${id}`, row({ encryption_key }));
     const key = await read(id);
-    if (key === undefined) {
-      throw new CredentialsBackendError(
-        "backend_unproven",
-        `Cannot keep an encryption key in ${
-          printable(locationOf(backend) ?? "the backend for it")
-        }: ` +
-          `the key that was written did not come back the same. Nothing was encrypted with it. ` +
-          `Repair that backend, or use another.`,
-      );
-    }
+    if (key === undefined) throw unkept(backend);
     await backend.put(CURRENT, row({ key_id: id }));
     return key;
   };
-  const readCurrent = async (beforeNew: () => Promise<void>): Promise<SealingKey> => {
-    const id = entryFrom(backend, await backend.get(CURRENT))?.key_id;
-    const key = typeof id === "string" ? await read(id) : undefined;
-    if (key !== undefined) return key;
-    await beforeNew();
-    return await make();
-  };
-
+  let permissions: BackendPermission[] | undefined;
+  try {
+    permissions = backend.requiredPermissions?.();
+  } catch {
+    throw keyOptionError(`the backend of option "${name}" throws for its permissions. Mend it.`);
+  }
   return {
     backend,
-    current: (beforeNew) => current.get(() => readCurrent(beforeNew)),
-    find: async ({ key_id, pbkdf2 }) => pbkdf2 === undefined ? await read(key_id) : undefined,
-    renew: () => current.keep(make()),
+    permissions,
+    current: (beforeNew) => current.get(() => readOrMake(beforeNew)),
+    keyFor: async ({ key_id, pbkdf2 }) => pbkdf2 === undefined ? await read(key_id) : undefined,
   };
-}
-
-function rowName(id: string): string {
-  return `${CURRENT}|${id}`;
 }
 
 function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
 }
 
+function unkept(backend: OidcCredentialsBackend): CredentialsBackendError {
+  const place = printable(locationOf(backend) ?? "the backend for it");
+  return new CredentialsBackendError(
+    "backend_unproven",
+    `Cannot keep an encryption key in ${place}: the key that was written did not come back the ` +
+      `same. Nothing was encrypted with it. Repair that backend, or use another.`,
+  );
+}
+
+function variablePermissions(variable: unknown, name: string): BackendPermission[] {
+  if (typeof variable === "string" && /^[A-Za-z_]\w*$/.test(variable)) {
+    return [{ name: "env", variable }];
+  }
+  throw keyOptionError(`option "${name}" does not name a variable. Give { "env": "MY_KEY" }.`);
+}
+
 /** The 32 bytes in a variable, as hex, base64 or base64url. The length of the text tells the form. */
-export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
-  const text = readEnv(name, "read the encryption key")?.trim();
-  if (!text) throw unsetKeyError(name, MAKE_ONE);
-  const bytes = decodeKey(text);
+function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
+  const text = readVariable(name, "read the encryption key", MAKE_ONE).trim();
+  const bytes = /^[0-9a-f]{64}$/i.test(text)
+    ? Uint8Array.from(text.match(/../g)!, (byte) => parseInt(byte, 16))
+    : /^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.test(text)
+    ? fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`)
+    : undefined;
   if (bytes !== undefined && weakness(bytes) === undefined) return bytes;
   throw new CredentialsBackendError(
     "env_invalid",
@@ -213,40 +246,32 @@ export function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
   );
 }
 
-function decodeKey(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (/^[0-9a-f]{64}$/i.test(text)) {
-    return Uint8Array.from(text.match(/../g)!, (byte) => parseInt(byte, 16));
-  }
-  const [, digits] = /^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.exec(text) ?? [];
-  return digits && fromBase64(`${digits.replaceAll("-", "+").replaceAll("_", "/")}=`) || undefined;
-}
-
-export function readPassphraseVariable(name: string): string {
-  const text = readEnv(name, "read the passphrase");
-  if (text !== undefined) return text;
-  throw unsetKeyError(name, "Set it, or give another key.");
+function readVariable(name: string, purpose: string, advice: string): string {
+  const text = readEnv(name, purpose);
+  if (text?.trim()) return text;
+  throw new CredentialsBackendError(
+    "env_unset",
+    `Cannot ${purpose}: the variable ${name} is not set. ${advice}`,
+  );
 }
 
 /** The reason why bytes are no key: no random generator gives such bytes in a lifetime. */
-export function weakness(bytes: Uint8Array): string | undefined {
+function weakness(bytes: Uint8Array): string | undefined {
   if (bytes.length !== KEY_BYTES) return `it has ${bytes.length} bytes, not ${KEY_BYTES}`;
   if (new Set(bytes).size < KEY_BYTES / 2) return "its bytes repeat, so they are not random";
   const isText = bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
   return isText ? "it is text, not random bytes: give text as a passphrase" : undefined;
 }
 
-function unsetKeyError(name: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "env_unset",
-    `Cannot read the encryption key: the variable ${name} is not set. ${advice}`,
-  );
-}
-
-export function assertPassphrase(text: unknown): asserts text is string {
+function assertPassphrase(text: unknown): asserts text is string {
   if (typeof text === "string" && text.length >= PASSPHRASE_LENGTH) return;
   throw new CredentialsBackendError(
     "invalid_options",
     `Cannot encrypt credentials: the passphrase has fewer than ${PASSPHRASE_LENGTH} characters. ` +
       `Take a longer one, such as six random words.`,
   );
+}
+
+export function keyOptionError(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${message}`);
 }

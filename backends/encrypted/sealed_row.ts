@@ -7,17 +7,9 @@ const VERSION = 1;
 /** NIST SP 800-38D: 96 bits, random, at most 2^32 times with one key. */
 const NONCE_BYTES = 12;
 
-/**
- * Limits for the iterations of PBKDF2. OWASP asks for `least`, which takes about 0.2 s. `most` is for
- * an option, and takes some seconds. `read` is for an entry of a store, which anybody may have
- * written to keep its readers busy: a key whose option asks for more reads as many as that.
- */
-export const ITERATIONS = { least: 600_000, read: 2_000_000, most: 10_000_000 };
+/** OWASP asks for so many iterations of PBKDF2, which take about 0.2 s. */
+export const ITERATIONS = 600_000;
 
-const ENCODER = new TextEncoder();
-const DECODER = new TextDecoder();
-
-export const KEY_BYTES = 32;
 export const SALT_BYTES = 16;
 
 /** How a key came from a passphrase: PBKDF2 with HMAC-SHA-256. Nothing in it is secret. */
@@ -56,7 +48,7 @@ export async function sealRow(
 ): Promise<OidcCredentials> {
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
   const header = { key_id: id, ...(derivation !== undefined && { pbkdf2: derivation }) };
-  const text = ENCODER.encode(JSON.stringify(entry));
+  const text = new TextEncoder().encode(JSON.stringify(entry));
   const ciphertext = await crypto.subtle.encrypt(aesGcm(nonce, key, header), aes, text);
   const encrypted: SealedEntry = {
     version: VERSION,
@@ -76,11 +68,16 @@ export async function sealRow(
 /** The sealed part of a row; `undefined` when it is damaged, or of another version. */
 export function sealedIn(row: OidcCredentials): SealedEntry | undefined {
   const sealed = row.encrypted as Partial<SealedEntry> | null | undefined;
-  const isSound = typeof sealed === "object" && sealed !== null && sealed.version === VERSION &&
-    typeof sealed.key_id === "string" && isNonce(sealed.nonce) &&
-    typeof sealed.ciphertext === "string" &&
-    (sealed.pbkdf2 === undefined || isDerivation(sealed.pbkdf2));
+  const { version, key_id, nonce, ciphertext, pbkdf2 } = sealed ?? {};
+  const isSound = version === VERSION && typeof key_id === "string" &&
+    fromBase64(nonce)?.length === NONCE_BYTES && typeof ciphertext === "string" &&
+    (pbkdf2 === undefined || isDerivation(pbkdf2));
   return isSound ? sealed as SealedEntry : undefined;
+}
+
+function isDerivation(pbkdf2: Partial<Derivation> | null): boolean {
+  const iterations = Number.isSafeInteger(pbkdf2?.iterations) ? pbkdf2!.iterations! : 0;
+  return iterations >= ITERATIONS && fromBase64(pbkdf2!.salt)?.length === SALT_BYTES;
 }
 
 /**
@@ -94,10 +91,10 @@ export async function openSealed(
 ): Promise<OidcCredentials | undefined> {
   const ciphertext = fromBase64(sealed.ciphertext);
   if (ciphertext === undefined) return undefined;
-  const parameters = aesGcm(fromBase64(sealed.nonce)!, key, sealed);
   try {
+    const parameters = aesGcm(fromBase64(sealed.nonce)!, key, sealed);
     const text = await crypto.subtle.decrypt(parameters, aes, ciphertext);
-    return JSON.parse(DECODER.decode(text));
+    return JSON.parse(new TextDecoder().decode(text));
   } catch {
     return undefined; // without the cause: it says nothing, or quotes the text
   }
@@ -107,28 +104,14 @@ export async function openSealed(
 export function fromBase64(text: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (typeof text !== "string") return undefined;
   try {
-    const bytes = decodeBase64(text);
-    // Only whitespace can make a text longer: it has its padding.
-    return text.length === Math.ceil(bytes.length / 3) * 4 ? bytes : undefined;
+    // Node before 25 has no `Uint8Array.fromBase64`.
+    const bytes = Uint8Array.fromBase64?.(text, { lastChunkHandling: "strict" }) ??
+      Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    return toBase64(bytes) === text ? bytes : undefined;
   } catch {
     return undefined;
   }
 }
-
-/**
- * Throws for a text without its padding, and for one with more bits than its bytes have. Node before
- * 25, and Deno before 2.5, have no `Uint8Array.fromBase64`.
- */
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const native = Uint8Array.fromBase64?.(text, { lastChunkHandling: "strict" });
-  if (native !== undefined) return native;
-  const characters = atob(text);
-  if (btoa(characters) !== text) throw new TypeError();
-  return Uint8Array.from(characters, (character) => character.charCodeAt(0));
-}
-
-/** Additional data, kept for the next read of the same entry. Nothing in it is secret. */
-let last = { bound: "", additionalData: new Uint8Array() };
 
 /**
  * The parameters of AES-GCM. The additional data binds the unencrypted parts to the ciphertext: an
@@ -142,24 +125,7 @@ function aesGcm(
 ): AesGcmParams {
   const derivation = pbkdf2 === undefined ? null : [pbkdf2.iterations, pbkdf2.salt];
   const bound = JSON.stringify(["@validmind/auth", VERSION, key_id, derivation, key]);
-  if (last.bound !== bound) last = { bound, additionalData: ENCODER.encode(bound) };
-  return { name: "AES-GCM", iv: nonce, additionalData: last.additionalData };
-}
-
-/** A text for so many bytes has no padding, and one form. */
-function isNonce(value: unknown): boolean {
-  return typeof value === "string" && /^[A-Za-z0-9+/]{16}$/.test(value);
-}
-
-function isDerivation(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { iterations, salt } = value as Partial<Derivation>;
-  return isIterations(iterations) && fromBase64(salt)?.length === SALT_BYTES;
-}
-
-export function isIterations(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= ITERATIONS.least &&
-    (value as number) <= ITERATIONS.most;
+  return { name: "AES-GCM", iv: nonce, additionalData: new TextEncoder().encode(bound) };
 }
 
 /**
@@ -169,18 +135,17 @@ export function isIterations(value: unknown): value is number {
  */
 export async function sealingKey(
   bytes: Uint8Array<ArrayBuffer>,
-  id?: string,
   derivation?: Derivation,
 ): Promise<SealingKey> {
   const { subtle } = crypto;
   const root = await subtle.importKey("raw", bytes, "HKDF", false, ["deriveKey", "deriveBits"]);
   bytes.fill(0);
   const form = { name: "AES-GCM", length: 256 };
-  const [aes, name] = await Promise.all([
+  const [aes, id] = await Promise.all([
     subtle.deriveKey(hkdf("encryption"), root, form, false, ["encrypt", "decrypt"]),
-    id ?? subtle.deriveBits(hkdf("key id"), root, 64).then((bits) => toHex(new Uint8Array(bits))),
+    subtle.deriveBits(hkdf("key id"), root, 64),
   ]);
-  return { id: name, aes, ...(derivation !== undefined && { derivation }) };
+  return { id: toHex(new Uint8Array(id)), aes, ...(derivation !== undefined && { derivation }) };
 }
 
 function hkdf(purpose: string): HkdfParams {

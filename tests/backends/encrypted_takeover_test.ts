@@ -3,9 +3,8 @@ import { assertEquals } from "@std/assert";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { InterleavedStore, interleavings } from "../support/interleaved_store.ts";
-import { rejectsWith } from "../support/rejects_with.ts";
 import { SpyBackend } from "../support/spy_backend.ts";
-import { encrypted, FIRST, SECOND } from "./encrypted/encrypted_world.ts";
+import { encrypted } from "./encrypted/encrypted_world.ts";
 
 const NEXT = entry({ refresh_token: "fixture-rotated" });
 const OTHER_GRANT = entry({ refresh_token: "fixture-other" });
@@ -83,43 +82,4 @@ Deno.test("a read while another process takes over the plain entry finds it", as
     store.interleaving.finish();
     assertEquals(found, call < 2 ? NEXT : entry(), `before call ${call}`);
   }
-});
-
-Deno.test("rotate() undoes no sign-out that got no lock, and loses no refresh", async () => {
-  const other = new InterleavedStore();
-  await encrypted(other, { key: SECOND }).put(KEY, NEXT);
-  for (const isPlain of [false, true]) {
-    for (const isSignOut of [true, false]) {
-      for (let call = 0; call < 12; call++) {
-        const store = new InterleavedStore();
-        if (isPlain) store.rows.set(KEY, entry());
-        else await encrypted(store, { key: SECOND }).put(KEY, entry());
-        store.interleaving.calls.length = 0;
-        store.interleaving.at(call, () => {
-          store.rows.clear();
-          if (!isSignOut) store.rows.set(ROW, other.rows.get(ROW)!);
-        });
-        const { resealed } = await encrypted(store, { olderKeys: [SECOND], plain: "read" })
-          .rotate();
-        store.interleaving.finish();
-        const name = `${isSignOut ? "sign-out" : "refresh"} before call ${call}, plain: ${isPlain}`;
-        const now = await encrypted(store, { olderKeys: [SECOND] }).get(KEY);
-        assertEquals(now, isSignOut ? undefined : NEXT, name);
-        if (call > store.interleaving.calls.indexOf("put")) continue;
-        // The change was seen in time: the refreshed entry is encrypted anew in place of the former.
-        assertEquals(resealed, isSignOut ? [] : [KEY], name);
-        assertEquals(await encrypted(store, { key: FIRST }).get(KEY), now, name);
-      }
-    }
-  }
-});
-
-Deno.test("rotate() gives up on an entry that others keep changing, with an error", async () => {
-  const store = new InterleavedStore();
-  let reads = 0;
-  const change = () => void store.rows.set(KEY, entry({ x_reads: reads++ }));
-  change();
-  store.before = change;
-  await rejectsWith("backend_locked", () => encrypted(store, { plain: "read" }).rotate());
-  assertEquals([...store.rows.keys()], [KEY]);
 });

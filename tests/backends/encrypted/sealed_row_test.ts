@@ -156,7 +156,7 @@ Deno.test({
     const set = (change: Record<string, unknown>) => (row: Record<string, unknown>) => {
       row.pbkdf2 = { ...row.pbkdf2 as object, ...change };
     };
-    for (const iterations of [0, 1, 599_999, 10_000_001, 1e300, -1, 600_000.5, "600000", null]) {
+    for (const iterations of [0, 1, 599_999, 1e300, -1, 600_000.5, "600000", null]) {
       assertEquals(await readChanged(PASSPHRASE, set({ iterations })), "decryption_failed");
     }
     for (const salt of ["", "AAAA", new Uint8Array(15).toBase64(), new Uint8Array(64).toBase64()]) {
@@ -166,8 +166,8 @@ Deno.test({
     assertEquals(await readChanged(PASSPHRASE, set(otherSalt)), "encryption_key_unknown");
     const more = { iterations: 600_001 };
     assertEquals(await readChanged(PASSPHRASE, set(more)), "encryption_key_unknown");
-    const named = { ...PASSPHRASE, id: "mine" };
-    assertEquals(await readChanged(named, set(more)), "decryption_failed");
+    const endless = { iterations: 10_000_001 };
+    assertEquals(await readChanged(PASSPHRASE, set(endless)), "encryption_key_unknown");
     assertEquals(
       await readChanged(PASSPHRASE, (row) => delete row.pbkdf2),
       "encryption_key_unknown",
@@ -184,7 +184,7 @@ Deno.test({
   name: "the id and the derivation are authenticated: the right key alone is not enough",
   permissions,
   async fn() {
-    const key = await sealingKey(await testKey(), "mine");
+    const key = { ...await sealingKey(await testKey()), id: "mine" };
     const sealed = sealedIn(await sealRow(KEY, entry(), key))!;
     const pbkdf2 = { iterations: 600_000, salt: new Uint8Array(16).toBase64() };
     assertEquals(await openSealed(KEY, { ...sealed, key_id: "other" }, key), undefined);
