@@ -150,12 +150,16 @@ export class Words {
 /** A message, with or without terms. Holds no secret. */
 export type Message = string | Words;
 
-/** A tag that makes a message of text and terms: see {@linkcode option} and {@linkcode call}. */
+/**
+ * A tag that makes a message of text and terms: see {@linkcode option} and {@linkcode call}. A line
+ * break in the template, with the spaces after it, counts as one space.
+ */
 export function words(
   texts: TemplateStringsArray,
   ...values: (string | number | Term | Words)[]
 ): Words {
-  return new Words(texts.flatMap((text, index) => [text, ...values.slice(index, index + 1)]));
+  const part = (text: string) => text.replace(/\n\s*/g, " ");
+  return new Words(texts.flatMap((text, at) => [part(text), ...values.slice(at, at + 1)]));
 }
 
 /** An option in a message, such as `flow: "device" (VM_OIDC_FLOW)`. */
@@ -236,6 +240,7 @@ const KINDS = {
   function: ["a function", (value) => typeof value === "function"],
   object: ["an object", (value) => typeof value === "object" && value !== null],
   array: ["an array", Array.isArray],
+  texts: ["a plain object of strings", isTexts],
   signal: ["an AbortSignal", (value) => value instanceof AbortSignal],
   milliseconds: [
     "a number of milliseconds, 0 or more",
@@ -289,6 +294,13 @@ function faultOf(value: unknown, type: OptionTypes[string]): string | undefined 
   const [words, fits]: Kind = KINDS[type];
   if (fits(value)) return undefined;
   return typeof value === "string" && value.trim() === "" ? "empty" : `not ${words}`;
+}
+
+/** A Map or a URLSearchParams has no members of its own: its values would be lost. */
+function isTexts(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(value)) &&
+    Object.values(value).every((one) => typeof one === "string");
 }
 
 function isText(value: unknown): value is string {

@@ -1,18 +1,9 @@
 import { assertCredentialsBackend } from "./credentials_backend_error.ts";
-import {
-  BACKEND_VARIABLES,
-  type EnvReader,
-  getEnv,
-  HOME_VARIABLE,
-  isGranted,
-  readEnv,
-} from "./common/platform.ts";
+import { getEnv, readEnv } from "./common/platform.ts";
 import { FileCredentialsBackend } from "./file.ts";
+import { readBackendChoice } from "./load/backend_setting.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-
-/** Loaded where the environment may name a backend. */
-const loadBackendSetting = () => import("./load/backend_setting.ts");
 
 /** Loaded where the environment names a backend. */
 const loadCreateBackend = () => import("./load/create_backend.ts");
@@ -137,7 +128,6 @@ export function getDefaultBackend(): OidcCredentialsBackend | undefined {
  * ```
  */
 export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | undefined> {
-  const { readBackendChoice } = await loadBackendSetting();
   const { name, by, options } = readBackendChoice((variable) =>
     // An empty text is not an unset variable here.
     readEnv(variable, "choose a credentials backend") ?? getEnv(variable)
@@ -157,16 +147,4 @@ function defaultFileBackend(): FileCredentialsBackend {
   const backend = defaultFiles.get(made.path) ?? made;
   defaultFiles.set(made.path, backend);
   return backend;
-}
-
-/**
- * The result of `resolveCredentialsBackend()` where it is the default file and Deno permits its use;
- * `undefined` elsewhere.
- */
-export function plainBackend(readEnv: EnvReader): FileCredentialsBackend | undefined {
-  if (defaultBackend !== undefined || !readEnv(HOME_VARIABLE)) return undefined;
-  const isChosen = Object.values(BACKEND_VARIABLES).some((name) => readEnv(name) !== undefined);
-  if (isChosen) return undefined;
-  const backend = defaultFileBackend();
-  return isGranted({ name: "read", path: backend.path }) ? backend : undefined;
 }

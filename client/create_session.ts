@@ -1,30 +1,10 @@
-import {
-  type EnvReader,
-  envReader,
-  isDenoSupported,
-  isGranted,
-  netHost,
-} from "../backends/common/platform.ts";
-import { plainBackend } from "../backends/resolve_credentials_backend.ts";
-import {
-  bearerKind,
-  credentialKey,
-  DEFAULT_SCOPE,
-  normalizeClientId,
-  normalizeIssuer,
-} from "./entry.ts";
-import type { OidcIdentity } from "./options/identity.ts";
-import type { Runtime } from "./options/runtime.ts";
-import type { PreparedSession, SessionNeeds } from "./permissions/prepare_session.ts";
+import { bearerKind, credentialKey } from "./entry.ts";
+import { type PreparedSession, prepareSession } from "./permissions/prepare_session.ts";
 import type { Session, StartedSignIn } from "./session.ts";
 import type { SessionOptions } from "./session_options.ts";
 import { SignedInSession } from "./signed_in/session.ts";
 import { StoredCredential, TokenSource } from "./tokens/source.ts";
 
-/** Loaded where something waits. */
-const loadDelay = () => import("../backends/common/promises.ts");
-/** Loaded where a start is not plain, or its permissions are needed later. */
-const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded where a sign-in has two steps. */
 const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 /** Loaded where the stored tokens do not serve. */
@@ -72,7 +52,7 @@ const loadClientRenewal = () => import("./tokens/client_renewal.ts");
  * ```
  */
 export async function createSession(options: SessionOptions = {}): Promise<Session> {
-  return await openSession(plainSession(options) ?? await prepare(options));
+  return await openSession(await prepareSession(options, "createSession"));
 }
 
 /**
@@ -96,97 +76,9 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
   return await startInBrowser(createSession, options);
 }
 
-async function prepare(options: SessionOptions): Promise<PreparedSession> {
-  const { prepareSession } = await loadPrepare();
-  return await prepareSession(options, "createSession");
-}
-
-/** The result of `prepareSession` for a start with nothing unusual in it; `undefined` elsewhere. */
-function plainSession(options: SessionOptions): PreparedSession | undefined {
-  const readEnv = envReader();
-  const resolved = plainOptions(options, readEnv);
-  // In this order: a start that names its backend reads no variable of the default one.
-  const backend = resolved && plainBackend(readEnv);
-  if (resolved === undefined || backend === undefined) return undefined;
-  const needs = async (): Promise<SessionNeeds> => {
-    const { plainNeeds } = await loadPrepare();
-    return plainNeeds(options, resolved, backend);
-  };
-  // Most refreshes do without the code that asks for permissions.
-  const mayRefresh = () => {
-    const host = netHost(new URL(resolved.identity.issuer));
-    return [{ name: "net", host } as const, ...backend.requiredPermissions()]
-      .every(isGranted);
-  };
-  return { options, resolved, backend, needs, mayRefresh };
-}
-
-/**
- * The variables that a plain start finds unset, or may not read: each changes something that only
- * `resolveOptions` knows. The variables of the backend's choice are not among them.
- */
-export const UNUSUAL_VARIABLES: readonly string[] = [
-  "VM_API_KEY",
-  "VM_API_SECRET",
-  "VM_API_HOST",
-  "VM_API_URL",
-  "VM_API_TIMEOUT",
-  "VM_OIDC_AUDIENCE",
-  "VM_OIDC_FLOW",
-  "VM_OIDC_INTERACTIVE",
-  "VM_OIDC_PROFILE",
-  "VM_OIDC_SCOPE",
-];
-
-/** An `https:` URL of host, port and path alone, or one on this computer. */
-const PLAIN_URL = /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]))[^\s?#@\\|]+$/;
-
-/** The options of a plain start with their defaults. */
-export interface PlainOptions {
-  readonly identity: OidcIdentity;
-  readonly interactive: boolean;
-  readonly runtime: Runtime;
-}
-
-/**
- * The result of `resolveOptions` for options that name an issuer and a client and nothing else.
- * `undefined` where anything is unusual or wrong: then `prepareSession` checks all options.
- */
-export function plainOptions(
-  options: SessionOptions,
-  readEnv: EnvReader,
-): PlainOptions | undefined {
-  if (options?.constructor !== Object || !isDenoSupported()) return undefined;
-  for (const name in options) if (name !== "issuer" && name !== "clientId") return undefined;
-  for (const name of UNUSUAL_VARIABLES) if (readEnv(name)) return undefined;
-  let issuer, clientId;
-  try {
-    ({ issuer = readEnv("VM_OIDC_ISSUER"), clientId = readEnv("VM_OIDC_CLIENT_ID") } = options);
-  } catch {
-    return undefined; // a getter throws
-  }
-  if (typeof issuer !== "string" || typeof clientId !== "string") return undefined;
-  const url = normalizeIssuer(issuer);
-  const client = normalizeClientId(clientId);
-  const isPlain = PLAIN_URL.test(url) && URL.canParse(url) && client !== "" &&
-    !client.includes("|");
-  if (!isPlain) return undefined;
-  return {
-    identity: { kind: "oidc", issuer: url, clientId: client, scope: DEFAULT_SCOPE },
-    interactive: true,
-    runtime: {
-      fetch: globalThis.fetch,
-      now: Date.now,
-      elapsed: () => performance.now(),
-      delay: async (ms, signal) => await (await loadDelay()).delay(ms, signal),
-      timeoutMs: 30_000,
-    },
-  };
-}
-
 /** Signs in with checked options. */
 export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
-  const { options, resolved, modelOptions, backend, needs, mayRefresh } = prepared;
+  const { options, resolved, modelOptions, backend, needs } = prepared;
   const { identity, apiHost, interactive, runtime } = resolved;
   const session = { identity, apiHost, modelOptions, runtime, needs };
   if (identity.kind === "api_key" || backend === undefined) {
@@ -199,19 +91,19 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
   const tokens = new TokenSource({
     ...common,
     loadRenewal: async (held) => {
-      const beforeProvider = async () => {
-        if (!mayRefresh?.()) await (await needs()).ensureSignIn();
-      };
       if (identity.flow === "client_credentials") {
         const { ClientRenewal } = await loadClientRenewal();
-        return new ClientRenewal({ identity, stored, runtime, beforeProvider }, held);
+        return new ClientRenewal(
+          { identity, stored, runtime, beforeProvider: needs.ensureSignIn },
+          held,
+        );
       }
       const { TokenRenewal } = await loadRenewal();
       return new TokenRenewal({
         ...common,
         interactive,
         ask: { ...options, flow: identity.flow },
-        beforeProvider,
+        beforeProvider: needs.ensureSignIn,
       }, held);
     },
   });

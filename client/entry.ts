@@ -1,5 +1,6 @@
 import type { OidcCredentials } from "../backends/oidc_credentials_backend.ts";
-import { ValidMindAuthError } from "./errors.ts";
+import { option, words } from "../backends/credentials_backend_error.ts";
+import { invalidOptions } from "./errors.ts";
 
 /** The path of discovery, which people copy with the issuer. */
 const WELL_KNOWN = "/.well-known/openid-configuration";
@@ -158,24 +159,23 @@ export function isEntraIssuer(issuer: string): boolean {
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */
 export function checkKeyPart(
   value: string,
-  option: "issuer" | "clientId",
+  name: "issuer" | "clientId",
   action: string,
 ): string {
   if (!value.includes("|")) return value;
-  throw new ValidMindAuthError(
-    "invalid_options",
-    `Cannot ${action}: ${option} has a "|", which separates the parts of a credential key. ` +
-      `Correct it.`,
+  throw invalidOptions(
+    words`Cannot ${action}: ${option(name)} has a "|", which separates the parts of a credential
+      key. Correct it.`,
   );
 }
 
 /** Refuses a profile with a character that may not stand in a credential key. */
 export function checkProfile(profile: string, action: string): string {
   if (/^[A-Za-z0-9._@+-]{1,64}$/.test(profile)) return profile;
-  throw new ValidMindAuthError(
-    "invalid_options",
-    `Cannot ${action}: profile (VM_OIDC_PROFILE) is not a name of 1 to 64 letters, digits and ` +
-      `". _ @ + -". Correct it, or leave it out.`,
+  const name = option("profile", { variable: "VM_OIDC_PROFILE" });
+  throw invalidOptions(
+    words`Cannot ${action}: ${name} is not a name of 1 to 64 letters, digits and ". _ @ + -".
+      Correct it, or leave it out.`,
   );
 }
 

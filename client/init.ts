@@ -2,17 +2,15 @@ import type { ClearResult } from "./clear_result.ts";
 import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { ResolvedOptions } from "./options/resolve_options.ts";
+import { collectPermissions, endpointNeeds } from "./permissions/needs.ts";
+import { prepareSession } from "./permissions/prepare_session.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
 import type { ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
 
-/** Loaded with the first sign-in. */
-const loadPrepare = () => import("./permissions/prepare_session.ts");
 /** Loaded where somebody signs out. */
 const loadSignOut = () => import("./signed_in/sign_out.ts");
-/** Loaded where somebody asks for permissions. */
-const loadNeeds = () => import("./permissions/needs.ts");
 /** Loaded where the provider is asked for its endpoints. */
 const loadProvider = () => import("./provider/oidc_provider.ts");
 /** Loaded with the first request. */
@@ -51,7 +49,6 @@ const loadApi = () => import("./api/client.ts");
  * ```
  */
 export async function init(options: InitOptions = {}): Promise<Session> {
-  const { prepareSession } = await loadPrepare();
   const session = await openSession(await prepareSession(options, "init"));
   await ping(session, options.signal);
   setActiveSession(session);
@@ -186,7 +183,6 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
-  const { collectPermissions } = await loadNeeds();
   return await collectPermissions(options, about, discoveredNeeds);
 }
 
@@ -196,7 +192,6 @@ export async function discoveredNeeds(
 ): Promise<PermissionNeed[]> {
   if (identity.kind !== "oidc") return [];
   const { OidcProvider } = await loadProvider();
-  const { endpointNeeds } = await loadNeeds();
   return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
 }
 

@@ -16,10 +16,9 @@ const WORDS: readonly (readonly [api: RegExp, cli: string])[] = [
   [/\bPass (?:apiKey|apiSecret), or set\b/g, "Set"],
   // Its flags are those of a script. The hint below the error leads to all of this program.
   [
-    /^Cannot create the session: (Deno does not permit .*?)\. Run with\n[^]*$/g,
+    /^Cannot sign in: (Deno does not permit .*?)\. Run with\n[^]*$/g,
     "Cannot sign in: $1.",
   ],
-  [/^Cannot create the session\b/g, "Cannot sign in"],
   [/: (issuer|scope|listen) (is|has)\b/g, ": --$1 $2"],
   [/\bprofile \(VM_OIDC_PROFILE\)/g, "--profile (VM_OIDC_PROFILE)"],
   [/\b(?:[Ss]et|with) flow: "(\w+)"/g, "use --flow $1"],

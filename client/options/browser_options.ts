@@ -1,8 +1,10 @@
 import { isLoopback, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { words } from "../../backends/credentials_backend_error.ts";
 import { invalidOptions } from "../errors.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { isEntraIssuer } from "../entry.ts";
+import { named, valueOf } from "./declaration.ts";
 
 /** The place of the listener's port in a redirect URI. */
 const PORT = "{port}";
@@ -52,34 +54,23 @@ const RESERVED = [
 
 /** Checks the options of a sign-in in the browser, before any work. */
 export function checkBrowserOptions(options: BrowserOptions, action: string): void {
-  checkRedirect(options, action);
-  checkParameters(options.authorizationParameters ?? {}, action);
-}
-
-function checkParameters(parameters: Readonly<Record<string, unknown>>, action: string): void {
-  // A Map or a URLSearchParams has no entries of its own: a demand such as acr_values would be lost.
-  if (![Object.prototype, null].includes(Object.getPrototypeOf(parameters))) {
-    throw invalidOptions(
-      `Cannot ${action}: authorizationParameters is no plain object. Give names and values, such as ` +
-        `{ prompt: "consent" }.`,
-    );
+  const { redirectUri, listen } = options;
+  if (redirectUri !== undefined || listen !== undefined) {
+    const place = valueOf("listen", options, action)?.trim();
+    redirectSetting(redirectUri?.trim() ?? LOOPBACK_URI, place, action);
   }
-  for (const [name, value] of Object.entries(parameters)) {
-    if (RESERVED.includes(name.trim().toLowerCase())) {
+  for (const text of Object.keys(options.authorizationParameters ?? {})) {
+    const name = text.trim().toLowerCase();
+    if (RESERVED.includes(name)) {
       throw invalidOptions(
-        `Cannot ${action}: authorizationParameters has ${name.trim().toLowerCase()}, which is not ` +
-          `for it to say. Use the option for it, or leave it out.`,
+        words`Cannot ${action}: ${named("authorizationParameters")} has ${name}, which is not for it
+          to say. Give it by its own option, or leave it out.`,
       );
     }
-    if (!/^[\w.-]+$/.test(name)) { // RFC 6749, appendix A
-      throw invalidOptions(
-        `Cannot ${action}: a name in authorizationParameters has other characters than letters, ` +
-          `digits and ". _ -". Correct it.`,
-      );
-    }
-    if (typeof value === "string") continue;
+    if (/^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
     throw invalidOptions(
-      `Cannot ${action}: a value in authorizationParameters is no string. Give each as a string.`,
+      words`Cannot ${action}: a name in ${named("authorizationParameters")} has other characters
+        than letters, digits and ". _ -". Correct it.`,
     );
   }
 }
@@ -92,25 +83,13 @@ function checkParameters(parameters: Readonly<Record<string, unknown>>, action: 
  * @throws {ValidMindAuthError} `invalid_options`.
  */
 export function resolveRedirect(
-  { redirectUri, listen }: BrowserOptions,
+  options: BrowserOptions,
   issuer: string,
   action: string,
 ): RedirectSetting {
-  const uri = given("redirectUri", redirectUri, "VM_OIDC_REDIRECT_URI");
-  const place = given("listen", listen, "VM_OIDC_LISTEN");
-  return redirectSetting(
-    uri ?? { name: "redirectUri", text: defaultUri(issuer, place !== undefined) },
-    place,
-    action,
-  );
-}
-
-/** Checks options alone, before any work. */
-function checkRedirect({ redirectUri, listen }: BrowserOptions, action: string): void {
-  const place = given("listen", listen, "VM_OIDC_LISTEN");
-  if (redirectUri === undefined && listen === undefined) return;
-  const text = redirectUri ?? "http://127.0.0.1/callback";
-  redirectSetting({ name: "redirectUri", text }, place, action);
+  const place = valueOf("listen", options, action)?.trim();
+  const uri = valueOf("redirectUri", options, action)?.trim();
+  return redirectSetting(uri ?? defaultUri(issuer, place !== undefined), place, action);
 }
 
 /** The permission to listen. A free port needs the grant of port 0. */
@@ -125,50 +104,45 @@ export function listenNeeds({ hostname, ports }: RedirectSetting): PermissionNee
   }));
 }
 
-/** A value with the name by which its reader knows it. */
-interface Given {
-  name: string;
-  text: string;
-}
-
-function given(name: string, option: string | undefined, variable: string): Given | undefined {
-  if (option !== undefined) return { name, text: option.trim() };
-  const text = readEnvIfGranted(variable)?.trim();
-  return text ? { name: variable, text } : undefined;
-}
+const LOOPBACK_URI = "http://127.0.0.1/callback";
 
 /** Only the address that everybody on the hub shares can be registered at a provider. */
 function defaultUri(issuer: string, hasListen: boolean): string {
   const hub = hasListen ? readEnvIfGranted("JUPYTERHUB_PUBLIC_HUB_URL") : undefined;
   if (hub) return `${hub.replace(/\/$/, "")}/user-redirect/proxy/${PORT}/callback`;
   // Entra allows any port on localhost, and 127.0.0.1 only by the app's manifest.
-  return isEntraIssuer(issuer) ? "http://localhost" : "http://127.0.0.1/callback";
+  return isEntraIssuer(issuer) ? "http://localhost" : LOOPBACK_URI;
 }
 
-function redirectSetting(uri: Given, listen: Given | undefined, action: string): RedirectSetting {
+function redirectSetting(uri: string, listen: string | undefined, action: string): RedirectSetting {
   const url = readUri(uri, action);
   const isOwn = url.protocol === "http:" && isLoopback(url.hostname);
   // Not url.port, which leaves out 80.
-  const [, stated] = /^http:\/\/[^/]*:(\d+)(?=\/|$)/i.exec(uri.text) ?? [];
+  const [, stated] = /^http:\/\/[^/]*:(\d+)(?=\/|$)/i.exec(uri) ?? [];
   const port = stated === undefined ? undefined : Number(stated);
-  if (listen === undefined && (!isOwn || uri.text.includes(PORT))) throw noListen(uri, action);
+  if (listen === undefined && (!isOwn || uri.includes(PORT))) {
+    throw invalidOptions(
+      words`Cannot ${action}: ${named("redirectUri")} is not a plain address of this computer, and
+        ${named("listen")} is absent. Give it, such as 127.0.0.1:8765, or use ${LOOPBACK_URI}.`,
+    );
+  }
   if (!isOwn && url.protocol !== "https:") {
     throw invalidOptions(
-      `Cannot ${action}: ${uri.name} is http: on another host, and the answer would travel in ` +
-        `clear text. Use https:, or http://127.0.0.1.`,
+      words`Cannot ${action}: ${named("redirectUri")} is http: on another host, and the answer would
+        travel in clear text. Use https:, or http://127.0.0.1.`,
     );
   }
   const { hostname, ports } = listen === undefined
     ? { hostname: url.hostname, ports: [port ?? 0] }
     : readListen(listen, action);
-  const withPort = (used: number) => uri.text.replaceAll(PORT, String(used));
+  const withPort = (used: number) => uri.replaceAll(PORT, String(used));
   return {
     hostname: hostname.replace(/^\[|\]$/g, ""),
     ports,
     pathOf: (used) => pathBehindProxy(new URL(withPort(used)).pathname, used),
     uriOf(used) {
-      if (!isOwn || port !== undefined || uri.text.includes(PORT)) return withPort(used);
-      return uri.text.replace(/^(https?:\/\/[^/?#]+)/i, `$1:${used}`);
+      if (!isOwn || port !== undefined || uri.includes(PORT)) return withPort(used);
+      return uri.replace(/^(https?:\/\/[^/?#]+)/i, `$1:${used}`);
     },
   };
 }
@@ -177,34 +151,26 @@ function redirectSetting(uri: Given, listen: Given | undefined, action: string):
 const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::[1-9]\d*)?(\/.*)?$/i;
 
 /** The URL with a port, of the most digits, in place of its mark. */
-function readUri({ name, text }: Given, action: string): URL {
+function readUri(text: string, action: string): URL {
   const plain = text.replaceAll(PORT, "65535");
   const [isPlain, path = "/"] = PLAIN_URI.exec(plain) ?? [];
   const url = URL.parse(plain);
   // A browser comes back to the path as the URL object has it.
   if (url !== null && isPlain && url.pathname === path && !/[?#]/.test(path)) return url;
   throw invalidOptions(
-    `Cannot ${action}: ${name} is no address of host, port and path alone. Give it as it is ` +
-      `registered at the provider, such as http://127.0.0.1/callback.`,
+    words`Cannot ${action}: ${named("redirectUri")} is not an address of host, port and path alone.
+      Give it as it is registered at the provider, such as ${LOOPBACK_URI}.`,
   );
 }
 
-function readListen({ name, text }: Given, action: string) {
+function readListen(text: string, action: string) {
   const [, hostname = "", list = ""] = /^(\[[\da-f:]+\]|[\w.-]+):(\d+(?:,\d+)*)$/i.exec(text) ?? [];
   const ports = list.split(",").map(Number);
   const isUsable = isLoopback(hostname) && ports.every((port) => port > 0 && port < 65_536);
   if (isUsable) return { hostname, ports };
   throw invalidOptions(
-    `Cannot ${action}: ${name} is no loopback host with ports. Give 127.0.0.1 with one or more, ` +
-      `such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.`,
-  );
-}
-
-function noListen({ name }: Given, action: string) {
-  return invalidOptions(
-    `Cannot ${action}: ${name} is no plain address of this computer, and nothing is said about ` +
-      `where to listen. Give listen (VM_OIDC_LISTEN) beside it, such as 127.0.0.1:8765, or use ` +
-      `http://127.0.0.1/callback.`,
+    words`Cannot ${action}: ${named("listen")} is not a loopback host with ports. Give 127.0.0.1
+      with one or more, such as 127.0.0.1:8765 or 127.0.0.1:8765,8766.`,
   );
 }
 

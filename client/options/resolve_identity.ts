@@ -1,6 +1,12 @@
 import { printable } from "../../backends/common/printable.ts";
 import { isEnvGranted, isSecureUrl, readEnvIfGranted } from "../../backends/common/platform.ts";
 import {
+  type Message,
+  option,
+  type Words,
+  words,
+} from "../../backends/credentials_backend_error.ts";
+import {
   bearerKind,
   checkKeyPart,
   checkProfile,
@@ -10,148 +16,124 @@ import {
   normalizeIssuer,
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
-import type { SessionOptions, SignInFlow } from "../session_options.ts";
+import type { SessionOptions } from "../session_options.ts";
+import { named, type OptionName, optionRow, OPTIONS, valueOf } from "./declaration.ts";
 import type { ClientAuthOptions, Identity, OidcIdentity } from "./identity.ts";
 
-/** The values of the option `flow`. */
-export const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
+export { FLOWS } from "./declaration.ts";
+
+/** The options by which a client proves who it is. */
+export const CLIENT_AUTH = ["clientSecret", "clientKeyFile", "clientAssertionFile"] as const;
 
 /** The variables of the options by which a client proves who it is. */
 export const CLIENT_AUTH_VARIABLES: Readonly<Record<keyof ClientAuthOptions, string>> = {
-  clientSecret: "VM_OIDC_CLIENT_SECRET",
-  clientKeyFile: "VM_OIDC_CLIENT_KEY_FILE",
-  clientAssertionFile: "VM_OIDC_CLIENT_ASSERTION_FILE",
+  clientSecret: OPTIONS.clientSecret.variable,
+  clientKeyFile: OPTIONS.clientKeyFile.variable,
+  clientAssertionFile: OPTIONS.clientAssertionFile.variable,
 };
 
 /** The identity that the options name, or the variables in place of absent options. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
   const hasOidcOption = options.issuer !== undefined || options.clientId !== undefined;
   const hasKeyOption = options.apiKey !== undefined || options.apiSecret !== undefined;
-  let { issuer, clientId, apiKey, apiSecret } = options;
-  if (!hasKeyOption) {
-    issuer ??= readEnvIfGranted("VM_OIDC_ISSUER");
-    clientId ??= readEnvIfGranted("VM_OIDC_CLIENT_ID");
+  const read = (name: "issuer" | "clientId" | "apiKey" | "apiSecret", isOpen: boolean) =>
+    isOpen ? valueOf(name, options, action) : options[name];
+  const issuer = read("issuer", !hasKeyOption);
+  const clientId = read("clientId", !hasKeyOption);
+  const apiKey = read("apiKey", !hasOidcOption);
+  const apiSecret = read("apiSecret", !hasOidcOption);
+  const hasKey = apiKey !== undefined && apiSecret !== undefined;
+  if (issuer !== undefined || clientId !== undefined) {
+    if (hasKeyOption || hasKey) throw conflict(action);
+    if (issuer === undefined) throw invalidOptions(lacks("an OAuth client id", "issuer", action));
+    if (clientId === undefined) throw invalidOptions(lacks("an issuer", "clientId", action));
+    return oidcIdentity(options, issuer, clientId, action);
   }
-  if (!hasOidcOption) {
-    apiKey ??= readEnvIfGranted("VM_API_KEY");
-    apiSecret ??= readEnvIfGranted("VM_API_SECRET");
+  if (!hasKey) throw missingCredentials(action, apiKey, apiSecret);
+  if (options.dpop) {
+    throw noDpop(action, "an API key cannot be bound", words`Leave ${named("dpop")} out`);
   }
-  const hasOidc = issuer !== undefined || clientId !== undefined;
-  if (hasOidc && (hasKeyOption || (apiKey !== undefined && apiSecret !== undefined))) {
-    throw conflict(action);
-  }
-  if (hasOidc) return oidcIdentity(options, issuer, clientId, action);
-  if (apiKey !== undefined && apiSecret !== undefined) {
-    if (options.dpop) throw noDpop(action, "an API key cannot be bound", "Leave dpop out");
-    return {
-      kind: "api_key",
-      apiKey: headerValue(apiKey, "apiKey (VM_API_KEY)", action),
-      apiSecret: headerValue(apiSecret, "apiSecret (VM_API_SECRET)", action),
-    };
-  }
-  throw missingCredentials(action, hasKeyOption, { apiKey, apiSecret });
+  return {
+    kind: "api_key",
+    apiKey: headerValue(apiKey, "apiKey", action),
+    apiSecret: headerValue(apiSecret, "apiSecret", action),
+  };
 }
 
 function oidcIdentity(
   options: SessionOptions,
-  issuer: string | undefined,
-  clientId: string | undefined,
+  issuer: string,
+  client: string,
   action: string,
-): Identity {
-  if (issuer === undefined || clientId === undefined) throw halfAnIdentity(issuer, action);
+): OidcIdentity {
   const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
-  const { dpop = false, bearer = "auto", flow = flowFromEnv(action) } = options;
-  if (dpop && bearerKind(bearer, checked, flow) === "id_token") {
-    throw noDpop(
-      action,
-      "the bearer is the ID token, which cannot be bound",
-      'Set bearer: "access_token", or leave dpop out',
-    );
-  }
-  const isClient = flow === "client_credentials";
-  if (isClient && bearer === "id_token") {
-    throw invalidOptions(
-      `Cannot ${action}: a client has no ID token (flow: "client_credentials"), and bearer asks for ` +
-        `it. Leave bearer out.`,
-    );
-  }
-  const audience = normalizeAudience(options.audience ?? readEnvIfGranted("VM_OIDC_AUDIENCE"));
-  const profile = options.profile ?? readEnvIfGranted("VM_OIDC_PROFILE");
-  const scope = options.scope ?? readEnvIfGranted("VM_OIDC_SCOPE");
+  const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
+  if (clientId === "") throw empty("clientId", action);
+  const flow = valueOf("flow", options, action)!;
+  checkBearer(options, checked, flow, action);
+  const audience = normalizeAudience(valueOf("audience", options, action));
+  const profile = valueOf("profile", options, action);
+  const scope = valueOf("scope", options, action)?.trim().split(/\s+/).join(" ");
+  if (scope === "") throw empty("scope", action);
   return {
     kind: "oidc",
     issuer: checked,
-    clientId: checkKeyPart(
-      nonEmpty(normalizeClientId(clientId), "clientId", action),
-      "clientId",
-      action,
-    ),
+    clientId,
     ...clientAuthOf(options),
     ...(audience !== undefined && { audience }),
     ...(profile !== undefined && { profile: checkProfile(profile, action) }),
-    scope: scope === undefined
-      ? isClient ? "" : DEFAULT_SCOPE
-      : nonEmpty(scope.trim().split(/\s+/).join(" "), "scope", action),
+    scope: scope ?? (flow === "client_credentials" ? "" : DEFAULT_SCOPE),
     ...(flow !== "auto" && { flow }),
-    ...(dpop && { dpop }),
+    ...(options.dpop && { dpop: true }),
   };
 }
 
-function flowFromEnv(action: string): SignInFlow {
-  const text = readEnvIfGranted("VM_OIDC_FLOW")?.trim();
-  const flow = text ? FLOWS.find((one) => one === text) : "auto";
-  if (flow !== undefined) return flow;
+/** Refuses an ID token as the bearer where it cannot be one. */
+function checkBearer(
+  { dpop, bearer = "auto" }: SessionOptions,
+  issuer: string,
+  flow: string,
+  action: string,
+): void {
+  if (dpop && bearerKind(bearer, issuer, flow) === "id_token") {
+    const token = option("bearer", { value: "access_token" });
+    const advice = words`Set ${token}, or leave ${named("dpop")} out`;
+    throw noDpop(action, "the bearer is the ID token, which cannot be bound", advice);
+  }
+  if (flow !== "client_credentials" || bearer !== "id_token") return;
   throw invalidOptions(
-    `Cannot ${action}: VM_OIDC_FLOW is not one of ${
-      FLOWS.join(", ")
-    }. Set one of them, or unset it.`,
+    words`Cannot ${action}: a client has no ID token (${named("flow", flow)}), and bearer asks for
+      it. Leave bearer out.`,
   );
 }
 
 /** The options by which a client proves who it is, without the others of a call. */
-export function clientAuthOf(
-  { clientSecret, clientKeyFile, clientAssertionFile }: ClientAuthOptions,
-): ClientAuthOptions {
-  return {
-    ...(clientSecret !== undefined && { clientSecret }),
-    ...(clientKeyFile !== undefined && { clientKeyFile }),
-    ...(clientAssertionFile !== undefined && { clientAssertionFile }),
-  };
+export function clientAuthOf(options: ClientAuthOptions): ClientAuthOptions {
+  const given = CLIENT_AUTH.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
 /**
  * The options by which the client proves who it is, with the variables in place of absent ones. They
  * are for the client alone that the variables for issuer and client id name.
  */
-export function clientAuthFromEnv(identity: OidcIdentity): ClientAuthOptions {
-  const { issuer, clientId } = identity;
+export function clientAuthFromEnv(
+  identity: ClientAuthOptions & Pick<OidcIdentity, "issuer" | "clientId">,
+): ClientAuthOptions {
   const given = clientAuthOf(identity);
   if (Object.keys(given).length > 0) return given;
-  const named = readEnvIfGranted("VM_OIDC_ISSUER");
-  const client = readEnvIfGranted("VM_OIDC_CLIENT_ID");
-  if (named === undefined || client === undefined) return {};
-  if (normalizeIssuer(named) !== issuer || normalizeClientId(client) !== clientId) return {};
-  const found = Object.entries(CLIENT_AUTH_VARIABLES).flatMap(([option, variable]) => {
-    const value = readEnvIfGranted(variable)?.trim();
-    return value ? [{ option, variable, value }] : [];
-  });
-  if (found.length < 2) {
-    return Object.fromEntries(found.map(({ option, value }) => [option, value]));
-  }
-  const [one, other] = found.map(({ variable }) => variable);
+  const issuer = readEnvIfGranted(OPTIONS.issuer.variable);
+  const clientId = readEnvIfGranted(OPTIONS.clientId.variable);
+  if (issuer === undefined || clientId === undefined) return {};
+  if (normalizeIssuer(issuer) !== identity.issuer) return {};
+  if (normalizeClientId(clientId) !== identity.clientId) return {};
+  const found = CLIENT_AUTH.map((name) => [name, valueOf(name, {}, "sign in")] as const)
+    .filter(([, value]) => value !== undefined);
+  if (found.length < 2) return Object.fromEntries(found);
+  const [one, other] = found.map(([name]) => CLIENT_AUTH_VARIABLES[name]);
   throw invalidOptions(
     `Cannot sign in: ${one} and ${other} exclude each other. Unset all but the one that the provider ` +
       `knows the client by.`,
-  );
-}
-
-function halfAnIdentity(issuer: string | undefined, action: string): ValidMindAuthError {
-  const [have, lack, option, variable] = issuer === undefined
-    ? ["OAuth client id", "an issuer", "issuer", "VM_OIDC_ISSUER"]
-    : ["issuer", "a client id", "clientId", "VM_OIDC_CLIENT_ID"];
-  assertReadable([variable], action);
-  return invalidOptions(
-    `Cannot ${action}: there is an ${have} without ${lack}. Pass ${option} or set ${variable}.`,
   );
 }
 
@@ -163,15 +145,15 @@ function halfAnIdentity(issuer: string | undefined, action: string): ValidMindAu
 export function checkIssuer(
   issuer: string,
   action: string,
-  name = "issuer (VM_OIDC_ISSUER)",
+  name: Message = words`${named("issuer")}`,
 ): string {
-  const url = secureUrl(issuer, `${action}: ${name}`);
+  const url = secureUrl(issuer, words`${action}: ${name}`);
   if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
     return issuer;
   }
   throw invalidOptions(
-    `Cannot ${action}: ${name} has a query, a fragment or a password in it. ` +
-      `Give the issuer identifier alone, as the provider's discovery document states it.`,
+    words`Cannot ${action}: ${name} has a query, a fragment or a password in it. Give the issuer
+      identifier alone, as the provider's discovery document states it.`,
   );
 }
 
@@ -179,86 +161,85 @@ export function checkIssuer(
  * Parses a URL that secrets may travel to: `https:`, or `http:` on this host's loopback. The errors
  * show no more than its origin, since a password or a token may be in the rest.
  *
- * @param action The caller's action with the URL's role, as in "Cannot sign in: the issuer …".
+ * @param subject The caller's action with the URL's role, as in "sign in: the issuer".
  * @throws {ValidMindAuthError} `invalid_options` for anything but an http(s) URL, `insecure_url`.
  */
-export function secureUrl(text: string, action: string): URL {
+export function secureUrl(text: string, subject: Message): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw invalidOptions(
-      `Cannot ${action} is not an http(s) URL. Give one that begins with "https://".`,
+      words`Cannot ${subject} is not an http(s) URL. Give one that begins with "https://".`,
     );
   }
   if (isSecureUrl(url)) return url;
   throw new ValidMindAuthError(
     "insecure_url",
-    `Cannot ${action} is ${
-      printable(url.origin)
-    }, which would get secrets in clear text. Use https: (http: is ` +
-      `for localhost, 127.0.0.1 and [::1] only).`,
-  );
-}
-
-function nonEmpty(value: string, name: string, action: string): string {
-  if (value !== "") return value;
-  throw invalidOptions(
-    `Cannot ${action}: ${name} is empty. Give a value, or leave it out.`,
+    words`Cannot ${subject} is ${printable(url.origin)}, which would get secrets in clear text. Use
+      https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
   );
 }
 
 /** Refuses a value that no header can carry. `Headers` would do so later, and quote the value. */
-export function headerValue(value: string, name: string, action: string): string {
+export function headerValue(value: string, name: OptionName, action: string): string {
   if (/^[\t\x20-\x7e\xa0-\xff]*$/.test(value)) return value;
   throw invalidOptions(
-    `Cannot ${action}: ${name} has a character that no HTTP header can carry. Correct it.`,
+    words`Cannot ${action}: ${named(name)} has a character that no HTTP header can carry.
+      Correct it.`,
   );
 }
 
-function noDpop(action: string, reason: string, advice: string): ValidMindAuthError {
-  return invalidOptions(
-    `Cannot ${action}: dpop binds tokens to a key, and ${reason}. ${advice}.`,
+/** Refuses denied variables that may hold a missing option. */
+export function assertReadable(variables: readonly string[], action: string): void {
+  const denied = variables.filter((name) => !isEnvGranted(name));
+  if (denied.length === 0) return;
+  throw new ValidMindAuthError(
+    "permission_required",
+    `Cannot ${action}: a needed option is not given, and its variable may not be read. ` +
+      `Run with --allow-env=${denied.join(",")}, or give the option.`,
   );
+}
+
+function empty(name: OptionName, action: string): ValidMindAuthError {
+  return invalidOptions(
+    words`Cannot ${action}: ${named(name)} is empty. Give a value, or leave it out.`,
+  );
+}
+
+function noDpop(action: string, reason: string, advice: Words): ValidMindAuthError {
+  return invalidOptions(
+    words`Cannot ${action}: dpop binds tokens to a key, and ${reason}. ${advice}.`,
+  );
+}
+
+/** The error for one half of a pair: "there is an issuer without …". */
+function lacks(have: string, lack: OptionName, action: string): Words {
+  assertReadable([optionRow(lack).variable!], action);
+  return words`Cannot ${action}: there is ${have} alone. Give ${named(lack)}, too.`;
 }
 
 function conflict(action: string): ValidMindAuthError {
   return new ValidMindAuthError(
     "conflicting_credentials",
-    `Cannot ${action}: there are an API key and OIDC settings. Give either apiKey and apiSecret ` +
-      `(VM_API_KEY, VM_API_SECRET) or issuer and clientId (VM_OIDC_ISSUER, VM_OIDC_CLIENT_ID).`,
+    words`Cannot ${action}: there are an API key and OIDC settings. Give either ${named("apiKey")}
+      and ${named("apiSecret")}, or ${named("issuer")} and ${named("clientId")}.`,
   );
 }
 
 function missingCredentials(
   action: string,
-  hasKeyOption: boolean,
-  { apiKey, apiSecret }: Pick<SessionOptions, "apiKey" | "apiSecret">,
-): ValidMindAuthError {
-  const names = hasKeyOption
-    ? ["VM_API_KEY", "VM_API_SECRET"]
-    : ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID", "VM_API_KEY", "VM_API_SECRET"];
-  assertReadable(names, action);
-  if (apiKey !== undefined || apiSecret !== undefined) {
-    const [have, lack, option, variable] = apiKey === undefined
-      ? ["a secret", "its API key", "apiKey", "VM_API_KEY"]
-      : ["an API key", "its secret", "apiSecret", "VM_API_SECRET"];
-    return new MissingApiCredentialsError(
-      `Cannot ${action}: there is ${have} without ${lack}. Pass ${option}, or set ${variable}.`,
-    );
+  apiKey: string | undefined,
+  apiSecret: string | undefined,
+): MissingApiCredentialsError {
+  if (apiKey !== undefined) {
+    return new MissingApiCredentialsError(lacks("an API key", "apiSecret", action));
   }
+  if (apiSecret !== undefined) {
+    return new MissingApiCredentialsError(lacks("the secret of an API key", "apiKey", action));
+  }
+  const names = ["issuer", "clientId", "apiKey", "apiSecret"] as const;
+  assertReadable(names.map((name) => OPTIONS[name].variable), action);
   return new MissingApiCredentialsError(
-    `Cannot ${action}: there are no credentials. Give issuer and clientId (or VM_OIDC_ISSUER and ` +
-      `VM_OIDC_CLIENT_ID) to sign in as a person, or apiKey and apiSecret (or VM_API_KEY and ` +
-      `VM_API_SECRET).`,
-  );
-}
-
-/** Refuses denied variables that may hold a missing option. */
-export function assertReadable(names: string[], action: string): void {
-  const denied = names.filter((name) => !isEnvGranted(name));
-  if (denied.length === 0) return;
-  throw new ValidMindAuthError(
-    "permission_required",
-    `Cannot ${action}: a needed option is not given, and its variable may not be read. ` +
-      `Run with --allow-env=${denied.join(",")}, or pass the option.`,
+    words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
+      ${named("clientId")} to sign in, or ${named("apiKey")} and ${named("apiSecret")}.`,
   );
 }

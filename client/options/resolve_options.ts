@@ -1,26 +1,37 @@
-import { checkOptions, type OptionTypes } from "../../backends/credentials_backend_error.ts";
+import {
+  checkOptions,
+  option,
+  type OptionTypes,
+  words,
+} from "../../backends/credentials_backend_error.ts";
 import {
   type Clock,
   delay as realDelay,
   LONGEST_TIMER_MS,
 } from "../../backends/common/promises.ts";
-import { readEnvIfGranted } from "../../backends/common/platform.ts";
-import { parseFlag } from "../../backends/common/printable.ts";
 import type { AuthEvent } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
+import {
+  named,
+  OPTION_NAMES,
+  type OptionName,
+  OPTIONS,
+  optionTypes,
+  valueOf,
+} from "./declaration.ts";
 import type { ClientAuthOptions, Identity } from "./identity.ts";
 import {
   assertReadable,
+  CLIENT_AUTH,
   clientAuthOf,
-  FLOWS,
   headerValue,
   resolveIdentity,
   secureUrl,
 } from "./resolve_identity.ts";
 import type { Emit, Runtime } from "./runtime.ts";
 
-const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
+export const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 
 /** The options of one session with their defaults. */
 export interface ResolvedOptions {
@@ -50,22 +61,29 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
   const given = withoutPlaceholder(options);
   const identity = resolveIdentity(given, action);
   const now = options.now ?? Date.now;
-  const host = given.apiUrl ?? given.apiHost ?? readEnvIfGranted("VM_API_URL") ??
-    readEnvIfGranted("VM_API_HOST");
+  const host = findApiHost(given, action);
   return {
     identity,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
-    interactive: identity.kind === "oidc" && (options.interactive ?? interactiveFromEnv()),
+    interactive: identity.kind === "oidc" && valueOf("interactive", options, action)!,
     runtime: {
       fetch: options.fetch ?? globalThis.fetch,
       now,
       elapsed: options.now ?? (() => performance.now()),
       delay: options.delay ?? realDelay,
-      timeoutMs: Math.min(options.timeoutMs ?? timeoutFromEnv(action) ?? 30_000, LONGEST_TIMER_MS),
+      timeoutMs: Math.min(valueOf("timeoutMs", options, action)!, LONGEST_TIMER_MS),
       emit: options.onEvent &&
         eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, now),
     },
   };
+}
+
+/** The API's host as it is given. Either option makes both variables irrelevant. */
+export function findApiHost(
+  { apiUrl, apiHost }: SessionOptions,
+  action: string,
+): string | undefined {
+  return apiUrl ?? apiHost ?? valueOf("apiUrl", {}, action) ?? valueOf("apiHost", {}, action);
 }
 
 /** The same for `init`, which requires a model and has a default host. */
@@ -75,12 +93,17 @@ export function resolveInitOptions(
 ): ResolvedOptions & ModelOptions {
   const { document, monitoring = false } = options;
   const resolved = resolveOptions(options, action);
-  const model = withoutPlaceholder(options).model ?? readEnvIfGranted("VM_API_MODEL");
-  if (model === undefined) throw missingModel(action);
+  const model = valueOf("model", withoutPlaceholder(options), action);
+  if (model === undefined) {
+    assertReadable([OPTIONS.model.variable], action);
+    throw new MissingModelIdError(
+      words`Cannot ${action}: there is no model. Give ${named("model")}, the model's CUID.`,
+    );
+  }
   return {
     apiHost: DEFAULT_API_HOST,
     ...resolved,
-    model: headerValue(model, "model (VM_API_MODEL)", action),
+    model: headerValue(model, "model", action),
     ...(document !== undefined && { document: headerValue(document, "document", action) }),
     monitoring,
   };
@@ -92,42 +115,34 @@ export function resolveInitOptions(
  */
 export function withoutPlaceholder<T extends SessionOptions>(options: T): T {
   if (options.apiKey !== "...") return options;
-  const { apiKey: _, apiSecret: _1, apiHost: _2, apiUrl: _3, ...rest } = options;
-  const { issuer: _4, clientId: _5, audience: _6, ...others } = rest;
-  const { clientSecret: _7, clientKeyFile: _8, clientAssertionFile: _9, ...more } = others;
-  return { ...more, model: undefined } as unknown as T;
+  const rest = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
+  return Object.fromEntries(rest) as T;
 }
 
+const BEHIND_PLACEHOLDER: readonly string[] = [
+  ...[
+    "apiKey",
+    "apiSecret",
+    "apiHost",
+    "apiUrl",
+    "model",
+    "issuer",
+    "clientId",
+    "audience",
+  ] as const,
+  ...CLIENT_AUTH,
+];
+
 function apiHost(host: string, action: string): string {
-  const url = secureUrl(host.trim(), `${action}: apiHost (VM_API_HOST)`);
+  const url = secureUrl(host.trim(), words`${action}: ${named("apiHost")}`);
   if (url.username !== "" || url.password !== "") {
     throw invalidOptions(
-      `Cannot ${action}: apiHost (VM_API_HOST) has a user name or a password in it. Leave them out.`,
+      words`Cannot ${action}: ${named("apiHost")} has a user name or a password in it. Leave them
+        out.`,
     );
   }
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url.href;
-}
-
-function interactiveFromEnv(): boolean {
-  return parseFlag("VM_OIDC_INTERACTIVE", readEnvIfGranted("VM_OIDC_INTERACTIVE")) ?? true;
-}
-
-function timeoutFromEnv(action: string): number | undefined {
-  const text = readEnvIfGranted("VM_API_TIMEOUT");
-  if (text === undefined) return undefined;
-  const seconds = Number(text);
-  if (seconds > 0) return seconds * 1000;
-  throw invalidOptions(
-    `Cannot ${action}: VM_API_TIMEOUT is not a number of seconds. Set one above 0, or unset it.`,
-  );
-}
-
-function missingModel(action: string): MissingModelIdError {
-  assertReadable(["VM_API_MODEL"], action);
-  return new MissingModelIdError(
-    `Cannot ${action}: there is no model. Pass model, or set VM_API_MODEL, to the model's CUID.`,
-  );
 }
 
 /** Sends events to a caller's `onEvent`, whose errors are ignored: a log must not end a sign-in. */
@@ -144,47 +159,6 @@ export function eventSink(
   };
 }
 
-type Types<Name extends string> = Readonly<Record<Name, OptionTypes[string]>>;
-
-const SESSION_TYPES: Types<keyof SessionOptions> = {
-  issuer: "text",
-  clientId: "text",
-  clientSecret: "text",
-  clientKeyFile: "path",
-  clientAssertionFile: "path",
-  scope: "text",
-  audience: "string", // an empty one means none
-  profile: "text",
-  apiKey: "text",
-  apiSecret: "text",
-  apiHost: "text",
-  apiUrl: "text",
-  credentialsBackend: "object",
-  bearer: ["auto", "access_token", "id_token"],
-  dpop: "boolean",
-  flow: FLOWS,
-  interactive: "boolean",
-  onDeviceCode: "function",
-  onAuthorizationUrl: "function",
-  redirectUri: "text",
-  listen: "text",
-  loginHint: "text",
-  authorizationParameters: "object",
-  openBrowser: "boolean",
-  onEvent: "function",
-  fetch: "function",
-  signal: "signal",
-  timeoutMs: "timeout",
-  now: "function",
-  delay: "function",
-};
-
-const MODEL_TYPES: Types<Exclude<keyof InitOptions, keyof SessionOptions>> = {
-  model: "text",
-  document: "text",
-  monitoring: "boolean",
-};
-
 /**
  * Refuses unknown options, values that do not fit, and options that exclude each other.
  *
@@ -195,24 +169,24 @@ export function checkSessionOptions(
   action: string,
   isInit: boolean,
 ): void {
-  const ofModel = isInit
-    ? undefined
-    : Object.keys(MODEL_TYPES).find((name) => name in Object(options));
-  if (ofModel !== undefined) {
+  const isOfModel = (name: OptionName) => OPTIONS[name].group === "model";
+  const ofModel = OPTION_NAMES.find((name) => isOfModel(name) && name in Object(options));
+  if (ofModel !== undefined && !isInit) {
     throw invalidOptions(
       `Cannot ${action}: option "${ofModel}" belongs to init(). Use init() for ValidMind, or leave ` +
         `it out.`,
     );
   }
-  checkCallOptions(action, options, isInit ? { ...SESSION_TYPES, ...MODEL_TYPES } : SESSION_TYPES);
+  const names = OPTION_NAMES.filter((name) => isInit || !isOfModel(name));
+  checkCallOptions(action, options, optionTypes(names));
   checkClientAuth(options, action);
   const { flow, openBrowser, onDeviceCode, onAuthorizationUrl } = options;
   const shows = onDeviceCode ? "onDeviceCode" : onAuthorizationUrl && "onAuthorizationUrl";
   const asks = openBrowser === true ? "openBrowser" : shows;
   if (flow === "client_credentials" && asks !== undefined) {
     throw invalidOptions(
-      `Cannot ${action}: flow "client_credentials" asks nobody, so ${asks} would do nothing. Leave it ` +
-        `out.`,
+      words`Cannot ${action}: ${option("flow", { value: flow })} asks nobody, so ${named(asks)}
+        would do nothing. Leave it out.`,
     );
   }
   if (openBrowser !== true || shows === undefined) return;

@@ -13,35 +13,40 @@ import {
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
+import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
+import {
+  OPTION_NAMES,
+  type OptionName,
+  optionRow,
+  OPTIONS,
+  valueOf,
+} from "../options/declaration.ts";
 import type { Identity } from "../options/identity.ts";
 import {
+  CLIENT_AUTH,
   CLIENT_AUTH_VARIABLES,
   clientAuthFromEnv,
   clientAuthOf,
 } from "../options/resolve_identity.ts";
-import { browserLauncher, browserVariables } from "./browser_launcher.ts";
-import {
-  apiNeeds,
-  backendNeeds,
-  isByKey,
-  issuerNeeds,
-  openNeeds,
-  PLACES,
-  selectionNeeds,
-  variableNeeds,
-} from "./preflight.ts";
 import {
   checkCallOptions,
   checkSessionOptions,
+  DEFAULT_API_HOST,
+  findApiHost,
   type ResolvedOptions,
   resolveInitOptions,
   resolveOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
+import { browserLauncher, browserVariables } from "./browser_launcher.ts";
+import { apiNeeds, backendNeeds, openNeeds, PLACES, selectionNeeds } from "./preflight.ts";
 
 const ACTION = "name the permissions";
+
+/** A call whose permissions can be named. */
+export type Call = "init" | "createSession" | "clear";
 
 const ABOUT_TYPES = {
   call: ["init", "createSession", "clear"],
@@ -60,85 +65,145 @@ export async function collectPermissions(
   discover: (resolved: ResolvedOptions) => Promise<PermissionNeed[]>,
 ): Promise<PermissionNeed[]> {
   checkCallOptions(ACTION, about, ABOUT_TYPES);
-  const { call = "init" } = about;
+  const { call = "init", revoke = false } = about;
   checkSessionOptions(options, ACTION, call !== "createSession");
   const resolved = call === "init"
     ? resolveInitOptions(options, "sign in to ValidMind")
-    : resolveOptions(options, "create the session");
-  const needs = [
-    ...envNeeds(withoutPlaceholder(options), call),
-    ...(call === "clear" ? [] : [...hostAndFileNeeds(resolved), ...browserNeeds(options)]),
-    ...(about.discover ? await discover(resolved) : []),
-  ];
-  if (resolved.identity.kind === "api_key") return needs;
-  const isGiven = options.credentialsBackend !== undefined || getDefaultBackend() !== undefined;
-  const ofChoice = isGiven ? [] : selectionNeeds();
-  const backend = await resolveCredentialsBackend(options.credentialsBackend);
-  if (call === "clear" && about.revoke) {
-    needs.push(...secretNeeds(options), ...fileNeeds(resolved.identity).map(asAlways));
+    : resolveOptions(options, "sign in");
+  const { identity } = resolved;
+  const backend = identity.kind === "oidc"
+    ? await resolveCredentialsBackend(options.credentialsBackend)
+    : undefined;
+  const discovered = about.discover ? await discover(resolved) : [];
+  if (call !== "clear") {
+    const needs = [...startNeeds(options, call, backend), ...browserNeeds(options)];
+    return uniqueNeeds([...needs, ...discovered]);
   }
-  const ofBackend = call === "clear"
-    ? clearNeeds(backend, about.revoke ? [resolved.identity.issuer] : [])
-    : backendNeeds(backend);
-  return uniqueNeeds([...needs, ...ofChoice, ...ofBackend]);
+  if (identity.kind === "api_key" || backend === undefined) return envNeeds(options, call);
+  return uniqueNeeds([
+    ...envNeeds(options, call),
+    ...discovered,
+    ...(revoke ? [...secretNeeds(options), ...fileNeeds(identity).map(asAlways)] : []),
+    ...choiceNeeds(options),
+    ...clearNeeds(backend, revoke ? [identity.issuer] : []),
+  ]);
 }
 
-/** The variables of absent options, and whether a start requires each. */
-export function envNeeds(
+/**
+ * All that a start and a refresh need, as far as options and readable variables tell. A place stands
+ * for a host or a folder that they do not tell.
+ *
+ * @param backend The store, once it is chosen.
+ */
+export function startNeeds(
   options: InitOptions,
-  call: "init" | "createSession" | "clear",
+  call: Exclude<Call, "clear">,
+  backend: OidcCredentialsBackend | undefined = options.credentialsBackend ?? getDefaultBackend(),
 ): PermissionNeed[] {
-  const needs = [...variableNeeds(options, call === "init"), ...identityNeeds(options, call)];
-  if (call === "clear") return needs;
-  const host = options.apiUrl ?? options.apiHost;
-  return [
+  const given = withoutPlaceholder(options);
+  const read = (name: "issuer" | "clientId") => valueOf(name, given, ACTION);
+  const isNative = (options.fetch ?? globalThis.fetch) === globalThis.fetch;
+  const needs = envNeeds(given, call);
+  const api = findApiHost(given, ACTION) ??
+    (call === "init" && isEnvGranted(OPTIONS.apiHost.variable) ? DEFAULT_API_HOST : undefined);
+  if (isNative && (api !== undefined || call === "init")) {
+    needs.push({ ...hostOf(api, PLACES.api), reason: "to call the API", need: "always" });
+  }
+  if (isByKey(given)) return needs;
+  const [issuer, clientId] = [normalizeIssuer(read("issuer") ?? ""), read("clientId") ?? ""];
+  if (isNative) needs.push(issuerNeed(hostOf(issuer, PLACES.provider)));
+  const client = { ...clientAuthOf(given), issuer, clientId: normalizeClientId(clientId) };
+  return uniqueNeeds([
     ...needs,
-    ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-    ...openNeeds("optional", "to know how long to wait", { VM_API_TIMEOUT: options.timeoutMs }),
+    ...filesOf(client),
+    ...choiceNeeds(given),
+    ...(backend === undefined ? defaultStoreNeeds() : backendNeeds(backend)),
+  ]);
+}
+
+function hostOf(url: string | undefined, place: string): { name: "net"; host: string } {
+  const parsed = URL.parse(url ?? "");
+  return { name: "net", host: parsed === null ? place : netHost(parsed) };
+}
+
+function issuerNeed(host: { name: "net"; host: string }): PermissionNeed {
+  return { ...host, reason: "to sign in at the provider", need: "sign_in" };
+}
+
+/** The variables by which the environment chooses the store, where it may. */
+function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
+  return (credentialsBackend ?? getDefaultBackend()) === undefined ? selectionNeeds() : [];
+}
+
+/** The default store, as a shell finds it, unless a variable names another one. */
+function defaultStoreNeeds(): PermissionNeed[] {
+  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
+  if (readBackendChoice(read).by !== undefined) return [];
+  const folder = { path: PLACES.folder, reason: "to keep the tokens", need: "always" } as const;
+  return [
+    ...openNeeds("always", "to find the stored tokens", { [HOME_VARIABLE]: undefined }),
+    { name: "read", ...folder },
+    { name: "write", ...folder },
   ];
 }
 
-/** The optional variables that say who signs in, and how. */
-function identityNeeds(
+/** Whether an API key signs in, as far as options and readable variables tell. */
+export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
+  if (apiKey !== undefined || apiSecret !== undefined) return true;
+  return issuer === undefined && clientId === undefined &&
+    readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
+    readEnvIfGranted(OPTIONS.apiKey.variable) !== undefined;
+}
+
+/** The variables of absent options, and whether a start requires each: those that it does come first. */
+export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
+  const isKey = isByKey(options);
+  const needs = OPTION_NAMES.flatMap((name): PermissionNeed[] => {
+    const { variable, reason = "" } = optionRow(name);
+    const need = variable && needOfVariable(name, options, call, isKey);
+    return need ? [{ name: "env", variable, reason, need }] : [];
+  });
+  const secrets = isKey || call === "clear" ? [] : secretNeeds(options);
+  const isRequired = (need: PermissionNeed) => need.need === "always";
+  return uniqueNeeds([
+    ...needs.filter(isRequired),
+    ...needs.filter((need) => !isRequired(need)),
+    ...secrets,
+  ]);
+}
+
+/** When the variable of an option is read; `undefined` where it is not. */
+function needOfVariable(
+  name: OptionName,
   options: InitOptions,
-  call: "init" | "createSession" | "clear",
-): PermissionNeed[] {
-  const { issuer, clientId, apiKey, apiSecret, scope, audience, profile } = options;
-  const { flow, interactive } = options;
-  const who = "to know who signs in";
-  if (isByKey(options)) {
-    if (apiKey !== undefined || apiSecret !== undefined) return [];
-    return openNeeds("optional", who, { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId });
-  }
-  const isOpen = issuer === undefined && clientId === undefined;
-  return [
-    ...(isOpen ? openNeeds("optional", who, { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }) : []),
-    ...openNeeds("optional", "to know what to ask the provider for", {
-      VM_OIDC_SCOPE: scope,
-      VM_OIDC_AUDIENCE: audience,
-    }),
-    ...openNeeds("optional", "to know which sign-in is meant", {
-      VM_OIDC_PROFILE: profile,
-      VM_OIDC_FLOW: flow,
-    }),
-    ...(call === "clear" ? [] : [
-      ...secretNeeds(options),
-      ...openNeeds("optional", "to know whether a person may be asked", {
-        VM_OIDC_INTERACTIVE: interactive,
-      }),
-    ]),
-  ];
+  call: Call,
+  isKey: boolean,
+): PermissionNeed["need"] | undefined {
+  const { group, requiredBy } = optionRow(name);
+  const isGiven = options[name] !== undefined ||
+    name === "apiHost" && options.apiUrl !== undefined ||
+    name === "apiUrl" && options.apiHost !== undefined;
+  if (isGiven || group === "client" || group === "browser") return undefined;
+  const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
+  if (group === "model") return call === "init" ? need : undefined;
+  if (group === "api") return call === "clear" ? undefined : need;
+  if (group === "person" && call === "clear") return undefined;
+  if ((group === "api_key") === isKey) return need;
+  // To see that there are not credentials of both kinds.
+  const { issuer, clientId, apiKey, apiSecret } = options;
+  const isOpen = (isKey ? apiKey ?? apiSecret : issuer ?? clientId) === undefined;
+  return requiredBy === "every call" && isOpen ? "optional" : undefined;
 }
 
 /** The variables of the client's secret and files, and the variables that name its client. */
 export function secretNeeds(options: InitOptions): PermissionNeed[] {
   if (Object.keys(clientAuthOf(options)).length > 0) return [];
+  const { reason } = OPTIONS[CLIENT_AUTH[0]];
   const variables = [
     ...Object.values(CLIENT_AUTH_VARIABLES),
-    "VM_OIDC_ISSUER",
-    "VM_OIDC_CLIENT_ID",
+    OPTIONS.issuer.variable,
+    OPTIONS.clientId.variable,
   ];
-  const reason = "to know the client's secret or file, if any";
   return variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }));
 }
 
@@ -153,20 +218,22 @@ export function endpointNeeds(issuer: string, hosts: readonly string[]): Permiss
   }));
 }
 
-/** The hosts that are known without asking the provider. */
-export function hostNeeds(resolved: ResolvedOptions): PermissionNeed[] {
-  return [...apiNeeds(resolved), ...issuerNeeds(resolved)];
-}
-
-/** The permissions of a sign-in beside those for variables and the backend. */
+/** The hosts and files of a sign-in. */
 export function hostAndFileNeeds(resolved: ResolvedOptions): PermissionNeed[] {
-  return [...hostNeeds(resolved), ...fileNeeds(resolved.identity)];
+  const { identity, runtime } = resolved;
+  if (identity.kind !== "oidc") return apiNeeds(resolved);
+  const isNative = runtime.fetch === globalThis.fetch;
+  const provider = isNative ? [issuerNeed(hostOf(identity.issuer, ""))] : [];
+  return [...apiNeeds(resolved), ...provider, ...fileNeeds(identity)];
 }
 
 /** The files by which the client proves who it is, which a start from a stored token does not read. */
 export function fileNeeds(identity: Identity): PermissionNeed[] {
-  if (identity.kind !== "oidc") return [];
-  const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(identity);
+  return identity.kind === "oidc" ? filesOf(identity) : [];
+}
+
+function filesOf(client: Parameters<typeof clientAuthFromEnv>[0]): PermissionNeed[] {
+  const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(client);
   const files = [[clientKeyFile, "key"], [clientAssertionFile, "assertion"]] as const;
   return files.flatMap(([path, kind]): PermissionNeed[] =>
     path === undefined
@@ -181,30 +248,27 @@ export function fileNeeds(identity: Identity): PermissionNeed[] {
  * grants no program that is not installed.
  */
 export function browserNeeds(options: SessionOptions): PermissionNeed[] {
-  if (!isDeno) return [];
-  const isFlow = isBrowserFlow(options);
+  // `auto` needs its permissions only where it comes to the browser.
+  const isFlow = valueOf("flow", options, ACTION) === "browser";
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
+  if (!isDeno) return [];
   return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
-}
-
-/** Whether the browser is the flow of choice. `auto` needs its permissions only where it comes to it. */
-function isBrowserFlow({ flow }: SessionOptions): boolean {
-  return (flow ?? readEnvIfGranted("VM_OIDC_FLOW")?.trim()) === "browser";
 }
 
 /** The place to listen at, and the variables that say so. */
 function redirectNeeds(options: SessionOptions): PermissionNeed[] {
-  const issuer = options.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER") ?? "";
+  const { redirectUri, listen, openBrowser, onAuthorizationUrl } = options;
+  const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
   return [
-    ...openNeeds("optional", "to know where the browser comes back to", {
-      VM_OIDC_REDIRECT_URI: options.redirectUri,
-      VM_OIDC_LISTEN: options.listen,
-      JUPYTERHUB_PUBLIC_HUB_URL: options.redirectUri,
-      JUPYTERHUB_SERVICE_PREFIX: options.onAuthorizationUrl,
+    ...openNeeds("optional", OPTIONS.redirectUri.reason, {
+      [OPTIONS.redirectUri.variable]: redirectUri,
+      [OPTIONS.listen.variable]: listen,
+      JUPYTERHUB_PUBLIC_HUB_URL: redirectUri,
+      JUPYTERHUB_SERVICE_PREFIX: onAuthorizationUrl,
     }),
     ...openNeeds("optional", "to know whether the browser is on this computer", {
-      SSH_CONNECTION: options.openBrowser ?? options.onAuthorizationUrl,
-      SSH_TTY: options.openBrowser ?? options.onAuthorizationUrl,
+      SSH_CONNECTION: openBrowser ?? onAuthorizationUrl,
+      SSH_TTY: openBrowser ?? onAuthorizationUrl,
     }),
     ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
   ];
@@ -219,87 +283,21 @@ function launcherNeeds(): PermissionNeed[] {
   ];
 }
 
-/**
- * The needs that are known while variables may not be read, for the first error of a start: all
- * variables, and a named place for each host and folder that they would tell.
- */
-export function knownAtFirst(
-  options: InitOptions,
-  call: "init" | "createSession",
-): PermissionNeed[] {
-  const apiHost = options.apiUrl ?? options.apiHost;
-  const variables = envNeeds(options, call).map(asAlways);
-  const needs = isByKey(options) ? variables : [...variables, ...signInNeeds(options)];
-  if (call === "init" || apiHost !== undefined) {
-    needs.push(hostOf(apiHost, PLACES.api, "to call the API"));
-  }
-  return uniqueNeeds(needs);
-}
-
-function signInNeeds({ issuer, credentialsBackend }: InitOptions): PermissionNeed[] {
-  const backend = credentialsBackend ?? getDefaultBackend();
-  return [
-    hostOf(issuer, PLACES.provider, "to sign in at the provider"),
-    ...(backend ? backendNeeds(backend) : [...selectionNeeds(), ...DEFAULT_STORE]),
-  ].map(asAlways);
-}
-
-/** The default store, as a shell finds it. */
-const DEFAULT_STORE: readonly PermissionNeed[] = [
-  ...openNeeds("always", "to find the stored tokens", { [HOME_VARIABLE]: undefined }),
-  { name: "read", path: PLACES.folder, reason: "to keep the tokens", need: "always" },
-  { name: "write", path: PLACES.folder, reason: "to keep the tokens", need: "always" },
-];
-
-/**
- * Further needs of a first sign-in, for the error about the variables that choose the store: the default
- * store while another choice cannot be read, the client's files, and the place to listen at.
- */
-export function laterNeeds(options: SessionOptions, identity: Identity): PermissionNeed[] {
-  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
-  const isDefault = readBackendChoice(read).by === undefined;
-  const isBrowser = identity.kind === "oidc" && isBrowserFlow(options);
-  return [
-    ...(isDefault ? DEFAULT_STORE : []),
-    ...fileNeeds(identity),
-    ...(isBrowser ? listenNeeds(resolveRedirect(options, identity.issuer, ACTION)) : []),
-  ];
-}
-
 export function asAlways(need: PermissionNeed): PermissionNeed {
   return { ...need, need: "always" };
-}
-
-function hostOf(url: string | undefined, place: string, reason: string): PermissionNeed {
-  const host = url !== undefined && URL.canParse(url) ? netHost(new URL(url)) : place;
-  return { name: "net", host, reason, need: "always" };
-}
-
-/** The needs of a session: those that its start checked, and the optional variables. */
-export function sessionNeeds(
-  checked: readonly PermissionNeed[],
-  options: InitOptions,
-  identity: Identity,
-  call: "init" | "createSession",
-): PermissionNeed[] {
-  const variables = envNeeds(withoutPlaceholder(options), call);
-  return uniqueNeeds([...checked, ...variables, ...fileNeeds(identity), ...browserNeeds(options)]);
 }
 
 /** One need for each permission, the strongest, since parts of a call may share permissions. */
 export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
   const seen = new Map<string, PermissionNeed>();
+  const rank = ({ need }: PermissionNeed) => ["always", "sign_in", "optional"].indexOf(need);
   for (const need of needs) {
-    const { reason: _, need: when, ...descriptor } = need;
+    const { reason: _, need: _1, ...descriptor } = need;
     const key = JSON.stringify(descriptor);
     const earlier = seen.get(key);
-    if (earlier === undefined || rank(when) < rank(earlier.need)) seen.set(key, need);
+    if (earlier === undefined || rank(need) < rank(earlier)) seen.set(key, need);
   }
   return [...seen.values()];
-}
-
-function rank(when: PermissionNeed["need"]): number {
-  return ["always", "sign_in", "optional"].indexOf(when);
 }
 
 /**
@@ -310,17 +308,10 @@ export function clearNeeds(
   backend: OidcCredentialsBackend,
   issuersToAsk: readonly string[],
 ): PermissionNeed[] {
+  const toRemove = { reason: "to remove the stored tokens", need: "always" } as const;
+  const toRevoke = { reason: "to have the tokens revoked", need: "always" } as const;
   return [
-    ...backendNeeds(backend).map((need): PermissionNeed => ({
-      ...need,
-      reason: "to remove the stored tokens",
-      need: "always",
-    })),
-    ...issuersToAsk.map((issuer): PermissionNeed => ({
-      name: "net",
-      host: netHost(new URL(issuer)),
-      reason: "to have the tokens revoked",
-      need: "always",
-    })),
+    ...backendNeeds(backend).map((need): PermissionNeed => ({ ...need, ...toRemove })),
+    ...issuersToAsk.map((issuer): PermissionNeed => ({ ...hostOf(issuer, ""), ...toRevoke })),
   ];
 }

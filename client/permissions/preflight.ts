@@ -9,10 +9,10 @@ import {
   isEnvGranted,
   isGranted,
   netHost,
-  readEnvIfGranted,
   writeError,
 } from "../../backends/common/platform.ts";
 import { readBackendChoice, variablesIn } from "../../backends/load/backend_setting.ts";
+import { call, words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
@@ -20,7 +20,6 @@ import {
   formatPermissionSet,
   SCOPES,
 } from "../format_permissions.ts";
-import type { InitOptions } from "../session_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { ResolvedOptions } from "../options/resolve_options.ts";
 
@@ -41,14 +40,9 @@ export async function preflight(
 ): Promise<void> {
   const missing = needs.filter((need) => need.need === when && !isGranted(need));
   if (missing.length === 0) return;
-  if (canAsk()) await askPermissions(action, missing);
+  if (Deno.stdin.isTerminal() && Deno.stderr.isTerminal()) await askPermissions(action, missing);
   const denied = missing.filter((need) => !isGranted(need));
   if (denied.length > 0) throw permissionRequired(action, denied, all());
-}
-
-/** Deno asks on a terminal only; without one it would deny, after a line for nobody. */
-function canAsk(): boolean {
-  return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
 }
 
 /** Shows the purpose of each permission, then asks for them one by one. */
@@ -73,31 +67,33 @@ function permissionRequired(
   all: readonly PermissionNeed[],
 ): ValidMindAuthError {
   const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
-  const reasons = denied.map((need) => `${describe(need)} (${need.reason})`);
-  const advice = placeAdvice(required) ??
-    `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
-      formatPermissionSet(required);
+  const reasons = denied.map((need) => `${describe(need)} (${need.reason})`).join(", ");
+  // The command line has flags of its own for a script's permissions.
+  const advice = call("grantPermissions", { action }, adviceFor(required));
   return new ValidMindAuthError(
     "permission_required",
-    `Cannot ${action}: Deno does not permit ${reasons.join(", ")}. ${advice}`,
+    words`Cannot ${action}: Deno does not permit ${reasons}. ${advice}`,
   );
 }
 
-/** The flags with the places that the reader fills in. */
-function placeAdvice(required: readonly PermissionNeed[]): string | undefined {
-  const has = (place: string) =>
-    required.some((need) => Object.values(need).some((value) => value === place));
+/** The flags, with the places that the reader fills in; without places, a permission set as well. */
+function adviceFor(required: readonly PermissionNeed[]): string {
+  const has = (place: string) => required.some((need) => Object.values(need).includes(place));
   const places = [
     ...(has(PLACES.provider) ? [`${PLACES.provider} by the host in VM_OIDC_ISSUER`] : []),
     ...(has(PLACES.api) ? [`${PLACES.api} by the host in VM_API_HOST`] : []),
   ];
-  if (places.length === 0 && !has(PLACES.folder)) return undefined;
-  const example = "such as login.example.com:443";
+  if (places.length === 0 && !has(PLACES.folder)) {
+    return `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
+      formatPermissionSet(required);
+  }
   return [
     // The shell has to expand $HOME.
     `Run with\n  ${formatPermissionFlags(required).replaceAll("'", '"')}\n`,
-    ...(places.length > 0 ? [`and replace ${places.join(", and ")}, ${example}. `] : []),
-    ...(has(PLACES.folder) ? ["The folder is that of the default store."] : []),
+    places.length === 0
+      ? ""
+      : `and replace ${places.join(", and ")}, such as login.example.com:443. `,
+    has(PLACES.folder) ? "The folder is that of the default store." : "",
   ].join("").trimEnd();
 }
 
@@ -112,81 +108,6 @@ function flagAdvice(required: readonly PermissionNeed[]): string {
 function describe(need: PermissionNeed): string {
   const { name, scope = "(all)" } = checkDescriptor(need, "this module");
   return `${name} ${scope}`;
-}
-
-/** The permissions of one call, in the order of `requiredPermissions`. */
-export class NeedList {
-  readonly #action: string;
-  readonly #start: readonly PermissionNeed[];
-  readonly #provider: () => readonly PermissionNeed[];
-  readonly #backend: PermissionNeed[] = [];
-
-  /**
-   * @param start Variables and the API's host.
-   * @param provider Gives the provider's host, which a start from a stored token does not need.
-   */
-  constructor(
-    action: string,
-    start: readonly PermissionNeed[],
-    provider: () => readonly PermissionNeed[],
-  ) {
-    this.#action = action;
-    this.#start = start;
-    this.#provider = provider;
-  }
-
-  all(): PermissionNeed[] {
-    return [...this.#start, ...this.#provider(), ...this.#backend];
-  }
-
-  /** Adds needs for the backend. */
-  add(more: readonly PermissionNeed[]): void {
-    this.#backend.push(...more);
-  }
-
-  /**
-   * Adds needs for the backend, and checks the needs of every start.
-   *
-   * @param later Gives needs of later steps, for the error.
-   */
-  async ensure(
-    more: readonly PermissionNeed[] = [],
-    later: () => readonly PermissionNeed[] = () => [],
-  ): Promise<void> {
-    this.add(more);
-    const known = [...this.#start, ...this.#backend];
-    await preflight(this.#action, known, "always", () => [...this.all(), ...later()]);
-  }
-
-  /** Checks the needs of a sign-in, and `more` of them. */
-  async ensureSignIn(more: readonly PermissionNeed[]): Promise<void> {
-    await preflight(this.#action, [...this.all(), ...more], "sign_in");
-  }
-}
-
-/** The variables of the options that every start requires. */
-export function variableNeeds(options: InitOptions, isInit: boolean): PermissionNeed[] {
-  const { issuer, clientId, apiKey, apiSecret, model } = options;
-  const credentials = isByKey(options)
-    ? { VM_API_KEY: apiKey, VM_API_SECRET: apiSecret }
-    : { VM_OIDC_ISSUER: issuer, VM_OIDC_CLIENT_ID: clientId };
-  const who = openNeeds("always", "to know who signs in", credentials);
-  if (!isInit) return who;
-  const host = options.apiUrl ?? options.apiHost;
-  return [
-    ...who,
-    ...openNeeds("always", "to know the model", { VM_API_MODEL: model }),
-    // Without them init() would call the API of this computer.
-    ...openNeeds("always", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-  ];
-}
-
-/** Whether an API key signs in, as far as options and readable variables tell. */
-export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
-  if (apiKey !== undefined || apiSecret !== undefined) return true;
-  return issuer === undefined && clientId === undefined &&
-    readEnvIfGranted("VM_OIDC_ISSUER") === undefined &&
-    readEnvIfGranted("VM_API_KEY") !== undefined;
 }
 
 /** A need for each variable whose option is absent. */
@@ -208,13 +129,6 @@ export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[
   if (apiHost === undefined || runtime.fetch !== globalThis.fetch) return [];
   const host = netHost(new URL(apiHost));
   return [{ name: "net", host, reason: "to call the API", need: "always" }];
-}
-
-/** The provider's host, which a start from a stored token does not need. */
-export function issuerNeeds({ identity, runtime }: ResolvedOptions): PermissionNeed[] {
-  if (identity.kind !== "oidc" || runtime.fetch !== globalThis.fetch) return [];
-  const host = netHost(new URL(identity.issuer));
-  return [{ name: "net", host, reason: "to sign in at the provider", need: "sign_in" }];
 }
 
 /**

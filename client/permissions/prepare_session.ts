@@ -1,10 +1,11 @@
-import { assertRuntime, isDeno, isGranted, needDeno } from "../../backends/common/platform.ts";
+import { assertRuntime, isDeno, isGranted } from "../../backends/common/platform.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import {
   getDefaultBackend,
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
+import { NAMES } from "../format_permissions.ts";
 import { checkBrowserOptions } from "../options/browser_options.ts";
 import {
   checkSessionOptions,
@@ -14,38 +15,21 @@ import {
   resolveOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
-import type { Identity } from "../options/identity.ts";
-import { NAMES } from "../format_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import { fileNeeds, knownAtFirst, laterNeeds, sessionNeeds } from "./needs.ts";
-import {
-  apiNeeds,
-  backendNeeds,
-  ensureSelection,
-  issuerNeeds,
-  NeedList,
-  preflight,
-  selectionNeeds,
-  variableNeeds,
-} from "./preflight.ts";
+import { asAlways, browserNeeds, envNeeds, startNeeds } from "./needs.ts";
+import { ensureSelection, preflight } from "./preflight.ts";
 
-/** The calls that give a session. */
-export type SessionCall = "init" | "createSession";
-
-/** What a session is made of: checked options, the store, and the permissions. */
+/** A session's parts: checked options, the store, and the permissions. */
 export interface PreparedSession {
   readonly options: SessionOptions;
   readonly resolved: ResolvedOptions;
   /** Only for `init`. */
-  readonly modelOptions?: ModelOptions | undefined;
+  readonly modelOptions: ModelOptions | undefined;
   /** Only with OIDC. */
-  readonly backend?: OidcCredentialsBackend | undefined;
-  /** The permissions that were checked. */
-  readonly needs: () => Promise<SessionNeeds>;
-  /** Whether those of a sign-in are granted, where a look costs little. */
-  readonly mayRefresh?: () => boolean;
+  readonly backend: OidcCredentialsBackend | undefined;
+  readonly needs: SessionNeeds;
 }
 
 /** The permissions of a session. */
@@ -62,78 +46,54 @@ export interface SessionNeeds {
   ensureSignIn(): Promise<void>;
 }
 
-/** Checks all options and the permissions of a start, and chooses the backend. */
+/**
+ * Checks all options and the permissions of a start, and chooses the backend. Variables are checked
+ * first, since the others come from them.
+ */
 export async function prepareSession(
   options: InitOptions,
-  call: SessionCall,
+  call: "init" | "createSession",
 ): Promise<PreparedSession> {
   const isInit = call === "init";
-  const action = isInit ? "sign in to ValidMind" : "create the session";
+  const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
   checkSessionOptions(options, action, isInit);
-  const given = withoutPlaceholder(options);
-  const variables = variableNeeds(given, isInit);
-  await preflight(action, variables, "always", () => knownAtFirst(given, call));
+  const variables = envNeeds(withoutPlaceholder(options), call);
+  const known = () => [...variables.map(asAlways), ...startNeeds(options, call)];
+  await preflight(action, variables, "always", known);
   const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
   const resolved = modelOptions ?? resolveOptions(options, action);
   options.signal?.throwIfAborted();
-  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
-    checkBrowserOptions(options, action);
-  }
-  needDenoFor(resolved.identity);
-  const list = needList(action, variables, resolved);
-  const needs = () => Promise.resolve(needsOf(list, options, resolved.identity, call));
-  if (resolved.identity.kind === "api_key") {
-    await list.ensure();
-    return { options, resolved, modelOptions, needs };
-  }
-  const later = () => laterNeeds(options, resolved.identity);
-  const backend = await untilAborted(chooseBackend(options, list, later), options.signal);
-  await list.ensure(backendNeeds(backend));
-  return { options, resolved, modelOptions, backend, needs };
-}
-
-/** Refuses the flow and the files that only Deno serves. */
-function needDenoFor(identity: Identity): void {
-  if (identity.kind === "oidc" && identity.flow === "browser") {
-    needDeno("sign in in the browser (flow, VM_OIDC_FLOW)", 'Set flow: "device".');
-  }
-  if (fileNeeds(identity).length > 0) {
-    needDeno("read the client's key or assertion", "Use clientSecret (VM_OIDC_CLIENT_SECRET).");
-  }
-}
-
-/** The permissions of a session whose start was plain, and checked them itself. */
-export function plainNeeds(
-  options: SessionOptions,
-  resolved: ResolvedOptions,
-  backend: OidcCredentialsBackend,
-): SessionNeeds {
-  const list = needList("create the session", variableNeeds(options, false), resolved);
-  list.add([...selectionNeeds(), ...backendNeeds(backend)]);
-  return needsOf(list, options, resolved.identity, "createSession");
-}
-
-function needList(
-  action: string,
-  variables: readonly PermissionNeed[],
-  resolved: ResolvedOptions,
-): NeedList {
-  const start = [...variables, ...apiNeeds(resolved)];
-  return new NeedList(action, start, () => issuerNeeds(resolved));
-}
-
-function needsOf(
-  list: NeedList,
-  options: SessionOptions,
-  identity: Identity,
-  call: SessionCall,
-): SessionNeeds {
+  checkBrowserOptions(options, action);
+  const all = () => [...startNeeds(options, call), ...browserNeeds(options)];
+  const backend = resolved.identity.kind === "api_key"
+    ? undefined
+    : await untilAborted(chooseBackend(options, action, all), options.signal);
+  const needs = startNeeds(options, call, backend);
+  const later = browserNeeds(options);
+  await preflight(action, needs, "always", () => [...needs, ...later]);
   return {
-    drop: (willRefresh, all) =>
-      dropPermissions(sessionNeeds(list.all(), options, identity, call), willRefresh, all),
-    ensureSignIn: () => list.ensureSignIn(fileNeeds(identity)),
+    options,
+    resolved,
+    modelOptions,
+    backend,
+    needs: {
+      drop: (willRefresh, all) => dropPermissions([...needs, ...later], willRefresh, all),
+      ensureSignIn: () => preflight(action, needs, "sign_in"),
+    },
   };
+}
+
+/** Chooses the backend. If the environment chooses it, the variables are checked first. */
+async function chooseBackend(
+  { credentialsBackend }: SessionOptions,
+  action: string,
+  all: () => readonly PermissionNeed[],
+): Promise<OidcCredentialsBackend> {
+  if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
+    await ensureSelection((needs) => preflight(action, needs, "always", all));
+  }
+  return await resolveCredentialsBackend(credentialsBackend);
 }
 
 async function dropPermissions(
@@ -159,16 +119,4 @@ async function dropPermissions(
 
 function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.PermissionDescriptor {
   return descriptor as Deno.PermissionDescriptor;
-}
-
-/** Chooses the backend. If the environment chooses it, the variables are checked first. */
-async function chooseBackend(
-  { credentialsBackend }: SessionOptions,
-  needs: NeedList,
-  later: () => readonly PermissionNeed[],
-): Promise<OidcCredentialsBackend> {
-  if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection((more) => needs.ensure(more, later));
-  }
-  return await resolveCredentialsBackend(credentialsBackend);
 }

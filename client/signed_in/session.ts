@@ -47,7 +47,7 @@ export interface SignedInSessionOptions {
   /** Only in a session of `init`, which sends ValidMind's own headers. */
   modelOptions: ModelOptions | undefined;
   runtime: Runtime;
-  needs: () => Promise<SessionNeeds>;
+  needs: SessionNeeds;
   /** Only with OIDC. */
   oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
 }
@@ -142,7 +142,7 @@ export class SignedInSession implements Session {
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
-    return await (await this.#options.needs()).drop(willRefresh, all);
+    return await this.#options.needs.drop(willRefresh, all);
   }
 
   /** May hold a secret. */

@@ -91,7 +91,7 @@ Deno.test("a Node that is too old is named before any work", async () => {
     );`);
   assertEquals({ code, message }, {
     code: "runtime_unsupported",
-    message: "Cannot create the session: it needs Node 24 or Bun 1.4, or newer, and this is " +
+    message: "Cannot sign in: it needs Node 24 or Bun 1.4, or newer, and this is " +
       "Node 24.0.0. Update it.",
   });
 });

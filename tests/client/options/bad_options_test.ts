@@ -224,7 +224,7 @@ Deno.test("options that are no object are refused", async () => {
     await rejectsWith(
       "invalid_options",
       () => createSession(options as InitOptions),
-      "Cannot create the session",
+      "Cannot sign in",
     );
   }
 });

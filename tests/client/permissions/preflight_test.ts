@@ -192,7 +192,7 @@ Deno.test({
     const text = await runInTerminal(signIn(true), ["y", "n"]);
     const asked = text.indexOf("Deno requests net access to");
     const told = text.indexOf(
-      "To create the session, these permissions are needed, and Deno will ask for each:",
+      "To sign in, these permissions are needed, and Deno will ask for each:",
     );
     assert(told >= 0 && told < asked, text);
     assertStringIncludes(text.slice(told, asked), "  net api.invalid:443, to call the API");

@@ -1,9 +1,12 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import {
+  credentialKey,
   FileCredentialsBackend,
   formatPermissionFlags,
   requiredPermissions,
 } from "@validmind/auth";
+import { entry } from "../../support/entries.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
@@ -107,3 +110,39 @@ Deno.test("a session in a kernel that will refresh keeps its files, and nothing 
     refresh: "ok",
   });
 });
+
+const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
+
+for (const missing of ["net", "read", "write"]) {
+  Deno.test(`a refresh without ${missing} permission: nothing is sent, and all flags are named`, async () => {
+    await using home = await tempDir();
+    const folder = join(home.path, ".validmind");
+    await new FileCredentialsBackend({ path: `${folder}/credentials.json` })
+      .put(
+        credentialKey(OIDC.issuer, OIDC.clientId),
+        entry({ expires_at: "2020-01-01T00:00:00Z" }),
+      );
+    const granted = {
+      net: `--allow-net=${missing === "net" ? "elsewhere.example.com" : "login.example.com:443"}`,
+      read: `--allow-read=${folder}${missing === "read" ? "/credentials.json" : ""}`,
+      ...(missing === "write" ? {} : { write: `--allow-write=${folder}` }),
+    };
+    const { stdout } = await runDeno({
+      code: `
+        globalThis.fetch = () => { throw new Error("sent"); };
+        const { createSession } = await import("@validmind/auth");
+        await createSession(${
+        JSON.stringify(OIDC)
+      }).catch(({ code, message }) => console.log(code, message));
+      `,
+      flags: ["--allow-env", ...Object.values(granted)],
+      env: { HOME: home.path },
+    });
+    assertStringIncludes(
+      stdout,
+      "permission_required Cannot sign in: Deno does not permit",
+    );
+    assertStringIncludes(stdout, "--allow-net=login.example.com:443");
+    assertStringIncludes(stdout, `--allow-write=${folder}`);
+  });
+}
