@@ -1,16 +1,15 @@
+import { backendName, locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { printable } from "../../backends/common/printable.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
-import { backendName, locationOf, memberOf } from "../../backends/common/describe_backend.ts";
-import { CredentialStore } from "../tokens/store.ts";
-import { printable } from "../../backends/common/printable.ts";
 import type { OidcIdentity } from "../options/identity.ts";
+import { CredentialStore } from "../tokens/store.ts";
 
 /** Longest text of a store, a token or a backend in a report. */
 const LONGEST = 500;
-const LAST_DATE = 8.64e15;
 
 /**
  * State of a sign-in: `valid`; `refreshable` (the token has ended or is about to, and the next use
@@ -26,8 +25,8 @@ export type SignInState =
   | "api_key";
 
 interface IdentityReport {
-  readonly issuer: string;
-  readonly client_id: string;
+  readonly issuer?: string;
+  readonly client_id?: string;
   readonly audience?: string;
   readonly profile?: string;
   /** Where the client itself is signed in, and no person. */
@@ -36,16 +35,16 @@ interface IdentityReport {
   readonly dpop?: boolean;
 }
 
-/** The output of `status --json`. Holds no secret. */
-export interface StatusReport extends Partial<IdentityReport> {
+/** The output of `status --json`. Holds no secret. What is not known is left out. */
+export interface StatusReport extends IdentityReport {
   /** Whether the next use works without a person. */
   readonly signed_in: boolean;
   readonly state: SignInState;
-  /** The requested scope of the stored token; absent where the program that stored it did not say. */
+  /** The requested scope of the stored token. */
   readonly scope?: string;
   /** The scope that the provider granted, where it is another one. */
   readonly granted_scope?: string;
-  /** `sub` of the ID token, as `name` and `email` below; the client id where no person is signed in. */
+  /** `sub` of the ID token; the client id where no person is signed in. */
   readonly subject?: string;
   readonly name?: string;
   readonly email?: string;
@@ -56,18 +55,21 @@ export interface StatusReport extends Partial<IdentityReport> {
   readonly refreshable?: boolean;
   /** The flag, the variable or the settings file that decides each setting, by its name in the file. */
   readonly sources?: Readonly<Record<string, string>>;
-  readonly backend?: {
-    readonly name: string;
-    readonly location?: string;
-    readonly persistent?: boolean;
-  };
+  readonly backend?: PlaceReport;
 }
 
+/** A sign-in of `list --json` that cannot be read. */
 export interface UnreadableSignIn extends IdentityReport {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-/** The store of one sign-in. No other part of this program makes its key. */
+export interface PlaceReport {
+  readonly name: string;
+  readonly location?: string;
+  readonly persistent?: boolean;
+}
+
+/** The store of one sign-in. */
 export function storeOf(backend: OidcCredentialsBackend, identity: OidcIdentity): CredentialStore {
   const { issuer, clientId, audience } = identity;
   return new CredentialStore(backend, credentialKey(issuer, clientId, audience, identity));
@@ -91,11 +93,9 @@ type StoredIdentity = Omit<OidcIdentity, "kind" | "scope">;
 
 /** The identity that a stored key stands for. A key of another form becomes the issuer. */
 export function identityOfKey(key: string): StoredIdentity {
-  const parts =
-    /^(client_credentials\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s.exec(
-      key,
-    );
-  const [, client, dpop, profile, issuer = key, clientId = "", audience] = parts ?? [];
+  const form =
+    /^(client_credentials\|)?(dpop\|)?(?:profile:([^|]*)\|)?([^|]*)\|([^|]*)(?:\|(.*))?$/s;
+  const [, client, dpop, profile, issuer = key, clientId = "", audience] = form.exec(key) ?? [];
   return {
     issuer,
     clientId,
@@ -109,8 +109,8 @@ export function identityOfKey(key: string): StoredIdentity {
 export function describeIdentity(identity: StoredIdentity): IdentityReport {
   const { issuer, clientId, audience, profile, flow, dpop } = identity;
   return {
-    issuer: printable(issuer, LONGEST),
-    client_id: printable(clientId, LONGEST),
+    ...text("issuer", issuer),
+    ...text("client_id", clientId),
     ...text("audience", audience),
     ...text("profile", profile),
     ...(flow === "client_credentials" && { flow }),
@@ -124,20 +124,20 @@ export function describeEntry(
   identity: StoredIdentity & { scope?: string },
   now: number,
 ): StatusReport {
-  const { issuer, flow, clientId } = identity;
+  const { issuer, flow, clientId, scope } = identity;
   const isClient = flow === "client_credentials";
   const kind = URL.canParse(issuer) ? bearerKind("auto", issuer, flow) : "access_token";
   const bearer = bearerOf(entry, kind);
-  const end = Math.min(bearer?.expiresAt ?? 0, LAST_DATE);
   const claims = typeof entry.id_token === "string" ? readClaims(entry.id_token) : undefined;
-  const isCovered = identity.scope === undefined || coversScope(entry, identity.scope);
-  const isRefreshable = isClient || Boolean(entry.refresh_token);
-  const renewable = isRefreshable ? "refreshable" : "expired";
-  const state = !isCovered
-    ? isClient ? "refreshable" : "other_scope"
-    : isFresh(bearer, now)
+  const isCovered = scope === undefined || coversScope(entry, scope);
+  const refreshable = isClient || Boolean(entry.refresh_token);
+  const state = !isCovered && !isClient
+    ? "other_scope"
+    : isCovered && isFresh(bearer, now)
     ? "valid"
-    : renewable;
+    : refreshable
+    ? "refreshable"
+    : "expired";
   return {
     signed_in: state === "valid" || state === "refreshable",
     state,
@@ -148,16 +148,14 @@ export function describeEntry(
     ...text("scope", entry.scope || undefined),
     ...text("granted_scope", entry.granted_scope || undefined),
     ...(bearer !== undefined && {
-      expires_at: new Date(end).toISOString(),
-      expires_in: Math.floor((end - now) / 1000),
+      expires_at: new Date(bearer.expiresAt).toISOString(),
+      expires_in: Math.floor((bearer.expiresAt - now) / 1000),
     }),
-    refreshable: isRefreshable,
+    refreshable,
   };
 }
 
-export function placeReport(
-  backend: OidcCredentialsBackend,
-): NonNullable<StatusReport["backend"]> {
+export function placeReport(backend: OidcCredentialsBackend): PlaceReport {
   const persistent = memberOf(backend, "persistent");
   return {
     name: backendName(backend),

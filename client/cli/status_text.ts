@@ -56,9 +56,8 @@ function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][
   ];
   if ("error" in report) return [["Unreadable", report.error.message], ...names];
   if (report.state === "none") return [["Not signed in"], ...names];
-  const { signed_in } = report;
   return [
-    [signed_in ? "Signed in" : "Last signed in", personText(report)],
+    [report.signed_in ? "Signed in" : "Last signed in", personText(report)],
     ...names,
     ...scopeRows(report),
     ["Token", tokenText(report, now)],
@@ -66,21 +65,20 @@ function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][
 }
 
 function scopeRows({ scope, granted_scope: granted, refreshable }: StatusReport): string[][] {
-  const asked = scope ?? "not known: another program stored the token";
-  if (granted === undefined) return [["Scope", asked]];
-  const isWithoutRefresh = !refreshable && scope?.split(" ").includes("offline_access") &&
-    !granted.split(" ").includes("offline_access");
-  const end = isWithoutRefresh ? ", without offline_access: the sign-in ends with the token" : "";
-  return [["Scope", asked], ["Granted", granted + end]];
+  const asked = ["Scope", scope ?? "not known: another program stored the token"];
+  if (granted === undefined) return [asked];
+  const isLost = !refreshable && scope?.includes("offline_access") &&
+    !granted.includes("offline_access");
+  const end = isLost ? ", without offline_access: the sign-in ends with the token" : "";
+  return [asked, ["Granted", granted + end]];
 }
 
 /** The answer to `login` if the stored sign-in serves. */
 export function alreadyText(report: StatusReport, now: number): string {
-  const { expires_at = "", flow } = report;
-  const next = flow === undefined
+  const next = report.flow === undefined
     ? "signs in again, for example as another person"
     : "gets a new token";
-  return `Already signed in ${personText(report)}, until ${endText(new Date(expires_at), now)}.\n` +
+  return `Already signed in ${personText(report)}, until ${endText(report, now)}.\n` +
     `login --force ${next}.\n`;
 }
 
@@ -91,23 +89,20 @@ function personText({ name, email, subject, flow, client_id }: StatusReport): st
   return `as ${who}${name === undefined ? "" : ` (${name})`}`;
 }
 
-export function tokenText({ state, expires_at, refreshable }: StatusReport, now: number): string {
-  const end = new Date(expires_at ?? NaN);
-  const verb = end.getTime() <= now ? "ended" : "valid until";
-  const when = expires_at === undefined ? "not there" : `${verb} ${endText(end, now)}`;
-  switch (state) {
-    case "valid":
-      return `${when}, ${refreshable ? "then refreshed without you" : "then you sign in again"}`;
-    case "refreshable":
-      return `${when}, refreshed without you at the next use`;
-    case "other_scope":
-      return `${when}, but not for all of the scope that is asked for: run login`;
-    default:
-      return `${when}: run login`;
-  }
+/** The end of the token, and what comes then. */
+export function tokenText(report: StatusReport, now: number): string {
+  const { state, expires_in = 0, refreshable } = report;
+  const end = `${expires_in > 0 ? "valid until" : "ended"} ${endText(report, now)}`;
+  const then = {
+    valid: refreshable ? ", then refreshed without you" : ", then you sign in again",
+    refreshable: ", refreshed without you at the next use",
+    other_scope: ", but not for all of the scope that is asked for: run login",
+  }[state as string] ?? ": run login";
+  return (report.expires_at === undefined ? "not there" : end) + then;
 }
 
-function endText(end: Date, now: number): string {
+function endText({ expires_at = "" }: StatusReport, now: number): string {
+  const end = new Date(expires_at);
   return `${formatTime(end.getTime())} (${formatRelative(end, now)})`;
 }
 

@@ -11,7 +11,7 @@ import { isWithin } from "../../../client/format_permissions.ts";
 import { accessed, covers } from "../../support/audit_log.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
-import { type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
+import { AS_PROCESS, type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
 
 interface Case {
   /** `HOME` in one stands for the home folder. */
@@ -87,7 +87,7 @@ for (const { args: words, prepare } of CASES) {
     const needs = await needsOf(world, args, true);
     const log = `${world.home}/audit.jsonl`;
     const env = { DENO_AUDIT_PERMISSIONS: log };
-    assertEquals((await world.run(args, { env })).code, 0);
+    assertEquals((await world.run(args, { env, flags: AS_PROCESS })).code, 0);
     const logged = (await Deno.readTextFile(log).catch(() => "")).split("\n")
       .filter((line) => line !== "").map((line) => JSON.parse(line) as Access);
     const accesses = logged.filter((access) => !isNoise(access, logged))

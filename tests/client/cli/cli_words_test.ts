@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { DENO, runProcess } from "../../support/deno_process.ts";
-import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
+import { AS_PROCESS, CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
 /** Words that mean something to a program, and nothing to a person at a shell. */
 const API_WORDS =
@@ -137,7 +137,7 @@ for (
         await Deno.mkdir(`${world.home}/.config/validmind-auth`, { recursive: true });
         const place = `${world.home}/.config/validmind-auth/config.json`;
         await Deno.writeTextFile(place, JSON.stringify(settings ?? {}));
-        const before = await world.run(["token", ...args], { env });
+        const before = await world.run(["token", ...args], { env, flags: AS_PROCESS });
         assertEquals(before.code, 4, before.stderr);
         assert(!API_WORDS.test(before.stderr), before.stderr);
         const hints = [...before.stderr.matchAll(/^ {2}(.*\blogin\b.*)$/gm)].map(([, line]) =>
@@ -146,7 +146,7 @@ for (
         assertEquals(hints.map((line) => line.split(" ")[0]), ["validmind-auth", "deno"]);
         const { code, stderr } = await runHint(world, hints[index]!, env);
         assertEquals(code, 0, `${hints[index]}\n${stderr}`);
-        const after = await world.run(["token", ...args], { env });
+        const after = await world.run(["token", ...args], { env, flags: AS_PROCESS });
         assertEquals(after.code, 0, after.stderr);
       }
     },
@@ -160,14 +160,14 @@ Deno.test({
     await using world = await cliWorld();
     await Deno.writeTextFile(`${world.home}/my options.json`, '{"path": "mine/tokens.json"}');
     const args = ["--backend", "file", "--backend-options", "my options.json"];
-    assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
+    assertEquals((await world.run(["login", "--quiet", ...args], { flags: AS_PROCESS })).code, 0);
     await world.signIn();
     await Deno.writeTextFile(`${world.home}/mine/tokens.json`, '{"version": 1, "credentials": {"a');
-    const { stderr } = await world.run(["status", ...args]);
+    const { stderr } = await world.run(["status", ...args], { flags: AS_PROCESS });
     const [, hint] = /(validmind-auth logout .*) deletes a damaged/.exec(stderr) ?? [];
     const freed = await runHint(world, hint!, world.env);
     assertEquals(freed.code, 0, freed.stderr);
-    assertEquals((await world.run(["login", "--quiet", ...args])).code, 0);
+    assertEquals((await world.run(["login", "--quiet", ...args], { flags: AS_PROCESS })).code, 0);
     world.stored(); // in the default store, which nobody meant
   },
 });
@@ -184,15 +184,15 @@ Deno.test({
     const document = JSON.parse(await Deno.readTextFile(world.backend.path));
     document.credentials[`profile:a|${issuer}|${clientId}`] = "no entry";
     await Deno.writeTextFile(world.backend.path, JSON.stringify(document));
-    const { stderr } = await world.run(["token", ...identity], { env });
+    const { stderr } = await world.run(["token", ...identity], { env, flags: AS_PROCESS });
     const [, hint] = /clear it: (validmind-auth logout .*)\.$/m.exec(stderr) ?? [];
     const cleared = await runHint(world, hint!, {});
     assertEquals(cleared.code, 0, `${stderr}\n${cleared.stderr}`);
     world.stored(); // the other entry
-    const { stdout } = await world.run(["doctor", ...identity], { env });
+    const { stdout } = await world.run(["doctor", ...identity], { env, flags: AS_PROCESS });
     const [, login] = /→ Run: (.*)$/m.exec(stdout) ?? [];
     const signedIn = await runHint(world, login!, {});
     assertEquals(signedIn.code, 0, `${stdout}\n${signedIn.stderr}`);
-    assertEquals((await world.run(["token", ...identity], { env })).code, 0);
+    assertEquals((await world.run(["token", ...identity], { env, flags: AS_PROCESS })).code, 0);
   },
 });

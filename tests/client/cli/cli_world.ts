@@ -17,6 +17,9 @@ import { type Captured, type CaptureOptions, captureTerminal } from "../../suppo
 /** The command line's entry. */
 export const CLI: string = fromFileUrl(new URL("../../../client/cli.ts", import.meta.url));
 
+/** Flags of {@linkcode CliWorld.run} for a process with its own working directory and time zone. */
+export const AS_PROCESS = ["-A", "--unstable-kv"];
+
 /** How {@linkcode CliWorld.run} runs. */
 export interface CliRunOptions {
   /** Flags of Deno for a process of its own. Without them the command runs in this process. */
