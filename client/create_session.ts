@@ -11,8 +11,6 @@ const loadTwoSteps = () => import("./sign_in/two_steps.ts");
 const loadRenewal = () => import("./tokens/renewal.ts");
 /** Loaded where a notebook says who is signed in. */
 const loadPrompt = () => import("./prompt/open_prompt.ts");
-/** Loaded where the client signs in itself. */
-const loadClientRenewal = () => import("./tokens/client_renewal.ts");
 
 /**
  * Signs in for any API behind an OpenID Provider: `init` without ping, model, ValidMind's headers and
@@ -87,24 +85,17 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
   const bearer = bearerKind(options.bearer ?? "auto", identity.issuer, identity.flow);
-  const common = { identity, stored, bearer, runtime };
+  const asks = interactive && identity.flow !== "client_credentials";
   const tokens = new TokenSource({
-    ...common,
-    loadRenewal: async (held) => {
-      if (identity.flow === "client_credentials") {
-        const { ClientRenewal } = await loadClientRenewal();
-        return new ClientRenewal(
-          { identity, stored, runtime, beforeProvider: needs.ensureSignIn },
-          held,
-        );
-      }
+    identity,
+    stored,
+    bearer,
+    runtime,
+    ask: asks ? { ...options, flow: identity.flow } : undefined,
+    beforeProvider: needs.ensureSignIn,
+    loadRenewal: async (options, held) => {
       const { TokenRenewal } = await loadRenewal();
-      return new TokenRenewal({
-        ...common,
-        interactive,
-        ask: { ...options, flow: identity.flow },
-        beforeProvider: needs.ensureSignIn,
-      }, held);
+      return new TokenRenewal(options, held);
     },
   });
   const hasAsked = await tokens.signIn(options.signal);

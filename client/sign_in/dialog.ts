@@ -21,6 +21,8 @@ import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, type FlowEnd, runFlow } from "./flow.ts";
 
+export { isShownByCaller, terminalNotice } from "../prompt/terminal.ts";
+
 /** The ways to hand in an address. */
 const TYPE_HERE = "paste it here, and press Enter. It is not shown.";
 const USE_TWO_CELLS =

@@ -1,4 +1,3 @@
-import type { OptionTypes } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
@@ -7,7 +6,8 @@ import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { SessionNeeds } from "../permissions/prepare_session.ts";
 import type { Identity } from "../options/identity.ts";
-import type { ModelOptions } from "../options/resolve_options.ts";
+import { secureUrl } from "../options/resolve_identity.ts";
+import { checkCallOptions, type ModelOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type {
   AccessTokenOptions,
@@ -23,16 +23,10 @@ import type {
 } from "../session.ts";
 import type { StoredCredential, TokenSource } from "../tokens/source.ts";
 
-/** Loaded where a method gets options. */
-const loadOptions = () => import("../options/resolve_options.ts");
-/** Loaded where headers are for a URL outside an API. */
-const loadIdentity = () => import("../options/resolve_identity.ts");
 /** Loaded with the first request. */
 const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
-/** Loaded where the session is cleared. */
-const loadClear = () => import("../tokens/clear.ts");
 /** Loaded where a notebook shows the session. */
 const loadDisplay = () => import("../prompt/notebook_html.ts");
 
@@ -98,7 +92,7 @@ export class SignedInSession implements Session {
   }
 
   async headers(options?: HeadersOptions): Promise<Headers> {
-    if (options !== undefined) await check("give headers", options, HEADERS_TYPES);
+    if (options !== undefined) checkCallOptions("give headers", options, HEADERS_TYPES);
     const { method = "GET", url, signal } = options ?? {};
     const target = url === undefined ? undefined : await this.#targetOf(url);
     const { headers: own, dpopKey } = await this.#headers({ signal });
@@ -124,19 +118,20 @@ export class SignedInSession implements Session {
   }
 
   async clear(options?: ClearOptions): Promise<ClearResult> {
-    if (options !== undefined) await check("clear the session", options, { revoke: "boolean" });
+    if (options !== undefined) {
+      checkCallOptions("clear the session", options, { revoke: "boolean" });
+    }
     const { oidc } = this.#options;
     if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
-    const { clearCredentials } = await loadClear();
-    const result = await clearCredentials(oidc.stored, options ?? {}, () => oidc.tokens.provider());
+    const result = await oidc.tokens.clear(options ?? {});
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
   }
 
   async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
-    await check("drop permissions", options, { refresh: "boolean", all: "boolean" });
+    checkCallOptions("drop permissions", options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
     const willRefresh = refresh && this.#options.oidc !== undefined;
     if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
@@ -192,7 +187,6 @@ export class SignedInSession implements Session {
   /** The URL that headers are for: one of the API, or any secure one without an API. */
   async #targetOf(url: string | URL): Promise<URL> {
     if (this.apiHost !== undefined) return (await this.#loadApi()).resolve(url);
-    const { secureUrl } = await loadIdentity();
     return secureUrl(String(url), "give headers: the URL");
   }
 
@@ -301,12 +295,6 @@ export function setActiveSession(session: SignedInSession | undefined): void {
 
 export function peekActiveSession(): SignedInSession | undefined {
   return activeSession;
-}
-
-/** Refuses unknown options of a method, and values that do not fit. */
-async function check(action: string, options: unknown, types: OptionTypes): Promise<void> {
-  const { checkCallOptions } = await loadOptions();
-  checkCallOptions(action, options, types);
 }
 
 function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders {

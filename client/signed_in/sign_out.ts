@@ -14,6 +14,7 @@ import type { ClearResult, Revocation } from "../clear_result.ts";
 import { asAlways, clearNeeds, fileNeeds } from "../permissions/needs.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
+import { loadGrants } from "../tokens/refresh.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { invalidOptions } from "../errors.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
@@ -30,9 +31,6 @@ import type { ClientAuthOptions, OidcIdentity } from "../options/identity.ts";
 import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
-
-/** Loaded where tokens are revoked. */
-const loadProvider = () => import("../provider/oidc_provider.ts");
 
 const ACTION = "clear credentials";
 
@@ -235,7 +233,7 @@ async function revocationProvider(
   identity: OidcIdentity,
   options: RevocationOptions,
 ): Promise<OidcProvider> {
-  const { openProvider } = await loadProvider();
+  const { openProvider } = await loadGrants();
   return openProvider(identity, runtimeOf(options));
 }
 
@@ -276,7 +274,7 @@ async function providerOfEntry(
     normalizeIssuer(client.issuer) === identity.issuer &&
     normalizeClientId(client.clientId) === identity.clientId;
   if (!isConfigured) {
-    const { OidcProvider } = await loadProvider();
+    const { OidcProvider } = await loadGrants();
     return new OidcProvider(identity, runtimeOf(options));
   }
   return await revocationProvider({ ...identity, ...client.proof }, options);

@@ -1,13 +1,10 @@
 import { printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { CredentialStore } from "./store.ts";
+import type { CredentialStore } from "./store.ts";
 
 type RevocationResult = Pick<ClearResult, "revocation" | "reason">;
 
@@ -24,11 +21,11 @@ export const UNREAD: RevocationResult = {
  * issued the entry, and is called only to revoke.
  */
 export async function clearCredentials(
-  { backend, key }: { backend: OidcCredentialsBackend; key: string },
+  store: CredentialStore,
   options: ClearOptions,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
-  const store = new CredentialStore(backend, key);
+  const { key } = store;
   const { entry, isUnread } = await removeLocked(store);
   const result = { keys: entry === undefined && !isUnread ? [] : [key] };
   if (!options.revoke) return { ...result, revocation: "not_requested" };

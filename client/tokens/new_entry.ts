@@ -1,13 +1,11 @@
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { isFresh, LAST_TIME, SKEW_SECONDS, type TokenSet } from "../entry.ts";
+import { isFresh, LAST_TIME, readClaims, SKEW_SECONDS, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
+import { importDpopKey } from "../provider/dpop_key.ts";
 import type { HeldTokens } from "./source.ts";
-
-/** Loaded where tokens are bound to a key. */
-const loadDpopKey = () => import("../provider/dpop_key.ts");
 
 /** Lifetime of a token where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_SECONDS = 3600;
@@ -23,11 +21,7 @@ export function toEntry(
   now: number,
   previous?: OidcCredentials,
 ): OidcCredentials {
-  const idExpiry = kind === "id_token" ? tokens.idTokenExpiry : undefined;
-  const expiresAt = Math.min(
-    idExpiry !== undefined ? idExpiry * 1000 : now + (tokens.expiresIn ?? DEFAULT_SECONDS) * 1000,
-    LAST_TIME,
-  );
+  const expiresAt = Math.min(endOf(tokens, kind, now), LAST_TIME);
   const lifetime = (expiresAt - now) / 1000;
   const { lifetime: _, granted_scope, ...kept }: Partial<OidcCredentials> = previous ?? {};
   const asked = previous === undefined ? identity.scope : previous.scope;
@@ -48,6 +42,15 @@ export function toEntry(
     ...(typeof granted === "string" && !isSameScope(granted, asked) && { granted_scope: granted }),
     ...(tokens.dpopKey !== undefined && { dpop_key: tokens.dpopKey }),
   };
+}
+
+/** The end of the bearer; without a stated lifetime that of the token's own claims. */
+function endOf(tokens: TokenSet, kind: "access_token" | "id_token", now: number): number {
+  const { expiresIn, idTokenExpiry, accessToken } = tokens;
+  if (kind === "id_token" && idTokenExpiry !== undefined) return idTokenExpiry * 1000;
+  if (expiresIn) return now + expiresIn * 1000;
+  const exp = readClaims(accessToken)?.exp;
+  return typeof exp === "number" && exp * 1000 > now ? exp * 1000 : now + DEFAULT_SECONDS * 1000;
 }
 
 /** A smaller difference of the clocks changes nothing: an answer has been on its way for some time. */
@@ -129,8 +132,7 @@ export class BoundKey {
     if (!this.#isBound) return undefined;
     const x = (jwk as JsonWebKey | null | undefined)?.x;
     if (this.#imported === undefined || this.#imported.x !== x) {
-      const pair = loadDpopKey().then(({ importDpopKey }) => importDpopKey(jwk));
-      this.#imported = { x, pair };
+      this.#imported = { x, pair: importDpopKey(jwk) };
     }
     return await this.#imported.pair;
   }

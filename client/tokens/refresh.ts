@@ -1,30 +1,25 @@
+import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once } from "../../backends/common/promises.ts";
+import type { Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, isFresh } from "../entry.ts";
-import { codeOf, ValidMindAuthError } from "../errors.ts";
+import { type Bearer, bearerOf, coversScope, isFresh } from "../entry.ts";
+import { codeOf, type ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
+import { revokeTokens } from "./clear.ts";
+import { isRefusal, loginRequired, NO_KEY, noRefreshToken, OTHER_SCOPE } from "./login_required.ts";
 import { BoundKey, providerNow, toEntry } from "./new_entry.ts";
-import { type CredentialStore, isOtherGrant, isSpent, markSpent, Reservation } from "./store.ts";
+import { type CredentialStore, grantOf, isSpent, markSpent } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
 
-/** Loaded where a token is refreshed or revoked, or a person is asked. */
-const loadProvider = () => import("../provider/oidc_provider.ts");
-
-/** Loaded where a token is refreshed. */
-const loadRefreshGrant = () => import("../provider/refresh_grant.ts");
-
-/** Loaded where a refresh does not go through. */
-const loadReasons = () => import("./login_required.ts");
-
-/** Loaded where somebody listens to what happens. */
-const loadDescription = () => import("../../backends/common/describe_backend.ts");
-
-/** Loaded where a sign-out came before the end of a refresh. */
-const loadClear = () => import("./clear.ts");
+/** Loaded where the provider is needed. */
+export async function loadGrants() {
+  await loadCompiled();
+  return await import("./grants.ts");
+}
 
 export interface TokenRefreshOptions {
   identity: OidcIdentity;
@@ -32,212 +27,174 @@ export interface TokenRefreshOptions {
   bearer: "access_token" | "id_token";
   runtime: Runtime;
   store: CredentialStore;
-  /** The entry in the memory of the session. */
-  held: () => OidcCredentials | undefined;
-  /** Whether a person may be asked, and how: a long wait is shown to this person. */
+  /** How a person is asked, to whom a long wait is shown; absent where nobody is to be asked. */
   ask: AskOptions | undefined;
 }
 
-/** Refreshes the tokens of one identity: one refresh at a time, as widely as the store can lock. */
+/**
+ * Renews the tokens of one identity, of a person or a client: one renewal at a time, as widely as the
+ * store can lock.
+ */
 export class TokenRefresh {
   readonly #options: TokenRefreshOptions;
   readonly #store: CredentialStore;
   readonly #provider = new Once<OidcProvider>();
+  /** A client needs no stored token for a new one, and no person. */
+  readonly #isClient: boolean;
   readonly key: BoundKey;
 
   constructor(options: TokenRefreshOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.#isClient = options.identity.flow === "client_credentials";
     this.key = new BoundKey(options.identity.dpop === true);
-  }
-
-  /** Loads the code of a refresh. */
-  async prepare(): Promise<void> {
-    await this.provider();
-    await loadRefreshGrant();
   }
 
   /** The provider, loaded at the first need. */
   async provider(): Promise<OidcProvider> {
     return await this.#provider.get(async () => {
-      await loadCompiled();
-      const { openProvider } = await loadProvider();
+      const { openProvider } = await loadGrants();
       return openProvider(this.#options.identity, this.#options.runtime);
     });
   }
 
+  /** Whether an entry is for the requested scope, and has the key of its tokens. */
+  async serves(stored: OidcCredentials): Promise<boolean> {
+    return coversScope(stored, this.#options.identity.scope) && await this.key.isIn(stored);
+  }
+
+  /** The reason why only a person can go on from an entry; `undefined` where it can be renewed. */
+  async obstacleIn(stored: OidcCredentials | undefined): Promise<Message | undefined> {
+    const { identity } = this.#options;
+    if (this.#isClient) return undefined;
+    if (stored === undefined) return "no sign-in is stored";
+    if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
+    if (!await this.key.isIn(stored)) return NO_KEY;
+    if (!stored.refresh_token) return noRefreshToken(identity);
+    return isSpent(stored.refresh_token) ? "the stored refresh token is used up" : undefined;
+  }
+
   /**
-   * The entry with a live bearer other than `rejected`: of this refresh, or of a concurrent one. The
+   * The entry with a live bearer other than `rejected`: of this renewal, or of a concurrent one. The
    * calls of this process join, and other processes wait.
    */
   async run(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
-    let isJoined = false;
-    const entry = await this.#join(rejected, signal, () => isJoined = true);
+    const entry = await this.#join(rejected, signal);
     // The joined run may have begun before the bearer was rejected.
     const isRejected = rejected !== undefined && this.#bearerIn(entry)?.token === rejected;
-    return isRejected || isJoined && this.#hasEnded(entry)
-      ? await this.#join(rejected, signal)
-      : entry;
+    return isRejected ? await this.#join(rejected, signal) : entry;
   }
 
-  /** Whether the clock of the joined session's caller is far from this one. */
-  #hasEnded(entry: OidcCredentials): boolean {
-    const { bearer: kind, runtime, identity } = this.#options;
-    const bearer = this.#bearerIn(entry);
-    return bearer !== undefined && providerNow(runtime, kind, identity.issuer) >= bearer.expiresAt;
-  }
-
-  async #join(
-    rejected: string | undefined,
-    signal?: AbortSignal,
-    onJoin: () => void = () => {},
-  ): Promise<OidcCredentials> {
-    const { identity, bearer, runtime, ask } = this.#options;
-    const { emit } = runtime;
+  async #join(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
+    const { identity, bearer, runtime: { emit }, ask } = this.#options;
     const store = this.#store;
     const report = { emit, issuer: identity.issuer, ask };
-    const peek = () => this.#peek(rejected);
+    const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     return await singleFlight(
       store.owner,
-      `${bearer} ${store.key}`,
+      `${bearer} ${identity.scope} ${store.key}`,
       (ended) => takeTurn(store, () => this.#runLocked(rejected), { signal: ended, peek }, report),
       signal,
-      () => {
-        onJoin();
-        emit?.({ type: "refresh_joined" });
-      },
+      () => emit?.({ type: "refresh_joined" }),
     );
   }
 
-  /** The entry that another process has refreshed while this one waits for the lock. */
-  async #peek(rejected: string | undefined): Promise<OidcCredentials | undefined> {
-    const stored = await this.#store.peek();
-    const bearer = stored && this.#bearerIn(stored);
-    if (!isFresh(bearer, this.#options.runtime.now()) || bearer.token === rejected) {
-      return undefined;
-    }
-    this.#options.runtime.emit?.({ type: "refresh_joined" });
+  /** The stored entry, where another session or process has renewed it meanwhile. */
+  async #renewedIn(
+    stored: OidcCredentials | undefined,
+    rejected: string | undefined,
+  ): Promise<OidcCredentials | undefined> {
+    if (stored === undefined || !await this.serves(stored)) return undefined;
+    const bearer = this.#bearerIn(stored);
+    const { now, emit } = this.#options.runtime;
+    if (!isFresh(bearer, now()) || bearer.token === rejected) return undefined;
+    emit?.({ type: "refresh_joined" });
     return stored;
   }
 
   async #runLocked(rejected: string | undefined, isAgain = false): Promise<OidcCredentials> {
-    const { now, emit } = this.#options.runtime;
-    const { stored, obstacle } = await this.#loadUsable();
-    const current = this.#bearerIn(stored);
-    const isAccepted = current?.token !== rejected;
-    if (isAccepted && isFresh(current, now())) {
-      emit?.({ type: "refresh_joined" });
-      return stored;
-    }
+    const stored = await this.#store.loadLocked();
+    const renewed = await this.#renewedIn(stored, rejected);
+    if (renewed !== undefined) return renewed;
+    const obstacle = await this.obstacleIn(stored);
     if (obstacle !== undefined) {
-      if (isAccepted && current !== undefined && now() < current.expiresAt) return stored;
-      throw await this.#loginRequired(obstacle);
+      if (stored && await this.serves(stored) && this.#isAlive(stored, rejected)) return stored;
+      throw this.loginRequired(obstacle);
     }
     try {
       return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
     } catch (error) {
-      const { isRefusal } = await loadReasons();
-      if (!isRefusal(error)) throw error;
-      return await this.#afterRefusal(stored, error, rejected, isAgain);
+      if (this.#isClient || !isRefusal(error)) throw error;
+      return await this.#afterRefusal(stored!, error, rejected, isAgain);
     }
   }
 
-  /**
-   * The stored entry, and the reason why its refresh token must not be sent. The store may hold an older
-   * copy of the session's entry, for instance from a program that does not lock. The newer one is put
-   * back then.
-   */
-  async #loadUsable(): Promise<{ stored: OidcCredentials; obstacle?: string }> {
-    const store = this.#store;
-    const stored = await store.loadLocked();
-    if (stored === undefined) throw await this.#loginRequired("no sign-in is stored");
-    if (!await this.key.isIn(stored)) {
-      throw await this.#loginRequired((await loadReasons()).NO_KEY);
-    }
-    if (!stored.refresh_token) {
-      const { noRefreshToken } = await loadReasons();
-      return { stored, obstacle: noRefreshToken(this.#options.identity) };
-    }
-    if (!await isSpent(store, stored.refresh_token)) return { stored };
-    const held = this.#options.held();
-    if (!held?.refresh_token || await isSpent(store, held.refresh_token)) {
-      return { stored, obstacle: "the stored refresh token is used up" };
-    }
-    // A sign-out or another grant that comes in between wins.
-    if (!await store.replace(held, stored)) return await this.#loadUsable();
-    await this.#reportStored(held);
-    return { stored: held };
+  #isAlive(stored: OidcCredentials, rejected: string | undefined): boolean {
+    const bearer = this.#bearerIn(stored);
+    return bearer !== undefined && bearer.token !== rejected &&
+      this.#options.runtime.now() < bearer.expiresAt;
   }
 
-  /**
-   * Trades the refresh token of an entry, and stores the new entry. `undefined` where the store holds
-   * another grant by then.
-   */
-  async #exchange(stored: OidcCredentials): Promise<OidcCredentials | undefined> {
+  /** Gets new tokens for an entry, and stores them. `undefined` where the store holds another grant by then. */
+  async #exchange(stored: OidcCredentials | undefined): Promise<OidcCredentials | undefined> {
     const { identity, bearer, runtime } = this.#options;
     const { emit } = runtime;
     const store = this.#store;
-    await using place = new Reservation(store.backend, stored);
-    const answer = await this.#request(stored, place);
+    const answer = await this.#request(stored);
     if (answer === undefined) return undefined;
     const rotated = answer.tokens?.refreshToken ??
       (answer.tokens ? undefined : answer.refreshToken);
-    if (rotated !== undefined && rotated !== stored.refresh_token) {
-      await markSpent(store, stored.refresh_token!);
-    }
+    const used = stored?.refresh_token;
+    if (used && rotated !== undefined && rotated !== used) markSpent(used);
     if (answer.tokens === undefined) {
       emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
-      await store.replace({ ...stored, refresh_token: answer.refreshToken }, stored);
+      await store.replace({ ...stored!, refresh_token: answer.refreshToken }, stored);
       throw answer.error;
     }
+    // A client's row for another scope is another grant, of which nothing is kept.
+    const previous = stored && await this.serves(stored) ? stored : undefined;
     const now = providerNow(runtime, bearer, identity.issuer);
-    const entry = toEntry(answer.tokens, identity, bearer, now, stored);
+    const entry = toEntry(answer.tokens, identity, bearer, now, previous);
     emit?.({ type: "refresh_done", ...this.#endOf(entry) });
     if (await store.replace(entry, stored)) {
-      await this.#reportStored(entry);
+      this.reportStored(entry);
       return entry;
     }
-    if (await store.loadLocked() !== undefined) return undefined;
+    if (this.#isClient || await store.loadLocked() !== undefined) return undefined;
     // The sign-out wins, and nobody else has these tokens to end them.
-    const { revokeTokens } = await loadClear();
     const { accessToken, refreshToken } = answer.tokens;
     await revokeTokens(() => this.provider(), { accessToken, refreshToken });
-    throw await this.#loginRequired("the sign-in was removed while its token was refreshed");
+    throw this.loginRequired("the sign-in was removed while its token was refreshed");
   }
 
   /**
-   * Sends the refresh token of an entry, once the store is known to accept its successor. `undefined`
-   * where the store holds another grant by then: this process may have stood still, and its lock been
-   * taken over. A refresh token that was used meanwhile would cost the sign-in where the provider
-   * detects its reuse.
+   * Uses the grant of an entry, once the store is known to accept the next one. `undefined` where the
+   * store holds another grant by then: this process may have stood still, and its lock been taken over.
+   * A refresh token that was used meanwhile would cost the sign-in where the provider detects its reuse.
    */
-  async #request(stored: OidcCredentials, place: Reservation): Promise<RefreshAnswer | undefined> {
+  async #request(stored: OidcCredentials | undefined): Promise<RefreshAnswer | undefined> {
     const { identity, runtime } = this.#options;
     try {
       runtime.emit?.({ type: "refresh_started" });
+      const proof = this.#store.prove(stored);
+      proof.catch(() => undefined); // thrown below
       // The request goes out while the code that reads its answer is loaded.
       using discovery = this.#provider.kept
         ? undefined
         : requestDiscovery(identity.issuer, runtime);
       const provider = await this.provider();
-      const { refreshTokens, subjectOf } = await loadRefreshGrant();
-      const dpopKey = await this.key.import(stored.dpop_key);
-      await provider.prepare("refresh the sign-in", discovery);
-      await place.ready();
-      const latest = await this.#store.loadLocked();
-      if (latest === undefined || isOtherGrant(latest, stored)) return undefined;
-      const refreshToken = stored.refresh_token!;
-      return await refreshTokens(provider, { refreshToken, subject: subjectOf(stored), dpopKey });
+      const { clientGrant, personGrant } = await loadGrants();
+      await provider.prepare(this.#isClient ? "get a token" : "refresh the sign-in", discovery);
+      await proof;
+      if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
+      return await (this.#isClient ? clientGrant : personGrant)(provider, stored, this.key);
     } catch (error) {
       runtime.emit?.({ type: "refresh_failed", ...codeOf(error) });
       throw error;
     }
   }
 
-  /**
-   * Another process may have rotated the token meanwhile: its entry is used then. Without a lock it may
-   * still be about to store its entry, which a removal here would make look like a sign-out to it.
-   */
+  /** Another process may have renewed the grant meanwhile: its entry is used then, once. */
   async #afterRefusal(
     refused: OidcCredentials,
     error: ValidMindAuthError & { answer?: string },
@@ -245,42 +202,29 @@ export class TokenRefresh {
     isAgain: boolean,
   ): Promise<OidcCredentials> {
     const store = this.#store;
-    // A refusal that only asks for the person may pass later, for instance in another network.
-    if (error.oauthError === "invalid_grant") {
-      await markSpent(store, refused.refresh_token!);
-      if (store.backend.withLock !== undefined) await store.removeRefused(refused);
-    }
+    const isEnded = error.oauthError === "invalid_grant";
+    if (isEnded) markSpent(refused.refresh_token!);
     const stored = await store.loadLocked();
-    if (stored !== undefined && isOtherGrant(stored, refused) && !isAgain) {
-      return await this.#runLocked(rejected, true);
-    }
-    const answer = error.answer ?? error.oauthError;
-    throw await this.#loginRequired(`the provider ended the sign-in: it answered ${answer}`, error);
+    const isOther = grantOf(stored) !== grantOf(refused);
+    if (stored !== undefined && isOther && !isAgain) return await this.#runLocked(rejected, true);
+    // Any other refusal may pass, for instance in another network.
+    if (isEnded && !isOther) await store.remove();
+    const answer = error.answer ?? error.oauthError ?? error.message;
+    const reason = isEnded
+      ? "the provider ended the sign-in"
+      : "the provider refused to refresh it";
+    throw this.loginRequired(`${reason}: it answered ${answer}`, error);
   }
 
-  /**
-   * Stores the entry of a new sign-in. Under the lock, so that a concurrent refresh of the former tokens
-   * does not overwrite it.
-   */
-  async saveNew(entry: OidcCredentials): Promise<void> {
-    try {
-      await this.#store.withLock(() => this.#save(entry, "anything"));
-    } catch (error) {
-      if (error instanceof ValidMindAuthError) throw error; // the save has kept the entry
-      throw await this.#store.keepUnstored(entry, "anything", error);
-    }
+  /** Reports an entry that was stored. */
+  reportStored(entry: OidcCredentials): void {
+    const backend = backendName(this.#store.backend);
+    this.#options.runtime.emit?.({ type: "stored", backend, ...this.#endOf(entry) });
   }
 
-  async #save(entry: OidcCredentials, replaces: OidcCredentials | "anything"): Promise<void> {
-    await this.#store.save(entry, replaces);
-    await this.#reportStored(entry);
-  }
-
-  async #reportStored(entry: OidcCredentials): Promise<void> {
-    const { emit } = this.#options.runtime;
-    if (emit === undefined) return;
-    const { backendName } = await loadDescription();
-    emit({ type: "stored", backend: backendName(this.#store.backend), ...this.#endOf(entry) });
+  /** The error where a person has to sign in and is not asked. */
+  loginRequired(reason: Message, cause?: Error): ValidMindAuthError {
+    return loginRequired(this.#options.identity, this.#store.backend, reason, cause);
   }
 
   #endOf(entry: OidcCredentials): { expiresAt?: Date } {
@@ -290,12 +234,6 @@ export class TokenRefresh {
 
   #bearerIn(entry: OidcCredentials): Bearer | undefined {
     return bearerOf(entry, this.#options.bearer);
-  }
-
-  async #loginRequired(reason: string, cause?: Error): Promise<ValidMindAuthError> {
-    const { identity, store } = this.#options;
-    const { loginRequired } = await loadReasons();
-    return loginRequired(identity, store.backend, reason, cause);
   }
 }
 

@@ -1,17 +1,14 @@
+import { backendError, entryFrom } from "../../backends/common/describe_backend.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
+import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
-
-/** Loaded where the caller may end the wait for the store. */
-const loadDelay = () => import("../../backends/common/promises.ts");
-
-/** Loaded where the store fails, or has no entry. */
-const loadDescription = () => import("../../backends/common/describe_backend.ts");
+import type { AskOptions } from "../sign_in/flow.ts";
 
 /** Options of {@linkcode TokenSource}. */
 export interface TokenSourceOptions {
@@ -20,31 +17,25 @@ export interface TokenSourceOptions {
   /** The token that goes on requests. */
   bearer: "access_token" | "id_token";
   runtime: Runtime;
+  /** How a person is asked; absent where nobody is to be asked. */
+  ask: AskOptions | undefined;
+  /** Runs before the provider is needed at sign-in, and may refuse. */
+  beforeProvider: () => Promise<void>;
   /** Loads the slow half. */
-  loadRenewal: (held: HeldTokens) => Promise<Renewal>;
+  loadRenewal: (options: TokenSourceOptions, held: HeldTokens) => Promise<Renewal>;
 }
 
-/** The slow half of a {@linkcode TokenSource}, for tokens that the store alone cannot give. */
+/** The slow half of a {@linkcode TokenSource}: see `TokenRenewal`. */
 export interface Renewal {
-  /**
-   * Signs in from the store, by a refresh or by the person, in this order.
-   *
-   * @param read The read of the store, where it was read already.
-   * @returns Whether the person was asked.
-   */
   signIn(
     read: { entry: OidcCredentials | undefined } | undefined,
     signal?: AbortSignal,
   ): Promise<boolean>;
-  /** Gives a live bearer other than `rejected`. Never asks the person. */
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
-  /** The key that a bearer is bound to. */
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
-  /** Drops the key from memory. */
   forgetKey(): void;
-  /** Loads the code of a refresh. */
   prepareRefresh(): Promise<void>;
-  provider(): Promise<OidcProvider>;
+  clear(options: ClearOptions): Promise<ClearResult>;
 }
 
 /**
@@ -66,25 +57,22 @@ export class TokenSource {
     return this.#held;
   }
 
-  /** As {@linkcode Renewal.signIn}. */
+  /**
+   * Signs in from the store, by a refresh or by the person, in this order.
+   *
+   * @returns Whether the person was asked.
+   */
   async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
     const isSimple = stored.unstored === undefined && !identity.dpop;
-    const entry = isSimple ? await this.#read(signal) : undefined;
+    const entry = isSimple ? await untilAborted(stored.read(), signal) : undefined;
     if (entry !== undefined && !entry.dpop_key && coversScope(entry, identity.scope)) {
       this.#held.adopt(entry);
       if (isFresh(this.#held.bearer, runtime.now())) return false;
     }
     const renewal = await this.#load();
     return await renewal.signIn(isSimple ? { entry } : undefined, signal);
-  }
-
-  async #read(signal: AbortSignal | undefined): Promise<OidcCredentials | undefined> {
-    const { stored } = this.#options;
-    if (signal === undefined) return await stored.read();
-    const { untilAborted } = await loadDelay();
-    return await untilAborted(stored.read(), signal);
   }
 
   /** The bearer token in memory, while it is fresh. */
@@ -118,14 +106,15 @@ export class TokenSource {
     this.#renewal?.then((renewal) => renewal.forgetKey()).catch(() => undefined);
   }
 
+  /** Forgets the tokens, and removes the entry. */
+  async clear(options: ClearOptions): Promise<ClearResult> {
+    this.forget();
+    return await (await this.#load()).clear(options);
+  }
+
   /** Loads the code of a refresh while files may still be read. */
   async prepareRefresh(): Promise<void> {
     await (await this.#load()).prepareRefresh();
-  }
-
-  /** The provider, loaded at the first need. */
-  async provider(): Promise<OidcProvider> {
-    return await (await this.#load()).provider();
   }
 
   async #current(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
@@ -134,7 +123,7 @@ export class TokenSource {
   }
 
   #load(): Promise<Renewal> {
-    this.#renewal ??= this.#options.loadRenewal(this.#held);
+    this.#renewal ??= this.#options.loadRenewal(this.#options, this.#held);
     return this.#renewal;
   }
 }
@@ -184,6 +173,11 @@ export class HeldTokens {
     this.#freshUntil = time;
   }
 
+  /** Drops the refresh token, which serves no more. */
+  endRefresh(): void {
+    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
+  }
+
   /** Drops the tokens. */
   forget(): void {
     this.#forgets++;
@@ -197,8 +191,8 @@ export class HeldTokens {
 export interface Unstored {
   entry: OidcCredentials;
   /**
-   * The states that the entry replaces: the stored grant and those of earlier entries, whose writes may
-   * be done without an answer; after a new sign-in any state.
+   * The grants that the entry replaces: the stored one and those of earlier entries, whose writes may be
+   * done without an answer; after a new sign-in any.
    */
   replaces: readonly (string | undefined)[] | "anything";
 }
@@ -231,9 +225,8 @@ export class StoredCredential {
     try {
       const entry = await this.backend.get(this.key);
       if (entry?.access_token) return { ...entry };
-      return (await loadDescription()).entryFrom(this.backend, entry);
+      return entryFrom(this.backend, entry);
     } catch (error) {
-      const { backendError } = await loadDescription();
       throw backendError("read credentials from", this.backend, error, known);
     }
   }

@@ -1,4 +1,5 @@
-import { toBase64 } from "../../backends/common/printable.ts";
+import { backendError, describeBackend, memberOf } from "../../backends/common/describe_backend.ts";
+import { probeKey, provesWrites } from "../../backends/common/probe.ts";
 import { Queue } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
@@ -11,17 +12,16 @@ import type {
 import { ValidMindAuthError } from "../errors.ts";
 import { getOrSet, ownerOf, StoredCredential, type Unstored, unstoredEntries } from "./source.ts";
 
-/** Loaded where a store fails. */
-const loadDescription = () => import("../../backends/common/describe_backend.ts");
+/** The grants that an entry may take the place of. */
+type Replaced = Unstored["replaces"];
 
 /** Queues for backends without a lock of their own: one refresh at a time per process, always. */
 const queues = new WeakMap<object, Queue>();
 
+/** The used refresh tokens of this process. A provider takes a second use for a theft. */
+const spent = new Set<string>();
 /** Enough to recognise every older copy of an entry that a store can come up with. */
-const MAX_REMEMBERED = 64;
-
-/** Hashes of the used refresh tokens of this process, by store and key. */
-const spent = new WeakMap<object, Map<string, Set<string>>>();
+const MAX_SPENT = 256;
 
 /** The keys of a backend's entries that could not be stored yet. */
 export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
@@ -29,135 +29,87 @@ export function unstoredKeys(backend: OidcCredentialsBackend): string[] {
 }
 
 /** One credential in a backend: reads it, changes it, and keeps an entry that could not be written. */
-export class CredentialStore {
-  readonly #stored: StoredCredential;
+export class CredentialStore extends StoredCredential {
   readonly #unstored: Map<string, Unstored>;
   /** The entry that was read or written last: no error shows its tokens. */
   #known: OidcCredentials | undefined;
 
   constructor(backend: OidcCredentialsBackend, key: string) {
-    this.#stored = new StoredCredential(backend, key);
-    this.#unstored = unstoredEntries(this.#stored.owner);
-  }
-
-  get backend(): OidcCredentialsBackend {
-    return this.#stored.backend;
-  }
-
-  get key(): string {
-    return this.#stored.key;
-  }
-
-  /** Stands for the store: the same object for two backends that lead to one place. */
-  get owner(): object {
-    return this.#stored.owner;
-  }
-
-  /** The entry of this process that could not be stored yet. */
-  get unstored(): OidcCredentials | undefined {
-    return this.#stored.unstored;
+    super(backend, key);
+    this.#unstored = unstoredEntries(this.owner);
   }
 
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
-    if (this.unstored === undefined) return await this.#read();
+    if (this.unstored === undefined) return await this.read();
     try {
       return await this.withLock(() => this.loadLocked());
     } catch {
-      return this.unstored ?? await this.#read();
+      return this.unstored ?? await this.read();
     }
   }
 
   /** The same, for a caller that holds the lock. */
   async loadLocked(): Promise<OidcCredentials | undefined> {
     const unstored = this.#unstored.get(this.key);
-    if (unstored === undefined) return await this.#read();
+    if (unstored === undefined) return await this.read();
     const { entry, replaces } = unstored;
-    let isWanted: boolean;
+    let isStored: boolean;
     try {
-      isWanted = isReplaced(await this.#read(), replaces);
-      // A sign-out that got no lock may come between the look and the write.
-      const decide = (present: OidcCredentials | undefined) =>
-        isWanted = isReplaced(present, replaces);
-      if (isWanted) await this.#put(entry, { isReplaced: decide });
+      isStored = await this.#putOver(entry, replaces);
     } catch {
       return entry; // its first failure was reported; the next use tries again
     }
     if (this.#unstored.get(this.key) === unstored) this.#unstored.delete(this.key);
-    return isWanted ? entry : await this.#read();
+    return isStored ? entry : await this.read();
   }
 
   /** The entry while another process holds the lock. Reports no fault. */
   async peek(): Promise<OidcCredentials | undefined> {
     if (this.unstored !== undefined) return undefined;
-    return await this.#stored.read().catch(() => undefined);
+    return await super.read().catch(() => undefined);
   }
 
-  /** Stores an entry in the place of the given state. When that fails, it is kept in this process. */
-  async save(
-    entry: OidcCredentials,
-    replaces: OidcCredentials | "anything" | undefined,
-    options?: PutOptions,
-  ): Promise<void> {
+  override async read(): Promise<OidcCredentials | undefined> {
+    const entry = await super.read(this.#known);
+    this.#known = entry ?? this.#known;
+    return entry;
+  }
+
+  /** Stores the entry of a new sign-in, whatever is stored. Under the lock, since a refresh may run. */
+  async saveNew(entry: OidcCredentials): Promise<void> {
     try {
-      await this.#put(entry, options);
+      await this.withLock(() => this.#putOver(entry, "anything"));
       this.#unstored.delete(this.key);
     } catch (error) {
-      throw await this.keepUnstored(entry, replaces, error);
+      throw this.#keepUnstored(entry, "anything", error);
     }
   }
 
   /**
    * Stores an entry in the place of another one, and of no other grant: a sign-out or a new sign-in that
-   * came in between wins. Then the result is `false`, and the entry was not stored.
+   * came in between wins. Then the result is `false`, and the entry was not stored. Where it cannot be
+   * written, it is kept in this process.
    */
-  async replace(entry: OidcCredentials, replaced: OidcCredentials): Promise<boolean> {
-    const replaces = this.#replacedBy(replaced);
-    if (replaces !== "anything") {
-      let stored: OidcCredentials | undefined;
-      try {
-        stored = await this.#read();
-      } catch (error) {
-        throw await this.keepUnstored(entry, replaced, error);
-      }
-      if (!isReplaced(stored, replaces)) return false;
-    }
-    let isWanted = true; // where the backend does not compare
-    const decide = (present: OidcCredentials | undefined) =>
-      isWanted = isReplaced(present, replaces);
-    await this.save(entry, replaced, { isReplaced: decide });
-    return isWanted;
-  }
-
-  /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
-  async keepUnstored(
-    entry: OidcCredentials,
-    replaces: OidcCredentials | "anything" | undefined,
-    error: unknown,
-  ): Promise<ValidMindAuthError> {
-    this.#unstored.set(this.key, { entry, replaces: this.#replacedBy(replaces) });
-    const { backendError, describeBackend } = await loadDescription();
-    const cause = backendError("write to", this.backend, error, entry);
-    const place = describeBackend(this.backend);
-    return new ValidMindAuthError(
-      "credentials_not_stored",
-      `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
-        `and each use tries to store them again; a new process may have to sign in.`,
-      { cause },
-    );
-  }
-
-  /** The states that a new entry replaces: also those of an unstored one, which it follows. */
-  #replacedBy(replaced: OidcCredentials | "anything" | undefined): Unstored["replaces"] {
+  async replace(entry: OidcCredentials, replaced: OidcCredentials | undefined): Promise<boolean> {
+    // Also the states of an unstored entry, which it follows.
     const earlier = this.#unstored.get(this.key)?.replaces ?? [];
-    if (replaced === "anything" || earlier === "anything") return "anything";
-    return [...earlier, grantOf(replaced)];
+    const replaces = earlier === "anything" ? earlier : [...earlier, grantOf(replaced)];
+    try {
+      const isStored = await this.#putOver(entry, replaces);
+      if (isStored) this.#unstored.delete(this.key);
+      return isStored;
+    } catch (error) {
+      throw this.#keepUnstored(entry, replaces, error);
+    }
   }
 
-  /** Removes the entry, stored or not. */
+  /** Removes the entry, stored or not, and what a probe has left behind. */
   async remove(): Promise<void> {
     this.#unstored.delete(this.key);
     await this.#guard("delete credentials from", () => this.backend.delete(this.key));
+    await Promise.try(async () => this.backend.delete(await probeKey(this.key)))
+      .catch(() => undefined); // the entry is gone, which is what counts
   }
 
   /** Removes the whole store, where the backend can: the way out of a store that cannot be read. */
@@ -166,56 +118,40 @@ export class CredentialStore {
     await this.#guard("delete", () => this.backend.deleteAll?.());
   }
 
-  /** Removes the entry only if its refresh token is still the refused one. */
-  async removeRefused(refused: OidcCredentials): Promise<void> {
-    if (grantOf(await this.loadLocked()) === grantOf(refused)) await this.remove();
-  }
-
   /** Runs `fn` alone, as widely as the backend can lock. */
   async withLock<T>(fn: () => Promise<T>, options: WithLockOptions<T> = {}): Promise<T> {
-    let own: { value: T } | { error: unknown } | undefined;
-    const run = async () => {
-      try {
-        const value = await fn();
-        own = { value };
-        return value;
-      } catch (error) {
-        own = { error };
-        throw error;
-      }
-    };
+    let own: Promise<T> | undefined;
+    const run = () => own = fn();
     try {
       if (this.backend.withLock) return await this.backend.withLock(this.key, run, options);
       const queue = getOrSet(queues, this.owner, () => new Queue());
       return await queue.run(this.key, run, options.signal);
     } catch (error) {
       // The result of `fn` counts, also where the lock could not be released after it.
-      if (own !== undefined && "value" in own) return own.value;
-      if (own !== undefined) throw own.error;
+      if (own !== undefined) return await own;
       if (options.signal?.aborted && error === options.signal.reason) throw error;
-      const { backendError } = await loadDescription();
       throw backendError("lock credentials in", this.backend, error, this.#known);
     }
   }
 
-  /** Proves that an entry can be written, read and removed, before a person is asked. */
+  /**
+   * Proves, under the lock, that the next entry can be written, before the refresh token of the present
+   * one is spent. The present entry is not written again in its own place: that would undo a sign-out.
+   */
+  async prove(present: OidcCredentials | undefined): Promise<void> {
+    if (memberOf(this.backend, "persistent") === false || provesWrites(this.backend)) return;
+    const probe = await this.#probeStore();
+    await probe.#writeProbe(JSON.stringify(present ?? "").length);
+    await probe.#removeProbe();
+  }
+
+  /** Proves, under the lock, that an entry can be written, read and removed: before a person is asked. */
   async probe(): Promise<void> {
-    const probe = new CredentialStore(this.backend, probeKey());
-    const entry = probeEntry("probe");
-    let read: OidcCredentials | undefined;
-    try {
-      await probe.#put(entry);
-      read = await probe.#stored.read();
-    } catch (error) {
-      await probe.remove().catch(() => undefined);
-      throw error;
-    }
-    await probe.remove();
-    const isGone = await probe.#stored.read() === undefined;
-    if (read?.client_id === entry.client_id && read.access_token === entry.access_token && isGone) {
-      return;
-    }
-    const { describeBackend } = await loadDescription();
+    const probe = await this.#probeStore();
+    const written = await probe.#writeProbe();
+    const read = await probe.read().finally(() => probe.#removeProbe());
+    const isSame = read?.access_token === written.access_token && read.issuer === written.issuer;
+    if (isSame && await probe.read() === undefined) return;
     throw new CredentialsBackendError(
       "backend_unproven",
       `Cannot sign in with ${describeBackend(this.backend)}: a test entry that was written, read ` +
@@ -223,10 +159,60 @@ export class CredentialStore {
     );
   }
 
-  async #read(): Promise<OidcCredentials | undefined> {
-    const entry = await this.#stored.read(this.#known);
-    this.#known = entry ?? this.#known;
+  async #probeStore(): Promise<CredentialStore> {
+    return new CredentialStore(this.backend, await probeKey(this.key));
+  }
+
+  async #writeProbe(length = 5): Promise<OidcCredentials> {
+    const entry = {
+      issuer: "probe",
+      client_id: "probe",
+      access_token: "x".repeat(length),
+      expires_at: new Date(0).toISOString(),
+    };
+    await this.#put(entry).catch(async (error) => {
+      await this.#removeProbe().catch(() => undefined);
+      throw error;
+    });
     return entry;
+  }
+
+  async #removeProbe(): Promise<void> {
+    await this.#guard("delete credentials from", () => this.backend.delete(this.key));
+  }
+
+  /**
+   * Stores an entry over some grants, or not at all. A sign-out that got no lock may come between the
+   * look and the write, so the backend compares again. A fault is tried once more at once, since it may
+   * pass; the write may be done all the same, so its own grant counts as replaced then.
+   */
+  async #putOver(entry: OidcCredentials, replaces: Replaced): Promise<boolean> {
+    const attempt = async (grants: readonly (string | undefined)[]) => {
+      if (replaces === "anything") return await this.#put(entry).then(() => true);
+      if (!grants.includes(grantOf(await this.read()))) return false;
+      let isWanted = true; // where the backend does not compare
+      const isReplaced = (present: OidcCredentials | undefined) =>
+        isWanted = grants.includes(grantOf(present));
+      await this.#put(entry, { isReplaced });
+      return isWanted;
+    };
+    const grants = replaces === "anything" ? [] : replaces;
+    return await attempt(grants).catch(() => attempt([...grants, grantOf(entry)]));
+  }
+
+  /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
+  #keepUnstored(entry: OidcCredentials, replaces: Replaced, error: unknown): ValidMindAuthError {
+    this.#unstored.set(this.key, { entry, replaces });
+    const cause = backendError("write to", this.backend, error, entry);
+    return new ValidMindAuthError(
+      "credentials_not_stored",
+      `Cannot store the new tokens in ${
+        describeBackend(this.backend)
+      }: ${cause.message} They stay ` +
+        `usable in this process, and each use tries to store them again; a new process may have to ` +
+        `sign in.`,
+      { cause },
+    );
   }
 
   async #put(entry: OidcCredentials, options?: PutOptions): Promise<void> {
@@ -238,100 +224,24 @@ export class CredentialStore {
     try {
       return await run();
     } catch (error) {
-      const { backendError } = await loadDescription();
       throw backendError(action, this.backend, error, this.#known);
     }
   }
 }
 
-function grantOf(entry: OidcCredentials | undefined): string | undefined {
+/** The grant of an entry: two entries with the same one are the same state of one sign-in. */
+export function grantOf(entry: OidcCredentials | undefined): string | undefined {
   return entry?.refresh_token ?? entry?.access_token;
 }
 
-function isReplaced(stored: OidcCredentials | undefined, replaces: Unstored["replaces"]): boolean {
-  return replaces === "anything" || replaces.includes(grantOf(stored));
-}
-
-/** Whether two entries belong to different grants, or are different states of one. */
-export function isOtherGrant(one: OidcCredentials, other: OidcCredentials): boolean {
-  return grantOf(one) !== grantOf(other);
-}
-
-/** The place of a coming entry in its store. Disposal frees it, once the reservation has ended. */
-export class Reservation implements AsyncDisposable {
-  readonly #reserving: Promise<AsyncDisposable | undefined>;
-
-  constructor(backend: OidcCredentialsBackend, present: OidcCredentials) {
-    this.#reserving = reserve(backend, present);
-    this.#reserving.catch(() => undefined); // thrown by `ready`
-  }
-
-  /** Waits until the store is known to accept the next `put`. Throws the error of that `put`. */
-  async ready(): Promise<void> {
-    await this.#reserving;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const reserved = await this.#reserving.catch(() => undefined);
-    await reserved?.[Symbol.asyncDispose]();
-  }
-}
-
-async function reserve(
-  backend: OidcCredentialsBackend,
-  present: OidcCredentials,
-): Promise<AsyncDisposable | undefined> {
-  try {
-    return await tryWrite(backend, present);
-  } catch (error) {
-    const { backendError } = await loadDescription();
-    throw backendError("write credentials to", backend, error, present);
-  }
-}
-
-/**
- * Writes and removes an entry of the same size under a key of its own. The present entry is not
- * written again in its own place: that would undo a sign-out or a rotation of another process since
- * it was read.
- */
-async function tryWrite(
-  backend: OidcCredentialsBackend,
-  present: OidcCredentials,
-): Promise<undefined> {
-  if (backend.persistent === false) return;
-  const key = probeKey();
-  await backend.put(key, probeEntry("x".repeat(JSON.stringify(present).length)));
-  await backend.delete(key);
-}
-
-function probeKey(): string {
-  return `probe|${crypto.randomUUID()}`;
-}
-
-function probeEntry(access_token: string) {
-  const expires_at = new Date(0).toISOString();
-  return { issuer: "probe", client_id: "probe", access_token, expires_at };
-}
-
-/**
- * Remembers, for this process, that a refresh token is used up. A provider takes its second use for a
- * theft and ends the sign-in. Only a hash is kept.
- */
-export async function markSpent({ owner, key }: CredentialStore, token: string): Promise<void> {
-  const keys = getOrSet(spent, owner, () => new Map<string, Set<string>>());
-  const hashes = getOrSet(keys, key, () => new Set<string>());
-  hashes.add(await hash(token));
-  const [oldest] = hashes;
-  if (hashes.size > MAX_REMEMBERED) hashes.delete(oldest!);
+/** Remembers, for this process, that a refresh token is used up. */
+export function markSpent(token: string): void {
+  spent.add(token);
+  const [oldest] = spent;
+  if (spent.size > MAX_SPENT) spent.delete(oldest!);
 }
 
 /** Whether this process knows that a refresh token is used up. */
-export async function isSpent({ owner, key }: CredentialStore, token: string): Promise<boolean> {
-  const hashes = spent.get(owner)?.get(key);
-  return hashes !== undefined && hashes.has(await hash(token));
-}
-
-async function hash(token: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token));
-  return toBase64(new Uint8Array(bytes));
+export function isSpent(token: string): boolean {
+  return spent.has(token);
 }

@@ -1,4 +1,3 @@
-import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
 import type { Emit } from "../options/runtime.ts";
@@ -6,8 +5,8 @@ import type { AskOptions } from "../sign_in/flow.ts";
 import { getOrSet } from "./source.ts";
 import type { CredentialStore } from "./store.ts";
 
-/** Loaded where a person waits for a lock. */
-const loadTerminal = () => import("../prompt/terminal.ts");
+/** Loaded where a person is asked, or waits for a lock. */
+export const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** Longer waits are reported. */
 const NOTICE_MS = 1000;
@@ -67,67 +66,50 @@ export interface WaitReport {
   emit: Emit | undefined;
   /** The issuer of the awaited tokens. */
   issuer: string;
-  /** Whether a person may be asked, and how: a long wait is shown to this person. */
+  /** The person to whom a long wait is shown, if any. */
   ask: AskOptions | undefined;
 }
 
-/** Runs `fn` under the store's lock, and reports a long wait for the lock. */
+/** Runs `fn` under the store's lock, and reports a long wait for the lock, and its end. */
 export async function takeTurn<T>(
   store: CredentialStore,
   fn: () => Promise<T>,
   options: WithLockOptions<T>,
-  report: WaitReport,
+  { emit, issuer, ask }: WaitReport,
 ): Promise<T> {
-  using wait = watchWait(report);
-  let hasBegun = false;
-  try {
-    return await store.withLock(() => {
-      hasBegun = true;
-      wait[Symbol.dispose]();
-      return fn();
-    }, options);
-  } catch (error) {
-    throw hasBegun ? error : namingProvider(error, report.issuer);
-  }
-}
-
-/** A holder of this lock has little to do but to wait for the provider. */
-function namingProvider(error: unknown, issuer: string): unknown {
-  if (!(error instanceof CredentialsBackendError) || error.code !== "backend_locked") return error;
-  return new CredentialsBackendError(
-    error.code,
-    `${error.message} The holder most likely waits for an answer of ${issuer}: check that the ` +
-      `provider can be reached.`,
-    error.cause === undefined ? undefined : { cause: error.cause },
-  );
-}
-
-/** Reports a wait for a lock that is long, and its end. Further disposals do nothing. */
-function watchWait({ emit, issuer, ask }: WaitReport): Disposable {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
-  let notice: Promise<{ erase(): void } | undefined> | undefined;
-  let isLong = false;
+  let onEnd = () => {};
   const onLong = () => {
-    isLong = true;
     emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
-    if (ask === undefined) return;
-    const text = `Another process is refreshing the sign-in at ${issuer}; waiting for it …`;
-    notice = loadTerminal().then(({ isShownByCaller, terminalNotice }) =>
-      isShownByCaller(ask) ? undefined : terminalNotice(text)
-    );
-    notice.catch(() => undefined);
+    const notice = ask && showWait(ask, issuer);
+    onEnd = () => {
+      emit?.({ type: "lock_waited", waitedMs: waitedMs() });
+      notice?.then((notice) => notice?.erase()).catch(() => undefined);
+    };
   };
   // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
   const timer = AbortSignal.timeout(NOTICE_MS);
   timer.addEventListener("abort", onLong, { once: true });
-  return {
-    [Symbol.dispose]() {
-      timer.removeEventListener("abort", onLong);
-      if (!isLong) return;
-      isLong = false;
-      emit?.({ type: "lock_waited", waitedMs: waitedMs() });
-      notice?.then((notice) => notice?.erase()).catch(() => undefined);
-    },
+  const end = () => {
+    timer.removeEventListener("abort", onLong);
+    onEnd();
+    onEnd = () => {};
   };
+  try {
+    return await store.withLock(() => {
+      end();
+      return fn();
+    }, options);
+  } finally {
+    end();
+  }
+}
+
+async function showWait(ask: AskOptions, issuer: string) {
+  const { isShownByCaller, terminalNotice } = await loadDialog();
+  if (isShownByCaller(ask)) return undefined;
+  return terminalNotice(
+    `Another process is refreshing the sign-in at ${issuer}; waiting for it …`,
+  );
 }

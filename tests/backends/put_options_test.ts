@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import {
+  CredentialsBackendError,
   FileCredentialsBackend,
   KvCredentialsBackend,
   MemoryCredentialsBackend,
@@ -14,6 +15,8 @@ import { sandbox } from "../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 const ROTATED = entry({ refresh_token: "fixture-rotated" });
+
+const DENIED = new CredentialsBackendError("backend_denied", "Cannot write it: test. Wait.");
 
 type Store = FileCredentialsBackend | KvCredentialsBackend;
 
@@ -95,7 +98,10 @@ for (const { name, make } of CASES) {
       const { store, backend } = make();
       await backend.put(KEY, entry());
       const credential = new CredentialStore(backend, KEY);
-      await credential.keepUnstored(ROTATED, entry(), new Error());
+      const put = store.put.bind(store);
+      store.put = () => Promise.reject(DENIED);
+      await credential.replace(ROTATED, entry()).catch(() => undefined);
+      store.put = put;
       signOutBeforeWrite(store, backend);
       assertEquals(await credential.load(), undefined);
       assertEquals([credential.unstored, await backend.get(KEY)], [undefined, undefined]);

@@ -15,22 +15,6 @@ async function clocksApart(bearer: "access_token" | "id_token") {
   return { world, session, ahead: () => createSession({ ...options, now }) };
 }
 
-Deno.test("clocks apart: a joined refresh whose token has ended by this clock is made again", async () => {
-  const { world, session, ahead } = await clocksApart("access_token");
-  await using _ = world;
-  const other = await ahead();
-  await session.accessToken({ forceRefresh: true });
-  world.provider.reset();
-  const [first, joined] = await Promise.all([
-    session.accessToken({ forceRefresh: true }),
-    other.accessToken({ forceRefresh: true }),
-  ]);
-  const grants = world.provider.requests.flatMap(({ grantType }) => grantType ?? []);
-  assertEquals(grants, ["refresh_token", "refresh_token"]);
-  assertEquals([joined === first, joined], [false, world.stored().access_token]);
-  assertEquals(world.codes.length, 1);
-});
-
 Deno.test("clocks apart: of a joined refresh the ID token has ended, and the error is of the clock", async () => {
   const { world, session, ahead } = await clocksApart("id_token");
   await using _ = world;

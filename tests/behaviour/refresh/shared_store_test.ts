@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { WithLockOptions } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
@@ -9,7 +8,6 @@ import type { ScriptedProvider } from "../../support/scripted_provider.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { tempDir } from "../../support/temp_home.ts";
 
 const HOUR = 3600_000;
 const FULL = new CredentialsBackendError("backend_full", "Cannot write: no space is left.");
@@ -255,23 +253,4 @@ Deno.test("unstored: a store that cannot be read keeps them for later", async ()
   backend.before = undefined;
   await createSession({ ...options, interactive: false });
   assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
-});
-
-Deno.test("shared store: who waits in vain for a refresh elsewhere is told of the provider", async () => {
-  await using world = await scriptedProviderWorld();
-  await using folder = await tempDir();
-  const path = `${folder.path}/credentials.json`;
-  const credentialsBackend = new FileCredentialsBackend({ path, lockTimeoutMs: 100 });
-  const session = await createSession({ ...world.options, credentialsBackend });
-  world.clock.advance(HOUR);
-  const frozen = Promise.withResolvers<void>();
-  const holder = new FileCredentialsBackend({ path }).withLock(world.key, () => frozen.promise);
-  await rejectsWith(
-    "backend_locked",
-    () => session.accessToken(),
-    `process ${Deno.pid} holds it`,
-    `waits for an answer of ${world.provider.issuer}`,
-  );
-  frozen.resolve();
-  await holder;
 });

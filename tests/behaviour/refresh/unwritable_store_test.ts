@@ -1,12 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
+import { isProbeKey, probeKey, PROVES } from "../../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { AuthEvent } from "../../../client/auth_event.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { cliWorld } from "../../client/cli/cli_world.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
-import { runDeno } from "../../support/deno_process.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
@@ -76,24 +75,69 @@ Deno.test("unwritable store: a token in its last minutes is used on, and the eve
   assertEquals(failed && "code" in failed && failed.code, "backend_full");
 });
 
-Deno.test("unwritable store: a person is told once that the token is not refreshed", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  await world.amend({ expires_at: new Date(Date.now() + 15_000).toISOString() });
-  const path = `${world.home}/.validmind/credentials.json`;
-  const document = JSON.parse(await Deno.readTextFile(path));
-  await Deno.writeTextFile(path, JSON.stringify({ ...document, version: 99 }));
-  const code = `import { createSession } from "@validmind/auth";
-    let now = Date.now();
-    const session = await createSession({ now: () => now });
-    now += 11_000;
-    await session.accessToken();`;
-  const { code: exit, stderr } = await runDeno({ code, flags: ["-A"], env: world.env });
-  assertEquals(exit, 0, stderr);
-  const words =
-    `The sign-in at ${world.provider.issuer} is not refreshed, and ends with its token: ` +
-    `Cannot change `;
-  assertEquals(stderr.split(words).length, 2, stderr);
+/** A store with a lock, whose steps are told. */
+class StepBackend extends SpyBackend {
+  readonly persistent = true;
+  readonly steps: string[] = [];
+  #isLocked = false;
+  override before = (method: string, key: string) => {
+    if (method === "get") return;
+    const what = isProbeKey(key) ? "probe" : "entry";
+    this.steps.push(`${method} ${what}${this.#isLocked ? "" : " without the lock"}`);
+  };
+  async withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
+    this.#isLocked = true;
+    return await fn().finally(() => this.#isLocked = false);
+  }
+}
+
+async function stepsOfRefresh(backend: StepBackend): Promise<string[]> {
+  await using world = await scriptedProviderWorld();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  world.provider.script.token.push(() => {
+    backend.steps.push("request");
+    return world.provider.tokens();
+  });
+  backend.steps.length = 0;
+  await session.accessToken({ forceRefresh: true });
+  return backend.steps;
+}
+
+Deno.test("proof: a probe entry is written and removed under the lock, before the token is sent", async () => {
+  const steps = await stepsOfRefresh(new StepBackend());
+  assertEquals(steps, ["put probe", "delete probe", "request", "put entry"]);
+});
+
+Deno.test("proof: a store that proves its writes, and one in memory, need no probe entry", async () => {
+  const proving = Object.assign(new StepBackend(), { [PROVES]: true });
+  assertEquals(await stepsOfRefresh(proving), ["request", "put entry"]);
+  const fleeting = Object.assign(new StepBackend(), { persistent: false });
+  assertEquals(await stepsOfRefresh(fleeting), ["request", "put entry"]);
+});
+
+Deno.test("proof: a probe entry that a kill has left is removed by the next refresh, and by clear", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  const left = await probeKey(world.key);
+  const leave = () => backend.rows.set(left, { ...backend.rows.get(world.key)! });
+  leave();
+  await session.accessToken({ forceRefresh: true });
+  assertEquals([...backend.rows.keys()], [world.key]);
+  leave();
+  assertEquals((await session.clear()).keys, [world.key]);
+  assertEquals(backend.rows.size, 0);
+});
+
+Deno.test("proof: a probe entry that cannot be written keeps the refresh token", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.before = (method, key) => {
+    if (method === "put" && isProbeKey(key)) throw FULL;
+  };
+  await rejectsWith("backend_full", () => session.accessToken({ forceRefresh: true }));
+  assertEquals(refreshes(world.provider), 0);
 });
 
 Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
@@ -131,39 +175,6 @@ Deno.test("sign-out during a refresh: a new sign-in in between wins, too", async
   });
   assertEquals(await session.accessToken({ forceRefresh: true }), "their-access");
   assertEquals(world.stored().refresh_token, "their-refresh");
-});
-
-Deno.test("spent refresh token: an older copy in the store is replaced by the session's entry", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
-  const older = world.stored();
-  await session.accessToken({ forceRefresh: true });
-  const newer = world.stored();
-  world.backend.put(world.key, older); // a program that does not lock
-  world.clock.advance(HOUR);
-  assert(await world.provider.isActive(await session.accessToken()));
-  assertEquals(refreshes(world.provider), 2);
-  assert(world.stored().refresh_token !== newer.refresh_token);
-});
-
-Deno.test("spent refresh token: a sign-out before an older copy is replaced is not undone", async () => {
-  await using folder = await tempDir();
-  await using world = await oidcProviderWorld();
-  const store = new FileCredentialsBackend({ path: `${folder.path}/credentials.json` });
-  const session = await createSession({ ...world.options, credentialsBackend: store });
-  const older = store.get(world.key)!;
-  await session.accessToken({ forceRefresh: true });
-  await store.put(world.key, older); // a program that does not lock
-  world.clock.advance(HOUR);
-  const put = store.put.bind(store);
-  store.put = async (...args) => {
-    store.put = put;
-    await store.delete(world.key); // another process, which got no lock
-    await put(...args);
-  };
-  await rejectsWith("login_required", () => session.accessToken(), "no sign-in is stored");
-  assertEquals(store.get(world.key), undefined);
-  assertEquals(refreshes(world.provider), 1);
 });
 
 Deno.test("spent refresh token: is not sent again, also where no session holds the successor", async () => {

@@ -100,7 +100,7 @@ for (const [what, make, words] of THROWN) {
     assert(error.cause instanceof CredentialsBackendError);
     assertStringIncludes(error.cause.message, words);
     const secrets = backend.seen.flatMap(tokensOf);
-    assertEquals(secrets.length, 6);
+    assert(secrets.length >= 6);
     assertNoSecret(error, secrets);
   });
 }

@@ -80,9 +80,13 @@ for (const { name, store, options = {}, variables } of CASES) {
       };
       const { message } = await rejectsWith("login_required", signIn);
       const [, command] = /Sign in with\n {2}(.*)\n/.exec(message)!;
-      const runnable = command!.replace("deno run", `'${DENO}' run --config '${ROOT}deno.json'`)
+      const [, input] = /, with (.*) as its input/.exec(message) ?? [];
+      // Here the module's own settings are those of its repository.
+      const runnable = command!.replace("deno run", `'${DENO}' run`)
+        .replace("--no-config", `--config '${ROOT}deno.json'`)
         .replace("jsr:@validmind/auth/cli", `'${ROOT}client/cli.ts'`);
-      const { code, stderr } = await runProcess(["sh", "-c", runnable], { env });
+      const stdin = input === undefined ? {} : { stdin: input };
+      const { code, stderr } = await runProcess(["sh", "-c", runnable], { env, ...stdin });
       assertEquals(code, 0, stderr);
       assertEquals(await signIn(), true);
     },

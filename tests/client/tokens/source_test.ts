@@ -180,19 +180,39 @@ Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked"
   assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
   assertNoSecret(error, secrets);
   assertEquals([world.backend.get(world.key), world.codes.length], [undefined, 1]);
+  assertEquals((await session.status()).refreshable, false);
   await rejectsWith("login_required", () => session.accessToken(), "no sign-in is stored");
 });
 
-for (const name of ["interaction_required", "login_required", "consent_required"]) {
+/** Any refusal may come from a provider that no list knows. Only invalid_grant ends the sign-in. */
+const REFUSALS = [
+  "interaction_required",
+  "consent_required",
+  "access_denied",
+  "invalid_token",
+  "invalid_request",
+  "invalid_scope",
+  "unauthorized_client",
+  "bad_refresh_token",
+  "E1234",
+  "<b>no</b>",
+];
+
+for (const name of REFUSALS) {
   Deno.test(`tokens: ${name} at a refresh wants the person, and keeps the entry`, async () => {
     await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.clock.advance(HOUR);
     const before = world.stored();
-    world.provider.script.token.push(() => oauthError(name), () => oauthError(name));
-    const error = await rejectsWith("login_required", () => session.accessToken(), "init()");
-    assertEquals((error.cause as { oauthError?: string }).oauthError, name);
+    const refusal = { error: name, error_description: "The session has ended" };
+    const refuse = () => Response.json(refusal, { status: 400 });
+    world.provider.script.token.push(refuse, refuse, refuse);
+    const words = ["the provider refused to refresh it", "The session has ended", "init()"];
+    await rejectsWith("login_required", () => session.accessToken(), ...words);
+    const options = { ...world.options, interactive: false };
+    await rejectsWith("login_required", () => createSession(options), ...words);
     assertEquals([world.stored(), world.codes.length], [before, 1]);
+    assertEquals((await session.status()).refreshable, true);
     await createSession(world.options);
     assertEquals([world.codes.length, world.provider.script.token.length], [2, 0]);
   });
@@ -238,17 +258,28 @@ Deno.test("tokens: what another process has refreshed already is not refreshed a
   assertEquals(world.provider.requests, []);
 });
 
-for (const error of ["invalid_client", "invalid_scope", "unauthorized_client"]) {
-  Deno.test(`tokens: ${error} at the refresh keeps the entry and is told`, async () => {
-    await using world = await scriptedProviderWorld();
+Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody and is told", async () => {
+  await using world = await scriptedProviderWorld();
+  await createSession(world.options);
+  world.clock.advance(HOUR);
+  const before = world.stored();
+  world.provider.script.token.push(() => oauthError("invalid_client", 401));
+  await rejectsWith("provider_refused", () => createSession(world.options), "invalid_client");
+  assertEquals([world.stored(), world.codes.length], [before, 1]);
+});
+
+Deno.test("tokens: without a stated lifetime the end of the token itself counts", async () => {
+  await using world = await scriptedProviderWorld();
+  const seconds = Math.floor(world.clock.now() / 1000);
+  for (const expires_in of [undefined, 0]) {
+    const access_token = await world.provider.idToken({ exp: seconds + 300 });
+    world.provider.script.token.push(() => world.provider.tokens({ access_token, expires_in }));
     const session = await createSession(world.options);
-    world.clock.advance(HOUR);
-    const before = world.stored();
-    world.provider.script.token.push(() => oauthError(error, 401));
-    await rejectsWith("provider_refused", () => session.accessToken(), error);
-    assertEquals(world.stored(), before);
-  });
-}
+    const { expiresAt } = await session.status();
+    assertEquals(expiresAt, new Date((seconds + 300) * 1000));
+    await session.clear();
+  }
+});
 
 Deno.test("tokens: a token in its last minutes bridges an outage, asking every ten seconds", async () => {
   await using world = await scriptedProviderWorld();

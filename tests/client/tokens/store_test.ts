@@ -16,9 +16,9 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
-/** Lets the writes of one key fail, `times` times. */
+/** Lets the writes of one key fail, `times` times. Each is tried twice. */
 function failPuts(backend: SpyBackend, key: string, times: number, error: unknown): void {
-  let left = times;
+  let left = 2 * times;
   backend.before = (method, called) => {
     if (method === "put" && called === key && left-- > 0) throw error;
   };
@@ -61,6 +61,32 @@ Deno.test("failed write: the next session of the process has the tokens, and wri
   const session = await createSession({ ...options, interactive: false });
   assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
   assertEquals(world.codes.length, 1);
+});
+
+Deno.test("failed write: one that fails once is tried again at once, and nobody hears of it", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  let left = 1;
+  backend.before = (method, key) => {
+    if (method === "put" && key === world.key && left-- > 0) throw FULL;
+  };
+  const token = await session.accessToken({ forceRefresh: true });
+  assertEquals([backend.rows.get(world.key)?.access_token, left], [token, -1]);
+});
+
+Deno.test("failed write: a sign-out before the second try is not undone", async () => {
+  await using world = await scriptedProviderWorld();
+  const backend = new SpyBackend();
+  const session = await createSession({ ...world.options, credentialsBackend: backend });
+  backend.before = (method, key) => {
+    if (method !== "put" || key !== world.key) return;
+    backend.rows.delete(key); // another process
+    throw FULL;
+  };
+  const run = () => session.accessToken({ forceRefresh: true });
+  await rejectsWith("login_required", run, "removed while its token was refreshed");
+  assertEquals(backend.rows.has(world.key), false);
 });
 
 Deno.test("failed write: an error that quotes the tokens is not passed on", async () => {
@@ -178,10 +204,10 @@ Deno.test("sign-in: a store that cannot be read after the approval loses no toke
 Deno.test("sign-in: a lock that cannot be had after the approval loses no tokens", async () => {
   await using world = await oidcProviderWorld();
   const spy = new SpyBackend();
-  let isLocked = true;
+  let isLocked = false;
   const locked = new CredentialsBackendError(
     "backend_locked",
-    "Cannot lock: somebody else has it.",
+    "Cannot lock: somebody else has it. Wait.",
   );
   const backend: OidcCredentialsBackend = Object.assign(spy, {
     withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {
@@ -189,6 +215,11 @@ Deno.test("sign-in: a lock that cannot be had after the approval loses no tokens
     },
   });
   const options = { ...world.options, credentialsBackend: backend };
+  const approve = world.clock.onDelay!;
+  world.clock.onDelay = async (count) => {
+    await approve(count);
+    isLocked = true;
+  };
   const error = await rejectsWith("credentials_not_stored", () => createSession(options));
   assertEquals([error.cause, spy.rows.size], [locked, 0]);
   isLocked = false;
@@ -208,9 +239,12 @@ Deno.test("sign-in: nor when it was to replace an entry of less scope", async ()
   });
   const options = { ...world.options, credentialsBackend: backend };
   await createSession({ ...options, scope: "openid" });
-  isLocked = true;
+  world.clock.onDelay = () => {
+    isLocked = true;
+  };
   const run = () => createSession({ ...options, scope: "openid more" });
   await rejectsWith("credentials_not_stored", run, "Cannot lock it.");
+  world.clock.onDelay = undefined;
   isLocked = false;
   await createSession({ ...options, scope: "openid more", interactive: false });
   assertEquals([backend.rows.get(world.key)?.scope, world.codes.length], ["openid more", 2]);
@@ -221,7 +255,7 @@ Deno.test("a locked store is bridged by a token in its last minutes, and an erro
   let isLocked = false;
   const locked = new CredentialsBackendError(
     "backend_locked",
-    "Cannot lock: somebody else has it.",
+    "Cannot lock: somebody else has it. Wait.",
   );
   const backend = Object.assign(new SpyBackend(), {
     withLock<T>(_key: string, fn: () => Promise<T>): Promise<T> {

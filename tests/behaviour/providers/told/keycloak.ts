@@ -14,7 +14,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(Session doesn't have required client). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Session doesn't " +
@@ -25,7 +25,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(Maximum allowed refresh token reuse exceeded). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Maximum allowed " +
@@ -36,7 +36,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(Offline user session not found). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Offline user " +
@@ -47,7 +47,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(User disabled). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (User disabled). " +
@@ -158,7 +158,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(Stale token). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (Stale token). " +

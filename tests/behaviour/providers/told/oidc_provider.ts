@@ -13,7 +13,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(grant request is invalid). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (grant request " +
@@ -24,7 +24,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(grant request is invalid). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (grant request " +
@@ -35,7 +35,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(grant request is invalid). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (grant request " +
@@ -88,7 +88,7 @@ export const TOLD: ProviderKind["told"] = {
     message:
       "Cannot get a token for {issuer}: the provider ended the sign-in: it answered invalid_grant " +
       "(grant request is invalid). Sign in with\n" +
-      "  deno run -A jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
+      "  deno run -A --no-config jsr:@validmind/auth/cli login --issuer {issuer} --client-id {client}\n" +
       "or with validmind-auth login and the same flags, or run init() in a notebook or a terminal.",
     cause:
       "Cannot refresh the sign-in at {issuer}: the provider answered invalid_grant (grant request " +
