@@ -1,5 +1,6 @@
 import { backendError, describeBackend } from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
+import { isProbeKey } from "../../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { backendNeeds, preflight } from "../../permissions/preflight.ts";
@@ -8,14 +9,7 @@ import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { identityFlags, inCliWords } from "../cli_words.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import {
-  describeEntry,
-  describeIdentity,
-  identityOfKey,
-  placeReport,
-  type StatusReport,
-  type UnreadableSignIn,
-} from "../read_status.ts";
+import { describeEntry, describeIdentity, identityOfKey, placeReport } from "../read_status.ts";
 import { listText } from "../status_text.ts";
 
 export const list: Command<ChosenBackend> = {
@@ -38,18 +32,17 @@ export const list: Command<ChosenBackend> = {
   async run({ backend, needs }, invocation) {
     await preflight(list.action, needs(), "always");
     const now = Date.now();
-    const signIns: (StatusReport | UnreadableSignIn)[] = [];
-    for (const key of await listKeys(backend)) {
-      const signIn = await readSignIn(backend, key, now, invocation.flags);
-      if (signIn !== undefined) signIns.push(signIn);
-    }
+    const read = async (key: string) => await readSignIn(backend, key, now, invocation.flags);
+    const found = [];
+    for (const key of await listKeys(backend)) found.push(await read(key));
+    const signIns = found.filter((one) => one !== undefined);
     const place = placeReport(backend);
     printResult(invocation, { backend: place, sign_ins: signIns }, listText(signIns, place, now));
     return signIns.some((one) => "error" in one) ? EXIT.failure : EXIT.ok;
   },
 };
 
-/** The keys of all entries, without those of a test entry that an ended process left behind. */
+/** The keys of all entries by issuer, client and audience, then by profile. */
 export async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
   if (backend.list === undefined) {
     throw new CredentialsBackendError(
@@ -58,30 +51,27 @@ export async function listKeys(backend: OidcCredentialsBackend): Promise<string[
         `each one with status --issuer URL --client-id ID.`,
     );
   }
+  const sortingOf = (key: string) =>
+    `${key.replace(/^(client_credentials\|)?(dpop\|)?(profile:[^|]*\|)?/, "")}\0${key}`;
   try {
     const keys = await Array.fromAsync(backend.list());
-    return keys.filter((key) => !key.startsWith("probe|"))
+    return keys.filter((key) => !isProbeKey(key))
       .sort((a, b) => sortingOf(a) < sortingOf(b) ? -1 : 1);
   } catch (error) {
     throw backendError("list the sign-ins in", backend, error);
   }
 }
 
-/** Sorts by issuer, client and audience, then by profile. */
-function sortingOf(key: string): string {
-  return `${key.replace(/^(client_credentials\|)?(dpop\|)?(profile:[^|]*\|)?/, "")}\0${key}`;
-}
-
+/** `undefined` for an entry that has been removed since the keys were read. */
 async function readSignIn(
   backend: OidcCredentialsBackend,
   key: string,
   now: number,
   flags: FlagValues,
-): Promise<StatusReport | UnreadableSignIn | undefined> {
+) {
   const identity = identityOfKey(key);
   try {
     const entry = await new CredentialStore(backend, key).load();
-    // The entry may have been removed since the keys were read.
     return entry && describeEntry(entry, identity, now);
   } catch (error) {
     const { code, message } = backendError("read credentials from", backend, error);

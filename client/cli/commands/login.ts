@@ -6,7 +6,7 @@ import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
-import type { FlagName, FlagValues } from "../flags.ts";
+import type { FlagValues } from "../flags.ts";
 import { storeOf } from "../read_status.ts";
 import {
   findSignInTarget,
@@ -64,14 +64,6 @@ export const login: Command<SignInTarget> = {
   },
 };
 
-const OF_BROWSER: readonly FlagName[] = [
-  "redirect-uri",
-  "listen",
-  "consent",
-  "login-hint",
-  "parameter",
-];
-
 /** Refuses flags that would be ignored. */
 function checkTogether(flags: FlagValues): void {
   if (flags.has("open") && flags.has("no-open")) {
@@ -79,7 +71,8 @@ function checkTogether(flags: FlagValues): void {
   }
   const flow = flags.text("flow");
   if (flow !== "device" && flow !== "client_credentials") return;
-  const ignored = OF_BROWSER.find((name) => flags.has(name));
+  const ofBrowser = ["redirect-uri", "listen", "consent", "login-hint", "parameter"] as const;
+  const ignored = ofBrowser.find((name) => flags.has(name));
   if (ignored === undefined) return;
   throw new UsageError(
     `Cannot use --${ignored} with --flow ${flow}: it is for a sign-in in the browser. Use --flow ` +
@@ -106,26 +99,17 @@ async function signIn({ stored }: SignInTarget, { flags }: Invocation): Promise<
   return isAsked;
 }
 
-/**
- * The same backend without one entry until a new one is stored, so that a person is asked. Errors
- * name it and its place as before.
- */
-function withoutEntry(
-  backend: OidcCredentialsBackend,
-  key: string,
-): OidcCredentialsBackend {
+/** The same backend without one entry until a new one is stored, so that a person is asked. */
+function withoutEntry(backend: OidcCredentialsBackend, key: string): OidcCredentialsBackend {
   let isHidden = true;
-  const members: Partial<OidcCredentialsBackend> = {
-    get: (one) => isHidden && one === key ? undefined : backend.get(one),
-    put: async (one: string, entry: OidcCredentials) => {
-      await backend.put(one, entry);
-      if (one === key) isHidden = false;
-    },
+  const get = (one: string) => isHidden && one === key ? undefined : backend.get(one);
+  const put = async (one: string, entry: OidcCredentials) => {
+    await backend.put(one, entry);
+    isHidden &&= one !== key;
   };
   return new Proxy(backend, {
     get(target, name) {
-      if (Object.hasOwn(members, name)) return Reflect.get(members, name);
-      const value = Reflect.get(target, name);
+      const value = name === "get" ? get : name === "put" ? put : Reflect.get(target, name);
       // Bound, since a method may use private fields, which a proxy does not have.
       return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
     },

@@ -2,7 +2,7 @@ import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import type { ClearResult, Revocation } from "../../clear_result.ts";
+import type { ClearResult } from "../../clear_result.ts";
 import { MissingApiCredentialsError } from "../../errors.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";
 import { clearNeeds, secretNeeds } from "../../permissions/needs.ts";
@@ -47,9 +47,7 @@ export const logout: Command<ChosenBackend> = {
       throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
     }
     if (flags.has("yes") && !flags.has("all")) {
-      throw new UsageError(
-        "Cannot use --yes without --all, about which it is. Give both, or none.",
-      );
+      throw new UsageError("Cannot use --yes: it needs --all. Give both, or none.");
     }
     const settings = flags.has("all") ? [] : identityNeeds(flags);
     await preflight(action, settings, "always");
@@ -88,10 +86,9 @@ export const logout: Command<ChosenBackend> = {
 
 /** Refuses a sign-out that names nobody: "nobody was signed in" would be a guess. */
 function assertNamed(flags: FlagValues): void {
+  const { issuer, clientId } = sessionOptions(flags);
   const names = ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID", "VM_API_KEY"];
-  const isNamed = flags.has("issuer") || flags.has("client-id") ||
-    flags.settings.used.includes("issuer") || flags.settings.used.includes("clientId");
-  if (isNamed || names.some(readEnvIfGranted)) return;
+  if (issuer ?? clientId ?? names.find(readEnvIfGranted)) return;
   throw new MissingApiCredentialsError(
     "Cannot sign out: no sign-in is named. Give --issuer and --client-id (or VM_OIDC_ISSUER and " +
       "VM_OIDC_CLIENT_ID) as at the sign-in, or --all for every sign-in in the store.",
@@ -102,19 +99,14 @@ function assertNamed(flags: FlagValues): void {
 async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Promise<boolean> {
   await preflight(logout.action, clearNeeds(backend, []), "always");
   const place = placeOf(placeReport(backend));
+  let question = `Delete the whole store ${place}, which cannot be read?`;
   try {
     const { length } = await listKeys(backend);
     if (length === 0) return true;
-    const signIns = `${length} sign-in${length === 1 ? "" : "s"}`;
-    return await confirm(`Remove ${signIns} from ${place}?`, output);
+    question = `Remove ${length} sign-in${length === 1 ? "" : "s"} from ${place}?`;
   } catch (error) {
     if (!isCorrupt(error)) throw error;
-    return await confirm(`Delete the whole store ${place}, which cannot be read?`, output);
   }
-}
-
-/** Asks a question on standard error. Any answer other than "y" or "yes" means no. */
-async function confirm(question: string, output: Output): Promise<boolean> {
   output.note(`${question} [y/N] `);
   const buffer = new Uint8Array(256);
   const length = await Deno.stdin.read(buffer) ?? 0;
@@ -131,17 +123,11 @@ function resultText(result: ClearResult): string {
   return removed + revocationText(result);
 }
 
-const REVOCATION_WORDS: Record<Revocation, string> = {
-  not_requested: "",
-  revoked: "The provider has ended the tokens.\n",
-  nothing_to_revoke: "There was nothing to revoke.\n",
-  not_supported: "The tokens could not be revoked",
-  failed: "The tokens could not be revoked",
-};
-
 function revocationText({ revocation, reason }: ClearResult): string {
-  const words = REVOCATION_WORDS[revocation];
-  if (revocation !== "failed" && revocation !== "not_supported") return words;
-  return `${words}: ${reason ?? "the provider did not say why"}. They live on there until they ` +
-    `end; end them on the provider's own page.\n`;
+  if (revocation === "not_requested") return "";
+  if (revocation === "revoked") return "The provider has ended the tokens.\n";
+  if (revocation === "nothing_to_revoke") return "There was nothing to revoke.\n";
+  const why = reason?.replace(/\.$/, "") ?? "the provider did not say why";
+  return `The tokens could not be revoked: ${why}. They live on there until they end; end them on ` +
+    `the provider's own page.\n`;
 }

@@ -41,14 +41,12 @@ export const migrate: Command<Migration> = {
   async prepare(flags, action) {
     if (!flags.has("from") && !flags.has("to")) {
       throw new UsageError(
-        `Cannot ${migrate.action}: neither --from nor --to is given. Give one, or both.`,
+        `Cannot ${action}: neither --from nor --to is given. Give one, or both.`,
       );
     }
     if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
-      throw new UsageError(
-        `Cannot ${migrate.action}: --from-options and --to-options both name standard input. ` +
-          `Give a file for one.`,
-      );
+      const reason = "--from-options and --to-options both name standard input";
+      throw new UsageError(`Cannot ${action}: ${reason}. Give a file for one.`);
     }
     await using stack = new AsyncDisposableStack();
     const from = stack.use(await chooseBackend(flags, action, [], SOURCE_FLAGS));
@@ -57,15 +55,15 @@ export const migrate: Command<Migration> = {
     return {
       from,
       to,
-      needs: () => [...from.needs(), ...to.needs(), ...[from, to].flatMap(allNeeds)],
+      needs: () => [from, to].flatMap((one) => [...one.needs(), ...allNeeds(one)]),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     };
   },
-  async run(migration, invocation) {
+  async run({ from, to, needs }, invocation) {
     const { flags, output } = invocation;
-    assertPersistent(migration.to, migrate.action);
-    await preflight(migrate.action, migration.needs(), "always");
-    const result = await migrateWithProgress(migration, flags);
+    assertPersistent(to, migrate.action);
+    await preflight(migrate.action, needs(), "always");
+    const result = await migrateWithProgress(from, to, flags);
     const { copied, kept, deleted, liveCopies } = result;
     const json = { copied, kept, deleted, live_copies: liveCopies };
     printResult(invocation, json, resultText(result));
@@ -94,13 +92,9 @@ function allNeeds({ backend }: ChosenBackend): PermissionNeed[] {
   return backendNeeds(backend).map((need) => ({ ...need, ...always }));
 }
 
-async function migrateWithProgress(
-  { from, to }: Migration,
-  flags: FlagValues,
-): Promise<MigrationResult> {
+async function migrateWithProgress(from: ChosenBackend, to: ChosenBackend, flags: FlagValues) {
   using progress = new Progress();
   const show = (text: string) => flags.has("quiet") || progress.show(text);
-  show("Migrating credentials …");
   return await migrateCredentials(from.backend, to.backend, {
     deleteSource: flags.has("delete-source"),
     onProgress: ({ done, total }) => void show(`Migrating credentials: ${done} of ${total} …`),

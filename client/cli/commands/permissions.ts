@@ -1,6 +1,5 @@
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { KvCredentialsBackend } from "../../../backends/kv.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
@@ -53,29 +52,34 @@ export function permissionsCommand(others: readonly Command[]): Command {
       "permissions --for cli",
     ],
     action: ACTION,
-    prepare: (flags) => simplePlan(() => ownNeeds(flags)),
+    prepare: (flags) => simplePlan(() => needsToName(flags)),
     async run(_, invocation) {
       const kind = invocation.flags.text("for") ?? "script";
       const isScript = kind === "script" || kind === "init";
       const flags = isScript ? invocation.flags.withoutSettings() : invocation.flags;
-      checkCombination(flags, kind);
-      const answer = await answerFor(flags, kind, others);
+      checkCombination(flags, kind, isScript);
+      const needs = isScript ? await scriptNeeds(flags, kind) : await ownNeeds(flags, kind, others);
       const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
-      const required = answer.needs.filter(isWanted);
-      const optional = permissionFlags(answer.needs.filter((need) => !isWanted(need)));
-      const denoFlags = joined([...answer.unstable, permissionFlags(required)]);
+      const required = needs.filter(isWanted);
+      const optional = permissionFlags(needs.filter((need) => !isWanted(need)));
+      const later = permissionFlags(needs.filter(({ need }) => need === "sign_in"));
+      const denoFlags = joined(
+        await isKv(flags, kind) && "--unstable-kv",
+        permissionFlags(required),
+      );
       const set = formatPermissionSet(required);
       const json = {
         flags: denoFlags,
         optional_flags: optional,
         ...JSON.parse(set),
-        needs: answer.needs.map(toJson),
+        needs: needs.map(toJson),
       };
-      const line = joined([answer.before, denoFlags, answer.after]);
       const { denial } = flags.settings;
-      const unread = denial === undefined ? "" : `\n${denial}\n`;
-      const text = `${line}\n${explanation(answer, optional)}${unread}\n` +
-        `The same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
+      const text = `${commandLine(kind, denoFlags)}\n` +
+        (later && `\nOnly to sign in or refresh:\n  ${later}\n`) +
+        (optional && `\nOptional, and not set here:\n  ${optional}\n`) +
+        (denial === undefined ? "" : `\n${denial}\n`) +
+        `\nThe same as a permission set in deno.json, for deno run -P=validmind:\n${set}\n`;
       printResult(invocation, json, text);
       return EXIT.ok;
     },
@@ -83,7 +87,7 @@ export function permissionsCommand(others: readonly Command[]): Command {
 }
 
 /** Enough for every `--for`, except with a backend of another module. */
-async function ownNeeds(flags: FlagValues): Promise<PermissionNeed[]> {
+async function needsToName(flags: FlagValues): Promise<PermissionNeed[]> {
   const variables: PermissionNeed[] = [
     ...envNeeds(sessionOptions(flags), "createSession"),
     { name: "env", variable: "VM_API_MODEL", reason: "to know the model", need: "optional" },
@@ -92,20 +96,18 @@ async function ownNeeds(flags: FlagValues): Promise<PermissionNeed[]> {
   return [...variables, ...chosen.needs()];
 }
 
-interface Answer {
-  readonly needs: readonly PermissionNeed[];
-  /** The command line, around the flags. */
-  readonly before: string;
-  readonly after: string;
-  readonly unstable: readonly string[];
+function joined(...parts: readonly (string | false)[]): string {
+  return parts.filter(Boolean).join(" ");
 }
 
-function joined(parts: readonly string[]): string {
-  return parts.filter((part) => part !== "").join(" ");
+function commandLine(kind: string, flags: string): string {
+  if (kind === "script" || kind === "init") return joined("deno run", flags, "script.ts");
+  if (kind !== "cli") return joined("deno run", flags, SPECIFIER, kind);
+  // --force: an installation with other flags is replaced.
+  return joined(`deno install --global --force --name ${PROGRAM}`, flags, SPECIFIER);
 }
 
-function checkCombination(flags: FlagValues, kind: string): void {
-  const isScript = kind === "script" || kind === "init";
+function checkCombination(flags: FlagValues, kind: string, isScript: boolean): void {
   const wrong = [
     ...(kind === "migrate" ? ["backend", "backend-options"] as const : MIGRATION_FLAGS),
     ...(isScript || kind === "doctor" || kind === "cli" ? [] : ["api-host"] as const),
@@ -118,28 +120,18 @@ function checkCombination(flags: FlagValues, kind: string): void {
   );
 }
 
-/** Commands whose permissions nobody needs every day: of a second store, and of Jupyter's folder. */
-const APART: readonly string[] = ["migrate"];
-
-async function answerFor(
+/** The needs of one command; with `cli` of all that people run every day. */
+async function ownNeeds(
   flags: FlagValues,
   kind: string,
   others: readonly Command[],
-): Promise<Answer> {
-  const base = { before: "deno run", unstable: await unstableFlags(flags, kind) };
-  if (kind === "script" || kind === "init") {
-    return { ...base, needs: await scriptNeeds(flags, kind), after: "script.ts" };
+): Promise<PermissionNeed[]> {
+  const all: PermissionNeed[] = [];
+  for (const command of others) {
+    const isMeant = kind === "cli" ? command.name !== "migrate" : command.name === kind;
+    if (isMeant) all.push(...await commandNeeds(command, flags, flags.has("discover")));
   }
-  const isMeant = ({ name }: Command) => kind === "cli" ? !APART.includes(name) : name === kind;
-  const all = [];
-  for (const command of others.filter(isMeant)) {
-    all.push(...await commandNeeds(command, flags, flags.has("discover")));
-  }
-  const needs = uniqueNeeds(all);
-  if (kind !== "cli") return { ...base, needs, after: `${SPECIFIER} ${kind}` };
-  // --force: an installation with other flags is replaced.
-  const before = `deno install --global --force --name ${PROGRAM}`;
-  return { ...base, needs, before, after: SPECIFIER };
+  return uniqueNeeds(all);
 }
 
 async function scriptNeeds(flags: FlagValues, kind: string): Promise<PermissionNeed[]> {
@@ -150,13 +142,12 @@ async function scriptNeeds(flags: FlagValues, kind: string): Promise<PermissionN
   return await requiredPermissions({ ...sessionOptions(flags), ...backend }, about);
 }
 
-async function unstableFlags(flags: FlagValues, kind: string): Promise<string[]> {
-  const pairs = kind === "migrate" ? [SOURCE_FLAGS, TARGET_FLAGS] : [undefined];
-  for (const names of pairs) {
+async function isKv(flags: FlagValues, kind: string): Promise<boolean> {
+  for (const names of kind === "migrate" ? [SOURCE_FLAGS, TARGET_FLAGS] : [undefined]) {
     await using chosen = await chooseBackend(flags, ACTION, [], names);
-    if (chosen.backend instanceof KvCredentialsBackend) return ["--unstable-kv"];
+    if (chosen.name === "kv") return true;
   }
-  return [];
+  return false;
 }
 
 /**
@@ -184,12 +175,4 @@ function permissionFlags(needs: readonly PermissionNeed[]): string {
 function toJson(need: PermissionNeed) {
   const { name, scope } = checkDescriptor(need, "the command");
   return { name, ...(scope !== undefined && { scope }), need: need.need, reason: need.reason };
-}
-
-function explanation({ needs }: Answer, optional: string): string {
-  const later = needs.filter(({ need }) => need === "sign_in");
-  return [
-    ...(later.length === 0 ? [] : [`\nOnly to sign in or refresh:\n  ${permissionFlags(later)}\n`]),
-    ...(optional === "" ? [] : [`\nOptional, and not set here:\n  ${optional}\n`]),
-  ].join("");
 }

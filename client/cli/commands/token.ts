@@ -43,59 +43,38 @@ export const token: Command<SignInTarget> = {
     if (stored === undefined) throw noToken();
     const { flags, output } = invocation;
     using progress = new Progress();
-    let refreshFailure: string | undefined;
+    let failure: string | undefined;
     const onEvent = (event: AuthEvent) => {
       progress.onEvent(event);
-      if (event.type === "refresh_failed") refreshFailure = event.code ?? "unexpected";
-      if (event.type === "refresh_done" || event.type === "refresh_joined") {
-        refreshFailure = undefined;
-      }
+      if (event.type === "refresh_failed") failure = event.code ?? "unexpected";
+      if (event.type === "refresh_done" || event.type === "refresh_joined") failure = undefined;
     };
     const isAsking = flags.has("login");
-    const open = () =>
-      createSession({
+    const read = async (forceRefresh: boolean) => {
+      await using session = await createSession({
         ...sessionOptions(flags),
         credentialsBackend: stored.chosen.backend,
         interactive: isAsking,
         ...(!isAsking && { onEvent }), // else the session shows it
       });
-    await using session = await catchUnstored(invocation, open, open);
-    const bearer = await catchUnstored(
-      invocation,
-      () => session.accessToken({ forceRefresh: flags.has("refresh") }),
-      () => session.accessToken(),
-    );
-    output.print(await tokenText(session, bearer, flags));
-    if (refreshFailure !== undefined) {
-      warn(
-        invocation,
-        refreshFailure,
-        `The token could not be refreshed. Run: ${PROGRAM} doctor --refresh`,
-      );
+      return await tokenText(session, await session.accessToken({ forceRefresh }), flags);
+    };
+    const text = await read(flags.has("refresh")).catch((error) => {
+      const isUnstored = error instanceof ValidMindAuthError &&
+        error.code === "credentials_not_stored";
+      if (!isUnstored) throw error;
+      // New tokens that could not be stored are valid all the same, and in memory.
+      warn(invocation, error.code, error.message);
+      return read(false);
+    });
+    output.print(text);
+    if (failure !== undefined) {
+      const message = `The token could not be refreshed. Run: ${PROGRAM} doctor --refresh`;
+      warn(invocation, failure, message);
     }
     return EXIT.ok;
   },
 };
-
-/**
- * Runs `run`. New tokens that could not be stored are valid all the same: then there is a warning,
- * and `again` gives them from memory.
- */
-async function catchUnstored<T>(
-  invocation: Invocation,
-  run: () => Promise<T>,
-  again: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    const isUnstored = error instanceof ValidMindAuthError &&
-      error.code === "credentials_not_stored";
-    if (!isUnstored) throw error;
-    warn(invocation, error.code, error.message);
-    return await again();
-  }
-}
 
 function warn({ flags, output }: Invocation, code: string, message: string): void {
   const json = `${JSON.stringify({ warning: { code, message } })}\n`;

@@ -60,7 +60,7 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
       ? backendNeeds(backend)
       : await requiredPermissions(session, about);
     const all = [...variables, ...chosen.needs(), ...needs];
-    for (const when of ["always", "sign_in"] as const) await preflight("sign in", all, when);
+    for (const when of ["always", "sign_in"] as const) await preflight(ACTION, all, when);
     return true;
   });
   if (!isPermitted) return findings;

@@ -13,7 +13,7 @@ Deno.test({
     const args = ["migrate", "--from", "file", "--to", "file", "--to-options", path];
     const { text, code } = await runInCliTerminal(world, args);
     assertEquals(code, 0);
-    assertMatch(text, /^Migrating credentials …\r +\rMigrating credentials: 1 of 1 …\r +\rCopied /);
+    assertMatch(text, /^Migrating credentials: 1 of 1 …\r +\rCopied /);
 
     const { text: quiet } = await runInCliTerminal(world, [...args, "--quiet"]);
     assertEquals(quiet, "");

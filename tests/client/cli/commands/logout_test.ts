@@ -136,3 +136,21 @@ Deno.test({
     assertEquals(await Deno.readTextFile(world.backend.path), DAMAGED);
   },
 });
+
+Deno.test({
+  name: "logout: --all in a terminal never offers to delete a store that is away",
+  ignore: !hasTerminal,
+  async fn() {
+    await using world = await cliWorld();
+    const path = `${world.home}/away.ts`;
+    const code = `export class Away {
+      get() {} put() {} delete() {} deleteAll() { console.log("deleted all"); }
+      async *list() { throw new Error("away"); }
+    }`;
+    await Deno.writeTextFile(path, code);
+    const ended = await logoutInTerminal(world, ["--backend", `${path}:Away`], "y\n");
+    assertStringIncludes(ended.text, "error (backend_unavailable): Cannot list the sign-ins");
+    assert(!/\[y\/N\]|deleted all/.test(ended.text), ended.text);
+    assertEquals(ended.code, 1);
+  },
+});
