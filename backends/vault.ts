@@ -76,9 +76,9 @@ const loadStore = () => import("./vault/store.ts");
  * request is repeated up to `timeoutMs`; then it is an error and never "not signed in". `http:` is for
  * loopback only, and certificates are always checked.
  *
- * Needs `--allow-net` for the server's host and those of `nodes`; `--allow-env` for `VAULT_ADDR`,
- * `VAULT_NAMESPACE` and `VAULT_CACERT` (where `VAULT_ADDR` is not set, the same with `BAO_`) unless
- * `address` is given, and for `VAULT_TOKEN` (or `BAO_TOKEN`) unless `auth` says otherwise;
+ * Needs `--allow-net` for the server's host; `--allow-env` for `VAULT_ADDR`,
+ * `VAULT_NAMESPACE` and `VAULT_CACERT` unless `address` is given, and for `VAULT_TOKEN` unless `auth` says
+ * otherwise;
  * `--allow-read` of the files that are named. For a token file `true` also `--allow-env=HOME`.
  *
  * @category Backends
@@ -195,7 +195,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
     return await (await this.#open()).withLock(key, fn, options);
   }
 
-  /** The hosts, the variables that are read, and the files of the login and the certificates. */
+  /** The host, the variables that are read, and the files of the login and the certificates. */
   requiredPermissions(): BackendPermission[] {
     return vaultPermissions(this.#options);
   }

@@ -1,17 +1,15 @@
-import {
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "../credentials_backend_error.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
-import { isNotCapable, needDeno, netHost, permissionFlag } from "../common/platform.ts";
+import { isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
 import { parseObject, readText } from "../common/printable.ts";
 import type { VaultConnection } from "./connection.ts";
 import {
-  endlessAnswer,
   failedConnection,
-  passingTrouble,
-  strayRedirect,
-  tooLarge,
+  isTooLarge,
+  otherServer,
+  redirected,
+  TOO_LARGE,
+  troubleOf,
   type VaultAnswer,
   type VaultRequest,
   type VaultTrouble,
@@ -25,7 +23,6 @@ export interface VaultClientOptions {
   readonly timeoutMs: number;
 }
 
-const MAX_REDIRECTS = 3;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 /**
@@ -65,13 +62,14 @@ export class VaultClient {
     const shortestMs = Math.min(SHORTEST_TRY_MS, timeoutMs / 5);
     for (let tries = 0;; tries++) {
       request.signal?.throwIfAborted();
-      const result = await this.#attempt(request, Math.max(deadline - now(), 0));
+      const result = await this.#attempt(request, Math.max(deadline - now(), 0), timeoutMs);
       if ("status" in result) return result;
       const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
       if (result.isLasting || now() + wait + shortestMs >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
-        throw this.#error(code, request, `${reason}. ${advice}`);
+        const message = `Cannot ${request.action} ${this.place}: ${reason}. ${advice}`;
+        throw new CredentialsBackendError(code, message);
       }
       await delay(wait, request.signal);
     }
@@ -82,10 +80,6 @@ export class VaultClient {
   }
 
   #trust(caCert: string): Deno.HttpClient {
-    needDeno(
-      `use ${this.#connection.caCert} for ${this.place}`,
-      "Set NODE_EXTRA_CA_CERTS instead.",
-    );
     try {
       // Deno ignores other formats, such as DER. The server's certificate would be blamed then.
       if (caCert.includes("-----BEGIN CERTIFICATE-----")) {
@@ -101,9 +95,13 @@ export class VaultClient {
     );
   }
 
-  async #attempt(request: VaultRequest, ms: number): Promise<VaultAnswer | VaultTrouble> {
+  async #attempt(
+    request: VaultRequest,
+    leftMs: number,
+    timeoutMs: number,
+  ): Promise<VaultAnswer | VaultTrouble> {
     // Not by setTimeout, whose first use in a process takes Deno some 4 ms. Node takes no fraction.
-    const late = AbortSignal.timeout(Math.ceil(Math.min(ms, LONGEST_TIMER_MS)));
+    const late = AbortSignal.timeout(Math.ceil(Math.min(leftMs, LONGEST_TIMER_MS)));
     const { signal } = request;
     const ends = signal === undefined ? late : AbortSignal.any([signal, late]);
     try {
@@ -111,88 +109,65 @@ export class VaultClient {
       return await untilAborted(this.#exchange(request, ends), ends);
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof CredentialsBackendError) throw error;
-      if (late.aborted) throw this.#timedOut(request);
-      if (isNotCapable(error)) throw this.#notPermitted(request);
-      return failedConnection(error);
+      if (late.aborted) return lateAnswer(timeoutMs);
+      return isNotCapable(error) ? this.#notPermitted() : failedConnection(error);
     }
   }
 
   async #exchange(request: VaultRequest, signal: AbortSignal): Promise<VaultAnswer | VaultTrouble> {
-    const response = await this.#send(request, signal);
-    if ("reason" in response) return response;
+    const sent = request.body === undefined ? "" : JSON.stringify(request.body);
+    if (sent.length > MAX_REQUEST_CHARS) return TOO_LARGE;
+    const { address } = this.#connection;
+    const url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
+    const response = await this.#options.fetch(url, this.#init(request, sent, signal));
     const { status } = response;
+    if (status >= 300 && status < 400) {
+      await response.body?.cancel();
+      return redirected(response, url);
+    }
     const text = await readText(response, signal, MAX_ANSWER_BYTES);
-    if (text === undefined) return endlessAnswer(status);
+    if (text === undefined) return otherServer(`without end (status ${status})`);
+    if (isTooLarge(status, text)) return TOO_LARGE;
     const body = parseObject(text);
-    if (tooLarge(status, text)) throw this.#tooLarge(request);
-    const words = vaultWords(body ?? {}, [request.token ?? "", JSON.stringify(request.body) ?? ""]);
-    return passingTrouble(request, response, { body, text, words }) ??
+    const words = vaultWords(body ?? {}, [request.token ?? "", sent]);
+    return troubleOf(request, response, { body, text, words }) ??
       { status, body: body ?? {}, words };
   }
 
-  /** Sends the request. A redirect of a standby is followed to the active node. */
-  async #send(request: VaultRequest, signal: AbortSignal): Promise<Response | VaultTrouble> {
-    const { address } = this.#connection;
-    let url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
-    for (let redirects = 0;; redirects++) {
-      const response = await this.#options.fetch(url, this.#init(request, signal));
-      const { status } = response;
-      if (status < 300 || status > 399) return response;
-      await response.body?.cancel();
-      const location = response.headers.get("location");
-      const target = location === null ? null : URL.parse(location, url);
-      const { origins } = this.#connection;
-      const isFollowed = (status === 307 || status === 308) && redirects < MAX_REDIRECTS &&
-        target !== null && origins.includes(target.origin);
-      if (!isFollowed) return strayRedirect(status, target);
-      url = target.href;
-    }
-  }
-
-  #init(request: VaultRequest, signal: AbortSignal): RequestInit & { client?: Deno.HttpClient } {
+  #init(
+    { method, token }: VaultRequest,
+    sent: string,
+    signal: AbortSignal,
+  ): RequestInit & { client?: Deno.HttpClient } {
     const { namespace } = this.#connection;
-    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
-    if (body !== undefined && body.length > MAX_REQUEST_CHARS) throw this.#tooLarge(request);
     return {
-      method: request.method,
+      method,
       headers: {
         "x-vault-request": "true", // a Vault Agent passes nothing on without it
-        ...(request.token !== undefined && { "x-vault-token": request.token }),
+        ...(token !== undefined && { "x-vault-token": token }),
         ...(namespace && { "x-vault-namespace": namespace }),
       },
       // Deno sends a text again when a kept connection ends (denoland/deno#32566), a Blob once.
-      ...(body !== undefined && { body: new Blob([body], { type: "application/json" }) }),
+      ...(sent && { body: new Blob([sent], { type: "application/json" }) }),
       redirect: "manual",
       signal,
       ...(this.#http && { client: this.#http }),
     };
   }
 
-  #tooLarge(request: VaultRequest): CredentialsBackendError {
-    const message = "the entry is larger than its storage takes. Use another backend, or ask " +
-      "the provider for smaller tokens.";
-    return this.#error("backend_too_large", request, message);
+  #notPermitted(): VaultTrouble {
+    const advice = `Run with: ${permissionFlag("net", netHost(this.#connection.address))}`;
+    const reason = "Deno does not permit it";
+    return { code: "permission_required", reason, advice, isLasting: true };
   }
+}
 
-  #timedOut(request: VaultRequest): CredentialsBackendError {
-    const { timeoutMs = this.#options.timeoutMs } = request;
-    const message = `there was no answer within ${timeoutMs} ms. Check the network, or give more ` +
-      `time with timeoutMs. A write may still have been done.`;
-    return this.#error("backend_timeout", request, message);
-  }
-
-  #notPermitted(request: VaultRequest): CredentialsBackendError {
-    const hosts = new Set(this.#connection.origins.map((origin) => netHost(new URL(origin))));
-    const message = `Deno does not permit it. Run with: ${permissionFlag("net", ...hosts)}`;
-    return this.#error("permission_required", request, message);
-  }
-
-  #error(
-    code: CredentialsBackendErrorCode,
-    { action }: VaultRequest,
-    message: string,
-  ): CredentialsBackendError {
-    return new CredentialsBackendError(code, `Cannot ${action} ${this.place}: ${message}`);
-  }
+function lateAnswer(timeoutMs: number): VaultTrouble {
+  return {
+    code: "backend_timeout",
+    reason: `there was no answer within ${timeoutMs} ms`,
+    advice:
+      "Check the network, or give more time with timeoutMs. A write may still have been done.",
+    isLasting: true,
+  };
 }

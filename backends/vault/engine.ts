@@ -113,25 +113,16 @@ async function assertVersion2(session: VaultSession, mount: string): Promise<voi
   const { data } = answer.body as {
     data?: { type?: unknown; path?: unknown; options?: { version?: unknown } | null };
   };
-  const isKv = data?.type === "kv" || data?.type === "generic";
-  if (isKv && data.path === `${mount}/`) {
-    if (data.options?.version === "2") return;
-    throw refusedMount(
-      session,
-      `the KV engine at "${mount}" is of version 1, which cannot compare before a write. ` +
-        `Run: vault kv enable-versioning ${mount}/`,
-    );
-  }
-  throw refusedMount(
-    session,
-    `"${mount}" is not the mount of a KV secrets engine. Give the mount alone in the option ` +
-      `"mount", and what comes after it in "path".`,
+  const isKv = ["kv", "generic"].includes(String(data?.type)) && data?.path === `${mount}/`;
+  if (isKv && data?.options?.version === "2") return;
+  const advice = isKv
+    ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
+    : `Give the mount alone in the option "mount", and what comes after it in "path".`;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot ${action} ${session.place}: "${mount}" is not the mount of a KV secrets engine of ` +
+      `version 2. ${advice}`,
   );
-}
-
-function refusedMount(session: VaultSession, reason: string): CredentialsBackendError {
-  const message = `Cannot use ${session.place}: ${reason}`;
-  return new CredentialsBackendError("invalid_options", message);
 }
 
 /** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */

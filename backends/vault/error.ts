@@ -34,6 +34,7 @@ export function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
+/** The reason why a request did not get an answer of Vault's. */
 export interface VaultTrouble {
   /** @default "backend_unavailable" */
   readonly code?: CredentialsBackendErrorCode;
@@ -44,16 +45,11 @@ export interface VaultTrouble {
   readonly isLasting?: boolean;
 }
 
-const UNSEAL = "Have it unsealed; nothing that is stored is lost.";
 const LATER = "Try again later; nothing that is stored is lost.";
-
-/** Statuses of Vault that mean "not yet". */
-const STATUSES: Record<number, [reason: string, advice: string]> = {
-  412: ["this node has not caught up yet", LATER],
-  429: ["it limits requests", "Try again later, or have its rate limit raised."],
-  472: ["this node is a disaster recovery standby", "Use the address of the active cluster."],
-  473: ["this node is a standby that does not pass requests on", "Use the active node's address."],
-};
+const OTHER_SERVER =
+  "Check the address, and that no proxy or network asks for a sign-in of its own.";
+/** Statuses by which a node says that it does not serve now, beside those from 500 on. */
+const NOT_YET = [412, 429, 472, 473];
 
 /**
  * The error for an answer that is neither a success nor a known refusal. Like all errors of this store
@@ -79,71 +75,69 @@ export function vaultWords(body: Record<string, unknown>, secrets: readonly stri
   return words === "" || sharesPiece(words, secrets) ? "" : ` (${words})`;
 }
 
-/**
- * The trouble that an answer tells of: Vault is sealed, starts, or changes its active node, or another
- * server answered. `undefined` for a real answer.
- */
-export function passingTrouble(
-  request: VaultRequest,
+/** The trouble that an answer tells of; `undefined` for a real answer. */
+export function troubleOf(
+  { path }: VaultRequest,
   { status, headers }: Response,
-  { body, text, words }: { body: Record<string, unknown> | undefined; text: string; words: string },
+  { body, text, words }: { body: unknown; text: string; words: string },
 ): VaultTrouble | undefined {
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
-  const known = STATUSES[status];
-  if (known !== undefined) return { reason: known[0], advice: known[1], ...wait };
-  if (status === 503 && /sealed/i.test(text)) {
-    return { reason: "it is sealed (status 503)", advice: UNSEAL, ...wait };
+  const trouble = (reason: string, advice = LATER): VaultTrouble => {
+    return { reason, advice, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  };
+  if (status === 429) {
+    return trouble("it limits requests", "Try again later, or have its rate limit raised.");
   }
-  if (status >= 500) return { ...failure(request.path, status, words), ...wait };
+  if (status === 503 && /sealed/i.test(text)) {
+    return trouble(
+      "it is sealed (status 503)",
+      "Have it unsealed; nothing that is stored is lost.",
+    );
+  }
+  if (/could not find version data/.test(text)) { // KV 2 removes versions before their metadata
+    const reason = `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`;
+    const advice = "Finish it with clearOidcCredentials() or vault kv metadata delete.";
+    return { ...trouble(reason, advice), code: "backend_corrupt" };
+  }
   // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
-  if (status === 400 && /versioned data/.test(text)) {
-    return { reason: "its KV engine is starting", advice: LATER };
+  const isStarting = status === 400 && /versioned data/.test(text);
+  if (status >= 500 || NOT_YET.includes(status) || isStarting) {
+    return trouble(`it does not serve now: status ${status}${words}`);
   }
   if (body !== undefined || text === "") return undefined;
   return otherServer(`with status ${status}`);
 }
 
-/** An answer that is longer than any of Vault's. */
-export function endlessAnswer(status: number): VaultTrouble {
-  return otherServer(`without end (status ${status})`);
+/** The trouble of an answer that is not Vault's. */
+export function otherServer(how: string): VaultTrouble {
+  const reason = `another server than Vault answers ${how}`;
+  return { reason, advice: OTHER_SERVER, isLasting: true };
 }
 
-function otherServer(how: string): VaultTrouble {
-  return {
-    reason: `another server than Vault answers ${how}`,
-    advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
-    isLasting: true,
-  };
-}
+/** The trouble with an entry that Vault, its storage, a proxy or this module refuses for its size. */
+export const TOO_LARGE: VaultTrouble = {
+  code: "backend_too_large",
+  reason: "the entry is larger than its storage takes",
+  advice: "Use another backend, or ask the provider for smaller tokens.",
+  isLasting: true,
+};
 
 /**
- * A redirect that the token does not follow. When the active node has died, a standby goes on naming it
+ * A redirect, which the token does not follow. When the active node has died, a standby goes on naming it
  * until another one is active: that passes, and it is told from a redirect of a proxy by its form.
  */
-export function strayRedirect(status: number, target: URL | null): VaultTrouble {
+export function redirected({ status, headers }: Response, url: string): VaultTrouble {
+  const target = URL.parse(headers.get("location") ?? "//", url);
   return {
-    reason: `it redirects to ${target?.host || "nowhere"}, and the token follows only to the ` +
-      `address and the "nodes" that were given`,
-    advice: `If that is a node of the same cluster, name it in the option "nodes".`,
+    reason:
+      `it redirects to ${target?.host || "nowhere"}, and the token goes only to the address ` +
+      `that was given`,
+    advice: "Give the address of the active node, or of a balancer that knows it.",
     isLasting: !(status === 307 || status === 308) || !/\/v1\//.test(target?.pathname ?? ""),
   };
 }
 
-function failure(path: string, status: number, words: string): VaultTrouble {
-  // KV 2 removes versions before their metadata. A replica may also just lag behind.
-  if (/could not find version data/.test(words)) {
-    return {
-      code: "backend_corrupt",
-      reason: `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`,
-      advice: "Finish it with clearOidcCredentials() or vault kv metadata delete.",
-    };
-  }
-  return { reason: `it failed with status ${status}${words}`, advice: LATER };
-}
-
-/** Whether Vault, its storage or a proxy refuses a secret for its size. */
-export function tooLarge(status: number, text: string): boolean {
+export function isTooLarge(status: number, text: string): boolean {
   return status === 413 ||
     (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
 }
@@ -151,18 +145,13 @@ export function tooLarge(status: number, text: string): boolean {
 /** The failure of a connection. The runtime's own words for it may hold a path. */
 export function failedConnection(error: unknown): VaultTrouble {
   const fault = connectionFault(error);
-  if (fault === UNTRUSTED) {
-    const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
-    return {
-      reason: fault,
-      advice: `Name the PEM file of the authority that made it in ${setting}.`,
-      isLasting: true,
-    };
-  }
   const name = error instanceof Error ? error.name : "unknown";
+  const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
   return {
     reason: fault ?? `the connection failed (${name})`,
-    advice: "Check that it runs, its address and the network.",
-    isLasting: fault === NO_HTTPS, // a node that ends breaks off handshakes, too
+    advice: fault === UNTRUSTED
+      ? `Name the PEM file of the authority that made it in ${setting}.`
+      : "Check that it runs, its address and the network.",
+    isLasting: fault === UNTRUSTED || fault === NO_HTTPS, // a node that ends breaks off handshakes, too
   };
 }

@@ -17,7 +17,7 @@ export interface VaultTokenAuth {
   /**
    * The token. Secret.
    *
-   * @default `VAULT_TOKEN`, or `BAO_TOKEN`
+   * @default `VAULT_TOKEN`
    */
   token?: string;
   /**
@@ -93,32 +93,23 @@ export interface VaultCredentialsBackendOptions {
   path: string;
   /**
    * The server's address, with the path of a proxy where there is one. `http:` is for loopback only:
-   * elsewhere a token would travel in clear text.
+   * elsewhere a token would travel in clear text. No redirect is followed: the token goes nowhere else.
    *
-   * @default `VAULT_ADDR`, or `BAO_ADDR`
+   * @default `VAULT_ADDR`
    */
   address?: string;
   /**
    * The namespace (Vault Enterprise, OpenBao).
    *
-   * @default `VAULT_NAMESPACE` beside `VAULT_ADDR`, or `BAO_NAMESPACE` beside `BAO_ADDR`; none where
-   * `address` is given
+   * @default `VAULT_NAMESPACE`; none where `address` is given
    */
   namespace?: string;
   /**
    * A PEM file with the certificates of the authority that signed the server's certificate.
    *
-   * @default `VAULT_CACERT` beside `VAULT_ADDR`, or `BAO_CACERT` beside `BAO_ADDR`; where `address` is
-   * given the authorities that Deno knows
+   * @default `VAULT_CACERT`; where `address` is given the authorities that Deno knows
    */
   caCert?: string;
-  /**
-   * Addresses of the cluster's other nodes. A standby may redirect to the active node. The redirect is
-   * followed to these addresses only, so that the token goes nowhere else.
-   *
-   * @default none
-   */
-  nodes?: readonly string[];
   /**
    * The login.
    *
@@ -154,11 +145,10 @@ export interface VaultCredentialsBackendOptions {
 }
 
 const TYPES: OptionTypes = {
-  path: "text",
+  path: "any",
   address: "text",
   namespace: "any",
   caCert: "path",
-  nodes: "array",
   auth: "object",
   mount: "text",
   timeoutMs: "milliseconds",
@@ -184,11 +174,10 @@ const NEEDED: Record<VaultAuth["method"], string[]> = {
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
 export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
   checkOptions(action, options, TYPES);
-  const { path, address, namespace, nodes = [], auth, mount = "secret" } = options;
+  const { path, address, namespace, auth, mount = "secret" } = options;
   checkVaultPath(action, "path", path);
   checkVaultPath(action, "mount", mount);
   if (address !== undefined) parseVaultAddress(action, `option "address"`, address);
-  for (const node of nodes) parseVaultAddress(action, `an address in option "nodes"`, node);
   if (namespace !== undefined) checkNamespace(action, `option "namespace"`, namespace);
   if (auth !== undefined) checkAuth(action, auth);
 }
@@ -226,19 +215,13 @@ export function checkNamespace(action: string, name: string, namespace: unknown)
  * name that is not set, and its folder would belong to everybody.
  */
 function checkVaultPath(action: string, name: string, path: unknown): void {
-  const reason = typeof path !== "string" || path === ""
-    ? "is not a non-empty string"
-    // deno-lint-ignore no-control-regex -- control characters are refused
-    : /[\u0000-\u001f\u007f]/.test(path)
-    ? "has a control character"
-    : path.split("/").some((segment) => segment.trim() === "")
-    ? "has an empty segment, or begins or ends with a slash"
-    : path.split("/").some((segment) => segment === "." || segment === "..")
-    ? 'has a segment "." or ".."'
-    : undefined;
-  if (reason === undefined) return;
+  const segments = typeof path === "string" ? path.split("/") : [""];
+  // deno-lint-ignore no-control-regex -- control characters are refused
+  if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]/.test(one))) return;
   const example = name === "path" ? '"users/anna"' : '"secret"';
-  throw invalid(action, `option "${name}" ${reason}`, `Give one such as ${example}.`);
+  const reason = `option "${name}" is empty, or has an empty segment, a segment "." or "..", a ` +
+    `control character, or a slash at an end`;
+  throw invalid(action, reason, `Give one such as ${example}.`);
 }
 
 function checkAuth(action: string, auth: VaultAuth): void {
@@ -249,7 +232,7 @@ function checkAuth(action: string, auth: VaultAuth): void {
     throw invalid(action, `option "auth" has no known "method"`, `Give one of ${methods}.`);
   }
   const typed = given.tokenFile === true ? { ...given, tokenFile: undefined } : given;
-  checkOptions(action, named(typed), named({ method: "any", ...AUTH_TYPES[method] }));
+  checkOptions(`${action} by its option "auth"`, typed, { method: "any", ...AUTH_TYPES[method] });
   const missing = NEEDED[method].find((name) => given[name] === undefined);
   if (missing !== undefined) {
     throw invalid(action, `option "auth.${missing}" is missing`, "Give it.");
@@ -259,11 +242,6 @@ function checkAuth(action: string, auth: VaultAuth): void {
     if (given[one] === undefined || given[other] === undefined) continue;
     throw invalid(action, `options "auth.${one}" and "auth.${other}" are both given`, "Give one.");
   }
-}
-
-/** The fields of `auth` by their names in messages. */
-function named<T>(fields: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [`auth.${name}`, value]));
 }
 
 function invalid(action: string, reason: string, advice: string): CredentialsBackendError {

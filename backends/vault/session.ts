@@ -1,31 +1,36 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { isNotCapable, readEnv } from "../common/platform.ts";
 import { Once, type Stopwatch, untilAborted } from "../common/promises.ts";
+import { type PrivateFileOptions, readPrivateFile } from "../common/read_private_file.ts";
 import type { VaultClient } from "./client.ts";
-import type { VaultAnswer, VaultRequest } from "./error.ts";
-import { isLive, logIn, renew, type VaultToken } from "./login.ts";
-import type { VaultCredentialsBackendOptions } from "./options.ts";
+import { VAULT_TOKEN, vaultLoginFile } from "./connection.ts";
+import { encodePath, type VaultAnswer, type VaultRequest } from "./error.ts";
+import type { VaultAuth } from "./options.ts";
 
-/** Use of a given token after which it is renewed: most programs have ended by then. */
-const RENEW_GIVEN_MS = 30_000;
+/** The shortest use of a token before it is renewed: most programs have ended by then. */
+const SHORTEST_USE_MS = 30_000;
+const MAX_FILE_BYTES = 1024 * 1024;
+/** As in "Cannot {action} Vault …". */
+const LOG_IN = "log in to";
+/** The capabilities of a policy by the request. */
+const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
 
 interface Held {
-  readonly value: string;
+  readonly token: string;
   /** The time of its renewal, by the stopwatch. */
   readonly renewAt: number;
-  /** `undefined` for a given token, of which the end is not known. */
-  readonly endsAt: number | undefined;
 }
 
 /** Requests with a token that is obtained, renewed and replaced as needed. */
 export class VaultSession {
   readonly #client: VaultClient;
-  readonly #options: VaultCredentialsBackendOptions;
+  readonly #auth: VaultAuth;
   readonly #now: Stopwatch;
   readonly #held = new Once<Held>();
 
-  constructor(client: VaultClient, options: VaultCredentialsBackendOptions, now: Stopwatch) {
+  constructor(client: VaultClient, auth: VaultAuth = { method: "token" }, now: Stopwatch) {
     this.#client = client;
-    this.#options = options;
+    this.#auth = auth;
     this.#now = now;
   }
 
@@ -38,13 +43,19 @@ export class VaultSession {
    * that has ended is replaced once, and the request is sent once more.
    */
   async request(request: VaultRequest): Promise<VaultAnswer> {
-    const held = await untilAborted(this.#token(), request.signal);
-    const answer = await this.#send(request, held);
+    const held = await untilAborted(this.#current(), request.signal);
+    const answer = await this.#client.request({ ...request, token: held.token });
     if (answer.status !== 403) return answer;
-    if (await isLive(this.#client, held.value)) throw this.#denied(request, answer);
-    const next = await untilAborted(this.#replace(held), request.signal);
-    if (next.value === held.value) throw this.#ended(request);
-    const second = await this.#send(request, next);
+    if (await this.#isLive(held)) throw this.#denied(request, answer);
+    const { token } = await untilAborted(this.#replace(held), request.signal);
+    if (token === held.token) {
+      throw this.#failed(
+        "the Vault token has expired or was revoked, or its policies let it do nothing",
+        "Get a new one: vault login, or whoever gives it out.",
+        request.action,
+      );
+    }
+    const second = await this.#client.request({ ...request, token });
     if (second.status === 403) throw this.#denied(request, second);
     return second;
   }
@@ -54,17 +65,13 @@ export class VaultSession {
     this.#client.close();
   }
 
-  #send(request: VaultRequest, { value }: Held): Promise<VaultAnswer> {
-    return this.#client.request({ ...request, token: value });
-  }
-
   /** One login or renewal at a time, for all requests that wait for it. */
-  async #token(): Promise<Held> {
+  async #current(): Promise<Held> {
     const current = this.#held.get(() => this.#logIn());
     const held = await current;
     if (this.#now() < held.renewAt) return held;
-    if (this.#held.kept === current) this.#held.keep(this.#prolong(held));
-    return await this.#token();
+    if (this.#held.kept === current) this.#held.keep(this.#renew(held));
+    return await this.#current();
   }
 
   /** A token in place of one that has ended, unless another request has replaced it already. */
@@ -77,56 +84,109 @@ export class VaultSession {
   }
 
   async #logIn(): Promise<Held> {
-    const token = await logIn(this.#client, this.#options);
-    if (typeof token !== "string") return this.#hold(token);
-    return { value: token, renewAt: this.#now() + RENEW_GIVEN_MS, endsAt: undefined };
-  }
-
-  async #prolong(held: Held): Promise<Held> {
-    try {
-      const renewed = await renew(this.#client, held.value);
-      const next = renewed && this.#hold(renewed);
-      // Vault counts whole seconds: a gain of less than one is none.
-      if (next && next.endsAt > (held.endsAt ?? this.#now()) + 1000) return next;
-      // Not renewable, or at the end of its longest life. A given token is used until it is refused.
-      const isGiven = (this.#options.auth?.method ?? "token") === "token";
-      return isGiven ? { ...held, renewAt: Infinity } : await this.#logIn();
-    } catch (error) {
-      const leftMs = (held.endsAt ?? Infinity) - this.#now();
-      if (leftMs <= 0) throw error;
-      const waitMs = Math.min(leftMs / 2, RENEW_GIVEN_MS);
-      return { ...held, renewAt: this.#now() + waitMs }; // it is still valid
-    }
-  }
-
-  /** The token is renewed after two thirds of its life. */
-  #hold({ value, ttlMs }: VaultToken): Held & { endsAt: number } {
-    const now = this.#now();
-    return { value, renewAt: now + ttlMs * 2 / 3, endsAt: now + ttlMs };
-  }
-
-  #denied(
-    { action, method, path }: VaultRequest,
-    { words }: VaultAnswer,
-  ): CredentialsBackendError {
-    const capability = path.endsWith("?list=true") ? "list" : CAPABILITIES[method];
-    const [place] = path.split("/?");
-    return new CredentialsBackendError(
-      "backend_denied",
-      `Cannot ${action} ${this.place}: the policies of the Vault token do not allow ${capability} ` +
-        `of ${decodeURI(place!)}${words}. Have them allow what the documentation of ` +
-        `VaultCredentialsBackend lists, for this mount, path and namespace.`,
+    const auth = this.#auth;
+    if (auth.method === "token") return this.#hold(this.#givenToken());
+    const path = `auth/${encodePath(auth.mount ?? auth.method)}/login`;
+    const body = auth.method === "approle"
+      ? { role_id: auth.roleId, secret_id: auth.secretIdFile ? this.#file() : auth.secretId }
+      : { role: auth.role, jwt: this.#file() };
+    const answer = await this.#client.request({ action: LOG_IN, method: "POST", path, body });
+    const held = this.#heldOf(answer);
+    if (held !== undefined) return held;
+    throw this.#failed(
+      `it refuses the ${auth.method} login with status ${answer.status}${answer.words}`,
+      `Check that the method is mounted, its role, and what was given to log in with.`,
     );
   }
 
-  #ended({ action }: VaultRequest): CredentialsBackendError {
+  /** A token that cannot be renewed is used until Vault refuses it. */
+  async #renew(held: Held): Promise<Held> {
+    const path = "auth/token/renew-self";
+    const { token } = held;
+    try {
+      const request = { action: LOG_IN, method: "POST", path, body: {}, token } as const;
+      return this.#heldOf(await this.#client.request(request)) ?? { token, renewAt: Infinity };
+    } catch {
+      return this.#hold(token); // Vault may not serve now
+    }
+  }
+
+  /** Whether the token is valid; `false` also where its policies do not let it ask. */
+  async #isLive({ token }: Held): Promise<boolean> {
+    const path = "auth/token/lookup-self";
+    const request = { action: LOG_IN, method: "GET", path, token } as const;
+    return (await this.#client.request(request)).status === 200;
+  }
+
+  #heldOf({ status, body }: VaultAnswer): Held | undefined {
+    const auth = body.auth as
+      | { client_token?: unknown; lease_duration?: unknown }
+      | null
+      | undefined;
+    if (status !== 200 || typeof auth?.client_token !== "string" || !auth.client_token) {
+      return undefined;
+    }
+    return this.#hold(auth.client_token, Number(auth.lease_duration) * 1000 || 0);
+  }
+
+  /** A token is renewed after two thirds of its life, where that is known. */
+  #hold(token: string, ttlMs = 0): Held {
+    return { token, renewAt: this.#now() + Math.max(ttlMs * 2 / 3, SHORTEST_USE_MS) };
+  }
+
+  #givenToken(): string {
+    const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string | true };
+    const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
+    if (given === undefined) {
+      throw this.#failed(
+        "there is no Vault token",
+        `Set ${VAULT_TOKEN}, or pass the option "auth".`,
+      );
+    }
+    if (/^[\x21-\x7e]+$/.test(given)) return given;
+    throw this.#failed("the Vault token is no token", "Give it without spaces and line ends.");
+  }
+
+  #file(): string {
+    const path = vaultLoginFile(this.#auth, (name) => readEnv(name, "find ~/.vault-token"));
+    if (path === undefined) {
+      throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
+    }
+    const how = { what: "a token", groupMayRead: true };
+    return readVaultFile(path, LOG_IN, this.place, how).trim();
+  }
+
+  #failed(reason: string, advice: string, action = LOG_IN): CredentialsBackendError {
+    const message = `Cannot ${action} ${this.place}: ${reason}. ${advice}`;
+    return new CredentialsBackendError("backend_auth_failed", message);
+  }
+
+  #denied({ action, method, path }: VaultRequest, { words }: VaultAnswer): CredentialsBackendError {
+    const capability = path.endsWith("?list=true") ? "list" : CAPABILITIES[method];
+    const [secret = ""] = path.split("/?");
     return new CredentialsBackendError(
-      "backend_auth_failed",
-      `Cannot ${action} ${this.place}: the Vault token has expired or was revoked, or its policies ` +
-        `let it do nothing. Get a new one: vault login, or whoever gives it out.`,
+      "backend_denied",
+      `Cannot ${action} ${this.place}: the policies of the Vault token do not allow ${capability} ` +
+        `of ${decodeURI(secret)}${words}. Have them allow what the documentation of ` +
+        `VaultCredentialsBackend lists, for this mount, path and namespace.`,
     );
   }
 }
 
-/** The capabilities of a policy by the request. */
-const CAPABILITIES = { GET: "read", POST: "create and update", DELETE: "delete" };
+/** The text of a file that the connection or the login needs. */
+export function readVaultFile(
+  path: string,
+  action: string,
+  place: string,
+  how: Pick<PrivateFileOptions, "what" | "groupMayRead" | "forbiddenMode">,
+): string {
+  return readPrivateFile(path, {
+    ...how,
+    maxBytes: MAX_FILE_BYTES,
+    fail: (reason, advice, cause) =>
+      new CredentialsBackendError(
+        isNotCapable(cause) ? "permission_required" : "backend_auth_failed",
+        `Cannot ${action} ${place}: the file ${path} cannot be used: ${reason}. ${advice}`,
+      ),
+  });
+}

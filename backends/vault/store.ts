@@ -12,9 +12,8 @@ import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_crede
 import { VaultClient } from "./client.ts";
 import { vaultConnection, vaultFolder } from "./connection.ts";
 import { VaultFolder } from "./engine.ts";
-import { readVaultFile } from "./login.ts";
 import type { VaultCredentialsBackendOptions } from "./options.ts";
-import { VaultSession } from "./session.ts";
+import { readVaultFile, VaultSession } from "./session.ts";
 
 const TIMEOUT_MS = 15_000;
 const READ = { action: "read credentials in" };
@@ -66,7 +65,7 @@ export class VaultStore {
       ? undefined
       : readVaultFile(caCert, "use", `Vault at ${address.host}`, CERTIFICATES);
     const client = new VaultClient(connection, pem, { fetch: given, timer, timeoutMs });
-    const session = new VaultSession(client, options, timer.now);
+    const session = new VaultSession(client, options.auth, timer.now);
     try {
       return new VaultStore(session, await VaultFolder.open(session, options), timer, options);
     } catch (error) {

@@ -62,16 +62,10 @@ const CASES: Case[] = [
     kinds: ["net", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT", "VAULT_TOKEN", "read"],
   },
   {
-    name: "OpenBao's variables",
-    options: { path },
-    env: { BAO_ADDR: address, BAO_CACERT: caCert, BAO_TOKEN: token },
-    kinds: ["net", "VAULT_ADDR", "BAO_ADDR", "BAO_NAMESPACE", "BAO_CACERT", "BAO_TOKEN", "read"],
-  },
-  {
     name: "an address by option, a token by variable",
     options: { address, caCert, path },
-    env: { BAO_TOKEN: token },
-    kinds: ["net", "VAULT_TOKEN", "BAO_TOKEN", "read"],
+    env: { VAULT_TOKEN: token },
+    kinds: ["net", "VAULT_TOKEN", "read"],
   },
   {
     name: "the token file of the home folder",

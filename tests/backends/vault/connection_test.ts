@@ -1,9 +1,5 @@
 import { assertEquals } from "@std/assert";
-import {
-  vaultConnection,
-  vaultPermissions,
-  vaultTokenVariables,
-} from "../../../backends/vault/connection.ts";
+import { vaultConnection, vaultPermissions } from "../../../backends/vault/connection.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -17,25 +13,6 @@ const names = (options = {}) =>
     const { name, ...rest } = need as { name: string } & Record<string, string>;
     return `${name} ${rest.host ?? rest.variable ?? rest.path}`;
   });
-
-Deno.test("the variables of Vault or those of OpenBao are taken, and never mixed", async () => {
-  const bao = {
-    BAO_ADDR: "https://bao.example.com",
-    BAO_NAMESPACE: "bao-ns",
-    BAO_CACERT: "/bao.pem",
-  };
-  await withEnv(bao, () => {
-    const { address, namespace, caCert } = vaultConnection({ path });
-    assertEquals([address.host, namespace, caCert], ["bao.example.com", "bao-ns", "/bao.pem"]);
-    assertEquals(vaultTokenVariables({ path }), ["BAO_TOKEN"]);
-  });
-  await withEnv({ ...bao, VAULT_ADDR: address }, () => {
-    const connection = vaultConnection({ path });
-    assertEquals(connection.address.host, "vault.example.com:8200");
-    assertEquals([connection.namespace, connection.caCert], [undefined, undefined]);
-    assertEquals(vaultTokenVariables({ path }), ["VAULT_TOKEN"]);
-  });
-});
 
 Deno.test("an address that is given takes nothing of where from the environment", async () => {
   const variables = {
@@ -58,7 +35,7 @@ Deno.test("an address that is given takes nothing of where from the environment"
 
 Deno.test("an address that is not known, or wrong in a variable, is an error that names it", async () => {
   await withEnv({}, async () => {
-    await rejectsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR", "BAO_ADDR");
+    await rejectsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR");
   });
   await withEnv({ VAULT_ADDR: "http://vault.example.com" }, async () => {
     await rejectsWith(
@@ -68,10 +45,10 @@ Deno.test("an address that is not known, or wrong in a variable, is an error tha
       "clear text",
     );
   });
-  await withEnv({ BAO_ADDR: "nonsense" }, async () => {
-    await rejectsWith("invalid_options", () => vaultConnection({ path }), "BAO_ADDR");
+  await withEnv({ VAULT_ADDR: "nonsense" }, async () => {
+    await rejectsWith("invalid_options", () => vaultConnection({ path }), "VAULT_ADDR");
     const backend = new VaultCredentialsBackend({ path });
-    await rejectsWith("invalid_options", () => backend.get("key"), "BAO_ADDR");
+    await rejectsWith("invalid_options", () => backend.get("key"), "VAULT_ADDR");
     assertEquals(backend.location, "Vault at VAULT_ADDR, secret/users/anna");
     assertEquals(backend.requiredPermissions().some(({ name }) => name === "net"), false);
   });
@@ -85,7 +62,7 @@ Deno.test("a token that is not there is backend_auth_failed, without a request",
   });
   await withEnv({}, async () => {
     const backend = new VaultCredentialsBackend({ path, address, fetch: refuse });
-    await rejectsWith("backend_auth_failed", () => backend.get("key"), "VAULT_TOKEN or BAO_TOKEN");
+    await rejectsWith("backend_auth_failed", () => backend.get("key"), "Set VAULT_TOKEN, or");
   });
 });
 
@@ -94,10 +71,8 @@ Deno.test("permissions follow from the options, and name nothing that is not nee
     assertEquals(names({ address, auth: { method: "token", token: "t" } }), [
       "net vault.example.com:8200",
     ]);
-    const nodes = ["https://vault-1.example.com:8200", address];
-    assertEquals(names({ address, nodes, auth: { method: "kubernetes", role: "r" } }), [
+    assertEquals(names({ address, auth: { method: "kubernetes", role: "r" } }), [
       "net vault.example.com:8200",
-      "net vault-1.example.com:8200",
       "read /var/run/secrets/kubernetes.io/serviceaccount/token",
     ]);
     const auth = { method: "approle", roleId: "r", secretIdFile: "/run/secret-id" };
@@ -122,9 +97,7 @@ Deno.test({
     const variables = ["ADDR", "NAMESPACE", "CACERT"];
     assertEquals(names(), [
       ...variables.map((name) => `env VAULT_${name}`),
-      ...variables.map((name) => `env BAO_${name}`),
       "env VAULT_TOKEN",
-      "env BAO_TOKEN",
     ]);
     assertEquals(names({ auth: { method: "token", tokenFile: true }, address }), [
       "net vault.example.com:8200",

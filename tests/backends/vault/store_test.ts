@@ -11,13 +11,16 @@ const NAME = await secretName(KEY);
 for (
   const [what, mount, words] of [
     ["of KV 1", { type: "kv", path: "secret/", options: null }, [
-      "version 1",
+      "version 1.",
       "Run: vault kv enable-versioning secret/",
     ]],
     ["of the old kind", { type: "generic", path: "secret/" }, ["enable-versioning secret/"]],
-    ["of another engine", { type: "cubbyhole", path: "secret/" }, ['"secret" is not the mount']],
+    ["of another engine", { type: "cubbyhole", path: "secret/" }, [
+      '"secret" is not the mount',
+      "Give the mount alone",
+    ]],
     ["with a part of the path", { type: "kv", path: "se/", options: { version: "2" } }, ['"path"']],
-    ["that Vault says nothing of", null, ['"secret" is not the mount']],
+    ["that Vault says nothing of", null, ['"secret" is not the mount', "Give the mount alone"]],
   ] as const
 ) {
   Deno.test({

@@ -188,7 +188,7 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
       await of({ ...oidc, credentialsBackend: new KvCredentialsBackend() }),
       (await COMMANDS.ownClass!() as string[])[0],
       await failure(() => new FileCredentialsBackend({ path: "" })),
-      await failure(() => new VaultCredentialsBackend({ nodes: 3 } as never)),
+      await failure(() => new VaultCredentialsBackend({ mounts: 3 } as never)),
       await failure(() => new EncryptedCredentialsBackend({} as never)),
     ];
   },

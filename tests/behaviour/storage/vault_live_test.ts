@@ -154,12 +154,4 @@ live.test("Vault: the environment names it, with a folder for each person of a h
     await session.clear();
     await backend?.close?.();
   });
-  await withEnv(
-    { ...settings, VAULT_ADDR: "", BAO_ADDR: vault.url, BAO_TOKEN: token },
-    async () => {
-      const backend = await loadBackendFromEnv();
-      assertEquals(await backend?.get(world.key), undefined);
-      await backend?.close?.();
-    },
-  );
 });
