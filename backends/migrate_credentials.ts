@@ -1,16 +1,68 @@
-import type { MigrateOptions, MigrationResult } from "./migrate/migration.ts";
-import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
-
-export type { MigrateOptions, MigrationProgress, MigrationResult } from "./migrate/migration.ts";
-
-/** Loaded where somebody migrates: every start loads this file. */
-const loadMigration = () => import("./migrate/migration.ts");
+import { assertReadableBackend, backendError, entryFrom } from "./common/describe_backend.ts";
+import { printable, sameJson } from "./common/printable.ts";
+import { isProbeKey, probeKey } from "./common/probe.ts";
+import { checkOptions, CredentialsBackendError } from "./credentials_backend_error.ts";
+import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /**
- * Copies every entry from one backend to another. Each entry is copied under the source's lock, and
- * counts once it has been read back. A migration can be interrupted and run again: an entry that the
- * target already has is not copied twice, and one there that ends later, such as one that was
- * refreshed meanwhile, is not overwritten.
+ * Options of `migrateCredentials()`.
+ *
+ * @category Backends
+ */
+export interface MigrateOptions {
+  /**
+   * Whether each entry is deleted from the source once its copy has been read back. Without it a
+   * refresh token lives in two places. A provider that rotates tokens makes one copy worthless at
+   * the first refresh of the other: see {@linkcode MigrationResult.liveCopies}.
+   *
+   * @default false
+   */
+  deleteSource?: boolean;
+  /**
+   * Receives the progress after each entry. The migration does not wait for this function, and
+   * drops an error that it throws.
+   */
+  onProgress?: (progress: MigrationProgress) => void;
+  /** Ends the migration between two entries. Copied entries stay; a later run goes on. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Progress of a migration. Holds no secret.
+ *
+ * @category Backends
+ */
+export interface MigrationProgress {
+  /** The key of the entry that was looked at last, for display: without control characters. */
+  readonly key: string;
+  /** How many entries have been looked at. */
+  readonly done: number;
+  /** How many entries there are. */
+  readonly total: number;
+}
+
+/**
+ * Result of a migration, by credential key. Holds no secret. The keys are as the stores have them:
+ * before a terminal shows one, its control characters have to go.
+ *
+ * @category Backends
+ */
+export interface MigrationResult {
+  /** Entries that were written to the target and read back the same. */
+  readonly copied: readonly string[];
+  /** Entries that the target already had, the same or one that ends no earlier. They were not changed. */
+  readonly kept: readonly string[];
+  /** Entries that were deleted from the source. */
+  readonly deleted: readonly string[];
+  /** Entries with a refresh token that are now in both stores. Use one, and clear the other. */
+  readonly liveCopies: readonly string[];
+}
+
+/**
+ * Copies every entry from one backend to another. Each entry is copied under the locks of
+ * both, and counts once it has been read back. A migration can be interrupted and run again: an entry
+ * that the target already has is not copied twice, and one there that ends later, such as a newer
+ * sign-in, is not overwritten. One that is signed out of the target meanwhile is not brought back.
  *
  * Needs the permissions of both backends.
  *
@@ -45,6 +97,141 @@ export async function migrateCredentials(
   to: OidcCredentialsBackend,
   options: MigrateOptions = {},
 ): Promise<MigrationResult> {
-  const { migrate } = await loadMigration();
-  return await migrate(from, to, options);
+  checkOptions("migrate credentials", options, {
+    deleteSource: "boolean",
+    onProgress: "function",
+    signal: "signal",
+  });
+  const { deleteSource = false, onProgress = () => {}, signal } = options;
+  assertReadableBackend(from, "the source");
+  assertReadableBackend(to, "the target");
+  const keys = await listKeys(from);
+  if (keys === undefined) {
+    throw new CredentialsBackendError(
+      "backend_no_list",
+      "Cannot migrate credentials: the source cannot list its keys. Sign in anew with the target.",
+    );
+  }
+  await assertApart(from, to, keys);
+  const former = new Set(await listKeys(to));
+  const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
+    keyof MigrationResult,
+    string[]
+  >;
+  for (const [index, key] of keys.entries()) {
+    signal?.throwIfAborted();
+    const migrate = async () => {
+      const entry = await read(from, key);
+      if (entry === undefined) return; // cleared since it was listed
+      const outcome = await copy(to, key, entry, former.has(key));
+      if (outcome === undefined) return;
+      result[outcome].push(key);
+      if (deleteSource) {
+        await guarded("delete", from, () => from.delete(key), entry);
+        result.deleted.push(key);
+      } else if (entry.refresh_token) {
+        result.liveCopies.push(key);
+      }
+    };
+    await locked(from, key, () => locked(to, key, migrate, signal), signal);
+    const progress = { key: printable(key, Infinity), done: index + 1, total: keys.length };
+    Promise.try(onProgress, progress).catch(() => undefined);
+  }
+  return result;
+}
+
+/** The keys of a backend; `undefined` where it cannot list them. */
+async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | undefined> {
+  const { list } = backend;
+  if (list === undefined) return undefined;
+  const keys = await guarded("list", backend, () => Array.fromAsync(list.call(backend)));
+  return keys.filter((key) => !isProbeKey(key));
+}
+
+/** Refuses two backends that are one store: its lock would be waited for, and its entries be deleted. */
+async function assertApart(
+  from: OidcCredentialsBackend,
+  to: OidcCredentialsBackend,
+  [key]: readonly string[],
+): Promise<void> {
+  let isOne = from === to;
+  if (!isOne && key !== undefined) {
+    const probe = await probeKey(key);
+    const entry = { issuer: "probe", client_id: crypto.randomUUID(), access_token: "" };
+    await guarded("write", to, () => to.put(probe, entry));
+    try {
+      isOne = (await read(from, probe))?.client_id === entry.client_id;
+    } finally {
+      await guarded("delete", to, () => to.delete(probe));
+    }
+  }
+  if (!isOne) return;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    "Cannot migrate credentials: source and target are one store. Pass two.",
+  );
+}
+
+/** An error of a backend, without the secrets of the entry that it may quote. */
+async function guarded<T>(
+  action: string,
+  backend: OidcCredentialsBackend,
+  run: () => T | Promise<T>,
+  known?: OidcCredentials,
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw backendError(`${action} credentials in`, backend, error, known);
+  }
+}
+
+async function read(
+  backend: OidcCredentialsBackend,
+  key: string,
+  known?: OidcCredentials,
+): Promise<OidcCredentials | undefined> {
+  const get = async () => entryFrom(backend, await backend.get(key));
+  return await guarded("read", backend, get, known);
+}
+
+async function locked(
+  backend: OidcCredentialsBackend,
+  key: string,
+  fn: () => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (backend.withLock === undefined) return await fn();
+  try {
+    await backend.withLock(key, fn, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) throw error;
+    throw backendError("lock credentials in", backend, error);
+  }
+}
+
+/** `undefined`: somebody signed in to the target or out of it meanwhile, and nothing was written. */
+async function copy(
+  to: OidcCredentialsBackend,
+  key: string,
+  entry: OidcCredentials,
+  wasThere: boolean,
+): Promise<"copied" | "kept" | undefined> {
+  const present = await read(to, key, entry);
+  if (present !== undefined && endOf(present) >= endOf(entry)) return "kept";
+  if (present === undefined && wasThere) return undefined;
+  let isWritten = true;
+  const isReplaced = (found: OidcCredentials | undefined) => isWritten = sameJson(found, present);
+  await guarded("write", to, () => to.put(key, entry, { isReplaced }), entry);
+  if (!isWritten) return undefined;
+  if (sameJson(await read(to, key, entry), entry)) return "copied";
+  throw new CredentialsBackendError(
+    "backend_unproven",
+    `Cannot migrate the entry "${printable(key)}": the target gave back another entry than was ` +
+      `written. The source still has it. Repair the target, or use another one.`,
+  );
+}
+
+function endOf({ expires_at }: OidcCredentials): number {
+  return Date.parse(expires_at ?? "") || 0;
 }

@@ -186,3 +186,16 @@ export function parseFlag(name: string, value: string | undefined): boolean | un
       `one of these, or unset it.`,
   );
 }
+
+/** Whether two values of JSON are the same, whatever the order of their members. */
+export function sameJson(one: unknown, other: unknown): boolean {
+  return sorted(one) === sorted(other);
+}
+
+function sorted(value: unknown): string | undefined {
+  const sort = (_: string, one: unknown) =>
+    isObject(one)
+      ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => a < b ? -1 : 1))
+      : one;
+  return JSON.stringify(value, sort);
+}

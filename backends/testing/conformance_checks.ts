@@ -1,5 +1,5 @@
-import { equal } from "@std/assert/equal";
 import { assertReadableBackend } from "../common/describe_backend.ts";
+import { sameJson } from "../common/printable.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Means of a check. */
@@ -277,7 +277,7 @@ async function expectStored(
   expected: OidcCredentials,
   rule: string,
 ): Promise<void> {
-  expect(equal(await backend.get(key), expected), rule);
+  expect(sameJson(await backend.get(key), expected), rule);
 }
 
 function expectNoSecret(value: unknown, what: string): void {

@@ -8,6 +8,8 @@ import {
   type OidcCredentials,
   type OidcCredentialsBackend,
 } from "@validmind/auth";
+import { sameJson } from "../../backends/common/printable.ts";
+import { probeKey } from "../../backends/common/probe.ts";
 import { SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
@@ -153,10 +155,10 @@ Deno.test("migrateCredentials takes fields in another order, at any depth, for t
   assertEquals((await migrateCredentials(memory({ a: value }), to)).copied, ["a"]);
   assertEquals((await migrateCredentials(memory({ a: value }), to)).kept, ["a"]);
   const other = { ...value, more: { ...more.more, b: { c: [2, 1], d: null } } };
-  assertEquals((await migrateCredentials(memory({ a: other }), to)).copied, ["a"]);
+  assertEquals([sameJson(value, reversed(value)), sameJson(value, other)], [true, false]);
 });
 
-Deno.test("migrateCredentials puts the only copy back when both backends are one store", async () => {
+Deno.test("migrateCredentials changes nothing when both backends are one store", async () => {
   await using folder = await tempDir();
   const path = `${folder.path}/credentials.json`;
   const from = new FileCredentialsBackend({ path });
@@ -168,7 +170,61 @@ Deno.test("migrateCredentials puts the only copy back when both backends are one
     "one store",
   );
   assertEquals(error.code, "invalid_options");
-  assertEquals(from.get("a"), entry());
+  assertEquals([await Array.fromAsync(from.list()), from.get("a")], [["a"], entry()]);
+});
+
+Deno.test("migrateCredentials neither overwrites a sign-in to the target nor undoes a sign-out of it", async () => {
+  const newer = entry({ access_token: "newer" });
+  const changes: ((to: MemoryCredentialsBackend) => void)[] = [
+    (to) => to.put("a", newer),
+    (to) => to.delete("a"),
+  ];
+  for (const change of changes) {
+    for (const isAtLock of [true, false]) {
+      const from = memory({ a: entry() });
+      const good = memory({ a: entry({ expires_at: "2020-01-01T00:00:00Z" }) });
+      const to = altered(good, {
+        list: () => good.list(),
+        // By another process, before this one has the lock, or without the lock right before its write.
+        withLock: async (_key, fn) => {
+          if (isAtLock) change(good);
+          return await fn();
+        },
+        put: (key, value, options) => {
+          if (key === "a" && !isAtLock) change(good);
+          if (options?.isReplaced?.(good.get(key)) ?? true) good.put(key, value);
+        },
+      });
+      const { copied, deleted, kept } = await migrateCredentials(from, to, { deleteSource: true });
+      const isKept = change === changes[0] && isAtLock;
+      assertEquals([copied, deleted, kept], isKept ? [[], ["a"], ["a"]] : [[], [], []]);
+      assertEquals(good.get("a"), change === changes[0] ? newer : undefined);
+      assertEquals(from.get("a"), isKept ? undefined : entry());
+    }
+  }
+});
+
+Deno.test("migrateCredentials holds the locks of both while it copies, one after the other", async () => {
+  const order: string[] = [];
+  const spied = (name: string, good: MemoryCredentialsBackend) =>
+    altered(good, {
+      list: () => good.list(),
+      withLock: async (key, fn, options) => {
+        order.push(`${name} locked`);
+        const value = await good.withLock(key, fn, options);
+        order.push(`${name} free`);
+        return value;
+      },
+    });
+  await migrateCredentials(spied("from", memory({ a: entry() })), spied("to", memory({})));
+  assertEquals(order, ["from locked", "to locked", "to free", "from free"]);
+});
+
+Deno.test("migrateCredentials copies no entry of a probe, and leaves none", async () => {
+  const probe = await probeKey("a");
+  const to = memory({});
+  const { copied } = await migrateCredentials(memory({ [probe]: entry(), a: entry() }), to);
+  assertEquals([copied, await Array.fromAsync(to.list())], [["a"], ["a"]]);
 });
 
 Deno.test("migrateCredentials holds the source's lock while it copies", async () => {
@@ -178,6 +234,7 @@ Deno.test("migrateCredentials holds the source's lock while it copies", async ()
   let refresh: Promise<void> | undefined;
   const to = altered(good, {
     put: async (key, value) => {
+      if (key !== "a") return good.put(key, value);
       refresh = from.withLock("a", () => Promise.resolve(void order.push("refresh")));
       await Promise.resolve();
       good.put(key, value);

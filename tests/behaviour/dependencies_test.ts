@@ -22,13 +22,10 @@ Deno.test("dependencies: at run time there are those that SECURITY.md names, and
   const found = await packages();
   assertEquals([...found.keys()].sort(), [
     "@napi-rs/keyring",
-    "@std/assert",
     "@std/fs",
     "@std/path",
     "oauth4webapi",
     "uqr",
   ]);
   assertEquals(found.get("uqr"), ["client/prompt/qr_code.ts"]);
-  const asserting = found.get("@std/assert")!.map((file) => /^\w+\/(\w+)/.exec(file)?.[1]);
-  assertEquals(new Set(asserting), new Set(["migrate", "testing"]));
 });

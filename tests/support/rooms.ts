@@ -24,7 +24,6 @@ export const ROOMS: readonly string[] = [
   "backends/fallback.ts",
   "backends/testing/",
   "backends/testing.ts",
-  "backends/migrate/",
   "backends/migrate_credentials.ts",
   "backends/load/",
   "backends/resolve_credentials_backend.ts",
