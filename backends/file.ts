@@ -7,8 +7,9 @@ import {
   writeError,
 } from "./common/platform.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
-import { CredentialsFile } from "./file/credentials_file.ts";
-import type { FileStore } from "./file/store.ts";
+import { PROVES } from "./common/probe.ts";
+import { getEntry, readIfPresent } from "./file/document.ts";
+import type { FileStore, FileStoreOptions } from "./file/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -89,9 +90,8 @@ export interface FileCredentialsBackendOptions {
  * half a file nor a lock. A write survives a power cut once it has resolved. The first write makes a
  * missing folder, and syncs the folder above it only where `--allow-read` already covers that folder:
  * without it, a power cut soon after the first write may take the new folder and the sign-in with it.
- * A program without the lock, such as the Python library, may undo a write with an older text of the
- * file. It is made again at the next call of this process. Once such a program was seen to write the file,
- * a write takes 30 ms more and is made again by itself.
+ * The Python library takes no lock: its rows are kept by every write of this module, and a row that it
+ * has removed is signed out.
  *
  * A link is written through. Fields that this release does not know are kept.
  * A file of a higher version is read but not written. A file that cannot be understood is an error and
@@ -122,12 +122,14 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
 
   /** Always `true`: a file survives the process. */
   readonly persistent = true;
+  /** {@linkcode withLock} proves that the file can be written. */
+  readonly [PROVES] = true;
   /** The file. */
   readonly path: string;
   readonly #isDefaultPath: boolean;
-  readonly #file: CredentialsFile;
-  readonly #lockTimeoutMs: number;
-  readonly #onWarning: (message: string) => void;
+  readonly #options: FileStoreOptions;
+  /** For each key whose lock is held: whether the lock still excludes others. */
+  readonly #held = new Map<string, () => boolean>();
   #store: Promise<FileStore> | undefined;
 
   /**
@@ -149,9 +151,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
     const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options ?? {};
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
-    this.#file = new CredentialsFile(this.path);
-    this.#lockTimeoutMs = lockTimeoutMs;
-    this.#onWarning = onWarning;
+    this.#options = { path: this.path, lockTimeoutMs, onWarning, held: this.#held };
   }
 
   /** The file's path. */
@@ -167,7 +167,10 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unavailable`.
    */
   get(key: string): OidcCredentials | undefined {
-    return this.#file.get(key);
+    const document = readIfPresent(this.path);
+    if (document !== undefined) return getEntry(document, key, this.path);
+    if (this.#held.get(key)?.() === false) throw folderGone(this.path);
+    return undefined;
   }
 
   /**
@@ -179,17 +182,6 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   async put(key: string, entry: OidcCredentials, options?: PutOptions): Promise<void> {
     const store = await this.#openStore();
     await store.put(key, entry, options);
-  }
-
-  /**
-   * Ensures that the next `put` under `key` will be accepted: reads the file, checks its version, and
-   * writes a file of the coming size beside it, which that `put` then uses.
-   *
-   * @throws {CredentialsBackendError} As {@linkcode put}.
-   */
-  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    const store = await this.#openStore();
-    return await store.reserve(key, bytes);
   }
 
   /**
@@ -208,7 +200,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const { credentials = {} } = this.#file.read() ?? {};
+    const { credentials = {} } = readIfPresent(this.path) ?? {};
     yield* Object.keys(credentials).filter((key) => credentials[key] !== null);
   }
 
@@ -240,10 +232,12 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Runs `fn` while no other process or session on this host holds the lock of the same key.
+   * Runs `fn` while no other process or session on this host holds the lock of the same key. Before that
+   * it writes a temp file of the coming size, which the next `put` under the key uses: so a store that
+   * cannot be written is found in time. Sixteen locks serve all keys: `fn` takes no second one.
    *
-   * @throws {CredentialsBackendError} `runtime_unsupported`; `backend_locked` after `lockTimeoutMs`. A
-   * signal that ends the wait throws its reason.
+   * @throws {CredentialsBackendError} As {@linkcode put}; `backend_locked` after `lockTimeoutMs`. A signal
+   * that ends the wait throws its reason.
    */
   async withLock<T>(
     key: string,
@@ -255,15 +249,16 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   }
 
   #openStore(): Promise<FileStore> {
-    this.#store ??= loadStore().then(({ FileStore }) =>
-      new FileStore({
-        path: this.path,
-        lockTimeoutMs: this.#lockTimeoutMs,
-        onWarning: this.#onWarning,
-      })
-    );
-    return this.#store;
+    return this.#store ??= loadStore().then(({ FileStore }) => new FileStore(this.#options));
   }
+}
+
+function folderGone(path: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot read credentials from ${path}: its folder or lock file was removed while it was in use. ` +
+      `Put the folder back, and try again.`,
+  );
 }
 
 function warnOnStderr(message: string): void {

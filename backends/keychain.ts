@@ -179,7 +179,6 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * `backend_unproven`, `backend_locked`. The old entry is then still there, or the new one.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    (await this.#locks())?.assertHeld(key);
     await this.#write((store) => store.put(key, entry));
   }
 
@@ -239,8 +238,8 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     const folder = this.#lockFolder;
     if (folder === false) return undefined;
     return await this.#keptLocks.get(async () => {
-      const { keychainLocks } = await loadStore();
-      return keychainLocks(folder, this.service, this.#lockTimeoutMs);
+      const { KeychainLocks } = await loadStore();
+      return new KeychainLocks(folder, this.service, this.#lockTimeoutMs);
     });
   }
 

@@ -3,7 +3,6 @@ import { printable } from "./printable.ts";
 
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
-/** A file of the superuser, who can change every file anyway, must not have these bits. */
 const WRITABLE_FOR_OTHERS = 0o022;
 
 /** How {@linkcode readPrivateFile} judges a file. */
@@ -55,18 +54,12 @@ export function readPrivateFile(path: string, options: PrivateFileOptions): stri
  * file of this user with a closed mode, or one of the superuser that nobody else may write. A link is
  * followed where the superuser, this user or the owner of its target has made it: platforms mount
  * secrets behind links.
- *
- * @param seen The last look at the path. A file that has come to it since is looked at anew.
  */
-export function readPrivateBytes(
-  path: string,
-  options: PrivateFileOptions,
-  seen?: Deno.FileInfo,
-): PrivateContent {
+export function readPrivateBytes(path: string, options: PrivateFileOptions): PrivateContent {
   needDeno(`read ${path}`, "Pass its content by an option or a variable, where there is one.");
   try {
     for (let tries = 0; tries < TRIES; tries++) {
-      const content = readOnce(path, options, tries === 0 ? seen : undefined);
+      const content = readOnce(path, options);
       if (content !== undefined) return content;
     }
     throw new Refusal("another program keeps changing it", "End that program.");
@@ -77,13 +70,10 @@ export function readPrivateBytes(
 }
 
 /** `undefined` where the file was replaced or written meanwhile: half a token may look like one. */
-function readOnce(
-  path: string,
-  options: PrivateFileOptions,
-  seen: Deno.FileInfo | undefined,
-): PrivateContent | undefined {
-  const link = seen ?? Deno.lstatSync(path);
+function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
+  const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
+  if (found.isDirectory) throw Object.assign(new Deno.errors.IsADirectory(), { code: "EISDIR" });
   if (!found.isFile) throw new Refusal(kindOf(found), "Give the path of a regular file.");
   const file = whileHeld(() => openToRead(path, found, link.isSymlink));
   try {
@@ -107,7 +97,6 @@ function readOnce(
 
 /** The reason against anything but a regular file. */
 export function kindOf(info: Deno.FileInfo): string {
-  if (info.isDirectory) return "it is a folder";
   if (info.isSymlink) return "it is a symbolic link";
   if (info.isFifo) return "it is a named pipe";
   return info.isSocket ? "it is a socket" : "it is a device";
@@ -121,25 +110,27 @@ export function foreign({ uid }: Deno.FileInfo): string {
 function assertTrusted(path: string, info: Deno.FileInfo, options: PrivateFileOptions): void {
   const { uid, mode } = info;
   if (uid === null || mode === null) return; // Windows
-  const isOfSuperuser = uid === 0 && self() !== 0;
-  if (!isOfSuperuser && !isOwn(path, info)) {
-    const isKnown = self() !== -1;
-    throw isKnown || isGranted({ name: "write", path })
-      ? new Refusal(foreign(info), "Use a file of your own, or one that only the superuser writes.")
-      : new Refusal(
-        `${foreign(info)}, as far as Deno permits to know`,
-        `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`,
-        new Deno.errors.NotCapable("uid"),
-      );
-  }
+  // The superuser can change every file anyway.
+  if (uid === 0 && (mode & WRITABLE_FOR_OTHERS) === 0) return;
+  const isOwned = isOwn(path, info);
+  if (!isOwned && uid !== 0) throw refusalOfOwner(path, info);
   const forbidden = options.forbiddenMode ?? (options.groupMayRead ? 0o027 : 0o077);
-  const bits = mode & (isOfSuperuser ? WRITABLE_FOR_OTHERS : forbidden);
+  const bits = mode & (isOwned ? forbidden : WRITABLE_FOR_OTHERS);
   if (bits === 0) return;
   const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
   const shown = (mode & 0o777).toString(8).padStart(4, "0");
-  const change = isOfSuperuser || forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
+  const change = !isOwned || forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
   const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
   throw new Refusal(`others may ${verb} it (mode ${shown})`, advice);
+}
+
+function refusalOfOwner(path: string, info: Deno.FileInfo): Refusal {
+  const reason = foreign(info);
+  if (self() !== -1 || isGranted({ name: "write", path })) {
+    return new Refusal(reason, "Use a file of your own, or one that only the superuser writes.");
+  }
+  const advice = `If it is yours, run with --allow-sys=uid, or: chmod 600 ${quoteArgument(path)}`;
+  return new Refusal(`${reason}, as far as Deno permits to know`, advice);
 }
 
 function explain(path: string, error: unknown): Refusal {

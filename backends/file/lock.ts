@@ -1,5 +1,8 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { folderOf } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
+import { whileHeld } from "../common/read_private_file.ts";
+import type { WithLockOptions } from "../oidc_credentials_backend.ts";
 import {
   assertOwn,
   assertRegular,
@@ -7,31 +10,55 @@ import {
   isSameFile,
   lookIfPresent,
   refusal,
-  whileHeld,
 } from "./file_access.ts";
+import { makeFolder } from "./replace_file.ts";
 
 const ACTION = "open the lock file";
 /** Another process may make, remove or replace the file between two steps, but hardly each time. */
 const TRIES = 20;
-/** Enough for any process id. */
-const NOTE_BYTES = 16;
-/** Of a fixed length, so that nothing of an earlier note is left without a truncation. */
-const NOTE = new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES));
+/** About how long a write and a refresh hold their locks, in milliseconds. */
+const [WRITE_MS, REFRESH_MS] = [4, 20];
+/** The process id of the holder. Of a fixed length, so that nothing of an earlier one is left. */
+const NOTE = new TextEncoder().encode(`${Deno.pid}\n`.padStart(16));
 
 /** Options of {@linkcode withFileLock}. */
-export interface FileLockOptions<T> {
+export interface FileLockOptions<T> extends WithLockOptions<T> {
   /** Longest wait, in milliseconds. */
   timeoutMs: number;
   /**
    * About how long a holder takes, in milliseconds. The wait between two tries depends on it.
    *
-   * @default 4, the time of a write
+   * @default {4} the time of a write
    */
   paceMs?: number;
-  /** Ends the wait for the lock. */
-  signal?: AbortSignal | undefined;
-  /** Called before each further try: see `WithLockOptions`. */
-  peek?: (() => T | undefined | Promise<T | undefined>) | undefined;
+}
+
+/**
+ * Runs `fn` under the lock of one key beside the file or name `base`, in whose folder all sharers work. A
+ * folder that is missing is made. Sixteen lock files serve all keys, so a holder takes no second lock.
+ *
+ * @throws {CredentialsBackendError} As {@linkcode withFileLock}.
+ */
+export async function withKeyLock<T>(
+  base: string,
+  key: string,
+  fn: (isHeld: () => boolean) => T | Promise<T>,
+  options: FileLockOptions<T>,
+): Promise<T> {
+  const path = `${base}.${slotOf(key)}.lock`;
+  try {
+    makeFolder(folderOf(path));
+  } catch (error) {
+    throw fileError("make the folder of", path, error);
+  }
+  return await withFileLock(path, fn, { paceMs: REFRESH_MS, ...options });
+}
+
+/** One of sixteen names for a key: a hexadecimal digit of its hash (FNV-1a). */
+export function slotOf(key: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return ((hash ^ hash >>> 16) & 15).toString(16);
 }
 
 /**
@@ -43,8 +70,8 @@ export interface FileLockOptions<T> {
  *
  * @param fn Gets a function that tells whether the lock still excludes others: somebody may remove or
  * replace its file.
- * @throws {CredentialsBackendError} `backend_locked` after the time limit; `runtime_unsupported`. A
- * signal that ends the wait throws its reason.
+ * @throws {CredentialsBackendError} `backend_locked` after the time limit; `backend_denied`. A signal that
+ * ends the wait throws its reason.
  */
 export async function withFileLock<T>(
   path: string,
@@ -60,13 +87,14 @@ export async function withFileLock<T>(
         ? undefined
         : await waitForLock(file, path, deadline, options);
       if (peeked !== undefined) return peeked;
-      if (!isStillAt(info, path)) continue; // another process locks the new file at the path
+      const isHeld = () => isStillAt(info, path);
+      if (!isHeld()) continue; // another process locks the new file at the path
       noteHolder(file);
-      const result = fn(() => isStillAt(info, path));
+      const result = fn(isHeld);
       // Awaiting a plain value would hold the lock for one more turn of the event loop.
       return result instanceof Promise ? await result : result;
     } finally {
-      file.close(); // `using` would cost a write some microseconds more
+      file.close();
     }
   }
   throw replacedTooOften(path);
@@ -85,13 +113,44 @@ function openLockFile(path: string): OpenFile {
   try {
     for (let tries = 0; tries < TRIES; tries++) {
       const found = lookIfPresent(path);
-      const opened = found === undefined ? createLockFile(path) : openFound(path, found);
+      if (found !== undefined) assertRegular(ACTION, path, found);
+      const file = tryOpen(path, found === undefined);
+      const opened = file && checked(file, path, found);
       if (opened !== undefined) return opened;
     }
   } catch (error) {
     throw fileError(ACTION, path, error);
   }
   throw replacedTooOften(path);
+}
+
+/** `undefined` where another process has made or removed the file meanwhile. */
+function tryOpen(path: string, isNew: boolean): Deno.FsFile | undefined {
+  const { AlreadyExists, NotFound } = Deno.errors;
+  const mode = isNew ? { createNew: true, mode: 0o600 } : {};
+  try {
+    return whileHeld(() => Deno.openSync(path, { read: true, write: true, ...mode }));
+  } catch (error) {
+    if (error instanceof (isNew ? AlreadyExists : NotFound)) return undefined;
+    throw error;
+  }
+}
+
+/** `undefined` where the open file is another one than was found. */
+function checked(file: Deno.FsFile, path: string, found?: Deno.FileInfo): OpenFile | undefined {
+  let isUsable = false;
+  try {
+    const info = file.statSync();
+    if (found !== undefined) {
+      if (!isSameFile(info, found)) return undefined;
+      assertOwn(ACTION, path, info);
+      if ((info.nlink ?? 1) > 1) throw refusal(ACTION, path, "it has a second name (a hard link)");
+    }
+    isUsable = true;
+    return { file, info };
+  } finally {
+    if (!isUsable) file.close();
+  }
 }
 
 /** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
@@ -102,54 +161,6 @@ export function isStillAt(info: Deno.FileInfo, path: string): boolean {
 
 function replacedTooOften(path: string): CredentialsBackendError {
   return refusal(ACTION, path, "another program keeps replacing it");
-}
-
-/** `undefined` where another process has made the file meanwhile. */
-function createLockFile(path: string): OpenFile | undefined {
-  try {
-    const file = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
-    return { file, info: infoOf(file) };
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return undefined;
-    throw error;
-  }
-}
-
-/** The information about a file, which is closed where it cannot be had. */
-export function infoOf(file: Deno.FsFile): Deno.FileInfo {
-  try {
-    return file.statSync();
-  } catch (error) {
-    file.close();
-    throw error;
-  }
-}
-
-/** `undefined` where the file was removed or replaced meanwhile. */
-function openFound(path: string, found: Deno.FileInfo): OpenFile | undefined {
-  assertRegular(ACTION, path, found);
-  const file = openIfPresent(path);
-  if (file === undefined) return undefined;
-  let isUsable = false;
-  try {
-    const info = file.statSync();
-    if (!isSameFile(info, found)) return undefined;
-    assertOwn(ACTION, path, info);
-    if ((info.nlink ?? 1) > 1) throw refusal(ACTION, path, "it has a second name (a hard link)");
-    isUsable = true;
-    return { file, info };
-  } finally {
-    if (!isUsable) file.close();
-  }
-}
-
-function openIfPresent(path: string): Deno.FsFile | undefined {
-  try {
-    return whileHeld(() => Deno.openSync(path, { read: true, write: true }));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 function tryLock(file: Deno.FsFile, path: string): boolean {
@@ -165,19 +176,15 @@ async function waitForLock<T>(
   file: Deno.FsFile,
   path: string,
   deadline: number,
-  { timeoutMs, paceMs = 4, signal, peek }: FileLockOptions<T>,
+  { timeoutMs, paceMs = WRITE_MS, signal, peek }: FileLockOptions<T>,
 ): Promise<T | undefined> {
   for (let tries = 0;; tries++) {
     if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
-    await delay(jitter(tries, paceMs), signal);
+    // Grows with each try, to leave the processor to the holder, and is random, to spread the waiters.
+    await delay((1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5), signal);
     const peeked = await peek?.();
     if (peeked !== undefined || tryLock(file, path)) return peeked;
   }
-}
-
-/** Grows with each try, to leave the processor to the holder, and is random, to spread the waiters. */
-function jitter(tries: number, paceMs: number): number {
-  return (1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5);
 }
 
 /** Writes the process id into the lock file, for the message of {@linkcode lockTimeout}. */
@@ -199,7 +206,7 @@ function lockTimeout(file: Deno.FsFile, path: string, timeoutMs: number): Creden
 
 function readHolder(file: Deno.FsFile): string {
   try {
-    const buffer = new Uint8Array(NOTE_BYTES);
+    const buffer = new Uint8Array(NOTE.length);
     file.seekSync(0, Deno.SeekMode.Start);
     const length = file.readSync(buffer) ?? 0;
     const pid = new TextDecoder().decode(buffer.subarray(0, length)).trim();
@@ -209,9 +216,11 @@ function readHolder(file: Deno.FsFile): string {
   }
 }
 
-/** A piece of a file name for any key (FNV-1a). Two keys with the same hash share a lock. */
-export function shortHash(key: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
+/** The error for a lock that somebody has removed from under its holder. */
+export function lockLost(path: string): CredentialsBackendError {
+  return new CredentialsBackendError(
+    "backend_locked",
+    `Cannot keep the lock beside ${path}: its file or folder was removed or replaced, so another ` +
+      `process may hold it, too. Try again.`,
+  );
 }

@@ -1,39 +1,25 @@
 import { folderOf, isGranted, isWindows } from "../common/platform.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { looksLikeCredentials } from "./edit_document.ts";
-import {
-  assertOwnLink,
-  fileError,
-  isBusy,
-  lookIfPresent,
-  readOwnFile,
-  whileHeld,
-} from "./file_access.ts";
-
-/** A temp file that was made beforehand. */
-export interface TempFile {
-  readonly path: string;
-  /** The file, open at its start. `undefined` where it cannot be used any more. */
-  open(): Deno.FsFile | undefined;
-  /** Ends the use of the file, which is renamed by then. */
-  close(): void;
-}
+import { isBusy, whileHeld } from "../common/read_private_file.ts";
+import { lookIfPresent } from "./file_access.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
-  /** Takes the place of the temp file. Where the file is not replaced, it stays reserved. */
-  reserved?: TempFile | undefined;
+  /** Takes the place of the temp file. */
+  proof?: WriteProof | undefined;
   /** Whether the caller holds the file's lock. @default {true} */
   isLocked?: boolean;
-  /** Whether the new content has to survive a power cut, rather than either of the two. @default {true} */
-  isLasting?: boolean;
   /** Called right before the rename. With `false`, the file stays as it is. */
   isUnchanged?: () => boolean;
 }
 
+interface Temp {
+  readonly path: string;
+  readonly file: Deno.FsFile;
+}
+
 /**
  * Replaces a file so that every reader, and every restart after a crash, sees the whole old content
- * or the whole new one. The file is 0600 from its creation.
+ * or the whole new one. The file is 0600 from its creation, and the new content survives a power cut.
  *
  * Under the file's lock the temp file has one fixed name: a permission can name it, and a crash leaves
  * at most one, which the next write removes. Without the lock each write has a temp file of its own.
@@ -43,80 +29,104 @@ export interface ReplaceOptions {
 export function replaceFile(
   path: string,
   text: string,
-  { reserved, isLocked = true, isLasting = true, isUnchanged = () => true }: ReplaceOptions = {},
+  { proof, isLocked = true, isUnchanged = () => true }: ReplaceOptions = {},
 ): boolean {
-  const { temp, file, isReserved } = openTemp(path, reserved, isLocked);
+  const temp = proof?.take() ?? openTemp(path, isLocked);
   let isReplaced = false;
   try {
-    writeAll(file, new TextEncoder().encode(text));
-    if (isReserved) file.truncateSync(file.seekSync(0, Deno.SeekMode.Current));
-    file.syncSync();
+    writeAll(temp.file, new TextEncoder().encode(text));
+    temp.file.truncateSync(temp.file.seekSync(0, Deno.SeekMode.Current));
+    temp.file.syncSync();
     if (isUnchanged()) {
-      renameOver(temp, path);
+      renameOver(temp.path, path);
       isReplaced = true;
     }
   } finally {
-    if (isReserved && isReplaced) reserved!.close();
-    if (!isReserved) {
-      file.close(); // `using` would cost a write some microseconds more
-      if (!isReplaced) removeIfPresent(temp);
-    }
+    temp.file.close();
+    if (!isReplaced) removeIfPresent(temp.path);
   }
-  if (isReplaced && isLasting) syncFolder(folderOf(path));
+  if (isReplaced) syncFolder(folderOf(path));
   return isReplaced;
 }
 
-interface Temp {
-  temp: string;
-  file: Deno.FsFile;
-  isReserved: boolean;
-}
-
-function openTemp(path: string, reserved: TempFile | undefined, isLocked: boolean): Temp {
-  const kept = reserved?.open();
-  if (kept !== undefined) return { temp: reserved!.path, file: kept, isReserved: true };
-  const temp = tempPath(path);
-  const file = isLocked ? tryCreate(temp) : undefined;
-  if (file !== undefined) return { temp, file, isReserved: false };
-  const other = tempPath(`${path}.${crypto.randomUUID().slice(0, 8)}`);
-  return {
-    temp: other,
-    file: Deno.openSync(other, { write: true, createNew: true, mode: 0o600 }),
-    isReserved: false,
-  };
-}
-
-/** `undefined` where a neighbour has planted a thing that cannot be removed, such as a full folder. */
-function tryCreate(path: string): Deno.FsFile | undefined {
+/** Another name than the usual one is for a neighbour's folder in its place, which cannot be removed. */
+function openTemp(path: string, isLocked: boolean): Temp {
+  const other = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  if (!isLocked) return createNew(other);
+  const usual = `${path}.tmp`;
   try {
-    return createNew(path);
+    return createNew(usual);
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable || lookIfPresent(path) === undefined) throw error;
-    return undefined;
+    if (error instanceof Deno.errors.NotCapable || lookIfPresent(usual) === undefined) throw error;
+    return createNew(other);
   }
 }
 
-/** The file that first receives the next content of `path`. */
-export function tempPath(path: string): string {
-  return `${path}.tmp`;
+/**
+ * A temp file of zeros, as long as a coming text. It shows that a write is possible, and then serves the
+ * write: neither a full disk nor a file system that turns read-only comes in between.
+ */
+export class WriteProof {
+  #temp: Temp | undefined;
+
+  private constructor(temp: Temp) {
+    this.#temp = temp;
+  }
+
+  /** Writes the file in the place of one that a crash left. The caller alone uses the path. */
+  static async write(path: string, bytes: number): Promise<WriteProof> {
+    const proof = new WriteProof(createNew(path));
+    try {
+      const { file } = proof.#temp!;
+      writeAll(file, new Uint8Array(bytes));
+      await file.sync(); // a file system may take a write before it has found a place for it
+      return proof;
+    } catch (error) {
+      proof.end();
+      throw error;
+    }
+  }
+
+  /** The file, at its start, for one write. `undefined` after that, or where somebody has removed it. */
+  take(): Temp | undefined {
+    const temp = this.#temp;
+    if (temp === undefined || !isStillThere(temp)) return undefined;
+    this.#temp = undefined;
+    temp.file.seekSync(0, Deno.SeekMode.Start);
+    return temp;
+  }
+
+  /** Removes a file that no write has used. */
+  end(): void {
+    const temp = this.#temp;
+    this.#temp = undefined;
+    if (temp === undefined) return;
+    const isOwn = isStillThere(temp);
+    temp.file.close();
+    if (isOwn) removeIfPresent(temp.path);
+  }
 }
 
-/** Writes all bytes at the position of a file. */
-export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+function isStillThere({ path, file }: Temp): boolean {
+  const [found, own] = [lookIfPresent(path), file.statSync()];
+  return found !== undefined && found.ino === own.ino && found.dev === own.dev;
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }
 }
 
 /** Creates a file in the place of one that a crash left, or of a link that somebody planted. */
-export function createNew(path: string): Deno.FsFile {
+function createNew(path: string): Temp {
   const create = () => Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
   try {
-    return create();
+    return { path, file: create() };
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     removeIfPresent(path);
-    return create();
+    return { path, file: create() };
   }
 }
 
@@ -161,12 +171,13 @@ export function removeIfPresent(path: string): void {
 }
 
 /**
- * Makes a folder, and the missing ones above it, closed to others from their creation on.
+ * Makes a folder where it is missing, and the missing ones above it, closed to others from their creation.
  *
  * A new folder survives a power cut once the folder above it is synced, and syncing takes read of it.
  * No backend declares that permission, so folders that Deno may not read are left to the file system.
  */
 export function makeFolder(path: string, { sync = syncFolder } = {}): void {
+  if (lookIfPresent(path, Deno.statSync) !== undefined) return;
   const parents = readableParents(path);
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   for (const parent of parents) sync(parent);
@@ -178,55 +189,8 @@ function readableParents(path: string): string[] {
   for (let folder = path;;) {
     const parent = folderOf(folder);
     if (parent === folder || !isGranted({ name: "read", path: parent })) return parents;
-    let isThere: boolean;
-    try {
-      isThere = lookIfPresent(parent) !== undefined;
-    } catch {
-      return parents; // a permission broker denies what Deno calls granted
-    }
     parents.push(parent);
-    if (isThere) return parents;
+    if (lookIfPresent(parent) !== undefined) return parents;
     folder = parent;
   }
-}
-
-/** A path that is no link, and what was found at it, if that was looked at. */
-export interface ResolvedPath {
-  path: string;
-  found?: Deno.FileInfo | undefined;
-}
-
-/** The target of a link; the path itself where it is no link, or nothing is there yet. */
-export function resolveLink(path: string): ResolvedPath {
-  const link = lookIfPresent(path);
-  if (!link?.isSymlink) return { path, found: link };
-  const target = Deno.realPathSync(path);
-  try {
-    assertOwnLink("write", path, link, Deno.lstatSync(target));
-  } catch (error) {
-    throw fileError("write", target, error); // a missing permission is the one for the target
-  }
-  return { path: target };
-}
-
-/** Whether the path alone marks a credentials file: the place of the default one. */
-function isOwnPlace(path: string): boolean {
-  return /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
-}
-
-/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
-export function assertDeletable(path: string, given: string): void {
-  let text: string;
-  try {
-    text = new TextDecoder().decode(readOwnFile(path).bytes);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  if (path === given && isOwnPlace(path) || looksLikeCredentials(text)) return;
-  throw new CredentialsBackendError(
-    "backend_corrupt",
-    `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
-      `right one, delete the file yourself.`,
-  );
 }

@@ -1,48 +1,60 @@
-import { folderOf } from "../common/platform.ts";
-import { delay } from "../common/promises.ts";
+import { folderOf, isGranted, isWindows, nameOf } from "../common/platform.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { OwnWrite } from "./beside_python.ts";
-import { type CredentialsDocument, getEntry } from "./credentials_file.ts";
-import { rowOf, setRow } from "./edit_document.ts";
-import { shortHash } from "./lock.ts";
 import {
-  LockedFile,
-  type LockedFileOptions,
-  lockLost,
-  type ReadForUpdate,
-  tryRead,
-} from "./locked_file.ts";
-import { syncFolder } from "./replace_file.ts";
-import { Reservations } from "./reservations.ts";
-import { leftTemps, removeTemps } from "./reserved_file.ts";
+  assertWritable,
+  type CredentialsDocument,
+  emptyDocument,
+  getEntry,
+  looksLikeCredentials,
+  plain,
+  readForUpdate,
+  rowOf,
+  serializeDocument,
+  setRow,
+} from "./document.ts";
+import { fileError, isSameFile, lookIfPresent, readOwnFile, resolveLink } from "./file_access.ts";
+import { lockLost, slotOf, withFileLock, withKeyLock } from "./lock.ts";
+import {
+  makeFolder,
+  removeIfPresent,
+  replaceFile,
+  type ReplaceOptions,
+  syncFolder,
+  WriteProof,
+} from "./replace_file.ts";
 
 /** Options of {@linkcode FileStore}. */
-export interface FileStoreOptions extends LockedFileOptions {
-  /**
-   * How long a refresh of the Python library is given to end, in milliseconds.
-   *
-   * @default {1000} where the library is known to use the row, and else 100
-   */
-  pythonMs?: number;
+export interface FileStoreOptions {
+  /** The path of the credentials file. */
+  path: string;
+  /** Longest wait for a lock, in milliseconds. */
+  lockTimeoutMs: number;
+  /** Called at most once for the file and once for its folder, when it was open to others. */
+  onWarning: (message: string) => void;
+  /** For each key whose lock is held: whether the lock still excludes others. */
+  held: Map<string, () => boolean>;
 }
 
-/** About how long a refresh holds its lock. */
-const REFRESH_MS = 20;
-/** A write of the Python library takes about a millisecond, and on a busy machine some more. */
-const PAUSE_MS = 5;
-const PAUSES = 6;
-/** The library may undo a write again, but hardly each time. */
+/** A program without the lock may write between a read and a rename, but hardly each time. */
 const TRIES = 20;
+/** Room for a coming entry. */
+const ENTRY_BYTES = 16 * 1024;
 
 /** The writing half of the file backend. It is loaded for the first write or lock. */
 export class FileStore {
-  readonly #file: LockedFile;
-  readonly #reservations: Reservations;
-  readonly #held = new Map<string, () => boolean>();
+  readonly #path: string;
+  readonly #lockTimeoutMs: number;
+  readonly #onWarning: (message: string) => void;
+  readonly #held: Map<string, () => boolean>;
+  readonly #proofs = new Map<string, WriteProof>();
+  readonly #warned = new Set<string>();
 
-  constructor({ pythonMs, ...options }: FileStoreOptions) {
-    this.#file = new LockedFile(options);
-    this.#reservations = new Reservations(this.#file, pythonMs);
+  constructor({ path, lockTimeoutMs, onWarning, held }: FileStoreOptions) {
+    this.#path = path;
+    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#onWarning = onWarning;
+    this.#held = held;
   }
 
   /** Sets one row. */
@@ -51,134 +63,234 @@ export class FileStore {
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
   ): Promise<void> {
-    const { path, found } = this.#file.prepare();
-    const reserved = this.#reservations.of(key);
-    // Who has reserved keeps others out by the reserved file, too.
-    if (reserved === undefined) this.#assertHeld(path, key);
-    let isSet = false;
-    let before: unknown;
+    // Before a folder that has vanished under a lock is made anew.
+    if (this.#held.get(key)?.() === false) throw lockLost(this.#path);
+    const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
-      before = rowOf(document, key);
-      isSet = isReplaced(getEntry(document, key, path));
-      if (isSet) setRow(document, key, entry);
-      return isSet;
+      const present = getEntry(document, key, path);
+      if (!isReplaced(present && plain(present))) return false;
+      setRow(document, key, entry);
+      return true;
     };
-    const options = { row: key, reserved: reserved?.file, found };
-    try {
-      await this.#file.write(
-        path,
-        (isHeld) => this.#file.change(path, set, { ...options, isHeld }),
-      );
-      if (reserved !== undefined && isSet) reserved.use = "none"; // the claimed row is gone
-      if (isSet) await this.#outlast(path, key, entry, before);
-    } catch (error) {
-      reserved?.leaveUnfinished(key, entry);
-      throw error;
-    }
-  }
-
-  /** Checks that a write is possible, and keeps the space that a `put` under `key` will need. */
-  async reserve(key: string, bytes: number): Promise<AsyncDisposable> {
-    const { path } = this.#file.prepare();
-    this.#assertHeld(path, key);
-    return await this.#reservations.make(path, key, bytes);
+    await this.#locked(path, () => this.#change(path, set, { proof: this.#proofs.get(key) }));
   }
 
   /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
-    const { path } = this.#file.resolve();
-    const previous = this.#file.writes.forget(key);
-    if (!this.#file.hasRow(path, key) && leftTemps(path).length === 0) return;
-    this.#file.prepare();
-    let before: unknown;
-    await this.#file.writeAnyway(path, (isHeld, isLocked) => {
-      const isDone = this.#file.change(path, (document) => {
-        before = rowOf(document, key);
-        if (!Object.hasOwn(document.credentials, key)) return false;
-        return delete document.credentials[key];
-      }, { isHeld, isLocked });
-      if (isDone) removeTemps(path, key);
-      return isDone;
+    const path = this.#resolve();
+    if (!this.#hasRow(path, key) && leftFiles(path).length === 0) return;
+    this.#prepare();
+    const remove = (document: CredentialsDocument) =>
+      Object.hasOwn(document.credentials, key) && delete document.credentials[key];
+    await this.#lockedOrNot(path, (isLocked) => {
+      this.#change(path, remove, { isLocked });
+      removeLeft(path);
     });
-    if (before !== undefined) await this.#outlast(path, key, undefined, before, previous);
   }
 
-  /** Deletes the file, whole or damaged, and the temp files that a killed write left. */
+  /** Deletes the file, whole or damaged, and what killed writes and earlier versions left beside it. */
   async deleteAll(): Promise<void> {
-    const { path } = this.#file.prepare();
-    this.#file.writes.forgetAll();
-    await this.#file.writeAnyway(path, (_isHeld, isLocked) => {
-      this.#file.remove(path, isLocked);
-      removeTemps(path);
+    const path = this.#prepare();
+    await this.#lockedOrNot(path, (isLocked) => {
+      try {
+        assertDeletable(path, this.#path);
+        // A link without its target would be an error from now on, so the target is emptied instead.
+        if (path === this.#path) removeIfPresent(path);
+        else replaceFile(path, serializeDocument(emptyDocument()), { isLocked });
+      } catch (error) {
+        throw fileError("delete", path, error);
+      }
+      removeLeft(path);
       syncFolder(folderOf(path));
-      return true;
     });
   }
 
-  /** Runs `fn` under the lock of one key. A write takes another lock. */
+  /** Runs `fn` under the lock of one key, once a write is known to be possible. */
   async withLock<T>(
     key: string,
     fn: () => Promise<T>,
-    { signal, peek }: WithLockOptions<T>,
+    options: WithLockOptions<T>,
   ): Promise<T> {
-    const { path } = this.#file.prepare();
+    const path = this.#prepare();
     const run = async (isHeld: () => boolean) => {
+      const proof = await this.#prove(path, key);
+      this.#proofs.set(key, proof);
       this.#held.set(key, isHeld);
       try {
         return await fn();
       } finally {
         this.#held.delete(key);
+        this.#proofs.delete(key);
+        proof.end();
       }
     };
-    return await this.#file.locked(lockPath(path, key), run, { paceMs: REFRESH_MS, signal, peek });
+    return await withKeyLock(path, key, run, { ...options, timeoutMs: this.#lockTimeoutMs });
   }
 
-  /**
-   * Notes a write to a row, and makes it again where the Python library undoes it: that library has no lock,
-   * and had read the file before the write. The wait for it takes the time of one of its writes, and is
-   * left out where the file was never seen with a text of the library: then the next call looks.
-   */
-  async #outlast(
-    path: string,
-    key: string,
-    entry: OidcCredentials | undefined,
-    before: unknown,
-    previous?: OwnWrite,
-  ): Promise<void> {
-    const { writes } = this.#file;
-    const write = new OwnWrite(key, entry, { before, previous: writes.of(key) ?? previous });
-    const watch = () => this.#watch(path, write);
-    writes.add(write, () => this.#restore(path, write).then(watch));
-    if (writes.isShared) await watch();
-  }
-
-  async #watch(path: string, write: OwnWrite): Promise<void> {
-    for (let pauses = 0, times = 0; pauses < PAUSES && times < TRIES; pauses++) {
-      await delay(PAUSE_MS);
-      if (!this.#file.writes.isLast(write)) return;
-      if (!write.isUndoneIn(tryRead(path) ?? {})) continue;
-      await this.#restore(path, write);
-      times++;
-      pauses = 0;
+  async #prove(path: string, key: string): Promise<WriteProof> {
+    try {
+      const { document, info } = readForUpdate(path);
+      assertWritable(document, path);
+      return await WriteProof.write(`${path}.${slotOf(key)}.tmp`, (info?.size ?? 0) + ENTRY_BYTES);
+    } catch (error) {
+      throw fileError("write", path, error);
     }
   }
 
-  /** Makes a write again, where it is still undone. */
-  async #restore(path: string, write: OwnWrite): Promise<void> {
-    const apply = (document: CredentialsDocument, read: ReadForUpdate) => {
-      if (!this.#file.writes.isLast(write) || !write.isUndoneIn(read)) return false;
-      write.applyTo(document);
-      return true;
-    };
-    await this.#file.write(path, (isHeld) => this.#file.change(path, apply, { isHeld }));
+  /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
+  #prepare(): string {
+    try {
+      const folder = folderOf(this.#path);
+      makeFolder(folder);
+      this.#closeFolder(folder);
+    } catch (error) {
+      throw fileError("write", this.#path, error);
+    }
+    return this.#resolve();
   }
 
-  /** @throws {CredentialsBackendError} `backend_locked` where the key's lock excludes nobody any more. */
-  #assertHeld(path: string, key: string): void {
-    if (this.#held.get(key)?.() === false) throw lockLost(lockPath(path, key));
+  #resolve(): string {
+    try {
+      return resolveLink(this.#path);
+    } catch (error) {
+      throw fileError("write", this.#path, error);
+    }
+  }
+
+  /** Runs a write of the file while no other program of this module writes it. */
+  async #locked(path: string, write: () => void): Promise<void> {
+    await withFileLock(`${path}.lock`, write, { timeoutMs: this.#lockTimeoutMs });
+  }
+
+  /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */
+  async #lockedOrNot(path: string, remove: (isLocked: boolean) => void): Promise<void> {
+    let hasBegun = false;
+    try {
+      await this.#locked(path, () => {
+        hasBegun = true;
+        remove(true);
+      });
+    } catch (error) {
+      const { code } = error as CredentialsBackendError;
+      if (hasBegun || code === "permission_required") throw error;
+      remove(false);
+    }
+  }
+
+  /**
+   * Reads, changes and replaces the file. `change` returns whether to write. A program without this lock
+   * may write the file meanwhile: then its content is read and changed anew.
+   */
+  #change(
+    path: string,
+    change: (document: CredentialsDocument) => boolean,
+    options: ReplaceOptions,
+  ): void {
+    try {
+      for (let tries = 0;; tries++) {
+        const { document, info } = readForUpdate(path);
+        if (!change(document)) return;
+        assertWritable(document, path);
+        const isUnchanged = () => tries === TRIES || isSameState(info, lookIfPresent(path));
+        if (!replaceFile(path, serializeDocument(document), { ...options, isUnchanged })) continue;
+        if (info !== undefined && isOpen(info)) this.#warnOfMode("file", path, info);
+        return;
+      }
+    } catch (error) {
+      throw fileError("write", path, error);
+    }
+  }
+
+  #hasRow(path: string, key: string): boolean {
+    try {
+      return rowOf(readForUpdate(path).document, key) !== undefined;
+    } catch (error) {
+      throw fileError("read", path, error);
+    }
+  }
+
+  /** Closes the module's own folder to others. A folder of the caller's choice keeps its mode. */
+  #closeFolder(folder: string): void {
+    if (!/[/\\]\.validmind$/.test(folder)) return;
+    const info = Deno.lstatSync(folder);
+    if (!info.isDirectory || !isOpen(info)) return; // the target of a link is of the caller's choice
+    try {
+      Deno.chmodSync(folder, 0o700);
+    } catch {
+      // Of another owner, or without modes. The warning says that it is open.
+    }
+    this.#warnOfMode("folder", folder, info);
+  }
+
+  #warnOfMode(kind: "file" | "folder", path: string, before: Deno.FileInfo): void {
+    if (this.#warned.has(kind)) return;
+    this.#warned.add(kind);
+    const mode = ((before.mode ?? 0) & 0o777).toString(8);
+    const now = lookIfPresent(path);
+    const advice = now !== undefined && isOpen(now)
+      ? "it could not be closed to them. Use another path."
+      : "it is now closed to them. If others use this host, sign in again.";
+    try {
+      this.#onWarning(`${path} could be read by others on this host (mode ${mode}); ${advice}`);
+    } catch {
+      // A closed standard error must not turn the write into a failure.
+    }
   }
 }
 
-function lockPath(path: string, key: string): string {
-  return `${path}.${shortHash(key)}.lock`;
+/** Whether a file has the same content as before, as far as its information tells. */
+function isSameState(before: Deno.FileInfo | undefined, now: Deno.FileInfo | undefined): boolean {
+  if (before === undefined || now === undefined) return before === now;
+  return isSameFile(before, now) && before.size === now.size &&
+    before.mtime?.getTime() === now.mtime?.getTime();
+}
+
+/** Whether others than the owner may open a file or folder. Windows has no such bits. */
+function isOpen({ mode }: Deno.FileInfo): boolean {
+  return !isWindows && ((mode ?? 0) & 0o077) !== 0;
+}
+
+const LEFT = /^((\.[0-9a-f]|\.[0-9a-f]{8})?\.tmp|\.[0-9a-f]{8}\.lock)$/;
+
+/**
+ * Temp files of killed writes, with tokens in them, and the lock files of earlier versions. A temp file of
+ * a living process may be among them: that one makes another for its write.
+ */
+function leftFiles(path: string): string[] {
+  const folder = folderOf(path);
+  if (!isGranted({ name: "read", path: folder })) return [];
+  const name = nameOf(path);
+  const isLeft = (found: Deno.DirEntry) =>
+    found.isFile && found.name.startsWith(name) && LEFT.test(found.name.slice(name.length));
+  try {
+    return Array.from(Deno.readDirSync(folder)).filter(isLeft).map(({ name }) =>
+      `${folder}/${name}`
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function removeLeft(path: string): void {
+  for (const left of leftFiles(path)) {
+    try {
+      removeIfPresent(left);
+    } catch {
+      // A neighbour's: an own file can be removed from a folder that was just written.
+    }
+  }
+}
+
+/** Refuses to delete a file of another user or, where a wrong path may name it, of another program. */
+function assertDeletable(path: string, given: string): void {
+  if (lookIfPresent(path) === undefined) return;
+  const text = new TextDecoder().decode(readOwnFile(path).bytes);
+  const isOwnPlace = /(^|[/\\])\.validmind[/\\]credentials\.json$/.test(path);
+  if (path === given && isOwnPlace || looksLikeCredentials(text)) return;
+  throw new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot delete ${path}: it does not look like a credentials file. Check the path; if it is the ` +
+      `right one, delete the file yourself.`,
+  );
 }

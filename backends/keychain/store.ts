@@ -1,7 +1,6 @@
 import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { fileError } from "../file/file_access.ts";
-import { type FileLockOptions, shortHash, withFileLock } from "../file/lock.ts";
+import { withKeyLock } from "../file/lock.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {
   accountOf,
@@ -16,8 +15,6 @@ import {
   parseHead,
 } from "./encoding.ts";
 import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
-
-const REFRESH_MS = 20;
 
 /** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
 export class KeychainStore {
@@ -174,85 +171,32 @@ export class KeychainStore {
   }
 }
 
-/** Loaded before a refresh. */
-const loadReservedFile = () => import("../file/reserved_file.ts");
-
-export interface KeychainLocks {
-  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
-  withKey<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T>;
-  /**
-   * Keeps other processes from reserving the same key until the reservation ends. The key's lock does not
-   * where somebody has removed its file.
-   *
-   * @throws {CredentialsBackendError} `backend_locked`.
-   */
-  reserve(key: string): Promise<AsyncDisposable>;
-  /** @throws {CredentialsBackendError} `backend_locked` where the key's lock was lost unreserved. */
-  assertHeld(key: string): void;
-  /** Runs a write of the service while no other one does. */
-  withWrite<T>(fn: () => Promise<T>): Promise<T>;
-}
-
 /**
  * Locks for a keychain, which has none: kernel locks on files, in a folder that all processes with
  * this keychain share.
  */
-export function keychainLocks(folder: string, service: string, timeoutMs: number): KeychainLocks {
-  const withFile = async <T>(
-    name: string,
-    fn: (isHeld: () => boolean) => Promise<T>,
-    options: Omit<FileLockOptions<T>, "timeoutMs"> = {},
-  ): Promise<T> => {
-    const path = `${folder}/keychain.${name}.lock`;
-    try {
-      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      throw fileError("make the folder of", path, error);
-    }
-    return await withFileLock(path, fn, { timeoutMs, ...options });
-  };
-  const nameOf = (key: string) => `${shortHash(service)}.${shortHash(key)}`;
-  const held = new Map<string, () => boolean>();
-  const reserved = new Set<string>();
-  const assertHeld = (key: string) => {
-    if (held.get(key)?.() !== false || reserved.has(key)) return;
-    throw new CredentialsBackendError(
-      "backend_locked",
-      `Cannot keep the lock ${folder}/keychain.${nameOf(key)}.lock: its file was removed or ` +
-        `replaced, so another process may hold it, too. Try again.`,
-    );
-  };
-  return {
-    withKey: (key, fn, { signal, peek }) => {
-      const run = async (isHeld: () => boolean) => {
-        held.set(key, isHeld);
-        try {
-          return await fn();
-        } finally {
-          held.delete(key);
-        }
-      };
-      return withFile(nameOf(key), run, { paceMs: REFRESH_MS, signal, peek });
-    },
-    reserve: async (key) => {
-      assertHeld(key);
-      const { ReservedFile, untilReserved } = await loadReservedFile();
-      const path = `${folder}/keychain.${nameOf(key)}.tmp`;
-      try {
-        const file = await untilReserved(path, timeoutMs, () => ReservedFile.create(path, 1));
-        reserved.add(key);
-        const end = () => {
-          reserved.delete(key);
-          file.release();
-        };
-        return { [Symbol.asyncDispose]: () => Promise.try(end) };
-      } catch (error) {
-        throw fileError("make", path, error);
-      }
-    },
-    assertHeld,
-    withWrite: (fn) => withFile(shortHash(service), fn),
-  };
+export class KeychainLocks {
+  readonly #base: string;
+  readonly #service: string;
+  readonly #timeoutMs: number;
+
+  constructor(folder: string, service: string, timeoutMs: number) {
+    this.#base = `${folder}/keychain`;
+    this.#service = service;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
+  withKey<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
+    const limits = { ...options, timeoutMs: this.#timeoutMs };
+    return withKeyLock(this.#base, `${this.#service}|${key}`, fn, limits);
+  }
+
+  /** Runs a write while no other one does. */
+  withWrite<T>(fn: () => Promise<T>): Promise<T> {
+    const base = `${this.#base}.write`;
+    return withKeyLock(base, "", fn, { timeoutMs: this.#timeoutMs });
+  }
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

@@ -27,9 +27,6 @@ export interface KvStoreOptions {
   timer?: Timer;
 }
 
-/** About how long a refresh holds its lock, in milliseconds. */
-const REFRESH_MS = 20;
-
 export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #path: string;
@@ -114,16 +111,11 @@ export class KvStore {
    * a process that is stopped: nobody takes it over.
    */
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    const { signal, peek } = options;
     if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
-    if (this.#file === undefined) return await this.#queue.run(key, fn, signal);
-    const { shortHash, withFileLock } = await loadFileLock();
-    return await withFileLock(`${this.#file}.${shortHash(key)}.lock`, fn, {
-      timeoutMs: this.#lockTimeoutMs,
-      paceMs: REFRESH_MS,
-      signal,
-      peek,
-    });
+    if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
+    const { withKeyLock } = await loadFileLock();
+    const limits = { ...options, timeoutMs: this.#lockTimeoutMs };
+    return await withKeyLock(this.#file, key, fn, limits);
   }
 
   close(): void {

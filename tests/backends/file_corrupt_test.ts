@@ -173,9 +173,9 @@ Deno.test({
     Deno.truncateSync(path, 3_000_000_000);
     const backend = new FileCredentialsBackend({ path });
     const words = [path, "3000000000 bytes"];
-    await rejectsWith("backend_corrupt", () => backend.get(KEY), ...words);
-    await rejectsWith("backend_corrupt", () => backend.put(KEY, entry()), ...words);
-    await rejectsWith("backend_corrupt", () => backend.deleteAll(), path);
+    await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
+    await rejectsWith("backend_denied", () => backend.put(KEY, entry()), ...words);
+    await rejectsWith("backend_denied", () => backend.deleteAll(), path);
     assertEquals(Deno.statSync(path).size, 3_000_000_000);
   },
 });

@@ -191,7 +191,7 @@ Deno.test({
     assertEquals([missing, update], ["undefined undefined", lock(`${path}.lock`)]);
     assertMatch(
       refresh!,
-      /Cannot open the lock file .+credentials\.json\.[0-9a-f]{8}\.lock: Deno does/,
+      /Cannot open the lock file .+credentials\.json\.[0-9a-f]\.lock: Deno does/,
     );
   },
 });

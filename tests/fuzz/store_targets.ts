@@ -7,7 +7,7 @@ import { parseObject } from "../../backends/common/printable.ts";
 import { sharesPiece } from "../../backends/common/redact.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { getEntry, parseDocument } from "../../backends/file/credentials_file.ts";
+import { getEntry, parseDocument } from "../../backends/file/document.ts";
 import { readEntry } from "../../backends/kv/entry.ts";
 import { toEntry } from "../../client/tokens/new_entry.ts";
 import { VaultCredentialsBackend } from "../../backends/vault.ts";
@@ -122,7 +122,7 @@ function isObject(found: unknown): boolean {
 export const STORE_TARGETS: readonly FuzzTarget[] = [
   target("the credentials file", documentText, async (input) => {
     await attempt(() => {
-      const document = parseDocument(input, "/srv/credentials.json");
+      const document = parseDocument(new TextEncoder().encode(input), "/srv/credentials.json");
       assert(isObject(getEntry(document, KEY, "/srv/credentials.json")));
     });
   }),

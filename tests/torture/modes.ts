@@ -1,9 +1,4 @@
-import {
-  refreshBesideFirst,
-  refreshBesideRefresh,
-  refreshBesideWrites,
-  writeBesidePython,
-} from "./beside_python.ts";
+import { writeBesidePython } from "./beside_python.ts";
 import { checkHistory } from "./check_history.ts";
 import { crowd as playCrowd } from "./crowd.ts";
 import { CROWD_STORES } from "./crowd_store.ts";
@@ -126,15 +121,9 @@ const history: TortureMode = {
 const python: TortureMode = {
   about: "the ValidMind Python library beside this module, on one file",
   counts: {
-    writes: [1000, "writes of each program"],
-    rounds: [30, "sessions beside writes of Python, and refreshes by both at once"],
+    writes: [1000, "writes and sign-outs of each program"],
   },
-  tortures: ({ writes, rounds }) => [
-    { count: writes!, run: writeBesidePython },
-    { count: rounds!, run: refreshBesideWrites },
-    { count: rounds!, run: refreshBesideRefresh },
-    { count: rounds!, run: refreshBesideFirst },
-  ],
+  tortures: ({ writes }) => [{ count: writes!, run: writeBesidePython }],
 };
 
 const proxy: TortureMode = {

@@ -1,22 +1,14 @@
 import { quoteArgument } from "../../../backends/common/platform.ts";
-import {
-  assert,
-  assertEquals,
-  assertStrictEquals,
-  assertStringIncludes,
-  assertThrows,
-} from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import {
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { fileError, readOwnFile, whileHeld } from "../../../backends/file/file_access.ts";
+import { whileHeld } from "../../../backends/common/read_private_file.ts";
+import { fileError } from "../../../backends/file/file_access.ts";
 import { entry, KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { sandbox } from "../../support/sandbox.ts";
-
-const { folder, permissions } = sandbox();
 
 const PATH = "/home/ana maria/.validmind/credentials.json";
 
@@ -136,34 +128,3 @@ Deno.test({
     assertEquals(attempts(false, withCode("EBUSY"), 1), "1 tries, thrown");
   },
 });
-
-Deno.test({
-  name: "a look at a path serves the file alone that was looked at",
-  permissions,
-  fn() {
-    const path = `${folder()}/c.json`;
-    Deno.writeTextFileSync(path, "the former", { mode: 0o600 });
-    const seen = Deno.lstatSync(path);
-    assertEquals(textOf(path, seen), "the former");
-    Deno.writeTextFileSync(`${path}.new`, "the next", { mode: 0o600 });
-    Deno.renameSync(`${path}.new`, path);
-    assertEquals(textOf(path, seen), "the next");
-  },
-});
-
-Deno.test({
-  name: "a look at a path does not serve a link that has come to it",
-  ignore: Deno.build.os === "windows",
-  fn() {
-    const path = `${folder()}/c.json`;
-    Deno.writeTextFileSync(path, "the former", { mode: 0o600 });
-    const seen = Deno.lstatSync(path);
-    Deno.renameSync(path, `${path}.old`);
-    Deno.symlinkSync("/dev/zero", path);
-    assertThrows(() => textOf(path, seen), CredentialsBackendError, "it is a device");
-  },
-});
-
-function textOf(path: string, seen: Deno.FileInfo): string {
-  return new TextDecoder().decode(readOwnFile(path, seen).bytes);
-}

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { shortHash, withFileLock } from "../../../backends/file/lock.ts";
+import { slotOf, withFileLock, withKeyLock } from "../../../backends/file/lock.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-import { isPosix, modeOf, sandbox } from "../../support/sandbox.ts";
+import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
 const PATIENT = { timeoutMs: 30_000 };
@@ -199,8 +199,14 @@ Deno.test({
   },
 });
 
-Deno.test("a short hash is eight digits, and the same in every release: locks are named by it", () => {
-  assertEquals(shortHash(""), "811c9dc5");
-  assertEquals(shortHash("a"), "e40c292c");
-  assertEquals(shortHash("größe"), shortHash("größe"));
+Deno.test({
+  name: "withKeyLock has sixteen lock files for all keys, and makes their folder",
+  permissions,
+  async fn() {
+    const base = `${folder()}/new/c.json`;
+    for (let key = 0; key < 200; key++) await withKeyLock(base, `key ${key}`, () => 1, PATIENT);
+    const names = namesIn(base.replace("/c.json", ""));
+    assertEquals(names, [..."0123456789abcdef"].map((digit) => `c.json.${digit}.lock`));
+    assertEquals(slotOf("größe"), slotOf("größe"));
+  },
 });
