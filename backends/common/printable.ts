@@ -108,13 +108,16 @@ export function connectionAdvice(fault: string | undefined, setting: string): st
 /**
  * The body of an answer as text. The signal ends the reading, also where the caller's `fetch` does not
  * pass signals on. A body over `maxBytes` is cut, or refused: then the result is `undefined`. Its rest
- * is not read in either case.
+ * is not read in either case. `maxBytes` counts after decompression.
+ *
+ * @param isWhole Whether a text needs no more. It counts then, however its connection ends.
  */
 export async function readText(
   response: Response,
   signal: AbortSignal,
   maxBytes = Infinity,
   overflow: "refuse" | "cut" = "refuse",
+  isWhole: (text: string) => boolean = () => false,
 ): Promise<string | undefined> {
   if (response.body === null) return "";
   const reader = response.body.getReader();
@@ -130,6 +133,9 @@ export async function readText(
       text += decoder.decode(value, { stream: true });
       if (size > maxBytes) return text;
     }
+  } catch (error) {
+    if (isWhole(text)) return text;
+    throw error;
   } finally {
     reader.cancel().catch(() => undefined);
   }

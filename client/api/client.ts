@@ -8,7 +8,7 @@ import {
 } from "./transport.ts";
 import { ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { isObject, printable } from "../../backends/common/printable.ts";
-import { redact } from "../../backends/common/redact.ts";
+import { redact, remember } from "../../backends/common/redact.ts";
 import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
@@ -117,7 +117,7 @@ export class ApiClient {
         `Cannot ${action}: the API answered ${response.status} with something that is not JSON. ` +
           `Check apiHost (VM_API_HOST).`,
         response.status,
-        excerpt(text, headers),
+        this.#excerpt(text, headers),
       );
     }
   }
@@ -214,10 +214,18 @@ export class ApiClient {
     const { status } = response;
     const action = `${request.init.method} ${request.url.origin}${request.url.pathname}`;
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
-    const body = excerpt(text, sent);
+    const body = this.#excerpt(text, sent);
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
     const usual = status === 401 ? this.#adviceOn401() : adviceOn(status);
     return new ApiError(`Cannot ${action}: ${said}. ${advice ?? usual}`, status, body);
+  }
+
+  /** The beginning of an answer, without what the session knows, which an API may echo. */
+  #excerpt(text: string, sent: OwnHeaders): string {
+    const { secrets } = this.#options.runtime;
+    const names = ["authorization", "x-api-key", "x-api-secret"];
+    remember(secrets, names.map((name) => sent[name]?.replace(/^(Bearer|DPoP) /, "")));
+    return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
   }
 
   #adviceOn401(): string {
@@ -234,13 +242,6 @@ function adviceOn(status: number): string {
   return isBusy
     ? "Try again later, then ask who runs the API."
     : "Check the request and your access to the model.";
-}
-
-/** The beginning of an answer, without the credentials that an API may echo. */
-function excerpt(text: string, sent: OwnHeaders): string {
-  const names = ["authorization", "x-api-key", "x-api-secret"];
-  const secrets = names.flatMap((name) => sent[name]?.replace(/^(Bearer|DPoP) /, "") ?? []);
-  return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
 }
 
 /** The body of a POST: replayable, and of a kind that `fetch` does not send twice by itself. */

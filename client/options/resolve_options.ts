@@ -72,6 +72,7 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
       elapsed: options.now ?? (() => performance.now()),
       delay: options.delay ?? realDelay,
       timeoutMs: Math.min(valueOf("timeoutMs", options, action)!, LONGEST_TIMER_MS),
+      secrets: new Set(),
       emit: options.onEvent &&
         eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, now),
     },

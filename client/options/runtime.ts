@@ -14,6 +14,8 @@ export interface Runtime {
   timeoutMs: number;
   /** By how many seconds the provider's clock is ahead of this computer's, by its last answer. */
   skew?: number | undefined;
+  /** The secrets that the session knows, present and former: no message may repeat one. */
+  secrets: Set<string>;
   /** Only where the caller gave `onEvent`. */
   emit?: Emit | undefined;
 }

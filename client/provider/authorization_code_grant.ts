@@ -1,15 +1,17 @@
 import * as oauth from "oauth4webapi";
+import { remember } from "../../backends/common/redact.ts";
+import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { asAnswering, assertCanSignIn, checkEndpoint } from "./discovery.ts";
-import { authorizationRefusal, type RefusalWords } from "./error.ts";
+import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
+import { withoutEcho } from "./fault.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
   checkFirstTokens,
-  firstTokenWords,
   newDpopKey,
   orRevoked,
   type RequestContext,
@@ -30,22 +32,16 @@ const PUSHED: Endpoint = {
 };
 
 const ENABLE =
-  "Enable the authorization code grant (Keycloak: standard flow) for this client, or set " +
-  'flow: "device" (VM_OIDC_FLOW).';
+  words`Enable the authorization code grant (Keycloak: standard flow) for this client, or set ${BY_DEVICE}.`;
 
-/** The words for the refusals of this grant. */
-function wordsFor(dpopKey: DpopKey | undefined): RefusalWords {
-  const { invalid_grant = "Sign in again." } = firstTokenWords(dpopKey).advice ?? {};
-  return {
-    advice: {
-      unauthorized_client: ENABLE,
-      unsupported_grant_type: ENABLE,
-      unsupported_response_type: ENABLE,
-      invalid_grant:
-        `${invalid_grant} The address that the browser ends on counts for a minute or so.`,
-    },
-  };
-}
+/** The advice for the refusals of this grant. */
+const ADVICE: RefusalAdvice = {
+  byCode: {
+    unauthorized_client: ENABLE,
+    unsupported_grant_type: ENABLE,
+    unsupported_response_type: ENABLE,
+  },
+};
 
 /** A request for the person's approval, as the caller words it. */
 export interface AuthorizationOptions {
@@ -83,7 +79,7 @@ export async function startAuthorization(
     const { identity, server, client } = context;
     const endpoint = authorizationEndpoint(server, identity.issuer);
     assertCanSignIn(server, identity);
-    const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
+    const dpopKey = identity.dpop ? await newDpopKey(context) : undefined;
     const { redirectUri } = options;
     const secrets = {
       state: oauth.generateRandomState(),
@@ -101,7 +97,7 @@ export async function startAuthorization(
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
     const url = endpoint.href;
     return { url, redirectUri, ...(openWithin !== undefined && { openWithin }), ...secrets };
-  }, wordsFor(undefined));
+  }, ADVICE);
 }
 
 /**
@@ -118,8 +114,8 @@ export async function redeemAuthorization(
   return await provider.use("sign in", signal, async (context) => {
     const { identity, client, auth } = context;
     const server = asAnswering(context.server, identity.issuer, answer.get("iss"));
-    const words = wordsFor(dpopKey);
-    const checked = validate({ server, client, words }, answer, state);
+    remember(context.runtime.secrets, secretsOf(answer));
+    const checked = validate({ ...context, server }, answer, state);
     const tokens = await orRevoked(context, async (capture) => {
       const result = await requestTokens(context, {
         dpopKey: dpopKey?.pair,
@@ -145,7 +141,7 @@ export async function redeemAuthorization(
       return await checkFirstTokens(context, result);
     });
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
-  }, wordsFor(dpopKey));
+  }, ADVICE);
 }
 
 /**
@@ -153,9 +149,7 @@ export async function redeemAuthorization(
  * here, and their fixed words are kept.
  */
 function validate(
-  { server, client, words: own }: Pick<RequestContext, "server" | "client"> & {
-    words: RefusalWords;
-  },
+  { server, client, runtime }: RequestContext,
   answer: URLSearchParams,
   state: string,
 ): URLSearchParams {
@@ -163,16 +157,17 @@ function validate(
     return oauth.validateAuthResponse(server, client, answer, state);
   } catch (error) {
     if (error instanceof oauth.AuthorizationResponseError) {
-      const { error: code, error_description: words } = error;
-      const secrets = [...answer].flatMap(([name, value]) => OPEN_ANSWERS.has(name) ? [] : [value]);
-      throw authorizationRefusal(server.issuer, { code, words }, secrets, own);
+      const refusal = { error: error.error, error_description: error.error_description };
+      throw authorizationRefusal(server.issuer, withoutEcho(refusal, runtime.secrets), ADVICE);
     }
     throw new Error(error instanceof Error ? error.message : "the answer cannot be read");
   }
 }
 
-/** The parameters of an answer that are no secret. */
-const OPEN_ANSWERS = new Set(["error", "error_description", "error_uri", "iss"]);
+function secretsOf(answer: URLSearchParams): string[] {
+  const open = ["error", "error_description", "error_uri", "iss"];
+  return [...answer].flatMap(([name, value]) => open.includes(name) ? [] : [value]);
+}
 
 async function queryOf(
   { identity, client }: RequestContext,
@@ -247,8 +242,9 @@ function authorizationEndpoint(server: oauth.AuthorizationServer, issuer: string
   if (obstacle !== undefined || authorization_endpoint === undefined) {
     throw new ValidMindAuthError(
       "flow_unsupported",
-      `Cannot start the sign-in in the browser at ${issuer}: ${obstacle}. Have it switched on there, ` +
-        `or set flow: "device" (VM_OIDC_FLOW).`,
+      words`Cannot sign in in the browser at ${issuer}: ${
+        obstacle ?? "it is not offered"
+      }. Set ${BY_DEVICE}.`,
     );
   }
   checkEndpoint("authorization_endpoint", authorization_endpoint, issuer);

@@ -1,13 +1,11 @@
 import * as oauth from "oauth4webapi";
+import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { isEntraIssuer } from "../entry.ts";
 import { CLIENT_AUTH_VARIABLES } from "../options/resolve_identity.ts";
 import type { ClientAuthOptions } from "../options/identity.ts";
-import type { ClientFile } from "./client_file.ts";
-
-/** Loaded where the client has a key. */
-const loadClientKey = () => import("./client_key.ts");
-/** Loaded where the client has an assertion. */
-const loadAssertion = () => import("./client_file.ts");
+import { assertionDoubt, byAssertionFile, type ClientFile } from "./client_file.ts";
+import { byClientKey } from "./client_key.ts";
+import { ASSERTION_FILE, CLIENT_ID, SECRET } from "./error.ts";
 
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
@@ -24,12 +22,6 @@ export class ClientAuthentication {
     return Object.keys(this.#options).length === 0;
   }
 
-  /** Secrets that an error must not show, beside those in the request's form. */
-  get secrets(): string[] {
-    const { clientSecret } = this.#options;
-    return clientSecret === undefined ? [] : [clientSecret];
-  }
-
   /**
    * The same for oauth4webapi. A secret goes into the form where the provider takes it there, since the
    * form leaves no doubt about the encoding; else into the header.
@@ -42,11 +34,9 @@ export class ClientAuthentication {
     if (keyFile !== undefined) {
       const { token_endpoint } = server;
       const audience = this.#isTurned || isEntraIssuer(issuer) ? token_endpoint : undefined;
-      return later(async () => (await loadClientKey()).byClientKey(keyFile, audience));
+      return byClientKey(keyFile, audience);
     }
-    if (assertionFile !== undefined) {
-      return later(async () => (await loadAssertion()).byAssertionFile(assertionFile));
-    }
+    if (assertionFile !== undefined) return byAssertionFile(assertionFile);
     if (clientSecret === undefined) return oauth.None();
     // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
     return methods?.includes("client_secret_post") && !this.#isTurned
@@ -94,34 +84,25 @@ export class ClientAuthentication {
   }
 
   /** The advice where the provider refuses the client; `undefined` for a public one. */
-  async advice(now: number): Promise<string | undefined> {
+  async advice(now: number): Promise<Message | undefined> {
     const { clientSecret } = this.#options;
-    const keyFile = this.#file("clientKeyFile");
-    const assertionFile = this.#file("clientAssertionFile");
     if (clientSecret !== undefined) {
-      return "Check clientId (VM_OIDC_CLIENT_ID), and that clientSecret (VM_OIDC_CLIENT_SECRET, beside " +
-        "VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID) is its secret and has not ended. A public client takes none.";
+      return words`Check ${CLIENT_ID}, and that ${SECRET} is its secret (a public client has none).`;
     }
+    const keyFile = this.#file("clientKeyFile");
     if (keyFile !== undefined) {
-      return `Check clientId (VM_OIDC_CLIENT_ID), that the public key of ${keyFile.path} (${keyFile.source}) is ` +
-        `registered for it, with the same kid if any, and this computer's clock.`;
+      const key = `the public key of ${keyFile.path} (${keyFile.source})`;
+      return words`Check ${CLIENT_ID}, that ${key} is registered with the same kid, and the clock.`;
     }
-    if (assertionFile === undefined) return undefined;
-    const { assertionDoubt } = await loadAssertion();
-    const doubt = assertionDoubt(assertionFile, now);
-    return "Check clientId (VM_OIDC_CLIENT_ID), and clientAssertionFile " +
-      `(VM_OIDC_CLIENT_ASSERTION_FILE). ${doubt}`;
+    const assertionFile = this.#file("clientAssertionFile");
+    return assertionFile &&
+      words`Check ${CLIENT_ID} and ${ASSERTION_FILE}. ${await assertionDoubt(assertionFile, now)}`;
   }
 
   #file(option: "clientKeyFile" | "clientAssertionFile"): ClientFile | undefined {
     const path = this.#options[option];
     return path && { path, source: `${option} (${CLIENT_AUTH_VARIABLES[option]})` } || undefined;
   }
-}
-
-/** A client's proof whose code is loaded at its first use. */
-function later(load: () => Promise<oauth.ClientAuth>): oauth.ClientAuth {
-  return async (...request) => await (await load())(...request);
 }
 
 /**

@@ -1,25 +1,27 @@
 import * as oauth from "oauth4webapi";
+import { option, words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "./dpop_key.ts";
+import { PROVE, type RefusalAdvice, SCOPE } from "./error.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { newDpopKey, requestTokens, toTokenSet } from "./token_request.ts";
 
+const BY_CLIENT = option("flow", { value: "client_credentials" });
 const ENABLE =
   "Enable the client credentials grant for this client, which has to be a confidential " +
   "one.";
 
-/** The words for the refusals of this grant, which no person can answer. */
-const WORDS = {
-  reason: "the provider refused the client: it answered",
+/** The advice for the refusals of this grant, which no person can answer. */
+const ADVICE: RefusalAdvice = {
   proofErrors: ["invalid_grant", "invalid_request"],
-  advice: {
+  byCode: {
     unauthorized_client: ENABLE,
     invalid_request: ENABLE, // so answers oidc-provider
     unsupported_grant_type: ENABLE,
     access_denied: "Have the client allowed to use this API at the provider.",
-    invalid_scope: "Check scope (VM_OIDC_SCOPE): ask only for what the client itself may have. " +
-      "Microsoft Entra wants <the API's id>/.default.",
+    invalid_scope:
+      words`Check ${SCOPE}: ask for what the client may have (at Entra <the API's id>/.default).`,
   },
 };
 
@@ -37,7 +39,7 @@ export async function requestClientTokens(
     const { identity, server, client, auth } = context;
     if (provider.isPublicClient) throw noProof(identity.issuer);
     const kept = identity.dpop ? await importDpopKey(dpopKey) : undefined;
-    const fresh = identity.dpop && kept === undefined ? await newDpopKey(server) : undefined;
+    const fresh = identity.dpop && kept === undefined ? await newDpopKey(context) : undefined;
     const { answer } = await requestTokens(context, {
       dpopKey: kept ?? fresh?.pair,
       send: ({ additionalParameters, ...options }) =>
@@ -54,15 +56,12 @@ export async function requestClientTokens(
       ...(scope !== undefined && { scope }),
       ...(identity.dpop && { dpopKey: fresh?.jwk ?? dpopKey as JsonWebKey }),
     };
-  }, WORDS);
+  }, ADVICE);
 }
 
 function noProof(issuer: string): ValidMindAuthError {
   return new ValidMindAuthError(
     "client_auth_unusable",
-    `Cannot get a token at ${issuer}: the client has to prove who it is (flow: "client_credentials"). ` +
-      `Give clientSecret, clientKeyFile or clientAssertionFile, or set VM_OIDC_CLIENT_SECRET, ` +
-      `VM_OIDC_CLIENT_KEY_FILE or VM_OIDC_CLIENT_ASSERTION_FILE beside VM_OIDC_ISSUER and ` +
-      `VM_OIDC_CLIENT_ID.`,
+    words`Cannot get a token at ${issuer} by ${BY_CLIENT}: the client has no proof. ${PROVE}`,
   );
 }

@@ -11,7 +11,6 @@ import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
   checkFirstTokens,
-  firstTokenWords,
   newDpopKey,
   orRevoked,
   requestOptions,
@@ -51,7 +50,7 @@ export async function authorizeDevice(
     const { identity, runtime, server, client, auth } = context;
     if (server.device_authorization_endpoint === undefined) throw noDeviceFlow(identity.issuer);
     assertCanSignIn(server, identity);
-    const dpopKey = identity.dpop ? await newDpopKey(server) : undefined;
+    const dpopKey = identity.dpop ? await newDpopKey(context) : undefined;
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
     const isPkce = server.code_challenge_methods_supported?.includes("S256");
     const verifier = isPkce ? oauth.generateRandomCodeVerifier() : undefined;
@@ -94,7 +93,7 @@ export async function pollDevice(
       return await checkFirstTokens(context, answer);
     });
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
-  }, firstTokenWords(dpopKey));
+  });
 }
 
 /** The checked page and code of a device answer: RFC 8628, section 3.2. */

@@ -8,63 +8,42 @@ import {
 } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
-import { hintByWords, isProtocolError, LONGEST_WORDS } from "./error.ts";
+import { adviceByWords, isProtocolError } from "./error.ts";
+import { words } from "../../backends/credentials_backend_error.ts";
 
-/** The fields of a form that are no secret. A grant's other fields may be one. */
-const OPEN_FIELDS = [
-  "grant_type",
-  "client_id",
-  "scope",
-  "audience",
-  "token_type_hint",
-  "code_challenge_method",
-  "redirect_uri",
-  "response_type",
-  "client_assertion_type",
-];
+/** Limit of an error's words, of which people see 200 characters. */
+const LONGEST_WORDS = 2000;
 
 type Json = Record<string, unknown>;
 
-/** An error's words, without the secrets of the request and of the answer, which they may repeat. */
+/** Whether a body is an OAuth error. */
+export function isRefusal(body: Json | undefined): body is Json & { error: string } {
+  return typeof body?.error === "string";
+}
+
+/** The error of an answer, without the secrets that its words may repeat. */
 export function withoutEcho(
-  body: Json,
-  { body: sent, headers }: RequestInit,
-  others: readonly string[],
-): Json {
-  if (typeof body.error !== "string" || !(sent instanceof URLSearchParams)) return body;
-  const own = [...sent].flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : [value]);
-  const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
-  const answered = [body.access_token, body.refresh_token, body.id_token, body.device_code];
-  const secrets = [
-    ...own,
-    ...others,
-    basic ?? "",
-    ...answered.filter((one) => typeof one === "string"),
-  ];
+  { error, error_description }: { error: string; error_description?: unknown },
+  secrets: Iterable<string>,
+): { error: string; error_description?: string } {
+  const clean = (text: string) => redact(text.slice(0, LONGEST_WORDS), secrets);
   // A short secret may be part of an error code, and the code still has to decide the same.
-  const error = isProtocolError(body.error)
-    ? body.error
-    : redact(body.error.slice(0, LONGEST_WORDS), secrets);
+  const name = isProtocolError(error) ? error : clean(error);
   return {
-    error: /^[\w.-]{1,60}$/.test(error) ? error : "an error without a proper name",
-    ...(typeof body.error_description === "string" &&
-      { error_description: redact(body.error_description.slice(0, LONGEST_WORDS), secrets) }),
+    error: /^[\w.-]{1,60}$/.test(name) ? name : "an error without a proper name",
+    ...(typeof error_description === "string" && { error_description: clean(error_description) }),
   };
 }
 
-/**
- * The error for an answer that decides nothing. `json` has no secret in the words of its error. Without
- * an error its words are not known to be free of secrets, and are left out.
- */
-export function notUsable(url: string, response: Response, json?: Json): ProviderUnavailableError {
-  const { status, headers } = response;
+/** The error for an answer that decides nothing. */
+export function notUsable(
+  url: string,
+  { status, headers }: Response,
+  json: Json | undefined,
+  secrets: Iterable<string>,
+): ProviderUnavailableError {
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  const { error, error_description: words } = json ?? {};
-  const said = typeof error !== "string"
-    ? ""
-    : typeof words !== "string"
-    ? error
-    : `${error}: ${words}`;
+  const said = isRefusal(json) ? Object.values(withoutEcho(json, secrets)).join(": ") : "";
   const type = printable(headers.get("content-type") ?? "no content type", 60);
   const isBroken = json === undefined && /\bjson\b/.test(type);
   const nothing = isBroken
@@ -74,12 +53,12 @@ export function notUsable(url: string, response: Response, json?: Json): Provide
     ? `it has status ${status} and ${nothing}`
     : `the provider answered with status ${status} (${printable(said)})`;
   const isBusy = status === 429 || status >= 500;
-  const advice = hintByWords(said) ??
+  const advice = adviceByWords(said) ??
     (isBusy
       ? "Try again later, then ask who runs the provider, or a proxy before it."
       : "Check the network (a proxy, a sign-in page of its own), and try again.");
   return new ProviderUnavailableError(
-    `Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
+    words`Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
     { retryAfterMs },
   );
 }
@@ -138,7 +117,7 @@ function certificateDoubt(error: unknown): string | undefined {
 }
 
 /** An address for messages, without its query, whose text is the provider's. */
-function place(url: string): string {
+export function place(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }

@@ -1,11 +1,19 @@
 import { untilAborted } from "../../backends/common/promises.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { parseHttpDate, parseObject, readText } from "../../backends/common/printable.ts";
+import { remember } from "../../backends/common/redact.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-
-/** Loaded where a request fails, or a provider answers by an error. */
-const loadFault = () => import("./fault.ts");
+import { refusedWithoutWords } from "./error.ts";
+import {
+  isRefusal,
+  notUsable,
+  place,
+  redirected,
+  tooLarge,
+  unreachable,
+  withoutEcho,
+} from "./fault.ts";
 
 /** Limit of an answer: more than any provider sends, and too little to fill the memory. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -66,41 +74,62 @@ export const REVOCATION: Endpoint = {
       : normalizeGrant(status, json, (body) => body),
 };
 
+/** The fields of a form that are no secret. A grant's other fields may be one. */
+const OPEN_FIELDS = [
+  "grant_type",
+  "client_id",
+  "scope",
+  "audience",
+  "token_type_hint",
+  "code_challenge_method",
+  "redirect_uri",
+  "response_type",
+  "client_assertion_type",
+];
+
+/** The fields of an answer that are secrets. */
+const SECRET_FIELDS = ["access_token", "refresh_token", "id_token", "device_code"];
+
+/** The statuses by which some providers refuse a client without a word. */
+const REFUSALS = [400, 401, 403];
+
 /**
  * A `fetch` for oauth4webapi: limits the time and the size of an answer, body included, follows no
- * redirect, and puts right the known deviations of providers.
+ * redirect, and puts right the known deviations of providers. The session knows the secrets of the
+ * request and of the answer from then on.
  *
- * @param options.capture Gets the normalized answer before oauth4webapi judges it.
- * @param options.secrets Secrets that an error must not show, beside those in the request's form.
+ * @param capture Gets the normalized answer before oauth4webapi judges it.
  */
 export function providerFetch(
   endpoint: Endpoint,
   runtime: Runtime,
-  { capture, secrets = [] }: {
-    capture?: ((answer: Json) => void) | undefined;
-    secrets?: readonly string[];
-  } = {},
+  capture?: (answer: Json) => void,
 ) {
+  const { secrets } = runtime;
   return async (url: string, init: RequestInit): Promise<Response> => {
     secureUrl(url, `use the provider's ${endpoint.name} endpoint: it`);
+    remember(secrets, secretsOf(init));
     const { response, text } = await fetchText(url, init, runtime);
-    runtime.skew = providerSkew(response.headers.get("date")) ?? runtime.skew;
-    if (response.status >= 300 && response.status < 400) {
-      throw (await loadFault()).redirected(url);
+    const { status, headers } = response;
+    runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
+    if (status >= 300 && status < 400) throw redirected(url);
+    const json = parseObject(text);
+    remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
+    if (init.method === "POST" && text.trim() === "" && REFUSALS.includes(status)) {
+      throw refusedWithoutWords(place(url), response);
     }
-    const json = parseObject(text) ?? parseObject(withoutOddNumbers(text));
-    const answer = endpoint.normalize(response.status, json);
-    if (answer === undefined) {
-      const { notUsable, withoutEcho } = await loadFault();
-      throw notUsable(url, response, json && withoutEcho(json, init, secrets));
-    }
-    if (typeof answer.body.error === "string") {
-      const { withoutEcho } = await loadFault();
-      answer.body = withoutEcho(answer.body, init, secrets);
-    }
+    const answer = endpoint.normalize(status, json);
+    if (answer === undefined) throw notUsable(url, response, json, secrets);
+    if (isRefusal(answer.body)) answer.body = withoutEcho(answer.body, secrets);
     capture?.(answer.body);
-    return rebuild(answer, response.headers);
+    return rebuild(answer, headers);
   };
+}
+
+function secretsOf({ body, headers }: RequestInit): (string | undefined)[] {
+  const fields = body instanceof URLSearchParams ? [...body] : [];
+  const basic = new Headers(headers).get("authorization")?.replace(/^Basic /, "");
+  return [basic, ...fields.flatMap(([name, value]) => OPEN_FIELDS.includes(name) ? [] : value)];
 }
 
 /**
@@ -127,16 +156,19 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
     const request = { ...init, body: sentOnce(init.body), signal };
     // A fetch of the caller's may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
-    const text = await readText(response, signal, MAX_BYTES);
-    if (text !== undefined) return { response, text };
-    throw (await loadFault()).tooLarge(url, MAX_BYTES);
+    const text = await readText(response, signal, MAX_BYTES, "refuse", isObjectText);
+    if (text === undefined) throw tooLarge(url, MAX_BYTES);
+    return { response, text };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
     if (error instanceof ValidMindAuthError) throw error;
-    const limitMs = limit.signal.aborted ? timeoutMs : undefined;
-    const { unreachable } = await loadFault();
-    throw unreachable(url, error, limitMs);
+    throw unreachable(url, error, limit.signal.aborted ? timeoutMs : undefined);
   }
+}
+
+/** Whether a text is one whole object of JSON. Its connection may end as it will. */
+function isObjectText(text: string): boolean {
+  return parseObject(text) !== undefined;
 }
 
 /**
@@ -185,14 +217,6 @@ function sentOnce(body: BodyInit | null | undefined): BodyInit | null | undefine
   return body instanceof URLSearchParams ? new Blob([body.toString()]) : body;
 }
 
-/** Python writes numbers that JSON does not have. They count as absent. */
-function withoutOddNumbers(text: string): string {
-  return text.replace(
-    /"(?:[^"\\]|\\.)*"?|(?<![\w.+-])(?:-?Infinity|NaN)(?![\w.])/g,
-    (part) => part.startsWith('"') ? part : "null",
-  );
-}
-
 function rebuild({ status, body }: Answer, received: Headers): Response {
   const headers = new Headers({ "content-type": "application/json" });
   for (const name of ["date", "retry-after", "dpop-nonce"]) {
@@ -238,7 +262,8 @@ function withoutBlanks(json: Json): Json {
 
 function normalizeError(status: number, body: Json): Answer | undefined {
   const isWaiting = body.error === "authorization_pending" || body.error === "slow_down";
-  const isFault = status === 429 || status >= 500 || body.error === "server_error" ||
+  const isFault = [408, 425, 429].includes(status) || status >= 500 ||
+    body.error === "server_error" ||
     body.error === "temporarily_unavailable";
   return isFault && !isWaiting ? undefined : { status: 400, body };
 }

@@ -1,17 +1,15 @@
 import * as oauth from "oauth4webapi";
+import { remember } from "../../backends/common/redact.ts";
 import { Once } from "../../backends/common/promises.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
-import type { RefusalWords } from "./error.ts";
+import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
 import { IdTokenSignatures } from "./id_token.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
-
-/** Loaded where a request fails. */
-const loadError = () => import("./error.ts");
 
 /** A discovery document that was requested ahead of its use. Disposal ends the request. */
 export interface RequestedDiscovery extends Disposable {
@@ -35,6 +33,7 @@ export class OidcProvider {
     this.#runtime = runtime;
     this.#signatures = new IdTokenSignatures(identity.issuer, runtime);
     this.#proof = new ClientAuthentication(clientAuthOf(identity));
+    remember(runtime.secrets, [identity.clientSecret]);
   }
 
   /** The issuer, as the caller named it. */
@@ -47,18 +46,14 @@ export class OidcProvider {
    *
    * @param action The failed action, as in "Cannot {action} at {issuer}".
    * @param signal Ends the requests. Its reason is thrown then.
-   * @param words The grant's own words for a refusal.
+   * @param advice The grant's own advice for a refusal.
    */
   async use<T>(
     action: string,
     signal: AbortSignal | undefined,
     run: (context: RequestContext) => Promise<T>,
-    words: RefusalWords = {},
+    advice: RefusalAdvice = {},
   ): Promise<T> {
-    const explain = async () => {
-      const ofClient = await this.#proof.advice(this.#runtime.now());
-      return { ...words, ...(ofClient !== undefined && { ofClient }) };
-    };
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
       const { clientId } = this.#identity;
@@ -70,7 +65,6 @@ export class OidcProvider {
           server,
           client: { client_id: clientId },
           auth: this.#proof.at(server),
-          secrets: this.#proof.secrets,
           signatures: this.#signatures,
         });
       const { isTurned } = this.#proof; // before another request has turned it
@@ -82,7 +76,7 @@ export class OidcProvider {
           throw other;
         });
       });
-    }, explain);
+    }, advice);
   }
 
   /** Whether the client has nothing to prove itself by: a public client. */
@@ -146,21 +140,25 @@ export class OidcProvider {
     action: string,
     signal: AbortSignal | undefined,
     run: () => Promise<T>,
-    explain: () => Promise<RefusalWords> = () => Promise.resolve({}),
+    advice: RefusalAdvice = {},
   ): Promise<T> {
     try {
       return await run();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const words = error instanceof oauth.ResponseBodyError ? await explain() : {};
-      const { providerError } = await loadError();
+      const ofClient = error instanceof oauth.ResponseBodyError
+        ? await this.#proof.advice(this.#runtime.now())
+        : undefined;
+      const words = { ...advice, ...(ofClient !== undefined && { ofClient }) };
       throw providerError(action, this.#identity.issuer, error, words);
     }
   }
 }
 
+/** Whether the provider refused the client, or said nothing. */
 function isOfClient(error: unknown): boolean {
-  return error instanceof oauth.ResponseBodyError && error.error === "invalid_client";
+  return error instanceof oauth.ResponseBodyError && error.error === "invalid_client" ||
+    error instanceof ProviderRefusedError && error.oauthError === undefined;
 }
 
 /**

@@ -1,13 +1,15 @@
 import * as oauth from "oauth4webapi";
 import { netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { remember } from "../../backends/common/redact.ts";
+import { words } from "../../backends/credentials_backend_error.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
-import type { DpopKey } from "./dpop_key.ts";
+import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { asTenant, endpointHosts } from "./discovery.ts";
-import type { RefusalWords } from "./error.ts";
+import { DPOP } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
 import {
   assertIdToken,
@@ -15,9 +17,6 @@ import {
   judgedSkew,
   type RequestedKeys,
 } from "./id_token.ts";
-
-/** Loaded where tokens are bound to a key. */
-const loadDpopKey = () => import("./dpop_key.ts");
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {
@@ -27,21 +26,7 @@ export interface RequestContext {
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
   readonly auth: oauth.ClientAuth;
-  /** The client's secret, which an error must not show. */
-  readonly secrets?: readonly string[];
   readonly signatures: IdTokenSignatures;
-}
-
-/**
- * The words for a refusal of a person's first tokens. Some providers say of a missing proof of DPoP no
- * more than `invalid_grant`.
- */
-export function firstTokenWords(dpopKey: DpopKey | undefined): RefusalWords {
-  if (dpopKey !== undefined) return {};
-  const invalid_grant =
-    "Sign in again. If that is refused too, the client may have to use DPoP: set " +
-    "dpop: true.";
-  return { advice: { invalid_grant } };
 }
 
 /**
@@ -51,15 +36,12 @@ export function firstTokenWords(dpopKey: DpopKey | undefined): RefusalWords {
  */
 export function requestOptions(
   endpoint: Endpoint,
-  { identity, runtime, signal, secrets = [] }: Pick<
-    RequestContext,
-    "identity" | "runtime" | "signal" | "secrets"
-  >,
+  { identity, runtime, signal }: Pick<RequestContext, "identity" | "runtime" | "signal">,
   capture?: (answer: Record<string, unknown>) => void,
 ) {
   const { issuer } = identity;
   return {
-    [oauth.customFetch]: providerFetch(endpoint, runtime, { capture, secrets }),
+    [oauth.customFetch]: providerFetch(endpoint, runtime, capture),
     // providerFetch itself refuses http: on any host but loopback.
     [oauth.allowInsecureRequests]: issuer.startsWith("http:"),
     ...(signal !== undefined && { signal }),
@@ -110,11 +92,9 @@ export async function requestTokens(
     // Tokens that are bound to a key would go out as bearer tokens.
     throw new ValidMindAuthError(
       "provider_invalid",
-      `Cannot use the tokens of ${result.tenant.issuer}: their type is DPoP, and no key was sent ` +
-        `for them. Set dpop: true, or have DPoP switched off for this client.`,
+      words`Cannot use the tokens of ${result.tenant.issuer}: they are bound to a key (DPoP). Set ${DPOP}.`,
     );
   }
-  const { dpopHandle } = await loadDpopKey();
   const key = request.dpopKey;
   const send = () => {
     const proof = { DPoP: dpopHandle(oauth, key, context.runtime.skew) };
@@ -273,11 +253,12 @@ export function toTokenSet(
  *
  * @throws {ValidMindAuthError} `dpop_unsupported` where the provider does not offer DPoP.
  */
-export async function newDpopKey(server: oauth.AuthorizationServer): Promise<DpopKey> {
+export async function newDpopKey({ server, runtime }: RequestContext): Promise<DpopKey> {
   const offered = server.dpop_signing_alg_values_supported;
   if (offered?.includes("ES256")) {
-    const { generateDpopKey } = await loadDpopKey();
-    return await generateDpopKey();
+    const key = await generateDpopKey();
+    remember(runtime.secrets, [key.jwk.d]);
+    return key;
   }
   throw new ValidMindAuthError(
     "dpop_unsupported",

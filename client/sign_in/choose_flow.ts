@@ -9,8 +9,8 @@ import type { Flow } from "./flow.ts";
 /** Loaded where the device flow is not wanted or not to be had. */
 const loadBrowser = () => import("./browser.ts");
 
-/** The OAuth errors by which a provider refuses a flow to a client, whoever signs in. */
-const REFUSALS = ["unauthorized_client", "unsupported_grant_type"];
+/** The OAuth errors by which a provider refuses a flow to a client, whoever signs in; or none. */
+const REFUSALS: unknown[] = ["unauthorized_client", "unsupported_grant_type", undefined];
 
 /** The flow of the caller's choice. Every flow with a person is registered here. */
 export function chosenFlow(flow: SignInFlow = "auto"): Flow {
@@ -56,7 +56,7 @@ const signInByAny: Flow = async (provider, context) => {
 /** Whether the provider has no device flow for this client, whoever signs in. */
 export function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError {
   return error instanceof ValidMindAuthError && (error.code === "device_flow_unsupported" ||
-    (error.code === "provider_refused" && REFUSALS.includes(error.oauthError ?? "") &&
+    (error.code === "provider_refused" && REFUSALS.includes(error.oauthError) &&
       !isOfProof(error)));
 }
 

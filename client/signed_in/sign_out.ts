@@ -287,5 +287,6 @@ function runtimeOf({ fetch = globalThis.fetch, timeoutMs = 30_000 }: RevocationO
     now: Date.now,
     elapsed: () => performance.now(),
     delay,
+    secrets: new Set(),
   };
 }

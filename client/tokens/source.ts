@@ -49,7 +49,7 @@ export class TokenSource {
 
   constructor(options: TokenSourceOptions) {
     this.#options = options;
-    this.#held = new HeldTokens(options.bearer);
+    this.#held = new HeldTokens(options.bearer, options.runtime.secrets);
   }
 
   /** The tokens in memory, for display. */
@@ -131,14 +131,16 @@ export class TokenSource {
 /** The tokens that a session has in memory. */
 export class HeldTokens {
   readonly #kind: "access_token" | "id_token";
+  readonly #secrets: Set<string>;
   #entry: OidcCredentials | undefined;
   #bearer: Bearer | undefined;
   /** The bearer is given out without a check until then. */
   #freshUntil = 0;
   #forgets = 0;
 
-  constructor(kind: "access_token" | "id_token") {
+  constructor(kind: "access_token" | "id_token", secrets: Set<string>) {
     this.#kind = kind;
+    this.#secrets = secrets;
   }
 
   /** The entry in use, for display. */
@@ -163,6 +165,11 @@ export class HeldTokens {
 
   /** Takes over an entry. */
   adopt(entry: OidcCredentials): void {
+    const { access_token, refresh_token, id_token, dpop_key } = entry;
+    const key = (dpop_key as JsonWebKey | null | undefined)?.d;
+    for (const secret of [access_token, refresh_token, id_token, key]) {
+      if (secret) this.#secrets.add(secret);
+    }
     this.#entry = entry;
     this.#bearer = bearerOf(entry, this.#kind);
     this.#freshUntil = this.#bearer ? freshUntil(this.#bearer) : 0;

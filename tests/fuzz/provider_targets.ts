@@ -79,6 +79,7 @@ export function fakeProvider(answers: Answers): OidcProvider {
     elapsed: Date.now,
     delay: () => Promise.resolve(),
     timeoutMs: 5000,
+    secrets: new Set(),
   } as ConstructorParameters<typeof OidcProvider>[1];
   const identity = { kind: "oidc", issuer: ISSUER, clientId: CLIENT, scope: "openid" } as const;
   return new OidcProvider(identity, runtime);

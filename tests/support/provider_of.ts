@@ -17,6 +17,7 @@ export function providerOf(
     elapsed: world.clock.now,
     delay: world.clock.delay,
     timeoutMs: 5_000,
+    secrets: new Set<string>(),
     ...rest,
   };
   const identity = {

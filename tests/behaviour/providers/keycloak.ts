@@ -13,7 +13,6 @@ import type {
   ProviderServer,
   TestClient,
 } from "./provider.ts";
-import { TOLD } from "./told/keycloak.ts";
 
 /** Keycloak, in a process of its own, with one realm. Each test has a person of its own. */
 export const KEYCLOAK: ProviderKind = {
@@ -23,7 +22,6 @@ export const KEYCLOAK: ProviderKind = {
   cannot: {
     "clock off with DPoP": "it does not send the time",
   },
-  told: TOLD,
   async start(): Promise<ProviderServer> {
     const server = await startKeycloak();
     const key = await makeSigningKey();

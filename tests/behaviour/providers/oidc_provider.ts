@@ -12,7 +12,7 @@ import type {
   ProviderServer,
   TestClient,
 } from "./provider.ts";
-import { TOLD } from "./told/oidc_provider.ts";
+import { told } from "./told.ts";
 
 const SECRET = "Zq7%/+~ x&=9Kf:w-._!*'()";
 
@@ -28,7 +28,8 @@ export const OIDC_PROVIDER: ProviderKind = {
     "client disabled": "it has no such switch",
     "clock off with DPoP, and no word of the time": "it sends the time",
   },
-  told: TOLD,
+  // It says no more of a missing proof.
+  told: { "The client has to use DPoP": told("provider_refused", "invalid_grant") },
   start: (): Promise<ProviderServer> =>
     Promise.resolve({
       provider: startProvider,

@@ -1,6 +1,6 @@
 import type { DeviceCode } from "../../../client/session_options.ts";
 import type { LiveNeed } from "../../support/servers/live_tests.ts";
-import type { Fault, Told } from "./faults.ts";
+import type { Fault, Told } from "./told.ts";
 import type { Gateway } from "./gateway.ts";
 import type { RowName } from "./rows.ts";
 
@@ -64,8 +64,8 @@ export interface ProviderKind {
   readonly authorizationParameters?: Readonly<Record<string, string>>;
   /** The rows that it cannot run, each with the reason. */
   readonly cannot: Partial<Record<RowName, string>>;
-  /** What people are told of its faults. */
-  readonly told: Partial<Record<Fault, Told>>;
+  /** What people are told of its faults, where it is not the usual. */
+  readonly told?: Partial<Record<Fault, Told>>;
   /** Starts what all tests of a file share. */
   start(): Promise<ProviderServer>;
 }

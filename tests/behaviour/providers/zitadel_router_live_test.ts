@@ -23,11 +23,10 @@ const REFUSALS: [
 ][] = [
   ["no such client: status 500", "public", { clientId: "nobody" }, "provider_unavailable", [
     "status 500 (server_error: there is no such client)",
-    "Check clientId (VM_OIDC_CLIENT_ID)",
   ]],
   ["no secret: after the approval", "secret", {}, "provider_refused", [
     "invalid_client (confidential client requires authentication)",
-    "a confidential one needs its secret",
+    "a confidential one needs its clientSecret",
   ]],
   [
     "a wrong secret: unauthorized_client",

@@ -86,7 +86,7 @@ Deno.test("client assertion: wrong, ended, early and missing ones are told apart
     await rejectsWith(
       "provider_refused",
       run,
-      "the provider refused the client",
+      "the provider answered",
       "VM_OIDC_CLIENT_ASSERTION_FILE",
       ...words,
     );

@@ -161,7 +161,7 @@ Deno.test("client_credentials: a refusal names the client, and what to look at",
   const error = await rejectsWith(
     "provider_refused",
     () => createSession(jobOptions(world, { clientSecret: "a-wrong-secret" })),
-    "the provider refused the client",
+    "the provider answered",
     "invalid_client",
     "clientSecret (VM_OIDC_CLIENT_SECRET",
   );
@@ -176,7 +176,7 @@ for (
     ["invalid_scope", "VM_OIDC_SCOPE", ".default"],
     ["invalid_grant", "clientSecret (VM_OIDC_CLIENT_SECRET"],
     ["access_denied", "allowed to use this API"],
-    ["login_required", "the provider refused the client"],
+    ["login_required", "the provider answered"],
   ] as const
 ) {
   Deno.test(`client_credentials: ${code} is provider_refused, never login_required`, async () => {

@@ -201,7 +201,7 @@ Deno.test("client key: a key that the provider does not know is refused, with wh
   await rejectsWith(
     "provider_refused",
     run,
-    "the provider refused the client",
+    "the provider answered",
     clientKeyFile,
     "VM_OIDC_CLIENT_KEY_FILE",
     "registered",

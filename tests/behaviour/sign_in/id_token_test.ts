@@ -101,7 +101,10 @@ Deno.test("ID token: a key that is nowhere costs one more look, and no more", as
   const id_token = await world.provider.idToken(who, { key });
   world.provider.script.token.push(() => world.provider.tokens({ id_token }));
   const answer = await refreshTokens(provider, { refreshToken: "r", subject: who });
-  assertStringIncludes(answer.tokens === undefined ? answer.error.message : "", "its keys");
+  assertStringIncludes(
+    answer.tokens === undefined ? answer.error.message : "",
+    "no applicable keys found",
+  );
   assertEquals(world.provider.requests.filter(({ path }) => path === "/jwks").length, 2);
 });
 

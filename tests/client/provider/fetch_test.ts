@@ -29,7 +29,8 @@ interface CallOptions {
 function call(options: CallOptions = {}): Promise<Response> {
   const { endpoint = TOKEN, url = "https://login.example.com/token", timeoutMs = 5_000 } = options;
   const { now, delay } = new FakeClock();
-  const runtime = { fetch: options.fetch ?? fetch, now, elapsed: now, delay, timeoutMs };
+  const secrets = new Set<string>();
+  const runtime = { fetch: options.fetch ?? fetch, now, elapsed: now, delay, timeoutMs, secrets };
   const body = new URLSearchParams({ refresh_token: SECRET });
   return providerFetch(endpoint, runtime)(url, options.init ?? { method: "POST", body });
 }
@@ -230,6 +231,64 @@ Deno.test("providerFetch: a network permission that the caller's own fetch lacks
   assertStringIncludes(stdout, "permission_required Cannot reach https://login.example.com:8443/");
   assertStringIncludes(stdout, "--allow-net=login.example.com:8443");
 });
+
+/** Ends of a connection after a whole body: broken off, and left open. */
+const ENDS: [what: string, end: (controller: ReadableStreamDefaultController) => void][] = [
+  ["broken off", (controller) => controller.error(new TypeError("connection reset"))],
+  ["left open", () => {}],
+];
+
+for (const [what, end] of ENDS) {
+  for (const [text, isWhole] of [['{"access_token":"a"}', true], ['{"access_token":"', false]]) {
+    Deno.test(`providerFetch: ${text} counts only where it is whole, the connection ${what}`, async () => {
+      let pulls = 0;
+      const body = new ReadableStream({
+        pull(controller) {
+          if (pulls++ === 0) controller.enqueue(new TextEncoder().encode(text as string));
+          else if (pulls === 2) end(controller);
+          return pulls > 1 ? new Promise(() => {}) : undefined;
+        },
+      });
+      const options = { fetch: spyFetch(() => new Response(body)), timeoutMs: 50 };
+      if (!isWhole) return void await unavailable(options, "Cannot reach");
+      assertEquals((await (await call(options)).json()).access_token, "a");
+    });
+  }
+}
+
+Deno.test("providerFetch: whole answers count over a real connection that ends badly", async () => {
+  const body = '{"access_token":"a"}';
+  const head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+  for (
+    const answer of [
+      `${head}content-length: 90\r\n\r\n${body}`,
+      `${head}transfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n`,
+    ]
+  ) {
+    using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const served = listener.accept().then(async (connection) => {
+      await connection.read(new Uint8Array(4096));
+      await connection.write(new TextEncoder().encode(answer));
+      connection.close();
+    });
+    const url = `http://127.0.0.1:${listener.addr.port}/token`;
+    assertEquals((await (await call({ url })).json()).access_token, "a");
+    await served;
+  }
+});
+
+for (const status of [400, 401, 403]) {
+  Deno.test(`providerFetch: ${status} without a body is a refusal of the client`, async () => {
+    for (const endpoint of [DEVICE, TOKEN]) {
+      const fetch = spyFetch(() => new Response(null, { status }));
+      const run = () => call({ endpoint, fetch });
+      const words = [`status ${status} without a word`, "clientId", "a proxy"];
+      const error = await rejectsWith("provider_refused", run, ...words);
+      assertEquals(error.oauthError, undefined);
+      await unavailable({ endpoint, fetch: spyFetch(() => new Response("<p>", { status })) });
+    }
+  });
+}
 
 Deno.test("providerFetch: a revocation is done whatever its answer says", async () => {
   for (const body of ["", "OK", "{}", "<html>"]) {

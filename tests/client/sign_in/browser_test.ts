@@ -5,7 +5,6 @@ import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts"
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { ACCOUNT } from "../../support/oidc_config.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
-import { oauthError } from "../../support/scripted_provider.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const CONSENT = { authorizationParameters: { prompt: "consent" } };
@@ -234,17 +233,6 @@ for (const error of ["unauthorized_client", "unsupported_response_type"]) {
     assert(!message.includes("device code grant"));
   });
 }
-
-Deno.test("browser flow: a code that has ended says how long an address counts", async () => {
-  await using world = await scriptedProviderWorld();
-  const { provider } = world;
-  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-  provider.script.token.push(() => oauthError("invalid_grant"));
-  const { answer, session } = await startBrowserFlow(world);
-  const failed = rejectsWith("provider_refused", () => session, "counts for a minute or so");
-  await (await fetch(answer({ code: "a-code-that-has-ended" }))).body?.cancel();
-  await failed;
-});
 
 Deno.test("browser flow: a page in clear text is refused", async () => {
   const discovery = { authorization_endpoint: "http://login.example.com/authorize" };

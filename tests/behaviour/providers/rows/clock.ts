@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
 import { runDeno, startDeno } from "../../../support/deno_process.ts";
-import { isToldWords, type Told } from "../faults.ts";
+import { isToldWords } from "../faults.ts";
 import type { Row } from "../rows.ts";
 import { MatrixWorld } from "../world.ts";
 
@@ -64,7 +64,11 @@ export const CLOCK_ROWS = {
   async "clock off with DPoP, and no word of the time"(kind, provider) {
     await using world = await MatrixWorld.make(kind, provider, "dpop");
     const told = await signInAt(-DPOP_OFF, world);
-    isToldWords(world, "The clock is off, with DPoP", told as unknown as Told);
+    isToldWords(
+      world,
+      "The clock is off, with DPoP",
+      told as unknown as { code: string; message: string },
+    );
   },
 
   async "doctor with a clock 400 s behind"(kind, provider) {

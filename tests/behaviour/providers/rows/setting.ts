@@ -1,7 +1,8 @@
 import { assert } from "@std/assert";
 import { createSession } from "../../../../client/create_session.ts";
 import type { SessionOptions } from "../../../../client/session_options.ts";
-import { type Fault, isTold } from "../faults.ts";
+import { isTold } from "../faults.ts";
+import type { Fault } from "../told.ts";
 import type { MatrixProvider, ProviderKind } from "../provider.ts";
 import type { Row } from "../rows.ts";
 import { MatrixWorld } from "../world.ts";

@@ -80,7 +80,7 @@ Deno.test("client flow: a refusal is exit code 1, in variables, and never asks f
   const env = { ...JOB, VM_OIDC_CLIENT_SECRET: "a-wrong-secret" };
   const { code, stderr } = await world.run(["token"], { env });
   assertEquals(code, 1);
-  assertStringIncludes(stderr, "the provider refused the client");
+  assertStringIncludes(stderr, "the provider answered");
   assertStringIncludes(stderr, "VM_OIDC_CLIENT_SECRET");
   assertEquals(/clientSecret|login_required|sign in with/i.test(stderr), false, stderr);
   assertNoSecret(stderr, ["a-wrong-secret"]);
