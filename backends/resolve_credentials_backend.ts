@@ -135,8 +135,8 @@ export async function loadBackendFromEnv(): Promise<OidcCredentialsBackend | und
   if (by === undefined) return undefined;
   if (options === undefined) return memory ??= new MemoryCredentialsBackend();
   const { sharedBackend } = await loadCreateBackend();
-  const readOptions = () => readEnv(options, "read the backend's options");
-  return await sharedBackend(name!, readOptions, { name: by, options });
+  const text = readEnv(options, "read the backend's options");
+  return await sharedBackend(name!, text, { name: by, options });
 }
 
 /** The default file backends, by path. */

@@ -7,20 +7,14 @@ import {
   readEnvIfGranted,
 } from "../common/platform.ts";
 import { redact } from "../common/redact.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
-
-/** Loaded where a setting names it: few people use it. */
-const loadVault = () => import("../vault.ts");
-/** Loaded where a setting names it: few people use it. */
-const loadKeychain = () => import("../keychain.ts");
-/** Loaded where a setting names it: few people use it. */
-const loadEncrypted = () => import("../encrypted.ts");
-/** Loaded where a setting names it: few people use it. */
-const loadFallback = () => import("../fallback.ts");
 
 /** A backend that a setting names by one word. */
 export interface BuiltInBackend {
@@ -35,7 +29,7 @@ export interface BuiltInBackend {
   load(): MaybePromise<new (options: never) => OidcCredentialsBackend>;
 }
 
-/** The built-in backends, by the word that names each. A further backend is one more row. */
+/** A further backend is one more row. Few people use those that are loaded where a setting names them. */
 const BACKENDS = {
   file: {
     summary: "a file, by default the one that the ValidMind Python library also uses",
@@ -51,21 +45,21 @@ const BACKENDS = {
   },
   vault: {
     summary: "HashiCorp Vault or OpenBao, shared by hosts",
-    load: async () => (await loadVault()).VaultCredentialsBackend,
+    load: async () => (await import("../vault.ts")).VaultCredentialsBackend,
   },
   keychain: {
     summary: "the keychain of the operating system",
-    load: async () => (await loadKeychain()).KeychainCredentialsBackend,
+    load: async () => (await import("../keychain.ts")).KeychainCredentialsBackend,
   },
   encrypted: {
     summary: "another backend, with encryption of all that it stores",
     nested: ["backend", "key.backend", "olderKeys[].backend"],
-    load: async () => (await loadEncrypted()).EncryptedCredentialsBackend,
+    load: async () => (await import("../encrypted.ts")).EncryptedCredentialsBackend,
   },
   fallback: {
     summary: "the first of several backends that can be used",
     nested: ["backends[]"],
-    load: async () => (await loadFallback()).FallbackCredentialsBackend,
+    load: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
   },
 } satisfies Record<string, BuiltInBackend>;
 
@@ -143,8 +137,27 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   if (specifier === undefined || exportName === undefined) {
     throw specError(text, origin, "it is neither a built-in name nor <module>:<ExportName>");
   }
-  if (origin === BACKEND_VARIABLES.name && isPythonModule(specifier)) throw pythonError(text);
-  checkSpecifier(text, origin, specifier);
+  const { ownName, name: sharedName } = BACKEND_VARIABLES;
+  if (origin === sharedName && isPythonModule(specifier)) {
+    const reason = `it names a class of the Python library. Keep it for Python, and name the ` +
+      `backend of this module in ${ownName}, which wins here`;
+    throw specError(text, origin, reason);
+  }
+  if (/^(jsr|npm):.*\?/.test(specifier)) {
+    throw specError(text, origin, "the name of a package has no query"); // Deno would print it
+  }
+  if (/^https?:/i.test(specifier)) {
+    const reason =
+      "Deno does not let a package from JSR import http: and https: modules. Import it " +
+      "in your own code and pass an instance to setDefaultBackend() or init()";
+    throw specError(text, origin, reason, "backend_import_unsupported");
+  }
+  if (!isPathSpecifier(specifier) && !/^(file|jsr|npm|node|data):./.test(specifier)) {
+    const reason = `"${
+      showSpec(specifier)
+    }" is a bare name, and a package does not see your import map`;
+    throw specError(text, origin, reason);
+  }
   return { kind: "module", specifier, exportName };
 }
 
@@ -154,41 +167,8 @@ function isPythonModule(specifier: string): boolean {
     !/^(file|jsr|npm|node|data|https?)$|\.([cm]?[jt]sx?)?$|\.\./.test(specifier);
 }
 
-/** The Python library reads the same variable, in another form. */
-function pythonError(spec: string): CredentialsBackendError {
-  const { ownName, name } = BACKEND_VARIABLES;
-  return new CredentialsBackendError(
-    "backend_spec_invalid",
-    `Cannot use ${name}="${showSpec(spec)}": it names a class of the Python library. Keep it for ` +
-      `Python, and name the backend of this module in ${ownName}, which wins here: ` +
-      `${BUILT_IN_NAMES.join(", ")}, or <module>:<ExportName>.`,
-  );
-}
-
 export function isPathSpecifier(specifier: string): boolean {
   return /^(\.{0,2}[/\\]|[A-Za-z]:[/\\])/.test(specifier);
-}
-
-function checkSpecifier(spec: string, origin: string, specifier: string): void {
-  if (/^(jsr|npm):.*\?/.test(specifier)) {
-    throw specError(spec, origin, "the name of a package has no query"); // Deno would print it
-  }
-  if (isPathSpecifier(specifier) || /^(file|jsr|npm|node|data):./.test(specifier)) return;
-  const [scheme] = /^https?:/i.exec(specifier) ?? [];
-  if (scheme !== undefined) {
-    throw new CredentialsBackendError(
-      "backend_import_unsupported",
-      `Cannot use ${origin}="${showSpec(spec)}": Deno does not let a package from JSR import ` +
-        `${scheme} modules. Name a jsr:, npm: or file: module, or import it ` +
-        `in your own code and pass an instance: setDefaultBackend(new …) or ` +
-        `init({ credentialsBackend: new … }).`,
-    );
-  }
-  throw specError(
-    spec,
-    origin,
-    `"${showSpec(specifier)}" is a bare name, and a package does not see your import map`,
-  );
 }
 
 /** A backend's name, or the specifier in it, for an error. A query may hold a token. */
@@ -196,9 +176,14 @@ export function showSpec(spec: string): string {
   return printable(hideQueries(spec.slice(0, 1000)));
 }
 
-function specError(spec: string, origin: string, reason: string): CredentialsBackendError {
+function specError(
+  spec: string,
+  origin: string,
+  reason: string,
+  code: CredentialsBackendErrorCode = "backend_spec_invalid",
+): CredentialsBackendError {
   return new CredentialsBackendError(
-    "backend_spec_invalid",
+    code,
     `Cannot use ${origin}="${showSpec(spec)}": ${reason}. Give one of ` +
       `${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
       `"./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".`,
@@ -240,14 +225,9 @@ function expand(value: unknown, path: string, source: string): unknown {
     return value.map((item, index) => expand(item, `${path}[${index}]`, source));
   }
   if (typeof value !== "object" || value === null) return value;
-  const place = (name: string) => {
-    // An error would hand it to the terminal. It is no option of anything.
-    if (/[\p{C}\p{Zl}\p{Zp}]/u.test(name)) throw kwargsError(source, "a name in it is unprintable");
-    return path ? `${path}.${name}` : name;
-  };
-  const entries = Object.entries(value);
+  const place = (name: string) => path ? `${path}.${name}` : name;
   return Object.fromEntries(
-    entries.map(([name, item]) => [name, expand(item, place(name), source)]),
+    Object.entries(value).map(([name, item]) => [name, expand(item, place(name), source)]),
   );
 }
 
@@ -274,20 +254,16 @@ function kwargsError(source: string, reason: string): CredentialsBackendError {
   );
 }
 
-/** Longest text of a third party in an error, in characters. */
-const LONGEST = 1_000;
-
 /**
  * A third party's text for an error: without a piece of the texts that it was given, which may be
  * secrets, without the query of an address, which may hold a token, and without control characters.
  */
 export function foreignText(text: string, given: unknown): string {
-  const short = text.slice(0, 4 * LONGEST);
-  return printable(redact(hideQueries(short), textsIn(given)), LONGEST);
+  return printable(redact(hideQueries(text.slice(0, 4_000)), textsIn(given)), 1_000);
 }
 
 /** Hides the query, the fragment and the user of each address in a text. */
-export function hideQueries(text: string): string {
+function hideQueries(text: string): string {
   return text.replace(/\/\/[^\s/@"'<>]{1,1000}@/g, "//").replace(/(\?|%3F)[^\s"'<>]+/gi, "?…")
     .replace(/#[^\s"'<>]*[=&][^\s"'<>]*/g, "#…");
 }

@@ -59,20 +59,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "KWARGS with a name that a terminal would act on are refused without it",
-  permissions,
-  async fn() {
-    for (const name of ["\x1b[2J", "pa\u202eth", "a\nb"]) {
-      for (const options of [{ [name]: "x" }, { backend: { [name]: "${HOME}" } }]) {
-        const run = () => read(JSON.stringify(options));
-        const { message } = await rejectsWith("backend_kwargs_invalid", run, "unprintable");
-        assertEquals(/\p{C}/u.test(message), false);
-      }
-    }
-  },
-});
-
-Deno.test({
   name: "KWARGS that are no JSON object are refused without being shown",
   permissions,
   async fn() {

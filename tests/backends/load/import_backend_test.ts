@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
-import { importBackend, moduleUrl } from "../../../backends/load/import_backend.ts";
+import { createBackend, moduleUrl } from "../../../backends/load/create_backend.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
@@ -53,7 +53,7 @@ function writeModule(text = MODULE, name = "backend.ts"): string {
 function load(spec: string, options: Record<string, unknown> = {}): Promise<unknown> {
   const parsed = parseBackendSpec(spec, ORIGIN.name);
   assert(parsed.kind === "module");
-  return importBackend(parsed.specifier, parsed.exportName, options, ORIGIN);
+  return createBackend(parsed, options, ORIGIN);
 }
 
 Deno.test({
@@ -85,9 +85,10 @@ Deno.test("a relative path is taken from the working directory", async () => {
   Deno.mkdirSync(`${parent}/sub`);
   Deno.writeTextFileSync(`${parent}/mine.ts`, MODULE);
   const code = `
-    import { importBackend } from "${backendUrl("load/import_backend.ts")}";
+    import { createBackend } from "${backendUrl("load/create_backend.ts")}";
     for (const path of Deno.args) {
-      console.log((await importBackend(path, "Good", {}, { name: "N", options: "O" })).constructor.name);
+      const spec = { kind: "module", specifier: path, exportName: "Good" };
+      console.log((await createBackend(spec, {}, { name: "N", options: "O" })).constructor.name);
     }
   `;
   const flags = [`--allow-read=${parent}`];
@@ -120,8 +121,9 @@ Deno.test("a path names the module that a program imports, not a second copy of 
     `${cwd}/main.ts`,
     `
       import { Good } from "./${name}";
-      import { importBackend } from "${backendUrl("load/import_backend.ts")}";
-      console.log(await importBackend("./${name}", "Good", {}, { name: "N", options: "O" }) instanceof Good);
+      import { createBackend } from "${backendUrl("load/create_backend.ts")}";
+      const spec = { kind: "module", specifier: "./${name}", exportName: "Good" };
+      console.log(await createBackend(spec, {}, { name: "N", options: "O" }) instanceof Good);
     `,
   );
   const code = `await import("${toFileUrl(`${cwd}/main.ts`).href}");`;
@@ -279,8 +281,9 @@ Deno.test({
 Deno.test("a module that Deno does not permit is permission_required, by its flag", async () => {
   const path = writeModule();
   const code = `
-    import { importBackend } from "${backendUrl("load/import_backend.ts")}";
-    await importBackend(Deno.args[0], "Good", ${JSON.stringify({ token: SECRETS.access })}, ${
+    import { createBackend } from "${backendUrl("load/create_backend.ts")}";
+    const spec = { kind: "module", specifier: Deno.args[0], exportName: "Good" };
+    await createBackend(spec, ${JSON.stringify({ token: SECRETS.access })}, ${
     JSON.stringify(ORIGIN)
   })
       .catch((error) => console.log(error.code, error.message, Deno.inspect(error)));
