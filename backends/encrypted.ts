@@ -16,17 +16,17 @@
  * @module
  */
 
-import {
-  assertReadableBackend,
-  entryFrom,
-  locationOf,
-  memberOf,
-} from "./common/describe_backend.ts";
+import { entryFrom, locationOf, memberOf } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { PROVES, provesWrites } from "./common/probe.ts";
 import { wrapAbilities } from "./common/wrap_backend.ts";
-import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+  keepName,
+} from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
   describeInner,
@@ -161,7 +161,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       plain: ["refuse", "read", "ignore"],
     });
     const { backend: inner, key, olderKeys = [], plain = "refuse" } = options;
-    assertReadableBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
+    assertCredentialsBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
     this.#inner = inner;
     this.#plain = plain;
     this.#keys = new KeyRing(inner, key, olderKeys);

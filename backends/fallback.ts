@@ -19,19 +19,18 @@
  * @module
  */
 
-import {
-  assertReadableBackend,
-  backendError,
-  classNameOf,
-  entryFrom,
-  locationOf,
-  memberOf,
-} from "./common/describe_backend.ts";
+import { backendError, entryFrom, locationOf, memberOf } from "./common/describe_backend.ts";
 import { assertRuntime, writeError } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { isProbeKey, probeKey, PROVES, provesWrites } from "./common/probe.ts";
 import { wrapAbilities } from "./common/wrap_backend.ts";
-import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  classNameOf,
+  CredentialsBackendError,
+  keepName,
+} from "./credentials_backend_error.ts";
 import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -394,7 +393,7 @@ function checkBackends(backends: unknown): asserts backends is OidcCredentialsBa
     throw backendsError(`option "backends" is no list of backends`, advice);
   }
   for (const [index, one] of backends.entries()) {
-    assertReadableBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
+    assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
   }
   if (new Set(backends.map(storeOf)).size < backends.length) {
     throw backendsError("two of the backends are one store", "Give each store once.");

@@ -1,7 +1,11 @@
-import { assertReadableBackend, backendError, entryFrom } from "./common/describe_backend.ts";
+import { backendError, entryFrom } from "./common/describe_backend.ts";
 import { printable, sameJson } from "./common/printable.ts";
 import { isProbeKey, probeKey } from "./common/probe.ts";
-import { checkOptions, CredentialsBackendError } from "./credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+} from "./credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 
 /**
@@ -103,8 +107,8 @@ export async function migrateCredentials(
     signal: "signal",
   });
   const { deleteSource = false, onProgress = () => {}, signal } = options;
-  assertReadableBackend(from, "the source");
-  assertReadableBackend(to, "the target");
+  assertCredentialsBackend(from, "the source");
+  assertCredentialsBackend(to, "the target");
   const keys = await listKeys(from);
   if (keys === undefined) {
     throw new CredentialsBackendError(

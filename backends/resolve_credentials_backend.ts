@@ -1,7 +1,7 @@
+import { readBackendChoice } from "./load/backend_choice.ts";
 import { assertCredentialsBackend } from "./credentials_backend_error.ts";
 import { getEnv, readEnv } from "./common/platform.ts";
 import { FileCredentialsBackend } from "./file.ts";
-import { readBackendChoice } from "./load/backend_setting.ts";
 import { MemoryCredentialsBackend } from "./memory.ts";
 import type { OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
 

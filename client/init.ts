@@ -2,8 +2,7 @@ import type { ClearResult } from "./clear_result.ts";
 import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { ResolvedOptions } from "./options/resolve_options.ts";
-import { collectPermissions, endpointNeeds } from "./permissions/needs.ts";
-import { prepareSession } from "./permissions/prepare_session.ts";
+import { loadNeeds, prepareSession } from "./permissions/prepare_session.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
 import type { ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
@@ -183,6 +182,7 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
+  const { collectPermissions } = await loadNeeds();
   return await collectPermissions(options, about, discoveredNeeds);
 }
 
@@ -192,6 +192,7 @@ export async function discoveredNeeds(
 ): Promise<PermissionNeed[]> {
   if (identity.kind !== "oidc") return [];
   const { OidcProvider } = await loadProvider();
+  const { endpointNeeds } = await loadNeeds();
   return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
 }
 

@@ -1,5 +1,5 @@
 import {
-  assertCredentialsBackend,
+  backendName,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
 } from "../credentials_backend_error.ts";
@@ -7,29 +7,6 @@ import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credential
 import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
 import { redact, sharesPiece } from "./redact.ts";
-import { OPTIONAL_MEMBERS } from "./wrap_backend.ts";
-
-/**
- * Refuses an object that is no backend, and one with a getter that throws: its error would come up in
- * the midst of the work, without a code and in anybody's words.
- */
-export function assertReadableBackend(
-  value: unknown,
-  origin: string,
-): asserts value is OidcCredentialsBackend {
-  assertCredentialsBackend(value, origin);
-  for (const name of OPTIONAL_MEMBERS) {
-    try {
-      void value[name];
-    } catch {
-      throw new CredentialsBackendError(
-        "invalid_backend",
-        `Cannot use ${origin} as a credentials backend: its getter of "${name}" throws. Mend it, or ` +
-          `leave it out.`,
-      );
-    }
-  }
-}
 
 /** A member of a backend for display; `undefined` where its getter throws meanwhile. */
 export function memberOf<K extends keyof OidcCredentialsBackend>(
@@ -49,27 +26,11 @@ export function locationOf(backend: OidcCredentialsBackend): string | undefined 
   return typeof location === "string" ? location : undefined;
 }
 
-/** The name of a backend's class; empty where it has none that can be read. */
-export function classNameOf(backend: OidcCredentialsBackend): string {
-  try {
-    const name: unknown = backend.constructor?.name;
-    return typeof name === "string" ? name : "";
-  } catch {
-    return "";
-  }
-}
-
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
   const location = locationOf(backend);
   const place = location === undefined ? "" : ` (${printable(location)})`;
   return `${backendName(backend)}${place}`;
-}
-
-/** The name of a backend's class, where it has one. */
-export function backendName(backend: OidcCredentialsBackend): string {
-  const name = classNameOf(backend);
-  return name && name !== "Object" ? printable(name, 60) : "the credentials backend";
 }
 
 /**

@@ -120,6 +120,22 @@ export function readEnv(name: string, purpose: string): string | undefined {
   }
 }
 
+/**
+ * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
+ * an error: its meaning must not be guessed.
+ */
+export function parseFlag(name: string, value: string | undefined): boolean | undefined {
+  const text = value?.trim().toLowerCase() ?? "";
+  if (["1", "true", "yes"].includes(text)) return true;
+  if (["0", "false", "no"].includes(text)) return false;
+  if (text === "") return undefined;
+  throw new CredentialsBackendError(
+    "env_invalid",
+    `Cannot read the variable ${name}: it is neither 1, true or yes nor 0, false or no. Set it to ` +
+      `one of these, or unset it.`,
+  );
+}
+
 /** Host and port as `--allow-net` takes them, with the default port that `URL.host` omits. */
 export function netHost(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;

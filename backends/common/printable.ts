@@ -1,4 +1,3 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { untilAborted } from "./promises.ts";
 import { isDeno } from "./platform.ts";
 
@@ -175,22 +174,6 @@ export function parseRetryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
   const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : parseHttpDate(value) - Date.now();
   return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
-}
-
-/**
- * The value of a variable that is yes or no; `undefined` where it is unset or empty. Any other word is
- * an error: its meaning must not be guessed.
- */
-export function parseFlag(name: string, value: string | undefined): boolean | undefined {
-  const text = value?.trim().toLowerCase() ?? "";
-  if (["1", "true", "yes"].includes(text)) return true;
-  if (["0", "false", "no"].includes(text)) return false;
-  if (text === "") return undefined;
-  throw new CredentialsBackendError(
-    "env_invalid",
-    `Cannot read the variable ${name}: it is neither 1, true or yes nor 0, false or no. Set it to ` +
-      `one of these, or unset it.`,
-  );
 }
 
 /** Whether two values of JSON are the same, whatever the order of their members. */

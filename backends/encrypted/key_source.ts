@@ -1,8 +1,12 @@
-import { assertReadableBackend, entryFrom, locationOf } from "../common/describe_backend.ts";
+import { entryFrom, locationOf } from "../common/describe_backend.ts";
 import { readEnv } from "../common/platform.ts";
 import { printable, toBase64 } from "../common/printable.ts";
 import { Once } from "../common/promises.ts";
-import { checkOptions, CredentialsBackendError } from "../credentials_backend_error.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+} from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -65,7 +69,7 @@ export function keySource(given: EncryptionKey, name: string): KeySource {
     return fixedKey(() => readKeyVariable(key.env), permissions);
   }
   if ("passphrase" in key) return passphraseKey(key, name);
-  assertReadableBackend(key.backend, name);
+  assertCredentialsBackend(key.backend, name);
   return storedKey(key.backend, name);
 }
 

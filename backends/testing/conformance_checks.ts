@@ -1,4 +1,4 @@
-import { assertReadableBackend } from "../common/describe_backend.ts";
+import { assertCredentialsBackend } from "../credentials_backend_error.ts";
 import { sameJson } from "../common/printable.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
@@ -74,7 +74,7 @@ function entry(fields: Record<string, unknown> = {}): OidcCredentials {
 }
 
 function checkMethods({ backend }: ConformanceContext): Promise<void> {
-  return Promise.try(() => assertReadableBackend(backend, "the backend under test"));
+  return Promise.try(() => assertCredentialsBackend(backend, "the backend under test"));
 }
 
 async function checkAbsent({ backend, name }: ConformanceContext): Promise<void> {

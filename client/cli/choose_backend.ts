@@ -1,3 +1,5 @@
+import { optionNeeds } from "../permissions/start_needs.ts";
+import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { readFault } from "../../backends/common/printable.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
@@ -7,13 +9,12 @@ import {
   BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
-  readBackendChoice,
 } from "../../backends/load/backend_setting.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { ensureSelection, optionNeeds, preflight } from "../permissions/preflight.ts";
+import { ensureSelection, preflight } from "../permissions/preflight.ts";
 import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import type { Settings } from "./settings/settings.ts";

@@ -1,4 +1,5 @@
-import { backendName, locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { backendName } from "../../backends/credentials_backend_error.ts";
+import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type {
   OidcCredentials,

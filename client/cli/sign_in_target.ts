@@ -1,10 +1,17 @@
+import {
+  backendNeeds,
+  envNeeds,
+  hostAndFileNeeds,
+  openNeeds,
+  secretNeeds,
+} from "../permissions/start_needs.ts";
 import { checkBrowserOptions } from "../options/browser_options.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { browserNeeds, envNeeds, hostAndFileNeeds, secretNeeds } from "../permissions/needs.ts";
-import { backendNeeds, openNeeds, preflight } from "../permissions/preflight.ts";
+import { browserNeeds } from "../permissions/needs.ts";
+import { preflight } from "../permissions/preflight.ts";
 import { discoveredNeeds } from "../init.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";

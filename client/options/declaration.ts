@@ -1,5 +1,4 @@
-import { readEnvIfGranted } from "../../backends/common/platform.ts";
-import { parseFlag } from "../../backends/common/printable.ts";
+import { parseFlag, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { option, type OptionTypes, type Term } from "../../backends/credentials_backend_error.ts";
 import { invalidOptions } from "../errors.ts";
 import type { BearerKind, InitOptions, SignInFlow } from "../session_options.ts";

@@ -1,4 +1,3 @@
-import { printable } from "../../backends/common/printable.ts";
 import { isEnvGranted, isSecureUrl, readEnvIfGranted } from "../../backends/common/platform.ts";
 import {
   type Message,
@@ -174,7 +173,7 @@ export function secureUrl(text: string, subject: Message): URL {
   if (isSecureUrl(url)) return url;
   throw new ValidMindAuthError(
     "insecure_url",
-    words`Cannot ${subject} is ${printable(url.origin)}, which would get secrets in clear text. Use
+    words`Cannot ${subject} is ${url.origin}, which would get secrets in clear text. Use
       https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
   );
 }

@@ -1,27 +1,13 @@
-import { assertReadableBackend, backendName } from "../../backends/common/describe_backend.ts";
-import type {
-  BackendPermission,
-  OidcCredentialsBackend,
-} from "../../backends/oidc_credentials_backend.ts";
-import {
-  getEnv,
-  HOME_VARIABLE,
-  isEnvGranted,
-  isGranted,
-  netHost,
-  writeError,
-} from "../../backends/common/platform.ts";
-import { readBackendChoice, variablesIn } from "../../backends/load/backend_setting.ts";
+import { isGranted, writeError } from "../../backends/common/platform.ts";
 import { call, words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
-  SCOPES,
 } from "../format_permissions.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import type { ResolvedOptions } from "../options/resolve_options.ts";
+import { PLACES, selectionNeeds } from "./start_needs.ts";
 
 /**
  * Checks permissions before any work. In a terminal the person is asked for each missing one, with
@@ -56,9 +42,6 @@ async function askPermissions(
   writeError(text);
   for (const need of needs) await Deno.permissions.request(need);
 }
-
-/** Stand for what the variables of a start would tell, where Deno does not permit to read them. */
-export const PLACES = { provider: "PROVIDER", api: "API", folder: "$HOME/.validmind" } as const;
 
 /** The error for missing permissions, with the flags for all permissions of the call. */
 function permissionRequired(
@@ -110,47 +93,6 @@ function describe(need: PermissionNeed): string {
   return `${name} ${scope}`;
 }
 
-/** A need for each variable whose option is absent. */
-export function openNeeds(
-  when: PermissionNeed["need"],
-  reason: string,
-  options: Readonly<Record<string, unknown>>,
-): PermissionNeed[] {
-  return Object.entries(options).flatMap(([variable, given]): PermissionNeed[] =>
-    given === undefined ? [{ name: "env", variable, reason, need: when }] : []
-  );
-}
-
-/**
- * The API's host, which every start checks. A `fetch` of the caller's own may need no network or
- * another permission, so nothing is checked for it.
- */
-export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
-  if (apiHost === undefined || runtime.fetch !== globalThis.fetch) return [];
-  const host = netHost(new URL(apiHost));
-  return [{ name: "net", host, reason: "to call the API", need: "always" }];
-}
-
-/**
- * The variables that choose the backend if neither an argument nor a default does, as far as the
- * readable ones tell.
- */
-export function selectionNeeds(): PermissionNeed[] {
-  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
-  const { variables, options } = readBackendChoice(read);
-  return [
-    ...variables.map((variable) =>
-      variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
-    ),
-    ...(options === undefined ? [] : optionNeeds(read(options) ?? "")),
-  ];
-}
-
-/** The needs of `${NAME}` in the text of a backend's options. */
-export function optionNeeds(text: string): PermissionNeed[] {
-  return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));
-}
-
 /**
  * Checks the variables that choose the backend. After a person's answers more of them are readable,
  * and may call for a further one.
@@ -164,50 +106,5 @@ export async function ensureSelection(
     if (needs.length === 0) return;
     await ensure(needs);
     for (const need of needs) known.add(JSON.stringify(need));
-  }
-}
-
-function env(variable: string, reason = "to choose where tokens are kept"): PermissionNeed {
-  return { name: "env", variable, reason, need: "always" };
-}
-
-/**
- * The permissions that a backend declares. A backend that declares none adds none.
- *
- * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors;
- * `invalid_backend` for one that cannot be described.
- */
-export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
-  const origin = backendName(backend);
-  assertReadableBackend(backend, origin);
-  return declaredBy(backend, origin).map((descriptor) => {
-    const { name } = checkDescriptor(descriptor, origin);
-    if (name === "net" || name === "import" || name === "sys") {
-      assertKnownToDeno(descriptor, origin);
-    }
-    const when = descriptor.need === "sign_in" ? "sign_in" : "always";
-    const isWrite = when === "sign_in" || name === "write";
-    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
-    return { ...descriptor, reason, need: when };
-  });
-}
-
-function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPermission[] {
-  let declared: unknown;
-  try {
-    declared = backend.requiredPermissions?.() ?? [];
-  } catch {
-    // The backend's own words may hold anything, so they are not shown.
-  }
-  if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
-  return declared as BackendPermission[];
-}
-
-/** Deno itself refuses an invalid host or kind. */
-function assertKnownToDeno(descriptor: Deno.PermissionDescriptor, origin: string): void {
-  try {
-    isGranted(descriptor);
-  } catch {
-    checkDescriptor({ name: descriptor.name, [SCOPES[descriptor.name]]: null }, origin);
   }
 }

@@ -1,12 +1,7 @@
-import { assertRuntime, isDeno, isGranted } from "../../backends/common/platform.ts";
+import { assertRuntime, isGranted } from "../../backends/common/platform.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
-import {
-  getDefaultBackend,
-  resolveCredentialsBackend,
-} from "../../backends/resolve_credentials_backend.ts";
-import { NAMES } from "../format_permissions.ts";
-import { checkBrowserOptions } from "../options/browser_options.ts";
+import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import {
   checkSessionOptions,
   type ModelOptions,
@@ -18,8 +13,21 @@ import {
 import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import { asAlways, browserNeeds, envNeeds, startNeeds } from "./needs.ts";
-import { ensureSelection, preflight } from "./preflight.ts";
+import {
+  apiNeeds,
+  asAlways,
+  backendNeeds,
+  choiceNeeds,
+  envNeeds,
+  startNeeds,
+} from "./start_needs.ts";
+
+/** Loaded where a permission is missing, given back or asked about. */
+export const loadNeeds = () => import("./needs.ts");
+/** Loaded for a sign-in in the browser. */
+const loadBrowserOptions = () => import("../options/browser_options.ts");
+/** Loaded where a permission is missing. */
+const loadPreflight = () => import("./preflight.ts");
 
 /** A session's parts: checked options, the store, and the permissions. */
 export interface PreparedSession {
@@ -58,65 +66,58 @@ export async function prepareSession(
   const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
   checkSessionOptions(options, action, isInit);
+  const check = async (
+    needs: readonly PermissionNeed[],
+    when: PermissionNeed["need"],
+    more: () => readonly PermissionNeed[] = () => [],
+  ) => {
+    if (!isMissing(needs, when)) return;
+    const [{ preflight }, { browserNeeds }] = await Promise.all([loadPreflight(), loadNeeds()]);
+    await preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+  };
+  const known = () => startNeeds(options, call);
+  const chooseBackend = async () => {
+    // The person's answers may bring up a further variable.
+    while (isMissing(choiceNeeds(options), "always")) {
+      await check(choiceNeeds(options), "always", known);
+    }
+    return await untilAborted(
+      resolveCredentialsBackend(options.credentialsBackend),
+      options.signal,
+    );
+  };
   const variables = envNeeds(withoutPlaceholder(options), call);
-  const known = () => [...variables.map(asAlways), ...startNeeds(options, call)];
-  await preflight(action, variables, "always", known);
+  await check(variables, "always", () => [...variables.map(asAlways), ...known()]);
   const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
   const resolved = modelOptions ?? resolveOptions(options, action);
   options.signal?.throwIfAborted();
-  checkBrowserOptions(options, action);
-  const all = () => [...startNeeds(options, call), ...browserNeeds(options)];
-  const backend = resolved.identity.kind === "api_key"
-    ? undefined
-    : await untilAborted(chooseBackend(options, action, all), options.signal);
-  const needs = startNeeds(options, call, backend);
-  const later = browserNeeds(options);
-  await preflight(action, needs, "always", () => [...needs, ...later]);
+  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
+    (await loadBrowserOptions()).checkBrowserOptions(options, action);
+  }
+  const backend = resolved.identity.kind === "api_key" ? undefined : await chooseBackend();
+  const needs = once(() => startNeeds(options, call, backend));
+  await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   return {
     options,
     resolved,
     modelOptions,
     backend,
     needs: {
-      drop: (willRefresh, all) => dropPermissions([...needs, ...later], willRefresh, all),
-      ensureSignIn: () => preflight(action, needs, "sign_in"),
+      async drop(willRefresh, all) {
+        const { browserNeeds, dropPermissions } = await loadNeeds();
+        return await dropPermissions([...needs(), ...browserNeeds(options)], willRefresh, all);
+      },
+      ensureSignIn: () => check(needs(), "sign_in"),
     },
   };
 }
 
-/** Chooses the backend. If the environment chooses it, the variables are checked first. */
-async function chooseBackend(
-  { credentialsBackend }: SessionOptions,
-  action: string,
-  all: () => readonly PermissionNeed[],
-): Promise<OidcCredentialsBackend> {
-  if (credentialsBackend === undefined && getDefaultBackend() === undefined) {
-    await ensureSelection((needs) => preflight(action, needs, "always", all));
-  }
-  return await resolveCredentialsBackend(credentialsBackend);
+/** A start does without the whole list, and a session that gave its variables back has no other. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
-async function dropPermissions(
-  needs: readonly PermissionNeed[],
-  willRefresh: boolean,
-  all: boolean,
-): Promise<DropPermissionsResult> {
-  const isKept = (need: PermissionNeed) =>
-    need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
-  const kept = needs.filter(isKept);
-  const unneeded: Deno.PermissionDescriptor[] = needs.filter((need) => !isKept(need)).map(bare);
-  if (all) {
-    const kinds = NAMES.filter((name) => !kept.some((need) => need.name === name));
-    unneeded.push(...kinds.map((name) => ({ name })));
-  }
-  const granted = unneeded.filter(isGranted);
-  for (const one of isDeno ? granted : []) await Deno.permissions.revoke(one);
-  return {
-    dropped: granted.filter((descriptor) => !isGranted(descriptor)),
-    stillGranted: granted.filter(isGranted),
-  };
-}
-
-function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.PermissionDescriptor {
-  return descriptor as Deno.PermissionDescriptor;
+function isMissing(needs: readonly PermissionNeed[], when: PermissionNeed["need"]): boolean {
+  return needs.some((need) => need.need === when && !isGranted(need));
 }

@@ -1,3 +1,4 @@
+import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
 import {
   CredentialsBackendError,
   type OptionTypes,
@@ -11,7 +12,7 @@ import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
-import { asAlways, clearNeeds, fileNeeds } from "../permissions/needs.ts";
+import { clearNeeds } from "../permissions/needs.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { loadGrants } from "../tokens/refresh.ts";

@@ -1,4 +1,4 @@
-import { backendName, memberOf } from "../../backends/common/describe_backend.ts";
+import { memberOf } from "../../backends/common/describe_backend.ts";
 import {
   BACKEND_VARIABLES,
   HOME_VARIABLE,
@@ -6,6 +6,7 @@ import {
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
 import {
+  backendName,
   call,
   type Message,
   option,

@@ -1,6 +1,5 @@
-import { backendName } from "../../backends/common/describe_backend.ts";
 import { Once } from "../../backends/common/promises.ts";
-import type { Message } from "../../backends/credentials_backend_error.ts";
+import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";

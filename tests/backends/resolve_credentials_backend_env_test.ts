@@ -1,3 +1,4 @@
+import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import {
   assert,
   assertEquals,
@@ -12,7 +13,6 @@ import {
   resolveCredentialsBackend,
 } from "../../backends/resolve_credentials_backend.ts";
 import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
-import { readBackendChoice } from "../../backends/load/backend_setting.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";

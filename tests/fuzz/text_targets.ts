@@ -1,12 +1,7 @@
 import { assert } from "@std/assert";
 import * as fc from "fast-check";
-import { isSecureUrl } from "../../backends/common/platform.ts";
-import {
-  parseFlag,
-  parseObject,
-  parseRetryAfter,
-  printable,
-} from "../../backends/common/printable.ts";
+import { isSecureUrl, parseFlag } from "../../backends/common/platform.ts";
+import { parseObject, parseRetryAfter, printable } from "../../backends/common/printable.ts";
 import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../client/entry.ts";

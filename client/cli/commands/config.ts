@@ -1,8 +1,9 @@
+import { openNeeds, selectionNeeds } from "../../permissions/start_needs.ts";
+import { readBackendChoice } from "../../../backends/load/backend_choice.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { readBackendChoice } from "../../../backends/load/backend_setting.ts";
 import { CLIENT_AUTH_VARIABLES } from "../../options/resolve_identity.ts";
-import { openNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
+import { preflight } from "../../permissions/preflight.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, type Plan, printResult, PROGRAM, simplePlan } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";

@@ -1,5 +1,5 @@
+import { apiNeeds, openNeeds } from "../../permissions/start_needs.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
-import { apiNeeds, openNeeds } from "../../permissions/preflight.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";

@@ -1,9 +1,10 @@
+import { backendNeeds } from "../../permissions/start_needs.ts";
 import { backendError, describeBackend } from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { isProbeKey } from "../../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { backendNeeds, preflight } from "../../permissions/preflight.ts";
+import { preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { identityFlags, inCliWords } from "../cli_words.ts";

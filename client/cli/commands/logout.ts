@@ -1,3 +1,4 @@
+import { secretNeeds } from "../../permissions/start_needs.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
@@ -5,7 +6,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import type { ClearResult } from "../../clear_result.ts";
 import { MissingApiCredentialsError } from "../../errors.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";
-import { clearNeeds, secretNeeds } from "../../permissions/needs.ts";
+import { clearNeeds } from "../../permissions/needs.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";

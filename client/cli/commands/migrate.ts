@@ -1,7 +1,8 @@
+import { backendNeeds } from "../../permissions/start_needs.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
-import { backendNeeds, preflight } from "../../permissions/preflight.ts";
+import { preflight } from "../../permissions/preflight.ts";
 import {
   assertPersistent,
   type BackendFlags,

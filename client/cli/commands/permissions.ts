@@ -1,3 +1,4 @@
+import { envNeeds, uniqueNeeds } from "../../permissions/start_needs.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import {
@@ -6,7 +7,6 @@ import {
   formatPermissionSet,
 } from "../../format_permissions.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
-import { envNeeds, uniqueNeeds } from "../../permissions/needs.ts";
 import { requiredPermissions } from "../../init.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import {

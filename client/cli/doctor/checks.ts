@@ -1,3 +1,4 @@
+import { backendNeeds } from "../../permissions/start_needs.ts";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import {
@@ -9,7 +10,6 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { createSession } from "../../create_session.ts";
 import { readClaims } from "../../entry.ts";
 import type { Identity, OidcIdentity } from "../../options/identity.ts";
-import { backendNeeds } from "../../permissions/preflight.ts";
 import type { SessionOptions } from "../../session_options.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import type { ChosenBackend } from "../choose_backend.ts";

@@ -1,7 +1,8 @@
+import { backendNeeds, selectionNeeds } from "../../permissions/start_needs.ts";
 import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
 import { requiredPermissions } from "../../init.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
-import { backendNeeds, preflight, selectionNeeds } from "../../permissions/preflight.ts";
+import { preflight } from "../../permissions/preflight.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import type { FlagValues } from "../flags.ts";
 import { identityNeeds, sessionOptions } from "../sign_in_target.ts";

@@ -1,5 +1,5 @@
+import { readBackendChoice } from "../../../backends/load/backend_choice.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
-import { readBackendChoice } from "../../../backends/load/backend_setting.ts";
 import { CLIENT_AUTH_VARIABLES } from "../../options/resolve_identity.ts";
 import { normalizeClientId, normalizeIssuer } from "../../entry.ts";
 import type { PermissionNeed } from "../../permission_need.ts";

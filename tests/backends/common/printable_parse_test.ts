@@ -1,5 +1,6 @@
+import { parseFlag } from "../../../backends/common/platform.ts";
 import { assert, assertEquals } from "@std/assert";
-import { parseFlag, parseObject, parseRetryAfter } from "../../../backends/common/printable.ts";
+import { parseObject, parseRetryAfter } from "../../../backends/common/printable.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 Deno.test({

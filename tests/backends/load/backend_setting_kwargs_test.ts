@@ -1,5 +1,6 @@
+import { variablesIn } from "../../../backends/load/backend_choice.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { parseBackendKwargs, variablesIn } from "../../../backends/load/backend_setting.ts";
+import { parseBackendKwargs } from "../../../backends/load/backend_setting.ts";
 import { SECRETS } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { withEnv } from "../../support/own_env.ts";

@@ -1,0 +1,292 @@
+import {
+  getEnv,
+  HOME_VARIABLE,
+  isEnvGranted,
+  isGranted,
+  netHost,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
+import { assertCredentialsBackend, backendName } from "../../backends/credentials_backend_error.ts";
+import { readBackendChoice, variablesIn } from "../../backends/load/backend_choice.ts";
+import type {
+  BackendPermission,
+  OidcCredentialsBackend,
+} from "../../backends/oidc_credentials_backend.ts";
+import { getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
+import { normalizeClientId, normalizeIssuer } from "../entry.ts";
+import { checkDescriptor, SCOPES } from "../format_permissions.ts";
+import {
+  OPTION_NAMES,
+  type OptionName,
+  optionRow,
+  OPTIONS,
+  valueOf,
+} from "../options/declaration.ts";
+import type { Identity } from "../options/identity.ts";
+import {
+  CLIENT_AUTH,
+  CLIENT_AUTH_VARIABLES,
+  clientAuthFromEnv,
+  clientAuthOf,
+} from "../options/resolve_identity.ts";
+import {
+  DEFAULT_API_HOST,
+  findApiHost,
+  type ResolvedOptions,
+  withoutPlaceholder,
+} from "../options/resolve_options.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import type { InitOptions, SessionOptions } from "../session_options.ts";
+
+const ACTION = "name the permissions";
+
+/** Stand for what the variables of a start would tell, where Deno does not permit to read them. */
+export const PLACES = { provider: "PROVIDER", api: "API", folder: "$HOME/.validmind" } as const;
+
+/** A call whose permissions can be named. */
+export type Call = "init" | "createSession" | "clear";
+
+/**
+ * All that a start and a refresh need, as far as options and readable variables tell. A place stands
+ * for a host or a folder that they do not tell.
+ *
+ * @param backend The store, once it is chosen.
+ */
+export function startNeeds(
+  options: InitOptions,
+  call: Exclude<Call, "clear">,
+  backend: OidcCredentialsBackend | undefined = options.credentialsBackend ?? getDefaultBackend(),
+): PermissionNeed[] {
+  const given = withoutPlaceholder(options);
+  const read = (name: "issuer" | "clientId") => valueOf(name, given, ACTION);
+  const isNative = (options.fetch ?? globalThis.fetch) === globalThis.fetch;
+  const needs = envNeeds(given, call);
+  const api = findApiHost(given, ACTION) ??
+    (call === "init" && isEnvGranted(OPTIONS.apiHost.variable) ? DEFAULT_API_HOST : undefined);
+  if (isNative && (api !== undefined || call === "init")) {
+    needs.push({ ...hostOf(api, PLACES.api), reason: "to call the API", need: "always" });
+  }
+  if (isByKey(given)) return needs;
+  const [issuer, clientId] = [normalizeIssuer(read("issuer") ?? ""), read("clientId") ?? ""];
+  if (isNative) needs.push(issuerNeed(hostOf(issuer, PLACES.provider)));
+  const client = { ...clientAuthOf(given), issuer, clientId: normalizeClientId(clientId) };
+  return uniqueNeeds([
+    ...needs,
+    ...filesOf(client),
+    ...choiceNeeds(given),
+    ...(backend === undefined ? defaultStoreNeeds() : backendNeeds(backend)),
+  ]);
+}
+
+function hostOf(url: string | undefined, place: string): { name: "net"; host: string } {
+  const parsed = URL.parse(url ?? "");
+  return { name: "net", host: parsed === null ? place : netHost(parsed) };
+}
+
+function issuerNeed(host: { name: "net"; host: string }): PermissionNeed {
+  return { ...host, reason: "to sign in at the provider", need: "sign_in" };
+}
+
+/** The variables by which the environment chooses the store, where it may. */
+export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
+  return (credentialsBackend ?? getDefaultBackend()) === undefined ? selectionNeeds() : [];
+}
+
+/** The default store, as a shell finds it, unless a variable names another one. */
+function defaultStoreNeeds(): PermissionNeed[] {
+  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
+  if (readBackendChoice(read).by !== undefined) return [];
+  const folder = { path: PLACES.folder, reason: "to keep the tokens", need: "always" } as const;
+  return [
+    ...openNeeds("always", "to find the stored tokens", { [HOME_VARIABLE]: undefined }),
+    { name: "read", ...folder },
+    { name: "write", ...folder },
+  ];
+}
+
+/** Whether an API key signs in, as far as options and readable variables tell. */
+export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
+  if (apiKey !== undefined || apiSecret !== undefined) return true;
+  return issuer === undefined && clientId === undefined &&
+    readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
+    readEnvIfGranted(OPTIONS.apiKey.variable) !== undefined;
+}
+
+/** The variables of absent options, and whether a start requires each: those that it does come first. */
+export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
+  const isKey = isByKey(options);
+  const needs = OPTION_NAMES.flatMap((name): PermissionNeed[] => {
+    const { variable, reason = "" } = optionRow(name);
+    const need = variable && needOfVariable(name, options, call, isKey);
+    return need ? [{ name: "env", variable, reason, need }] : [];
+  });
+  const secrets = isKey || call === "clear" ? [] : secretNeeds(options);
+  const isRequired = (need: PermissionNeed) => need.need === "always";
+  return [
+    ...needs.filter(isRequired),
+    ...needs.filter((need) => !isRequired(need)),
+    ...secrets,
+  ];
+}
+
+/** When the variable of an option is read; `undefined` where it is not. */
+function needOfVariable(
+  name: OptionName,
+  options: InitOptions,
+  call: Call,
+  isKey: boolean,
+): PermissionNeed["need"] | undefined {
+  const { group, requiredBy } = optionRow(name);
+  const isGiven = options[name] !== undefined ||
+    name === "apiHost" && options.apiUrl !== undefined ||
+    name === "apiUrl" && options.apiHost !== undefined;
+  if (isGiven || group === "client" || group === "browser") return undefined;
+  const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
+  if (group === "model") return call === "init" ? need : undefined;
+  if (group === "api") return call === "clear" ? undefined : need;
+  if (group === "person" && call === "clear") return undefined;
+  if ((group === "api_key") === isKey) return need;
+  // To see that there are not credentials of both kinds.
+  const { issuer, clientId, apiKey, apiSecret } = options;
+  const isOpen = (isKey ? apiKey ?? apiSecret : issuer ?? clientId) === undefined;
+  return requiredBy === "every call" && isOpen ? "optional" : undefined;
+}
+
+/** The variables of the client's secret and files, and the variables that name its client. */
+export function secretNeeds(options: InitOptions): PermissionNeed[] {
+  if (Object.keys(clientAuthOf(options)).length > 0) return [];
+  const { reason } = OPTIONS[CLIENT_AUTH[0]];
+  const variables = [
+    ...Object.values(CLIENT_AUTH_VARIABLES),
+    OPTIONS.issuer.variable,
+    OPTIONS.clientId.variable,
+  ];
+  return variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }));
+}
+
+/** The hosts and files of a sign-in. */
+export function hostAndFileNeeds(resolved: ResolvedOptions): PermissionNeed[] {
+  const { identity, runtime } = resolved;
+  if (identity.kind !== "oidc") return apiNeeds(resolved);
+  const isNative = runtime.fetch === globalThis.fetch;
+  const provider = isNative ? [issuerNeed(hostOf(identity.issuer, ""))] : [];
+  return [...apiNeeds(resolved), ...provider, ...fileNeeds(identity)];
+}
+
+/** The files by which the client proves who it is, which a start from a stored token does not read. */
+export function fileNeeds(identity: Identity): PermissionNeed[] {
+  return identity.kind === "oidc" ? filesOf(identity) : [];
+}
+
+function filesOf(client: Parameters<typeof clientAuthFromEnv>[0]): PermissionNeed[] {
+  const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(client);
+  const files = [[clientKeyFile, "key"], [clientAssertionFile, "assertion"]] as const;
+  return files.flatMap(([path, kind]): PermissionNeed[] =>
+    path === undefined
+      ? []
+      : [{ name: "read", path, reason: `to read the client's ${kind}`, need: "sign_in" }]
+  );
+}
+
+/** A need for each variable whose option is absent. */
+export function openNeeds(
+  when: PermissionNeed["need"],
+  reason: string,
+  options: Readonly<Record<string, unknown>>,
+): PermissionNeed[] {
+  return Object.entries(options).flatMap(([variable, given]): PermissionNeed[] =>
+    given === undefined ? [{ name: "env", variable, reason, need: when }] : []
+  );
+}
+
+/**
+ * The API's host, which every start checks. A `fetch` of the caller's own may need no network or
+ * another permission, so nothing is checked for it.
+ */
+export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
+  if (apiHost === undefined || runtime.fetch !== globalThis.fetch) return [];
+  const host = netHost(new URL(apiHost));
+  return [{ name: "net", host, reason: "to call the API", need: "always" }];
+}
+
+/**
+ * The variables that choose the backend if neither an argument nor a default does, as far as the
+ * readable ones tell.
+ */
+export function selectionNeeds(): PermissionNeed[] {
+  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
+  const { variables, options } = readBackendChoice(read);
+  return [
+    ...variables.map((variable) =>
+      variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
+    ),
+    ...(options === undefined ? [] : optionNeeds(read(options) ?? "")),
+  ];
+}
+
+/** The needs of `${NAME}` in the text of a backend's options. */
+export function optionNeeds(text: string): PermissionNeed[] {
+  return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));
+}
+
+function env(variable: string, reason = "to choose where tokens are kept"): PermissionNeed {
+  return { name: "env", variable, reason, need: "always" };
+}
+
+/**
+ * The permissions that a backend declares. A backend that declares none adds none.
+ *
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors;
+ * `invalid_backend` for one that cannot be described.
+ */
+export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
+  const origin = backendName(backend);
+  assertCredentialsBackend(backend, origin);
+  return declaredBy(backend, origin).map((descriptor) => {
+    const { name } = checkDescriptor(descriptor, origin);
+    if (name === "net" || name === "import" || name === "sys") {
+      assertKnownToDeno(descriptor, origin);
+    }
+    const when = descriptor.need === "sign_in" ? "sign_in" : "always";
+    const isWrite = when === "sign_in" || name === "write";
+    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
+    return { ...descriptor, reason, need: when };
+  });
+}
+
+function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPermission[] {
+  let declared: unknown;
+  try {
+    declared = backend.requiredPermissions?.() ?? [];
+  } catch {
+    // The backend's own words may hold anything, so they are not shown.
+  }
+  if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
+  return declared as BackendPermission[];
+}
+
+/** Deno itself refuses an invalid host or kind. */
+function assertKnownToDeno(descriptor: Deno.PermissionDescriptor, origin: string): void {
+  try {
+    isGranted(descriptor);
+  } catch {
+    checkDescriptor({ name: descriptor.name, [SCOPES[descriptor.name]]: null }, origin);
+  }
+}
+
+export function asAlways(need: PermissionNeed): PermissionNeed {
+  return { ...need, need: "always" };
+}
+
+/** One need for each permission, the strongest, since parts of a call may share permissions. */
+export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
+  const seen = new Map<string, PermissionNeed>();
+  const rank = ({ need }: PermissionNeed) => ["always", "sign_in", "optional"].indexOf(need);
+  for (const need of needs) {
+    const { reason: _, need: _1, ...descriptor } = need;
+    const key = JSON.stringify(descriptor);
+    const earlier = seen.get(key);
+    if (earlier === undefined || rank(need) < rank(earlier)) seen.set(key, need);
+  }
+  return [...seen.values()];
+}
