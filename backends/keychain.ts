@@ -19,7 +19,7 @@ import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import { credentialsPath } from "./file.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
-import type { KeychainLocks, KeychainStore } from "./keychain/store.ts";
+import type { KeychainStore } from "./keychain/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -123,7 +123,6 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   readonly #isDefaultFolder: boolean;
   readonly #lockTimeoutMs: number;
   readonly #store = new Once<KeychainStore>();
-  readonly #keptLocks = new Once<KeychainLocks>();
   /** One write at a time: one write's chunks must not be taken for the remains of a crash. */
   readonly #writes = new Queue(Infinity);
 
@@ -150,8 +149,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     this.#isDefaultFolder = lockFolder === undefined;
     this.#lockTimeoutMs = lockTimeoutMs;
     if (lockFolder !== false) {
-      this.withLock = async (key, fn, options = {}) =>
-        await (await this.#locks())!.withKey(key, fn, options);
+      this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
     }
   }
 
@@ -172,8 +170,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   /**
-   * Stores `entry` under `key`. It is read back before this resolves: on Windows at each write,
-   * elsewhere at the first one by a connection and at any that is longer than those before.
+   * Stores `entry` under `key`. It is read back before this resolves.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
    * `backend_unproven`, `backend_locked`. The old entry is then still there, or the new one.
@@ -222,25 +219,22 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     return needs;
   }
 
-  /** Gives up the connections to the keychain. A later use makes new ones. */
-  async close(): Promise<void> {
-    (await this.#store.forget()?.catch(() => undefined))?.close();
-  }
-
   async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
     const store = await this.#open();
-    const locks = await this.#locks();
     const write = () => run(store);
-    await this.#writes.run("", locks === undefined ? write : () => locks.withWrite(write));
+    await this.#writes.run("", () => this.#withLock(undefined, write));
   }
 
-  async #locks(): Promise<KeychainLocks | undefined> {
-    const folder = this.#lockFolder;
-    if (folder === false) return undefined;
-    return await this.#keptLocks.get(async () => {
-      const { KeychainLocks } = await loadStore();
-      return new KeychainLocks(folder, this.service, this.#lockTimeoutMs);
-    });
+  async #withLock<T>(
+    key: string | undefined,
+    fn: () => Promise<T>,
+    options?: WithLockOptions<T>,
+  ): Promise<T> {
+    const [folder, timeoutMs] = [this.#lockFolder, this.#lockTimeoutMs];
+    if (folder === false) return await fn();
+    const { withKeychainLock } = await loadStore();
+    const locks = { folder, service: this.service, timeoutMs };
+    return await withKeychainLock(locks, key, fn, options);
   }
 
   #open(): Promise<KeychainStore> {

@@ -4,7 +4,6 @@ import { LONGEST_TIMER_MS, untilAborted } from "../common/promises.ts";
 import { printable } from "../common/printable.ts";
 import type { KeychainLibrary } from "./library.ts";
 
-type Entry = keyring.AsyncEntry;
 type Code = CredentialsBackendError["code"];
 type Os = typeof Deno.build.os;
 
@@ -12,20 +11,15 @@ type Os = typeof Deno.build.os;
 export interface KeychainClient {
   /** The value, or `undefined` only when there is none. */
   get(account: string): Promise<string | undefined>;
-  /** Stores a value, and gives the connection that took it: another object when it is another one. */
-  set(account: string, value: string): Promise<object>;
+  set(account: string, value: string): Promise<void>;
   /** Removes a value; an absent one is no error. */
   delete(account: string): Promise<void>;
   /** All values by account. */
   find(): Promise<Map<string, string>>;
-  close(): void;
 }
 
 /** Only the store that survives a restart: left to itself the library takes the kernel's instead. */
 const OPTIONS: keyring.EntryOptions = { linux: { store: "secret-service" } };
-
-/** How many entries keep their connection: a process rarely uses more than one or two keys. */
-const KEPT = 8;
 
 const KEYCHAIN_NAMES: Partial<Record<Os, string>> = {
   darwin: "the macOS Keychain",
@@ -47,39 +41,35 @@ const START: Partial<Record<Os, string>> = {
 };
 
 /** Errors by words of the libraries below `@napi-rs/keyring`. The first match wins. */
-const REASONS: readonly [pattern: RegExp, code: Code, reason: string][] = [
+const FAULTS: readonly [code: Code, reason: string, pattern: RegExp][] = [
   [
-    /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
     "keychain_locked",
     "it is locked, and was not unlocked when it asked for it",
+    /object locked|prompt was dismissed|IsLocked|interaction is not allowed|-25308/i,
   ],
   [
-    /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
     "backend_denied",
     "the system or the person refused the access",
+    /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
   ],
   [
-    /disconnected from message bus/i,
     "backend_unavailable",
     "its service ended in the middle of it",
+    /disconnected from message bus/i,
   ],
+  ["backend_timeout", "its service did not answer", /Did not receive a reply|NoReply|timed? ?out/i],
+  ["backend_unavailable", "there is no default keyring to keep entries in", /no result found/i],
   [
-    /Did not receive a reply|NoReply|timed? ?out/i,
-    "backend_timeout",
-    "its service did not answer",
-  ],
-  [/no result found/i, "backend_unavailable", "there is no default keyring to keep entries in"],
-  [
-    /DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
     "backend_unavailable",
     "there is no such service in this session",
+    /DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
   ],
-  [/keychain could not be found|-25307|-25294/i, "backend_unavailable", "there is no keychain"],
-  [/logon session/i, "backend_unavailable", "there is no logon session that it belongs to"],
+  ["backend_unavailable", "there is no keychain", /keychain could not be found|-25307|-25294/i],
+  ["backend_unavailable", "there is no logon session that it belongs to", /logon session/i],
   [
-    /longer than the platform limit/i,
     "backend_too_large",
     "a name or a value is longer than it takes",
+    /longer than the platform limit/i,
   ],
 ];
 
@@ -90,9 +80,6 @@ export function nativeKeychainClient(
   timeoutMs: number,
   isLinux: boolean = Deno.build.os === "linux",
 ): KeychainClient {
-  /** Each holds a connection of its own, which costs ten times as much as a call. */
-  const entries = new Map<string, Entry>();
-
   const limited = async <T>(action: string, run: () => Promise<T>): Promise<T> => {
     // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
     const late = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMER_MS));
@@ -106,44 +93,23 @@ export function nativeKeychainClient(
         : keychainError(what, service, error);
     }
   };
-  const connect = async (action: string, account: string): Promise<Entry> => {
-    // A connection is made without yielding, so not before it is known that somebody answers.
-    if (isLinux) await limited(action, () => library.findCredentialsAsync(`${service} (none)`));
-    const open = () => Promise.resolve(new library.AsyncEntry(service, account, OPTIONS));
-    return await limited(action, open);
-  };
   const call = async <T>(
     action: string,
     account: string,
-    run: (entry: Entry) => Promise<T>,
+    run: (entry: keyring.AsyncEntry) => Promise<T>,
   ): Promise<T> => {
-    const use = async (entry: Entry) => {
-      const value = await limited(action, () => run(entry));
-      entries.set(account, entry); // after a failure, a new one
-      if (entries.size > KEPT) entries.delete(entries.keys().next().value!);
-      return value;
-    };
-    const kept = entries.get(account);
-    entries.delete(account);
-    if (kept !== undefined) {
-      try {
-        return await use(kept);
-      } catch (error) {
-        // A service that was started anew does not know the connection: a new one may do.
-        if ((error as CredentialsBackendError).code !== "backend_unavailable") throw error;
-      }
-    }
-    return await use(await connect(action, account));
+    // A connection is made without yielding, so not before it is known that somebody answers.
+    if (isLinux) await limited(action, () => library.findCredentialsAsync(`${service} (none)`));
+    const connect = () => new library.AsyncEntry(service, account, OPTIONS);
+    return await limited(action, async () => await run(connect()));
   };
 
   return {
     get: async (account) =>
       await call("read", account, (entry) => entry.getPassword()) ?? undefined,
-    set: (account, value) =>
-      call("write", account, async (entry) => {
-        await entry.setPassword(value);
-        return entry;
-      }),
+    set: async (account, value) => {
+      await call("write", account, (entry) => entry.setPassword(value));
+    },
     delete: async (account) => {
       await call("delete", account, (entry) => entry.deleteCredential());
     },
@@ -151,7 +117,6 @@ export function nativeKeychainClient(
       const found = await limited("list", () => library.findCredentialsAsync(service));
       return new Map(found.map(({ account, password }) => [account, password]));
     },
-    close: () => entries.clear(),
   };
 }
 
@@ -164,8 +129,8 @@ export function keychainError(
   if (error instanceof CredentialsBackendError) return error;
   const text = nativeText(error);
   const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
-  const [, code, reason] = REASONS.find(([pattern]) => pattern.test(text ?? "")) ??
-    [undefined, "backend_unavailable" as const, text ?? name];
+  const fallback = ["backend_unavailable", text ?? name] as const;
+  const [code, reason] = FAULTS.find(([, , pattern]) => pattern.test(text ?? "")) ?? fallback;
   return new CredentialsBackendError(
     code,
     `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}`,

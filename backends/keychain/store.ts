@@ -21,8 +21,6 @@ export class KeychainStore {
   readonly #client: KeychainClient;
   readonly #service: string;
   readonly #limits: KeychainLimits;
-  /** The longest value that a connection has given back as it took it. */
-  readonly #proven = new WeakMap<object, number>();
 
   constructor(
     { client, service, limits = keychainLimits() }: {
@@ -52,12 +50,7 @@ export class KeychainStore {
 
   /**
    * Stores the entry. Its chunks are written before the head that names them, so that at any moment
-   * either the old entry or the new one is whole.
-   *
-   * The written value is read back. Without chunks once for each connection and length is enough: a
-   * search costs five times as much as a write, and the connection has shown that it keeps a value of
-   * that length. The search at the first write also removes chunks that another program, such as
-   * another release, has left of this entry.
+   * either the old entry or the new one is whole. The written value is looked for.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const account = accountOf(key, this.#limits);
@@ -75,14 +68,8 @@ export class KeychainStore {
     for (const [index, chunk] of chunks.entries()) {
       await this.#client.set(chunkAccount(account, generation!, index), chunk);
     }
-    const connection = await this.#client.set(account, head);
-    // Where there may be chunks, each write has to look for the remains of a crash.
-    const isProven = head.length <= (this.#proven.get(connection) ?? -1);
-    if (isProven && this.#limits.maxChunks === 1) return;
-    if (await this.#tidy(account, generation) === head) {
-      this.#proven.set(connection, head.length);
-      return;
-    }
+    await this.#client.set(account, head);
+    if (await this.#tidy(account, generation) === head) return;
     throw new CredentialsBackendError(
       "backend_unproven",
       `Cannot write credentials to ${this.#name}: it took the entry for "${printable(key)}" and ` +
@@ -111,10 +98,6 @@ export class KeychainStore {
     );
     for (const account of [...heads!, ...chunks!]) await this.#client.delete(account);
     if ((await this.#client.find()).size > 0) throw this.#notDeleted();
-  }
-
-  close(): void {
-    this.#client.close();
   }
 
   get #name(): string {
@@ -171,32 +154,25 @@ export class KeychainStore {
   }
 }
 
+/** The folder and the names of a keychain's locks, and the longest wait for one. */
+export interface KeychainLocks {
+  folder: string;
+  service: string;
+  timeoutMs: number;
+}
+
 /**
- * Locks for a keychain, which has none: kernel locks on files, in a folder that all processes with
- * this keychain share.
+ * Runs `fn` under the lock of one key, or of all writes without one. A keychain has no locks: these are of
+ * the kernel, on files in a folder that all processes with this keychain share.
  */
-export class KeychainLocks {
-  readonly #base: string;
-  readonly #service: string;
-  readonly #timeoutMs: number;
-
-  constructor(folder: string, service: string, timeoutMs: number) {
-    this.#base = `${folder}/keychain`;
-    this.#service = service;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  /** Runs `fn` under the lock of one key, which is not the one that a write takes. */
-  withKey<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
-    const limits = { ...options, timeoutMs: this.#timeoutMs };
-    return withKeyLock(this.#base, `${this.#service}|${key}`, fn, limits);
-  }
-
-  /** Runs a write while no other one does. */
-  withWrite<T>(fn: () => Promise<T>): Promise<T> {
-    const base = `${this.#base}.write`;
-    return withKeyLock(base, "", fn, { timeoutMs: this.#timeoutMs });
-  }
+export async function withKeychainLock<T>(
+  { folder, service, timeoutMs }: KeychainLocks,
+  key: string | undefined,
+  fn: () => Promise<T>,
+  options: WithLockOptions<T> = {},
+): Promise<T> {
+  const base = `${folder}/keychain${key === undefined ? ".write" : ""}`;
+  return await withKeyLock(base, `${service}|${key ?? ""}`, fn, { ...options, timeoutMs });
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

@@ -68,48 +68,6 @@ live.test("entries survive a restart of the keyring, also for a process that had
   assertEquals(await result, [small("first"), small("second")]);
 });
 
-live.test("a keyring that was started anew is searched anew for what others left", async () => {
-  await using session = await startKeyringSession();
-  const result = runInSession(
-    session,
-    `
-    const home = Deno.env.get("HOME");
-    const cutting = openSmall(300);
-    await cutting.store.put("k", entry("old", { fill: "f".repeat(1000) }));
-    const { store, client } = openSmall(1_048_576, 1);
-    const accounts = async () => [...(await cutting.client.find()).keys()].sort();
-    let searches = 0;
-    const find = client.find.bind(client);
-    client.find = () => (searches++, find());
-    const seen = [];
-    const write = async (name) => {
-      const before = searches;
-      await store.put("k", entry(name));
-      seen.push([name, searches - before, await accounts(), (await store.get("k")).client_id]);
-    };
-    await write("first");
-    await write("again");
-    await cutting.client.set("k#0123456789ab.0", "left");
-    await write("still");
-    Deno.writeTextFileSync(home + "/stored", "");
-    while (!(await Deno.stat(home + "/restarted").catch(() => false))) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    await write("after");
-    console.log(JSON.stringify(seen));
-  `,
-  );
-  await waitForFile(`${session.env.HOME}/stored`);
-  await session.restart();
-  await Deno.writeTextFile(`${session.env.HOME}/restarted`, "");
-  assertEquals(await result, [
-    ["first", 1, ["k"], "first"],
-    ["again", 0, ["k"], "again"],
-    ["still", 0, ["k", "k#0123456789ab.0"], "still"],
-    ["after", 1, ["k"], "after"],
-  ]);
-});
-
 live.test("a locked keyring is an error of its own for every call, and unlocked nothing is lost", async () => {
   await using session = await startKeyringSession();
   const backend = `const backend = new KeychainCredentialsBackend();`;

@@ -74,7 +74,6 @@ Deno.test("without its library's permission nothing is touched, and the flag is 
     ) {
       await run().catch(({ code, message }) => console.log(code, message));
     }
-    await backend.close();
   `;
   const { stdout, stderr } = await runDeno({ code });
   const lines = stdout.trim().split("\n");

@@ -21,10 +21,6 @@ export class MemoryKeychain implements KeychainClient {
   readonly changes: string[] = [];
   /** How many changes are made before it breaks off. */
   changesLeft = Infinity;
-  /** What a write says that it went by; another object stands for a new connection. */
-  connection: object = {};
-  /** How often it was searched. */
-  searches = 0;
   /** Runs before each read, with the account. */
   onGet: ((account: string) => void) | undefined;
   readonly #options: Required<MemoryKeychainOptions>;
@@ -43,12 +39,12 @@ export class MemoryKeychain implements KeychainClient {
     return Promise.resolve(this.values.get(this.#name(account)));
   }
 
-  set(account: string, value: string): Promise<object> {
+  set(account: string, value: string): Promise<void> {
     if (value.length * 2 > this.#options.valueBytes) throw new Error("value too long");
     if (account.length > this.#options.accountChars) throw new Error("account too long");
     this.#change(`set ${account}`);
     this.values.set(this.#name(account), value);
-    return Promise.resolve(this.connection);
+    return Promise.resolve();
   }
 
   delete(account: string): Promise<void> {
@@ -59,11 +55,8 @@ export class MemoryKeychain implements KeychainClient {
   }
 
   find(): Promise<Map<string, string>> {
-    this.searches++;
     return Promise.resolve(new Map(this.values));
   }
-
-  close(): void {}
 
   #name(account: string): string {
     return this.#options.ignoresCase ? account.toUpperCase().toLowerCase() : account;
