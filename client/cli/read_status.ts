@@ -17,58 +17,24 @@ const LONGEST = 500;
  * gets a new one); `expired` (a person has to sign in again); `other_scope` (stored, but not for the
  * whole requested scope); `none`; `api_key` (no sign-in is needed).
  */
-export type SignInState =
-  | "valid"
-  | "refreshable"
-  | "expired"
-  | "other_scope"
-  | "none"
-  | "api_key";
-
-interface IdentityReport {
-  readonly issuer?: string;
-  readonly client_id?: string;
-  readonly audience?: string;
-  readonly profile?: string;
-  /** Where the client itself is signed in, and no person. */
-  readonly flow?: "client_credentials";
-  /** Whether the tokens are bound to a key (DPoP). */
-  readonly dpop?: boolean;
-}
+type SignInState = "valid" | "refreshable" | "expired" | "other_scope" | "none" | "api_key";
 
 /** The output of `status --json`. Holds no secret. What is not known is left out. */
-export interface StatusReport extends IdentityReport {
-  /** Whether the next use works without a person. */
-  readonly signed_in: boolean;
-  readonly state: SignInState;
-  /** The requested scope of the stored token. */
-  readonly scope?: string;
-  /** The scope that the provider granted, where it is another one. */
-  readonly granted_scope?: string;
-  /** `sub` of the ID token; the client id where no person is signed in. */
-  readonly subject?: string;
-  readonly name?: string;
-  readonly email?: string;
-  /** ISO 8601, UTC. */
-  readonly expires_at?: string;
-  /** Seconds; negative once it has ended. */
-  readonly expires_in?: number;
-  readonly refreshable?: boolean;
-  /** The flag, the variable or the settings file that decides each setting, by its name in the file. */
-  readonly sources?: Readonly<Record<string, string>>;
-  readonly backend?: PlaceReport;
-}
+export type StatusReport =
+  & Partial<ReturnType<typeof describeEntry>>
+  & {
+    /** Whether the next use works without a person. */
+    readonly signed_in: boolean;
+    readonly state: SignInState;
+    /** The flag, the variable or the settings file that decides each setting. */
+    readonly sources?: Readonly<Record<string, string>>;
+    readonly backend?: ReturnType<typeof placeReport>;
+  };
 
 /** A sign-in of `list --json` that cannot be read. */
-export interface UnreadableSignIn extends IdentityReport {
+export type UnreadableSignIn = ReturnType<typeof describeIdentity> & {
   readonly error: { readonly code: string; readonly message: string };
-}
-
-export interface PlaceReport {
-  readonly name: string;
-  readonly location?: string;
-  readonly persistent?: boolean;
-}
+};
 
 /** The store of one sign-in. */
 export function storeOf(backend: OidcCredentialsBackend, identity: OidcIdentity): CredentialStore {
@@ -83,10 +49,7 @@ export async function readStatus(
   now: number,
 ): Promise<StatusReport> {
   const entry = await storeOf(backend, identity).load();
-  const report = entry === undefined
-    ? { signed_in: false, state: "none" as const, ...describeIdentity(identity) }
-    : describeEntry(entry, identity, now);
-  return { ...report, backend: placeReport(backend) };
+  return { ...describeEntry(entry, identity, now), backend: placeReport(backend) };
 }
 
 /** The part of an identity that a key holds. */
@@ -107,7 +70,7 @@ export function identityOfKey(key: string): StoredIdentity {
   };
 }
 
-export function describeIdentity(identity: StoredIdentity): IdentityReport {
+export function describeIdentity(identity: StoredIdentity) {
   const { issuer, clientId, audience, profile, flow, dpop } = identity;
   return {
     ...text("issuer", issuer),
@@ -121,42 +84,49 @@ export function describeIdentity(identity: StoredIdentity): IdentityReport {
 
 /** A stored sign-in as a report shows it. Where the identity has a scope, the entry has to cover it. */
 export function describeEntry(
-  entry: OidcCredentials,
+  entry: OidcCredentials | undefined,
   identity: StoredIdentity & { scope?: string },
   now: number,
-): StatusReport {
-  const { issuer, flow, clientId, scope } = identity;
+) {
+  const { issuer, flow, clientId } = identity;
   const isClient = flow === "client_credentials";
   const kind = URL.canParse(issuer) ? bearerKind("auto", issuer, flow) : "access_token";
-  const bearer = bearerOf(entry, kind);
-  const claims = typeof entry.id_token === "string" ? readClaims(entry.id_token) : undefined;
-  const isCovered = scope === undefined || coversScope(entry, scope);
-  const refreshable = isClient || Boolean(entry.refresh_token);
-  const state = !isCovered && !isClient
-    ? "other_scope"
-    : isCovered && isFresh(bearer, now)
-    ? "valid"
-    : refreshable
-    ? "refreshable"
-    : "expired";
+  const bearer = entry && bearerOf(entry, kind);
+  const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
+  const refreshable = entry && (isClient || Boolean(entry.refresh_token));
+  const state = stateOf(entry, identity.scope, isFresh(bearer, now), isClient);
   return {
     signed_in: state === "valid" || state === "refreshable",
     state,
     ...describeIdentity(identity),
-    ...text("subject", isClient ? clientId : claims?.sub),
+    ...text("subject", isClient && entry ? clientId : claims?.sub),
     ...text("name", claims?.name),
     ...text("email", claims?.email),
-    ...text("scope", entry.scope || undefined),
-    ...text("granted_scope", entry.granted_scope || undefined),
+    ...text("scope", entry?.scope || undefined),
+    ...text("granted_scope", entry?.granted_scope || undefined),
     ...(bearer !== undefined && {
       expires_at: new Date(bearer.expiresAt).toISOString(),
       expires_in: Math.floor((bearer.expiresAt - now) / 1000),
     }),
-    refreshable,
+    ...(refreshable !== undefined && { refreshable }),
   };
 }
 
-export function placeReport(backend: OidcCredentialsBackend): PlaceReport {
+function stateOf(
+  entry: OidcCredentials | undefined,
+  scope: string | undefined,
+  isFresh: boolean,
+  isClient: boolean,
+): SignInState {
+  if (entry === undefined) return "none";
+  const isCovered = scope === undefined || coversScope(entry, scope);
+  if (isFresh && isCovered) return "valid";
+  if (isClient) return "refreshable";
+  if (!isCovered) return "other_scope";
+  return entry.refresh_token ? "refreshable" : "expired";
+}
+
+export function placeReport(backend: OidcCredentialsBackend) {
   const persistent = memberOf(backend, "persistent");
   return {
     name: backendName(backend),

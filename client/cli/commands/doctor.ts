@@ -3,7 +3,6 @@ import { resolveOptions } from "../../options/resolve_options.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
-import { HUB_VARIABLE } from "../doctor/checks.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { findSignInTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
@@ -44,7 +43,6 @@ export const doctor: Command = {
         ...await target.needs(discover),
         ...apiNeeds(resolveOptions(sessionOptions(flags), action)),
         ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-        ...openNeeds("optional", "to know a hub", { [HUB_VARIABLE]: undefined }),
         ...openNeeds("optional", "to try the browser flow", {
           VM_OIDC_REDIRECT_URI: flags.text("redirect-uri"),
           VM_OIDC_LISTEN: flags.text("listen"),

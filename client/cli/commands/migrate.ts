@@ -10,8 +10,6 @@ import {
   type ChosenBackend,
 } from "../choose_backend.ts";
 import { type Command, EXIT, type Plan, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
-import { Progress } from "../progress.ts";
 import { UsageError } from "../usage_error.ts";
 
 export const migrate: Command<Migration> = {
@@ -64,7 +62,8 @@ export const migrate: Command<Migration> = {
     const { flags, output } = invocation;
     assertPersistent(to, migrate.action);
     await preflight(migrate.action, needs(), "always");
-    const result = await migrateWithProgress(from, to, flags);
+    const deleteSource = flags.has("delete-source");
+    const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
     const { copied, kept, deleted, liveCopies } = result;
     const json = { copied, kept, deleted, live_copies: liveCopies };
     printResult(invocation, json, resultText(result));
@@ -91,15 +90,6 @@ export const TARGET_FLAGS: BackendFlags = { name: "to", options: "to-options" };
 function allNeeds({ backend }: ChosenBackend): PermissionNeed[] {
   const always = { reason: "to move the tokens", need: "always" } as const;
   return backendNeeds(backend).map((need) => ({ ...need, ...always }));
-}
-
-async function migrateWithProgress(from: ChosenBackend, to: ChosenBackend, flags: FlagValues) {
-  using progress = new Progress();
-  const show = (text: string) => flags.has("quiet") || progress.show(text);
-  return await migrateCredentials(from.backend, to.backend, {
-    deleteSource: flags.has("delete-source"),
-    onProgress: ({ done, total }) => void show(`Migrating credentials: ${done} of ${total} …`),
-  });
 }
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {

@@ -25,6 +25,15 @@ import { SOURCE_FLAGS, TARGET_FLAGS } from "./migrate.ts";
 
 const ACTION = "name the permissions";
 const MIGRATION_FLAGS: readonly FlagName[] = ["from", "from-options", "to", "to-options"];
+/** Flags of the scripts and commands whose permissions are named. */
+const MEANT: readonly FlagName[] = [
+  ...SIGN_IN_FLAGS,
+  "redirect-uri",
+  "listen",
+  "open",
+  "api-host",
+  ...MIGRATION_FLAGS,
+];
 
 export function permissionsCommand(others: readonly Command[]): Command {
   return {
@@ -35,17 +44,7 @@ export function permissionsCommand(others: readonly Command[]): Command {
       "--discover is given. An optional variable is listed if it is set here. Run it with " +
       "--allow-env, or with -A.",
     ],
-    flags: [
-      "for",
-      ...SIGN_IN_FLAGS,
-      "redirect-uri",
-      "listen",
-      "open",
-      "api-host",
-      ...MIGRATION_FLAGS,
-      "discover",
-      "json",
-    ],
+    flags: ["for", ...MEANT, "discover", "json"],
     examples: [
       "permissions --api-host https://api.example.com/v1/",
       "permissions --for token --backend kv",
@@ -57,7 +56,7 @@ export function permissionsCommand(others: readonly Command[]): Command {
       const kind = invocation.flags.text("for") ?? "script";
       const isScript = kind === "script" || kind === "init";
       const flags = isScript ? invocation.flags.withoutSettings() : invocation.flags;
-      checkCombination(flags, kind, isScript);
+      checkFlags(flags, kind, others);
       const needs = isScript ? await scriptNeeds(flags, kind) : await ownNeeds(flags, kind, others);
       const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
       const required = needs.filter(isWanted);
@@ -107,13 +106,15 @@ function commandLine(kind: string, flags: string): string {
   return joined(`deno install --global --force --name ${PROGRAM}`, flags, SPECIFIER);
 }
 
-function checkCombination(flags: FlagValues, kind: string, isScript: boolean): void {
-  const wrong = [
-    ...(kind === "migrate" ? ["backend", "backend-options"] as const : MIGRATION_FLAGS),
-    ...(isScript || kind === "doctor" || kind === "cli" ? [] : ["api-host"] as const),
-    ...(isScript ? ["config"] as const : []),
-    ...(isScript || kind === "login" || kind === "cli" ? [] : ["open"] as const),
-  ].find((name) => flags.has(name));
+/** Refuses a flag that would be ignored. */
+function checkFlags(flags: FlagValues, kind: string, others: readonly Command[]): void {
+  const command = others.find(({ name }) => name === kind);
+  const isScript = kind === "script" || kind === "init";
+  const wrong = MEANT.find((name) => {
+    if (!flags.has(name)) return false;
+    if (command !== undefined) return !command.flags.includes(name);
+    return MIGRATION_FLAGS.includes(name) || isScript && name === "config";
+  });
   if (wrong === undefined) return;
   throw new UsageError(
     `Cannot use --${wrong} with --for ${kind}, which does not use it. Leave it out.`,

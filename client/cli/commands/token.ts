@@ -1,11 +1,11 @@
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
+import { terminalNotice } from "../../prompt/terminal.ts";
 import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { toJsonText } from "../output.ts";
-import { Progress } from "../progress.ts";
 import {
   findSignInTarget,
   IDENTITY_FLAGS,
@@ -42,10 +42,16 @@ export const token: Command<SignInTarget> = {
   async run({ stored }, invocation) {
     if (stored === undefined) throw noToken();
     const { flags, output } = invocation;
-    using progress = new Progress();
+    let notice: ReturnType<typeof terminalNotice> | undefined;
     let failure: string | undefined;
     const onEvent = (event: AuthEvent) => {
-      progress.onEvent(event);
+      if (event.type === "lock_waiting") {
+        const { issuer } = event;
+        notice = terminalNotice(
+          `Another process is refreshing the sign-in at ${issuer}; waiting for it …`,
+        );
+      }
+      if (event.type === "lock_waited") notice?.erase();
       if (event.type === "refresh_failed") failure = event.code ?? "unexpected";
       if (event.type === "refresh_done" || event.type === "refresh_joined") failure = undefined;
     };

@@ -1,11 +1,5 @@
-import { backendNeeds } from "../../permissions/start_needs.ts";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
-import { readEnvIfGranted } from "../../../backends/common/platform.ts";
-import {
-  connectionAdvice,
-  connectionFault,
-  printable,
-} from "../../../backends/common/printable.ts";
+import { connectionAdvice, connectionFault } from "../../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../create_session.ts";
 import { readClaims } from "../../entry.ts";
@@ -21,8 +15,6 @@ import { sourcesText, tokenText } from "../status_text.ts";
 import { clock } from "./check_provider.ts";
 import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
-/** The variable by which a JupyterHub tells whose server this is. */
-export const HUB_VARIABLE = "JUPYTERHUB_USER";
 const API_TIMEOUT_MS = 30_000;
 
 /** Whether there is a settings file, and can be used. None is no fault. */
@@ -59,28 +51,7 @@ export function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
     const message = "it has no lock, so two processes may refresh one token at once";
     findings.push(warning(check, message, "Give it withLock(), or run one process at a time."));
   }
-  return [...findings, ...checkHub(backend)];
-}
-
-/** On a JupyterHub: whether the store's place is that of one person. Nothing elsewhere. */
-function checkHub(backend: OidcCredentialsBackend): Finding[] {
-  const check = "hub: place";
-  const user = readEnvIfGranted(HUB_VARIABLE);
-  if (user === undefined || backend.persistent === false) return [];
-  const paths = backendNeeds(backend)
-    .flatMap((need) => need.name === "write" && need.path ? [String(need.path)] : []);
-  const place = printable(paths[0] ?? describeBackend(backend), 200);
-  const home = `${readEnvIfGranted("HOME")?.replace(/\/$/, "")}/`;
-  if (paths.length > 0 && paths.every((path) => `${path}/`.startsWith(home))) {
-    return [ok(check, `${place} is in your home`)];
-  }
-  const hasName = new RegExp(`(^|[^A-Za-z0-9])${RegExp.escape(user)}([^A-Za-z0-9]|$)`);
-  if (hasName.test(place)) {
-    return [ok(check, `${place} has your name in it; a policy or mode has to keep others out`)];
-  }
-  const message = `${place} is the same place for everybody on this hub`;
-  const advice = "Have the hub's administrators put ${JUPYTERHUB_USER} into its path.";
-  return [warning(check, message, advice)];
+  return findings;
 }
 
 /** Whether the store keeps a test entry. */

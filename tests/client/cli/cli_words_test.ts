@@ -43,7 +43,7 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [["login", "--open", "--no-open"], {}, "--open with --no-open"],
   [["login", "--flow", "device", "--login-hint", "ada"], {}, "--login-hint with --flow device"],
   [["login", "--flow", "client_credentials", "--consent"], {}, "--consent with --flow client"],
-  [["logout", "--yes"], {}, "--yes without --all"],
+  [["logout", "--yes"], {}, "it needs --all"],
   [["login", "--parameter", "state=x"], {}, "--parameter has state", "Use its flag"],
   [["login", "--parameter", "a b=x"], {}, "a name in --parameter has other characters"],
   [["login", "--parameter", "prompt"], {}, "--parameter NAME=VALUE"],

@@ -188,31 +188,6 @@ Deno.test("doctor: with an API key there is no more to examine than the API", as
   assertEquals(results, [...ALL_WELL.slice(0, 3), "API: ok"]);
 });
 
-Deno.test("doctor on a hub: whether the place of the tokens is the person's own", async () => {
-  await using world = await cliWorld();
-  const place = async (env: Record<string, string> = {}) => {
-    const found = (await examine(world, [], { JUPYTERHUB_USER: "ada", ...env })).found(
-      "hub: place",
-    );
-    return found && `${found.result}: ${found.message}`;
-  };
-  const at = (path: string) =>
-    place({
-      HOME: `${world.home}/ada-home`,
-      VM_OIDC_DENO_CREDENTIALS_BACKEND: "file",
-      VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify({ path }),
-    });
-  assertEquals(await place(), `ok: ${world.home}/.validmind is in your home`);
-  assertMatch((await at(`${world.home}/shared/ada/c.json`))!, /^ok: /);
-  assertMatch(
-    (await at(`${world.home}/shared/c.json`))!,
-    /^warning: .* the same place for everybody/,
-  );
-  assertMatch((await at(`${world.home}/shared/adam/c.json`))!, /^warning: /);
-  assertEquals(await place({ VM_OIDC_NO_PERSIST: "1" }), undefined);
-  assertEquals((await examine(world)).found("hub: place"), undefined);
-});
-
 const NO_BROWSER = { authorization_endpoint: undefined };
 const NO_DEVICE = { device_authorization_endpoint: undefined };
 const BROWSER = { authorization_endpoint: "https://login.example.com/authorize" };

@@ -1,27 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { hasTerminal } from "../../support/terminal.ts";
-import { cliWorld, runInCliTerminal } from "./cli_world.ts";
+import { hasTerminal } from "../../../support/terminal.ts";
+import { cliWorld, runInCliTerminal } from "../cli_world.ts";
 
 Deno.test({
-  name: "progress: migrate counts in a terminal, and takes the line away before the result",
-  ignore: !hasTerminal,
-  async fn() {
-    await using world = await cliWorld();
-    await world.signIn();
-    const path = `${world.home}/to.json`;
-    await Deno.writeTextFile(path, JSON.stringify({ path: `${world.home}/new/tokens.json` }));
-    const args = ["migrate", "--from", "file", "--to", "file", "--to-options", path];
-    const { text, code } = await runInCliTerminal(world, args);
-    assertEquals(code, 0);
-    assertMatch(text, /^Migrating credentials: 1 of 1 …\r +\rCopied /);
-
-    const { text: quiet } = await runInCliTerminal(world, [...args, "--quiet"]);
-    assertEquals(quiet, "");
-  },
-});
-
-Deno.test({
-  name: "progress: token tells in a terminal that it waits for another process",
+  name: "token: tells in a terminal that it waits for another process",
   ignore: !hasTerminal,
   async fn() {
     await using world = await cliWorld();
