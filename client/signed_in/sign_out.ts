@@ -1,74 +1,57 @@
-import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
-import {
-  CredentialsBackendError,
-  type OptionTypes,
-} from "../../backends/credentials_backend_error.ts";
+import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
+import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { isProbeKey } from "../../backends/common/probe.ts";
 import { delay, LONGEST_TIMER_MS } from "../../backends/common/promises.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
-import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import type { ClearResult, Revocation } from "../clear_result.ts";
-import { clearNeeds } from "../permissions/needs.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
-import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
-import { loadGrants } from "../tokens/refresh.ts";
-import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { invalidOptions } from "../errors.ts";
-import type { ClearOidcCredentialsOptions } from "../session_options.ts";
-import type { OidcProvider } from "../provider/oidc_provider.ts";
-import { preflight } from "../permissions/preflight.ts";
+import { optionTypes } from "../options/declaration.ts";
+import type { ClientAuthOptions, OidcIdentity } from "../options/identity.ts";
 import {
   assertReadable,
   checkIssuer,
+  CLIENT_AUTH,
   clientAuthOf,
-  FLOWS,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
-import type { ClientAuthOptions, OidcIdentity } from "../options/identity.ts";
 import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";
-import type { Runtime } from "../options/runtime.ts";
-import { peekActiveSession, setActiveSession, type SignedInSession } from "./session.ts";
+import { clearNeeds } from "../permissions/needs.ts";
+import { preflight } from "../permissions/preflight.ts";
+import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { ClearOidcCredentialsOptions } from "../session_options.ts";
+import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
+import { loadGrants } from "../tokens/refresh.ts";
+import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
+import { peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";
-
-const TYPES = {
-  revoke: "boolean",
-  all: "boolean",
-  issuer: "text",
-  clientId: "text",
-  clientSecret: "text",
-  clientKeyFile: "path",
-  clientAssertionFile: "path",
-  flow: FLOWS,
-  audience: "string", // an empty one means none
-  profile: "text",
-  credentialsBackend: "any",
-  fetch: "function",
-  timeoutMs: "timeout",
-  onEvent: "function",
-} as const satisfies Record<keyof ClearOidcCredentialsOptions, OptionTypes[string]>;
+/** The options that name a sign-in. */
+const NAMING = ["issuer", "clientId", "audience", "profile", "flow"] as const;
+const OTHERS = ["credentialsBackend", "fetch", "timeoutMs", "onEvent"] as const;
 
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
   assertRuntime(ACTION);
-  checkCallOptions(ACTION, options, TYPES);
+  const types = optionTypes([...NAMING, ...CLIENT_AUTH, ...OTHERS]);
+  checkCallOptions(ACTION, options, { revoke: "boolean", all: "boolean", ...types });
   checkClientAuth(options, ACTION);
-  const { revoke = false, all = false } = options;
-  const result = await (all ? clearAll(options, revoke) : clearNamed(options, revoke));
+  const result = await (options.all ? clearAll(options) : clearNamed(options));
   const { keys, revocation, wholeStore = false } = result;
   const removed = keys.length > 0 || wholeStore;
-  options.onEvent &&
+  if (options.onEvent !== undefined) {
     eventSink(options.onEvent, {}, Date.now)({ type: "cleared", removed, revocation });
+  }
   return result;
 }
 
-async function clearNamed(
-  options: ClearOidcCredentialsOptions,
-  revoke: boolean,
-): Promise<ClearResult> {
+async function clearNamed(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
+  const { revoke = false } = options;
   const identity = chooseIdentity(options);
   if (identity === undefined) {
     return { keys: [], revocation: revoke ? "nothing_to_revoke" : "not_requested" };
@@ -82,17 +65,13 @@ async function clearNamed(
   const keys = [false, true].map((dpop) =>
     credentialKey(issuer, clientId, audience, { ...identity, dpop })
   );
-  forgetActive(backend, keys);
-  return await clearEach(backend, keys, revoke, () => revocationProvider(identity, options));
+  return await clearEach(backend, keys, revoke, () => providerOf(identity, options));
 }
 
-async function clearAll(
-  options: ClearOidcCredentialsOptions,
-  revoke: boolean,
-): Promise<ClearResult> {
+async function clearAll(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
+  const { revoke = false } = options;
   const backend = await chooseBackend(options);
   await preflight(ACTION, clearNeeds(backend, []), "always");
-  const client = configuredClient(options, peekActiveSession());
   const listed = await listKeys(backend);
   const unstored = unstoredKeys(backend);
   if (listed === "corrupt") {
@@ -100,10 +79,10 @@ async function clearAll(
     forgetActive(backend, "all");
     return { keys: [], wholeStore: true, ...(revoke ? UNREAD : { revocation: "not_requested" }) };
   }
-  const keys = [...new Set([...listed, ...unstored])];
-  forgetActive(backend, keys);
-  const provider = (entry: OidcCredentials) => providerOfEntry(entry, client, options);
-  return await clearEach(backend, keys, revoke, provider);
+  for (const key of listed.filter(isProbeKey)) await backend.delete(key);
+  const keys = [...new Set([...listed.filter((key) => !isProbeKey(key)), ...unstored])];
+  const own = revoke ? ownClient(options) : undefined;
+  return await clearEach(backend, keys, revoke, (entry) => providerOfEntry(entry, own, options));
 }
 
 async function clearEach(
@@ -112,6 +91,7 @@ async function clearEach(
   revoke: boolean,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
+  forgetActive(backend, keys);
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
   for (const key of keys) {
@@ -136,9 +116,6 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   const {
     issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
     clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
-    audience = isOwn ? session?.audience : undefined,
-    profile = isOwn ? session?.profile : undefined,
-    flow = isOwn ? session?.flow : undefined,
   } = options;
   if (issuer === undefined && clientId === undefined) {
     // Without a look at the variables nobody knows whether there is something to clear.
@@ -147,30 +124,25 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
     }
     return undefined;
   }
-  const identity = resolveIdentity({
-    ...givenProof(options, session),
-    ...(issuer !== undefined && { issuer }),
-    ...(clientId !== undefined && { clientId }),
-    ...(audience !== undefined && { audience }),
-    ...(profile !== undefined && { profile }),
-    ...(flow !== undefined && { flow }),
-  }, ACTION);
+  // What belongs to the session's own client is not for one of the same id at another issuer.
+  const known = isOwn ? session : undefined;
+  const { audience = known?.audience, profile = known?.profile, flow = known?.flow } = options;
+  const named = Object.entries({ issuer, clientId, audience, profile, flow });
+  const given = Object.fromEntries(named.filter(([, value]) => value !== undefined));
+  const proof = clientAuthOf(options);
+  const ofSession = Object.keys(proof).length === 0 ? known?.givenIdentity() : undefined;
+  const own = ofSession?.kind === "oidc" ? clientAuthOf(ofSession) : proof;
+  const identity = resolveIdentity({ ...own, ...given }, ACTION);
   return identity.kind === "oidc" ? identity : undefined;
 }
 
-/**
- * The client's proof by the options. The session's is used only if the options name no client: one of
- * the same id at another issuer must not get it.
- */
-function givenProof(
-  options: ClearOidcCredentialsOptions,
-  session: SignedInSession | undefined,
-): ClientAuthOptions {
-  const given = clientAuthOf(options);
-  const isOwn = options.issuer === undefined && options.clientId === undefined;
-  if (Object.keys(given).length > 0 || !isOwn) return given;
-  const identity = session?.givenIdentity();
-  return identity?.kind === "oidc" ? clientAuthOf(identity) : {};
+/** The same, where it only helps to revoke: it need not be there. */
+function ownClient(options: ClearOidcCredentialsOptions): OidcIdentity | undefined {
+  try {
+    return chooseIdentity(options);
+  } catch {
+    return undefined;
+  }
 }
 
 async function chooseBackend(
@@ -220,34 +192,20 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
   setActiveSession(undefined);
 }
 
-type RevocationOptions = Pick<ClearOidcCredentialsOptions, "fetch" | "timeoutMs">;
-
-/** A client, as far as it is configured. */
-interface ConfiguredClient {
-  issuer: string | undefined;
-  clientId: string | undefined;
-  proof: ClientAuthOptions;
-}
-
 /** The provider of an identity, for a revocation. */
-async function revocationProvider(
+async function providerOf(
   identity: OidcIdentity,
-  options: RevocationOptions,
+  { fetch = globalThis.fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
   const { openProvider } = await loadGrants();
-  return openProvider(identity, runtimeOf(options));
-}
-
-/** The client of the options, the active session or the environment, in this order. */
-function configuredClient(
-  options: ClearOidcCredentialsOptions,
-  session: SignedInSession | undefined,
-): ConfiguredClient {
-  const {
-    issuer = session?.issuer ?? readEnvIfGranted("VM_OIDC_ISSUER"),
-    clientId = session?.clientId ?? readEnvIfGranted("VM_OIDC_CLIENT_ID"),
-  } = options;
-  return { issuer, clientId, proof: givenProof(options, session) };
+  return openProvider(identity, {
+    fetch,
+    timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
+    now: Date.now,
+    elapsed: () => performance.now(),
+    delay,
+    secrets: new Set(),
+  });
 }
 
 /**
@@ -255,39 +213,19 @@ function configuredClient(
  * must not get its tokens, and another client's provider must not get the client's secret.
  */
 async function providerOfEntry(
-  entry: OidcCredentials,
-  client: ConfiguredClient,
-  options: RevocationOptions,
+  { issuer, client_id }: OidcCredentials,
+  own: OidcIdentity | undefined,
+  options: ClearOidcCredentialsOptions,
 ): Promise<OidcProvider> {
-  const { issuer, client_id } = entry;
   if (typeof issuer !== "string" || issuer === "" || typeof client_id !== "string") {
     throw invalidOptions(
       "Cannot revoke the tokens: the entry names no issuer and client. Revoke them at the provider.",
     );
   }
-  const identity: OidcIdentity = {
-    kind: "oidc",
-    issuer: checkIssuer(normalizeIssuer(issuer), ACTION),
-    clientId: normalizeClientId(client_id),
-    scope: "openid",
-  };
-  const isConfigured = client.issuer !== undefined && client.clientId !== undefined &&
-    normalizeIssuer(client.issuer) === identity.issuer &&
-    normalizeClientId(client.clientId) === identity.clientId;
-  if (!isConfigured) {
-    const { OidcProvider } = await loadGrants();
-    return new OidcProvider(identity, runtimeOf(options));
-  }
-  return await revocationProvider({ ...identity, ...client.proof }, options);
-}
-
-function runtimeOf({ fetch = globalThis.fetch, timeoutMs = 30_000 }: RevocationOptions): Runtime {
-  return {
-    fetch,
-    timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
-    now: Date.now,
-    elapsed: () => performance.now(),
-    delay,
-    secrets: new Set(),
-  };
+  const url = checkIssuer(normalizeIssuer(issuer), ACTION);
+  const clientId = normalizeClientId(client_id);
+  const isOwn = own !== undefined && own.issuer === url && own.clientId === clientId;
+  const proof: ClientAuthOptions = isOwn ? clientAuthOf(own) : {};
+  const identity = { kind: "oidc", issuer: url, clientId, scope: "openid", ...proof } as const;
+  return await providerOf(identity, options);
 }

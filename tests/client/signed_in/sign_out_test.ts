@@ -217,6 +217,16 @@ Deno.test("clearOidcCredentials: all without revoke asks no provider", async () 
   assertEquals(world.provider.requests, []);
 });
 
+Deno.test("clearOidcCredentials: all removes what a probe has left, and does not report it", async () => {
+  const backend = new MemoryCredentialsBackend();
+  const probe = { issuer: "probe", client_id: "probe", access_token: "x" };
+  backend.put("probe|0123456789abcdef", probe);
+  backend.put("probe|1c5d7a0e-0000-4000-8000-000000000000", probe); // of an earlier version
+  const result = await clearOidcCredentials({ all: true, credentialsBackend: backend });
+  assertEquals(result.keys, []);
+  assertEquals(await Array.fromAsync(backend.list()), []);
+});
+
 Deno.test("clearOidcCredentials: all needs a backend that lists, unless it lists nothing", async () => {
   const backend = new SpyBackend();
   backend.rows.set(OTHER_KEY, entry());
@@ -309,7 +319,8 @@ Deno.test("clearOidcCredentials refuses a backend that is none", async () => {
     for (const all of [false, true]) {
       const options = { ...OTHER, all, credentialsBackend } as unknown;
       const run = () => clearOidcCredentials(options as ClearOidcCredentialsOptions);
-      await rejectsWith("invalid_backend", run);
+      const isObject = credentialsBackend !== null && typeof credentialsBackend === "object";
+      await rejectsWith(isObject ? "invalid_backend" : "invalid_options", run);
     }
   }
 });
