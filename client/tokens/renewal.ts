@@ -81,9 +81,9 @@ export class TokenRenewal implements Renewal {
       this.#held.adopt(unstored);
       this.#held.useUntil(0); // the next use still goes to the store, to write them
     } else if (isLoginRequired(error)) {
-      // Any other refusal may pass.
-      const { oauthError = "invalid_grant" } = (error.cause ?? {}) as { oauthError?: string };
-      if (oauthError === "invalid_grant") this.#held.endRefresh();
+      const { cause } = error; // any other refusal may pass
+      const mayPass = cause instanceof ValidMindAuthError && cause.oauthError !== "invalid_grant";
+      if (!mayPass) this.#held.endRefresh();
     }
   }
 

@@ -1,5 +1,6 @@
 import { backendError, entryFrom } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
+import { remember } from "../../backends/common/redact.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -167,9 +168,7 @@ export class HeldTokens {
   adopt(entry: OidcCredentials): void {
     const { access_token, refresh_token, id_token, dpop_key } = entry;
     const key = (dpop_key as JsonWebKey | null | undefined)?.d;
-    for (const secret of [access_token, refresh_token, id_token, key]) {
-      if (secret) this.#secrets.add(secret);
-    }
+    remember(this.#secrets, [access_token, refresh_token, id_token, key]);
     this.#entry = entry;
     this.#bearer = bearerOf(entry, this.#kind);
     this.#freshUntil = this.#bearer ? freshUntil(this.#bearer) : 0;

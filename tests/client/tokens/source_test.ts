@@ -258,6 +258,21 @@ Deno.test("tokens: what another process has refreshed already is not refreshed a
   assertEquals(world.provider.requests, []);
 });
 
+Deno.test("tokens: a refusal without a word wants the person, and keeps the entry", async () => {
+  for (const status of [400, 401, 403]) {
+    await using world = await scriptedProviderWorld();
+    const session = await createSession(world.options);
+    world.clock.advance(HOUR);
+    const before = world.stored();
+    const refuse = () => new Response(null, { status });
+    world.provider.script.token.push(refuse, refuse);
+    await rejectsWith("login_required", () => session.accessToken(), String(status), "init()");
+    assertEquals([world.stored(), (await session.status()).refreshable], [before, true]);
+    await createSession(world.options);
+    assertEquals(world.codes.length, 2);
+  }
+});
+
 Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody and is told", async () => {
   await using world = await scriptedProviderWorld();
   await createSession(world.options);
