@@ -208,11 +208,12 @@ export class TokenRefresh {
     if (stored !== undefined && isOther && !isAgain) return await this.#runLocked(rejected, true);
     // Any other refusal may pass, for instance in another network.
     if (isEnded && !isOther) await store.remove();
-    const answer = error.answer ?? error.oauthError ?? error.message;
     const reason = isEnded
-      ? "the provider ended the sign-in"
-      : "the provider refused to refresh it";
-    throw this.loginRequired(`${reason}: it answered ${answer}`, error);
+      ? "the provider ended the sign-in: it answered"
+      : error.oauthError === undefined // it may be about the client, or of another server
+      ? "the provider does not take the client, or a proxy is in between: it answered"
+      : "the provider refused to refresh it: it answered";
+    throw this.loginRequired(`${reason} ${error.answer ?? error.oauthError}`, error);
   }
 
   /** Reports an entry that was stored. */

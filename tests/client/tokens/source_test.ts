@@ -266,7 +266,14 @@ Deno.test("tokens: a refusal without a word wants the person, and keeps the entr
     const before = world.stored();
     const refuse = () => new Response(null, { status });
     world.provider.script.token.push(refuse, refuse);
-    await rejectsWith("login_required", () => session.accessToken(), String(status), "init()");
+    await rejectsWith(
+      "login_required",
+      () => session.accessToken(),
+      "client",
+      "proxy",
+      `status ${status}`,
+      "init()",
+    );
     assertEquals([world.stored(), (await session.status()).refreshable], [before, true]);
     await createSession(world.options);
     assertEquals(world.codes.length, 2);
