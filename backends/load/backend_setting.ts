@@ -46,6 +46,10 @@ const BACKENDS = {
     summary: "the keychain of the operating system",
     load: async () => (await import("../keychain.ts")).KeychainCredentialsBackend,
   },
+  helper: {
+    summary: "a program, by the protocol of docker's credential helpers",
+    load: async () => (await import("../helper.ts")).HelperCredentialsBackend,
+  },
   encrypted: {
     summary: "another backend, with encryption of all that it stores",
     nested: ["backend", "key.backend", "olderKeys[].backend"],

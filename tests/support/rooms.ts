@@ -22,6 +22,8 @@ export const ROOMS: readonly string[] = [
   "backends/encrypted/",
   "backends/encrypted.ts",
   "backends/fallback.ts",
+  "backends/helper/",
+  "backends/helper.ts",
   "backends/testing/",
   "backends/testing.ts",
   "backends/migrate_credentials.ts",

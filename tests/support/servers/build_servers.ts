@@ -14,6 +14,7 @@ import { JUPYTER_SERVER_PROXY_VENV, JUPYTER_SERVER_PROXY_VERSION } from "./jupyt
 import { JUPYTERHUB_VENV, JUPYTERHUB_VERSION } from "./jupyterhub.ts";
 import { JUPYTERLAB_VENV, JUPYTERLAB_VERSION } from "./jupyterlab.ts";
 import { AUTHLIB_VENV, AUTHLIB_VERSION, ZITADEL_OIDC_VERSION } from "./op_server.ts";
+import { PYTHON_KEYRING_VENV, PYTHON_KEYRING_VERSION } from "./python_keyring.ts";
 import { makePythonLibrary, PYTHON_LIBRARY_VERSION } from "./python_library.ts";
 import { makeVenv } from "./python_venv.ts";
 import {
@@ -44,6 +45,13 @@ const PACKAGES: Record<string, string> = {
   "mkfs.btrfs": "btrfs-progs",
   java: "default-jre-headless",
   mvn: "maven",
+  pass: "pass",
+  gpg: "gnupg",
+  "pkg-config": "pkg-config",
+};
+/** Packages without a program, by a file of theirs. */
+const LIBRARIES: Record<string, string> = {
+  "/usr/include/libsecret-1/libsecret/secret.h": "libsecret-1-dev",
 };
 
 const TYPESCRIPT_PACKAGES = [
@@ -125,6 +133,9 @@ async function installPackages(): Promise<Outcome> {
   for (const [program, name] of Object.entries(PACKAGES)) {
     if (!await isOnPath(program)) missing.push(name);
   }
+  for (const [file, name] of Object.entries(LIBRARIES)) {
+    if (!await isThere(file)) missing.push(name);
+  }
   if (missing.length === 0) return "present";
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
     throw new Error(`not root; install ${missing.join(", ")} yourself`);
@@ -161,6 +172,10 @@ if (import.meta.main) {
     async () => await makeVenv(AUTHLIB_VENV, run) ? "installed" : "present",
   );
   await tell(
+    `keyring ${PYTHON_KEYRING_VERSION} (Python)`,
+    async () => await makeVenv(PYTHON_KEYRING_VENV, run) ? "installed" : "present",
+  );
+  await tell(
     `jupyter-server-proxy ${JUPYTER_SERVER_PROXY_VERSION} (Python)`,
     async () => await makeVenv(JUPYTER_SERVER_PROXY_VENV, run) ? "installed" : "present",
   );
@@ -176,6 +191,9 @@ if (import.meta.main) {
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
     () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
   );
+  for (const name of ["docker-credential-pass", "docker-credential-secretservice"] as const) {
+    await tell(`${name} (Go)`, () => build(name, (folder) => buildByGo(name, folder)));
+  }
   for (const [name, packages, kept] of NPM_PROGRAMS) {
     const work = () => build(name, (folder) => getByNpm(folder, packages, kept));
     await tell(`${packages.join(", ")} (npm)`, work);

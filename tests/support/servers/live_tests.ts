@@ -5,6 +5,7 @@ import { JUPYTER_SERVER_PROXY_VENV } from "./jupyter_server_proxy.ts";
 import { JUPYTERHUB_VENV } from "./jupyterhub.ts";
 import { JUPYTERLAB_VENV } from "./jupyterlab.ts";
 import { AUTHLIB_VENV } from "./op_server.ts";
+import { PYTHON_KEYRING_VENV } from "./python_keyring.ts";
 import { PYTHON_LIBRARY_VENV } from "./python_library.ts";
 import { pythonOf, type PythonVenv } from "./python_venv.ts";
 import { isOnPath, isThere, type ServerName, serverPath } from "./server_binary.ts";
@@ -19,6 +20,8 @@ export type LiveNeed =
   | "jupyterlab"
   | "keyring"
   | "openssl"
+  | "pass"
+  | "python-keyring"
   | "validmind-library";
 
 /** Environments of Python, by the need that they serve. */
@@ -27,15 +30,17 @@ const VENVS: Partial<Record<LiveNeed, PythonVenv>> = {
   "jupyter-server-proxy": JUPYTER_SERVER_PROXY_VENV,
   jupyterhub: JUPYTERHUB_VENV,
   jupyterlab: JUPYTERLAB_VENV,
+  "python-keyring": PYTHON_KEYRING_VENV,
   "validmind-library": PYTHON_LIBRARY_VENV,
 };
 /** Those that are not looked at in Chromium. */
-const UNSEEN: readonly LiveNeed[] = ["authlib", "validmind-library"];
+const UNSEEN: readonly LiveNeed[] = ["authlib", "python-keyring", "validmind-library"];
 
 /** Programs of Debian's packages, by the need that they serve. */
 const PROGRAMS: Partial<Record<LiveNeed, readonly string[]>> = {
   keyring: ["gnome-keyring-daemon", "dbus-daemon", "dbus-send", "secret-tool"],
   openssl: ["openssl"],
+  pass: ["pass", "gpg"],
 };
 
 type TestFunction = Deno.TestDefinition["fn"];

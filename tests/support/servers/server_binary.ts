@@ -5,7 +5,11 @@ export type ServerName = GoServerName | "denokv" | "keycloak" | NpmProgram;
 export type NpmProgram = "old-deno" | "node" | "bun" | "typescript";
 
 /** Those whose sources are in this folder. */
-export type GoServerName = "vault" | "zitadel";
+export type GoServerName =
+  | "vault"
+  | "zitadel"
+  | "docker-credential-pass"
+  | "docker-credential-secretservice";
 
 /** By cargo; needs at least 12 characters for the access token. */
 export const DENOKV_VERSION = "0.14.0";
@@ -40,6 +44,8 @@ const VERSIONS: Partial<Record<ServerName, string>> = {
 
 const GO_SOURCES: Record<GoServerName, readonly string[]> = {
   vault: ["main.go", "builtin.go", "go.mod", "go.sum"],
+  "docker-credential-pass": ["main.go", "go.mod", "go.sum"],
+  "docker-credential-secretservice": ["main.go", "go.mod", "go.sum"],
   zitadel: ["main.go", "models.go", "provider.go", "store.go", "tokens.go", "go.mod", "go.sum"],
 };
 /** Kept from the start: a test may change HOME for as long as it runs. */

@@ -1,0 +1,400 @@
+/**
+ * The backend that keeps credentials by a program of their owner's, which speaks the protocol of
+ * docker's credential helpers: {@linkcode HelperCredentialsBackend}. And the other side of it:
+ * {@linkcode serveHelper} makes such a program of any backend.
+ *
+ * By variables it needs no code: `VM_OIDC_CREDENTIALS_BACKEND=helper` and
+ * `VM_OIDC_CREDENTIALS_BACKEND_KWARGS={"program": "docker-credential-pass"}`.
+ *
+ * ```ts ignore
+ * import { init } from "@validmind/auth";
+ * import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
+ *
+ * await init({
+ *   credentialsBackend: new HelperCredentialsBackend({ program: "docker-credential-pass" }),
+ * });
+ * ```
+ *
+ * @module
+ */
+
+import { folderOf, HOME_VARIABLE, needDeno, writeError } from "./common/platform.ts";
+import { isObject, parseObject, printable } from "./common/printable.ts";
+import { redact } from "./common/redact.ts";
+import {
+  assertCredentialsBackend,
+  checkOptions,
+  CredentialsBackendError,
+  keepName,
+} from "./credentials_backend_error.ts";
+import { credentialsPath } from "./file.ts";
+import { withKeyLock } from "./file/lock.ts";
+import {
+  assertTrustedProgram,
+  isAbsolute,
+  isInterpreter,
+  isPath,
+  pathOfProgram,
+} from "./helper/find_program.ts";
+import {
+  addressIn,
+  addressOf,
+  isNotFound,
+  keyOf,
+  NOT_FOUND,
+  secretFor,
+  serve,
+} from "./helper/protocol.ts";
+import { type Ended, type Program, runProgram } from "./helper/run_program.ts";
+import type {
+  BackendPermission,
+  OidcCredentials,
+  OidcCredentialsBackend,
+  PutOptions,
+  WithLockOptions,
+} from "./oidc_credentials_backend.ts";
+
+/**
+ * Options of {@linkcode HelperCredentialsBackend}.
+ *
+ * @category Backends
+ */
+export interface HelperCredentialsBackendOptions {
+  /** The program: its name, to be found in the absolute folders of `PATH`, or its absolute path. */
+  program: string;
+  /**
+   * Arguments before the action. Most helpers take none.
+   *
+   * @default []
+   */
+  args?: readonly string[];
+  /** Variables for the program, beside those of this process. */
+  env?: Readonly<Record<string, string>>;
+  /**
+   * Longest time of one call of the program, in milliseconds, with the time that a person takes to
+   * unlock its store.
+   *
+   * @default 30_000
+   */
+  timeoutMs?: number;
+  /**
+   * The folder of the lock files, which all processes with this store have to share. `false` is for a
+   * store that one process at a time uses: no file is touched, and nothing is locked beyond this process.
+   *
+   * @default the folder of credentialsPath(): ~/.validmind
+   */
+  lockFolder?: string | false;
+  /**
+   * Longest wait for another process's lock, in milliseconds.
+   *
+   * @default 30_000
+   */
+  lockTimeoutMs?: number;
+}
+
+/** A waiter looks through the program whether its wait has become needless: not too often. */
+const PACE_MS = 200;
+/**
+ * Keeps credentials by a program that speaks the protocol of docker's credential helpers:
+ * `docker-credential-pass`, `-secretservice`, `-osxkeychain`, one of your company's, or one that
+ * {@linkcode serveHelper} makes. The program runs with the rights of your account; the code of its store
+ * is not in your process.
+ *
+ * The program is called as `PROGRAM ARGS… get|store|erase|list`, with JSON on standard input and output.
+ * `ServerURL` is `https://validmind-auth.invalid/` with the key in base64url, `Username` the client id
+ * (percent-encoded), and `Secret` the entry as JSON. What is stored is read back, and what is removed is
+ * looked for. Anything but the helper's word for an absent entry is an error, and never "not signed in".
+ *
+ * Needs `--allow-run` for the program, `--allow-env=PATH` where it is given by its name, and for storing
+ * `--allow-read` and `--allow-write` for the lock folder, with `--allow-env=HOME` (`USERPROFILE` on
+ * Windows) where that is the default. A grant to run an interpreter, such as `deno`, is every grant.
+ *
+ * @category Backends
+ *
+ * @example
+ * ```ts
+ * import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const backend = new HelperCredentialsBackend({ program: "/opt/bank/bin/vm-store", lockFolder: false });
+ * assertEquals(backend.requiredPermissions(), [{ name: "run", command: "/opt/bank/bin/vm-store" }]);
+ * ```
+ */
+export class HelperCredentialsBackend implements OidcCredentialsBackend {
+  static {
+    keepName(this, "HelperCredentialsBackend");
+  }
+
+  /** Always `true`: the program's store is expected to survive the process. */
+  readonly persistent = true;
+  /**
+   * Runs `fn` while no other process that shares the lock folder holds the lock of the same key. Absent
+   * with `lockFolder: false`.
+   *
+   * Throws `backend_locked` after `lockTimeoutMs`, and the signal's reason when it ends the wait.
+   */
+  readonly withLock?: <T>(
+    key: string,
+    fn: () => Promise<T>,
+    options?: WithLockOptions<T>,
+  ) => Promise<T>;
+  readonly #program: Program;
+  readonly #lockFolder: string | false;
+  readonly #isDefaultFolder: boolean;
+  #isChecked = false;
+
+  /**
+   * Starts no program yet.
+   *
+   * @param options The program, and its limits.
+   * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`; without a lock folder
+   * also `permission_required` and `home_unset`.
+   */
+  constructor(options: HelperCredentialsBackendOptions) {
+    const action = "create HelperCredentialsBackend";
+    needDeno(action);
+    checkOptions(action, options, {
+      program: "text",
+      args: "array",
+      env: "object",
+      timeoutMs: "timeout",
+      lockFolder: options?.lockFolder === false ? "boolean" : "path",
+      lockTimeoutMs: "milliseconds",
+    });
+    const { program, args = [], env, timeoutMs = 30_000, lockFolder, lockTimeoutMs = 30_000 } =
+      options;
+    if (program === undefined || (isPath(program) && !isAbsolute(program))) {
+      throw new CredentialsBackendError(
+        "invalid_options",
+        `Cannot ${action}: option "program" is neither a name nor an absolute path. Give one.`,
+      );
+    }
+    this.#program = { program, args: [...args], env: env && { ...env }, timeoutMs };
+    this.#lockFolder = lockFolder ?? folderOf(credentialsPath());
+    this.#isDefaultFolder = lockFolder === undefined;
+    const folder = this.#lockFolder;
+    if (folder === false) return;
+    this.withLock = (key, fn, options = {}) =>
+      withKeyLock(`${folder}/helper`, key, fn, {
+        ...options,
+        timeoutMs: lockTimeoutMs,
+        paceMs: PACE_MS,
+      });
+  }
+
+  /** The program, by its real path where this process may look for it. */
+  get location(): string {
+    const { program } = this.#program;
+    return pathOfProgram(program) ?? program;
+  }
+
+  /**
+   * The entry under `key`, or `undefined` when the helper says that there is none.
+   *
+   * @throws {CredentialsBackendError} `permission_required`, `backend_denied`, `backend_unavailable`,
+   * `backend_timeout`, `backend_corrupt`.
+   */
+  async get(key: string): Promise<OidcCredentials | undefined> {
+    const url = await addressOf(key);
+    const answer = await this.#run("get", url);
+    if (isNotFound(answer)) return undefined;
+    this.#assertGood("get", answer);
+    const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
+    const isOurs = ServerURL === undefined || ServerURL === "" || ServerURL === url;
+    const stored = typeof Secret === "string" && isOurs ? parseObject(Secret) : undefined;
+    const entry = keyOf(url) === undefined && stored?.key === key ? stored.entry : stored;
+    if (isObject(entry)) return entry as OidcCredentials;
+    const reason = isOurs
+      ? "its answer is not an entry in JSON"
+      : "it gave another entry than asked for";
+    throw new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot read credentials by ${this.#program.program}: ${reason}. Nothing was changed. Check ` +
+        `that it is a credential helper; if only this entry is damaged, sign out to remove it.`,
+    );
+  }
+
+  /**
+   * Stores `entry` under `key`, and reads it back.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large` or `backend_unproven`
+   * where it gives back less, or something else.
+   */
+  async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<void> {
+    if (options.isReplaced !== undefined && !options.isReplaced(await this.get(key))) return;
+    const address = await addressOf(key);
+    const secret = secretFor(key, address, entry);
+    const account = {
+      ServerURL: address,
+      Username: encodeURIComponent(entry.client_id),
+      Secret: secret,
+    };
+    this.#assertGood("store", await this.#run("store", JSON.stringify(account)), secretsOf(entry));
+    const answer = await this.#run("get", account.ServerURL);
+    const stored = isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
+    if (stored === secret) return;
+    const { length } = new TextEncoder().encode(secret);
+    const isShort = typeof stored === "string" && stored.length < secret.length;
+    throw new CredentialsBackendError(
+      isShort ? "backend_too_large" : "backend_unproven",
+      `Cannot write credentials by ${this.#program.program}: it took ${length} bytes for ` +
+        `"${printable(key)}" and gives back ${isShort ? "fewer" : "something else"}. Use another ` +
+        `helper or another backend.`,
+    );
+  }
+
+  /**
+   * Removes the entry under `key`, if there is one.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_denied` where it is still there.
+   */
+  async delete(key: string): Promise<void> {
+    const url = await addressOf(key);
+    const erased = await this.#run("erase", url);
+    if (isNotFound(erased)) return;
+    if (isNotFound(await this.#run("get", url))) return;
+    this.#assertGood("erase", erased);
+    throw new CredentialsBackendError(
+      "backend_denied",
+      `Cannot remove credentials by ${this.#program.program}: they are still there after it. Remove ` +
+        `them with the program's own tools.`,
+    );
+  }
+
+  /**
+   * The keys of all entries of this module. Docker's own logins are in the same list, and left out.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode get}.
+   */
+  async *list(): AsyncGenerator<string> {
+    const answer = await this.#run("list", "");
+    this.#assertGood("list", answer);
+    const text = answer.stdout.trim();
+    const accounts = text === "null" ? {} : parseObject(text); // Go's empty map
+    if (accounts === undefined) {
+      throw new CredentialsBackendError(
+        "backend_corrupt",
+        `Cannot list credentials by ${this.#program.program}: its answer is not a JSON object. ` +
+          `Check that it is a credential helper.`,
+      );
+    }
+    for (const line of Object.keys(accounts)) {
+      const address = addressIn(line);
+      const key = address && (keyOf(address) ?? await this.#keyAt(address));
+      if (key !== undefined) yield key;
+    }
+  }
+
+  /**
+   * Removes all entries of this module, also those that cannot be read.
+   *
+   * @throws {CredentialsBackendError} As {@linkcode delete}.
+   */
+  async deleteAll(): Promise<void> {
+    for (const key of await Array.fromAsync(this.list())) await this.delete(key);
+  }
+
+  /** The program, `PATH` where it is given by its name, and for storing the lock folder. */
+  requiredPermissions(): BackendPermission[] {
+    const { program } = this.#program;
+    const needs: BackendPermission[] = [{ name: "run", command: program }];
+    if (!isPath(program)) needs.push({ name: "env", variable: "PATH" });
+    if (this.#lockFolder === false) return needs;
+    needs.push(
+      { name: "read", path: this.#lockFolder, need: "sign_in" },
+      { name: "write", path: this.#lockFolder, need: "sign_in" },
+    );
+    if (this.#isDefaultFolder) needs.push({ name: "env", variable: HOME_VARIABLE });
+    return needs;
+  }
+
+  /** The key that stands beside an entry, where its address has only the hash. */
+  async #keyAt(address: string): Promise<string | undefined> {
+    const { Secret } = parseObject((await this.#run("get", address)).stdout) ?? {};
+    const { key } = typeof Secret === "string" ? parseObject(Secret) ?? {} : {};
+    return typeof key === "string" && await addressOf(key) === address ? key : undefined;
+  }
+
+  async #run(action: string, input: string): Promise<Ended> {
+    const { program } = this.#program;
+    assertTrustedProgram(program);
+    if (!this.#isChecked && isInterpreter(program)) {
+      writeError(
+        `Warning: ${program} runs any code, so that --allow-run=${program} is every permission. ` +
+          `Install the helper as a program of its own.\n`,
+      );
+    }
+    this.#isChecked = true;
+    return await runProgram(this.#program, action, input);
+  }
+
+  #assertGood(
+    action: string,
+    { code, signal, stdout, stderr }: Ended,
+    secrets: string[] = [],
+  ): void {
+    if (code === 0) return;
+    const said = [stdout, stderr].map((text) => text.trim().split("\n")[0]!).find((text) =>
+      text !== ""
+    );
+    const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
+    const clean = said &&
+      printable(redact(said, secrets)).replaceAll(/[\w+/=.~-]{40,}/g, "[removed]");
+    const words = clean === undefined ? "and said nothing" : `and said: ${clean}`;
+    throw new CredentialsBackendError(
+      // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
+      action === "store" && /too (long|large|big)/i.test(said ?? "")
+        ? "backend_too_large"
+        : "backend_unavailable",
+      `Cannot ${action} credentials by ${this.#program.program}: ${end}, ${words}. Run the program ` +
+        `in a terminal to see what it needs.`,
+    );
+  }
+}
+
+/**
+ * Makes the program of a credential helper out of a backend: it does what the last argument says, with
+ * JSON on standard input and output, and ends. Errors go to standard output with exit code 1, as docker's
+ * own helpers do it.
+ *
+ * Installed with the permissions of the backend it is a store that runs in a process of its own, by
+ * {@linkcode HelperCredentialsBackend}:
+ *
+ * ```sh
+ * deno install --global --no-config --allow-net=vault.example.com --name vm-store store.ts
+ * ```
+ *
+ * Needs the permissions of the backend.
+ *
+ * @param backend The store.
+ * @throws {CredentialsBackendError} `invalid_backend`.
+ * @category Backends
+ *
+ * @example store.ts
+ * ```ts ignore
+ * import { serveHelper } from "@validmind/auth/backends/helper";
+ * import { TeamStore } from "./team_store.ts";
+ *
+ * await serveHelper(new TeamStore({ url: "https://vault.example.com" }));
+ * ```
+ */
+export async function serveHelper(backend: OidcCredentialsBackend): Promise<void> {
+  assertCredentialsBackend(backend, "the argument of serveHelper()");
+  let answer: string | undefined;
+  try {
+    answer = await serve(backend, Deno.args.at(-1), await new Response(Deno.stdin.readable).text());
+  } catch (error) {
+    answer = error instanceof CredentialsBackendError
+      ? error.message
+      : "the store failed, and its words are left out, since they may quote a token";
+    Deno.exitCode = 1;
+  }
+  if (answer === NOT_FOUND) Deno.exitCode = 1;
+  const bytes = new TextEncoder().encode(answer === undefined ? "" : `${answer}\n`);
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  await backend.close?.();
+}
+
+function secretsOf({ access_token, refresh_token, id_token }: OidcCredentials): string[] {
+  return [access_token, refresh_token, id_token].filter((token) => typeof token === "string");
+}

@@ -1,0 +1,120 @@
+import { isObject, parseObject } from "../common/printable.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
+import type { Ended } from "./run_program.ts";
+
+/** Entries stand under this address, so that docker's own logins are never listed or erased. */
+export const ADDRESS = "https://validmind-auth.invalid/";
+/** The one answer, with exit code 1, that means "there is no such entry". */
+export const NOT_FOUND = "credentials not found in native keychain";
+
+/** Does an action of the protocol with a backend. Gives what the program prints. */
+export async function serve(
+  backend: OidcCredentialsBackend,
+  action: string | undefined,
+  input: string,
+): Promise<string | undefined> {
+  if (action === "get") {
+    const address = ownAddress(input);
+    const key = await keyBehind(address, backend);
+    const entry = key === undefined ? undefined : await backend.get(key);
+    if (key === undefined || !entry) return NOT_FOUND;
+    const Username = encodeURIComponent(entry.client_id);
+    return JSON.stringify({ ServerURL: address, Username, Secret: secretFor(key, address, entry) });
+  }
+  if (action === "erase") {
+    const key = await keyBehind(ownAddress(input), backend);
+    if (key !== undefined) await backend.delete(key);
+    return undefined;
+  }
+  if (action === "store") {
+    const { ServerURL, Secret } = parseObject(input) ?? {};
+    const address = ownAddress(ServerURL);
+    const stored = typeof Secret === "string" ? parseObject(Secret) : undefined;
+    const key = keyOf(address) ?? stored?.key;
+    const entry = keyOf(address) === undefined ? stored?.entry : stored;
+    if (typeof key !== "string" || !isObject(entry)) {
+      throw new CredentialsBackendError("invalid_options", "Secret is not an entry in JSON");
+    }
+    await backend.put(key, entry as OidcCredentials);
+    return undefined;
+  }
+  if (action !== "list") {
+    throw new CredentialsBackendError("invalid_options", "Usage: get|store|erase|list");
+  }
+  const addresses = (await keysOf(backend)).map(addressOf);
+  return JSON.stringify(
+    Object.fromEntries(
+      (await Promise.all(addresses)).map((address) => [address, "validmind-auth"]),
+    ),
+  );
+}
+
+function ownAddress(input: unknown): string {
+  const address = typeof input === "string" ? input.trim() : "";
+  if (address.startsWith(ADDRESS)) return address;
+  throw new CredentialsBackendError("invalid_options", `ServerURL does not begin with ${ADDRESS}`);
+}
+
+/** The key of an address, which the backend has to list where the address has only its hash. */
+async function keyBehind(
+  address: string,
+  backend: OidcCredentialsBackend,
+): Promise<string | undefined> {
+  const key = keyOf(address);
+  if (key !== undefined) return key;
+  for (const listed of await keysOf(backend)) {
+    if (await addressOf(listed) === address) return listed;
+  }
+  return undefined;
+}
+
+async function keysOf(backend: OidcCredentialsBackend): Promise<string[]> {
+  if (backend.list !== undefined) return await Array.fromAsync(backend.list());
+  throw new CredentialsBackendError(
+    "backend_no_list",
+    "Cannot list credentials: the store has no list(), which long keys need. Implement it.",
+  );
+}
+
+/** `pass` makes a file name of an address in base64, which must not have more than 255 characters. */
+const LONGEST_KEY = 100;
+
+/** The `ServerURL` of a key. */
+export async function addressOf(key: string): Promise<string> {
+  const bytes = new TextEncoder().encode(key);
+  const isLong = bytes.length > LONGEST_KEY;
+  const name = isLong ? new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)) : bytes;
+  return `${ADDRESS}${isLong ? "." : ""}${
+    name.toBase64({ alphabet: "base64url", omitPadding: true })
+  }`;
+}
+
+/**
+ * The address in a line of a list; `undefined` for one of another program. The helper of the Secret
+ * Service lists labels, which end with the address.
+ */
+export function addressIn(line: string): string | undefined {
+  const at = line.indexOf(ADDRESS);
+  return at === -1 ? undefined : line.slice(at);
+}
+
+/** The key in an address; `undefined` where the address has only its hash. */
+export function keyOf(address: string): string | undefined {
+  try {
+    const bytes = Uint8Array.fromBase64(address.slice(ADDRESS.length), { alphabet: "base64url" });
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is stored for an entry. A long key stands beside it, since the address has only its hash. */
+export function secretFor(key: string, address: string, entry: OidcCredentials): string {
+  return JSON.stringify(keyOf(address) === undefined ? { key, entry } : entry);
+}
+
+/** Whether a helper says that there is no such entry. */
+export function isNotFound({ code, stdout }: Ended): boolean {
+  return code === 1 && stdout.trim() === NOT_FOUND;
+}

@@ -1,0 +1,126 @@
+import { isNotCapable, permissionFlag } from "../common/platform.ts";
+import { untilAborted } from "../common/promises.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
+
+/** What an entry and a list of keys may take at most. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** A program, and how long one call of it may take. */
+export interface Program {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>> | undefined;
+  readonly timeoutMs: number;
+}
+
+/** What a program said, and how it ended. */
+export interface Ended {
+  readonly code: number;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a program to its end, with a text on its standard input.
+ *
+ * @throws {CredentialsBackendError} `permission_required`, `backend_unavailable` where it cannot be
+ * started, `backend_timeout`, `backend_corrupt` where it says more than any entry can be.
+ */
+export async function runProgram(
+  { program, args, env, timeoutMs }: Program,
+  action: string,
+  input: string,
+): Promise<Ended> {
+  const child = start(action, program, args, env);
+  const [out, err] = [child.stdout.getReader(), child.stderr.getReader()];
+  const late = AbortSignal.timeout(timeoutMs);
+  try {
+    const ended = Promise.all([
+      child.status,
+      readAll(out, program),
+      readAll(err, program),
+      write(child.stdin, input),
+    ]);
+    const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
+    return { code, signal, stdout, stderr };
+  } catch (error) {
+    // A child of the program may hold the pipes beyond its end.
+    for (const reader of [out, err]) reader.cancel().catch(() => undefined);
+    await end(child);
+    if (error !== late.reason) throw error;
+    throw new CredentialsBackendError(
+      "backend_timeout",
+      `Cannot ${action} credentials by ${program}: it did not end within ${timeoutMs} ms. See ` +
+        `whether it waits for a person, or raise the option "timeoutMs".`,
+    );
+  }
+}
+
+function start(
+  action: string,
+  program: string,
+  args: readonly string[],
+  env: Program["env"],
+): Deno.ChildProcess {
+  const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  try {
+    return new Deno.Command(program, { args: [...args, action], ...(env && { env }), ...pipes })
+      .spawn();
+  } catch (error) {
+    const fail = (code: "permission_required" | "backend_unavailable", reason: string) =>
+      new CredentialsBackendError(code, `Cannot ${action} credentials by ${program}: ${reason}`);
+    if (isNotCapable(error)) {
+      const flag = permissionFlag("run", program);
+      throw fail("permission_required", `Deno does not permit to run it. Run with ${flag}.`);
+    }
+    const isAbsent = error instanceof Deno.errors.NotFound;
+    throw fail(
+      "backend_unavailable",
+      isAbsent
+        ? 'there is no such program. Install it, or correct the option "program".'
+        : "the operating system does not start it. Check that it is a program that you may execute.",
+    );
+  }
+}
+
+/** Reads a stream whole; a program that floods ends here. */
+async function readAll(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  program: string,
+): Promise<string> {
+  const decoder = new TextDecoder();
+  let [text, size] = ["", 0];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    size += value.length;
+    text += decoder.decode(value, { stream: true });
+    if (size <= MAX_BYTES) continue;
+    throw new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot understand ${program}: it says more than ${MAX_BYTES} bytes. Check that it is a ` +
+        `credential helper, and that it prints nothing else.`,
+    );
+  }
+}
+
+/** A program may end before it has read its input: how it ended tells more than the broken pipe. */
+async function write(stdin: WritableStream<Uint8Array>, input: string): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  } catch {
+    // see above
+  }
+}
+
+async function end(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // it has ended
+  }
+  await child.status;
+}

@@ -1,0 +1,116 @@
+// By real programs: docker's helpers over pass and the Secret Service, one in Python over keyring, and
+// one that serveHelper makes.
+import { assertEquals } from "@std/assert";
+import {
+  credentialKey,
+  FileCredentialsBackend,
+  migrateCredentials,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
+import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
+import { testCredentialsBackend } from "@validmind/auth/testing";
+import { DENO, mustRun } from "../support/deno_process.ts";
+import { entry, KEY } from "../support/entries.ts";
+import { liveTests } from "../support/servers/live_tests.ts";
+import { type KeyringSession, startKeyringSession } from "../support/servers/keyring_session.ts";
+import { pythonOf } from "../support/servers/python_venv.ts";
+import { PYTHON_KEYRING_VENV } from "../support/servers/python_keyring.ts";
+import { serverBinary } from "../support/servers/server_binary.ts";
+import { type TempDir, tempDir } from "../support/temp_home.ts";
+import { stampede } from "../torture/stampede.ts";
+import { chosen } from "../torture/store.ts";
+
+/** A program, and the variables with which it finds its store. */
+interface Helper {
+  readonly program: string;
+  readonly env?: Record<string, string>;
+}
+
+const live = await liveTests(
+  "docker-credential-pass",
+  "docker-credential-secretservice",
+  "pass",
+  "keyring",
+  "python-keyring",
+);
+const folder: TempDir = await live.shared(() => tempDir());
+const session: KeyringSession = await live.shared(() => startKeyringSession());
+live.afterAll(async () => {
+  await session[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+const HELPERS: Record<string, () => Promise<Helper>> = {
+  "docker-credential-pass": async () => {
+    const env = { HOME: folder.path, GNUPGHOME: `${folder.path}/gnupg` };
+    await Deno.mkdir(env.GNUPGHOME, { mode: 0o700 });
+    const key = ["--batch", "--passphrase", "", "--quick-generate-key", "ada@example.com"];
+    await mustRun(["gpg", ...key, "default", "default", "never"], { env, inheritEnv: true });
+    await mustRun(["pass", "init", "ada@example.com"], { env, inheritEnv: true });
+    return { program: await serverBinary("docker-credential-pass"), env };
+  },
+  "docker-credential-secretservice": async () => ({
+    program: await serverBinary("docker-credential-secretservice"),
+    env: session.env,
+  }),
+  "a helper in Python": async () => {
+    const program = `${folder.path}/python-helper`;
+    const script = `${import.meta.dirname}/helper/keyring_helper.py`;
+    const python = await pythonOf(PYTHON_KEYRING_VENV);
+    await Deno.writeTextFile(program, `#!/bin/sh\nexec ${python} ${script} "$@"\n`, {
+      mode: 0o700,
+    });
+    return { program, env: session.env };
+  },
+  "a helper by serveHelper": async () => {
+    const program = `${folder.path}/served-helper`;
+    const script = `${program}.ts`;
+    const path = JSON.stringify(`${folder.path}/served/credentials.json`);
+    await Deno.writeTextFile(
+      script,
+      `import { FileCredentialsBackend } from "@validmind/auth";
+       import { serveHelper } from "@validmind/auth/backends/helper";
+       await serveHelper(new FileCredentialsBackend({ path: ${path} }));`,
+    );
+    const config = `${import.meta.dirname}/../../deno.json`;
+    const grants = `--allow-read=${folder.path}/served --allow-write=${folder.path}/served`;
+    const command =
+      `exec ${DENO} run --quiet --no-check --config ${config} ${grants} ${script} "$@"`;
+    await Deno.writeTextFile(program, `#!/bin/sh\n${command}\n`, { mode: 0o700 });
+    return { program };
+  },
+};
+
+for (const [name, make] of Object.entries(HELPERS)) {
+  const helper: Helper = await live.shared(make);
+  const lockFolder = live.ignore ? "" : `${folder.path}/locks`;
+  const open = () => new HelperCredentialsBackend({ ...helper, lockFolder });
+  const ignore = live.ignore;
+  testCredentialsBackend(name, open, { ignore, patienceMs: 30_000 });
+
+  live.test(`${name}: sixteen processes refresh an expired sign-in once`, async () => {
+    const env = chosen("helper", { ...helper, lockFolder });
+    const { failures, figures } = await stampede({
+      ...{ count: 1, seed: 1, folder: folder.path, processes: 16 },
+      startStore: () => ({ env, [Symbol.asyncDispose]: () => Promise.resolve() }),
+    });
+    assertEquals(failures, []);
+    assertEquals(figures["refreshes"], 1);
+  });
+
+  live.test(`${name}: entries move to a file and back`, async () => {
+    const helped: OidcCredentialsBackend = open();
+    await helped.deleteAll!();
+    const file = new FileCredentialsBackend({ path: `${folder.path}/moved/${name}.json` });
+    const other = credentialKey("https://login.example.com", "other");
+    await helped.put(KEY, entry());
+    await migrateCredentials(helped, file);
+    assertEquals(await file.get(KEY), entry());
+    await file.put(other, entry({ client_id: "other" }));
+    await helped.delete(KEY);
+    await migrateCredentials(file, helped);
+    assertEquals((await Array.fromAsync(helped.list!())).sort(), [KEY, other].sort());
+    await helped.deleteAll!();
+    assertEquals(await Array.fromAsync(helped.list!()), []);
+  });
+}

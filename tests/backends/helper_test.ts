@@ -1,0 +1,256 @@
+import { assert, assertEquals } from "@std/assert";
+import { delay } from "../../backends/common/promises.ts";
+import {
+  HelperCredentialsBackend,
+  type HelperCredentialsBackendOptions,
+} from "../../backends/helper.ts";
+import { formatPermissionFlags } from "../../client/format_permissions.ts";
+import { testCredentialsBackend } from "../../backends/testing.ts";
+import { backendUrl, runDeno } from "../support/deno_process.ts";
+import { entry as anEntry } from "../support/entries.ts";
+import { withEnv } from "../support/own_env.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
+import { tempDir } from "../support/temp_home.ts";
+
+const ignore = Deno.build.os === "windows"; // the helpers here are scripts of a POSIX shell
+const KEY = "https://login.example.com|my client";
+/** As at Microsoft Entra: longer than the address of an entry can be. */
+const LONG_KEY =
+  `https://login.microsoftonline.com/${crypto.randomUUID()}/v2.0|${crypto.randomUUID()}` +
+  `|api://${crypto.randomUUID()}`;
+
+/** A helper of docker's form that keeps each account as a file. */
+const HELPER = `#!/bin/sh
+cd "$(dirname "$0")/store" || exit 3
+input=$(cat)
+file() { printf %s "$1" | cksum | tr -d " "; }
+case "$1" in
+  get)
+    f=$(file "$input")
+    [ -f "$f" ] && cat "$f" && exit 0
+    echo "credentials not found in native keychain"; exit 1 ;;
+  store)
+    url=$(printf %s "$input" | sed 's/^{"ServerURL":"\\([^"]*\\)".*/\\1/')
+    printf %s "$input" > "$(file "$url").new" && mv "$(file "$url").new" "$(file "$url")" ;;
+  erase) rm -f "$(file "$input")" ;;
+  list)
+    printf '{"https://index.docker.io/v1/":"docker"'
+    for f in [0-9]*; do
+      [ -f "$f" ] && printf ',"%s":"user"' "$(sed 's/^{"ServerURL":"\\([^"]*\\)".*/\\1/' "$f")"
+    done
+    echo '}' ;;
+esac
+`;
+
+interface World extends AsyncDisposable {
+  readonly folder: string;
+  /** Writes a program, and gives a backend of it. */
+  helper(
+    script?: string,
+    options?: Partial<HelperCredentialsBackendOptions>,
+  ): HelperCredentialsBackend;
+}
+
+async function world(): Promise<World> {
+  const { path, [Symbol.asyncDispose]: remove } = await tempDir();
+  await Deno.mkdir(`${path}/store`);
+  return {
+    folder: path,
+    helper(script = HELPER, options = {}) {
+      const program = `${path}/helper`;
+      Deno.writeTextFileSync(`${program}.new`, script, { mode: 0o700 });
+      Deno.renameSync(`${program}.new`, program);
+      return new HelperCredentialsBackend({ program, lockFolder: `${path}/locks`, ...options });
+    },
+    [Symbol.asyncDispose]: remove,
+  };
+}
+
+const shared = ignore ? undefined : await world();
+testCredentialsBackend("helper", () => shared!.helper(), {
+  ignore,
+  broken: async () => (await world()).helper("#!/bin/sh\necho no\nexit 2\n"),
+});
+Deno.test.afterAll(async () => await shared?.[Symbol.asyncDispose]());
+
+function test(name: string, fn: (world: World) => Promise<void>): void {
+  Deno.test({
+    name: `helper: ${name}`,
+    ignore,
+    fn: async () => {
+      await using here = await world();
+      await fn(here);
+    },
+  });
+}
+
+test("the entry is stored as docker's helpers take it", async ({ folder, helper }) => {
+  const entry = anEntry({ client_id: "api://a/b" });
+  await helper().put(KEY, entry);
+  const [file] = await Array.fromAsync(Deno.readDir(`${folder}/store`));
+  const { ServerURL, Username, Secret } = JSON.parse(
+    await Deno.readTextFile(`${folder}/store/${file!.name}`),
+  );
+  assert(/^https:\/\/validmind-auth\.invalid\/[\w-]+$/.test(ServerURL), ServerURL);
+  assertEquals(Username, "api%3A%2F%2Fa%2Fb");
+  assertEquals(JSON.parse(Secret), entry);
+});
+
+test("a long key fits into the file name that pass makes of an address", async ({ folder, helper }) => {
+  const backend = helper();
+  await backend.put(LONG_KEY, anEntry());
+  await backend.put(KEY, anEntry({ client_id: "short" }));
+  assertEquals(await backend.get(LONG_KEY), anEntry());
+  assertEquals((await Array.fromAsync(backend.list())).sort(), [KEY, LONG_KEY].sort());
+  for await (const { name } of Deno.readDir(`${folder}/store`)) {
+    const { ServerURL } = JSON.parse(await Deno.readTextFile(`${folder}/store/${name}`));
+    assert(btoa(ServerURL).length < 250, ServerURL);
+  }
+});
+
+test("docker's own logins are neither listed nor removed", async ({ folder, helper }) => {
+  const backend = helper();
+  await Deno.writeTextFile(`${folder}/store/docker`, "a login");
+  await backend.put(KEY, anEntry());
+  assertEquals(await Array.fromAsync(backend.list()), [KEY]);
+  await backend.deleteAll();
+  assertEquals(await Array.fromAsync(backend.list()), []);
+  assertEquals(await Deno.readTextFile(`${folder}/store/docker`), "a login");
+});
+
+test("arguments come before the action, and variables reach the program", async ({ helper }) => {
+  const script = `#!/bin/sh\n[ "$1 $2 $OWN" = "--store get yes" ] || exit 9\n` +
+    `echo "credentials not found in native keychain"; exit 1\n`;
+  assertEquals(
+    await helper(script, { args: ["--store"], env: { OWN: "yes" } }).get(KEY),
+    undefined,
+  );
+});
+
+/** Helpers that misbehave in a get, and what comes of it. Each is over within its time limit. */
+const FAULTS: readonly [name: string, script: string, code: string, words: string][] = [
+  ["hangs", "exec sleep 20", "backend_timeout", "within 300 ms"],
+  ["hangs with its child", "sleep 20; echo", "backend_timeout", "within 300 ms"],
+  ["floods", "exec yes aaaaaaaaaaaaaaaa", "backend_corrupt", "more than"],
+  ["prints no JSON", "echo hello", "backend_corrupt", "not an entry"],
+  ["prints half of it", `echo '{"Secret": "{'`, "backend_corrupt", "not an entry"],
+  [
+    "answers another key",
+    `echo '{"ServerURL": "https://validmind-auth.invalid/eA", "Secret": "{}"}'`,
+    "backend_corrupt",
+    "another entry",
+  ],
+  ["fails", "echo the store is sealed; exit 1", "backend_unavailable", "the store is sealed"],
+  [
+    "says absent with another code",
+    `echo "credentials not found in native keychain"; exit 2`,
+    "backend_unavailable",
+    "code 2",
+  ],
+  ["ends by a signal", "kill -9 $$", "backend_unavailable", "SIGKILL"],
+  [
+    "prints a token to standard error",
+    "echo eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl >&2; exit 3",
+    "backend_unavailable",
+    "[removed]",
+  ],
+];
+
+for (const [name, script, code, words] of FAULTS) {
+  test(`one that ${name} is an error, and not "not signed in"`, async ({ helper }) => {
+    const backend = helper(`#!/bin/sh\n${script}\n`, { timeoutMs: 300 });
+    await rejectsWith(code as "backend_timeout", () => backend.get(KEY), words);
+  });
+}
+
+test("one that is missing or not executable is named", async ({ folder, helper }) => {
+  const backend = helper();
+  await Deno.chmod(`${folder}/helper`, 0o600);
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "execute");
+  await Deno.remove(`${folder}/helper`);
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "no such program");
+});
+
+test("one that keeps less than it was given is too small", async ({ helper }) => {
+  const script = HELPER.replace(`cat "$f"`, `sed 's/aaaaaaaaaa//g' "$f"`);
+  const entry = anEntry({ access_token: "a".repeat(2000) });
+  await rejectsWith("backend_too_large", () => helper(script).put(KEY, entry), "fewer");
+});
+
+test("one that forgets is not proven", async ({ helper }) => {
+  const backend = helper(HELPER.replace("mv ", ": "));
+  await rejectsWith("backend_unproven", () => backend.put(KEY, anEntry()));
+});
+
+test("one that keeps what it is to erase is told", async ({ helper }) => {
+  const backend = helper(HELPER.replace("rm -f", "true"));
+  await backend.put(KEY, anEntry());
+  await rejectsWith("backend_denied", () => backend.delete(KEY), "still there");
+});
+
+test("a put that may refuse is decided by what is there", async ({ helper }) => {
+  const backend = helper();
+  await backend.put(KEY, anEntry({ access_token: "first" }));
+  await backend.put(KEY, anEntry({ access_token: "second" }), { isReplaced: () => false });
+  assertEquals((await backend.get(KEY))?.access_token, "first");
+});
+
+test("the lock keeps another handle waiting", async ({ helper }) => {
+  const [one, two] = [helper(), helper()];
+  const order: string[] = [];
+  await Promise.all([
+    one.withLock!(KEY, async () => {
+      await delay(50);
+      order.push("one");
+    }),
+    delay(10).then(() => two.withLock!(KEY, () => Promise.resolve(order.push("two")))),
+  ]);
+  assertEquals(order, ["one", "two"]);
+});
+
+test("a program of a relative folder of PATH is refused", async ({ folder }) => {
+  for (const path of [`.:${folder}`, `${folder}:`, `bin:${folder}`]) {
+    await withEnv({ PATH: path }, async () => {
+      const backend = new HelperCredentialsBackend({ program: "helper", lockFolder: false });
+      await rejectsWith("backend_denied", () => backend.get(KEY), "relative folder");
+    });
+  }
+  await rejectsWith("invalid_options", () => new HelperCredentialsBackend({ program: "./helper" }));
+  await rejectsWith(
+    "invalid_options",
+    () => new HelperCredentialsBackend({ program: "bin/helper" }),
+  );
+});
+
+test("a program that is found by PATH is shown by its path", async ({ folder, helper }) => {
+  helper();
+  await withEnv({ PATH: `/usr/bin:/bin:${folder}` }, () => {
+    const backend = new HelperCredentialsBackend({ program: "helper", lockFolder: false });
+    assertEquals(backend.location, `${folder}/helper`);
+  });
+});
+
+test("it works with exactly the permissions that it declares", async ({ folder, helper }) => {
+  helper();
+  const options = { program: "helper", lockFolder: `${folder}/locks` };
+  const backend = new HelperCredentialsBackend(options);
+  const flags = formatPermissionFlags(
+    backend.requiredPermissions().map(({ need: _, ...one }) => one),
+  );
+  const { code, stdout, stderr } = await runDeno({
+    code: `
+      import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+      const backend = new HelperCredentialsBackend(${JSON.stringify(options)});
+      await backend.withLock("k", async () => {
+        await backend.put("k", { issuer: "i", client_id: "c", access_token: "a" });
+      });
+      console.log(backend.location, (await backend.get("k")).client_id);`,
+    flags: ["--no-prompt", ...flags.split(" ")],
+    env: { PATH: `${Deno.env.get("PATH")}:${folder}` },
+  });
+  assertEquals({ code, stdout: stdout.trim(), stderr }, {
+    code: 0,
+    stdout: "helper c",
+    stderr: "",
+  });
+});
