@@ -2,6 +2,8 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { folderOf, isUrl } from "../common/platform.ts";
 import { type LeaseRow, Leases, type LeaseStore, SYSTEM_TIMER } from "../common/lease.ts";
 import { Queue, type Timer } from "../common/promises.ts";
+import { withKeyLock } from "../file/lock.ts";
+import { makeFolder } from "../file/replace_file.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import { filePerformer, type Perform, secureDatabase, serverPerformer } from "./connect.ts";
 import {
@@ -14,11 +16,6 @@ import {
   storing,
 } from "./entry.ts";
 
-/** Loaded where something is locked: a read takes no lock. */
-const loadFileLock = () => import("../file/lock.ts");
-/** Loaded where the folder of a database is missing. */
-const loadReplaceFile = () => import("../file/replace_file.ts");
-
 export interface KvStoreOptions {
   path: string;
   lockTimeoutMs: number;
@@ -29,32 +26,29 @@ export interface KvStoreOptions {
 
 export class KvStore {
   readonly #kv: Deno.Kv;
-  readonly #path: string;
   readonly #perform: Perform;
+  readonly #options: KvStoreOptions;
   /** The database file; `undefined` in memory and on a server. */
   readonly #file: string | undefined;
-  readonly #lockTimeoutMs: number;
-  /** The locks of a server's store. */
+  /** The locks on a server, and those in memory. */
   readonly #leases: Leases<KvLease> | undefined;
-  /** The locks in memory. */
   readonly #queue: Queue;
 
   private constructor(
     kv: Deno.Kv,
-    options: KvStoreOptions,
     perform: Perform,
+    options: KvStoreOptions,
     file: string | undefined,
   ) {
-    const { path, lockTimeoutMs, timer = SYSTEM_TIMER } = options;
+    const { path: place, lockTimeoutMs, timer = SYSTEM_TIMER } = options;
     this.#kv = kv;
-    this.#path = path;
     this.#perform = perform;
+    this.#options = options;
     this.#file = file;
-    this.#lockTimeoutMs = lockTimeoutMs;
     this.#queue = new Queue(lockTimeoutMs);
-    if (!isUrl(path)) return;
+    if (!isUrl(place)) return;
     const store = leaseStore(kv, (...use) => this.#try(...use));
-    this.#leases = new Leases({ store, place: path, timer, lockTimeoutMs });
+    this.#leases = new Leases({ store, place, timer, lockTimeoutMs });
   }
 
   /** Opens the store, and makes the database file where there is none. */
@@ -68,13 +62,15 @@ export class KvStore {
       );
     }
     try {
-      const file = path === ":memory:" || isUrl(path) ? undefined : await prepareFile(path);
+      const isFile = path !== ":memory:" && !isUrl(path);
+      if (isFile) makeFolder(folderOf(path));
+      const file = isFile ? secureDatabase(path) : undefined;
       // A writer holds the database for milliseconds. The option limits the wait for the key's lock.
       const perform = isUrl(path)
         ? serverPerformer(path, timeoutMs, timer)
         : filePerformer(Math.max(lockTimeoutMs, 1000));
       const kv = await perform(() => Deno.openKv(file ?? path));
-      return new KvStore(kv, options, perform, file);
+      return new KvStore(kv, perform, options, file);
     } catch (error) {
       throw kvError("open", path, error);
     }
@@ -89,7 +85,7 @@ export class KvStore {
    * been taken over.
    */
   async put(key: string, entry: OidcCredentials, { isReplaced }: PutOptions = {}): Promise<void> {
-    await this.#commit(key, storing(key, entry, this.#path), isReplaced);
+    await this.#commit(key, storing(key, entry, this.#options.path), isReplaced);
   }
 
   /** Removes the entry, unless another holder took over the key's lease. */
@@ -113,8 +109,7 @@ export class KvStore {
   async withLock<T>(key: string, fn: () => Promise<T>, options: WithLockOptions<T>): Promise<T> {
     if (this.#leases !== undefined) return await this.#leases.run(key, fn, options);
     if (this.#file === undefined) return await this.#queue.run(key, fn, options.signal);
-    const { withKeyLock } = await loadFileLock();
-    const limits = { ...options, timeoutMs: this.#lockTimeoutMs };
+    const limits = { ...options, timeoutMs: this.#options.lockTimeoutMs };
     return await withKeyLock(this.#file, key, fn, limits);
   }
 
@@ -123,7 +118,7 @@ export class KvStore {
   }
 
   #read(key: string): Promise<StoredEntry> {
-    return this.#try("read credentials from", () => readEntry(this.#kv, key, this.#path));
+    return this.#try("read credentials from", () => readEntry(this.#kv, key, this.#options.path));
   }
 
   async #commit(
@@ -163,20 +158,8 @@ export class KvStore {
     try {
       return await this.#perform(operation, timeoutMs);
     } catch (error) {
-      throw kvError(action, this.#path, error);
+      throw kvError(action, this.#options.path, error);
     }
-  }
-}
-
-/** Makes the folder of a database where it is missing, and its files safe. Gives the database's path. */
-async function prepareFile(path: string): Promise<string> {
-  try {
-    return secureDatabase(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    const { makeFolder } = await loadReplaceFile();
-    makeFolder(folderOf(path));
-    return secureDatabase(path);
   }
 }
 
