@@ -1,5 +1,11 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { encodePath, unexpected, type VaultAnswer, type VaultUse } from "./error.ts";
+import {
+  encodePath,
+  unexpected,
+  type VaultAnswer,
+  type VaultRequest,
+  type VaultUse,
+} from "./error.ts";
 import type { VaultCredentialsBackendOptions } from "./options.ts";
 import type { VaultSession } from "./session.ts";
 
@@ -32,19 +38,15 @@ export class VaultFolder {
   }
 
   async read(name: string, use: VaultUse): Promise<VaultSecret> {
-    const answer = await this.#request(use, "GET", `${this.#data}/${name}`);
+    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`);
     const { data } = answer.body as {
       data?: { data?: unknown; metadata?: { version?: unknown } };
     };
     const version = Number(data?.metadata?.version ?? 0);
+    if (answer.status === 200) return { data: (data?.data ?? {}) as VaultSecret["data"], version };
     // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
-    if (answer.status === 404 && (version > 0 || isAbsent(answer))) {
-      return { data: undefined, version };
-    }
-    if (answer.status !== 200 || !Number.isSafeInteger(version)) {
-      throw this.#unexpected(use, answer);
-    }
-    return { data: (data?.data ?? {}) as Record<string, unknown>, version };
+    if (version > 0 || isAbsent(answer)) return { data: undefined, version };
+    throw this.#unexpected(use, answer);
   }
 
   /** The secret's new version, or `undefined` when `version` was not the latest any more. */
@@ -55,44 +57,38 @@ export class VaultFolder {
     use: VaultUse,
   ): Promise<number | undefined> {
     const body = { options: { cas: version }, data };
-    const answer = await this.#request(use, "POST", `${this.#data}/${name}`, body);
+    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, body);
     const written = answer.body as { data?: { version?: unknown }; errors?: unknown[] };
-    if (answer.status === 200 && typeof written.data?.version === "number") {
-      return written.data.version;
+    if (typeof written.data?.version === "number") return written.data.version;
+    if (answer.status === 400 && /check-and-set/.test(String(written.errors?.[0]))) {
+      return undefined;
     }
-    const isConflict = answer.status === 400 && /check-and-set/.test(String(written.errors?.[0]));
-    if (isConflict) return undefined;
     throw this.#unexpected(use, answer);
   }
 
   /** Has Vault keep one version of a secret, from its next write on. */
   async keepOneVersion(name: string, use: VaultUse): Promise<void> {
     const body = { max_versions: 1 };
-    const answer = await this.#request(use, "POST", `${this.#metadata}/${name}`, body);
+    const answer = await this.#ask(use, "POST", `${this.#metadata}/${name}`, body);
     if (answer.status >= 300) throw this.#unexpected(use, answer);
   }
 
   /** Removes a secret with all its versions: a `delete` of its data could be undone. */
   async remove(name: string, use: VaultUse): Promise<void> {
-    const answer = await this.#request(use, "DELETE", `${this.#metadata}/${name}`);
+    const answer = await this.#ask(use, "DELETE", `${this.#metadata}/${name}`);
     if (answer.status >= 300 && !isAbsent(answer)) throw this.#unexpected(use, answer);
   }
 
   async list(use: VaultUse): Promise<string[]> {
     // As a parameter: a proxy may not know the method LIST.
-    const answer = await this.#request(use, "GET", `${this.#metadata}/?list=true`);
+    const answer = await this.#ask(use, "GET", `${this.#metadata}/?list=true`);
     if (isAbsent(answer)) return [];
     const { data } = answer.body as { data?: { keys?: unknown } };
     if (answer.status === 200 && Array.isArray(data?.keys)) return data.keys.map(String);
     throw this.#unexpected(use, answer);
   }
 
-  #request(
-    use: VaultUse,
-    method: "GET" | "POST" | "DELETE",
-    path: string,
-    body?: Record<string, unknown>,
-  ): Promise<VaultAnswer> {
+  #ask(use: VaultUse, method: VaultRequest["method"], path: string, body?: object) {
     return this.#session.request({ ...use, method, path, ...(body && { body }) });
   }
 

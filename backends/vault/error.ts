@@ -18,7 +18,7 @@ export interface VaultRequest extends VaultUse {
   readonly method: "GET" | "POST" | "DELETE";
   /** The path after `/v1/`, encoded. */
   readonly path: string;
-  readonly body?: Record<string, unknown>;
+  readonly body?: object;
   readonly token?: string;
 }
 

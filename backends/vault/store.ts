@@ -16,6 +16,8 @@ import type { VaultCredentialsBackendOptions } from "./options.ts";
 import { readVaultFile, VaultSession } from "./session.ts";
 
 const TIMEOUT_MS = 15_000;
+/** Others may write the same entry meanwhile, but hardly each time. */
+const TRIES = 50;
 const READ = { action: "read credentials in" };
 const WRITE = { action: "write credentials to" };
 const LIST = { action: "list credentials in" };
@@ -34,7 +36,6 @@ export class VaultStore {
   readonly #secrets: VaultFolder;
   readonly #leases: Leases<VaultLease>;
   readonly #timer: Timer;
-  readonly #timeoutMs: number;
   readonly #path: string;
 
   private constructor(
@@ -43,11 +44,10 @@ export class VaultStore {
     timer: Timer,
     options: VaultCredentialsBackendOptions,
   ) {
-    const { timeoutMs = TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+    const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     this.#session = session;
     this.#secrets = secrets;
     this.#timer = timer;
-    this.#timeoutMs = timeoutMs;
     this.#path = vaultFolder(options);
     const place = `${session.place} (${this.#path})`;
     this.#leases = new Leases({ store: leaseStore(secrets), place, timer, lockTimeoutMs });
@@ -92,17 +92,20 @@ export class VaultStore {
     const name = await secretName(key);
     // As a text: Vault would turn its numbers into floating-point ones.
     const row = { key, entry: JSON.stringify(entry) };
-    const { now, delay } = this.#timer;
-    for (const deadline = now() + this.#timeoutMs;;) {
+    for (let tries = 0; tries < TRIES; tries++) {
       const { data, version } = await this.#secrets.read(name, WRITE);
       if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
       // After the look at the version: a change by a later holder makes that version an old one.
       if (isReplaced === undefined) await this.#leases.assertHeld(name, WRITE.action);
       await this.#secrets.keepOneVersion(name, WRITE);
       if (await this.#secrets.write(name, row, version, WRITE) !== undefined) return;
-      if (now() >= deadline) throw this.#contended();
-      await delay(5 + 45 * Math.random());
+      await this.#timer.delay(5 + 45 * Math.random());
     }
+    throw new CredentialsBackendError(
+      "backend_locked",
+      `Cannot ${WRITE.action} ${this.#session.place} (${this.#path}): others keep writing the same ` +
+        `entry. Try again.`,
+    );
   }
 
   /** Removes the entry with its metadata, unless another holder took over the key's lock. */
@@ -135,14 +138,6 @@ export class VaultStore {
 
   close(): void {
     this.#session.close();
-  }
-
-  #contended(): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_locked",
-      `Cannot ${WRITE.action} ${this.#session.place} (${this.#path}): others keep writing the same ` +
-        `entry. Try again.`,
-    );
   }
 
   #corrupt(name: string): CredentialsBackendError {
