@@ -29,28 +29,10 @@ export type BrowserOptions = Pick<
 
 /** The parameters that this module sends itself, or must not send in a browser's address. */
 const RESERVED = [
-  "audience",
-  "client_assertion",
-  "client_assertion_type",
-  "client_id",
-  "client_secret",
-  "code",
-  "code_challenge",
-  "code_challenge_method",
-  "code_verifier",
-  "dpop_jkt",
-  "grant_type",
-  "iss",
-  "login_hint",
-  "nonce",
-  "redirect_uri",
-  "request",
-  "request_uri",
-  "response_mode",
-  "response_type",
-  "scope",
-  "state",
-];
+  "audience client_assertion client_assertion_type client_id client_secret code code_challenge",
+  "code_challenge_method code_verifier dpop_jkt grant_type iss login_hint nonce redirect_uri",
+  "request request_uri response_mode response_type scope state",
+].flatMap((names) => names.split(" "));
 
 /** Checks the options of a sign-in in the browser, before any work. */
 export function checkBrowserOptions(options: BrowserOptions, action: string): void {

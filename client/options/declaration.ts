@@ -55,132 +55,105 @@ type Rows = { readonly [K in keyof Required<InitOptions>]: OptionRow<NonNullable
 export const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
 const BEARERS: readonly BearerKind[] = ["auto", "access_token", "id_token"];
 
-const WHO = { reason: "to know who signs in", requiredBy: "every call" } as const;
-const ASKED = { reason: "to know what to ask the provider for" };
-const WHICH = { reason: "to know which sign-in is meant" };
-const CLIENT = { group: "client", reason: "to know the client's secret or file, if any" } as const;
-const BACK = { group: "browser", reason: "to know where the browser comes back to" } as const;
-const API = { group: "api", reason: "to find the API", requiredBy: "init" } as const;
+/** A flag of the command line, with the placeholder for its value, and a line of help. */
+const flag = <const Name extends string>(flag: Name, value: string, help: string) => ({
+  flag,
+  value,
+  help,
+});
+
+const TEXT = { type: "text" } as const;
+const IDENTITY = { ...TEXT, group: "identity" } as const;
+const WHO = { ...TEXT, reason: "to know who signs in", requiredBy: "every call" } as const;
+const SIGN_IN = { ...WHO, group: "identity" } as const;
+const KEY = { ...WHO, group: "api_key", secret: true } as const;
+const API = { ...TEXT, group: "api", reason: "to find the API", requiredBy: "init" } as const;
+const ASKED = { ...IDENTITY, reason: "to know what to ask the provider for" } as const;
+const WHICH = { ...IDENTITY, reason: "to know which sign-in is meant" } as const;
+const PROOF = { group: "client", reason: "to know the client's secret or file, if any" } as const;
+const BROWSER = { ...TEXT, group: "browser" } as const;
+const BACK = { ...BROWSER, reason: "to know where the browser comes back to" } as const;
+const FUNCTION = { type: "function", group: "code" } as const;
 
 /** The options of `init` and `createSession`, in the order in which their variables are named. */
 export const OPTIONS = {
   issuer: {
-    type: "text",
-    group: "identity",
+    ...SIGN_IN,
     variable: "VM_OIDC_ISSUER",
-    ...WHO,
-    flag: "issuer",
-    value: "URL",
-    help: "the OpenID Provider to sign in at",
+    ...flag("issuer", "URL", "the OpenID Provider to sign in at"),
   },
   clientId: {
-    type: "text",
-    group: "identity",
+    ...SIGN_IN,
     variable: "VM_OIDC_CLIENT_ID",
-    ...WHO,
-    flag: "client-id",
-    value: "ID",
-    help: "the client to sign in with",
+    ...flag("client-id", "ID", "the client to sign in with"),
   },
-  apiKey: {
-    type: "text",
-    group: "api_key",
-    variable: "VM_API_KEY",
-    ...WHO,
-    secret: true,
-    help: "the API key, in place of a sign-in",
-  },
-  apiSecret: {
-    type: "text",
-    group: "api_key",
-    variable: "VM_API_SECRET",
-    ...WHO,
-    secret: true,
-    help: "the secret of the API key",
-  },
+  apiKey: { ...KEY, variable: "VM_API_KEY", help: "the API key, in place of a sign-in" },
+  apiSecret: { ...KEY, variable: "VM_API_SECRET", help: "the secret of the API key" },
   model: {
-    type: "text",
+    ...TEXT,
     group: "model",
     variable: "VM_API_MODEL",
     reason: "to know the model",
     requiredBy: "init",
     help: "the model's CUID in ValidMind",
   },
-  apiUrl: {
-    type: "text",
-    variable: "VM_API_URL",
-    ...API,
-    help: "the same as apiHost, which it overrides",
-  },
+  apiUrl: { ...API, variable: "VM_API_URL", help: "the same as apiHost, which it overrides" },
   apiHost: {
-    type: "text",
-    variable: "VM_API_HOST",
     ...API,
-    flag: "api-host",
-    value: "URL",
-    help: "the API to call",
+    variable: "VM_API_HOST",
+    ...flag("api-host", "URL", "the API to call"),
   },
   scope: {
-    type: "text",
-    group: "identity",
-    variable: "VM_OIDC_SCOPE",
     ...ASKED,
-    flag: "scope",
-    value: "SCOPE",
-    help: "the scope to ask for, names separated by spaces",
+    variable: "VM_OIDC_SCOPE",
+    ...flag("scope", "SCOPE", "the scope to ask for, names separated by spaces"),
   },
   audience: {
-    type: "string", // an empty one means none
-    group: "identity",
-    variable: "VM_OIDC_AUDIENCE",
     ...ASKED,
-    flag: "audience",
-    value: "API",
-    help: "the API that the token is for, where the provider asks for it",
+    type: "string", // an empty one means none
+    variable: "VM_OIDC_AUDIENCE",
+    ...flag("audience", "API", "the API that the token is for, where the provider asks for it"),
   },
   profile: {
-    type: "text",
-    group: "identity",
-    variable: "VM_OIDC_PROFILE",
     ...WHICH,
-    flag: "profile",
-    value: "NAME",
-    help: "name of one of several sign-ins, and of its settings in the settings file",
+    variable: "VM_OIDC_PROFILE",
+    ...flag(
+      "profile",
+      "NAME",
+      "name of one of several sign-ins, and of its settings in the settings file",
+    ),
   },
   flow: {
-    type: FLOWS,
-    group: "identity",
-    variable: "VM_OIDC_FLOW",
     ...WHICH,
-    flag: "flow",
-    value: "FLOW",
+    type: FLOWS,
+    variable: "VM_OIDC_FLOW",
     fallback: "auto",
-    help: "the way to sign in",
+    ...flag("flow", "FLOW", "the way to sign in"),
   },
   dpop: {
+    ...IDENTITY,
     type: "boolean",
-    group: "identity",
-    flag: "dpop",
     fallback: false,
+    flag: "dpop",
     help: "tokens that are bound to a key (DPoP)",
   },
   clientSecret: {
-    type: "text",
+    ...PROOF,
+    ...TEXT,
     variable: "VM_OIDC_CLIENT_SECRET",
-    ...CLIENT,
     secret: true,
     help: "the client's secret",
   },
   clientKeyFile: {
+    ...PROOF,
     type: "path",
     variable: "VM_OIDC_CLIENT_KEY_FILE",
-    ...CLIENT,
     help: "file with the client's private key",
   },
   clientAssertionFile: {
+    ...PROOF,
     type: "path",
     variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
-    ...CLIENT,
     help: "file with an assertion about the client, which the platform renews",
   },
   interactive: {
@@ -192,34 +165,39 @@ export const OPTIONS = {
     help: "whether a person may be asked to sign in",
   },
   redirectUri: {
-    type: "text",
-    variable: "VM_OIDC_REDIRECT_URI",
     ...BACK,
-    flag: "redirect-uri",
-    value: "URI",
-    help: "the address that the browser comes back to, as it is registered",
+    variable: "VM_OIDC_REDIRECT_URI",
+    ...flag(
+      "redirect-uri",
+      "URI",
+      "the address that the browser comes back to, as it is registered",
+    ),
   },
   listen: {
-    type: "text",
-    variable: "VM_OIDC_LISTEN",
     ...BACK,
-    flag: "listen",
-    value: "ADDRESS",
-    help: "where to listen for the browser behind a proxy, or on one of several ports",
+    variable: "VM_OIDC_LISTEN",
+    ...flag(
+      "listen",
+      "ADDRESS",
+      "where to listen for the browser behind a proxy, or on one of several ports",
+    ),
   },
   loginHint: {
-    type: "text",
-    group: "browser",
-    flag: "login-hint",
-    value: "ACCOUNT",
-    help: "the account to fill in on the provider's page, such as an e-mail address",
+    ...BROWSER,
+    ...flag(
+      "login-hint",
+      "ACCOUNT",
+      "the account to fill in on the provider's page, such as an e-mail",
+    ),
   },
   authorizationParameters: {
+    ...BROWSER,
     type: "texts",
-    group: "browser",
-    flag: "parameter",
-    value: "NAME=VALUE",
-    help: "a further parameter of the page of the sign-in, such as prompt=login; repeatable",
+    ...flag(
+      "parameter",
+      "NAME=VALUE",
+      "a further parameter of the page of the sign-in, such as prompt=login; repeatable",
+    ),
   },
   openBrowser: {
     type: "boolean",
@@ -236,27 +214,17 @@ export const OPTIONS = {
     fallback: 30_000,
     help: "time limit of one request, in milliseconds; of the variable in seconds",
   },
-  bearer: {
-    type: BEARERS,
-    group: "api",
-    fallback: "auto",
-    help: "the token that goes on requests",
-  },
-  document: { type: "text", group: "model", help: "type of the document to work on" },
-  monitoring: {
-    type: "boolean",
-    group: "model",
-    fallback: false,
-    help: "whether the calls belong to ongoing monitoring",
-  },
+  bearer: { type: BEARERS, group: "api", fallback: "auto", help: "the token on requests" },
+  document: { ...TEXT, group: "model", help: "type of the document to work on" },
+  monitoring: { type: "boolean", group: "model", fallback: false, help: "ongoing monitoring" },
   credentialsBackend: { type: "object", group: "code", help: "the store of the tokens" },
-  onDeviceCode: { type: "function", group: "code", help: "shows link and code to the person" },
-  onAuthorizationUrl: { type: "function", group: "code", help: "shows the link to the person" },
-  onEvent: { type: "function", group: "code", help: "receives each step as an event" },
-  fetch: { type: "function", group: "code", help: "makes all requests" },
+  onDeviceCode: { ...FUNCTION, help: "shows link and code to the person" },
+  onAuthorizationUrl: { ...FUNCTION, help: "shows the link to the person" },
+  onEvent: { ...FUNCTION, help: "receives each step as an event" },
+  fetch: { ...FUNCTION, help: "makes all requests" },
   signal: { type: "signal", group: "code", help: "cancels the sign-in" },
-  now: { type: "function", group: "code", help: "the clock, for tests" },
-  delay: { type: "function", group: "code", help: "the wait, for tests" },
+  now: { ...FUNCTION, help: "the clock, for tests" },
+  delay: { ...FUNCTION, help: "the wait, for tests" },
 } as const satisfies Rows;
 
 export type OptionName = keyof Rows;

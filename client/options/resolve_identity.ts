@@ -173,7 +173,9 @@ export function secureUrl(text: string, subject: Message): URL {
   if (isSecureUrl(url)) return url;
   throw new ValidMindAuthError(
     "insecure_url",
-    words`Cannot ${subject} is ${url.origin}, which would get secrets in clear text. Use
+    words`Cannot ${subject} is ${
+      url.origin.slice(0, 200)
+    }, which would get secrets in clear text. Use
       https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
   );
 }

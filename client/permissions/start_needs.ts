@@ -2,7 +2,6 @@ import {
   getEnv,
   HOME_VARIABLE,
   isEnvGranted,
-  isGranted,
   netHost,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
@@ -14,7 +13,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
-import { checkDescriptor, SCOPES } from "../format_permissions.ts";
+import { checkDescriptor } from "../format_permissions.ts";
 import {
   OPTION_NAMES,
   type OptionName,
@@ -58,33 +57,40 @@ export function startNeeds(
   backend: OidcCredentialsBackend | undefined = options.credentialsBackend ?? getDefaultBackend(),
 ): PermissionNeed[] {
   const given = withoutPlaceholder(options);
-  const read = (name: "issuer" | "clientId") => valueOf(name, given, ACTION);
   const isNative = (options.fetch ?? globalThis.fetch) === globalThis.fetch;
   const needs = envNeeds(given, call);
-  const api = findApiHost(given, ACTION) ??
-    (call === "init" && isEnvGranted(OPTIONS.apiHost.variable) ? DEFAULT_API_HOST : undefined);
-  if (isNative && (api !== undefined || call === "init")) {
-    needs.push({ ...hostOf(api, PLACES.api), reason: "to call the API", need: "always" });
-  }
+  const isDefault = call === "init" && isEnvGranted(OPTIONS.apiHost.variable);
+  const api = findApiHost(given, ACTION) ?? (isDefault ? DEFAULT_API_HOST : undefined);
+  if (isNative && (api !== undefined || call === "init")) needs.push(apiNeed(api));
   if (isByKey(given)) return needs;
-  const [issuer, clientId] = [normalizeIssuer(read("issuer") ?? ""), read("clientId") ?? ""];
-  if (isNative) needs.push(issuerNeed(hostOf(issuer, PLACES.provider)));
-  const client = { ...clientAuthOf(given), issuer, clientId: normalizeClientId(clientId) };
+  const issuer = normalizeIssuer(valueOf("issuer", given, ACTION) ?? "");
+  const clientId = normalizeClientId(valueOf("clientId", given, ACTION) ?? "");
   return uniqueNeeds([
     ...needs,
-    ...filesOf(client),
+    ...(isNative ? [providerNeed(issuer)] : []),
+    ...filesOf({ ...clientAuthOf(given), issuer, clientId }),
     ...choiceNeeds(given),
     ...(backend === undefined ? defaultStoreNeeds() : backendNeeds(backend)),
   ]);
 }
 
-function hostOf(url: string | undefined, place: string): { name: "net"; host: string } {
+function net(
+  url: string | undefined,
+  place: string,
+  reason: string,
+  need: PermissionNeed["need"],
+): PermissionNeed {
   const parsed = URL.parse(url ?? "");
-  return { name: "net", host: parsed === null ? place : netHost(parsed) };
+  return { name: "net", host: parsed === null ? place : netHost(parsed), reason, need };
 }
 
-function issuerNeed(host: { name: "net"; host: string }): PermissionNeed {
-  return { ...host, reason: "to sign in at the provider", need: "sign_in" };
+function apiNeed(url: string | undefined): PermissionNeed {
+  return net(url, PLACES.api, "to call the API", "always");
+}
+
+/** A start from a stored token does without the provider. */
+function providerNeed(issuer: string): PermissionNeed {
+  return net(issuer, PLACES.provider, "to sign in at the provider", "sign_in");
 }
 
 /** The variables by which the environment chooses the store, where it may. */
@@ -94,14 +100,18 @@ export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionN
 
 /** The default store, as a shell finds it, unless a variable names another one. */
 function defaultStoreNeeds(): PermissionNeed[] {
-  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
-  if (readBackendChoice(read).by !== undefined) return [];
+  if (readBackendChoice(readIfGranted).by !== undefined) return [];
   const folder = { path: PLACES.folder, reason: "to keep the tokens", need: "always" } as const;
   return [
-    ...openNeeds("always", "to find the stored tokens", { [HOME_VARIABLE]: undefined }),
+    env(HOME_VARIABLE, "to find the stored tokens"),
     { name: "read", ...folder },
     { name: "write", ...folder },
   ];
+}
+
+/** An empty text is not an unset variable here. */
+function readIfGranted(variable: string): string | undefined | null {
+  return isEnvGranted(variable) ? getEnv(variable) : null;
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
@@ -112,7 +122,7 @@ export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): b
     readEnvIfGranted(OPTIONS.apiKey.variable) !== undefined;
 }
 
-/** The variables of absent options, and whether a start requires each: those that it does come first. */
+/** The variables of absent options, and whether a start requires each. */
 export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   const isKey = isByKey(options);
   const needs = OPTION_NAMES.flatMap((name): PermissionNeed[] => {
@@ -120,13 +130,7 @@ export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
     const need = variable && needOfVariable(name, options, call, isKey);
     return need ? [{ name: "env", variable, reason, need }] : [];
   });
-  const secrets = isKey || call === "clear" ? [] : secretNeeds(options);
-  const isRequired = (need: PermissionNeed) => need.need === "always";
-  return [
-    ...needs.filter(isRequired),
-    ...needs.filter((need) => !isRequired(need)),
-    ...secrets,
-  ];
+  return isKey || call === "clear" ? needs : [...needs, ...secretNeeds(options)];
 }
 
 /** When the variable of an option is read; `undefined` where it is not. */
@@ -169,7 +173,7 @@ export function hostAndFileNeeds(resolved: ResolvedOptions): PermissionNeed[] {
   const { identity, runtime } = resolved;
   if (identity.kind !== "oidc") return apiNeeds(resolved);
   const isNative = runtime.fetch === globalThis.fetch;
-  const provider = isNative ? [issuerNeed(hostOf(identity.issuer, ""))] : [];
+  const provider = isNative ? [providerNeed(identity.issuer)] : [];
   return [...apiNeeds(resolved), ...provider, ...fileNeeds(identity)];
 }
 
@@ -204,9 +208,7 @@ export function openNeeds(
  * another permission, so nothing is checked for it.
  */
 export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
-  if (apiHost === undefined || runtime.fetch !== globalThis.fetch) return [];
-  const host = netHost(new URL(apiHost));
-  return [{ name: "net", host, reason: "to call the API", need: "always" }];
+  return apiHost === undefined || runtime.fetch !== globalThis.fetch ? [] : [apiNeed(apiHost)];
 }
 
 /**
@@ -214,14 +216,11 @@ export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[
  * readable ones tell.
  */
 export function selectionNeeds(): PermissionNeed[] {
-  const read = (variable: string) => isEnvGranted(variable) ? getEnv(variable) : null;
-  const { variables, options } = readBackendChoice(read);
-  return [
-    ...variables.map((variable) =>
-      variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
-    ),
-    ...(options === undefined ? [] : optionNeeds(read(options) ?? "")),
-  ];
+  const { variables, options } = readBackendChoice(readIfGranted);
+  const needs = variables.map((variable) =>
+    variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
+  );
+  return options === undefined ? needs : [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */
@@ -242,19 +241,6 @@ function env(variable: string, reason = "to choose where tokens are kept"): Perm
 export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
   const origin = backendName(backend);
   assertCredentialsBackend(backend, origin);
-  return declaredBy(backend, origin).map((descriptor) => {
-    const { name } = checkDescriptor(descriptor, origin);
-    if (name === "net" || name === "import" || name === "sys") {
-      assertKnownToDeno(descriptor, origin);
-    }
-    const when = descriptor.need === "sign_in" ? "sign_in" : "always";
-    const isWrite = when === "sign_in" || name === "write";
-    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
-    return { ...descriptor, reason, need: when };
-  });
-}
-
-function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPermission[] {
   let declared: unknown;
   try {
     declared = backend.requiredPermissions?.() ?? [];
@@ -262,16 +248,13 @@ function declaredBy(backend: OidcCredentialsBackend, origin: string): BackendPer
     // The backend's own words may hold anything, so they are not shown.
   }
   if (!Array.isArray(declared)) checkDescriptor(undefined, origin);
-  return declared as BackendPermission[];
-}
-
-/** Deno itself refuses an invalid host or kind. */
-function assertKnownToDeno(descriptor: Deno.PermissionDescriptor, origin: string): void {
-  try {
-    isGranted(descriptor);
-  } catch {
-    checkDescriptor({ name: descriptor.name, [SCOPES[descriptor.name]]: null }, origin);
-  }
+  return (declared as BackendPermission[]).map((descriptor) => {
+    const { name } = checkDescriptor(descriptor, origin);
+    const need = descriptor.need === "sign_in" ? "sign_in" : "always";
+    const isWrite = need === "sign_in" || name === "write";
+    const reason = isWrite ? "to keep the tokens" : "to find the stored tokens";
+    return { ...descriptor, reason, need };
+  });
 }
 
 export function asAlways(need: PermissionNeed): PermissionNeed {

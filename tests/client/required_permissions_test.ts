@@ -81,9 +81,9 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
   assertEquals(await needsOf(MEMORY, {}, env), [
     "env VM_OIDC_ISSUER always",
     "env VM_OIDC_CLIENT_ID always",
+    ...key,
     "env VM_API_MODEL always",
     ...api,
-    ...key,
     ...more,
     "net localhost:5000 always", // the default
     "net localhost:9000 sign_in",
@@ -126,10 +126,10 @@ Deno.test("requiredPermissions: an API key needs neither provider nor backend", 
   assertEquals(await needsOf(options), [NET[0]]);
   const env = { VM_API_KEY: "k", VM_API_SECRET: "s" };
   assertEquals(await needsOf({ apiHost: FULL.apiHost, timeoutMs: 5, ...MODEL }, {}, env), [
-    "env VM_API_KEY always",
-    "env VM_API_SECRET always",
     "env VM_OIDC_ISSUER optional",
     "env VM_OIDC_CLIENT_ID optional",
+    "env VM_API_KEY always",
+    "env VM_API_SECRET always",
     NET[0],
   ]);
 });

@@ -87,7 +87,7 @@ const ROWS: Row[] = [
   ]],
   [{ issuer: "https//me:pw@login.example.com" }, "invalid_options", ["issuer (VM_OIDC_ISSUER)"]],
   [{ issuer: '""' }, "invalid_options", ["issuer"]],
-  [{ clientId: '""' }, "invalid_options", ["clientId is empty"]],
+  [{ clientId: '""' }, "invalid_options", ["clientId (VM_OIDC_CLIENT_ID) is empty"]],
   [{ issuer: "ftp://login.example.com" }, "invalid_options", [
     "issuer (VM_OIDC_ISSUER) is not an http(s)",
   ]],
@@ -98,8 +98,8 @@ const ROWS: Row[] = [
   [{ issuer: "https://login.example.com/#x" }, "invalid_options", ["a fragment"]],
   [{ issuer: "https://me:pw@login.example.com" }, "invalid_options", ["a password"]],
   [{ issuer: "https://me@login.example.com" }, "invalid_options", ["issuer (VM_OIDC_ISSUER)"]],
-  [{ issuer: undefined }, "invalid_options", ["VM_OIDC_ISSUER", "Pass issuer"]],
-  [{ clientId: undefined }, "invalid_options", ["VM_OIDC_CLIENT_ID", "Pass clientId"]],
+  [{ issuer: undefined }, "invalid_options", ["VM_OIDC_ISSUER", "Give issuer"]],
+  [{ clientId: undefined }, "invalid_options", ["VM_OIDC_CLIENT_ID", "Give clientId"]],
   [{ issuer: undefined }, "invalid_options", ["VM_OIDC_ISSUER"], { VM_OIDC_ISSUER: "" }],
 
   [{ apiHost: "http://api.example.com/" }, "insecure_url", [

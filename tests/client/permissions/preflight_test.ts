@@ -138,22 +138,15 @@ Deno.test("preflight: a backend that declares nothing runs with what the rest ne
 });
 
 Deno.test("preflight: nonsense that a backend declares names its class", async () => {
-  for (const nonsense of ['"read"', "null", '{ name: "reed" }', '{ name: "net", host: 5 }']) {
-    const body = `
-      class TeamStore extends vm.MemoryCredentialsBackend {
-        requiredPermissions() { return [${nonsense}]; }
-      }
-      await vm.createSession({ issuer: "https://login.example.com", clientId: "c",
-        credentialsBackend: new TeamStore() });
-    `;
-    const [name, code, message] = await child(body);
-    assertEquals([name, code], ["CredentialsBackendError", "invalid_permissions"]);
-    assertStringIncludes(message, "TeamStore");
-  }
-});
-
-Deno.test("preflight: what Deno itself takes for nonsense names the class, too", async () => {
-  for (const nonsense of ['{ name: "net", host: "::::" }', '{ name: "sys", kind: "weather" }']) {
+  for (
+    const nonsense of [
+      '"read"',
+      "null",
+      '{ name: "reed" }',
+      '{ name: "net", host: 5 }',
+      '{ name: "net", host: "::::" }',
+    ]
+  ) {
     const body = `
       class TeamStore extends vm.MemoryCredentialsBackend {
         requiredPermissions() { return [${nonsense}]; }
