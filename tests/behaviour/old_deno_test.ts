@@ -67,7 +67,10 @@ Deno.test("the command line names it, too, and doctor has a line for it", async 
     await main(["token", "--issuer", "https://login.example.com", "--client-id", "old"], token);
     assertStringIncludes(token.noted, NEEDS);
     const doctor = new MemoryOutput();
-    assertEquals(await main(["doctor"], doctor), 1);
+    assertEquals(
+      await main(["doctor", "--issuer", "https://a.example", "--client-id", "x"], doctor),
+      1,
+    );
     assertStringIncludes(doctor.printed, NEEDS);
     const help = new MemoryOutput();
     assertEquals(await main(["help"], help), 0);

@@ -1,11 +1,10 @@
-import { apiNeeds, openNeeds } from "../../permissions/start_needs.ts";
-import { resolveOptions } from "../../options/resolve_options.ts";
+import { openNeeds } from "../../permissions/start_needs.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
-import { ACTION, examine } from "../doctor/examine.ts";
+import { ACTION, doctorNeeds, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { findSignInTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
+import { findSignInTarget, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 
 export const doctor: Command = {
   name: "doctor",
@@ -40,10 +39,10 @@ export const doctor: Command = {
       await using target = await findSignInTarget(flags, action);
       const host = flags.text("api-host");
       return [
-        ...await target.needs(discover),
-        ...apiNeeds(resolveOptions(sessionOptions(flags), action)),
+        ...await doctorNeeds(flags, target, discover),
         ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-        ...openNeeds("optional", "to try the browser flow", {
+        ...openNeeds("optional", "to try the sign-in", {
+          VM_OIDC_INTERACTIVE: undefined,
           VM_OIDC_REDIRECT_URI: flags.text("redirect-uri"),
           VM_OIDC_LISTEN: flags.text("listen"),
         }),

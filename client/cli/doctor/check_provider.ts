@@ -1,4 +1,3 @@
-import { isGranted, permissionFlag } from "../../../backends/common/platform.ts";
 import { parseHttpDate } from "../../../backends/common/printable.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../create_session.ts";
@@ -6,6 +5,7 @@ import { ValidMindAuthError } from "../../errors.ts";
 import { requiredPermissions } from "../../init.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import { clientAuthFromEnv } from "../../options/resolve_identity.ts";
+import { preflight } from "../../permissions/preflight.ts";
 import type { AuthorizationPrompt, SessionOptions } from "../../session_options.ts";
 import type { FlagValues } from "../flags.ts";
 import { formatLength } from "../format_time.ts";
@@ -33,30 +33,21 @@ export async function checkProvider(
   options: SessionOptions,
 ): Promise<Finding[]> {
   const seen: Seen = { metadata: {} };
+  const findings: Finding[] = [];
   try {
     const about = { call: "createSession", discover: true } as const;
     const needs = await requiredPermissions({ ...options, fetch: watched(seen) }, about);
-    const denied = needs.flatMap((need) =>
-      need.name === "net" && !isGranted(need) ? need.host ?? [] : []
-    );
-    const findings = [
-      ok("discovery", `${identity.issuer} answers correctly`),
-      ...checkMetadata(seen.metadata, identity),
-    ];
-    if (denied.length > 0) {
-      const message = `hosts of the sign-in are not permitted: ${denied.join(", ")}`;
-      const advice = `Run with ${
-        permissionFlag("net", ...denied)
-      }, too: see permissions --discover.`;
-      findings.push(fail("provider's hosts", message, advice));
-    } else if (flags.has("probe")) {
+    findings.push(ok("discovery", `${identity.issuer} answers correctly`));
+    findings.push(...checkMetadata(seen.metadata, identity));
+    await preflight("use the provider's hosts", needs, "sign_in");
+    if (flags.has("probe")) {
       findings.push(await probeClient(flags, identity, options, seen.metadata));
     }
-    const isLater = seen.skewMs === undefined && flags.has("refresh"); // it comes from a new ID token
-    return [...findings, ...(isLater ? [] : [clock(seen.skewMs)])];
   } catch (error) {
-    return [failedBy("discovery", error, flags), clock(seen.skewMs)];
+    findings.push(failedBy(findings.length === 0 ? "discovery" : "permissions", error, flags));
   }
+  const isLater = seen.skewMs === undefined && flags.has("refresh"); // it comes from a new ID token
+  return isLater ? findings : [...findings, clock(seen.skewMs)];
 }
 
 function watched(seen: Seen): typeof globalThis.fetch {

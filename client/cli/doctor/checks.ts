@@ -3,7 +3,7 @@ import { connectionAdvice, connectionFault } from "../../../backends/common/prin
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../create_session.ts";
 import { readClaims } from "../../entry.ts";
-import type { Identity, OidcIdentity } from "../../options/identity.ts";
+import type { OidcIdentity } from "../../options/identity.ts";
 import type { SessionOptions } from "../../session_options.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
@@ -17,25 +17,22 @@ import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts
 
 const API_TIMEOUT_MS = 30_000;
 
-/** Whether there is a settings file, and can be used. None is no fault. */
-export function checkSettingsFile(flags: FlagValues): Finding {
+/** Whether the settings file cannot be used. None is no fault. */
+export function checkSettingsFile(flags: FlagValues): Finding[] {
   const check = "settings file";
-  const { state, path, fault, denial, entryName, used } = flags.settings;
-  if (fault !== undefined) return failedBy(check, fault, flags);
-  if (denial !== undefined) return warning(check, denial, "Or go on without its settings.");
-  if (state === "unknown") return skipped(check, "no variable that may be read leads to it");
-  if (state === "absent") return skipped(check, `there is none: ${path}`);
-  const words = used.length === 0 ? "nothing in it applies" : `"${entryName}" in it applies`;
-  return ok(check, `${path}: ${words}`);
+  const { fault, denial } = flags.settings;
+  if (fault !== undefined) return [failedBy(check, fault, flags)];
+  if (denial === undefined) return [];
+  return [warning(check, denial, "Or go on without its settings.")];
 }
 
 /** The sign-in that the settings name, and their sources. */
-export function checkSettings(identity: Identity, flags: FlagValues): Finding[] {
+export function checkSettings(identity: OidcIdentity | undefined, flags: FlagValues): Finding[] {
   const sources = sourcesText(sourcesOf(flags), flags.settings);
-  const audience = identity.kind === "oidc" && identity.audience;
-  const words = identity.kind === "api_key"
+  const { issuer, clientId, audience } = identity ?? {};
+  const words = identity === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"
-    : `client ${identity.clientId} at ${identity.issuer}${audience ? ` for ${audience}` : ""}`;
+    : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
   return [ok("settings", words), ...(sources === "" ? [] : [ok("set by", sources)])];
 }
 
@@ -64,32 +61,34 @@ export async function checkStore(backend: OidcCredentialsBackend): Promise<Findi
  * Asks the API for what `init()` asks it first, without a token. A refusal passes: it shows that the
  * address is right.
  */
-export async function checkApi(apiHost: string): Promise<Finding> {
+export async function checkApi(apiHost: string | undefined): Promise<Finding[]> {
   const check = "API";
+  if (apiHost === undefined) return [];
   const ping = new URL("ping", apiHost);
   try {
     const signal = AbortSignal.timeout(API_TIMEOUT_MS);
     const { status, body } = await fetch(ping, { redirect: "manual", signal });
     await body?.cancel();
-    if (status < 500 && status !== 404) return ok(check, `${apiHost} answers`);
+    if (status < 500 && status !== 404) return [ok(check, `${apiHost} answers`)];
     const advice = status === 404
       ? "For ValidMind, check the path of VM_API_HOST. Another API need not have this address."
       : "Try again later, or ask its operator.";
-    return warning(check, `${ping} answers with status ${status}`, advice);
+    return [warning(check, `${ping} answers with status ${status}`, advice)];
   } catch (error) {
     const fault = connectionFault(error) ?? "the connection failed";
     const message = `${apiHost} cannot be reached: ${fault}`;
-    return fail(check, message, connectionAdvice(fault, "VM_API_HOST"));
+    return [fail(check, message, connectionAdvice(fault, "VM_API_HOST"))];
   }
 }
 
 /** Renews the stored sign-in as any use does: under the lock, and into the store. */
 export async function checkRefresh(
   identity: OidcIdentity,
-  options: SessionOptions & { credentialsBackend: OidcCredentialsBackend },
+  credentialsBackend: OidcCredentialsBackend,
+  options: SessionOptions,
 ): Promise<Finding[]> {
   const check = "refresh";
-  const store = storeOf(options.credentialsBackend, identity);
+  const store = storeOf(credentialsBackend, identity);
   const former = await store.load();
   if (identity.flow !== "client_credentials" && !former?.refresh_token) {
     return [skipped(check, "there is no stored sign-in that can be refreshed")];
@@ -97,6 +96,7 @@ export async function checkRefresh(
   let isRenewed = false;
   await using session = await createSession({
     ...options,
+    credentialsBackend,
     onEvent: ({ type }) => isRenewed ||= type === "refresh_done" || type === "refresh_joined",
   });
   if (!isRenewed) await session.accessToken({ forceRefresh: true });

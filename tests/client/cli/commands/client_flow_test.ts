@@ -86,7 +86,7 @@ Deno.test("client flow: a refusal is exit code 1, in variables, and never asks f
   assertNoSecret(stderr, ["a-wrong-secret"]);
   const none = await world.run(["token"], { env: { VM_OIDC_FLOW: "client_credentials" } });
   assertEquals(none.code, 1);
-  assertStringIncludes(none.stderr, "Set VM_OIDC_CLIENT_SECRET, VM_OIDC_CLIENT_KEY_FILE");
+  assertStringIncludes(none.stderr, "VM_OIDC_CLIENT_SECRET, VM_OIDC_CLIENT_KEY_FILE");
   assertStringIncludes(none.stderr, "--flow client_credentials");
 });
 

@@ -40,7 +40,6 @@ async function examineAt(provider: { issuer: string; clientId: string }, ...args
 }
 
 const ALL_WELL = [
-  "settings file: skipped",
   "settings: ok",
   "set by: ok",
   "backend: ok",
@@ -96,8 +95,8 @@ Deno.test("doctor: missing permissions are a fail that leads to all flags", asyn
   await using world = await cliWorld();
   const none = await world.run(["doctor"], { flags: [] });
   assertEquals([none.code, none.stderr], [1, ""]);
-  assertMatch(none.stdout, /^fail +permissions +Cannot examine the sign-in/m);
-  assertStringIncludes(none.stdout, "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,");
+  assertMatch(none.stdout, /^fail +settings +Cannot examine the sign-in: Deno does not permit/m);
+  assertStringIncludes(none.stdout, "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID");
   assertMatch(none.stdout, /^ +→ All flags at once, .* permissions --for doctor$/m);
 
   const some = await world.run(["doctor", "--json"], { flags: ["--allow-env", "--allow-net"] });
@@ -108,11 +107,11 @@ Deno.test("doctor: missing permissions are a fail that leads to all flags", asyn
   assertStringIncludes(fails[0]!.message, `--allow-write=${world.folder}`);
 });
 
-Deno.test("doctor: without settings, the store is examined all the same", async () => {
+Deno.test("doctor: missing settings are a fail that says what to give", async () => {
   await using world = await cliWorld();
-  const { code, results } = await examine(world, [], { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "" });
-  assertEquals(code, 1);
-  assertEquals(results, ["settings file: skipped", "settings: fail", ...ALL_WELL.slice(3, 6)]);
+  const { code, results, found } = await examine(world, [], { VM_OIDC_ISSUER: "" });
+  assertEquals([code, results], [1, ["settings: fail"]]);
+  assertStringIncludes(found("settings")!.message, "--issuer");
 });
 
 Deno.test("doctor: a damaged store is a fail, and is not changed", async () => {
@@ -185,7 +184,7 @@ Deno.test("doctor: with an API key there is no more to examine than the API", as
   const env = { VM_OIDC_ISSUER: "", VM_OIDC_CLIENT_ID: "", VM_API_KEY: "k", VM_API_SECRET: "s" };
   await using api = await startHttpServer(() => new Response(null, { status: 401 }));
   const { results } = await examine(world, ["--api-host", api.origin], env);
-  assertEquals(results, [...ALL_WELL.slice(0, 3), "API: ok"]);
+  assertEquals(results, ["settings: ok", "set by: ok", "permissions: ok", "API: ok"]);
 });
 
 const NO_BROWSER = { authorization_endpoint: undefined };
