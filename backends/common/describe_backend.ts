@@ -1,8 +1,4 @@
-import {
-  backendName,
-  CredentialsBackendError,
-  type CredentialsBackendErrorCode,
-} from "../credentials_backend_error.ts";
+import { backendName, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
@@ -100,36 +96,24 @@ function secretsOf(entry: OidcCredentials | undefined): string[] {
 function cleanError(
   error: CredentialsBackendError,
   secrets: readonly string[],
-  depth = 0,
 ): CredentialsBackendError {
-  const { code, message, cause } = error; // once: they may be getters
-  const clean = cleanText(String(message), secrets);
-  const kept = cleanCause(cause, secrets, depth);
-  const isPlain = Object.getPrototypeOf(error) === CredentialsBackendError.prototype &&
-    Reflect.ownKeys(error).every((name) => OWN_NAMES.includes(name)) &&
-    error.name === "CredentialsBackendError" && isClean(String(error.stack), secrets);
-  if (isPlain && clean === message && kept === cause && isCode(code)) return error;
+  const { code, message } = error; // once: they may be getters
+  // Elsewhere nothing tells all that an error shows.
+  if (isDeno && isPlain(error) && isClean(Deno.inspect(error), secrets)) return error;
+  const isCode = typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
   return new CredentialsBackendError(
-    isCode(code) ? code : "backend_unavailable",
-    clean,
-    kept === undefined ? undefined : { cause: kept },
+    isCode ? code : "backend_unavailable",
+    cleanText(String(message), secrets),
   );
 }
 
-function isCode(code: unknown): code is CredentialsBackendErrorCode {
-  return typeof code === "string" && /^[a-z_]{3,40}$/.test(code);
-}
-
-/** A cause whose words are Deno's or clean; any other may hold a row. */
-function cleanCause(cause: unknown, secrets: readonly string[], depth: number): unknown {
-  if (cause instanceof CredentialsBackendError) {
-    return depth < 4 ? cleanError(cause, secrets, depth + 1) : undefined;
-  }
-  const isBare = cause instanceof Error && cause.constructor === Error &&
-    Object.keys(cause).every((name) => name === "code") && cause.cause === undefined;
-  const kept = isBare ? cause : safeCause(cause).cause;
-  if (kept === undefined || !isDeno) return undefined; // elsewhere nothing tells all that it shows
-  return isClean(Deno.inspect(kept), secrets) ? kept : undefined;
+/** Whether an error and its causes have only words, which may be looked through; any other may hold a row. */
+function isPlain(error: unknown): boolean {
+  if (error === undefined || safeCause(error).cause !== undefined) return true;
+  if (!(error instanceof Error)) return false;
+  const { prototype } = CredentialsBackendError;
+  return [prototype, Error.prototype].includes(Object.getPrototypeOf(error)) &&
+    Reflect.ownKeys(error).every((name) => OWN_NAMES.includes(name)) && isPlain(error.cause);
 }
 
 function cleanText(text: string, secrets: readonly string[]): string {

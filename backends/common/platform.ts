@@ -1,27 +1,18 @@
 /**
- * Environment, permissions and standard error of Deno, and of Node and Bun, which run what needs no
- * more; paths, hosts and arguments as the system writes them. No layer over Deno: other parts ask it
- * themselves, behind {@linkcode needDeno}.
+ * Environment, permissions and standard error; paths, hosts and arguments as the system writes them. No
+ * layer over Deno: other parts ask it themselves, behind {@linkcode needDeno}. Node and Bun run what
+ * needs no more than this file and the standards of the web.
  */
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
 export const isDeno: boolean = "Deno" in globalThis;
 
-/** Deno takes as long for its `process` as for a start. A browser has none. */
-const node = isDeno ? undefined : (globalThis as {
-  process?: {
-    platform: string;
-    env: Record<string, string | undefined>;
-    versions: { node: string; bun?: string };
-  };
-}).process;
-
-export const isWindows: boolean = isDeno ? Deno.build.os === "windows" : node?.platform === "win32";
+export const isWindows: boolean = isDeno && Deno.build.os === "windows";
 
 /** The variable that names the home folder. */
 export const HOME_VARIABLE = isWindows ? "USERPROFILE" : "HOME";
 
-/** Whether a permission is there without a question. Node and Bun have no such permissions. */
+/** Whether a permission is there without a question. Elsewhere there are none to ask for. */
 export function isGranted(permission: Deno.PermissionDescriptor): boolean {
   return !isDeno || Deno.permissions.querySync(permission).state === "granted";
 }
@@ -42,35 +33,36 @@ export function isDenoSupported(): boolean {
   return isDeno && "tryLockSync" in Deno.FsFile.prototype;
 }
 
-/** Refuses a Deno, Node or Bun that is too old. Node has this class together with `using`. */
+/** Refuses a Deno that is too old. */
 export function assertRuntime(action: string): void {
-  if (isDeno && !isDenoSupported()) throw unsupported(action, "Deno 2.7.1 or newer");
-  if (isDeno || "AsyncDisposableStack" in globalThis) return;
-  throw unsupported(action, "Node 24 or Bun 1.4, or newer", "Update it.");
+  if (isDeno && !isDenoSupported()) {
+    const own = `and this is Deno ${Deno.version.deno}`;
+    throw unsupported(`Cannot ${action}: it needs Deno 2.7.1 or newer, ${own}. Run: deno upgrade`);
+  }
 }
 
-/** Refuses Node, Bun, and a Deno that is too old. */
-export function needDeno(action: string, instead?: string): void {
-  if (!isDeno) throw unsupported(action, "Deno", instead ?? OTHER_STORES);
+/** Refuses Node and Bun, and a Deno that is too old. */
+export function needDeno(action: string, instead = OTHER_STORES): void {
+  if (!isDeno) throw unsupported(`Cannot ${action}: it needs Deno. ${instead}`);
   assertRuntime(action);
 }
 
 const OTHER_STORES = "Pass another credentialsBackend: MemoryCredentialsBackend (or set " +
   "VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.";
 
-function unsupported(action: string, needed: string, advice = "Run: deno upgrade") {
-  const { bun, node: version } = node?.versions ?? {};
-  const own = isDeno ? `Deno ${Deno.version.deno}` : bun ? `Bun ${bun}` : `Node ${version}`;
-  return new CredentialsBackendError(
-    "runtime_unsupported",
-    `Cannot ${action}: it needs ${needed}, and this is ${own}. ${advice}`,
-  );
+function unsupported(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("runtime_unsupported", message);
 }
 
 /** The text of a variable. Throws where Deno denies it. */
 export function getEnv(name: string): string | undefined {
   return isDeno ? Deno.env.get(name) : node?.env[name];
 }
+
+/** Deno takes as long for its `process` as for a start. A browser has none. */
+const node = isDeno
+  ? undefined
+  : (globalThis as { process?: { env: Record<string, string | undefined> } }).process;
 
 /** The variables that choose the backend, in the order in which they are read. */
 export const BACKEND_VARIABLES = {

@@ -97,8 +97,7 @@ export function connectionFault(error: unknown): string | undefined {
  */
 export function connectionAdvice(fault: string | undefined, setting: string): string {
   const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
-  const variables = isDeno ? "DENO_TLS_CA_STORE, DENO_CERT" : "NODE_EXTRA_CA_CERTS";
-  const certificates = ` and the certificates (${variables})`;
+  const certificates = " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)";
   return isSecurity
     ? `Check ${setting}, the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`
     : `Check ${setting}, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.`;

@@ -279,16 +279,10 @@ for (const name of RUNTIMES) {
         kv: () => new vm.KvCredentialsBackend(),
         keychain: () => new KeychainCredentialsBackend(),
         browser: () => vm.createSession({ ...memory, flow: "browser" }),
-        twoSteps: () => vm.startSignIn(memory),
-        keyFile: () => vm.createSession({ ...memory, clientKeyFile: "/nonexistent/key" }),
         relative: async () => {
           process.env.VM_OIDC_CREDENTIALS_BACKEND = "./store.mjs:Store";
           await vm.createSession(identity);
         },
-        ...Object.fromEntries(["npm", "jsr"].map((scheme) => [scheme, async () => {
-          process.env.VM_OIDC_CREDENTIALS_BACKEND = scheme + ":@acme/store:Store";
-          await vm.createSession(identity);
-        }])),
         caCert: async () => {
           const options = { path: "a", address: "https://vault.example.com", caCert: "ca.pem" };
           await new VaultCredentialsBackend({ ...options, auth: { method: "token", token: "t" } })
@@ -309,17 +303,12 @@ for (const name of RUNTIMES) {
       }
       console.log(JSON.stringify({ refused }));`,
     );
-    const needs = new RegExp(
-      `^runtime_unsupported Cannot .+: it needs Deno, and this is ${name} [\\d.]+\\. \\w.+\\.$`,
-      "i",
-    );
+    const needs = /^(runtime|flow)_unsupported Cannot .+: it needs Deno\. \w.+\.$/;
     for (const message of Object.values<string>(refused)) assertMatch(message, needs);
     const words = Object.entries({
       default: "MemoryCredentialsBackend (or set VM_OIDC_NO_PERSIST=1)",
       browser: 'Set flow: "device"',
-      keyFile: "Use clientSecret (VM_OIDC_CLIENT_SECRET)",
-      npm: "Name the whole path of the module",
-      caCert: "Set NODE_EXTRA_CA_CERTS",
+      relative: "Name its whole path",
     });
     for (const [call, advice] of words) assert(refused[call].includes(advice), refused[call]);
   });
@@ -352,30 +341,23 @@ for (const name of RUNTIMES) {
     await using world = await startWorld();
     await using vault = await startVault();
     const token = await userToken(vault, "anna");
-    await Deno.writeTextFile(`${folder.path}/vault-token`, `${token}\n`);
-    const { isOther, again, keys, missing } = await run(
+    const { isOther, again, keys } = await run(
       name,
       `
       import { createSession } from "@validmind/auth";
       import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
-      const store = (tokenFile) =>
-        new VaultCredentialsBackend({ path: "users/anna", auth: { method: "token", tokenFile } });
-      const session = await createSession({
-        credentialsBackend: store("vault-token"),
-        onDeviceCode() {},
-      });
+      const store = () => new VaultCredentialsBackend({ path: "users/anna" });
+      const session = await createSession({ credentialsBackend: store(), onDeviceCode() {} });
       const first = await session.accessToken();
       const second = await session.accessToken({ forceRefresh: true });
-      const next = store("vault-token");
+      const next = store();
       const other = await createSession({ credentialsBackend: next, interactive: false });
       const again = await other.accessToken() === second;
       const keys = await Array.fromAsync(next.list());
       await other.clear();
-      const missing = await store("absent").get("x").catch((error) => error.message);
-      console.log(JSON.stringify({ isOther: first !== second, again, keys: keys.length, missing }));`,
-      { ...world.env, VAULT_ADDR: vault.url },
+      console.log(JSON.stringify({ isOther: first !== second, again, keys: keys.length }));`,
+      { ...world.env, VAULT_ADDR: vault.url, VAULT_TOKEN: token },
     );
     assertEquals({ isOther, again, keys }, { isOther: true, again: true, keys: 1 });
-    assertMatch(missing, /the file absent is not there\./);
   });
 }

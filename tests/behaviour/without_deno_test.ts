@@ -6,8 +6,7 @@ import { startTrackingApi } from "../support/tracking_api.ts";
 
 /** Deno makes its `process` and the variables in it by parts of its own, so both are copied before. */
 const PROCESS = `
-  const { platform } = process;
-  globalThis.process = { platform, versions: { node: "24.0.0" }, env: { ...process.env } };
+  globalThis.process = { env: { ...process.env } };
   delete globalThis.Deno;`;
 
 /** Runs code after `Deno` is gone, with what it takes of the module. Gives the JSON that it prints. */
@@ -71,27 +70,9 @@ Deno.test("without Deno the default store is refused before any work", async () 
   assertEquals({ code, message }, {
     code: "runtime_unsupported",
     message:
-      "Cannot create FileCredentialsBackend: it needs Deno, and this is Node 24.0.0. Pass another " +
-      "credentialsBackend: MemoryCredentialsBackend (or set VM_OIDC_NO_PERSIST=1), or " +
-      "VaultCredentialsBackend.",
+      "Cannot create FileCredentialsBackend: it needs Deno. Pass another credentialsBackend: " +
+      "MemoryCredentialsBackend (or set VM_OIDC_NO_PERSIST=1), or VaultCredentialsBackend.",
   });
 });
 
 const PLATFORM = new URL("../../backends/common/platform.ts", import.meta.url).href;
-
-Deno.test("a Node that is too old is named before any work", async () => {
-  const { code, message } = await runWithoutDeno(`
-    const { createSession, MemoryCredentialsBackend } = await import("@validmind/auth");
-    delete globalThis.AsyncDisposableStack; // as Node 22, which knows no \`using\`
-    const identity = { issuer: "https://login.example.com", clientId: "old" };
-    const fetch = () => { throw new Error("work was done"); };
-    const credentialsBackend = new MemoryCredentialsBackend();
-    await createSession({ ...identity, credentialsBackend, fetch }).catch(({ code, message }) =>
-      console.log(JSON.stringify({ code, message }))
-    );`);
-  assertEquals({ code, message }, {
-    code: "runtime_unsupported",
-    message: "Cannot sign in: it needs Node 24 or Bun 1.4, or newer, and this is " +
-      "Node 24.0.0. Update it.",
-  });
-});
