@@ -128,8 +128,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   readonly path: string;
   readonly #isDefaultPath: boolean;
   readonly #options: FileStoreOptions;
-  /** For each key whose lock is held: whether the lock still excludes others. */
-  readonly #held = new Map<string, () => boolean>();
+  /** For each key whose lock is held: throws where its file has vanished, perhaps with the folder. */
+  readonly #held = new Map<string, () => void>();
   #store: Promise<FileStore> | undefined;
 
   /**
@@ -169,7 +169,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   get(key: string): OidcCredentials | undefined {
     const document = readIfPresent(this.path);
     if (document !== undefined) return getEntry(document, key, this.path);
-    if (this.#held.get(key)?.() === false) throw folderGone(this.path);
+    this.#held.get(key)?.();
     return undefined;
   }
 
@@ -251,14 +251,6 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   #openStore(): Promise<FileStore> {
     return this.#store ??= loadStore().then(({ FileStore }) => new FileStore(this.#options));
   }
-}
-
-function folderGone(path: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_unavailable",
-    `Cannot read credentials from ${path}: its folder or lock file was removed while it was in use. ` +
-      `Put the folder back, and try again.`,
-  );
 }
 
 function warnOnStderr(message: string): void {

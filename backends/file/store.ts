@@ -32,8 +32,8 @@ export interface FileStoreOptions {
   lockTimeoutMs: number;
   /** Called at most once for the file and once for its folder, when it was open to others. */
   onWarning: (message: string) => void;
-  /** For each key whose lock is held: whether the lock still excludes others. */
-  held: Map<string, () => boolean>;
+  /** For each key whose lock is held: throws where the lock excludes others no more. */
+  held: Map<string, () => void>;
 }
 
 /** A program without the lock may write between a read and a rename, but hardly each time. */
@@ -46,7 +46,7 @@ export class FileStore {
   readonly #path: string;
   readonly #lockTimeoutMs: number;
   readonly #onWarning: (message: string) => void;
-  readonly #held: Map<string, () => boolean>;
+  readonly #held: Map<string, () => void>;
   readonly #proofs = new Map<string, WriteProof>();
   readonly #warned = new Set<string>();
 
@@ -63,8 +63,7 @@ export class FileStore {
     entry: OidcCredentials,
     { isReplaced = () => true }: PutOptions = {},
   ): Promise<void> {
-    // Before a folder that has vanished under a lock is made anew.
-    if (this.#held.get(key)?.() === false) throw lockLost(this.#path);
+    this.#held.get(key)?.(); // before a folder that has vanished is made anew
     const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
       const present = getEntry(document, key, path);
@@ -115,7 +114,9 @@ export class FileStore {
     const run = async (isHeld: () => boolean) => {
       const proof = await this.#prove(path, key);
       this.#proofs.set(key, proof);
-      this.#held.set(key, isHeld);
+      this.#held.set(key, () => {
+        if (!isHeld()) throw lockLost(path);
+      });
       try {
         return await fn();
       } finally {

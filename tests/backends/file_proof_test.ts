@@ -120,7 +120,7 @@ Deno.test({
       };
       await backend.withLock(KEY, async () => {
         remove();
-        await rejectsWith("backend_unavailable", () => backend.get(KEY), backend.path);
+        await rejectsWith("backend_locked", () => backend.get(KEY), backend.path);
         await rejectsWith("backend_locked", () => backend.put(KEY, entry()), backend.path);
       });
       assertEquals(backend.get(KEY), undefined);

@@ -16,7 +16,7 @@ interface Made {
 function make(lockTimeoutMs = 30_000): Made {
   const parent = folder();
   const path = `${parent}/c.json`;
-  const held = new Map<string, () => boolean>();
+  const held = new Map<string, () => void>();
   const store = new FileStore({ path, lockTimeoutMs, onWarning: () => {}, held });
   return { store, parent, path };
 }

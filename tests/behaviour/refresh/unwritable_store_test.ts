@@ -140,6 +140,28 @@ Deno.test("proof: a probe entry that cannot be written keeps the refresh token",
   assertEquals(refreshes(world.provider), 0);
 });
 
+Deno.test({
+  name: "vanished store: new tokens are neither lost nor revoked, and stored once it is back",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using folder = await tempDir();
+    await using world = await scriptedProviderWorld();
+    const parent = `${folder.path}/inner`;
+    const store = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
+    const session = await createSession({ ...world.options, credentialsBackend: store });
+    world.provider.script.token.push(() => {
+      Deno.renameSync(parent, `${parent}.away`);
+      return world.provider.tokens();
+    });
+    const run = () => session.accessToken({ forceRefresh: true });
+    await rejectsWith("credentials_not_stored", run, "folder was removed");
+    Deno.renameSync(`${parent}.away`, parent);
+    const token = await session.accessToken();
+    assert(world.provider.isActive(token));
+    assertEquals(store.get(world.key)?.access_token, token);
+  },
+});
+
 Deno.test("sign-out during a refresh: its tokens are revoked, and nothing is stored", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
