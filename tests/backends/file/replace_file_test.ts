@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   makeFolder,
-  removeIfPresent,
   renameOver,
   replaceFile,
 } from "../../../backends/file/replace_file.ts";
@@ -9,18 +8,6 @@ import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
-
-Deno.test({
-  name: "replaceFile makes a file of mode 0600 and leaves nothing beside it",
-  permissions,
-  fn() {
-    const parent = folder();
-    replaceFile(`${parent}/a.json`, "größe 🔑");
-    assertEquals(Deno.readTextFileSync(`${parent}/a.json`), "größe 🔑");
-    assertEquals(namesIn(parent), ["a.json"]);
-    if (isPosix) assertEquals(modeOf(`${parent}/a.json`), 0o600);
-  },
-});
 
 Deno.test({
   name: "replaceFile puts a new file in the old one's place: an open reader keeps the old",
@@ -63,19 +50,6 @@ Deno.test({
       Deno.renameSync = renameSync;
     }
     assertEquals(steps, ["sync 8", "rename", "sync folder"]);
-  },
-});
-
-Deno.test({
-  name: "replaceFile writes a large text whole",
-  permissions,
-  fn() {
-    const path = `${folder()}/a.json`;
-    const text = "0123456789".repeat(200_000);
-    replaceFile(path, text);
-    assertEquals(Deno.readTextFileSync(path) === text, true);
-    replaceFile(path, "");
-    assertEquals(Deno.statSync(path).size, 0);
   },
 });
 
@@ -144,31 +118,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "replaceFile takes another name where it cannot remove a planted folder",
-  permissions,
-  fn() {
-    const parent = folder();
-    Deno.writeTextFileSync(`${parent}/a.json`, "old");
-    Deno.mkdirSync(`${parent}/a.json.tmp/inner`, { recursive: true });
-    replaceFile(`${parent}/a.json`, "new");
-    assertEquals(Deno.readTextFileSync(`${parent}/a.json`), "new");
-    assertEquals(namesIn(parent), ["a.json", "a.json.tmp"]);
-  },
-});
-
-Deno.test({
-  name: "removeIfPresent removes a file, and is content where there is none",
-  permissions,
-  fn() {
-    const path = `${folder()}/a`;
-    Deno.writeTextFileSync(path, "");
-    removeIfPresent(path);
-    removeIfPresent(path);
-    assertThrows(() => removeIfPresent("/elsewhere/a"), Deno.errors.NotCapable);
-  },
-});
-
-Deno.test({
   name: "renameOver waits on Windows for a program that has the file open, and for nothing else",
   permissions: "none",
   fn() {
@@ -190,25 +139,6 @@ Deno.test({
     assertEquals(attempts(true, busy, 1), "2 tries");
     assertEquals(attempts(true, new Deno.errors.NotFound("gone"), 1), "1 tries, NotFound");
     assertEquals(attempts(false, held, 1), "1 tries, PermissionDenied");
-  },
-});
-
-Deno.test({
-  name: "replaceFile without the lock disturbs no other one, nor is disturbed",
-  permissions,
-  fn() {
-    const parent = folder();
-    const path = `${parent}/a.json`;
-    const during = (isUnchanged: () => boolean) => ({ isLocked: false, isUnchanged });
-    let temps = 0;
-    const count = () => {
-      temps = namesIn(parent).length;
-      return true;
-    };
-    replaceFile(path, "one", during(() => replaceFile(path, "two", during(count))));
-    assertEquals(temps, 2);
-    assertEquals(Deno.readTextFileSync(path), "one");
-    assertEquals(namesIn(parent), ["a.json"]);
   },
 });
 

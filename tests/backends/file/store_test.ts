@@ -60,29 +60,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the temp file that a crash left goes with the next write",
-  permissions,
-  async fn() {
-    const { store, parent } = make();
-    Deno.writeTextFileSync(`${parent}/c.json.tmp`, "half");
-    await store.put(KEY, entry());
-    assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
-  },
-});
-
-Deno.test({
-  name: "deleteAll takes the temp file that a crash left with it: there are tokens in that, too",
-  permissions,
-  async fn() {
-    const { store, parent } = make();
-    await store.put(KEY, entry());
-    Deno.writeTextFileSync(`${parent}/c.json.tmp`, "half");
-    await store.deleteAll();
-    assertEquals(namesIn(parent), ["c.json.lock"]);
-  },
-});
-
-Deno.test({
   name: "writes wait for each other, but not for a key's lock",
   permissions,
   async fn() {
