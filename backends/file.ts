@@ -234,7 +234,7 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /**
    * Runs `fn` while no other process or session on this host holds the lock of the same key. Before that
    * it writes a temp file of the coming size, which the next `put` under the key uses: so a store that
-   * cannot be written is found in time. Sixteen locks serve all keys: `fn` takes no second one.
+   * cannot be written is found in time.
    *
    * @throws {CredentialsBackendError} As {@linkcode put}; `backend_locked` after `lockTimeoutMs`. A signal
    * that ends the wait throws its reason.

@@ -14,8 +14,6 @@ import {
 import { makeFolder } from "./replace_file.ts";
 
 const ACTION = "open the lock file";
-/** Another process may make, remove or replace the file between two steps, but hardly each time. */
-const TRIES = 20;
 /** About how long a write and a refresh hold their locks, in milliseconds. */
 const [WRITE_MS, REFRESH_MS] = [4, 20];
 /** The process id of the holder. Of a fixed length, so that nothing of an earlier one is left. */
@@ -31,11 +29,14 @@ export interface FileLockOptions<T> extends WithLockOptions<T> {
    * @default {4} the time of a write
    */
   paceMs?: number;
+  /** In this process, holders of different keys share the lock. */
+  key?: string;
 }
 
 /**
  * Runs `fn` under the lock of one key beside the file or name `base`, in whose folder all sharers work. A
- * folder that is missing is made. Sixteen lock files serve all keys, so a holder takes no second lock.
+ * folder that is missing is made. Sixteen lock files serve all keys: another process may wait for a key
+ * that nobody holds, and this one never does.
  *
  * @throws {CredentialsBackendError} As {@linkcode withFileLock}.
  */
@@ -45,20 +46,20 @@ export async function withKeyLock<T>(
   fn: (isHeld: () => boolean) => T | Promise<T>,
   options: FileLockOptions<T>,
 ): Promise<T> {
-  const path = `${base}.${slotOf(key)}.lock`;
+  const path = `${base}.${shortHash(key).at(-1)}.lock`;
   try {
     makeFolder(folderOf(path));
   } catch (error) {
     throw fileError("make the folder of", path, error);
   }
-  return await withFileLock(path, fn, { paceMs: REFRESH_MS, ...options });
+  return await withFileLock(path, fn, { paceMs: REFRESH_MS, ...options, key });
 }
 
-/** One of sixteen names for a key: a hexadecimal digit of its hash (FNV-1a). */
-export function slotOf(key: string): string {
+/** A piece of a file name for any key (FNV-1a): eight hexadecimal digits. */
+export function shortHash(key: string): string {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(key)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return ((hash ^ hash >>> 16) & 15).toString(16);
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
 /**
@@ -76,115 +77,113 @@ export function slotOf(key: string): string {
 export async function withFileLock<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
-  options: FileLockOptions<T>,
+  { timeoutMs, paceMs = WRITE_MS, signal, peek, key = "" }: FileLockOptions<T>,
 ): Promise<T> {
-  options.signal?.throwIfAborted();
-  const deadline = performance.now() + options.timeoutMs;
-  for (let tries = 0; tries < TRIES; tries++) {
-    const { file, info } = openLockFile(path);
-    try {
-      const peeked = tryLock(file, path)
-        ? undefined
-        : await waitForLock(file, path, deadline, options);
-      if (peeked !== undefined) return peeked;
-      const isHeld = () => isStillAt(info, path);
-      if (!isHeld()) continue; // another process locks the new file at the path
-      noteHolder(file);
-      const result = fn(isHeld);
-      // Awaiting a plain value would hold the lock for one more turn of the event loop.
-      return result instanceof Promise ? await result : result;
-    } finally {
-      file.close();
+  signal?.throwIfAborted();
+  const deadline = performance.now() + timeoutMs;
+  for (let tries = 0;; tries++) {
+    const lock = tryHold(path, key);
+    if (lock !== undefined) {
+      try {
+        const result = fn(() => isStillAt(lock.info, path));
+        // Awaiting a plain value would hold the lock for one more turn of the event loop.
+        return result instanceof Promise ? await result : result;
+      } finally {
+        release(lock, path, key);
+      }
     }
+    if (performance.now() >= deadline) throw lockTimeout(path, timeoutMs);
+    // Grows with each try, to leave the processor to the holder, and is random, to spread the waiters.
+    await delay((1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5), signal);
+    const peeked = await peek?.();
+    if (peeked !== undefined) return peeked;
   }
-  throw replacedTooOften(path);
 }
 
-interface OpenFile {
-  file: Deno.FsFile;
-  info: Deno.FileInfo;
+/** A lock of the kernel, which the holders of different keys in this process share. */
+interface HeldLock {
+  readonly file: Deno.FsFile;
+  readonly info: Deno.FileInfo;
+  readonly keys: Set<string>;
+}
+
+const held = new Map<string, HeldLock>();
+
+/** `undefined` where another process has the lock, or this one has it for the same key. */
+function tryHold(path: string, key: string): HeldLock | undefined {
+  const own = held.get(path);
+  if (own !== undefined && isStillAt(own.info, path)) {
+    return own.keys.has(key) ? undefined : (own.keys.add(key), own);
+  }
+  const file = openLockFile(path);
+  if (file === undefined) return undefined;
+  let isHeld = false;
+  try {
+    const info = file.statSync();
+    // Another process may have put another file in its place: then that one counts.
+    isHeld = file.tryLockSync(true) && isStillAt(info, path);
+    if (!isHeld) return undefined;
+    noteHolder(file);
+    const lock = { file, info, keys: new Set([key]) };
+    held.set(path, lock);
+    return lock;
+  } catch (error) {
+    throw fileError("lock", path, error);
+  } finally {
+    if (!isHeld) file.close();
+  }
+}
+
+function release(lock: HeldLock, path: string, key: string): void {
+  lock.keys.delete(key);
+  if (lock.keys.size > 0) return;
+  lock.file.close();
+  if (held.get(path) === lock) held.delete(path);
 }
 
 /**
- * Opens the lock file, or makes it. It must be a regular file of this user under one name: the process
- * id is written into it, and a planted link could lead that to any file of the user's.
+ * Opens the lock file, or makes it; `undefined` where another process has made or replaced it meanwhile. It
+ * must be a regular file of this user under one name: the process id is written into it, and a planted link
+ * could lead that to any file of the user's.
  */
-function openLockFile(path: string): OpenFile {
-  try {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const found = lookIfPresent(path);
-      if (found !== undefined) assertRegular(ACTION, path, found);
-      const file = tryOpen(path, found === undefined);
-      const opened = file && checked(file, path, found);
-      if (opened !== undefined) return opened;
-    }
-  } catch (error) {
-    throw fileError(ACTION, path, error);
-  }
-  throw replacedTooOften(path);
-}
-
-/** `undefined` where another process has made or removed the file meanwhile. */
-function tryOpen(path: string, isNew: boolean): Deno.FsFile | undefined {
+function openLockFile(path: string): Deno.FsFile | undefined {
   const { AlreadyExists, NotFound } = Deno.errors;
-  const mode = isNew ? { createNew: true, mode: 0o600 } : {};
   try {
-    return whileHeld(() => Deno.openSync(path, { read: true, write: true, ...mode }));
+    const found = lookIfPresent(path);
+    if (found !== undefined) assertRegular(ACTION, path, found);
+    const mode = found === undefined ? { createNew: true, mode: 0o600 } : {};
+    const file = whileHeld(() => Deno.openSync(path, { read: true, write: true, ...mode }));
+    if (found === undefined || isUsable(file, path, found)) return file;
+    file.close();
   } catch (error) {
-    if (error instanceof (isNew ? AlreadyExists : NotFound)) return undefined;
-    throw error;
+    const isThere = () => lookIfPresent(folderOf(path), Deno.statSync) !== undefined;
+    const isRaced = error instanceof AlreadyExists || error instanceof NotFound && isThere();
+    if (!isRaced) throw fileError(ACTION, path, error);
   }
+  return undefined;
 }
 
-/** `undefined` where the open file is another one than was found. */
-function checked(file: Deno.FsFile, path: string, found?: Deno.FileInfo): OpenFile | undefined {
-  let isUsable = false;
+/** `false` where the open file is another one than was found. */
+function isUsable(file: Deno.FsFile, path: string, found: Deno.FileInfo): boolean {
+  let isRefused = true;
   try {
     const info = file.statSync();
-    if (found !== undefined) {
-      if (!isSameFile(info, found)) return undefined;
-      assertOwn(ACTION, path, info);
-      if ((info.nlink ?? 1) > 1) throw refusal(ACTION, path, "it has a second name (a hard link)");
+    const isSame = isSameFile(info, found);
+    if (isSame) assertOwn(ACTION, path, info);
+    if (isSame && (info.nlink ?? 1) > 1) {
+      throw refusal(ACTION, path, "it has a second name (a hard link)");
     }
-    isUsable = true;
-    return { file, info };
+    isRefused = false;
+    return isSame;
   } finally {
-    if (!isUsable) file.close();
+    if (isRefused) file.close();
   }
 }
 
 /** Whether an open file, by the information about it, is still the one at `path`. A link is another one. */
-export function isStillAt(info: Deno.FileInfo, path: string): boolean {
+function isStillAt(info: Deno.FileInfo, path: string): boolean {
   const found = lookIfPresent(path);
   return found !== undefined && isSameFile(info, found);
-}
-
-function replacedTooOften(path: string): CredentialsBackendError {
-  return refusal(ACTION, path, "another program keeps replacing it");
-}
-
-function tryLock(file: Deno.FsFile, path: string): boolean {
-  try {
-    return file.tryLockSync(true);
-  } catch (error) {
-    throw fileError("lock", path, error);
-  }
-}
-
-/** Resolves with `undefined` once it has the lock, else with the value of `peek`. */
-async function waitForLock<T>(
-  file: Deno.FsFile,
-  path: string,
-  deadline: number,
-  { timeoutMs, paceMs = WRITE_MS, signal, peek }: FileLockOptions<T>,
-): Promise<T | undefined> {
-  for (let tries = 0;; tries++) {
-    if (performance.now() >= deadline) throw lockTimeout(file, path, timeoutMs);
-    // Grows with each try, to leave the processor to the holder, and is random, to spread the waiters.
-    await delay((1 + Math.random()) * paceMs * Math.min(1 + tries / 2, 5), signal);
-    const peeked = await peek?.();
-    if (peeked !== undefined || tryLock(file, path)) return peeked;
-  }
 }
 
 /** Writes the process id into the lock file, for the message of {@linkcode lockTimeout}. */
@@ -196,23 +195,25 @@ function noteHolder(file: Deno.FsFile): void {
   }
 }
 
-function lockTimeout(file: Deno.FsFile, path: string, timeoutMs: number): CredentialsBackendError {
+function lockTimeout(path: string, timeoutMs: number): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_locked",
-    `Cannot lock ${path} within ${timeoutMs} ms: ${readHolder(file)} holds it, most likely ` +
+    `Cannot lock ${path} within ${timeoutMs} ms: ${readHolder(path)} holds it, most likely ` +
       `another notebook or script that refreshes the same credentials. Wait for it or end it.`,
   );
 }
 
-function readHolder(file: Deno.FsFile): string {
+function readHolder(path: string): string {
+  const file = openLockFile(path);
   try {
     const buffer = new Uint8Array(NOTE.length);
-    file.seekSync(0, Deno.SeekMode.Start);
-    const length = file.readSync(buffer) ?? 0;
+    const length = file?.readSync(buffer) ?? 0;
     const pid = new TextDecoder().decode(buffer.subarray(0, length)).trim();
     return /^\d+$/.test(pid) ? `process ${pid}` : "another process";
   } catch {
     return "another process";
+  } finally {
+    file?.close();
   }
 }
 

@@ -14,7 +14,7 @@ import {
   setRow,
 } from "./document.ts";
 import { fileError, isSameFile, lookIfPresent, readOwnFile, resolveLink } from "./file_access.ts";
-import { lockLost, slotOf, withFileLock, withKeyLock } from "./lock.ts";
+import { lockLost, shortHash, withFileLock, withKeyLock } from "./lock.ts";
 import {
   makeFolder,
   removeIfPresent,
@@ -132,7 +132,10 @@ export class FileStore {
     try {
       const { document, info } = readForUpdate(path);
       assertWritable(document, path);
-      return await WriteProof.write(`${path}.${slotOf(key)}.tmp`, (info?.size ?? 0) + ENTRY_BYTES);
+      return await WriteProof.write(
+        `${path}.${shortHash(key)}.tmp`,
+        (info?.size ?? 0) + ENTRY_BYTES,
+      );
     } catch (error) {
       throw fileError("write", path, error);
     }
@@ -251,7 +254,7 @@ function isOpen({ mode }: Deno.FileInfo): boolean {
   return !isWindows && ((mode ?? 0) & 0o077) !== 0;
 }
 
-const LEFT = /^((\.[0-9a-f]|\.[0-9a-f]{8})?\.tmp|\.[0-9a-f]{8}\.lock)$/;
+const LEFT = /^((\.[0-9a-f]{8})?\.tmp|\.[0-9a-f]{8}\.lock)$/;
 
 /**
  * Temp files of killed writes, with tokens in them, and the lock files of earlier versions. A temp file of

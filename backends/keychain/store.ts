@@ -1,6 +1,6 @@
 import { printable } from "../common/printable.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { withKeyLock } from "../file/lock.ts";
+import { shortHash, withKeyLock } from "../file/lock.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {
   accountOf,
@@ -171,8 +171,8 @@ export async function withKeychainLock<T>(
   fn: () => Promise<T>,
   options: WithLockOptions<T> = {},
 ): Promise<T> {
-  const base = `${folder}/keychain${key === undefined ? ".write" : ""}`;
-  return await withKeyLock(base, `${service}|${key ?? ""}`, fn, { ...options, timeoutMs });
+  const base = `${folder}/keychain.${shortHash(service)}${key === undefined ? ".write" : ""}`;
+  return await withKeyLock(base, key ?? "", fn, { ...options, timeoutMs });
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

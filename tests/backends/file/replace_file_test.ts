@@ -1,9 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  makeFolder,
-  renameOver,
-  replaceFile,
-} from "../../../backends/file/replace_file.ts";
+import { makeFolder, renameOver, replaceFile } from "../../../backends/file/replace_file.ts";
 import { backendUrl, runDeno } from "../../support/deno_process.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
