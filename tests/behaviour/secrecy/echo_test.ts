@@ -153,7 +153,7 @@ Deno.test("echo: of all that the session knows, in a provider's and an API's wor
     const error_description = known.join(" ");
     world.provider.script.token.push(() => json({ error: "odd_error", error_description }, 400));
     const refresh = () => session.accessToken({ forceRefresh: true });
-    assertNoSecret(await rejectsWith("provider_refused", refresh, "odd_error"), known);
+    assertNoSecret(await rejectsWith("login_required", refresh, "odd_error"), known);
     world.provider.script.token.push(() => json({ error: "server_error", error_description }, 500));
     assertNoSecret(await rejectsWith("provider_unavailable", refresh, "server_error"), known);
     world.api.script.push(() => new Response(known.join(" "), { status: 400 }));
