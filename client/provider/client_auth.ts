@@ -69,20 +69,6 @@ export class ClientAuthentication {
     return this.#isTurned;
   }
 
-  /** The name of the method at the provider, and the option and the variable that it is from. */
-  get method(): { names: string[]; source: string } | undefined {
-    const [option] = Object.keys(this.#options) as (keyof ClientAuthOptions)[];
-    if (option === undefined) return undefined;
-    const isSecret = option === "clientSecret";
-    const names = isSecret ? ["client_secret_post", "client_secret_basic"] : ["private_key_jwt"];
-    return { names, source: `${option} (${CLIENT_AUTH_VARIABLES[option]})` };
-  }
-
-  /** Reads the client's file and signs, without a request. Throws as a request would. */
-  async check(server: oauth.AuthorizationServer, clientId: string): Promise<void> {
-    await this.at(server)(server, { client_id: clientId }, new URLSearchParams(), new Headers());
-  }
-
   /** The advice where the provider refuses the client; `undefined` for a public one. */
   async advice(now: number): Promise<Message | undefined> {
     const { clientSecret } = this.#options;

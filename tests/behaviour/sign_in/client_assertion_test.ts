@@ -67,14 +67,13 @@ Deno.test("client assertion: a cluster's own issuer and subject name the client 
   assert(world.provider.isActive(await session.accessToken()));
 });
 
-Deno.test("client assertion: wrong, ended, early and missing ones are told apart", async () => {
+Deno.test("client assertion: wrong, ended and missing ones are told apart", async () => {
   await using it = await federatedWorld();
   const { clientId } = it.world.provider;
   const stranger = await AssertionIssuer.make();
   const now = Math.floor(Date.now() / 1000);
   const rows: [assertion: string, ...words: string[]][] = [
-    [await it.assertion({ iat: now - 900, exp: now - 300 }), "ended at", "renews it"],
-    [await it.assertion({ nbf: now + 7200, exp: now + 9000 }), "begins at", "clock"],
+    [await it.assertion({ iat: now - 900, exp: now - 300 }), "has ended", "renews it"],
     [await it.assertion({ sub: "another-client", iss: "another-client" }), '"another-client"'],
     [await it.assertion({ aud: "https://other.example.com" }), '"https://other.example.com"'],
     [await stranger.assertion(it.world.provider.issuer, clientId), "trust exactly these"],
@@ -108,34 +107,12 @@ Deno.test("client assertion: neither alg none nor HS256 by the public key passes
   }
 });
 
-Deno.test("client assertion: half of one, while another program writes it, is not sent", async () => {
-  await using it = await federatedWorld();
-  const [old, renewed] = [await it.assertion(), await it.assertion()];
-  const clientAssertionFile = await it.file(old);
-  let reads = 0;
-  const read = Deno.readTextFileSync;
-  Deno.readTextFileSync = (path) => {
-    if (path !== clientAssertionFile || reads++ > 0) return read(path);
-    Deno.writeTextFileSync(path, renewed.slice(0, -20));
-    const half = read(path);
-    Deno.writeTextFileSync(path, `${renewed}\n`);
-    return half;
-  };
-  try {
-    await using session = await createSession(jobOptions(it.world, { clientAssertionFile }));
-    assert(await it.world.provider.isActive(await session.accessToken()));
-  } finally {
-    Deno.readTextFileSync = read;
-  }
-  assertEquals(reads, 2);
-});
-
 Deno.test("client assertion: what is no single JWT is not sent", async () => {
   await using it = await federatedWorld();
   const assertion = await it.assertion();
   const rows: [text: string, word: string][] = [
     ["", "empty"],
-    ["<!DOCTYPE html><p>502</p>", "a page"],
+    ["<!DOCTYPE html><p>502</p>", "not one JWT"],
     [`${assertion}\n${assertion}`, "not one JWT"],
     [`{"token":"${assertion}"}`, "not one JWT"],
     [`${assertion}&scope=admin`, "not one JWT"],

@@ -22,7 +22,7 @@ const hasOpenssl = await succeeds(["openssl", "version"]);
 const openssl = (...args: string[]) => mustRun(["openssl", ...args]);
 
 Deno.test({
-  name: "client key: what openssl writes and cannot be used is told apart, and nothing is sent",
+  name: "client key: what openssl writes and cannot be used is refused with the command, unsent",
   ignore: !hasOpenssl,
   async fn() {
     const key = await makeKey("RS256");
@@ -33,8 +33,8 @@ Deno.test({
     const open = await openssl("pkey", "-in", pkcs8, "-pubout");
     const short = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"];
     await expectUnusable(it, [
-      [old, "RSA PRIVATE KEY", "openssl pkcs8 -topk8"],
-      [locked, "encrypted"],
+      [old, "openssl pkcs8 -topk8"],
+      [locked, "openssl pkcs8 -topk8"],
       [open, "no private key"],
       [await openssl(...short), "1024 bits"],
     ]);
@@ -48,38 +48,19 @@ Deno.test("client key: what cannot be used is told apart, and nothing is sent", 
   await expectUnusable(it, [
     ["", "empty"],
     [" \n", "empty"],
-    [JSON.stringify(open), "public key"],
-    [JSON.stringify({ keys: [key.jwk] }), "a set of keys"],
-    [JSON.stringify({ kty: "oct", k: "c2VjcmV0" }), "shared secret"],
-    [JSON.stringify({ ...key.jwk, alg: "HS256" }), "kind or alg"],
-    [JSON.stringify({ ...key.jwk, alg: "none" }), "kind or alg"],
-    [JSON.stringify({ ...key.jwk, alg: "ES256" }), "damaged, or not of the kind"],
-    [JSON.stringify({ ...key.jwk, alg: "constructor" }), "kind or alg"],
-    [JSON.stringify(key.jwk).slice(0, -5), "no whole JSON"],
-    [key.pem.replace(/[A-Za-z]{20}/, "A"), "damaged"],
-    ["<html>Sign in</html>", "neither PEM"],
     ["x".repeat(70_000), "70000 bytes"],
+    ...[
+      JSON.stringify(open),
+      JSON.stringify({ keys: [key.jwk] }),
+      JSON.stringify({ kty: "oct", k: "c2VjcmV0" }),
+      ...["HS256", "none", "ES256", "constructor"].map((alg) =>
+        JSON.stringify({ ...key.jwk, alg })
+      ),
+      JSON.stringify(key.jwk).slice(0, -5),
+      key.pem.replace(/[A-Za-z]{20}/, "A"),
+      "<html>Sign in</html>",
+    ].map((text): Unusable => [text, "no private key"]),
   ]);
-});
-
-Deno.test({
-  name: "client key: P-521 is refused by a Deno that does not sign by it, before any request",
-  ignore: !hasOpenssl,
-  async fn() {
-    const key = await makeKey("ES256");
-    await using it = await keyWorld([key.registered]);
-    const curve = ["-pkeyopt", "ec_paramgen_curve:P-521"];
-    const clientKeyFile = await it.file(await openssl("genpkey", "-algorithm", "EC", ...curve));
-    const sign = () => Promise.reject(new DOMException("no P-521", "NotSupportedError"));
-    Object.defineProperty(crypto.subtle, "sign", { value: sign, configurable: true });
-    try {
-      const run = () => createSession(jobOptions(it.world, { clientKeyFile }));
-      await rejectsWith("client_auth_unusable", run, clientKeyFile, "does not sign by P-521");
-    } finally {
-      delete (crypto.subtle as Partial<SubtleCrypto>).sign;
-    }
-    assertEquals(it.world.provider.requests.filter(({ method }) => method === "POST"), []);
-  },
 });
 
 Deno.test({
@@ -97,28 +78,28 @@ Deno.test({
         ...words,
       );
     await attempt(`${it.dir}/absent`, "not there");
-    await attempt(it.dir, "no regular file");
+    await attempt(it.dir, "a folder");
     await makePipe(`${it.dir}/pipe`);
-    await attempt(`${it.dir}/pipe`, "no regular file");
-    await attempt("/dev/zero", "no regular file");
+    await attempt(`${it.dir}/pipe`, "a named pipe");
+    await attempt("/dev/zero", "a device");
     await Deno.symlink(`${it.dir}/pipe`, `${it.dir}/link`);
-    await attempt(`${it.dir}/link`, "no regular file");
+    await attempt(`${it.dir}/link`, "a named pipe");
     if (Deno.uid() !== 0) {
       await Deno.chmod(path, 0o644);
       await attempt(path, "others may read it (mode 0644)", "chmod 600");
     } else {
       // The superuser's own file may be open: mounts of a cluster are. Another user's may not.
       await Deno.chmod(path, 0o666);
-      await attempt(path, "all users may write it", "chmod o-w");
+      await attempt(path, "others may write it", "chmod");
       await Deno.chown(path, 1234, 1234);
       await Deno.chmod(path, 0o644);
-      await attempt(path, "others may read it (mode 0644)", "chmod 600");
+      await attempt(path, "belongs to another user");
       await Deno.chmod(path, 0o600);
       await attempt(path, "belongs to another user");
       await Deno.chown(path, 0, 0);
       await Deno.symlink(path, `${it.dir}/planted`);
       await mustRun(["chown", "-h", "1234", `${it.dir}/planted`]);
-      await attempt(`${it.dir}/planted`, "a link of another user");
+      await attempt(`${it.dir}/planted`, "belongs to another user");
     }
   },
 });

@@ -10,7 +10,7 @@ Deno.test({
   fn() {
     const file = { path: "/a job/key [1].pem", source: "clientKeyFile" };
     const { message } = assertThrows(() => readClientFile(file), ValidMindAuthError);
-    assertStringIncludes(message, "Run with '--allow-read=/a job/key [1].pem'");
+    assertStringIncludes(message, "Run with: '--allow-read=/a job/key [1].pem'");
   },
 });
 
