@@ -56,11 +56,6 @@ export interface AuthorizationPrompt {
   /** When the wait for the person ends. */
   readonly expiresAt: Date;
   /**
-   * The page has to be opened before this time, where the provider limits it: it knows a request that it
-   * was sent ahead (RFC 9126) for some seconds only.
-   */
-  readonly openBefore?: Date;
-  /**
    * Hands in the whole address that the browser ended on, for a browser on another machine. An address
    * is spent once it is used. One of no use is refused with `address_refused`, and the wait goes on.
    *

@@ -1,7 +1,7 @@
 import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session, SessionStatus } from "../session.ts";
-import { answerLines, formatTime, NO_REFRESH, openLimit, outcomeLines } from "./prompt.ts";
+import { answerLines, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
 import type { Outcome, SignInPage } from "./prompt.ts";
 
 export interface PromptView {
@@ -24,9 +24,7 @@ export function promptHtml(
   notes: readonly string[],
 ): string {
   const href = escapeHtml(page.url, Infinity);
-  const notice = [...openLimit(page), ...notes].map((note) =>
-    `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`
-  );
+  const notice = notes.map((note) => `<p class="vm-auth-note">${escapeHtml(note, 500)}</p>`);
   return `${STYLE}<div class="vm-auth vm-auth-card" id="${id}"><div class="vm-auth-main">` +
     `<p class="vm-auth-title">Sign in at ${escapeHtml(page.issuer)}</p>` +
     `<ol><li>Open <a href="${href}" target="_blank" rel="noopener noreferrer">` +

@@ -5,7 +5,6 @@ import type { SessionOptions } from "../session_options.ts";
 import {
   answerLines,
   formatLeft,
-  openLimit,
   outcomeLines,
   plainPrompt,
   type Prompt,
@@ -72,7 +71,6 @@ function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): s
     `${qr}  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${bold(printable(code.text))}`] : []),
     ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
-    ...openLimit(page).map((line) => `  ${line}`),
     "",
     "",
   ].join("\n");

@@ -27,8 +27,6 @@ export interface SignInPage {
   code?: { text: string; isFilledIn: boolean };
   /** The end of the page, and of its code. */
   expiresAt: Date;
-  /** How long the provider takes the page, in seconds, where that is less. */
-  openWithin?: number | undefined;
   /** For a page whose answer comes back to this computer: the other ways for it. */
   answer?: PageAnswer;
 }
@@ -105,7 +103,6 @@ export function plainPrompt(page: SignInPage, notes: readonly string[] = []): st
     `  1. Open this page      ${printable(url, Infinity)}`,
     ...(code ? [`  2. Confirm this code   ${printable(code.text)}`] : []),
     ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
-    ...openLimit(page).map((line) => `  ${line}`),
     ...notes.map((note) => printable(note, 500)),
     `Waiting for your approval (the ${code ? "code" : "link"} ends at ${end}) …`,
     "",
@@ -121,12 +118,6 @@ export function answerLines({ redirectUri, handIn }: PageAnswer): string[] {
       `${handIn} It counts once.`,
     ]),
   ];
-}
-
-/** The limit for opening a page that the provider forgets. */
-export function openLimit({ openWithin }: SignInPage): string[] {
-  if (openWithin === undefined) return [];
-  return [`Open it within ${Math.round(openWithin)} seconds: the provider takes it no longer.`];
 }
 
 export function outcomeLines(outcome: Outcome): string[] {

@@ -17,6 +17,7 @@ import {
   type RequestContext,
   requestOptions,
   requestTokens,
+  withNonce,
 } from "./token_request.ts";
 
 /** The endpoint of pushed authorization requests: RFC 9126. */
@@ -58,8 +59,6 @@ export interface Authorization {
   /** The page for the person. */
   url: string;
   redirectUri: string;
-  /** How long the provider takes the page, in seconds, where it says so. */
-  openWithin?: number;
   state: string;
   /** Sent with the scope `openid`, whose ID token must bring it back. */
   nonce?: string;
@@ -88,15 +87,12 @@ export async function startAuthorization(
       ...(dpopKey && { dpopKey }),
     };
     let query = await queryOf(context, options, secrets);
-    let openWithin: number | undefined;
     if (server.require_pushed_authorization_requests === true) {
-      const { request_uri, expires_in } = await push(context, query, dpopKey);
+      const { request_uri } = await push(context, query, dpopKey);
       query = { client_id: client.client_id, request_uri };
-      openWithin = expires_in;
     }
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
-    const url = endpoint.href;
-    return { url, redirectUri, ...(openWithin !== undefined && { openWithin }), ...secrets };
+    return { url: endpoint.href, redirectUri, ...secrets };
   }, ADVICE);
 }
 
@@ -201,13 +197,9 @@ async function push(
     ...requestOptions(PUSHED, context),
     ...(dpopKey && { DPoP: dpopHandle(oauth, dpopKey.pair, context.runtime.skew) }),
   };
-  const send = async () => {
+  return await withNonce(async () => {
     const response = await oauth.pushedAuthorizationRequest(server, client, auth, query, options);
     return await oauth.processPushedAuthorizationResponse(server, client, response);
-  };
-  return await send().catch((error) => {
-    if (!oauth.isDPoPNonceError(error)) throw error;
-    return send();
   });
 }
 
@@ -216,11 +208,8 @@ export async function authorizationObstacle(
   provider: OidcProvider,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
-  return await provider.use(
-    "start the sign-in",
-    signal,
-    (context) => Promise.resolve(obstacleAt(context.server)),
-  );
+  const run = ({ server }: RequestContext) => Promise.resolve(obstacleAt(server));
+  return await provider.use("start the sign-in", signal, run);
 }
 
 function obstacleAt(server: oauth.AuthorizationServer): string | undefined {

@@ -5,6 +5,7 @@ import {
   parseRetryAfter,
   printable,
   safeCause,
+  UNTRUSTED,
 } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
@@ -82,38 +83,23 @@ export function tooLarge(url: string, maxBytes: number): ProviderUnavailableErro
 /** The error for a request without an answer. */
 export function unreachable(url: string, error: unknown, timeoutMs?: number): ValidMindAuthError {
   if (isNotCapable(error)) {
-    const host = netHost(new URL(url));
+    const flag = permissionFlag("net", netHost(new URL(url)));
     return new ValidMindAuthError(
       "permission_required",
-      `Cannot reach ${place(url)}: Deno does not permit it. Run with: ` +
-        permissionFlag("net", host),
-    );
-  }
-  const doubt = certificateDoubt(error);
-  if (doubt !== undefined) {
-    return new ProviderUnavailableError(
-      `Cannot reach ${place(url)}: its certificate is not trusted (${doubt}). If a company's own ` +
-        `authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the file of the ` +
-        `authority's certificate; else do not sign in here.`,
-      safeCause(error),
+      `Cannot reach ${place(url)}: Deno does not permit it. Run with: ${flag}`,
     );
   }
   const fault = timeoutMs === undefined
     ? connectionFault(error)
     : `there was no whole answer within ${timeoutMs} ms`;
+  const advice = fault === UNTRUSTED
+    ? "If a company's own authority has made it, set DENO_TLS_CA_STORE=system, or DENO_CERT to the " +
+      "file of the authority's certificate; else do not sign in here."
+    : connectionAdvice(fault, "the issuer");
   return new ProviderUnavailableError(
-    `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ` +
-      connectionAdvice(fault, "the issuer"),
+    `Cannot reach ${place(url)}: ${fault ?? "the connection failed"}. ${advice}`,
     safeCause(error),
   );
-}
-
-/** Deno has no class of its own for it. The text of the error chooses the advice and nothing else. */
-function certificateDoubt(error: unknown): string | undefined {
-  if (!(error instanceof TypeError)) return undefined;
-  const text = `${error.message} ${error.cause instanceof Error ? error.cause.message : ""}`;
-  const [, doubt] = /invalid peer certificate: ([^\n]+)/.exec(text) ?? [];
-  return doubt && printable(doubt, 150);
 }
 
 /** An address for messages, without its query, whose text is the provider's. */

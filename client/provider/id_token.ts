@@ -4,7 +4,7 @@ import { readClaims } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { keysOfTenant } from "./discovery.ts";
-import { JWKS, MAX_SKEW_SECONDS, providerFetch } from "./fetch.ts";
+import { MAX_SKEW_SECONDS } from "./fetch.ts";
 
 /** Tries to get the keys. */
 const MAX_TRIES = 3;
@@ -149,16 +149,10 @@ type SignatureOptions = oauth.ValidateSignatureOptions & {
   [oauth.customFetch]: NonNullable<oauth.ValidateSignatureOptions[typeof oauth.customFetch]>;
 };
 
-/** Keys that were requested ahead of their use. Disposal ends the request. */
-export interface RequestedKeys extends Disposable {
-  readonly response: Promise<Response>;
-}
-
 /** Checks the signatures of ID tokens by the provider's keys. */
 export class IdTokenSignatures {
   readonly #issuer: string;
   readonly #runtime: Runtime;
-  #hasKeys = false;
   /** Stands for a provider in oauth4webapi's memory of keys, after its keys have changed. */
   readonly #renewed = new WeakMap<oauth.AuthorizationServer, oauth.AuthorizationServer>();
 
@@ -167,51 +161,30 @@ export class IdTokenSignatures {
     this.#runtime = runtime;
   }
 
-  /** Requests the keys ahead of their use, unless oauth4webapi has kept them from an earlier one. */
-  requestKeys(server: oauth.AuthorizationServer): RequestedKeys | undefined {
-    if (this.#hasKeys || server.jwks_uri === undefined) return undefined;
-    const end = new AbortController();
-    const response = providerFetch(JWKS, this.#runtime)(server.jwks_uri, {
-      headers: { accept: "application/json" },
-      redirect: "manual",
-      signal: end.signal,
-    });
-    response.catch(() => undefined); // reported, and tried again, where the keys are used
-    return { response, [Symbol.dispose]: () => end.abort() };
-  }
-
   /**
-   * Checks the signature of the ID token in a processed answer. Keys that were fetched before the answer
-   * may have been replaced meanwhile: where none of them fits, they are fetched once more.
-   *
-   * @param idToken The ID token.
-   * @param keys The result of {@linkcode requestKeys}, for the first try.
+   * Checks the signature of the ID token in a processed answer. Kept keys may have been replaced at the
+   * provider: where none of them fits, they are fetched once more.
    */
   async check(
     server: oauth.AuthorizationServer,
     response: Response,
     idToken: string,
     request: SignatureOptions,
-    keys?: RequestedKeys,
   ): Promise<void> {
     const kid = readClaims(idToken, 0)?.kid;
-    let ahead = keys?.response;
     let isFetched = false;
     const options: SignatureOptions = {
       ...request,
       [oauth.customFetch]: async (url, init) => {
-        isFetched = ahead === undefined;
-        const received = ahead ?? request[oauth.customFetch](url, init);
-        ahead = undefined;
-        return withKid(await keysOfTenant(server, this.#issuer, await received), kid);
+        isFetched = true;
+        const received = await request[oauth.customFetch](url, init);
+        return withKid(await keysOfTenant(server, this.#issuer, received), kid);
       },
     };
     for (let tries = 1;; tries++) {
       try {
         const provider = this.#renewed.get(server) ?? server;
-        await oauth.validateApplicationLevelSignature(provider, response, options);
-        this.#hasKeys = true;
-        return;
+        return await oauth.validateApplicationLevelSignature(provider, response, options);
       } catch (error) {
         if (isWithoutKey(error) && !isFetched) {
           this.#renewed.set(server, { ...server });

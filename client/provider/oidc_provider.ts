@@ -52,18 +52,17 @@ export class OidcProvider {
     action: string,
     signal: AbortSignal | undefined,
     run: (context: RequestContext) => Promise<T>,
-    advice: RefusalAdvice = {},
+    advice?: RefusalAdvice,
   ): Promise<T> {
     return await this.#attempt(action, signal, async () => {
       const server = await this.#discover(signal);
-      const { clientId } = this.#identity;
       const send = () =>
         run({
           identity: this.#identity,
           runtime: this.#runtime,
           signal,
           server,
-          client: { client_id: clientId },
+          client: { client_id: this.#identity.clientId },
           auth: this.#proof.at(server),
           signatures: this.#signatures,
         });
@@ -100,18 +99,14 @@ export class OidcProvider {
    * @returns `false` where the provider has no revocation endpoint.
    */
   async revoke(token: string, hint: "refresh_token" | "access_token"): Promise<boolean> {
-    return await this.use(
-      "revoke the sign-in",
-      undefined,
-      (context) => revokeToken(context, token, hint),
-    );
+    const run = (context: RequestContext) => revokeToken(context, token, hint);
+    return await this.use("revoke the sign-in", undefined, run);
   }
 
   /** The hosts, with ports, of all endpoints. */
   async endpointHosts(): Promise<string[]> {
-    return await this.#attempt("find the provider's endpoints", undefined, async () => {
-      return endpointHosts(await this.#discover());
-    });
+    const hosts = ({ server }: RequestContext) => Promise.resolve(endpointHosts(server));
+    return await this.use("find the provider's endpoints", undefined, hosts);
   }
 
   #discover(signal?: AbortSignal, requested?: RequestedDiscovery) {

@@ -58,9 +58,7 @@ async function request(
   { refreshToken, subject, dpopKey }: RefreshOptions,
   capture: (answer: Record<string, unknown>) => void,
 ): Promise<TokenSet> {
-  const { identity, server, client, auth, signatures } = context;
-  // An ID token at the last sign-in means one in this answer, so its keys are fetched meanwhile.
-  using keys = subject === undefined ? undefined : signatures.requestKeys(server);
+  const { identity, server, client, auth } = context;
   const answer = await requestTokens(context, {
     dpopKey,
     capture,
@@ -72,7 +70,7 @@ async function request(
     assertSamePerson(subject, claims, identity.issuer);
   }
   try {
-    return await checkTokens(context, answer, keys);
+    return await checkTokens(context, answer);
   } catch (error) {
     if (!(error instanceof ProviderUnavailableError)) throw error;
     return toTokenSet({ ...answer.answer, id_token: undefined }); // its key is out of reach

@@ -11,12 +11,7 @@ import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { asTenant, endpointHosts } from "./discovery.ts";
 import { DPOP } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
-import {
-  assertIdToken,
-  type IdTokenSignatures,
-  judgedSkew,
-  type RequestedKeys,
-} from "./id_token.ts";
+import { assertIdToken, type IdTokenSignatures, judgedSkew } from "./id_token.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {
@@ -77,46 +72,46 @@ export interface TokenAnswer {
   tenant: oauth.AuthorizationServer;
 }
 
-/**
- * Makes a token request, with a proof of the key where there is one. A provider may ask for a nonce in
- * the proof. It does so before it looks at the code or the refresh token, which is still unused then
- * (RFC 9449, section 8), so the request is made once more with a new proof.
- */
+/** Makes a token request, with a proof of the key where there is one. */
 export async function requestTokens(
   context: RequestContext,
   request: TokenRequest,
 ): Promise<TokenAnswer> {
-  if (request.dpopKey === undefined) {
-    const result = await requestOnce(context, request, {});
-    if (result.answer.token_type !== "dpop") return result;
-    // Tokens that are bound to a key would go out as bearer tokens.
-    throw new ValidMindAuthError(
-      "provider_invalid",
-      words`Cannot use the tokens of ${result.tenant.issuer}: they are bound to a key (DPoP). Set ${DPOP}.`,
-    );
-  }
-  const key = request.dpopKey;
-  const send = () => {
-    const proof = { DPoP: dpopHandle(oauth, key, context.runtime.skew) };
+  const { dpopKey } = request;
+  const result = await withNonce(() => {
+    const proof = dpopKey && { DPoP: dpopHandle(oauth, dpopKey, context.runtime.skew) };
     return requestOnce(context, request, proof);
-  };
-  const result = await send().catch((error) => {
+  });
+  const isBound = result.answer.token_type === "dpop";
+  if (isBound === (dpopKey !== undefined)) return result;
+  const { issuer } = context.server;
+  // Bound tokens would go out as bearer tokens, and unbound ones can be used by anybody: RFC 9449, section 5.
+  throw isBound
+    ? new ValidMindAuthError(
+      "provider_invalid",
+      words`Cannot use the tokens of ${issuer}: they are bound to a key (DPoP). Set ${DPOP}.`,
+    )
+    : new ValidMindAuthError(
+      "dpop_unsupported",
+      words`Cannot use the tokens of ${issuer}: they are bound to no key. Have DPoP switched on, or leave out ${DPOP}.`,
+    );
+}
+
+/**
+ * Makes a request with a proof of a key, and once more where the provider asks for a nonce in the proof.
+ * It does so before it looks at a code or a token, which is still unused then (RFC 9449, section 8).
+ */
+export async function withNonce<T>(send: () => Promise<T>): Promise<T> {
+  return await send().catch((error) => {
     if (!oauth.isDPoPNonceError(error)) throw error;
     return send();
   });
-  if (result.answer.token_type === "dpop") return result;
-  // Unbound tokens, which anybody can use, are refused: RFC 9449, section 5.
-  throw new ValidMindAuthError(
-    "dpop_unsupported",
-    `Cannot use the tokens of ${context.server.issuer}: they are not bound to the key that they ` +
-      `were asked for with. Have DPoP switched on for this client, or leave dpop out.`,
-  );
 }
 
 async function requestOnce(
   context: RequestContext,
   { send, process, parameters, capture }: TokenRequest,
-  proof: oauth.DPoPRequestOptions,
+  proof: oauth.DPoPRequestOptions | undefined,
 ): Promise<TokenAnswer> {
   const { identity, server, client } = context;
   const response = await send({
@@ -138,19 +133,14 @@ async function requestOnce(
   return { response, answer, tenant };
 }
 
-/**
- * The tokens of an answer, after the check of the ID token's signature.
- *
- * @param keys The provider's keys, where they were requested already.
- */
+/** The tokens of an answer, after the check of the ID token's signature. */
 export async function checkTokens(
   context: RequestContext,
   { response, answer, tenant }: TokenAnswer,
-  keys?: RequestedKeys,
 ): Promise<TokenSet> {
   if (answer.id_token !== undefined) {
     const options = requestOptions(JWKS, context);
-    await context.signatures.check(tenant, response, answer.id_token, options, keys);
+    await context.signatures.check(tenant, response, answer.id_token, options);
   }
   return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
 }

@@ -49,10 +49,7 @@ export async function signInByBrowser(
   const authorization = await startAuthorization(provider, options, signal);
   const answer = new BrowserAnswer(authorization.state);
   listener.expect(answer, authorization.url);
-  const now = runtime.now();
-  const expiresAt = new Date(now + LIMIT_MS);
-  const { openWithin = Infinity } = authorization;
-  const limit = openWithin * 1000 < LIMIT_MS ? openWithin : undefined;
+  const expiresAt = new Date(runtime.now() + LIMIT_MS);
   const submit = (address: string) => {
     const fault = answer.offer(parametersOf(address) ?? new URLSearchParams());
     return fault && FAULTS[fault];
@@ -61,7 +58,6 @@ export async function signInByBrowser(
     url: authorization.url,
     redirectUri,
     expiresAt,
-    ...(limit !== undefined && { openBefore: new Date(now + limit * 1000) }),
     submit: (address) => {
       const fault = submit(String(address));
       return fault === undefined ? Promise.resolve() : Promise.reject(addressRefused(fault));
@@ -72,10 +68,7 @@ export async function signInByBrowser(
   const promptFailed = Promise.withResolvers<never>();
   runtime.emit?.({ type: "link_shown", expiresAt });
   const display = onAuthorizationUrl ??
-    ((shown) => {
-      const page = pageOf(shown, provider.issuer, { listener, submit });
-      return show({ ...page, openWithin: limit });
-    });
+    ((shown) => show(pageOf(shown, provider.issuer, { listener, submit })));
   // Not awaited: a prompt may stay open until the sign-in is over.
   Promise.try(display, prompt).catch((error) => promptFailed.reject(promptError(error)));
   try {

@@ -2,21 +2,9 @@ import { isGranted } from "../../backends/common/platform.ts";
 
 /** Limit of a request's head, which has the answer's code in it, and of its body. */
 const MAX_BYTES = 32 * 1024;
+const HEAD_END = "\r\n\r\n";
 /** A request has to be whole after this time. */
 const READ_MS = 10_000;
-
-const REASONS: Record<number, string> = {
-  200: "OK",
-  204: "No Content",
-  303: "See Other",
-  400: "Bad Request",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  409: "Conflict",
-  413: "Content Too Large",
-  503: "Service Unavailable",
-};
 
 /** A request as it was read. */
 export interface HttpRequest {
@@ -101,9 +89,30 @@ export function close(connection: { close(): void }): void {
 
 /** Reads a request; gives the status to refuse it with, or `undefined` where none came. */
 async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number | undefined> {
-  const reader = new ByteReader(connection);
-  const head = await reader.until("\r\n\r\n");
-  if (head === undefined) return reader.isFull ? 413 : undefined;
+  const chunk = new Uint8Array(MAX_BYTES);
+  let text = ""; // one character stands for each byte, and the body is a form, which is all ASCII
+  let request: HttpRequest | undefined;
+  let end = 0;
+  for (;;) {
+    if (request === undefined && text.includes(HEAD_END)) {
+      const head = text.slice(0, text.indexOf(HEAD_END));
+      const read = parseHead(head);
+      if (typeof read === "number") return read;
+      request = read.request;
+      end = head.length + HEAD_END.length + read.length;
+    }
+    if (request !== undefined && text.length >= end) {
+      return { ...request, body: text.slice(text.indexOf(HEAD_END) + HEAD_END.length, end) };
+    }
+    if (request === undefined && text.length >= MAX_BYTES) return 413;
+    const count = await connection.read(chunk);
+    if (!count) return undefined;
+    text += Array.from(chunk.subarray(0, count), (byte) => String.fromCharCode(byte)).join("");
+  }
+}
+
+/** The request of a head, and the length of its body. */
+function parseHead(head: string): { request: HttpRequest; length: number } | number {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, target] = /^([A-Z]{1,20}) (\/[\x21-\x7e]*) HTTP\/1\.[01]$/.exec(first) ?? [];
   const headers = readHeaders(lines);
@@ -111,10 +120,9 @@ async function readRequest(connection: Deno.Conn): Promise<HttpRequest | number 
   const length = Number(headers.get("content-length") ?? 0);
   if (headers.has("transfer-encoding") || !Number.isInteger(length) || length < 0) return 400;
   if (length > MAX_BYTES) return 413;
-  const body = await reader.take(length);
-  if (body === undefined) return undefined;
   const [path, ...query] = target.split("?");
-  return { method, path: path!, query: new URLSearchParams(query.join("?")), headers, body };
+  const parameters = new URLSearchParams(query.join("?"));
+  return { request: { method, path: path!, query: parameters, headers, body: "" }, length };
 }
 
 function readHeaders(lines: readonly string[]): Map<string, string> | undefined {
@@ -122,67 +130,20 @@ function readHeaders(lines: readonly string[]): Map<string, string> | undefined 
   for (const line of lines) {
     // Not the blanks by a pattern: a long run of them within a value would take seconds.
     const [, name] = /^([\w!#$%&'*+.^`|~-]+):/.exec(line) ?? [];
-    if (name === undefined) return undefined;
-    const key = name.toLowerCase();
-    const isRepeated = headers.has(key) && (key === "host" || key === "content-length");
-    if (isRepeated) return undefined;
-    headers.set(key, line.slice(name.length + 1).trim());
+    const key = name?.toLowerCase();
+    if (key === undefined || (headers.has(key) && ["host", "content-length"].includes(key))) {
+      return undefined;
+    }
+    headers.set(key, line.slice(name!.length + 1).trim());
   }
   return headers;
-}
-
-/** Reads from a connection up to the limit. */
-class ByteReader {
-  readonly #connection: Deno.Conn;
-  readonly #bytes = new Uint8Array(2 * MAX_BYTES);
-  #length = 0;
-  #text = "";
-
-  constructor(connection: Deno.Conn) {
-    this.#connection = connection;
-  }
-
-  get isFull(): boolean {
-    return this.#length >= MAX_BYTES;
-  }
-
-  /** The text before a mark, or `undefined` at the end or the limit. */
-  async until(mark: string): Promise<string | undefined> {
-    for (;;) {
-      const at = this.#text.indexOf(mark);
-      if (at !== -1) {
-        const head = this.#text.slice(0, at);
-        this.#text = this.#text.slice(at + mark.length);
-        return head;
-      }
-      if (this.isFull || !await this.#more()) return undefined;
-    }
-  }
-
-  /** The next characters. The body is a form, which is all ASCII. */
-  async take(length: number): Promise<string | undefined> {
-    while (this.#text.length < length) {
-      if (!await this.#more()) return undefined;
-    }
-    return this.#text.slice(0, length);
-  }
-
-  /** Reads on; one character stands for each byte. */
-  async #more(): Promise<boolean> {
-    const read = await this.#connection.read(this.#bytes.subarray(this.#length));
-    if (read === null || read === 0) return false;
-    const bytes = this.#bytes.subarray(this.#length, this.#length + read);
-    for (const byte of bytes) this.#text += String.fromCharCode(byte);
-    this.#length += read;
-    return true;
-  }
 }
 
 function format({ status, headers = {}, body = "" }: HttpResponse): Uint8Array {
   const bytes = new TextEncoder().encode(body);
   const all = { ...headers, "content-length": String(bytes.length), connection: "close" };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `HTTP/1.1 ${status} ${REASONS[status] ?? "Refused"}\r\n${lines.join("")}\r\n`;
+  const head = `HTTP/1.1 ${status} \r\n${lines.join("")}\r\n`;
   return new Uint8Array([...new TextEncoder().encode(head), ...bytes]);
 }
 

@@ -40,8 +40,7 @@ export async function startInBrowser(
     async onAuthorizationUrl(link) {
       const { issuer = new URL(link.url).origin, now = Date.now, onAuthorizationUrl } = options;
       if (onAuthorizationUrl === undefined) {
-        const openWithin = link.openBefore && (link.openBefore.getTime() - now()) / 1000;
-        opening = openPrompt({ page: { ...pageOf(link), issuer, openWithin }, now });
+        opening = openPrompt({ page: { ...pageOf(link), issuer }, now });
         await opening;
       }
       await onAuthorizationUrl?.(link);

@@ -247,25 +247,3 @@ function onScreen(text: string): string[] {
     return cells.join("").trimEnd();
   });
 }
-
-Deno.test("prompt: a page that the provider forgets soon says so, as text and as HTML", () => {
-  const page = {
-    issuer: "https://login.example.com",
-    url: "https://login.example.com/authorize?request_uri=x",
-    shortUrl: "https://login.example.com/authorize",
-    expiresAt: new Date(300_000),
-    answer: { redirectUri: "http://127.0.0.1/callback" },
-  };
-  const limit = "Open it within 60 seconds: the provider takes it no longer.";
-  for (const openWithin of [59.9, undefined]) {
-    const limited = { ...page, openWithin };
-    const texts = [
-      plainPrompt(limited),
-      promptHtml({ id: "x", page: limited, qr: undefined }, 300_000, []),
-    ];
-    assertEquals(texts.map((text) => text.includes(limit)), [
-      openWithin !== undefined,
-      openWithin !== undefined,
-    ]);
-  }
-});

@@ -94,8 +94,6 @@ Deno.test("browser flow: a pushed request shows only its reference", async () =>
   const { prompt, session } = await startBrowserFlow(world);
   const { searchParams } = new URL(prompt.url);
   assertEquals([...searchParams.keys()].sort(), ["client_id", "request_uri"]);
-  const left = prompt.openBefore!.getTime() - Date.now();
-  assert(left > 30_000 && left <= 60_000, `the provider takes the page for ${left} ms`);
   assertEquals((await world.provider.follow(prompt.url)).title, "Signed in");
   await (await session).close();
 });
@@ -108,7 +106,6 @@ Deno.test("browser flow: a client that has to push, at a provider that does not 
     },
   });
   const { prompt, session } = await startBrowserFlow(world);
-  assertEquals(prompt.openBefore, undefined);
   const failed = rejectsWith("provider_refused", () => session, "send its request ahead");
   await (await fetch(prompt.url)).body?.cancel();
   assertEquals((await failed).oauthError, "invalid_request");
