@@ -259,7 +259,7 @@ export function isProtocolError(code: string): boolean {
   return BY_CODE.has(code) || code === "authorization_pending" || code === "slow_down";
 }
 
-type Explanation = [code: ValidMindAuthErrorCode, reason: string, cure: string];
+type Explanation = [code: ValidMindAuthErrorCode, reason: string, cure: Message];
 
 function explain(issuer: string, error: unknown): Explanation {
   const { code, cause } = (error ?? {}) as {
@@ -289,7 +289,7 @@ function explain(issuer: string, error: unknown): Explanation {
     ];
 }
 
-function idTokenAdvice(code: unknown, text: string): string {
+function idTokenAdvice(code: unknown, text: string): Message {
   if (code === oauth.JWT_TIMESTAMP_CHECK || /^iat\b/.test(text)) {
     return `Check this computer's clock, then ${ASK}`;
   }
@@ -297,7 +297,7 @@ function idTokenAdvice(code: unknown, text: string): string {
     return "Have the provider sign the ID tokens of this client with RS256, ES256 or another algorithm " +
       "with a public key, as its discovery document states it.";
   }
-  return `Check issuer and clientId, then ${ASK}`;
+  return words`Check ${option("issuer")} and ${CLIENT_ID}, then ${ASK}`;
 }
 
 function otherIssuer(issuer: string, stated: unknown): Explanation {

@@ -1,4 +1,5 @@
 import { isDeno } from "../../backends/common/platform.ts";
+import { option, words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { preflight } from "../permissions/preflight.ts";
@@ -18,6 +19,8 @@ import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
 /** Time for the person, in milliseconds. */
 const LIMIT_MS = 5 * 60_000;
+
+const NOT_OPENED = option("openBrowser", { value: false });
 
 const FAULTS: Record<AnswerFault, string> = {
   no_answer:
@@ -124,16 +127,14 @@ function denial(error: unknown, issuer: string): unknown {
   if (error instanceof OtherBrowser) {
     return new ValidMindAuthError(
       "authorization_denied",
-      `Cannot sign in at ${issuer}: two browsers have opened its page, and one may be another ` +
-        `user's of this computer. Sign in again with openBrowser: false (--no-open), and open the ` +
-        `link yourself.`,
+      words`Cannot sign in at ${issuer}: two browsers have opened its page, perhaps one of another user. Sign in again with ${NOT_OPENED}, and open the link yourself.`,
     );
   }
   const isDenied = error instanceof ProviderRefusedError &&
     ["access_denied", "authorization_declined"].includes(error.oauthError ?? "");
   if (!isDenied) return error;
-  const { message, oauthError } = error;
-  return new ValidMindAuthError("authorization_denied", message, { oauthError });
+  const { oauthError } = error;
+  return new ValidMindAuthError("authorization_denied", wordsOf(error), { oauthError });
 }
 
 function addressRefused(fault: string): ValidMindAuthError {

@@ -37,7 +37,7 @@ export class BrowserAnswer {
     const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
     const state = parameters.get("state");
     if (!isAnswer || !isSingle || state === null) return "no_answer";
-    if (!isEqual(state, this.#state)) return "other_sign_in";
+    if (state !== this.#state) return "other_sign_in";
     if (this.#isTaken) return "spent";
     if (this.#isOver) return "over";
     this.#isTaken = true;
@@ -55,15 +55,6 @@ export class BrowserAnswer {
   end(): void {
     this.#isOver = true;
   }
-}
-
-/** Compares without telling by the time how much of the two is equal. */
-function isEqual(one: string, other: string): boolean {
-  const encoder = new TextEncoder();
-  const [a, b] = [encoder.encode(one), encoder.encode(other)];
-  let difference = a.length ^ b.length;
-  for (let at = 0; at < b.length; at++) difference |= (a[at] ?? 0) ^ b[at]!;
-  return difference === 0;
 }
 
 /**
@@ -128,41 +119,26 @@ export function bare(status: number, headers: Record<string, string> = {}): Http
 }
 
 /** A page: no script but its own, and nothing loaded from elsewhere. */
-export async function answerPage(name: keyof typeof PAGES): Promise<HttpResponse> {
+export function answerPage(name: keyof typeof PAGES): HttpResponse {
   const [status, title, text] = PAGES[name];
   const isStart = name === "start";
-  const code = isStart ? START_SCRIPT : SCRIPT;
-  const [script, style] = await Promise.all([code, STYLE].map(hashOf));
+  const nonce = crypto.randomUUID();
   return {
     status,
     headers: {
       ...HEADERS,
       "content-type": "text/html; charset=utf-8",
-      "content-security-policy": `default-src 'none'; script-src ${script}; style-src ${style}; ` +
-        `base-uri 'none'; frame-ancestors 'none'` +
+      "content-security-policy": `default-src 'none'; script-src 'nonce-${nonce}'; ` +
+        `style-src 'nonce-${nonce}'; base-uri 'none'; frame-ancestors 'none'` +
         // Browsers hold the redirect after a form to it, too, and that leads to the provider.
         (isStart ? "" : "; form-action 'none'"),
     },
     body: `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>` +
       `<meta name="viewport" content="width=device-width,initial-scale=1">` +
-      `<style>${STYLE}</style></head><body><h1>${title}</h1><p>${text}</p>` +
-      `${isStart ? START_FORM : ""}<script>${code}</script></body></html>`,
+      `<style nonce="${nonce}">${STYLE}</style></head><body><h1>${title}</h1><p>${text}</p>` +
+      `${isStart ? START_FORM : ""}<script nonce="${nonce}">${isStart ? START_SCRIPT : SCRIPT}` +
+      `</script></body></html>`,
   };
-}
-
-/** The hashes of {@linkcode hashOf}. */
-const hashes = new Map<string, Promise<string>>();
-
-/** A script or a style as Content Security Policy names it. Made once: a person waits for the page. */
-function hashOf(text: string): Promise<string> {
-  const known = hashes.get(text) ?? makeHash(text);
-  hashes.set(text, known);
-  return known;
-}
-
-async function makeHash(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`;
 }
 
 /** Knows the browser that has begun. */
@@ -200,18 +176,15 @@ export class BrowserStart {
    *
    * @param isOwn Whether the request is of this user.
    */
-  async respond(
-    { method, headers }: HttpRequest,
-    isOwn: boolean | undefined,
-  ): Promise<HttpResponse> {
+  respond({ method, headers }: HttpRequest, isOwn: boolean | undefined): HttpResponse {
     if (isOwn === false || this.#link === undefined) return bare(404);
-    if (method === "GET") return await answerPage("start");
+    if (method === "GET") return answerPage("start");
     if (method !== "POST") return bare(405, { allow: "GET, POST" });
     const cookie = `${COOKIE}=${this.#cookie}`;
     const isKnown = isOwn || headers.get("cookie")?.split(/;\s*/).includes(cookie);
     if (this.#hasBegun && !isKnown) {
       this.#onOther?.();
-      return await answerPage("started");
+      return answerPage("started");
     }
     this.#hasBegun = true;
     return bare(303, {

@@ -1,13 +1,11 @@
+import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { isShownByCaller } from "../prompt/terminal.ts";
-import { showLine } from "../prompt/terminal.ts";
-import { isOfProof } from "../provider/error.ts";
+import { isShownByCaller, showLine } from "../prompt/terminal.ts";
+import { BY_BROWSER, BY_DEVICE, isOfProof } from "../provider/error.ts";
 import type { SignInFlow } from "../session_options.ts";
+import { browserObstacle, signInByBrowser } from "./browser.ts";
 import { signInByDevice } from "./device.ts";
 import type { Flow } from "./flow.ts";
-
-/** Loaded where the device flow is not wanted or not to be had. */
-const loadBrowser = () => import("./browser.ts");
 
 /** The OAuth errors by which a provider refuses a flow to a client, whoever signs in; or none. */
 const REFUSALS: unknown[] = ["unauthorized_client", "unsupported_grant_type", undefined];
@@ -18,20 +16,18 @@ export function chosenFlow(flow: SignInFlow = "auto"): Flow {
     case "device":
       return signInByDevice;
     case "browser":
-      return signInByBrowser;
+      return signInByChosenBrowser;
     default:
       return signInByAny; // no person is asked for the flow of the client
   }
 }
 
-const signInByBrowser: Flow = async (provider, context) => {
-  const { browserObstacle, signInByBrowser } = await loadBrowser();
+const signInByChosenBrowser: Flow = async (provider, context) => {
   const obstacle = await browserObstacle(provider, context);
   if (obstacle === undefined) return await signInByBrowser(provider, context);
   throw new ValidMindAuthError(
     "flow_unsupported",
-    `Cannot sign in in the browser (flow, VM_OIDC_FLOW): ${obstacle}. Set flow: "device", or leave ` +
-      `it out.`,
+    words`Cannot sign in by ${BY_BROWSER}: ${obstacle}. Set ${BY_DEVICE}, or leave it out.`,
   );
 };
 
@@ -41,7 +37,6 @@ const signInByAny: Flow = async (provider, context) => {
     return await signInByDevice(provider, context);
   } catch (error) {
     if (!isWithoutDeviceFlow(error)) throw error;
-    const { browserObstacle, signInByBrowser } = await loadBrowser();
     const obstacle = await browserObstacle(provider, context);
     if (obstacle !== undefined) throw withoutBrowser(error, obstacle);
     const { runtime, ask } = context;
@@ -61,15 +56,12 @@ export function isWithoutDeviceFlow(error: unknown): error is ValidMindAuthError
 }
 
 /** The error of the device flow, with the reason why the browser does not take its place. */
-function withoutBrowser(
-  { code, message, oauthError }: ValidMindAuthError,
-  obstacle: string,
-): ValidMindAuthError {
-  return new ValidMindAuthError(
-    code,
-    `${message} The browser (flow: "browser") cannot take its place: ${obstacle}.`,
-    { oauthError },
-  );
+function withoutBrowser(error: ValidMindAuthError, obstacle: string): ValidMindAuthError {
+  const { code, oauthError } = error;
+  const message = words`${
+    wordsOf(error)
+  } In place of it, ${BY_BROWSER} cannot be had: ${obstacle}.`;
+  return new ValidMindAuthError(code, message, { oauthError });
 }
 
 /** "Cannot X: reason." without the advice, which the browser takes the place of. */

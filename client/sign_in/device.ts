@@ -1,9 +1,10 @@
 import { untilAborted } from "../../backends/common/promises.ts";
+import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provider/device_grant.ts";
-import { ProviderRefusedError } from "../provider/error.ts";
+import { BY_BROWSER, ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { type FlowContext, lateSignal, promptError } from "./flow.ts";
@@ -12,8 +13,7 @@ import { type FlowContext, lateSignal, promptError } from "./flow.ts";
 const LAST_POLL_MS = 250;
 
 /** The way around a policy against codes. */
-const INSTEAD = 'If the page refused the code by a policy, set flow: "browser" ' +
-  "(VM_OIDC_FLOW).";
+const INSTEAD = words`If the page refused the code by a policy, set ${BY_BROWSER}.`;
 
 /** Signs in a person by the device flow: RFC 8628. */
 export async function signInByDevice(
@@ -78,10 +78,9 @@ async function poll(
 
 /** @param fault The reason why the last poll decided nothing. The person may have approved. */
 function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindAuthError {
-  const text = fault === undefined
-    ? `nobody approved before the code ended. Sign in again. ${INSTEAD}`
-    : `the code ended, and the provider did not say whether it was approved. ${fault.message}`;
-  const message = `Cannot sign in at ${issuer}: ${text}`;
+  const message = fault === undefined
+    ? words`Cannot sign in at ${issuer}: nobody approved before the code ended. Sign in again. ${INSTEAD}`
+    : words`Cannot sign in at ${issuer}: the code ended without a last word. ${wordsOf(fault)}`;
   return new ValidMindAuthError("device_code_expired", message, { cause: fault });
 }
 
@@ -116,8 +115,9 @@ function readPollError(error: unknown): PollAnswer {
 /** The page may have refused the code by a policy, and this program is not told the reason. */
 function ended(
   code: "device_code_denied" | "device_code_expired",
-  { message, oauthError }: ProviderRefusedError,
+  error: ProviderRefusedError,
 ): ValidMindAuthError {
-  const advice = message.includes('flow: "browser"') ? "" : ` ${INSTEAD}`; // the hint has said so
-  return new ValidMindAuthError(code, message + advice, { oauthError });
+  const hasAdvice = error.message.includes(BY_BROWSER.inCode);
+  const message = hasAdvice ? wordsOf(error) : words`${wordsOf(error)} ${INSTEAD}`;
+  return new ValidMindAuthError(code, message, { oauthError: error.oauthError });
 }

@@ -1,5 +1,6 @@
 import { type Delay, delay } from "../../backends/common/promises.ts";
 import { isGranted, permissionFlag } from "../../backends/common/platform.ts";
+import { option, words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { RedirectSetting } from "../options/browser_options.ts";
 import {
@@ -28,9 +29,6 @@ const END_MS = 15_000;
 const PAUSE_MS = 50;
 /** Headers by which a browser says that nobody has opened the page yet. */
 const AHEAD = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
-
-/** The ports that sign-ins of this process listen at. */
-const ownPorts = new Set<number>();
 
 /**
  * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
@@ -62,7 +60,6 @@ export class RedirectListener implements AsyncDisposable {
     this.#delay = delay;
     const { port } = listeners[0]!.addr;
     this.port = port;
-    ownPorts.add(port);
     this.redirectUri = uriOf(port);
     this.#listeners = listeners;
     this.#path = pathOf(port);
@@ -103,7 +100,6 @@ export class RedirectListener implements AsyncDisposable {
   expect(answer: BrowserAnswer, link: string): void {
     this.#answer = answer;
     this.#start.lead(link, () => answer.refuse());
-    answerPage("signed_in").catch(() => undefined); // so that its parts are made by then
   }
 
   /** Tells the browser that waits for it the end. */
@@ -143,7 +139,7 @@ export class RedirectListener implements AsyncDisposable {
   async #respond(request: HttpRequest, connection: Deno.TcpConn): Promise<HttpResponse> {
     if (request.path === this.formPath) return await this.#respondToForm(request);
     if (request.path === this.#start.path) {
-      return await this.#start.respond(request, isOwnConnection(connection));
+      return this.#start.respond(request, isOwnConnection(connection));
     }
     const { method, path, query, headers } = request;
     if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
@@ -162,11 +158,11 @@ export class RedirectListener implements AsyncDisposable {
   }
 
   async #respondTo(parameters: URLSearchParams): Promise<HttpResponse> {
-    if (this.#answer === undefined) return await answerPage("stray");
+    if (this.#answer === undefined) return answerPage("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that asks twice, as for a page that is loaded anew, is told the same.
     const isOwn = fault === undefined || fault === "spent";
-    return await answerPage(isOwn ? await this.#ended() : "stray");
+    return answerPage(isOwn ? await this.#ended() : "stray");
   }
 
   /** The end, or after some time the word that it is still to come. */
@@ -182,7 +178,6 @@ export class RedirectListener implements AsyncDisposable {
     this.end("failed"); // unless the end was told before
     this.#closing.abort();
     for (const listener of this.#listeners) close(listener);
-    ownPorts.delete(this.port);
     await Promise.all(this.#accepting); // the port is free only then
     const visits = [...this.#connections];
     for (const [connection, { isAsked }] of visits) if (!isAsked) close(connection);
@@ -222,31 +217,17 @@ function unavailable({ hostname, ports }: RedirectSetting, error: unknown): Vali
         permissionFlag("net", ...places),
     );
   }
-  const ways = "give other ports that are registered at the provider (redirectUri, listen)";
-  const [reason, advice] = error instanceof Deno.errors.AddrInUse
-    ? takenBy(ports.some((port) => ownPorts.has(port)), ways)
-    : [refusalOf(error), `G${ways.slice(1)}`];
+  const reason = error instanceof Deno.errors.AddrInUse
+    ? "another program, or another sign-in of this one, listens there"
+    : `the system refuses it (${(error as Error).name})`;
   return new ValidMindAuthError(
     "redirect_unavailable",
-    `Cannot listen at ${places.join(", ")} for the browser's answer: ${reason}. ${advice}.`,
+    words`Cannot listen at ${
+      places.join(", ")
+    } for the browser's answer: ${reason}. End it, or give ${OTHER_PORTS}.`,
   );
 }
 
-/** @param isOwn A cell of a notebook that is run again has left its sign-in behind. */
-function takenBy(isOwn: boolean, ways: string): [reason: string, advice: string] {
-  const end = isOwn
-    ? "End that sign-in (after startSignIn: await signIn[Symbol.asyncDispose]())"
-    : "End that program";
-  const who = isOwn ? "sign-in of this program" : "program";
-  return [`another ${who} listens there`, `${end}, or ${ways}`];
-}
-
-function refusalOf(error: unknown): string {
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "the system lets no program of this user listen there";
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "the address is not one of this computer";
-  }
-  return `the system refuses it (${error instanceof Error ? error.name : "unknown error"})`;
-}
+const OTHER_PORTS = words`other ports that are registered at the provider (${
+  option("redirectUri")
+}, ${option("listen")})`;

@@ -30,12 +30,15 @@ Deno.test("browser instead: auto signs in where the provider offers no device fl
   assertNoSecret(events);
 });
 
-for (const error of ["unauthorized_client", "unsupported_grant_type"]) {
+for (const error of ["unauthorized_client", "unsupported_grant_type", "401 without a word"]) {
   Deno.test(`browser instead: auto shows the link where ${error} refuses this client`, async () => {
     await using world = await scriptedProviderWorld();
     const { provider } = world;
     provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-    provider.script.device.push(() => oauthError(error));
+    const isSilent = error.startsWith("401");
+    provider.script.device.push(() =>
+      isSilent ? new Response(null, { status: 401 }) : oauthError(error)
+    );
     const stop = new AbortController();
     const { prompt, session } = await startBrowserFlow(world, {
       flow: "auto",

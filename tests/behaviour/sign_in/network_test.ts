@@ -73,7 +73,7 @@ Deno.test("network: a company's own authority is not trusted by itself: says wha
   await using network = await startNetwork("localhost");
   const said = await signIn(network, {});
   assertStringIncludes(said, "provider_unavailable Cannot reach https://localhost:");
-  assertStringIncludes(said, "its certificate is not trusted (UnknownIssuer)");
+  assertStringIncludes(said, "its certificate is not trusted");
   for (const name of ["DENO_CERT", "DENO_TLS_CA_STORE=system"]) assertStringIncludes(said, name);
   assertEquals(network.provider.requests, []);
 });
@@ -103,7 +103,7 @@ Deno.test("network: a certificate for another name is refused", async () => {
     provider: Object.assign(Object.create(network.provider), { issuer }),
   };
   const said = await signIn(other, { DENO_CERT: network.ca });
-  assertStringIncludes(said, "its certificate is not trusted (certificate not valid for name");
+  assertStringIncludes(said, "its certificate is not trusted");
 });
 
 Deno.test("network: HTTPS_PROXY carries all requests, and needs no permission for the proxy", async () => {
