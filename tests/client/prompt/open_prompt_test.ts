@@ -3,8 +3,6 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { decodeModules } from "../../support/decode_qr.ts";
 import { type CaptureOptions, captureTerminal, hasTerminal } from "../../support/terminal.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
-import { promptHtml } from "../../../client/prompt/notebook_html.ts";
-import { plainPrompt } from "../../../client/prompt/prompt.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
 
