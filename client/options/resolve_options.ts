@@ -192,8 +192,8 @@ export function checkSessionOptions(
   }
   if (openBrowser !== true || shows === undefined) return;
   throw invalidOptions(
-    `Cannot ${action}: ${shows} and openBrowser exclude each other. Give one: ${shows} ` +
-      `replaces the prompt that opens the browser.`,
+    words`Cannot ${action}: ${shows} and ${named("openBrowser")} exclude each other. Give one:
+      ${shows} replaces the prompt that opens the browser.`,
   );
 }
 

@@ -2,6 +2,7 @@ import { providersRun } from "../behaviour/providers/run_table.ts";
 import { cliReference } from "./cli_reference.ts";
 import type { Generated } from "./generated_part.ts";
 import { hubRecipe } from "./hub_recipes.ts";
+import { optionTable } from "./option_table.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
 
 /** The generated parts of each page. */
@@ -10,6 +11,7 @@ export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generate
   "backends/README.md": [backendTable, hubRecipe("vault.py"), hubRecipe("notebooks.hcl")],
   "client/README.md": [
     providersRun,
+    optionTable,
     needTable,
     cliReference,
     ...["file.py", "kernel.json", "memory.py"].map(hubRecipe),
