@@ -12,7 +12,6 @@ const server = await live.shared(() => startDenokv());
 live.afterAll(async () => await server[Symbol.asyncDispose]());
 
 const LEASE = ["validmind", "oidc_lease", KEY];
-const nothing = () => Promise.resolve();
 
 interface Opened extends AsyncDisposable {
   one: KvCredentialsBackend;
@@ -81,35 +80,5 @@ live.test({
     });
     assertEquals(await one.get(KEY), entry({ x_second: 2 }));
     assertEquals((await kv.get(LEASE)).value, null);
-  },
-});
-
-live.test({
-  name: "a renewal under way when the holder ends does not leave the lease behind",
-  fn: async () => {
-    using intervals = new ManualIntervals();
-    await using opened = await open();
-    const { one, other, kv } = opened;
-    for (let i = 0; i < 20; i++) await one.withLock(KEY, () => Promise.resolve(intervals.tick()));
-    assertEquals((await kv.get(LEASE)).value, null);
-    await other.withLock(KEY, nothing);
-    await one.put(KEY, entry());
-  },
-});
-
-live.test({
-  name: "a renewal does not take back a lease that was lost",
-  fn: async () => {
-    using intervals = new ManualIntervals();
-    await using opened = await open();
-    const { one, kv } = opened;
-    const theirs = { holder: "somebody else" };
-    await one.withLock(KEY, async () => {
-      await kv.set(LEASE, theirs);
-      intervals.tick();
-      await later();
-      await rejectsWith("backend_locked", () => one.put(KEY, entry()));
-    });
-    assertEquals((await kv.get(LEASE)).value, theirs);
   },
 });

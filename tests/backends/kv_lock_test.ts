@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { KvCredentialsBackend } from "../../backends/kv.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -27,58 +27,6 @@ async function open(lockTimeoutMs = 30_000): Promise<Opened> {
   return { one, other, parent, [Symbol.asyncDispose]: dispose };
 }
 
-function later(ms = 5): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-Deno.test({
-  name: "one holder at a time runs under a KV lock, within a backend and between two",
-  permissions,
-  async fn() {
-    await using opened = await open();
-    const { one, other } = opened;
-    let inside = 0;
-    const seen: number[] = [];
-    const hold = async () => {
-      seen.push(++inside);
-      await later();
-      inside--;
-    };
-    await Promise.all([one, other, one, other, one].map((backend) => backend.withLock(KEY, hold)));
-    assertEquals(seen, Array(5).fill(1));
-  },
-});
-
-Deno.test({
-  name: "a KV lock gives the function's value, allows put and get in it, and other keys beside it",
-  permissions,
-  async fn() {
-    await using opened = await open(0);
-    const { one, other } = opened;
-    const value = await one.withLock(KEY, async () => {
-      await one.put(KEY, entry());
-      await other.withLock(OTHER, () => other.delete(OTHER));
-      await one.delete(KEY);
-      await one.put(KEY, entry({ x_second: 2 }));
-      return await one.get(KEY);
-    });
-    assertEquals(value, entry({ x_second: 2 }));
-  },
-});
-
-Deno.test({
-  name: "a KV lock is released at once, also when the function throws",
-  permissions,
-  async fn() {
-    await using opened = await open(0);
-    const { one, other } = opened;
-    const fault = new Error("the holder's own");
-    const thrown = await assertRejects(() => one.withLock(KEY, () => Promise.reject(fault)));
-    assertStrictEquals(thrown, fault);
-    assertEquals(await other.withLock(KEY, () => Promise.resolve("free")), "free");
-  },
-});
-
 Deno.test({
   name: "a KV lock that is held is backend_locked after the time limit",
   permissions,
@@ -89,28 +37,6 @@ Deno.test({
       await rejectsWith("backend_locked", () => other.withLock(KEY, nothing), other.path, "30 ms");
       await rejectsWith("backend_locked", () => one.withLock(KEY, nothing), one.path, "30 ms");
     });
-  },
-});
-
-Deno.test({
-  name: "the wait for a KV lock ends with the signal's reason",
-  permissions,
-  async fn() {
-    await using opened = await open();
-    const { one, other } = opened;
-    const abort = new AbortController();
-    const reason = new Error("enough");
-    let hasRun = false;
-    const run = () => Promise.resolve(hasRun = true);
-    await one.withLock(KEY, async () => {
-      const waiting = other.withLock(KEY, run, { signal: abort.signal });
-      await later();
-      abort.abort(reason);
-      assertStrictEquals(await assertRejects(() => waiting), reason);
-    });
-    const before = await assertRejects(() => one.withLock(KEY, run, { signal: abort.signal }));
-    assertStrictEquals(before, reason);
-    assertEquals(hasRun, false);
   },
 });
 

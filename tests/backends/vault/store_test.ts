@@ -140,6 +140,25 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a write that stands still while a later holder writes fails, too",
+  permissions,
+  async fn() {
+    const vault = new ScriptedVault();
+    const [store, later] = [await vault.open(), await vault.open()];
+    let isMet = false;
+    vault.before = async ({ method, path }) => {
+      if (isMet || method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`)) return;
+      isMet = true; // the lease was looked at, and the write is on its way
+      await later.withLock(KEY, () => later.put(KEY, entry({ x_theirs: true })), {});
+    };
+    await store.withLock(KEY, async () => {
+      await rejectsWith("backend_locked", () => store.put(KEY, entry()), "the lock was lost");
+    }, {});
+    assertEquals(await store.get(KEY), entry({ x_theirs: true }));
+  },
+});
+
+Deno.test({
   name: "a lock proves that Vault can be written, and its lease stays free and without a secret",
   permissions,
   async fn() {
