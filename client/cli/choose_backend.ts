@@ -1,23 +1,24 @@
-import { optionNeeds } from "../permissions/start_needs.ts";
-import { readBackendChoice } from "../../backends/load/backend_choice.ts";
-import { readFault } from "../../backends/common/printable.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
   type BackendSpec,
   BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
+  type SettingOrigin,
 } from "../../backends/load/backend_setting.ts";
+import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import { ensureSelection, preflight } from "../permissions/preflight.ts";
+import { optionNeeds } from "../permissions/start_needs.ts";
 import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import type { Settings } from "./settings/settings.ts";
+import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
 import { unknownWord, UsageError } from "./usage_error.ts";
 
 export interface ChosenBackend extends Plan {
@@ -37,10 +38,18 @@ export interface BackendFlags {
 
 const DEFAULT_FLAGS: BackendFlags = { name: "backend", options: "backend-options" };
 
+/** A backend by its name, with the places from which name and options were read. */
+interface Named {
+  readonly name: string;
+  readonly options: string;
+  readonly origin: SettingOrigin;
+  readonly why: string;
+}
+
 /**
  * Chooses the backend that the flags name, else the one that the environment names, else the one of the
- * settings file, else the shared file. A flag replaces all variables that choose a backend, including `VM_OIDC_NO_PERSIST`. An error
- * about permissions also names the `known` ones, which are needed anyway.
+ * settings file, else the shared file. A flag replaces all variables that choose a backend, including
+ * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
  */
 export async function chooseBackend(
   flags: FlagValues,
@@ -49,75 +58,71 @@ export async function chooseBackend(
   names: BackendFlags = DEFAULT_FLAGS,
 ): Promise<ChosenBackend> {
   assertRuntime(action);
-  const { settings } = flags;
-  const text = flags.text(names.name);
-  const file = flags.text(names.options);
-  if (text !== undefined) return await chooseNamed(text, file, action, known, names);
-  if (file !== undefined) {
-    throw new UsageError(
-      `Cannot use --${names.options}: it belongs to --${names.name}, which is not given. Give both.`,
-    );
-  }
-  if (settings.isExplicit && settings.used.includes("backend")) return await chooseSet(settings);
   const needs: PermissionNeed[] = [];
-  await ensureSelection(async (more) => {
+  const ensure = async (more: readonly PermissionNeed[]) => {
     needs.push(...more);
     await preflight(action, [...known, ...needs], "always");
-  });
-  if (settings.used.includes("backend")) return await chooseSet(settings, needs);
-  const backend = await resolveCredentialsBackend();
-  // Stays open: the process may use it again. It is closed when the process ends.
-  const close = () => Promise.resolve();
-  return { ...reasonForChoice(), backend, needs: () => needs, [Symbol.asyncDispose]: close };
-}
-
-/** The backend of the settings file. */
-async function chooseSet(
-  settings: Settings,
-  needs: readonly PermissionNeed[] = [],
-): Promise<ChosenBackend> {
-  const [name, options] = ["backend", "backendOptions"].map((key) =>
-    `"${key}" in "${settings.entryName}" of ${settings.path}`
-  ) as [string, string];
-  const spec = parseSpec(settings.text("backend")!, name);
-  const text = JSON.stringify(settings.value("backendOptions") ?? {});
-  const all = [...needs, ...optionNeeds(text)];
-  const kwargs = parseBackendKwargs(text, options);
-  const backend = await createBackend(spec, kwargs, { name, options });
+  };
+  const { settings } = flags;
+  let named = await namedByFlags(flags, names, ensure);
+  if (named === undefined && !settings.isTyped) await ensureSelection(ensure);
+  named ??= namedBySettings(settings);
+  if (named === undefined) {
+    if (settings.isTyped) await ensureSelection(ensure);
+    const backend = await resolveCredentialsBackend();
+    // Stays open: the process may use it again. It is closed when the process ends.
+    const close = () => Promise.resolve();
+    return { ...reasonForChoice(), backend, needs: () => needs, [Symbol.asyncDispose]: close };
+  }
+  const { name, options, origin, why } = named;
+  const isKnown = /[:#]/.test(name) || (BUILT_IN_NAMES as readonly string[]).includes(name);
+  if (!isKnown) throw unknownWord(name, origin.name, BUILT_IN_NAMES, ", or <module>:<ExportName>");
+  const spec = parseBackendSpec(name, origin.name);
+  await ensure(optionNeeds(options));
+  const backend = await createBackend(spec, parseBackendKwargs(options, origin.options), origin);
   return {
     backend,
     name: nameOf(spec),
-    why: "the settings file names it",
-    needs: () => all,
+    why,
+    needs: () => needs,
     [Symbol.asyncDispose]: () => close(backend),
   };
 }
 
-async function chooseNamed(
-  text: string,
-  file: string | undefined,
-  action: string,
-  known: readonly PermissionNeed[],
-  { name: flag, options }: BackendFlags,
-): Promise<ChosenBackend> {
-  const spec = parseSpec(text, `--${flag}`);
-  const needs: PermissionNeed[] = file === undefined || file === "-"
-    ? []
-    : [{ name: "read", path: file, reason: "to read the backend's options", need: "always" }];
-  await preflight(action, [...known, ...needs], "always");
-  const given = file === undefined ? "{}" : await readInput(file, options);
-  const ofOptions = optionNeeds(given);
-  needs.push(...ofOptions);
-  if (ofOptions.length > 0) await preflight(action, [...known, ...needs], "always");
-  const kwargs = parseBackendKwargs(given, `--${options}`);
-  const origin = { name: `--${flag}`, options: `--${options}` };
-  const backend = await createBackend(spec, kwargs, origin);
+async function namedByFlags(
+  flags: FlagValues,
+  { name, options }: BackendFlags,
+  ensure: (needs: readonly PermissionNeed[]) => Promise<void>,
+): Promise<Named | undefined> {
+  const text = flags.text(name);
+  const file = flags.text(options);
+  if (text === undefined && file === undefined) return undefined;
+  if (text === undefined) {
+    const reason = `it belongs to --${name}, which is not given. Give both.`;
+    throw new UsageError(`Cannot use --${options}: ${reason}`);
+  }
+  if (file !== undefined && file !== "-") {
+    await ensure([
+      { name: "read", path: file, reason: "to read the backend's options", need: "always" },
+    ]);
+  }
   return {
-    backend,
-    name: nameOf(spec),
-    why: `--${flag} names it`,
-    needs: () => needs,
-    [Symbol.asyncDispose]: () => close(backend),
+    name: text,
+    options: file === undefined ? "{}" : await readInput(file, options),
+    origin: { name: `--${name}`, options: `--${options}` },
+    why: `--${name} names it`,
+  };
+}
+
+function namedBySettings({ values, profile, path }: Settings): Named | undefined {
+  const { backend, backendOptions = {} } = values;
+  if (backend === undefined) return undefined;
+  const place = `${profile === undefined ? "" : `of profile ${profile} `}in ${path}`;
+  return {
+    name: `${backend}`,
+    options: JSON.stringify(backendOptions),
+    origin: { name: `"backend" ${place}`, options: `"backendOptions" ${place}` },
+    why: "the settings file names it",
   };
 }
 
@@ -129,21 +134,16 @@ async function close(backend: OidcCredentialsBackend): Promise<void> {
   }
 }
 
-function parseSpec(text: string, place: string): BackendSpec {
-  const isKnown = /[:#]/.test(text) || (BUILT_IN_NAMES as readonly string[]).includes(text);
-  if (isKnown) return parseBackendSpec(text, place);
-  throw unknownWord(text, place, BUILT_IN_NAMES, ", or <module>:<ExportName>");
-}
-
 /** Text of a file, or with `-` of standard input. */
-async function readInput(file: string, flag: FlagName): Promise<string> {
-  if (file === "-") return await new Response(Deno.stdin.readable).text();
-  try {
-    return await Deno.readTextFile(file);
-  } catch (error) {
-    const reason = readFault(error);
-    throw new UsageError(`Cannot read the file ${file} of --${flag}: ${reason}. Check its path.`);
-  }
+async function readInput(path: string, flag: FlagName): Promise<string> {
+  if (path === "-") return await new Response(Deno.stdin.readable).text();
+  return readPrivateFile(path, {
+    what: "a file of options",
+    maxBytes: LARGEST_BYTES,
+    forbiddenMode: WRITABLE_FOR_OTHERS,
+    fail: (reason, advice) =>
+      new UsageError(`Cannot read the file ${path} of --${flag}: ${reason}. ${advice}`),
+  });
 }
 
 function reasonForChoice(): { name: string; why: string } {

@@ -86,7 +86,7 @@ export async function commandNeeds(
 ): Promise<readonly PermissionNeed[]> {
   const applied = await applySettings(command, flags);
   await using plan = await command.prepare(applied, "name the permissions");
-  return [...applied.settings.needs(), ...await plan.needs(discover)];
+  return [...applied.settings.needs, ...await plan.needs(discover)];
 }
 
 export async function runCommand(command: Command, invocation: Invocation): Promise<number> {

@@ -1,6 +1,7 @@
+import { BACKEND_VARIABLES } from "../../backends/common/platform.ts";
 import { BUILT_IN_NAMES } from "../../backends/load/backend_setting.ts";
-import { FLOWS } from "../options/resolve_identity.ts";
-import { Settings } from "./settings/settings.ts";
+import { OPTION_NAMES, optionRow, type OPTIONS } from "../options/declaration.ts";
+import { NO_SETTINGS, readSettings, type Settings } from "./settings.ts";
 
 /** One flag. Parser, help, completions and reference are made from it. */
 export interface Flag {
@@ -19,93 +20,35 @@ export interface Flag {
   readonly variable?: string;
 }
 
-/** Values of {@linkcode FLAGS}`.for` beside the names of commands. */
+/** Values of the flag `for` beside the names of commands. */
 export const SCRIPT_KINDS = ["script", "init", "cli"] as const;
 
-const ROWS = {
-  "issuer": {
-    value: "URL",
-    variable: "VM_OIDC_ISSUER",
-    summary: "the OpenID Provider to sign in at",
-  },
-  "client-id": {
-    value: "ID",
-    variable: "VM_OIDC_CLIENT_ID",
-    summary: "the client to sign in with",
-  },
-  "audience": {
-    value: "API",
-    variable: "VM_OIDC_AUDIENCE",
-    summary: "the API that the token is for, where the provider asks for it",
-  },
-  "profile": {
-    value: "NAME",
-    variable: "VM_OIDC_PROFILE",
-    summary: "name of one of several sign-ins, and of its settings in the settings file",
-  },
-  "flow": {
-    value: "FLOW",
-    choices: FLOWS,
-    variable: "VM_OIDC_FLOW",
-    summary: "the way to sign in",
-  },
-  "dpop": { summary: "tokens that are bound to a key (DPoP)" },
-  "scope": {
-    value: "SCOPE",
-    variable: "VM_OIDC_SCOPE",
-    summary: "the scope to ask for, names separated by spaces",
-  },
-  "api-host": { value: "URL", variable: "VM_API_HOST", summary: "the API to call" },
-  "backend": {
-    value: "NAME",
-    variable: "VM_OIDC_CREDENTIALS_BACKEND",
-    suggestions: BUILT_IN_NAMES,
-    summary: "the store for tokens: a built-in name, or <module>:<ExportName>",
-  },
+const store = (summary: string, variable?: string) =>
+  ({ value: "NAME", suggestions: BUILT_IN_NAMES, summary, variable }) as Flag;
+
+/** The flags beside those of the options. */
+const OWN_FLAGS = {
+  "backend": store(
+    "the store for tokens: a built-in name, or <module>:<ExportName>",
+    BACKEND_VARIABLES.name,
+  ),
   "backend-options": {
     value: "FILE",
     summary: "JSON file with the options of --backend; - reads standard input",
   },
   "config": {
     value: "FILE",
-    summary: "the settings file; without it validmind-auth/config.json in the folder for settings",
+    variable: "VM_AUTH_CONFIG",
+    summary: "the settings file; without it settings.json in the folder .validmind of your home",
   },
-  "from": {
-    value: "NAME",
-    suggestions: BUILT_IN_NAMES,
-    summary: "the backend that has the entries",
-  },
+  "from": store("the backend that has the entries"),
   "from-options": { value: "FILE", summary: "JSON file with the options of --from" },
-  "to": {
-    value: "NAME",
-    suggestions: BUILT_IN_NAMES,
-    summary: "the backend that gets the entries",
-  },
+  "to": store("the backend that gets the entries"),
   "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
   "delete-source": { summary: "delete each entry from --from after its copy was read back" },
-  "redirect-uri": {
-    value: "URI",
-    variable: "VM_OIDC_REDIRECT_URI",
-    summary: "the address that the browser comes back to, as it is registered",
-  },
-  "listen": {
-    value: "ADDRESS",
-    variable: "VM_OIDC_LISTEN",
-    summary: "where to listen for the browser behind a proxy, or on one of several ports",
-  },
   "consent": {
     summary: "ask for consent in the browser, as some providers want for a refresh token",
   },
-  "login-hint": {
-    value: "ACCOUNT",
-    summary: "the account to fill in on the provider's page, such as an e-mail address",
-  },
-  "parameter": {
-    value: "NAME=VALUE",
-    isRepeatable: true,
-    summary: "a further parameter of the page of the sign-in, such as prompt=login; repeatable",
-  },
-  "open": { summary: "open the page of the sign-in in the browser" },
   "no-open": { summary: "only show the link, also with --flow browser" },
   "force": { summary: "ask the person even if a stored sign-in serves" },
   "login": { summary: "ask the person to sign in if needed" },
@@ -138,12 +81,25 @@ const ROWS = {
   "quiet": { short: "q", summary: "print nothing but errors; the exit code is the answer" },
   "help": { short: "h", summary: "show help" },
   "version": { short: "V", summary: "print the version" },
-} as const satisfies Record<string, Flag>;
+} satisfies Record<string, Flag>;
 
-export type FlagName = keyof typeof ROWS;
+type OptionFlag = Extract<typeof OPTIONS[keyof typeof OPTIONS], { flag: string }>["flag"];
+
+export type FlagName = OptionFlag | keyof typeof OWN_FLAGS;
 
 /** All flags of all commands. A name means the same in every command. */
-export const FLAGS: Readonly<Record<FlagName, Flag>> = ROWS;
+export const FLAGS: Readonly<Record<FlagName, Flag>> = {
+  ...Object.fromEntries(
+    OPTION_NAMES.map(optionRow).filter(({ flag }) => flag !== undefined).map((row) => [row.flag, {
+      summary: row.help,
+      ...(row.value !== undefined && { value: row.value }),
+      ...(row.variable !== undefined && { variable: row.variable }),
+      ...(typeof row.type !== "string" && { choices: row.type as readonly string[] }),
+      isRepeatable: row.type === "texts",
+    }]),
+  ) as unknown as Record<OptionFlag, Flag>,
+  ...OWN_FLAGS,
+};
 
 /** The values of one flag, in their order; none for a flag without a value. */
 export type FlagValue = readonly string[];
@@ -155,7 +111,7 @@ export class FlagValues {
 
   constructor(
     values: ReadonlyMap<FlagName, FlagValue> = new Map(),
-    settings: Settings = new Settings(),
+    settings: Settings = NO_SETTINGS,
   ) {
     this.#values = values;
     this.settings = settings;
@@ -163,15 +119,7 @@ export class FlagValues {
 
   /** The same flags, with the settings of a file for a command that takes `names`. */
   withSettings(names: readonly FlagName[]): FlagValues {
-    const known: readonly string[] = names;
-    const settings = new Settings({
-      text: (flag) => this.text(flag as FlagName),
-      has: (flag) => this.has(flag as FlagName),
-      // migrate has two backends: the file has the one that is not given.
-      takes: (flag) =>
-        known.includes(known.includes("from") ? flag.replace(/^backend/, "from") : flag),
-    });
-    return new FlagValues(this.#values, settings);
+    return new FlagValues(this.#values, readSettings(this, names));
   }
 
   /** The flags alone: a script reads no settings file. */

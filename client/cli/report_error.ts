@@ -5,7 +5,7 @@ import { inCliWords } from "./cli_words.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagValues } from "./flags.ts";
 import { type Output, OutputError, toJsonText } from "./output.ts";
-import { SettingsError } from "./settings/settings_error.ts";
+import { SettingsError } from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 
 const USAGE_CODES: readonly string[] = [
@@ -69,9 +69,7 @@ export function describeError(
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
     error instanceof UsageError || error instanceof OutputError || error instanceof SettingsError;
   if (isOwn) {
-    const text = error.message + causeLines(error);
-    const isOfFile = error instanceof SettingsError; // in words of the file
-    return { code: error.code, message: isOfFile ? text : inCliWords(text, flags) };
+    return { code: error.code, message: inCliWords(error, flags) + causeLines(error) };
   }
   // The text of a foreign error may quote a token.
   const name = error instanceof Error ? error.name : "value";
@@ -83,8 +81,10 @@ export function describeError(
 /** The part of the settings file in a wrong or missing setting. */
 function settingsNote(code: string, flags: FlagValues | undefined): string {
   if (flags === undefined || code === "usage" || !USAGE_CODES.includes(code)) return "";
-  const { path, entryName, used, denial, state } = flags.settings;
-  if (used.length > 0) return `\nOf "${entryName}" in ${path} apply: ${used.join(", ")}.`;
+  const { path, profile, values, denial, state } = flags.settings;
+  const used = Object.keys(values);
+  const place = profile === undefined ? path : `profile ${profile} in ${path}`;
+  if (used.length > 0) return `\nOf ${place} apply: ${used.join(", ")}.`;
   if (denial !== undefined) return `\n${denial}`;
   const isMissing = code === "missing_api_credentials" && state === "absent";
   return isMissing ? `\nOr write them into ${path}: see ${PROGRAM} config.` : "";
@@ -109,9 +109,4 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
 export function allFlagsHint(command: string): string {
   return `All flags at once, for the command that you need: ` +
     `deno run --allow-env ${SPECIFIER} permissions --for ${command}`;
-}
-
-/** The command that signs in as this call would. */
-export function loginCommand(flags: FlagValues): string {
-  return inCliWords("Run login.", flags).replace(/^Run: /, "");
 }

@@ -1,16 +1,15 @@
 import { formatTime } from "../prompt/prompt.ts";
 import { columns } from "./columns.ts";
 import { formatRelative } from "./format_time.ts";
-import type { Settings } from "./settings/settings.ts";
-import type { Sources } from "./sign_in_target.ts";
+import type { Settings } from "./settings.ts";
 import type { StatusReport, UnreadableSignIn } from "./read_status.ts";
 
-export function statusText(report: StatusReport, now: number, settings: SettingsPlace): string {
+export function statusText(report: StatusReport, now: number, settings: Settings): string {
   if (report.state === "api_key") {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
-  const { backend, sources = {} } = report;
-  const from = sourcesText(sources, settings);
+  const { backend } = report;
+  const from = sourcesText(settings);
   return columns([
     ...rowsOf(report, now),
     ...(from === "" ? [] : [["Set by", from]]),
@@ -18,20 +17,18 @@ export function statusText(report: StatusReport, now: number, settings: Settings
   ]);
 }
 
-/** The place of the settings file. */
-type SettingsPlace = Pick<Settings, "path" | "entryName">;
-
 /** Flags and variables by their own names, and the settings that the file decides. */
-export function sourcesText(sources: Sources, { path, entryName }: SettingsPlace): string {
+export function sourcesText({ sources, path, profile }: Settings): string {
   const isOfFile = ([, source]: [string, string]) => source === path;
   const { file = [], other = [] } = Object.groupBy(
     Object.entries(sources),
     (one) => isOfFile(one) ? "file" : "other",
   );
   const names = file.map(([name]) => name).join(", ");
+  const part = profile === undefined ? names : `profile ${profile}: ${names}`;
   return [
     ...new Set(other.map(([, source]) => source)),
-    ...(file.length === 0 ? [] : [`${path} (${entryName}: ${names})`]),
+    ...(file.length === 0 ? [] : [`${path} (${part})`]),
   ].join(", ");
 }
 

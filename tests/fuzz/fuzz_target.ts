@@ -2,7 +2,7 @@ import { assert } from "@std/assert";
 import type * as fc from "fast-check";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../client/errors.ts";
-import { SettingsError } from "../../client/cli/settings/settings_error.ts";
+import { SettingsError } from "../../client/cli/settings.ts";
 import { UsageError } from "../../client/cli/usage_error.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 

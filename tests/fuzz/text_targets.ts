@@ -6,9 +6,8 @@ import { redact, sharesPiece } from "../../backends/common/redact.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../client/entry.ts";
 import { COMMANDS } from "../../client/cli/main.ts";
-import { SETTING_NAMES } from "../../client/cli/settings/setting.ts";
-import { parseSettings } from "../../client/cli/settings/settings_document.ts";
 import { parseCommandLine } from "../../client/cli/parse_command_line.ts";
+import { parseSettings, SETTINGS } from "../../client/cli/settings.ts";
 import { secureUrl } from "../../client/options/resolve_identity.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { SECRETS } from "../support/entries.ts";
@@ -53,8 +52,8 @@ const entry = variant({
 
 const settings = json(
   fc.oneof(
-    entry.map((one) => ({ default: one, profiles: { two: one } })),
-    variant({ default: {}, profiles: {} }, ["issuer"]),
+    entry.map((one) => ({ ...one, profiles: { two: one } })),
+    variant({ profiles: {} }, ["issuer"]),
   ),
 );
 
@@ -108,12 +107,9 @@ export const TEXT_TARGETS: readonly FuzzTarget[] = [
     // A short name is shown.
     if (sharesPiece(namesIn(parseObject(input)).join(" "), Object.values(SECRETS))) return;
     const parsed = await attempt(() => parseSettings("/home/ada/config.json", input));
-    const entries = parsed && [parsed.default, ...parsed.profiles.values()];
+    const entries = parsed && [parsed.common, ...parsed.profiles.values()];
     const names = entries?.flatMap((entry) => Object.keys(entry)) ?? [];
-    assert(
-      names.every((name) => (SETTING_NAMES as readonly string[]).includes(name)),
-      "a stranger",
-    );
+    assert(names.every((name) => Object.hasOwn(SETTINGS, name)), "a stranger");
   }),
   target("a command line", fc.array(word, { maxLength: 6 }), async (input) => {
     const parsed = await attempt(() => parseCommandLine(input, COMMANDS));

@@ -7,7 +7,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import { preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
-import { identityFlags, inCliWords } from "../cli_words.ts";
+import { inCliWords } from "../cli_words.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { describeEntry, describeIdentity, identityOfKey, placeReport } from "../read_status.ts";
@@ -75,8 +75,8 @@ async function readSignIn(
     const entry = await new CredentialStore(backend, key).load();
     return entry && describeEntry(entry, identity, now);
   } catch (error) {
-    const { code, message } = backendError("read credentials from", backend, error);
-    const text = printable(inCliWords(message, flags, identityFlags(identity)), 1000);
-    return { ...describeIdentity(identity), error: { code, message: text } };
+    const fault = backendError("read credentials from", backend, error);
+    const message = printable(inCliWords(fault, flags, identity), 1000);
+    return { ...describeIdentity(identity), error: { code: fault.code, message } };
   }
 }

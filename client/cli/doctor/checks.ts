@@ -9,8 +9,7 @@ import { CredentialStore } from "../../tokens/store.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
 import type { FlagValues } from "../flags.ts";
 import { readStatus, storeOf } from "../read_status.ts";
-import { loginCommand } from "../report_error.ts";
-import { sourcesOf } from "../sign_in_target.ts";
+import { loginCommand } from "../cli_words.ts";
 import { sourcesText, tokenText } from "../status_text.ts";
 import { clock } from "./check_provider.ts";
 import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
@@ -28,7 +27,7 @@ export function checkSettingsFile(flags: FlagValues): Finding[] {
 
 /** The sign-in that the settings name, and their sources. */
 export function checkSettings(identity: OidcIdentity | undefined, flags: FlagValues): Finding[] {
-  const sources = sourcesText(sourcesOf(flags), flags.settings);
+  const sources = sourcesText(flags.settings);
   const { issuer, clientId, audience } = identity ?? {};
   const words = identity === undefined
     ? "an API key is set (VM_API_KEY), and nobody signs in"

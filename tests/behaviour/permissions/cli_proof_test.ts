@@ -31,7 +31,7 @@ const withSettings = async (world: CliWorld) => {
   await world.signIn();
   const { issuer } = world.provider;
   const entry = { issuer, clientId: "other", clientKeyFile: "/keys/app.pem", backend: "file" };
-  await Deno.writeTextFile(`${world.home}/config.json`, JSON.stringify({ default: entry }));
+  await Deno.writeTextFile(`${world.home}/config.json`, JSON.stringify(entry));
 };
 
 const CASES: Case[] = [

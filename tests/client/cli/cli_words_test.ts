@@ -10,10 +10,10 @@ const ENTRA = "https://login.microsoftonline.com/common/v2.0";
 
 /** Mistakes of a person, and what the error has to name. */
 const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]][] = [
-  [["login"], NONE, "--issuer and --client-id", "VM_OIDC_ISSUER", "VM_API_KEY and VM_API_SECRET"],
+  [["login"], NONE, "--issuer (VM_OIDC_ISSUER) and --client-id", "VM_API_KEY and VM_API_SECRET"],
   [["login"], { VM_OIDC_ISSUER: "" }, "--issuer", "VM_OIDC_ISSUER"],
   [["login"], { VM_OIDC_CLIENT_ID: "" }, "--client-id", "VM_OIDC_CLIENT_ID"],
-  [["login"], { VM_API_KEY: "k", VM_API_SECRET: "s" }, "--issuer and --client-id", "VM_API_KEY"],
+  [["login"], { VM_API_KEY: "k", VM_API_SECRET: "s" }, "--issuer", "--client-id", "VM_API_KEY"],
   [["login", "--client-id", "a|b"], {}, "--client-id"],
   [["login", "--client-id", '"'], {}, ""],
   [["login", "--profile", "a b"], {}, "--profile", "VM_OIDC_PROFILE"],
@@ -24,34 +24,42 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   ],
   [["login", "--issuer", "http://login.example.com"], {}, "https:"],
   [["login", "--issuer", ENTRA, "--dpop"], {}, "--dpop"],
-  [["status"], NONE, "--issuer and --client-id"],
+  [["status"], NONE, "--issuer (VM_OIDC_ISSUER) and --client-id"],
   [["logout"], NONE, "no sign-in is named", "--issuer and --client-id", "--all"],
   [["token"], { VM_OIDC_CREDENTIALS_BACKEND: "memory" }, "--login"],
   [["logout"], { HOME: "", USERPROFILE: "" }, "--backend file with --backend-options"],
-  [["login", "--backend", "https://a.example/b.ts:Store"], {}, "--backend", "jsr:, npm: or file:"],
+  [["login", "--backend", "https://a.example/b.ts:Store"], {}, "--backend", "jsr:@acme/vault"],
   [
     ["login", "--backend", "vault", "--backend-options", "vault.json"],
     {},
     "VAULT_ADDR",
     "--backend-options",
   ],
-  [["doctor"], NONE, "--issuer and --client-id"],
+  [["doctor"], NONE, "--issuer (VM_OIDC_ISSUER) and --client-id"],
   [["login", "--flow", "client_credentials", "--open"], {}, "--open"],
-  [["login", "--listen", "0.0.0.0:80"], {}, ": --listen is", "127.0.0.1:8765"],
-  [["login", "--redirect-uri", "http://127.0.0.1:0/cb"], {}, ": --redirect-uri is"],
-  [["login", "--redirect-uri", "https://hub.example.com/cb"], {}, "Give --listen"],
+  [["login", "--listen", "0.0.0.0:80"], {}, ": --listen (VM_OIDC_LISTEN) is", "127.0.0.1:8765"],
+  [
+    ["login", "--redirect-uri", "http://127.0.0.1:0/cb"],
+    {},
+    ": --redirect-uri (VM_OIDC_REDIRECT_URI) is",
+  ],
+  [
+    ["login", "--redirect-uri", "https://hub.example.com/cb"],
+    {},
+    "--listen (VM_OIDC_LISTEN) is absent",
+  ],
   [["login", "--open", "--no-open"], {}, "--open with --no-open"],
   [["login", "--flow", "device", "--login-hint", "ada"], {}, "--login-hint with --flow device"],
   [["login", "--flow", "client_credentials", "--consent"], {}, "--consent with --flow client"],
-  [["logout", "--yes"], {}, "it needs --all"],
-  [["login", "--parameter", "state=x"], {}, "--parameter has state", "Use its flag"],
+  [["logout", "--yes"], {}, "--yes: it needs --all"],
+  [["login", "--parameter", "state=x"], {}, "--parameter has state", "by its own option"],
   [["login", "--parameter", "a b=x"], {}, "a name in --parameter has other characters"],
   [["login", "--parameter", "prompt"], {}, "--parameter NAME=VALUE"],
-  [["login", "--consent", "--parameter", "prompt=login"], {}, '--consent gives "prompt", too'],
+  [["login", "--consent", "--parameter", "prompt=login"], {}, "that of --consent"],
   [
     ["login", "--parameter", "prompt=login", "--parameter", "prompt=none"],
     {},
-    "another --parameter gives",
+    "a name is given twice",
   ],
 ];
 
@@ -84,7 +92,8 @@ async function runHint(world: CliWorld, line: string, env: Record<string, string
   const run = `exec '${DENO}' run --quiet --no-prompt -A --unstable-kv '${CLI}' "$@"`;
   await Deno.writeTextFile(`${bin}/validmind-auth`, `#!/bin/sh\n${run}\n`, { mode: 0o755 });
   const script = line.replace("deno run", `'${DENO}' run`)
-    .replace("jsr:@validmind/auth/cli", `'${CLI}'`);
+    // This module takes its dependencies from its own deno.json, a package from JSR from none.
+    .replace("--no-config", "").replace("jsr:@validmind/auth/cli", `'${CLI}'`);
   const path = `${bin}:${Deno.env.get("PATH")}`;
   return await runProcess(["sh", "-c", script], {
     cwd: world.home,
@@ -112,7 +121,7 @@ for (
       VM_OIDC_CREDENTIALS_BACKEND: "kv",
       VM_OIDC_CREDENTIALS_BACKEND_KWARGS: '{"path": "env.db"}',
     }, undefined],
-    ["a store of the settings file", [], {}, { default: OWN_STORE }],
+    ["a store of the settings file", [], {}, OWN_STORE],
     ["a settings file that is named", ["--config", "own.json"], {}, undefined],
     ["a profile of the settings file", ["--profile", "two"], {}, { profiles: { two: OWN_STORE } }],
     ["a profile of a variable, beside a store of another one", [], {
@@ -130,13 +139,9 @@ for (
         await using world = await cliWorld();
         await Deno.writeTextFile(`${world.home}/my options.json`, '{"path": "mine/tokens.json"}');
         await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "tokens.db"}');
-        await Deno.writeTextFile(
-          `${world.home}/own.json`,
-          JSON.stringify({ default: OWN_STORE }),
-        );
-        await Deno.mkdir(`${world.home}/.config/validmind-auth`, { recursive: true });
-        const place = `${world.home}/.config/validmind-auth/config.json`;
-        await Deno.writeTextFile(place, JSON.stringify(settings ?? {}));
+        await Deno.writeTextFile(`${world.home}/own.json`, JSON.stringify(OWN_STORE));
+        await Deno.mkdir(world.folder, { mode: 0o700 });
+        await Deno.writeTextFile(world.settingsPath, JSON.stringify(settings ?? {}));
         const before = await world.run(["token", ...args], { env, flags: AS_PROCESS });
         assertEquals(before.code, 4, before.stderr);
         assert(!API_WORDS.test(before.stderr), before.stderr);

@@ -62,7 +62,6 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     HOME: home,
     VM_OIDC_ISSUER: issuer,
     VM_OIDC_CLIENT_ID: clientId,
-    ...Deno.build.os === "windows" && { APPDATA: home },
   };
   const folder = join(home, ".validmind");
   const backend = new FileCredentialsBackend({ path: join(folder, "credentials.json") });
@@ -77,9 +76,7 @@ export async function cliWorld(options: OidcProviderOptions = {}): Promise<CliWo
     provider,
     home,
     env,
-    settingsPath: env.APPDATA
-      ? `${home}\\validmind-auth\\config.json`
-      : `${home}/.config/validmind-auth/config.json`,
+    settingsPath: join(folder, "settings.json"),
     folder,
     backend,
     key,

@@ -86,7 +86,7 @@ Deno.test("permissions: of a backend whose options name variables, these too", a
   const text = JSON.stringify(options);
   await Deno.writeTextFile(`${world.home}/file.json`, text);
   await Deno.mkdir(`${world.home}/.config/validmind-auth`, { recursive: true });
-  const settings = { default: { backend: "file", backendOptions: options } };
+  const settings = { backend: "file", backendOptions: options };
   const config = `${world.home}/settings.json`;
   await Deno.writeTextFile(config, JSON.stringify(settings), { mode: 0o600 });
   const identity = ["--issuer", "https://login.example.com", "--client-id", "x"];

@@ -1,0 +1,345 @@
+import { checkOptions, type OptionTypes } from "../../backends/credentials_backend_error.ts";
+import {
+  folderOf,
+  getEnv,
+  HOME_VARIABLE,
+  isEnvGranted,
+  isGranted,
+  isWindows,
+  quoteArgument,
+  readEnvIfGranted,
+} from "../../backends/common/platform.ts";
+import { isObject, printable } from "../../backends/common/printable.ts";
+import { readPrivateFile } from "../../backends/common/read_private_file.ts";
+import { credentialsPath } from "../../backends/file.ts";
+import { readBackendChoice } from "../../backends/load/backend_choice.ts";
+import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
+import { normalizeClientId, normalizeIssuer } from "../entry.ts";
+import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "../options/declaration.ts";
+import type { PermissionNeed } from "../permission_need.ts";
+import { didYouMean, shown } from "./usage_error.ts";
+
+/** The flags of a call. */
+interface GivenFlags {
+  text(flag: string): string | undefined;
+  has(flag: string): boolean;
+}
+
+/** One setting. */
+interface Setting {
+  readonly type: OptionTypes[string];
+  readonly flag?: string;
+  readonly variable?: string;
+}
+
+/** All settings, by their names in the file: options with a flag, files of the client, and the backend. */
+export const SETTINGS: Readonly<Record<string, Setting>> = {
+  ...Object.fromEntries(
+    OPTION_NAMES.map((name) => [name, optionRow(name) as OptionRow & Setting] as const).filter((
+      [name, { flag, group, secret }],
+    ) => (flag !== undefined || group === "client") && !secret && name !== "profile"),
+  ),
+  backend: { type: "text", flag: "backend" },
+  backendOptions: { type: "object", flag: "backend-options" },
+};
+
+const TYPES = Object.fromEntries(Object.entries(SETTINGS).map(([name, { type }]) => [name, type]));
+
+/** More than any settings have. */
+export const LARGEST_BYTES = 64 * 1024;
+/** The bits of a mode that the file must not have. It holds no secret, and may be read. */
+export const WRITABLE_FOR_OTHERS = 0o022;
+
+/** Settings whose variables each command reads that takes their flags. */
+const READ = ["issuer", "clientId", "audience", "scope", "flow", "profile", "backend"];
+/** Settings that are for the issuer and the client beside them, and for no others. */
+const OF_SIGN_IN = ["audience", "scope", "apiHost", "clientKeyFile", "clientAssertionFile"];
+
+/** The options of the file itself, or of one profile. */
+type Entry = Readonly<Record<string, unknown>>;
+
+/** The settings file cannot be used. Its message is in the words of the command line already. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+  readonly code = "settings_invalid";
+}
+
+/**
+ * The settings that apply to one call. A flag wins over a variable, and a variable over the file. The
+ * profile that `--profile` names wins over variables, too: who types one means it, whatever the shell
+ * has exported.
+ */
+export interface Settings {
+  /** The place of the file, also where there is none; empty where it is turned off or not known. */
+  readonly path: string;
+  readonly state: "read" | "absent" | "denied" | "off";
+  /** The error of a file that cannot be used. */
+  readonly fault?: SettingsError;
+  /** The reason and the remedy for a file that was left alone, in sentences. */
+  readonly denial?: string;
+  /** The profiles of the file. */
+  readonly profiles: readonly string[];
+  /** The profile whose settings apply, instead of those of the file itself. */
+  readonly profile?: string;
+  /** Whether `--profile` names it. */
+  readonly isTyped: boolean;
+  /** The values about which the file decides. */
+  readonly values: Entry;
+  /** What decides about each setting: a flag, a variable, or the path of the file. */
+  readonly sources: Readonly<Record<string, string>>;
+  /** The permissions to find and to read the file. A command runs without them, unless it is named. */
+  readonly needs: readonly PermissionNeed[];
+}
+
+/** The settings of a command that reads none. */
+export const NO_SETTINGS: Settings = {
+  path: "",
+  state: "off",
+  profiles: [],
+  isTyped: false,
+  values: {},
+  sources: {},
+  needs: [],
+};
+
+/**
+ * Reads the file, as far as Deno permits.
+ *
+ * @param takes The flags of the command: it gets the settings that it has a flag for.
+ */
+export function readSettings(flags: GivenFlags, takes: readonly string[]): Settings {
+  const path = flags.text("config") ?? usualPlace();
+  const base = { ...NO_SETTINGS, path, needs: needsOf(path, flags) };
+  try {
+    const { text, ...found } = readText(path, flags.has("config"));
+    const { common, profiles } = parseSettings(path, text);
+    const profile = flags.text("profile") ?? readEnvIfGranted("VM_OIDC_PROFILE")?.trim() ?? "";
+    const own = profiles.get(profile);
+    const names = [...profiles.keys()];
+    if (profile !== "" && own === undefined && names.length > 0) {
+      throw unknownKey(path, "it has no profile", profile, names);
+    }
+    const isTyped = own !== undefined && flags.has("profile");
+    const entry = own ?? common;
+    return {
+      ...base,
+      ...found,
+      profiles: names,
+      ...(own && { profile }),
+      isTyped,
+      ...decide(entry, flags, takes, isTyped, path),
+      needs: needsOf(path, flags, entry),
+    };
+  } catch (error) {
+    if (error instanceof SettingsError) return { ...base, fault: error };
+    throw error;
+  }
+}
+
+/** Beside the file of the default store, which the same person owns. */
+function usualPlace(): string {
+  // Set and empty turns the file off.
+  const named = isEnvGranted("VM_AUTH_CONFIG") ? getEnv("VM_AUTH_CONFIG") : undefined;
+  if (named !== undefined) return named.trim();
+  const isKnown = readEnvIfGranted(HOME_VARIABLE) !== undefined;
+  return isKnown ? beside(credentialsPath(), "settings.json") : "";
+}
+
+function beside(path: string, name: string): string {
+  return `${folderOf(path)}${isWindows ? "\\" : "/"}${name}`;
+}
+
+function needsOf(path: string, flags: GivenFlags, entry: Entry = {}): PermissionNeed[] {
+  const need = flags.has("config") ? "always" : "optional";
+  const variables = [
+    ...(flags.has("config") ? [] : ["VM_AUTH_CONFIG", HOME_VARIABLE]),
+    ...(flags.has("profile") ? [] : [OPTIONS.profile.variable]),
+    ...Object.keys(entry).flatMap((name) => SETTINGS[name]?.variable ?? []), // they win
+    ...("issuer" in entry ? [OPTIONS.apiKey.variable, OPTIONS.apiSecret.variable] : []),
+  ];
+  const reason = "to find the settings";
+  return [
+    ...variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }) as const),
+    ...(path === "" ? [] : [
+      { name: "read", path, reason: "to read the settings file", need } as const,
+      {
+        name: "sys",
+        kind: "uid",
+        reason: "to know whose the settings file is",
+        need: "optional",
+      } as const,
+    ]),
+  ];
+}
+
+/** The text of the file, or the reason why it was left alone: a command can do without. */
+function readText(
+  path: string,
+  isNamed: boolean,
+): Pick<Settings, "state" | "denial"> & { readonly text: string } {
+  const text = "{}";
+  if (path === "") return { state: "off", text };
+  const fail = (reason: string, advice: string, cause?: unknown) =>
+    settingsError(path, `${reason}. ${advice}`, cause);
+  const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
+  try {
+    // A command runs without it: nobody is asked.
+    if (!isGranted({ name: "read", path })) {
+      const flag = quoteArgument(`--allow-read=${path}`);
+      throw fail("Deno does not permit it", `Run with ${flag}, too.`, new NotCapable());
+    }
+    const limits = { maxBytes: LARGEST_BYTES, forbiddenMode: WRITABLE_FOR_OTHERS };
+    return {
+      state: "read",
+      text: readPrivateFile(path, { what: "a settings file", ...limits, fail }),
+    };
+  } catch (error) {
+    const { cause, message } = error as Error;
+    if (isNamed) throw error;
+    if (cause instanceof NotFound || cause instanceof NotADirectory) {
+      return { state: "absent", text };
+    }
+    const isDenied = cause instanceof NotCapable || cause instanceof PermissionDenied;
+    if (isDenied) return { state: "denied", denial: message, text };
+    throw error;
+  }
+}
+
+const SECRET = /(token|secret|secret_?id|passw(or)?d|passphrase|api_?key|private_?key)$/i;
+/** A value that takes all from variables. */
+const FROM_VARIABLES = /^(\$\{\w+\})+$/;
+export const EXAMPLE = '{"issuer": "https://login.example.com", "clientId": "my-client"}';
+
+/** Reads the text of a settings file. An error names the key, and shows no value. */
+export function parseSettings(
+  path: string,
+  text: string,
+): { common: Entry; profiles: ReadonlyMap<string, Entry> } {
+  const secrets: string[] = [];
+  let document: unknown;
+  try {
+    document = JSON.parse(text, (name, value) => {
+      if (typeof value !== "string" || !SECRET.test(name)) return value;
+      return FROM_VARIABLES.test(value) ? value : void secrets.push(name);
+    });
+  } catch (error) {
+    // Without the rest of the message, which quotes the file.
+    const [place = ""] = / \(line \d+ column \d+\)/.exec((error as Error).message) ?? [];
+    throw settingsError(path, `it is not JSON${place}. Write it like ${EXAMPLE}.`);
+  }
+  if (secrets[0] !== undefined) {
+    throw settingsError(
+      path,
+      `${
+        shown(secrets[0], "a key")
+      } is a secret, and the file is not for secrets. Put it into its ` +
+        `variable, such as VM_OIDC_CLIENT_SECRET or VM_API_SECRET; in "backendOptions" name a ` +
+        `variable: "\${MY_SECRET}".`,
+    );
+  }
+  const { profiles = {}, ...common } = isObject(document) ? document : { profiles: document };
+  if (!isObject(profiles)) {
+    throw settingsError(
+      path,
+      `it is not an object with objects in "profiles". Write it like ${EXAMPLE}.`,
+    );
+  }
+  const entries = Object.entries(profiles);
+  return {
+    common: checkEntry(path, "", common),
+    profiles: new Map(entries.map(([name, entry]) => [name, checkEntry(path, name, entry)])),
+  };
+}
+
+function checkEntry(path: string, profile: string, entry: unknown): Entry {
+  const place = profile && ` in the profile ${shown(profile, "of a long name")}`;
+  const names = [...Object.keys(SETTINGS), ...(profile === "" ? ["profiles"] : [])];
+  const unknown = Object.keys(Object(entry)).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw unknownKey(path, `it has${place} an unknown key`, unknown, names);
+  }
+  const fail = (message: string) => new SettingsError(message);
+  checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, TYPES, fail);
+  const checked = { ...entry as Entry };
+  if (checked.backendOptions !== undefined && checked.backend === undefined) {
+    throw settingsError(
+      path,
+      `"backendOptions" stands${place} without "backend". Put it beside it.`,
+    );
+  }
+  for (const [name, value] of Object.entries(checked)) {
+    // From the folder of the file: the folder in which a command is run decides nothing.
+    const isPath = TYPES[name] === "path" || name === "backend" && isPathSpecifier(`${value}`);
+    if (isPath && !/^([/\\]|[A-Za-z]:)/.test(`${value}`)) checked[name] = beside(path, `${value}`);
+  }
+  return checked;
+}
+
+function unknownKey(path: string, reason: string, name: string, known: readonly string[]): Error {
+  const advice = didYouMean(name, known) || `It takes: ${known.join(", ")}.`;
+  return settingsError(path, `${reason} ${shown(name, "of a long name")}. ${advice}`);
+}
+
+function settingsError(path: string, text: string, cause?: unknown): SettingsError {
+  const message = `Cannot use the settings file ${printable(path, 500)}: ${text}`;
+  return new SettingsError(message, { cause });
+}
+
+/** The values of the file that apply, and what decides about each setting that the command takes. */
+function decide(
+  entry: Entry,
+  flags: GivenFlags,
+  takes: readonly string[],
+  isTyped: boolean,
+  path: string,
+): Pick<Settings, "values" | "sources"> {
+  const { issuer, clientId, apiKey, apiSecret, profile } = OPTIONS;
+  const inForce = ({ flag, variable }: typeof issuer | typeof clientId, own: unknown) =>
+    `${flags.text(flag) ?? (isTyped ? own : undefined) ?? readEnvIfGranted(variable) ?? own}`;
+  const isOwn = () =>
+    entry.issuer !== undefined && entry.clientId !== undefined &&
+    normalizeIssuer(inForce(issuer, entry.issuer)) === normalizeIssuer(`${entry.issuer}`) &&
+    normalizeClientId(inForce(clientId, entry.clientId)) === normalizeClientId(`${entry.clientId}`);
+  const isByKey = () =>
+    !isTyped && !flags.has("issuer") && !flags.has("client-id") &&
+    isSet(apiKey.variable) && isSet(apiSecret.variable);
+  const fits = (name: string) =>
+    name === "issuer" || name === "clientId" ? !isByKey() : !OF_SIGN_IN.includes(name) || isOwn();
+  const values: Record<string, unknown> = {};
+  const sources: Record<string, string> = {};
+  for (const [name, setting] of Object.entries<Setting>({ profile, ...SETTINGS })) {
+    const { flag } = setting;
+    const isOfFile = Object.hasOwn(entry, name);
+    if (!isTaken(takes, flag ?? issuer.flag)) continue;
+    if (flag !== undefined && flags.has(flag)) {
+      sources[name] = `--${flag}`;
+      continue;
+    }
+    if (name === "backendOptions" && values.backend === undefined) continue;
+    // Variables are read that the command names among its permissions.
+    const isRead = isOfFile || takes.includes(flag!) && READ.includes(name);
+    const variable = isRead ? variableOf(name, setting) : undefined;
+    if (isOfFile && (isTyped || variable === undefined) && fits(name)) {
+      values[name] = entry[name];
+      sources[name] = path;
+    } else if (variable !== undefined) sources[name] = variable;
+  }
+  return { values, sources };
+}
+
+/** The variable that decides about a setting, if one does. */
+function variableOf(name: string, { variable }: Setting): string | undefined {
+  const { by, options } = name.startsWith("backend") ? readBackendChoice(readEnvIfGranted) : {};
+  if (name === "backend") return by;
+  if (name === "backendOptions") return [options].find(isSet);
+  return (name === "apiHost" ? [OPTIONS.apiUrl.variable, variable] : [variable]).find(isSet);
+}
+
+/** migrate has two backends: the file has the one that is not given. */
+function isTaken(takes: readonly string[], flag: string): boolean {
+  return takes.includes(takes.includes("from") ? flag.replace(/^backend/, "from") : flag);
+}
+
+function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && readEnvIfGranted(variable) !== undefined;
+}

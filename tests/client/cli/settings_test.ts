@@ -1,0 +1,273 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { dirname } from "@std/path";
+import { COMMANDS } from "../../../client/cli/main.ts";
+import type { FlagValues } from "../../../client/cli/flags.ts";
+import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
+import { parseSettings, SettingsError } from "../../../client/cli/settings.ts";
+import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
+
+const PATH = "/home/ada/.validmind/settings.json";
+const A = { issuer: "https://a.example", clientId: "app" };
+const B = { issuer: "https://b.example", clientId: "two" };
+
+Deno.test("settings: options by their names, and profiles of the same", () => {
+  const { common, profiles } = parseSettings(PATH, JSON.stringify({ ...A, profiles: { b: B } }));
+  assertEquals([common, [...profiles]], [A, [["b", B]]]);
+  assertEquals(parseSettings(PATH, "{}"), { common: {}, profiles: new Map() });
+});
+
+Deno.test({
+  name: "settings: a relative path is taken from the folder of the file",
+  ignore: !isPosix,
+  fn: () => {
+    const entry = { clientKeyFile: "keys/app.pem", backend: "./store.ts:Store" };
+    const { common } = parseSettings(PATH, JSON.stringify(entry));
+    assertEquals(common.clientKeyFile, "/home/ada/.validmind/keys/app.pem");
+    assertEquals(common.backend, "/home/ada/.validmind/./store.ts:Store");
+    const beside = parseSettings("x.json", JSON.stringify(entry)).common;
+    assertEquals(beside.clientKeyFile, "./keys/app.pem");
+    const absolute = { clientAssertionFile: "/run/token", backend: "jsr:@acme/s:Store" };
+    assertEquals(parseSettings(PATH, JSON.stringify(absolute)).common, absolute);
+  },
+});
+
+const SECRET = "s3cr3t-of-somebody";
+
+const REFUSED: [document: unknown, ...words: string[]][] = [
+  [[], "not an object"],
+  [null, "not an object"],
+  [{ profiles: [] }, 'objects in "profiles"'],
+  [{ profiles: { two: 1 } }, 'in the profile "two": its options are not an object'],
+  [{ profile: "x" }, 'an unknown key "profile"', "Did you mean profiles?"],
+  [{ client_id: "x" }, '"client_id"', "Did you mean clientId?"],
+  [{ "api-host": "x" }, '"api-host"', "Did you mean apiHost?"],
+  [{ profiles: { two: { isuer: "x" } } }, 'the profile "two" an unknown key "isuer"', "issuer?"],
+  [{ onEvent: "x", model: "x" }, '"onEvent"', "It takes: issuer, clientId"],
+  [JSON.parse('{"__proto__": {}}'), '"__proto__"'],
+  [{ constructor: "x" }, '"constructor"'],
+  [{ issuer: 7 }, '"issuer" is not a string'],
+  [{ issuer: "" }, '"issuer" is empty'],
+  [{ flow: "divice" }, '"flow" is not one of auto, device'],
+  [{ openBrowser: "yes" }, '"openBrowser" is not a boolean'],
+  [{ backend: "kv", backendOptions: "x" }, '"backendOptions"', "not an object"],
+  [{ authorizationParameters: { a: 1 } }, "object of strings"],
+  [{ backendOptions: {} }, '"backendOptions"', 'without "backend"'],
+  [{ clientSecret: SECRET }, '"clientSecret" is a secret', "VM_OIDC_CLIENT_SECRET"],
+  [{ apiKey: SECRET }, '"apiKey"', "VM_API_SECRET"],
+  [{ profiles: { two: { refresh_token: SECRET } } }, '"refresh_token"', "not for secrets"],
+  [{ backend: "vault", backendOptions: { auth: { token: SECRET } } }, '"${MY_SECRET}"'],
+  [{ backend: "vault", backendOptions: { auth: { secretId: `\${A}${SECRET}` } } }, '"secretId"'],
+  [
+    { backend: "fallback", backendOptions: { backends: [{ passphrase: SECRET }] } },
+    '"passphrase"',
+  ],
+  [{ [`${SECRET}${SECRET}`]: 1 }, "an unknown key of a long name"],
+];
+
+for (const [document, ...words] of REFUSED) {
+  const text = JSON.stringify(document);
+  Deno.test(`settings: ${text} is refused, by file and key`, () => {
+    const { message } = assertThrows(() => parseSettings(PATH, text), SettingsError);
+    for (const word of [`Cannot use the settings file ${PATH}`, ...words]) {
+      assertStringIncludes(message, word);
+    }
+    assert(!message.includes(SECRET.slice(0, 8)), message);
+  });
+}
+
+Deno.test("settings: a slip of the pen is told by its line, without the text there", () => {
+  const text = `{\n  "issuer": "https://a.example"\n  "audience": "${SECRET}"\n}`;
+  const { message } = assertThrows(() => parseSettings(PATH, text), SettingsError);
+  assertStringIncludes(message, "it is not JSON (line 3 column 3). Write it like");
+  assert(!message.includes(SECRET.slice(0, 8)), message);
+  for (const other of ["", "{", "{} x", "[".repeat(50_000)]) {
+    assertThrows(() => parseSettings(PATH, other), SettingsError, "it is not JSON");
+  }
+});
+
+Deno.test("settings: what only names a secret is none", () => {
+  const backendOptions = {
+    mount: "secret",
+    auth: { token: "${VAULT_TOKEN}", tokenFile: "/run/token", secretIdFile: "/run/id" },
+    key: { passphrase: { env: "MY_PASSPHRASE" } },
+  };
+  const entry = { ...A, backend: "vault", backendOptions };
+  assertEquals(parseSettings(PATH, JSON.stringify(entry)).common, entry);
+});
+
+const { folder } = sandbox();
+
+function write(document: unknown, mode = 0o644): string {
+  const path = `${folder()}/settings.json`;
+  Deno.writeTextFileSync(path, typeof document === "string" ? document : JSON.stringify(document));
+  if (isPosix) Deno.chmodSync(path, mode);
+  return path;
+}
+
+/** The flags of a command line, with this settings file. */
+function flagsOf(document: unknown, ...args: string[]): FlagValues {
+  return flagsAt(write(document), ...args);
+}
+
+function flagsAt(path: string, ...args: string[]): FlagValues {
+  const line = parseCommandLine([...args, "--config", path], COMMANDS);
+  assert(line.kind === "run");
+  return line.flags.withSettings(line.command.flags);
+}
+
+const FILES: [what: string, make: () => string | Promise<string>, ...words: string[]][] = [
+  ["none", () => `${folder()}/none.json`, "it is not there. Check the path."],
+  ["a folder", () => folder(), "it is a folder"],
+  ["a named pipe", async () => {
+    const path = `${folder()}/pipe`;
+    await makePipe(path);
+    return path;
+  }, "it is a named pipe"],
+  ["one that the group may write", () => write({}, 0o664), "mode 0664", "chmod go-w "],
+  ["one of 64 KiB and a byte", () => write(" ".repeat(64 * 1024 + 1)), "65537 bytes"],
+];
+
+for (const [what, make, ...words] of FILES) {
+  Deno.test({
+    name: `settings: a file that is named is refused where it is ${what}`,
+    ignore: !isPosix,
+    fn: () =>
+      withEnv({}, async () => {
+        const path = await make();
+        const { fault } = flagsAt(path, "status").settings;
+        for (const word of [`Cannot use the settings file ${path}: `, ...words]) {
+          assertStringIncludes(fault!.message, word);
+        }
+      }),
+  });
+}
+
+Deno.test("settings: without --config the file is beside the tokens, or where a variable says", async () => {
+  const home = folder();
+  const usual = `${home}/.validmind/settings.json`.replaceAll(
+    "/",
+    Deno.build.os === "windows" ? "\\" : "/",
+  );
+  const settings = () => {
+    const line = parseCommandLine(["status"], COMMANDS);
+    assert(line.kind === "run");
+    return line.flags.withSettings(line.command.flags).settings;
+  };
+  const env = { HOME: home, USERPROFILE: home };
+  await withEnv(env, () => {
+    assertEquals([settings().path, settings().state], [usual, "absent"]);
+    Deno.mkdirSync(dirname(usual));
+    Deno.writeTextFileSync(usual, JSON.stringify(A), { mode: 0o600 });
+    assertEquals(settings().values, A);
+  });
+  await withEnv({ ...env, VM_AUTH_CONFIG: write(B) }, () => assertEquals(settings().values, B));
+});
+
+Deno.test("settings: a flag wins over a variable, and a variable over the file", async () => {
+  const document = { ...A, scope: "openid", audience: "https://api.a.example", loginHint: "ada" };
+  const env = { VM_OIDC_SCOPE: "openid email", VM_OIDC_AUDIENCE: "https://api.b.example" };
+  await withEnv(env, () => {
+    const flags = flagsOf(document, "login", "--scope", "openid admin");
+    assertEquals(sessionOptions(flags), { ...A, scope: "openid admin", loginHint: "ada" });
+    const path = flags.settings.path!;
+    assertEquals(flags.settings.sources, {
+      issuer: path,
+      clientId: path,
+      scope: "--scope",
+      audience: "VM_OIDC_AUDIENCE",
+      loginHint: path,
+    });
+  });
+});
+
+Deno.test("settings: a profile takes nothing from the others; one that is not there is an error", async () => {
+  const document = { ...A, scope: "openid", profiles: { staging: B } };
+  await withEnv({}, () => {
+    const { settings, ...flags } = flagsOf(document, "status", "--profile", "staging");
+    assertEquals([settings.profile, settings.values], ["staging", B], `${flags}`);
+    const { fault } = flagsOf(document, "status", "--profile", "stagin").settings;
+    assertStringIncludes(fault!.message, 'no profile "stagin". Did you mean staging?');
+    const label = flagsOf(A, "status", "--profile", "two"); // a mere label where the file has none
+    assertEquals(sessionOptions(label), { ...A, profile: "two" });
+  });
+});
+
+Deno.test("settings: a profile that is typed wins over variables, one of a variable does not", async () => {
+  const document = { profiles: { two: { ...B, backend: "kv" } } };
+  const variables = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CREDENTIALS_BACKEND: "vault" };
+  await withEnv(variables, () => {
+    const { values } = flagsOf(document, "status", "--profile", "two").settings;
+    assertEquals(values, { ...B, backend: "kv" });
+    const flags = flagsOf(document, "status", "--profile", "two", "--issuer", "https://c.example");
+    assertEquals(sessionOptions(flags).issuer, "https://c.example");
+  });
+  await withEnv({ ...variables, VM_OIDC_PROFILE: "two" }, () => {
+    const { values, profile, isTyped } = flagsOf(document, "status").settings;
+    assertEquals([values, profile, isTyped], [{ clientId: B.clientId }, "two", false]);
+  });
+});
+
+Deno.test("settings: an API key of the variables wins, unless the provider is typed", async () => {
+  await withEnv({ VM_API_KEY: "k", VM_API_SECRET: "s" }, () => {
+    assertEquals(sessionOptions(flagsOf(A, "status")), {});
+    const typed = flagsOf(A, "status", "--issuer", B.issuer);
+    assertEquals(sessionOptions(typed), { issuer: B.issuer, clientId: A.clientId });
+  });
+});
+
+Deno.test("settings: a command takes what it has a flag for", async () => {
+  const entry = { ...A, scope: "openid", redirectUri: "http://localhost", openBrowser: true };
+  await withEnv({}, () => {
+    assertEquals(sessionOptions(flagsOf(entry, "logout")), A);
+    assertEquals(sessionOptions(flagsOf(entry, "login")), entry);
+    const { openBrowser: _, ...rest } = entry;
+    const shown = sessionOptions(flagsOf(entry, "login", "--no-open"));
+    assertEquals(shown, { ...rest, openBrowser: false });
+    const job = sessionOptions(flagsOf(entry, "login", "--flow", "client_credentials"));
+    assertEquals(job, { ...rest, flow: "client_credentials" });
+  });
+});
+
+Deno.test("settings: parameters of the file give way to a flag for them as a whole", async () => {
+  const entry = { ...A, authorizationParameters: { prompt: "login", acr_values: "2" } };
+  await withEnv({}, () => {
+    const of = (...args: string[]) =>
+      sessionOptions(flagsOf(entry, "login", ...args)).authorizationParameters;
+    assertEquals(of(), entry.authorizationParameters);
+    assertEquals(of("--consent"), { prompt: "consent" });
+    assertEquals(of("--parameter", "a=b"), { a: "b" });
+  });
+});
+
+Deno.test("settings: VM_OIDC_NO_PERSIST=0 leaves the backend to the file, =1 does not", async () => {
+  for (const [VM_OIDC_NO_PERSIST, used] of [["0", "kv"], ["1", undefined]] as const) {
+    await withEnv(
+      { VM_OIDC_NO_PERSIST },
+      () => assertEquals(flagsOf({ backend: "kv" }, "status").settings.values.backend, used),
+    );
+  }
+});
+
+const OWN = { ...A, clientKeyFile: "/keys/app.pem", audience: "https://api.a.example" };
+const BY_VARIABLES = { VM_OIDC_ISSUER: A.issuer, VM_OIDC_CLIENT_ID: A.clientId };
+
+for (
+  const [what, args, env, isOwn] of [
+    ["the client of the file", [], {}, true],
+    ["the same client, typed", ["--issuer", `${A.issuer}/`, "--client-id", A.clientId], {}, true],
+    ["another issuer, typed", ["--issuer", B.issuer], {}, false],
+    ["another client, typed", ["--client-id", "other"], {}, false],
+    ["another issuer of a variable", [], { VM_OIDC_ISSUER: B.issuer }, false],
+    ["the same client of variables", [], BY_VARIABLES, true],
+    ["the client of the file, beside a secret of nobody", [], { VM_OIDC_CLIENT_SECRET: "s" }, true],
+  ] as const
+) {
+  Deno.test(`settings: a client's key and API for ${what}: ${isOwn}`, async () => {
+    await withEnv(env, () => {
+      const { clientKeyFile, audience } = sessionOptions(flagsOf(OWN, "login", ...args));
+      assertEquals([clientKeyFile !== undefined, audience !== undefined], [isOwn, isOwn]);
+    });
+  });
+}
