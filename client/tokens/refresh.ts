@@ -89,10 +89,22 @@ export class TokenRefresh {
     const store = this.#store;
     const report = { emit, issuer: identity.issuer, ask };
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
+    const renew = async (signal: AbortSignal) => {
+      let isLocked = false;
+      const run = () => {
+        isLocked = true;
+        return this.#runLocked(rejected);
+      };
+      return await takeTurn(store, run, { signal, peek }, report).catch((error) => {
+        // A store may prove as the lock is taken that it cannot be written.
+        if (!isLocked && !signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) });
+        throw error;
+      });
+    };
     return await singleFlight(
       store.owner,
       `${bearer} ${identity.scope} ${store.key}`,
-      (ended) => takeTurn(store, () => this.#runLocked(rejected), { signal: ended, peek }, report),
+      renew,
       signal,
       () => emit?.({ type: "refresh_joined" }),
     );
