@@ -1,6 +1,6 @@
 /**
- * The conformance suite for credentials backends: the same checks that every built-in backend
- * passes, for an adapter of your own.
+ * The kit for authors of credentials backends. {@linkcode testCredentialsBackend} registers the checks
+ * that every built-in backend passes, and {@linkcode wrapBackend} changes some members of a backend.
  *
  * ```ts ignore
  * import { testCredentialsBackend } from "@validmind/auth/testing";
@@ -15,6 +15,8 @@
 import { needDeno } from "./common/platform.ts";
 import { CONFORMANCE_CHECKS, type ConformanceCheck } from "./testing/conformance_checks.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "./oidc_credentials_backend.ts";
+
+export { wrapBackend } from "./common/wrap_backend.ts";
 
 /**
  * Options of {@linkcode testCredentialsBackend}.
@@ -54,7 +56,8 @@ export interface TestCredentialsBackendOptions {
  * which rule was broken, and shows no entry.
  *
  * Each check uses keys of its own and removes its entries, so the store may hold other entries.
- * Entries hold made-up tokens.
+ * Entries hold made-up tokens. A store without `withLock` passes, and a line on standard error says
+ * that it is for one process at a time: two that refresh at once lose the sign-in.
  *
  * Needs the permissions of the backend.
  *

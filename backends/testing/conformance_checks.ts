@@ -1,4 +1,5 @@
 import { assertCredentialsBackend } from "../credentials_backend_error.ts";
+import { writeError } from "../common/platform.ts";
 import { sameJson } from "../common/printable.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
@@ -44,6 +45,7 @@ export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   { name: "loses nothing to writers at the same time", run: checkConcurrentWriters },
   { name: "shows a second handle what the first stored, if it is persistent", run: checkHandles },
   { name: "lists the keys of all entries, if it lists", run: checkList },
+  { name: "locks, or is for one process at a time", run: checkLock },
   { name: "lets one holder of a lock run at a time, if it locks", run: checkLockExclusion },
   { name: "lets holders of different keys run at the same time, if it locks", run: checkLockKeys },
   { name: "releases a lock when its holder throws, if it locks", run: checkLockThrow },
@@ -191,6 +193,16 @@ async function checkList({ backend, key }: ConformanceContext): Promise<void> {
   expect(new Set(listed).size === listed.length, "list() gave a key twice");
 }
 
+function checkLock({ backend }: ConformanceContext): Promise<void> {
+  if (backend.withLock === undefined && backend.persistent !== false) {
+    writeError(
+      "The backend has no withLock: it is for one process at a time. Two that refresh at once lose " +
+        "the sign-in.\n",
+    );
+  }
+  return Promise.resolve();
+}
+
 async function checkLockExclusion(
   { backend: first, name, open }: ConformanceContext,
 ): Promise<void> {
@@ -289,7 +301,7 @@ function expectNoSecret(value: unknown, what: string): void {
   expect(!parts.some((part) => part.includes(SECRET)), `${what} shows a token when it is printed`);
 }
 
-/** Lets everything that is ready run, and real stores get their turn. */
+/** Gives real stores their turn. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 20));
 }
