@@ -1,5 +1,6 @@
 import { folderOf, isSecureUrl, isUrl, needDeno, netHost } from "./common/platform.ts";
 import { PROVES } from "./common/probe.ts";
+import { Once } from "./common/promises.ts";
 import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
 import type { KvStore, KvStoreOptions } from "./kv/store.ts";
 import type {
@@ -83,7 +84,7 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
   /** On a server the write of the lease proves it. */
   readonly [PROVES]: boolean;
   readonly #options: KvStoreOptions;
-  #store: Promise<KvStore> | undefined;
+  readonly #store = new Once<KvStore>();
 
   /**
    * Opens nothing yet.
@@ -189,19 +190,11 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
 
   /** Closes the store. Entries in `:memory:` are gone. A later use opens it again. */
   async close(): Promise<void> {
-    const store = this.#store;
-    this.#store = undefined;
-    (await store?.catch(() => undefined))?.close();
+    (await this.#store.forget()?.catch(() => undefined))?.close();
   }
 
   #open(): Promise<KvStore> {
-    if (this.#store !== undefined) return this.#store;
-    const opening = loadStore().then(({ KvStore }) => KvStore.open(this.#options));
-    // A failure is not kept: a permission granted later, or a folder made later, may help.
-    opening.catch(() => {
-      if (this.#store === opening) this.#store = undefined;
-    });
-    return this.#store = opening;
+    return this.#store.get(async () => (await loadStore()).KvStore.open(this.#options));
   }
 }
 
@@ -210,27 +203,20 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
  * shown with it, and one at which the network would see the credentials.
  */
 function checkUrl(path: string): void {
-  if (!isUrl(path)) {
-    if (/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) throw notPlain();
-    return;
-  }
-  const url = URL.parse(path);
-  if (url === null || url.username !== "" || url.password !== "" || url.search !== "") {
-    throw notPlain();
-  }
-  if (isSecureUrl(url)) return;
+  const url = isUrl(path) ? URL.parse(path) : undefined;
+  const isPlain = url === undefined
+    ? !/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)
+    : url !== null && url.username + url.password + url.search === "";
+  if (isPlain && (url === undefined || isSecureUrl(url!))) return;
+  const reason = isPlain
+    ? `at ${
+      url!.origin
+    } the network would see the credentials. Use https: (http: is for localhost, ` +
+      `127.0.0.1 and [::1] only).`
+    : `option "path" is neither a file nor a plain URL. Begin a URL with https:// in lower case, ` +
+      `without a user name, a password and a query, and put the token into DENO_KV_ACCESS_TOKEN.`;
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot create KvCredentialsBackend: at ${url.origin} the network would see the credentials. ` +
-      `Use https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
-  );
-}
-
-function notPlain(): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "invalid_options",
-    `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain URL. Begin a ` +
-      `URL with https:// in lower case, without a user name, a password and a query, and put the ` +
-      `token into DENO_KV_ACCESS_TOKEN.`,
+    `Cannot create KvCredentialsBackend: ${reason}`,
   );
 }

@@ -4,9 +4,11 @@ import type { VaultAuth } from "../../../backends/vault/options.ts";
 import { json } from "../../support/http_server.ts";
 import { KEY } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
+import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
 import { ScriptedVault } from "./scripted_vault.ts";
 
 const permissions = "none";
+const { folder: sandboxFolder } = sandbox();
 const AUTH: VaultAuth = { method: "approle", roleId: "notebooks", secretId: "Yz6Hc1Nd4Pb9Sg2T" };
 const TTL_SECONDS = 600;
 
@@ -145,5 +147,29 @@ Deno.test({
     assertEquals(state.renewals, 1);
     valid.clear();
     await rejectsWith("backend_auth_failed", () => store.get(KEY), "expired or was revoked");
+  },
+});
+
+Deno.test({
+  name: "a token file that others may touch, or that is a pipe, is refused, and never waited for",
+  ignore: !isPosix,
+  async fn() {
+    const path = `${sandboxFolder()}/token`;
+    const vault = new ScriptedVault();
+    vault.tokens = new Set(["in-the-file"]);
+    const open = () => vault.open({ auth: { method: "token", tokenFile: path } });
+    await rejectsWith("backend_auth_failed", open, path, "it is not there");
+    Deno.writeTextFileSync(path, "in-the-file\n");
+    for (const [mode, reason] of [[0o600], [0o640], [0o666, "write"], [0o620, "write"]] as const) {
+      Deno.chmodSync(path, mode);
+      if (reason === undefined) await (await open()).get(KEY);
+      else await rejectsWith("backend_auth_failed", open, path, `others may ${reason} it`);
+    }
+    Deno.writeTextFileSync(path, "x".repeat(2 * 1024 * 1024));
+    Deno.chmodSync(path, 0o600);
+    await rejectsWith("backend_auth_failed", open, path, "more than a token has");
+    Deno.removeSync(path);
+    await makePipe(path);
+    await rejectsWith("backend_auth_failed", open, path, "named pipe");
   },
 });
