@@ -3,14 +3,13 @@ import { backendName, type Message } from "../../backends/credentials_backend_er
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
-import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
-import type { AskOptions } from "../sign_in/flow.ts";
 import { revokeTokens } from "./clear.ts";
 import { isRefusal, loginRequired, NO_KEY, noRefreshToken, OTHER_SCOPE } from "./login_required.ts";
 import { BoundKey, providerNow, toEntry } from "./new_entry.ts";
+import type { TokenSourceOptions } from "./source.ts";
 import { type CredentialStore, grantOf, isSpent, markSpent } from "./store.ts";
 import { singleFlight, takeTurn } from "./turns.ts";
 
@@ -20,31 +19,21 @@ export async function loadGrants() {
   return await import("./grants.ts");
 }
 
-export interface TokenRefreshOptions {
-  identity: OidcIdentity;
-  /** The token that goes on requests. */
-  bearer: "access_token" | "id_token";
-  runtime: Runtime;
-  store: CredentialStore;
-  /** How a person is asked, to whom a long wait is shown; absent where nobody is to be asked. */
-  ask: AskOptions | undefined;
-}
-
 /**
  * Renews the tokens of one identity, of a person or a client: one renewal at a time, as widely as the
  * store can lock.
  */
 export class TokenRefresh {
-  readonly #options: TokenRefreshOptions;
+  readonly #options: TokenSourceOptions;
   readonly #store: CredentialStore;
   readonly #provider = new Once<OidcProvider>();
   /** A client needs no stored token for a new one, and no person. */
   readonly #isClient: boolean;
   readonly key: BoundKey;
 
-  constructor(options: TokenRefreshOptions) {
+  constructor(options: TokenSourceOptions, store: CredentialStore) {
     this.#options = options;
-    this.#store = options.store;
+    this.#store = store;
     this.#isClient = options.identity.flow === "client_credentials";
     this.key = new BoundKey(options.identity.dpop === true);
   }
@@ -85,9 +74,8 @@ export class TokenRefresh {
   }
 
   async #join(rejected: string | undefined, signal?: AbortSignal): Promise<OidcCredentials> {
-    const { identity, bearer, runtime: { emit }, ask } = this.#options;
+    const { identity, bearer, runtime: { emit } } = this.#options;
     const store = this.#store;
-    const report = { emit, issuer: identity.issuer, ask };
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     const renew = async (signal: AbortSignal) => {
       let isLocked = false;
@@ -95,7 +83,7 @@ export class TokenRefresh {
         isLocked = true;
         return this.#runLocked(rejected);
       };
-      return await takeTurn(store, run, { signal, peek }, report).catch((error) => {
+      return await takeTurn(store, run, { signal, peek }, this.#options).catch((error) => {
         // A store may prove as the lock is taken that it cannot be written.
         if (!isLocked && !signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) });
         throw error;

@@ -23,7 +23,7 @@ export class TokenRenewal implements Renewal {
     this.#options = options;
     this.#held = held;
     this.#store = new CredentialStore(stored.backend, stored.key);
-    this.#refresh = new TokenRefresh({ ...options, store: this.#store });
+    this.#refresh = new TokenRefresh(options, this.#store);
   }
 
   /**
@@ -83,7 +83,8 @@ export class TokenRenewal implements Renewal {
     } else if (isLoginRequired(error)) {
       const { cause } = error; // any other refusal may pass
       const mayPass = cause instanceof ValidMindAuthError && cause.oauthError !== "invalid_grant";
-      if (!mayPass) this.#held.endRefresh();
+      const { entry } = this.#held;
+      if (!mayPass && entry !== undefined) this.#held.entry = { ...entry, refresh_token: null };
     }
   }
 
@@ -118,14 +119,12 @@ export class TokenRenewal implements Renewal {
     const { identity, bearer, runtime } = this.#options;
     const store = this.#store;
     // A call for another scope or bearer does not join, since the answer would not serve it.
-    const flight = `login ${bearer} ${identity.scope} ${store.key}`;
-    const onJoin = () => runtime.emit?.({ type: "sign_in_joined" });
     const entry = await singleFlight(
       store.owner,
-      flight,
+      `login ${bearer} ${identity.scope} ${store.key}`,
       (ended) => this.#askAlone(ended),
       signal,
-      onJoin,
+      () => runtime.emit?.({ type: "sign_in_joined" }),
     );
     adopt(this.#held, entry, this.#now());
     if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
@@ -135,8 +134,8 @@ export class TokenRenewal implements Renewal {
     const { identity, bearer, runtime } = this.#options;
     const store = this.#store;
     const ask = this.#options.ask!;
-    const report = { emit: runtime.emit, issuer: identity.issuer, ask };
-    await untilAborted(takeTurn(store, () => store.probe(), { signal }, report), signal);
+    const proof = takeTurn(store, () => store.probe(), { signal }, this.#options);
+    await untilAborted(proof, signal);
     const [provider, { askPerson }] = await Promise.all([this.#refresh.provider(), loadDialog()]);
     const save = async (tokens: TokenSet) => {
       const now = providerNow(runtime, bearer, identity.issuer);

@@ -133,35 +133,23 @@ export class TokenSource {
 export class HeldTokens {
   readonly #kind: "access_token" | "id_token";
   readonly #secrets: Set<string>;
-  #entry: OidcCredentials | undefined;
-  #bearer: Bearer | undefined;
   /** The bearer is given out without a check until then. */
   #freshUntil = 0;
-  #forgets = 0;
+  /** The entry in use, for display. */
+  entry: OidcCredentials | undefined;
+  /** The bearer in use, fresh or not. */
+  bearer: Bearer | undefined;
+  /** The number of calls of {@linkcode forget}. */
+  forgets = 0;
 
   constructor(kind: "access_token" | "id_token", secrets: Set<string>) {
     this.#kind = kind;
     this.#secrets = secrets;
   }
 
-  /** The entry in use, for display. */
-  get entry(): OidcCredentials | undefined {
-    return this.#entry;
-  }
-
-  /** The bearer in use, fresh or not. */
-  get bearer(): Bearer | undefined {
-    return this.#bearer;
-  }
-
-  /** The number of calls of {@linkcode forget}. */
-  get forgets(): number {
-    return this.#forgets;
-  }
-
   /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
-    return now < this.#freshUntil ? this.#bearer : undefined;
+    return now < this.#freshUntil ? this.bearer : undefined;
   }
 
   /** Takes over an entry. */
@@ -169,9 +157,9 @@ export class HeldTokens {
     const { access_token, refresh_token, id_token, dpop_key } = entry;
     const key = (dpop_key as JsonWebKey | null | undefined)?.d;
     remember(this.#secrets, [access_token, refresh_token, id_token, key]);
-    this.#entry = entry;
-    this.#bearer = bearerOf(entry, this.#kind);
-    this.#freshUntil = this.#bearer ? freshUntil(this.#bearer) : 0;
+    this.entry = entry;
+    this.bearer = bearerOf(entry, this.#kind);
+    this.#freshUntil = this.bearer ? freshUntil(this.bearer) : 0;
   }
 
   /** Counts the bearer as fresh until `time`. */
@@ -179,16 +167,10 @@ export class HeldTokens {
     this.#freshUntil = time;
   }
 
-  /** Drops the refresh token, which serves no more. */
-  endRefresh(): void {
-    if (this.#entry !== undefined) this.#entry = { ...this.#entry, refresh_token: null };
-  }
-
   /** Drops the tokens. */
   forget(): void {
-    this.#forgets++;
-    this.#entry = undefined;
-    this.#bearer = undefined;
+    this.forgets++;
+    this.entry = this.bearer = undefined;
     this.#freshUntil = 0;
   }
 }

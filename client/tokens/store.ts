@@ -107,9 +107,9 @@ export class CredentialStore extends StoredCredential {
   /** Removes the entry, stored or not, and what a probe has left behind. */
   async remove(): Promise<void> {
     this.#unstored.delete(this.key);
-    await this.#guard("delete credentials from", () => this.backend.delete(this.key));
-    await Promise.try(async () => this.backend.delete(await probeKey(this.key)))
-      .catch(() => undefined); // the entry is gone, which is what counts
+    await this.#delete();
+    const probe = new CredentialStore(this.backend, await probeKey(this.key));
+    await probe.#delete().catch(() => undefined); // the entry is gone, which is what counts
   }
 
   /** Removes the whole store, where the backend can: the way out of a store that cannot be read. */
@@ -140,45 +140,27 @@ export class CredentialStore extends StoredCredential {
    */
   async prove(present: OidcCredentials | undefined): Promise<void> {
     if (memberOf(this.backend, "persistent") === false || provesWrites(this.backend)) return;
-    const probe = await this.#probeStore();
-    await probe.#writeProbe(JSON.stringify(present ?? "").length);
-    await probe.#removeProbe();
+    await this.probe(JSON.stringify(present ?? "").length);
   }
 
-  /** Proves, under the lock, that an entry can be written, read and removed: before a person is asked. */
-  async probe(): Promise<void> {
-    const probe = await this.#probeStore();
-    const written = await probe.#writeProbe();
-    const read = await probe.read().finally(() => probe.#removeProbe());
-    const isSame = read?.access_token === written.access_token && read.issuer === written.issuer;
-    if (isSame && await probe.read() === undefined) return;
+  /** Proves, under the lock, that an entry can be written, read and removed. */
+  async probe(length = 5): Promise<void> {
+    const probe = new CredentialStore(this.backend, await probeKey(this.key));
+    const expires_at = new Date(0).toISOString();
+    const access_token = "x".repeat(length);
+    let read: OidcCredentials | undefined;
+    try {
+      await probe.#put({ issuer: "probe", client_id: "probe", access_token, expires_at });
+      read = await probe.read();
+    } finally {
+      await probe.#delete();
+    }
+    if (read?.access_token === access_token && await probe.read() === undefined) return;
     throw new CredentialsBackendError(
       "backend_unproven",
       `Cannot sign in with ${describeBackend(this.backend)}: a test entry that was written, read ` +
         `and removed did not come back the same. Repair the backend, or use another one.`,
     );
-  }
-
-  async #probeStore(): Promise<CredentialStore> {
-    return new CredentialStore(this.backend, await probeKey(this.key));
-  }
-
-  async #writeProbe(length = 5): Promise<OidcCredentials> {
-    const entry = {
-      issuer: "probe",
-      client_id: "probe",
-      access_token: "x".repeat(length),
-      expires_at: new Date(0).toISOString(),
-    };
-    await this.#put(entry).catch(async (error) => {
-      await this.#removeProbe().catch(() => undefined);
-      throw error;
-    });
-    return entry;
-  }
-
-  async #removeProbe(): Promise<void> {
-    await this.#guard("delete credentials from", () => this.backend.delete(this.key));
   }
 
   /**
@@ -218,6 +200,10 @@ export class CredentialStore extends StoredCredential {
   async #put(entry: OidcCredentials, options?: PutOptions): Promise<void> {
     this.#known = entry;
     await this.#guard("write credentials to", () => this.backend.put(this.key, entry, options));
+  }
+
+  async #delete(): Promise<void> {
+    await this.#guard("delete credentials from", () => this.backend.delete(this.key));
   }
 
   async #guard<T>(action: string, run: () => MaybePromise<T>): Promise<T> {

@@ -1,8 +1,7 @@
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { WithLockOptions } from "../../backends/oidc_credentials_backend.ts";
-import type { Emit } from "../options/runtime.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
-import { getOrSet } from "./source.ts";
+import { getOrSet, type TokenSourceOptions } from "./source.ts";
 import type { CredentialStore } from "./store.ts";
 
 /** Loaded where a person is asked, or waits for a lock. */
@@ -61,21 +60,12 @@ function startFlight(
   return flight;
 }
 
-/** Where a long wait is reported. */
-export interface WaitReport {
-  emit: Emit | undefined;
-  /** The issuer of the awaited tokens. */
-  issuer: string;
-  /** The person to whom a long wait is shown, if any. */
-  ask: AskOptions | undefined;
-}
-
 /** Runs `fn` under the store's lock, and reports a long wait for the lock, and its end. */
 export async function takeTurn<T>(
   store: CredentialStore,
   fn: () => Promise<T>,
-  options: WithLockOptions<T>,
-  { emit, issuer, ask }: WaitReport,
+  lock: WithLockOptions<T>,
+  { runtime: { emit }, identity: { issuer }, ask }: TokenSourceOptions,
 ): Promise<T> {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
@@ -100,7 +90,7 @@ export async function takeTurn<T>(
     return await store.withLock(() => {
       end();
       return fn();
-    }, options);
+    }, lock);
   } finally {
     end();
   }
