@@ -1,3 +1,6 @@
+import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { backendName } from "../../backends/credentials_backend_error.ts";
+import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
@@ -66,15 +69,13 @@ export class SignedInSession implements Session {
     const { identity, apiHost, modelOptions } = options;
     this.#options = options;
     if (identity.kind === "oidc") {
-      this.issuer = identity.issuer;
-      this.clientId = identity.clientId;
-      if (identity.audience !== undefined) this.audience = identity.audience;
-      if (identity.profile !== undefined) this.profile = identity.profile;
-      if (identity.flow !== undefined) this.flow = identity.flow;
-      if (identity.dpop) this.dpop = true;
+      const { issuer, clientId, audience, profile, flow, dpop } = identity;
+      Object.assign(
+        this,
+        given({ issuer, clientId, audience, profile, flow, dpop: dpop || undefined }),
+      );
     }
-    if (apiHost !== undefined) this.apiHost = apiHost;
-    if (modelOptions !== undefined) this.model = modelOptions.model;
+    Object.assign(this, given({ apiHost, model: modelOptions?.model }));
   }
 
   get backend(): OidcCredentialsBackend | undefined {
@@ -88,7 +89,7 @@ export class SignedInSession implements Session {
       if (fresh !== undefined) return fresh;
     }
     const rejected = options?.forceRefresh === true ? tokens.held.bearer?.token ?? "" : undefined;
-    return await tokens.accessToken(rejected, options?.signal);
+    return (await tokens.bearer(rejected, options?.signal)).token;
   }
 
   async headers(options?: HeadersOptions): Promise<Headers> {
@@ -238,9 +239,10 @@ export class SignedInSession implements Session {
     const { oidc } = this.#options;
     if (oidc === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const { token, dpopKey } = await oidc.tokens.credential(refused, signal);
+    const bearer = await oidc.tokens.bearer(refused, signal);
+    const dpopKey = await oidc.tokens.keyOf(bearer);
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
-    return { headers: this.#ownHeaders(`${scheme} ${token}`), dpopKey };
+    return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };
   }
 
   #ownHeaders(authorization?: string): OwnHeaders {
@@ -307,26 +309,18 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
 }
 
 function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
-  try {
-    const { location, persistent } = backend;
-    return {
-      name: shown(backend.constructor?.name || "unnamed"),
-      ...text("location", location),
-      ...(typeof persistent === "boolean" && { persistent }),
-      declaresPermissions: backend.requiredPermissions !== undefined,
-    };
-  } catch {
-    return { name: "unreadable", declaresPermissions: false }; // a getter throws
-  }
+  const persistent: unknown = memberOf(backend, "persistent");
+  return {
+    name: backendName(backend),
+    ...text("location", locationOf(backend)),
+    ...(typeof persistent === "boolean" && { persistent }),
+    declaresPermissions: memberOf(backend, "requiredPermissions") !== undefined,
+  };
 }
 
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
-  return (typeof value === "string" ? { [name]: shown(value) } : {}) as { [P in K]?: string };
-}
-
-/** Text from outside, cleaned as by `printable`, which a start does not load. */
-function shown(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim().slice(0, 255);
+  const shown = typeof value === "string" ? { [name]: printable(value, 255) } : {};
+  return shown as { [P in K]?: string };
 }
 
 /** The parts of a session that are shown when it is printed: nothing secret or empty. */
@@ -335,14 +329,18 @@ function sessionSummary(
   { kind, signedIn, email, name, subject, expiresAt, backend }: SessionStatus,
 ): Record<string, unknown> {
   const who = email ?? name ?? subject ?? signedIn;
-  const fields = {
+  return given({
     ...(kind === "api_key" ? { apiKey: signedIn } : { signedIn: signedIn && who }),
     issuer,
     apiHost,
     model,
     backend: backend && [backend.name, backend.location].filter(Boolean).join(": "),
     validUntil: expiresAt,
-  };
+  });
+}
+
+/** The fields that have a value. */
+function given(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 

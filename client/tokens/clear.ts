@@ -8,6 +8,14 @@ import type { CredentialStore } from "./store.ts";
 
 type RevocationResult = Pick<ClearResult, "revocation" | "reason">;
 
+const NO_ENDPOINT: RevocationResult = {
+  revocation: "not_supported",
+  reason: "the provider has no revocation endpoint",
+};
+
+const NOT_THIS_KIND =
+  "the provider does not revoke access tokens of this kind: it works until it ends";
+
 /** The result of a revocation whose tokens are not known. */
 export const UNREAD: RevocationResult = {
   revocation: "failed",
@@ -77,35 +85,19 @@ export async function revokeTokens(
 ): Promise<RevocationResult> {
   try {
     const issuer = await provider();
-    if (refreshToken && !await issuer.revoke(refreshToken, "refresh_token")) {
-      return notSupported("the provider has no revocation endpoint");
+    if (refreshToken && !await issuer.revoke(refreshToken, "refresh_token")) return NO_ENDPOINT;
+    try {
+      const isRevoked = await issuer.revoke(accessToken, "access_token");
+      return isRevoked ? { revocation: "revoked" } : NO_ENDPOINT;
+    } catch (error) {
+      // An access token that is a JWT often cannot be revoked: RFC 7009, section 2.2.1.
+      const { oauthError } = error as { oauthError?: string };
+      if (oauthError !== "unsupported_token_type") throw error;
+      return { revocation: refreshToken ? "revoked" : "not_supported", reason: NOT_THIS_KIND };
     }
-    return await revokeAccessToken(issuer, accessToken, Boolean(refreshToken));
   } catch (error) {
     const secrets = [refreshToken, accessToken].flatMap((token) => token || []);
     const text = error instanceof Error ? error.message : "unknown error";
     return { revocation: "failed", reason: printable(redact(text, secrets), 500) };
   }
-}
-
-/** An access token that is a JWT often cannot be revoked: RFC 7009, section 2.2.1. */
-async function revokeAccessToken(
-  provider: OidcProvider,
-  accessToken: string,
-  isRefreshRevoked: boolean,
-): Promise<RevocationResult> {
-  try {
-    if (await provider.revoke(accessToken, "access_token")) return { revocation: "revoked" };
-    return notSupported("the provider has no revocation endpoint");
-  } catch (error) {
-    const { oauthError } = error as { oauthError?: string };
-    if (oauthError !== "unsupported_token_type") throw error;
-    const reason =
-      "the provider does not revoke access tokens of this kind: it works until it ends";
-    return isRefreshRevoked ? { revocation: "revoked", reason } : notSupported(reason);
-  }
-}
-
-function notSupported(reason: string): RevocationResult {
-  return { revocation: "not_supported", reason };
 }

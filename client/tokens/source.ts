@@ -87,18 +87,14 @@ export class TokenSource {
    *
    * @param rejected A bearer that the API refused. It is replaced unless it has been already.
    */
-  async accessToken(rejected?: string, signal?: AbortSignal): Promise<string> {
-    return (await this.#current(rejected, signal)).token;
+  async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
+    const fresh = rejected === undefined && this.#held.fresh(this.#options.runtime.now());
+    return fresh || await (await this.#load()).renew(rejected, signal);
   }
 
-  /** The same, with the key that the token is bound to. */
-  async credential(
-    rejected?: string,
-    signal?: AbortSignal,
-  ): Promise<{ token: string; dpopKey?: CryptoKeyPair }> {
-    const bearer = await this.#current(rejected, signal);
-    if (!this.#options.identity.dpop) return { token: bearer.token };
-    return { token: bearer.token, dpopKey: await (await this.#load()).keyOf(bearer) };
+  /** The key that a bearer is bound to, where it is bound. */
+  async keyOf(bearer: Bearer): Promise<CryptoKeyPair | undefined> {
+    return this.#options.identity.dpop ? await (await this.#load()).keyOf(bearer) : undefined;
   }
 
   /** Forgets the tokens of this session. The store keeps its entry. */
@@ -116,11 +112,6 @@ export class TokenSource {
   /** Loads the code of a refresh while files may still be read. */
   async prepareRefresh(): Promise<void> {
     await (await this.#load()).prepareRefresh();
-  }
-
-  async #current(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
-    const fresh = rejected === undefined && this.#held.fresh(this.#options.runtime.now());
-    return fresh || await (await this.#load()).renew(rejected, signal);
   }
 
   #load(): Promise<Renewal> {

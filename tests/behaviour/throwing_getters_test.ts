@@ -130,7 +130,7 @@ Deno.test("a backend whose class cannot be read serves, without a name", async (
   await using world = await scriptedProviderWorld();
   const credentialsBackend = odd("constructor");
   await using session = await createSession({ ...world.options, credentialsBackend });
-  assertEquals((await session.status()).backend?.name, "unreadable");
+  assertEquals((await session.status()).backend?.name, "the credentials backend");
   const { keys } = await session.clear();
   assertEquals(keys, [world.key]);
 });
