@@ -50,7 +50,12 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   }
   if (!hasKey) throw missingCredentials(action, apiKey, apiSecret);
   if (options.dpop) {
-    throw noDpop(action, "an API key cannot be bound", words`Leave ${named("dpop")} out`);
+    throw invalidOptions(
+      words`Cannot ${action}: ${
+        named("dpop")
+      } binds tokens, and an API key cannot be bound. Leave it
+        out.`,
+    );
   }
   return {
     kind: "api_key",
@@ -95,9 +100,10 @@ function checkBearer(
   action: string,
 ): void {
   if (dpop && bearerKind(bearer, issuer, flow) === "id_token") {
-    const token = option("bearer", { value: "access_token" });
-    const advice = words`Set ${token}, or leave ${named("dpop")} out`;
-    throw noDpop(action, "the bearer is the ID token, which cannot be bound", advice);
+    throw invalidOptions(
+      words`Cannot ${action}: ${named("dpop")} binds tokens, and an ID token, the bearer, cannot be
+        bound. Set ${option("bearer", { value: "access_token" })}, or leave ${named("dpop")} out.`,
+    );
   }
   if (flow !== "client_credentials" || bearer !== "id_token") return;
   throw invalidOptions(
@@ -203,12 +209,6 @@ export function assertReadable(variables: readonly string[], action: string): vo
 function empty(name: OptionName, action: string): ValidMindAuthError {
   return invalidOptions(
     words`Cannot ${action}: ${named(name)} is empty. Give a value, or leave it out.`,
-  );
-}
-
-function noDpop(action: string, reason: string, advice: Words): ValidMindAuthError {
-  return invalidOptions(
-    words`Cannot ${action}: dpop binds tokens to a key, and ${reason}. ${advice}.`,
   );
 }
 
