@@ -2,7 +2,7 @@ import type { ClearResult } from "./clear_result.ts";
 import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { ResolvedOptions } from "./options/resolve_options.ts";
-import { loadNeeds, prepareSession } from "./permissions/prepare_session.ts";
+import { loadPreflight, prepareSession } from "./permissions/prepare_session.ts";
 import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
 import type { ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
@@ -182,7 +182,7 @@ export async function requiredPermissions(
   options: InitOptions = {},
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
-  const { collectPermissions } = await loadNeeds();
+  const { collectPermissions } = await loadPreflight();
   return await collectPermissions(options, about, discoveredNeeds);
 }
 
@@ -192,7 +192,7 @@ export async function discoveredNeeds(
 ): Promise<PermissionNeed[]> {
   if (identity.kind !== "oidc") return [];
   const { OidcProvider } = await loadProvider();
-  const { endpointNeeds } = await loadNeeds();
+  const { endpointNeeds } = await loadPreflight();
   return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
 }
 

@@ -5,8 +5,7 @@ import type { OidcIdentity } from "../options/identity.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";
 import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { browserNeeds } from "../permissions/needs.ts";
-import { preflight } from "../permissions/preflight.ts";
+import { browserNeeds, preflight } from "../permissions/preflight.ts";
 import {
   backendNeeds,
   envNeeds,

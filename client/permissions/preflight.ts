@@ -1,13 +1,42 @@
-import { isGranted, writeError } from "../../backends/common/platform.ts";
+import { isDeno, isGranted, netHost, writeError } from "../../backends/common/platform.ts";
 import { call, words } from "../../backends/credentials_backend_error.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
+import { normalizeIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
+  NAMES,
 } from "../format_permissions.ts";
-import type { PermissionNeed } from "../permission_need.ts";
-import { PLACES, selectionNeeds } from "./start_needs.ts";
+import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
+import { OPTIONS, valueOf } from "../options/declaration.ts";
+import {
+  checkCallOptions,
+  checkSessionOptions,
+  type ResolvedOptions,
+  resolveInitOptions,
+  resolveOptions,
+} from "../options/resolve_options.ts";
+import type { PermissionNeed, RequiredPermissionsOptions } from "../permission_need.ts";
+import type { DropPermissionsResult } from "../session.ts";
+import type { InitOptions, SessionOptions } from "../session_options.ts";
+import { browserLauncher, browserVariables } from "./browser_launcher.ts";
+import {
+  asAlways,
+  backendNeeds,
+  choiceNeeds,
+  envNeeds,
+  fileNeeds,
+  openNeeds,
+  PLACES,
+  secretNeeds,
+  startNeeds,
+  uniqueNeeds,
+} from "./start_needs.ts";
+
+const ACTION = "name the permissions";
 
 /**
  * Checks permissions before any work. In a terminal the person is asked for each missing one, with
@@ -93,18 +122,141 @@ function describe(need: PermissionNeed): string {
   return `${name} ${scope}`;
 }
 
+const ABOUT_TYPES = {
+  call: ["init", "createSession", "clear"],
+  discover: "boolean",
+  revoke: "boolean",
+} as const;
+
 /**
- * Checks the variables that choose the backend. After a person's answers more of them are readable,
- * and may call for a further one.
+ * The work of `requiredPermissions`.
+ *
+ * @param discover Asks the provider for the hosts of its endpoints.
  */
-export async function ensureSelection(
-  ensure: (needs: PermissionNeed[]) => Promise<void>,
-): Promise<void> {
-  const known = new Set<string>();
-  for (;;) {
-    const needs = selectionNeeds().filter((need) => !known.has(JSON.stringify(need)));
-    if (needs.length === 0) return;
-    await ensure(needs);
-    for (const need of needs) known.add(JSON.stringify(need));
+export async function collectPermissions(
+  options: InitOptions,
+  about: RequiredPermissionsOptions,
+  discover: (resolved: ResolvedOptions) => Promise<PermissionNeed[]>,
+): Promise<PermissionNeed[]> {
+  checkCallOptions(ACTION, about, ABOUT_TYPES);
+  const { call = "init", revoke = false } = about;
+  checkSessionOptions(options, ACTION, call !== "createSession");
+  const resolved = call === "init"
+    ? resolveInitOptions(options, "sign in to ValidMind")
+    : resolveOptions(options, "sign in");
+  const { identity } = resolved;
+  const backend = identity.kind === "oidc"
+    ? await resolveCredentialsBackend(options.credentialsBackend)
+    : undefined;
+  const discovered = about.discover ? await discover(resolved) : [];
+  if (call !== "clear") {
+    const needs = [...startNeeds(options, call, backend), ...browserNeeds(options)];
+    return uniqueNeeds([...needs, ...discovered]);
   }
+  if (identity.kind === "api_key" || backend === undefined) return envNeeds(options, call);
+  return uniqueNeeds([
+    ...envNeeds(options, call),
+    ...discovered,
+    ...(revoke ? [...secretNeeds(options), ...fileNeeds(identity).map(asAlways)] : []),
+    ...choiceNeeds(options),
+    ...clearNeeds(backend, revoke ? [identity.issuer] : []),
+  ]);
+}
+
+/** The hosts of the provider's endpoints beside the issuer's own. */
+export function endpointNeeds(issuer: string, hosts: readonly string[]): PermissionNeed[] {
+  const own = netHost(new URL(issuer));
+  return hosts.filter((host) => host !== own).map((host) => ({
+    name: "net",
+    host,
+    reason: "to use the provider's endpoints",
+    need: "sign_in",
+  }));
+}
+
+/**
+ * The needs of a sign-in in the browser: the place to listen at; and the program that opens the page, with
+ * the variables that it hands on. Without the program's grant the prompt shows the link alone. Deno itself
+ * grants no program that is not installed.
+ */
+export function browserNeeds(options: SessionOptions): PermissionNeed[] {
+  // `auto` needs its permissions only where it comes to the browser.
+  const isFlow = valueOf("flow", options, ACTION) === "browser";
+  const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
+  if (!isDeno) return [];
+  return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
+}
+
+/** The place to listen at, and the variables that say so. */
+function redirectNeeds(options: SessionOptions): PermissionNeed[] {
+  const { redirectUri, listen, openBrowser, onAuthorizationUrl } = options;
+  const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
+  return [
+    ...openNeeds("optional", OPTIONS.redirectUri.reason, {
+      [OPTIONS.redirectUri.variable]: redirectUri,
+      [OPTIONS.listen.variable]: listen,
+      JUPYTERHUB_PUBLIC_HUB_URL: redirectUri,
+      JUPYTERHUB_SERVICE_PREFIX: onAuthorizationUrl,
+    }),
+    ...openNeeds("optional", "to know whether the browser is on this computer", {
+      SSH_CONNECTION: openBrowser ?? onAuthorizationUrl,
+      SSH_TTY: openBrowser ?? onAuthorizationUrl,
+    }),
+    ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
+  ];
+}
+
+function launcherNeeds(): PermissionNeed[] {
+  const [command] = browserLauncher();
+  const when = { reason: "to open the browser at sign-in", need: "optional" } as const;
+  return [
+    { name: "run", command, ...when },
+    ...browserVariables().map((variable) => ({ name: "env", variable, ...when } as const)),
+  ];
+}
+
+/**
+ * The needs of signing out: all permissions that the backend declares, since an entry is removed, and
+ * to revoke the issuers' hosts.
+ */
+export function clearNeeds(
+  backend: OidcCredentialsBackend,
+  issuersToAsk: readonly string[],
+): PermissionNeed[] {
+  const toRemove = { reason: "to remove the stored tokens", need: "always" } as const;
+  const toRevoke = { reason: "to have the tokens revoked", need: "always" } as const;
+  return [
+    ...backendNeeds(backend).map((need): PermissionNeed => ({ ...need, ...toRemove })),
+    ...issuersToAsk.map((issuer): PermissionNeed => ({
+      name: "net",
+      host: netHost(new URL(issuer)),
+      ...toRevoke,
+    })),
+  ];
+}
+
+/** The work of `Session.dropPermissions`. */
+export async function dropPermissions(
+  needs: readonly PermissionNeed[],
+  willRefresh: boolean,
+  all: boolean,
+): Promise<DropPermissionsResult> {
+  const isKept = (need: PermissionNeed) =>
+    need.name !== "env" && (willRefresh || need.name === "net" && need.need === "always");
+  const kept = needs.filter(isKept);
+  const unneeded: Deno.PermissionDescriptor[] = needs.filter((need) => !isKept(need)).map(bare);
+  if (all) {
+    const kinds = NAMES.filter((name) => !kept.some((need) => need.name === name));
+    unneeded.push(...kinds.map((name) => ({ name })));
+  }
+  const granted = unneeded.filter(isGranted);
+  for (const one of granted) await Deno.permissions.revoke(one);
+  return {
+    dropped: granted.filter((descriptor) => !isGranted(descriptor)),
+    stillGranted: granted.filter(isGranted),
+  };
+}
+
+function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.PermissionDescriptor {
+  return descriptor as Deno.PermissionDescriptor;
 }

@@ -18,16 +18,15 @@ import {
   asAlways,
   backendNeeds,
   choiceNeeds,
+  ensureSelection,
   envNeeds,
   startNeeds,
 } from "./start_needs.ts";
 
 /** Loaded where a permission is missing, given back or asked about. */
-export const loadNeeds = () => import("./needs.ts");
+export const loadPreflight = () => import("./preflight.ts");
 /** Loaded for a sign-in in the browser. */
 const loadBrowserOptions = () => import("../options/browser_options.ts");
-/** Loaded where a permission is missing. */
-const loadPreflight = () => import("./preflight.ts");
 
 /** A session's parts: checked options, the store, and the permissions. */
 export interface PreparedSession {
@@ -72,15 +71,13 @@ export async function prepareSession(
     more: () => readonly PermissionNeed[] = () => [],
   ) => {
     if (!isMissing(needs, when)) return;
-    const [{ preflight }, { browserNeeds }] = await Promise.all([loadPreflight(), loadNeeds()]);
+    const { browserNeeds, preflight } = await loadPreflight();
     await preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
   };
   const known = () => startNeeds(options, call);
   const chooseBackend = async () => {
-    // The person's answers may bring up a further variable.
-    while (isMissing(choiceNeeds(options), "always")) {
-      await check(choiceNeeds(options), "always", known);
-    }
+    const isOpen = choiceNeeds(options).length > 0;
+    if (isOpen) await ensureSelection((needs) => check(needs, "always", known));
     return await untilAborted(
       resolveCredentialsBackend(options.credentialsBackend),
       options.signal,
@@ -104,7 +101,7 @@ export async function prepareSession(
     backend,
     needs: {
       async drop(willRefresh, all) {
-        const { browserNeeds, dropPermissions } = await loadNeeds();
+        const { browserNeeds, dropPermissions } = await loadPreflight();
         return await dropPermissions([...needs(), ...browserNeeds(options)], willRefresh, all);
       },
       ensureSignIn: () => check(needs(), "sign_in"),

@@ -223,6 +223,22 @@ export function selectionNeeds(): PermissionNeed[] {
   return options === undefined ? needs : [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
 }
 
+/**
+ * Checks the variables that choose the backend. After a person's answers more of them are readable,
+ * and may call for a further one.
+ */
+export async function ensureSelection(
+  ensure: (needs: PermissionNeed[]) => Promise<void>,
+): Promise<void> {
+  const known = new Set<string>();
+  for (;;) {
+    const needs = selectionNeeds().filter((need) => !known.has(JSON.stringify(need)));
+    if (needs.length === 0) return;
+    await ensure(needs);
+    for (const need of needs) known.add(JSON.stringify(need));
+  }
+}
+
 /** The needs of `${NAME}` in the text of a backend's options. */
 export function optionNeeds(text: string): PermissionNeed[] {
   return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));

@@ -3,11 +3,9 @@ import { printable } from "../../backends/common/printable.ts";
 import { isEntraIssuer, readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
+import { loadPreflight } from "../permissions/prepare_session.ts";
 import type { PermissionNeed } from "../permission_need.ts";
 import * as oauth from "oauth4webapi";
-
-/** Loaded where Deno does not permit an endpoint yet. */
-const loadPreflight = () => import("../permissions/preflight.ts");
 
 /** The endpoints of all grants, by their names in a discovery document. */
 const ENDPOINTS = [

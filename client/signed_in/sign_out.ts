@@ -21,8 +21,7 @@ import {
   resolveIdentity,
 } from "../options/resolve_identity.ts";
 import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";
-import { clearNeeds } from "../permissions/needs.ts";
-import { preflight } from "../permissions/preflight.ts";
+import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";

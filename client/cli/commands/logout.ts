@@ -6,8 +6,7 @@ import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_
 import type { ClearResult } from "../../clear_result.ts";
 import { MissingApiCredentialsError } from "../../errors.ts";
 import { resolveIdentity } from "../../options/resolve_identity.ts";
-import { clearNeeds } from "../../permissions/needs.ts";
-import { preflight } from "../../permissions/preflight.ts";
+import { clearNeeds, preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";

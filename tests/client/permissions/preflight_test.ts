@@ -1,5 +1,5 @@
+import { ensureSelection } from "../../../client/permissions/start_needs.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ensureSelection } from "../../../client/permissions/preflight.ts";
 import { OwnEnv } from "../../support/own_env.ts";
 import { startScriptedProvider } from "../../support/scripted_provider.ts";
 import { runDeno } from "../../support/deno_process.ts";
