@@ -17,8 +17,8 @@ import { pythonOf } from "../support/servers/python_venv.ts";
 import { PYTHON_KEYRING_VENV } from "../support/servers/python_keyring.ts";
 import { serverBinary } from "../support/servers/server_binary.ts";
 import { type TempDir, tempDir } from "../support/temp_home.ts";
-import { stampede } from "../torture/stampede.ts";
-import { chosen } from "../torture/store.ts";
+import { stampede } from "../lab/torture/stampede.ts";
+import { chosen } from "../lab/torture/store.ts";
 
 /** A program, and the variables with which it finds its store. */
 interface Helper {

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ALL, startDeno } from "../support/deno_process.ts";
 import { type KeyringSession, startKeyringSession } from "../support/servers/keyring_session.ts";
-import { Random } from "../torture/random.ts";
+import { Random } from "../lab/torture/random.ts";
 import { inSession, runInSession } from "./keychain/session.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 

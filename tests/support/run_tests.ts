@@ -24,7 +24,7 @@ const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
 const COVERAGE_FOLDER = fromFileUrl(new URL("coverage/data", ROOT));
 const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 /** Files whose tests measure times, or start so many processes that others would starve. */
-const ALONE = ["tests/bench/", "tests/torture/"];
+const ALONE = ["tests/lab/bench/", "tests/lab/torture/"];
 /** No file of tests takes as long. */
 const SILENCE_SECONDS = 300;
 

@@ -15,7 +15,7 @@ import { tempDir } from "../../support/temp_home.ts";
 
 const { test, shared } = await liveTests("validmind-library");
 const python = await shared(async () => (await pythonWithLibrary())!);
-const CHILD = fromFileUrl(new URL("../../torture/python_child.py", import.meta.url));
+const CHILD = fromFileUrl(new URL("../../lab/torture/python_child.py", import.meta.url));
 
 /** A sign-in by another process in the file of a home, which has ended and can be refreshed. */
 async function sharedSignIn() {

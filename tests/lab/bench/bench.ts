@@ -1,0 +1,73 @@
+// deno-lint-ignore-file no-console -- it is a program
+/**
+ * Measures this module and what people would use instead in one run, by turns:
+ *
+ * ```sh
+ * deno task bench
+ * ```
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { tempDir } from "../../support/temp_home.ts";
+import type { BenchSection } from "./bench_section.ts";
+import { formatSection } from "./format_section.ts";
+import { installPeers } from "./peers.ts";
+import { backendCalls } from "./sections/backend_calls.ts";
+import { coldRefresh } from "./sections/cold_refresh.ts";
+import { coldStart } from "./sections/cold_start.ts";
+import { hotPath } from "./sections/hot_path.ts";
+import { loadedCode } from "./sections/loaded_code.ts";
+import { peakMemory } from "./sections/peak_memory.ts";
+import { sessionFetch } from "./sections/session_fetch.ts";
+import { stampedeRatio } from "./sections/stampede_ratio.ts";
+
+const SECTIONS = {
+  cold: coldStart,
+  hot: hotPath,
+  fetch: sessionFetch,
+  backends: backendCalls,
+  refresh: coldRefresh,
+  stampede: stampedeRatio,
+  memory: peakMemory,
+  loaded: loadedCode,
+};
+
+const HELP = `Measures this module beside what people would use instead, in one run, by turns.
+
+deno task bench [options]
+  --only NAMES    of ${Object.keys(SECTIONS).join(", ")}; separated by commas
+  --effort X      times the usual number of rounds   (default 1)
+  --json          one JSON document instead of tables
+  --help`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    effort: { type: "string", default: "1" },
+    json: { type: "boolean" },
+    help: { type: "boolean" },
+  },
+});
+if (values.help) {
+  console.log(HELP);
+  Deno.exit(0);
+}
+const names = (values.only?.split(",") ?? Object.keys(SECTIONS)) as (keyof typeof SECTIONS)[];
+const unknown = names.find((name) => !Object.hasOwn(SECTIONS, name));
+const effort = Number(values.effort);
+if (unknown !== undefined || !(effort > 0)) {
+  console.error(`Cannot run: ${unknown ?? "--effort"} is not known, or no number. See --help.`);
+  Deno.exit(2);
+}
+
+const peers = await installPeers();
+const sections: BenchSection[] = [];
+for (const name of names) {
+  await using folder = await tempDir("bench-");
+  const section = await SECTIONS[name]({ folder: folder.path, effort }, peers);
+  sections.push(section);
+  if (!values.json) console.log(formatSection(section));
+}
+if (values.json) console.log(JSON.stringify({ deno: Deno.version.deno, sections }, null, 2));
+Deno.exit(0); // peers keep handles open

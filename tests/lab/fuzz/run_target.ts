@@ -1,0 +1,62 @@
+import * as fc from "fast-check";
+import { printable } from "../../../backends/common/printable.ts";
+import { redact } from "../../../backends/common/redact.ts";
+import { SECRETS } from "../../support/entries.ts";
+import type { FuzzTarget } from "./fuzz_target.ts";
+
+/** The most time for one input. A busy machine stops at times, so that a second try counts. */
+const LONGEST_MS = 1000;
+/** The most memory that one input may take. */
+const LARGEST_BYTES = 256 * 1024 * 1024;
+/** Shrinking ends after this. */
+const SHRINK_MS = 20_000;
+
+/** What came out of a run. */
+export interface FuzzOutcome {
+  readonly runs: number;
+  /** The reason, and the smallest input that shows it, without secrets. */
+  readonly failure?: { readonly reason: string; readonly input: string; readonly seed: number };
+}
+
+/** Runs a target with this many inputs. The same seed gives the same inputs. */
+export async function runTarget(
+  { input, run }: FuzzTarget,
+  seed: number,
+  numRuns: number,
+): Promise<FuzzOutcome> {
+  const property = fc.asyncProperty(input, async (one) => {
+    if (await timed(run, one) <= LONGEST_MS) return;
+    const ms = await timed(run, one);
+    if (ms > LONGEST_MS) throw new Error(`it takes ${Math.round(ms)} ms`);
+  });
+  const result = await fc.check(property, {
+    seed,
+    numRuns,
+    interruptAfterTimeLimit: SHRINK_MS + numRuns * LONGEST_MS,
+  });
+  if (!result.failed) return { runs: result.numRuns };
+  const error = result.errorInstance;
+  return {
+    runs: result.numRuns,
+    failure: {
+      reason: clean(error instanceof Error ? error.message : "no error"),
+      input: clean(JSON.stringify(result.counterexample?.[0]) ?? "none"),
+      seed,
+    },
+  };
+}
+
+async function timed(run: FuzzTarget["run"], input: unknown): Promise<number> {
+  const before = Deno.memoryUsage().rss;
+  const start = performance.now();
+  await run(input);
+  const ms = performance.now() - start;
+  const bytes = Deno.memoryUsage().rss - before;
+  if (bytes > LARGEST_BYTES) throw new Error(`it takes ${Math.round(bytes / 2 ** 20)} MiB`);
+  return ms;
+}
+
+/** A text for a report, which may be public. */
+function clean(text: string): string {
+  return printable(redact(text.slice(0, 20_000), Object.values(SECRETS)), 2000);
+}

@@ -1,0 +1,204 @@
+import { assert } from "@std/assert";
+import * as fc from "fast-check";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
+import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
+import { parseObject } from "../../../backends/common/printable.ts";
+import { sharesPiece } from "../../../backends/common/redact.ts";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
+import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
+import { getEntry, parseDocument } from "../../../backends/file/document.ts";
+import { readEntry } from "../../../backends/kv/entry.ts";
+import { toEntry } from "../../../client/tokens/new_entry.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
+import { describeEntry, describeIdentity, identityOfKey } from "../../../client/cli/read_status.ts";
+import { subjectOf } from "../../../client/provider/refresh_grant.ts";
+import { entry, KEY, SECRETS } from "../../support/entries.ts";
+import {
+  httpAnswer,
+  json,
+  texts,
+  toResponse,
+  value,
+  variant,
+  withoutSecrets,
+} from "./arbitraries.ts";
+import { assertPlainTexts, attempt, type FuzzTarget, target } from "./fuzz_target.ts";
+
+const NOW = Date.UTC(2030, 0, 1);
+const IDENTITY = {
+  kind: "oidc",
+  issuer: "https://login.example.com",
+  clientId: "my-app",
+  scope: "openid",
+} as const;
+
+const row = variant(entry(), ["scope", "lifetime", "dpop_key", "audience"]) as fc.Arbitrary<
+  OidcCredentials
+>;
+const documentText = json(
+  fc.oneof(
+    { weight: 4, arbitrary: row.map((one) => ({ version: 1, credentials: { [KEY]: one } })) },
+    { weight: 1, arbitrary: value.map((one) => ({ version: 1, credentials: { [KEY]: one } })) },
+    { weight: 2, arbitrary: variant({ version: 1, credentials: {} }) },
+  ),
+);
+
+/** An encrypted row, from a valid one. */
+const SEALED = await (async () => {
+  const inner = new MemoryCredentialsBackend();
+  await new EncryptedCredentialsBackend({ backend: inner, key: keyBytes() }).put(KEY, entry());
+  const [name = ""] = await Array.fromAsync(inner.list());
+  return { name, row: inner.get(name)! };
+})();
+
+function keyBytes(): Uint8Array {
+  return Uint8Array.from({ length: 32 }, (_, at) => (at * 73 + 41) % 256);
+}
+
+/** The id of a key is shown. */
+function shownId(id: unknown): unknown {
+  return typeof id === "string" ? withoutSecrets(id) : id;
+}
+
+const SEALED_PART = SEALED.row.encrypted as Record<string, unknown>;
+const sealedRow = fc.oneof(
+  variant(SEALED_PART, ["pbkdf2"]).map((encrypted) => ({
+    ...SEALED.row,
+    encrypted: { ...encrypted, key_id: shownId(encrypted.key_id) },
+  })),
+  variant(SEALED.row),
+  value,
+);
+
+/** A server for Deno KV that answers what it likes. */
+function fakeKv(answers: readonly unknown[]): Deno.Kv {
+  let at = 0;
+  const next = (key: Deno.KvKey) => {
+    const value = answers[at++ % answers.length];
+    return { key, value, versionstamp: value === null ? null : "1" };
+  };
+  return {
+    get: (key: Deno.KvKey) => Promise.resolve(next(key)),
+    getMany: (keys: Deno.KvKey[]) => Promise.resolve(keys.map(next)),
+  } as unknown as Deno.Kv;
+}
+
+const kvValue = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: -1, max: 10 }) as fc.Arbitrary<unknown> },
+  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 40 }) },
+  { weight: 1, arbitrary: json(row).map((one) => new TextEncoder().encode(one)) },
+  { weight: 2, arbitrary: value },
+  { weight: 1, arbitrary: row },
+);
+
+function vault(answer: () => Response): VaultCredentialsBackend {
+  return new VaultCredentialsBackend({
+    address: "https://vault.example.com:8200",
+    path: "users/anna",
+    timeoutMs: 20,
+    auth: { method: "token", token: SECRETS.extra },
+    fetch: () => Promise.resolve(answer()),
+  });
+}
+
+const vaultBody = json(fc.oneof(
+  variant({
+    data: { data: { key: KEY, entry: JSON.stringify(entry()) }, metadata: { version: 1 } },
+    errors: [],
+  }),
+  variant({
+    data: { type: "kv", path: "secret/", options: { version: "2" }, ttl: 0, keys: ["a"] },
+  }),
+  fc.record({ errors: fc.array(texts, { maxLength: 3 }) }),
+));
+
+function isObject(found: unknown): boolean {
+  return found === undefined || (typeof found === "object" && found !== null);
+}
+
+/** What stores hold and answer. */
+export const STORE_TARGETS: readonly FuzzTarget[] = [
+  target("the credentials file", documentText, async (input) => {
+    await attempt(() => {
+      const document = parseDocument(new TextEncoder().encode(input), "/srv/credentials.json");
+      assert(isObject(getEntry(document, KEY, "/srv/credentials.json")));
+    });
+  }),
+  target(
+    "the bytes of the credentials file",
+    fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      documentText.map((text) => new TextEncoder().encode(text)),
+    ),
+    async (bytes) => {
+      const folder = Deno.makeTempDirSync({ prefix: "validmind-auth-" });
+      try {
+        const path = `${folder}/credentials.json`;
+        Deno.writeFileSync(path, bytes, { mode: 0o600 });
+        Deno.utimeSync(path, 0, 0); // long ago: nobody is still writing
+        const backend = new FileCredentialsBackend({ path });
+        assert(isObject(await attempt(() => backend.get(KEY))));
+        await attempt(() => Array.fromAsync(backend.list()));
+      } finally {
+        Deno.removeSync(folder, { recursive: true });
+      }
+    },
+  ),
+  target("a stored entry", row, (input) => {
+    const report = describeEntry(input, IDENTITY, NOW);
+    assertPlainTexts(report);
+    const bearer = bearerOf(input, "id_token") ?? bearerOf(input, "access_token");
+    assert(bearer === undefined || /^[\x21-\x7e]+$/.test(bearer.token), "an odd bearer");
+    assert(bearer === undefined || Number.isFinite(freshUntil(bearer)) || bearer.expiresAt > 0);
+    coversScope(input, "openid offline_access");
+    subjectOf(input);
+    toEntry({ accessToken: "a" }, IDENTITY, "access_token", NOW, input);
+  }),
+  target(
+    "a stored key",
+    texts,
+    (input) => assertPlainTexts(describeIdentity(identityOfKey(input))),
+  ),
+  target("an encrypted row", sealedRow, async (input) => {
+    const inner = new MemoryCredentialsBackend();
+    inner.get = () => input as OidcCredentials;
+    const backend = new EncryptedCredentialsBackend({ backend: inner, key: keyBytes() });
+    const found = await attempt(() => backend.get(KEY));
+    assert(found === undefined || JSON.stringify(found) === JSON.stringify(entry()), "forged");
+  }),
+  target("rows of a fallback", fc.tuple(row, row), async ([first, second]) => {
+    const stores = [first, second].map((one) => {
+      const store = new MemoryCredentialsBackend();
+      store.get = () => structuredClone(one);
+      return store;
+    });
+    const backend = new FallbackCredentialsBackend({ backends: stores, onFallback: () => {} });
+    assert(isObject(await attempt(() => backend.get(KEY))));
+    await attempt(() => backend.status(KEY));
+  }),
+  target(
+    "the rows of a KV server",
+    fc.array(kvValue, { minLength: 1, maxLength: 12 }),
+    async (rows) => {
+      const found = await attempt(() => readEntry(fakeKv(rows), KEY, "https://kv.example.com"));
+      assert(found === undefined || isObject(found.entry));
+    },
+  ),
+  target(
+    "answers of Vault",
+    fc.array(httpAnswer(vaultBody), { minLength: 1, maxLength: 6 }),
+    async (answers) => {
+      // Of the secrets in an error, Vault's client knows its own token alone.
+      const words = answers.map(({ body }) => JSON.stringify(parseObject(body)?.errors ?? ""))
+        .join();
+      if (sharesPiece(words, [SECRETS.access, SECRETS.refresh, SECRETS.id])) return;
+      let at = 0;
+      const backend = vault(() => toResponse(answers[at++ % answers.length]!));
+      assert(isObject(await attempt(() => backend.get(KEY))));
+      await attempt(() => Array.fromAsync(backend.list()));
+      await attempt(() => backend.close());
+    },
+  ),
+];

@@ -1,0 +1,100 @@
+import {
+  credentialKey,
+  loadBackendFromEnv,
+  type OidcCredentials,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
+import type { MainOptions } from "../../support/oidc_provider_main.ts";
+import { ProviderProcess } from "../../support/provider_process.ts";
+import { inEnvOf, type Store } from "./store.ts";
+
+/** A provider, and a sign-in to it in a store. */
+export class SignedIn {
+  readonly provider: ProviderProcess;
+  /** The variables by which a process finds the store. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly #backend: OidcCredentialsBackend;
+  readonly #key: string;
+  /** The audience of the sign-in, which tells it from others in the same store. */
+  readonly audience: string | undefined;
+
+  private constructor(
+    provider: ProviderProcess,
+    env: Readonly<Record<string, string>>,
+    backend: OidcCredentialsBackend,
+    audience?: string,
+  ) {
+    this.provider = provider;
+    this.env = env;
+    this.#backend = backend;
+    this.#key = credentialKey(provider.issuer, provider.clientId, audience);
+    this.audience = audience;
+  }
+
+  /** Signs in and runs `fn`, all in the environment of the store. */
+  static async run<T>(
+    store: Store,
+    fn: (signedIn: SignedIn) => Promise<T>,
+    options: MainOptions = {},
+  ): Promise<T> {
+    return await inEnvOf(store, async () => {
+      await using provider = await ProviderProcess.start(options);
+      const backend = await loadBackendFromEnv();
+      if (backend === undefined) throw new Error("Cannot torture: the store has no backend");
+      const signedIn = new SignedIn(provider, store.env, backend);
+      try {
+        await signedIn.signIn();
+        return await fn(signedIn);
+      } finally {
+        await backend.close?.();
+      }
+    });
+  }
+
+  /** Signs in, again where a torture has ended the grant. */
+  async signIn(): Promise<void> {
+    const identity = this.audience === undefined ? {} : { audience: this.audience };
+    await this.provider.signIn(this.#backend, identity);
+  }
+
+  /** Signs in anew, where the stored sign-in still serves, or into a new store. */
+  async signInAnew({ all = false } = {}): Promise<void> {
+    await (all ? this.#backend.deleteAll?.() : this.#backend.delete(this.#key));
+    await this.signIn();
+  }
+
+  /** Signs in to another audience beside this one. */
+  async signInBeside(audience: string): Promise<SignedIn> {
+    const beside = new SignedIn(this.provider, this.env, this.#backend, audience);
+    await beside.signIn();
+    return beside;
+  }
+
+  /** Lets go of the store until its next use. */
+  async release(): Promise<void> {
+    await this.#backend.close?.();
+  }
+
+  /** Makes the access token look expired. */
+  async expire(): Promise<void> {
+    const entry = await this.entry();
+    await this.#backend.put(this.#key, { ...entry, expires_at: "2020-01-01T00:00:00Z" });
+  }
+
+  /** The access token that is stored. */
+  async token(): Promise<string> {
+    return (await this.entry()).access_token;
+  }
+
+  /** The same, or `undefined` where nothing is stored. */
+  async findToken(): Promise<string | undefined> {
+    return (await this.#backend.get(this.#key))?.access_token;
+  }
+
+  /** What is stored. */
+  async entry(): Promise<OidcCredentials> {
+    const entry = await this.#backend.get(this.#key);
+    if (entry === undefined || entry === null) throw new Error("the entry is gone");
+    return entry;
+  }
+}
