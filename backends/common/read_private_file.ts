@@ -1,5 +1,4 @@
 import { folderOf, isGranted, isWindows, needDeno, quoteArgument } from "./platform.ts";
-import { printable } from "./printable.ts";
 
 /** Another program may replace a file between two steps, but hardly each time. */
 const TRIES = 20;
@@ -148,7 +147,7 @@ function explain(path: string, error: unknown): Refusal {
   }
   if (error instanceof IsADirectory) return new Refusal("it is a folder", "Give a file.", error);
   if (!(error instanceof Error)) throw error;
-  const name = printable((error as { code?: string }).code ?? error.name, 60);
+  const name = (error as { code?: string }).code ?? error.name;
   return new Refusal(`it cannot be read (${name})`, "Check the path.", error);
 }
 

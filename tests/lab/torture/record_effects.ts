@@ -4,8 +4,18 @@ import { mustRun, succeeds } from "../../support/deno_process.ts";
 
 /** The calls that change files, or make changes durable. */
 const CALLS = [
-  ...["open", "openat", "creat", "close", "write", "pwrite64", "ftruncate", "truncate", "fsync"],
-  ...["fdatasync", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir"],
+  ...["open", "openat", "creat", "close", "write", "pwrite64", "lseek", "ftruncate", "truncate"],
+  ...[
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "mkdir",
+  ],
 ];
 /** More than any file of these tortures has. */
 const LONGEST_TEXT = 1_000_000;
@@ -109,6 +119,8 @@ class EffectTracker {
         return this.#written(fd, second, undefined);
       case "pwrite64":
         return this.#written(fd, second, Number(fourth));
+      case "lseek":
+        return this.#moved(fd, result);
       case "ftruncate":
         return this.#resized(this.#open.get(fd)?.file, Number(second));
       case "fsync":
@@ -149,6 +161,11 @@ class EffectTracker {
     }
     this.effects.push({ kind: "data", file: open.file!, offset: offset ?? open.offset, bytes });
     if (offset === undefined) open.offset += bytes.length;
+  }
+
+  #moved(fd: number, offset: number): void {
+    const open = this.#open.get(fd);
+    if (open !== undefined) open.offset = offset;
   }
 
   #resized(file: number | undefined, size: number): void {

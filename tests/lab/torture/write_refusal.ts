@@ -48,7 +48,7 @@ const inodes: WriteRefusal = {
 const quota: WriteRefusal = {
   name: "quota used up",
   code: "backend_full",
-  isOnlyEarly: ["file"], // btrfs copies on write, so that not even the reserved file can be written
+  isOnlyEarly: ["file", "kv"], // btrfs copies on write, so that not even the temp file can be written
   mount: (folder) => mountQuota(folder, KIB),
   begin: (folder) => fillUpTo(folder, 0),
   end: removeFiller,
@@ -57,6 +57,7 @@ const quota: WriteRefusal = {
 const folderMode: WriteRefusal = {
   name: "folder of mode 0500",
   code: "backend_denied",
+  isOnlyEarly: ["file"],
   whyNot: whyNoDenial,
   prefix: withoutOverride,
   begin: (folder) => Deno.chmodSync(folder, 0o500),
@@ -66,6 +67,7 @@ const folderMode: WriteRefusal = {
 const version: WriteRefusal = {
   name: "file of version 99",
   code: "backend_version",
+  isOnlyEarly: ["file"],
   begin: (folder) => setVersion(folder, 99),
   end: (folder) => setVersion(folder, 1),
 };
