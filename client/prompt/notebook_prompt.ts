@@ -22,7 +22,7 @@ export async function openNotebookPrompt(
   { page, now }: PromptOptions,
 ): Promise<Prompt> {
   const id = `vm-auth-${crypto.randomUUID()}`;
-  const view = { id, page, qr: qrOf(page) };
+  const view = { id, page, qr: await qrOf(page) };
   const notes: string[] = [];
   let queue: Promise<void> = Promise.resolve();
 
@@ -70,6 +70,6 @@ function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
 }
 
 /** The QR code of a page that a phone can be used for: it cannot bring an answer back to this computer. */
-function qrOf({ url, answer }: SignInPage): string | undefined {
-  return answer ? undefined : qrSvg(qrCode(url), "QR code of the page to open");
+async function qrOf({ url, answer }: SignInPage): Promise<string | undefined> {
+  return answer ? undefined : qrSvg(await qrCode(url), "QR code of the page to open");
 }

@@ -10,13 +10,9 @@ import {
   type Prompt,
   type PromptOptions,
 } from "./prompt.ts";
+import { qrCode, qrLines } from "./qr_code.ts";
+import { openNotebookPrompt, showSignedIn } from "./notebook_prompt.ts";
 import { fit, isShownByCaller, isTerminal, notebook, screen } from "./terminal.ts";
-
-/** Loaded in a notebook. */
-const loadNotebookPrompt = () => import("./notebook_prompt.ts");
-
-/** Loaded in a terminal. */
-const loadQrCode = () => import("./qr_code.ts");
 
 /** Lines of text beside the QR code. Both have to fit on one screen. */
 const TEXT_LINES = 7;
@@ -29,7 +25,6 @@ export async function openPrompt(options: PromptOptions): Promise<Prompt> {
   const jupyter = notebook();
   if (jupyter === undefined) return await openTextPrompt(options);
   try {
-    const { openNotebookPrompt } = await loadNotebookPrompt();
     return await openNotebookPrompt(jupyter, options);
   } catch {
     return await openTextPrompt(options); // a kernel without display support
@@ -44,7 +39,6 @@ export async function openPrompt(options: PromptOptions): Promise<Prompt> {
 export async function showStored(session: Session, options: SessionOptions): Promise<void> {
   const jupyter = notebook();
   if (jupyter === undefined || isShownByCaller(options)) return;
-  const { showSignedIn } = await loadNotebookPrompt();
   await showSignedIn(jupyter, session);
 }
 
@@ -78,8 +72,7 @@ function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): s
 
 /** The QR code with a line below, or nothing where it does not fit. */
 async function qrBlock(text: string, colors: boolean): Promise<string> {
-  const { qrCode, qrLines } = await loadQrCode();
-  const lines = qrLines(qrCode(text));
+  const lines = qrLines(await qrCode(text));
   const { columns, rows } = screen();
   if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
   // True white on black instead of the theme's colours: a pale grey is hard to scan.

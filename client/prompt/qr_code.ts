@@ -1,9 +1,9 @@
-import { encode } from "uqr";
-
 /** A QR code, row by row: `true` is dark. It has no quiet zone, which the drawing adds. */
 export type QrCode = readonly (readonly boolean[])[];
 
-export function qrCode(text: string): QrCode {
+/** The code of a text. The package for it is loaded only then. */
+export async function qrCode(text: string): Promise<QrCode> {
+  const { encode } = await import("uqr");
   return encode(text, { ecc: "L", border: 0 }).data;
 }
 

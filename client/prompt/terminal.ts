@@ -1,10 +1,4 @@
-import {
-  isDeno,
-  isGranted,
-  isWindows,
-  readEnvIfGranted,
-  writeError,
-} from "../../backends/common/platform.ts";
+import { isDeno, isWindows, readEnvIfGranted, writeError } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
@@ -150,21 +144,11 @@ export function readPastes({ onAddress, say, onInterrupt }: PasteOptions): Dispo
 const ENDING: readonly Deno.Signal[] = isWindows ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
 
 /**
- * Whether the person's terminal can be read now. The system stops a job in the background that tries it,
- * and the job would miss the browser's answer. Only Linux tells, and only with every permission.
+ * Whether the person's terminal can be read. A job in the background that tries it is suspended, which
+ * `</dev/null` prevents.
  */
 export function canReadTerminal(): boolean {
-  if (!isTerminal() || !Deno.stdin.isTerminal()) return false;
-  const path = "/proc/self/stat";
-  if (!isGranted({ name: "read", path })) return true;
-  try {
-    const stat = Deno.readTextFileSync(path);
-    // After the program's name in brackets: state, parent, group, session, terminal, its group.
-    const [, , group, , , inFront] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return group === inFront || inFront === "-1"; // -1: no job of a shell
-  } catch {
-    return true;
-  }
+  return isTerminal() && Deno.stdin.isTerminal();
 }
 
 function setRaw(isRaw: boolean): void {

@@ -4,7 +4,7 @@ import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
-import { asAnswering, assertCanSignIn, checkEndpoint } from "./discovery.ts";
+import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
 import { withoutEcho } from "./fault.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
@@ -108,17 +108,16 @@ export async function redeemAuthorization(
   signal?: AbortSignal,
 ): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
-    const { identity, client, auth } = context;
-    const server = asAnswering(context.server, identity.issuer, answer.get("iss"));
+    const { server, client, auth } = context;
     remember(context.runtime.secrets, secretsOf(answer));
-    const checked = validate({ ...context, server }, answer, state);
+    const checked = validate(context, answer, state);
     const tokens = await orRevoked(context, async (capture) => {
       const result = await requestTokens(context, {
         dpopKey: dpopKey?.pair,
         capture,
         send: (options) =>
           oauth.authorizationCodeGrantRequest(
-            context.server,
+            server,
             client,
             auth,
             checked,
@@ -126,14 +125,11 @@ export async function redeemAuthorization(
             verifier,
             options,
           ),
-        process: (tenant, client, response) =>
-          oauth.processAuthorizationCodeResponse(tenant, client, response, {
+        process: (server, client, response) =>
+          oauth.processAuthorizationCodeResponse(server, client, response, {
             expectedNonce: nonce ?? oauth.expectNoNonce,
           }),
       });
-      if (server.issuer !== context.server.issuer && result.tenant.issuer !== server.issuer) {
-        throw otherIssuer(identity.issuer);
-      }
       return await checkFirstTokens(context, result);
     });
     return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
@@ -238,12 +234,4 @@ function authorizationEndpoint(server: oauth.AuthorizationServer, issuer: string
   }
   checkEndpoint("authorization_endpoint", authorization_endpoint, issuer);
   return new URL(authorization_endpoint);
-}
-
-function otherIssuer(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "provider_invalid",
-    `Cannot sign in at ${issuer}: the answer and the ID token are of different tenants. Sign in ` +
-      `again, then ask who runs the provider.`,
-  );
 }

@@ -150,7 +150,7 @@ export function providerSkew(
 }
 
 async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: Runtime) {
-  using limit = new TimeLimit(timeoutMs);
+  using limit = timeLimit(timeoutMs);
   const signal = init.signal ? AbortSignal.any([init.signal, limit.signal]) : limit.signal;
   try {
     const request = { ...init, body: sentOnce(init.body), signal };
@@ -176,37 +176,15 @@ function isObjectText(text: string): boolean {
  * limit passed and perhaps with the answer at hand. It gets some time to read that: a refresh token is
  * spent, and its successor would be lost.
  */
-class TimeLimit implements Disposable {
-  readonly #end = new AbortController();
-  #timer: AbortSignal;
-  #due: number;
-
-  constructor(ms: number) {
-    this.#due = performance.now() + ms;
-    this.#timer = this.#start(ms);
-  }
-
-  get signal(): AbortSignal {
-    return this.#end.signal;
-  }
-
-  [Symbol.dispose](): void {
-    this.#timer.removeEventListener("abort", this.#onEnd);
-  }
-
-  #start(ms: number): AbortSignal {
-    // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
-    const timer = AbortSignal.timeout(Math.ceil(ms)); // Node takes no fraction
-    timer.addEventListener("abort", this.#onEnd);
-    return timer;
-  }
-
-  readonly #onEnd = () => {
-    const isLate = performance.now() - this.#due > LATE_MS;
-    this.#due = Infinity; // the time to read the answer ends for good
-    if (isLate) this.#timer = this.#start(AWAKE_MS);
-    else this.#end.abort(this.#timer.reason);
-  };
+function timeLimit(ms: number): { signal: AbortSignal } & Disposable {
+  const [end, done] = [new AbortController(), new AbortController()];
+  const due = performance.now() + ms;
+  // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
+  const after = (wait: number, run: () => void) =>
+    AbortSignal.timeout(Math.ceil(wait)).addEventListener("abort", run, { signal: done.signal });
+  const stop = () => end.abort();
+  after(ms, () => performance.now() - due > LATE_MS ? after(AWAKE_MS, stop) : stop());
+  return { signal: end.signal, [Symbol.dispose]: () => done.abort() };
 }
 
 /**

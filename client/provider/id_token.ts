@@ -3,7 +3,6 @@ import { isObject, printable } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
-import { keysOfTenant } from "./discovery.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
 
 /** Tries to get the keys. */
@@ -151,13 +150,11 @@ type SignatureOptions = oauth.ValidateSignatureOptions & {
 
 /** Checks the signatures of ID tokens by the provider's keys. */
 export class IdTokenSignatures {
-  readonly #issuer: string;
   readonly #runtime: Runtime;
   /** Stands for a provider in oauth4webapi's memory of keys, after its keys have changed. */
   readonly #renewed = new WeakMap<oauth.AuthorizationServer, oauth.AuthorizationServer>();
 
-  constructor(issuer: string, runtime: Runtime) {
-    this.#issuer = issuer;
+  constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
 
@@ -178,7 +175,7 @@ export class IdTokenSignatures {
       [oauth.customFetch]: async (url, init) => {
         isFetched = true;
         const received = await request[oauth.customFetch](url, init);
-        return withKid(await keysOfTenant(server, this.#issuer, received), kid);
+        return withKid(received, kid);
       },
     };
     for (let tries = 1;; tries++) {

@@ -31,7 +31,7 @@ export class OidcProvider {
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
     this.#runtime = runtime;
-    this.#signatures = new IdTokenSignatures(identity.issuer, runtime);
+    this.#signatures = new IdTokenSignatures(runtime);
     this.#proof = new ClientAuthentication(clientAuthOf(identity));
     remember(runtime.secrets, [identity.clientSecret]);
   }

@@ -8,7 +8,7 @@ import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
-import { asTenant, endpointHosts } from "./discovery.ts";
+import { endpointHosts } from "./discovery.ts";
 import { DPOP } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
 import { assertIdToken, type IdTokenSignatures, judgedSkew } from "./id_token.ts";
@@ -68,8 +68,6 @@ export interface TokenRequest {
 export interface TokenAnswer {
   response: Response;
   answer: oauth.TokenEndpointResponse;
-  /** The provider with the tenant of the answer as its issuer. */
-  tenant: oauth.AuthorizationServer;
 }
 
 /** Makes a token request, with a proof of the key where there is one. */
@@ -119,28 +117,27 @@ async function requestOnce(
     ...proof,
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
-  const tenant = await asTenant(server, identity.issuer, response);
   const { id_token } = await response.clone().json();
   const issuedAt = typeof id_token === "string" ? readClaims(id_token)?.iat : undefined;
   const stated = providerSkew(response.headers.get("date"), issuedAt);
   context.runtime.skew = stated ?? context.runtime.skew;
   const skew = judgedSkew(stated);
-  const answer = await process(tenant, { ...client, [oauth.clockSkew]: skew }, response);
+  const answer = await process(server, { ...client, [oauth.clockSkew]: skew }, response);
   await assertIdToken(answer, {
     clientId: client.client_id,
     now: Math.floor(Date.now() / 1000) + skew,
   });
-  return { response, answer, tenant };
+  return { response, answer };
 }
 
 /** The tokens of an answer, after the check of the ID token's signature. */
 export async function checkTokens(
   context: RequestContext,
-  { response, answer, tenant }: TokenAnswer,
+  { response, answer }: TokenAnswer,
 ): Promise<TokenSet> {
   if (answer.id_token !== undefined) {
     const options = requestOptions(JWKS, context);
-    await context.signatures.check(tenant, response, answer.id_token, options);
+    await context.signatures.check(context.server, response, answer.id_token, options);
   }
   return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
 }

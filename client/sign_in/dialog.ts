@@ -1,7 +1,6 @@
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
   isDeno,
-  isEnvGranted,
   isGranted,
   isSecureUrl,
   readEnvIfGranted,
@@ -212,9 +211,9 @@ export async function openBrowser(page: string): Promise<string | undefined> {
       stderr: "null",
     }).spawn();
     child.unref();
-    return (await child.status).success ? undefined : `${command} found no browser${hidden()}`;
+    return (await child.status).success ? undefined : `${command} found no browser`;
   } catch {
-    return `${command} cannot be run${hidden()}`;
+    return `${command} cannot be run`;
   }
 }
 
@@ -222,10 +221,4 @@ export async function openBrowser(page: string): Promise<string | undefined> {
 function browserEnvironment(): Record<string, string> {
   const found = browserVariables().map((name) => [name, readEnvIfGranted(name)] as const);
   return Object.fromEntries(found.flatMap(([name, value]) => value ? [[name, value]] : []));
-}
-
-/** A word on the variables that could not be handed on. */
-function hidden(): string {
-  const missing = browserVariables().filter((name) => !isEnvGranted(name));
-  return missing.length === 0 ? "" : ` (it got no ${missing[0]}: --allow-env=${missing.join(",")})`;
 }

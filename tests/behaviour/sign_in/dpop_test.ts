@@ -189,7 +189,7 @@ Deno.test("dpop: tokens that are not bound are refused at sign-in", async () => 
     await using world = await scriptedProviderWorld(OFFER);
     world.provider.script.token.push(() => world.provider.tokens({ token_type: type }));
     const run = () => createSession({ ...world.options, dpop: true });
-    await rejectsWith("dpop_unsupported", run, "not bound");
+    await rejectsWith("dpop_unsupported", run, "bound to no key");
     assertEquals(await Array.fromAsync(world.backend.list()), []);
   }
 });

@@ -192,24 +192,6 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "paste: a job in the background is not stopped, and the browser on this machine signs it in",
-  ignore: !hasTerminal || Deno.build.os !== "linux",
-  fn: async () => {
-    await using provider = await startOidcProvider();
-    const { text } = await typeInto(provider, [["has to be on this computer", async (link) => {
-      assertEquals((await provider.follow(link)).title, "Signed in");
-      return "";
-    }], ["state: signed in", (_link, pid) => {
-      Deno.kill(pid, "SIGTERM"); // it would be stopped by the question
-      return "";
-    }]], { job: "background" });
-    assertStringIncludes(text, "state: signed in true");
-    assert(!text.includes("paste it here"));
-  },
-});
-
-Deno.test({
   name: "paste: a program that is no job of a shell reads its terminal",
   ignore: !hasTerminal || Deno.build.os !== "linux",
   fn: async () => {

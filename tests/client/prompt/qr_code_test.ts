@@ -4,8 +4,8 @@ import { decodeModules } from "../../support/decode_qr.ts";
 
 const PAGE = "https://login.example.com/activate?user_code=WDJB-MJHT";
 
-Deno.test("qrLines: what a terminal shows can be scanned", () => {
-  const lines = qrLines(qrCode(PAGE));
+Deno.test("qrLines: what a terminal shows can be scanned", async () => {
+  const lines = qrLines(await qrCode(PAGE));
   const modules = lines.flatMap((line) => [
     [...line].map((character) => !"█▀".includes(character)),
     [...line].map((character) => !"█▄".includes(character)),
@@ -15,8 +15,8 @@ Deno.test("qrLines: what a terminal shows can be scanned", () => {
   assert(lines[0]!.length <= 80, "a long page does not fit on a usual terminal");
 });
 
-Deno.test("qrSvg: what the path draws can be scanned, with a quiet zone around", () => {
-  const svg = qrSvg(qrCode(PAGE), "QR code");
+Deno.test("qrSvg: what the path draws can be scanned, with a quiet zone around", async () => {
+  const svg = qrSvg(await qrCode(PAGE), "QR code");
   const size = Number(/viewBox="0 0 (\d+) \1"/.exec(svg)![1]);
   const modules = Array.from({ length: size }, () => Array<boolean>(size).fill(false));
   const dark = /fill="#000" d="([^"]+)"/.exec(svg)![1]!;

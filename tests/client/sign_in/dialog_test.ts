@@ -73,11 +73,7 @@ Deno.test({
   ignore,
   fn: async () => {
     await using failing = await fakeBrowser(3);
-    const blind =
-      "xdg-open found no browser (it got no DISPLAY: --allow-env=DISPLAY,WAYLAND_DISPLAY,";
-    assertStringIncludes((await open(PAGE, failing.path)).stdout, blind);
-    const seeing = ["--allow-run=xdg-open", "--allow-env"];
-    assertEquals((await open(PAGE, failing.path, seeing)).stdout, "xdg-open found no browser");
+    assertEquals((await open(PAGE, failing.path)).stdout, "xdg-open found no browser");
     const { stdout } = await open(PAGE, failing.path, []);
     assertMatch(stdout, /is not installed, or not permitted by --allow-run=xdg-open/);
     await using empty = await tempDir();
