@@ -8,7 +8,9 @@ import {
 } from "./transport.ts";
 import { ApiError, invalidOptions, ValidMindAuthError } from "../errors.ts";
 import { isObject, printable } from "../../backends/common/printable.ts";
-import { redact, remember } from "../../backends/common/redact.ts";
+import { redact } from "../../backends/common/redact.ts";
+import { type Message, words } from "../../backends/credentials_backend_error.ts";
+import { named } from "../options/declaration.ts";
 import { checkCallOptions } from "../options/resolve_options.ts";
 import type { Runtime } from "../options/runtime.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
@@ -70,7 +72,7 @@ export class ApiClient {
     const request = init === undefined && typeof input === "string"
       ? this.#know(input)
       : this.#request(input, init);
-    return (await this.#exchange(request)).response;
+    return await this.#exchange(request);
   }
 
   /** See `Session.get`. */
@@ -106,43 +108,41 @@ export class ApiClient {
   async #json(request: ApiRequest): Promise<unknown> {
     const { url, init } = request;
     const action = `${init.method} ${url.origin}${url.pathname}`;
-    const { response, headers } = await this.#exchange(request);
-    if (!response.ok) throw await this.#apiError(request, response, headers);
+    const response = await this.#exchange(request);
+    if (!response.ok) throw await this.#apiError(request, response);
     const text = await this.#transport.readText(request, response, action);
     if (text === "") return undefined;
     try {
       return JSON.parse(text);
     } catch {
       throw new ApiError(
-        `Cannot ${action}: the API answered ${response.status} with something that is not JSON. ` +
-          `Check apiHost (VM_API_HOST).`,
+        words`Cannot ${action}: the API answered ${response.status} with something that is not JSON.
+          Check ${named("apiHost")}.`,
         response.status,
-        this.#excerpt(text, headers),
+        this.#excerpt(text),
       );
     }
   }
 
-  /** Sends a request, and after a 401 once more with new credentials. Gives the sent headers too. */
-  async #exchange(request: ApiRequest) {
+  /** Sends a request, and after a 401 once more with new credentials. */
+  async #exchange(request: ApiRequest): Promise<Response> {
     const { url, init } = request;
     const signal = init.signal ?? undefined;
     const credentials = this.#options.freshCredentials() ??
       await this.#options.credentials({ signal });
-    const { headers } = credentials;
     const { response, isOwn } = await this.#transport.send(request, credentials);
     // After a redirect to another origin, a 401 is not about the session's token.
-    if (response.status !== 401 || !isOwn || !this.#options.canRenew) return { response, headers };
+    if (response.status !== 401 || !isOwn || !this.#options.canRenew) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
-      const advice = wantsNonce ? NONCE_ADVICE : STREAM_ADVICE;
-      throw await this.#apiError(request, response, headers, advice);
+      throw await this.#apiError(request, response, wantsNonce ? NONCE_ADVICE : STREAM_ADVICE);
     }
+    const { headers } = credentials;
     const renewed = wantsNonce ? undefined : await this.#renew(headers, response, signal);
-    if (renewed === undefined) return { response, headers };
+    if (renewed === undefined) return response;
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    const retried = await this.#transport.send({ url, init }, renewed);
-    return { response: retried.response, headers: renewed.headers };
+    return (await this.#transport.send({ url, init }, renewed)).response;
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {
@@ -174,20 +174,24 @@ export class ApiClient {
   resolve(input: string | URL): URL {
     const { apiHost } = this.#options;
     const url = URL.parse(String(input), apiHost);
-    if (url === null) {
-      throw invalidOptions(
-        apiHost === undefined
-          ? "Cannot make the request: the session has no apiHost. Pass apiHost."
-          : "Cannot make the request: its address is not a URL. Give a path below apiHost, or a " +
-            "whole URL.",
+    if (url !== null && url.origin === this.#origin) return url;
+    if (apiHost === undefined) {
+      throw new ValidMindAuthError(
+        "wrong_origin",
+        words`Cannot make the request: the session has no API to send its token to. Set
+          ${named("apiHost")}, or use fetch() itself.`,
       );
     }
-    if (apiHost !== undefined && url.origin === this.#origin) return url;
-    const why = apiHost === undefined
-      ? "the session has no apiHost, so it sends its token nowhere. Pass apiHost, or use fetch() itself."
-      : `the session sends its token to ${this.#origin} only. Use fetch() itself, or a session of ` +
-        `its own for that API.`;
-    throw new ValidMindAuthError("wrong_origin", `Cannot request ${url.origin}: ${why}`);
+    if (url === null) {
+      throw invalidOptions(
+        "Cannot make the request: its address is not a URL. Give a path below apiHost, or a whole URL.",
+      );
+    }
+    throw new ValidMindAuthError(
+      "wrong_origin",
+      `Cannot request ${url.origin}: the session sends its token to ${this.#origin} only. Use ` +
+        `fetch() itself, or a session of its own for that API.`,
+    );
   }
 
   async #renew(
@@ -205,41 +209,32 @@ export class ApiClient {
     }
   }
 
-  async #apiError(
-    request: ApiRequest,
-    response: Response,
-    sent: OwnHeaders,
-    advice?: string,
-  ): Promise<ApiError> {
+  async #apiError(request: ApiRequest, response: Response, advice?: string): Promise<ApiError> {
     const { status } = response;
     const action = `${request.init.method} ${request.url.origin}${request.url.pathname}`;
     const text = await this.#transport.readText(request, response, action, MAX_ERROR_BYTES);
-    const body = this.#excerpt(text, sent);
+    const body = this.#excerpt(text);
     const said = `the API answered ${status} (${printable(body) || "no text"})`;
-    const usual = status === 401 ? this.#adviceOn401() : adviceOn(status);
-    return new ApiError(`Cannot ${action}: ${said}. ${advice ?? usual}`, status, body);
+    const usual = adviceOn(status, this.#options.canRenew);
+    return new ApiError(words`Cannot ${action}: ${said}. ${advice ?? usual}`, status, body);
   }
 
   /** The beginning of an answer, without what the session knows, which an API may echo. */
-  #excerpt(text: string, sent: OwnHeaders): string {
-    const { secrets } = this.#options.runtime;
-    const names = ["authorization", "x-api-key", "x-api-secret"];
-    remember(secrets, names.map((name) => sent[name]?.replace(/^(Bearer|DPoP) /, "")));
-    return redact(text.slice(0, 10_000), secrets).slice(0, 2000);
-  }
-
-  #adviceOn401(): string {
-    return this.#options.canRenew
-      ? "Check audience and scope. To sign in anew, sign out with clear() before."
-      : "Check apiKey and apiSecret (VM_API_KEY, VM_API_SECRET), and that apiHost (VM_API_HOST) is " +
-        "the API that they are for.";
+  #excerpt(text: string): string {
+    return redact(text.slice(0, 10_000), this.#options.runtime.secrets).slice(0, 2000);
   }
 }
 
-function adviceOn(status: number): string {
-  if (status === 404) return "Check the path, apiHost (VM_API_HOST) and the model.";
-  const isBusy = status === 429 || status >= 500;
-  return isBusy
+function adviceOn(status: number, canRenew: boolean): Message {
+  const host = named("apiHost");
+  if (status === 401) {
+    return canRenew
+      ? "Check audience and scope. To sign in anew, sign out with clear() before."
+      : words`Check ${named("apiKey")} and ${named("apiSecret")}, and that ${host} is the API that
+          they are for.`;
+  }
+  if (status === 404) return words`Check the path, ${host} and the model.`;
+  return status === 429 || status >= 500
     ? "Try again later, then ask who runs the API."
     : "Check the request and your access to the model.";
 }

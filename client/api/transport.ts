@@ -45,18 +45,31 @@ export type ApiTransport = ReturnType<typeof apiTransport>;
  * keeps the process alive and heeds its signal, which another one need not do.
  */
 export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
-  const limits = timeLimits(timeoutMs, isFetchNative);
+  const startTimer = isFetchNative ? sharedTimer(timeoutMs) : ownTimer(timeoutMs);
+  /** Runs a part of a call. `run` gets a signal that aborts when its time is up, or with the caller's. */
+  const within = async <T>(
+    { url, init: { signal: given } }: ApiRequest,
+    action: string,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    given?.throwIfAborted();
+    const end = new AbortController();
+    const stop = startTimer(end);
+    try {
+      return await run(given ? AbortSignal.any([given, end.signal]) : end.signal);
+    } catch (error) {
+      if (given?.aborted) throw given.reason;
+      throw unreachable(url, action, error, end.signal.aborted ? timeoutMs : undefined);
+    } finally {
+      stop();
+    }
+  };
   return {
     /** Gives the answer when it begins. The time limit does not cover its body. */
-    async send(
-      request: ApiRequest,
-      { headers: own, fetch: given }: ApiCredentials,
-    ): Promise<ApiAnswer> {
+    send(request: ApiRequest, { headers: own, fetch: given }: ApiCredentials): Promise<ApiAnswer> {
       const { url, init } = request;
       const fetch = isFetchNative ? given : heeding(given);
-      const limit = limits.start(init.signal);
-      const { signal } = limit;
-      try {
+      return within(request, `reach ${url.origin}${url.pathname}`, async (signal) => {
         const full = request.isRepeated ? undefined : withHeaders(init, own);
         const response = full === undefined
           ? await fetch(prepare(request, own), { signal })
@@ -64,27 +77,17 @@ export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
         if (!isRedirect(response)) return { response, isOwn: true };
         const asked = full ?? withHeaders(init, own);
         return await followRedirects(fetch, url, asked, own, signal, response);
-      } catch (error) {
-        throw limit.explain(error, url, `reach ${url.origin}${url.pathname}`);
-      } finally {
-        limits.stop(limit);
-      }
+      });
     },
     /** The body of an answer as text, cut off after `maxBytes`. */
     async readText(
-      { url, init }: ApiRequest,
+      request: ApiRequest,
       response: Response,
       action: string,
       maxBytes?: number,
     ): Promise<string> {
-      const limit = limits.start(init.signal);
-      try {
-        return await readText(response, limit.signal, maxBytes, "cut") ?? "";
-      } catch (error) {
-        throw limit.explain(error, url, action);
-      } finally {
-        limits.stop(limit);
-      }
+      const read = (signal: AbortSignal) => readText(response, signal, maxBytes, "cut");
+      return await within(request, action, read) ?? "";
     },
   };
 }
@@ -103,47 +106,22 @@ function prepare(request: ApiRequest, own: OwnHeaders): Request {
   return request.prepared.request;
 }
 
-/** The time limit of one call. */
-class TimeLimit {
-  readonly timeoutMs: number;
-  readonly endsAt: number;
-  /** Aborts when the time is up, or with the caller's signal. */
-  readonly signal: AbortSignal;
-  /** Only for a caller's own `fetch`. */
-  timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #controller = new AbortController();
-  readonly #given: AbortSignal | undefined;
+/** Starts the time limit of a call, and gives a function that stops it. */
+type StartTimer = (end: AbortController) => () => void;
 
-  constructor(timeoutMs: number, given: AbortSignal | null | undefined) {
-    given?.throwIfAborted();
-    const { signal } = this.#controller;
-    this.timeoutMs = timeoutMs;
-    this.endsAt = performance.now() + timeoutMs;
-    this.#given = given ?? undefined;
-    this.signal = given ? AbortSignal.any([given, signal]) : signal;
-  }
-
-  end(): void {
-    this.#controller.abort();
-  }
-
-  /** The error to throw: the reason of the caller's signal, or an error with advice. */
-  explain(error: unknown, url: URL, action: string): unknown {
-    if (this.#given?.aborted) return this.#given.reason;
-    const isOver = this.#controller.signal.aborted;
-    return unreachable(url, action, error, isOver ? this.timeoutMs : undefined);
-  }
+/** Keeps the process alive until the time is up. */
+function ownTimer(timeoutMs: number): StartTimer {
+  return (end) => {
+    const timer = setTimeout(() => end.abort(), timeoutMs);
+    return () => clearTimeout(timer);
+  };
 }
 
-/**
- * The time limits of a session's calls, on one shared timer. A timer for each call would take an
- * eighth of a call to loopback.
- */
-function timeLimits(timeoutMs: number, keepsProcess: boolean) {
+/** One timer for all calls of a session. A timer for each would take an eighth of a call to loopback. */
+function sharedTimer(timeoutMs: number): StartTimer {
   /** In the order of their ends, since all have the same length. */
-  const running = new Set<TimeLimit>();
+  const running = new Map<AbortController, number>();
   let isWatching = false;
-
   const watch = (ms: number) => {
     isWatching = true;
     // This timer may outlive the calls: it keeps no process alive, and no test reports it as a leak.
@@ -154,29 +132,16 @@ function timeLimits(timeoutMs: number, keepsProcess: boolean) {
   const look = () => {
     const now = performance.now();
     isWatching = false;
-    for (const limit of running) {
-      if (limit.endsAt > now) return watch(limit.endsAt - now);
-      running.delete(limit);
-      limit.end();
+    for (const [end, endsAt] of running) {
+      if (endsAt > now) return watch(endsAt - now);
+      running.delete(end);
+      end.abort();
     }
   };
-
-  return {
-    start(signal: AbortSignal | null | undefined): TimeLimit {
-      const limit = new TimeLimit(timeoutMs, signal);
-      if (keepsProcess) {
-        running.add(limit);
-        if (!isWatching) watch(timeoutMs);
-      } else {
-        // The shared timer does not keep the process alive until the time is up.
-        limit.timer = setTimeout(() => limit.end(), timeoutMs);
-      }
-      return limit;
-    },
-    stop(limit: TimeLimit): void {
-      running.delete(limit);
-      if (limit.timer !== undefined) clearTimeout(limit.timer);
-    },
+  return (end) => {
+    running.set(end, performance.now() + timeoutMs);
+    if (!isWatching) watch(timeoutMs);
+    return () => running.delete(end);
   };
 }
 
@@ -220,7 +185,14 @@ async function followRedirects(
   for (let hops = 0;; hops++) {
     const next = isRedirect(response) ? redirectTarget(response, url) : undefined;
     if (next === undefined || init.redirect === "manual") return { response, isOwn };
-    if (init.redirect === "error" || hops === MAX_HOPS) throw await refuse(response, url, hops);
+    if (init.redirect === "error" || hops === MAX_HOPS) {
+      await response.body?.cancel();
+      const where = hops === MAX_HOPS ? "without end" : "elsewhere";
+      throw new ValidMindAuthError(
+        "api_unreachable",
+        `Cannot reach ${url.origin}${url.pathname}: it redirects ${where}. Check the path.`,
+      );
+    }
     const rewritten = rewrite(response.status, request);
     if (rewritten === undefined) return { response, isOwn };
     await response.body?.cancel();
@@ -276,13 +248,4 @@ function without(names: string[], headers: HeadersInit | undefined): Headers {
   const rest = new Headers(headers);
   for (const name of names) rest.delete(name);
   return rest;
-}
-
-async function refuse(response: Response, url: URL, hops: number): Promise<ValidMindAuthError> {
-  await response.body?.cancel();
-  return new ValidMindAuthError(
-    "api_unreachable",
-    `Cannot reach ${url.origin}${url.pathname}: it redirects ` +
-      `${hops === MAX_HOPS ? "without end" : "elsewhere"}. Check the path.`,
-  );
 }

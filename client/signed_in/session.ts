@@ -1,4 +1,5 @@
 import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { remember } from "../../backends/common/redact.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -74,6 +75,9 @@ export class SignedInSession implements Session {
         this,
         given({ issuer, clientId, audience, profile, flow, dpop: dpop || undefined }),
       );
+    }
+    if (identity.kind === "api_key") {
+      remember(options.runtime.secrets, [identity.apiKey, identity.apiSecret]);
     }
     Object.assign(this, given({ apiHost, model: modelOptions?.model }));
   }

@@ -1,4 +1,5 @@
 import { untilAborted } from "../../backends/common/promises.ts";
+import { remember } from "../../backends/common/redact.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { type Bearer, bearerOf, isFresh, type TokenSet } from "../entry.ts";
@@ -65,6 +66,7 @@ export class TokenRenewal implements Renewal {
       // Not after a sign-out in between.
       if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
       const bearer = bearerOf(entry, kind);
+      remember(runtime.secrets, [bearer?.token]);
       if (bearer !== undefined && this.#now() < bearer.expiresAt) return bearer;
       throw entry[kind] !== former?.[kind] ? hasEnded(issuer) : noIdToken(issuer);
     } catch (error) {
