@@ -23,9 +23,11 @@ import { PROVES, provesWrites } from "./common/probe.ts";
 import { wrapAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
+  call,
   checkOptions,
   CredentialsBackendError,
   keepName,
+  words,
 } from "./credentials_backend_error.ts";
 import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
@@ -304,9 +306,9 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (plain === undefined || this.#plain === "read") return plain;
     throw new CredentialsBackendError(
       "decryption_failed",
-      `Cannot read credentials from ${describeInner(this.#inner)}: the entry for ` +
-        `"${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain: ` +
-        `"ignore" if it is another program's, or remove it with clearOidcCredentials().`,
+      words`Cannot read credentials from ${describeInner(this.#inner)}: the entry for
+        "${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain:
+        "ignore" if it is another program's, or remove it with ${call("clearOidcCredentials")}.`,
     );
   }
 

@@ -46,7 +46,7 @@ export function credentialsPath(): string {
     throw new CredentialsBackendError(
       "home_unset",
       `Cannot find the credentials file: ${HOME_VARIABLE} is not set. ` +
-        `Set it, or pass credentialsBackend: new FileCredentialsBackend({ path }).`,
+        `Set it, or give "path" in the options of the file store.`,
     );
   }
   const separator = isWindows ? "\\" : "/";

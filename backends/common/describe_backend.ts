@@ -1,4 +1,4 @@
-import { backendName, CredentialsBackendError } from "../credentials_backend_error.ts";
+import { backendName, call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { OidcCredentials, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
@@ -44,9 +44,9 @@ export function entryFrom(
   const found = isObject ? "an array, bytes or the like" : `a ${typeof given}`;
   throw new CredentialsBackendError(
     "backend_corrupt",
-    `Cannot read credentials from ${describeBackend(backend)}: its get() gave ${found}, not an ` +
-      `entry. Nothing was changed. Have get() give the object that put() was given. If only this ` +
-      `entry is damaged, remove it with clearOidcCredentials().`,
+    words`Cannot read credentials from ${describeBackend(backend)}: its get() gave ${found}, not an
+      entry. Nothing was changed. Have get() give the object that put() was given. If only this
+      entry is damaged, remove it with ${call("clearOidcCredentials")}.`,
   );
 }
 

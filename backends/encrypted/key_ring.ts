@@ -1,7 +1,7 @@
 import { locationOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
 import { isProbeKey } from "../common/probe.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -124,9 +124,11 @@ export class KeyRing {
       : `a passphrase that is none of those given`;
     return new CredentialsBackendError(
       "encryption_key_unknown",
-      `Cannot decrypt the entry for "${printable(key)}" in ${describeInner(this.#inner)}: it was ` +
-        `encrypted with ${used}. Give that one, in key or in olderKeys; if it is lost, remove the ` +
-        `entry with clearOidcCredentials() and sign in again.`,
+      words`Cannot decrypt the entry for "${printable(key)}" in ${
+        describeInner(this.#inner)
+      }: it was
+        encrypted with ${used}. Give that one, in key or in olderKeys; if it is lost, remove the
+        entry with ${call("clearOidcCredentials")} and sign in again.`,
     );
   }
 
@@ -135,11 +137,11 @@ export class KeyRing {
     if (this.#inner.list === undefined || (await this.count()).unknown === 0) return;
     throw new CredentialsBackendError(
       "encryption_key_unknown",
-      `Cannot make an encryption key for ${
+      words`Cannot make an encryption key for ${
         describeInner(this.#inner)
-      }: it holds entries that were ` +
-        `encrypted with a key which is gone. Bring that key back; if it is lost, remove those ` +
-        `entries with clearOidcCredentials({ all: true }).`,
+      }: it holds entries that were
+        encrypted with a key which is gone. Bring that key back; if it is lost, remove those
+        entries with ${call("clearOidcCredentials", { all: true })}.`,
     );
   }
 }
@@ -166,10 +168,10 @@ export function undecrypted(
 ): CredentialsBackendError {
   return new CredentialsBackendError(
     "decryption_failed",
-    `Cannot decrypt the entry for "${printable(key)}" in ${
+    words`Cannot decrypt the entry for "${printable(key)}" in ${
       describeInner(inner)
-    }: ${reason} remove ` +
-      `it with clearOidcCredentials() and sign in again.`,
+    }: ${reason} remove
+      it with ${call("clearOidcCredentials")} and sign in again.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 import { fileError, isMissing, readOwnFile } from "./file_access.ts";
 
@@ -119,7 +119,11 @@ export function getEntry(
 ): OidcCredentials | undefined {
   const entry = rowOf(document, key) ?? undefined;
   if (entry === undefined || isRecord(entry)) return entry as OidcCredentials | undefined;
-  throw corrupt(path, `its entry for "${key}" is no object`, "clear it: clearOidcCredentials().");
+  throw corrupt(
+    path,
+    `its entry for "${key}" is no object`,
+    words`clear it: ${call("clearOidcCredentials")}.`,
+  );
 }
 
 /**
@@ -197,11 +201,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function corrupt(
   path: string,
   reason: string,
-  way = "delete it and sign in afresh: clearOidcCredentials({ all: true }) deletes a damaged " +
-    "credentials file, and no other.",
+  way = words`delete it and sign in afresh: ${call("clearOidcCredentials", { all: true })} deletes
+    a damaged credentials file, and no other.`,
 ): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_corrupt",
-    `Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or ${way}`,
+    words`Cannot read credentials from ${path}: ${reason}. Nothing was changed. Repair the file, or
+      ${way}`,
   );
 }

@@ -1,5 +1,5 @@
 import { printable } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import { shortHash, withKeyLock } from "../file/lock.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {
@@ -140,8 +140,8 @@ export class KeychainStore {
   #corrupt(key: string, reason: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_corrupt",
-      `Cannot read the entry "${printable(key)}" of ${this.#name}: ${reason}. Nothing was ` +
-        `changed. Remove it with clearOidcCredentials().`,
+      words`Cannot read the entry "${printable(key)}" of ${this.#name}: ${reason}. Nothing was
+        changed. Remove it with ${call("clearOidcCredentials")}.`,
     );
   }
 

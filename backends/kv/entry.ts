@@ -1,6 +1,6 @@
 import { isUrl, permissionFlag } from "../common/platform.ts";
 import { isObject } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import { fileError } from "../file/file_access.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
@@ -68,8 +68,8 @@ export async function readEntry(
   if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
   throw new CredentialsBackendError(
     "backend_corrupt",
-    `Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with ` +
-      `clearOidcCredentials().`,
+    words`Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with
+      ${call("clearOidcCredentials")}.`,
   );
 }
 

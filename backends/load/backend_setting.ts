@@ -3,8 +3,11 @@ import { BACKEND_VARIABLES, HOME_VARIABLE, readEnv } from "../common/platform.ts
 import { REFERENCE, VARIABLE } from "./backend_choice.ts";
 import { redact } from "../common/redact.ts";
 import {
+  call,
   CredentialsBackendError,
   type CredentialsBackendErrorCode,
+  type Message,
+  words,
 } from "../credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../file.ts";
 import { KvCredentialsBackend } from "../kv.ts";
@@ -103,8 +106,8 @@ export function parseBackendSpec(spec: string, origin: string): BackendSpec {
   }
   if (/^https?:/i.test(specifier)) {
     const reason =
-      "Deno does not let a package from JSR import http: and https: modules. Import it " +
-      "in your own code and pass an instance to setDefaultBackend() or init()";
+      words`Deno does not let a package from JSR import http: and https: modules. Name a jsr:, npm: or
+        file: module${OWN_INSTANCE}`;
     throw specError(text, origin, reason, "backend_import_unsupported");
   }
   if (!isPathSpecifier(specifier) && !/^(file|jsr|npm|node|data):./.test(specifier)) {
@@ -131,17 +134,25 @@ export function showSpec(spec: string): string {
   return printable(hideQueries(spec.slice(0, 1000)));
 }
 
+/** The way of code, which the command line leaves out. */
+const OWN_INSTANCE = call(
+  "setDefaultBackend",
+  {},
+  ", or import it in your own code and pass an instance: setDefaultBackend(new …), or as the option " +
+    "credentialsBackend",
+);
+
 function specError(
   spec: string,
   origin: string,
-  reason: string,
+  reason: Message,
   code: CredentialsBackendErrorCode = "backend_spec_invalid",
 ): CredentialsBackendError {
   return new CredentialsBackendError(
     code,
-    `Cannot use ${origin}="${showSpec(spec)}": ${reason}. Give one of ` +
-      `${BUILT_IN_NAMES.join(", ")}, or a module and its export such as ` +
-      `"./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".`,
+    words`Cannot use ${origin}="${showSpec(spec)}": ${reason}. Give one of
+      ${BUILT_IN_NAMES.join(", ")}, or a module and its export such as
+      "./my_backend.ts:MyBackend" or "jsr:@acme/vault:VaultBackend".`,
   );
 }
 

@@ -26,7 +26,8 @@ export function vaultConnection(options: VaultCredentialsBackendOptions): VaultC
   if (address === undefined) {
     throw new CredentialsBackendError(
       "invalid_options",
-      `Cannot ${action}: its address is not known. Set VAULT_ADDR, or pass the option "address".`,
+      `Cannot ${action}: its address is not known. Set VAULT_ADDR, or give "address" in the ` +
+        `options of the store.`,
     );
   }
   const from = options.address === undefined ? "VAULT_ADDR" : `option "address"`;

@@ -96,7 +96,7 @@ export function troubleOf(
   }
   if (/could not find version data/.test(text)) { // KV 2 removes versions before their metadata
     const reason = `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`;
-    const advice = "Finish it with clearOidcCredentials() or vault kv metadata delete.";
+    const advice = "Finish it by a sign-out, or with vault kv metadata delete.";
     return { ...trouble(reason, advice), code: "backend_corrupt" };
   }
   // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.

@@ -140,7 +140,7 @@ export class VaultSession {
     if (given === undefined) {
       throw this.#failed(
         "there is no Vault token",
-        `Set ${VAULT_TOKEN}, or pass the option "auth".`,
+        `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`,
       );
     }
     if (/^[\x21-\x7e]+$/.test(given)) return given;

@@ -1,4 +1,4 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/promises.ts";
 import {
   type LeaseRow,
@@ -143,9 +143,9 @@ export class VaultStore {
   #corrupt(name: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_corrupt",
-      `Cannot read credentials in ${this.#session.place}: the secret ${this.#path}/${name} was not ` +
-        `written by this module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
-        `vault kv metadata delete.`,
+      words`Cannot read credentials in ${this.#session.place}: the secret ${this.#path}/${name} was
+        not written by this module. Nothing was changed. Remove it with
+        ${call("clearOidcCredentials")} or with vault kv metadata delete.`,
     );
   }
 }

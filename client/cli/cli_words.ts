@@ -26,31 +26,8 @@ export function inCliWords(
   const named = signIn === undefined ? namedBy(flags) : flagsFor(signIn);
   const vocabulary: Vocabulary = (term) =>
     term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);
-  const store = storeFlags(flags);
-  // Of messages that keep no terms yet.
-  return REST.reduce((text, [api, cli]) => text.replaceAll(api, cli), messageFor(error, vocabulary))
-    .replaceAll("clearOidcCredentials({ all: true })", `${PROGRAM} logout --all${store}`)
-    .replaceAll("clearOidcCredentials()", `${PROGRAM} logout${named}${store}`);
+  return messageFor(error, vocabulary);
 }
-
-const REST: readonly (readonly [api: RegExp, cli: string])[] = [
-  [/\bGive clientSecret, clientKeyFile or clientAssertionFile, or set/g, "Set"],
-  [/\bclientId\b/g, "--client-id"],
-  [/\bclient(?:Secret|KeyFile|AssertionFile) \((VM_OIDC_\w+)/g, "$1 ("],
-  [/(\bVM_OIDC_\w+) \(\)/g, "$1"],
-  [/(\bVM_OIDC_\w+) \(, /g, "$1 ("],
-  [/\(client(?:Secret|KeyFile|AssertionFile), (VM_OIDC_\w+)\)/g, "($1)"],
-  [/\bflow: ?"(\w+)"/g, "--flow $1"],
-  [/\bopenBrowser\b/g, "--open or --no-open"],
-  [/\bPass two different stores\b/g, "Give another store in --to"],
-  [/\bor pass the option "/g, 'or give in --backend-options the option "'],
-  [/\bor pass the option\b/g, "or give the flag"],
-  [
-    /\bor pass credentialsBackend: new FileCredentialsBackend\(\{ path \}\)/g,
-    "or give --backend file with --backend-options FILE, which names the path",
-  ],
-  [/ Import it in your own code and pass an instance to [^.]*\./g, ""],
-];
 
 /** The command that signs in as this call would. */
 export function loginCommand(flags: FlagValues): string {
@@ -80,6 +57,7 @@ function commandFor(
     const { all } = value as { all?: boolean };
     return `${PROGRAM} logout${all ? " --all" : named}${store}`;
   }
+  if (name === "setDefaultBackend") return "";
   if (name === "init") return `${PROGRAM} token --login${named}${store}`;
   if (name !== "login") return undefined;
   const login = `login${withoutProfile(flagsFor(value as SignInOptions), flags)}${store}`;

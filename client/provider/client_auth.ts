@@ -1,11 +1,10 @@
 import * as oauth from "oauth4webapi";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { isEntraIssuer } from "../entry.ts";
-import { CLIENT_AUTH_VARIABLES } from "../options/resolve_identity.ts";
 import type { ClientAuthOptions } from "../options/identity.ts";
 import { assertionDoubt, byAssertionFile, type ClientFile } from "./client_file.ts";
 import { byClientKey } from "./client_key.ts";
-import { ASSERTION_FILE, CLIENT_ID, SECRET } from "./error.ts";
+import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";
 
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
@@ -77,7 +76,7 @@ export class ClientAuthentication {
     }
     const keyFile = this.#file("clientKeyFile");
     if (keyFile !== undefined) {
-      const key = `the public key of ${keyFile.path} (${keyFile.source})`;
+      const key = words`the public key of ${keyFile.path} (${keyFile.source})`;
       return words`Check ${CLIENT_ID}, that ${key} is registered with the same kid, and the clock.`;
     }
     const assertionFile = this.#file("clientAssertionFile");
@@ -87,7 +86,8 @@ export class ClientAuthentication {
 
   #file(option: "clientKeyFile" | "clientAssertionFile"): ClientFile | undefined {
     const path = this.#options[option];
-    return path && { path, source: `${option} (${CLIENT_AUTH_VARIABLES[option]})` } || undefined;
+    if (!path) return undefined;
+    return { path, source: option === "clientKeyFile" ? KEY_FILE : ASSERTION_FILE };
   }
 }
 

@@ -1,6 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { printable } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
+import { type Term, words } from "../../backends/credentials_backend_error.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 
@@ -11,7 +12,7 @@ const READ_MS = 5000;
 export interface ClientFile {
   readonly path: string;
   /** The option and the variable, for messages. */
-  readonly source: string;
+  readonly source: Term | string;
 }
 
 /**
@@ -41,7 +42,7 @@ export function unusable(
   const isDenied = cause instanceof Error && cause.name === "NotCapable";
   return new ValidMindAuthError(
     isDenied ? "permission_required" : "client_auth_unusable",
-    `Cannot use ${path} of ${source}: ${reason}. ${advice}`,
+    words`Cannot use ${path} of ${source}: ${reason}. ${advice}`,
   );
 }
 

@@ -144,7 +144,7 @@ live.test("a deletion that broke off within Vault is backend_corrupt, and can be
   for (const { path } of found) await Deno.remove(path, { recursive: true });
   await vault.restart();
   const name = `secret/data/users/anna/${await secretName(KEY)}`;
-  await rejectsWith("backend_corrupt", () => backend.get(KEY), name, "clearOidcCredentials()");
+  await rejectsWith("backend_corrupt", () => backend.get(KEY), name, "by a sign-out");
   await rejectsWith("backend_corrupt", () => Array.fromAsync(backend.list()), name);
   await backend.delete(KEY);
   await backend.put(KEY, entry({ x_second: 2 }));
