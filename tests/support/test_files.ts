@@ -75,7 +75,7 @@ function watchSilence(path: string, limitSeconds: number) {
   return { signal: abort.signal, stop: () => clearInterval(timer) };
 }
 
-/** The test files in the named folders, without those that need servers, and all named files. */
+/** The test files in the named folders, without those that need servers or take long, and all named files. */
 export async function testFiles(named: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of named) {
@@ -83,7 +83,7 @@ export async function testFiles(named: readonly string[]): Promise<string[]> {
     if ((await Deno.stat(whole)).isFile) files.push(whole);
     else {
       for await (const { path } of walk(whole, { match: [/_test\.ts$/] })) {
-        if (!path.endsWith("_live_test.ts")) files.push(path);
+        if (!/_(live|slow)_test\.ts$/.test(path)) files.push(path);
       }
     }
   }

@@ -2,8 +2,6 @@ import type { KnownFault } from "../tally.ts";
 
 /** Files that are not run by the oldest Deno, with the reason. */
 export const LEFT_OUT: Readonly<Record<string, string>> = {
-  "tests/behaviour/bundle_test.ts": "`deno bundle`: a bundle is made by the newest Deno",
-  "tests/behaviour/compile_test.ts": "`deno compile` and `deno bundle`, likewise",
   "tests/behaviour/providers/oidc_provider_test.ts":
     "its gateway fails by `node:http`, which cannot drop a connection in Deno 2.7",
 };

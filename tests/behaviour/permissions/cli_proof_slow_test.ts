@@ -1,5 +1,5 @@
 // What each command says that it needs is enough, all of it is needed, and nothing beyond it is
-// touched: as permission_proof_test.ts one folder above does for the module itself.
+// touched: as permission_proof_slow_test.ts does for the module itself.
 import { normalize } from "@std/path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
