@@ -26,7 +26,7 @@ import { main } from "./cli/main.ts";
  * Writes to standard output and standard error, and does not end the process. Reads the settings file
  * of the command line, unlike `init()`.
  *
- * Needs the permissions of the command: `permissions --for <command>` lists them.
+ * Needs the permissions of the command: `permissions --for cli` lists them.
  *
  * @param args The command and its options, without the program's name.
  * @returns The exit code: 0, 1, 2 or 4.

@@ -16,12 +16,11 @@ import { resolveCredentialsBackend } from "../../backends/resolve_credentials_ba
 import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { ensureSelection, optionNeeds } from "../permissions/start_needs.ts";
-import type { Plan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
 import { unknownWord, UsageError } from "./usage_error.ts";
 
-export interface ChosenBackend extends Plan {
+export interface ChosenBackend extends AsyncDisposable {
   readonly backend: OidcCredentialsBackend;
   /** Its built-in name, or the name of the export. */
   readonly name: string;
@@ -31,7 +30,7 @@ export interface ChosenBackend extends Plan {
   needs(): readonly PermissionNeed[];
 }
 
-export interface BackendFlags {
+interface BackendFlags {
   readonly name: FlagName;
   readonly options: FlagName;
 }

@@ -1,5 +1,4 @@
 import type { MaybePromise } from "../../backends/oidc_credentials_backend.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { type Output, toJsonText } from "./output.ts";
@@ -34,14 +33,8 @@ export interface Invocation {
   readonly output: Output;
 }
 
-/** A command whose settings have been read. */
-export interface Plan extends AsyncDisposable {
-  /** Permissions of the command. With `discover` the provider is asked for its other hosts. */
-  needs(discover?: boolean): MaybePromise<readonly PermissionNeed[]>;
-}
-
 /** One command. Parser, help, completions and reference are made from it. */
-export interface Command<P extends Plan = Plan> {
+export interface Command {
   readonly name: string;
   readonly summary: string;
   /** Paragraphs below the summary. */
@@ -59,10 +52,8 @@ export interface Command<P extends Plan = Plan> {
   readonly action: string;
   /** Whether the command itself says that the settings file cannot be used. */
   readonly reportsSettings?: boolean;
-  /** Reads the settings. Asks only for the permissions that reading needs. */
-  prepare(flags: FlagValues, action: string): MaybePromise<P>;
   /** Does the work and returns the exit code. */
-  run(plan: P, invocation: Invocation): MaybePromise<number>;
+  run(invocation: Invocation): MaybePromise<number>;
 }
 
 /** The flags with the settings file, for a command that takes it. */
@@ -77,26 +68,6 @@ export async function applySettings(command: Command, flags: FlagValues): Promis
   const { fault } = applied.settings;
   if (fault !== undefined && !command.reportsSettings) throw fault;
   return applied;
-}
-
-export async function commandNeeds(
-  command: Command,
-  flags: FlagValues,
-  discover = false,
-): Promise<readonly PermissionNeed[]> {
-  const applied = await applySettings(command, flags);
-  await using plan = await command.prepare(applied, "name the permissions");
-  return [...applied.settings.needs, ...await plan.needs(discover)];
-}
-
-export async function runCommand(command: Command, invocation: Invocation): Promise<number> {
-  await using plan = await command.prepare(invocation.flags, command.action);
-  return await command.run(plan, invocation);
-}
-
-/** Plan of a command that reads nothing before its work. */
-export function simplePlan(needs: Plan["needs"] = () => []): Plan {
-  return { needs, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 /** Prints a result as JSON with `--json`, not at all with `--quiet`, else as text. */

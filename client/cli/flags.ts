@@ -20,9 +20,6 @@ export interface Flag {
   readonly variable?: string;
 }
 
-/** Values of the flag `for` beside the names of commands. */
-export const SCRIPT_KINDS = ["script", "init", "cli"] as const;
-
 const store = (summary: string, variable?: string) =>
   ({ value: "NAME", suggestions: BUILT_IN_NAMES, summary, variable }) as Flag;
 
@@ -62,19 +59,8 @@ const OWN_FLAGS = {
   "yes": { summary: "do not ask whether --all is meant" },
   "for": {
     value: "WHAT",
-    choices: [
-      ...SCRIPT_KINDS,
-      "login",
-      "status",
-      "list",
-      "token",
-      "logout",
-      "migrate",
-      "doctor",
-      "backends",
-      "config",
-    ],
-    summary: "a script that calls createSession() or init(), this program, or one command of it",
+    choices: ["script", "init", "cli", "migrate"],
+    summary: "a script that calls createSession() or init(), this program, or a migration by it",
   },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "json": { summary: "print JSON" },

@@ -1,5 +1,5 @@
 import { VERSION } from "../signed_in/session.ts";
-import { applySettings, type Command, EXIT, PROGRAM, runCommand } from "./command.ts";
+import { applySettings, type Command, EXIT, PROGRAM } from "./command.ts";
 import { backends } from "./commands/backends.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
@@ -9,7 +9,7 @@ import { list } from "./commands/list.ts";
 import { login } from "./commands/login.ts";
 import { logout } from "./commands/logout.ts";
 import { migrate } from "./commands/migrate.ts";
-import { permissionsCommand } from "./commands/permissions.ts";
+import { permissions } from "./commands/permissions.ts";
 import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
 import type { FlagValues } from "./flags.ts";
@@ -17,8 +17,18 @@ import { type Output, StandardOutput } from "./output.ts";
 import { parseCommandLine } from "./parse_command_line.ts";
 import { reportError } from "./report_error.ts";
 
-const WITH_A_STORE = [login, status, list, token, logout, migrate, doctor, backends, config];
-const all: Command[] = [...WITH_A_STORE, permissionsCommand(WITH_A_STORE)];
+const all: Command[] = [
+  login,
+  status,
+  list,
+  token,
+  logout,
+  migrate,
+  doctor,
+  backends,
+  config,
+  permissions,
+];
 all.push(completionsCommand(all));
 all.push(helpCommand(all));
 
@@ -48,7 +58,7 @@ export async function main(
     ({ flags } = line);
     command = line.command.name;
     flags = await applySettings(line.command, flags);
-    return await runCommand(line.command, { ...line, flags, output });
+    return await line.command.run({ ...line, flags, output });
   } catch (error) {
     return reportError(error, output, { isJson: args.includes("--json"), command, flags });
   }

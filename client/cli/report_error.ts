@@ -107,6 +107,6 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
 
 /** The command that names all permissions. An error can name only those of one step. */
 export function allFlagsHint(command: string): string {
-  return `All flags at once, for the command that you need: ` +
-    `deno run --allow-env ${SPECIFIER} permissions --for ${command}`;
+  const kind = command === "migrate" ? command : "cli";
+  return `All flags at once: deno run --allow-env ${SPECIFIER} permissions --for ${kind}`;
 }

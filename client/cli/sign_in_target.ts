@@ -1,23 +1,13 @@
-import { discoveredNeeds } from "../init.ts";
 import { checkBrowserOptions } from "../options/browser_options.ts";
 import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import { resolveIdentity } from "../options/resolve_identity.ts";
-import { resolveOptions } from "../options/resolve_options.ts";
 import type { PermissionNeed } from "../permission_need.ts";
-import { browserNeeds, preflight } from "../permissions/preflight.ts";
-import {
-  backendNeeds,
-  envNeeds,
-  hostAndFileNeeds,
-  openNeeds,
-  secretNeeds,
-} from "../permissions/start_needs.ts";
+import { preflight } from "../permissions/preflight.ts";
+import { envNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
-import { type Plan, simplePlan } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import type { Settings } from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 
 const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
@@ -88,49 +78,22 @@ export function identityNeeds(flags: FlagValues): PermissionNeed[] {
   return envNeeds(givenOptions(flags), "clear");
 }
 
-export interface SignInTarget extends Plan {
-  /** The person's sign-in and its backend; `undefined` if an API key takes their place. */
+export interface SignInTarget extends AsyncDisposable {
+  /** The sign-in and its backend; `undefined` if an API key takes their place. */
   readonly stored?: { readonly identity: OidcIdentity; readonly chosen: ChosenBackend };
-  /** What decides about each setting. */
-  readonly sources: Settings["sources"];
 }
 
-/** Finds the sign-in. `settings` are the permissions for reading the variables. */
-export async function findTarget(
-  flags: FlagValues,
-  action: string,
-  settings: readonly PermissionNeed[] = identityNeeds(flags),
-): Promise<SignInTarget> {
-  await preflight(action, settings, "always");
-  const identity = resolveIdentity(sessionOptions(flags), action);
-  const { sources } = flags.settings;
-  if (identity.kind === "api_key") return { ...simplePlan(() => settings), sources };
-  const chosen = await chooseBackend(flags, action, settings);
-  return {
-    stored: { identity, chosen },
-    sources,
-    needs: () => [...settings, ...chosen.needs(), ...backendNeeds(chosen.backend)],
-    [Symbol.asyncDispose]: () => chosen[Symbol.asyncDispose](),
-  };
-}
-
-/** The same for a command that may sign a person in. Unlike a script, it calls no API. */
-export async function findSignInTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
+/** Finds the sign-in that flags, variables and settings file name. */
+export async function findTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
   const options = sessionOptions(flags);
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
     checkBrowserOptions(options, action);
   }
-  const target = await findTarget(flags, action, [
-    ...identityNeeds(flags),
-    ...secretNeeds({}),
-    ...openNeeds("optional", "to know how long to wait", { VM_API_TIMEOUT: undefined }),
-  ]);
-  const needs = async (discover = false) => {
-    const options = sessionOptions(flags);
-    const { apiHost: _, ...resolved } = resolveOptions(options, action);
-    const discovered = discover ? await discoveredNeeds(resolved) : [];
-    const needs = [...hostAndFileNeeds(resolved), ...discovered, ...await target.needs()];
-    return [...needs, ...browserNeeds(options)];
-  };
-  return { ...target, needs };
+  const variables = identityNeeds(flags);
+  await preflight(action, variables, "always");
+  const identity = resolveIdentity(options, action);
+  await using stack = new AsyncDisposableStack();
+  if (identity.kind === "api_key") return stack.move();
+  const chosen = stack.use(await chooseBackend(flags, action, variables));
+  return Object.assign(stack.move(), { stored: { identity, chosen } });
 }

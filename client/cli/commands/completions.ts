@@ -1,4 +1,4 @@
-import { type Command, EXIT, PROGRAM, simplePlan } from "../command.ts";
+import { type Command, EXIT, PROGRAM } from "../command.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 
 const WRITERS = { bash: bashScript, zsh: zshScript, fish: fishScript };
@@ -17,8 +17,7 @@ export function completionsCommand(commands: readonly Command[]): Command {
     flags: [],
     examples: [`completions fish > ~/.config/fish/completions/${PROGRAM}.fish`],
     action: "print the completions",
-    prepare: () => simplePlan(),
-    run: (_, { argument, output }) => {
+    run: ({ argument, output }) => {
       output.print(WRITERS[argument as keyof typeof WRITERS](commands));
       return EXIT.ok;
     },

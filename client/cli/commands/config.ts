@@ -3,21 +3,14 @@ import { printable } from "../../../backends/common/printable.ts";
 import { readBackendChoice } from "../../../backends/load/backend_choice.ts";
 import { OPTION_NAMES, optionRow } from "../../options/declaration.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import { openNeeds, selectionNeeds } from "../../permissions/start_needs.ts";
+import { selectionNeeds } from "../../permissions/start_needs.ts";
 import { columns } from "../columns.ts";
-import { type Command, EXIT, type Plan, printResult, PROGRAM, simplePlan } from "../command.ts";
+import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { EXAMPLE, SETTINGS, type Settings } from "../settings.ts";
 import { identityNeeds, OPTION_FLAGS } from "../sign_in_target.ts";
 
-/** Variables of options, and of the options of a backend. */
-const VARIABLES = [
-  ...OPTION_NAMES.flatMap((name) => optionRow(name).variable ?? []),
-  "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
-  "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
-];
-
-export const config: Command<Plan> = {
+export const config: Command = {
   name: "config",
   summary: "show the settings that apply, and where each comes from",
   details: [
@@ -31,20 +24,12 @@ export const config: Command<Plan> = {
   flags: [...OPTION_FLAGS, "json"],
   examples: ["config", "config --profile staging", "config --json | jq -r .file.path"],
   action: "show the settings",
-  async prepare(flags, action) {
-    const shown = Object.fromEntries(VARIABLES.map((name) => [name, undefined]));
-    const needs = [
-      ...identityNeeds(flags),
-      ...selectionNeeds(),
-      ...openNeeds("optional", "to show the settings", shown),
-    ];
-    await preflight(action, needs, "always");
-    return simplePlan(() => needs);
-  },
-  run(_, invocation) {
-    const { settings } = invocation.flags;
+  async run(invocation) {
+    const { flags } = invocation;
+    await preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()], "always");
+    const { settings } = flags;
     const { state, path, profile, profiles, denial } = settings;
-    const rows = settingRows(invocation.flags);
+    const rows = settingRows(flags);
     const file = {
       ...(path && { path }),
       state,

@@ -1,10 +1,9 @@
-import { openNeeds } from "../../permissions/start_needs.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { columns } from "../columns.ts";
-import { type Command, EXIT, printResult, PROGRAM, simplePlan } from "../command.ts";
-import { ACTION, doctorNeeds, examine } from "../doctor/examine.ts";
+import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
+import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { findSignInTarget, SIGN_IN_FLAGS } from "../sign_in_target.ts";
+import { SIGN_IN_FLAGS } from "../sign_in_target.ts";
 
 export const doctor: Command = {
   name: "doctor",
@@ -34,21 +33,7 @@ export const doctor: Command = {
   ],
   action: ACTION,
   reportsSettings: true,
-  prepare: (flags, action) =>
-    simplePlan(async (discover) => {
-      await using target = await findSignInTarget(flags, action);
-      const host = flags.text("api-host");
-      return [
-        ...await doctorNeeds(flags, target, discover),
-        ...openNeeds("optional", "to find the API", { VM_API_URL: host, VM_API_HOST: host }),
-        ...openNeeds("optional", "to try the sign-in", {
-          VM_OIDC_INTERACTIVE: undefined,
-          VM_OIDC_REDIRECT_URI: flags.text("redirect-uri"),
-          VM_OIDC_LISTEN: flags.text("listen"),
-        }),
-      ];
-    }),
-  async run(_, invocation) {
+  async run(invocation) {
     const checks = await examine(invocation.flags);
     const isFailed = checks.some(({ result }) => result === "fail");
     const versions = { [PROGRAM]: VERSION, deno: Deno.version.deno };

@@ -1,5 +1,5 @@
 import { columns } from "../columns.ts";
-import { type Command, EXIT, EXIT_WORDS, PROGRAM, simplePlan, SPECIFIER } from "../command.ts";
+import { type Command, EXIT, EXIT_WORDS, PROGRAM, SPECIFIER } from "../command.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 
 /** @param all The commands, which get this one, too. */
@@ -16,8 +16,7 @@ export function helpCommand(all: readonly Command[]): Command {
     flags: [],
     examples: ["help", "help token"],
     action: "show help",
-    prepare: () => simplePlan(),
-    run: (_, { argument, output }) => {
+    run: ({ argument, output }) => {
       const named = all.find(({ name }) => name === argument);
       output.print(helpText(named, all, output.columns));
       return EXIT.ok;

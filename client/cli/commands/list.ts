@@ -1,19 +1,17 @@
-import { backendNeeds } from "../../permissions/start_needs.ts";
 import { backendError, describeBackend } from "../../../backends/common/describe_backend.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { isProbeKey } from "../../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { chooseBackend } from "../choose_backend.ts";
 import { inCliWords } from "../cli_words.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { describeEntry, describeIdentity, identityOfKey, placeReport } from "../read_status.ts";
 import { listText } from "../status_text.ts";
 
-export const list: Command<ChosenBackend> = {
+export const list: Command = {
   name: "list",
   summary: "list the stored sign-ins with provider, client, profile and end",
   details: [
@@ -24,14 +22,9 @@ export const list: Command<ChosenBackend> = {
   flags: ["profile", "backend", "backend-options", "config", "json"],
   examples: ["list", "list --json | jq -r '.sign_ins[].issuer'"],
   action: "list the sign-ins",
-  /** The store is read and not written, so that its other permissions are not needed. */
-  async prepare(flags, action) {
-    const chosen = await chooseBackend(flags, action);
-    const toRead = backendNeeds(chosen.backend).filter(({ need }) => need !== "sign_in");
-    return { ...chosen, needs: () => [...chosen.needs(), ...toRead] };
-  },
-  async run({ backend, needs }, invocation) {
-    await preflight(list.action, needs(), "always");
+  async run(invocation) {
+    await using chosen = await chooseBackend(invocation.flags, list.action);
+    const { backend } = chosen;
     const now = Date.now();
     const read = async (key: string) => await readSignIn(backend, key, now, invocation.flags);
     const found = [];

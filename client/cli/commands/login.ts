@@ -5,20 +5,15 @@ import type {
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { assertPersistent } from "../choose_backend.ts";
-import { type Command, EXIT, type Invocation, printResult } from "../command.ts";
+import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { storeOf } from "../read_status.ts";
-import {
-  findSignInTarget,
-  sessionOptions,
-  SIGN_IN_FLAGS,
-  type SignInTarget,
-} from "../sign_in_target.ts";
+import { findTarget, sessionOptions, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 import { alreadyText, statusText } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
 import { reportOf } from "./status.ts";
 
-export const login: Command<SignInTarget> = {
+export const login: Command = {
   name: "login",
   summary: "sign in, and keep the tokens",
   details: [
@@ -51,15 +46,14 @@ export const login: Command<SignInTarget> = {
     "login --issuer https://login.example.com --client-id my-client",
   ],
   action: "sign in",
-  prepare(flags, action) {
+  async run(invocation) {
+    const { flags } = invocation;
     checkTogether(flags);
-    return findSignInTarget(flags, action);
-  },
-  async run(target, invocation) {
-    const isNew = await signIn(target, invocation);
-    const report = await reportOf(target);
+    await using target = await findTarget(flags, login.action);
+    const isNew = await signIn(target, flags);
+    const report = await reportOf(target, flags);
     const text = isNew || report.state === "api_key" ? statusText : alreadyText;
-    printResult(invocation, report, text(report, Date.now(), invocation.flags.settings));
+    printResult(invocation, report, text(report, Date.now(), flags.settings));
     return EXIT.ok;
   },
 };
@@ -81,7 +75,7 @@ function checkTogether(flags: FlagValues): void {
 }
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
-async function signIn({ stored }: SignInTarget, { flags }: Invocation): Promise<boolean> {
+async function signIn({ stored }: SignInTarget, flags: FlagValues): Promise<boolean> {
   if (stored === undefined) return false;
   const { chosen, identity } = stored;
   assertPersistent(chosen, login.action);

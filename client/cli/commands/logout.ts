@@ -1,14 +1,12 @@
-import { secretNeeds } from "../../permissions/start_needs.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import type { ClearResult } from "../../clear_result.ts";
 import { MissingApiCredentialsError } from "../../errors.ts";
-import { resolveIdentity } from "../../options/resolve_identity.ts";
-import { clearNeeds, preflight } from "../../permissions/preflight.ts";
+import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
-import { chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
@@ -18,7 +16,7 @@ import { placeOf } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
 import { listKeys } from "./list.ts";
 
-export const logout: Command<ChosenBackend> = {
+export const logout: Command = {
   name: "logout",
   summary: "remove the stored tokens",
   details: [
@@ -41,34 +39,20 @@ export const logout: Command<ChosenBackend> = {
   ],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
-  async prepare(flags, action) {
-    const given = IDENTITY_FLAGS.find((name) => flags.has(name));
-    if (flags.has("all") && given !== undefined) {
-      throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
-    }
-    if (flags.has("yes") && !flags.has("all")) {
-      throw new UsageError("Cannot use --yes: it needs --all. Give both, or none.");
-    }
-    const settings = flags.has("all") ? [] : identityNeeds(flags);
-    await preflight(action, settings, "always");
-    const chosen = await chooseBackend(flags, action, settings);
-    const needs = () => {
-      const identity = resolveIdentity(sessionOptions(flags), action);
-      const issuers = identity.kind === "oidc" ? [identity.issuer] : []; // for --revoke
-      const toClear = clearNeeds(chosen.backend, issuers);
-      return [...settings, ...secretNeeds({}), ...chosen.needs(), ...toClear];
-    };
-    return { ...chosen, needs };
-  },
-  async run({ backend }, invocation) {
+  async run(invocation) {
     const { flags, output } = invocation;
+    checkTogether(flags);
     const all = flags.has("all");
-    const canAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
-    if (all && !flags.has("yes") && canAsk && !await isConfirmed(backend, output)) {
+    const variables = all ? [] : identityNeeds(flags);
+    await preflight(logout.action, variables, "always");
+    await using chosen = await chooseBackend(flags, logout.action, variables);
+    const { backend } = chosen;
+    if (!all) assertNamed(flags);
+    const mayAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal() && !flags.has("yes");
+    if (all && mayAsk && !await isConfirmed(backend, output)) {
       output.note("Nothing was removed.\n");
       return EXIT.failure;
     }
-    if (!all) assertNamed(flags);
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
       credentialsBackend: backend,
@@ -84,6 +68,16 @@ export const logout: Command<ChosenBackend> = {
   },
 };
 
+function checkTogether(flags: FlagValues): void {
+  const given = IDENTITY_FLAGS.find((name) => flags.has(name));
+  if (flags.has("all") && given !== undefined) {
+    throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
+  }
+  if (flags.has("yes") && !flags.has("all")) {
+    throw new UsageError("Cannot use --yes: it needs --all. Give both, or none.");
+  }
+}
+
 /** Refuses a sign-out that names nobody: "nobody was signed in" would be a guess. */
 function assertNamed(flags: FlagValues): void {
   const { issuer, clientId } = sessionOptions(flags);
@@ -97,7 +91,6 @@ function assertNamed(flags: FlagValues): void {
 
 /** Whether the person agrees to remove all entries. Nothing is asked if there are none. */
 async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Promise<boolean> {
-  await preflight(logout.action, clearNeeds(backend, []), "always");
   const place = placeOf(placeReport(backend));
   let question = `Delete the whole store ${place}, which cannot be read?`;
   try {

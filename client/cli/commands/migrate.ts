@@ -3,16 +3,12 @@ import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
 import type { PermissionNeed } from "../../permission_need.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import {
-  assertPersistent,
-  type BackendFlags,
-  chooseBackend,
-  type ChosenBackend,
-} from "../choose_backend.ts";
-import { type Command, EXIT, type Plan, printResult } from "../command.ts";
+import { assertPersistent, chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { type Command, EXIT, printResult } from "../command.ts";
+import type { FlagValues } from "../flags.ts";
 import { UsageError } from "../usage_error.ts";
 
-export const migrate: Command<Migration> = {
+export const migrate: Command = {
   name: "migrate",
   summary: "copy or move all entries from one backend to another",
   details: [
@@ -37,31 +33,12 @@ export const migrate: Command<Migration> = {
     "migrate --from file --to kv --to-options kv.json --delete-source",
   ],
   action: "migrate credentials",
-  async prepare(flags, action) {
-    if (!flags.has("from") && !flags.has("to")) {
-      throw new UsageError(
-        `Cannot ${action}: neither --from nor --to is given. Give one, or both.`,
-      );
-    }
-    if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
-      const reason = "--from-options and --to-options both name standard input";
-      throw new UsageError(`Cannot ${action}: ${reason}. Give a file for one.`);
-    }
-    await using stack = new AsyncDisposableStack();
-    const from = stack.use(await chooseBackend(flags, action, [], SOURCE_FLAGS));
-    const to = stack.use(await chooseBackend(flags, action, from.needs(), TARGET_FLAGS));
-    const owned = stack.move();
-    return {
-      from,
-      to,
-      needs: () => [from, to].flatMap((one) => [...one.needs(), ...allNeeds(one)]),
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
-    };
-  },
-  async run({ from, to, needs }, invocation) {
+  async run(invocation) {
     const { flags, output } = invocation;
+    await using both = await chooseBoth(flags, migrate.action);
+    const { from, to } = both;
     assertPersistent(to, migrate.action);
-    await preflight(migrate.action, needs(), "always");
+    await preflight(migrate.action, both.needs, "always");
     const deleteSource = flags.has("delete-source");
     const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
     const { copied, kept, deleted, liveCopies } = result;
@@ -77,19 +54,34 @@ export const migrate: Command<Migration> = {
   },
 };
 
-interface Migration extends Plan {
+interface Migration extends AsyncDisposable {
   readonly from: ChosenBackend;
   readonly to: ChosenBackend;
-  needs(): readonly PermissionNeed[];
+  readonly needs: readonly PermissionNeed[];
 }
 
-export const SOURCE_FLAGS: BackendFlags = { name: "from", options: "from-options" };
-export const TARGET_FLAGS: BackendFlags = { name: "to", options: "to-options" };
-
-/** All needs of a backend: the target is written, and the source locked. */
-function allNeeds({ backend }: ChosenBackend): PermissionNeed[] {
+/** Chooses the two backends of a migration. */
+export async function chooseBoth(flags: FlagValues, action: string): Promise<Migration> {
+  if (!flags.has("from") && !flags.has("to")) {
+    throw new UsageError(`Cannot ${action}: neither --from nor --to is given. Give one, or both.`);
+  }
+  if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
+    const reason = "--from-options and --to-options both name standard input";
+    throw new UsageError(`Cannot ${action}: ${reason}. Give a file for one.`);
+  }
+  await using stack = new AsyncDisposableStack();
+  const source = { name: "from", options: "from-options" } as const;
+  const target = { name: "to", options: "to-options" } as const;
+  const from = stack.use(await chooseBackend(flags, action, [], source));
+  const to = stack.use(await chooseBackend(flags, action, from.needs(), target));
+  const owned = stack.move();
+  // The target is written, and the source locked.
   const always = { reason: "to move the tokens", need: "always" } as const;
-  return backendNeeds(backend).map((need) => ({ ...need, ...always }));
+  const needs = [from, to].flatMap((one) => [
+    ...one.needs(),
+    ...backendNeeds(one.backend).map((need) => ({ ...need, ...always })),
+  ]);
+  return { from, to, needs, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {

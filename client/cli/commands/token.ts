@@ -6,15 +6,10 @@ import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { toJsonText } from "../output.ts";
-import {
-  findSignInTarget,
-  IDENTITY_FLAGS,
-  sessionOptions,
-  type SignInTarget,
-} from "../sign_in_target.ts";
+import { findTarget, IDENTITY_FLAGS, sessionOptions } from "../sign_in_target.ts";
 
 /** `token`: the only command that prints a secret. */
-export const token: Command<SignInTarget> = {
+export const token: Command = {
   name: "token",
   summary: "print the bearer token, refreshed if needed",
   details: [
@@ -38,10 +33,11 @@ export const token: Command<SignInTarget> = {
     "token --json | jq -r .expires_at",
   ],
   action: "print a token",
-  prepare: findSignInTarget,
-  async run({ stored }, invocation) {
-    if (stored === undefined) throw noToken();
+  async run(invocation) {
     const { flags, output } = invocation;
+    await using target = await findTarget(flags, token.action);
+    const { stored } = target;
+    if (stored === undefined) throw noToken();
     let notice: ReturnType<typeof terminalNotice> | undefined;
     let failure: string | undefined;
     const onEvent = (event: AuthEvent) => {

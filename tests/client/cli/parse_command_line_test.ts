@@ -87,7 +87,7 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["completions"], "its shell is missing", "bash, zsh, fish"],
   [["completions", "bsh"], '"bsh"', "Did you mean bash?"],
   [["completions", "bash", "zsh"], '"zsh"', "no second argument"],
-  [["permissions", "--for", "tokn"], '"tokn"', "--for", "Did you mean token?"],
+  [["permissions", "--for", "migrat"], '"migrat"', "--for", "Did you mean migrate?"],
   [["permissions", "--for", "everything"], "It takes: script, init, cli"],
 ];
 

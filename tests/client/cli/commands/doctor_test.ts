@@ -97,7 +97,7 @@ Deno.test("doctor: missing permissions are a fail that leads to all flags", asyn
   assertEquals([none.code, none.stderr], [1, ""]);
   assertMatch(none.stdout, /^fail +settings +Cannot examine the sign-in: Deno does not permit/m);
   assertStringIncludes(none.stdout, "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID");
-  assertMatch(none.stdout, /^ +→ All flags at once, .* permissions --for doctor$/m);
+  assertMatch(none.stdout, /^ +→ All flags at once: .* permissions --for cli$/m);
 
   const some = await world.run(["doctor", "--json"], { flags: ["--allow-env", "--allow-net"] });
   const fails = (JSON.parse(some.stdout).checks as Check[]).filter(({ result }) =>

@@ -59,7 +59,7 @@ Deno.test({
     const script = `#!/bin/sh\nprintf '%s' "$1" > ${world.home}/opened\n`;
     await Deno.writeTextFile(`${bin}/xdg-open`, script, { mode: 0o755 });
     const env = { PATH: `${bin}:${Deno.env.get("PATH")}` };
-    const listed = await world.run(["permissions", "--for", "login", "--open", "--json"], { env });
+    const listed = await world.run(["permissions", "--for", "cli", "--open", "--json"], { env });
     const { flags } = JSON.parse(listed.stdout);
     assertStringIncludes(flags, "--allow-run=xdg-open");
     const { code, stderr } = await world.run(["login", "--open"], { env, flags: flags.split(" ") });

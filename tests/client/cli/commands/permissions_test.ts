@@ -53,8 +53,6 @@ Deno.test("permissions: Deno KV comes with its unstable flag, for this program t
     cli.stdout,
     /^deno install --global --force --name validmind-auth --unstable-kv --allow-read=/,
   );
-  const token = await world.run(["permissions", "--for", "token", ...kv]);
-  assertMatch(token.stdout, /^deno run --unstable-kv .* jsr:@validmind\/auth\/cli token$/m);
 });
 
 Deno.test("permissions: a path with a comma leads to the permission set", async () => {
@@ -97,9 +95,9 @@ Deno.test("permissions: of a backend whose options name variables, these too", a
   const cases: [args: string[], env: Record<string, string>][] = [
     [["--for", "migrate", "--to", "file", "--to-options", "file.json"], {}],
     [["--for", "migrate", "--from", "file", "--from-options", "file.json"], {}],
-    [["--for", "token", "--backend", "file", "--backend-options", "file.json", ...identity], {}],
-    [["--for", "token", "--config", config, ...identity], {}],
-    [["--for", "token", ...identity], variables],
+    [["--for", "cli", "--backend", "file", "--backend-options", "file.json", ...identity], {}],
+    [["--for", "cli", "--config", config, ...identity], {}],
+    [["--for", "cli", ...identity], variables],
     [["--for", "script", ...identity], variables],
   ];
   for (const [args, env] of cases) {
@@ -128,7 +126,7 @@ Deno.test("permissions: --discover asks the provider for its other hosts", async
     discovery: { jwks_uri: "https://keys.example.com/jwks" },
   });
   const args = ["--issuer", provider.issuer, "--client-id", "x", "--json"];
-  for (const kind of ["script", "token", "doctor"]) {
+  for (const kind of ["script", "cli"]) {
     const without = await world.run(["permissions", "--for", kind, ...args]);
     assert(!without.stdout.includes("keys.example.com"));
     const { stdout } = await world.run(["permissions", "--for", kind, "--discover", ...args]);
@@ -138,9 +136,8 @@ Deno.test("permissions: --discover asks the provider for its other hosts", async
 
 for (
   const args of [
-    ["--for", "token", "--from", "file"],
+    ["--for", "cli", "--from", "file"],
     ["--for", "migrate", "--backend", "kv"],
-    ["--for", "login", "--api-host", "https://api.example.com/"],
     ["--for", "script", "--config", "config.json"],
   ]
 ) {
