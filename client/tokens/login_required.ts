@@ -17,6 +17,7 @@ import { credentialsPath } from "../../backends/file.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { DEFAULT_SCOPE } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
+import { OPTIONS } from "../options/declaration.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
@@ -47,6 +48,9 @@ export function loginRequired(
   );
 }
 
+/** The options that name a sign-in. */
+const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
+
 const HERE = "init() in a notebook or a terminal";
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
@@ -59,20 +63,13 @@ function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words 
   if (store === undefined) {
     return words`Sign in with the program that made the store: run ${here}.`;
   }
-  const { issuer, clientId, audience, profile, flow, dpop, scope } = identity;
-  const login = {
-    issuer,
-    clientId,
-    ...(audience !== undefined && { audience }),
-    ...(profile !== undefined && { profile }),
-    ...(flow !== undefined && { flow }),
-    ...(scope !== DEFAULT_SCOPE && { scope }),
-    ...(dpop && { dpop }),
-  };
   const { name, options } = store;
-  const flags = Object.entries(login).map(([name, value]) => {
-    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    return value === true ? flag : `${flag} ${quoteArgument(value)}`;
+  const given = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
+  const login = Object.fromEntries(given.map((name) => [name, identity[name]]));
+  const flags = given.map((name) => {
+    const { flag } = OPTIONS[name];
+    const value = identity[name]!;
+    return typeof value === "string" ? `--${flag} ${quoteArgument(value)}` : `--${flag}`;
   });
   const unstable = name === "kv" ? " --unstable-kv" : "";
   const command = [

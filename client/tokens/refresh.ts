@@ -78,16 +78,13 @@ export class TokenRefresh {
     const store = this.#store;
     const peek = async () => await this.#renewedIn(await store.peek(), rejected);
     const renew = async (signal: AbortSignal) => {
-      let isLocked = false;
-      const run = () => {
-        isLocked = true;
-        return this.#runLocked(rejected);
-      };
-      return await takeTurn(store, run, { signal, peek }, this.#options).catch((error) => {
-        // A store may prove as the lock is taken that it cannot be written.
-        if (!isLocked && !signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) });
+      try {
+        const run = () => this.#runLocked(rejected);
+        return await takeTurn(store, run, { signal, peek }, this.#options);
+      } catch (error) {
+        if (!signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) });
         throw error;
-      });
+      }
     };
     return await singleFlight(
       store.owner,
@@ -117,7 +114,9 @@ export class TokenRefresh {
     if (renewed !== undefined) return renewed;
     const obstacle = await this.obstacleIn(stored);
     if (obstacle !== undefined) {
-      if (stored && await this.serves(stored) && this.#isAlive(stored, rejected)) return stored;
+      const bearer = stored && await this.serves(stored) ? this.#bearerIn(stored) : undefined;
+      const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
+      if (isAlive && bearer.token !== rejected) return stored!;
       throw this.loginRequired(obstacle);
     }
     try {
@@ -126,12 +125,6 @@ export class TokenRefresh {
       if (this.#isClient || !isRefusal(error)) throw error;
       return await this.#afterRefusal(stored!, error, rejected, isAgain);
     }
-  }
-
-  #isAlive(stored: OidcCredentials, rejected: string | undefined): boolean {
-    const bearer = this.#bearerIn(stored);
-    return bearer !== undefined && bearer.token !== rejected &&
-      this.#options.runtime.now() < bearer.expiresAt;
   }
 
   /** Gets new tokens for an entry, and stores them. `undefined` where the store holds another grant by then. */
@@ -146,7 +139,6 @@ export class TokenRefresh {
     const used = stored?.refresh_token;
     if (used && rotated !== undefined && rotated !== used) markSpent(used);
     if (answer.tokens === undefined) {
-      emit?.({ type: "refresh_failed", ...codeOf(answer.error) });
       await store.replace({ ...stored!, refresh_token: answer.refreshToken }, stored);
       throw answer.error;
     }
@@ -173,24 +165,17 @@ export class TokenRefresh {
    */
   async #request(stored: OidcCredentials | undefined): Promise<RefreshAnswer | undefined> {
     const { identity, runtime } = this.#options;
-    try {
-      runtime.emit?.({ type: "refresh_started" });
-      const proof = this.#store.prove(stored);
-      proof.catch(() => undefined); // thrown below
-      // The request goes out while the code that reads its answer is loaded.
-      using discovery = this.#provider.kept
-        ? undefined
-        : requestDiscovery(identity.issuer, runtime);
-      const provider = await this.provider();
-      const { clientGrant, personGrant } = await loadGrants();
-      await provider.prepare(this.#isClient ? "get a token" : "refresh the sign-in", discovery);
-      await proof;
-      if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
-      return await (this.#isClient ? clientGrant : personGrant)(provider, stored, this.key);
-    } catch (error) {
-      runtime.emit?.({ type: "refresh_failed", ...codeOf(error) });
-      throw error;
-    }
+    runtime.emit?.({ type: "refresh_started" });
+    const proof = this.#store.prove(stored);
+    proof.catch(() => undefined); // thrown below
+    // The request goes out while the code that reads its answer is loaded.
+    using discovery = this.#provider.kept ? undefined : requestDiscovery(identity.issuer, runtime);
+    const provider = await this.provider();
+    const { clientGrant, personGrant } = await loadGrants();
+    await provider.prepare(this.#isClient ? "get a token" : "refresh the sign-in", discovery);
+    await proof;
+    if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
+    return await (this.#isClient ? clientGrant : personGrant)(provider, stored, this.key);
   }
 
   /** Another process may have renewed the grant meanwhile: its entry is used then, once. */
