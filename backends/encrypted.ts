@@ -50,7 +50,6 @@ import type {
 
 export type { KeyCounts } from "./encrypted/key_ring.ts";
 export type {
-  BytesKey,
   EncryptionKey,
   PassphraseKeyOptions,
   StoredKeyOptions,

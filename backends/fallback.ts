@@ -19,7 +19,7 @@
  * @module
  */
 
-import { backendError, entryFrom, locationOf, memberOf } from "./common/describe_backend.ts";
+import { entryFrom, locationOf, memberOf } from "./common/describe_backend.ts";
 import { assertRuntime, writeError } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { isProbeKey, probeKey, PROVES, provesWrites } from "./common/probe.ts";
@@ -76,24 +76,6 @@ export interface FallbackEvent {
 }
 
 /**
- * The state of a credential in one store. Holds no secret.
- *
- * @category Backends
- */
-export interface FallbackStatus {
-  /** The class of the store. */
-  readonly name: string;
-  /** Its place, in words. */
-  readonly location?: string;
-  /** Whether it holds the credential. `failed` where it reported an error. */
-  readonly state: "holds" | "absent" | "failed";
-  /** The code of that error. */
-  readonly code?: CredentialsBackendErrorCode;
-  /** Whether its entry is the one that this process uses. */
-  readonly inUse: boolean;
-}
-
-/**
  * Uses the first of several backends that can be used, for instance the OS keychain and, on hosts
  * without one, an encrypted file. Only the stores of this list are used, and each store that is
  * passed over is reported.
@@ -135,8 +117,7 @@ export interface FallbackStatus {
  * });
  * const entry = { issuer: "https://login.example.com", client_id: "my-app", access_token: "…" };
  * await backend.put("k", entry);
- * const [one, two] = await backend.status("k");
- * assertEquals([one?.state, two?.state], ["failed", "holds"]);
+ * assertEquals(backend.location, "the memory of this process");
  * ```
  */
 export class FallbackCredentialsBackend implements OidcCredentialsBackend {
@@ -234,30 +215,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     await this.#removeFrom(stores, (store) => store.delete(key));
   }
 
-  /**
-   * The state of a credential in each store.
-   *
-   * @param key The credential key.
-   * @returns One status for each store, in their order. The error of a store is part of its status.
-   */
-  async status(key: string): Promise<FallbackStatus[]> {
-    const states: FallbackStatus[] = [];
-    for (const store of this.#backends) {
-      const location = locationOf(store);
-      const name = classNameOf(store) || "unnamed";
-      const about = { name, ...(location !== undefined && { location }) };
-      try {
-        const state = entryFrom(store, await store.get(key)) ? "holds" : "absent";
-        const isFirst = state === "holds" && !states.some(({ inUse }) => inUse);
-        states.push({ ...about, state, inUse: isFirst && this.#usable().includes(store) });
-      } catch (error) {
-        const { code } = backendError("read", store, error);
-        states.push({ ...about, state: "failed", code, inUse: false });
-      }
-    }
-    return states;
-  }
-
   /** Closes every store. */
   async close(): Promise<void> {
     const closed = await Promise.allSettled(this.#backends.map(async (one) => await one.close?.()));
@@ -285,7 +242,14 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         away.push({ store, code: error.code });
       }
     }
-    if (away.length === stores.length) throw noneAnswered(away);
+    if (away.length === stores.length) {
+      const places = away.map(({ store, code }) => `${placeOf(store)} (${code})`).join(", ");
+      throw new CredentialsBackendError(
+        away.at(-1)!.code,
+        `Cannot use the credentials: none of these stores answers: ${places}. Mend one of them, or ` +
+          `add another one to the list.`,
+      );
+    }
     this.#passOver(away.filter(({ store }) => this.#usable().includes(store)));
     return found;
   }
@@ -376,15 +340,6 @@ const ACTION = "create FallbackCredentialsBackend";
 interface Away {
   readonly store: OidcCredentialsBackend;
   readonly code: CredentialsBackendErrorCode;
-}
-
-function noneAnswered(away: readonly Away[]): CredentialsBackendError {
-  const places = away.map(({ store, code }) => `${placeOf(store)} (${code})`).join(", ");
-  return new CredentialsBackendError(
-    away.at(-1)!.code,
-    `Cannot use the credentials: none of these stores answers: ${places}. Mend one of them, or add ` +
-      `another one to the list.`,
-  );
 }
 
 function checkBackends(backends: unknown): asserts backends is OidcCredentialsBackend[] {

@@ -5,7 +5,7 @@ import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_b
  *
  * | form | key |
  * |---|---|
- * | `Uint8Array` or `{ bytes }` | these 32 random bytes |
+ * | `Uint8Array` | these 32 random bytes, of which a copy is taken |
  * | `{ env: "MY_KEY" }` | 32 random bytes in that variable, as hex, base64 or base64url |
  * | `{ passphrase }` | derived from a text, from the result of a function (such as a prompt of yours), or from a variable: `{ env: "MY_PASSPHRASE" }` |
  * | `{ backend }` | random, made at the first write and kept in another backend, such as the OS keychain |
@@ -16,20 +16,9 @@ import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_b
  */
 export type EncryptionKey =
   | Uint8Array
-  | BytesKey
   | VariableKey
   | PassphraseKeyOptions
   | StoredKeyOptions;
-
-/**
- * A key of 32 bytes.
- *
- * @category Backends
- */
-export interface BytesKey {
-  /** 32 random bytes. They are copied. */
-  bytes: Uint8Array;
-}
 
 /**
  * A key in a variable, which is read at the first use.

@@ -52,18 +52,23 @@ export interface KeySource {
 }
 
 /** Checks a key, and gives its source. `name` is its option. */
-export function keySource(given: EncryptionKey, name: string): KeySource {
-  const key = given instanceof Uint8Array ? { bytes: given } : given;
-  const kind = ["bytes", "env", "passphrase", "backend"].find((kind) =>
-    Object.hasOwn(Object(key), kind)
-  );
+export function keySource(key: EncryptionKey, name: string): KeySource {
+  if (key instanceof Uint8Array) {
+    const reason = weakness(key);
+    if (reason !== undefined) {
+      throw keyOptionError(`option "${name}" is no key: ${reason}. Give 32 random bytes.`);
+    }
+    const own = new Uint8Array(key); // the caller may wipe the original
+    return fixedKey(() => own, []);
+  }
+  const has = (kind: string) => Object.hasOwn(Object(key), kind);
+  const kind = ["env", "passphrase", "backend"].find(has);
   if (kind === undefined) {
     throw keyOptionError(
       `option "${name}" is no key. Give 32 bytes, or one of env, passphrase, backend.`,
     );
   }
   checkOptions(ACTION, key, { [kind]: "any" });
-  if ("bytes" in key) return bytesKey(key.bytes, name);
   if ("env" in key) {
     const permissions = variablePermissions(key.env, name);
     return fixedKey(() => readKeyVariable(key.env), permissions);
@@ -71,18 +76,6 @@ export function keySource(given: EncryptionKey, name: string): KeySource {
   if ("passphrase" in key) return passphraseKey(key, name);
   assertCredentialsBackend(key.backend, name);
   return storedKey(key.backend, name);
-}
-
-function bytesKey(bytes: unknown, name: string): KeySource {
-  const reason = bytes instanceof Uint8Array ? weakness(bytes) : "it has no bytes";
-  if (reason !== undefined) {
-    throw keyOptionError(
-      `option "${name}" is no key: ${reason}. Give 32 random bytes: crypto.getRandomValues(new ` +
-        `Uint8Array(32)).`,
-    );
-  }
-  const own = new Uint8Array(bytes as Uint8Array); // the caller may wipe the original
-  return fixedKey(() => own, []);
 }
 
 /** One key. Its bytes are read at the first use. */
@@ -262,9 +255,9 @@ function readVariable(name: string, purpose: string, advice: string): string {
 /** The reason why bytes are no key: no random generator gives such bytes in a lifetime. */
 function weakness(bytes: Uint8Array): string | undefined {
   if (bytes.length !== KEY_BYTES) return `it has ${bytes.length} bytes, not ${KEY_BYTES}`;
-  if (new Set(bytes).size < KEY_BYTES / 2) return "its bytes repeat, so they are not random";
+  if (new Set(bytes).size < KEY_BYTES / 2) return "its bytes repeat. Take random ones";
   const isText = bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
-  return isText ? "it is text, not random bytes: give text as a passphrase" : undefined;
+  return isText ? "it is text. Give text as a passphrase" : undefined;
 }
 
 function assertPassphrase(text: unknown): asserts text is string {

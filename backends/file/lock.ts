@@ -16,8 +16,8 @@ import { makeFolder } from "./replace_file.ts";
 const ACTION = "open the lock file";
 /** About how long a write and a refresh hold their locks, in milliseconds. */
 const [WRITE_MS, REFRESH_MS] = [4, 20];
-/** The process id of the holder. Of a fixed length, so that nothing of an earlier one is left. */
-const NOTE = new TextEncoder().encode(`${Deno.pid}\n`.padStart(16));
+/** The length of the note in a lock file: fixed, so that nothing of an earlier one is left. */
+const NOTE_BYTES = 16;
 
 /** Options of {@linkcode withFileLock}. */
 export interface FileLockOptions<T> extends WithLockOptions<T> {
@@ -189,7 +189,7 @@ function isStillAt(info: Deno.FileInfo, path: string): boolean {
 /** Writes the process id into the lock file, for the message of {@linkcode lockTimeout}. */
 function noteHolder(file: Deno.FsFile): void {
   try {
-    file.writeSync(NOTE);
+    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES))); // of the holder
   } catch {
     // The lock is held all the same. A full disk costs only the note.
   }
@@ -206,7 +206,7 @@ function lockTimeout(path: string, timeoutMs: number): CredentialsBackendError {
 function readHolder(path: string): string {
   const file = openLockFile(path);
   try {
-    const buffer = new Uint8Array(NOTE.length);
+    const buffer = new Uint8Array(NOTE_BYTES);
     const length = file?.readSync(buffer) ?? 0;
     const pid = new TextDecoder().decode(buffer.subarray(0, length)).trim();
     return /^\d+$/.test(pid) ? `process ${pid}` : "another process";

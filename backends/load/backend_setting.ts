@@ -18,11 +18,6 @@ import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_b
 export interface BuiltInBackend {
   /** The backend in a few words, for a list. */
   readonly summary: string;
-  /**
-   * The options that name a further backend, as paths. `[]` stands for each item of a list:
-   * `olderKeys[].backend`.
-   */
-  readonly nested?: readonly string[];
   /** Gives the class. Its constructor takes the options as one object, and checks them. */
   load(): MaybePromise<new (options: never) => OidcCredentialsBackend>;
 }
@@ -55,12 +50,10 @@ const BACKENDS = {
   },
   encrypted: {
     summary: "another backend, with encryption of all that it stores",
-    nested: ["backend", "key.backend", "olderKeys[].backend"],
     load: async () => (await import("../encrypted.ts")).EncryptedCredentialsBackend,
   },
   fallback: {
     summary: "the first of several backends that can be used",
-    nested: ["backends[]"],
     load: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
   },
 } satisfies Record<string, BuiltInBackend>;

@@ -47,45 +47,32 @@ export async function createBackend(
   origin: SettingOrigin,
 ): Promise<OidcCredentialsBackend> {
   if (spec.kind === "module") return await importBackend(spec, options, origin);
-  const { load, nested = [] } = BUILT_IN_BACKENDS[spec.name];
-  let made: unknown = options;
-  for (const path of nested) {
-    const steps = path.split(/\.|(?=\[\])/);
-    made = await replaceAt(steps, made, "", (value, place) => createNested(value, place, origin));
-  }
-  const Backend = await load();
-  try {
-    return new Backend(made as never);
-  } catch (error) {
-    throw withPlace(error, origin.options);
-  }
+  const made = await withBackends(options, "", origin);
+  const Backend = await BUILT_IN_BACKENDS[spec.name].load();
+  return new Backend(made as never);
 }
 
-/** The same error with the place of the wrong option, which the class does not know. */
-function withPlace(error: unknown, place: string): unknown {
-  if (!(error instanceof CredentialsBackendError) || error.code !== "invalid_options") return error;
-  return new CredentialsBackendError(error.code, `${error.message} The options are in ${place}.`);
-}
-
-/**
- * Replaces the values at a path of the options. A value of another shape than the path's stays: the
- * class refuses it in its own words. `place` is the path so far.
- */
-async function replaceAt(
-  [step, ...rest]: readonly string[],
+/** The options with a backend for each name of one: the value of `backend`, and each item of `backends`. */
+async function withBackends(
   value: unknown,
   place: string,
-  create: (value: unknown, place: string) => Promise<unknown>,
+  origin: SettingOrigin,
 ): Promise<unknown> {
-  if (step === undefined) return await create(value, place);
-  if (step === "[]") {
-    if (!Array.isArray(value)) return value;
-    const items = value.map((one, i) => replaceAt(rest, one, `${place}[${i}]`, create));
-    return await Promise.all(items);
+  const all = (values: unknown[], make: typeof withBackends, place: string) =>
+    Promise.all(values.map((one, index) => make(one, `${place}[${index}]`, origin)));
+  if (Array.isArray(value)) return await all(value, withBackends, place);
+  if (!isObject(value)) return value;
+  const made: [string, unknown][] = [];
+  for (const [name, item] of Object.entries(value)) {
+    const inner = place === "" ? name : `${place}.${name}`;
+    const isList = name === "backends" && Array.isArray(item);
+    const make = name === "backend" ? createNested : withBackends;
+    made.push([
+      name,
+      isList ? await all(item, createNested, inner) : await make(item, inner, origin),
+    ]);
   }
-  if (!isObject(value) || !Object.hasOwn(value, step)) return value;
-  const inner = place === "" ? step : `${place}.${step}`;
-  return { ...value, [step]: await replaceAt(rest, value[step], inner, create) };
+  return Object.fromEntries(made);
 }
 
 /** A backend by its name or `<module>:<ExportName>`, or by `{ name, options }`. */
@@ -122,12 +109,12 @@ async function importBackend(
     throw loadError("backend_export_missing", subject, reason);
   }
   const Backend = module[exportName];
-  if (!isConstructible(Backend)) {
+  if (typeof Backend !== "function") {
     throw loadError("backend_not_constructible", subject, "it is not a class. Export a class.");
   }
   let backend: unknown;
   try {
-    backend = new Backend(options);
+    backend = new (Backend as new (options: Options) => unknown)(options);
   } catch (error) {
     if (error instanceof CredentialsBackendError) {
       throw new CredentialsBackendError(error.code, foreignText(error.message, options));
@@ -188,16 +175,6 @@ function urlOfPath(path: string, onWindows: boolean): URL {
   if (onWindows && /^[A-Za-z]:/.test(text)) return new URL(`file:///${encoded}`);
   if (!onWindows && text.startsWith("/")) return new URL(`file://${encoded}`);
   return new URL(encoded, urlOfPath(`${Deno.cwd()}/`, isWindows));
-}
-
-/** Asks whether `new` would be accepted, without running the constructor. */
-function isConstructible(value: unknown): value is new (options: Options) => unknown {
-  try {
-    Reflect.construct(Object, [], value as never);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The words of a module's error. Another part of it may be anything. */

@@ -302,7 +302,7 @@ Deno.test("neither the backend nor its errors show a key, a passphrase or a toke
   const passphrase = "correct horse battery staple";
   const keys = new MemoryCredentialsBackend();
   const secrets = [...renderings(FIRST), ...renderings(SECOND), passphrase];
-  for (const key of [FIRST, { bytes: SECOND }, { passphrase }, { backend: keys }]) {
+  for (const key of [FIRST, SECOND, { passphrase }, { backend: keys }]) {
     const inner = new MemoryCredentialsBackend();
     const backend = encrypted(inner, { key });
     await backend.put(KEY, entry());

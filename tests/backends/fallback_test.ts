@@ -194,29 +194,6 @@ Deno.test("fallback: a sign-out goes over all stores, and says each time which i
   assertEquals(a.rows.get(KEY), undefined);
 });
 
-Deno.test("fallback: status() tells where a credential is, and why a store cannot say, without a secret", async () => {
-  const { a, b, c, backend } = trio();
-  a.faults.all = "backend_unavailable";
-  await backend.put(KEY, entry());
-  c.rows.put(KEY, entry());
-  const status = await backend.status(KEY);
-  const name = "FlakyBackend";
-  assertEquals(status, [
-    { name, location: "a", state: "failed", code: "backend_unavailable", inUse: false },
-    { name, location: "b", state: "holds", inUse: true },
-    { name, location: "c", state: "holds", inUse: false },
-  ]);
-  assertNoSecret(status);
-  b.get = () => {
-    throw new Error(`odd: ${JSON.stringify(entry())}`);
-  };
-  assertEquals((await backend.status(KEY)).map(({ state }) => state), [
-    "failed",
-    "failed",
-    "holds",
-  ]);
-});
-
 Deno.test("fallback: list() gives each key once, and leaves out a store that is passed over", async () => {
   const { a, b, c, backend, events } = trio();
   for (const { rows } of [a, b]) rows.put(KEY, entry());

@@ -46,7 +46,6 @@ Deno.test("a place that is no text is left out, and makes no other error", async
   await fallback.put(KEY, entry());
   assertEquals(await fallback.get(KEY), entry());
   assertEquals([events, fallback.location], [["SpyBackend"], "the memory of this process"]);
-  assertEquals((await fallback.status(KEY))[0]?.location, undefined);
   const plain = make();
   await plain.put(KEY, entry());
   const encrypted = new EncryptedCredentialsBackend({

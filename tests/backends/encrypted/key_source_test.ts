@@ -204,7 +204,7 @@ Deno.test("keys of all kinds stand side by side in olderKeys", async () => {
   const inner = new MemoryCredentialsBackend();
   const keys = new MemoryCredentialsBackend();
   const kinds: EncryptionKey[] = [
-    { bytes: FIRST },
+    FIRST,
     { passphrase: PASSPHRASE },
     { passphrase: "nineteen violet umbrellas" },
     await testKey(2),

@@ -101,7 +101,7 @@ for (
     name: `parseBackendSpec refuses ${spec} and says what does instead`,
     permissions,
     async fn() {
-      const words = ["jsr:, npm: or file:", "setDefaultBackend(", "credentialsBackend"];
+      const words = ["jsr:, npm: or file:", "setDefaultBackend("];
       await rejectsWith("backend_import_unsupported", () => parse(spec), spec, ...words);
     },
   });

@@ -172,9 +172,8 @@ const COMMANDS: Record<string, (...args: string[]) => unknown> = {
     const fallback = new FallbackCredentialsBackend({
       backends: [new MemoryCredentialsBackend(), new KvCredentialsBackend()],
     });
-    const status = (await fallback.status(key)).map(({ name }) => name);
     await fallback.close();
-    return [BACKENDS.map(({ name }) => name), shown, status];
+    return [BACKENDS.map(({ name }) => name), shown, fallback.location];
   },
   async messages() {
     const of = (options: Record<string, unknown>) => failure(() => createSession(options));

@@ -176,7 +176,6 @@ export const STORE_TARGETS: readonly FuzzTarget[] = [
     });
     const backend = new FallbackCredentialsBackend({ backends: stores, onFallback: () => {} });
     assert(isObject(await attempt(() => backend.get(KEY))));
-    await attempt(() => backend.status(KEY));
   }),
   target(
     "the rows of a KV server",
