@@ -189,7 +189,7 @@ function isStillAt(info: Deno.FileInfo, path: string): boolean {
 /** Writes the process id into the lock file, for the message of {@linkcode lockTimeout}. */
 function noteHolder(file: Deno.FsFile): void {
   try {
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES))); // of the holder
+    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES)));
   } catch {
     // The lock is held all the same. A full disk costs only the note.
   }
