@@ -124,8 +124,3 @@ export function codeLines(source: string): number {
 export function lazyImports(source: string): number {
   return source.match(/\bimport\(\s*["'`]/g)?.length ?? 0;
 }
-
-/** A source without its comments. */
-export function withoutComments(source: string): string {
-  return source.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
-}

@@ -13,24 +13,27 @@ export interface Package {
   readonly version: string;
 }
 
-interface Info {
-  modules: { specifier: string }[];
-  npmPackages?: Record<string, { name: string; version: string }>;
+/** What is read of `deno info --json`. */
+export interface Info {
+  modules: { specifier: string; npmPackage?: string }[];
+  npmPackages?: Record<string, { name: string; version: string; dependencies?: string[] }>;
 }
 
-/** The packages in Deno's module graph. */
+/** The packages in Deno's module graph. It lists all of the lock file: those that nothing loads are left out. */
 export function packagesOf({ modules, npmPackages = {} }: Info): Package[] {
-  const npm = Object.values(npmPackages).map(({ name, version }) =>
-    ({ registry: "npm", name, version }) as const
-  );
-  const jsr = modules.flatMap(({ specifier }) => {
+  const found = new Map<string, Package>();
+  const note = (id: string) => {
+    const one = npmPackages[id];
+    if (one === undefined || found.has(`npm:${id}`)) return;
+    found.set(`npm:${id}`, { registry: "npm", name: one.name, version: one.version });
+    one.dependencies?.forEach(note);
+  };
+  for (const { specifier, npmPackage } of modules) {
+    if (npmPackage !== undefined) note(npmPackage);
     const [, name, version] = /\/(@[\w-]+\/[\w-]+)\/(\d[^/]*)\//.exec(specifier) ?? [];
-    return name && version ? [{ registry: "jsr", name, version } as const] : [];
-  });
-  const all = [...npm, ...jsr].map((one) =>
-    [`${one.registry}:${one.name}@${one.version}`, one] as const
-  );
-  return [...new Map(all)].sort(([a], [b]) => a < b ? -1 : 1).map(([, one]) => one);
+    if (name && version) found.set(`jsr:${name}@${version}`, { registry: "jsr", name, version });
+  }
+  return [...found].sort(([a], [b]) => a < b ? -1 : 1).map(([, one]) => one);
 }
 
 /** An SPDX document of packages. */
