@@ -10,7 +10,15 @@ import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { UsageError } from "./usage_error.ts";
 
-const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
+export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
+/** Flags of a sign-in in the browser alone. */
+export const BROWSER_FLAGS = [
+  "redirect-uri",
+  "listen",
+  "consent",
+  "login-hint",
+  "parameter",
+] as const;
 
 function flagsOf(isMeant: (row: { group: string; flag?: string }) => boolean): FlagName[] {
   return OPTION_NAMES.map(optionRow).filter(isMeant).flatMap(({ flag }) =>

@@ -26,11 +26,7 @@ export const doctor: Command = {
     "json",
     "quiet",
   ],
-  examples: [
-    "doctor",
-    "doctor --probe",
-    "doctor --json | jq '.checks[] | select(.result == \"fail\")'",
-  ],
+  examples: ["doctor --probe", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: ACTION,
   reportsSettings: true,
   async run(invocation) {

@@ -8,7 +8,13 @@ import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { storeOf } from "../read_status.ts";
-import { findTarget, sessionOptions, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
+import {
+  BROWSER_FLAGS,
+  findTarget,
+  sessionOptions,
+  SIGN_IN_FLAGS,
+  type SignInTarget,
+} from "../sign_in_target.ts";
 import { alreadyText, statusText } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
 import { reportOf } from "./status.ts";
@@ -24,26 +30,11 @@ export const login: Command = {
     "somebody runs this command. With --flow client_credentials nobody is asked: the client gets a " +
     "token for itself.",
   ],
-  flags: [
-    ...SIGN_IN_FLAGS,
-    "redirect-uri",
-    "listen",
-    "consent",
-    "login-hint",
-    "parameter",
-    "open",
-    "no-open",
-    "force",
-    "json",
-    "quiet",
-  ],
+  flags: [...SIGN_IN_FLAGS, ...BROWSER_FLAGS, "open", "no-open", "force", "json", "quiet"],
   examples: [
     "login",
-    "login --open",
-    "login --flow browser",
     "login --flow browser --login-hint ada@example.com --parameter prompt=login",
     "login --flow client_credentials",
-    "login --issuer https://login.example.com --client-id my-client",
   ],
   action: "sign in",
   async run(invocation) {
@@ -65,8 +56,7 @@ function checkTogether(flags: FlagValues): void {
   }
   const flow = flags.text("flow");
   if (flow !== "device" && flow !== "client_credentials") return;
-  const ofBrowser = ["redirect-uri", "listen", "consent", "login-hint", "parameter"] as const;
-  const ignored = ofBrowser.find((name) => flags.has(name));
+  const ignored = BROWSER_FLAGS.find((name) => flags.has(name));
   if (ignored === undefined) return;
   throw new UsageError(
     `Cannot use --${ignored} with --flow ${flow}: it is for a sign-in in the browser. Use --flow ` +

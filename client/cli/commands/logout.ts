@@ -11,7 +11,7 @@ import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
 import { placeReport } from "../read_status.ts";
-import { IDENTITY_FLAGS, identityNeeds, sessionOptions } from "../sign_in_target.ts";
+import { IDENTITY_FLAGS, identityNeeds, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
 import { placeOf } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
 import { listKeys } from "./list.ts";
@@ -26,17 +26,7 @@ export const logout: Command = {
     "--all removes every entry, and in a terminal asks first unless --yes is given. Only --all " +
     "deletes a store that cannot be read.",
   ],
-  flags: [
-    ...IDENTITY_FLAGS,
-    "backend",
-    "backend-options",
-    "config",
-    "revoke",
-    "all",
-    "yes",
-    "json",
-    "quiet",
-  ],
+  flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "yes", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
   async run(invocation) {

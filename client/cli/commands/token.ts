@@ -6,7 +6,7 @@ import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { toJsonText } from "../output.ts";
-import { findTarget, IDENTITY_FLAGS, sessionOptions } from "../sign_in_target.ts";
+import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
 
 /** `token`: the only command that prints a secret. */
 export const token: Command = {
@@ -17,17 +17,7 @@ export const token: Command = {
     "person, unless --login is given: without a sign-in it fails with exit code 4. --json " +
     "prints { token, token_type, expires_at, expires_in }, and with --header also { header }.",
   ],
-  flags: [
-    ...IDENTITY_FLAGS,
-    "scope",
-    "backend",
-    "backend-options",
-    "config",
-    "login",
-    "refresh",
-    "header",
-    "json",
-  ],
+  flags: [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS, "login", "refresh", "header", "json"],
   examples: [
     "token --header | curl -H @- https://api.example.com/things",
     "token --json | jq -r .expires_at",
@@ -37,7 +27,13 @@ export const token: Command = {
     const { flags, output } = invocation;
     await using target = await findTarget(flags, token.action);
     const { stored } = target;
-    if (stored === undefined) throw noToken();
+    if (stored === undefined) {
+      throw new ValidMindAuthError(
+        "no_access_token",
+        "Cannot print a token: an API key is set (VM_API_KEY), and requests carry it instead. " +
+          "Unset it, or give --issuer and --client-id, to sign in as a person.",
+      );
+    }
     let notice: ReturnType<typeof terminalNotice> | undefined;
     let failure: string | undefined;
     const onEvent = (event: AuthEvent) => {
@@ -97,12 +93,4 @@ async function tokenText(session: Session, bearer: string, flags: FlagValues): P
     }),
   };
   return toJsonText(answer, 2);
-}
-
-function noToken(): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "no_access_token",
-    "Cannot print a token: an API key is set (VM_API_KEY), and requests carry it instead. " +
-      "Unset it, or give --issuer and --client-id, to sign in as a person.",
-  );
 }

@@ -8,7 +8,7 @@ import { clientAuthFromEnv } from "../../options/resolve_identity.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { AuthorizationPrompt, SessionOptions } from "../../session_options.ts";
 import type { FlagValues } from "../flags.ts";
-import { formatLength } from "../format_time.ts";
+import { formatLength } from "../status_text.ts";
 import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
 /** The tolerance of oauth4webapi for the times in an ID token. */

@@ -1,27 +1,38 @@
-import type { MaybePromise } from "../../../backends/oidc_credentials_backend.ts";
+import { describeBackend } from "../../../backends/common/describe_backend.ts";
+import { connectionAdvice, connectionFault } from "../../../backends/common/printable.ts";
+import type {
+  MaybePromise,
+  OidcCredentialsBackend,
+} from "../../../backends/oidc_credentials_backend.ts";
+import { createSession } from "../../create_session.ts";
+import { readClaims } from "../../entry.ts";
 import { requiredPermissions } from "../../init.ts";
+import type { OidcIdentity } from "../../options/identity.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
+import type { SessionOptions } from "../../session_options.ts";
+import { CredentialStore } from "../../tokens/store.ts";
+import type { ChosenBackend } from "../choose_backend.ts";
+import { loginCommand } from "../cli_words.ts";
 import type { FlagValues } from "../flags.ts";
+import { readStatus, storeOf } from "../read_status.ts";
 import { findTarget, sessionOptions } from "../sign_in_target.ts";
-import { checkProvider } from "./check_provider.ts";
-import {
-  checkApi,
-  checkBackend,
-  checkRefresh,
-  checkSettings,
-  checkSettingsFile,
-  checkSignIn,
-  checkStore,
-} from "./checks.ts";
-import { failedBy, type Finding, ok } from "./finding.ts";
+import { sourcesText, tokenText } from "../status_text.ts";
+import { checkProvider, clock } from "./check_provider.ts";
+import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
 
+const API_TIMEOUT_MS = 30_000;
 /** Completes "Cannot …" in errors. */
 export const ACTION = "examine the sign-in";
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
 export async function examine(flags: FlagValues): Promise<Finding[]> {
-  const findings = [...checkSettingsFile(flags)];
+  const { fault, denial } = flags.settings;
+  if (fault !== undefined) return [failedBy("settings file", fault, flags)];
+  const findings: Finding[] = [];
+  if (denial !== undefined) {
+    findings.push(warning("settings file", denial, "Or go on without its settings."));
+  }
   const attempt = async <T>(check: string, step: () => MaybePromise<T>) => {
     try {
       return await step();
@@ -32,7 +43,6 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   };
   const add = async (check: string, step: () => MaybePromise<Finding | Finding[]>) =>
     findings.push(...[await attempt(check, step) ?? []].flat());
-  if (flags.settings.fault !== undefined) return findings; // the settings are not known
   await using target = await attempt("settings", () => findTarget(flags, ACTION));
   if (target === undefined) return findings;
   const { identity, chosen } = target.stored ?? {};
@@ -47,7 +57,12 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
     return true;
   });
   if (!isPermitted) return findings;
-  if (chosen !== undefined) await add("store", () => checkStore(chosen.backend));
+  if (chosen !== undefined) {
+    await add("store", async () => {
+      await new CredentialStore(chosen.backend, "").probe();
+      return ok("store", "a test entry was written, read and removed");
+    });
+  }
   if (identity !== undefined) await add("discovery", () => checkProvider(flags, identity, session));
   await add("API", () => checkApi(resolveOptions(options, ACTION).apiHost));
   if (identity === undefined || chosen === undefined) return findings;
@@ -56,4 +71,99 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   }
   await add("sign-in", () => checkSignIn(identity, chosen.backend, flags));
   return findings;
+}
+
+/** The sign-in that the settings name, and their sources. */
+function checkSettings(identity: OidcIdentity | undefined, flags: FlagValues): Finding[] {
+  const sources = sourcesText(flags.settings);
+  const { issuer, clientId, audience } = identity ?? {};
+  const words = identity === undefined
+    ? "an API key is set (VM_API_KEY), and nobody signs in"
+    : `client ${clientId} at ${issuer}${audience === undefined ? "" : ` for ${audience}`}`;
+  return [ok("settings", words), ...(sources === "" ? [] : [ok("set by", sources)])];
+}
+
+/** The backend, and what may surprise about it. */
+function checkBackend({ backend, name, why }: ChosenBackend): Finding[] {
+  const check = "backend";
+  const findings = [ok(check, `${name}, since ${why}: ${describeBackend(backend)}`)];
+  if (backend.persistent === false) {
+    const advice = "People sign in again in each process. Choose another backend to avoid that.";
+    findings.push(warning(check, "it keeps tokens only while a process runs", advice));
+  }
+  if (backend.withLock === undefined) {
+    const message = "it has no lock, so two processes may refresh one token at once";
+    findings.push(warning(check, message, "Give it withLock(), or run one process at a time."));
+  }
+  return findings;
+}
+
+/**
+ * Asks the API for what `init()` asks it first, without a token. A refusal passes: it shows that the
+ * address is right.
+ */
+async function checkApi(apiHost: string | undefined): Promise<Finding[]> {
+  const check = "API";
+  if (apiHost === undefined) return [];
+  const ping = new URL("ping", apiHost);
+  try {
+    const signal = AbortSignal.timeout(API_TIMEOUT_MS);
+    const { status, body } = await fetch(ping, { redirect: "manual", signal });
+    await body?.cancel();
+    if (status < 500 && status !== 404) return [ok(check, `${apiHost} answers`)];
+    const advice = status === 404
+      ? "For ValidMind, check the path of VM_API_HOST. Another API need not have this address."
+      : "Try again later, or ask its operator.";
+    return [warning(check, `${ping} answers with status ${status}`, advice)];
+  } catch (error) {
+    const fault = connectionFault(error) ?? "the connection failed";
+    const message = `${apiHost} cannot be reached: ${fault}`;
+    return [fail(check, message, connectionAdvice(fault, "VM_API_HOST"))];
+  }
+}
+
+/** Renews the stored sign-in as any use does: under the lock, and into the store. */
+async function checkRefresh(
+  identity: OidcIdentity,
+  credentialsBackend: OidcCredentialsBackend,
+  options: SessionOptions,
+): Promise<Finding[]> {
+  const check = "refresh";
+  const store = storeOf(credentialsBackend, identity);
+  const former = await store.load();
+  if (identity.flow !== "client_credentials" && !former?.refresh_token) {
+    return [skipped(check, "there is no stored sign-in that can be refreshed")];
+  }
+  let isRenewed = false;
+  await using session = await createSession({
+    ...options,
+    credentialsBackend,
+    onEvent: ({ type }) => isRenewed ||= type === "refresh_done" || type === "refresh_joined",
+  });
+  if (!isRenewed) await session.accessToken({ forceRefresh: true });
+  const done = ok(check, "the provider gave new tokens, which were stored");
+  const idToken = (await store.load())?.id_token;
+  if (!idToken || idToken === former?.id_token) return [done];
+  const { iat } = readClaims(idToken) ?? {};
+  return typeof iat === "number" ? [done, clock(iat * 1000 + 500 - Date.now())] : [done];
+}
+
+/** The state of the stored sign-in. */
+async function checkSignIn(
+  identity: OidcIdentity,
+  backend: OidcCredentialsBackend,
+  flags: FlagValues,
+): Promise<Finding> {
+  const check = "sign-in";
+  const now = Date.now();
+  const report = await readStatus(identity, backend, now);
+  if (identity.flow === "client_credentials" && report.state !== "valid") {
+    return ok(check, "no valid token is stored; the next use gets one for the client itself");
+  }
+  const words = report.state === "none" ? "nobody is signed in" : `token ${tokenText(report, now)}`;
+  if (!report.signed_in) return warning(check, words, `Run: ${loginCommand(flags)}`);
+  if (report.refreshable) return ok(check, words);
+  const advice =
+    "Ask for the scope offline_access; otherwise people sign in again when the token ends.";
+  return warning(check, words, advice);
 }
