@@ -19,17 +19,8 @@ import type { SessionOptions } from "../session_options.ts";
 import { named, type OptionName, optionRow, OPTIONS, valueOf } from "./declaration.ts";
 import type { ClientAuthOptions, Identity, OidcIdentity } from "./identity.ts";
 
-export { FLOWS } from "./declaration.ts";
-
 /** The options by which a client proves who it is. */
 export const CLIENT_AUTH = ["clientSecret", "clientKeyFile", "clientAssertionFile"] as const;
-
-/** The variables of the options by which a client proves who it is. */
-export const CLIENT_AUTH_VARIABLES: Readonly<Record<keyof ClientAuthOptions, string>> = {
-  clientSecret: OPTIONS.clientSecret.variable,
-  clientKeyFile: OPTIONS.clientKeyFile.variable,
-  clientAssertionFile: OPTIONS.clientAssertionFile.variable,
-};
 
 /** The identity that the options name, or the variables in place of absent options. */
 export function resolveIdentity(options: SessionOptions, action: string): Identity {
@@ -135,7 +126,7 @@ export function clientAuthFromEnv(
   const found = CLIENT_AUTH.map((name) => [name, valueOf(name, {}, "sign in")] as const)
     .filter(([, value]) => value !== undefined);
   if (found.length < 2) return Object.fromEntries(found);
-  const [one, other] = found.map(([name]) => CLIENT_AUTH_VARIABLES[name]);
+  const [one, other] = found.map(([name]) => OPTIONS[name].variable);
   throw invalidOptions(
     `Cannot sign in: ${one} and ${other} exclude each other. Unset all but the one that the provider ` +
       `knows the client by.`,

@@ -21,13 +21,7 @@ import {
   OPTIONS,
   valueOf,
 } from "../options/declaration.ts";
-import type { Identity } from "../options/identity.ts";
-import {
-  CLIENT_AUTH,
-  CLIENT_AUTH_VARIABLES,
-  clientAuthFromEnv,
-  clientAuthOf,
-} from "../options/resolve_identity.ts";
+import { CLIENT_AUTH, clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
 import {
   DEFAULT_API_HOST,
   findApiHost,
@@ -68,7 +62,7 @@ export function startNeeds(
   return uniqueNeeds([
     ...needs,
     ...(isNative ? [providerNeed(issuer)] : []),
-    ...filesOf({ ...clientAuthOf(given), issuer, clientId }),
+    ...fileNeeds({ ...clientAuthOf(given), issuer, clientId }),
     ...choiceNeeds(given),
     ...(backend === undefined ? defaultStoreNeeds() : backendNeeds(backend)),
   ]);
@@ -159,13 +153,10 @@ function needOfVariable(
 /** The variables of the client's secret and files, and the variables that name its client. */
 export function secretNeeds(options: InitOptions): PermissionNeed[] {
   if (Object.keys(clientAuthOf(options)).length > 0) return [];
-  const { reason } = OPTIONS[CLIENT_AUTH[0]];
-  const variables = [
-    ...Object.values(CLIENT_AUTH_VARIABLES),
-    OPTIONS.issuer.variable,
-    OPTIONS.clientId.variable,
-  ];
-  return variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }));
+  const { reason } = OPTIONS.clientSecret;
+  return [...CLIENT_AUTH, "issuer" as const, "clientId" as const].map((name) => (
+    { name: "env", variable: OPTIONS[name].variable, reason, need: "optional" }
+  ));
 }
 
 /** The hosts and files of a sign-in. */
@@ -178,11 +169,7 @@ export function hostAndFileNeeds(resolved: ResolvedOptions): PermissionNeed[] {
 }
 
 /** The files by which the client proves who it is, which a start from a stored token does not read. */
-export function fileNeeds(identity: Identity): PermissionNeed[] {
-  return identity.kind === "oidc" ? filesOf(identity) : [];
-}
-
-function filesOf(client: Parameters<typeof clientAuthFromEnv>[0]): PermissionNeed[] {
+export function fileNeeds(client: Parameters<typeof clientAuthFromEnv>[0]): PermissionNeed[] {
   const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(client);
   const files = [[clientKeyFile, "key"], [clientAssertionFile, "assertion"]] as const;
   return files.flatMap(([path, kind]): PermissionNeed[] =>
