@@ -47,7 +47,7 @@ export type {
   SessionOptions,
   SignInFlow,
 } from "./client/session_options.ts";
-export type { ClearOptions, ClearResult, Revocation } from "./client/clear_result.ts";
+export type { ClearOptions, ClearResult, Revocation } from "./client/session.ts";
 export type {
   AuthEvent,
   AuthEventContext,
@@ -111,7 +111,7 @@ export { isExpired } from "./client/entry.ts";
 // Permissions: the needs of a call, as flags and as a permission set.
 export { requiredPermissions } from "./client/init.ts";
 export { formatPermissionFlags, formatPermissionSet } from "./client/format_permissions.ts";
-export type { PermissionNeed, RequiredPermissionsOptions } from "./client/permission_need.ts";
+export type { PermissionNeed, RequiredPermissionsOptions } from "./client/format_permissions.ts";
 
 // Errors: one class for the client, one for the store, each with stable codes.
 export {

@@ -1,5 +1,5 @@
+import type { Revocation } from "./session.ts";
 import type { CredentialsBackendErrorCode } from "../backends/credentials_backend_error.ts";
-import type { Revocation } from "./clear_result.ts";
 import type { ValidMindAuthErrorCode } from "./errors.ts";
 
 /**

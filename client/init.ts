@@ -1,10 +1,9 @@
-import type { ClearResult } from "./clear_result.ts";
+import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
 import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
 import type { ResolvedOptions } from "./options/resolve_options.ts";
 import { loadPreflight, prepareSession } from "./permissions/prepare_session.ts";
-import type { PermissionNeed, RequiredPermissionsOptions } from "./permission_need.ts";
-import type { ClientInfo, Session } from "./session.ts";
+import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
 import { peekActiveSession, setActiveSession, type SignedInSession } from "./signed_in/session.ts";
 

@@ -1,6 +1,6 @@
+import type { ClearOptions } from "./session.ts";
 import type { OidcCredentialsBackend } from "../backends/oidc_credentials_backend.ts";
 import type { AuthEvent } from "./auth_event.ts";
-import type { ClearOptions } from "./clear_result.ts";
 
 /**
  * The token that goes on requests. `auto` is the ID token for Microsoft Entra issuers, as in the

@@ -1,3 +1,4 @@
+import type { PermissionNeed } from "../format_permissions.ts";
 import { backendError } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
@@ -13,7 +14,6 @@ import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { createBackend } from "../../backends/load/create_backend.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { ensureSelection, optionNeeds } from "../permissions/start_needs.ts";
 import type { FlagName, FlagValues } from "./flags.ts";

@@ -1,3 +1,4 @@
+import type { PermissionNeed } from "../format_permissions.ts";
 import { checkOptions, type OptionTypes } from "../../backends/credentials_backend_error.ts";
 import {
   folderOf,
@@ -16,7 +17,6 @@ import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "../options/declaration.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import { didYouMean, shown } from "./usage_error.ts";
 
 /** The flags of a call. */

@@ -1,7 +1,7 @@
+import type { PermissionNeed } from "../format_permissions.ts";
 import { isLoopback, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import { invalidOptions } from "../errors.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { isEntraIssuer } from "../entry.ts";
 import { named, valueOf } from "./declaration.ts";

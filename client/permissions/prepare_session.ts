@@ -1,3 +1,4 @@
+import type { PermissionNeed } from "../format_permissions.ts";
 import { assertRuntime, isGranted } from "../../backends/common/platform.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
@@ -10,7 +11,6 @@ import {
   resolveOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import {

@@ -13,7 +13,7 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
-import { checkDescriptor } from "../format_permissions.ts";
+import { checkDescriptor, type PermissionNeed } from "../format_permissions.ts";
 import {
   OPTION_NAMES,
   type OptionName,
@@ -28,7 +28,6 @@ import {
   type ResolvedOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 const ACTION = "name the permissions";

@@ -1,9 +1,9 @@
+import type { PermissionNeed } from "../format_permissions.ts";
 import { isGranted, isLoopback, netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import { loadPreflight } from "../permissions/prepare_session.ts";
-import type { PermissionNeed } from "../permission_need.ts";
 import * as oauth from "oauth4webapi";
 
 /** The endpoints of all grants, by their names in a discovery document. */

@@ -5,7 +5,6 @@ import { printable } from "../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { ApiClient, RenewalOptions } from "../api/client.ts";
 import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
-import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { SessionNeeds } from "../permissions/prepare_session.ts";
@@ -15,6 +14,8 @@ import { checkCallOptions, type ModelOptions } from "../options/resolve_options.
 import type { Runtime } from "../options/runtime.ts";
 import type {
   AccessTokenOptions,
+  ClearOptions,
+  ClearResult,
   ClientInfo,
   DropPermissionsOptions,
   DropPermissionsResult,

@@ -1,3 +1,4 @@
+import type { ClearResult, Revocation } from "../session.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { isProbeKey } from "../../backends/common/probe.ts";
@@ -8,7 +9,6 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
-import type { ClearResult, Revocation } from "../clear_result.ts";
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";

@@ -1,7 +1,7 @@
+import type { ClearOptions, ClearResult } from "../session.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redact.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { type Bearer, bearerOf, isFresh, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { clearCredentials } from "./clear.ts";

@@ -1,3 +1,4 @@
+import type { ClearOptions, ClearResult } from "../session.ts";
 import { backendError, entryFrom } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redact.ts";
@@ -5,7 +6,6 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
-import type { ClearOptions, ClearResult } from "../clear_result.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry.ts";
 import type { OidcIdentity } from "../options/identity.ts";
 import type { Runtime } from "../options/runtime.ts";

@@ -1,12 +1,14 @@
+import type {
+  PermissionNeed,
+  RequiredPermissionsOptions,
+} from "../../client/format_permissions.ts";
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import type { InitOptions } from "../../client/session_options.ts";
-import type { PermissionNeed } from "../../client/permission_need.ts";
 import { requiredPermissions } from "../../client/init.ts";
-import type { RequiredPermissionsOptions } from "../../client/permission_need.ts";
 import { withTempHome } from "../support/temp_home.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { SpyBackend } from "../support/spy_backend.ts";

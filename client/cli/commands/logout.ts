@@ -1,8 +1,8 @@
+import type { ClearResult } from "../../session.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import type { ClearResult } from "../../clear_result.ts";
 import { MissingApiCredentialsError } from "../../errors.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";

@@ -1,7 +1,7 @@
+import type { PermissionNeed } from "../../format_permissions.ts";
 import { backendNeeds } from "../../permissions/start_needs.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
-import type { PermissionNeed } from "../../permission_need.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { assertPersistent, chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";

@@ -4,9 +4,9 @@ import {
   checkDescriptor,
   formatPermissionFlags,
   formatPermissionSet,
+  type PermissionNeed,
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
-import type { PermissionNeed } from "../../permission_need.ts";
 import { uniqueNeeds } from "../../permissions/start_needs.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.ts";

@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import type { ClearOptions } from "../../../client/clear_result.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { InitOptions, SessionOptions, SignInFlow } from "../../../client/session_options.ts";
 import {
@@ -7,7 +6,7 @@ import {
   resolveInitOptions,
   resolveOptions,
 } from "../../../client/options/resolve_options.ts";
-import type { PostOptions } from "../../../client/session.ts";
+import type { ClearOptions, PostOptions } from "../../../client/session.ts";
 import { withTempHome } from "../../support/temp_home.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
