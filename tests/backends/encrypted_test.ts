@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertFalse } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
@@ -11,7 +11,7 @@ import { assertNoSecret } from "../support/assert_no_secret.ts";
 import { DAMAGED, encrypted, FIRST, minimal, SECOND, THIRD } from "./encrypted/encrypted_world.ts";
 import { renderings, testKey } from "./encrypted/encryption_keys.ts";
 import { sealingKey, sealRow } from "../../backends/encrypted/sealed_row.ts";
-import { AWKWARD_KEYS, entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
+import { entry, KEY, OTHER, SECRETS } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { sandbox } from "../support/sandbox.ts";
 
@@ -65,18 +65,6 @@ Deno.test("the row is an entry without tokens that ended long ago, for who does 
     expires_at: "1970-01-01T00:00:00.000Z",
   });
   assertEquals(Object.keys(sealed as object), ["version", "key_id", "nonce", "ciphertext"]);
-});
-
-Deno.test("each write has a nonce of its own, and so another ciphertext", async () => {
-  const inner = new MemoryCredentialsBackend();
-  const backend = encrypted(inner);
-  const seen = new Set<unknown>();
-  for (let i = 0; i < 50; i++) {
-    await backend.put(KEY, entry());
-    const sealed = inner.get(`encrypted|${KEY}`)!.encrypted as Record<string, unknown>;
-    seen.add(sealed.nonce).add(sealed.ciphertext);
-  }
-  assertEquals(seen.size, 100);
 });
 
 Deno.test("a swapped row and one under another key are decryption_failed", async () => {
@@ -138,22 +126,6 @@ Deno.test("an unreadable entry can be deleted, and then it is absent", async () 
   await rejectsWith("encryption_key_unknown", () => backend.get(KEY));
   await backend.delete(KEY);
   assertEquals(await backend.get(KEY), undefined);
-});
-
-Deno.test("what the inner backend lacks is lacking here, and what it has is passed on", async () => {
-  const bare = encrypted(minimal());
-  for (const name of ["withLock", "list", "deleteAll", "requiredPermissions"] as const) {
-    assertEquals(bare[name], undefined);
-    assertFalse(Object.hasOwn(bare, name) && bare[name] !== undefined);
-  }
-  assertEquals([bare.persistent, bare.location], [undefined, undefined]);
-  await bare.close();
-  const memory = encrypted();
-  assertEquals(memory.persistent, false);
-  assertEquals(memory.location, "the memory of this process, encrypted");
-  assertEquals(memory.requiredPermissions!(), []);
-  const file = encrypted(new FileCredentialsBackend({ path: "/data/t.json" }));
-  assertEquals([file.persistent, file.location], [true, "/data/t.json, encrypted"]);
 });
 
 for (
@@ -276,26 +248,6 @@ Deno.test("what the inner backend reports comes as it is", async () => {
   ) {
     assertEquals(await run().catch((error) => error), fault);
   }
-});
-
-Deno.test("keys that a store may stumble over are kept apart and bound to their entries", async () => {
-  const backend = encrypted();
-  for (const [index, key] of AWKWARD_KEYS.entries()) {
-    await backend.put(key, entry({ client_id: String(index) }));
-  }
-  for (const [index, key] of AWKWARD_KEYS.entries()) {
-    assertEquals((await backend.get(key))?.client_id, String(index));
-  }
-  assertEquals((await Array.fromAsync(backend.list!())).toSorted(), AWKWARD_KEYS.toSorted());
-});
-
-Deno.test("entries that are read at the same time, and by turns, are each opened as their own", async () => {
-  const backend = encrypted();
-  const keys = ["a", "b", "a", "c", "b", "b"];
-  for (const key of new Set(keys)) await backend.put(key, entry({ client_id: key }));
-  const read = await Promise.all(keys.map((key) => backend.get(key)));
-  assertEquals(read.map((one) => one?.client_id), keys);
-  for (const key of keys) assertEquals((await backend.get(key))?.client_id, key);
 });
 
 Deno.test("neither the backend nor its errors show a key, a passphrase or a token", async () => {

@@ -4,7 +4,6 @@ import { probeKey, PROVES, provesWrites } from "../../backends/common/probe.ts";
 import { FallbackCredentialsBackend } from "../../backends/fallback.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../backends/memory.ts";
-import { migrateCredentials } from "../../backends/migrate_credentials.ts";
 import type {
   OidcCredentials,
   OidcCredentialsBackend,
@@ -264,29 +263,6 @@ Deno.test("the constructor refuses what is no list of different backends", async
   await rejectsWith("invalid_options", make({ backends: [file(), file()] }), "one store");
   await rejectsWith("invalid_backend", make({ backends: [memory, {}] }), "backends[1]");
   make({ backends: [memory, new MemoryCredentialsBackend()] })();
-});
-
-Deno.test("a callback that throws makes no failure of what was done", async () => {
-  const a = new FlakyBackend("a");
-  a.faults.all = "backend_timeout";
-  const backend = new FallbackCredentialsBackend({
-    backends: [a, new MemoryCredentialsBackend()],
-    onFallback: () => {
-      throw new Error("mine");
-    },
-  });
-  await backend.put(KEY, entry());
-  assertEquals(await backend.get(KEY), entry());
-});
-
-Deno.test("migrateCredentials moves entries out of a fallback and into one", async () => {
-  const { backend, a } = trio();
-  const target = new MemoryCredentialsBackend();
-  await backend.put(KEY, entry());
-  await migrateCredentials(backend, target, { deleteSource: true });
-  assertEquals([target.get(KEY), a.rows.get(KEY)], [entry(), undefined]);
-  await migrateCredentials(target, backend, { deleteSource: true });
-  assertEquals(await backend.get(KEY), entry());
 });
 
 Deno.test("neither the backend nor what it tells shows a secret", async () => {

@@ -83,41 +83,38 @@ Deno.test({
   },
 });
 
-for (const value of ["1", "true", "yes", "TRUE", "Yes", " 1 ", "tRuE\n"]) {
-  Deno.test({
-    name: `VM_OIDC_NO_PERSIST=${JSON.stringify(value)} gives memory, whatever else is named`,
-    permissions,
-    async fn() {
-      const settings = { VM_OIDC_NO_PERSIST: value };
-      assertInstanceOf(await load(undefined, undefined, settings), MemoryCredentialsBackend);
-      assertInstanceOf(await load("file", undefined, settings), MemoryCredentialsBackend);
-      assertInstanceOf(await load("no such", "no JSON", settings), MemoryCredentialsBackend);
-    },
-  });
-}
+Deno.test({
+  name: "VM_OIDC_NO_PERSIST that says yes gives memory, whatever else is named",
+  permissions,
+  async fn() {
+    const settings = { VM_OIDC_NO_PERSIST: " Yes\n" };
+    assertInstanceOf(await load(undefined, undefined, settings), MemoryCredentialsBackend);
+    assertInstanceOf(await load("no such", "no JSON", settings), MemoryCredentialsBackend);
+  },
+});
 
-for (const value of ["", "0", "false", "no", "FALSE", "No", " 0 ", "  "]) {
-  Deno.test({
-    name: `VM_OIDC_NO_PERSIST=${JSON.stringify(value)} leaves the choice to the other variables`,
-    permissions,
-    async fn() {
+Deno.test({
+  name: "VM_OIDC_NO_PERSIST that is empty or says no leaves the choice to the other variables",
+  permissions,
+  async fn() {
+    for (const value of ["", "No", "  "]) {
       const settings = { VM_OIDC_NO_PERSIST: value };
       assertEquals(await load(undefined, undefined, settings), undefined);
       assertInstanceOf(await load("file", undefined, settings), FileCredentialsBackend);
-    },
-  });
-}
+    }
+  },
+});
 
-for (const value of ["2", "on", "off", "y", "n", "t", "null", "-1", "1 1", SECRETS.access]) {
-  Deno.test({
-    name: `VM_OIDC_NO_PERSIST=${JSON.stringify(value)} is refused, since a rule must not be missed`,
-    permissions,
-    async fn() {
+Deno.test({
+  name: "VM_OIDC_NO_PERSIST with another word is refused, since a rule must not be missed",
+  permissions,
+  async fn() {
+    for (const value of ["2", "on", SECRETS.access]) {
       const fn = () => load("file", undefined, { VM_OIDC_NO_PERSIST: value });
       await rejectsWith("env_invalid", fn, "VM_OIDC_NO_PERSIST", "1, true or yes", "unset it");
-    },
-  });
-}
+    }
+  },
+});
 
 Deno.test({
   name: "a built-in name gives its backend, with white space around it too",
@@ -141,35 +138,6 @@ Deno.test({
     assertEquals(backend.path, "/shared/ana/c.json");
     assertEquals((await load("kv", { path: "/shared/kv.db" }))?.location, "/shared/kv.db");
     assertInstanceOf(await load("memory", {}), MemoryCredentialsBackend);
-  },
-});
-
-Deno.test({
-  name: "an option that a built-in backend does not take is refused by its name",
-  permissions,
-  async fn() {
-    const token = { token: SECRETS.access };
-    for (const name of ["file", "memory", "kv"]) {
-      await rejectsWith("invalid_options", () => load(name, token), `"token"`);
-    }
-    await rejectsWith("invalid_options", () => load("file", { path: 1 }), `"path"`);
-    await rejectsWith("invalid_options", () => load("file", { onWarning: "log" }), "onWarning");
-  },
-});
-
-Deno.test({
-  name: "KWARGS that are not one JSON object are refused for a built-in backend, too",
-  permissions,
-  fn: async () => {
-    await rejectsWith("backend_kwargs_invalid", () => load("memory", "[1]"), "KWARGS");
-  },
-});
-
-Deno.test({
-  name: "what is neither a built-in name nor a module is refused",
-  permissions,
-  fn: async () => {
-    await rejectsWith("backend_spec_invalid", () => load("redis"), "file, memory, kv");
   },
 });
 

@@ -70,15 +70,6 @@ Deno.test("the file of the home folder is one instance, and is not touched yet",
   ));
 
 Deno.test({
-  name: "VM_OIDC_NO_PERSIST keeps the file from being used",
-  permissions: { env },
-  fn: () =>
-    withEnv({ VM_OIDC_NO_PERSIST: "1" }, async () => {
-      assertInstanceOf(await resolveCredentialsBackend(), MemoryCredentialsBackend);
-    }),
-});
-
-Deno.test({
   name: "an argument that is no backend is invalid_backend, not a reason to look further",
   permissions: "none",
   async fn() {
@@ -105,23 +96,6 @@ Deno.test({
   permissions: { env: ["HOME", "USERPROFILE"] },
   fn: async () => {
     await rejectsWith("permission_required", resolveCredentialsBackend, "VM_OIDC_NO_PERSIST");
-  },
-});
-
-Deno.test({
-  name: "setDefaultBackend sets what getDefaultBackend gives, and undefined takes it back",
-  permissions: "none",
-  fn() {
-    assertEquals(getDefaultBackend(), undefined);
-    try {
-      const backend = new MemoryCredentialsBackend();
-      setDefaultBackend(backend);
-      assertStrictEquals(getDefaultBackend(), backend);
-      setDefaultBackend(undefined);
-      assertEquals(getDefaultBackend(), undefined);
-    } finally {
-      setDefaultBackend(undefined);
-    }
   },
 });
 

@@ -135,21 +135,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a whole row that is something else is decryption_failed, not absent",
-  permissions,
-  async fn() {
-    const key = await testKey();
-    for (const encrypted of [undefined, null, 1, "text", [], {}, { version: 1 }]) {
-      const inner = new MemoryCredentialsBackend();
-      inner.put(`encrypted|${KEY}`, entry({ encrypted }));
-      const backend = new EncryptedCredentialsBackend({ backend: inner, key });
-      const code = await backend.get(KEY).catch((error) => error.code);
-      assertEquals(code, "decryption_failed");
-    }
-  },
-});
-
-Deno.test({
   name: "how a key was derived is bound to the entry, and neither weak nor endless",
   permissions,
   async fn() {
