@@ -10,6 +10,7 @@ import { killServer } from "./kill_server.ts";
 import { killWriters } from "./kill_writers.ts";
 import { mixedWriters } from "./mixed_writers.ts";
 import { mutateFile } from "./mutate_file.ts";
+import { killRefresh } from "./kill_refresh.ts";
 import { pauseRefresh } from "./pause_refresh.ts";
 import { refuseWrites } from "./refuse_writes.ts";
 import { stampede } from "./stampede.ts";
@@ -105,6 +106,16 @@ const pause: TortureMode = {
   }],
 };
 
+const killed: TortureMode = {
+  about: "a process that is killed at each of 7 steps of its refresh, and the next start",
+  counts: { rounds: [20, "kills for each store and step"] },
+  stores: { ...FILE_STORES, ...SERVER_STORES },
+  tortures: ({ rounds }, store) => [{
+    count: rounds!,
+    run: (options) => killRefresh({ ...options, startStore: store!.start }),
+  }],
+};
+
 const history: TortureMode = {
   about: "calls of 4 processes to one key, checked for linearizability",
   counts: {
@@ -192,6 +203,7 @@ export const MODES: Readonly<Record<string, TortureMode>> = {
   servers,
   full,
   pause,
+  killed,
   history,
   python,
   proxy,
