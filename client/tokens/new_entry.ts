@@ -136,9 +136,4 @@ export class BoundKey {
     }
     return await this.#imported.pair;
   }
-
-  /** Drops the key from memory. */
-  forget(): void {
-    this.#imported = undefined;
-  }
 }

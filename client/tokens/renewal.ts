@@ -30,15 +30,12 @@ export class TokenRenewal implements Renewal {
   /**
    * Signs in from the store, by a refresh or by the person, in this order.
    *
-   * @param read The read of the store, where it was read already.
+   * @param read The stored entry, unless there is one that could not be stored.
    * @returns Whether the person was asked.
    */
-  async signIn(
-    read: { entry: OidcCredentials | undefined } | undefined,
-    signal?: AbortSignal,
-  ): Promise<boolean> {
+  async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
     const { ask, beforeProvider } = this.#options;
-    const stored = read === undefined ? await untilAborted(this.#store.load(), signal) : read.entry;
+    const stored = this.#store.unstored ? await untilAborted(this.#store.load(), signal) : read;
     if (stored !== undefined && await this.#refresh.serves(stored)) this.#held.adopt(stored);
     if (isFresh(this.#held.bearer, this.#now())) return false;
     const obstacle = await this.#refresh.obstacleIn(stored);
@@ -95,11 +92,6 @@ export class TokenRenewal implements Renewal {
     const pair = await this.#refresh.key.import(dpopKey);
     if (pair !== undefined) return pair;
     throw this.#refresh.loginRequired(NO_KEY);
-  }
-
-  /** Drops the key from memory. */
-  forgetKey(): void {
-    this.#refresh.key.forget();
   }
 
   /** Loads the code of a refresh. */

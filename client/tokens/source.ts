@@ -28,13 +28,9 @@ export interface TokenSourceOptions {
 
 /** The slow half of a {@linkcode TokenSource}: see `TokenRenewal`. */
 export interface Renewal {
-  signIn(
-    read: { entry: OidcCredentials | undefined } | undefined,
-    signal?: AbortSignal,
-  ): Promise<boolean>;
+  signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean>;
   renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer>;
   keyOf(bearer: Bearer): Promise<CryptoKeyPair>;
-  forgetKey(): void;
   prepareRefresh(): Promise<void>;
   clear(options: ClearOptions): Promise<ClearResult>;
 }
@@ -66,14 +62,13 @@ export class TokenSource {
   async signIn(signal?: AbortSignal): Promise<boolean> {
     const { stored, identity, runtime } = this.#options;
     // Unstored tokens and DPoP keys are handled by the renewal.
-    const isSimple = stored.unstored === undefined && !identity.dpop;
-    const entry = isSimple ? await untilAborted(stored.read(), signal) : undefined;
-    if (entry !== undefined && !entry.dpop_key && coversScope(entry, identity.scope)) {
+    const entry = stored.unstored ? undefined : await untilAborted(stored.read(), signal);
+    const isBound = identity.dpop || entry?.dpop_key;
+    if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
       this.#held.adopt(entry);
       if (isFresh(this.#held.bearer, runtime.now())) return false;
     }
-    const renewal = await this.#load();
-    return await renewal.signIn(isSimple ? { entry } : undefined, signal);
+    return await (await this.#load()).signIn(entry, signal);
   }
 
   /** The bearer token in memory, while it is fresh. */
@@ -100,7 +95,6 @@ export class TokenSource {
   /** Forgets the tokens of this session. The store keeps its entry. */
   forget(): void {
     this.#held.forget();
-    this.#renewal?.then((renewal) => renewal.forgetKey()).catch(() => undefined);
   }
 
   /** Forgets the tokens, and removes the entry. */
