@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # nothing is written beside the sources
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 from validmind_library import ValidMindAuthError, credentials_store, obtain  # noqa: E402
 
