@@ -28,7 +28,7 @@ import {
   keepName,
 } from "./credentials_backend_error.ts";
 import { credentialsPath } from "./file.ts";
-import { withKeyLock } from "./file/lock.ts";
+import { shortHash, withKeyLock } from "./file/lock.ts";
 import {
   assertTrustedProgram,
   isAbsolute,
@@ -174,8 +174,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     this.#isDefaultFolder = lockFolder === undefined;
     const folder = this.#lockFolder;
     if (folder === false) return;
+    const name = shortHash([program, ...args].join(" ")); // a copy from one helper to another holds both locks
     this.withLock = (key, fn, options = {}) =>
-      withKeyLock(`${folder}/helper`, key, fn, {
+      withKeyLock(`${folder}/helper.${name}`, key, fn, {
         ...options,
         timeoutMs: lockTimeoutMs,
         paceMs: PACE_MS,

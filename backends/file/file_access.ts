@@ -58,18 +58,18 @@ export function readOwnFile(path: string): PrivateContent {
   });
 }
 
-/** The path of the file itself: the target of a link. A planted link is refused. */
+/** The path of the file itself, also where the given path is a link to it. A planted link is refused. */
 export function resolveLink(path: string): string {
-  const link = lookIfPresent(path);
-  if (!link?.isSymlink) return path;
-  const target = Deno.realPathSync(path);
+  let target = path;
   try {
-    const { uid } = Deno.lstatSync(target);
-    if (link.uid !== 0 && link.uid !== uid) assertOwn("write", path, link);
+    const link = lookIfPresent(path);
+    if (!link?.isSymlink) return path;
+    target = Deno.realPathSync(path);
+    if (link.uid !== 0 && link.uid !== Deno.lstatSync(target).uid) assertOwn("write", path, link);
+    return target;
   } catch (error) {
     throw fileError("write", target, error); // a missing permission is the one for the target
   }
-  return target;
 }
 
 /** The error for a file that this module does not use. */

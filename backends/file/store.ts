@@ -9,6 +9,7 @@ import {
   looksLikeCredentials,
   plain,
   readForUpdate,
+  readIfPresent,
   rowOf,
   serializeDocument,
   setRow,
@@ -76,8 +77,9 @@ export class FileStore {
 
   /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
-    const path = this.#resolve();
-    if (!this.#hasRow(path, key) && leftFiles(path).length === 0) return;
+    const path = resolveLink(this.#path);
+    const document = readIfPresent(path) ?? emptyDocument();
+    if (rowOf(document, key) === undefined && leftFiles(path).length === 0) return;
     this.#prepare();
     const remove = (document: CredentialsDocument) =>
       Object.hasOwn(document.credentials, key) && delete document.credentials[key];
@@ -150,15 +152,7 @@ export class FileStore {
     } catch (error) {
       throw fileError("write", this.#path, error);
     }
-    return this.#resolve();
-  }
-
-  #resolve(): string {
-    try {
-      return resolveLink(this.#path);
-    } catch (error) {
-      throw fileError("write", this.#path, error);
-    }
+    return resolveLink(this.#path);
   }
 
   /** Runs a write of the file while no other program of this module writes it. */
@@ -202,14 +196,6 @@ export class FileStore {
       }
     } catch (error) {
       throw fileError("write", path, error);
-    }
-  }
-
-  #hasRow(path: string, key: string): boolean {
-    try {
-      return rowOf(readForUpdate(path).document, key) !== undefined;
-    } catch (error) {
-      throw fileError("read", path, error);
     }
   }
 

@@ -86,11 +86,8 @@ export function nativeKeychainClient(
     try {
       return await untilAborted(run(), late);
     } catch (error) {
-      const what = `${action} credentials in`;
       const isLate = late.aborted && error === late.reason;
-      throw isLate
-        ? keychainTimeout(what, service, timeoutMs)
-        : keychainError(what, service, error);
+      throw keychainError(`${action} credentials in`, service, isLate ? timeoutMs : error);
     }
   };
   const call = async <T>(
@@ -120,6 +117,7 @@ export function nativeKeychainClient(
   };
 }
 
+/** @param error What the library threw, or the time limit in milliseconds that has passed. */
 export function keychainError(
   action: string,
   service: string,
@@ -127,27 +125,23 @@ export function keychainError(
   os: Os = Deno.build.os,
 ): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
-  const text = nativeText(error);
-  const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
-  const fallback = ["backend_unavailable", text ?? name] as const;
-  const [code, reason] = FAULTS.find(([, , pattern]) => pattern.test(text ?? "")) ?? fallback;
+  const [code, reason] = explain(error);
+  const end = typeof error === "number"
+    ? " Deno cannot break off the call: if this process then does not end, end it with Deno.exit()."
+    : "";
   return new CredentialsBackendError(
     code,
-    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}`,
+    `Cannot ${action} ${describeKeychain(service, os)}: ${reason}. ${advice(code, os)}${end}`,
   );
 }
 
-export function keychainTimeout(
-  action: string,
-  service: string,
-  timeoutMs: number,
-): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "backend_timeout",
-    `Cannot ${action} ${describeKeychain(service)}: no answer within ${timeoutMs} ms. ` +
-      `${advice("backend_timeout", Deno.build.os)} Deno cannot break off the call: if this ` +
-      `process then does not end, end it with Deno.exit().`,
-  );
+function explain(error: unknown): readonly [code: Code, reason: string] {
+  if (typeof error === "number") return ["backend_timeout", `no answer within ${error} ms`];
+  const text = nativeText(error);
+  const [code, reason] = FAULTS.find(([, , pattern]) => pattern.test(text ?? "")) ?? [];
+  if (code !== undefined) return [code, reason!];
+  const name = error instanceof Error ? printable(error.name, 60) : "unknown error";
+  return ["backend_unavailable", text ?? name];
 }
 
 export function describeKeychain(service: string, os: Os = Deno.build.os): string {

@@ -3,7 +3,6 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import {
   describeKeychain,
   keychainError,
-  keychainTimeout,
   nativeKeychainClient,
 } from "../../../backends/keychain/client.ts";
 import type { KeychainLibrary } from "../../../backends/keychain/library.ts";
@@ -214,7 +213,7 @@ Deno.test("keychain errors: what is coded already stays as it is", () => {
   const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
   assertEquals(keychainError("read", "test", coded), coded);
   assertEquals(keychainError("read", "test", "text").code, "backend_unavailable");
-  assertEquals(keychainTimeout("read", "test", 5).code, "backend_timeout");
+  assertEquals(keychainError("read", "test", 5).code, "backend_timeout");
 });
 
 Deno.test("keychain errors: a system is told by the name that people know", () => {
