@@ -1,5 +1,12 @@
-import { runDeno, succeeds } from "./deno_process.ts";
+import { copy } from "@std/fs/copy";
+import { fromFileUrl, toFileUrl } from "@std/path";
+import { DENO, mustRun, runDeno, succeeds } from "./deno_process.ts";
 import { tempDir } from "./temp_home.ts";
+
+const ROOT_URL = new URL("../../", import.meta.url);
+const ROOT = fromFileUrl(ROOT_URL);
+/** What a script of another user may import, and the configuration by which it does. */
+const NEEDED = ["backends", "client", "mod.ts", "deno.json", "deno.lock", "vendor"];
 
 /** After this a script is killed. */
 const TIMEOUT_MS = 60_000;
@@ -43,7 +50,7 @@ export const whyNoMount: string | undefined = Deno.build.os !== "linux"
 
 /** Runs a script for which file modes hold; gives what it prints, as JSON. */
 export function runDenied(code: string): Promise<unknown> {
-  return run([...withoutOverride], code);
+  return run((command) => [...withoutOverride, ...command], code);
 }
 
 /** Runs a script as the user of {@linkcode OTHER_UID}, with Deno's own flags. */
@@ -55,10 +62,38 @@ export async function runAsOther(
   await Deno.chown(cache, OTHER_UID, OTHER_UID);
   try {
     // The cache is empty: nothing may be fetched into it from another host.
-    return await run(asOther(`DENO_DIR=${cache}`), code, [...flags, "--cached-only"]);
+    const before = asOther(`DENO_DIR=${cache}`);
+    const { root, deno } = await (sharedCopy ??= makeSharedCopy());
+    const moved = (text: string) =>
+      text === DENO
+        ? deno
+        : text.replaceAll(ROOT_URL.href, toFileUrl(root).href).replaceAll(ROOT, root);
+    const wrap = (command: string[]) => [...before, ...command.map(moved)];
+    return await run(wrap, moved(code), [...flags, "--cached-only"]);
   } finally {
     await Deno.remove(cache, { recursive: true });
   }
+}
+
+let sharedCopy: Promise<{ root: string; deno: string }> | undefined;
+
+/** Deno and this module, at a place where another user can read them: this one may be private. */
+async function makeSharedCopy(): Promise<{ root: string; deno: string }> {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "validmind-auth-shared-" }));
+  globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  await Deno.chmod(folder, 0o755);
+  const root = `${folder}/auth/`;
+  await Deno.mkdir(root);
+  for (const name of NEEDED) {
+    await copy(`${ROOT}${name}`, `${root}${name}`).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // no vendor/ where JSR answers
+    });
+  }
+  await mustRun(["chmod", "-R", "a+rX", folder]);
+  if (await succeeds([...asOther(), DENO, "--version"])) return { root, deno: DENO };
+  await Deno.copyFile(DENO, `${folder}/deno`);
+  await Deno.chmod(`${folder}/deno`, 0o755);
+  return { root, deno: `${folder}/deno` };
 }
 
 function asOther(...variables: string[]): string[] {
@@ -69,7 +104,7 @@ function asOther(...variables: string[]): string[] {
 /** Runs a script that sees a tiny memory file system at `folder`, and is its superuser. */
 export function runMounted(folder: string, code: string, kib = 64): Promise<unknown> {
   const mount = `mount -t tmpfs -o size=${kib}k,mode=700 none "$0" && exec "$@"`;
-  return run([...unshare(), "sh", "-c", mount, folder], code);
+  return run((command) => [...unshare(), "sh", "-c", mount, folder, ...command], code);
 }
 
 /** The mounts of a namespace go with the last process in it, however that ends. */
@@ -78,7 +113,7 @@ function unshare(): string[] {
 }
 
 async function run(
-  before: string[],
+  wrap: (command: string[]) => string[],
   code: string,
   flags: readonly string[] = ["-A"],
 ): Promise<unknown> {
@@ -89,7 +124,7 @@ async function run(
   const { stdout, stderr } = await runDeno({
     file,
     flags: [...flags, "--unstable-kv"],
-    wrap: (command) => [...before, ...command],
+    wrap,
     timeoutMs: TIMEOUT_MS, // a pipe may make it wait for ever
   });
   if (stdout === "") throw new Error(`the script printed nothing: ${stderr}`);

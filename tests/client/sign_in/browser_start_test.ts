@@ -113,7 +113,12 @@ Deno.test({
       const script = `exec 3<>/dev/tcp/127.0.0.1/${listener.port}; printf 'POST ${
         new URL(url).pathname
       } HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 0\\r\\n\\r\\n' >&3; cat <&3`;
-      const command = new Deno.Command("bash", { args: ["-c", script], uid: 65534, gid: 65534 });
+      const command = new Deno.Command("bash", {
+        args: ["-c", script],
+        cwd: "/", // the checkout may be private
+        uid: 65534,
+        gid: 65534,
+      });
       return new TextDecoder().decode((await command.output()).stdout);
     };
     const text = await asOther(listener.startUrl);
