@@ -1,6 +1,3 @@
-/** Narrowest last column beside the others. A narrower one goes below them. */
-const NARROWEST = 30;
-
 /** Rows in columns, without trailing spaces. Wraps the last column to `width`. */
 export function columns(
   rows: readonly (readonly string[])[],
@@ -13,14 +10,10 @@ export function columns(
     (_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)),
   );
   const start = widths.reduce((sum, one) => sum + one + 2, indent.length);
-  const isBeside = width - start >= NARROWEST;
-  const margin = isBeside ? " ".repeat(start) : `${indent}${" ".repeat(8)}`;
   return rows.map((row) => {
-    const cells = widths.map((one, index) => (row[index] ?? "").padEnd(one) + "  ");
-    const text = wrap(row[last] ?? "", width - margin.length).map((line) => margin + line);
-    const head = indent + cells.join("");
-    const lines = isBeside ? [head + text.join("\n").slice(start)] : [head, ...text];
-    return lines.join("\n").replaceAll(/ +$/gm, "") + "\n";
+    const head = widths.map((one, index) => (row[index] ?? "").padEnd(one) + "  ").join("");
+    const text = wrap(row[last] ?? "", width - start).join(`\n${" ".repeat(start)}`);
+    return `${indent}${head}${text}`.replaceAll(/ +$/gm, "") + "\n";
   }).join("");
 }
 

@@ -50,9 +50,9 @@ export async function main(
     }
     if (line.kind === "help") {
       const isAsked = args.length > 0;
-      const textFor = (columns: number) => helpText(line.command, COMMANDS, columns);
-      if (isAsked) output.print(textFor(output.columns));
-      else output.note(textFor(output.noteColumns));
+      const text = helpText(line.command, COMMANDS);
+      if (isAsked) output.print(text);
+      else output.note(text);
       return isAsked ? EXIT.ok : EXIT.usage;
     }
     ({ flags } = line);

@@ -1,18 +1,4 @@
-import { readEnvIfGranted } from "../../backends/common/platform.ts";
-import { screen } from "../prompt/terminal.ts";
-
-/** Width of a text that goes to a file or to another program. */
-const USUAL_COLUMNS = 80;
-/** Longer lines are hard to read. */
-const WIDEST = 100;
-/** In fewer columns hardly a word has room. */
-const NARROWEST = 20;
-
 export interface Output {
-  /** The width of standard output. */
-  readonly columns: number;
-  /** The width of standard error. */
-  readonly noteColumns: number;
   /** Writes a result to standard output. */
   print(text: string): void;
   /** Writes anything else to standard error. */
@@ -21,14 +7,6 @@ export interface Output {
 
 /** The process's own standard output and standard error. */
 export class StandardOutput implements Output {
-  get columns(): number {
-    return columnsOf(Deno.stdout);
-  }
-
-  get noteColumns(): number {
-    return columnsOf(Deno.stderr);
-  }
-
   print(text: string): void {
     try {
       writeAll(Deno.stdout, text);
@@ -50,14 +28,6 @@ export class StandardOutput implements Output {
       // No other place is left.
     }
   }
-}
-
-/** The width of a stream: as `COLUMNS` says where it is set, else as its terminal has it. */
-function columnsOf(stream: typeof Deno.stdout): number {
-  const set = Number(readEnvIfGranted("COLUMNS"));
-  const ofTerminal = () => stream.isTerminal() ? screen().columns : USUAL_COLUMNS;
-  const columns = Number.isInteger(set) && set > 0 ? set : ofTerminal();
-  return Math.max(NARROWEST, Math.min(columns, WIDEST));
 }
 
 export class OutputError extends Error {

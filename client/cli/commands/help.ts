@@ -2,6 +2,8 @@ import { columns } from "../columns.ts";
 import { type Command, EXIT, EXIT_WORDS, PROGRAM, SPECIFIER } from "../command.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 
+const WIDTH = 80;
+
 /** @param all The commands, which get this one, too. */
 export function helpCommand(all: readonly Command[]): Command {
   return {
@@ -18,20 +20,16 @@ export function helpCommand(all: readonly Command[]): Command {
     action: "show help",
     run: ({ argument, output }) => {
       const named = all.find(({ name }) => name === argument);
-      output.print(helpText(named, all, output.columns));
+      output.print(helpText(named, all));
       return EXIT.ok;
     },
   };
 }
 
-/** The help of one command, or of the whole program, wrapped to `width`. */
-export function helpText(
-  command: Command | undefined,
-  all: readonly Command[],
-  width: number,
-): string {
-  const text = (line: string) => columns([[line]], "", width);
-  const part = (title: string, rows: readonly (readonly string[])[], to = width) =>
+/** The help of one command, or of the whole program. */
+export function helpText(command: Command | undefined, all: readonly Command[]): string {
+  const text = (line: string) => columns([[line]], "", WIDTH);
+  const part = (title: string, rows: readonly (readonly string[])[], to = WIDTH) =>
     `${title}:\n${columns(rows, "  ", to)}`;
   const exits = part("Exit codes", EXIT_WORDS.map(([code, meaning]) => [`${code}`, meaning]));
   if (command === undefined) {

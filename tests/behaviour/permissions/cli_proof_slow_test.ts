@@ -128,8 +128,8 @@ interface Access {
 }
 
 /**
- * Read where they may be: by a session to find an API, to refuse options without a backend, by `config`
- * to show them, and for the width of the help.
+ * Read where they may be: by a session to find an API, to refuse options without a backend, and by
+ * `config` to show them.
  */
 const READ_IF_GRANTED = [
   "VM_API_URL",
@@ -140,7 +140,6 @@ const READ_IF_GRANTED = [
   "VM_OIDC_REDIRECT_URI",
   "VM_OIDC_LISTEN",
   "uid",
-  "COLUMNS",
 ];
 
 /**

@@ -150,13 +150,6 @@ export async function runInCliTerminal(
 export class MemoryOutput {
   printed = "";
   noted = "";
-  readonly columns: number;
-  readonly noteColumns: number;
-
-  constructor(columns = 80, noteColumns = columns) {
-    this.columns = columns;
-    this.noteColumns = noteColumns;
-  }
 
   print(text: string): void {
     this.printed += text;
