@@ -1,10 +1,8 @@
 import type { PermissionNeed } from "../format_permissions.ts";
-import { backendError } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import {
-  type BackendSpec,
   BUILT_IN_NAMES,
   parseBackendKwargs,
   parseBackendSpec,
@@ -16,7 +14,7 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { ensureSelection, optionNeeds } from "../permissions/start_needs.ts";
-import type { FlagName, FlagValues } from "./flags.ts";
+import type { FlagValues } from "./flags.ts";
 import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
 import { unknownWord, UsageError } from "./usage_error.ts";
 
@@ -30,12 +28,8 @@ export interface ChosenBackend extends AsyncDisposable {
   needs(): readonly PermissionNeed[];
 }
 
-interface BackendFlags {
-  readonly name: FlagName;
-  readonly options: FlagName;
-}
-
-const DEFAULT_FLAGS: BackendFlags = { name: "backend", options: "backend-options" };
+/** The flag that names a backend. The flag of its options is the same with "-options". */
+export type BackendFlag = "backend" | "from" | "to";
 
 /** A backend by its name, with the places from which name and options were read. */
 interface Named {
@@ -54,7 +48,7 @@ export async function chooseBackend(
   flags: FlagValues,
   action: string,
   known: readonly PermissionNeed[] = [],
-  names: BackendFlags = DEFAULT_FLAGS,
+  flag: BackendFlag = "backend",
 ): Promise<ChosenBackend> {
   assertRuntime(action);
   const needs: PermissionNeed[] = [];
@@ -62,16 +56,21 @@ export async function chooseBackend(
     needs.push(...more);
     await preflight(action, [...known, ...needs], "always");
   };
-  const { settings } = flags;
-  let named = await namedByFlags(flags, names, ensure);
-  if (named === undefined && !settings.isTyped) await ensureSelection(ensure);
-  named ??= namedBySettings(settings);
+  let named = await namedByFlags(flags, flag, ensure);
   if (named === undefined) {
-    if (settings.isTyped) await ensureSelection(ensure);
-    const backend = await resolveCredentialsBackend();
-    // Stays open: the process may use it again. It is closed when the process ends.
-    const close = () => Promise.resolve();
-    return { ...reasonForChoice(), backend, needs: () => needs, [Symbol.asyncDispose]: close };
+    named = namedBySettings(flags.settings);
+    if (named === undefined || !flags.settings.isTyped) await ensureSelection(ensure);
+  }
+  if (named === undefined) {
+    const { name = "file", by } = readBackendChoice(readEnvIfGranted);
+    return {
+      backend: await resolveCredentialsBackend(),
+      name: shortName(name),
+      why: by === undefined ? "it is the default" : `${by} is set`,
+      needs: () => needs,
+      // Stays open: the process may use it again.
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
   }
   const { name, options, origin, why } = named;
   const isKnown = /[:#]/.test(name) || (BUILT_IN_NAMES as readonly string[]).includes(name);
@@ -81,36 +80,44 @@ export async function chooseBackend(
   const backend = await createBackend(spec, parseBackendKwargs(options, origin.options), origin);
   return {
     backend,
-    name: nameOf(spec),
+    name: shortName(name),
     why,
     needs: () => needs,
-    [Symbol.asyncDispose]: () => close(backend),
+    [Symbol.asyncDispose]: async () => await backend.close?.(),
   };
+}
+
+/** A built-in name, or the name of the export. */
+function shortName(name: string): string {
+  return name.split(/[:#]/).at(-1)!;
 }
 
 async function namedByFlags(
   flags: FlagValues,
-  { name, options }: BackendFlags,
+  flag: BackendFlag,
   ensure: (needs: readonly PermissionNeed[]) => Promise<void>,
 ): Promise<Named | undefined> {
-  const text = flags.text(name);
-  const file = flags.text(options);
-  if (text === undefined && file === undefined) return undefined;
-  if (text === undefined) {
-    const reason = `it belongs to --${name}, which is not given. Give both.`;
-    throw new UsageError(`Cannot use --${options}: ${reason}`);
+  const name = flags.text(flag);
+  const path = flags.text(`${flag}-options`);
+  if (name === undefined && path === undefined) return undefined;
+  if (name === undefined) {
+    throw new UsageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
   }
-  if (file !== undefined && file !== "-") {
-    await ensure([
-      { name: "read", path: file, reason: "to read the backend's options", need: "always" },
-    ]);
+  let options = "{}";
+  if (path === "-") options = await new Response(Deno.stdin.readable).text();
+  else if (path !== undefined) {
+    const reason = "to read the backend's options";
+    await ensure([{ name: "read", path, reason, need: "always" }]);
+    options = readPrivateFile(path, {
+      what: "a file of options",
+      maxBytes: LARGEST_BYTES,
+      forbiddenMode: WRITABLE_FOR_OTHERS,
+      fail: (reason, advice) =>
+        new UsageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
+    });
   }
-  return {
-    name: text,
-    options: file === undefined ? "{}" : await readInput(file, options),
-    origin: { name: `--${name}`, options: `--${options}` },
-    why: `--${name} names it`,
-  };
+  const origin = { name: `--${flag}`, options: `--${flag}-options` };
+  return { name, options, origin, why: `--${flag} names it` };
 }
 
 function namedBySettings({ values, profile, path }: Settings): Named | undefined {
@@ -123,37 +130,6 @@ function namedBySettings({ values, profile, path }: Settings): Named | undefined
     origin: { name: `"backend" ${place}`, options: `"backendOptions" ${place}` },
     why: "the settings file names it",
   };
-}
-
-async function close(backend: OidcCredentialsBackend): Promise<void> {
-  try {
-    await backend.close?.();
-  } catch (error) {
-    throw backendError("close", backend, error);
-  }
-}
-
-/** Text of a file, or with `-` of standard input. */
-async function readInput(path: string, flag: FlagName): Promise<string> {
-  if (path === "-") return await new Response(Deno.stdin.readable).text();
-  return readPrivateFile(path, {
-    what: "a file of options",
-    maxBytes: LARGEST_BYTES,
-    forbiddenMode: WRITABLE_FOR_OTHERS,
-    fail: (reason, advice) =>
-      new UsageError(`Cannot read the file ${path} of --${flag}: ${reason}. ${advice}`),
-  });
-}
-
-function reasonForChoice(): { name: string; why: string } {
-  const { name = "file", by, options } = readBackendChoice(readEnvIfGranted);
-  if (by === undefined) return { name, why: "it is the default" };
-  if (options === undefined) return { name, why: `${by} is set` };
-  return { name: nameOf(parseBackendSpec(name, by)), why: `${by} names it` };
-}
-
-function nameOf(spec: BackendSpec): string {
-  return spec.kind === "built-in" ? spec.name : spec.exportName;
 }
 
 /** Refuses a backend that keeps nothing once this program has ended. */

@@ -150,58 +150,55 @@ function beside(path: string, name: string): string {
 }
 
 function needsOf(path: string, flags: GivenFlags, entry: Entry = {}): PermissionNeed[] {
-  const need = flags.has("config") ? "always" : "optional";
+  const isNamed = flags.has("config");
   const variables = [
-    ...(flags.has("config") ? [] : ["VM_AUTH_CONFIG", HOME_VARIABLE]),
+    ...(isNamed ? [] : ["VM_AUTH_CONFIG", HOME_VARIABLE]),
     ...(flags.has("profile") ? [] : [OPTIONS.profile.variable]),
     ...Object.keys(entry).flatMap((name) => SETTINGS[name]?.variable ?? []), // they win
     ...("issuer" in entry ? [OPTIONS.apiKey.variable, OPTIONS.apiSecret.variable] : []),
   ];
-  const reason = "to find the settings";
-  return [
-    ...variables.map((variable) => ({ name: "env", variable, reason, need: "optional" }) as const),
-    ...(path === "" ? [] : [
-      { name: "read", path, reason: "to read the settings file", need } as const,
-      {
-        name: "sys",
-        kind: "uid",
-        reason: "to know whose the settings file is",
-        need: "optional",
-      } as const,
-    ]),
-  ];
+  const needs = variables.map((variable): PermissionNeed => (
+    { name: "env", variable, reason: "to find the settings", need: "optional" }
+  ));
+  if (path === "") return needs;
+  const reason = "to read the settings file";
+  needs.push({ name: "read", path, reason, need: isNamed ? "always" : "optional" });
+  needs.push({ name: "sys", kind: "uid", reason: "to know whose it is", need: "optional" });
+  return needs;
 }
 
+type FoundText = Pick<Settings, "state" | "denial"> & { readonly text: string };
+
 /** The text of the file, or the reason why it was left alone: a command can do without. */
-function readText(
-  path: string,
-  isNamed: boolean,
-): Pick<Settings, "state" | "denial"> & { readonly text: string } {
+function readText(path: string, isNamed: boolean): FoundText {
   const text = "{}";
   if (path === "") return { state: "off", text };
-  const fail = (reason: string, advice: string, cause?: unknown) =>
-    settingsError(path, `${reason}. ${advice}`, cause);
-  const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
+  const denied = (words: string): FoundText => (
+    { state: "denied", denial: `The settings file ${path} is not read: ${words}`, text }
+  );
+  // A command runs without it: nobody is asked.
+  if (!isNamed && !isGranted({ name: "read", path })) {
+    const flag = quoteArgument(`--allow-read=${path}`);
+    return denied(`Deno does not permit it. Run with ${flag}, too.`);
+  }
+  let found: FoundText | undefined;
+  const { NotADirectory, NotCapable, NotFound } = Deno.errors;
   try {
-    // A command runs without it: nobody is asked.
-    if (!isGranted({ name: "read", path })) {
-      const flag = quoteArgument(`--allow-read=${path}`);
-      throw fail("Deno does not permit it", `Run with ${flag}, too.`, new NotCapable());
-    }
-    const limits = { maxBytes: LARGEST_BYTES, forbiddenMode: WRITABLE_FOR_OTHERS };
-    return {
-      state: "read",
-      text: readPrivateFile(path, { what: "a settings file", ...limits, fail }),
-    };
+    const content = readPrivateFile(path, {
+      what: "a settings file",
+      maxBytes: LARGEST_BYTES,
+      forbiddenMode: WRITABLE_FOR_OTHERS,
+      fail: (reason, advice, cause) => {
+        const isAbsent = cause instanceof NotFound || cause instanceof NotADirectory;
+        if (isAbsent) found = { state: "absent", text };
+        if (cause instanceof NotCapable) found = denied(`${reason}. ${advice}`);
+        return settingsError(path, `${reason}. ${advice}`);
+      },
+    });
+    return { state: "read", text: content };
   } catch (error) {
-    const { cause, message } = error as Error;
-    if (isNamed) throw error;
-    if (cause instanceof NotFound || cause instanceof NotADirectory) {
-      return { state: "absent", text };
-    }
-    const isDenied = cause instanceof NotCapable || cause instanceof PermissionDenied;
-    if (isDenied) return { state: "denied", denial: message, text };
-    throw error;
+    if (found === undefined || isNamed) throw error;
+    return found;
   }
 }
 
@@ -280,9 +277,8 @@ function unknownKey(path: string, reason: string, name: string, known: readonly 
   return settingsError(path, `${reason} ${shown(name, "of a long name")}. ${advice}`);
 }
 
-function settingsError(path: string, text: string, cause?: unknown): SettingsError {
-  const message = `Cannot use the settings file ${printable(path, 500)}: ${text}`;
-  return new SettingsError(message, { cause });
+function settingsError(path: string, text: string): SettingsError {
+  return new SettingsError(`Cannot use the settings file ${printable(path, 500)}: ${text}`);
 }
 
 /** The values of the file that apply, and what decides about each setting that the command takes. */

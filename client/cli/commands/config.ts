@@ -7,7 +7,7 @@ import { selectionNeeds } from "../../permissions/start_needs.ts";
 import { columns } from "../columns.ts";
 import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { EXAMPLE, SETTINGS, type Settings } from "../settings.ts";
+import { EXAMPLE, SETTINGS } from "../settings.ts";
 import { identityNeeds, OPTION_FLAGS } from "../sign_in_target.ts";
 
 export const config: Command = {
@@ -27,34 +27,37 @@ export const config: Command = {
   async run(invocation) {
     const { flags } = invocation;
     await preflight(config.action, [...identityNeeds(flags), ...selectionNeeds()], "always");
-    const { settings } = flags;
-    const { state, path, profile, profiles, denial } = settings;
+    const { state, path, profile, profiles, denial: reason } = flags.settings;
     const rows = settingRows(flags);
-    const file = {
-      ...(path && { path }),
-      state,
-      ...(state === "read" && { profiles, ...(profile !== undefined && { profile }) }),
-      ...(denial !== undefined && { reason: denial }),
-    };
-    const json = Object.fromEntries(
-      rows.map(([name, value, source]) => [name, { ...(value !== null && { value }), source }]),
+    const settings = Object.fromEntries(
+      rows.map(([name, value, source]) => [name, { value: value ?? undefined, source }]),
     );
-    const text = rows.map((
-      [name, value, source],
-    ) => [name, textOf(value), source === path ? "settings file" : source]);
-    printResult(
-      invocation,
-      { file, settings: json },
-      columns([["settings file", fileText(settings)]]) +
-        (denial === undefined ? "" : `${denial}\n`) +
-        (rows.length === 0 ? "\nNothing is set.\n" : `\n${columns(text)}`) +
-        (state === "absent"
-          ? `\nTo keep settings for ${PROGRAM}, write ${path}, such as\n  ${EXAMPLE}\n`
-          : ""),
-    );
+    const place = state === "absent" || path === "" ? `none: ${path || "it is turned off"}` : path;
+    const applies = profile === undefined ? "" : `profile ${profile} applies; `;
+    const names = profiles.length === 0 ? "" : ` (${applies}profiles: ${profiles.join(", ")})`;
+    const text = [
+      columns([["settings file", place + names]]),
+      ...(reason === undefined ? [] : [`${reason}\n`]),
+      rows.length === 0 ? "\nNothing is set.\n" : `\n${
+        columns(rows.map(([name, value, source]) => [
+          name,
+          value === null ? "(set, not shown)" : printable(textOf(value), 500),
+          source === path ? "settings file" : source,
+        ]))
+      }`,
+      ...(state === "absent"
+        ? [`\nTo keep settings for ${PROGRAM}, write ${path}, such as\n  ${EXAMPLE}\n`]
+        : []),
+    ].join("");
+    const file = { path: path || undefined, state, profile, profiles, reason };
+    printResult(invocation, { file, settings }, text);
     return EXIT.ok;
   },
 };
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
 
 /** Name, value and source of each setting. The value is `null` where it may be a secret. */
 function settingRows(flags: FlagValues): [name: string, value: unknown, source: string][] {
@@ -78,20 +81,4 @@ function settingRows(flags: FlagValues): [name: string, value: unknown, source: 
       ? [["backendOptions", null, ofBackend] as [string, null, string]]
       : []),
   ];
-}
-
-function textOf(value: unknown): string {
-  if (value === null) return "(set, not shown)";
-  return printable(typeof value === "string" ? value : JSON.stringify(value), 500);
-}
-
-function fileText({ state, path, profile, profiles }: Settings): string {
-  if (path === undefined) {
-    return "none: it is turned off, or no variable that may be read leads to it";
-  }
-  if (state !== "read") return state === "absent" ? `none: ${path}` : path;
-  if (profiles.length === 0) return path;
-  return `${path} (${profile === undefined ? "" : `profile ${profile} applies; `}profiles: ${
-    profiles.join(", ")
-  })`;
 }

@@ -70,10 +70,8 @@ export async function chooseBoth(flags: FlagValues, action: string): Promise<Mig
     throw new UsageError(`Cannot ${action}: ${reason}. Give a file for one.`);
   }
   await using stack = new AsyncDisposableStack();
-  const source = { name: "from", options: "from-options" } as const;
-  const target = { name: "to", options: "to-options" } as const;
-  const from = stack.use(await chooseBackend(flags, action, [], source));
-  const to = stack.use(await chooseBackend(flags, action, from.needs(), target));
+  const from = stack.use(await chooseBackend(flags, action, [], "from"));
+  const to = stack.use(await chooseBackend(flags, action, from.needs(), "to"));
   const owned = stack.move();
   // The target is written, and the source locked.
   const always = { reason: "to move the tokens", need: "always" } as const;

@@ -8,11 +8,11 @@ for (
   const [name, why, args, env] of [
     ["file", "it is the default", [], {}],
     ["memory", "VM_OIDC_NO_PERSIST is set", [], { VM_OIDC_NO_PERSIST: "yes" }],
-    ["kv", "VM_OIDC_CREDENTIALS_BACKEND names it", [], { VM_OIDC_CREDENTIALS_BACKEND: "kv" }],
+    ["kv", "VM_OIDC_CREDENTIALS_BACKEND is set", [], { VM_OIDC_CREDENTIALS_BACKEND: "kv" }],
     ["kv", "--backend names it", ["--backend", "kv"], { VM_OIDC_NO_PERSIST: "1" }],
     [
       "TeamStore",
-      "VM_OIDC_CREDENTIALS_BACKEND names it",
+      "VM_OIDC_CREDENTIALS_BACKEND is set",
       [],
       { VM_OIDC_CREDENTIALS_BACKEND: `${STORE}:TeamStore` },
     ],

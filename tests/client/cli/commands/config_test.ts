@@ -145,7 +145,7 @@ Deno.test("config: a file that Deno does not permit is told, and no command fail
   assertEquals((await world.run(["status", "-q"], { flags, env })).code, 0);
   const doctor = await world.run(["doctor"], { flags, env });
   assertEquals(doctor.code, 0, doctor.stdout);
-  assertMatch(doctor.stdout, /^warning +settings file +.*: Deno does not permit it/m);
+  assertMatch(doctor.stdout, /^warning +settings file +.* is not read: Deno does not permit it/m);
   assertStringIncludes(doctor.stdout, `--allow-read=${path}`);
   const config = JSON.parse((await world.run(["config", "--json"], { flags, env })).stdout);
   assertEquals([config.file.state, config.file.path], ["denied", path]);
@@ -153,7 +153,7 @@ Deno.test("config: a file that Deno does not permit is told, and no command fail
   // Where it would have helped, the error says so.
   const login = await world.run(["login"], { flags, env: { ...env, ...NONE } });
   assertEquals(login.code, 2);
-  assertStringIncludes(login.stderr, `Cannot use the settings file ${path}: Deno does not permit`);
+  assertStringIncludes(login.stderr, `The settings file ${path} is not read: Deno does not permit`);
   // Who names it needs it.
   const named = await world.run(["status", "--config", path], { flags });
   assertEquals(named.code, 1);

@@ -135,7 +135,7 @@ for (
   const [name, args, words] of [
     ["an unknown backend", ["--backend", "fil"], 'Cannot use "fil" as --backend'],
     ["a bare module", ["--backend", "pkg:Store"], 'Cannot use --backend="pkg:Store"'],
-    ["options without a backend", ["--backend-options", "x.json"], "it belongs to --backend"],
+    ["options without a backend", ["--backend-options", "x.json"], "it needs --backend"],
     [
       "a file that is not there",
       ["--backend", "file", "--backend-options", "no.json"],

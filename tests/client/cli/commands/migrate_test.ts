@@ -59,7 +59,7 @@ Deno.test("migrate: into memory would lose the tokens, and is refused", async ()
 for (
   const [name, args, words] of [
     ["no backend", [], "neither --from nor --to is given"],
-    ["options without a name", ["--to", "file", "--from-options", "x"], "it belongs to --from"],
+    ["options without a name", ["--to", "file", "--from-options", "x"], "it needs --from"],
     [
       "two readers of standard input",
       ["--from", "file", "--from-options", "-", "--to", "kv", "--to-options", "-"],
