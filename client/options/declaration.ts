@@ -52,7 +52,7 @@ export interface OptionRow<T = unknown> {
 
 type Rows = { readonly [K in keyof Required<InitOptions>]: OptionRow<NonNullable<InitOptions[K]>> };
 
-export const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
+const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
 const BEARERS: readonly BearerKind[] = ["auto", "access_token", "id_token"];
 
 /** A flag of the command line, with the placeholder for its value, and a line of help. */

@@ -29,9 +29,7 @@ import {
   choiceNeeds,
   envNeeds,
   fileNeeds,
-  openNeeds,
   PLACES,
-  secretNeeds,
   startNeeds,
   uniqueNeeds,
 } from "./start_needs.ts";
@@ -155,9 +153,9 @@ export async function collectPermissions(
   }
   if (identity.kind === "api_key" || backend === undefined) return envNeeds(options, call);
   return uniqueNeeds([
-    ...envNeeds(options, call),
+    ...envNeeds(options, revoke ? "revoke" : "clear"),
     ...discovered,
-    ...(revoke ? [...secretNeeds(options), ...fileNeeds(identity).map(asAlways)] : []),
+    ...(revoke ? fileNeeds(identity).map(asAlways) : []),
     ...choiceNeeds(options),
     ...clearNeeds(backend, revoke ? [identity.issuer] : []),
   ]);
@@ -185,6 +183,17 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
   const { openBrowser = isFlow && options.onAuthorizationUrl === undefined } = options;
   if (!isDeno) return [];
   return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
+}
+
+/** A need for each variable whose option is absent. */
+function openNeeds(
+  when: PermissionNeed["need"],
+  reason: string,
+  options: Readonly<Record<string, unknown>>,
+): PermissionNeed[] {
+  return Object.entries(options).flatMap(([variable, given]): PermissionNeed[] =>
+    given === undefined ? [{ name: "env", variable, reason, need: when }] : []
+  );
 }
 
 /** The place to listen at, and the variables that say so. */

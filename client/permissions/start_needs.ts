@@ -21,7 +21,7 @@ import {
   OPTIONS,
   valueOf,
 } from "../options/declaration.ts";
-import { CLIENT_AUTH, clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
+import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
 import {
   DEFAULT_API_HOST,
   findApiHost,
@@ -36,7 +36,7 @@ const ACTION = "name the permissions";
 export const PLACES = { provider: "PROVIDER", api: "API", folder: "$HOME/.validmind" } as const;
 
 /** A call whose permissions can be named. */
-export type Call = "init" | "createSession" | "clear";
+export type Call = "init" | "createSession" | "clear" | "revoke";
 
 /**
  * All that a start and a refresh need, as far as options and readable variables tell. A place stands
@@ -46,7 +46,7 @@ export type Call = "init" | "createSession" | "clear";
  */
 export function startNeeds(
   options: InitOptions,
-  call: Exclude<Call, "clear">,
+  call: "init" | "createSession",
   backend: OidcCredentialsBackend | undefined = options.credentialsBackend ?? getDefaultBackend(),
 ): PermissionNeed[] {
   const given = withoutPlaceholder(options);
@@ -108,7 +108,7 @@ function readIfGranted(variable: string): string | undefined | null {
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
-export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
+function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
   if (apiKey !== undefined || apiSecret !== undefined) return true;
   return issuer === undefined && clientId === undefined &&
     readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
@@ -118,12 +118,11 @@ export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): b
 /** The variables of absent options, and whether a start requires each. */
 export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   const isKey = isByKey(options);
-  const needs = OPTION_NAMES.flatMap((name): PermissionNeed[] => {
+  return OPTION_NAMES.flatMap((name): PermissionNeed[] => {
     const { variable, reason = "" } = optionRow(name);
     const need = variable && needOfVariable(name, options, call, isKey);
     return need ? [{ name: "env", variable, reason, need }] : [];
   });
-  return isKey || call === "clear" ? needs : [...needs, ...secretNeeds(options)];
 }
 
 /** When the variable of an option is read; `undefined` where it is not. */
@@ -134,37 +133,26 @@ function needOfVariable(
   isKey: boolean,
 ): PermissionNeed["need"] | undefined {
   const { group, requiredBy } = optionRow(name);
+  const isSignOut = call === "clear" || call === "revoke";
+  const isProofOpen = !isKey && call !== "clear" && Object.keys(clientAuthOf(options)).length === 0;
+  if (group === "client") return isProofOpen ? "optional" : undefined;
   const isGiven = options[name] !== undefined ||
     name === "apiHost" && options.apiUrl !== undefined ||
     name === "apiUrl" && options.apiHost !== undefined;
-  if (isGiven || group === "client" || group === "browser") return undefined;
+  if (isGiven) {
+    // A proof in a variable is for the client alone that variables name.
+    const isClient = name === "issuer" || name === "clientId";
+    return isClient && isProofOpen ? "optional" : undefined;
+  }
   const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
   if (group === "model") return call === "init" ? need : undefined;
-  if (group === "api") return call === "clear" ? undefined : need;
-  if (group === "person" && call === "clear") return undefined;
+  if (group === "browser" || isSignOut && (group === "api" || group === "person")) return undefined;
+  if (group === "api") return need;
   if ((group === "api_key") === isKey) return need;
   // To see that there are not credentials of both kinds.
   const { issuer, clientId, apiKey, apiSecret } = options;
   const isOpen = (isKey ? apiKey ?? apiSecret : issuer ?? clientId) === undefined;
   return requiredBy === "every call" && isOpen ? "optional" : undefined;
-}
-
-/** The variables of the client's secret and files, and the variables that name its client. */
-export function secretNeeds(options: InitOptions): PermissionNeed[] {
-  if (Object.keys(clientAuthOf(options)).length > 0) return [];
-  const { reason } = OPTIONS.clientSecret;
-  return [...CLIENT_AUTH, "issuer" as const, "clientId" as const].map((name) => (
-    { name: "env", variable: OPTIONS[name].variable, reason, need: "optional" }
-  ));
-}
-
-/** The hosts and files of a sign-in. */
-export function hostAndFileNeeds(resolved: ResolvedOptions): PermissionNeed[] {
-  const { identity, runtime } = resolved;
-  if (identity.kind !== "oidc") return apiNeeds(resolved);
-  const isNative = runtime.fetch === globalThis.fetch;
-  const provider = isNative ? [providerNeed(identity.issuer)] : [];
-  return [...apiNeeds(resolved), ...provider, ...fileNeeds(identity)];
 }
 
 /** The files by which the client proves who it is, which a start from a stored token does not read. */
@@ -175,17 +163,6 @@ export function fileNeeds(client: Parameters<typeof clientAuthFromEnv>[0]): Perm
     path === undefined
       ? []
       : [{ name: "read", path, reason: `to read the client's ${kind}`, need: "sign_in" }]
-  );
-}
-
-/** A need for each variable whose option is absent. */
-export function openNeeds(
-  when: PermissionNeed["need"],
-  reason: string,
-  options: Readonly<Record<string, unknown>>,
-): PermissionNeed[] {
-  return Object.entries(options).flatMap(([variable, given]): PermissionNeed[] =>
-    given === undefined ? [{ name: "env", variable, reason, need: when }] : []
   );
 }
 

@@ -66,11 +66,11 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "env VM_OIDC_AUDIENCE optional",
     "env VM_OIDC_PROFILE optional",
     "env VM_OIDC_FLOW optional",
-    "env VM_OIDC_INTERACTIVE optional",
-    "env VM_API_TIMEOUT optional",
     "env VM_OIDC_CLIENT_SECRET optional",
     "env VM_OIDC_CLIENT_KEY_FILE optional",
     "env VM_OIDC_CLIENT_ASSERTION_FILE optional",
+    "env VM_OIDC_INTERACTIVE optional",
+    "env VM_API_TIMEOUT optional",
   ];
   const api = ["env VM_API_URL always", "env VM_API_HOST always"];
   // Where options say who signs in: to know whose the secret is.
@@ -91,9 +91,9 @@ Deno.test("requiredPermissions: the variables of what is left open, apart where 
     "net localhost:9000 sign_in",
   ]);
   assertEquals(await needsOf({ ...OIDC, ...MODEL, ...MEMORY }), [
+    ...whose,
     ...api,
     ...more,
-    ...whose,
     "net localhost:5000 always",
     "net login.example.com:443 sign_in",
   ]);

@@ -52,7 +52,10 @@ Deno.test("denied variables: only those that are needed and denied are named", a
   const [, code, message] = await signIn(issuer, ["--allow-env=VM_OIDC_ISSUER"]);
   assertEquals(code, "permission_required");
   assertStringIncludes(message, "not permit env VM_OIDC_CLIENT_ID (");
-  assertStringIncludes(message, "--allow-net=login.example.com:443 --allow-env=VM_OIDC_CLIENT_ID,");
+  assertStringIncludes(
+    message,
+    "--allow-net=login.example.com:443 --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
+  );
 
   const [, keyCode, keyMessage] = await signIn(`apiKey: "k"`, ["--allow-env=VM_API_KEY"]);
   assertEquals(keyCode, "permission_required");
@@ -89,5 +92,5 @@ Deno.test("denied variables: init names the model's variable", async () => {
   `;
   const { stdout } = await runDeno({ code });
   assertStringIncludes(stdout, "permission_required");
-  assertStringIncludes(stdout, "--allow-env=VM_API_MODEL");
+  assertStringIncludes(stdout, "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,VM_API_MODEL,");
 });
