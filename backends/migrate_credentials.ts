@@ -109,6 +109,8 @@ export async function migrateCredentials(
   const { deleteSource = false, onProgress = () => {}, signal } = options;
   assertCredentialsBackend(from, "the source");
   assertCredentialsBackend(to, "the target");
+  // First: who signs out of the target from now on must not find the entry there again.
+  const former = new Set(await listKeys(to));
   const keys = await listKeys(from);
   if (keys === undefined) {
     throw new CredentialsBackendError(
@@ -117,7 +119,6 @@ export async function migrateCredentials(
     );
   }
   await assertApart(from, to, keys);
-  const former = new Set(await listKeys(to));
   const result = { copied: [], kept: [], deleted: [], liveCopies: [] } as Record<
     keyof MigrationResult,
     string[]

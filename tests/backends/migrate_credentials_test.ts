@@ -204,6 +204,19 @@ Deno.test("migrateCredentials neither overwrites a sign-in to the target nor und
   }
 });
 
+Deno.test("migrateCredentials brings back no entry that is signed out of the target while it begins", async () => {
+  const good = memory({ a: entry() });
+  const to = memory({ a: entry({ expires_at: "2020-01-01T00:00:00Z" }) });
+  const from = altered(good, {
+    list: async function* () {
+      to.delete("a");
+      yield* good.list();
+    },
+  });
+  const { copied, deleted } = await migrateCredentials(from, to, { deleteSource: true });
+  assertEquals([copied, deleted, to.get("a"), good.get("a")], [[], [], undefined, entry()]);
+});
+
 Deno.test("migrateCredentials holds the locks of both while it copies, one after the other", async () => {
   const order: string[] = [];
   const spied = (name: string, good: MemoryCredentialsBackend) =>
