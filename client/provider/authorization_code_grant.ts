@@ -2,7 +2,6 @@ import * as oauth from "oauth4webapi";
 import { remember } from "../../backends/common/redact.ts";
 import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
@@ -76,7 +75,8 @@ export async function startAuthorization(
 ): Promise<Authorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, server, client } = context;
-    const endpoint = authorizationEndpoint(server, identity.issuer);
+    const { authorization_endpoint } = server;
+    checkEndpoint("authorization_endpoint", authorization_endpoint, identity.issuer);
     assertCanSignIn(server, identity);
     const dpopKey = identity.dpop ? await newDpopKey(context) : undefined;
     const { redirectUri } = options;
@@ -91,6 +91,7 @@ export async function startAuthorization(
       const { request_uri } = await push(context, query, dpopKey);
       query = { client_id: client.client_id, request_uri };
     }
+    const endpoint = new URL(authorization_endpoint!);
     for (const [name, value] of Object.entries(query)) endpoint.searchParams.set(name, value);
     return { url: endpoint.href, redirectUri, ...secrets };
   }, ADVICE);
@@ -218,20 +219,4 @@ function obstacleAt(server: oauth.AuthorizationServer): string | undefined {
     return "the provider does not know PKCE with S256, without which a code can be stolen";
   }
   return undefined;
-}
-
-/** The page's address, at a provider that this flow is safe with. */
-function authorizationEndpoint(server: oauth.AuthorizationServer, issuer: string): URL {
-  const { authorization_endpoint } = server;
-  const obstacle = obstacleAt(server);
-  if (obstacle !== undefined || authorization_endpoint === undefined) {
-    throw new ValidMindAuthError(
-      "flow_unsupported",
-      words`Cannot sign in in the browser at ${issuer}: ${
-        obstacle ?? "it is not offered"
-      }. Set ${BY_DEVICE}.`,
-    );
-  }
-  checkEndpoint("authorization_endpoint", authorization_endpoint, issuer);
-  return new URL(authorization_endpoint);
 }

@@ -1,11 +1,13 @@
 import * as oauth from "oauth4webapi";
+import { isSecureUrl } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
+import { words } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import { secureUrl } from "../options/resolve_identity.ts";
 import type { DeviceCode } from "../session_options.ts";
 import { assertCanSignIn } from "./discovery.ts";
 import type { DpopKey } from "./dpop_key.ts";
+import { BY_BROWSER } from "./error.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
@@ -48,7 +50,12 @@ export async function authorizeDevice(
 ): Promise<DeviceAuthorization> {
   return await provider.use("start the sign-in", signal, async (context) => {
     const { identity, runtime, server, client, auth } = context;
-    if (server.device_authorization_endpoint === undefined) throw noDeviceFlow(identity.issuer);
+    if (server.device_authorization_endpoint === undefined) {
+      throw new ValidMindAuthError(
+        "device_flow_unsupported",
+        words`Cannot sign in at ${identity.issuer}: it offers no device flow. Set ${BY_BROWSER}.`,
+      );
+    }
     assertCanSignIn(server, identity);
     const dpopKey = identity.dpop ? await newDpopKey(context) : undefined;
     // Sent wherever the provider knows PKCE: some demand it, and none minds it.
@@ -114,22 +121,12 @@ function toDeviceCode(
 
 /** Only a page of the web may be shown: a terminal or a browser acts on other addresses. */
 function checkPage(text: string): string {
-  try {
-    return secureUrl(text, "sign in: the provider's page").href;
-  } catch {
-    throw new ValidMindAuthError(
-      "provider_invalid",
-      "Cannot sign in: the page that the provider names for it is no https: page. " +
-        "Check the issuer, then ask who runs the provider.",
-    );
-  }
-}
-
-function noDeviceFlow(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "device_flow_unsupported",
-    `Cannot start the sign-in at ${issuer}: the provider offers no device flow. Enable it, or use a ` +
-      `provider that has it.`,
+  const url = URL.parse(text);
+  if (url !== null && isSecureUrl(url)) return url.href;
+  throw new ValidMindAuthError(
+    "provider_invalid",
+    "Cannot sign in: the page that the provider names for it is no https: page. Check the issuer, " +
+      "then ask who runs the provider.",
   );
 }
 

@@ -13,7 +13,7 @@ import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
 import { type AnswerFault, BrowserAnswer, OtherBrowser, parametersOf } from "./browser_answer.ts";
-import { type FlowContext, lateSignal, promptError } from "./flow.ts";
+import { type FlowContext, promptError } from "./flow.ts";
 import { RedirectListener } from "./redirect_listener.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 
@@ -80,8 +80,7 @@ export async function signInByBrowser(
       expiry(runtime.delay(LIMIT_MS, either), provider.issuer),
       promptFailed.promise,
     ]);
-    using late = lateSignal(signal, runtime.delay);
-    return await redeemAuthorization(provider, authorization, parameters, late.signal);
+    return await redeemAuthorization(provider, authorization, parameters, signal);
   } catch (error) {
     throw signal.aborted ? signal.reason : denial(error, provider.issuer);
   } finally {

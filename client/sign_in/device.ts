@@ -7,7 +7,7 @@ import { authorizeDevice, type DeviceAuthorization, pollDevice } from "../provid
 import { BY_BROWSER, ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { DeviceCode } from "../session_options.ts";
-import { type FlowContext, lateSignal, promptError } from "./flow.ts";
+import { type FlowContext, promptError } from "./flow.ts";
 
 /** The last poll is sent this long before the end of the code, so that it arrives in time. */
 const LAST_POLL_MS = 250;
@@ -60,9 +60,8 @@ async function poll(
     if (left <= 0) throw codeEnded(device.code.issuer, fault);
     // The last pause may be shorter than the interval: an approval until then still counts.
     await untilAborted(runtime.delay(Math.min(waitMs, left), signal), signal);
-    using late = lateSignal(signal, runtime.delay);
     try {
-      return await pollDevice(provider, device, late.signal);
+      return await pollDevice(provider, device, signal);
     } catch (error) {
       signal.throwIfAborted();
       const answer = readPollError(error);

@@ -1,4 +1,3 @@
-import type { Delay } from "../../backends/common/promises.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -41,26 +40,6 @@ export type FlowEnd = (isStored: boolean) => Promise<void>;
  */
 export type Flow = (provider: OidcProvider, context: FlowContext) => Promise<TokenSet>;
 
-/** Time for an answer that is on its way when a sign-in is given up, in milliseconds. */
-const LAST_ANSWER_MS = 5000;
-
-/**
- * A signal that follows another one after some seconds. For a request that may bring tokens: cut off,
- * nobody would get those that the provider gives out.
- */
-export function lateSignal(
-  signal: AbortSignal,
-  delay: Delay,
-): { signal: AbortSignal } & Disposable {
-  signal.throwIfAborted();
-  const [late, done] = [new AbortController(), new AbortController()];
-  const onAbort = () => {
-    delay(LAST_ANSWER_MS, done.signal).then(() => late.abort(signal.reason)).catch(() => undefined);
-  };
-  signal.addEventListener("abort", onAbort, { once: true, signal: done.signal });
-  return { signal: late.signal, [Symbol.dispose]: () => done.abort() };
-}
-
 /** Runs a flow, and reports its start and its end as events. */
 export async function runFlow(
   flow: Flow,
@@ -89,13 +68,6 @@ export function promptError(error: unknown): ValidMindAuthError {
   );
 }
 
-const FAILURES: Record<string, "denied" | "expired"> = {
-  authorization_denied: "denied",
-  authorization_expired: "expired",
-  device_code_denied: "denied",
-  device_code_expired: "expired",
-};
-
 /** The kind of an unsuccessful sign-in. */
 export function failureOf(
   error: unknown,
@@ -103,5 +75,6 @@ export function failureOf(
 ): "denied" | "expired" | "interrupted" | "error" {
   if (signal.aborted) return "interrupted";
   const code = String((error as { code?: unknown } | null)?.code);
-  return Object.hasOwn(FAILURES, code) ? FAILURES[code]! : "error";
+  const [, end] = /^(?:device_code|authorization)_(denied|expired)$/.exec(code) ?? [];
+  return end as "denied" | "expired" | undefined ?? "error";
 }

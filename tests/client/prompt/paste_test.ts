@@ -158,40 +158,6 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 Deno.test({
-  name:
-    "paste: Ctrl-C while the code is redeemed keeps the tokens, and a second one ends the process",
-  ignore: !hasTerminal,
-  fn: async () => {
-    for (const isSlow of [false, true]) {
-      await using provider = await startOidcProvider();
-      const gate = Promise.withResolvers<void>();
-      const arrived = Promise.withResolvers<void>();
-      provider.beforeAnswer = async ({ path }) => {
-        if (path !== "/token") return;
-        arrived.resolve();
-        await gate.promise;
-      };
-      const { text, code } = await typeInto(provider, [
-        ["paste it here", async (link) => `${await addressAfter(provider, link)}\r`],
-        ["expires in", async () => {
-          await arrived.promise;
-          return "^C";
-        }],
-        ["expires in", () => {
-          if (isSlow) return "^C";
-          gate.resolve();
-          return "";
-        }],
-        ["One more question?", () => "yes\r"],
-      ]);
-      gate.resolve();
-      if (isSlow) assertEquals([text.includes("state:"), code], [false, 130]);
-      else assertStringIncludes(text, "state: signed in true");
-    }
-  },
-});
-
-Deno.test({
   name: "paste: a program that is no job of a shell reads its terminal",
   ignore: !hasTerminal || Deno.build.os !== "linux",
   fn: async () => {

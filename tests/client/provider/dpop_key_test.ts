@@ -23,9 +23,7 @@ Deno.test("dpop key: each is another", async () => {
 Deno.test("dpop key: what is none is undefined", async () => {
   const { jwk } = await generateDpopKey();
   const { d: _, ...open } = jwk;
-  const other = (await generateDpopKey()).jwk;
-  const mixed = [{ ...jwk, d: other.d }, { ...other, d: jwk.d }];
-  const others = [{ ...jwk, d: 5 }, { ...jwk, kty: "RSA" }, open, ...mixed];
+  const others = [{ ...jwk, d: 5 }, { ...jwk, kty: "RSA" }, open];
   for (const value of [undefined, null, 5, "text", [], {}, ...others]) {
     assertEquals(await importDpopKey(value), undefined);
   }
