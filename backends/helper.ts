@@ -25,6 +25,7 @@ import {
   assertCredentialsBackend,
   checkOptions,
   CredentialsBackendError,
+  type CredentialsBackendErrorCode,
   keepName,
 } from "./credentials_backend_error.ts";
 import { credentialsPath } from "./file.ts";
@@ -205,14 +206,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const stored = typeof Secret === "string" && isOurs ? parseObject(Secret) : undefined;
     const entry = keyOf(url) === undefined && stored?.key === key ? stored.entry : stored;
     if (isObject(entry)) return entry as OidcCredentials;
-    const reason = isOurs
-      ? "its answer is not an entry in JSON"
-      : "it gave another entry than asked for";
-    throw new CredentialsBackendError(
-      "backend_corrupt",
-      `Cannot read credentials by ${this.#program.program}: ${reason}. Nothing was changed. Check ` +
-        `that it is a credential helper; if only this entry is damaged, sign out to remove it.`,
-    );
+    const reason = isOurs ? "its answer is not an entry in JSON" : "it gave another entry";
+    const advice =
+      `Nothing was changed. Check that it is a credential helper; if only this entry ` +
+      `is damaged, sign out to remove it.`;
+    throw this.#error("backend_corrupt", "read", `${reason}. ${advice}`);
   }
 
   /**
@@ -236,11 +234,11 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     if (stored === secret) return;
     const { length } = new TextEncoder().encode(secret);
     const isShort = typeof stored === "string" && stored.length < secret.length;
-    throw new CredentialsBackendError(
+    throw this.#error(
       isShort ? "backend_too_large" : "backend_unproven",
-      `Cannot write credentials by ${this.#program.program}: it took ${length} bytes for ` +
-        `"${printable(key)}" and gives back ${isShort ? "fewer" : "something else"}. Use another ` +
-        `helper or another backend.`,
+      "write",
+      `it took ${length} bytes for "${printable(key)}" and gives back ` +
+        `${isShort ? "fewer" : "something else"}. Use another helper or another backend.`,
     );
   }
 
@@ -250,16 +248,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_denied` where it is still there.
    */
   async delete(key: string): Promise<void> {
-    const url = await addressOf(key);
-    const erased = await this.#run("erase", url);
-    if (isNotFound(erased)) return;
-    if (isNotFound(await this.#run("get", url))) return;
-    this.#assertGood("erase", erased);
-    throw new CredentialsBackendError(
-      "backend_denied",
-      `Cannot remove credentials by ${this.#program.program}: they are still there after it. Remove ` +
-        `them with the program's own tools.`,
-    );
+    await this.#erase(await addressOf(key));
   }
 
   /**
@@ -268,20 +257,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    const answer = await this.#run("list", "");
-    this.#assertGood("list", answer);
-    const text = answer.stdout.trim();
-    const accounts = text === "null" ? {} : parseObject(text); // Go's empty map
-    if (accounts === undefined) {
-      throw new CredentialsBackendError(
-        "backend_corrupt",
-        `Cannot list credentials by ${this.#program.program}: its answer is not a JSON object. ` +
-          `Check that it is a credential helper.`,
-      );
-    }
-    for (const line of Object.keys(accounts)) {
-      const address = addressIn(line);
-      const key = address && (keyOf(address) ?? await this.#keyAt(address));
+    for (const address of await this.#addresses()) {
+      const key = keyOf(address) ?? await this.#keyAt(address);
       if (key !== undefined) yield key;
     }
   }
@@ -292,7 +269,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode delete}.
    */
   async deleteAll(): Promise<void> {
-    for (const key of await Array.fromAsync(this.list())) await this.delete(key);
+    for (const address of await this.#addresses()) await this.#erase(address);
   }
 
   /** The program, `PATH` where it is given by its name, and for storing the lock folder. */
@@ -307,6 +284,26 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
     if (this.#isDefaultFolder) needs.push({ name: "env", variable: HOME_VARIABLE });
     return needs;
+  }
+
+  async #addresses(): Promise<string[]> {
+    const answer = await this.#run("list", "");
+    this.#assertGood("list", answer);
+    const text = answer.stdout.trim();
+    const accounts = text === "null" ? {} : parseObject(text); // Go's empty map
+    if (accounts !== undefined) {
+      return Object.keys(accounts).map(addressIn).filter((address) => address !== undefined);
+    }
+    const reason = "its answer is not a JSON object. Check that it is a credential helper.";
+    throw this.#error("backend_corrupt", "list", reason);
+  }
+
+  async #erase(address: string): Promise<void> {
+    const erased = await this.#run("erase", address);
+    if (isNotFound(erased) || isNotFound(await this.#run("get", address))) return;
+    this.#assertGood("erase", erased);
+    const reason = "they are still there after it. Remove them with the program's own tools.";
+    throw this.#error("backend_denied", "remove", reason);
   }
 
   /** The key that stands beside an entry, where its address has only the hash. */
@@ -342,14 +339,20 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const clean = said &&
       printable(redact(said, secrets)).replaceAll(/[\w+/=.~-]{40,}/g, "[removed]");
     const words = clean === undefined ? "and said nothing" : `and said: ${clean}`;
-    throw new CredentialsBackendError(
-      // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
-      action === "store" && /too (long|large|big)/i.test(said ?? "")
-        ? "backend_too_large"
-        : "backend_unavailable",
-      `Cannot ${action} credentials by ${this.#program.program}: ${end}, ${words}. Run the program ` +
-        `in a terminal to see what it needs.`,
-    );
+    // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
+    const isTooLarge = action === "store" && /too (long|large|big)/i.test(said ?? "");
+    const advice = "Run the program in a terminal to see what it needs.";
+    const kind = isTooLarge ? "backend_too_large" : "backend_unavailable";
+    throw this.#error(kind, action, `${end}, ${words}. ${advice}`);
+  }
+
+  #error(
+    code: CredentialsBackendErrorCode,
+    action: string,
+    words: string,
+  ): CredentialsBackendError {
+    const message = `Cannot ${action} credentials by ${this.#program.program}: ${words}`;
+    return new CredentialsBackendError(code, message);
   }
 }
 
