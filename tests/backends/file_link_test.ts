@@ -76,8 +76,9 @@ Deno.test({
     await backend.withLock(KEY, async () => {
       await rejectsWith("backend_locked", () => direct.withLock(KEY, () => Promise.resolve()));
     });
+    const patient = new FileCredentialsBackend({ path: target });
     const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
-    const put = (key: string, index: number) => (index % 2 ? backend : direct).put(key, entry());
+    const put = (key: string, index: number) => (index % 2 ? backend : patient).put(key, entry());
     await Promise.all(keys.map(put));
     assertEquals(Object.keys(read(target).credentials ?? {}).length, keys.length + 1);
   },

@@ -128,14 +128,14 @@ Deno.test({
 
 Deno.test({
   name:
-    "a delete removes the temp files that killed writes left, also without a row, and no others",
+    "a delete removes what killed writes and earlier versions left, also without a row, and no more",
   permissions,
   async fn() {
     const { store, path, parent } = make();
     await store.put(OTHER, entry());
     const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d"];
     for (const name of others) Deno.writeTextFileSync(`${parent}/${name}`, "");
-    for (const name of ["c.json.tmp", "c.json.01234567.tmp"]) {
+    for (const name of ["c.json.tmp", "c.json.01234567.tmp", "c.json.01234567.lock"]) {
       Deno.writeTextFileSync(`${parent}/${name}`, THEIRS);
     }
     Deno.mkdirSync(`${path}.89abcdef.tmp`);
