@@ -82,6 +82,43 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a KV database in a folder that others can write is refused, and its mode stays",
+  ignore: !isPosix,
+  async fn() {
+    const path = await used();
+    const parent = path.replace("/kv.db", "");
+    Deno.chmodSync(path, 0o644);
+    for (const mode of [0o777, 0o770, 0o1777]) {
+      Deno.chmodSync(parent, mode);
+      const words = [path, `others can write its folder (mode ${mode.toString(8)})`];
+      await rejectsWith(
+        "backend_denied",
+        () => new KvCredentialsBackend({ path }).get(KEY),
+        ...words,
+      );
+      assertEquals(modeOf(path), 0o644);
+    }
+    Deno.chmodSync(parent, 0o700);
+  },
+});
+
+Deno.test({
+  name: "a KV database in the folder of another user is refused" +
+    (whyNoOwner ? ` (ignored: ${whyNoOwner})` : ""),
+  ignore: whyNoOwner !== undefined,
+  async fn() {
+    const path = await used();
+    Deno.chownSync(path.replace("/kv.db", ""), 4711, null);
+    const words = [path, "its folder belongs to another user (uid 4711)"];
+    await rejectsWith(
+      "backend_denied",
+      () => new KvCredentialsBackend({ path }).get(KEY),
+      ...words,
+    );
+  },
+});
+
+Deno.test({
   name: "a link to a KV database leads to it, and does not have its mode changed",
   ignore: !isPosix,
   async fn() {
