@@ -87,16 +87,13 @@ export const FLAGS: Readonly<Record<FlagName, Flag>> = {
   ...OWN_FLAGS,
 };
 
-/** The values of one flag, in their order; none for a flag without a value. */
-export type FlagValue = readonly string[];
-
 export class FlagValues {
-  readonly #values: ReadonlyMap<FlagName, FlagValue>;
+  readonly #values: ReadonlyMap<FlagName, readonly string[]>;
   /** The settings that apply where neither a flag nor a variable does. */
   readonly settings: Settings;
 
   constructor(
-    values: ReadonlyMap<FlagName, FlagValue> = new Map(),
+    values: ReadonlyMap<FlagName, readonly string[]> = new Map(),
     settings: Settings = NO_SETTINGS,
   ) {
     this.#values = values;

@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import { type FlagName, FLAGS, type FlagValue, FlagValues } from "./flags.ts";
+import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
 import { didYouMean, shown, unknownWord, UsageError } from "./usage_error.ts";
 
 export type CommandLine =
@@ -32,14 +32,14 @@ export function parseCommandLine(
 ): CommandLine {
   const { words: [word, ...words], given } = splitArguments(args);
   const known = commands.find(({ name }) => name === word);
-  for (const flag of given) assertKnown(flag, known);
+  for (const flag of given) assertKnown(flag, known?.flags ?? NAMES);
   if (given.some(({ name }) => name === "version")) return { kind: "version" };
   const isHelp = given.some(({ name }) => name === "help");
   if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
-  const command = known ?? missingCommand(word, commands.map(({ name }) => name));
-  if (isHelp) return { kind: "help", command };
-  const flags = checkFlags(given, command);
-  return { kind: "run", command, argument: checkWords(words, command), flags };
+  if (known === undefined) throw noCommand(word, commands.map(({ name }) => name));
+  if (isHelp) return { kind: "help", command: known };
+  const flags = checkFlags(given, known);
+  return { kind: "run", command: known, argument: checkWords(words, known), flags };
 }
 
 function splitArguments(args: readonly string[]): { words: string[]; given: GivenFlag[] } {
@@ -62,7 +62,7 @@ function splitArguments(args: readonly string[]): { words: string[]; given: Give
   return { words, given };
 }
 
-function assertKnown({ name, raw }: GivenFlag, command: Command | undefined): void {
+function assertKnown({ name, raw }: GivenFlag, offered: readonly FlagName[]): void {
   if ((NAMES as string[]).includes(name)) return;
   if (SECRET.test(name)) {
     throw new UsageError(
@@ -71,50 +71,42 @@ function assertKnown({ name, raw }: GivenFlag, command: Command | undefined): vo
         `VM_API_SECRET, or name a variable in a backend's options: {"token": "\${MY_TOKEN}"}.`,
     );
   }
-  const offered = command === undefined ? NAMES : [...command.flags, "help", "version"];
-  const reason = `Cannot understand ${shown(raw, "a flag")}: there is no such flag. `;
-  throw new UsageError(reason + advice(name, offered));
+  const near = didYouMean(name, [...offered, "help", "version"], "--") || "Leave it out.";
+  throw new UsageError(
+    `Cannot understand ${shown(raw, "a flag")}: there is no such flag. ${near}`,
+  );
 }
 
-function missingCommand(word: string | undefined, names: readonly string[]): never {
+function noCommand(word: string | undefined, names: readonly string[]): UsageError {
   const choices = `Give one of ${names.join(", ")}.`;
-  if (word === undefined) throw new UsageError(`Cannot run: no command is given. ${choices}`);
+  if (word === undefined) return new UsageError(`Cannot run: no command is given. ${choices}`);
   const near = didYouMean(word, [...names, "--version"]) || choices;
-  throw new UsageError(`Cannot run ${shown(word, "that")}: there is no such command. ${near}`);
+  return new UsageError(`Cannot run ${shown(word, "that")}: there is no such command. ${near}`);
 }
 
-function checkFlags(given: readonly GivenFlag[], command: Command): FlagValues {
-  const values = new Map<FlagName, FlagValue>();
-  for (const flag of given) {
-    const name = flag.name as FlagName;
-    if (!command.flags.includes(name)) {
-      const reason = `the command ${command.name} does not take it. `;
-      throw new UsageError(`Cannot use --${name} here: ${reason}${advice(name, command.flags)}`);
-    }
+function checkFlags(given: readonly GivenFlag[], { name: command, flags }: Command): FlagValues {
+  const values = new Map<FlagName, readonly string[]>();
+  for (const { name: text, value } of given) {
+    const name = text as FlagName;
+    const { value: placeholder, choices, isRepeatable } = FLAGS[name];
     const before = values.get(name);
-    if (before !== undefined && !FLAGS[name].isRepeatable) {
-      throw new UsageError(`Cannot use --${name}: it is given twice. Give it once.`);
-    }
-    values.set(name, [...before ?? [], ...checkValue(name, flag.value)]);
+    const fault = !flags.includes(name)
+      ? `the command ${command} does not take it. ${
+        didYouMean(name, flags, "--") || "Leave it out."
+      }`
+      : before !== undefined && !isRepeatable
+      ? "it is given twice. Give it once."
+      : placeholder === undefined
+      ? value !== undefined && "it takes no value. Give it alone."
+      : !value?.trim() && `its value is missing. Give --${name} ${placeholder}.`;
+    if (fault) throw new UsageError(`Cannot use --${name}: ${fault}`);
+    if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
+    values.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);
   }
   if (values.has("json") && values.has("quiet")) {
     throw new UsageError("Cannot use --json with --quiet: each asks for another output. Give one.");
   }
   return new FlagValues(values);
-}
-
-function checkValue(name: FlagName, value: string | undefined): FlagValue {
-  const { value: placeholder, choices } = FLAGS[name];
-  if (placeholder === undefined) {
-    if (value === undefined) return [];
-    throw new UsageError(`Cannot use --${name}: it takes no value. Give it alone.`);
-  }
-  if (!value?.trim()) {
-    const reason = "its value is missing.";
-    throw new UsageError(`Cannot use --${name}: ${reason} Give --${name} ${placeholder}.`);
-  }
-  if (choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
-  return [value];
 }
 
 function checkWords(words: readonly string[], { name, argument }: Command): string | undefined {
@@ -125,17 +117,10 @@ function checkWords(words: readonly string[], { name, argument }: Command): stri
     throw new UsageError(`Cannot understand ${shown(tooMuch, "an argument")}: ${reason}`);
   }
   if (argument === undefined || word === undefined && argument.isOptional) return undefined;
-  if (word === undefined) {
-    const offer = argument.choices.join(", ");
-    throw new UsageError(
-      `Cannot run ${name}: its ${argument.name} is missing. Give one of ${offer}.`,
-    );
-  }
-  if (argument.choices.includes(word)) return word;
-  throw unknownWord(word, argument.name, argument.choices);
-}
-
-/** The flag that was probably meant. The hint below the error names the place that lists all. */
-function advice(word: string, offered: readonly string[]): string {
-  return didYouMean(word, offered, "--") || "Leave it out.";
+  if (word !== undefined && argument.choices.includes(word)) return word;
+  if (word !== undefined) throw unknownWord(word, argument.name, argument.choices);
+  const offer = argument.choices.join(", ");
+  throw new UsageError(
+    `Cannot run ${name}: its ${argument.name} is missing. Give one of ${offer}.`,
+  );
 }

@@ -50,8 +50,6 @@ export const LARGEST_BYTES = 64 * 1024;
 /** The bits of a mode that the file must not have. It holds no secret, and may be read. */
 export const WRITABLE_FOR_OTHERS = 0o022;
 
-/** Settings whose variables each command reads that takes their flags. */
-const READ = ["issuer", "clientId", "audience", "scope", "flow", "profile", "backend"];
 /** Settings that are for the issuer and the client beside them, and for no others. */
 const OF_SIGN_IN = ["audience", "scope", "apiHost", "clientKeyFile", "clientAssertionFile"];
 
@@ -120,15 +118,13 @@ export function readSettings(flags: GivenFlags, takes: readonly string[]): Setti
       throw unknownKey(path, "it has no profile", profile, names);
     }
     const isTyped = own !== undefined && flags.has("profile");
-    const entry = own ?? common;
     return {
       ...base,
       ...found,
       profiles: names,
       ...(own && { profile }),
       isTyped,
-      ...decide(entry, flags, takes, isTyped, path),
-      needs: needsOf(path, flags, entry),
+      ...decide(own ?? common, flags, takes, isTyped, path),
     };
   } catch (error) {
     if (error instanceof SettingsError) return { ...base, fault: error };
@@ -149,15 +145,13 @@ function beside(path: string, name: string): string {
   return `${folderOf(path)}${isWindows ? "\\" : "/"}${name}`;
 }
 
-function needsOf(path: string, flags: GivenFlags, entry: Entry = {}): PermissionNeed[] {
+function needsOf(path: string, flags: GivenFlags): PermissionNeed[] {
   const isNamed = flags.has("config");
-  const variables = [
-    ...(isNamed ? [] : ["VM_AUTH_CONFIG", HOME_VARIABLE]),
-    ...(flags.has("profile") ? [] : [OPTIONS.profile.variable]),
-    ...Object.keys(entry).flatMap((name) => SETTINGS[name]?.variable ?? []), // they win
-    ...("issuer" in entry ? [OPTIONS.apiKey.variable, OPTIONS.apiSecret.variable] : []),
-  ];
-  const needs = variables.map((variable): PermissionNeed => (
+  const { profile, apiKey, apiSecret } = OPTIONS;
+  const rows: Setting[] = [profile, apiKey, apiSecret, ...Object.values(SETTINGS)]; // they win
+  const variables = rows.map(({ variable }) => variable).filter((one) => one !== undefined);
+  const places = isNamed ? [] : ["VM_AUTH_CONFIG", HOME_VARIABLE];
+  const needs = [...places, ...variables].map((variable): PermissionNeed => (
     { name: "env", variable, reason: "to find the settings", need: "optional" }
   ));
   if (path === "") return needs;
@@ -292,30 +286,28 @@ function decide(
   const { issuer, clientId, apiKey, apiSecret, profile } = OPTIONS;
   const inForce = ({ flag, variable }: typeof issuer | typeof clientId, own: unknown) =>
     `${flags.text(flag) ?? (isTyped ? own : undefined) ?? readEnvIfGranted(variable) ?? own}`;
-  const isOwn = () =>
-    entry.issuer !== undefined && entry.clientId !== undefined &&
+  const isOwn = entry.issuer !== undefined && entry.clientId !== undefined &&
     normalizeIssuer(inForce(issuer, entry.issuer)) === normalizeIssuer(`${entry.issuer}`) &&
     normalizeClientId(inForce(clientId, entry.clientId)) === normalizeClientId(`${entry.clientId}`);
-  const isByKey = () =>
-    !isTyped && !flags.has("issuer") && !flags.has("client-id") &&
+  const isByKey = !isTyped && !flags.has("issuer") && !flags.has("client-id") &&
     isSet(apiKey.variable) && isSet(apiSecret.variable);
-  const fits = (name: string) =>
-    name === "issuer" || name === "clientId" ? !isByKey() : !OF_SIGN_IN.includes(name) || isOwn();
+  const isLeft = (name: string) =>
+    isByKey && (name === "issuer" || name === "clientId") ||
+    !isOwn && OF_SIGN_IN.includes(name) ||
+    name === "backendOptions" && values.backend === undefined;
   const values: Record<string, unknown> = {};
   const sources: Record<string, string> = {};
   for (const [name, setting] of Object.entries<Setting>({ profile, ...SETTINGS })) {
-    const { flag } = setting;
+    const { flag = issuer.flag } = setting;
+    // migrate has two backends: the file has the one that is not given.
+    const isTaken = takes.includes(
+      takes.includes("from") ? flag.replace(/^backend/, "from") : flag,
+    );
     const isOfFile = Object.hasOwn(entry, name);
-    if (!isTaken(takes, flag ?? issuer.flag)) continue;
-    if (flag !== undefined && flags.has(flag)) {
-      sources[name] = `--${flag}`;
-      continue;
-    }
-    if (name === "backendOptions" && values.backend === undefined) continue;
-    // Variables are read that the command names among its permissions.
-    const isRead = isOfFile || takes.includes(flag!) && READ.includes(name);
-    const variable = isRead ? variableOf(name, setting) : undefined;
-    if (isOfFile && (isTyped || variable === undefined) && fits(name)) {
+    if (!isTaken || takes.includes("from") && !isOfFile) continue;
+    const variable = variableOf(name, setting);
+    if (flag === setting.flag && flags.has(flag)) sources[name] = `--${flag}`;
+    else if (isOfFile && (isTyped || !variable) && !isLeft(name)) {
       values[name] = entry[name];
       sources[name] = path;
     } else if (variable !== undefined) sources[name] = variable;
@@ -327,13 +319,8 @@ function decide(
 function variableOf(name: string, { variable }: Setting): string | undefined {
   const { by, options } = name.startsWith("backend") ? readBackendChoice(readEnvIfGranted) : {};
   if (name === "backend") return by;
-  if (name === "backendOptions") return [options].find(isSet);
+  if (name === "backendOptions") return by && [options].find(isSet);
   return (name === "apiHost" ? [OPTIONS.apiUrl.variable, variable] : [variable]).find(isSet);
-}
-
-/** migrate has two backends: the file has the one that is not given. */
-function isTaken(takes: readonly string[], flag: string): boolean {
-  return takes.includes(takes.includes("from") ? flag.replace(/^backend/, "from") : flag);
 }
 
 function isSet(variable: string | undefined): boolean {

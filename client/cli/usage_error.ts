@@ -22,26 +22,14 @@ export function shown(word: string, otherwise: string): string {
   return /^[\w.:-]{1,24}$/.test(word) ? `"${word}"` : otherwise;
 }
 
-/** Words of other programs for commands, without dashes. */
-const SYNONYMS = new Map([
-  ["signin", "login"],
-  ["signout", "logout"],
-  ["logoff", "logout"],
-  ["whoami", "status"],
-  ["ls", "list"],
-  ["printaccesstoken", "token"],
-]);
-
 /** The question "Did you mean …?" if a known word is near enough, else nothing. */
 export function didYouMean(word: string, known: readonly string[], dashes = ""): string {
   const near = nearestWords(word.toLowerCase(), known).map((one) => dashes + one);
   return near.length === 0 ? "" : `Did you mean ${near.join(" or ")}?`;
 }
 
-/** The word of the same meaning, else those that begin with `word`, else the one with the smallest distance. */
+/** The words that begin with `word`, else the one with the smallest distance. */
 function nearestWords(word: string, known: readonly string[]): readonly string[] {
-  const meant = SYNONYMS.get(word.replaceAll(/[-_ ]/g, ""));
-  if (meant !== undefined && known.includes(meant)) return [meant];
   const longer = word.length < 2 ? [] : known.filter((one) => one.toLowerCase().startsWith(word));
   if (longer.length > 0) return longer.slice(0, 3);
   const limit = Math.max(1, Math.floor(word.length / 3));

@@ -65,20 +65,15 @@ function settingRows(flags: FlagValues): [name: string, value: unknown, source: 
   const valueOf = (name: string, source: string) => {
     if (source === path) return values[name];
     if (source.startsWith("--")) return flags.text(source.slice(2) as FlagName) ?? true;
-    return name === "backend" ? readBackendChoice(readEnvIfGranted).name : readEnvIfGranted(source);
+    if (name === "backend") return readBackendChoice(readEnvIfGranted).name;
+    return name === "backendOptions" ? null : readEnvIfGranted(source);
   };
-  const { options: ofBackend } = readBackendChoice(readEnvIfGranted);
-  const others = OPTION_NAMES.filter((name) => sources[name] === undefined)
-    .map((name) => ({ name, ...optionRow(name) }))
-    .filter(({ variable }) => variable !== undefined && readEnvIfGranted(variable) !== undefined);
+  const secrets = OPTION_NAMES.map(optionRow)
+    .flatMap(({ secret, variable }) => secret && variable ? [variable] : [])
+    .filter((variable) => readEnvIfGranted(variable) !== undefined);
   return [
     ...Object.entries(sources)
       .map(([name, source]): [string, unknown, string] => [name, valueOf(name, source), source]),
-    ...others.map(({ name, variable = "", secret }): [string, unknown, string] =>
-      secret ? [variable, null, variable] : [name, readEnvIfGranted(variable), variable]
-    ),
-    ...(sources.backend?.startsWith("VM_") && ofBackend !== undefined && readEnvIfGranted(ofBackend)
-      ? [["backendOptions", null, ofBackend] as [string, null, string]]
-      : []),
+    ...secrets.map((variable): [string, null, string] => [variable, null, variable]),
   ];
 }

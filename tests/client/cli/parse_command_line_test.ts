@@ -65,7 +65,6 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["stat"], '"stat"', "Did you mean status?"],
   [["log"], '"log"', "Did you mean login or logout?"],
   [["sta"], '"sta"', "Did you mean status?"],
-  [["sign-in"], '"sign-in"', "Did you mean login?"],
   [["version"], '"version"', "Did you mean --version?"],
   [["login", "--iss", "https://a.example"], "--iss", "Did you mean --issuer?"],
   [["help", "tok"], '"tok"', "Did you mean token?"],

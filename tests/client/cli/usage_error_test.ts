@@ -14,10 +14,6 @@ for (
     ["logot", "logout"],
     ["stat", "status"],
     ["log", "login or logout"],
-    ["sign-in", "login"], // as other programs call it
-    ["signIn", "login"],
-    ["sign_out", "logout"],
-    ["whoami", "status"],
     ["constructor", undefined],
     ["l", undefined],
     ["restart", undefined],
