@@ -1,17 +1,14 @@
 import type { ClearResult } from "../../session.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import { readEnvIfGranted } from "../../../backends/common/platform.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { MissingApiCredentialsError } from "../../errors.ts";
-import { preflight } from "../../permissions/preflight.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
 import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
 import { placeReport } from "../read_status.ts";
-import { IDENTITY_FLAGS, identityNeeds, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
+import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
 import { placeOf } from "../status_text.ts";
 import { UsageError } from "../usage_error.ts";
 import { listKeys } from "./list.ts";
@@ -33,19 +30,19 @@ export const logout: Command = {
     const { flags, output } = invocation;
     checkTogether(flags);
     const all = flags.has("all");
-    const variables = all ? [] : identityNeeds(flags);
-    await preflight(logout.action, variables, "always");
-    await using chosen = await chooseBackend(flags, logout.action, variables);
-    const { backend } = chosen;
-    if (!all) assertNamed(flags);
+    await using stack = new AsyncDisposableStack();
+    // With --all nobody is named.
+    const chosen = all
+      ? stack.use(await chooseBackend(flags, logout.action))
+      : stack.use(await findTarget(flags, logout.action)).stored?.chosen;
     const mayAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal() && !flags.has("yes");
-    if (all && mayAsk && !await isConfirmed(backend, output)) {
+    if (all && mayAsk && !await isConfirmed(chosen!.backend, output)) {
       output.note("Nothing was removed.\n");
       return EXIT.failure;
     }
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
-      credentialsBackend: backend,
+      ...(chosen !== undefined && { credentialsBackend: chosen.backend }),
       all,
       revoke: flags.has("revoke"),
     });
@@ -66,17 +63,6 @@ function checkTogether(flags: FlagValues): void {
   if (flags.has("yes") && !flags.has("all")) {
     throw new UsageError("Cannot use --yes: it needs --all. Give both, or none.");
   }
-}
-
-/** Refuses a sign-out that names nobody: "nobody was signed in" would be a guess. */
-function assertNamed(flags: FlagValues): void {
-  const { issuer, clientId } = sessionOptions(flags);
-  const names = ["VM_OIDC_ISSUER", "VM_OIDC_CLIENT_ID", "VM_API_KEY"];
-  if (issuer ?? clientId ?? names.find(readEnvIfGranted)) return;
-  throw new MissingApiCredentialsError(
-    "Cannot sign out: no sign-in is named. Give --issuer and --client-id (or VM_OIDC_ISSUER and " +
-      "VM_OIDC_CLIENT_ID) as at the sign-in, or --all for every sign-in in the store.",
-  );
 }
 
 /** Whether the person agrees to remove all entries. Nothing is asked if there are none. */

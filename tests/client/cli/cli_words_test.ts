@@ -25,7 +25,7 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [["login", "--issuer", "http://login.example.com"], {}, "https:"],
   [["login", "--issuer", ENTRA, "--dpop"], {}, "--dpop"],
   [["status"], NONE, "--issuer (VM_OIDC_ISSUER) and --client-id"],
-  [["logout"], NONE, "no sign-in is named", "--issuer and --client-id", "--all"],
+  [["logout"], NONE, "--issuer (VM_OIDC_ISSUER)"],
   [["token"], { VM_OIDC_CREDENTIALS_BACKEND: "memory" }, "--login"],
   [["logout"], { HOME: "", USERPROFILE: "" }, '"path" in the options of the file store'],
   [["login", "--backend", "https://a.example/b.ts:Store"], {}, "--backend", "jsr:@acme/vault"],
