@@ -10,12 +10,10 @@ import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {
   audienceOf,
-  checkFirstTokens,
+  firstTokens,
   newDpopKey,
-  orRevoked,
   type RequestContext,
   requestOptions,
-  requestTokens,
   withNonce,
 } from "./token_request.ts";
 
@@ -111,29 +109,23 @@ export async function redeemAuthorization(
   return await provider.use("sign in", signal, async (context) => {
     const { server, client, auth } = context;
     remember(context.runtime.secrets, secretsOf(answer));
-    const checked = validate(context, answer, state);
-    const tokens = await orRevoked(context, async (capture) => {
-      const result = await requestTokens(context, {
-        dpopKey: dpopKey?.pair,
-        capture,
-        send: (options) =>
-          oauth.authorizationCodeGrantRequest(
-            server,
-            client,
-            auth,
-            checked,
-            redirectUri,
-            verifier,
-            options,
-          ),
-        process: (server, client, response) =>
-          oauth.processAuthorizationCodeResponse(server, client, response, {
-            expectedNonce: nonce ?? oauth.expectNoNonce,
-          }),
-      });
-      return await checkFirstTokens(context, result);
+    const code = validate(context, answer, state);
+    return await firstTokens(context, dpopKey, {
+      send: (options) =>
+        oauth.authorizationCodeGrantRequest(
+          server,
+          client,
+          auth,
+          code,
+          redirectUri,
+          verifier,
+          options,
+        ),
+      process: (server, client, response) =>
+        oauth.processAuthorizationCodeResponse(server, client, response, {
+          expectedNonce: nonce ?? oauth.expectNoNonce,
+        }),
     });
-    return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
   }, ADVICE);
 }
 

@@ -10,14 +10,7 @@ import type { DpopKey } from "./dpop_key.ts";
 import { BY_BROWSER } from "./error.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
-import {
-  audienceOf,
-  checkFirstTokens,
-  newDpopKey,
-  orRevoked,
-  requestOptions,
-  requestTokens,
-} from "./token_request.ts";
+import { audienceOf, firstTokens, newDpopKey, requestOptions } from "./token_request.ts";
 
 /** Lifetime of a device code where the provider states none, in seconds: as in the Python library. */
 const DEFAULT_CODE_SECONDS = 900;
@@ -89,17 +82,11 @@ export async function pollDevice(
 ): Promise<TokenSet> {
   return await provider.use("sign in", signal, async (context) => {
     const { server, client, auth } = context;
-    const tokens = await orRevoked(context, async (capture) => {
-      const answer = await requestTokens(context, {
-        capture,
-        parameters: verifier === undefined ? {} : { code_verifier: verifier },
-        dpopKey: dpopKey?.pair,
-        send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
-        process: oauth.processDeviceCodeResponse,
-      });
-      return await checkFirstTokens(context, answer);
+    return await firstTokens(context, dpopKey, {
+      parameters: verifier === undefined ? {} : { code_verifier: verifier },
+      send: (options) => oauth.deviceCodeGrantRequest(server, client, auth, deviceCode, options),
+      process: oauth.processDeviceCodeResponse,
     });
-    return { ...tokens, ...(dpopKey && { dpopKey: dpopKey.jwk }) };
   });
 }
 

@@ -88,8 +88,6 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
     /device_code is not allowed for this client/i,
     words`Enable the device code grant for this client, or set ${BY_BROWSER}.`,
   ],
-  // Auth0
-  [/^Service not found/i, words`Check ${AUDIENCE}: Auth0 has no API with this identifier.`],
   // Okta
   [
     /Policy evaluation failed/i,
@@ -103,25 +101,10 @@ const BY_WORDS: readonly (readonly [pattern: RegExp, advice: Message])[] = [
   ],
   // Keycloak, by invalid_request
   [/DPoP proof/i, CLOCK_OR_DPOP],
-  // Keycloak
-  [
-    /HTTPS required/i,
-    "Give the issuer with https:. Keycloak behind a proxy needs its option proxy-headers.",
-  ],
   // Keycloak, Google
   [
     /offline[_ ](access|tokens)/i,
     words`Leave offline_access out of ${SCOPE}, or have it allowed for you and this client.`,
-  ],
-  // Google
-  [
-    /client_secret is missing/i,
-    words`Google gives such clients a secret, which has to be sent along: give ${SECRET}.`,
-  ],
-  [
-    /code_challenge|PKCE/i,
-    "Have the provider list S256 in code_challenge_methods_supported of its discovery document: " +
-    "then PKCE is used.",
   ],
 ];
 
@@ -298,13 +281,8 @@ function idTokenAdvice(code: unknown, text: string): Message {
 
 function otherIssuer(issuer: string, stated: unknown): Explanation {
   const named = typeof stated === "string" ? `, ${printable(stated)}` : "";
-  // It is behind a proxy, and takes the address of its own for that of people.
-  const isUnaware = typeof stated === "string" && stated.replace(/^http:/, "https:") === issuer;
   const cure = isEntraIssuer(issuer)
     ? `Give the issuer with the tenant's id: ${new URL(issuer).origin}/<tenant id>/v2.0.`
-    : isUnaware
-    ? "Have the proxy before the provider tell it that people come by https: (X-Forwarded-Proto), and " +
-      "the provider believe it."
     : "Give the issuer exactly as the provider states it.";
   return ["provider_invalid", `its discovery document names another issuer${named}`, cure];
 }

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redact.ts";
-import { words } from "../../backends/credentials_backend_error.ts";
+import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { OidcIdentity } from "../options/identity.ts";
@@ -146,27 +146,32 @@ export async function checkTokens(
 const REVOKE_MS = 5000;
 
 /**
- * Runs the exchange of an approval for tokens. Tokens that fail a check are revoked, as far as the
- * provider can: the approval is spent, and nobody would ever end them.
+ * Trades an approval for the first tokens, once: it is spent by the answer. Tokens that fail a check are
+ * revoked, as far as the provider can, since nobody would ever end them.
  *
- * @param run Gets the function that takes down the provider's answer.
+ * @param dpopKey The key to bind the tokens to.
  */
-export async function orRevoked<T>(
+export async function firstTokens(
   context: RequestContext,
-  run: (capture: (answer: Record<string, unknown>) => void) => Promise<T>,
-): Promise<T> {
-  let answer: Record<string, unknown> = {};
+  dpopKey: DpopKey | undefined,
+  request: Pick<TokenRequest, "parameters" | "send" | "process">,
+): Promise<TokenSet> {
+  let got: Record<string, unknown> = {};
   try {
-    return await run((got) => answer = got);
+    const capture = (answer: Record<string, unknown>) => got = answer;
+    const answer = await requestTokens(context, { ...request, capture, dpopKey: dpopKey?.pair });
+    return { ...await checkTokens(context, answer), ...(dpopKey && { dpopKey: dpopKey.jwk }) };
   } catch (error) {
-    const { refresh_token: refreshToken, access_token: accessToken } = answer;
-    const token = refreshToken ?? accessToken;
-    if (typeof token === "string" && isAtKnownHost(context.server)) {
-      const hint = token === refreshToken ? "refresh_token" : "access_token";
+    const token = got.refresh_token ?? got.access_token;
+    if (typeof token !== "string") throw error;
+    if (isAtKnownHost(context.server)) {
+      const hint = token === got.refresh_token ? "refresh_token" : "access_token";
       const signal = AbortSignal.timeout(REVOKE_MS);
       await revokeToken({ ...context, signal }, token, hint).catch(() => undefined);
     }
-    throw error;
+    // Keys that cannot be had are a final error here: there is nothing left to try again with.
+    if (!(error instanceof ProviderUnavailableError)) throw error;
+    throw new ValidMindAuthError("provider_unavailable", wordsOf(error), { cause: error });
   }
 }
 
@@ -194,22 +199,6 @@ export async function revokeToken(
   });
   await oauth.processRevocationResponse(response);
   return true;
-}
-
-/**
- * The same for a grant whose code is spent by the answer: keys that cannot be had are a final error,
- * since a second use of the code would end the grant.
- */
-export async function checkFirstTokens(
-  context: RequestContext,
-  answer: TokenAnswer,
-): Promise<TokenSet> {
-  try {
-    return await checkTokens(context, answer);
-  } catch (error) {
-    if (!(error instanceof ProviderUnavailableError)) throw error;
-    throw new ValidMindAuthError("provider_unavailable", error.message, { cause: error });
-  }
 }
 
 /**

@@ -29,7 +29,7 @@ export const TOLD = {
   "The ID token is signed by a secret": told("id_token_invalid", "HS256", "RS256"),
   "The person may not have offline_access": told("provider_refused", "Leave offline_access out"),
   "The client has to push its requests": told("provider_refused", "RFC 9126"),
-  "The realm requires HTTPS": told("provider_unavailable", "HTTPS required", "with https:"),
+  "The realm requires HTTPS": told("provider_unavailable", "HTTPS required"),
   "An administrator has ended all tokens of the client": told("login_required", "invalid_grant"),
   "The client has to use DPoP": told("provider_refused", "dpop: true"),
   "The clock is off, with DPoP": told("provider_refused", "this computer's clock"),

@@ -11,7 +11,6 @@ const ROWS: Row[] = [
   ["Entra", "invalid_client", "AADSTS7000218: The request body must", "Allow public client flows"],
   ["Entra", "access_denied", "AADSTS53003: Access has been blocked", "Conditional Access"],
   ["Entra", "invalid_grant", "AADSTS700082: The refresh token has", "Sign in again"],
-  ["Auth0", "access_denied", "Service not found: https://api.example.com", "Check audience"],
   ["Okta", "access_denied", "Policy evaluation failed for this request", "access policy"],
   ["Okta", "unauthorized_client", "The client is not authorized to use", "device code grant"],
   [
@@ -30,10 +29,7 @@ const ROWS: Row[] = [
   ["Keycloak", "invalid_request", "Pushed Authorization Request is only allowed", "RFC 9126"],
   ["Keycloak", "invalid_request", "DPoP proof is missing", "dpop: true"],
   ["Keycloak", "invalid_request", "DPoP proof is not active", "this computer's clock"],
-  ["Keycloak", "invalid_request", "HTTPS required", "with https:"],
-  ["Google", "invalid_request", "client_secret is missing.", "VM_OIDC_CLIENT_SECRET"],
   ["Google", "invalid_scope", "Some scopes were invalid: [offline_access]", "VM_OIDC_SCOPE"],
-  ["any", "invalid_request", "Missing parameter: code_challenge_method", "S256"],
   ["any", "invalid_client", "", "clientKeyFile"],
   ["any", "interaction_required", "", "Sign in again"],
   ["any", "invalid_target", "", "Check audience"],
@@ -127,20 +123,12 @@ for (
   });
 }
 
-Deno.test("refusal: an issuer that a provider behind a proxy takes for http: is its setting", async () => {
-  const issuer = "https://login.example.com";
-  const discovery = { issuer: "http://login.example.com" };
-  await using world = await scriptedProviderWorld({ issuer, discovery });
-  const run = () => createSession({ ...world.options, fetch: world.provider.fetch });
-  await rejectsWith("provider_invalid", run, "another issuer, http:", "X-Forwarded-Proto");
-});
-
 Deno.test("refusal: a discovery document that needs https: says so", async () => {
   await using world = await scriptedProviderWorld();
   const refusal = { error: "invalid_request", error_description: "HTTPS required" };
   world.provider.script.discovery.push(() => json(refusal, 403));
   const run = () => createSession(world.options);
-  await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)", "https:");
+  await rejectsWith("provider_unavailable", run, "403 (invalid_request: HTTPS required)");
 });
 
 for (const name of ["token_endpoint", "jwks_uri"]) {
