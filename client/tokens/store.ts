@@ -158,7 +158,7 @@ export class CredentialStore extends StoredCredential {
     if (read?.access_token === access_token && await probe.read() === undefined) return;
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot sign in with ${describeBackend(this.backend)}: a test entry that was written, read ` +
+      `Cannot keep tokens in ${describeBackend(this.backend)}: a test entry that was written, read ` +
         `and removed did not come back the same. Repair the backend, or use another one.`,
     );
   }
