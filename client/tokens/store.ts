@@ -158,7 +158,9 @@ export class CredentialStore extends StoredCredential {
     if (read?.access_token === access_token && await probe.read() === undefined) return;
     throw new CredentialsBackendError(
       "backend_unproven",
-      `Cannot keep tokens in ${describeBackend(this.backend)}: a test entry that was written, read ` +
+      `Cannot keep tokens in ${
+        describeBackend(this.backend)
+      }: a test entry that was written, read ` +
         `and removed did not come back the same. Repair the backend, or use another one.`,
     );
   }
@@ -186,13 +188,11 @@ export class CredentialStore extends StoredCredential {
   #keepUnstored(entry: OidcCredentials, replaces: Replaced, error: unknown): ValidMindAuthError {
     this.#unstored.set(this.key, { entry, replaces });
     const cause = backendError("write to", this.backend, error, entry);
+    const place = describeBackend(this.backend);
     return new ValidMindAuthError(
       "credentials_not_stored",
-      `Cannot store the new tokens in ${
-        describeBackend(this.backend)
-      }: ${cause.message} They stay ` +
-        `usable in this process, and each use tries to store them again; a new process may have to ` +
-        `sign in.`,
+      `Cannot store the new tokens in ${place}: ${cause.message} They stay usable in this process, ` +
+        `and each use tries to store them again; a new process may have to sign in.`,
       { cause },
     );
   }
