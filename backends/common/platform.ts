@@ -28,14 +28,9 @@ export function writeError(text: string): void {
   else console.error(text.replace(/\n$/, ""));
 }
 
-/** Whether this Deno has the youngest of the functions that this module needs. */
-export function isDenoSupported(): boolean {
-  return isDeno && "tryLockSync" in Deno.FsFile.prototype;
-}
-
 /** Refuses a Deno that is too old. */
 export function assertRuntime(action: string): void {
-  if (isDeno && !isDenoSupported()) {
+  if (isDeno && !("tryLockSync" in Deno.FsFile.prototype)) {
     const own = `and this is Deno ${Deno.version.deno}`;
     throw unsupported(`Cannot ${action}: it needs Deno 2.7.1 or newer, ${own}. Run: deno upgrade`);
   }
@@ -84,12 +79,6 @@ export function readEnvIfGranted(name: string): string | undefined {
 
 /** A variable's text: `undefined` where it is not set, `null` where it may not be read. */
 export type EnvReader = (variable: string) => string | undefined | null;
-
-/** Reads what Deno grants. One question to Deno serves for all variables where all are granted. */
-export function envReader(): EnvReader {
-  const areAllGranted = isGranted({ name: "env" });
-  return (variable) => areAllGranted || isEnvGranted(variable) ? getEnv(variable) : null;
-}
 
 export function isEnvGranted(name: string): boolean {
   return isGranted({ name: "env", variable: name });

@@ -44,15 +44,6 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** The reason of an error of reading a file, in words. */
-export function readFault(error: unknown): string {
-  const { NotFound, PermissionDenied, IsADirectory } = Deno.errors;
-  if (error instanceof NotFound) return "it is not there";
-  if (error instanceof PermissionDenied) return "the operating system denies it";
-  if (error instanceof IsADirectory) return "it is a folder";
-  return `it cannot be read (${error instanceof Error ? error.name : "unknown error"})`;
-}
-
 /** Reasons of {@linkcode connectionFault} that another try does not change. */
 export const UNTRUSTED = "its certificate is not trusted";
 export const NO_HTTPS = "the host does not speak https: at that port";
@@ -97,10 +88,8 @@ export function connectionFault(error: unknown): string | undefined {
  */
 export function connectionAdvice(fault: string | undefined, setting: string): string {
   const isSecurity = fault === undefined || /TLS|certificate/.test(fault);
-  const certificates = " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)";
-  return isSecurity
-    ? `Check ${setting}, the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`
-    : `Check ${setting}, the network and a proxy (HTTPS_PROXY, NO_PROXY), and try again.`;
+  const certificates = isSecurity ? " and the certificates (DENO_TLS_CA_STORE, DENO_CERT)" : "";
+  return `Check ${setting}, the network, a proxy (HTTPS_PROXY, NO_PROXY)${certificates}, and try again.`;
 }
 
 /**

@@ -1,6 +1,5 @@
 import { locationOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
-import { isProbeKey } from "../common/probe.ts";
 import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -24,10 +23,8 @@ export interface KeyCounts {
   readonly key: number;
   /** Entries under each of `olderKeys`, in their order. A key with none can be dropped. */
   readonly olderKeys: readonly number[];
-  /** Entries that none of the keys decrypts, among them damaged ones. */
+  /** Entries that none of the keys decrypts: damaged ones, too. */
   readonly unknown: number;
-  /** Entries that are not encrypted. */
-  readonly plain: number;
 }
 
 /** The keys of a store, in their order: the first encrypts, and all decrypt. */
@@ -62,37 +59,29 @@ export class KeyRing {
     const { entry, isNamed } = await this.#open(key, sealed);
     if (entry !== undefined) return entry;
     if (!isNamed) throw this.#unknown(key, sealed);
-    throw undecrypted(
-      key,
-      this.#inner,
-      "it was changed, or belongs to another credential. To go on,",
-    );
+    const reason = "it was changed, or belongs to another credential. To go on,";
+    throw undecrypted(key, this.#inner, reason);
   }
 
   /** How many entries each key encrypts. */
   async count(): Promise<KeyCounts> {
     if (this.#inner.list === undefined) {
-      throw new CredentialsBackendError(
-        "backend_no_list",
-        `Cannot count the entries in ${
-          describeInner(this.#inner)
-        }: it cannot list its keys. Keep ` +
-          `the older keys.`,
-      );
+      const where = describeInner(this.#inner);
+      const message = `Cannot count the entries in ${where}: it cannot list them. Keep all keys.`;
+      throw new CredentialsBackendError("backend_no_list", message);
     }
-    const olderKeys = this.#sources.slice(1).map(() => 0);
-    const counts = { key: 0, olderKeys, unknown: 0, plain: 0 };
+    const counts = this.#sources.map(() => 0);
+    let unknown = 0;
     for await (const name of this.#inner.list()) {
-      const row = await this.#inner.get(name);
-      if (!row || isProbeKey(name)) continue;
+      const row = name.startsWith(PREFIX) ? await this.#inner.get(name) : undefined;
+      if (!row) continue;
       const sealed = sealedIn(row);
-      const { place } = sealed ? await this.#open(name.slice(PREFIX.length), sealed) : {};
-      if (!name.startsWith(PREFIX)) counts.plain++;
-      else if (place === undefined) counts.unknown++;
-      else if (place === 0) counts.key++;
-      else olderKeys[place - 1]!++;
+      const place = sealed && (await this.#open(name.slice(PREFIX.length), sealed)).place;
+      if (place === undefined) unknown++;
+      else counts[place]!++;
     }
-    return counts;
+    const [key = 0, ...olderKeys] = counts;
+    return { key, olderKeys, unknown };
   }
 
   async close(): Promise<void> {

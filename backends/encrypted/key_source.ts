@@ -61,21 +61,18 @@ export function keySource(key: EncryptionKey, name: string): KeySource {
     const own = new Uint8Array(key); // the caller may wipe the original
     return fixedKey(() => own, []);
   }
-  const has = (kind: string) => Object.hasOwn(Object(key), kind);
-  const kind = ["env", "passphrase", "backend"].find(has);
+  const kind = ["env", "passphrase", "backend"].find((kind) => Object.hasOwn(Object(key), kind));
   if (kind === undefined) {
-    throw keyOptionError(
-      `option "${name}" is no key. Give 32 bytes, or one of env, passphrase, backend.`,
-    );
+    const kinds = "32 bytes, or one of env, passphrase, backend";
+    throw keyOptionError(`option "${name}" is no key. Give ${kinds}.`);
   }
   checkOptions(ACTION, key, { [kind]: "any" });
   if ("env" in key) {
-    const permissions = variablePermissions(key.env, name);
-    return fixedKey(() => readKeyVariable(key.env), permissions);
+    return fixedKey(() => readKeyVariable(key.env), variablePermissions(key.env, name));
   }
   if ("passphrase" in key) return passphraseKey(key, name);
   assertCredentialsBackend(key.backend, name);
-  return storedKey(key.backend, name);
+  return storedKey(key.backend);
 }
 
 /** One key. Its bytes are read at the first use. */
@@ -108,7 +105,10 @@ function passphraseKey({ passphrase }: PassphraseKeyOptions, name: string): KeyS
     derived.set(name, key);
     return key.get(async () => {
       const root = await secret.get(() => importPassphrase(read));
-      return await deriveKey(root, derivation);
+      const { iterations, salt } = derivation;
+      const form = { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! };
+      const bits = await crypto.subtle.deriveBits(form, root, KEY_BYTES * 8);
+      return await sealingKey(new Uint8Array(bits), derivation);
     });
   };
   return {
@@ -122,10 +122,12 @@ function passphraseKey({ passphrase }: PassphraseKeyOptions, name: string): KeyS
       return isBounded ? await derive(pbkdf2) : undefined;
     },
     settle({ pbkdf2 }, isOpened) {
-      if (isOpened) current ??= pbkdf2!;
-      if (isOpened) return;
-      secret.forget(); // it may be mistyped
-      derived.clear();
+      if (isOpened) {
+        current ??= pbkdf2!;
+      } else {
+        secret.forget(); // it may be mistyped
+        derived.clear();
+      }
     },
   };
 }
@@ -153,18 +155,11 @@ async function importPassphrase(read: () => MaybePromise<string>): Promise<Crypt
   return await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
 }
 
-async function deriveKey(secret: CryptoKey, derivation: Derivation): Promise<SealingKey> {
-  const { iterations, salt } = derivation;
-  const form = { name: "PBKDF2", hash: "SHA-256", iterations, salt: fromBase64(salt)! };
-  const bits = await crypto.subtle.deriveBits(form, secret, KEY_BYTES * 8);
-  return await sealingKey(new Uint8Array(bits), derivation);
-}
-
 /**
  * Random keys in a backend. The first one is made where it is needed. Each key has a row of its own:
  * where two processes make one at the same time, both stay, and each entry names its key.
  */
-function storedKey(backend: OidcCredentialsBackend, name: string): KeySource {
+function storedKey(backend: OidcCredentialsBackend): KeySource {
   const keys = new Map<string, SealingKey>();
   const current = new Once<SealingKey>();
   const read = async (id: unknown): Promise<SealingKey | undefined> => {
@@ -193,15 +188,9 @@ function storedKey(backend: OidcCredentialsBackend, name: string): KeySource {
     await backend.put(CURRENT, row({ key_id: id }));
     return key;
   };
-  let permissions: BackendPermission[] | undefined;
-  try {
-    permissions = backend.requiredPermissions?.();
-  } catch {
-    throw keyOptionError(`the backend of option "${name}" throws for its permissions. Mend it.`);
-  }
   return {
     backend,
-    permissions,
+    permissions: backend.requiredPermissions?.(),
     current: (beforeNew) => current.get(() => readOrMake(beforeNew)),
     keyFor: async ({ key_id, pbkdf2 }) => pbkdf2 === undefined ? await read(key_id) : undefined,
   };
