@@ -87,9 +87,8 @@ export interface FileCredentialsBackendOptions {
  *
  * The file is 0600 and the folder 0700. A write replaces the whole file (temp file, fsync, rename)
  * under a kernel lock. Processes that write different keys lose nothing, and a crash leaves neither
- * half a file nor a lock. A write survives a power cut once it has resolved. The first write makes a
- * missing folder, and syncs the folder above it only where `--allow-read` already covers that folder:
- * without it, a power cut soon after the first write may take the new folder and the sign-in with it.
+ * half a file nor a lock. A write survives a power cut once it has resolved; only a new folder may be
+ * lost with the first sign-in in it.
  * The Python library takes no lock: its rows are kept by every write of this module, and a row that it
  * has removed is signed out.
  *

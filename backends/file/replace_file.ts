@@ -1,4 +1,4 @@
-import { folderOf, isGranted, isWindows } from "../common/platform.ts";
+import { folderOf, isWindows } from "../common/platform.ts";
 import { isBusy, whileHeld } from "../common/read_private_file.ts";
 import { lookIfPresent } from "./file_access.ts";
 
@@ -172,25 +172,10 @@ export function removeIfPresent(path: string): void {
 
 /**
  * Makes a folder where it is missing, and the missing ones above it, closed to others from their creation.
- *
- * A new folder survives a power cut once the folder above it is synced, and syncing takes read of it.
- * No backend declares that permission, so folders that Deno may not read are left to the file system.
+ * A power cut soon after may take a new folder away: to sync the one above takes read of it, which no
+ * backend asks for.
  */
-export function makeFolder(path: string, { sync = syncFolder } = {}): void {
+export function makeFolder(path: string): void {
   if (lookIfPresent(path, Deno.statSync) !== undefined) return;
-  const parents = readableParents(path);
   Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
-  for (const parent of parents) sync(parent);
-}
-
-/** The folders that will have new names in them, as far as Deno may read them without a question. */
-function readableParents(path: string): string[] {
-  const parents: string[] = [];
-  for (let folder = path;;) {
-    const parent = folderOf(folder);
-    if (parent === folder || !isGranted({ name: "read", path: parent })) return parents;
-    parents.push(parent);
-    if (lookIfPresent(parent) !== undefined) return parents;
-    folder = parent;
-  }
 }

@@ -124,19 +124,6 @@ for (const row of ["a token", 1, true, [entry()]]) {
 }
 
 Deno.test({
-  name: "a byte order mark before the file's JSON does no harm",
-  permissions,
-  async fn() {
-    const path = `${folder()}/credentials.json`;
-    Deno.writeTextFileSync(path, `\uFEFF${whole}`, { mode: 0o600 });
-    const backend = new FileCredentialsBackend({ path });
-    assertEquals(backend.get(KEY), entry());
-    await backend.put(OTHER, entry());
-    assertEquals(Deno.readFileSync(path)[0], "{".charCodeAt(0));
-  },
-});
-
-Deno.test({
   name: "deleteAll leaves a file alone that a wrong path names and that is none of ours",
   permissions,
   async fn() {
@@ -149,18 +136,6 @@ Deno.test({
       await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "does not look like");
       assertEquals(Deno.readTextFileSync(path), content);
     }
-  },
-});
-
-Deno.test({
-  name: "deleteAll gets rid of a damaged credentials file under any name",
-  permissions,
-  async fn() {
-    const path = `${folder()}/tokens.json`;
-    Deno.writeFileSync(path, encoder.encode(whole.slice(0, -9)));
-    const backend = new FileCredentialsBackend({ path });
-    await backend.deleteAll();
-    assertEquals(backend.get(KEY), undefined);
   },
 });
 

@@ -53,20 +53,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a link to a link is followed to its end",
-  ignore,
-  async fn() {
-    const { backend, link, target } = linked("../real/second.json");
-    const second = target.replace("target", "second");
-    Deno.symlinkSync("target.json", second);
-    writeRow(target);
-    await backend.put(KEY, entry());
-    assertEquals([link, second].map((path) => Deno.lstatSync(path).isSymlink), [true, true]);
-    assertEquals(Object.keys(read(target).credentials ?? {}).sort(), [KEY, OTHER]);
-  },
-});
-
-Deno.test({
   name: "one file has one lock, by whichever name it is opened",
   ignore,
   async fn() {

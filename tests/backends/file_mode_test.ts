@@ -125,24 +125,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "folder and file are reported each, and a lock alone closes the folder",
-  permissions,
-  ignore,
-  async fn() {
-    const own = `${folder()}/.validmind`;
-    Deno.mkdirSync(own);
-    Deno.chmodSync(own, 0o777);
-    const { backend, warnings } = backendAt(`${own}/credentials.json`);
-    writeOpen(backend.path, 0o644);
-    await backend.withLock(KEY, async () => {
-      assertEquals(modeOf(own), 0o700);
-      await backend.put(KEY, entry());
-    });
-    assertEquals(warnings.length, 2);
-  },
-});
-
-Deno.test({
   name: "a folder of the caller's own choice keeps its mode",
   permissions,
   ignore,

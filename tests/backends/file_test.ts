@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -50,19 +50,6 @@ Deno.test({
     await backend.put(KEY, entry());
     assertEquals(read(backend.path), { version: 1, credentials: { [KEY]: entry() } });
     assert(Deno.readTextFileSync(backend.path).endsWith("}\n"));
-  },
-});
-
-Deno.test({
-  name: "a put replaces an entry whole and leaves the others",
-  permissions,
-  async fn() {
-    const backend = backendIn(folder());
-    await backend.put(OTHER, entry({ client_id: "other-app" }));
-    await backend.put(KEY, entry({ x_old: true }));
-    await backend.put(KEY, entry({ access_token: "second" }));
-    assertEquals(backend.get(KEY), entry({ access_token: "second" }));
-    assertEquals(backend.get(OTHER), entry({ client_id: "other-app" }));
   },
 });
 
@@ -217,20 +204,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "put and get work inside withLock, which gives the function's value",
-  permissions,
-  async fn() {
-    const backend = backendIn(`${folder()}/new`);
-    const value = await backend.withLock(KEY, async () => {
-      await backend.put(KEY, entry());
-      await backend.delete(OTHER);
-      return backend.get(KEY);
-    });
-    assertEquals(value, entry());
-  },
-});
-
-Deno.test({
   name: "an entry that JSON cannot hold is an error, and the file is as it was",
   permissions,
   async fn() {
@@ -250,14 +223,6 @@ Deno.test({
     const backend = new FileCredentialsBackend({ path: "/data/credentials.json" });
     assertEquals(backend.persistent, true);
     assertEquals(backend.location, "/data/credentials.json");
-  },
-});
-
-Deno.test({
-  name: "a file backend without a path uses the one in the home folder",
-  permissions: { env: ["HOME", "USERPROFILE"] },
-  fn() {
-    assertStringIncludes(new FileCredentialsBackend().path, ".validmind");
   },
 });
 

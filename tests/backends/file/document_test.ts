@@ -92,14 +92,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "null means absent at the top of the document, too",
-  permissions: "none",
-  fn() {
-    assertEquals(parse('{"version": null, "credentials": null}'), emptyDocument());
-  },
-});
-
-Deno.test({
   name: "a document comes back from its own text, with all that it holds",
   permissions: "none",
   fn() {

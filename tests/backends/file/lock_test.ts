@@ -87,19 +87,6 @@ Deno.test({
 });
 
 Deno.test({
-  name: "withFileLock leaves nothing of a former holder's note, however long that was",
-  permissions,
-  async fn() {
-    const path = `${folder()}/a.lock`;
-    Deno.writeTextFileSync(path, "9".repeat(16));
-    await withFileLock(path, async () => {
-      const wait = () => withFileLock(path, later, { timeoutMs: 0 });
-      await rejectsWith("backend_locked", wait, `process ${Deno.pid} `);
-    }, PATIENT);
-  },
-});
-
-Deno.test({
   name: "withFileLock names no process when the lock file tells none",
   permissions,
   async fn() {
@@ -165,20 +152,6 @@ Deno.test({
       reason = error;
     }
     assertEquals(reason, "too late");
-  },
-});
-
-Deno.test({
-  name: "withFileLock does not interrupt a function that has begun",
-  permissions,
-  async fn() {
-    const abort = new AbortController();
-    const running = withFileLock(`${folder()}/a.lock`, async () => {
-      abort.abort(new Error("ignored"));
-      await later();
-      return "whole";
-    }, { ...PATIENT, signal: abort.signal });
-    assertEquals(await running, "whole");
   },
 });
 

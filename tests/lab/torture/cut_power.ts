@@ -1,5 +1,4 @@
 import { CredentialsBackendError, FileCredentialsBackend } from "@validmind/auth";
-import { dirname } from "@std/path";
 import { tempDir } from "../../support/temp_home.ts";
 import { type CrashState, crashStates, type DiskState } from "./crash_states.ts";
 import { numberedEntry } from "./entries.ts";
@@ -26,8 +25,6 @@ interface Rule {
   hasFile: boolean;
   before(found: Found): boolean;
   after(found: Found): boolean;
-  /** The paths of which alone Deno permits read and write, instead of everything. */
-  permits?: (folder: string) => string[];
   /** A loss after the call, the cause of which is documented. */
   isKnownLoss?(found: Found): boolean;
 }
@@ -44,25 +41,19 @@ const firstPut: Rule = {
   hasFile: false,
   before: ({ first }) => isPair(first) || isPair(first, 9),
   after: ({ first }) => isPair(first, 9),
+  isKnownLoss: ({ first }) => isPair(first),
 };
 
 const migrate: Rule = {
   hasFile: true,
   before: ({ first, second }) => [0, 1].every((n) => (first[n] ?? second[n]) === n + 1),
   after: ({ second }) => isPair(second, 1, 2),
+  isKnownLoss: ({ second }) => isPair(second),
 };
-
-/** The folders that the file backend declares. The folder above them is not among them. */
-const declared = (folder: string) => Object.values(powerPaths(folder)).map((path) => dirname(path));
 
 const RULES = {
   "put": put,
   "first put": firstPut,
-  "first put, the parent unreadable": {
-    ...firstPut,
-    permits: declared,
-    isKnownLoss: ({ first }) => isPair(first),
-  },
   "put under the lock": put,
   "delete": {
     hasFile: true,
@@ -75,11 +66,6 @@ const RULES = {
     after: ({ first }) => isPair(first),
   },
   "migrate": migrate,
-  "migrate, the parent unreadable": {
-    ...migrate,
-    permits: declared,
-    isKnownLoss: ({ second }) => isPair(second),
-  },
 } satisfies Record<string, Rule>;
 
 /** The calls during which the power is cut. */
@@ -131,11 +117,7 @@ class PowerRun {
       const backend = new FileCredentialsBackend({ path: powerPaths(folder).first });
       for (const n of [1, 2]) await backend.put(`key|${n}`, numberedEntry(n));
     }
-    const paths = this.#rule.permits?.(folder);
-    const flags = paths === undefined
-      ? ALL
-      : [`--allow-read=${paths}`, `--allow-write=${paths}`, "--unstable-kv"];
-    const command = denoCommand({ file: CHILD, flags, args: [this.#call, folder] });
+    const command = denoCommand({ file: CHILD, flags: ALL, args: [this.#call, folder] });
     const { before, files, effects } = await recordEffects(folder, traces, command);
     if (!effects.some(({ kind }) => kind === "acknowledged")) throw new Error("The call failed");
     for (const state of crashStates(before, files, effects)) await this.#look(state);

@@ -12,12 +12,10 @@ const migrate = () => migrateCredentials(backend, new FileCredentialsBackend({ p
 const CALLS: Record<PowerCall, () => Promise<unknown>> = {
   "put": put,
   "first put": put,
-  "first put, the parent unreadable": put,
   "put under the lock": () => backend.withLock("key|1", put),
   "delete": () => backend.delete("key|1"),
   "deleteAll": () => backend.deleteAll(),
   "migrate": migrate,
-  "migrate, the parent unreadable": migrate,
 };
 await CALLS[call]();
 Deno.stdout.writeSync(new TextEncoder().encode(ACKNOWLEDGED));

@@ -118,11 +118,3 @@ for (const call of ["put", "put under the lock", "delete", "first put", "deleteA
     },
   });
 }
-
-Deno.test("a power cut after the first put loses at most a folder whose parent Deno may not read", async () => {
-  await using folder = await tempDir();
-  const call = "first put, the parent unreadable";
-  const { failures, figures } = await cutPower({ count: 1, seed, folder: folder.path, call });
-  assertEquals(failures, []);
-  if (!("left out" in figures)) assertEquals(figures["with the new folder lost"], 1);
-});
