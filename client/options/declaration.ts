@@ -3,41 +3,32 @@ import { option, type OptionTypes, type Term } from "../../backends/credentials_
 import { invalidOptions } from "../errors.ts";
 import type { BearerKind, InitOptions, SignInFlow } from "../session_options.ts";
 
-/**
- * The part that an option has in a call:
- *
- * | group | use |
- * |---|---|
- * | `identity` | names a sign-in at a provider, also for signing out |
- * | `client` | proves who the client is, at sign-in, refresh and revocation |
- * | `api_key` | takes the place of a sign-in |
- * | `person` | asks a person to sign in |
- * | `browser` | the same in the browser |
- * | `api` | calls the API |
- * | `model` | only in `init` |
- * | `code` | only code can give it |
- */
-export type OptionGroup =
-  | "identity"
-  | "client"
-  | "api_key"
-  | "person"
-  | "browser"
-  | "api"
-  | "model"
-  | "code";
+/** The part that an option has in a call, and the purpose of reading its variable. */
+export const GROUPS = {
+  /** Names a sign-in at a provider, also for signing out. */
+  identity: "to know who signs in, and for what",
+  /** Proves who the client is, at sign-in, refresh and revocation. */
+  client: "to know the client's secret or file, if any",
+  /** Takes the place of a sign-in. */
+  api_key: "to know who signs in",
+  person: "to know whether a person may be asked",
+  browser: "to know where the browser comes back to",
+  api: "to know how to call the API",
+  /** Only in `init`. */
+  model: "to know the model",
+  /** Only code can give it. */
+  code: "",
+} as const;
 
 /** One option. It says what the option is, and never what is done with it. */
 export interface OptionRow<T = unknown> {
   /** The kind of its values, or all values. */
   readonly type: Extract<OptionTypes[string], string> | readonly T[];
-  readonly group: OptionGroup;
+  readonly group: keyof typeof GROUPS;
   /** One line of help. */
   readonly help: string;
   /** The variable that stands in for it. */
   readonly variable?: string;
-  /** The purpose of the variable, as in "to …". */
-  readonly reason?: string;
   /** The calls that need the variable where the option is absent. Elsewhere it is read if granted. */
   readonly requiredBy?: "every call" | "init";
   /** How many milliseconds a number in the variable stands for. */
@@ -62,17 +53,14 @@ const flag = <const Name extends string>(flag: Name, value: string, help: string
   help,
 });
 
-const TEXT = { type: "text" } as const;
-const IDENTITY = { ...TEXT, group: "identity" } as const;
-const WHO = { ...TEXT, reason: "to know who signs in", requiredBy: "every call" } as const;
-const SIGN_IN = { ...WHO, group: "identity" } as const;
-const KEY = { ...WHO, group: "api_key", secret: true } as const;
-const API = { ...TEXT, group: "api", reason: "to find the API", requiredBy: "init" } as const;
-const ASKED = { ...IDENTITY, reason: "to know what to ask the provider for" } as const;
-const WHICH = { ...IDENTITY, reason: "to know which sign-in is meant" } as const;
-const PROOF = { group: "client", reason: "to know the client's secret or file, if any" } as const;
-const BROWSER = { ...TEXT, group: "browser" } as const;
-const BACK = { ...BROWSER, reason: "to know where the browser comes back to" } as const;
+const IDENTITY = { type: "text", group: "identity" } as const;
+const SIGN_IN = { ...IDENTITY, requiredBy: "every call" } as const;
+const KEY = { type: "text", group: "api_key", requiredBy: "every call", secret: true } as const;
+const API = { type: "text", group: "api", requiredBy: "init" } as const;
+const PROOF = { type: "path", group: "client" } as const;
+const BROWSER = { type: "text", group: "browser" } as const;
+const PERSON = { type: "boolean", group: "person" } as const;
+const MODEL = { type: "text", group: "model" } as const;
 const FUNCTION = { type: "function", group: "code" } as const;
 
 /** The options of `init` and `createSession`, in the order in which their variables are named. */
@@ -89,106 +77,69 @@ export const OPTIONS = {
   },
   apiKey: { ...KEY, variable: "VM_API_KEY", help: "the API key, in place of a sign-in" },
   apiSecret: { ...KEY, variable: "VM_API_SECRET", help: "the secret of the API key" },
-  model: {
-    ...TEXT,
-    group: "model",
-    variable: "VM_API_MODEL",
-    reason: "to know the model",
-    requiredBy: "init",
-    help: "the model's CUID in ValidMind",
-  },
+  model: { ...MODEL, requiredBy: "init", variable: "VM_API_MODEL", help: "the model's CUID" },
   apiUrl: { ...API, variable: "VM_API_URL", help: "the same as apiHost, which it overrides" },
-  apiHost: {
-    ...API,
-    variable: "VM_API_HOST",
-    ...flag("api-host", "URL", "the API to call"),
-  },
+  apiHost: { ...API, variable: "VM_API_HOST", ...flag("api-host", "URL", "the API to call") },
   scope: {
-    ...ASKED,
+    ...IDENTITY,
     variable: "VM_OIDC_SCOPE",
     ...flag("scope", "SCOPE", "the scope to ask for, names separated by spaces"),
   },
   audience: {
-    ...ASKED,
+    ...IDENTITY,
     type: "string", // an empty one means none
     variable: "VM_OIDC_AUDIENCE",
     ...flag("audience", "API", "the API that the token is for, where the provider asks for it"),
   },
   profile: {
-    ...WHICH,
+    ...IDENTITY,
     variable: "VM_OIDC_PROFILE",
-    ...flag(
-      "profile",
-      "NAME",
-      "name of one of several sign-ins, and of its settings in the settings file",
-    ),
+    ...flag("profile", "NAME", "name of one of several sign-ins, also in the settings file"),
   },
   flow: {
-    ...WHICH,
+    ...IDENTITY,
     type: FLOWS,
     variable: "VM_OIDC_FLOW",
     fallback: "auto",
     ...flag("flow", "FLOW", "the way to sign in"),
   },
-  dpop: {
-    ...IDENTITY,
-    type: "boolean",
-    fallback: false,
-    flag: "dpop",
-    help: "tokens that are bound to a key (DPoP)",
-  },
+  dpop: { ...IDENTITY, type: "boolean", flag: "dpop", help: "tokens bound to a key (DPoP)" },
   clientSecret: {
     ...PROOF,
-    ...TEXT,
+    type: "text",
     variable: "VM_OIDC_CLIENT_SECRET",
     secret: true,
     help: "the client's secret",
   },
   clientKeyFile: {
     ...PROOF,
-    type: "path",
     variable: "VM_OIDC_CLIENT_KEY_FILE",
     help: "file with the client's private key",
   },
   clientAssertionFile: {
     ...PROOF,
-    type: "path",
     variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
     help: "file with an assertion about the client, which the platform renews",
   },
   interactive: {
-    type: "boolean",
-    group: "person",
+    ...PERSON,
     variable: "VM_OIDC_INTERACTIVE",
-    reason: "to know whether a person may be asked",
     fallback: true,
     help: "whether a person may be asked to sign in",
   },
   redirectUri: {
-    ...BACK,
+    ...BROWSER,
     variable: "VM_OIDC_REDIRECT_URI",
-    ...flag(
-      "redirect-uri",
-      "URI",
-      "the address that the browser comes back to, as it is registered",
-    ),
+    ...flag("redirect-uri", "URI", "the address that the browser comes back to, as registered"),
   },
   listen: {
-    ...BACK,
+    ...BROWSER,
     variable: "VM_OIDC_LISTEN",
-    ...flag(
-      "listen",
-      "ADDRESS",
-      "where to listen for the browser behind a proxy, or on one of several ports",
-    ),
+    ...flag("listen", "ADDRESS", "where to listen for the browser, such as behind a proxy"),
   },
   loginHint: {
     ...BROWSER,
-    ...flag(
-      "login-hint",
-      "ACCOUNT",
-      "the account to fill in on the provider's page, such as an e-mail",
-    ),
+    ...flag("login-hint", "ACCOUNT", "the account to fill in on the page, such as an e-mail"),
   },
   authorizationParameters: {
     ...BROWSER,
@@ -196,27 +147,21 @@ export const OPTIONS = {
     ...flag(
       "parameter",
       "NAME=VALUE",
-      "a further parameter of the page of the sign-in, such as prompt=login; repeatable",
+      "a further parameter of the page of the sign-in; repeatable",
     ),
   },
-  openBrowser: {
-    type: "boolean",
-    group: "person",
-    flag: "open",
-    help: "open the page of the sign-in in the browser",
-  },
+  openBrowser: { ...PERSON, flag: "open", help: "open the page of the sign-in in the browser" },
   timeoutMs: {
     type: "timeout",
     group: "api",
     variable: "VM_API_TIMEOUT",
-    reason: "to know how long to wait",
     unit: 1000,
     fallback: 30_000,
     help: "time limit of one request, in milliseconds; of the variable in seconds",
   },
-  bearer: { type: BEARERS, group: "api", fallback: "auto", help: "the token on requests" },
-  document: { ...TEXT, group: "model", help: "type of the document to work on" },
-  monitoring: { type: "boolean", group: "model", fallback: false, help: "ongoing monitoring" },
+  bearer: { type: BEARERS, group: "api", help: "the token on requests" },
+  document: { ...MODEL, help: "type of the document to work on" },
+  monitoring: { ...MODEL, type: "boolean", help: "ongoing monitoring" },
   credentialsBackend: { type: "object", group: "code", help: "the store of the tokens" },
   onDeviceCode: { ...FUNCTION, help: "shows link and code to the person" },
   onAuthorizationUrl: { ...FUNCTION, help: "shows the link to the person" },
@@ -250,14 +195,6 @@ export function named(name: OptionName, value?: string): Term {
 /** Gives values of the settings file, by the names of the options. */
 export type Settings = (name: OptionName) => unknown;
 
-const NO_SETTINGS: Settings = () => undefined;
-
-/** A value and its source: an option's name, a variable, `settings` or `default`. */
-export interface Found<T = unknown> {
-  readonly value: T;
-  readonly from: string;
-}
-
 /**
  * The value in force of an option: the argument, else the variable, else the settings file, else the
  * default.
@@ -265,30 +202,19 @@ export interface Found<T = unknown> {
  * @param action The caller's action, as in "Cannot {action}".
  * @throws {ValidMindAuthError} `invalid_options` for a variable that does not fit.
  */
-export function findOption<K extends OptionName>(
-  name: K,
-  given: Partial<Pick<InitOptions, K>>,
-  action: string,
-  settings: Settings = NO_SETTINGS,
-): Found<NonNullable<InitOptions[K]>> | undefined {
-  type Value = NonNullable<InitOptions[K]>;
-  const found = (value: unknown, from: string) => ({ value: value as Value, from });
-  const { variable, secret, fallback } = optionRow(name);
-  if (given[name] !== undefined) return found(given[name], name);
-  const text = variable === undefined ? undefined : readEnvIfGranted(variable);
-  if (text !== undefined) return found(parseVariable(name, text, action), variable!);
-  const setting = secret ? undefined : settings(name);
-  if (setting !== undefined) return found(setting, "settings");
-  return fallback === undefined ? undefined : found(fallback, "default");
-}
-
-/** The value alone. */
 export function valueOf<K extends OptionName>(
   name: K,
   given: Partial<Pick<InitOptions, K>>,
   action: string,
+  settings: Settings = () => undefined,
 ): NonNullable<InitOptions[K]> | undefined {
-  return findOption(name, given, action)?.value;
+  const { variable, secret, fallback } = optionRow(name);
+  if (given[name] !== undefined) return given[name];
+  const text = variable === undefined ? undefined : readEnvIfGranted(variable);
+  const value = text === undefined
+    ? (secret ? undefined : settings(name)) ?? fallback
+    : parseVariable(name, text, action);
+  return value as NonNullable<InitOptions[K]> | undefined;
 }
 
 function parseVariable(name: OptionName, text: string, action: string): unknown {

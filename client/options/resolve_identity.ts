@@ -16,7 +16,7 @@ import {
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { named, type OptionName, optionRow, OPTIONS, valueOf } from "./declaration.ts";
+import { named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
 import type { ClientAuthOptions, Identity, OidcIdentity } from "./identity.ts";
 
 /** The options by which a client proves who it is. */
@@ -39,7 +39,9 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
     if (clientId === undefined) throw invalidOptions(lacks("an issuer", "clientId", action));
     return oidcIdentity(options, issuer, clientId, action);
   }
-  if (!hasKey) throw missingCredentials(action, apiKey, apiSecret);
+  if (!hasKey) {
+    throw new MissingApiCredentialsError(missingCredentials(action, apiKey, apiSecret));
+  }
   if (options.dpop) {
     throw invalidOptions(
       words`Cannot ${action}: ${
@@ -203,9 +205,8 @@ function empty(name: OptionName, action: string): ValidMindAuthError {
   );
 }
 
-/** The error for one half of a pair: "there is an issuer without …". */
+/** The message for one half of a pair: "there is an issuer alone. …". */
 function lacks(have: string, lack: OptionName, action: string): Words {
-  assertReadable([optionRow(lack).variable!], action);
   return words`Cannot ${action}: there is ${have} alone. Give ${named(lack)}, too.`;
 }
 
@@ -217,21 +218,9 @@ function conflict(action: string): ValidMindAuthError {
   );
 }
 
-function missingCredentials(
-  action: string,
-  apiKey: string | undefined,
-  apiSecret: string | undefined,
-): MissingApiCredentialsError {
-  if (apiKey !== undefined) {
-    return new MissingApiCredentialsError(lacks("an API key", "apiSecret", action));
-  }
-  if (apiSecret !== undefined) {
-    return new MissingApiCredentialsError(lacks("the secret of an API key", "apiKey", action));
-  }
-  const names = ["issuer", "clientId", "apiKey", "apiSecret"] as const;
-  assertReadable(names.map((name) => OPTIONS[name].variable), action);
-  return new MissingApiCredentialsError(
-    words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
-      ${named("clientId")} to sign in, or ${named("apiKey")} and ${named("apiSecret")}.`,
-  );
+function missingCredentials(action: string, apiKey?: string, apiSecret?: string): Words {
+  if (apiKey !== undefined) return lacks("an API key", "apiSecret", action);
+  if (apiSecret !== undefined) return lacks("the secret of an API key", "apiKey", action);
+  return words`Cannot ${action}: there are no credentials. Give ${named("issuer")} and
+    ${named("clientId")} to sign in, or ${named("apiKey")} and ${named("apiSecret")}.`;
 }

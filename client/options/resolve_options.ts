@@ -1,9 +1,4 @@
-import {
-  checkOptions,
-  option,
-  type OptionTypes,
-  words,
-} from "../../backends/credentials_backend_error.ts";
+import { checkOptions, type OptionTypes, words } from "../../backends/credentials_backend_error.ts";
 import {
   type Clock,
   delay as realDelay,
@@ -12,17 +7,9 @@ import {
 import type { AuthEvent } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-import {
-  named,
-  OPTION_NAMES,
-  type OptionName,
-  OPTIONS,
-  optionTypes,
-  valueOf,
-} from "./declaration.ts";
+import { named, OPTION_NAMES, OPTIONS, optionTypes, valueOf } from "./declaration.ts";
 import type { ClientAuthOptions, Identity } from "./identity.ts";
 import {
-  assertReadable,
   CLIENT_AUTH,
   clientAuthOf,
   headerValue,
@@ -96,7 +83,6 @@ export function resolveInitOptions(
   const resolved = resolveOptions(options, action);
   const model = valueOf("model", withoutPlaceholder(options), action);
   if (model === undefined) {
-    assertReadable([OPTIONS.model.variable], action);
     throw new MissingModelIdError(
       words`Cannot ${action}: there is no model. Give ${named("model")}, the model's CUID.`,
     );
@@ -170,31 +156,9 @@ export function checkSessionOptions(
   action: string,
   isInit: boolean,
 ): void {
-  const isOfModel = (name: OptionName) => OPTIONS[name].group === "model";
-  const ofModel = OPTION_NAMES.find((name) => isOfModel(name) && name in Object(options));
-  if (ofModel !== undefined && !isInit) {
-    throw invalidOptions(
-      `Cannot ${action}: option "${ofModel}" belongs to init(). Use init() for ValidMind, or leave ` +
-        `it out.`,
-    );
-  }
-  const names = OPTION_NAMES.filter((name) => isInit || !isOfModel(name));
+  const names = OPTION_NAMES.filter((name) => isInit || OPTIONS[name].group !== "model");
   checkCallOptions(action, options, optionTypes(names));
   checkClientAuth(options, action);
-  const { flow, openBrowser, onDeviceCode, onAuthorizationUrl } = options;
-  const shows = onDeviceCode ? "onDeviceCode" : onAuthorizationUrl && "onAuthorizationUrl";
-  const asks = openBrowser === true ? "openBrowser" : shows;
-  if (flow === "client_credentials" && asks !== undefined) {
-    throw invalidOptions(
-      words`Cannot ${action}: ${option("flow", { value: flow })} asks nobody, so ${named(asks)}
-        would do nothing. Leave it out.`,
-    );
-  }
-  if (openBrowser !== true || shows === undefined) return;
-  throw invalidOptions(
-    words`Cannot ${action}: ${shows} and ${named("openBrowser")} exclude each other. Give one:
-      ${shows} replaces the prompt that opens the browser.`,
-  );
 }
 
 /** Refuses more than one way for a client to prove who it is. */

@@ -13,13 +13,14 @@ import {
   type RequiredPermissionsOptions,
 } from "../format_permissions.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
-import { OPTIONS, valueOf } from "../options/declaration.ts";
+import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
 import {
   checkCallOptions,
   checkSessionOptions,
   type ResolvedOptions,
   resolveInitOptions,
   resolveOptions,
+  withoutPlaceholder,
 } from "../options/resolve_options.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
@@ -29,7 +30,6 @@ import {
   choiceNeeds,
   envNeeds,
   fileNeeds,
-  PLACES,
   startNeeds,
   uniqueNeeds,
 } from "./start_needs.ts";
@@ -78,33 +78,15 @@ function permissionRequired(
 ): ValidMindAuthError {
   const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
   const reasons = denied.map((need) => `${describe(need)} (${need.reason})`).join(", ");
-  // The command line has flags of its own for a script's permissions.
-  const advice = call("grantPermissions", { action }, adviceFor(required));
+  const advice = `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
+    formatPermissionSet(required);
   return new ValidMindAuthError(
     "permission_required",
-    words`Cannot ${action}: Deno does not permit ${reasons}. ${advice}`,
+    // The command line has a command of its own for a script's permissions.
+    words`Cannot ${action}: Deno does not permit ${reasons}. ${
+      call("grantPermissions", { action }, advice)
+    }`,
   );
-}
-
-/** The flags, with the places that the reader fills in; without places, a permission set as well. */
-function adviceFor(required: readonly PermissionNeed[]): string {
-  const has = (place: string) => required.some((need) => Object.values(need).includes(place));
-  const places = [
-    ...(has(PLACES.provider) ? [`${PLACES.provider} by the host in VM_OIDC_ISSUER`] : []),
-    ...(has(PLACES.api) ? [`${PLACES.api} by the host in VM_API_HOST`] : []),
-  ];
-  if (places.length === 0 && !has(PLACES.folder)) {
-    return `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
-      formatPermissionSet(required);
-  }
-  return [
-    // The shell has to expand $HOME.
-    `Run with\n  ${formatPermissionFlags(required).replaceAll("'", '"')}\n`,
-    places.length === 0
-      ? ""
-      : `and replace ${places.join(", and ")}, such as login.example.com:443. `,
-    has(PLACES.folder) ? "The folder is that of the default store." : "",
-  ].join("").trimEnd();
 }
 
 function flagAdvice(required: readonly PermissionNeed[]): string {
@@ -139,6 +121,7 @@ export async function collectPermissions(
   checkCallOptions(ACTION, about, ABOUT_TYPES);
   const { call = "init", revoke = false } = about;
   checkSessionOptions(options, ACTION, call !== "createSession");
+  await preflight(ACTION, envNeeds(withoutPlaceholder(options), call), "always");
   const resolved = call === "init"
     ? resolveInitOptions(options, "sign in to ValidMind")
     : resolveOptions(options, "sign in");
@@ -148,7 +131,7 @@ export async function collectPermissions(
     : undefined;
   const discovered = about.discover ? await discover(resolved) : [];
   if (call !== "clear") {
-    const needs = [...startNeeds(options, call, backend), ...browserNeeds(options)];
+    const needs = [...startNeeds(options, call, resolved, backend), ...browserNeeds(options)];
     return uniqueNeeds([...needs, ...discovered]);
   }
   if (identity.kind === "api_key" || backend === undefined) return envNeeds(options, call);
@@ -201,7 +184,7 @@ function redirectNeeds(options: SessionOptions): PermissionNeed[] {
   const { redirectUri, listen, openBrowser, onAuthorizationUrl } = options;
   const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
   return [
-    ...openNeeds("optional", OPTIONS.redirectUri.reason, {
+    ...openNeeds("optional", GROUPS.browser, {
       [OPTIONS.redirectUri.variable]: redirectUri,
       [OPTIONS.listen.variable]: listen,
       JUPYTERHUB_PUBLIC_HUB_URL: redirectUri,

@@ -20,6 +20,8 @@ import {
   choiceNeeds,
   ensureSelection,
   envNeeds,
+  HOME_NEED,
+  isByKey,
   startNeeds,
 } from "./start_needs.ts";
 
@@ -74,25 +76,26 @@ export async function prepareSession(
     const { browserNeeds, preflight } = await loadPreflight();
     await preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
   };
-  const known = () => startNeeds(options, call);
-  const chooseBackend = async () => {
-    const isOpen = choiceNeeds(options).length > 0;
-    if (isOpen) await ensureSelection((needs) => check(needs, "always", known));
-    return await untilAborted(
-      resolveCredentialsBackend(options.credentialsBackend),
-      options.signal,
-    );
-  };
-  const variables = envNeeds(withoutPlaceholder(options), call);
-  await check(variables, "always", () => [...variables.map(asAlways), ...known()]);
+  const given = withoutPlaceholder(options);
+  const variables = envNeeds(given, call);
+  const choice = () => isByKey(given) ? [] : choiceNeeds(options);
+  await check(variables, "always", () => [...variables.map(asAlways), ...choice(), HOME_NEED]);
   const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
   const resolved = modelOptions ?? resolveOptions(options, action);
   options.signal?.throwIfAborted();
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
     (await loadBrowserOptions()).checkBrowserOptions(options, action);
   }
-  const backend = resolved.identity.kind === "api_key" ? undefined : await chooseBackend();
-  const needs = once(() => startNeeds(options, call, backend));
+  let backend: OidcCredentialsBackend | undefined;
+  const needs = once(() => startNeeds(options, call, resolved, backend));
+  if (resolved.identity.kind === "oidc") {
+    if (choice().length > 0) {
+      const known = () => startNeeds(options, call, resolved, undefined);
+      await ensureSelection((more) => check(more, "always", known));
+    }
+    const chosen = resolveCredentialsBackend(options.credentialsBackend);
+    backend = await untilAborted(chosen, options.signal);
+  }
   await check([...apiNeeds(resolved), ...backend ? backendNeeds(backend) : []], "always", needs);
   return {
     options,

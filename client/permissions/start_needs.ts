@@ -12,94 +12,55 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { getDefaultBackend } from "../../backends/resolve_credentials_backend.ts";
-import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { checkDescriptor, type PermissionNeed } from "../format_permissions.ts";
 import {
+  GROUPS,
   OPTION_NAMES,
   type OptionName,
   optionRow,
   OPTIONS,
-  valueOf,
 } from "../options/declaration.ts";
 import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
-import {
-  DEFAULT_API_HOST,
-  findApiHost,
-  type ResolvedOptions,
-  withoutPlaceholder,
-} from "../options/resolve_options.ts";
+import { type ResolvedOptions, withoutPlaceholder } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
-
-const ACTION = "name the permissions";
-
-/** Stand for what the variables of a start would tell, where Deno does not permit to read them. */
-export const PLACES = { provider: "PROVIDER", api: "API", folder: "$HOME/.validmind" } as const;
 
 /** A call whose permissions can be named. */
 export type Call = "init" | "createSession" | "clear" | "revoke";
 
 /**
- * All that a start and a refresh need, as far as options and readable variables tell. A place stands
- * for a host or a folder that they do not tell.
+ * All that a start and a refresh need.
  *
- * @param backend The store, once it is chosen.
+ * @param backend The store. Absent with an API key, and while it is not chosen yet.
  */
 export function startNeeds(
   options: InitOptions,
   call: "init" | "createSession",
-  backend: OidcCredentialsBackend | undefined = options.credentialsBackend ?? getDefaultBackend(),
+  resolved: ResolvedOptions,
+  backend: OidcCredentialsBackend | undefined,
 ): PermissionNeed[] {
-  const given = withoutPlaceholder(options);
-  const isNative = (options.fetch ?? globalThis.fetch) === globalThis.fetch;
-  const needs = envNeeds(given, call);
-  const isDefault = call === "init" && isEnvGranted(OPTIONS.apiHost.variable);
-  const api = findApiHost(given, ACTION) ?? (isDefault ? DEFAULT_API_HOST : undefined);
-  if (isNative && (api !== undefined || call === "init")) needs.push(apiNeed(api));
-  if (isByKey(given)) return needs;
-  const issuer = normalizeIssuer(valueOf("issuer", given, ACTION) ?? "");
-  const clientId = normalizeClientId(valueOf("clientId", given, ACTION) ?? "");
+  const { identity, runtime } = resolved;
+  const needs = [...envNeeds(withoutPlaceholder(options), call), ...apiNeeds(resolved)];
+  if (identity.kind === "api_key") return needs;
+  const isNative = runtime.fetch === globalThis.fetch;
   return uniqueNeeds([
     ...needs,
-    ...(isNative ? [providerNeed(issuer)] : []),
-    ...fileNeeds({ ...clientAuthOf(given), issuer, clientId }),
-    ...choiceNeeds(given),
-    ...(backend === undefined ? defaultStoreNeeds() : backendNeeds(backend)),
+    ...(isNative ? [net(identity.issuer, "to sign in at the provider", "sign_in")] : []),
+    ...fileNeeds(identity),
+    ...choiceNeeds(options),
+    ...(backend === undefined ? [HOME_NEED] : backendNeeds(backend)),
   ]);
 }
 
-function net(
-  url: string | undefined,
-  place: string,
-  reason: string,
-  need: PermissionNeed["need"],
-): PermissionNeed {
-  const parsed = URL.parse(url ?? "");
-  return { name: "net", host: parsed === null ? place : netHost(parsed), reason, need };
+function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
+  return { name: "net", host: netHost(new URL(url)), reason, need };
 }
 
-function apiNeed(url: string | undefined): PermissionNeed {
-  return net(url, PLACES.api, "to call the API", "always");
-}
-
-/** A start from a stored token does without the provider. */
-function providerNeed(issuer: string): PermissionNeed {
-  return net(issuer, PLACES.provider, "to sign in at the provider", "sign_in");
-}
+/** The variable of the default store, for an error that comes before the choice. */
+export const HOME_NEED: PermissionNeed = env(HOME_VARIABLE, "to find the stored tokens");
 
 /** The variables by which the environment chooses the store, where it may. */
 export function choiceNeeds({ credentialsBackend }: SessionOptions): PermissionNeed[] {
   return (credentialsBackend ?? getDefaultBackend()) === undefined ? selectionNeeds() : [];
-}
-
-/** The default store, as a shell finds it, unless a variable names another one. */
-function defaultStoreNeeds(): PermissionNeed[] {
-  if (readBackendChoice(readIfGranted).by !== undefined) return [];
-  const folder = { path: PLACES.folder, reason: "to keep the tokens", need: "always" } as const;
-  return [
-    env(HOME_VARIABLE, "to find the stored tokens"),
-    { name: "read", ...folder },
-    { name: "write", ...folder },
-  ];
 }
 
 /** An empty text is not an unset variable here. */
@@ -108,7 +69,7 @@ function readIfGranted(variable: string): string | undefined | null {
 }
 
 /** Whether an API key signs in, as far as options and readable variables tell. */
-function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
+export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean {
   if (apiKey !== undefined || apiSecret !== undefined) return true;
   return issuer === undefined && clientId === undefined &&
     readEnvIfGranted(OPTIONS.issuer.variable) === undefined &&
@@ -119,9 +80,9 @@ function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): boolean 
 export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   const isKey = isByKey(options);
   return OPTION_NAMES.flatMap((name): PermissionNeed[] => {
-    const { variable, reason = "" } = optionRow(name);
+    const { variable, group } = optionRow(name);
     const need = variable && needOfVariable(name, options, call, isKey);
-    return need ? [{ name: "env", variable, reason, need }] : [];
+    return need ? [{ name: "env", variable, reason: GROUPS[group], need }] : [];
   });
 }
 
@@ -171,7 +132,9 @@ export function fileNeeds(client: Parameters<typeof clientAuthFromEnv>[0]): Perm
  * another permission, so nothing is checked for it.
  */
 export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[] {
-  return apiHost === undefined || runtime.fetch !== globalThis.fetch ? [] : [apiNeed(apiHost)];
+  return apiHost === undefined || runtime.fetch !== globalThis.fetch
+    ? []
+    : [net(apiHost, "to call the API", "always")];
 }
 
 /**
@@ -180,9 +143,7 @@ export function apiNeeds({ apiHost, runtime }: ResolvedOptions): PermissionNeed[
  */
 export function selectionNeeds(): PermissionNeed[] {
   const { variables, options } = readBackendChoice(readIfGranted);
-  const needs = variables.map((variable) =>
-    variable === HOME_VARIABLE ? env(variable, "to find the stored tokens") : env(variable)
-  );
+  const needs = variables.map((variable) => variable === HOME_VARIABLE ? HOME_NEED : env(variable));
   return options === undefined ? needs : [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
 }
 

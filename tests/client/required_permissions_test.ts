@@ -294,7 +294,7 @@ Deno.test("requiredPermissions: options are checked as by the call itself", asyn
     [{ ...FULL, modell: "x" }, {}, ['"modell"']],
     [{ ...FULL, ...MODEL, issuer: 5 }, {}, ['"issuer"']],
     [{ ...FULL, ...MODEL, apiHost: "https://me:pw@a.example.com/" }, {}, ["apiHost (VM_API_HOST)"]],
-    [{ ...FULL, ...MODEL }, { call: "createSession" }, ['"model" belongs to init()']],
+    [{ ...FULL, ...MODEL }, { call: "createSession" }, ['unknown option "model"']],
     [{ ...FULL, ...MODEL }, { discovery: true }, ['"discovery"']],
     [{ ...FULL, ...MODEL }, { discover: 1 }, ['"discover"']],
   ];

@@ -39,10 +39,9 @@ Deno.test("denied variables: a needed one is named with its flag", async () => {
   assertEquals([name, code], ["ValidMindAuthError", "permission_required"]);
   for (
     const part of [
-      "env VM_OIDC_ISSUER (to know who signs in), env VM_OIDC_CLIENT_ID",
-      '\n  "--allow-read=$HOME/.validmind" "--allow-write=$HOME/.validmind" --allow-net=PROVIDER ',
-      "--allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
-      "replace PROVIDER by the host in VM_OIDC_ISSUER, such as login.example.com:443. The folder",
+      "env VM_OIDC_ISSUER (to know who signs in, and for what), env VM_OIDC_CLIENT_ID",
+      "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
+      `VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE}\n`, // all that are read before a host is known
     ]
   ) assertStringIncludes(message, part);
 });
@@ -54,7 +53,7 @@ Deno.test("denied variables: only those that are needed and denied are named", a
   assertStringIncludes(message, "not permit env VM_OIDC_CLIENT_ID (");
   assertStringIncludes(
     message,
-    "--allow-net=login.example.com:443 --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
+    "\n  --allow-env=VM_OIDC_ISSUER,VM_OIDC_CLIENT_ID,",
   );
 
   const [, keyCode, keyMessage] = await signIn(`apiKey: "k"`, ["--allow-env=VM_API_KEY"]);
@@ -82,7 +81,7 @@ Deno.test("denied variables: the choice of the backend must not be missed", asyn
     message,
     `--allow-env=VM_OIDC_NO_PERSIST,VM_OIDC_DENO_CREDENTIALS_BACKEND,VM_OIDC_CREDENTIALS_BACKEND,${HOME_VARIABLE}\n`,
   );
-  assertStringIncludes(message, "--allow-read=$HOME/.validmind");
+  assertStringIncludes(message, "--allow-net=login.example.com:443");
 });
 
 Deno.test("denied variables: init names the model's variable", async () => {

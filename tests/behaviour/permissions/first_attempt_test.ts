@@ -9,28 +9,30 @@ import { startTrackingApi, type TrackingApi } from "../../support/tracking_api.t
 const ROOT = new URL("../../../", import.meta.url);
 const ignore = Deno.build.os === "windows"; // the flags are for a POSIX shell
 
+/** Runs with the flags of the error before, until there is none. The second error names all of them. */
+async function follow(run: (flags: string) => Promise<ProcessResult>): Promise<ProcessResult> {
+  let result = await run("");
+  for (let errors = 0; errors < 2; errors++) {
+    assertEquals(result.code, 1);
+    const [, flags] = /Run with\n {2}(.*)\n/.exec(result.stderr)!;
+    result = await run(flags!);
+  }
+  return result;
+}
+
 Deno.test({
-  name: "the flags in the first error of README's script are all that it needs",
+  name: "the flags of README's script are named in two errors: variables, then hosts and files",
   ignore,
   async fn() {
     await using world = await newcomer();
-    const first = await world.run("");
-    assertEquals(first.code, 1);
-    assertStringIncludes(first.stderr, "Cannot sign in to ValidMind: Deno does not permit env");
-    const [, flags] = /Run with\n {2}(.*)\n/.exec(first.stderr)!;
-    assertMatch(
-      first.stderr,
-      /replace PROVIDER by the host in VM_OIDC_ISSUER, and API by the host/,
-    );
-
-    const second = await world.run(world.fillIn(flags!));
-    assertEquals(second.code, 0, second.stderr);
-    assertMatch(second.stdout, /^Working on /);
+    const last = await follow(world.run);
+    assertEquals(last.code, 0, last.stderr);
+    assertMatch(last.stdout, /^Working on /);
   },
 });
 
 Deno.test({
-  name: "the flags in the first error of a job whose options say all are all that it needs",
+  name: "so are those of a job whose options say all",
   ignore,
   async fn() {
     await using provider = await startOidcProvider(withClient());
@@ -39,12 +41,8 @@ Deno.test({
       provider,
     );
     await using _home = run.home;
-    const first = await run.with("");
-    assertEquals(first.code, 1);
-    const [, flags] = /Run with\n {2}(.*)\n/.exec(first.stderr)!;
-
-    const second = await run.with(flags!);
-    assertEquals(second.code, 0, second.stderr);
+    const last = await follow(run.with);
+    assertEquals(last.code, 0, last.stderr);
   },
 });
 
@@ -62,10 +60,7 @@ Deno.test({
       const run = await jobRunner(options, provider);
       await using _home = run.home;
       const { stderr } = await run.with("");
-      assertStringIncludes(
-        stderr.replaceAll('"--allow-read=$HOME/.validmind,', "--allow-read="),
-        flag,
-      );
+      assertStringIncludes(stderr, flag);
     }
   },
 });
@@ -98,8 +93,6 @@ async function runInShell(
 
 interface Newcomer extends AsyncDisposable {
   provider: TestOidcProvider;
-  /** The flags with the hosts of this world. */
-  fillIn(flags: string): string;
   run(flags: string, env?: Record<string, string>): Promise<ProcessResult>;
 }
 
@@ -115,9 +108,6 @@ async function newcomer(): Promise<Newcomer> {
   const disposable = stack.move();
   return {
     provider,
-    fillIn: (flags) =>
-      flags.replace("PROVIDER", new URL(provider.issuer).host)
-        .replace("API", new URL(api.apiHost).host),
     run: (flags, more = {}) => runInShell(script, flags, { ...env, ...more }),
     [Symbol.asyncDispose]: () => disposable.disposeAsync(),
   };
