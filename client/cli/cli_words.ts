@@ -23,7 +23,7 @@ export function inCliWords(
   flags: FlagValues | undefined,
   signIn?: SignInOptions,
 ): string {
-  const named = signIn === undefined ? namedBy(flags) : flagsFor(signIn);
+  const named = signIn === undefined ? valueFlags(flags, IDENTITY_FLAGS) : flagsFor(signIn);
   const vocabulary: Vocabulary = (term) =>
     term.kind === "option" ? flagFor(term) : commandFor(term, flags, named);
   return messageFor(error, vocabulary);
@@ -31,7 +31,7 @@ export function inCliWords(
 
 /** The command that signs in as this call would. */
 export function loginCommand(flags: FlagValues): string {
-  return `${PROGRAM} login${namedBy(flags)}${storeFlags(flags)}`;
+  return `${PROGRAM} login${valueFlags(flags, IDENTITY_FLAGS)}${storeFlags(flags)}`;
 }
 
 /** The flag of an option, or its variable where it has none. The words of code where it has neither. */
@@ -60,15 +60,13 @@ function commandFor(
   if (name === "setDefaultBackend") return "";
   if (name === "init") return `${PROGRAM} token --login${named}${store}`;
   if (name !== "login") return undefined;
-  const login = `login${withoutProfile(flagsFor(value as SignInOptions), flags)}${store}`;
+  // A profile that a variable names would win over other variables, were it given as a flag.
+  const isByVariable = flags?.settings.profile !== undefined && !flags.settings.isTyped;
+  const signIn = { ...value as SignInOptions, ...isByVariable && { profile: undefined } };
+  const login = `login${flagsFor(signIn)}${store}`;
   const unstable = typeof Deno.openKv === "function" ? " --unstable-kv" : ""; // as this process
   return `Sign in with\n  ${PROGRAM} ${login}\nor, without an installation, with\n` +
     `  deno run -A --no-config${unstable} ${SPECIFIER} ${login}`;
-}
-
-/** The flags of this call that name a sign-in. */
-function namedBy(flags: FlagValues | undefined): string {
-  return withoutProfile(valueFlags(flags, IDENTITY_FLAGS), flags);
 }
 
 /** The flags that name a sign-in as it is stored. */
@@ -81,12 +79,6 @@ function flagsFor(signIn: SignInOptions): string {
       ? ` --${flag}`
       : ` --${flag} ${quoteArgument(`${value}`)}`;
   }).join("");
-}
-
-/** A profile that a variable names would win over other variables, were it given as a flag. */
-function withoutProfile(named: string, flags: FlagValues | undefined): string {
-  const isOfVariable = flags?.settings.profile !== undefined && !flags.settings.isTyped;
-  return isOfVariable ? named.replace(/ --profile \S+/, "") : named;
 }
 
 /** The flags of a call that choose its store, for another command on the same store. */

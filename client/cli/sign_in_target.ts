@@ -62,23 +62,13 @@ function givenOptions(flags: FlagValues): SessionOptions {
 
 /** The further parameters of the page of the sign-in. A value may have an equals sign in it. */
 function parseParameters(texts: readonly string[]): Record<string, string> {
-  const parameters = new Map<string, string>();
-  for (const text of texts) {
-    const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-    const fault = name === undefined || value === undefined
-      ? "its value is no name with a value"
-      : parameters.has(name)
-      ? "a name is given twice, or is that of --consent"
-      : undefined;
-    if (fault !== undefined) {
-      throw new UsageError(
-        `Cannot use --parameter: ${fault}. Give each once as --parameter NAME=VALUE, such as ` +
-          `--parameter prompt=login.`,
-      );
-    }
-    parameters.set(name!, value!);
-  }
-  return Object.fromEntries(parameters);
+  const pairs = texts.map((text) => /^([^=]+)=(.*)$/s.exec(text)?.slice(1) ?? []);
+  const isTwice = new Set(pairs.map(([name]) => name)).size < pairs.length;
+  if (!isTwice && pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs);
+  throw new UsageError(
+    "Cannot use --parameter: a name is given twice, or by --consent, or its value is missing. Give " +
+      "each once as --parameter NAME=VALUE, such as --parameter prompt=login.",
+  );
 }
 
 /** Variables that identify a sign-in where the flags do not. They win over the settings file. */

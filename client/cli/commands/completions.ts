@@ -24,10 +24,7 @@ export function completionsCommand(commands: readonly Command[]): Command {
   };
 }
 
-function isFile(name: FlagName): boolean {
-  return FLAGS[name].value === "FILE";
-}
-
+/** The values that are offered for a flag. Without any a shell offers files. */
 function offered(name: FlagName): string {
   const { choices, suggestions } = FLAGS[name];
   return (choices ?? suggestions ?? []).join(" ");
@@ -35,13 +32,8 @@ function offered(name: FlagName): string {
 
 function bashScript(commands: readonly Command[]): string {
   const used = [...new Set(commands.flatMap(({ flags }) => flags))];
-  const valued = used.filter((name) => FLAGS[name].value !== undefined);
-  const values = valued.map((name) => {
-    const reply = isFile(name)
-      ? `compopt -o filenames 2>/dev/null; local IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$current"))`
-      : `COMPREPLY=($(compgen -W "${offered(name)}" -- "$current"))`;
-    return `    --${name}) ${reply}; return ;;\n`;
-  });
+  const values = used.filter((name) => FLAGS[name].value !== undefined)
+    .map((name) => `    --${name}) words="${offered(name)}" ;;\n`);
   const cases = commands.map(({ name, flags, argument }) => {
     const words = [...flags.map((flag) => `--${flag}`), "--help", ...argument?.choices ?? []];
     return `    ${name}) words="${words.join(" ")}" ;;\n`;
@@ -56,13 +48,13 @@ function bashScript(commands: readonly Command[]): string {
   if [ "$current" = "=" ]; then current=""
   elif [ "$previous" = "=" ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"
   fi
-  case "$previous" in
-${values.join("")}  esac
   case "$command" in
 ${cases.join("")}  esac
+  case "$previous" in
+${values.join("")}  esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
-complete -F _validmind_auth ${PROGRAM}
+complete -o default -F _validmind_auth ${PROGRAM}
 `;
 }
 
@@ -70,33 +62,27 @@ complete -F _validmind_auth ${PROGRAM}
 function zshScript(commands: readonly Command[]): string {
   return `#compdef ${PROGRAM}
 autoload -U +X bashcompinit && bashcompinit
-${bashScript(commands)}[ "$funcstack[1]" != "_${PROGRAM}" ] || _bash_complete -F _validmind_auth
+${bashScript(commands)}[ "$funcstack[1]" != "_${PROGRAM}" ] ||
+  _bash_complete -o default -F _validmind_auth
 `;
 }
 
 function fishScript(commands: readonly Command[]): string {
-  const line = (when: string, rest: string, about = "") =>
-    `complete -c ${PROGRAM} -n ${fishQuote(when)} ${rest}${about && ` -d ${fishQuote(about)}`}`;
+  const quote = (text: string) => `'${text.replace(/[\\']/g, "\\$&")}'`;
+  const line = (when: string, rest: string, about: string) =>
+    `complete -c ${PROGRAM} -n ${quote(when)} ${rest} -d ${quote(about)}`;
   const flagLine = (when: string, name: FlagName) => {
+    const takes = offered(name) ? ` -x -a ${quote(offered(name))}` : " -r -F";
     const { summary, value } = FLAGS[name];
-    const takes = isFile(name) ? " -r -F" : ` -x -a ${fishQuote(offered(name))}`;
     return line(when, `-l ${name}${value === undefined ? "" : takes}`, summary);
   };
   const none = "__fish_use_subcommand";
   const lines = commands.flatMap(({ name, summary, flags, argument }) => {
     const seen = `__fish_seen_subcommand_from ${name}`;
-    return [
-      line(none, `-a ${name}`, summary),
-      ...[...flags, "help" as const].map((flag) => flagLine(seen, flag)),
-      ...(argument === undefined
-        ? []
-        : [line(seen, `-a ${fishQuote(argument.choices.join(" "))}`)]),
-    ];
+    const words = argument?.choices.map((word) => line(seen, `-a ${word}`, argument.name)) ?? [];
+    const ofFlags = [...flags, "help" as const].map((flag) => flagLine(seen, flag));
+    return [line(none, `-a ${name}`, summary), ...ofFlags, ...words];
   });
   const ofProgram = [flagLine(none, "help"), flagLine(none, "version")];
   return [`complete -c ${PROGRAM} -f`, ...lines, ...ofProgram, ""].join("\n");
-}
-
-function fishQuote(text: string): string {
-  return `'${text.replace(/[\\']/g, "\\$&")}'`;
 }

@@ -55,7 +55,7 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [["login", "--parameter", "state=x"], {}, "--parameter has state", "by its own option"],
   [["login", "--parameter", "a b=x"], {}, "a name in --parameter has other characters"],
   [["login", "--parameter", "prompt"], {}, "--parameter NAME=VALUE"],
-  [["login", "--consent", "--parameter", "prompt=login"], {}, "that of --consent"],
+  [["login", "--consent", "--parameter", "prompt=login"], {}, "by --consent"],
   [
     ["login", "--parameter", "prompt=login", "--parameter", "prompt=none"],
     {},
