@@ -197,18 +197,15 @@ export async function authorizationObstacle(
   provider: OidcProvider,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
-  const run = ({ server }: RequestContext) => Promise.resolve(obstacleAt(server));
-  return await provider.use("start the sign-in", signal, run);
-}
-
-function obstacleAt(server: oauth.AuthorizationServer): string | undefined {
-  const { response_types_supported: types, code_challenge_methods_supported: methods } = server;
-  if (server.authorization_endpoint === undefined || types?.includes("code") === false) {
-    return "the provider offers no sign-in with a code in the browser";
-  }
-  // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
-  if (methods?.includes("S256") === false) {
-    return "the provider does not know PKCE with S256, without which a code can be stolen";
-  }
-  return undefined;
+  return await provider.use("start the sign-in", signal, ({ server }) => {
+    const { response_types_supported: types, code_challenge_methods_supported: methods } = server;
+    const obstacle =
+      server.authorization_endpoint === undefined || types?.includes("code") === false
+        ? "the provider offers no sign-in with a code in the browser"
+        // Many providers know PKCE and do not list it. A list without S256 means that it is not known.
+        : methods?.includes("S256") === false
+        ? "the provider does not know PKCE with S256, without which a code can be stolen"
+        : undefined;
+    return Promise.resolve(obstacle);
+  });
 }

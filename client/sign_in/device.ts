@@ -64,13 +64,15 @@ async function poll(
       return await pollDevice(provider, device, signal);
     } catch (error) {
       signal.throwIfAborted();
-      const answer = readPollError(error);
       fault = error instanceof ProviderUnavailableError ? error : undefined;
-      if (answer.slowDown) intervalMs += 5000; // for good: RFC 8628, section 3.5
-      const backoffMs = answer.isFault ? Math.min(waitMs * 2, 60_000) : 0;
-      waitMs = Math.max(intervalMs, backoffMs, answer.retryAfterMs ?? 0);
-      const kind = answer.slowDown ? "slow_down" : answer.isFault ? "fault" : "pending";
-      runtime.emit?.({ type: "sign_in_waiting", answer: kind, nextPollMs: waitMs });
+      const { oauthError, retryAfterMs = 0 } = error as Partial<ProviderRefusedError>;
+      const isSlow = oauthError === "slow_down";
+      if (!fault && !isSlow && oauthError !== "authorization_pending") throw ended(error);
+      if (isSlow) intervalMs += 5000; // for good: RFC 8628, section 3.5
+      const backoffMs = fault ? Math.min(waitMs * 2, 60_000) : 0;
+      waitMs = Math.max(intervalMs, backoffMs, retryAfterMs);
+      const answer = isSlow ? "slow_down" : fault ? "fault" : "pending";
+      runtime.emit?.({ type: "sign_in_waiting", answer, nextPollMs: waitMs });
     }
   }
 }
@@ -83,39 +85,20 @@ function codeEnded(issuer: string, fault?: ProviderUnavailableError): ValidMindA
   return new ValidMindAuthError("device_code_expired", message, { cause: fault });
 }
 
-interface PollAnswer {
-  slowDown?: boolean;
-  /** Nothing was decided: the waits grow, until the end of the code. */
-  isFault?: boolean;
-  retryAfterMs?: number | undefined;
-}
-
-/** The meaning of an unsuccessful poll for the next one. Throws an error that ends the sign-in. */
-function readPollError(error: unknown): PollAnswer {
-  if (error instanceof ProviderUnavailableError) {
-    return { isFault: true, retryAfterMs: error.retryAfterMs };
-  }
-  if (!(error instanceof ProviderRefusedError)) throw error;
-  const { retryAfterMs, oauthError } = error;
-  switch (oauthError) {
-    case "authorization_pending":
-      return { retryAfterMs };
-    case "slow_down":
-      return { slowDown: true, retryAfterMs };
-    case "access_denied":
-    case "authorization_declined": // Microsoft Entra
-      throw ended("device_code_denied", error);
-    case "expired_token":
-      throw ended("device_code_expired", error);
-  }
-  throw error;
-}
+/** The OAuth errors that end a sign-in for the person. */
+const ENDS = new Map(Object.entries(
+  {
+    access_denied: "device_code_denied",
+    authorization_declined: "device_code_denied", // Microsoft Entra
+    expired_token: "device_code_expired",
+  } as const,
+));
 
 /** The page may have refused the code by a policy, and this program is not told the reason. */
-function ended(
-  code: "device_code_denied" | "device_code_expired",
-  error: ProviderRefusedError,
-): ValidMindAuthError {
+function ended(error: unknown): unknown {
+  if (!(error instanceof ProviderRefusedError)) return error;
+  const code = ENDS.get(error.oauthError ?? "");
+  if (code === undefined) return error;
   const hasAdvice = error.message.includes(BY_BROWSER.inCode);
   const message = hasAdvice ? wordsOf(error) : words`${wordsOf(error)} ${INSTEAD}`;
   return new ValidMindAuthError(code, message, { oauthError: error.oauthError });
