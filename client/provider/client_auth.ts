@@ -10,7 +10,7 @@ import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";
 export class ClientAuthentication {
   readonly #options: ClientAuthOptions;
   /** Whether the client proves itself in the second of its two ways. */
-  #isTurned = false;
+  isTurned = false;
 
   constructor(options: ClientAuthOptions) {
     this.#options = options;
@@ -32,13 +32,13 @@ export class ClientAuthentication {
     const assertionFile = this.#file("clientAssertionFile");
     if (keyFile !== undefined) {
       const { token_endpoint } = server;
-      const audience = this.#isTurned || isEntraIssuer(issuer) ? token_endpoint : undefined;
+      const audience = this.isTurned || isEntraIssuer(issuer) ? token_endpoint : undefined;
       return byClientKey(keyFile, audience);
     }
     if (assertionFile !== undefined) return byAssertionFile(assertionFile);
     if (clientSecret === undefined) return oauth.None();
     // A provider that states no method takes the header: OpenID Connect Discovery, section 3.
-    return methods?.includes("client_secret_post") && !this.#isTurned
+    return methods?.includes("client_secret_post") && !this.isTurned
       ? oauth.ClientSecretPost(clientSecret)
       : oauth.ClientSecretBasic(clientSecret);
   }
@@ -59,13 +59,8 @@ export class ClientAuthentication {
       .every((name) => methods?.includes(name));
     const hasOther = clientSecret !== undefined && isBoth ||
       clientKeyFile !== undefined && isOwnEndpoint(server);
-    if (hasOther) this.#isTurned = isTurned;
+    if (hasOther) this.isTurned = isTurned;
     return hasOther;
-  }
-
-  /** Whether the client has turned to the second way. */
-  get isTurned(): boolean {
-    return this.#isTurned;
   }
 
   /** The advice where the provider refuses the client; `undefined` for a public one. */

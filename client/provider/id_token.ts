@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { isObject, printable } from "../../backends/common/printable.ts";
+import { isObject, printable, toBase64 } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import type { Runtime } from "../options/runtime.ts";
@@ -10,15 +10,6 @@ const MAX_TRIES = 3;
 
 /** The event that makes a token a Logout Token: OpenID Connect Back-Channel Logout 1.0. */
 const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
-
-/** The hash of `at_hash`, by the algorithm of the signature. */
-const HASHES = new Map(
-  [
-    ["SHA-256", ["RS256", "PS256", "ES256"]],
-    ["SHA-384", ["RS384", "PS384", "ES384"]],
-    ["SHA-512", ["RS512", "PS512", "ES512", "EdDSA", "Ed25519"]],
-  ].flatMap(([hash, algorithms]) => [...algorithms!].map((alg) => [alg, hash as string])),
-);
 
 /**
  * The difference of the clocks by which an ID token is judged, in seconds; 0 above 15 minutes.
@@ -85,15 +76,13 @@ function isOtherKind(typ: unknown, { events }: oauth.IDToken): boolean {
   return typeof typ !== "string" || /\+jwt$/i.test(typ.trim());
 }
 
-/** The left half of the hash, in base64url. */
+/** The left half of the hash by the algorithm of the signature (EdDSA: SHA-512), in base64url. */
 async function hashOf(accessToken: string, alg: unknown): Promise<string> {
-  const name = HASHES.get(alg as string);
-  if (name === undefined) throw unfit("at_hash is by an algorithm that is not known");
-  const hash = new Uint8Array(
-    await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)),
-  );
-  const half = String.fromCharCode(...hash.subarray(0, hash.length / 2));
-  return btoa(half).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  const [size = "512"] = /(256|384)$/.exec(String(alg)) ?? [];
+  const bytes = new TextEncoder().encode(accessToken);
+  const hash = new Uint8Array(await crypto.subtle.digest(`SHA-${size}`, bytes));
+  const half = toBase64(hash.subarray(0, hash.length / 2));
+  return half.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /** An error as oauth4webapi throws it for a claim. The caller gives it a code and words. */
