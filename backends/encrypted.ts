@@ -175,7 +175,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
         withLock: (key, fn, options) => this.#withLock(key, fn, options),
         list: () => this.#list(),
         deleteAll: () => inner.deleteAll!(),
-        requiredPermissions: () => [...inner.requiredPermissions!(), ...permissions!],
+        requiredPermissions: () => [...inner.requiredPermissions!(), ...permissions!()],
       }),
     );
   }

@@ -30,7 +30,7 @@ export interface KeyCounts {
 /** The keys of a store, in their order: the first encrypts, and all decrypt. */
 export class KeyRing {
   /** The permissions of all keys. `undefined` where the backend of one does not declare them. */
-  readonly permissions: BackendPermission[] | undefined;
+  readonly permissions: (() => BackendPermission[]) | undefined;
   readonly #inner: OidcCredentialsBackend;
   readonly #sources: readonly KeySource[];
 
@@ -46,7 +46,9 @@ export class KeyRing {
     ];
     for (const { backend } of this.#sources) if (backend) checkApart(backend, inner);
     const declared = this.#sources.map(({ permissions }) => permissions);
-    this.permissions = declared.every((one) => one !== undefined) ? declared.flat() : undefined;
+    this.permissions = declared.every((one) => one !== undefined)
+      ? () => declared.flatMap((one) => one())
+      : undefined;
   }
 
   /** The key to encrypt with. */

@@ -42,7 +42,7 @@ const MAKE_ONE = "Make one with: openssl rand -base64 32";
 export interface KeySource {
   readonly backend?: OidcCredentialsBackend;
   /** `undefined` where the key's backend does not declare them. */
-  readonly permissions: BackendPermission[] | undefined;
+  readonly permissions: (() => BackendPermission[]) | undefined;
   /** The key to write with. `beforeNew` runs before a new key is made, and may refuse. */
   current(beforeNew: () => Promise<void>): Promise<SealingKey>;
   /** The key to try for a sealed entry, if one can be from here. */
@@ -84,7 +84,7 @@ function fixedKey(
   // A read that fails may succeed later. Bytes that were read are wiped, and not read again.
   const current = () => key ??= sealingKey(read());
   return {
-    permissions,
+    permissions: () => permissions,
     current,
     keyFor: async ({ pbkdf2 }) => pbkdf2 === undefined ? await current() : undefined,
   };
@@ -112,7 +112,7 @@ function passphraseKey({ passphrase }: PassphraseKeyOptions, name: string): KeyS
     });
   };
   return {
-    permissions,
+    permissions: () => permissions,
     async current() {
       const salt = () => toBase64(crypto.getRandomValues(new Uint8Array(SALT_BYTES)));
       return await derive(current ??= { iterations: ITERATIONS, salt: salt() });
@@ -190,7 +190,7 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
   };
   return {
     backend,
-    permissions: backend.requiredPermissions?.(),
+    permissions: backend.requiredPermissions?.bind(backend),
     current: (beforeNew) => current.get(() => readOrMake(beforeNew)),
     keyFor: async ({ key_id, pbkdf2 }) => pbkdf2 === undefined ? await read(key_id) : undefined,
   };

@@ -115,17 +115,6 @@ for (const [name, call] of Object.entries(CALLS)) {
   });
 }
 
-Deno.test("a key's store whose permissions throw is refused", async () => {
-  const backend = Object.assign(new MemoryCredentialsBackend(), {
-    requiredPermissions: () => {
-      throw new Error(SECRETS.refresh);
-    },
-  });
-  const make = () =>
-    new EncryptedCredentialsBackend({ backend: new MemoryCredentialsBackend(), key: { backend } });
-  await rejectsWith("invalid_options", make, "throws for its permissions");
-});
-
 Deno.test("a backend whose class cannot be read serves, without a name", async () => {
   await using world = await scriptedProviderWorld();
   const credentialsBackend = odd("constructor");
