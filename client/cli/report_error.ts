@@ -50,7 +50,7 @@ export function reportError(
   const hint = code === "usage"
     ? usage
     : code === "permission_required"
-    ? allFlagsHint(command ?? "cli")
+    ? ALL_FLAGS_HINT
     : undefined;
   if (isJson) {
     output.note(toJsonText({ error: { code, message, ...(hint && { hint }) } }));
@@ -105,8 +105,6 @@ function causeLines({ message, cause }: { message: string; cause?: unknown }): s
     `\ncaused by ${cause.name}: ${printable(cause.message, 500)}${causeLines(cause)}`;
 }
 
-/** The command that names all permissions. An error can name only those of one step. */
-export function allFlagsHint(command: string): string {
-  const kind = command === "migrate" ? command : "cli";
-  return `All flags at once: deno run --allow-env ${SPECIFIER} permissions --for ${kind}`;
-}
+/** Names all permissions. An error can name only those of one step. */
+export const ALL_FLAGS_HINT =
+  `All flags at once: deno run --allow-env ${SPECIFIER} permissions --for cli`;

@@ -12,21 +12,10 @@ export const doctor: Command = {
     "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
     "Nothing is changed: a test entry is written to the store under its own key, and " +
     "removed (a missing store is created, empty). No token leaves the store.",
-    "--probe also tries the client: a sign-in is started, and ended where a person would be asked. " +
-    "This shows a client that is unknown, disabled, without its secret or without the flow. " +
     "--refresh also refreshes the stored sign-in, as its next use would, and stores the new tokens.",
   ],
-  flags: [
-    ...SIGN_IN_FLAGS,
-    "redirect-uri",
-    "listen",
-    "api-host",
-    "probe",
-    "refresh",
-    "json",
-    "quiet",
-  ],
-  examples: ["doctor --probe", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
+  flags: [...SIGN_IN_FLAGS, "api-host", "refresh", "json", "quiet"],
+  examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: ACTION,
   reportsSettings: true,
   async run(invocation) {

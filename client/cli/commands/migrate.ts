@@ -1,8 +1,5 @@
-import type { PermissionNeed } from "../../format_permissions.ts";
-import { backendNeeds } from "../../permissions/start_needs.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
-import { preflight } from "../../permissions/preflight.ts";
 import { assertPersistent, chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
@@ -38,7 +35,6 @@ export const migrate: Command = {
     await using both = await chooseBoth(flags, migrate.action);
     const { from, to } = both;
     assertPersistent(to, migrate.action);
-    await preflight(migrate.action, both.needs, "always");
     const deleteSource = flags.has("delete-source");
     const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
     const { copied, kept, deleted, liveCopies } = result;
@@ -57,11 +53,10 @@ export const migrate: Command = {
 interface Migration extends AsyncDisposable {
   readonly from: ChosenBackend;
   readonly to: ChosenBackend;
-  readonly needs: readonly PermissionNeed[];
 }
 
 /** Chooses the two backends of a migration. */
-export async function chooseBoth(flags: FlagValues, action: string): Promise<Migration> {
+async function chooseBoth(flags: FlagValues, action: string): Promise<Migration> {
   if (!flags.has("from") && !flags.has("to")) {
     throw new UsageError(`Cannot ${action}: neither --from nor --to is given. Give one, or both.`);
   }
@@ -73,13 +68,7 @@ export async function chooseBoth(flags: FlagValues, action: string): Promise<Mig
   const from = stack.use(await chooseBackend(flags, action, [], "from"));
   const to = stack.use(await chooseBackend(flags, action, from.needs(), "to"));
   const owned = stack.move();
-  // The target is written, and the source locked.
-  const always = { reason: "to move the tokens", need: "always" } as const;
-  const needs = [from, to].flatMap((one) => [
-    ...one.needs(),
-    ...backendNeeds(one.backend).map((need) => ({ ...need, ...always })),
-  ]);
-  return { from, to, needs, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { from, to, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {

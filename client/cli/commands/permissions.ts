@@ -13,9 +13,7 @@ import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.
 import type { FlagName, FlagValues } from "../flags.ts";
 import { identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 import { UsageError } from "../usage_error.ts";
-import { chooseBoth } from "./migrate.ts";
 
-const MIGRATION: readonly FlagName[] = ["from", "from-options", "to", "to-options"];
 const SIGN_IN: readonly FlagName[] = [
   ...SIGN_IN_FLAGS,
   "redirect-uri",
@@ -32,18 +30,20 @@ export const permissions: Command = {
     "--discover is given. An optional variable is listed if it is set here. Run it with " +
     "--allow-env, or with -A.",
   ],
-  flags: ["for", ...SIGN_IN, ...MIGRATION, "discover", "json"],
+  flags: ["for", ...SIGN_IN, "discover", "json"],
   examples: [
     "permissions --api-host https://api.example.com/v1/",
     "permissions --for cli",
-    "permissions --for migrate --from file --to kv --to-options kv.json",
+    "permissions --for cli --backend kv --backend-options kv.json",
   ],
   action: "name the permissions",
   async run(invocation) {
     const kind = invocation.flags.text("for") ?? "script";
     const isScript = kind === "script" || kind === "init";
     const flags = isScript ? invocation.flags.withoutSettings() : invocation.flags;
-    checkFlags(flags, kind);
+    if (isScript && flags.has("config")) {
+      throw new UsageError(`Cannot use --config with --for ${kind}: a script reads no such file.`);
+    }
     const { needs, isKv } = await needsOf(flags, kind);
     const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
     const required = needs.filter(isWanted);
@@ -73,21 +73,9 @@ function joined(...parts: readonly (string | false)[]): string {
 }
 
 function commandLine(kind: string, flags: string): string {
-  if (kind === "migrate") return joined("deno run", flags, SPECIFIER, kind);
   if (kind !== "cli") return joined("deno run", flags, "script.ts");
   // --force: an installation with other flags is replaced.
   return joined(`deno install --global --force --name ${PROGRAM}`, flags, SPECIFIER);
-}
-
-/** Refuses a flag that would be ignored. */
-function checkFlags(flags: FlagValues, kind: string): void {
-  const ofOthers = kind === "migrate" ? SIGN_IN : MIGRATION;
-  const wrong = [...ofOthers, ...kind === "script" || kind === "init" ? ["config"] as const : []]
-    .find((name) => flags.has(name) && !(kind === "migrate" && name === "profile"));
-  if (wrong === undefined) return;
-  throw new UsageError(
-    `Cannot use --${wrong} with --for ${kind}, which does not use it. Leave it out.`,
-  );
 }
 
 async function needsOf(
@@ -95,12 +83,6 @@ async function needsOf(
   kind: string,
 ): Promise<{ needs: PermissionNeed[]; isKv: boolean }> {
   const { action } = permissions;
-  const { settings } = flags;
-  if (kind === "migrate") {
-    await using both = await chooseBoth(flags, action);
-    const isKv = [both.from, both.to].some(({ name }) => name === "kv");
-    return { needs: uniqueNeeds([...settings.needs, ...both.needs]), isKv };
-  }
   await using chosen = await chooseBackend(flags, action, identityNeeds(flags));
   const isGiven = kind === "cli" || flags.has("backend");
   const options = {
@@ -112,7 +94,9 @@ async function needsOf(
     discover: flags.has("discover"),
   } as const;
   const needs = await requiredPermissions(options, about);
-  const own = kind === "cli" ? [...settings.needs, ...identityNeeds(flags), ...chosen.needs()] : [];
+  const own = kind === "cli"
+    ? [...flags.settings.needs, ...identityNeeds(flags), ...chosen.needs()]
+    : [];
   return { needs: uniqueNeeds([...own, ...needs]), isKv: chosen.name === "kv" };
 }
 

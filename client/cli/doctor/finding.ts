@@ -1,5 +1,5 @@
 import type { FlagValues } from "../flags.ts";
-import { allFlagsHint, describeError } from "../report_error.ts";
+import { ALL_FLAGS_HINT, describeError } from "../report_error.ts";
 
 /** The result of one check of `doctor`. Holds no secret. */
 export interface Finding {
@@ -30,5 +30,5 @@ export function skipped(check: string, message: string): Finding {
 export function failedBy(check: string, error: unknown, flags: FlagValues): Finding {
   const { code, message } = describeError(error, flags);
   const isDenied = code === "permission_required";
-  return { check, result: "fail", message, ...(isDenied && { advice: allFlagsHint("doctor") }) };
+  return { check, result: "fail", message, ...(isDenied && { advice: ALL_FLAGS_HINT }) };
 }

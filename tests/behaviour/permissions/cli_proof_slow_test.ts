@@ -57,14 +57,18 @@ const argsIn = (words: readonly string[], home: string) =>
 
 /** The permissions that `permissions` names for a command. */
 async function needsFor(world: CliWorld, args: readonly string[]): Promise<PermissionNeed[]> {
-  const isMigration = args[0] === "migrate";
-  const options = args.filter((word, index) =>
-    isMigration
-      ? index > 0 && word !== "--quiet"
-      : word === "--config" || args[index - 1] === "--config"
-  );
-  const kind = isMigration ? "migrate" : "cli";
-  const { stdout, stderr } = await world.run(["permissions", "--json", "--for", kind, ...options]);
+  // Each store of a migration is named by itself.
+  const stores = args[0] === "migrate"
+    ? [["--backend", "file"], ["--backend", "kv", "--backend-options", args[args.length - 2]!]]
+    : [args.filter((word, index) => word === "--config" || args[index - 1] === "--config")];
+  const all = []; // one after the other: they share the streams of this process
+  for (const options of stores) all.push(await needsOf(world, options));
+  return all.flat();
+}
+
+async function needsOf(world: CliWorld, options: string[]): Promise<PermissionNeed[]> {
+  const args = ["permissions", "--json", "--for", "cli", ...options];
+  const { stdout, stderr } = await world.run(args);
   assertEquals(stderr, "");
   const { needs } = JSON.parse(stdout) as {
     needs: { name: string; scope?: string; need: PermissionNeed["need"] }[];

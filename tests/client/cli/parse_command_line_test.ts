@@ -86,7 +86,7 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["completions"], "its shell is missing", "bash, zsh, fish"],
   [["completions", "bsh"], '"bsh"', "Did you mean bash?"],
   [["completions", "bash", "zsh"], '"zsh"', "no second argument"],
-  [["permissions", "--for", "migrat"], '"migrat"', "--for", "Did you mean migrate?"],
+  [["permissions", "--for", "scrip"], '"scrip"', "--for", "Did you mean script?"],
   [["permissions", "--for", "everything"], "It takes: script, init, cli"],
 ];
 

@@ -5,10 +5,8 @@ import {
   assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { CLIENT_SECRET, withClient } from "../../../support/client_world.ts";
 import { startHttpServer } from "../../../support/http_server.ts";
-import type { OidcProviderOptions } from "../../../support/oidc_provider.ts";
-import { oauthError, startScriptedProvider } from "../../../support/scripted_provider.ts";
+import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
 import { sha256Hex } from "../../../support/sha256_hex.ts";
 import { type CliWorld, cliWorld } from "../cli_world.ts";
@@ -208,8 +206,6 @@ const DISCOVERIES: [name: string, discovery: object, args: string[], expected: s
     ["--flow", "client_credentials"],
     "flow: fail",
   ],
-  ["no offline_access", { scopes_supported: ["openid"] }, [], "refresh: warning"],
-  ["no revocation", { revocation_endpoint: undefined }, [], "revocation: warning"],
   ["another issuer", { issuer: "https://b.example" }, [], "discovery: fail"],
 ];
 
@@ -245,156 +241,6 @@ for (
     assertStringIncludes(found.message, words);
   });
 }
-
-function withGrants(...grants: string[]): OidcProviderOptions {
-  return {
-    configure: (config) => {
-      Object.assign(config.clients![0]!, {
-        grant_types: grants,
-        ...(!grants.includes("authorization_code") && { response_types: [], redirect_uris: [] }),
-      });
-    },
-  };
-}
-
-const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
-const NOBODY = ["--client-id", "nobody"];
-const SECRET = { VM_OIDC_CLIENT_SECRET: "no" };
-
-const PROBES: [
-  name: string,
-  options: OidcProviderOptions,
-  args: string[],
-  env: Record<string, string>,
-  words: RegExp,
-][] = [
-  ["an unknown client", {}, NOBODY, {}, /invalid_client .* Check --client-id/],
-  [
-    "an unknown client in the browser flow",
-    {},
-    [...NOBODY, "--flow", "browser"],
-    {},
-    /invalid_client .* Check --client-id/,
-  ],
-  [
-    "a client without its secret",
-    withClient(),
-    [],
-    {},
-    /^(?!.*clientSecret).*VM_OIDC_CLIENT_SECRET/,
-  ],
-  [
-    "a client with another's secret",
-    withClient(),
-    [],
-    SECRET,
-    /VM_OIDC_CLIENT_SECRET .*is its secret/,
-  ],
-  [
-    "a client with another's secret in the browser flow",
-    withClient(),
-    ["--flow", "browser"],
-    SECRET,
-    /VM_OIDC_CLIENT_SECRET .*is its secret/,
-  ],
-  [
-    "a client without the device flow",
-    withGrants("authorization_code", "refresh_token"),
-    ["--flow", "device"],
-    {},
-    /is not allowed for this client.* Enable the device code grant/,
-  ],
-  [
-    "a client without the browser flow",
-    withGrants(DEVICE, "refresh_token"),
-    ["--flow", "browser"],
-    {},
-    /is not allowed for this client/,
-  ],
-  [
-    "a client that may not sign in itself",
-    withClient({ grants: [DEVICE] }),
-    ["--flow", "client_credentials"],
-    { VM_OIDC_CLIENT_SECRET: CLIENT_SECRET },
-    /Enable the client credentials grant/,
-  ],
-];
-
-for (const [name, options, args, env, words] of PROBES) {
-  Deno.test(`doctor --probe: ${name} is a fail that says so`, async () => {
-    await using world = await cliWorld(options);
-    const { code, found } = await examine(world, ["--probe", ...args], env);
-    assertEquals([code, found("client")?.result], [1, "fail"]);
-    assertMatch(found("client")!.message.replaceAll("\n", " "), words);
-  });
-}
-
-const SERVED: [name: string, options: OidcProviderOptions, args: string[], paths: string[]][] = [
-  ["is polled for once", {}, [], ["/device/auth", "/token"]],
-  ["gets no token for a made-up code", {}, ["--flow", "browser"], ["/token"]],
-  [
-    "has its request pushed",
-    {
-      configure: (config) => {
-        const pushed = { enabled: true, requirePushedAuthorizationRequests: true };
-        Object.assign(config.features!, { pushedAuthorizationRequests: pushed });
-      },
-    },
-    ["--flow", "browser"],
-    ["/request"],
-  ],
-  [
-    "has its own token revoked",
-    withClient(),
-    ["--flow", "client_credentials"],
-    ["/token", "/token/revocation"],
-  ],
-];
-
-for (const [name, options, args, expected] of SERVED) {
-  Deno.test(`doctor --probe: a good client ${name}, and nothing is stored`, async () => {
-    await using world = await cliWorld(options);
-    world.provider.autoApprove = false;
-    const isClient = args.includes("client_credentials");
-    const env: Record<string, string> = isClient ? { VM_OIDC_CLIENT_SECRET: CLIENT_SECRET } : {};
-    const { found } = await examine(world, ["--probe", ...args], env);
-    assertEquals(found("client")?.result, "ok", found("client")?.message);
-    const paths = world.provider.requests.map(({ path }) => path);
-    assertEquals(paths.filter((path) => !path.startsWith("/.well-known")), expected);
-    assertEquals(world.backend.get(world.key), undefined);
-  });
-}
-
-Deno.test("doctor --probe: the token endpoint's refusal counts, and its fault", async () => {
-  await using provider = await startScriptedProvider({ interval: 0.05 });
-  provider.script.token.push(() => oauthError("invalid_client", 401));
-  assertEquals((await examineAt(provider, "--probe")).found("client")?.result, "fail");
-  provider.script.token.push(() => new Response("down", { status: 503 }));
-  assertEquals((await examineAt(provider, "--probe")).found("client")?.result, "fail");
-  provider.script.device.push(() =>
-    Response.json(
-      { error: "unauthorized_client", error_description: "Client is disabled" },
-      { status: 400 },
-    )
-  );
-  const { found } = await examineAt(provider, "--probe", "--flow", "device");
-  assertStringIncludes(found("client")!.message, "Client is disabled");
-});
-
-Deno.test("doctor --probe: without the device flow the browser's is tried", async () => {
-  await using provider = await startScriptedProvider();
-  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-  provider.script.device.push(() => oauthError("unauthorized_client"));
-  provider.script.token.push(() => oauthError("invalid_grant"));
-  assertEquals((await examineAt(provider, "--probe")).found("client")?.result, "ok");
-});
-
-Deno.test("doctor --probe: tokens of a code that is approved at once are revoked", async () => {
-  await using provider = await startScriptedProvider({ interval: 0.05 });
-  provider.autoApprove = true;
-  const { found } = await examineAt(provider, "--probe");
-  assertStringIncludes(found("client")!.message, "was revoked");
-});
 
 Deno.test("doctor --refresh: renews an ended or a valid sign-in, once, and stores it", async () => {
   await using world = await cliWorld();

@@ -65,19 +65,6 @@ Deno.test("permissions: a path with a comma leads to the permission set", async 
   assertEquals(set.permissions.validmind.read, ["/srv/a,b"]);
 });
 
-Deno.test("permissions: for migrate, of both backends", async () => {
-  await using world = await cliWorld();
-  await Deno.writeTextFile(`${world.home}/kv.json`, '{"path": "/srv/vm/tokens.db"}');
-  const migration = ["--from", "file", "--to", "kv", "--to-options", "kv.json"];
-  const { stdout } = await world.run(["permissions", "--for", "migrate", "--json", ...migration]);
-  const { flags } = JSON.parse(stdout);
-  assertStringIncludes(flags, "--unstable-kv ");
-  for (const kind of ["read", "write"]) {
-    assertMatch(flags, new RegExp(`--allow-${kind}=\\S*/srv/vm( |$)`));
-    assertMatch(flags, new RegExp(`--allow-${kind}=\\S*${RegExp.escape(world.folder)}\\b`));
-  }
-});
-
 Deno.test("permissions: of a backend whose options name variables, these too", async () => {
   await using world = await cliWorld();
   const options = { path: "/srv/${STORE_USER}/c.json" };
@@ -93,8 +80,6 @@ Deno.test("permissions: of a backend whose options name variables, these too", a
     VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: text,
   };
   const cases: [args: string[], env: Record<string, string>][] = [
-    [["--for", "migrate", "--to", "file", "--to-options", "file.json"], {}],
-    [["--for", "migrate", "--from", "file", "--from-options", "file.json"], {}],
     [["--for", "cli", "--backend", "file", "--backend-options", "file.json", ...identity], {}],
     [["--for", "cli", "--config", config, ...identity], {}],
     [["--for", "cli", ...identity], variables],
@@ -134,18 +119,10 @@ Deno.test("permissions: --discover asks the provider for its other hosts", async
   }
 });
 
-for (
-  const args of [
-    ["--for", "cli", "--from", "file"],
-    ["--for", "migrate", "--backend", "kv"],
-    ["--for", "script", "--config", "config.json"],
-  ]
-) {
-  Deno.test(`permissions: ${args.join(" ")} would ignore a flag, and is refused`, async () => {
-    await using world = await cliWorld();
-    await Deno.writeTextFile(`${world.home}/config.json`, "{}", { mode: 0o600 });
-    const { code, stderr } = await world.run(["permissions", ...args]);
-    assertEquals(code, 2);
-    assertStringIncludes(stderr, `Cannot use ${args[2]} with --for ${args[1]}`);
-  });
-}
+Deno.test("permissions: a script reads no settings file, and --config is refused", async () => {
+  await using world = await cliWorld();
+  await Deno.writeTextFile(`${world.home}/config.json`, "{}", { mode: 0o600 });
+  const { code, stderr } = await world.run(["permissions", "--config", "config.json"]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "Cannot use --config with --for script");
+});
