@@ -29,7 +29,6 @@ import {
   keepName,
   words,
 } from "./credentials_backend_error.ts";
-import type { EncryptionKey } from "./encrypted/encryption_key.ts";
 import {
   describeInner,
   type KeyCounts,
@@ -37,7 +36,7 @@ import {
   PREFIX,
   undecrypted,
 } from "./encrypted/key_ring.ts";
-import { ACTION } from "./encrypted/key_source.ts";
+import { ACTION, type EncryptionKey } from "./encrypted/key_source.ts";
 import { sealedIn, sealRow } from "./encrypted/sealed_row.ts";
 import type {
   BackendPermission,
@@ -54,7 +53,7 @@ export type {
   PassphraseKeyOptions,
   StoredKeyOptions,
   VariableKey,
-} from "./encrypted/encryption_key.ts";
+} from "./encrypted/key_source.ts";
 
 /**
  * Options of {@linkcode EncryptedCredentialsBackend}.

@@ -6,8 +6,13 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
-import type { EncryptionKey } from "./encryption_key.ts";
-import { keyOptionError, type KeySource, keySource, MOST_ITERATIONS } from "./key_source.ts";
+import {
+  type EncryptionKey,
+  keyOptionError,
+  type KeySource,
+  keySource,
+  MOST_ITERATIONS,
+} from "./key_source.ts";
 import { openSealed, type SealedEntry, sealedIn, type SealingKey } from "./sealed_row.ts";
 
 /** Stands before the credential key in the inner store. */

@@ -1,4 +1,4 @@
-import { parseObject, printable } from "../common/printable.ts";
+import { isObject, printable } from "../common/printable.ts";
 import { BACKEND_VARIABLES, HOME_VARIABLE, readEnv } from "../common/platform.ts";
 import { REFERENCE, VARIABLE } from "./backend_choice.ts";
 import { redact } from "../common/redact.ts";
@@ -154,37 +154,26 @@ function specError(
  * that variable. An error names the `source` of the text and shows no value: it may be a secret.
  */
 export function parseBackendKwargs(text: string, source: string): Record<string, unknown> {
-  const options = parseObject(text);
-  if (options === undefined) throw kwargsError(source, "it is not one JSON object");
-  return expand(options, "", source) as Record<string, unknown>;
+  const expand = (value: string) => value.replace(REFERENCE, (_, name) => lookUp(name, source));
+  let options: unknown;
+  try {
+    options = JSON.parse(text, (_, value) => typeof value === "string" ? expand(value) : value);
+  } catch (error) {
+    if (error instanceof CredentialsBackendError) throw error; // V8's own quotes the text
+  }
+  if (isObject(options)) return options;
+  throw kwargsError(source, "it is not one JSON object");
 }
 
-function expand(value: unknown, path: string, source: string): unknown {
-  if (typeof value === "string") {
-    return value.replace(REFERENCE, (_, name: string) => lookUp(name, path, source));
-  }
-  if (Array.isArray(value)) {
-    return value.map((item, index) => expand(item, `${path}[${index}]`, source));
-  }
-  if (typeof value !== "object" || value === null) return value;
-  const place = (name: string) => path ? `${path}.${name}` : name;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, expand(item, place(name), source)]),
-  );
-}
-
-function lookUp(name: string, path: string, source: string): string {
-  const place = printable(path);
-  if (!VARIABLE.test(name)) {
-    // Without the name: it may be part of a password.
-    throw kwargsError(source, `a \${…} in "${place}" does not name a variable`);
-  }
+function lookUp(name: string, source: string): string {
+  // Without the name: it may be part of a password.
+  if (!VARIABLE.test(name)) throw kwargsError(source, "a ${…} in it does not name a variable");
   const value = readEnv(name, `expand \${${name}} in ${source}`);
   if (value !== undefined) return value;
   throw new CredentialsBackendError(
     "env_unset",
-    `Cannot read ${source}: "${place}" uses \${${name}}, which is not set. Set ${name}, or ` +
-      `write the value itself.`,
+    `Cannot read ${source}: it uses \${${name}}, which is not set. Set ${name}, or write the value ` +
+      `itself.`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
-import type { EncryptionKey } from "../../../backends/encrypted/encryption_key.ts";
+import type { EncryptionKey } from "../../../backends/encrypted/key_source.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { sealingKey } from "../../../backends/encrypted/sealed_row.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
