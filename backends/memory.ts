@@ -1,4 +1,4 @@
-import type { Queue } from "./common/promises.ts";
+import { Queue } from "./common/promises.ts";
 import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
@@ -6,9 +6,6 @@ import type {
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-
-/** Loaded at the first lock: a start from stored tokens takes none. */
-const loadQueue = () => import("./common/promises.ts");
 
 /**
  * Options of {@linkcode MemoryCredentialsBackend}.
@@ -60,8 +57,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
   readonly location = "the memory of this process";
   // Text, as in a store: a copy on the way in and out.
   readonly #rows = new Map<string, string>();
-  #queue: Promise<Queue> | undefined;
-  readonly #lockTimeoutMs: number | undefined;
+  readonly #queue: Queue;
 
   /**
    * Makes an empty store.
@@ -71,7 +67,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
    */
   constructor(options: MemoryCredentialsBackendOptions = {}) {
     checkOptions("create MemoryCredentialsBackend", options, { lockTimeoutMs: "milliseconds" });
-    this.#lockTimeoutMs = options.lockTimeoutMs;
+    this.#queue = new Queue(options.lockTimeoutMs);
   }
 
   /** The entry under `key`, or `undefined` when there is none. */
@@ -116,8 +112,7 @@ export class MemoryCredentialsBackend implements OidcCredentialsBackend {
     fn: () => Promise<T>,
     options: WithLockOptions<T> = {},
   ): Promise<T> {
-    this.#queue ??= loadQueue().then(({ Queue }) => new Queue(this.#lockTimeoutMs));
-    return await (await this.#queue).run(key, fn, options.signal);
+    return await this.#queue.run(key, fn, options.signal);
   }
 }
 

@@ -67,19 +67,13 @@ export async function prepareSession(
   const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
   checkSessionOptions(options, action, isInit);
-  const check = async (
-    needs: readonly PermissionNeed[],
-    when: PermissionNeed["need"],
-    more: () => readonly PermissionNeed[] = () => [],
-  ) => {
-    if (!isMissing(needs, when)) return;
-    const { browserNeeds, preflight } = await loadPreflight();
-    await preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
-  };
+  const check = checker(action, options);
+  const mayReadAll = isGranted({ name: "env" });
   const given = withoutPlaceholder(options);
-  const variables = envNeeds(given, call);
+  const variables = mayReadAll ? [] : envNeeds(given, call);
   const choice = () => isByKey(given) ? [] : choiceNeeds(options);
-  await check(variables, "always", () => [...variables.map(asAlways), ...choice(), HOME_NEED]);
+  const first = () => [...variables.map(asAlways), ...choice(), HOME_NEED];
+  if (!mayReadAll) await check(variables, "always", first);
   const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
   const resolved = modelOptions ?? resolveOptions(options, action);
   options.signal?.throwIfAborted();
@@ -89,7 +83,7 @@ export async function prepareSession(
   let backend: OidcCredentialsBackend | undefined;
   const needs = once(() => startNeeds(options, call, resolved, backend));
   if (resolved.identity.kind === "oidc") {
-    if (choice().length > 0) {
+    if (!mayReadAll && choice().length > 0) {
       const known = () => startNeeds(options, call, resolved, undefined);
       await ensureSelection((more) => check(more, "always", known));
     }
@@ -118,6 +112,15 @@ function once<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-function isMissing(needs: readonly PermissionNeed[], when: PermissionNeed["need"]): boolean {
-  return needs.some((need) => need.need === when && !isGranted(need));
+/** Checks permissions, those of `when` among `needs`. An error names all that are known. */
+function checker(action: string, options: SessionOptions) {
+  return async (
+    needs: readonly PermissionNeed[],
+    when: PermissionNeed["need"],
+    more: () => readonly PermissionNeed[] = () => [],
+  ): Promise<void> => {
+    if (!needs.some((need) => need.need === when && !isGranted(need))) return;
+    const { browserNeeds, preflight } = await loadPreflight();
+    await preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+  };
 }
