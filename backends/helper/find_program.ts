@@ -1,6 +1,3 @@
-// Not by the entry point of all systems, whose look at the system costs as much as a start.
-import { isAbsolute as isAbsoluteOnPosix } from "@std/path/posix/is-absolute";
-import { isAbsolute as isAbsoluteOnWindows } from "@std/path/windows/is-absolute";
 import { isGranted, isWindows } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
@@ -61,9 +58,9 @@ function foldersOfPath(): string[] {
 }
 
 /** Whether a path leads to one place, whatever the working directory. */
-export const isAbsolute: (path: string) => boolean = isWindows
-  ? isAbsoluteOnWindows
-  : isAbsoluteOnPosix;
+export function isAbsolute(path: string): boolean {
+  return (isWindows ? /^([A-Za-z]:[/\\]|[/\\]{2})/ : /^\//).test(path);
+}
 
 /** Without a question: whoever shows a path can do without it. */
 function realPath(path: string): string | undefined {

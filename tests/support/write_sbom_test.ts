@@ -35,7 +35,6 @@ Deno.test("what is published loads these packages at run time, and no other", as
   const own = [...names].filter((name) => !name.startsWith("@napi-rs/keyring-")).sort();
   assertEquals(own, [
     "@napi-rs/keyring",
-    "@std/path",
     "oauth4webapi",
     "uqr",
   ]);
