@@ -17,19 +17,8 @@ import { type Output, StandardOutput } from "./output.ts";
 import { parseCommandLine } from "./parse_command_line.ts";
 import { reportError } from "./report_error.ts";
 
-const all: Command[] = [
-  login,
-  status,
-  list,
-  token,
-  logout,
-  migrate,
-  doctor,
-  backends,
-  config,
-  permissions,
-];
-all.push(completionsCommand(all));
+const all: Command[] = [login, status, list, token, logout, migrate, doctor, backends, config];
+all.push(permissions, completionsCommand(all));
 all.push(helpCommand(all));
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */

@@ -35,9 +35,10 @@ interface Setting {
 /** All settings, by their names in the file: options with a flag, files of the client, and the backend. */
 export const SETTINGS: Readonly<Record<string, Setting>> = {
   ...Object.fromEntries(
-    OPTION_NAMES.map((name) => [name, optionRow(name) as OptionRow & Setting] as const).filter((
-      [name, { flag, group, secret }],
-    ) => (flag !== undefined || group === "client") && !secret && name !== "profile"),
+    OPTION_NAMES.map((name) => [name, optionRow(name) as OptionRow & Setting] as const)
+      .filter(([name, { flag, group, secret }]) =>
+        (flag ?? group === "client") && !secret && name !== "profile"
+      ),
   ),
   backend: { type: "text", flag: "backend" },
   backendOptions: { type: "object", flag: "backend-options" },
@@ -219,21 +220,15 @@ export function parseSettings(
     throw settingsError(path, `it is not JSON${place}. Write it like ${EXAMPLE}.`);
   }
   if (secrets[0] !== undefined) {
-    throw settingsError(
-      path,
-      `${
-        shown(secrets[0], "a key")
-      } is a secret, and the file is not for secrets. Put it into its ` +
-        `variable, such as VM_OIDC_CLIENT_SECRET or VM_API_SECRET; in "backendOptions" name a ` +
-        `variable: "\${MY_SECRET}".`,
-    );
+    const reason = `${shown(secrets[0], "a key")} is a secret, and the file is not for secrets`;
+    const advice = "Put it into its variable, such as VM_OIDC_CLIENT_SECRET or VM_API_SECRET; in " +
+      '"backendOptions" name a variable: "${MY_SECRET}".';
+    throw settingsError(path, `${reason}. ${advice}`);
   }
   const { profiles = {}, ...common } = isObject(document) ? document : { profiles: document };
   if (!isObject(profiles)) {
-    throw settingsError(
-      path,
-      `it is not an object with objects in "profiles". Write it like ${EXAMPLE}.`,
-    );
+    const reason = 'it is not an object with objects in "profiles"';
+    throw settingsError(path, `${reason}. Write it like ${EXAMPLE}.`);
   }
   const entries = Object.entries(profiles);
   return {
@@ -253,10 +248,7 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
   checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, TYPES, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
-    throw settingsError(
-      path,
-      `"backendOptions" stands${place} without "backend". Put it beside it.`,
-    );
+    throw settingsError(path, `"backendOptions"${place} has no "backend" beside it. Give both.`);
   }
   for (const [name, value] of Object.entries(checked)) {
     // From the folder of the file: the folder in which a command is run decides nothing.
@@ -299,12 +291,9 @@ function decide(
   const sources: Record<string, string> = {};
   for (const [name, setting] of Object.entries<Setting>({ profile, ...SETTINGS })) {
     const { flag = issuer.flag } = setting;
-    // migrate has two backends: the file has the one that is not given.
-    const isTaken = takes.includes(
-      takes.includes("from") ? flag.replace(/^backend/, "from") : flag,
-    );
     const isOfFile = Object.hasOwn(entry, name);
-    if (!isTaken || takes.includes("from") && !isOfFile) continue;
+    // migrate has other flags for the backend.
+    if (!takes.includes(flag) && !(isOfFile && name.startsWith("backend"))) continue;
     const variable = variableOf(name, setting);
     if (flag === setting.flag && flags.has(flag)) sources[name] = `--${flag}`;
     else if (isOfFile && (isTyped || !variable) && !isLeft(name)) {

@@ -42,10 +42,7 @@ export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(() => true), ...STO
 /** Options of `createSession` that flags and the settings file give. Variables give the rest. */
 export function sessionOptions(flags: FlagValues): SessionOptions {
   const { backend: _, backendOptions: _1, ...settings } = flags.settings.values;
-  const options: SessionOptions = { ...settings, ...givenOptions(flags) };
-  // Nobody is asked there. Of the file, unlike a flag, it is no mistake.
-  if (options.flow === "client_credentials" && !flags.has("open")) delete options.openBrowser;
-  return options;
+  return { ...settings, ...givenOptions(flags) };
 }
 
 /** Options of `createSession` that the flags give. */

@@ -36,7 +36,6 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
     '"address" in the options',
   ],
   [["doctor"], NONE, "--issuer (VM_OIDC_ISSUER) and --client-id"],
-  [["login", "--flow", "client_credentials", "--open"], {}, "--open"],
   [["login", "--listen", "0.0.0.0:80"], {}, ": --listen (VM_OIDC_LISTEN) is", "127.0.0.1:8765"],
   [
     ["login", "--redirect-uri", "http://127.0.0.1:0/cb"],

@@ -219,7 +219,7 @@ Deno.test("config: a variable that may not be read could win, and is told", asyn
   ];
   const { code, stderr } = await world.run(["status"], { flags });
   assertEquals(code, 1);
-  assertStringIncludes(stderr, "Deno does not permit env VM_OIDC_ISSUER (to know who signs in)");
+  assertStringIncludes(stderr, "Deno does not permit env VM_OIDC_ISSUER (to know who signs in");
 });
 
 Deno.test("config: the flags for this program are enough to sign in by the file", async () => {
