@@ -28,8 +28,12 @@ import { assertRuntime } from "./common/platform.ts";
 import { PROVES } from "./common/probe.ts";
 import { Once } from "./common/promises.ts";
 import { keepName } from "./credentials_backend_error.ts";
-import { describeVault, vaultFolder, vaultPermissions } from "./vault/connection.ts";
-import { checkVaultOptions, type VaultCredentialsBackendOptions } from "./vault/options.ts";
+import {
+  checkVaultOptions,
+  describeVault,
+  type VaultCredentialsBackendOptions,
+  vaultPermissions,
+} from "./vault/options.ts";
 import type { VaultStore } from "./vault/store.ts";
 
 export type {
@@ -126,8 +130,7 @@ export class VaultCredentialsBackend implements OidcCredentialsBackend {
   /** The server, the namespace, the mount and the path. */
   get location(): string {
     // Kept: a session may give up the permission to read the variables.
-    this.#location ??= describeVault(this.#options);
-    return this.#location ?? `Vault at VAULT_ADDR, ${vaultFolder(this.#options)}`;
+    return this.#location ??= describeVault(this.#options);
   }
 
   /**

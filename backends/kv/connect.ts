@@ -69,8 +69,7 @@ async function untilItAnswers(
 
 async function ask(url: string, signal: AbortSignal): Promise<void> {
   const token = Deno.env.get(TOKEN) ?? "";
-  if (token === "") throw refused(url, "is not set");
-  if (!/^[\x21-\x7e]+$/.test(token)) throw refused(url, "has characters that no token has");
+  if (!/^[\x21-\x7e]+$/.test(token)) throw refused(url, "is not set, or cannot be one");
   const response = await fetch(url, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
@@ -80,19 +79,18 @@ async function ask(url: string, signal: AbortSignal): Promise<void> {
   });
   await response.body?.cancel();
   if (response.status === 401) throw refused(url, "is refused");
-  if (response.status === 403) throw refused(url, "does not allow it", "backend_denied");
+  if (response.status === 403) throw refused(url, "does not allow it", true);
   if (response.status >= 500) throw new Error(`status ${response.status}`);
 }
 
-function refused(
-  url: string,
-  why: string,
-  code: "backend_auth_failed" | "backend_denied" = "backend_auth_failed",
-): CredentialsBackendError {
-  const host = netHost(new URL(url));
-  const message = `Cannot use Deno KV at ${host}: ${TOKEN} ${why}. Set it to an access token of ` +
-    `the server.`;
-  return new CredentialsBackendError(code, message);
+function refused(url: string, why: string, isDenied = false): CredentialsBackendError {
+  return new CredentialsBackendError(
+    isDenied ? "backend_denied" : "backend_auth_failed",
+    `Cannot use Deno KV at ${
+      netHost(new URL(url))
+    }: ${TOKEN} ${why}. Set it to an access token of ` +
+      `the server.`,
+  );
 }
 
 /**
@@ -130,7 +128,11 @@ const FILES = ["", "-journal", "-wal", "-shm"];
 export function secureDatabase(given: string): string {
   const isLinked = lookIfPresent(given)?.isSymlink ?? false;
   const path = isLinked ? Deno.realPathSync(given) : given;
-  if (!isLinked) createIfAbsent(path);
+  try {
+    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
   const found = FILES.map((side) => look(`${path}${side}`));
   assertClosedFolder(path, found[0]!.uid);
   found.forEach((info, index) => {
@@ -168,14 +170,6 @@ function assertClosedFolder(path: string, owner: number | null): void {
     "backend_denied",
     `Cannot ${ACTION} ${path}: ${reason}. Use a folder that only you can write.`,
   );
-}
-
-function createIfAbsent(path: string): void {
-  try {
-    Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
 }
 
 function tell(path: string, mode: number): void {

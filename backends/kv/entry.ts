@@ -101,13 +101,10 @@ function tooLarge(path: string): CredentialsBackendError {
   );
 }
 
-/** SQLite's words for a failure whose cause is the operating system's. */
-const SYSTEM_FAULT = /unable to open database file|disk I\/O error|read-?only database/;
-/** More than SQLite needs at once to open a database, or to write an entry of some size. */
-const PROBE_BYTES = 64 * 1024;
+const LOCKED = /database( table)? is locked/;
 
 export function isDatabaseLocked(error: unknown): boolean {
-  return error instanceof TypeError && /database( table)? is locked/.test(error.message);
+  return error instanceof TypeError && LOCKED.test(error.message);
 }
 
 export function kvError(action: string, path: string, error: unknown): CredentialsBackendError {
@@ -116,49 +113,23 @@ export function kvError(action: string, path: string, error: unknown): Credentia
   return isUrl(path) ? serverError(path, error) : databaseError(action, path, error);
 }
 
+const CORRUPT =
+  "it is not a sound Deno KV database. Nothing was changed. Repair or remove the file.";
+const DENIED = "the system denies access. Check the owner and mode of it and its folder.";
+/** Codes and reasons by SQLite's words, which name no cause of the operating system. */
+const DATABASE_FAULTS: [RegExp, CredentialsBackendError["code"], string][] = [
+  [LOCKED, "backend_locked", "another process keeps writing to it. Try again, or end it."],
+  [/not a database|disk image is malformed/, "backend_corrupt", CORRUPT],
+  [/database or disk is full/, "backend_full", "no space is left. Free some space."],
+  [/disk I\/O error/, "backend_unavailable", "disk I/O error. Check its space and file system."],
+  [/unable to open database|read-?only database/, "backend_denied", DENIED],
+];
+
 function databaseError(action: string, path: string, error: unknown): CredentialsBackendError {
   const text = error instanceof Error ? error.message : "";
-  const fail = (code: CredentialsBackendError["code"], reason: string) =>
-    new CredentialsBackendError(code, `Cannot ${action} ${path}: ${reason}`);
-  if (isDatabaseLocked(error)) {
-    const reason = "another process keeps writing to the database. Try again, or end it.";
-    return fail("backend_locked", reason);
-  }
-  if (/not a database|database disk image is malformed/.test(text)) {
-    return fail(
-      "backend_corrupt",
-      "it is not a sound Deno KV database. Nothing was changed. Repair or remove the file, or use " +
-        "another path.",
-    );
-  }
-  if (/database or disk is full/.test(text)) {
-    return fail("backend_full", "no space is left. Free some space; what was stored is kept.");
-  }
-  const fault = SYSTEM_FAULT.test(text) ? systemFault(path) : error;
-  if (fault !== undefined) return fileError(action, path, fault);
-  return /I\/O error/.test(text)
-    ? fail("backend_unavailable", `SQLite reports: ${text}. Check the path and its file system.`)
-    : fail("backend_denied", "the system denies access to the file. Check its owner and mode.");
-}
-
-/**
- * The error of the operating system that made SQLite fail, if it lasts. SQLite says little about it: a
- * file that is written beside the database, and removed, tells it.
- */
-function systemFault(path: string): unknown {
-  const probe = `${path}.probe`;
-  try {
-    Deno.writeFileSync(probe, new Uint8Array(PROBE_BYTES), { createNew: true, mode: 0o600 });
-    return undefined;
-  } catch (error) {
-    return error;
-  } finally {
-    try {
-      Deno.removeSync(probe);
-    } catch {
-      // It was not made.
-    }
-  }
+  const [, code, reason] = DATABASE_FAULTS.find(([words]) => words.test(text)) ?? [];
+  if (code === undefined) return fileError(action, path, error);
+  return new CredentialsBackendError(code, `Cannot ${action} ${path}: ${reason}`);
 }
 
 /** Without a cause: Deno quotes the server's words, and a strange server may echo the token. */
@@ -171,18 +142,18 @@ function serverError(path: string, error: unknown): CredentialsBackendError {
         `${permissionFlag("net", host)} --allow-env=DENO_KV_ACCESS_TOKEN`,
     );
   }
+  // The first two are this module's own words.
   const isLate = error instanceof DOMException && error.name === "TimeoutError";
+  const { name, message } = error instanceof Error ? error : { name: "unknown error", message: "" };
+  const isNoServer = message.startsWith("Could not open Deno KV database");
+  const reason = isLate || /^status \d+$/.test(message)
+    ? message
+    : isNoServer
+    ? "no KV Connect server answers there"
+    : name;
   return new CredentialsBackendError(
     isLate ? "backend_timeout" : "backend_unavailable",
-    `Cannot use Deno KV at ${host}: ${reasonOf(error)}. Check the address, and that the server ` +
-      `runs and is reached from this host.`,
+    `Cannot use Deno KV at ${host}: ${reason}. Check the address, and that the server runs and is ` +
+      `reached from this host.`,
   );
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return "unknown error";
-  if (error.name === "TimeoutError" || /^status \d+$/.test(error.message)) return error.message; // own
-  return error.message.startsWith("Could not open Deno KV database")
-    ? "no KV Connect server answers there"
-    : error.name;
 }

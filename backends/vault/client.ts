@@ -1,20 +1,20 @@
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
-import { isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
-import { parseObject, readText } from "../common/printable.ts";
-import type { VaultConnection } from "./connection.ts";
 import {
-  failedConnection,
-  isTooLarge,
-  otherServer,
-  redirected,
-  TOO_LARGE,
-  troubleOf,
-  type VaultAnswer,
-  type VaultRequest,
-  type VaultTrouble,
-  vaultWords,
-} from "./error.ts";
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../credentials_backend_error.ts";
+import { isDeno, isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
+import {
+  connectionFault,
+  NO_HTTPS,
+  parseObject,
+  parseRetryAfter,
+  readText,
+  UNTRUSTED,
+} from "../common/printable.ts";
+import { LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
+import type { LeaseUse } from "../common/lease.ts";
+import { sharesPiece } from "../common/redact.ts";
+import type { VaultConnection } from "./options.ts";
 
 export interface VaultClientOptions {
   readonly fetch: typeof fetch;
@@ -117,9 +117,22 @@ export class VaultClient {
   async #exchange(request: VaultRequest, signal: AbortSignal): Promise<VaultAnswer | VaultTrouble> {
     const sent = request.body === undefined ? "" : JSON.stringify(request.body);
     if (sent.length > MAX_REQUEST_CHARS) return TOO_LARGE;
-    const { address } = this.#connection;
+    const { address, namespace } = this.#connection;
     const url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
-    const response = await this.#options.fetch(url, this.#init(request, sent, signal));
+    const init: RequestInit & { client?: Deno.HttpClient } = {
+      method: request.method,
+      headers: {
+        "x-vault-request": "true", // a Vault Agent passes nothing on without it
+        ...(request.token !== undefined && { "x-vault-token": request.token }),
+        ...(namespace && { "x-vault-namespace": namespace }),
+      },
+      // Deno sends a text again when a kept connection ends (denoland/deno#32566), a Blob once.
+      ...(sent && { body: new Blob([sent], { type: "application/json" }) }),
+      redirect: "manual",
+      signal,
+      ...(this.#http && { client: this.#http }),
+    };
+    const response = await this.#options.fetch(url, init);
     const { status } = response;
     if (status >= 300 && status < 400) {
       await response.body?.cancel();
@@ -132,27 +145,6 @@ export class VaultClient {
     const words = vaultWords(body ?? {}, [request.token ?? "", sent]);
     return troubleOf(request, response, { body, text, words }) ??
       { status, body: body ?? {}, words };
-  }
-
-  #init(
-    { method, token }: VaultRequest,
-    sent: string,
-    signal: AbortSignal,
-  ): RequestInit & { client?: Deno.HttpClient } {
-    const { namespace } = this.#connection;
-    return {
-      method,
-      headers: {
-        "x-vault-request": "true", // a Vault Agent passes nothing on without it
-        ...(token !== undefined && { "x-vault-token": token }),
-        ...(namespace && { "x-vault-namespace": namespace }),
-      },
-      // Deno sends a text again when a kept connection ends (denoland/deno#32566), a Blob once.
-      ...(sent && { body: new Blob([sent], { type: "application/json" }) }),
-      redirect: "manual",
-      signal,
-      ...(this.#http && { client: this.#http }),
-    };
   }
 
   #notPermitted(): VaultTrouble {
@@ -169,5 +161,135 @@ function lateAnswer(timeoutMs: number): VaultTrouble {
     advice:
       "Check the network, or give more time with timeoutMs. A write may still have been done.",
     isLasting: true,
+  };
+}
+
+/** A request; its action is as in "Cannot {action} Vault …". */
+export interface VaultRequest extends LeaseUse {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** The path after `/v1/`, encoded. */
+  readonly path: string;
+  readonly body?: object;
+  readonly token?: string;
+}
+
+export interface VaultAnswer {
+  readonly status: number;
+  /** The JSON object; empty where the answer holds none. */
+  readonly body: Record<string, unknown>;
+  /** Vault's own words on an error, in brackets; empty where they may quote a secret. */
+  readonly words: string;
+}
+
+export function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
+
+/**
+ * The reason why a request did not get an answer of Vault's. No error of this store has a cause: an error
+ * of `fetch` may hold the request, and the request holds the token.
+ */
+export interface VaultTrouble {
+  /** @default "backend_unavailable" */
+  readonly code?: CredentialsBackendErrorCode;
+  readonly reason: string;
+  readonly advice: string;
+  readonly retryAfterMs?: number;
+  /** Trying again is of no use. */
+  readonly isLasting?: boolean;
+}
+
+const LATER = "Try again later; nothing that is stored is lost.";
+const OTHER_SERVER =
+  "Check the address, and that no proxy or network asks for a sign-in of its own.";
+/** Statuses by which a node says that it does not serve now, beside those from 500 on. */
+const NOT_YET = [412, 429, 472, 473];
+
+/** See {@linkcode VaultAnswer}. The words may share no piece with the `secrets` of the request. */
+export function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
+  const [first] = Array.isArray(body.errors) ? body.errors : [];
+  if (typeof first !== "string") return "";
+  const words = first.replace(/[^\x20-\x7e]+/g, " ").trim().slice(0, 200);
+  return words === "" || sharesPiece(words, secrets) ? "" : ` (${words})`;
+}
+
+/** The trouble that an answer tells of; `undefined` for a real answer. */
+export function troubleOf(
+  { path }: VaultRequest,
+  { status, headers }: Response,
+  { body, text, words }: { body: unknown; text: string; words: string },
+): VaultTrouble | undefined {
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  const trouble = (reason: string, advice = LATER): VaultTrouble => {
+    return { reason, advice, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  };
+  if (status === 429) {
+    return trouble("it limits requests", "Try again later, or have its rate limit raised.");
+  }
+  if (status === 503 && /sealed/i.test(text)) {
+    return trouble(
+      "it is sealed (status 503)",
+      "Have it unsealed; nothing that is stored is lost.",
+    );
+  }
+  if (/could not find version data/.test(text)) { // KV 2 removes versions before their metadata
+    const reason = `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`;
+    const advice = "Finish it by a sign-out, or with vault kv metadata delete.";
+    return { ...trouble(reason, advice), code: "backend_corrupt" };
+  }
+  // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
+  const isStarting = status === 400 && /versioned data/.test(text);
+  if (status >= 500 || NOT_YET.includes(status) || isStarting) {
+    return trouble(`it does not serve now: status ${status}${words}`);
+  }
+  if (body !== undefined || text === "") return undefined;
+  return otherServer(`with status ${status}`);
+}
+
+/** The trouble of an answer that is not Vault's. */
+export function otherServer(how: string): VaultTrouble {
+  const reason = `another server than Vault answers ${how}`;
+  return { reason, advice: OTHER_SERVER, isLasting: true };
+}
+
+/** The trouble with an entry that Vault, its storage, a proxy or this module refuses for its size. */
+export const TOO_LARGE: VaultTrouble = {
+  code: "backend_too_large",
+  reason: "the entry is larger than its storage takes",
+  advice: "Use another backend, or ask the provider for smaller tokens.",
+  isLasting: true,
+};
+
+/**
+ * A redirect, which the token does not follow. When the active node has died, a standby goes on naming it
+ * until another one is active: that passes, and it is told from a redirect of a proxy by its form.
+ */
+export function redirected({ status, headers }: Response, url: string): VaultTrouble {
+  const target = URL.parse(headers.get("location") ?? "//", url);
+  return {
+    reason:
+      `it redirects to ${target?.host || "nowhere"}, and the token goes only to the address ` +
+      `that was given`,
+    advice: "Give the address of the active node, or of a balancer that knows it.",
+    isLasting: !(status === 307 || status === 308) || !/\/v1\//.test(target?.pathname ?? ""),
+  };
+}
+
+export function isTooLarge(status: number, text: string): boolean {
+  return status === 413 ||
+    (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
+}
+
+/** The failure of a connection. The runtime's own words for it may hold a path. */
+export function failedConnection(error: unknown): VaultTrouble {
+  const fault = connectionFault(error);
+  const name = error instanceof Error ? error.name : "unknown";
+  const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";
+  return {
+    reason: fault ?? `the connection failed (${name})`,
+    advice: fault === UNTRUSTED
+      ? `Name the PEM file of the authority that made it in ${setting}.`
+      : "Check that it runs, its address and the network.",
+    isLasting: fault === UNTRUSTED || fault === NO_HTTPS, // a node that ends breaks off handshakes, too
   };
 }

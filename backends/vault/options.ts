@@ -1,10 +1,16 @@
-import { printable } from "../common/printable.ts";
-import { isSecureUrl } from "../common/platform.ts";
+import {
+  HOME_VARIABLE,
+  isSecureUrl,
+  netHost,
+  readEnv,
+  readEnvIfGranted,
+} from "../common/platform.ts";
 import {
   checkOptions,
   CredentialsBackendError,
   type OptionTypes,
 } from "../credentials_backend_error.ts";
+import type { BackendPermission } from "../oidc_credentials_backend.ts";
 
 /**
  * Login with a token that was obtained from Vault before.
@@ -147,7 +153,7 @@ export interface VaultCredentialsBackendOptions {
 const TYPES: OptionTypes = {
   path: "any",
   address: "text",
-  namespace: "any",
+  namespace: "text",
   caCert: "path",
   auth: "object",
   mount: "text",
@@ -164,21 +170,15 @@ const AUTH_TYPES: Record<VaultAuth["method"], OptionTypes> = {
   kubernetes: { role: "text", jwtFile: "path", mount: "text" },
 };
 
-const NEEDED: Record<VaultAuth["method"], string[]> = {
-  token: [],
-  approle: ["roleId"],
-  jwt: ["role", "jwtFile"],
-  kubernetes: ["role"],
-};
+const NEEDED = { token: [], approle: ["roleId"], jwt: ["role", "jwtFile"], kubernetes: ["role"] };
 
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
 export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
   checkOptions(action, options, TYPES);
-  const { path, address, namespace, auth, mount = "secret" } = options;
+  const { path, address, auth, mount = "secret" } = options;
   checkVaultPath(action, "path", path);
   checkVaultPath(action, "mount", mount);
   if (address !== undefined) parseVaultAddress(action, `option "address"`, address);
-  if (namespace !== undefined) checkNamespace(action, `option "namespace"`, namespace);
   if (auth !== undefined) checkAuth(action, auth);
 }
 
@@ -194,20 +194,10 @@ export function parseVaultAddress(action: string, name: string, address: unknown
   }
   if (!isSecureUrl(url)) {
     const advice = "Use https:, or a Vault Agent or Proxy on this host's loopback.";
-    throw invalid(
-      action,
-      `${name} (${printable(url.origin)}) would get tokens in clear text`,
-      advice,
-    );
+    throw invalid(action, `${name} would get tokens in clear text`, advice);
   }
   url.pathname = url.pathname.replace(/\/+$/, "");
   return url;
-}
-
-/** Refuses a text that cannot stand in a header. */
-export function checkNamespace(action: string, name: string, namespace: unknown): void {
-  if (typeof namespace === "string" && /^[\x21-\x7e]*$/.test(namespace)) return;
-  throw invalid(action, `${name} is no text that a header can carry`, `Give one such as "team-a".`);
 }
 
 /**
@@ -234,9 +224,7 @@ function checkAuth(action: string, auth: VaultAuth): void {
   const typed = given.tokenFile === true ? { ...given, tokenFile: undefined } : given;
   checkOptions(`${action} by its option "auth"`, typed, { method: "any", ...AUTH_TYPES[method] });
   const missing = NEEDED[method].find((name) => given[name] === undefined);
-  if (missing !== undefined) {
-    throw invalid(action, `option "auth.${missing}" is missing`, "Give it.");
-  }
+  if (missing) throw invalid(action, `option "auth.${missing}" is missing`, "Give it.");
   if (given.mount !== undefined) checkVaultPath(action, "auth.mount", given.mount);
   for (const [one, other] of [["token", "tokenFile"], ["secretId", "secretIdFile"]] as const) {
     if (given[one] === undefined || given[other] === undefined) continue;
@@ -246,4 +234,84 @@ function checkAuth(action: string, auth: VaultAuth): void {
 
 function invalid(action: string, reason: string, advice: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", `Cannot ${action}: ${reason}. ${advice}`);
+}
+
+export interface VaultConnection {
+  readonly address: URL;
+  readonly namespace: string | undefined;
+  readonly caCert: string | undefined;
+}
+
+type Reader = (name: string) => string | undefined;
+
+export const VAULT_TOKEN = "VAULT_TOKEN";
+const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/** The connection of the options. Without an address there, it comes from the variables of Vault. */
+export function vaultConnection(options: VaultCredentialsBackendOptions): VaultConnection {
+  const action = "use Vault";
+  const { address, namespace, caCert } = merged(options, (name) => readEnv(name, "find Vault"));
+  if (address === undefined) {
+    throw invalid(action, "its address is not known", `Set VAULT_ADDR, or the option "address".`);
+  }
+  const from = options.address === undefined ? "VAULT_ADDR" : `option "address"`;
+  return { address: parseVaultAddress(action, from, address), namespace, caCert };
+}
+
+/** The file that the login reads, if it reads one. */
+export function vaultLoginFile(auth: VaultAuth, read: Reader): string | undefined {
+  if (auth.method === "token") {
+    if (auth.tokenFile !== true) return auth.tokenFile;
+    const home = read(HOME_VARIABLE);
+    return home === undefined ? undefined : `${home.replace(/[/\\]+$/, "")}/.vault-token`;
+  }
+  if (auth.method === "approle") return auth.secretIdFile;
+  return auth.jwtFile ?? SERVICE_ACCOUNT_TOKEN;
+}
+
+/** The store in words, as far as the variable with the address can be read. */
+export function describeVault(options: VaultCredentialsBackendOptions): string {
+  const { address, namespace } = merged(options, readEnvIfGranted);
+  const url = URL.parse(address ?? "");
+  const server = url ? `${url.origin}${url.pathname.replace(/\/+$/, "")}` : "VAULT_ADDR";
+  return `Vault at ${server}${namespace ? `, namespace ${namespace}` : ""}, ${
+    vaultFolder(options)
+  }`;
+}
+
+export function vaultFolder({ mount = "secret", path }: VaultCredentialsBackendOptions): string {
+  return `${mount}/${path}`;
+}
+
+/** The permissions that the options need, as far as variables can be read already. */
+export function vaultPermissions(options: VaultCredentialsBackendOptions): BackendPermission[] {
+  const variables: string[] = [];
+  const { address, caCert } = merged(options, (name) => {
+    variables.push(name);
+    return readEnvIfGranted(name);
+  });
+  const auth = options.auth ?? { method: "token" };
+  const isGiven = auth.method === "token" && (auth.token ?? auth.tokenFile) !== undefined;
+  if (auth.method === "token" && !isGiven) variables.push(VAULT_TOKEN);
+  const file = vaultLoginFile(auth, (name) => {
+    variables.push(name);
+    return readEnvIfGranted(name);
+  });
+  const url = URL.parse(address ?? "");
+  return [
+    ...(url === null ? [] : [{ name: "net", host: netHost(url) } as const]),
+    ...variables.map((variable): BackendPermission => ({ name: "env", variable })),
+    ...[caCert, file].filter((path) => path !== undefined)
+      .map((path): BackendPermission => ({ name: "read", path })),
+  ];
+}
+
+/** The options with the variables. An address that is given takes nothing of where from these. */
+function merged(options: VaultCredentialsBackendOptions, read: Reader) {
+  if (options.address !== undefined) return options;
+  return {
+    address: read("VAULT_ADDR"),
+    namespace: options.namespace ?? read("VAULT_NAMESPACE"),
+    caCert: options.caCert ?? read("VAULT_CACERT"),
+  };
 }

@@ -2,10 +2,8 @@ import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { isNotCapable, readEnv } from "../common/platform.ts";
 import { Once, type Stopwatch, untilAborted } from "../common/promises.ts";
 import { type PrivateFileOptions, readPrivateFile } from "../common/read_private_file.ts";
-import type { VaultClient } from "./client.ts";
-import { VAULT_TOKEN, vaultLoginFile } from "./connection.ts";
-import { encodePath, type VaultAnswer, type VaultRequest } from "./error.ts";
-import type { VaultAuth } from "./options.ts";
+import { encodePath, type VaultAnswer, type VaultClient, type VaultRequest } from "./client.ts";
+import { VAULT_TOKEN, type VaultAuth, vaultLoginFile } from "./options.ts";
 
 /** The shortest use of a token before it is renewed: most programs have ended by then. */
 const SHORTEST_USE_MS = 30_000;
@@ -77,10 +75,8 @@ export class VaultSession {
   /** A token in place of one that has ended, unless another request has replaced it already. */
   async #replace(ended: Held): Promise<Held> {
     const current = this.#held.kept;
-    const held = await current;
-    if (held !== undefined && held !== ended) return held;
-    if (this.#held.kept !== current) return await this.#replace(ended);
-    return await this.#held.keep(this.#logIn());
+    const isEnded = await current === ended && this.#held.kept === current;
+    return await (isEnded ? this.#held.keep(this.#logIn()) : this.#current());
   }
 
   async #logIn(): Promise<Held> {

@@ -1,18 +1,17 @@
-import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
+import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/promises.ts";
 import {
   type LeaseRow,
   Leases,
   type LeaseStore,
+  type LeaseUse,
   LOCK_TIMEOUT_MS,
   SYSTEM_TIMER,
 } from "../common/lease.ts";
 import { parseObject, toHex } from "../common/printable.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
-import { VaultClient } from "./client.ts";
-import { vaultConnection, vaultFolder } from "./connection.ts";
-import { VaultFolder } from "./engine.ts";
-import type { VaultCredentialsBackendOptions } from "./options.ts";
+import { encodePath, type VaultAnswer, VaultClient, type VaultRequest } from "./client.ts";
+import { vaultConnection, type VaultCredentialsBackendOptions, vaultFolder } from "./options.ts";
 import { readVaultFile, VaultSession } from "./session.ts";
 
 const TIMEOUT_MS = 15_000;
@@ -22,35 +21,43 @@ const READ = { action: "read credentials in" };
 const WRITE = { action: "write credentials to" };
 const LIST = { action: "list credentials in" };
 const DELETE = { action: "delete credentials in" };
-
 /** Certificates are no secret: others may read them. */
 const CERTIFICATES = { what: "a certificate", forbiddenMode: 0o022 };
+
+interface VaultSecret {
+  /** `undefined` where there is none. */
+  readonly data: Record<string, unknown> | undefined;
+  /** The version that a write has to replace; 0 where nothing was ever written. */
+  readonly version: number;
+}
 
 /** A lease in Vault: a secret beside the entry. */
 interface VaultLease extends LeaseRow {
   readonly version: number;
 }
 
+/** The entries of one folder of a KV secrets engine of version 2. */
 export class VaultStore {
   readonly #session: VaultSession;
-  readonly #secrets: VaultFolder;
-  readonly #leases: Leases<VaultLease>;
   readonly #timer: Timer;
-  readonly #path: string;
+  readonly #folder: string;
+  readonly #data: string;
+  readonly #metadata: string;
+  readonly #leases: Leases<VaultLease>;
 
   private constructor(
     session: VaultSession,
-    secrets: VaultFolder,
     timer: Timer,
     options: VaultCredentialsBackendOptions,
   ) {
-    const { lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
+    const { mount = "secret", path, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
     this.#session = session;
-    this.#secrets = secrets;
     this.#timer = timer;
-    this.#path = vaultFolder(options);
-    const place = `${session.place} (${this.#path})`;
-    this.#leases = new Leases({ store: leaseStore(secrets), place, timer, lockTimeoutMs });
+    this.#folder = vaultFolder(options);
+    this.#data = `${encodePath(mount)}/data/${encodePath(path)}`;
+    this.#metadata = `${encodePath(mount)}/metadata/${encodePath(path)}`;
+    const place = `${session.place} (${this.#folder})`;
+    this.#leases = new Leases({ store: this.#leaseStore(), place, timer, lockTimeoutMs });
   }
 
   /** Logs in, and finds out whether the mount can be used. */
@@ -58,7 +65,7 @@ export class VaultStore {
     options: VaultCredentialsBackendOptions,
     timer: Timer = SYSTEM_TIMER,
   ): Promise<VaultStore> {
-    const { timeoutMs = TIMEOUT_MS, fetch: given = fetch } = options;
+    const { timeoutMs = TIMEOUT_MS, mount = "secret", fetch: given = fetch } = options;
     const connection = vaultConnection(options);
     const { caCert, address } = connection;
     const pem = caCert === undefined
@@ -67,7 +74,8 @@ export class VaultStore {
     const client = new VaultClient(connection, pem, { fetch: given, timer, timeoutMs });
     const session = new VaultSession(client, options.auth, timer.now);
     try {
-      return new VaultStore(session, await VaultFolder.open(session, options), timer, options);
+      await assertVersion2(session, mount);
+      return new VaultStore(session, timer, options);
     } catch (error) {
       session.close();
       throw error;
@@ -76,7 +84,7 @@ export class VaultStore {
 
   async get(key: string): Promise<OidcCredentials | undefined> {
     const name = await secretName(key);
-    const { data } = await this.#secrets.read(name, READ);
+    const { data } = await this.#read(name, READ);
     if (data === undefined) return undefined;
     const row = parseRow(data);
     // In well-formed UTF-8, as in the secret's name: Vault returns no half of a surrogate pair.
@@ -93,17 +101,17 @@ export class VaultStore {
     // As a text: Vault would turn its numbers into floating-point ones.
     const row = { key, entry: JSON.stringify(entry) };
     for (let tries = 0; tries < TRIES; tries++) {
-      const { data, version } = await this.#secrets.read(name, WRITE);
+      const { data, version } = await this.#read(name, WRITE);
       if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
       // After the look at the version: a change by a later holder makes that version an old one.
       if (isReplaced === undefined) await this.#leases.assertHeld(name, WRITE.action);
-      await this.#secrets.keepOneVersion(name, WRITE);
-      if (await this.#secrets.write(name, row, version, WRITE) !== undefined) return;
+      await this.#ask(WRITE, "POST", `${this.#metadata}/${name}`, { max_versions: 1 }, isDone);
+      if (await this.#write(name, row, version, WRITE) !== undefined) return;
       await this.#timer.delay(5 + 45 * Math.random());
     }
     throw new CredentialsBackendError(
       "backend_locked",
-      `Cannot ${WRITE.action} ${this.#session.place} (${this.#path}): others keep writing the same ` +
+      `Cannot ${WRITE.action} ${this.#session.place} (${this.#folder}): others keep writing the same ` +
         `entry. Try again.`,
     );
   }
@@ -112,12 +120,12 @@ export class VaultStore {
   async delete(key: string): Promise<void> {
     const name = await secretName(key);
     await this.#leases.assertHeld(name, DELETE.action);
-    await this.#secrets.remove(name, DELETE);
+    await this.#remove(name);
   }
 
   async *list(): AsyncGenerator<string> {
-    for (const name of (await this.#secrets.list(LIST)).filter(isSecretName)) {
-      const { data } = await this.#secrets.read(name, LIST);
+    for (const name of (await this.#names(LIST)).filter(isSecretName)) {
+      const { data } = await this.#read(name, LIST);
       if (data === undefined) continue;
       const row = parseRow(data);
       if (row === undefined || await secretName(row.key) !== name) throw this.#corrupt(name);
@@ -126,8 +134,8 @@ export class VaultStore {
   }
 
   async deleteAll(): Promise<void> {
-    for (const name of await this.#secrets.list(DELETE)) {
-      if (isSecretName(name.replace(/\.lock$/, ""))) await this.#secrets.remove(name, DELETE);
+    for (const name of await this.#names(DELETE)) {
+      if (isSecretName(name.replace(/\.lock$/, ""))) await this.#remove(name);
     }
   }
 
@@ -140,34 +148,136 @@ export class VaultStore {
     this.#session.close();
   }
 
+  /**
+   * A free lease stays as a secret with an empty holder: without it the versions would start anew, and a
+   * holder that stood still could match a later one.
+   */
+  #leaseStore(): LeaseStore<VaultLease> {
+    const toRow = (holder: string, version: number) => {
+      return { holder, version, state: `${holder} ${version}` };
+    };
+    return {
+      read: async (name, use) => {
+        const { data, version } = await this.#read(`${name}.lock`, use);
+        return toRow(typeof data?.holder === "string" ? data.holder : "", version);
+      },
+      write: async (name, holder, row, use) => {
+        const version = await this.#write(`${name}.lock`, { holder }, row.version, use);
+        return version === undefined ? undefined : toRow(holder, version);
+      },
+    };
+  }
+
+  async #read(name: string, use: LeaseUse): Promise<VaultSecret> {
+    // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
+    const isKnown = (answer: VaultAnswer) =>
+      answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
+    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, undefined, isKnown);
+    const { data } = answer.body as { data?: { data?: unknown } };
+    const isThere = answer.status === 200;
+    const content = isThere ? (data?.data ?? {}) as Record<string, unknown> : undefined;
+    return { data: content, version: versionOf(answer) };
+  }
+
+  /** The secret's new version, or `undefined` when `version` was not the latest any more. */
+  async #write(
+    name: string,
+    data: Record<string, unknown>,
+    version: number,
+    use: LeaseUse,
+  ): Promise<number | undefined> {
+    const body = { options: { cas: version }, data };
+    const isConflict = ({ status, body }: VaultAnswer) =>
+      status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
+    const versionNow = ({ body }: VaultAnswer) =>
+      Number((body.data as { version?: unknown })?.version);
+    const isKnown = (answer: VaultAnswer) => isConflict(answer) || versionNow(answer) > 0;
+    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, body, isKnown);
+    return isConflict(answer) ? undefined : versionNow(answer);
+  }
+
+  /** Removes a secret with all its versions: a `delete` of its data could be undone. */
+  async #remove(name: string): Promise<void> {
+    const isGone = (answer: VaultAnswer) => isDone(answer) || isAbsent(answer);
+    await this.#ask(DELETE, "DELETE", `${this.#metadata}/${name}`, undefined, isGone);
+  }
+
+  async #names(use: LeaseUse): Promise<string[]> {
+    const keysOf = ({ body }: VaultAnswer) => (body.data as { keys?: unknown } | undefined)?.keys;
+    const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(keysOf(answer));
+    // As a parameter: a proxy may not know the method LIST.
+    const answer = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, undefined, isKnown);
+    return ((keysOf(answer) ?? []) as unknown[]).map(String);
+  }
+
+  /** The answer, if it is one that is known. */
+  async #ask(
+    use: LeaseUse,
+    method: VaultRequest["method"],
+    path: string,
+    body: object | undefined,
+    isKnown: (answer: VaultAnswer) => boolean,
+  ): Promise<VaultAnswer> {
+    const answer = await this.#session.request({ ...use, method, path, ...(body && { body }) });
+    if (isKnown(answer)) return answer;
+    throw unexpected(use.action, this.#session.place, answer);
+  }
+
   #corrupt(name: string): CredentialsBackendError {
     return new CredentialsBackendError(
       "backend_corrupt",
-      words`Cannot read credentials in ${this.#session.place}: the secret ${this.#path}/${name} was
-        not written by this module. Nothing was changed. Remove it with
-        ${call("clearOidcCredentials")} or with vault kv metadata delete.`,
+      `Cannot read credentials in ${this.#session.place}: the secret ${this.#folder}/${name} was not ` +
+        `written by this module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
+        `vault kv metadata delete.`,
     );
   }
 }
 
 /**
- * A free lease stays as a secret with an empty holder: without it the versions would start anew, and a
- * holder that stood still could match a later one.
+ * Refuses a mount of another engine, or of version 1, which would answer as if nothing were stored. It is
+ * the request that `vault kv` makes; every token may make it for a mount that it has any right to.
  */
-function leaseStore(secrets: VaultFolder): LeaseStore<VaultLease> {
-  const toRow = (holder: string, version: number) => {
-    return { holder, version, state: `${holder} ${version}` };
+async function assertVersion2(session: VaultSession, mount: string): Promise<void> {
+  const action = "use";
+  const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
+  const answer = await session.request({ action, method: "GET", path });
+  if (answer.status !== 200) throw unexpected(action, session.place, answer);
+  const { data } = answer.body as {
+    data?: { type?: unknown; path?: unknown; options?: { version?: unknown } | null };
   };
-  return {
-    async read(name, use) {
-      const { data, version } = await secrets.read(`${name}.lock`, use);
-      return toRow(typeof data?.holder === "string" ? data.holder : "", version);
-    },
-    async write(name, holder, row, use) {
-      const version = await secrets.write(`${name}.lock`, { holder }, row.version, use);
-      return version === undefined ? undefined : toRow(holder, version);
-    },
-  };
+  const isKv = ["kv", "generic"].includes(String(data?.type)) && data?.path === `${mount}/`;
+  if (isKv && data?.options?.version === "2") return;
+  const advice = isKv
+    ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
+    : `Give the mount alone in the option "mount", and what comes after it in "path".`;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot ${action} ${session.place}: "${mount}" is not the mount of a KV secrets engine of ` +
+      `version 2. ${advice}`,
+  );
+}
+
+/** The error for an answer that is neither a success nor a known refusal. */
+function unexpected(action: string, place: string, { status, words }: VaultAnswer) {
+  return new CredentialsBackendError(
+    "backend_unavailable",
+    `Cannot ${action} ${place}: it answers with status ${status}${words}. Check the address, the ` +
+      `mount and the path. Nothing that is stored is lost.`,
+  );
+}
+
+function isDone({ status }: VaultAnswer): boolean {
+  return status < 300;
+}
+
+/** Whether a 404 is Vault's own for an absent secret: neither for a mount, nor of a proxy. */
+function isAbsent({ status, body }: VaultAnswer): boolean {
+  return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
+}
+
+function versionOf({ body }: VaultAnswer): number {
+  const { data } = body as { data?: { metadata?: { version?: unknown } } };
+  return Number(data?.metadata?.version ?? 0);
 }
 
 /**
@@ -185,12 +295,8 @@ function isSecretName(name: string): boolean {
 }
 
 /** The key and the entry of a secret; `undefined` for a secret of another program. */
-function parseRow(
-  data: Record<string, unknown>,
-): { key: string; entry: OidcCredentials } | undefined {
-  const { key } = data;
-  const entry = typeof data.entry === "string" ? parseObject(data.entry) : undefined;
-  return entry === undefined || typeof key !== "string"
-    ? undefined
-    : { key, entry: entry as OidcCredentials };
+function parseRow({ key, entry: text }: Record<string, unknown>) {
+  const entry = typeof text === "string" ? parseObject(text) : undefined;
+  if (entry === undefined || typeof key !== "string") return undefined;
+  return { key, entry: entry as OidcCredentials };
 }

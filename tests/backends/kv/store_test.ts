@@ -82,8 +82,8 @@ for (
 for (
   const [what, token, why] of [
     ["is refused", ACCESS_TOKEN, "is refused"],
-    ["is missing", "", "is not set"],
-    ["cannot be one", "two words", "has characters"],
+    ["is missing", "", "is not set, or cannot be one"],
+    ["cannot be one", "two words", "is not set, or cannot be one"],
   ] as const
 ) {
   Deno.test(`an access token for a KV server that ${what} is backend_auth_failed`, async () => {

@@ -1,8 +1,8 @@
 // What a real Vault does not do when it is told to: a stand-in does it.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { VaultClient } from "../../../backends/vault/client.ts";
-import { encodePath, type VaultRequest } from "../../../backends/vault/error.ts";
-import { vaultConnection } from "../../../backends/vault/connection.ts";
+import { encodePath, type VaultRequest } from "../../../backends/vault/client.ts";
+import { vaultConnection } from "../../../backends/vault/options.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { startFaultyProxy } from "../../support/faulty_proxy.ts";
 import {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { vaultConnection, vaultPermissions } from "../../../backends/vault/connection.ts";
+import { vaultConnection, vaultPermissions } from "../../../backends/vault/options.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
