@@ -1,4 +1,4 @@
-import { memberOf } from "../../backends/common/describe_backend.ts";
+import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
 import {
   BACKEND_VARIABLES,
   HOME_VARIABLE,
@@ -51,6 +51,12 @@ export function loginRequired(
 /** The options that name a sign-in. */
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow", "scope", "dpop"] as const;
 
+/** The names of stores that a program can make with options of its own. */
+const KINDS: Record<string, string> = {
+  FileCredentialsBackend: "file",
+  KvCredentialsBackend: "kv",
+};
+
 const HERE = "init() in a notebook or a terminal";
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
@@ -59,11 +65,9 @@ function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words 
   if (memberOf(backend, "persistent") === false) {
     return words`Nothing is stored beyond this process: run ${here}.`;
   }
-  const store = storeOf(backend);
-  if (store === undefined) {
+  if (!isFoundByCommand(backend)) {
     return words`Sign in with the program that made the store: run ${here}.`;
   }
-  const { name, options } = store;
   const given = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
   const login = Object.fromEntries(given.map((name) => [name, identity[name]]));
   const flags = given.map((name) => {
@@ -71,35 +75,24 @@ function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words 
     const value = identity[name]!;
     return typeof value === "string" ? `--${flag} ${quoteArgument(value)}` : `--${flag}`;
   });
-  const unstable = name === "kv" ? " --unstable-kv" : "";
-  const command = [
-    `deno run -A --no-config${unstable} jsr:@validmind/auth/cli login`,
-    ...flags,
-    ...(options ? [`--backend ${name} --backend-options -`] : []),
-  ].join(" ");
-  const input = options ? `, with ${JSON.stringify(options)} as its input` : "";
+  const unstable = KINDS[backendName(backend)] === "kv" ? " --unstable-kv" : "";
+  const command = `deno run -A --no-config${unstable} jsr:@validmind/auth/cli login ${
+    flags.join(" ")
+  }`;
   const inCode =
-    `Sign in with\n  ${command}\nor with validmind-auth login and the same flags${input}, ` +
-    `or run ${HERE}.`;
+    `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ` +
+    `run ${HERE}.`;
   return words`${call("login", login, inCode)}`;
 }
 
-/** The name of a store, and its options where the command line does not find it by itself. */
-function storeOf(
-  backend: OidcCredentialsBackend,
-): { name: string; options?: { path: unknown } } | undefined {
-  const { ownName, name: sharedName } = BACKEND_VARIABLES;
-  const chosen = readEnvIfGranted(ownName) ?? readEnvIfGranted(sharedName);
-  const className = backendName(backend);
-  const isFile = className === "FileCredentialsBackend";
-  if (!isFile && className !== "KvCredentialsBackend") {
-    return chosen === undefined ? undefined : { name: chosen };
-  }
-  const { path } = backend as { path?: unknown };
-  const hasHome = readEnvIfGranted(HOME_VARIABLE) !== undefined;
-  const isDefault = isFile && chosen === undefined && hasHome && path === credentialsPath();
-  const name = isFile ? "file" : "kv";
-  return isDefault ? { name } : { name, options: { path } };
+/** Whether the command line finds a store by itself: the default file, or that of the variables. */
+function isFoundByCommand(backend: OidcCredentialsBackend): boolean {
+  const { ownName, name } = BACKEND_VARIABLES;
+  const chosen = readEnvIfGranted(ownName) ?? readEnvIfGranted(name);
+  const kind = KINDS[backendName(backend)];
+  if (chosen !== undefined) return kind === undefined || kind === chosen;
+  return kind === "file" && readEnvIfGranted(HOME_VARIABLE) !== undefined &&
+    locationOf(backend) === credentialsPath();
 }
 
 /** The refusals of the client itself, which no sign-in cures. */
@@ -111,20 +104,13 @@ export function isRefusal(error: unknown): error is ValidMindAuthError & { answe
     !OF_CLIENT.includes(error.oauthError ?? "");
 }
 
-/** The error for an identity whose bearer is the ID token, without a valid one. */
+/** The error for an identity whose bearer is the ID token, without a live one. */
 export function noIdToken(issuer: string): ValidMindAuthError {
   const bearer = option("bearer", { value: "access_token" });
   return new ValidMindAuthError(
     "id_token_missing",
-    words`Cannot get a token for ${issuer}: the ID token is to be the bearer, and the provider gave none that is valid. Ask for the scope "openid", or set ${bearer}.`,
-  );
-}
-
-/** The error for a new token whose end is over by the clock of the session. */
-export function hasEnded(issuer: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "id_token_invalid",
-    `Cannot get a token for ${issuer}: the new ID token has ended by the clock here. Check this ` +
-      `computer's clock, or the function that was given as the option "now".`,
+    words`Cannot get a token for ${issuer}: the ID token is to be the bearer, and the provider gave
+      none that lives by the clock here. Ask for the scope "openid", check this computer's clock, or
+      set ${bearer}.`,
   );
 }

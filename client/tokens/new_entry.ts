@@ -55,9 +55,7 @@ function endOf(tokens: TokenSet, kind: "access_token" | "id_token", now: number)
 
 /** A smaller difference of the clocks changes nothing: an answer has been on its way for some time. */
 const SLACK_SECONDS = 10;
-/** The sessions whose clock is the provider's. */
-const following = new WeakSet<Runtime>();
-/** By issuer: a session that joins another one's refresh has seen no answer itself. */
+/** By issuer, in seconds: a session that joins another one's refresh has seen no answer itself. */
 const skews = new Map<string, number>();
 
 /**
@@ -71,12 +69,12 @@ export function providerNow(
   kind: "access_token" | "id_token",
   issuer: string,
 ): number {
-  const { skew = skews.get(issuer) ?? 0 } = runtime;
-  skews.set(issuer, skew);
-  if (kind === "access_token" && (following.has(runtime) || runtime.now === Date.now)) {
-    const isOff = Math.abs(skew) > SLACK_SECONDS;
-    runtime.now = isOff ? () => Date.now() + skew * 1000 : Date.now;
-    following.add(runtime);
+  if (runtime.skew !== undefined) skews.set(issuer, runtime.skew);
+  if (kind === "access_token" && runtime.now === Date.now) {
+    runtime.now = () => {
+      const skew = skews.get(issuer) ?? 0;
+      return Date.now() + (Math.abs(skew) > SLACK_SECONDS ? skew * 1000 : 0);
+    };
   }
   return runtime.now();
 }

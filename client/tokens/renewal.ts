@@ -5,7 +5,7 @@ import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts
 import { type Bearer, bearerOf, isFresh, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { clearCredentials } from "./clear.ts";
-import { hasEnded, NO_KEY, noIdToken } from "./login_required.ts";
+import { NO_KEY, noIdToken } from "./login_required.ts";
 import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import { loadGrants, TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
@@ -56,7 +56,7 @@ export class TokenRenewal implements Renewal {
   /** Gives a live bearer other than `rejected`. Never asks the person. */
   async renew(rejected: string | undefined, signal?: AbortSignal): Promise<Bearer> {
     const { identity: { issuer }, bearer: kind, runtime } = this.#options;
-    const { forgets, entry: former } = this.#held;
+    const { forgets } = this.#held;
     try {
       const entry = await this.#refresh.run(rejected, signal);
       providerNow(runtime, kind, issuer); // another session may have made it
@@ -65,7 +65,7 @@ export class TokenRenewal implements Renewal {
       const bearer = bearerOf(entry, kind);
       remember(runtime.secrets, [bearer?.token]);
       if (bearer !== undefined && this.#now() < bearer.expiresAt) return bearer;
-      throw entry[kind] !== former?.[kind] ? hasEnded(issuer) : noIdToken(issuer);
+      throw noIdToken(issuer);
     } catch (error) {
       if (forgets === this.#held.forgets) this.#keepUp(error);
       if (rejected !== undefined || !bridges(this.#held, error, this.#now())) throw error;
