@@ -61,12 +61,8 @@ const HERE = "init() in a notebook or a terminal";
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words {
-  const here = call("init", {}, HERE);
   if (memberOf(backend, "persistent") === false) {
-    return words`Nothing is stored beyond this process: run ${here}.`;
-  }
-  if (!isFoundByCommand(backend)) {
-    return words`Sign in with the program that made the store: run ${here}.`;
+    return words`Nothing is stored beyond this process: run ${call("init", {}, HERE)}.`;
   }
   const given = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);
   const login = Object.fromEntries(given.map((name) => [name, identity[name]]));
@@ -76,13 +72,11 @@ function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words 
     return typeof value === "string" ? `--${flag} ${quoteArgument(value)}` : `--${flag}`;
   });
   const unstable = KINDS[backendName(backend)] === "kv" ? " --unstable-kv" : "";
-  const command = `deno run -A --no-config${unstable} jsr:@validmind/auth/cli login ${
-    flags.join(" ")
-  }`;
-  const inCode =
-    `Sign in with\n  ${command}\nor with validmind-auth login and the same flags, or ` +
-    `run ${HERE}.`;
-  return words`${call("login", login, inCode)}`;
+  const command = `deno run -A --no-config${unstable} jsr:@validmind/auth/cli login`;
+  const way = isFoundByCommand(backend)
+    ? `\n  ${command} ${flags.join(" ")}\nor with validmind-auth login and the same flags, or`
+    : " the program that made the store:";
+  return words`${call("login", login, `Sign in with${way} run ${HERE}.`)}`;
 }
 
 /** Whether the command line finds a store by itself: the default file, or that of the variables. */
