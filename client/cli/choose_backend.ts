@@ -1,3 +1,4 @@
+import { backendError } from "../../backends/common/describe_backend.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
@@ -83,7 +84,13 @@ export async function chooseBackend(
     name: shortName(name),
     why,
     needs: () => needs,
-    [Symbol.asyncDispose]: async () => await backend.close?.(),
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await backend.close?.();
+      } catch (error) {
+        throw backendError("close", backend, error); // a stranger's words may hold a token
+      }
+    },
   };
 }
 

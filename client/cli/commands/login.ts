@@ -56,7 +56,10 @@ function checkTogether(flags: FlagValues): void {
   }
   const flow = flags.text("flow");
   if (flow !== "device" && flow !== "client_credentials") return;
-  const ignored = BROWSER_FLAGS.find((name) => flags.has(name));
+  const isClient = flow === "client_credentials";
+  const ignored = isClient && flags.has("open")
+    ? "open"
+    : BROWSER_FLAGS.find((name) => flags.has(name));
   if (ignored === undefined) return;
   throw new UsageError(
     `Cannot use --${ignored} with --flow ${flow}: it is for a sign-in in the browser. Use --flow ` +
