@@ -43,16 +43,12 @@ export function checkBrowserOptions(options: BrowserOptions, action: string): vo
   }
   for (const text of Object.keys(options.authorizationParameters ?? {})) {
     const name = text.trim().toLowerCase();
-    if (RESERVED.includes(name)) {
-      throw invalidOptions(
-        words`Cannot ${action}: ${named("authorizationParameters")} has ${name}, which is not for it
-          to say. Give it by its own option, or leave it out.`,
-      );
-    }
-    if (/^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
+    const isReserved = RESERVED.includes(name);
+    if (!isReserved && /^[\w.-]+$/.test(text)) continue; // RFC 6749, appendix A
+    const what = isReserved ? name : 'name of other characters than letters, digits and ". _ -"';
     throw invalidOptions(
-      words`Cannot ${action}: a name in ${named("authorizationParameters")} has other characters
-        than letters, digits and ". _ -". Correct it.`,
+      words`Cannot ${action}: ${named("authorizationParameters")} takes no ${what}. Leave it out, or
+        give it by its own option.`,
     );
   }
 }
@@ -96,53 +92,36 @@ function defaultUri(issuer: string, hasListen: boolean): string {
   return isEntraIssuer(issuer) ? "http://localhost" : LOOPBACK_URI;
 }
 
+/** Scheme, host, port and path. Providers compare the text, and a URL object would also take others. */
+const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::([1-9]\d*))?(\/[^?#]*)?$/i;
+
 function redirectSetting(uri: string, listen: string | undefined, action: string): RedirectSetting {
-  const url = readUri(uri, action);
-  const isOwn = url.protocol === "http:" && isLoopback(url.hostname);
-  // Not url.port, which leaves out 80.
-  const [, stated] = /^http:\/\/[^/]*:(\d+)(?=\/|$)/i.exec(uri) ?? [];
-  const port = stated === undefined ? undefined : Number(stated);
-  if (listen === undefined && (!isOwn || uri.includes(PORT))) {
+  const withPort = (used: number) => uri.replaceAll(PORT, String(used));
+  const plain = withPort(65_535); // of the most digits
+  const [isPlain, stated, path = "/"] = PLAIN_URI.exec(plain) ?? [];
+  const url = URL.parse(plain);
+  const isOwn = url?.protocol === "http:" && isLoopback(url.hostname);
+  const isReachable = listen === undefined ? isOwn && uri === plain : isOwn || /^https:/i.test(uri);
+  // A browser comes back to the path as the URL object has it.
+  if (url === null || isPlain === undefined || url.pathname !== path || !isReachable) {
     throw invalidOptions(
-      words`Cannot ${action}: ${named("redirectUri")} is not a plain address of this computer, and
-        ${named("listen")} is absent. Give it, such as 127.0.0.1:8765, or use ${LOOPBACK_URI}.`,
-    );
-  }
-  if (!isOwn && url.protocol !== "https:") {
-    throw invalidOptions(
-      words`Cannot ${action}: ${named("redirectUri")} is http: on another host, and the answer would
-        travel in clear text. Use https:, or http://127.0.0.1.`,
+      words`Cannot ${action}: ${named("redirectUri")} is not an address to come back to. Give the
+        registered one: a loopback address of host, port and path alone, such as ${LOOPBACK_URI}, or
+        an https: one with ${named("listen")}, such as 127.0.0.1:8765.`,
     );
   }
   const { hostname, ports } = listen === undefined
-    ? { hostname: url.hostname, ports: [port ?? 0] }
+    ? { hostname: url.hostname, ports: [Number(stated ?? 0)] }
     : readListen(listen, action);
-  const withPort = (used: number) => uri.replaceAll(PORT, String(used));
   return {
     hostname: hostname.replace(/^\[|\]$/g, ""),
     ports,
     pathOf: (used) => pathBehindProxy(new URL(withPort(used)).pathname, used),
     uriOf(used) {
-      if (!isOwn || port !== undefined || uri.includes(PORT)) return withPort(used);
+      if (!isOwn || stated !== undefined || uri !== plain) return withPort(used);
       return uri.replace(/^(https?:\/\/[^/?#]+)/i, `$1:${used}`);
     },
   };
-}
-
-/** Scheme, host, port and path. Providers compare the text, and a URL object would also take others. */
-const PLAIN_URI = /^https?:\/\/(?:[^\s/\\?#@:[\]]+|\[[\da-f:.]+\])(?::[1-9]\d*)?(\/.*)?$/i;
-
-/** The URL with a port, of the most digits, in place of its mark. */
-function readUri(text: string, action: string): URL {
-  const plain = text.replaceAll(PORT, "65535");
-  const [isPlain, path = "/"] = PLAIN_URI.exec(plain) ?? [];
-  const url = URL.parse(plain);
-  // A browser comes back to the path as the URL object has it.
-  if (url !== null && isPlain && url.pathname === path && !/[?#]/.test(path)) return url;
-  throw invalidOptions(
-    words`Cannot ${action}: ${named("redirectUri")} is not an address of host, port and path alone.
-      Give it as it is registered at the provider, such as ${LOOPBACK_URI}.`,
-  );
 }
 
 function readListen(text: string, action: string) {

@@ -65,13 +65,14 @@ function oidcIdentity(
 ): OidcIdentity {
   const checked = checkKeyPart(checkIssuer(normalizeIssuer(issuer), action), "issuer", action);
   const clientId = checkKeyPart(normalizeClientId(client), "clientId", action);
-  if (clientId === "") throw empty("clientId", action);
+  if (clientId === "") {
+    throw invalidOptions(words`Cannot ${action}: ${named("clientId")} is empty. Correct it.`);
+  }
   const flow = valueOf("flow", options, action)!;
   checkBearer(options, checked, flow, action);
   const audience = normalizeAudience(valueOf("audience", options, action));
   const profile = valueOf("profile", options, action);
   const scope = valueOf("scope", options, action)?.trim().split(/\s+/).join(" ");
-  if (scope === "") throw empty("scope", action);
   return {
     kind: "oidc",
     issuer: checked,
@@ -196,12 +197,6 @@ export function assertReadable(variables: readonly string[], action: string): vo
     "permission_required",
     `Cannot ${action}: a needed option is not given, and its variable may not be read. ` +
       `Run with --allow-env=${denied.join(",")}, or give the option.`,
-  );
-}
-
-function empty(name: OptionName, action: string): ValidMindAuthError {
-  return invalidOptions(
-    words`Cannot ${action}: ${named(name)} is empty. Give a value, or leave it out.`,
   );
 }
 

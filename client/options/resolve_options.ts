@@ -18,7 +18,7 @@ import {
 } from "./resolve_identity.ts";
 import type { Emit, Runtime } from "./runtime.ts";
 
-export const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
+const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 
 /** The options of one session with their defaults. */
 export interface ResolvedOptions {
@@ -48,7 +48,8 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
   const given = withoutPlaceholder(options);
   const identity = resolveIdentity(given, action);
   const now = options.now ?? Date.now;
-  const host = findApiHost(given, action);
+  const host = given.apiUrl ?? given.apiHost ?? valueOf("apiUrl", {}, action) ??
+    valueOf("apiHost", {}, action);
   return {
     identity,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
@@ -64,14 +65,6 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
         eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, now),
     },
   };
-}
-
-/** The API's host as it is given. Either option makes both variables irrelevant. */
-export function findApiHost(
-  { apiUrl, apiHost }: SessionOptions,
-  action: string,
-): string | undefined {
-  return apiUrl ?? apiHost ?? valueOf("apiUrl", {}, action) ?? valueOf("apiHost", {}, action);
 }
 
 /** The same for `init`, which requires a model and has a default host. */

@@ -130,7 +130,7 @@ const BAD: [what: string, options: BrowserOptions, part: string][] = [
   [
     "clear text on another host",
     { redirectUri: "http://h.example.com/cb", listen: "127.0.0.1:8765" },
-    "clear text",
+    "an https: one",
   ],
   ["a query", { redirectUri: "http://127.0.0.1/cb?x=1" }, "redirectUri"],
   ["a fragment", { redirectUri: "http://127.0.0.1/cb#x" }, "redirectUri"],
