@@ -9,7 +9,7 @@ export const AUTHLIB: ProviderKind = {
   version: AUTHLIB_VERSION,
   needs: ["authlib"],
   cannot: OP_CANNOT,
-  told: { "The person's account is disabled": told("provider_refused", "no 'user'") },
+  told: { "The person's account is disabled": told("login_required", "no 'user'") },
   async start() {
     const server = await startOpServer("authlib");
     return {

@@ -123,7 +123,7 @@ live.test("Authlib's answers to polls turn into no JSON: the end of the code say
   const onDeviceCode = async () => await provider.op.set({ oddities: ["repr"] });
   const run = () => createSession({ ...world.options, onDeviceCode });
   const words = [
-    "the code ended, and the provider did not say whether it was approved",
+    "the code ended without a last word",
     "no valid JSON",
   ];
   await rejectsWith("device_code_expired", run, ...words);
