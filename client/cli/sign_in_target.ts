@@ -11,15 +11,6 @@ import type { FlagName, FlagValues } from "./flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
-/** Flags of a sign-in in the browser alone. */
-export const BROWSER_FLAGS = [
-  "redirect-uri",
-  "listen",
-  "consent",
-  "login-hint",
-  "parameter",
-] as const;
-
 function flagsOf(isMeant: (row: { group: string; flag?: string }) => boolean): FlagName[] {
   return OPTION_NAMES.map(optionRow).filter(isMeant).flatMap(({ flag }) =>
     flag ?? []
@@ -34,6 +25,12 @@ export const IDENTITY_FLAGS: readonly FlagName[] = flagsOf(({ group, flag = "" }
 export const SIGN_IN_FLAGS: readonly FlagName[] = [
   ...flagsOf(({ group }) => group === "identity"),
   ...STORE_FLAGS,
+];
+
+/** Flags of a sign-in in the browser alone. */
+export const BROWSER_FLAGS: readonly FlagName[] = [
+  ...flagsOf(({ group }) => group === "browser"),
+  "consent",
 ];
 
 /** All flags for options of a sign-in, in a program that calls an API or in none. */

@@ -11,8 +11,8 @@ import { storeOf } from "../read_status.ts";
 import {
   BROWSER_FLAGS,
   findTarget,
+  OPTION_FLAGS,
   sessionOptions,
-  SIGN_IN_FLAGS,
   type SignInTarget,
 } from "../sign_in_target.ts";
 import { alreadyText, statusText } from "../status_text.ts";
@@ -30,7 +30,14 @@ export const login: Command = {
     "somebody runs this command. With --flow client_credentials nobody is asked: the client gets a " +
     "token for itself.",
   ],
-  flags: [...SIGN_IN_FLAGS, ...BROWSER_FLAGS, "open", "no-open", "force", "json", "quiet"],
+  flags: [
+    ...OPTION_FLAGS.filter((name) => name !== "api-host"),
+    "consent",
+    "no-open",
+    "force",
+    "json",
+    "quiet",
+  ],
   examples: [
     "login",
     "login --flow browser --login-hint ada@example.com --parameter prompt=login",

@@ -1,8 +1,12 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { COMMANDS } from "../../../client/cli/main.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { helpText } from "../../../client/cli/commands/help.ts";
+import { COMMANDS, main } from "../../../client/cli/main.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
 import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
+import { SETTINGS } from "../../../client/cli/settings.ts";
+import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { UsageError } from "../../../client/cli/usage_error.ts";
+import { MemoryOutput } from "./cli_world.ts";
 
 function parse(...args: string[]) {
   return parseCommandLine(args, COMMANDS);
@@ -132,6 +136,23 @@ Deno.test("parse: a long or strange word in a wrong place is not shown: it may b
   ) {
     const { message } = assertThrows(() => parse(...args), UsageError);
     assert(!message.includes(SECRET.slice(0, 8)), message);
+  }
+});
+
+Deno.test("the tables: an option has its flag, help, completion and setting by its row alone", async () => {
+  const page = await Deno.readTextFile(new URL("../../../client/README.md", import.meta.url));
+  const output = new MemoryOutput();
+  assertEquals(await main(["completions", "fish"], output), 0);
+  const help = helpText(COMMANDS.find(({ name }) => name === "config"), COMMANDS);
+  for (const name of OPTION_NAMES) {
+    const { flag, secret } = optionRow(name);
+    if (secret) assert(flag === undefined && !Object.hasOwn(SETTINGS, name), name);
+    if (flag === undefined) continue;
+    assertEquals(Object.hasOwn(SETTINGS, name), name !== "profile", name);
+    assert(Object.hasOwn(FLAGS, flag), flag);
+    for (const text of [page, help, output.printed.replaceAll("-l ", "--")]) {
+      assertMatch(text, new RegExp(`--${flag}\\b`));
+    }
   }
 });
 
