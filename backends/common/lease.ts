@@ -8,8 +8,8 @@ export const SYSTEM_TIMER: Timer = { now: () => performance.now(), delay };
 export interface LeaseRow {
   /** The id of the holder; empty where nobody holds the lease. */
   readonly holder: string;
-  /** Differs after each write of the row. */
-  readonly state: string;
+  /** Differs after each write of the row. It never comes back, also not after the lease was free. */
+  readonly version: string | number | null;
 }
 
 export interface LeaseUse {
@@ -20,18 +20,23 @@ export interface LeaseUse {
   readonly timeoutMs?: number;
 }
 
-/** A store of lease rows. A state never comes back, also not after the lease was free. */
-export interface LeaseStore<Row extends LeaseRow> {
-  read(name: string, use: LeaseUse): Promise<Row>;
+/** A store of lease rows. */
+export interface LeaseStore {
+  read(name: string, use: LeaseUse): Promise<LeaseRow>;
   /**
    * Writes the row with this holder, if `row` is still the latest. Gives the new row; `undefined` where
    * another write came first.
    */
-  write(name: string, holder: string, row: Row, use: LeaseUse): Promise<Row | undefined>;
+  write(
+    name: string,
+    holder: string,
+    row: LeaseRow,
+    use: LeaseUse,
+  ): Promise<LeaseRow | undefined>;
 }
 
-export interface LeasesOptions<Row extends LeaseRow> {
-  readonly store: LeaseStore<Row>;
+export interface LeasesOptions {
+  readonly store: LeaseStore;
   /** The store in words. */
   readonly place: string;
   readonly timer: Timer;
@@ -67,16 +72,16 @@ interface Sighting {
  * No clocks are compared: a waiter takes over a lease that has not changed for {@linkcode SILENT_MS} by
  * the waiter's own monotonic clock.
  */
-export class Leases<Row extends LeaseRow> {
-  readonly #options: LeasesOptions<Row>;
+export class Leases {
+  readonly #options: LeasesOptions;
   readonly #queue: Queue;
   /** One holder for all uses of this instance, which wait for each other in the queue. */
   readonly #id = crypto.randomUUID();
-  readonly #held = new Map<string, Row>();
+  readonly #held = new Map<string, LeaseRow>();
   /** What was seen of leases of others. A later wait goes on from there. */
   readonly #seen = new Map<string, Sighting>();
 
-  constructor(options: LeasesOptions<Row>) {
+  constructor(options: LeasesOptions) {
     this.#options = options;
     this.#queue = new Queue(options.lockTimeoutMs);
   }
@@ -91,7 +96,7 @@ export class Leases<Row extends LeaseRow> {
   }
 
   /** The row of a lease that this instance holds. */
-  held(name: string): Row | undefined {
+  held(name: string): LeaseRow | undefined {
     return this.#held.get(name);
   }
 
@@ -129,7 +134,8 @@ export class Leases<Row extends LeaseRow> {
   }
 
   /** The time for which a lease was seen without a change, in milliseconds. */
-  #silence(name: string, { state }: Row, asked: number): number {
+  #silence(name: string, { holder, version }: LeaseRow, asked: number): number {
+    const state = `${holder} ${version}`;
     const before = this.#seen.get(name);
     const sighting = before?.state === state
       ? {
@@ -142,7 +148,7 @@ export class Leases<Row extends LeaseRow> {
     return sighting.silentMs;
   }
 
-  async #take(name: string, row: Row, signal: AbortSignal | undefined): Promise<boolean> {
+  async #take(name: string, row: LeaseRow, signal: AbortSignal | undefined): Promise<boolean> {
     const { store } = this.#options;
     const use = { action: ACTION, signal };
     try {

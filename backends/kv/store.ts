@@ -31,7 +31,7 @@ export class KvStore {
   /** The database file; `undefined` in memory and on a server. */
   readonly #file: string | undefined;
   /** The locks on a server, and those in memory. */
-  readonly #leases: Leases<KvLease> | undefined;
+  readonly #leases: Leases | undefined;
   readonly #queue: Queue;
 
   private constructor(
@@ -163,17 +163,12 @@ export class KvStore {
   }
 }
 
-interface KvLease extends LeaseRow {
-  /** `null` where there is no row. */
-  readonly versionstamp: string | null;
-}
-
 type Run = <T>(action: string, operation: () => Promise<T>, timeoutMs?: number) => Promise<T>;
 
 const leaseKey = (key: string): Deno.KvKey => ["validmind", "oidc_lease", key];
 
-function leaseCheck(key: string, { versionstamp }: KvLease): Deno.AtomicCheck {
-  return { key: leaseKey(key), versionstamp };
+function leaseCheck(key: string, { version }: LeaseRow): Deno.AtomicCheck {
+  return { key: leaseKey(key), versionstamp: version as string | null };
 }
 
 /**
@@ -181,15 +176,12 @@ function leaseCheck(key: string, { versionstamp }: KvLease): Deno.AtomicCheck {
  * whole store, so none comes back. Rows do not use `expireIn`, which Deno computes from the holder's
  * clock.
  */
-function leaseStore(kv: Deno.Kv, run: Run): LeaseStore<KvLease> {
-  const toRow = (holder: string, versionstamp: string | null) => {
-    return { holder, versionstamp, state: versionstamp ?? "" };
-  };
+function leaseStore(kv: Deno.Kv, run: Run): LeaseStore {
   return {
     async read(key, { action, timeoutMs }) {
       const get = () => kv.get<{ holder: string }>(leaseKey(key));
       const { value, versionstamp } = await run(action, get, timeoutMs);
-      return toRow(value?.holder ?? "", versionstamp);
+      return { holder: value?.holder ?? "", version: versionstamp };
     },
     async write(key, holder, row, { action, timeoutMs }) {
       const commit = () => {
@@ -199,7 +191,7 @@ function leaseStore(kv: Deno.Kv, run: Run): LeaseStore<KvLease> {
         return atomic.commit();
       };
       const result = await run(action, commit, timeoutMs);
-      return result.ok ? toRow(holder, result.versionstamp) : undefined;
+      return result.ok ? { holder, version: result.versionstamp } : undefined;
     },
   };
 }

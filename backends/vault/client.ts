@@ -223,15 +223,6 @@ export function troubleOf(
   const trouble = (reason: string, advice = LATER): VaultTrouble => {
     return { reason, advice, ...(retryAfterMs !== undefined && { retryAfterMs }) };
   };
-  if (status === 429) {
-    return trouble("it limits requests", "Try again later, or have its rate limit raised.");
-  }
-  if (status === 503 && /sealed/i.test(text)) {
-    return trouble(
-      "it is sealed (status 503)",
-      "Have it unsealed; nothing that is stored is lost.",
-    );
-  }
   if (/could not find version data/.test(text)) { // KV 2 removes versions before their metadata
     const reason = `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`;
     const advice = "Finish it by a sign-out, or with vault kv metadata delete.";

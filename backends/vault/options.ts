@@ -170,8 +170,6 @@ const AUTH_TYPES: Record<VaultAuth["method"], OptionTypes> = {
   kubernetes: { role: "text", jwtFile: "path", mount: "text" },
 };
 
-const NEEDED = { token: [], approle: ["roleId"], jwt: ["role", "jwtFile"], kubernetes: ["role"] };
-
 /** Checks all options, before any work. No value is shown: it may be a secret in the wrong place. */
 export function checkVaultOptions(action: string, options: VaultCredentialsBackendOptions): void {
   checkOptions(action, options, TYPES);
@@ -223,13 +221,7 @@ function checkAuth(action: string, auth: VaultAuth): void {
   }
   const typed = given.tokenFile === true ? { ...given, tokenFile: undefined } : given;
   checkOptions(`${action} by its option "auth"`, typed, { method: "any", ...AUTH_TYPES[method] });
-  const missing = NEEDED[method].find((name) => given[name] === undefined);
-  if (missing) throw invalid(action, `option "auth.${missing}" is missing`, "Give it.");
   if (given.mount !== undefined) checkVaultPath(action, "auth.mount", given.mount);
-  for (const [one, other] of [["token", "tokenFile"], ["secretId", "secretIdFile"]] as const) {
-    if (given[one] === undefined || given[other] === undefined) continue;
-    throw invalid(action, `options "auth.${one}" and "auth.${other}" are both given`, "Give one.");
-  }
 }
 
 function invalid(action: string, reason: string, advice: string): CredentialsBackendError {

@@ -1,7 +1,6 @@
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import type { Timer } from "../common/promises.ts";
 import {
-  type LeaseRow,
   Leases,
   type LeaseStore,
   type LeaseUse,
@@ -31,11 +30,6 @@ interface VaultSecret {
   readonly version: number;
 }
 
-/** A lease in Vault: a secret beside the entry. */
-interface VaultLease extends LeaseRow {
-  readonly version: number;
-}
-
 /** The entries of one folder of a KV secrets engine of version 2. */
 export class VaultStore {
   readonly #session: VaultSession;
@@ -43,7 +37,7 @@ export class VaultStore {
   readonly #folder: string;
   readonly #data: string;
   readonly #metadata: string;
-  readonly #leases: Leases<VaultLease>;
+  readonly #leases: Leases;
 
   private constructor(
     session: VaultSession,
@@ -152,18 +146,15 @@ export class VaultStore {
    * A free lease stays as a secret with an empty holder: without it the versions would start anew, and a
    * holder that stood still could match a later one.
    */
-  #leaseStore(): LeaseStore<VaultLease> {
-    const toRow = (holder: string, version: number) => {
-      return { holder, version, state: `${holder} ${version}` };
-    };
+  #leaseStore(): LeaseStore {
     return {
       read: async (name, use) => {
         const { data, version } = await this.#read(`${name}.lock`, use);
-        return toRow(typeof data?.holder === "string" ? data.holder : "", version);
+        return { holder: typeof data?.holder === "string" ? data.holder : "", version };
       },
       write: async (name, holder, row, use) => {
-        const version = await this.#write(`${name}.lock`, { holder }, row.version, use);
-        return version === undefined ? undefined : toRow(holder, version);
+        const version = await this.#write(`${name}.lock`, { holder }, row.version as number, use);
+        return version === undefined ? undefined : { holder, version };
       },
     };
   }

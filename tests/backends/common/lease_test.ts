@@ -11,13 +11,11 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-interface Row extends LeaseRow {
-  readonly version: number;
-}
+type Row = LeaseRow & { readonly version: number };
 
 /** One lease in memory that is compared before it is written. */
-class FakeStore implements LeaseStore<Row> {
-  row: Row = { holder: "", state: "0", version: 0 };
+class FakeStore implements LeaseStore {
+  row: Row = { holder: "", version: 0 };
   readonly requests: string[] = [];
   /** Runs once, instead of the next write, with what would do it. */
   nextWrite: ((write: () => Row | undefined) => Row | undefined | Promise<Row>) | undefined;
@@ -27,7 +25,7 @@ class FakeStore implements LeaseStore<Row> {
     return Promise.resolve(this.row);
   }
 
-  async write(_name: string, holder: string, row: Row): Promise<Row | undefined> {
+  async write(_name: string, holder: string, row: LeaseRow): Promise<Row | undefined> {
     this.requests.push("write");
     const write = () => row.version === this.row.version ? this.set(holder) : undefined;
     const hook = this.nextWrite;
@@ -37,7 +35,7 @@ class FakeStore implements LeaseStore<Row> {
 
   set(holder: string): Row {
     const version = this.row.version + 1;
-    return this.row = { holder, state: `${version}`, version };
+    return this.row = { holder, version };
   }
 }
 
@@ -317,7 +315,7 @@ Deno.test("of processes that are killed, or pause for 20 s, one holds the lease,
         await clock.delay(Math.random() * 200);
         return clock.now() > killedAt ? await never : value;
       };
-      const leases = new Leases<Row>({
+      const leases = new Leases({
         store: {
           read: () => request(() => store.read()),
           write: (name, holder, row) => request(() => store.write(name, holder, row)),

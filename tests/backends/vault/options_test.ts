@@ -41,16 +41,8 @@ const WRONG: [options: unknown, part: string][] = [
   [{ path: "x", auth: { method: "token", token: "" } }, `"token"`],
   [{ path: "x", auth: { method: "token", token: true } }, `"token"`],
   [{ path: "x", auth: { method: "token", tokenFile: false } }, `"tokenFile"`],
-  [{ path: "x", auth: { method: "token", token: SECRET, tokenFile: true } }, "both given"],
   [{ path: "x", auth: { method: "token", secretId: SECRET } }, `"secretId"`],
-  [{ path: "x", auth: { method: "approle" } }, `"auth.roleId"`],
   [{ path: "x", auth: { method: "approle", roleId: "r", secretId: 5 } }, `"secretId"`],
-  [
-    { path: "x", auth: { method: "approle", roleId: "r", secretId: SECRET, secretIdFile: "/x" } },
-    "both given",
-  ],
-  [{ path: "x", auth: { method: "jwt", role: "r" } }, `"auth.jwtFile"`],
-  [{ path: "x", auth: { method: "jwt", jwtFile: "/x" } }, `"auth.role"`],
   [{ path: "x", auth: { method: "kubernetes", role: "r", mount: "../x" } }, `"auth.mount"`],
 ];
 
