@@ -117,7 +117,7 @@ Deno.test("the package works as a user imports it", async (t) => {
     assertEquals([help.code, help.stderr], [0, ""]);
     assertStringIncludes(help.stdout, "validmind-auth <command> [flags]");
 
-    const named = await cli(["--allow-env"], "permissions", "--for", "status", "--json");
+    const named = await cli(["--allow-env"], "permissions", "--for", "cli", "--json");
     const status = await cli(JSON.parse(named.stdout).flags.split(" "), "status", "--json");
     assertEquals([status.code, status.stderr], [4, ""]);
     assertEquals(JSON.parse(status.stdout).state, "none");

@@ -31,8 +31,10 @@ const SECRET = "conformance-secret";
 export const CONFORMANCE_CHECKS: readonly ConformanceCheck[] = [
   { name: "has get, put and delete", run: checkMethods },
   { name: "gives undefined for a key that was never stored", run: checkAbsent },
-  { name: "gives back the whole entry that was stored", run: checkRoundTrip },
-  { name: "keeps fields that it does not know", run: checkUnknownFields },
+  {
+    name: "gives back the whole entry that was stored, with fields that it does not know",
+    run: checkRoundTrip,
+  },
   { name: "replaces an entry whole", run: checkOverwrite },
   { name: "stores a copy, not the caller's object", run: checkCopy },
   { name: "deletes an entry, and a missing one without an error", run: checkDelete },
@@ -85,14 +87,9 @@ async function checkAbsent({ backend, name }: ConformanceContext): Promise<void>
 }
 
 async function checkRoundTrip({ backend, name }: ConformanceContext): Promise<void> {
-  await backend.put(name, entry());
-  await expectStored(backend, name, entry(), "after put() resolved, get() gave something else");
-}
-
-async function checkUnknownFields({ backend, name }: ConformanceContext): Promise<void> {
   const odd = entry({ x_extra: { kept: [1, 2.5, null, "größe", { deep: true }] }, id_token: null });
   await backend.put(name, odd);
-  await expectStored(backend, name, odd, "a field that the backend does not know was lost");
+  await expectStored(backend, name, odd, "after put() resolved, get() gave something else");
 }
 
 async function checkOverwrite({ backend, name }: ConformanceContext): Promise<void> {

@@ -41,8 +41,8 @@ const FAULTS: Record<string, { fault: Fault; check: string; says: string }> = {
       put: (key, { issuer, client_id, access_token, refresh_token, expires_at }) =>
         good.put(key, { issuer, client_id, access_token, refresh_token, expires_at }),
     }),
-    check: "keeps fields that it does not know",
-    says: "does not know was lost",
+    check: "gives back the whole entry",
+    says: "get() gave something else",
   },
   "that merges": {
     fault: (good) => ({ put: (key, value) => good.put(key, { ...good.get(key), ...value }) }),
