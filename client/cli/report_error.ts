@@ -42,10 +42,8 @@ export function reportError(
     const { signal } = error as { signal?: Deno.Signal };
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
-  const described = describeError(error, flags);
-  const { code } = described;
-  const note = error instanceof SettingsError ? "" : settingsNote(code, flags);
-  const message = described.message + note;
+  const { code, message: text } = describeError(error, flags);
+  const message = text + (error instanceof SettingsError ? "" : settingsNote(code, flags));
   const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
   const hint = code === "usage"
     ? usage

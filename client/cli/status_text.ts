@@ -1,5 +1,5 @@
 import { formatTime } from "../prompt/prompt.ts";
-import { columns } from "./columns.ts";
+import { columns } from "./output.ts";
 import type { Settings } from "./settings.ts";
 import type { StatusReport, UnreadableSignIn } from "./read_status.ts";
 

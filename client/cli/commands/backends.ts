@@ -1,6 +1,6 @@
 import { BUILT_IN_BACKENDS } from "../../../backends/load/backend_setting.ts";
 import { chooseBackend } from "../choose_backend.ts";
-import { columns } from "../columns.ts";
+import { columns } from "../output.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import { placeReport } from "../read_status.ts";
 import { placeOf } from "../status_text.ts";

@@ -4,7 +4,7 @@ import { readBackendChoice } from "../../../backends/load/backend_choice.ts";
 import { OPTION_NAMES, optionRow } from "../../options/declaration.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { selectionNeeds } from "../../permissions/start_needs.ts";
-import { columns } from "../columns.ts";
+import { columns } from "../output.ts";
 import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { EXAMPLE, SETTINGS } from "../settings.ts";

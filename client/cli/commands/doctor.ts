@@ -1,5 +1,5 @@
 import { VERSION } from "../../signed_in/session.ts";
-import { columns } from "../columns.ts";
+import { columns } from "../output.ts";
 import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
 import { ACTION, examine } from "../doctor/examine.ts";
 import type { Finding } from "../doctor/finding.ts";

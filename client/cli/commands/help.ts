@@ -1,4 +1,4 @@
-import { columns } from "../columns.ts";
+import { columns } from "../output.ts";
 import { type Command, EXIT, EXIT_WORDS, PROGRAM, SPECIFIER } from "../command.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 

@@ -33,7 +33,7 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
     ["login", "--backend", "vault", "--backend-options", "vault.json"],
     {},
     "VAULT_ADDR",
-    '"address" in the options',
+    '"address"',
   ],
   [["doctor"], NONE, "--issuer (VM_OIDC_ISSUER) and --client-id"],
   [["login", "--listen", "0.0.0.0:80"], {}, ": --listen (VM_OIDC_LISTEN) is", "127.0.0.1:8765"],
