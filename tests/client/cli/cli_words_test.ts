@@ -45,14 +45,14 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
   [
     ["login", "--redirect-uri", "https://hub.example.com/cb"],
     {},
-    "--listen (VM_OIDC_LISTEN) is absent",
+    "an https: one with --listen (VM_OIDC_LISTEN)",
   ],
   [["login", "--open", "--no-open"], {}, "--open with --no-open"],
   [["login", "--flow", "device", "--login-hint", "ada"], {}, "--login-hint with --flow device"],
   [["login", "--flow", "client_credentials", "--consent"], {}, "--consent with --flow client"],
   [["logout", "--yes"], {}, "--yes: it needs --all"],
-  [["login", "--parameter", "state=x"], {}, "--parameter has state", "by its own option"],
-  [["login", "--parameter", "a b=x"], {}, "a name in --parameter has other characters"],
+  [["login", "--parameter", "state=x"], {}, "--parameter takes no state", "by its own option"],
+  [["login", "--parameter", "a b=x"], {}, "--parameter takes no name of other characters"],
   [["login", "--parameter", "prompt"], {}, "--parameter NAME=VALUE"],
   [["login", "--consent", "--parameter", "prompt=login"], {}, "by --consent"],
   [
