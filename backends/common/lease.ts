@@ -54,10 +54,10 @@ export const LOCK_TIMEOUT_MS = 40_000;
  * store, its holder may do so, too.
  */
 const LONGEST_GAP_MS = 5_000;
-/** A store that is down must not hold up the end of the holder's function. */
-const END_TIMEOUT_MS = 5_000;
 const LONGEST_PAUSE_MS = 500;
 const ACTION = "lock credentials in";
+/** A store that is down must not hold up the end of the holder's function. */
+const BRIEFLY: LeaseUse = { action: ACTION, timeoutMs: 5_000 };
 
 interface Sighting {
   readonly state: string;
@@ -149,11 +149,8 @@ export class Leases {
   }
 
   async #take(name: string, row: LeaseRow, signal: AbortSignal | undefined): Promise<boolean> {
-    const { store } = this.#options;
-    const use = { action: ACTION, signal };
     try {
-      // The write may be done, and its answer lost.
-      const latest = await store.write(name, this.#id, row, use) ?? await store.read(name, use);
+      const latest = await this.#write(name, this.#id, row, { action: ACTION, signal });
       if (latest.holder !== this.#id) return false;
       this.#held.set(name, latest);
       this.#seen.delete(name);
@@ -162,6 +159,12 @@ export class Leases {
       await this.#release(name);
       throw error;
     }
+  }
+
+  /** The written row, or a newer one. It may be this one, where the answer to its write was lost. */
+  async #write(name: string, holder: string, row: LeaseRow, use: LeaseUse): Promise<LeaseRow> {
+    const { store } = this.#options;
+    return await store.write(name, holder, row, use) ?? await store.read(name, use);
   }
 
   async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {
@@ -179,11 +182,8 @@ export class Leases {
   }
 
   async #showLife(name: string): Promise<void> {
-    const { store } = this.#options;
-    const use = { action: ACTION, timeoutMs: END_TIMEOUT_MS };
     try {
-      const row = await store.write(name, this.#id, this.#held.get(name)!, use) ??
-        await store.read(name, use);
+      const row = await this.#write(name, this.#id, this.#held.get(name)!, BRIEFLY);
       if (row.holder === this.#id) this.#held.set(name, row);
     } catch {
       // The next sign tries again. A write that needs the lease notices that it is lost.
@@ -191,15 +191,11 @@ export class Leases {
   }
 
   async #release(name: string): Promise<void> {
-    const { store } = this.#options;
-    const use = { action: ACTION, timeoutMs: END_TIMEOUT_MS };
-    let row = this.#held.get(name);
+    const held = this.#held.get(name);
     this.#held.delete(name);
     try {
-      row ??= await store.read(name, use);
-      while (row.holder === this.#id && await store.write(name, "", row, use) === undefined) {
-        row = await store.read(name, use); // newer, where a sign of life had no answer
-      }
+      let row = held ?? await this.#options.store.read(name, BRIEFLY);
+      while (row.holder === this.#id) row = await this.#write(name, "", row, BRIEFLY);
     } catch {
       // For others the lease ends by its silence.
     }
@@ -207,8 +203,7 @@ export class Leases {
 
   #timedOut(): CredentialsBackendError {
     const { place, lockTimeoutMs } = this.#options;
-    return new CredentialsBackendError(
-      "backend_locked",
+    return locked(
       `Cannot ${ACTION} ${place} within ${lockTimeoutMs} ms: another notebook or script that shares ` +
         `this store holds the lock. Wait for it or end it; ${
           SILENT_MS / 1000
@@ -218,10 +213,13 @@ export class Leases {
   }
 
   #lost(action: string): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_locked",
+    return locked(
       `Cannot ${action} ${this.#options.place}: the lock was lost while it was held, since this ` +
         `process stood still or did not reach the store for over ${SILENT_MS / 1000} s. Try again.`,
     );
   }
+}
+
+function locked(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("backend_locked", message);
 }

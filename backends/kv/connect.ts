@@ -1,7 +1,7 @@
 import { delay, type Timer, untilAborted } from "../common/promises.ts";
 import { folderOf, isWindows, netHost, writeError } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
-import { assertOwn, assertRegular, lookIfPresent, refusal } from "../file/file_access.ts";
+import { assertOwn, assertRegular, lookIfPresent } from "../file/file_access.ts";
 import { isDatabaseLocked } from "./entry.ts";
 
 const TOKEN = "DENO_KV_ACCESS_TOKEN";
@@ -126,8 +126,7 @@ const FILES = ["", "-journal", "-wal", "-shm"];
  * @returns The path of the database itself, also where the given one is a link to it.
  */
 export function secureDatabase(given: string): string {
-  const isLinked = lookIfPresent(given)?.isSymlink ?? false;
-  const path = isLinked ? Deno.realPathSync(given) : given;
+  const path = lookIfPresent(given)?.isSymlink ? Deno.realPathSync(given) : given;
   try {
     Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
   } catch (error) {
@@ -139,10 +138,6 @@ export function secureDatabase(given: string): string {
     const file = `${path}${FILES[index]}`;
     const mode = isWindows ? 0 : (info?.mode ?? 0) & 0o777;
     if ((mode & 0o077) === 0) return;
-    if (isLinked) {
-      const reason = `others can read it (mode ${mode.toString(8)}), and a link leads to it`;
-      throw refusal(ACTION, file, reason);
-    }
     Deno.chmodSync(file, 0o600);
     if (index === 0) tell(file, mode);
   });
