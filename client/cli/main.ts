@@ -12,10 +12,10 @@ import { migrate } from "./commands/migrate.ts";
 import { permissions } from "./commands/permissions.ts";
 import { status } from "./commands/status.ts";
 import { token } from "./commands/token.ts";
-import type { FlagValues } from "./flags.ts";
+import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
 import { type Output, StandardOutput } from "./output.ts";
-import { parseCommandLine } from "./parse_command_line.ts";
 import { reportError } from "./report_error.ts";
+import { didYouMean, shown, unknownWord, UsageError } from "./usage_error.ts";
 
 const all: Command[] = [login, status, list, token, logout, migrate, doctor, backends, config];
 all.push(permissions, completionsCommand(all));
@@ -51,4 +51,127 @@ export async function main(
   } catch (error) {
     return reportError(error, output, { isJson: args.includes("--json"), command, flags });
   }
+}
+
+type CommandLine =
+  | { readonly kind: "version" }
+  | { readonly kind: "help"; readonly command?: Command }
+  | {
+    readonly kind: "run";
+    readonly command: Command;
+    readonly argument: string | undefined;
+    readonly flags: FlagValues;
+  };
+
+/** A flag as it was typed: `raw` with its dashes. */
+interface GivenFlag {
+  readonly raw: string;
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+const NAMES = Object.keys(FLAGS) as FlagName[];
+const SECRET = /token|secret|passw|passphrase|credential|api-?key|^key$/i;
+
+/**
+ * Parses the arguments by the tables of commands and flags. The error for the first argument that is
+ * unknown, missing or superfluous shows no value that may be a secret.
+ */
+export function parseCommandLine(
+  args: readonly string[],
+  commands: readonly Command[],
+): CommandLine {
+  const { words: [word, ...words], given } = splitArguments(args);
+  const known = commands.find(({ name }) => name === word);
+  for (const flag of given) assertKnown(flag, known?.flags ?? NAMES);
+  if (given.some(({ name }) => name === "version")) return { kind: "version" };
+  const isHelp = given.some(({ name }) => name === "help");
+  if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
+  if (known === undefined) throw noCommand(word, commands.map(({ name }) => name));
+  if (isHelp) return { kind: "help", command: known };
+  const flags = checkFlags(given, known);
+  return { kind: "run", command: known, argument: checkWords(words, known), flags };
+}
+
+function splitArguments(args: readonly string[]): { words: string[]; given: GivenFlag[] } {
+  const words: string[] = [];
+  const given: GivenFlag[] = [];
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (raw === undefined) {
+      words.push(arg);
+      continue;
+    }
+    const text = raw.replace(/^-+/, "");
+    const name = NAMES.find((one) => one === text || FLAGS[one].short === text);
+    const takesValue = name !== undefined && FLAGS[name].value !== undefined;
+    // A lone dash is standard input. Any other word that begins with a dash is the next flag.
+    const isNext = takesValue && inline === undefined && !/^-./.test(rest[0] ?? "-x");
+    given.push({ raw, name: name ?? text, value: isNext ? rest.shift() : inline });
+  }
+  return { words, given };
+}
+
+function assertKnown({ name, raw }: GivenFlag, offered: readonly FlagName[]): void {
+  if ((NAMES as string[]).includes(name)) return;
+  if (SECRET.test(name)) {
+    throw new UsageError(
+      `Cannot accept ${shown(raw, "that flag")}: other programs on this computer can read ` +
+        `arguments, so no secret may be one. Set its variable, such as VM_OIDC_CLIENT_SECRET or ` +
+        `VM_API_SECRET, or name a variable in a backend's options: {"token": "\${MY_TOKEN}"}.`,
+    );
+  }
+  const near = didYouMean(name, [...offered, "help", "version"], "--") || "Leave it out.";
+  throw new UsageError(
+    `Cannot understand ${shown(raw, "a flag")}: there is no such flag. ${near}`,
+  );
+}
+
+function noCommand(word: string | undefined, names: readonly string[]): UsageError {
+  const choices = `Give one of ${names.join(", ")}.`;
+  if (word === undefined) return new UsageError(`Cannot run: no command is given. ${choices}`);
+  const near = didYouMean(word, [...names, "--version"]) || choices;
+  return new UsageError(`Cannot run ${shown(word, "that")}: there is no such command. ${near}`);
+}
+
+function checkFlags(given: readonly GivenFlag[], { name: command, flags }: Command): FlagValues {
+  const values = new Map<FlagName, readonly string[]>();
+  for (const { name: text, value } of given) {
+    const name = text as FlagName;
+    const { value: placeholder, choices, isRepeatable } = FLAGS[name];
+    const before = values.get(name);
+    const fault = !flags.includes(name)
+      ? `the command ${command} does not take it. ${
+        didYouMean(name, flags, "--") || "Leave it out."
+      }`
+      : before !== undefined && !isRepeatable
+      ? "it is given twice. Give it once."
+      : placeholder === undefined
+      ? value !== undefined && "it takes no value. Give it alone."
+      : !value?.trim() && `its value is missing. Give --${name} ${placeholder}.`;
+    if (fault) throw new UsageError(`Cannot use --${name}: ${fault}`);
+    if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
+    values.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);
+  }
+  if (values.has("json") && values.has("quiet")) {
+    throw new UsageError("Cannot use --json with --quiet: each asks for another output. Give one.");
+  }
+  return new FlagValues(values);
+}
+
+function checkWords(words: readonly string[], { name, argument }: Command): string | undefined {
+  const [word, tooMuch] = argument === undefined ? [undefined, words[0]] : words;
+  if (tooMuch !== undefined) {
+    const which = argument === undefined ? "" : "second ";
+    const reason = `the command ${name} takes no ${which}argument. Leave it out.`;
+    throw new UsageError(`Cannot understand ${shown(tooMuch, "an argument")}: ${reason}`);
+  }
+  if (argument === undefined || word === undefined && argument.isOptional) return undefined;
+  if (word !== undefined && argument.choices.includes(word)) return word;
+  if (word !== undefined) throw unknownWord(word, argument.name, argument.choices);
+  const offer = argument.choices.join(", ");
+  throw new UsageError(
+    `Cannot run ${name}: its ${argument.name} is missing. Give one of ${offer}.`,
+  );
 }

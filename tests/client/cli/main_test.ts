@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COMMANDS } from "../../../client/cli/main.ts";
-import { main } from "../../../client/cli/main.ts";
+import { COMMANDS, main } from "../../../client/cli/main.ts";
 import { VERSION } from "../../../client/signed_in/session.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { CLI, MemoryOutput } from "./cli_world.ts";

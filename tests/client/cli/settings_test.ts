@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname } from "@std/path";
-import { COMMANDS } from "../../../client/cli/main.ts";
+import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import type { FlagValues } from "../../../client/cli/flags.ts";
-import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { parseSettings, SettingsError } from "../../../client/cli/settings.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
 import { withEnv } from "../../support/own_env.ts";

@@ -5,8 +5,7 @@ import { parseObject, parseRetryAfter, printable } from "../../../backends/commo
 import { redact, sharesPiece } from "../../../backends/common/redact.ts";
 import { parseBackendKwargs, parseBackendSpec } from "../../../backends/load/backend_setting.ts";
 import { credentialKey } from "../../../client/entry.ts";
-import { COMMANDS } from "../../../client/cli/main.ts";
-import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
+import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import { parseSettings, SETTINGS } from "../../../client/cli/settings.ts";
 import { secureUrl } from "../../../client/options/resolve_identity.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";

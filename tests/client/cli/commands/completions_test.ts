@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { COMMANDS } from "../../../../client/cli/main.ts";
-import { main } from "../../../../client/cli/main.ts";
+import { COMMANDS, main } from "../../../../client/cli/main.ts";
 import { tempDir } from "../../../support/temp_home.ts";
 import { MemoryOutput } from "../cli_world.ts";
 import { runProcess, succeeds } from "../../../support/deno_process.ts";

@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { helpText } from "../../../client/cli/commands/help.ts";
-import { COMMANDS, main } from "../../../client/cli/main.ts";
+import { COMMANDS, main, parseCommandLine } from "../../../client/cli/main.ts";
 import { FLAGS } from "../../../client/cli/flags.ts";
-import { parseCommandLine } from "../../../client/cli/parse_command_line.ts";
 import { SETTINGS } from "../../../client/cli/settings.ts";
 import { OPTION_NAMES, optionRow } from "../../../client/options/declaration.ts";
 import { UsageError } from "../../../client/cli/usage_error.ts";
