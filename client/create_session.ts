@@ -80,7 +80,7 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
   const { identity, apiHost, interactive, runtime } = resolved;
   const session = { identity, apiHost, modelOptions, runtime, needs };
   if (identity.kind === "api_key" || backend === undefined) {
-    return new SignedInSession({ ...session, oidc: undefined });
+    return new SignedInSession({ ...session, tokens: undefined });
   }
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
@@ -99,7 +99,7 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
     },
   });
   const hasAsked = await tokens.signIn(options.signal);
-  const signedIn = new SignedInSession({ ...session, oidc: { tokens, stored } });
+  const signedIn = new SignedInSession({ ...session, tokens });
   if (!hasAsked && interactive && isInNotebook()) {
     const { showStored } = await loadPrompt();
     await showStored(signedIn, options);

@@ -43,11 +43,11 @@ export async function addProof(
         "its method and URL. Pass { method, url }, or use fetch().",
     );
   }
-  const token = headers.get("authorization")!.slice("DPoP ".length);
-  await request(pair, token, method.toUpperCase(), url, (proof) => {
-    headers.set("dpop", proof.get("dpop")!);
+  const copyProof: typeof fetch = (_, init) => {
+    headers.set("dpop", new Headers(init?.headers).get("dpop")!);
     return Promise.resolve(new Response());
-  });
+  };
+  await dpopFetch(copyProof, pair)(url, { method: method.toUpperCase(), headers });
 }
 
 /** oauth4webapi makes the proof and reads the answer's nonce; `send` makes the request. */

@@ -26,7 +26,7 @@ import type {
   Session,
   SessionStatus,
 } from "../session.ts";
-import type { StoredCredential, TokenSource } from "../tokens/source.ts";
+import type { TokenSource } from "../tokens/source.ts";
 
 /** Loaded with the first request. */
 const loadClient = () => import("../api/client.ts");
@@ -48,7 +48,7 @@ export interface SignedInSessionOptions {
   runtime: Runtime;
   needs: SessionNeeds;
   /** Only with OIDC. */
-  oidc: { tokens: TokenSource; stored: StoredCredential } | undefined;
+  tokens: TokenSource | undefined;
 }
 
 /** The session of `init` and `createSession`. Keeps its secrets in private fields. */
@@ -84,7 +84,7 @@ export class SignedInSession implements Session {
   }
 
   get backend(): OidcCredentialsBackend | undefined {
-    return this.#options.oidc?.stored.backend;
+    return this.#options.tokens?.backend;
   }
 
   async accessToken(options?: AccessTokenOptions): Promise<string> {
@@ -127,10 +127,10 @@ export class SignedInSession implements Session {
     if (options !== undefined) {
       checkCallOptions("clear the session", options, { revoke: "boolean" });
     }
-    const { oidc } = this.#options;
-    if (oidc === undefined) return { keys: [], revocation: "nothing_to_revoke" };
+    const { tokens } = this.#options;
+    if (tokens === undefined) return { keys: [], revocation: "nothing_to_revoke" };
     this.forget();
-    const result = await oidc.tokens.clear(options ?? {});
+    const result = await tokens.clear(options ?? {});
     const { keys, revocation } = result;
     this.#options.runtime.emit?.({ type: "cleared", removed: keys.length > 0, revocation });
     return result;
@@ -139,8 +139,9 @@ export class SignedInSession implements Session {
   async dropPermissions(options: DropPermissionsOptions = {}): Promise<DropPermissionsResult> {
     checkCallOptions("drop permissions", options, { refresh: "boolean", all: "boolean" });
     const { refresh = true, all = false } = options;
-    const willRefresh = refresh && this.#options.oidc !== undefined;
-    if (willRefresh) await this.#options.oidc!.tokens.prepareRefresh();
+    const { tokens } = this.#options;
+    const willRefresh = refresh && tokens !== undefined;
+    if (willRefresh) await tokens.prepareRefresh();
     await this.#loadApi();
     if (this.dpop) await loadDpop();
     return await this.#options.needs.drop(willRefresh, all);
@@ -152,7 +153,7 @@ export class SignedInSession implements Session {
   }
 
   forget(): void {
-    this.#options.oidc?.tokens.forget();
+    this.#options.tokens?.forget();
     this.#dropFresh();
   }
 
@@ -182,8 +183,8 @@ export class SignedInSession implements Session {
 
   #tokens(): TokenSource {
     this.#assertOpen();
-    const { oidc } = this.#options;
-    if (oidc !== undefined) return oidc.tokens;
+    const { tokens } = this.#options;
+    if (tokens !== undefined) return tokens;
     throw new ValidMindAuthError(
       "no_access_token",
       "Cannot give an access token: the session uses an API key. Use headers() or fetch().",
@@ -198,14 +199,14 @@ export class SignedInSession implements Session {
 
   async #loadApi(): Promise<ApiClient> {
     const { ApiClient } = await loadClient();
-    const { runtime, oidc, apiHost } = this.#options;
+    const { runtime, tokens, apiHost } = this.#options;
     this.#api ??= new ApiClient({
       apiHost,
       runtime,
       isFetchNative: runtime.fetch === NATIVE_FETCH && !this.dpop,
       freshCredentials: () => this.#freshCredentials(),
       credentials: (options) => this.#credentials(options),
-      canRenew: oidc !== undefined,
+      canRenew: tokens !== undefined,
     });
     return this.#api;
   }
@@ -218,8 +219,8 @@ export class SignedInSession implements Session {
   /** The credentials in memory, as the same object while the token is the same. */
   #freshCredentials(): ApiCredentials | undefined {
     this.#assertOpen();
-    const { identity, oidc, runtime } = this.#options;
-    const secret = identity.kind === "api_key" ? identity.apiSecret : oidc!.tokens.freshToken();
+    const { identity, tokens, runtime } = this.#options;
+    const secret = identity.kind === "api_key" ? identity.apiSecret : tokens!.freshToken();
     if (secret === undefined || this.dpop) return undefined;
     if (this.#fresh?.secret !== secret) {
       this.#dropFresh();
@@ -241,11 +242,11 @@ export class SignedInSession implements Session {
     { rejected, signal }: RenewalOptions,
   ): Promise<{ headers: OwnHeaders; dpopKey?: CryptoKeyPair | undefined }> {
     this.#assertOpen();
-    const { oidc } = this.#options;
-    if (oidc === undefined) return { headers: this.#ownHeaders() };
+    const { tokens } = this.#options;
+    if (tokens === undefined) return { headers: this.#ownHeaders() };
     const refused = rejected?.authorization?.replace(/^\w+ /, "");
-    const bearer = await oidc.tokens.bearer(refused, signal);
-    const dpopKey = await oidc.tokens.keyOf(bearer);
+    const bearer = await tokens.bearer(refused, signal);
+    const dpopKey = await tokens.keyOf(bearer);
     const scheme = dpopKey === undefined ? "Bearer" : "DPoP";
     return { headers: this.#ownHeaders(`${scheme} ${bearer.token}`), dpopKey };
   }
@@ -258,11 +259,11 @@ export class SignedInSession implements Session {
   }
 
   #status(): SessionStatus {
-    const { identity, oidc } = this.#options;
-    if (identity.kind === "api_key" || oidc === undefined) {
+    const { identity, tokens } = this.#options;
+    if (identity.kind === "api_key" || tokens === undefined) {
       return { kind: "api_key", signedIn: !this.#isClosed };
     }
-    const { entry, bearer } = oidc.tokens.held;
+    const { entry, bearer } = tokens.held;
     const claims = typeof entry?.id_token === "string" ? readClaims(entry.id_token) : undefined;
     const isFresh = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
     const isClient = identity.flow === "client_credentials";
@@ -280,7 +281,7 @@ export class SignedInSession implements Session {
       ...(identity.dpop && { dpop: true }),
       scope: identity.scope,
       ...text("grantedScope", entry?.granted_scope),
-      backend: backendStatus(oidc.stored.backend),
+      backend: backendStatus(tokens.backend),
     };
   }
 

@@ -49,6 +49,10 @@ export class TokenSource {
     this.#held = new HeldTokens(options.bearer, options.runtime.secrets);
   }
 
+  get backend(): OidcCredentialsBackend {
+    return this.#options.stored.backend;
+  }
+
   /** The tokens in memory, for display. */
   get held(): Pick<HeldTokens, "entry" | "bearer"> {
     return this.#held;
