@@ -36,12 +36,7 @@ export interface ApiClientOptions {
 /** More of an error than its excerpt needs. The rest is not read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
-const STREAM_ADVICE = "The body is a stream, which cannot be sent again: call " +
-  "accessToken({ forceRefresh: true }), then send it with a new stream.";
-
-const NONCE_ADVICE =
-  "The body is a stream, which cannot be sent again, and the API asks for a new " +
-  "proof: send it with a new stream.";
+const STREAM_ADVICE = "The body is a stream, which cannot be sent again: ";
 
 const MAX_KNOWN = 32;
 
@@ -135,7 +130,9 @@ export class ApiClient {
     if (response.status !== 401 || !isOwn || !this.#options.canRenew) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
-      throw await this.#apiError(request, response, wantsNonce ? NONCE_ADVICE : STREAM_ADVICE);
+      const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
+      const advice = `${STREAM_ADVICE}${first}send it with a new stream.`;
+      throw await this.#apiError(request, response, advice);
     }
     const { headers } = credentials;
     const renewed = wantsNonce ? undefined : await this.#renew(headers, response, signal);

@@ -1,4 +1,4 @@
-import type { ClearResult, Revocation } from "../session.ts";
+import type { ClearResult } from "../session.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { isProbeKey } from "../../backends/common/probe.ts";
@@ -33,6 +33,8 @@ import { peekActiveSession, setActiveSession } from "./session.ts";
 const ACTION = "clear credentials";
 /** The options that name a sign-in. */
 const NAMING = ["issuer", "clientId", "audience", "profile", "flow"] as const;
+/** The outcome of several revocations is the first of these that one of them has. */
+const WORST_FIRST = ["failed", "not_supported", "revoked", "nothing_to_revoke", "not_requested"];
 const OTHERS = ["credentialsBackend", "fetch", "timeoutMs", "onEvent"] as const;
 
 export async function signOut(options: ClearOidcCredentialsOptions): Promise<ClearResult> {
@@ -86,14 +88,14 @@ async function clearAll(options: ClearOidcCredentialsOptions): Promise<ClearResu
 
 async function clearEach(
   backend: OidcCredentialsBackend,
-  keys: readonly string[],
+  cleared: readonly string[],
   revoke: boolean,
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
-  forgetActive(backend, keys);
+  forgetActive(backend, cleared);
   const results: ClearResult[] = [];
   const faults: unknown[] = [];
-  for (const key of keys) {
+  for (const key of cleared) {
     try {
       results.push(await clearCredentials(new CredentialStore(backend, key), { revoke }, provider));
     } catch (error) {
@@ -101,7 +103,11 @@ async function clearEach(
     }
   }
   if (faults.length > 0) throw faults[0];
-  return { keys: results.flatMap(({ keys }) => keys), ...worstRevocation(results, revoke) };
+  const rank = ({ revocation }: ClearResult) => WORST_FIRST.indexOf(revocation);
+  const [worst] = results.toSorted((one, other) => rank(one) - rank(other));
+  const { revocation = revoke ? "nothing_to_revoke" : "not_requested", reason } = worst ?? {};
+  const keys = results.flatMap((result) => result.keys);
+  return { keys, revocation, ...(reason !== undefined && { reason }) };
 }
 
 /**
@@ -166,19 +172,6 @@ async function listKeys(backend: OidcCredentialsBackend): Promise<string[] | "co
     if (isCorrupt(error) && backend.deleteAll !== undefined) return "corrupt";
     throw backendError("list credentials in", backend, error);
   }
-}
-
-function worstRevocation(
-  results: readonly ClearResult[],
-  revoke: boolean,
-): { revocation: Revocation; reason?: string } {
-  if (!revoke) return { revocation: "not_requested" };
-  for (const revocation of ["failed", "not_supported", "revoked"] as const) {
-    const result = results.find((one) => one.revocation === revocation);
-    if (result === undefined) continue;
-    return { revocation, ...(result.reason !== undefined && { reason: result.reason }) };
-  }
-  return { revocation: "nothing_to_revoke" };
 }
 
 /** Ends the active session if its entry is cleared. */

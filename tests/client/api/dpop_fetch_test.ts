@@ -185,7 +185,7 @@ Deno.test("session with dpop: a stream that meets a challenge is told to be sent
     const error = await rejectsWith(
       "unauthorized",
       () => session.fetch("thing", { method: "POST", body }),
-      "asks for a new proof: send it with a new stream",
+      "which cannot be sent again: send it with a new stream",
     );
     assertEquals(error.message.includes("forceRefresh"), false);
   });
