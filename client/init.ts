@@ -1,7 +1,6 @@
 import type { PermissionNeed, RequiredPermissionsOptions } from "./format_permissions.ts";
 import { openSession } from "./create_session.ts";
 import { ValidMindAuthError } from "./errors.ts";
-import type { ResolvedOptions } from "./options/resolve_options.ts";
 import { loadPreflight, prepareSession } from "./permissions/prepare_session.ts";
 import type { ClearResult, ClientInfo, Session } from "./session.ts";
 import type { ClearOidcCredentialsOptions, InitOptions } from "./session_options.ts";
@@ -182,17 +181,10 @@ export async function requiredPermissions(
   about: RequiredPermissionsOptions = {},
 ): Promise<PermissionNeed[]> {
   const { collectPermissions } = await loadPreflight();
-  return await collectPermissions(options, about, discoveredNeeds);
-}
-
-/** The hosts of the provider's endpoints beside the issuer's own. */
-export async function discoveredNeeds(
-  { identity, runtime }: ResolvedOptions,
-): Promise<PermissionNeed[]> {
-  if (identity.kind !== "oidc") return [];
-  const { OidcProvider } = await loadProvider();
-  const { endpointNeeds } = await loadPreflight();
-  return endpointNeeds(identity.issuer, await new OidcProvider(identity, runtime).endpointHosts());
+  return await collectPermissions(options, about, async (identity, runtime) => {
+    const { OidcProvider } = await loadProvider();
+    return await new OidcProvider(identity, runtime).endpointHosts();
+  });
 }
 
 /** Asks the API for the model's information and keeps it on the session. */

@@ -14,14 +14,15 @@ import {
 } from "../format_permissions.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
+import type { OidcIdentity } from "../options/identity.ts";
 import {
   checkCallOptions,
   checkSessionOptions,
-  type ResolvedOptions,
   resolveInitOptions,
   resolveOptions,
   withoutPlaceholder,
 } from "../options/resolve_options.ts";
+import type { Runtime } from "../options/runtime.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import {
@@ -111,12 +112,12 @@ const ABOUT_TYPES = {
 /**
  * The work of `requiredPermissions`.
  *
- * @param discover Asks the provider for the hosts of its endpoints.
+ * @param endpointHosts Asks the provider for the hosts of its endpoints.
  */
 export async function collectPermissions(
   options: InitOptions,
   about: RequiredPermissionsOptions,
-  discover: (resolved: ResolvedOptions) => Promise<PermissionNeed[]>,
+  endpointHosts: (identity: OidcIdentity, runtime: Runtime) => Promise<string[]>,
 ): Promise<PermissionNeed[]> {
   checkCallOptions(ACTION, about, ABOUT_TYPES);
   const { call = "init", revoke = false } = about;
@@ -125,16 +126,21 @@ export async function collectPermissions(
   const resolved = call === "init"
     ? resolveInitOptions(options, "sign in to ValidMind")
     : resolveOptions(options, "sign in");
-  const { identity } = resolved;
-  const backend = identity.kind === "oidc"
-    ? await resolveCredentialsBackend(options.credentialsBackend)
-    : undefined;
-  const discovered = about.discover ? await discover(resolved) : [];
+  const { identity, runtime } = resolved;
+  if (identity.kind === "api_key") {
+    return call === "clear"
+      ? envNeeds(options, call)
+      : startNeeds(options, call, resolved, undefined);
+  }
+  const backend = await resolveCredentialsBackend(options.credentialsBackend);
+  const hosts = about.discover ? await endpointHosts(identity, runtime) : [];
+  const discovered = hosts.map((host): PermissionNeed => (
+    { name: "net", host, reason: "to use the provider's endpoints", need: "sign_in" }
+  ));
   if (call !== "clear") {
     const needs = [...startNeeds(options, call, resolved, backend), ...browserNeeds(options)];
     return uniqueNeeds([...needs, ...discovered]);
   }
-  if (identity.kind === "api_key" || backend === undefined) return envNeeds(options, call);
   return uniqueNeeds([
     ...envNeeds(options, revoke ? "revoke" : "clear"),
     ...discovered,
@@ -142,17 +148,6 @@ export async function collectPermissions(
     ...choiceNeeds(options),
     ...clearNeeds(backend, revoke ? [identity.issuer] : []),
   ]);
-}
-
-/** The hosts of the provider's endpoints beside the issuer's own. */
-export function endpointNeeds(issuer: string, hosts: readonly string[]): PermissionNeed[] {
-  const own = netHost(new URL(issuer));
-  return hosts.filter((host) => host !== own).map((host) => ({
-    name: "net",
-    host,
-    reason: "to use the provider's endpoints",
-    need: "sign_in",
-  }));
 }
 
 /**

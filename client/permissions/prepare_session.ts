@@ -81,7 +81,9 @@ export async function prepareSession(
     (await loadBrowserOptions()).checkBrowserOptions(options, action);
   }
   let backend: OidcCredentialsBackend | undefined;
-  const needs = once(() => startNeeds(options, call, resolved, backend));
+  // A start does without the whole list, and a session that gave its variables back has no other.
+  let list: PermissionNeed[] | undefined;
+  const needs = () => list ??= startNeeds(options, call, resolved, backend);
   if (resolved.identity.kind === "oidc") {
     if (!mayReadAll && choice().length > 0) {
       const known = () => startNeeds(options, call, resolved, undefined);
@@ -104,12 +106,6 @@ export async function prepareSession(
       ensureSignIn: () => check(needs(), "sign_in"),
     },
   };
-}
-
-/** A start does without the whole list, and a session that gave its variables back has no other. */
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
 }
 
 /** Checks permissions, those of `when` among `needs`. An error names all that are known. */
