@@ -5,7 +5,7 @@ import { CredentialsBackendError } from "../../../backends/credentials_backend_e
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import { chooseBackend } from "../choose_backend.ts";
-import { inCliWords } from "../cli_words.ts";
+import { inCliWords } from "../report_error.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { describeEntry, describeIdentity, identityOfKey, placeReport } from "../read_status.ts";

@@ -13,7 +13,7 @@ import { preflight } from "../../permissions/preflight.ts";
 import type { SessionOptions } from "../../session_options.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
-import { loginCommand } from "../cli_words.ts";
+import { loginCommand } from "../report_error.ts";
 import type { FlagValues } from "../flags.ts";
 import { readStatus, storeOf } from "../read_status.ts";
 import { findTarget, sessionOptions } from "../sign_in_target.ts";

@@ -80,6 +80,6 @@ Deno.test("reportError: a missing permission leads to the command that names all
   const { text } = report(new ValidMindAuthError("permission_required", "Cannot a: b."));
   assertStringIncludes(
     text,
-    "deno run --allow-env jsr:@validmind/auth/cli permissions --for cli",
+    "deno run --no-config --allow-env jsr:@validmind/auth/cli permissions --for cli",
   );
 });
