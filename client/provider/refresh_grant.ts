@@ -6,6 +6,9 @@ import { assertSamePerson, type Subject } from "./id_token.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import { checkTokens, type RequestContext, requestTokens, toTokenSet } from "./token_request.ts";
 
+export { requestClientTokens } from "./client_credentials_grant.ts";
+export { openProvider } from "./oidc_provider.ts";
+
 /** Options of {@linkcode refreshTokens}. */
 export interface RefreshOptions {
   /** The refresh token. Secret. */

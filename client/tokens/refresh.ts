@@ -10,13 +10,19 @@ import { revokeTokens } from "./clear.ts";
 import { isRefusal, loginRequired, NO_KEY, noRefreshToken, OTHER_SCOPE } from "./login_required.ts";
 import { BoundKey, providerNow, toEntry } from "./new_entry.ts";
 import type { TokenSourceOptions } from "./source.ts";
-import { type CredentialStore, grantOf, isSpent, markSpent } from "./store.ts";
-import { singleFlight, takeTurn } from "./turns.ts";
+import {
+  type CredentialStore,
+  grantOf,
+  isSpent,
+  markSpent,
+  singleFlight,
+  takeTurn,
+} from "./store.ts";
 
 /** Loaded where the provider is needed. */
 export async function loadGrants() {
   await loadCompiled();
-  return await import("./grants.ts");
+  return await import("../provider/refresh_grant.ts");
 }
 
 /**
@@ -171,11 +177,15 @@ export class TokenRefresh {
     // The request goes out while the code that reads its answer is loaded.
     using discovery = this.#provider.kept ? undefined : requestDiscovery(identity.issuer, runtime);
     const provider = await this.provider();
-    const { clientGrant, personGrant } = await loadGrants();
+    const { refreshTokens, requestClientTokens, subjectOf } = await loadGrants();
     await provider.prepare(this.#isClient ? "get a token" : "refresh the sign-in", discovery);
     await proof;
     if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
-    return await (this.#isClient ? clientGrant : personGrant)(provider, stored, this.key);
+    if (this.#isClient) return { tokens: await requestClientTokens(provider, stored?.dpop_key) };
+    const { refresh_token, dpop_key } = stored!;
+    const dpopKey = await this.key.import(dpop_key);
+    const subject = subjectOf(stored!);
+    return await refreshTokens(provider, { refreshToken: refresh_token!, subject, dpopKey });
   }
 
   /** Another process may have renewed the grant meanwhile: its entry is used then, once. */

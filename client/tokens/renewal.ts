@@ -9,8 +9,7 @@ import { NO_KEY, noIdToken } from "./login_required.ts";
 import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
 import { loadGrants, TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
-import { CredentialStore } from "./store.ts";
-import { loadDialog, singleFlight, takeTurn } from "./turns.ts";
+import { CredentialStore, loadDialog, singleFlight, takeTurn } from "./store.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal implements Renewal {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { singleFlight } from "../../../client/tokens/turns.ts";
+import { singleFlight } from "../../../client/tokens/store.ts";
 
 Deno.test("singleFlight: callers of one owner and key join the run that is under way", async () => {
   const owner = {};
