@@ -106,7 +106,6 @@ export class CredentialsBackendError extends Error {
    */
   constructor(code: CredentialsBackendErrorCode, message: Message, options?: ErrorOptions) {
     super(String(message), options);
-    this.name = "CredentialsBackendError";
     this.code = code;
     keepWords(this, message);
   }
@@ -207,6 +206,11 @@ export function messageFor(error: Error, vocabulary: Vocabulary): string {
 // deno-lint-ignore ban-types
 export function knowCopies(ownClass: Function & { prototype: Error }, name: string): void {
   keepName(ownClass, name);
+  Object.defineProperty(ownClass.prototype, "name", {
+    value: name,
+    configurable: true,
+    writable: true,
+  });
   const mark = Symbol.for(`@validmind/auth ${name}`);
   Object.defineProperty(ownClass.prototype, mark, { value: true });
   const hasInstance = Function.prototype[Symbol.hasInstance];

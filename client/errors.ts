@@ -114,10 +114,6 @@ export interface ValidMindAuthErrorOptions {
  * ```
  */
 export class ValidMindAuthError extends Error {
-  static {
-    knowCopies(this, "ValidMindAuthError");
-  }
-
   /** Reason of the error, for programs. */
   readonly code: ValidMindAuthErrorCode;
   /** The OAuth error code that the provider sent, such as `invalid_grant`. */
@@ -136,7 +132,6 @@ export class ValidMindAuthError extends Error {
     options: ValidMindAuthErrorOptions = {},
   ) {
     super(String(message), options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = "ValidMindAuthError";
     this.code = code;
     if (options.oauthError !== undefined) this.oauthError = options.oauthError;
     keepWords(this, message);
@@ -163,10 +158,6 @@ export class ProviderUnavailableError extends ValidMindAuthError {
  * @category Errors
  */
 export class MissingApiCredentialsError extends ValidMindAuthError {
-  static {
-    knowCopies(this, "MissingApiCredentialsError");
-  }
-
   /**
    * Creates an error.
    *
@@ -174,7 +165,6 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
    */
   constructor(message: Message) {
     super("missing_api_credentials", message);
-    this.name = "MissingApiCredentialsError";
   }
 }
 
@@ -184,10 +174,6 @@ export class MissingApiCredentialsError extends ValidMindAuthError {
  * @category Errors
  */
 export class MissingModelIdError extends ValidMindAuthError {
-  static {
-    knowCopies(this, "MissingModelIdError");
-  }
-
   /**
    * Creates an error.
    *
@@ -195,7 +181,6 @@ export class MissingModelIdError extends ValidMindAuthError {
    */
   constructor(message: Message) {
     super("missing_model", message);
-    this.name = "MissingModelIdError";
   }
 }
 
@@ -205,10 +190,6 @@ export class MissingModelIdError extends ValidMindAuthError {
  * @category Errors
  */
 export class ApiError extends ValidMindAuthError {
-  static {
-    knowCopies(this, "ApiError");
-  }
-
   /** The HTTP status. */
   readonly status: number;
   /** The beginning of the answer, at most 2,000 characters, without the session's credentials. */
@@ -223,11 +204,13 @@ export class ApiError extends ValidMindAuthError {
    */
   constructor(message: Message, status: number, body: string) {
     super(status === 401 ? "unauthorized" : "api_error", message);
-    this.name = "ApiError";
     this.status = status;
     this.body = body;
   }
 }
+
+const CLASSES = { ValidMindAuthError, MissingApiCredentialsError, MissingModelIdError, ApiError };
+for (const [name, ownClass] of Object.entries(CLASSES)) knowCopies(ownClass, name);
 
 /** The error for options and variables that cannot be used. */
 export function invalidOptions(message: Message): ValidMindAuthError {
