@@ -126,9 +126,9 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
   /** The file. */
   readonly path: string;
   readonly #isDefaultPath: boolean;
-  readonly #options: FileStoreOptions;
   /** For each key whose lock is held: throws where its file has vanished, perhaps with the folder. */
   readonly #held = new Map<string, () => void>();
+  readonly #options: FileStoreOptions;
   #store: Promise<FileStore> | undefined;
 
   /**
@@ -138,16 +138,14 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} `invalid_options`, `runtime_unsupported`; without a path also
    * `permission_required` and `home_unset`.
    */
-  constructor(options?: FileCredentialsBackendOptions) {
+  constructor(options: FileCredentialsBackendOptions = {}) {
     needDeno("create FileCredentialsBackend");
-    if (options !== undefined) {
-      checkOptions("create FileCredentialsBackend", options, {
-        path: "path",
-        lockTimeoutMs: "milliseconds",
-        onWarning: "function",
-      });
-    }
-    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options ?? {};
+    checkOptions("create FileCredentialsBackend", options, {
+      path: "path",
+      lockTimeoutMs: "milliseconds",
+      onWarning: "function",
+    });
+    const { path, lockTimeoutMs = 30_000, onWarning = warnOnStderr } = options;
     this.path = path ?? credentialsPath();
     this.#isDefaultPath = path === undefined;
     this.#options = { path: this.path, lockTimeoutMs, onWarning, held: this.#held };

@@ -10,9 +10,7 @@ export interface PrivateFileOptions {
   what: string;
   /** The size of the largest such thing. */
   maxBytes: number;
-  /** For tokens of a platform, which may have mode 0640. */
-  groupMayRead?: boolean;
-  /** Bits that the mode of the user's own file must not have. @default {0o077, or 0o027 with `groupMayRead`} */
+  /** Bits that the mode of the user's own file must not have. @default {0o077} */
   forbiddenMode?: number;
   /** Longest time for reading, in milliseconds. */
   timeoutMs?: number;
@@ -72,13 +70,12 @@ export function readPrivateBytes(path: string, options: PrivateFileOptions): Pri
 function readOnce(path: string, options: PrivateFileOptions): PrivateContent | undefined {
   const link = Deno.lstatSync(path);
   const found = link.isSymlink ? Deno.statSync(path) : link;
-  if (found.isDirectory) throw Object.assign(new Deno.errors.IsADirectory(), { code: "EISDIR" });
   if (!found.isFile) throw new Refusal(kindOf(found), "Give the path of a regular file.");
   const file = whileHeld(() => openToRead(path, found, link.isSymlink));
   try {
     const info = file.statSync();
     if (!isSameFile(info, found)) return undefined;
-    assertTrusted(path, info, options);
+    assertTrusted(path, info, options.forbiddenMode ?? 0o077);
     if (link.isSymlink && link.uid !== 0 && link.uid !== info.uid && !isOwn(path, link)) {
       throw new Refusal(foreign(link), "Remove the link, and look at its target.");
     }
@@ -96,6 +93,7 @@ function readOnce(path: string, options: PrivateFileOptions): PrivateContent | u
 
 /** The reason against anything but a regular file. */
 export function kindOf(info: Deno.FileInfo): string {
+  if (info.isDirectory) return "it is a folder";
   if (info.isSymlink) return "it is a symbolic link";
   if (info.isFifo) return "it is a named pipe";
   return info.isSocket ? "it is a socket" : "it is a device";
@@ -106,19 +104,18 @@ export function foreign({ uid }: Deno.FileInfo): string {
   return `it belongs to another user (uid ${uid})`;
 }
 
-function assertTrusted(path: string, info: Deno.FileInfo, options: PrivateFileOptions): void {
+function assertTrusted(path: string, info: Deno.FileInfo, forbiddenMode: number): void {
   const { uid, mode } = info;
   if (uid === null || mode === null) return; // Windows
   // The superuser can change every file anyway.
   if (uid === 0 && (mode & WRITABLE_FOR_OTHERS) === 0) return;
   const isOwned = isOwn(path, info);
   if (!isOwned && uid !== 0) throw refusalOfOwner(path, info);
-  const forbidden = options.forbiddenMode ?? (options.groupMayRead ? 0o027 : 0o077);
-  const bits = mode & (isOwned ? forbidden : WRITABLE_FOR_OTHERS);
+  const bits = mode & (isOwned ? forbiddenMode : WRITABLE_FOR_OTHERS);
   if (bits === 0) return;
   const verb = bits & WRITABLE_FOR_OTHERS ? "write" : "read";
   const shown = (mode & 0o777).toString(8).padStart(4, "0");
-  const change = !isOwned || forbidden === WRITABLE_FOR_OTHERS ? "go-w" : "600";
+  const change = isOwned && forbiddenMode !== WRITABLE_FOR_OTHERS ? "600" : "go-w";
   const advice = `Close it: chmod ${change} ${quoteArgument(path)}`;
   throw new Refusal(`others may ${verb} it (mode ${shown})`, advice);
 }
@@ -133,7 +130,7 @@ function refusalOfOwner(path: string, info: Deno.FileInfo): Refusal {
 }
 
 function explain(path: string, error: unknown): Refusal {
-  const { IsADirectory, NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
+  const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
   if (error instanceof NotCapable) {
     const flag = quoteArgument(`--allow-read=${path}`);
     return new Refusal("Deno does not permit it", `Run with: ${flag}`, error);
@@ -145,7 +142,6 @@ function explain(path: string, error: unknown): Refusal {
     const advice = "Check the owner and mode of it and its folder.";
     return new Refusal("the operating system denies it", advice, error);
   }
-  if (error instanceof IsADirectory) return new Refusal("it is a folder", "Give a file.", error);
   if (!(error instanceof Error)) throw error;
   const name = (error as { code?: string }).code ?? error.name;
   return new Refusal(`it cannot be read (${name})`, "Check the path.", error);
@@ -180,19 +176,12 @@ export function isOwn(path: string, { uid, mode }: Deno.FileInfo): boolean {
   return given === undefined && ownUid === -1 ? isClosed : uid === given;
 }
 
-/** Owners of folders that others cannot write, by file. */
-const owners = new Map<string, number | null>();
-
 /** The owner of the folder of `path`, as far as Deno permits. */
 function folderOwner(path: string): { uid?: number | null; isShared: boolean } {
-  const known = owners.get(path);
-  if (known !== undefined) return { uid: known, isShared: false };
   const folder = folderOf(path);
   if (!isGranted({ name: "read", path: folder })) return { isShared: true };
   const { uid, mode } = Deno.statSync(folder);
-  const isShared = ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0;
-  if (!isShared) owners.set(path, uid);
-  return { uid, isShared };
+  return { uid, isShared: ((mode ?? 0) & WRITABLE_FOR_OTHERS) !== 0 };
 }
 
 /** Makes a file beside `path` for a moment, and gives its owner. */
@@ -265,22 +254,19 @@ function readAll(
   return undefined;
 }
 
-/** Repeats an access for about a second while another program keeps Windows from it. */
-export function whileHeld<T>(
-  access: () => T,
-  { isHeld = isBusy, onWindows = isWindows } = {},
-): T {
+/**
+ * Repeats an access for about a second while another program keeps Windows from it. Windows has two codes
+ * for that: one of them is a plain denial.
+ */
+export function whileHeld<T>(access: () => T, onWindows: boolean = isWindows): T {
   for (let tries = 1;; tries++) {
     try {
       return access();
     } catch (error) {
-      if (!onWindows || !isHeld(error) || tries === 40) throw error;
+      const isBusy = (error as { code?: string }).code === "EBUSY";
+      const isHeld = isBusy || error instanceof Deno.errors.PermissionDenied;
+      if (!onWindows || !isHeld || tries === 40) throw error;
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
   }
-}
-
-/** Deno has no error class for this refusal. */
-export function isBusy(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: string }).code === "EBUSY";
 }

@@ -21,17 +21,14 @@ export interface ReadDocument {
 /** The document in the file at `path`, or `undefined` where there is no file. */
 export function readIfPresent(path: string): CredentialsDocument | undefined {
   try {
-    return readDocument(path, JSON.parse).document;
+    return readDocument(path).document;
   } catch (error) {
     if (isMissing(path, error)) return undefined;
     throw fileError("read", path, error);
   }
 }
 
-/**
- * The document, to be changed and written; an empty one where there is no file. A number that JavaScript
- * cannot hold is a raw one, so that it is written as it was read.
- */
+/** The document, to be changed and written; an empty one where there is no file. */
 export function readForUpdate(path: string): ReadDocument {
   try {
     return readDocument(path);
@@ -46,9 +43,9 @@ export function emptyDocument(): CredentialsDocument {
   return { version: VERSION, credentials: {} };
 }
 
-function readDocument(path: string, parse?: (text: string) => unknown): ReadDocument {
+function readDocument(path: string): ReadDocument {
   const { bytes, info } = readOwnFile(path);
-  return { document: parseDocument(bytes, path, parse), info };
+  return { document: parseDocument(bytes, path), info };
 }
 
 /**
@@ -57,14 +54,10 @@ function readDocument(path: string, parse?: (text: string) => unknown): ReadDocu
  *
  * @throws {CredentialsBackendError} `backend_corrupt`.
  */
-export function parseDocument(
-  bytes: Uint8Array,
-  path: string,
-  parse: (text: string) => unknown = parseExactly,
-): CredentialsDocument {
+export function parseDocument(bytes: Uint8Array, path: string): CredentialsDocument {
   let value: unknown;
   try {
-    value = parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = parseExactly(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     throw corrupt(path, "it is not JSON in UTF-8");
   }
@@ -88,6 +81,7 @@ const { rawJSON, isRawJSON } = JSON as unknown as {
   isRawJSON(value: unknown): boolean;
 };
 
+/** A number that JavaScript cannot hold is a raw one, so that it is written as it was read. */
 function parseExactly(text: string): unknown {
   const keep = (_name: string, value: unknown, context?: { source?: string }) => {
     const { source } = context ?? {};
@@ -108,7 +102,8 @@ export function rowOf({ credentials }: CredentialsDocument, key: string): unknow
 }
 
 /**
- * The entry in a row, or `undefined` where there is none. `null` means absent.
+ * A copy of the entry in a row, with JavaScript's nearest number for each raw one; `undefined` where there
+ * is none. `null` means absent.
  *
  * @throws {CredentialsBackendError} `backend_corrupt`.
  */
@@ -118,7 +113,8 @@ export function getEntry(
   path: string,
 ): OidcCredentials | undefined {
   const entry = rowOf(document, key) ?? undefined;
-  if (entry === undefined || isRecord(entry)) return entry as OidcCredentials | undefined;
+  if (entry === undefined) return undefined;
+  if (isRecord(entry)) return plain(entry) as OidcCredentials;
   throw corrupt(
     path,
     `its entry for "${key}" is no object`,
@@ -154,8 +150,7 @@ function isSame(written: unknown, value: unknown): boolean {
   return JSON.stringify(plain(written)) === JSON.stringify(value);
 }
 
-/** A value of a document with JavaScript's nearest number for each raw one. */
-export function plain<T>(value: T): T {
+function plain<T>(value: T): T {
   return JSON.parse(JSON.stringify(value));
 }
 
@@ -168,20 +163,12 @@ export function assertWritable({ version }: CredentialsDocument, path: string): 
   if (version > VERSION) throw newerVersion(path, version);
 }
 
-/**
- * Whether a text is a credentials file, whole or damaged, rather than another program's file. JSON of
- * another shape is another program's.
- */
+/** An empty file, one with nothing but a version, or one that begins like a credentials file. */
+const CREDENTIALS = /^(\{[^{}[\]]*"credentials"\s*:\s*\{.*|\{\s*("version"\s*:\s*\d+\s*)?\}|)$/s;
+
+/** Whether a text is a credentials file, whole or damaged, rather than another program's file. */
 export function looksLikeCredentials(text: string): boolean {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return text.trim() === "" || text.includes('"credentials"');
-  }
-  if (!isRecord(value)) return false;
-  return isRecord(value.credentials ?? {}) &&
-    ("credentials" in value || Object.keys(value).every((name) => name === "version"));
+  return CREDENTIALS.test(text.trim());
 }
 
 function newerVersion(path: string, version: number): CredentialsBackendError {

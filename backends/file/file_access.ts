@@ -1,4 +1,4 @@
-import { nameOf, permissionFlag } from "../common/platform.ts";
+import { folderOf, nameOf, permissionFlag } from "../common/platform.ts";
 import {
   foreign,
   isOwn,
@@ -29,11 +29,7 @@ export function lookIfPresent(path: string, look = Deno.lstatSync): Deno.FileInf
 
 /** Refuses anything but a regular file: opening a named pipe would wait for ever. */
 export function assertRegular(action: string, path: string, info: Deno.FileInfo): void {
-  if (info.isFile) return;
-  if (info.isDirectory) {
-    throw fileError(action, path, Object.assign(new Error(), { code: "EISDIR" }));
-  }
-  throw refusal(action, path, kindOf(info));
+  if (!info.isFile) throw refusal(action, path, kindOf(info));
 }
 
 /** Refuses an opened file of another user, who could read or replace its content. */
@@ -95,24 +91,6 @@ function isLink(path: string): boolean {
 
 type Explanation = [code: CredentialsBackendErrorCode, reason: string, advice: string];
 
-/** Failures by the codes of the operating system. */
-const FAULTS: Readonly<Record<string, Explanation>> = {
-  ENOSPC: ["backend_full", "no space is left", "Free some space; what was stored is kept."],
-  EDQUOT: ["backend_full", "no space is left", "Free some space; what was stored is kept."],
-  EROFS: ["backend_unavailable", "the file system is read-only", "Use another path."],
-  EISDIR: ["backend_unavailable", "it is a folder", "Give the path of a file in it."],
-  ENOTDIR: ["backend_unavailable", "a folder of its path is a file", "Use another path."],
-  ELOOP: ["backend_unavailable", "its symbolic links form a loop", "Use another path."],
-  EBUSY: ["backend_unavailable", "another program has it open", "Try again, or close it there."],
-  EMFILE: ["backend_unavailable", "too many files are open", "Close some, and try again."],
-  ENFILE: ["backend_unavailable", "too many files are open", "Close some, and try again."],
-  ENOENT: [
-    "backend_unavailable",
-    "its folder is missing",
-    "Make the folder, or use another path.",
-  ],
-};
-
 /** The coded error for a failed file operation: "Cannot {action} {path}: reason. What to do." */
 export function fileError(action: string, path: string, error: unknown): CredentialsBackendError {
   if (error instanceof CredentialsBackendError) return error;
@@ -124,33 +102,32 @@ export function fileError(action: string, path: string, error: unknown): Credent
 function explain(path: string, error: unknown): Explanation {
   if (error instanceof Deno.errors.NotCapable) {
     const asked = /"(.+)"/.exec(error.message)?.[1]; // without the links of its folders
-    const flags = fileFlags(asked?.endsWith(nameOf(path)) ? asked : path);
+    // A file is replaced by rename: its folder holds the temp file.
+    const folder = folderOf(asked?.endsWith(nameOf(path)) ? asked : path);
+    const flags = `${permissionFlag("read", folder)} ${permissionFlag("write", folder)}`;
     return ["permission_required", "Deno does not permit it", `Run with: ${flags}`];
   }
   if (error instanceof Deno.errors.PermissionDenied) {
     const advice = "Check the owner and mode of it and its folder.";
     return ["backend_denied", "the operating system denies it", advice];
   }
-  const code = osCode(error);
-  if (code === "ENOENT" && isLink(path)) {
-    return ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."];
+  if (error instanceof Deno.errors.NotFound) {
+    return isLink(path)
+      ? ["backend_unavailable", "it is a link to nothing", "Remove or repair the link."]
+      : ["backend_unavailable", "its folder is missing", "Make the folder, or use another path."];
   }
-  const known = FAULTS[code ?? ""];
-  if (known !== undefined) return known;
-  const name = error instanceof Error ? error.name : "unknown error";
-  const shown = `${name}${code ? ` (${code})` : ""}`;
-  return ["backend_unavailable", shown, "Check the path and its file system."];
+  const { name, message, code } = error instanceof Error ? error as OsError : UNKNOWN;
+  if (code === "ENOSPC" || /quota exceeded/i.test(message)) { // a used-up quota has no code
+    return ["backend_full", "no space is left", "Free some space; what was stored is kept."];
+  }
+  // The system's own words, such as "Read-only file system", without those of Deno.
+  const reason = code === undefined ? name : `${message.split(" (os error")[0]} (${code})`;
+  return [
+    "backend_unavailable",
+    reason,
+    "Mend that, or use another path.",
+  ];
 }
 
-/** Deno gives most errors of the system a code. A used-up quota has a message alone. */
-function osCode(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  return /quota exceeded/i.test(error.message) ? "EDQUOT" : (error as { code?: string }).code;
-}
-
-/** The narrowest flags for a file that is replaced by rename: its folder holds the temp file. */
-function fileFlags(path: string): string {
-  const folder = path.replace(/[/\\][^/\\]*$/, "") || "/";
-  const grant = folder === path ? "." : folder;
-  return `${permissionFlag("read", grant)} ${permissionFlag("write", grant)}`;
-}
+type OsError = Error & { code?: string };
+const UNKNOWN: OsError = { name: "unknown error", message: "" };

@@ -3,21 +3,10 @@ import { folderOf } from "../common/platform.ts";
 import { delay } from "../common/promises.ts";
 import { whileHeld } from "../common/read_private_file.ts";
 import type { WithLockOptions } from "../oidc_credentials_backend.ts";
-import {
-  assertOwn,
-  assertRegular,
-  fileError,
-  isSameFile,
-  lookIfPresent,
-  refusal,
-} from "./file_access.ts";
+import { assertOwn, assertRegular, fileError, isSameFile, lookIfPresent } from "./file_access.ts";
 import { makeFolder } from "./replace_file.ts";
 
 const ACTION = "open the lock file";
-/** About how long a write and a refresh hold their locks, in milliseconds. */
-const [WRITE_MS, REFRESH_MS] = [4, 20];
-/** The length of the note in a lock file: fixed, so that nothing of an earlier one is left. */
-const NOTE_BYTES = 16;
 
 /** Options of {@linkcode withFileLock}. */
 export interface FileLockOptions<T> extends WithLockOptions<T> {
@@ -52,7 +41,7 @@ export async function withKeyLock<T>(
   } catch (error) {
     throw fileError("make the folder of", path, error);
   }
-  return await withFileLock(path, fn, { paceMs: REFRESH_MS, ...options, key });
+  return await withFileLock(path, fn, { paceMs: 20, ...options, key });
 }
 
 /** A piece of a file name for any key (FNV-1a): eight hexadecimal digits. */
@@ -77,7 +66,7 @@ export function shortHash(key: string): string {
 export async function withFileLock<T>(
   path: string,
   fn: (isHeld: () => boolean) => T | Promise<T>,
-  { timeoutMs, paceMs = WRITE_MS, signal, peek, key = "" }: FileLockOptions<T>,
+  { timeoutMs, paceMs = 4, signal, peek, key = "" }: FileLockOptions<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
   const deadline = performance.now() + timeoutMs;
@@ -116,14 +105,14 @@ function tryHold(path: string, key: string): HeldLock | undefined {
     return own.keys.has(key) ? undefined : (own.keys.add(key), own);
   }
   const file = openLockFile(path);
-  if (file === undefined) return undefined;
   let isHeld = false;
   try {
     const info = file.statSync();
     // Another process may have put another file in its place: then that one counts.
+    if (!isStillAt(info, path)) return undefined;
+    assertOwn(ACTION, path, info);
     isHeld = file.tryLockSync(true) && isStillAt(info, path);
     if (!isHeld) return undefined;
-    noteHolder(file);
     const lock = { file, info, keys: new Set([key]) };
     held.set(path, lock);
     return lock;
@@ -141,42 +130,15 @@ function release(lock: HeldLock, path: string, key: string): void {
   if (held.get(path) === lock) held.delete(path);
 }
 
-/**
- * Opens the lock file, or makes it; `undefined` where another process has made or replaced it meanwhile. It
- * must be a regular file of this user under one name: the process id is written into it, and a planted link
- * could lead that to any file of the user's.
- */
-function openLockFile(path: string): Deno.FsFile | undefined {
-  const { AlreadyExists, NotFound } = Deno.errors;
+/** Opens the lock file, or makes it. Nothing is written into it: a link that somebody plants is harmless. */
+function openLockFile(path: string): Deno.FsFile {
   try {
     const found = lookIfPresent(path);
     if (found !== undefined) assertRegular(ACTION, path, found);
-    const mode = found === undefined ? { createNew: true, mode: 0o600 } : {};
-    const file = whileHeld(() => Deno.openSync(path, { read: true, write: true, ...mode }));
-    if (found === undefined || isUsable(file, path, found)) return file;
-    file.close();
+    const options = { read: true, write: true, create: true, mode: 0o600 };
+    return whileHeld(() => Deno.openSync(path, options));
   } catch (error) {
-    const isThere = () => lookIfPresent(folderOf(path), Deno.statSync) !== undefined;
-    const isRaced = error instanceof AlreadyExists || error instanceof NotFound && isThere();
-    if (!isRaced) throw fileError(ACTION, path, error);
-  }
-  return undefined;
-}
-
-/** `false` where the open file is another one than was found. */
-function isUsable(file: Deno.FsFile, path: string, found: Deno.FileInfo): boolean {
-  let isRefused = true;
-  try {
-    const info = file.statSync();
-    const isSame = isSameFile(info, found);
-    if (isSame) assertOwn(ACTION, path, info);
-    if (isSame && (info.nlink ?? 1) > 1) {
-      throw refusal(ACTION, path, "it has a second name (a hard link)");
-    }
-    isRefused = false;
-    return isSame;
-  } finally {
-    if (isRefused) file.close();
+    throw fileError(ACTION, path, error);
   }
 }
 
@@ -186,35 +148,13 @@ function isStillAt(info: Deno.FileInfo, path: string): boolean {
   return found !== undefined && isSameFile(info, found);
 }
 
-/** Writes the process id into the lock file, for the message of {@linkcode lockTimeout}. */
-function noteHolder(file: Deno.FsFile): void {
-  try {
-    file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`.padStart(NOTE_BYTES)));
-  } catch {
-    // The lock is held all the same. A full disk costs only the note.
-  }
-}
-
 function lockTimeout(path: string, timeoutMs: number): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_locked",
-    `Cannot lock ${path} within ${timeoutMs} ms: ${readHolder(path)} holds it, most likely ` +
-      `another notebook or script that refreshes the same credentials. Wait for it or end it.`,
+    `Cannot lock ${path} within ${timeoutMs} ms: another process holds it, most likely another ` +
+      `notebook or script that refreshes the same credentials. Wait for it or end it (on Linux and ` +
+      `macOS, lsof with this path names it).`,
   );
-}
-
-function readHolder(path: string): string {
-  const file = openLockFile(path);
-  try {
-    const buffer = new Uint8Array(NOTE_BYTES);
-    const length = file?.readSync(buffer) ?? 0;
-    const pid = new TextDecoder().decode(buffer.subarray(0, length)).trim();
-    return /^\d+$/.test(pid) ? `process ${pid}` : "another process";
-  } catch {
-    return "another process";
-  } finally {
-    file?.close();
-  }
 }
 
 /** The error for a lock that somebody has removed from under its holder. */

@@ -1,6 +1,6 @@
 import { folderOf, isWindows } from "../common/platform.ts";
-import { isBusy, whileHeld } from "../common/read_private_file.ts";
-import { lookIfPresent } from "./file_access.ts";
+import { whileHeld } from "../common/read_private_file.ts";
+import { isSameFile, lookIfPresent } from "./file_access.ts";
 
 /** Options of {@linkcode replaceFile}. */
 export interface ReplaceOptions {
@@ -31,14 +31,14 @@ export function replaceFile(
   text: string,
   { proof, isLocked = true, isUnchanged = () => true }: ReplaceOptions = {},
 ): boolean {
-  const temp = proof?.take() ?? openTemp(path, isLocked);
+  const temp = proof?.take() ?? createNew(`${path}.tmp`, isLocked);
   let isReplaced = false;
   try {
     writeAll(temp.file, new TextEncoder().encode(text));
     temp.file.truncateSync(temp.file.seekSync(0, Deno.SeekMode.Current));
     temp.file.syncSync();
     if (isUnchanged()) {
-      renameOver(temp.path, path);
+      whileHeld(() => Deno.renameSync(temp.path, path));
       isReplaced = true;
     }
   } finally {
@@ -47,19 +47,6 @@ export function replaceFile(
   }
   if (isReplaced) syncFolder(folderOf(path));
   return isReplaced;
-}
-
-/** Another name than the usual one is for a neighbour's folder in its place, which cannot be removed. */
-function openTemp(path: string, isLocked: boolean): Temp {
-  const other = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
-  if (!isLocked) return createNew(other);
-  const usual = `${path}.tmp`;
-  try {
-    return createNew(usual);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable || lookIfPresent(usual) === undefined) throw error;
-    return createNew(other);
-  }
 }
 
 /**
@@ -108,8 +95,8 @@ export class WriteProof {
 }
 
 function isStillThere({ path, file }: Temp): boolean {
-  const [found, own] = [lookIfPresent(path), file.statSync()];
-  return found !== undefined && found.ino === own.ino && found.dev === own.dev;
+  const found = lookIfPresent(path);
+  return found !== undefined && isSameFile(found, file.statSync());
 }
 
 function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
@@ -118,29 +105,24 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   }
 }
 
-/** Creates a file in the place of one that a crash left, or of a link that somebody planted. */
-function createNew(path: string): Temp {
-  const create = () => Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
-  try {
-    return { path, file: create() };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    removeIfPresent(path);
-    return { path, file: create() };
-  }
+/**
+ * Creates a file in the place of one that a crash left, or of a link that somebody planted. Where
+ * something cannot be removed, such as a neighbour's folder, it has a name of its own.
+ */
+function createNew(usual: string, isUsual = true): Temp {
+  const other = usual.replace(/tmp$/, `${crypto.randomUUID().slice(0, 8)}.tmp`);
+  const path = isUsual && isRemoved(usual) ? usual : other;
+  return { path, file: Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }) };
 }
 
-/**
- * Renames over a file. Windows refuses this, too, while another program has the file open, and has two
- * codes for it.
- */
-export function renameOver(
-  from: string,
-  to: string,
-  { rename = Deno.renameSync, onWindows = isWindows } = {},
-): void {
-  const isHeld = (error: unknown) => isBusy(error) || error instanceof Deno.errors.PermissionDenied;
-  whileHeld(() => rename(from, to), { isHeld, onWindows });
+function isRemoved(path: string): boolean {
+  try {
+    removeIfPresent(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return lookIfPresent(path) === undefined;
+  }
 }
 
 /**

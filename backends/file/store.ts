@@ -7,7 +7,6 @@ import {
   emptyDocument,
   getEntry,
   looksLikeCredentials,
-  plain,
   readForUpdate,
   readIfPresent,
   rowOf,
@@ -67,8 +66,7 @@ export class FileStore {
     this.#held.get(key)?.(); // before a folder that has vanished is made anew
     const path = this.#prepare();
     const set = (document: CredentialsDocument) => {
-      const present = getEntry(document, key, path);
-      if (!isReplaced(present && plain(present))) return false;
+      if (!isReplaced(getEntry(document, key, path))) return false;
       setRow(document, key, entry);
       return true;
     };
@@ -162,15 +160,10 @@ export class FileStore {
 
   /** Runs a removal also where a neighbour has planted the lock file, or holds it for ever. */
   async #lockedOrNot(path: string, remove: (isLocked: boolean) => void): Promise<void> {
-    let hasBegun = false;
     try {
-      await this.#locked(path, () => {
-        hasBegun = true;
-        remove(true);
-      });
+      await this.#locked(path, () => remove(true));
     } catch (error) {
-      const { code } = error as CredentialsBackendError;
-      if (hasBegun || code === "permission_required") throw error;
+      if ((error as CredentialsBackendError).code === "permission_required") throw error;
       remove(false);
     }
   }
@@ -240,7 +233,7 @@ function isOpen({ mode }: Deno.FileInfo): boolean {
   return !isWindows && ((mode ?? 0) & 0o077) !== 0;
 }
 
-const LEFT = /^((\.[0-9a-f]{8})?\.tmp|\.[0-9a-f]{8}\.lock)$/;
+const LEFT = /^((\.[0-9a-f]{8})*\.tmp|\.[0-9a-f]{8}\.lock)$/;
 
 /**
  * Temp files of killed writes, with tokens in them, and the lock files of earlier versions. A temp file of
@@ -256,9 +249,8 @@ function leftFiles(path: string): string[] {
     return Array.from(Deno.readDirSync(folder)).filter(isLeft).map(({ name }) =>
       `${folder}/${name}`
     );
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
+  } catch {
+    return []; // no folder, or one of a neighbour
   }
 }
 

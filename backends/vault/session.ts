@@ -148,7 +148,7 @@ export class VaultSession {
     if (path === undefined) {
       throw this.#failed("the home folder is not known", "Set HOME, or give the file's path.");
     }
-    const how = { what: "a token", groupMayRead: true };
+    const how = { what: "a token", forbiddenMode: 0o027 };
     return readVaultFile(path, LOG_IN, this.place, how).trim();
   }
 
@@ -174,7 +174,7 @@ export function readVaultFile(
   path: string,
   action: string,
   place: string,
-  how: Pick<PrivateFileOptions, "what" | "groupMayRead" | "forbiddenMode">,
+  how: Pick<PrivateFileOptions, "what" | "forbiddenMode">,
 ): string {
   return readPrivateFile(path, {
     ...how,

@@ -24,7 +24,7 @@ export function readClientFile(file: ClientFile, groupMayRead = false): string {
   const text = readPrivateFile(file.path, {
     what: "a key or a token",
     maxBytes: 64 * 1024,
-    groupMayRead,
+    forbiddenMode: groupMayRead ? 0o027 : 0o077,
     timeoutMs: READ_MS,
     fail: (reason, advice, cause) => unusable(file, reason, advice, cause),
   }).trim();

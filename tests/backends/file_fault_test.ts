@@ -131,7 +131,7 @@ Deno.test({
       await attempt(() => backend.get("${KEY}").client_id);
     `;
     const outcomes = brief(await runMounted(mounted, script(`${mounted}/c.json`, steps)));
-    const readOnly = "backend_unavailable: the file system is read-only";
+    const readOnly = "backend_unavailable: Read-only file system (EROFS)";
     assertEquals(outcomes, [undefined, "my-app", ...Array(4).fill(readOnly), "my-app"]);
   },
 });
@@ -145,9 +145,9 @@ Deno.test({
     Deno.mkdirSync(`${path}/inner`, { recursive: true });
     const backend = new FileCredentialsBackend({ path });
     for (const access of [() => backend.get(KEY), () => backend.put(KEY, entry())]) {
-      await rejectsWith("backend_unavailable", access, path, "it is a folder");
+      await rejectsWith("backend_denied", access, path, "it is a folder");
     }
-    await rejectsWith("backend_unavailable", () => backend.deleteAll(), path);
+    await rejectsWith("backend_denied", () => backend.deleteAll(), path);
     assertEquals(namesIn(path), ["inner"]);
   },
 });
@@ -160,7 +160,7 @@ Deno.test({
     const parent = `${folder()}/file`;
     Deno.writeTextFileSync(parent, "");
     const backend = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
-    await rejectsWith("backend_unavailable", () => backend.get(KEY), "is a file");
+    await rejectsWith("backend_unavailable", () => backend.get(KEY), "Not a directory");
     await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), backend.path);
   },
 });
@@ -221,7 +221,8 @@ Deno.test({
     const few = ["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"'];
     const wrap = (command: string[]) => [...few, ...command];
     const { stdout } = await runDeno({ code, flags: ["-A"], wrap });
-    const many = `Cannot read ${path}: too many files are open. Close some, and try again.`;
+    const many =
+      `Cannot read ${path}: Too many open files (EMFILE). Mend that, or use another path.`;
     assertEquals(JSON.parse(stdout), [many, many, "my-app"]);
   },
 });

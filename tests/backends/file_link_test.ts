@@ -96,8 +96,13 @@ Deno.test({
   ignore,
   async fn() {
     const { backend, link } = linked("ROOT/home/credentials.json");
-    await rejectsWith("backend_unavailable", () => backend.get(KEY), link, "form a loop");
-    await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), link, "form a loop");
+    await rejectsWith("backend_unavailable", () => backend.get(KEY), link, "Too many levels");
+    await rejectsWith(
+      "backend_unavailable",
+      () => backend.put(KEY, entry()),
+      link,
+      "Too many levels",
+    );
   },
 });
 

@@ -41,7 +41,7 @@ Deno.test("credentialsPath without a home folder is home_unset and says what to 
     await withEnv({}, async () => {
       if (home === undefined) Deno.env.delete(HOME);
       else Deno.env.set(HOME, home);
-      await rejectsWith("home_unset", credentialsPath, HOME, "{ path }");
+      await rejectsWith("home_unset", credentialsPath, HOME, '"path"');
     });
   }
 });

@@ -159,7 +159,7 @@ Deno.test({
   async fn() {
     const backend = new KvCredentialsBackend({ path: folder() });
     await rejectsWith(
-      "backend_unavailable",
+      "backend_denied",
       () => backend.get(KEY),
       backend.path,
       "it is a folder",

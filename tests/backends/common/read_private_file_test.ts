@@ -11,7 +11,7 @@ const { folder, root } = sandbox();
 /** The rules of the readers, by the files that they read. */
 const RULES = {
   "client key": {},
-  "assertion or Vault file": { groupMayRead: true },
+  "assertion or Vault file": { forbiddenMode: 0o027 },
   "settings or certificate": { forbiddenMode: 0o022 },
   "credentials file": { forbiddenMode: 0 },
 };

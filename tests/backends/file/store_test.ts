@@ -16,8 +16,7 @@ interface Made {
 function make(lockTimeoutMs = 30_000): Made {
   const parent = folder();
   const path = `${parent}/c.json`;
-  const held = new Map<string, () => void>();
-  const store = new FileStore({ path, lockTimeoutMs, onWarning: () => {}, held });
+  const store = new FileStore({ path, lockTimeoutMs, onWarning: () => {}, held: new Map() });
   return { store, parent, path };
 }
 
@@ -179,7 +178,7 @@ function plant(path: string): [code: CredentialsBackendErrorCode, reason: string
   else Deno.mkdirSync(path);
   return isPosix
     ? ["backend_denied", "it is a symbolic link"]
-    : ["backend_unavailable", "it is a folder"];
+    : ["backend_denied", "it is a folder"];
 }
 
 function existsWith(path: string, key: string): boolean {
