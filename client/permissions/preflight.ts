@@ -237,7 +237,7 @@ export async function dropPermissions(
     unneeded.push(...kinds.map((name) => ({ name })));
   }
   const granted = unneeded.filter(isGranted);
-  for (const one of granted) await Deno.permissions.revoke(one);
+  for (const one of isDeno ? granted : []) await Deno.permissions.revoke(one);
   return {
     dropped: granted.filter((descriptor) => !isGranted(descriptor)),
     stillGranted: granted.filter(isGranted),
