@@ -45,6 +45,7 @@ import {
   NOT_FOUND,
   secretFor,
   serve,
+  userOf,
 } from "./helper/protocol.ts";
 import { type Ended, type Program, runProgram } from "./helper/run_program.ts";
 import type {
@@ -92,9 +93,6 @@ export interface HelperCredentialsBackendOptions {
    */
   lockTimeoutMs?: number;
 }
-
-/** A waiter looks through the program whether its wait has become needless: not too often. */
-const PACE_MS = 200;
 /**
  * Keeps credentials by a program that speaks the protocol of docker's credential helpers:
  * `docker-credential-pass`, `-secretservice`, `-osxkeychain`, one of your company's, or one that
@@ -176,12 +174,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const folder = this.#lockFolder;
     if (folder === false) return;
     const name = shortHash([program, ...args].join(" ")); // a copy from one helper to another holds both locks
-    this.withLock = (key, fn, options = {}) =>
-      withKeyLock(`${folder}/helper.${name}`, key, fn, {
-        ...options,
-        timeoutMs: lockTimeoutMs,
-        paceMs: PACE_MS,
-      });
+    // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
+    this.withLock = (key, fn, { signal } = {}) =>
+      withKeyLock(`${folder}/helper.${name}`, key, fn, { signal, timeoutMs: lockTimeoutMs });
   }
 
   /** The program, by its real path where this process may look for it. */
@@ -225,7 +220,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const secret = secretFor(key, address, entry);
     const account = {
       ServerURL: address,
-      Username: encodeURIComponent(entry.client_id),
+      Username: userOf(entry),
       Secret: secret,
     };
     this.#assertGood("store", await this.#run("store", JSON.stringify(account)), secretsOf(entry));

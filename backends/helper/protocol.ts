@@ -19,8 +19,8 @@ export async function serve(
     const key = await keyBehind(address, backend);
     const entry = key === undefined ? undefined : await backend.get(key);
     if (key === undefined || !entry) return NOT_FOUND;
-    const Username = encodeURIComponent(entry.client_id);
-    return JSON.stringify({ ServerURL: address, Username, Secret: secretFor(key, address, entry) });
+    const Secret = secretFor(key, address, entry);
+    return JSON.stringify({ ServerURL: address, Username: userOf(entry), Secret });
   }
   if (action === "erase") {
     const key = await keyBehind(ownAddress(input), backend);
@@ -107,6 +107,11 @@ export function keyOf(address: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The client for people to see: `pass` makes a file of it, and folders of its slashes. */
+export function userOf({ client_id }: OidcCredentials): string {
+  return encodeURIComponent(client_id).slice(0, 60) || "-";
 }
 
 /** What is stored for an entry. A long key stands beside it, since the address has only its hash. */
