@@ -14,21 +14,19 @@
  */
 
 import { folderOf, HOME_VARIABLE, needDeno } from "./common/platform.ts";
-import { Once, Queue } from "./common/promises.ts";
+import { Queue } from "./common/promises.ts";
 import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import { credentialsPath } from "./file.ts";
+import { shortHash, withKeyLock } from "./file/lock.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
-import type { KeychainStore } from "./keychain/store.ts";
+import { KeychainStore } from "./keychain/store.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
-
-/** Loaded at the first use of the keychain, or of its lock. */
-const loadStore = () => import("./keychain/store.ts");
 
 /**
  * Options of {@linkcode KeychainCredentialsBackend}.
@@ -122,7 +120,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   readonly #lockFolder: string | false;
   readonly #isDefaultFolder: boolean;
   readonly #lockTimeoutMs: number;
-  readonly #store = new Once<KeychainStore>();
+  #store: KeychainStore | undefined;
   /** One write at a time: one write's chunks must not be taken for the remains of a crash. */
   readonly #writes = new Queue(Infinity);
 
@@ -149,7 +147,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     this.#isDefaultFolder = lockFolder === undefined;
     this.#lockTimeoutMs = lockTimeoutMs;
     if (lockFolder !== false) {
-      this.withLock = (key, fn, options) => this.#withLock(key, fn, options);
+      this.withLock = (key, fn, options) => this.#withLock("", key, fn, options);
     }
   }
 
@@ -166,7 +164,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * `backend_too_large` for a key that is too long.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    return await (await this.#open()).get(key);
+    return await this.#open().get(key);
   }
 
   /**
@@ -194,7 +192,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async *list(): AsyncGenerator<string> {
-    yield* await (await this.#open()).list();
+    yield* await this.#open().list();
   }
 
   /**
@@ -220,30 +218,29 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
-    const store = await this.#open();
-    const write = () => run(store);
-    await this.#writes.run("", () => this.#withLock(undefined, write));
+    const store = this.#open();
+    await this.#writes.run("", () => this.#withLock(".write", "", () => run(store)));
   }
 
+  /** A keychain has no locks: these are of the kernel, on files. */
   async #withLock<T>(
-    key: string | undefined,
+    kind: "" | ".write",
+    key: string,
     fn: () => Promise<T>,
     options?: WithLockOptions<T>,
   ): Promise<T> {
     const [folder, timeoutMs] = [this.#lockFolder, this.#lockTimeoutMs];
     if (folder === false) return await fn();
-    const { withKeychainLock } = await loadStore();
-    const locks = { folder, service: this.service, timeoutMs };
-    return await withKeychainLock(locks, key, fn, options);
+    const base = `${folder}/keychain.${shortHash(this.service)}${kind}`;
+    return await withKeyLock(base, key, fn, { ...options, timeoutMs });
   }
 
-  #open(): Promise<KeychainStore> {
-    // A failure is not kept: a permission granted later may help.
-    return this.#store.get(async () => {
+  #open(): KeychainStore {
+    if (this.#store === undefined) {
       const library = openKeychainLibrary(libraryPath);
-      const { KeychainStore } = await loadStore();
       const client = nativeKeychainClient(library, this.service, this.#timeoutMs);
-      return new KeychainStore({ client, service: this.service });
-    });
+      this.#store = new KeychainStore({ client, service: this.service });
+    }
+    return this.#store;
   }
 }

@@ -52,11 +52,6 @@ const FAULTS: readonly [code: Code, reason: string, pattern: RegExp][] = [
     "the system or the person refused the access",
     /AccessDenied|access is denied|not authorized|passphrase you entered|cancell?ed|-25293|-128\b/i,
   ],
-  [
-    "backend_unavailable",
-    "its service ended in the middle of it",
-    /disconnected from message bus/i,
-  ],
   ["backend_timeout", "its service did not answer", /Did not receive a reply|NoReply|timed? ?out/i],
   ["backend_unavailable", "there is no default keyring to keep entries in", /no result found/i],
   [
@@ -64,8 +59,6 @@ const FAULTS: readonly [code: Code, reason: string, pattern: RegExp][] = [
     "there is no such service in this session",
     /DBus session|DBUS_SESSION_BUS_ADDRESS|ServiceUnknown|not provided by any|connect to/i,
   ],
-  ["backend_unavailable", "there is no keychain", /keychain could not be found|-25307|-25294/i],
-  ["backend_unavailable", "there is no logon session that it belongs to", /logon session/i],
   [
     "backend_too_large",
     "a name or a value is longer than it takes",

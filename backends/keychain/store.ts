@@ -1,6 +1,5 @@
 import { printable } from "../common/printable.ts";
 import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
-import { shortHash, withKeyLock } from "../file/lock.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {
   accountOf,
@@ -14,9 +13,9 @@ import {
   MAX_CHUNKS,
   parseHead,
 } from "./encoding.ts";
-import type { OidcCredentials, WithLockOptions } from "../oidc_credentials_backend.ts";
+import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
-/** Credentials in a keychain: loaded only when it is used. Writers take turns by their caller. */
+/** Credentials in a keychain. Writers take turns by their caller. */
 export class KeychainStore {
   readonly #client: KeychainClient;
   readonly #service: string;
@@ -152,27 +151,6 @@ export class KeychainStore {
         `the system's own program for passwords.`,
     );
   }
-}
-
-/** The folder and the names of a keychain's locks, and the longest wait for one. */
-export interface KeychainLocks {
-  folder: string;
-  service: string;
-  timeoutMs: number;
-}
-
-/**
- * Runs `fn` under the lock of one key, or of all writes without one. A keychain has no locks: these are of
- * the kernel, on files in a folder that all processes with this keychain share.
- */
-export async function withKeychainLock<T>(
-  { folder, service, timeoutMs }: KeychainLocks,
-  key: string | undefined,
-  fn: () => Promise<T>,
-  options: WithLockOptions<T> = {},
-): Promise<T> {
-  const base = `${folder}/keychain.${shortHash(service)}${key === undefined ? ".write" : ""}`;
-  return await withKeyLock(base, key ?? "", fn, { ...options, timeoutMs });
 }
 
 /** One character is one byte, and one UTF-16 unit, wherever the value is cut. */

@@ -146,7 +146,7 @@ const CASES: Case[] = [
     "linux",
     "Platform failure: DBus error: Message recipient disconnected from message bus without replying",
     "backend_unavailable",
-    "ended in the middle",
+    "disconnected from message bus",
   ],
   [
     "linux",
