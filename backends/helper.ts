@@ -18,7 +18,7 @@
  * @module
  */
 
-import { folderOf, HOME_VARIABLE, needDeno, writeError } from "./common/platform.ts";
+import { folderOf, HOME_VARIABLE, needDeno } from "./common/platform.ts";
 import { isObject, parseObject, printable } from "./common/printable.ts";
 import { redact } from "./common/redact.ts";
 import {
@@ -31,13 +31,6 @@ import {
 import { credentialsPath } from "./file.ts";
 import { shortHash, withKeyLock } from "./file/lock.ts";
 import {
-  assertTrustedProgram,
-  isAbsolute,
-  isInterpreter,
-  isPath,
-  pathOfProgram,
-} from "./helper/find_program.ts";
-import {
   addressIn,
   addressOf,
   isNotFound,
@@ -47,7 +40,7 @@ import {
   serve,
   userOf,
 } from "./helper/protocol.ts";
-import { type Ended, type Program, runProgram } from "./helper/run_program.ts";
+import { type Ended, isAbsolute, isPath, type Program, runProgram } from "./helper/run_program.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -140,7 +133,6 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   readonly #program: Program;
   readonly #lockFolder: string | false;
   readonly #isDefaultFolder: boolean;
-  #isChecked = false;
 
   /**
    * Starts no program yet.
@@ -179,10 +171,9 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       withKeyLock(`${folder}/helper.${name}`, key, fn, { signal, timeoutMs: lockTimeoutMs });
   }
 
-  /** The program, by its real path where this process may look for it. */
+  /** The program, by the name or path that was given. */
   get location(): string {
-    const { program } = this.#program;
-    return pathOfProgram(program) ?? program;
+    return this.#program.program;
   }
 
   /**
@@ -309,15 +300,6 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
   }
 
   async #run(action: string, input: string): Promise<Ended> {
-    const { program } = this.#program;
-    assertTrustedProgram(program);
-    if (!this.#isChecked && isInterpreter(program)) {
-      writeError(
-        `Warning: ${program} runs any code, so that --allow-run=${program} is every permission. ` +
-          `Install the helper as a program of its own.\n`,
-      );
-    }
-    this.#isChecked = true;
     return await runProgram(this.#program, action, input);
   }
 

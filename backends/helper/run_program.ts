@@ -1,4 +1,4 @@
-import { isNotCapable, permissionFlag } from "../common/platform.ts";
+import { isGranted, isNotCapable, isWindows, permissionFlag } from "../common/platform.ts";
 import { untilAborted } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
@@ -24,14 +24,15 @@ export interface Ended {
 /**
  * Runs a program to its end, with a text on its standard input.
  *
- * @throws {CredentialsBackendError} `permission_required`, `backend_unavailable` where it cannot be
- * started, `backend_timeout`, `backend_corrupt` where it says more than any entry can be.
+ * @throws {CredentialsBackendError} `permission_required`, `backend_denied` for a program of a relative
+ * folder of `PATH`, `backend_unavailable` where it cannot be started, `backend_timeout`, `backend_corrupt` where it says more than any entry can be.
  */
 export async function runProgram(
   { program, args, env, timeoutMs }: Program,
   action: string,
   input: string,
 ): Promise<Ended> {
+  assertTrustedProgram(program);
   const child = start(action, program, args, env);
   const [out, err] = [child.stdout.getReader(), child.stderr.getReader()];
   const late = AbortSignal.timeout(timeoutMs);
@@ -55,6 +56,42 @@ export async function runProgram(
         `whether it waits for a person, or raise the option "timeoutMs".`,
     );
   }
+}
+
+/** Whether a program is named by its path, and not looked for in `PATH`. */
+export function isPath(program: string): boolean {
+  return /[/\\]/.test(program);
+}
+
+/** Whether a path leads to one place, whatever the working directory. */
+export function isAbsolute(path: string): boolean {
+  return (isWindows ? /^([A-Za-z]:[/\\]|[/\\]{2})/ : /^\//).test(path);
+}
+
+/**
+ * Refuses a program that would be found by a folder of `PATH` that is not absolute: it would come from
+ * whatever folder somebody works in, such as a cloned repository.
+ *
+ * @throws {CredentialsBackendError} `backend_denied`, `permission_required`.
+ */
+function assertTrustedProgram(program: string): void {
+  if (isPath(program)) return;
+  if (!isGranted({ name: "env", variable: "PATH" })) {
+    throw new CredentialsBackendError(
+      "permission_required",
+      `Cannot run ${program}: Deno does not permit to read PATH, by which it is found. Run with ` +
+        `--allow-env=PATH, or give its path as the option "program".`,
+    );
+  }
+  const relative = (Deno.env.get("PATH") ?? "").split(isWindows ? ";" : ":")
+    .find((folder) => !isAbsolute(folder));
+  if (relative === undefined) return;
+  throw new CredentialsBackendError(
+    "backend_denied",
+    `Cannot run ${program}: PATH has the relative folder "${relative}", from which a program of ` +
+      `another person could come. Remove it from PATH, or give the program's path as the option ` +
+      `"program".`,
+  );
 }
 
 function start(

@@ -222,14 +222,6 @@ test("a program of a relative folder of PATH is refused", async ({ folder }) => 
   );
 });
 
-test("a program that is found by PATH is shown by its path", async ({ folder, helper }) => {
-  helper();
-  await withEnv({ PATH: `/usr/bin:/bin:${folder}` }, () => {
-    const backend = new HelperCredentialsBackend({ program: "helper", lockFolder: false });
-    assertEquals(backend.location, `${folder}/helper`);
-  });
-});
-
 test("it works with exactly the permissions that it declares", async ({ folder, helper }) => {
   helper();
   const options = { program: "helper", lockFolder: `${folder}/locks` };
