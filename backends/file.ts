@@ -1,4 +1,5 @@
 import {
+  folderNeeds,
   folderOf,
   HOME_VARIABLE,
   isWindows,
@@ -206,14 +207,8 @@ export class FileCredentialsBackend implements OidcCredentialsBackend {
    * the variable of the home folder where the default path is used.
    */
   requiredPermissions(): BackendPermission[] {
-    const folder = folderOf(this.path);
-    const needs: BackendPermission[] = [
-      { name: "read", path: this.path },
-      { name: "read", path: folder, need: "sign_in" },
-      { name: "write", path: folder, need: "sign_in" },
-    ];
-    if (this.#isDefaultPath) needs.push({ name: "env", variable: HOME_VARIABLE });
-    return needs;
+    const needs = folderNeeds(folderOf(this.path), this.#isDefaultPath);
+    return [{ name: "read", path: this.path }, ...needs];
   }
 
   /**

@@ -18,7 +18,7 @@
  * @module
  */
 
-import { folderOf, HOME_VARIABLE, needDeno } from "./common/platform.ts";
+import { folderNeeds, folderOf, needDeno } from "./common/platform.ts";
 import { isObject, parseObject, printable } from "./common/printable.ts";
 import { redact } from "./common/redact.ts";
 import {
@@ -264,12 +264,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const needs: BackendPermission[] = [{ name: "run", command: program }];
     if (!isPath(program)) needs.push({ name: "env", variable: "PATH" });
     if (this.#lockFolder === false) return needs;
-    needs.push(
-      { name: "read", path: this.#lockFolder, need: "sign_in" },
-      { name: "write", path: this.#lockFolder, need: "sign_in" },
-    );
-    if (this.#isDefaultFolder) needs.push({ name: "env", variable: HOME_VARIABLE });
-    return needs;
+    return [...needs, ...folderNeeds(this.#lockFolder, this.#isDefaultFolder)];
   }
 
   async #addresses(): Promise<string[]> {

@@ -13,7 +13,7 @@
  * @module
  */
 
-import { folderOf, HOME_VARIABLE, needDeno } from "./common/platform.ts";
+import { folderNeeds, folderOf, needDeno } from "./common/platform.ts";
 import { Queue } from "./common/promises.ts";
 import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import { credentialsPath } from "./file.ts";
@@ -209,12 +209,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     const needs: BackendPermission[] = [];
     if (libraryPath !== undefined) needs.push({ name: "ffi", path: libraryPath });
     if (this.#lockFolder === false) return needs;
-    needs.push(
-      { name: "read", path: this.#lockFolder, need: "sign_in" },
-      { name: "write", path: this.#lockFolder, need: "sign_in" },
-    );
-    if (this.#isDefaultFolder) needs.push({ name: "env", variable: HOME_VARIABLE });
-    return needs;
+    return [...needs, ...folderNeeds(this.#lockFolder, this.#isDefaultFolder)];
   }
 
   async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
@@ -239,7 +234,7 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     if (this.#store === undefined) {
       const library = openKeychainLibrary(libraryPath);
       const client = nativeKeychainClient(library, this.service, this.#timeoutMs);
-      this.#store = new KeychainStore({ client, service: this.service });
+      this.#store = new KeychainStore(client, this.service);
     }
     return this.#store;
   }

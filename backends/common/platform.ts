@@ -4,6 +4,7 @@
  * needs no more than this file and the standards of the web.
  */
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
+import type { BackendPermission } from "../oidc_credentials_backend.ts";
 
 export const isDeno: boolean = "Deno" in globalThis;
 
@@ -191,4 +192,13 @@ export function folderOf(path: string): string {
 /** The last part of a path. */
 export function nameOf(path: string): string {
   return path.split(isWindows ? /[/\\]/ : "/").at(-1)!;
+}
+
+/** What storing takes in a folder, with the home folder's variable where the path comes from it. */
+export function folderNeeds(folder: string, isBelowHome: boolean): BackendPermission[] {
+  return [
+    { name: "read", path: folder, need: "sign_in" },
+    { name: "write", path: folder, need: "sign_in" },
+    ...isBelowHome ? [{ name: "env", variable: HOME_VARIABLE } as const] : [],
+  ];
 }

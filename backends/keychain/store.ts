@@ -21,13 +21,7 @@ export class KeychainStore {
   readonly #service: string;
   readonly #limits: KeychainLimits;
 
-  constructor(
-    { client, service, limits = keychainLimits() }: {
-      client: KeychainClient;
-      service: string;
-      limits?: KeychainLimits;
-    },
-  ) {
+  constructor(client: KeychainClient, service: string, limits = keychainLimits()) {
     this.#client = client;
     this.#service = service;
     this.#limits = limits;

@@ -15,7 +15,7 @@ const PRELUDE = `
   function openSmall(valueChars, maxChunks = 128) {
     const client = nativeKeychainClient(library, "validmind-auth", 5000);
     const limits = { ...keychainLimits(), valueChars, maxChunks };
-    return { client, store: new KeychainStore({ client, service: "validmind-auth", limits }) };
+    return { client, store: new KeychainStore(client, "validmind-auth", limits) };
   }
   /** How a call ended: "ok", or the code and the words of its error. */
   async function outcome(call) {

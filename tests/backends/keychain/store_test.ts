@@ -12,7 +12,7 @@ const WINDOWS = { valueBytes: 2560, accountChars: 513, ignoresCase: true };
 
 function open(limits = keychainLimits("linux"), options = {}) {
   const client = new MemoryKeychain(options);
-  return { client, store: new KeychainStore({ client, service: "test", limits }) };
+  return { client, store: new KeychainStore(client, "test", limits) };
 }
 
 const openWindows = () => open(keychainLimits("windows"), WINDOWS);
@@ -124,7 +124,7 @@ Deno.test("a reader that a write overtakes gets the new entry", async () => {
   const { client, store } = openWindows();
   await store.put(KEY, large("old", 7000));
   let isOvertaken = false;
-  const other = new KeychainStore({ client, service: "test", limits: keychainLimits("windows") });
+  const other = new KeychainStore(client, "test", keychainLimits("windows"));
   const reading = new MemoryKeychain();
   reading.get = async (account) => {
     const value = await client.get(account);
@@ -134,11 +134,7 @@ Deno.test("a reader that a write overtakes gets the new entry", async () => {
     }
     return value;
   };
-  const reader = new KeychainStore({
-    client: reading,
-    service: "test",
-    limits: keychainLimits("windows"),
-  });
+  const reader = new KeychainStore(reading, "test", keychainLimits("windows"));
   assertEquals(await reader.get(KEY), large("new", 5000));
 });
 
@@ -204,7 +200,7 @@ Deno.test("chunks that another release left on a wide keychain go at the first w
   await cutting.put(KEY, large("old", 1000));
   await cutting.put(OTHER, large("other", 1000));
   client.values.set(`${KEY}#0123456789ab.0`, "what a crash left");
-  const store = new KeychainStore({ client, service: "test", limits: keychainLimits("linux") });
+  const store = new KeychainStore(client, "test", keychainLimits("linux"));
   assertEquals(await store.get(KEY), large("old", 1000));
   await store.put(KEY, small("new"));
   assertEquals([...client.values.keys()].filter((account) => account.startsWith(KEY)), [KEY]);
