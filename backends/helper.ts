@@ -19,6 +19,7 @@
  */
 
 import { folderNeeds, folderOf, needDeno } from "./common/platform.ts";
+import { secretsOf } from "./common/describe_backend.ts";
 import { isObject, parseObject, printable } from "./common/printable.ts";
 import { redact } from "./common/redact.ts";
 import {
@@ -294,8 +295,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     return typeof key === "string" && await addressOf(key) === address ? key : undefined;
   }
 
-  async #run(action: string, input: string): Promise<Ended> {
-    return await runProgram(this.#program, action, input);
+  #run(action: string, input: string): Promise<Ended> {
+    return runProgram(this.#program, action, input);
   }
 
   #assertGood(
@@ -369,8 +370,4 @@ export async function serveHelper(backend: OidcCredentialsBackend): Promise<void
   const bytes = new TextEncoder().encode(answer === undefined ? "" : `${answer}\n`);
   for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   await backend.close?.();
-}
-
-function secretsOf({ access_token, refresh_token, id_token }: OidcCredentials): string[] {
-  return [access_token, refresh_token, id_token].filter((token) => typeof token === "string");
 }

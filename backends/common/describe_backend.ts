@@ -86,7 +86,8 @@ const FIELD =
 /** Names that an error of this module has of its own. */
 const OWN_NAMES: readonly PropertyKey[] = ["stack", "message", "name", "code", "cause"];
 
-function secretsOf(entry: OidcCredentials | undefined): string[] {
+/** The tokens and the key in an entry, which no message shows. */
+export function secretsOf(entry: OidcCredentials | undefined): string[] {
   const { access_token, refresh_token, id_token, dpop_key } = entry ?? {};
   const key = (dpop_key as JsonWebKey | null | undefined)?.d;
   return [access_token, refresh_token, id_token, key].filter((text) => typeof text === "string");

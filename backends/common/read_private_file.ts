@@ -130,7 +130,7 @@ function refusalOfOwner(path: string, info: Deno.FileInfo): Refusal {
 }
 
 function explain(path: string, error: unknown): Refusal {
-  const { NotADirectory, NotCapable, NotFound, PermissionDenied } = Deno.errors;
+  const { NotADirectory, NotCapable, NotFound } = Deno.errors;
   if (error instanceof NotCapable) {
     const flag = quoteArgument(`--allow-read=${path}`);
     return new Refusal("Deno does not permit it", `Run with: ${flag}`, error);
@@ -138,13 +138,9 @@ function explain(path: string, error: unknown): Refusal {
   if (error instanceof NotFound || error instanceof NotADirectory) {
     return new Refusal("it is not there", "Check the path.", error);
   }
-  if (error instanceof PermissionDenied) {
-    const advice = "Check the owner and mode of it and its folder.";
-    return new Refusal("the operating system denies it", advice, error);
-  }
   if (!(error instanceof Error)) throw error;
   const name = (error as { code?: string }).code ?? error.name;
-  return new Refusal(`it cannot be read (${name})`, "Check the path.", error);
+  return new Refusal(`it cannot be read (${name})`, "Check its path, owner and mode.", error);
 }
 
 /** Whether two looks at a file met the same one. */
