@@ -41,6 +41,9 @@ const TRIES = 20;
 /** Room for a coming entry. */
 const ENTRY_BYTES = 16 * 1024;
 
+/** Paths whose folder vanished under a lock: a new folder would pass for a sign-out of all. */
+const vanished = new Set<string>();
+
 /** The writing half of the file backend. It is loaded for the first write or lock. */
 export class FileStore {
   readonly #path: string;
@@ -75,6 +78,7 @@ export class FileStore {
 
   /** Removes one row, and the temp files that a killed write left. */
   async delete(key: string): Promise<void> {
+    vanished.delete(this.#path);
     const path = resolveLink(this.#path);
     const document = readIfPresent(path) ?? emptyDocument();
     if (rowOf(document, key) === undefined && leftFiles(path).length === 0) return;
@@ -89,6 +93,7 @@ export class FileStore {
 
   /** Deletes the file, whole or damaged, and what killed writes and earlier versions left beside it. */
   async deleteAll(): Promise<void> {
+    vanished.delete(this.#path);
     const path = this.#prepare();
     await this.#lockedOrNot(path, (isLocked) => {
       try {
@@ -110,12 +115,15 @@ export class FileStore {
     fn: () => Promise<T>,
     options: WithLockOptions<T>,
   ): Promise<T> {
+    this.#assertBack();
     const path = this.#prepare();
     const run = async (isHeld: () => boolean) => {
       const proof = await this.#prove(path, key);
       this.#proofs.set(key, proof);
       this.#held.set(key, () => {
-        if (!isHeld()) throw lockLost(path);
+        if (isHeld()) return;
+        if (this.#isFolderGone()) vanished.add(this.#path);
+        throw lockLost(path);
       });
       try {
         return await fn();
@@ -139,6 +147,22 @@ export class FileStore {
     } catch (error) {
       throw fileError("write", path, error);
     }
+  }
+
+  /** Refuses to make a vanished folder anew, until a sign-out: it may come back, with its entries. */
+  #assertBack(): void {
+    if (vanished.has(this.#path) && this.#isFolderGone()) {
+      throw new CredentialsBackendError(
+        "backend_unavailable",
+        `Cannot write ${this.#path}: its folder vanished while it was used. Bring the folder back, or ` +
+          `make it anew.`,
+      );
+    }
+    vanished.delete(this.#path);
+  }
+
+  #isFolderGone(): boolean {
+    return lookIfPresent(folderOf(this.#path), Deno.statSync) === undefined;
   }
 
   /** Makes the folder. Gives the path of the file itself, also where the given path is a link. */
