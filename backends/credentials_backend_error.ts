@@ -271,13 +271,7 @@ export function checkOptions(
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw fail(`Cannot ${action}: its options are not an object. ${offer}`);
   }
-  let given: [string, unknown][];
-  try {
-    given = Object.entries(options);
-  } catch {
-    throw fail(`Cannot ${action}: a getter of its options throws. Give values.`);
-  }
-  for (const [name, value] of given) {
+  for (const [name, value] of Object.entries(options)) {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
     if (type === undefined) {
       const near = names.find((one) => one.toLowerCase() === name.toLowerCase());
@@ -315,64 +309,23 @@ function invalidOptions(message: string): CredentialsBackendError {
   return new CredentialsBackendError("invalid_options", message);
 }
 
-/** The members that a backend may lack. A type error here means that the protocol has got another one. */
-export type OptionalMember = {
-  [Name in keyof OidcCredentialsBackend]-?: undefined extends OidcCredentialsBackend[Name] ? Name
-    : never;
-}[keyof OidcCredentialsBackend];
-
-const OPTIONAL = {
-  withLock: true,
-  list: true,
-  deleteAll: true,
-  requiredPermissions: true,
-  persistent: true,
-  location: true,
-  close: true,
-} satisfies Record<OptionalMember, true>;
-
-/** The members of a backend beside its three methods. */
-export const OPTIONAL_MEMBERS = Object.keys(OPTIONAL) as readonly OptionalMember[];
-
-/**
- * Refuses an object that lacks one of the three methods, and one with a getter that throws: its error
- * would come up in the midst of the work, without a code and in anybody's words.
- */
+/** Refuses an object that lacks one of the three methods. */
 export function assertCredentialsBackend(
   value: unknown,
   origin: string,
 ): asserts value is OidcCredentialsBackend {
-  const typeOf = (name: string): string | undefined => {
-    try {
-      return typeof (value as Record<string, unknown>)[name];
-    } catch {
-      return undefined; // no object, or a getter that throws
-    }
-  };
-  const missing = ["get", "put", "delete"].find((name) => typeOf(name) !== "function");
-  const fault = missing ?? OPTIONAL_MEMBERS.find((name) => typeOf(name) === undefined);
-  if (fault === undefined) return;
-  const reason = missing === undefined
-    ? `its getter of "${fault}" throws. Mend it, or leave it out.`
-    : `it has no method ${fault}(). Implement get, put and delete as OidcCredentialsBackend describes.`;
+  const members = (value ?? {}) as Record<string, unknown>;
+  const missing = ["get", "put", "delete"].find((name) => typeof members[name] !== "function");
+  if (missing === undefined) return;
   throw new CredentialsBackendError(
     "invalid_backend",
-    `Cannot use ${origin} as a credentials backend: ${reason}`,
+    `Cannot use ${origin} as a credentials backend: it has no method ${missing}(). Implement get, ` +
+      `put and delete as OidcCredentialsBackend describes.`,
   );
-}
-
-/** The name of a backend's class; empty where it has none that can be read. */
-export function classNameOf(backend: OidcCredentialsBackend): string {
-  try {
-    const name: unknown = backend.constructor?.name;
-    return typeof name === "string" ? name : "";
-  } catch {
-    return "";
-  }
 }
 
 /** The name of a backend's class, where it has a plain one. */
 export function backendName(backend: OidcCredentialsBackend): string {
-  const name = classNameOf(backend);
+  const name = backend.constructor?.name ?? "";
   return /^[\w$]{1,60}$/.test(name) && name !== "Object" ? name : "the credentials backend";
 }

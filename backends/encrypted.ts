@@ -16,11 +16,11 @@
  * @module
  */
 
-import { entryFrom, locationOf, memberOf } from "./common/describe_backend.ts";
+import { entryFrom, locationOf } from "./common/describe_backend.ts";
 import { assertRuntime } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { PROVES, provesWrites } from "./common/probe.ts";
-import { wrapAbilities } from "./common/wrap_backend.ts";
+import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
   call,
@@ -166,7 +166,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     this.#plain = plain;
     this.#keys = new KeyRing(inner, key, olderKeys);
     const { permissions } = this.#keys;
-    const isIn = (name: "withLock" | "list" | "deleteAll" | "requiredPermissions") =>
+    const isIn = (name: Ability) =>
       inner[name] !== undefined && (name !== "requiredPermissions" || permissions !== undefined);
     Object.assign(
       this,
@@ -181,7 +181,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
 
   /** Whether entries survive the process, by the inner backend's own word. */
   get persistent(): boolean | undefined {
-    return memberOf(this.#inner, "persistent");
+    return this.#inner.persistent;
   }
 
   /** The place of the encrypted entries, in words. */

@@ -19,19 +19,19 @@
  * @module
  */
 
-import { entryFrom, locationOf, memberOf } from "./common/describe_backend.ts";
+import { entryFrom, locationOf } from "./common/describe_backend.ts";
 import { assertRuntime, writeError } from "./common/platform.ts";
 import { printable } from "./common/printable.ts";
 import { isProbeKey, probeKey, PROVES, provesWrites } from "./common/probe.ts";
-import { wrapAbilities } from "./common/wrap_backend.ts";
+import { type Ability, wrapAbilities } from "./common/wrap_backend.ts";
 import {
   assertCredentialsBackend,
+  backendName,
   checkOptions,
-  classNameOf,
   CredentialsBackendError,
+  type CredentialsBackendErrorCode,
   keepName,
 } from "./credentials_backend_error.ts";
-import type { CredentialsBackendErrorCode } from "./credentials_backend_error.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -150,11 +150,11 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
   constructor(options: FallbackCredentialsBackendOptions) {
     assertRuntime(ACTION);
     checkOptions(ACTION, options, { backends: "array", onFallback: "function" });
-    const { backends, onFallback = reportOnStderr } = options;
+    const { backends = [], onFallback = reportOnStderr } = options;
     checkBackends(backends);
     this.#backends = [...backends];
     this.#onFallback = onFallback;
-    const isIn = (name: "withLock" | "list" | "deleteAll" | "requiredPermissions") => {
+    const isIn = (name: Ability) => {
       const has = (store: OidcCredentialsBackend) => store[name] !== undefined;
       return name === "withLock" ? backends.some(has) : backends.every(has);
     };
@@ -171,7 +171,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 
   /** `true` only when entries survive the process in every store. */
   get persistent(): boolean | undefined {
-    const answers = this.#backends.map((store) => memberOf(store, "persistent"));
+    const answers = this.#backends.map((store) => store.persistent);
     if (answers.includes(false)) return false;
     return answers.includes(undefined) ? undefined : true;
   }
@@ -342,30 +342,20 @@ interface Away {
   readonly code: CredentialsBackendErrorCode;
 }
 
-function checkBackends(backends: unknown): asserts backends is OidcCredentialsBackend[] {
-  if (!Array.isArray(backends) || backends.length === 0) {
-    const advice = "Give one or more, in their order.";
-    throw backendsError(`option "backends" is no list of backends`, advice);
+function checkBackends(backends: readonly OidcCredentialsBackend[]): void {
+  if (backends.length === 0) {
+    throw new CredentialsBackendError(
+      "invalid_options",
+      `Cannot ${ACTION}: option "backends" is empty. Give one or more, in their order.`,
+    );
   }
   for (const [index, one] of backends.entries()) {
     assertCredentialsBackend(one, `backends[${index}] of FallbackCredentialsBackend`);
   }
-  if (new Set(backends.map(storeOf)).size < backends.length) {
-    throw backendsError("two of the backends are one store", "Give each store once.");
-  }
-}
-
-/** Stands for the store: the same for two backends that lead to one place. */
-function storeOf(backend: OidcCredentialsBackend): unknown {
-  return backend.persistent && backend.location || backend;
-}
-
-function backendsError(reason: string, advice: string): CredentialsBackendError {
-  return new CredentialsBackendError("invalid_options", `Cannot ${ACTION}: ${reason}. ${advice}`);
 }
 
 function placeOf(store: OidcCredentialsBackend): string {
-  return printable(locationOf(store) ?? (classNameOf(store) || "an unnamed backend"));
+  return printable(locationOf(store) ?? backendName(store));
 }
 
 function isUnreachable(error: unknown): error is CredentialsBackendError {

@@ -4,21 +4,9 @@ import { isDeno } from "./platform.ts";
 import { printable, safeCause } from "./printable.ts";
 import { redact } from "./redact.ts";
 
-/** A member of a backend for display; `undefined` where its getter throws meanwhile. */
-export function memberOf<K extends keyof OidcCredentialsBackend>(
-  backend: OidcCredentialsBackend,
-  name: K,
-): OidcCredentialsBackend[K] | undefined {
-  try {
-    return backend[name];
-  } catch {
-    return undefined;
-  }
-}
-
 /** The place of a backend in words; `undefined` where it gives none, or no text, such as a URL object. */
 export function locationOf(backend: OidcCredentialsBackend): string | undefined {
-  const location: unknown = memberOf(backend, "location");
+  const location: unknown = backend.location;
   return typeof location === "string" ? location : undefined;
 }
 

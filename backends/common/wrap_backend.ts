@@ -1,8 +1,10 @@
-import type { OptionalMember } from "../credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
-/** The members whose absence says something. A wrapper gives the value of the three others as it is. */
-type Ability = Exclude<OptionalMember, "persistent" | "location" | "close">;
+/** The members whose absence says something. A wrapper has each of the others. */
+export type Ability = Exclude<
+  keyof OidcCredentialsBackend,
+  "get" | "put" | "delete" | "persistent" | "location" | "close"
+>;
 
 /** What a wrapper does for each ability of a store. */
 type Abilities = { [Name in Ability]: NonNullable<OidcCredentialsBackend[Name]> };

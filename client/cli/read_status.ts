@@ -1,5 +1,5 @@
 import { backendName } from "../../backends/credentials_backend_error.ts";
-import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { locationOf } from "../../backends/common/describe_backend.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type {
   OidcCredentials,
@@ -127,7 +127,7 @@ function stateOf(
 }
 
 export function placeReport(backend: OidcCredentialsBackend) {
-  const persistent = memberOf(backend, "persistent");
+  const persistent = backend.persistent;
   return {
     name: backendName(backend),
     ...text("location", locationOf(backend)),

@@ -1,4 +1,4 @@
-import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { locationOf } from "../../backends/common/describe_backend.ts";
 import { remember } from "../../backends/common/redact.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
 import { printable } from "../../backends/common/printable.ts";
@@ -315,12 +315,12 @@ function modelHeaders({ model, document, monitoring }: ModelOptions): OwnHeaders
 }
 
 function backendStatus(backend: OidcCredentialsBackend): NonNullable<SessionStatus["backend"]> {
-  const persistent: unknown = memberOf(backend, "persistent");
+  const persistent: unknown = backend.persistent;
   return {
     name: backendName(backend),
     ...text("location", locationOf(backend)),
     ...(typeof persistent === "boolean" && { persistent }),
-    declaresPermissions: memberOf(backend, "requiredPermissions") !== undefined,
+    declaresPermissions: backend.requiredPermissions !== undefined,
   };
 }
 

@@ -1,4 +1,4 @@
-import { locationOf, memberOf } from "../../backends/common/describe_backend.ts";
+import { locationOf } from "../../backends/common/describe_backend.ts";
 import {
   BACKEND_VARIABLES,
   HOME_VARIABLE,
@@ -61,7 +61,7 @@ const HERE = "init() in a notebook or a terminal";
 
 /** The ways to sign in to the same store. The command is safe in a folder that somebody else wrote. */
 function advice(identity: OidcIdentity, backend: OidcCredentialsBackend): Words {
-  if (memberOf(backend, "persistent") === false) {
+  if (backend.persistent === false) {
     return words`Nothing is stored beyond this process: run ${call("init", {}, HERE)}.`;
   }
   const given = NAMING.filter((name) => identity[name] && identity[name] !== DEFAULT_SCOPE);

@@ -1,4 +1,4 @@
-import { backendError, describeBackend, memberOf } from "../../backends/common/describe_backend.ts";
+import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { probeKey, provesWrites } from "../../backends/common/probe.ts";
 import { Queue, untilAborted } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
@@ -147,7 +147,7 @@ export class CredentialStore extends StoredCredential {
    * one is spent. The present entry is not written again in its own place: that would undo a sign-out.
    */
   async prove(present: OidcCredentials | undefined): Promise<void> {
-    if (memberOf(this.backend, "persistent") === false || provesWrites(this.backend)) return;
+    if (this.backend.persistent === false || provesWrites(this.backend)) return;
     await this.probe(JSON.stringify(present ?? "").length);
   }
 

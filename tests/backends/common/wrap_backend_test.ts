@@ -2,13 +2,22 @@
 import { assertEquals } from "@std/assert";
 import { PROVES, provesWrites } from "../../../backends/common/probe.ts";
 import { wrapBackend } from "../../../backends/common/wrap_backend.ts";
-import { OPTIONAL_MEMBERS } from "../../../backends/credentials_backend_error.ts";
 import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
 import { FallbackCredentialsBackend } from "../../../backends/fallback.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { testKey } from "../encrypted/encryption_keys.ts";
 import { entry, KEY } from "../../support/entries.ts";
+
+const OPTIONAL_MEMBERS = [
+  "withLock",
+  "list",
+  "deleteAll",
+  "requiredPermissions",
+  "persistent",
+  "location",
+  "close",
+] as const;
 
 const key = await testKey();
 const WRAPPERS: Record<string, (backend: OidcCredentialsBackend) => OidcCredentialsBackend> = {

@@ -198,22 +198,6 @@ Deno.test("init refuses a backend that lacks a method", async () => {
   }
 });
 
-Deno.test("init refuses a backend whose place cannot be read", async () => {
-  const credentialsBackend = {
-    get() {},
-    put() {},
-    delete() {},
-    get location(): string {
-      throw new Error("not ready");
-    },
-  };
-  await attempt(
-    { credentialsBackend },
-    {},
-    (run) => rejectsWith("invalid_backend", run, 'its getter of "location"'),
-  );
-});
-
 Deno.test("options that are no object are refused", async () => {
   for (const options of [null, "issuer", [], 5]) {
     await rejectsWith(
