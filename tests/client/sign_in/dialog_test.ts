@@ -1,10 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type PermissionNeed, requiredPermissions } from "@validmind/auth";
-import { createSession } from "../../../client/create_session.ts";
 import { startOidcProvider } from "../../support/oidc_provider.ts";
 import { runDeno } from "../../support/deno_process.ts";
 import { tempDir } from "../../support/temp_home.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
 
 const SIGN_IN = new URL("../../../client/sign_in/dialog.ts", import.meta.url).href;
 const MOD = new URL("../../../mod.ts", import.meta.url).href;
@@ -165,10 +163,4 @@ Deno.test("openBrowser: its permission is named, as one that is not missed", asy
   ]);
   const without = await requiredPermissions({ ...options, openBrowser: false });
   assertEquals(without.filter(({ reason }) => reason === env.reason), []);
-});
-
-Deno.test("openBrowser: beside a prompt of the caller's it is an error", async () => {
-  const options = { issuer: "https://login.example.com", clientId: "my-app", openBrowser: true };
-  const run = () => createSession({ ...options, onDeviceCode: () => {} });
-  await rejectsWith("invalid_options", run, "onDeviceCode and openBrowser");
 });
