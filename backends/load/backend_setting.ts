@@ -14,54 +14,25 @@ import { KvCredentialsBackend } from "../kv.ts";
 import { MemoryCredentialsBackend } from "../memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
-/** A backend that a setting names by one word. */
-export interface BuiltInBackend {
-  /** The backend in a few words, for a list. */
-  readonly summary: string;
-  /** Gives the class. Its constructor takes the options as one object, and checks them. */
-  load(): MaybePromise<new (options: never) => OidcCredentialsBackend>;
-}
+/** Gives a class of backends. Its constructor takes the options as one object, and checks them. */
+export type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
 
 /** A further backend is one more row. Few people use those that are loaded where a setting names them. */
 const BACKENDS = {
-  file: {
-    summary: "a file, by default the one that the ValidMind Python library also uses",
-    load: () => FileCredentialsBackend,
-  },
-  memory: {
-    summary: "this process only",
-    load: () => MemoryCredentialsBackend,
-  },
-  kv: {
-    summary: "Deno KV: in memory, in a database file, or on a server",
-    load: () => KvCredentialsBackend,
-  },
-  vault: {
-    summary: "HashiCorp Vault or OpenBao, shared by hosts",
-    load: async () => (await import("../vault.ts")).VaultCredentialsBackend,
-  },
-  keychain: {
-    summary: "the keychain of the operating system",
-    load: async () => (await import("../keychain.ts")).KeychainCredentialsBackend,
-  },
-  helper: {
-    summary: "a program, by the protocol of docker's credential helpers",
-    load: async () => (await import("../helper.ts")).HelperCredentialsBackend,
-  },
-  encrypted: {
-    summary: "another backend, with encryption of all that it stores",
-    load: async () => (await import("../encrypted.ts")).EncryptedCredentialsBackend,
-  },
-  fallback: {
-    summary: "the first of several backends that can be used",
-    load: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
-  },
-} satisfies Record<string, BuiltInBackend>;
+  file: () => FileCredentialsBackend,
+  memory: () => MemoryCredentialsBackend,
+  kv: () => KvCredentialsBackend,
+  vault: async () => (await import("../vault.ts")).VaultCredentialsBackend,
+  keychain: async () => (await import("../keychain.ts")).KeychainCredentialsBackend,
+  helper: async () => (await import("../helper.ts")).HelperCredentialsBackend,
+  encrypted: async () => (await import("../encrypted.ts")).EncryptedCredentialsBackend,
+  fallback: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
+} satisfies Record<string, BackendLoader>;
 
 export type BuiltInName = keyof typeof BACKENDS;
 
 /** The built-in backends, by the word that names each. */
-export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BuiltInBackend>> = BACKENDS;
+export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BackendLoader>> = BACKENDS;
 
 export const BUILT_IN_NAMES = Object.keys(BACKENDS) as readonly BuiltInName[];
 

@@ -48,7 +48,7 @@ export async function createBackend(
 ): Promise<OidcCredentialsBackend> {
   if (spec.kind === "module") return await importBackend(spec, options, origin);
   const made = await withBackends(options, "", origin);
-  const Backend = await BUILT_IN_BACKENDS[spec.name].load();
+  const Backend = await BUILT_IN_BACKENDS[spec.name]();
   return new Backend(made as never);
 }
 

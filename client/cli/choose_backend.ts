@@ -17,7 +17,7 @@ import { preflight } from "../permissions/preflight.ts";
 import { ensureSelection, optionNeeds } from "../permissions/start_needs.ts";
 import type { FlagValues } from "./flags.ts";
 import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
-import { unknownWord, UsageError } from "./usage_error.ts";
+import { unknownWord, usageError } from "./cli_error.ts";
 
 export interface ChosenBackend extends AsyncDisposable {
   readonly backend: OidcCredentialsBackend;
@@ -108,7 +108,7 @@ async function namedByFlags(
   const path = flags.text(`${flag}-options`);
   if (name === undefined && path === undefined) return undefined;
   if (name === undefined) {
-    throw new UsageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
+    throw usageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
   }
   let options = "{}";
   if (path === "-") options = await new Response(Deno.stdin.readable).text();
@@ -120,7 +120,7 @@ async function namedByFlags(
       maxBytes: LARGEST_BYTES,
       forbiddenMode: WRITABLE_FOR_OTHERS,
       fail: (reason, advice) =>
-        new UsageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
+        usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
     });
   }
   const origin = { name: `--${flag}`, options: `--${flag}-options` };

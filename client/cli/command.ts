@@ -28,8 +28,6 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
 
 export interface Invocation {
   readonly flags: FlagValues;
-  /** The word after the command, if the command takes one. */
-  readonly argument: string | undefined;
   readonly output: Output;
 }
 
@@ -39,12 +37,6 @@ export interface Command {
   readonly summary: string;
   /** Paragraphs below the summary. */
   readonly details: readonly string[];
-  /** The word after the name, if the command takes one. */
-  readonly argument?: {
-    readonly name: string;
-    readonly choices: readonly string[];
-    readonly isOptional?: boolean;
-  };
   readonly flags: readonly FlagName[];
   /** Lines to copy, without the program's name. */
   readonly examples: readonly string[];

@@ -59,6 +59,7 @@ const OWN_FLAGS = {
     choices: ["script", "init", "cli"],
     summary: "a script that calls createSession() or init(), or this program",
   },
+  "shell": { value: "NAME", choices: ["bash", "zsh", "fish"], summary: "the shell to complete in" },
   "discover": { summary: "ask the provider for its other hosts, and list them too" },
   "json": { summary: "print JSON" },
   "quiet": { short: "q", summary: "print nothing but errors; the exit code is the answer" },

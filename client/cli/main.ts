@@ -1,10 +1,9 @@
 import { VERSION } from "../signed_in/session.ts";
 import { applySettings, type Command, EXIT, PROGRAM } from "./command.ts";
-import { backends } from "./commands/backends.ts";
 import { completionsCommand } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
-import { helpCommand, helpText } from "./commands/help.ts";
+import { helpText } from "./commands/help.ts";
 import { list } from "./commands/list.ts";
 import { login } from "./commands/login.ts";
 import { logout } from "./commands/logout.ts";
@@ -15,14 +14,21 @@ import { token } from "./commands/token.ts";
 import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
 import { type Output, StandardOutput } from "./output.ts";
 import { reportError } from "./report_error.ts";
-import { didYouMean, shown, unknownWord, UsageError } from "./usage_error.ts";
-
-const all: Command[] = [login, status, list, token, logout, migrate, doctor, backends, config];
-all.push(permissions, completionsCommand(all));
-all.push(helpCommand(all));
+import { type CliError, shown, unknownWord, usageError } from "./cli_error.ts";
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
-export const COMMANDS: readonly Command[] = all;
+export const COMMANDS: readonly Command[] = [
+  login,
+  status,
+  list,
+  token,
+  logout,
+  migrate,
+  doctor,
+  config,
+  permissions,
+  completionsCommand(() => COMMANDS),
+];
 
 /** Runs the command that the arguments name and returns the exit code. Never throws. */
 export async function main(
@@ -59,7 +65,6 @@ type CommandLine =
   | {
     readonly kind: "run";
     readonly command: Command;
-    readonly argument: string | undefined;
     readonly flags: FlagValues;
   };
 
@@ -83,14 +88,17 @@ export function parseCommandLine(
 ): CommandLine {
   const { words: [word, ...words], given } = splitArguments(args);
   const known = commands.find(({ name }) => name === word);
-  for (const flag of given) assertKnown(flag, known?.flags ?? NAMES);
+  given.forEach(assertKnown);
   if (given.some(({ name }) => name === "version")) return { kind: "version" };
   const isHelp = given.some(({ name }) => name === "help");
   if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
   if (known === undefined) throw noCommand(word, commands.map(({ name }) => name));
   if (isHelp) return { kind: "help", command: known };
-  const flags = checkFlags(given, known);
-  return { kind: "run", command: known, argument: checkWords(words, known), flags };
+  if (words[0] !== undefined) {
+    const reason = `the command ${word} takes no argument. Leave it out.`;
+    throw usageError(`Cannot understand ${shown(words[0], "an argument")}: ${reason}`);
+  }
+  return { kind: "run", command: known, flags: checkFlags(given, known) };
 }
 
 function splitArguments(args: readonly string[]): { words: string[]; given: GivenFlag[] } {
@@ -113,26 +121,22 @@ function splitArguments(args: readonly string[]): { words: string[]; given: Give
   return { words, given };
 }
 
-function assertKnown({ name, raw }: GivenFlag, offered: readonly FlagName[]): void {
+function assertKnown({ name, raw }: GivenFlag): void {
   if ((NAMES as string[]).includes(name)) return;
   if (SECRET.test(name)) {
-    throw new UsageError(
+    throw usageError(
       `Cannot accept ${shown(raw, "that flag")}: other programs on this computer can read ` +
         `arguments, so no secret may be one. Set its variable, such as VM_OIDC_CLIENT_SECRET or ` +
         `VM_API_SECRET, or name a variable in a backend's options: {"token": "\${MY_TOKEN}"}.`,
     );
   }
-  const near = didYouMean(name, [...offered, "help", "version"], "--") || "Leave it out.";
-  throw new UsageError(
-    `Cannot understand ${shown(raw, "a flag")}: there is no such flag. ${near}`,
-  );
+  throw usageError(`Cannot understand ${shown(raw, "a flag")}: there is no such flag.`);
 }
 
-function noCommand(word: string | undefined, names: readonly string[]): UsageError {
+function noCommand(word: string | undefined, names: readonly string[]): CliError {
   const choices = `Give one of ${names.join(", ")}.`;
-  if (word === undefined) return new UsageError(`Cannot run: no command is given. ${choices}`);
-  const near = didYouMean(word, [...names, "--version"]) || choices;
-  return new UsageError(`Cannot run ${shown(word, "that")}: there is no such command. ${near}`);
+  if (word === undefined) return usageError(`Cannot run: no command is given. ${choices}`);
+  return usageError(`Cannot run ${shown(word, "that")}: there is no such command. ${choices}`);
 }
 
 function checkFlags(given: readonly GivenFlag[], { name: command, flags }: Command): FlagValues {
@@ -142,36 +146,18 @@ function checkFlags(given: readonly GivenFlag[], { name: command, flags }: Comma
     const { value: placeholder, choices, isRepeatable } = FLAGS[name];
     const before = values.get(name);
     const fault = !flags.includes(name)
-      ? `the command ${command} does not take it. ${
-        didYouMean(name, flags, "--") || "Leave it out."
-      }`
+      ? `the command ${command} does not take it. Leave it out.`
       : before !== undefined && !isRepeatable
       ? "it is given twice. Give it once."
       : placeholder === undefined
       ? value !== undefined && "it takes no value. Give it alone."
       : !value?.trim() && `its value is missing. Give --${name} ${placeholder}.`;
-    if (fault) throw new UsageError(`Cannot use --${name}: ${fault}`);
+    if (fault) throw usageError(`Cannot use --${name}: ${fault}`);
     if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
     values.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);
   }
   if (values.has("json") && values.has("quiet")) {
-    throw new UsageError("Cannot use --json with --quiet: each asks for another output. Give one.");
+    throw usageError("Cannot use --json with --quiet: each asks for another output. Give one.");
   }
   return new FlagValues(values);
-}
-
-function checkWords(words: readonly string[], { name, argument }: Command): string | undefined {
-  const [word, tooMuch] = argument === undefined ? [undefined, words[0]] : words;
-  if (tooMuch !== undefined) {
-    const which = argument === undefined ? "" : "second ";
-    const reason = `the command ${name} takes no ${which}argument. Leave it out.`;
-    throw new UsageError(`Cannot understand ${shown(tooMuch, "an argument")}: ${reason}`);
-  }
-  if (argument === undefined || word === undefined && argument.isOptional) return undefined;
-  if (word !== undefined && argument.choices.includes(word)) return word;
-  if (word !== undefined) throw unknownWord(word, argument.name, argument.choices);
-  const offer = argument.choices.join(", ");
-  throw new UsageError(
-    `Cannot run ${name}: its ${argument.name} is missing. Give one of ${offer}.`,
-  );
 }

@@ -1,3 +1,5 @@
+import { CliError } from "./cli_error.ts";
+
 export interface Output {
   /** Writes a result to standard output. */
   print(text: string): void;
@@ -15,9 +17,8 @@ export class StandardOutput implements Output {
       const { BrokenPipe, BadResource } = Deno.errors;
       if (error instanceof BrokenPipe || error instanceof BadResource) return;
       const name = error instanceof Error ? error.name : "unknown error";
-      throw new OutputError(
-        `Cannot write to standard output: ${name}. Redirect it to another place.`,
-      );
+      const message = `Cannot write to standard output: ${name}. Redirect it to another place.`;
+      throw new CliError(message, "output_failed");
     }
   }
 
@@ -28,11 +29,6 @@ export class StandardOutput implements Output {
       // No other place is left.
     }
   }
-}
-
-export class OutputError extends Error {
-  override readonly name = "OutputError";
-  readonly code = "output_failed";
 }
 
 /** Control and format characters except line ends, which a terminal would act on. */

@@ -10,10 +10,9 @@ import { ValidMindAuthError } from "../errors.ts";
 import { type OptionName, optionRow, OPTIONS } from "../options/declaration.ts";
 import { EXIT, PROGRAM, SPECIFIER } from "./command.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import { type Output, OutputError, toJsonText } from "./output.ts";
-import { SettingsError } from "./settings.ts";
+import { type Output, toJsonText } from "./output.ts";
 import { IDENTITY_FLAGS } from "./sign_in_target.ts";
-import { UsageError } from "./usage_error.ts";
+import { CliError } from "./cli_error.ts";
 
 const USAGE_CODES: readonly string[] = [
   "usage",
@@ -50,7 +49,7 @@ export function reportError(
     return signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
   }
   const { code, message: text } = describeError(error, flags);
-  const message = text + (error instanceof SettingsError ? "" : settingsNote(code, flags));
+  const message = text + (error instanceof CliError ? "" : settingsNote(code, flags));
   const usage = `Try: ${PROGRAM} ${command === undefined ? "" : `${command} `}--help`;
   const hint = code === "usage"
     ? usage
@@ -72,7 +71,7 @@ export function describeError(
   flags?: FlagValues,
 ): { code: string; message: string } {
   const isOwn = error instanceof ValidMindAuthError || error instanceof CredentialsBackendError ||
-    error instanceof UsageError || error instanceof OutputError || error instanceof SettingsError;
+    error instanceof CliError;
   if (isOwn) {
     return { code: error.code, message: inCliWords(error, flags) + causeLines(error) };
   }
@@ -85,7 +84,7 @@ export function describeError(
 
 /** The part of the settings file in a wrong or missing setting. */
 function settingsNote(code: string, flags: FlagValues | undefined): string {
-  if (flags === undefined || code === "usage" || !USAGE_CODES.includes(code)) return "";
+  if (flags === undefined || !USAGE_CODES.includes(code)) return "";
   const { path, profile, values, denial, state } = flags.settings;
   const used = Object.keys(values);
   const place = profile === undefined ? path : `profile ${profile} in ${path}`;

@@ -17,7 +17,7 @@ import { readBackendChoice } from "../../backends/load/backend_choice.ts";
 import { isPathSpecifier } from "../../backends/load/backend_setting.ts";
 import { normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { OPTION_NAMES, type OptionRow, optionRow, OPTIONS } from "../options/declaration.ts";
-import { didYouMean, shown } from "./usage_error.ts";
+import { CliError, shown } from "./cli_error.ts";
 
 /** The flags of a call. */
 interface GivenFlags {
@@ -57,12 +57,6 @@ const OF_SIGN_IN = ["audience", "scope", "apiHost", "clientKeyFile", "clientAsse
 /** The options of the file itself, or of one profile. */
 type Entry = Readonly<Record<string, unknown>>;
 
-/** The settings file cannot be used. Its message is in the words of the command line already. */
-export class SettingsError extends Error {
-  override readonly name = "SettingsError";
-  readonly code = "settings_invalid";
-}
-
 /**
  * The settings that apply to one call. A flag wins over a variable, and a variable over the file. The
  * profile that `--profile` names wins over variables, too: who types one means it, whatever the shell
@@ -73,7 +67,7 @@ export interface Settings {
   readonly path: string;
   readonly state: "read" | "absent" | "denied" | "off";
   /** The error of a file that cannot be used. */
-  readonly fault?: SettingsError;
+  readonly fault?: CliError;
   /** The reason and the remedy for a file that was left alone, in sentences. */
   readonly denial?: string;
   /** The profiles of the file. */
@@ -128,7 +122,7 @@ export function readSettings(flags: GivenFlags, takes: readonly string[]): Setti
       ...decide(own ?? common, flags, takes, isTyped, path),
     };
   } catch (error) {
-    if (error instanceof SettingsError) return { ...base, fault: error };
+    if (error instanceof CliError) return { ...base, fault: error };
     throw error;
   }
 }
@@ -244,7 +238,7 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
   if (unknown !== undefined) {
     throw unknownKey(path, `it has${place} an unknown key`, unknown, names);
   }
-  const fail = (message: string) => new SettingsError(message);
+  const fail = (message: string) => new CliError(message, "settings_invalid");
   checkOptions(`use the settings file ${printable(path, 500)}${place}`, entry, TYPES, fail);
   const checked = { ...entry as Entry };
   if (checked.backendOptions !== undefined && checked.backend === undefined) {
@@ -259,12 +253,13 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
 }
 
 function unknownKey(path: string, reason: string, name: string, known: readonly string[]): Error {
-  const advice = didYouMean(name, known) || `It takes: ${known.join(", ")}.`;
-  return settingsError(path, `${reason} ${shown(name, "of a long name")}. ${advice}`);
+  const words = `${reason} ${shown(name, "of a long name")}. It takes: ${known.join(", ")}.`;
+  return settingsError(path, words);
 }
 
-function settingsError(path: string, text: string): SettingsError {
-  return new SettingsError(`Cannot use the settings file ${printable(path, 500)}: ${text}`);
+function settingsError(path: string, text: string): CliError {
+  const message = `Cannot use the settings file ${printable(path, 500)}: ${text}`;
+  return new CliError(message, "settings_invalid");
 }
 
 /** The values of the file that apply, and what decides about each setting that the command takes. */

@@ -8,7 +8,7 @@ import { envNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
 import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import { UsageError } from "./usage_error.ts";
+import { usageError } from "./cli_error.ts";
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
 function flagsOf(isMeant: (row: { group: string; flag?: string }) => boolean): FlagName[] {
@@ -59,7 +59,7 @@ function parseParameters(texts: readonly string[]): Record<string, string> {
   const pairs = texts.map((text) => /^([^=]+)=(.*)$/s.exec(text)?.slice(1) ?? []);
   const isTwice = new Set(pairs.map(([name]) => name)).size < pairs.length;
   if (!isTwice && pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs);
-  throw new UsageError(
+  throw usageError(
     "Cannot use --parameter: a name is given twice, or by --consent, or its value is missing. Give " +
       "each once as --parameter NAME=VALUE, such as --parameter prompt=login.",
   );

@@ -71,6 +71,6 @@ Deno.test("the command line names it, too, and so does doctor", async () => {
     );
     assertStringIncludes(doctor.printed + doctor.noted, NEEDS);
     const help = new MemoryOutput();
-    assertEquals(await main(["help"], help), 0);
+    assertEquals(await main(["--help"], help), 0);
   });
 });

@@ -19,10 +19,8 @@ export function cliReference(): Generated {
   return generated(CLI_BEGIN, parts.join("\n"), CLI_END);
 }
 
-function commandRow({ name, argument, summary, flags }: Command): string[] {
-  const choices = argument?.isOptional ? `[${argument.name}]` : argument?.choices.join("\\|") ?? "";
-  const usage = `${name} ${choices}`.trim();
-  return [`\`${usage}\``, summary, flags.map((flag) => `\`--${flag}\``).join(" ")];
+function commandRow({ name, summary, flags }: Command): string[] {
+  return [`\`${name}\``, summary, flags.map((flag) => `\`--${flag}\``).join(" ")];
 }
 
 function flagRows(): string[][] {

@@ -1,9 +1,10 @@
 import { type Command, EXIT, PROGRAM } from "../command.ts";
+import { usageError } from "../cli_error.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 
 const WRITERS = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
-export function completionsCommand(commands: readonly Command[]): Command {
+export function completionsCommand(commands: () => readonly Command[]): Command {
   return {
     name: "completions",
     summary: "print the completions for a shell",
@@ -13,12 +14,15 @@ export function completionsCommand(commands: readonly Command[]): Command {
       `zsh:  put it into a folder of $fpath, as _${PROGRAM}`,
       `fish: put it into ~/.config/fish/completions/${PROGRAM}.fish`,
     ],
-    argument: { name: "shell", choices: Object.keys(WRITERS) },
-    flags: [],
-    examples: [`completions fish > ~/.config/fish/completions/${PROGRAM}.fish`],
+    flags: ["shell"],
+    examples: [`completions --shell fish > ~/.config/fish/completions/${PROGRAM}.fish`],
     action: "print the completions",
-    run: ({ argument, output }) => {
-      output.print(WRITERS[argument as keyof typeof WRITERS](commands));
+    run: ({ flags, output }) => {
+      const shell = flags.text("shell");
+      if (shell === undefined) {
+        throw usageError("Cannot print the completions: --shell is missing. Give it.");
+      }
+      output.print(WRITERS[shell as keyof typeof WRITERS](commands()));
       return EXIT.ok;
     },
   };
@@ -34,8 +38,8 @@ function bashScript(commands: readonly Command[]): string {
   const used = [...new Set(commands.flatMap(({ flags }) => flags))];
   const values = used.filter((name) => FLAGS[name].value !== undefined)
     .map((name) => `    --${name}) words="${offered(name)}" ;;\n`);
-  const cases = commands.map(({ name, flags, argument }) => {
-    const words = [...flags.map((flag) => `--${flag}`), "--help", ...argument?.choices ?? []];
+  const cases = commands.map(({ name, flags }) => {
+    const words = [...flags.map((flag) => `--${flag}`), "--help"];
     return `    ${name}) words="${words.join(" ")}" ;;\n`;
   });
   return `_validmind_auth() {
@@ -77,11 +81,10 @@ function fishScript(commands: readonly Command[]): string {
     return line(when, `-l ${name}${value === undefined ? "" : takes}`, summary);
   };
   const none = "__fish_use_subcommand";
-  const lines = commands.flatMap(({ name, summary, flags, argument }) => {
+  const lines = commands.flatMap(({ name, summary, flags }) => {
     const seen = `__fish_seen_subcommand_from ${name}`;
-    const words = argument?.choices.map((word) => line(seen, `-a ${word}`, argument.name)) ?? [];
     const ofFlags = [...flags, "help" as const].map((flag) => flagLine(seen, flag));
-    return [line(none, `-a ${name}`, summary), ...ofFlags, ...words];
+    return [line(none, `-a ${name}`, summary), ...ofFlags];
   });
   const ofProgram = [flagLine(none, "help"), flagLine(none, "version")];
   return [`complete -c ${PROGRAM} -f`, ...lines, ...ofProgram, ""].join("\n");

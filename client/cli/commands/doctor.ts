@@ -12,9 +12,8 @@ export const doctor: Command = {
     "Each line is ok, warning or fail, with the remedy; a fail makes the exit code 1. " +
     "Nothing is changed: a test entry is written to the store under its own key, and " +
     "removed (a missing store is created, empty). No token leaves the store.",
-    "--refresh also refreshes the stored sign-in, as its next use would, and stores the new tokens.",
   ],
-  flags: [...SIGN_IN_FLAGS, "api-host", "refresh", "json", "quiet"],
+  flags: [...SIGN_IN_FLAGS, "api-host", "json", "quiet"],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: ACTION,
   reportsSettings: true,

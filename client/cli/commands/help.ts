@@ -1,30 +1,8 @@
 import { columns } from "../output.ts";
-import { type Command, EXIT, EXIT_WORDS, PROGRAM, SPECIFIER } from "../command.ts";
+import { type Command, EXIT_WORDS, PROGRAM, SPECIFIER } from "../command.ts";
 import { type FlagName, FLAGS } from "../flags.ts";
 
 const WIDTH = 80;
-
-/** @param all The commands, which get this one, too. */
-export function helpCommand(all: readonly Command[]): Command {
-  return {
-    name: "help",
-    summary: "show help for the program or for a command",
-    details: [],
-    argument: {
-      name: "command",
-      choices: [...all.map(({ name }) => name), "help"],
-      isOptional: true,
-    },
-    flags: [],
-    examples: ["help", "help token"],
-    action: "show help",
-    run: ({ argument, output }) => {
-      const named = all.find(({ name }) => name === argument);
-      output.print(helpText(named, all));
-      return EXIT.ok;
-    },
-  };
-}
 
 /** The help of one command, or of the whole program. */
 export function helpText(command: Command | undefined, all: readonly Command[]): string {
@@ -43,8 +21,8 @@ export function helpText(command: Command | undefined, all: readonly Command[]):
       part("Commands", all.map(({ name, summary }) => [name, summary])),
       part("Flags", flagRows(["help", "version"])),
       text(
-        "Each command has its own flags: see help <command>. Variables and a settings file stand in " +
-          "for them: see help config.",
+        "Each command has its own flags: see <command> --help. Variables and a settings file stand " +
+          "in for them: see config --help.",
       ),
       text(
         "Results go to standard output, everything else to standard error. No argument is a secret, " +
@@ -53,14 +31,11 @@ export function helpText(command: Command | undefined, all: readonly Command[]):
       exits,
     ].join("\n");
   }
-  const { name, summary, argument, flags, details, examples } = command;
-  const [open, close] = argument?.isOptional ? "[]" : "<>";
-  const word = argument && ` ${open}${argument.name}${close}`;
+  const { name, summary, flags, details, examples } = command;
   return [
     text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
-    part("Usage", [[`${PROGRAM} ${name}${word ?? ""}${flags.length === 0 ? "" : " [flags]"}`]]),
+    part("Usage", [[`${PROGRAM} ${name} [flags]`]]),
     ...details.map(text),
-    ...(argument === undefined ? [] : [text(`${argument.name}: ${argument.choices.join(", ")}`)]),
     part("Flags", flagRows([...flags, "help"])),
     part("Examples", examples.map((line) => [`${PROGRAM} ${line}`]), Infinity),
     exits,

@@ -16,7 +16,7 @@ import {
   type SignInTarget,
 } from "../sign_in_target.ts";
 import { alreadyText, statusText } from "../status_text.ts";
-import { UsageError } from "../usage_error.ts";
+import { usageError } from "../cli_error.ts";
 import { reportOf } from "./status.ts";
 
 export const login: Command = {
@@ -59,7 +59,7 @@ export const login: Command = {
 /** Refuses flags that would be ignored. */
 function checkTogether(flags: FlagValues): void {
   if (flags.has("open") && flags.has("no-open")) {
-    throw new UsageError("Cannot use --open with --no-open: each means the opposite. Give one.");
+    throw usageError("Cannot use --open with --no-open: each means the opposite. Give one.");
   }
   const flow = flags.text("flow");
   if (flow !== "device" && flow !== "client_credentials") return;
@@ -68,7 +68,7 @@ function checkTogether(flags: FlagValues): void {
     ? "open"
     : BROWSER_FLAGS.find((name) => flags.has(name));
   if (ignored === undefined) return;
-  throw new UsageError(
+  throw usageError(
     `Cannot use --${ignored} with --flow ${flow}: it is for a sign-in in the browser. Use --flow ` +
       `browser, or leave it out.`,
   );

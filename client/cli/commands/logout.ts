@@ -10,7 +10,7 @@ import type { Output } from "../output.ts";
 import { placeReport } from "../read_status.ts";
 import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
 import { placeOf } from "../status_text.ts";
-import { UsageError } from "../usage_error.ts";
+import { usageError } from "../cli_error.ts";
 import { listKeys } from "./list.ts";
 
 export const logout: Command = {
@@ -58,10 +58,10 @@ export const logout: Command = {
 function checkTogether(flags: FlagValues): void {
   const given = IDENTITY_FLAGS.find((name) => flags.has(name));
   if (flags.has("all") && given !== undefined) {
-    throw new UsageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
+    throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
   }
   if (flags.has("yes") && !flags.has("all")) {
-    throw new UsageError("Cannot use --yes: it needs --all. Give both, or none.");
+    throw usageError("Cannot use --yes: it needs --all. Give both, or none.");
   }
 }
 

@@ -3,7 +3,7 @@ import { migrateCredentials, type MigrationResult } from "../../../backends/migr
 import { assertPersistent, chooseBackend, type ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { UsageError } from "../usage_error.ts";
+import { usageError } from "../cli_error.ts";
 
 export const migrate: Command = {
   name: "migrate",
@@ -58,11 +58,11 @@ interface Migration extends AsyncDisposable {
 /** Chooses the two backends of a migration. */
 async function chooseBoth(flags: FlagValues, action: string): Promise<Migration> {
   if (!flags.has("from") && !flags.has("to")) {
-    throw new UsageError(`Cannot ${action}: neither --from nor --to is given. Give one, or both.`);
+    throw usageError(`Cannot ${action}: neither --from nor --to is given. Give one, or both.`);
   }
   if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
     const reason = "--from-options and --to-options both name standard input";
-    throw new UsageError(`Cannot ${action}: ${reason}. Give a file for one.`);
+    throw usageError(`Cannot ${action}: ${reason}. Give a file for one.`);
   }
   await using stack = new AsyncDisposableStack();
   const from = stack.use(await chooseBackend(flags, action, [], "from"));

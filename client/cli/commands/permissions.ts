@@ -12,7 +12,7 @@ import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
 import { identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
-import { UsageError } from "../usage_error.ts";
+import { usageError } from "../cli_error.ts";
 
 const SIGN_IN: readonly FlagName[] = [
   ...SIGN_IN_FLAGS,
@@ -42,7 +42,7 @@ export const permissions: Command = {
     const isScript = kind === "script" || kind === "init";
     const flags = isScript ? invocation.flags.withoutSettings() : invocation.flags;
     if (isScript && flags.has("config")) {
-      throw new UsageError(`Cannot use --config with --for ${kind}: a script reads no such file.`);
+      throw usageError(`Cannot use --config with --for ${kind}: a script reads no such file.`);
     }
     const { needs, isKv } = await needsOf(flags, kind);
     const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);

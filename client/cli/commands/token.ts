@@ -67,7 +67,7 @@ export const token: Command = {
     });
     output.print(text);
     if (failure !== undefined) {
-      const message = `The token could not be refreshed. Run: ${PROGRAM} doctor --refresh`;
+      const message = `The token could not be refreshed. Run: ${PROGRAM} token --refresh`;
       warn(invocation, failure, message);
     }
     return EXIT.ok;

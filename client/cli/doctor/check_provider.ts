@@ -37,8 +37,7 @@ export async function checkProvider(
   } catch (error) {
     findings.push(failedBy(findings.length === 0 ? "discovery" : "permissions", error, flags));
   }
-  const isLater = seen.skewMs === undefined && flags.has("refresh"); // it comes from a new ID token
-  return isLater ? findings : [...findings, clock(seen.skewMs)];
+  return [...findings, clock(seen.skewMs)];
 }
 
 function watched(seen: Seen): typeof globalThis.fetch {
@@ -89,10 +88,10 @@ function lacks(list: unknown, name: string): boolean {
 }
 
 /** The clock of this computer beside the provider's, where that is known. */
-export function clock(skewMs: number | undefined): Finding {
+function clock(skewMs: number | undefined): Finding {
   const check = "clock";
   if (skewMs === undefined) {
-    return skipped(check, "the provider's time is not known; --refresh takes it from an ID token");
+    return skipped(check, "the provider does not tell the time");
   }
   const off = Math.abs(skewMs);
   if (off <= SKEW_WARNING_MS) return ok(check, "within 30 s of the provider's");

@@ -4,22 +4,19 @@ import type {
   MaybePromise,
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
-import { createSession } from "../../create_session.ts";
-import { readClaims } from "../../entry.ts";
 import { requiredPermissions } from "../../init.ts";
 import type { OidcIdentity } from "../../options/identity.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
-import type { SessionOptions } from "../../session_options.ts";
 import { CredentialStore } from "../../tokens/store.ts";
 import type { ChosenBackend } from "../choose_backend.ts";
 import { loginCommand } from "../report_error.ts";
 import type { FlagValues } from "../flags.ts";
-import { readStatus, storeOf } from "../read_status.ts";
+import { readStatus } from "../read_status.ts";
 import { findTarget, sessionOptions } from "../sign_in_target.ts";
 import { sourcesText, tokenText } from "../status_text.ts";
-import { checkProvider, clock } from "./check_provider.ts";
-import { fail, failedBy, type Finding, ok, skipped, warning } from "./finding.ts";
+import { checkProvider } from "./check_provider.ts";
+import { fail, failedBy, type Finding, ok, warning } from "./finding.ts";
 
 const API_TIMEOUT_MS = 30_000;
 /** Completes "Cannot …" in errors. */
@@ -66,9 +63,6 @@ export async function examine(flags: FlagValues): Promise<Finding[]> {
   if (identity !== undefined) await add("discovery", () => checkProvider(flags, identity, session));
   await add("API", () => checkApi(resolveOptions(options, ACTION).apiHost));
   if (identity === undefined || chosen === undefined) return findings;
-  if (flags.has("refresh")) {
-    await add("refresh", () => checkRefresh(identity, chosen.backend, options));
-  }
   await add("sign-in", () => checkSignIn(identity, chosen.backend, flags));
   return findings;
 }
@@ -120,32 +114,6 @@ async function checkApi(apiHost: string | undefined): Promise<Finding[]> {
     const message = `${apiHost} cannot be reached: ${fault}`;
     return [fail(check, message, connectionAdvice(fault, "VM_API_HOST"))];
   }
-}
-
-/** Renews the stored sign-in as any use does: under the lock, and into the store. */
-async function checkRefresh(
-  identity: OidcIdentity,
-  credentialsBackend: OidcCredentialsBackend,
-  options: SessionOptions,
-): Promise<Finding[]> {
-  const check = "refresh";
-  const store = storeOf(credentialsBackend, identity);
-  const former = await store.load();
-  if (identity.flow !== "client_credentials" && !former?.refresh_token) {
-    return [skipped(check, "there is no stored sign-in that can be refreshed")];
-  }
-  let isRenewed = false;
-  await using session = await createSession({
-    ...options,
-    credentialsBackend,
-    onEvent: ({ type }) => isRenewed ||= type === "refresh_done" || type === "refresh_joined",
-  });
-  if (!isRenewed) await session.accessToken({ forceRefresh: true });
-  const done = ok(check, "the provider gave new tokens, which were stored");
-  const idToken = (await store.load())?.id_token;
-  if (!idToken || idToken === former?.id_token) return [done];
-  const { iat } = readClaims(idToken) ?? {};
-  return typeof iat === "number" ? [done, clock(iat * 1000 + 500 - Date.now())] : [done];
 }
 
 /** The state of the stored sign-in. */

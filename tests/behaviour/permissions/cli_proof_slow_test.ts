@@ -45,11 +45,10 @@ const CASES: Case[] = [
     },
   },
   { args: ["doctor", "--quiet"], prepare: signedIn },
-  { args: ["backends"] },
   { args: ["config"] },
   { args: ["status", "--quiet", "--config", "HOME/config.json"], prepare: withSettings },
   { args: ["permissions"] },
-  { args: ["help"] },
+  { args: ["--help"] },
 ];
 
 const argsIn = (words: readonly string[], home: string) =>

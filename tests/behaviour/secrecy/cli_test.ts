@@ -20,7 +20,7 @@ Deno.test("secrecy: no command but token prints a piece of a token, whatever bec
     texts.push(stdout, stderr);
   };
   for (const json of [[], ["--json"]]) {
-    for (const name of ["login", "status", "list", "doctor", "backends", "permissions"]) {
+    for (const name of ["login", "status", "list", "doctor", "permissions"]) {
       await run(name, ...json);
     }
     await run("migrate", "--from", "file", "--to", "file", "--to-options", "to.json", ...json);

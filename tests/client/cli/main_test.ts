@@ -40,17 +40,8 @@ for (const { name, flags } of COMMANDS) {
   });
 }
 
-Deno.test("main: help is --help, of the program and of a command", async () => {
-  for (const command of [[], ["token"]]) {
-    const [word, flag] = [new MemoryOutput(), new MemoryOutput()];
-    assertEquals(await main(["help", ...command], word), 0);
-    assertEquals(await main([...command, "--help"], flag), 0);
-    assertEquals(word, flag);
-  }
-});
-
 Deno.test("main: help is wrapped to 80 columns, and examples are not", async () => {
-  for (const args of [["--help"], ...COMMANDS.map(({ name }) => ["help", name])]) {
+  for (const args of [["--help"], ...COMMANDS.map(({ name }) => [name, "--help"])]) {
     const output = new MemoryOutput();
     assertEquals(await main(args, output), 0);
     // Lines to copy, and paths.
@@ -65,7 +56,7 @@ Deno.test("main: an error names the help of the command; with --json it is one l
   const text = new MemoryOutput();
   assertEquals(await main(["token", "--heder"], text), 2);
   assertEquals(text.printed, "");
-  assertMatch(text.noted, /^error \(usage\): Cannot .* Did you mean --header\?\n/);
+  assertMatch(text.noted, /^error \(usage\): Cannot .* there is no such flag\.\n/);
   assertStringIncludes(text.noted, "Try: validmind-auth token --help\n");
 
   const other = new MemoryOutput();

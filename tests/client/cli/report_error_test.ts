@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { reportError } from "../../../client/cli/report_error.ts";
-import { UsageError } from "../../../client/cli/usage_error.ts";
+import { usageError } from "../../../client/cli/cli_error.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
 import { MemoryOutput } from "./cli_world.ts";
 
@@ -14,7 +14,7 @@ function report(error: unknown): { code: number; text: string } {
 
 for (
   const [error, code] of [
-    [new UsageError("Cannot a: b. Do c."), 2],
+    [usageError("Cannot a: b. Do c."), 2],
     [new ValidMindAuthError("missing_api_credentials", "Cannot a: b. Do c."), 2],
     [new CredentialsBackendError("backend_spec_invalid", "Cannot a: b. Do c."), 2],
     [new CredentialsBackendError("home_unset", "Cannot a: b. Do c."), 2],

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { dirname } from "@std/path";
 import { COMMANDS, parseCommandLine } from "../../../client/cli/main.ts";
 import type { FlagValues } from "../../../client/cli/flags.ts";
-import { parseSettings, SettingsError } from "../../../client/cli/settings.ts";
+import { CliError } from "../../../client/cli/cli_error.ts";
+import { parseSettings } from "../../../client/cli/settings.ts";
 import { sessionOptions } from "../../../client/cli/sign_in_target.ts";
 import { withEnv } from "../../support/own_env.ts";
 import { isPosix, makePipe, sandbox } from "../../support/sandbox.ts";
@@ -39,10 +40,14 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [null, "not an object"],
   [{ profiles: [] }, 'objects in "profiles"'],
   [{ profiles: { two: 1 } }, 'in the profile "two": its options are not an object'],
-  [{ profile: "x" }, 'an unknown key "profile"', "Did you mean profiles?"],
-  [{ client_id: "x" }, '"client_id"', "Did you mean clientId?"],
-  [{ "api-host": "x" }, '"api-host"', "Did you mean apiHost?"],
-  [{ profiles: { two: { isuer: "x" } } }, 'the profile "two" an unknown key "isuer"', "issuer?"],
+  [{ profile: "x" }, 'an unknown key "profile"', "It takes: issuer"],
+  [{ client_id: "x" }, '"client_id"', "It takes: issuer"],
+  [{ "api-host": "x" }, '"api-host"', "It takes: issuer"],
+  [
+    { profiles: { two: { isuer: "x" } } },
+    'the profile "two" an unknown key "isuer"',
+    "It takes: issuer",
+  ],
   [{ onEvent: "x", model: "x" }, '"onEvent"', "It takes: issuer, clientId"],
   [JSON.parse('{"__proto__": {}}'), '"__proto__"'],
   [{ constructor: "x" }, '"constructor"'],
@@ -68,7 +73,7 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
 for (const [document, ...words] of REFUSED) {
   const text = JSON.stringify(document);
   Deno.test(`settings: ${text} is refused, by file and key`, () => {
-    const { message } = assertThrows(() => parseSettings(PATH, text), SettingsError);
+    const { message } = assertThrows(() => parseSettings(PATH, text), CliError);
     for (const word of [`Cannot use the settings file ${PATH}`, ...words]) {
       assertStringIncludes(message, word);
     }
@@ -78,11 +83,11 @@ for (const [document, ...words] of REFUSED) {
 
 Deno.test("settings: a slip of the pen is told by its line, without the text there", () => {
   const text = `{\n  "issuer": "https://a.example"\n  "audience": "${SECRET}"\n}`;
-  const { message } = assertThrows(() => parseSettings(PATH, text), SettingsError);
+  const { message } = assertThrows(() => parseSettings(PATH, text), CliError);
   assertStringIncludes(message, "it is not JSON (line 3 column 3). Write it like");
   assert(!message.includes(SECRET.slice(0, 8)), message);
   for (const other of ["", "{", "{} x", "[".repeat(50_000)]) {
-    assertThrows(() => parseSettings(PATH, other), SettingsError, "it is not JSON");
+    assertThrows(() => parseSettings(PATH, other), CliError, "it is not JSON");
   }
 });
 
@@ -187,7 +192,7 @@ Deno.test("settings: a profile takes nothing from the others; one that is not th
     const { settings, ...flags } = flagsOf(document, "status", "--profile", "staging");
     assertEquals([settings.profile, settings.values], ["staging", B], `${flags}`);
     const { fault } = flagsOf(document, "status", "--profile", "stagin").settings;
-    assertStringIncludes(fault!.message, 'no profile "stagin". Did you mean staging?');
+    assertStringIncludes(fault!.message, 'no profile "stagin". It takes: staging');
     const label = flagsOf(A, "status", "--profile", "two"); // a mere label where the file has none
     assertEquals(sessionOptions(label), { ...A, profile: "two" });
   });

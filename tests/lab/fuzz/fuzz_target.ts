@@ -2,8 +2,7 @@ import { assert } from "@std/assert";
 import type * as fc from "fast-check";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { SettingsError } from "../../../client/cli/settings.ts";
-import { UsageError } from "../../../client/cli/usage_error.ts";
+import { CliError } from "../../../client/cli/cli_error.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 
 /** One parser of text from outside, with what it is fed. */
@@ -33,8 +32,7 @@ export async function attempt<T>(call: () => T | Promise<T>): Promise<T | undefi
     return await call();
   } catch (error) {
     const isCoded = error instanceof ValidMindAuthError ||
-      error instanceof CredentialsBackendError || error instanceof UsageError ||
-      error instanceof SettingsError;
+      error instanceof CredentialsBackendError || error instanceof CliError;
     // Without the error as the cause: a report may be public.
     assert(isCoded, `an error without a code: ${error instanceof Error ? error.name : "no error"}`);
     assert(error.message.length <= 5000, "a message of more than 5000 characters");

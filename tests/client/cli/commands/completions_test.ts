@@ -7,11 +7,11 @@ import { runProcess, succeeds } from "../../../support/deno_process.ts";
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
 const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
-  ["validmind-auth ", NAMES, ["bash"]],
+  ["validmind-auth ", NAMES, ["--shell"]],
   ["validmind-auth lo", ["login", "logout"], ["status"]],
   ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
   ["validmind-auth token --", ["--header", "--refresh", "--help"], ["--revoke"]],
-  ["validmind-auth completions ", ["bash", "zsh", "fish"], []],
+  ["validmind-auth completions --shell ", ["bash", "zsh", "fish"], []],
   ["validmind-auth permissions --for ", ["script", "init", "cli"], ["--json"]],
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],
@@ -19,7 +19,7 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
 
 async function script(shell: string): Promise<string> {
   const output = new MemoryOutput();
-  assertEquals(await main(["completions", shell], output), 0);
+  assertEquals(await main(["completions", "--shell", shell], output), 0);
   return output.printed;
 }
 

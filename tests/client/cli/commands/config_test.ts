@@ -45,7 +45,7 @@ Deno.test("config: a profile of the file has a provider and a store of its own",
   const login = await run(world, ["login", "--profile", "two"], env);
   assertEquals(login.code, 0, login.stderr);
   assertStringIncludes(await Deno.readTextFile(`${world.home}/two/tokens.json`), "profile:two|");
-  for (const args of [["status", "-q"], ["token"], ["list"], ["backends"]]) {
+  for (const args of [["status", "-q"], ["token"], ["list"]]) {
     assertEquals((await run(world, [...args, "--profile", "two"], env)).code, 0, `${args}`);
   }
   const list = await run(world, ["list", "--json"], { VM_OIDC_PROFILE: "two" });
@@ -122,12 +122,12 @@ Deno.test("config: a file that cannot be used ends every command, by file and ke
       stderr,
       `error (settings_invalid): Cannot use the settings file ${path}: `,
     );
-    assertStringIncludes(stderr, 'an unknown key "isuer". Did you mean issuer?');
+    assertStringIncludes(stderr, 'an unknown key "isuer". It takes: issuer');
   }
   const doctor = await run(world, ["doctor"]);
   assertEquals([doctor.code, doctor.stderr], [1, ""]);
-  assertMatch(doctor.stdout, /^fail +settings file +Cannot use the settings file .*Did you mean/m);
-  assertEquals((await run(world, ["help"])).code, 0);
+  assertMatch(doctor.stdout, /^fail +settings file +Cannot use the settings file .*It takes: /m);
+  assertEquals((await run(world, ["--help"])).code, 0);
 });
 
 Deno.test("config: a file that Deno does not permit is told, and no command fails for it", async () => {
@@ -179,7 +179,7 @@ Deno.test("config: a wrong backend of the file is named by its place", async () 
   const { code, stderr } = await run(world, ["status"]);
   assertEquals(code, 2);
   assertStringIncludes(stderr, `as "backend" in ${path}: it is not known.`);
-  assertStringIncludes(stderr, "Did you mean kv?");
+  assertStringIncludes(stderr, "It takes: file, memory, kv");
   const backendOptions = { path: "${NO_SUCH_VARIABLE}/x.json" };
   await write(world, { ...client(world), backend: "file", backendOptions });
   const unset = await run(world, ["status"]);

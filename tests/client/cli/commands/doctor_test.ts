@@ -1,10 +1,4 @@
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertNotEquals,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { startHttpServer } from "../../../support/http_server.ts";
 import { startScriptedProvider } from "../../../support/scripted_provider.ts";
 import { freePort } from "../../../support/servers/free_port.ts";
@@ -223,7 +217,7 @@ for (
     ["a minute ahead", 60, "0", "warning", "1 min behind"],
     ["2 hours behind", -7200, "0", "fail", "2 h ahead of"],
     ["as old as the cache that answered", -3600, "3600", "ok", "within 30 s"],
-    ["not told", NaN, "0", "skipped", "--refresh"],
+    ["not told", NaN, "0", "skipped", "does not tell"],
   ] as const
 ) {
   Deno.test(`doctor: the provider's clock is ${name}`, async () => {
@@ -241,34 +235,3 @@ for (
     assertStringIncludes(found.message, words);
   });
 }
-
-Deno.test("doctor --refresh: renews an ended or a valid sign-in, once, and stores it", async () => {
-  await using world = await cliWorld();
-  const { refresh_token } = await world.signIn();
-  const asked = () => world.provider.requests.filter(({ path }) => path === "/token").length;
-  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
-  const { code, found } = await examine(world, ["--refresh"]);
-  assertEquals([code, found("refresh")?.result, found("sign-in")?.result], [0, "ok", "ok"]);
-  const renewed = world.stored();
-  assertNotEquals(renewed.refresh_token, refresh_token);
-  assertEquals(asked(), 1);
-  await examine(world, ["--refresh"]);
-  assertEquals(asked(), 2, "a valid one is not refreshed");
-  assertNotEquals(world.stored().refresh_token, renewed.refresh_token);
-});
-
-Deno.test("doctor --refresh: an ended session is a fail with the provider's answer", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
-  assertEquals((await examine(world)).found("sign-in")?.result, "ok"); // not asked for
-  world.provider.revokeGrants();
-  const { code, found } = await examine(world, ["--refresh"]);
-  assertEquals([code, found("refresh")?.result, found("sign-in")?.result], [1, "fail", "warning"]);
-  assertStringIncludes(found("refresh")!.message, "the provider ended the sign-in");
-});
-
-Deno.test("doctor --refresh: without a sign-in there is nothing to refresh", async () => {
-  await using world = await cliWorld();
-  assertEquals((await examine(world, ["--refresh"])).found("refresh")?.result, "skipped");
-});

@@ -1,0 +1,30 @@
+/** An error of the command line itself, in its own words. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+
+  constructor(message: string, readonly code: "usage" | "settings_invalid" | "output_failed") {
+    super(message);
+  }
+}
+
+/** A command line that cannot be used. */
+export function usageError(message: string): CliError {
+  return new CliError(message, "usage");
+}
+
+export function unknownWord(
+  word: string,
+  place: string,
+  choices: readonly string[],
+  more = "",
+): CliError {
+  return usageError(
+    `Cannot use ${shown(word, "that value")} as ${place}: it is not known. ` +
+      `It takes: ${choices.join(", ")}${more}.`,
+  );
+}
+
+/** A word as an error shows it. A long or unusual word may be a misplaced secret. */
+export function shown(word: string, otherwise: string): string {
+  return /^[\w.:-]{1,24}$/.test(word) ? `"${word}"` : otherwise;
+}
