@@ -203,20 +203,15 @@ export class KvCredentialsBackend implements OidcCredentialsBackend {
  * shown with it, and one at which the network would see the credentials.
  */
 function checkUrl(path: string): void {
-  const url = isUrl(path) ? URL.parse(path) : undefined;
-  const isPlain = url === undefined
-    ? !/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)
-    : url !== null && url.username + url.password + url.search === "";
-  if (isPlain && (url === undefined || isSecureUrl(url!))) return;
-  const reason = isPlain
-    ? `at ${
-      url!.origin
-    } the network would see the credentials. Use https: (http: is for localhost, ` +
-      `127.0.0.1 and [::1] only).`
-    : `option "path" is neither a file nor a plain URL. Begin a URL with https:// in lower case, ` +
-      `without a user name, a password and a query, and put the token into DENO_KV_ACCESS_TOKEN.`;
+  if (!/^\s*(https?:|[a-z][a-z\d+.-]+:\/\/)/i.test(path)) return;
+  const url = isUrl(path) ? URL.parse(path) : null;
+  const isPlain = url !== null && url.username + url.password + url.search === "";
+  if (isPlain && isSecureUrl(url)) return;
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot create KvCredentialsBackend: ${reason}`,
+    `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain https: URL. ` +
+      `Begin a URL with https:// in lower case, without a user name, a password and a query, and put ` +
+      `the token into DENO_KV_ACCESS_TOKEN. Over http: the network would see the credentials: it is ` +
+      `for localhost, 127.0.0.1 and [::1] only.`,
   );
 }

@@ -1,5 +1,5 @@
 import { delay, type Timer, untilAborted } from "../common/promises.ts";
-import { folderOf, isWindows, netHost, writeError } from "../common/platform.ts";
+import { folderOf, isWindows, netHost } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { assertOwn, assertRegular, lookIfPresent } from "../file/file_access.ts";
 import { isDatabaseLocked } from "./entry.ts";
@@ -132,14 +132,12 @@ export function secureDatabase(given: string): string {
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  const found = FILES.map((side) => look(`${path}${side}`));
+  const files = FILES.map((side) => `${path}${side}`);
+  const found = files.map(look);
   assertClosedFolder(path, found[0]!.uid);
   found.forEach((info, index) => {
-    const file = `${path}${FILES[index]}`;
-    const mode = isWindows ? 0 : (info?.mode ?? 0) & 0o777;
-    if ((mode & 0o077) === 0) return;
-    Deno.chmodSync(file, 0o600);
-    if (index === 0) tell(file, mode);
+    const isOpen = !isWindows && ((info?.mode ?? 0) & 0o077) !== 0;
+    if (isOpen) Deno.chmodSync(files[index]!, 0o600);
   });
   return path;
 }
@@ -165,15 +163,4 @@ function assertClosedFolder(path: string, owner: number | null): void {
     "backend_denied",
     `Cannot ${ACTION} ${path}: ${reason}. Use a folder that only you can write.`,
   );
-}
-
-function tell(path: string, mode: number): void {
-  try {
-    writeError(
-      `@validmind/auth: ${path} could be read by others on this host (mode ${mode.toString(8)}); ` +
-        `it is now closed to them. If others use this host, sign in again.\n`,
-    );
-  } catch {
-    // The mode is changed. A closed standard error is no reason to fail.
-  }
 }

@@ -6,15 +6,7 @@ import { withKeyLock } from "../file/lock.ts";
 import { makeFolder } from "../file/replace_file.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import { filePerformer, type Perform, secureDatabase, serverPerformer } from "./connect.ts";
-import {
-  entryPrefix,
-  isDatabaseLocked,
-  kvError,
-  readEntry,
-  removing,
-  type StoredEntry,
-  storing,
-} from "./entry.ts";
+import { entryPrefix, kvError, readEntry, removing, type StoredEntry, storing } from "./entry.ts";
 
 export interface KvStoreOptions {
   path: string;
@@ -98,7 +90,7 @@ export class KvStore {
     for (;;) {
       const { done, value } = await this.#try("list credentials in", () => rows.next());
       if (done) return;
-      if (value.value !== null) yield String(value.key.at(-1));
+      yield String(value.key.at(-1));
     }
   }
 
@@ -132,25 +124,14 @@ export class KvStore {
       if (present && !isReplaced(present.entry)) return;
       const lease = this.#leases?.held(key);
       const check = present?.check ?? (lease && leaseCheck(key, lease));
-      const result = await this.#try(action, () =>
-        this.#again(() => {
-          const atomic = this.#kv.atomic();
-          if (check) atomic.check(check);
-          change(atomic);
-          return atomic.commit();
-        }));
+      const result = await this.#try(action, () => {
+        const atomic = this.#kv.atomic();
+        if (check) atomic.check(check);
+        change(atomic);
+        return atomic.commit();
+      });
       if (result.ok) return;
       await this.#leases?.assertHeld(key, action); // a sign of life may have come in between
-    }
-  }
-
-  /** Tries a write to a file again at once after a fault that may pass. */
-  async #again<T>(write: () => Promise<T>): Promise<T> {
-    try {
-      return await write();
-    } catch (error) {
-      if (this.#file === undefined || isDatabaseLocked(error)) throw error;
-      return await write();
     }
   }
 
