@@ -30,9 +30,7 @@ const LONGEST_WAIT_MS = 2_000;
  * short limit is enough.
  */
 const SHORTEST_TRY_MS = 500;
-/** The longest body that is sent. Vault's own storage takes 1 MiB. */
-const MAX_REQUEST_CHARS = 4 * 1024 * 1024;
-/** The longest answer, unpacked: room for the longest body in JSON. */
+/** The longest answer, unpacked. Vault's own storage takes 1 MiB. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Requests to one Vault. Each is repeated after a passing trouble, up to a time limit. */
@@ -109,16 +107,21 @@ export class VaultClient {
       return await untilAborted(this.#exchange(request, ends), ends);
     } catch (error) {
       signal?.throwIfAborted();
-      if (late.aborted) return lateAnswer(timeoutMs);
-      return isNotCapable(error) ? this.#notPermitted() : failedConnection(error);
+      if (!late.aborted) return failedConnection(error, this.#connection.address);
+      return {
+        code: "backend_timeout",
+        reason: `there was no answer within ${timeoutMs} ms`,
+        advice:
+          "Check the network, or give more time with timeoutMs. A write may still have been done.",
+        isLasting: true,
+      };
     }
   }
 
   async #exchange(request: VaultRequest, signal: AbortSignal): Promise<VaultAnswer | VaultTrouble> {
     const sent = request.body === undefined ? "" : JSON.stringify(request.body);
-    if (sent.length > MAX_REQUEST_CHARS) return TOO_LARGE;
     const { address, namespace } = this.#connection;
-    const url = `${address.origin}${address.pathname.replace(/\/$/, "")}/v1/${request.path}`;
+    const url = `${address.href.replace(/\/$/, "")}/v1/${request.path}`;
     const init: RequestInit & { client?: Deno.HttpClient } = {
       method: request.method,
       headers: {
@@ -140,28 +143,13 @@ export class VaultClient {
     }
     const text = await readText(response, signal, MAX_ANSWER_BYTES);
     if (text === undefined) return otherServer(`without end (status ${status})`);
-    if (isTooLarge(status, text)) return TOO_LARGE;
     const body = parseObject(text);
-    const words = vaultWords(body ?? {}, [request.token ?? "", sent]);
-    return troubleOf(request, response, { body, text, words }) ??
-      { status, body: body ?? {}, words };
+    const words = body === undefined ? "" : vaultWords(body, [request.token ?? "", sent]);
+    const trouble = troubleOf(request, response, text, words);
+    if (trouble !== undefined) return trouble;
+    if (body === undefined && text !== "") return otherServer(`with status ${status}`);
+    return { status, body: body ?? {}, words };
   }
-
-  #notPermitted(): VaultTrouble {
-    const advice = `Run with: ${permissionFlag("net", netHost(this.#connection.address))}`;
-    const reason = "Deno does not permit it";
-    return { code: "permission_required", reason, advice, isLasting: true };
-  }
-}
-
-function lateAnswer(timeoutMs: number): VaultTrouble {
-  return {
-    code: "backend_timeout",
-    reason: `there was no answer within ${timeoutMs} ms`,
-    advice:
-      "Check the network, or give more time with timeoutMs. A write may still have been done.",
-    isLasting: true,
-  };
 }
 
 /** A request; its action is as in "Cannot {action} Vault …". */
@@ -189,24 +177,21 @@ export function encodePath(path: string): string {
  * The reason why a request did not get an answer of Vault's. No error of this store has a cause: an error
  * of `fetch` may hold the request, and the request holds the token.
  */
-export interface VaultTrouble {
+interface VaultTrouble {
   /** @default "backend_unavailable" */
   readonly code?: CredentialsBackendErrorCode;
   readonly reason: string;
   readonly advice: string;
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   /** Trying again is of no use. */
   readonly isLasting?: boolean;
 }
 
-const LATER = "Try again later; nothing that is stored is lost.";
-const OTHER_SERVER =
-  "Check the address, and that no proxy or network asks for a sign-in of its own.";
 /** Statuses by which a node says that it does not serve now, beside those from 500 on. */
 const NOT_YET = [412, 429, 472, 473];
 
-/** See {@linkcode VaultAnswer}. The words may share no piece with the `secrets` of the request. */
-export function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
+/** Vault's words for {@linkcode VaultAnswer}. They may share no piece with the `secrets` of the request. */
+function vaultWords(body: Record<string, unknown>, secrets: readonly string[]): string {
   const [first] = Array.isArray(body.errors) ? body.errors : [];
   if (typeof first !== "string") return "";
   const words = first.replace(/[^\x20-\x7e]+/g, " ").trim().slice(0, 200);
@@ -214,48 +199,53 @@ export function vaultWords(body: Record<string, unknown>, secrets: readonly stri
 }
 
 /** The trouble that an answer tells of; `undefined` for a real answer. */
-export function troubleOf(
+function troubleOf(
   { path }: VaultRequest,
   { status, headers }: Response,
-  { body, text, words }: { body: unknown; text: string; words: string },
+  text: string,
+  words: string,
 ): VaultTrouble | undefined {
-  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
-  const trouble = (reason: string, advice = LATER): VaultTrouble => {
-    return { reason, advice, ...(retryAfterMs !== undefined && { retryAfterMs }) };
-  };
+  if (status === 413 || (status >= 400 && TOO_LARGE_WORDS.test(text))) return TOO_LARGE;
   if (/could not find version data/.test(text)) { // KV 2 removes versions before their metadata
-    const reason = `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`;
-    const advice = "Finish it by a sign-out, or with vault kv metadata delete.";
-    return { ...trouble(reason, advice), code: "backend_corrupt" };
+    return {
+      code: "backend_corrupt",
+      reason: `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`,
+      advice: "Finish it by a sign-out, or with vault kv metadata delete.",
+    };
   }
   // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
   const isStarting = status === 400 && /versioned data/.test(text);
-  if (status >= 500 || NOT_YET.includes(status) || isStarting) {
-    return trouble(`it does not serve now: status ${status}${words}`);
-  }
-  if (body !== undefined || text === "") return undefined;
-  return otherServer(`with status ${status}`);
+  if (status < 500 && !NOT_YET.includes(status) && !isStarting) return undefined;
+  return {
+    reason: `it does not serve now: status ${status}${words}`,
+    advice: "Try again later; nothing that is stored is lost.",
+    retryAfterMs: parseRetryAfter(headers.get("retry-after")),
+  };
 }
 
 /** The trouble of an answer that is not Vault's. */
-export function otherServer(how: string): VaultTrouble {
-  const reason = `another server than Vault answers ${how}`;
-  return { reason, advice: OTHER_SERVER, isLasting: true };
+function otherServer(how: string): VaultTrouble {
+  return {
+    reason: `another server than Vault answers ${how}`,
+    advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
+    isLasting: true,
+  };
 }
 
-/** The trouble with an entry that Vault, its storage, a proxy or this module refuses for its size. */
-export const TOO_LARGE: VaultTrouble = {
+/** The trouble with an entry that Vault, its storage or a proxy refuses for its size. */
+const TOO_LARGE: VaultTrouble = {
   code: "backend_too_large",
   reason: "the entry is larger than its storage takes",
   advice: "Use another backend, or ask the provider for smaller tokens.",
   isLasting: true,
 };
+const TOO_LARGE_WORDS = /too large|exceeds? (the )?(maximum|limit|allowed)/i;
 
 /**
  * A redirect, which the token does not follow. When the active node has died, a standby goes on naming it
  * until another one is active: that passes, and it is told from a redirect of a proxy by its form.
  */
-export function redirected({ status, headers }: Response, url: string): VaultTrouble {
+function redirected({ status, headers }: Response, url: string): VaultTrouble {
   const target = URL.parse(headers.get("location") ?? "//", url);
   return {
     reason:
@@ -266,13 +256,16 @@ export function redirected({ status, headers }: Response, url: string): VaultTro
   };
 }
 
-export function isTooLarge(status: number, text: string): boolean {
-  return status === 413 ||
-    (status >= 400 && /too large|exceeds? (the )?(maximum|limit|allowed)/i.test(text));
-}
-
 /** The failure of a connection. The runtime's own words for it may hold a path. */
-export function failedConnection(error: unknown): VaultTrouble {
+function failedConnection(error: unknown, address: URL): VaultTrouble {
+  if (isNotCapable(error)) {
+    return {
+      code: "permission_required",
+      reason: "Deno does not permit it",
+      advice: `Run with: ${permissionFlag("net", netHost(address))}`,
+      isLasting: true,
+    };
+  }
   const fault = connectionFault(error);
   const name = error instanceof Error ? error.name : "unknown";
   const setting = isDeno ? "VAULT_CACERT or the option caCert" : "NODE_EXTRA_CA_CERTS";

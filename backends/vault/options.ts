@@ -183,16 +183,12 @@ export function checkVaultOptions(action: string, options: VaultCredentialsBacke
 /** The address as a URL without a slash at its end. */
 export function parseVaultAddress(action: string, name: string, address: unknown): URL {
   const url = typeof address === "string" ? URL.parse(address) : null;
-  const isPlain = url !== null && /^https?:$/.test(url.protocol) &&
-    url.username + url.password + url.search + url.hash === "";
-  if (!isPlain) {
+  const isPlain = url !== null && url.username + url.password + url.search + url.hash === "";
+  if (!isPlain || !isSecureUrl(url)) {
     const advice = `Give one such as "https://vault.example.com:8200", without a user name, a ` +
-      `password and a query.`;
-    throw invalid(action, `${name} is no plain http(s) URL`, advice);
-  }
-  if (!isSecureUrl(url)) {
-    const advice = "Use https:, or a Vault Agent or Proxy on this host's loopback.";
-    throw invalid(action, `${name} would get tokens in clear text`, advice);
+      `password and a query. Over http: tokens travel in clear text: it is for a Vault Agent or ` +
+      `Proxy on this host's loopback only.`;
+    throw invalid(action, `${name} is not a plain https: URL`, advice);
   }
   url.pathname = url.pathname.replace(/\/+$/, "");
   return url;
@@ -278,17 +274,15 @@ export function vaultFolder({ mount = "secret", path }: VaultCredentialsBackendO
 /** The permissions that the options need, as far as variables can be read already. */
 export function vaultPermissions(options: VaultCredentialsBackendOptions): BackendPermission[] {
   const variables: string[] = [];
-  const { address, caCert } = merged(options, (name) => {
+  const read = (name: string) => {
     variables.push(name);
     return readEnvIfGranted(name);
-  });
+  };
+  const { address, caCert } = merged(options, read);
   const auth = options.auth ?? { method: "token" };
   const isGiven = auth.method === "token" && (auth.token ?? auth.tokenFile) !== undefined;
   if (auth.method === "token" && !isGiven) variables.push(VAULT_TOKEN);
-  const file = vaultLoginFile(auth, (name) => {
-    variables.push(name);
-    return readEnvIfGranted(name);
-  });
+  const file = vaultLoginFile(auth, read);
   const url = URL.parse(address ?? "");
   return [
     ...(url === null ? [] : [{ name: "net", host: netHost(url) } as const]),

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { secretName } from "../../../backends/vault/store.ts";
 import { AWKWARD_KEYS, entry, KEY, OTHER } from "../../support/entries.ts";
 import { json } from "../../support/http_server.ts";
@@ -203,17 +203,5 @@ Deno.test({
     const soft = json({ data: { data: null, metadata: { version: 3 } } }, 404);
     vault.before = ({ path }) => path.includes("/data/") ? soft.clone() : undefined;
     assertEquals(await store.get(KEY), undefined); // only marked as deleted
-  },
-});
-
-Deno.test({
-  name: "an entry that is too long is refused before it is sent",
-  permissions,
-  async fn() {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    const large = entry({ x_fill: "f".repeat(5 * 1024 * 1024) });
-    await rejectsWith("backend_too_large", () => store.put(KEY, large), "larger than its storage");
-    assert(!vault.asked().includes("POST data"));
   },
 });
