@@ -60,7 +60,7 @@ const ACTION = "lock credentials in";
 const BRIEFLY: LeaseUse = { action: ACTION, timeoutMs: 5_000 };
 
 interface Sighting {
-  readonly state: string;
+  readonly version: LeaseRow["version"];
   readonly at: number;
   readonly silentMs: number;
 }
@@ -120,32 +120,24 @@ export class Leases {
       const row = await store.read(name, { action: ACTION, signal });
       // Its own is left of a release that did not reach the store.
       const isFree = row.holder === "" || row.holder === this.#id;
-      if (isFree || this.#silence(name, row, asked) >= SILENT_MS) {
-        if (await this.#take(name, row, signal)) return undefined;
-      }
+      const isToTake = isFree || this.#silence(name, row, asked) >= SILENT_MS;
+      if (isToTake && await this.#take(name, row, signal)) return undefined;
       if (timer.now() >= deadline) throw this.#timedOut();
-      await timer.delay(
-        (0.5 + Math.random()) * Math.min(10 * (tries + 1), LONGEST_PAUSE_MS),
-        signal,
-      );
+      const pause = Math.min(10 * (tries + 1), LONGEST_PAUSE_MS);
+      await timer.delay((0.5 + Math.random()) * pause, signal);
       const seen = await peek?.();
       if (seen !== undefined) return seen;
     }
   }
 
   /** The time for which a lease was seen without a change, in milliseconds. */
-  #silence(name: string, { holder, version }: LeaseRow, asked: number): number {
-    const state = `${holder} ${version}`;
+  #silence(name: string, { version }: LeaseRow, asked: number): number {
     const before = this.#seen.get(name);
-    const sighting = before?.state === state
-      ? {
-        state,
-        at: asked,
-        silentMs: before.silentMs + Math.min(asked - before.at, LONGEST_GAP_MS),
-      }
-      : { state, at: this.#options.timer.now(), silentMs: 0 };
-    this.#seen.set(name, sighting);
-    return sighting.silentMs;
+    const seen = before?.version === version
+      ? { at: asked, silentMs: before.silentMs + Math.min(asked - before.at, LONGEST_GAP_MS) }
+      : { at: this.#options.timer.now(), silentMs: 0 };
+    this.#seen.set(name, { version, ...seen });
+    return seen.silentMs;
   }
 
   async #take(name: string, row: LeaseRow, signal: AbortSignal | undefined): Promise<boolean> {
@@ -202,24 +194,23 @@ export class Leases {
   }
 
   #timedOut(): CredentialsBackendError {
-    const { place, lockTimeoutMs } = this.#options;
-    return locked(
-      `Cannot ${ACTION} ${place} within ${lockTimeoutMs} ms: another notebook or script that shares ` +
-        `this store holds the lock. Wait for it or end it; ${
-          SILENT_MS / 1000
-        } s after its end the ` +
-        `lock is free in any case.`,
+    return this.#locked(
+      ACTION,
+      ` within ${this.#options.lockTimeoutMs} ms: another notebook or script that shares this store ` +
+        `holds the lock. Wait for it or end it; the lock is free ${SILENT_MS / 1000} s later.`,
     );
   }
 
   #lost(action: string): CredentialsBackendError {
-    return locked(
-      `Cannot ${action} ${this.#options.place}: the lock was lost while it was held, since this ` +
-        `process stood still or did not reach the store for over ${SILENT_MS / 1000} s. Try again.`,
+    return this.#locked(
+      action,
+      `: the lock was lost while it was held, since this process stood still or did not reach the ` +
+        `store for over ${SILENT_MS / 1000} s. Try again.`,
     );
   }
-}
 
-function locked(message: string): CredentialsBackendError {
-  return new CredentialsBackendError("backend_locked", message);
+  #locked(action: string, reason: string): CredentialsBackendError {
+    const message = `Cannot ${action} ${this.#options.place}${reason}`;
+    return new CredentialsBackendError("backend_locked", message);
+  }
 }
