@@ -203,18 +203,13 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * backend and of a key's backend.
    */
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const entry = await this.#entryIn(key, await this.#inner.get(rowName(key)));
-    if (entry !== undefined || this.#plain !== "read") return entry;
-    // The plain entry may have been taken over between the two reads.
-    const row = await this.#inner.get(rowName(key));
-    return row ? await this.#entryIn(key, row) : undefined;
+    return await this.#entryIn(key, await this.#inner.get(rowName(key)));
   }
 
   /**
    * Encrypts `entry` and stores it under `key`. `isReplaced` is honoured where the inner backend does.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}. `encryption_key_unknown` also where the key
-   * in another backend is gone and the store has entries that need it: no new key is made then.
+   * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async put(
     key: string,
@@ -294,9 +289,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     if (present !== undefined) {
       const sealed = sealedIn(present);
       if (sealed !== undefined) return await this.#keys.open(key, sealed);
-      const reason =
-        "it is damaged, or a newer release wrote it. Update @validmind/auth; if that " +
-        "does not help,";
+      const reason = "it is damaged, or a newer release wrote it. Update @validmind/auth";
       throw undecrypted(key, this.#inner, reason);
     }
     if (this.#plain === "ignore") return undefined;

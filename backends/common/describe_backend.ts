@@ -10,6 +10,12 @@ export function locationOf(backend: OidcCredentialsBackend): string | undefined 
   return typeof location === "string" ? location : undefined;
 }
 
+/** Whether two backends lead to one store, as far as can be told. */
+export function isOneStore(one: OidcCredentialsBackend, other: OidcCredentialsBackend): boolean {
+  const place = one.persistent === true ? locationOf(one) : undefined;
+  return one === other || place !== undefined && place === locationOf(other);
+}
+
 /** The name of a backend's class, with the place where it keeps entries. */
 export function describeBackend(backend: OidcCredentialsBackend): string {
   const location = locationOf(backend);

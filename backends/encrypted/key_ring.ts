@@ -1,18 +1,17 @@
-import { locationOf } from "../common/describe_backend.ts";
+import { isOneStore, locationOf } from "../common/describe_backend.ts";
 import { printable } from "../common/printable.ts";
-import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
+import {
+  call,
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+  words,
+} from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   OidcCredentials,
   OidcCredentialsBackend,
 } from "../oidc_credentials_backend.ts";
-import {
-  type EncryptionKey,
-  keyOptionError,
-  type KeySource,
-  keySource,
-  MOST_ITERATIONS,
-} from "./key_source.ts";
+import { type EncryptionKey, keyOptionError, type KeySource, keySource } from "./key_source.ts";
 import { openSealed, type SealedEntry, sealedIn, type SealingKey } from "./sealed_row.ts";
 
 /** Stands before the credential key in the inner store. */
@@ -49,7 +48,10 @@ export class KeyRing {
       keySource(key, "key"),
       ...olderKeys.map((one, index) => keySource(one, `olderKeys[${index}]`)),
     ];
-    for (const { backend } of this.#sources) if (backend) checkApart(backend, inner);
+    if (this.#sources.some(({ backend }) => backend && isOneStore(backend, inner))) {
+      const reason = "the key is kept in the store that it protects. Keep it in another one.";
+      throw keyOptionError(reason);
+    }
     const declared = this.#sources.map(({ permissions }) => permissions);
     this.permissions = declared.every((one) => one !== undefined)
       ? () => declared.flatMap((one) => one())
@@ -58,16 +60,22 @@ export class KeyRing {
 
   /** The key to encrypt with. */
   async current(): Promise<SealingKey> {
-    return await this.#sources[0]!.current(() => this.#assertNoneLost());
+    return await this.#sources[0]!.current();
   }
 
   /** Decrypts an entry. */
   async open(key: string, sealed: SealedEntry): Promise<OidcCredentials> {
     const { entry, isNamed } = await this.#open(key, sealed);
     if (entry !== undefined) return entry;
-    if (!isNamed) throw this.#unknown(key, sealed);
-    const reason = "it was changed, or belongs to another credential. To go on,";
-    throw undecrypted(key, this.#inner, reason);
+    if (isNamed) {
+      throw undecrypted(key, this.#inner, "it was changed, or belongs to another credential");
+    }
+    const { key_id, pbkdf2 } = sealed;
+    const used = pbkdf2 ? "a passphrase" : `the key with the id "${printable(key_id, 64)}"`;
+    const reason =
+      `it was encrypted with ${used}, which is none of those given. Give that one, in ` +
+      `key or in olderKeys`;
+    throw undecrypted(key, this.#inner, reason, "encryption_key_unknown");
   }
 
   /** How many entries each key encrypts. */
@@ -111,63 +119,19 @@ export class KeyRing {
     }
     return { isNamed };
   }
-
-  #unknown(key: string, { key_id, pbkdf2 }: SealedEntry): CredentialsBackendError {
-    const used = pbkdf2 === undefined
-      ? `the key with the id "${printable(key_id, 64)}", which is none of those given`
-      : pbkdf2.iterations > MOST_ITERATIONS
-      ? `${pbkdf2.iterations} iterations of a passphrase, which are too many`
-      : `a passphrase that is none of those given`;
-    return new CredentialsBackendError(
-      "encryption_key_unknown",
-      words`Cannot decrypt the entry for "${printable(key)}" in ${
-        describeInner(this.#inner)
-      }: it was
-        encrypted with ${used}. Give that one, in key or in olderKeys; if it is lost, remove the
-        entry with ${call("clearOidcCredentials")} and sign in again.`,
-    );
-  }
-
-  /** A new key in place of one that is lost would hide the loss. */
-  async #assertNoneLost(): Promise<void> {
-    if (this.#inner.list === undefined || (await this.count()).unknown === 0) return;
-    throw new CredentialsBackendError(
-      "encryption_key_unknown",
-      words`Cannot make an encryption key for ${
-        describeInner(this.#inner)
-      }: it holds entries that were
-        encrypted with a key which is gone. Bring that key back; if it is lost, remove those
-        entries with ${call("clearOidcCredentials", { all: true })}.`,
-    );
-  }
-}
-
-/** Refuses a key in the store of its entries, which protects nothing, and one that ends before them. */
-function checkApart(backend: OidcCredentialsBackend, inner: OidcCredentialsBackend): void {
-  const isOnePlace = backend.persistent === true && backend.location !== undefined &&
-    backend.location === inner.location;
-  if (backend === inner || isOnePlace) {
-    throw keyOptionError("the key is kept in the store that it protects. Keep it in another one.");
-  }
-  if (backend.persistent === false && inner.persistent !== false) {
-    throw keyOptionError(
-      "the key would end with this process, and the entries would not. Keep it in a store that " +
-        "survives, too.",
-    );
-  }
 }
 
 export function undecrypted(
   key: string,
   inner: OidcCredentialsBackend,
   reason: string,
+  code: CredentialsBackendErrorCode = "decryption_failed",
 ): CredentialsBackendError {
+  const entry = `the entry for "${printable(key)}" in ${describeInner(inner)}`;
   return new CredentialsBackendError(
-    "decryption_failed",
-    words`Cannot decrypt the entry for "${printable(key)}" in ${
-      describeInner(inner)
-    }: ${reason} remove
-      it with ${call("clearOidcCredentials")} and sign in again.`,
+    code,
+    words`Cannot decrypt ${entry}: ${reason}. If it stays so, remove it with
+      ${call("clearOidcCredentials")} and sign in again.`,
   );
 }
 

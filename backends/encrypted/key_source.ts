@@ -1,12 +1,8 @@
-import { entryFrom, locationOf } from "../common/describe_backend.ts";
+import { entryFrom } from "../common/describe_backend.ts";
 import { readEnv } from "../common/platform.ts";
-import { printable, toBase64 } from "../common/printable.ts";
+import { toBase64 } from "../common/printable.ts";
 import { Once } from "../common/promises.ts";
-import {
-  assertCredentialsBackend,
-  checkOptions,
-  CredentialsBackendError,
-} from "../credentials_backend_error.ts";
+import { assertCredentialsBackend, CredentialsBackendError } from "../credentials_backend_error.ts";
 import type {
   BackendPermission,
   MaybePromise,
@@ -85,9 +81,6 @@ const KEY_BYTES = 32;
 /** Shorter passphrases can be guessed, however slow each guess is. */
 const PASSPHRASE_LENGTH = 12;
 
-/** Anybody may have written to a store, to keep its readers busy. */
-export const MOST_ITERATIONS = 2_000_000;
-
 /** The row that names the key to write with. */
 const CURRENT = "encryption-key";
 
@@ -97,8 +90,8 @@ export interface KeySource {
   readonly backend?: OidcCredentialsBackend;
   /** `undefined` where the key's backend does not declare them. */
   readonly permissions: (() => BackendPermission[]) | undefined;
-  /** The key to write with. `beforeNew` runs before a new key is made, and may refuse. */
-  current(beforeNew: () => Promise<void>): Promise<SealingKey>;
+  /** The key to write with. */
+  current(): Promise<SealingKey>;
   /** The key to try for a sealed entry, if one can be from here. */
   keyFor(sealed: SealedEntry): Promise<SealingKey | undefined>;
   /** Learns whether that key has opened the entry. */
@@ -108,25 +101,26 @@ export interface KeySource {
 /** Checks a key, and gives its source. `name` is its option. */
 export function keySource(key: EncryptionKey, name: string): KeySource {
   if (key instanceof Uint8Array) {
-    const reason = weakness(key);
-    if (reason !== undefined) {
-      throw keyOptionError(`option "${name}" is no key: ${reason}. Give 32 random bytes.`);
+    if (!isRandom(key)) {
+      const advice = "Give random ones, or a text as a passphrase.";
+      throw keyOptionError(`option "${name}" is not ${KEY_BYTES} random bytes. ${advice}`);
     }
     const own = new Uint8Array(key); // the caller may wipe the original
     return fixedKey(() => own, []);
   }
-  const kind = ["env", "passphrase", "backend"].find((kind) => Object.hasOwn(Object(key), kind));
-  if (kind === undefined) {
+  const { env, passphrase, backend }: Partial<
+    VariableKey & PassphraseKeyOptions & StoredKeyOptions
+  > = Object(key);
+  if (env !== undefined) {
+    return fixedKey(() => readKeyVariable(env), variablePermissions(env, name));
+  }
+  if (passphrase !== undefined) return passphraseKey(passphrase, name);
+  if (backend === undefined) {
     const kinds = "32 bytes, or one of env, passphrase, backend";
     throw keyOptionError(`option "${name}" is no key. Give ${kinds}.`);
   }
-  checkOptions(ACTION, key, { [kind]: "any" });
-  if ("env" in key) {
-    return fixedKey(() => readKeyVariable(key.env), variablePermissions(key.env, name));
-  }
-  if ("passphrase" in key) return passphraseKey(key, name);
-  assertCredentialsBackend(key.backend, name);
-  return storedKey(key.backend);
+  assertCredentialsBackend(backend, name);
+  return storedKey(backend);
 }
 
 /** One key. Its bytes are read at the first use. */
@@ -145,7 +139,7 @@ function fixedKey(
 }
 
 /** Keys from a passphrase: one for each salt, and each derived once in a process. */
-function passphraseKey({ passphrase }: PassphraseKeyOptions, name: string): KeySource {
+function passphraseKey(passphrase: PassphraseKeyOptions["passphrase"], name: string): KeySource {
   const { read, permissions } = passphraseReader(passphrase, name);
   /** The passphrase, in a form that does not give it back. */
   const secret = new Once<CryptoKey>();
@@ -171,10 +165,7 @@ function passphraseKey({ passphrase }: PassphraseKeyOptions, name: string): KeyS
       const salt = () => toBase64(crypto.getRandomValues(new Uint8Array(SALT_BYTES)));
       return await derive(current ??= { iterations: ITERATIONS, salt: salt() });
     },
-    async keyFor({ pbkdf2 }) {
-      const isBounded = pbkdf2 !== undefined && pbkdf2.iterations <= MOST_ITERATIONS;
-      return isBounded ? await derive(pbkdf2) : undefined;
-    },
+    keyFor: async ({ pbkdf2 }) => pbkdf2 && await derive(pbkdf2),
     settle({ pbkdf2 }, isOpened) {
       if (isOpened) {
         current ??= pbkdf2!;
@@ -191,11 +182,10 @@ function passphraseReader(
   name: string,
 ): { read: () => MaybePromise<string>; permissions: BackendPermission[] } {
   if (typeof passphrase === "function") return { read: passphrase, permissions: [] };
-  if (typeof passphrase !== "object" || passphrase === null) {
+  if (typeof passphrase === "string") {
     assertPassphrase(passphrase);
     return { read: () => passphrase, permissions: [] };
   }
-  checkOptions(ACTION, passphrase, { env: "any" });
   const { env } = passphrase;
   const read = () => readVariable(env, "read the passphrase", "Set it, or give another key.");
   return { read, permissions: variablePermissions(env, name) };
@@ -229,38 +219,26 @@ function storedKey(backend: OidcCredentialsBackend): KeySource {
     keys.set(id, key);
     return key;
   };
-  const readOrMake = async (beforeNew: () => Promise<void>): Promise<SealingKey> => {
+  const readOrMake = async (): Promise<SealingKey> => {
     const present = await read(entryFrom(backend, await backend.get(CURRENT))?.key_id);
     if (present !== undefined) return present;
-    await beforeNew();
     const bytes = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const encryption_key = toBase64(bytes);
-    const { id } = await sealingKey(bytes);
-    await backend.put(`${CURRENT}|${id}`, row({ encryption_key }));
-    const key = await read(id);
-    if (key === undefined) throw unkept(backend);
-    await backend.put(CURRENT, row({ key_id: id }));
+    const key = await sealingKey(bytes);
+    await backend.put(`${CURRENT}|${key.id}`, row({ encryption_key }));
+    await backend.put(CURRENT, row({ key_id: key.id }));
     return key;
   };
   return {
     backend,
     permissions: backend.requiredPermissions?.bind(backend),
-    current: (beforeNew) => current.get(() => readOrMake(beforeNew)),
+    current: () => current.get(readOrMake),
     keyFor: async ({ key_id, pbkdf2 }) => pbkdf2 === undefined ? await read(key_id) : undefined,
   };
 }
 
 function row(fields: Record<string, string>): OidcCredentials {
   return { issuer: CURRENT, client_id: CURRENT, access_token: "", ...fields };
-}
-
-function unkept(backend: OidcCredentialsBackend): CredentialsBackendError {
-  const place = printable(locationOf(backend) ?? "the backend for it");
-  return new CredentialsBackendError(
-    "backend_unproven",
-    `Cannot keep an encryption key in ${place}: the key that was written did not come back the ` +
-      `same. Nothing was encrypted with it. Repair that backend, or use another.`,
-  );
 }
 
 function variablePermissions(variable: unknown, name: string): BackendPermission[] {
@@ -278,7 +256,7 @@ function readKeyVariable(name: string): Uint8Array<ArrayBuffer> {
     : /^([A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})=?$/.test(text)
     ? fromBase64(`${text.slice(0, 43).replaceAll("-", "+").replaceAll("_", "/")}=`)
     : undefined;
-  if (bytes !== undefined && weakness(bytes) === undefined) return bytes;
+  if (bytes !== undefined && isRandom(bytes)) return bytes;
   throw new CredentialsBackendError(
     "env_invalid",
     `Cannot read the encryption key from the variable ${name}: it is not ${KEY_BYTES} random bytes ` +
@@ -295,12 +273,10 @@ function readVariable(name: string, purpose: string, advice: string): string {
   );
 }
 
-/** The reason why bytes are no key: no random generator gives such bytes in a lifetime. */
-function weakness(bytes: Uint8Array): string | undefined {
-  if (bytes.length !== KEY_BYTES) return `it has ${bytes.length} bytes, not ${KEY_BYTES}`;
-  if (new Set(bytes).size < KEY_BYTES / 2) return "its bytes repeat. Take random ones";
-  const isText = bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
-  return isText ? "it is text. Give text as a passphrase" : undefined;
+/** Neither short, nor repeated, nor a text: no random generator gives such bytes in a lifetime. */
+function isRandom(bytes: Uint8Array): boolean {
+  return bytes.length === KEY_BYTES && new Set(bytes).size >= KEY_BYTES / 2 &&
+    !bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
 }
 
 function assertPassphrase(text: unknown): asserts text is string {

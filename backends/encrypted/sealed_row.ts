@@ -10,6 +10,9 @@ const NONCE_BYTES = 12;
 /** OWASP asks for so many iterations of PBKDF2, which take about 0.2 s. */
 export const ITERATIONS = 600_000;
 
+/** Anybody may have written to a store, to keep its readers busy. */
+const MOST_ITERATIONS = 2_000_000;
+
 export const SALT_BYTES = 16;
 
 /** How a key came from a passphrase: PBKDF2 with HMAC-SHA-256. Nothing in it is secret. */
@@ -77,7 +80,8 @@ export function sealedIn(row: OidcCredentials): SealedEntry | undefined {
 
 function isDerivation(pbkdf2: Partial<Derivation> | null): boolean {
   const iterations = Number.isSafeInteger(pbkdf2?.iterations) ? pbkdf2!.iterations! : 0;
-  return iterations >= ITERATIONS && fromBase64(pbkdf2!.salt)?.length === SALT_BYTES;
+  return iterations >= ITERATIONS && iterations <= MOST_ITERATIONS &&
+    fromBase64(pbkdf2!.salt)?.length === SALT_BYTES;
 }
 
 /**

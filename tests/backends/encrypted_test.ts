@@ -73,7 +73,7 @@ Deno.test("a swapped row and one under another key are decryption_failed", async
   await backend.put(KEY, entry());
   await backend.put(OTHER, entry());
   inner.put(`encrypted|${OTHER}`, inner.get(`encrypted|${KEY}`)!);
-  const advice = "To go on, remove it with ";
+  const advice = "If it stays so, remove it with ";
   await rejectsWith(
     "decryption_failed",
     () => backend.get(OTHER),
@@ -115,7 +115,7 @@ Deno.test("a row of a later version is decryption_failed and says to update", as
   await encrypted(inner).put(KEY, entry());
   const row = inner.get(`encrypted|${KEY}`)!;
   inner.put(`encrypted|${KEY}`, { ...row, encrypted: { ...row.encrypted as object, version: 2 } });
-  const advice = "Update @validmind/auth; if that does not help, remove it with ";
+  const advice = "Update @validmind/auth. If it stays so, remove it with ";
   await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), advice);
 });
 
