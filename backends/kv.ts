@@ -209,7 +209,7 @@ function checkUrl(path: string): void {
   if (isPlain && isSecureUrl(url)) return;
   throw new CredentialsBackendError(
     "invalid_options",
-    `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain https: URL. ` +
+    `Cannot create KvCredentialsBackend: option "path" is neither a file nor a plain URL. ` +
       `Begin a URL with https:// in lower case, without a user name, a password and a query, and put ` +
       `the token into DENO_KV_ACCESS_TOKEN. Over http: the network would see the credentials: it is ` +
       `for localhost, 127.0.0.1 and [::1] only.`,

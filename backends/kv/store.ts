@@ -90,7 +90,7 @@ export class KvStore {
     for (;;) {
       const { done, value } = await this.#try("list credentials in", () => rows.next());
       if (done) return;
-      yield String(value.key.at(-1));
+      if (value.value !== null) yield String(value.key.at(-1));
     }
   }
 
