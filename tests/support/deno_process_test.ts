@@ -1,6 +1,4 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { walk } from "@std/fs";
-import { basename } from "@std/path";
 import { childEnv, DENO, mustRun, runDeno, startDeno, succeeds } from "./deno_process.ts";
 import { isPosix } from "./sandbox.ts";
 import { tempDir, withTempHome } from "./temp_home.ts";
@@ -67,15 +65,6 @@ Deno.test("startDeno: a script that was killed hands out its last lines, and lea
     assertEquals(await Array.fromAsync(child.lines()), ["last"]);
   }
   await assertRejects(() => Deno.stat(new URL(file)), Deno.errors.NotFound);
-});
-
-Deno.test("Deno is started by this helper alone", async () => {
-  const root = new URL("../", import.meta.url);
-  const callers: string[] = [];
-  for await (const { path } of walk(root, { exts: [".ts"] })) {
-    if (/\bexecPath\(\)/.test(await Deno.readTextFile(path))) callers.push(basename(path));
-  }
-  assertEquals(callers.sort(), ["deno_process.ts"]);
 });
 
 Deno.test("runDeno passes arguments, input and exit code, and never prompts", async () => {
