@@ -1,4 +1,4 @@
-import { pathOfUrl, quoteArgument } from "../backends/common/platform.ts";
+import { isWindows, pathOfUrl, quoteArgument } from "../backends/common/platform.ts";
 import { CredentialsBackendError } from "../backends/credentials_backend_error.ts";
 
 /**
@@ -62,17 +62,20 @@ export const SCOPES: Record<PermissionName, string> = {
 };
 
 /** Permissions by kind: `true` for all of it, or the values that narrow it. */
-type PermissionGroups = Map<PermissionName, true | string[]>;
-
-function groupPermissions(descriptors: Iterable<Deno.PermissionDescriptor>): PermissionGroups {
+function groupPermissions(
+  descriptors: Iterable<Deno.PermissionDescriptor>,
+): [PermissionName, true | string[]][] {
   const checked = [...descriptors].map((descriptor) => checkDescriptor(descriptor, "the list"));
-  const groups: PermissionGroups = new Map();
-  for (const name of NAMES) {
-    const scopes = checked.filter((one) => one.name === name).map((one) => one.scope);
-    if (scopes.length === 0) continue;
-    groups.set(name, scopes.includes(undefined) ? true : widest(name, scopes as string[]));
-  }
-  return groups;
+  return NAMES.flatMap((name): [PermissionName, true | string[]][] => {
+    const all = new Set(checked.filter((one) => one.name === name).map(({ scope }) => scope));
+    if (all.size === 0) return [];
+    if (all.has(undefined)) return [[name, true]];
+    const scopes = [...all] as string[];
+    // A folder's grant covers what is in it.
+    const isCovered = (path: string) =>
+      scopes.some((folder) => path.startsWith(`${folder}${isWindows ? "\\" : "/"}`));
+    return [[name, scopes.filter((scope) => !isCovered(scope))]];
+  });
 }
 
 function isScope(name: string, scope: unknown): scope is string | undefined {
@@ -84,21 +87,6 @@ function isScope(name: string, scope: unknown): scope is string | undefined {
 /** A host name or address, with or without a port, or a Unix socket. */
 const HOST = /^(unix:.+|(\[[\da-f:.]+\]|[^\s:/?#@]+)(:\d{1,5})?)$/i;
 
-/** Each scope once, without paths below another path. */
-function widest(name: string, scopes: readonly string[]): string[] {
-  const once = [...new Set(scopes)];
-  if (name !== "read" && name !== "write") return once;
-  return once.filter((path) => !once.some((folder) => isWithin(path, folder)));
-}
-
-/** Whether a path lies below a folder. */
-export function isWithin(path: string, folder: string): boolean {
-  if (path === folder || !path.startsWith(folder)) return false;
-  if (/[/\\]$/.test(folder)) return true;
-  const next = path[folder.length];
-  return next === "/" || next === "\\" && folder.includes("\\");
-}
-
 /** The kind and narrowing of a descriptor; an error where `origin` declares anything else. */
 export function checkDescriptor(
   descriptor: unknown,
@@ -107,19 +95,19 @@ export function checkDescriptor(
   const isObject = typeof descriptor === "object" && descriptor !== null;
   const fields = (isObject ? descriptor : {}) as Record<string, unknown>;
   const name = fields.name as PermissionName;
-  if (!NAMES.includes(name)) throw noDescriptor(origin, "one has no known name");
+  const isKnown = NAMES.includes(name);
   const value = fields[SCOPES[name]];
   const scope = value instanceof URL ? pathOfUrl(value) ?? null : value;
-  if (isScope(name, scope)) return { name, scope };
-  throw noDescriptor(origin, `one of "${name}" has a wrong ${SCOPES[name]}`);
-}
-
-function noDescriptor(origin: string, reason: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "invalid_permissions",
+  if (isKnown && isScope(name, scope)) return { name, scope };
+  const reason = isKnown ? `one of "${name}" has a wrong ${SCOPES[name]}` : "one has no known name";
+  throw invalidPermissions(
     `Cannot use the permissions that ${origin} declares: ${reason}. ` +
       `Declare Deno.PermissionDescriptor objects such as { name: "read", path: "/data" }.`,
   );
+}
+
+function invalidPermissions(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_permissions", message);
 }
 
 /**
@@ -151,20 +139,17 @@ function noDescriptor(origin: string, reason: string): CredentialsBackendError {
  * ```
  */
 export function formatPermissionFlags(descriptors: Iterable<Deno.PermissionDescriptor>): string {
-  return [...groupPermissions(descriptors)].map(([name, scopes]) => {
+  return groupPermissions(descriptors).map(([name, scopes]) => {
     if (scopes === true) return `--allow-${name}`;
     const comma = scopes.find((scope) => scope.includes(","));
-    if (comma !== undefined) throw inexpressible(name, comma);
+    if (comma !== undefined) {
+      throw invalidPermissions(
+        `Cannot write --allow-${name} for ${JSON.stringify(comma)}: it has a comma, and Deno's ` +
+          `flags have no way to write one. Use a permission set in deno.json, or another path.`,
+      );
+    }
     return quoteArgument(`--allow-${name}=${scopes.join(",")}`);
   }).join(" ");
-}
-
-function inexpressible(name: string, scope: string): CredentialsBackendError {
-  return new CredentialsBackendError(
-    "invalid_permissions",
-    `Cannot write --allow-${name} for ${JSON.stringify(scope)}: it has a comma, and Deno's flags ` +
-      `have no way to write one. Use a permission set in deno.json, or another path.`,
-  );
 }
 
 /**

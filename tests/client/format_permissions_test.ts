@@ -1,10 +1,6 @@
 import { fromFileUrl } from "@std/path";
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import {
-  formatPermissionFlags,
-  formatPermissionSet,
-  isWithin,
-} from "../../client/format_permissions.ts";
+import { formatPermissionFlags, formatPermissionSet } from "../../client/format_permissions.ts";
 import { DENO, runDeno, runProcess } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
@@ -213,17 +209,4 @@ Deno.test("formatPermissionSet: Deno grants what it says, also with a comma in i
     stdout.trim(),
     [...granted.map(() => "granted"), ...others.map(() => "denied")].join(),
   );
-});
-
-Deno.test("a path lies within a folder by either separator of Windows, and by that of POSIX", () => {
-  const within = [["/a/b", "/a"], ["/a", "/"], ["C:\\a\\b", "C:\\a"], ["C:\\a/b", "C:\\a"], [
-    "C:\\a",
-    "C:\\",
-  ]];
-  for (const [path, folder] of within) assertEquals(isWithin(path!, folder!), true, path);
-  const beside = [["/a", "/a"], ["/ab", "/a"], ["/a\\b", "/a"], ["C:\\ab", "C:\\a"], [
-    "/a",
-    "/a/b",
-  ]];
-  for (const [path, folder] of beside) assertEquals(isWithin(path!, folder!), false, path);
 });

@@ -4,7 +4,7 @@ import { normalize } from "@std/path";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { formatPermissionFlags, type PermissionNeed } from "@validmind/auth";
 import { HOME_VARIABLE } from "../../../backends/common/platform.ts";
-import { isWithin, SCOPES } from "../../../client/format_permissions.ts";
+import { SCOPES } from "../../../client/format_permissions.ts";
 import { accessed, covers } from "../../support/audit_log.ts";
 import { permissionFlagsOf } from "../../support/permission_flags.ts";
 import { AS_PROCESS, type CliWorld, cliWorld } from "../../client/cli/cli_world.ts";
@@ -162,7 +162,7 @@ function narrowed(needs: readonly PermissionNeed[]): PermissionNeed[] {
   const once = [...byFlag.values()];
   const isWider = (one: PermissionNeed, other: PermissionNeed) =>
     (one.name === "read" || one.name === "write") && other.name === one.name &&
-    isWithin(String(one.path), String(other.path));
+    String(one.path).startsWith(`${other.path}/`);
   return once.filter((need) => !once.some((other) => isWider(need, other)));
 }
 

@@ -11,7 +11,6 @@ import {
   type PermissionNeed,
   requiredPermissions,
 } from "@validmind/auth";
-import { isWithin } from "../../../client/format_permissions.ts";
 import { testKey } from "../../backends/encrypted/encryption_keys.ts";
 import { startOidcProvider, type TestOidcProvider } from "../../support/oidc_provider.ts";
 import { OwnEnv, withEnv } from "../../support/own_env.ts";
@@ -252,7 +251,7 @@ async function needsOf(
 /** Whether a path is granted with the folder that it lies in. */
 function isCovered(need: PermissionNeed, wider: PermissionNeed): boolean {
   if (need.name !== "read" && need.name !== "write") return false;
-  return wider.name === need.name && isWithin(String(need.path), String(wider.path));
+  return wider.name === need.name && String(need.path).startsWith(`${wider.path}/`);
 }
 
 function migrationNeeds(input: FlowInput): PermissionNeed[] {
