@@ -76,11 +76,10 @@ export async function startSignIn(options: SessionOptions = {}): Promise<Started
 
 /** Signs in with checked options. */
 export async function openSession(prepared: PreparedSession): Promise<SignedInSession> {
-  const { options, resolved, modelOptions, backend, needs } = prepared;
-  const { identity, apiHost, interactive, runtime } = resolved;
-  const session = { identity, apiHost, modelOptions, runtime, needs };
+  const { options, resolved, backend, needs } = prepared;
+  const { identity, interactive, runtime } = resolved;
   if (identity.kind === "api_key" || backend === undefined) {
-    return new SignedInSession({ ...session, tokens: undefined });
+    return new SignedInSession({ ...resolved, needs, tokens: undefined });
   }
   const key = credentialKey(identity.issuer, identity.clientId, identity.audience, identity);
   const stored = new StoredCredential(backend, key);
@@ -99,7 +98,7 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
     },
   });
   const hasAsked = await tokens.signIn(options.signal);
-  const signedIn = new SignedInSession({ ...session, tokens });
+  const signedIn = new SignedInSession({ ...resolved, needs, tokens });
   if (!hasAsked && interactive && isInNotebook()) {
     const { showStored } = await loadPrompt();
     await showStored(signedIn, options);

@@ -11,8 +11,7 @@ import { isObject, printable } from "../../backends/common/printable.ts";
 import { redact } from "../../backends/common/redact.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { named } from "../options/declaration.ts";
-import { checkCallOptions } from "../options/resolve_options.ts";
-import type { Runtime } from "../options/runtime.ts";
+import { checkCallOptions, type Runtime } from "../options/resolve_options.ts";
 import type { ClientInfo, GetOptions, PostOptions, QueryParams } from "../session.ts";
 
 export interface RenewalOptions {

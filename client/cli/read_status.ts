@@ -1,3 +1,4 @@
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
 import { locationOf } from "../../backends/common/describe_backend.ts";
 import { printable } from "../../backends/common/printable.ts";
@@ -6,7 +7,6 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
-import type { OidcIdentity } from "../options/identity.ts";
 import { CredentialStore } from "../tokens/store.ts";
 
 /** Longest text of a store, a token or a backend in a report. */

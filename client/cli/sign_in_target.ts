@@ -1,8 +1,7 @@
 import type { PermissionNeed } from "../format_permissions.ts";
 import { checkBrowserOptions } from "../options/browser_options.ts";
 import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
-import type { OidcIdentity } from "../options/identity.ts";
-import { resolveIdentity } from "../options/resolve_identity.ts";
+import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { preflight } from "../permissions/preflight.ts";
 import { envNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";

@@ -1,7 +1,7 @@
 import { parseFlag, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { option, type OptionTypes, type Term } from "../../backends/credentials_backend_error.ts";
 import { invalidOptions } from "../errors.ts";
-import type { BearerKind, InitOptions, SignInFlow } from "../session_options.ts";
+import type { InitOptions } from "../session_options.ts";
 
 /** The part that an option has in a call, and the purpose of reading its variable. */
 export const GROUPS = {
@@ -42,9 +42,6 @@ export interface OptionRow<T = unknown> {
 }
 
 type Rows = { readonly [K in keyof Required<InitOptions>]: OptionRow<NonNullable<InitOptions[K]>> };
-
-const FLOWS: readonly SignInFlow[] = ["auto", "device", "browser", "client_credentials"];
-const BEARERS: readonly BearerKind[] = ["auto", "access_token", "id_token"];
 
 /** A flag of the command line, with the placeholder for its value, and a line of help. */
 const flag = <const Name extends string>(flag: Name, value: string, help: string) => ({
@@ -98,7 +95,7 @@ export const OPTIONS = {
   },
   flow: {
     ...IDENTITY,
-    type: FLOWS,
+    type: ["auto", "device", "browser", "client_credentials"],
     variable: "VM_OIDC_FLOW",
     fallback: "auto",
     ...flag("flow", "FLOW", "the way to sign in"),
@@ -144,11 +141,7 @@ export const OPTIONS = {
   authorizationParameters: {
     ...BROWSER,
     type: "texts",
-    ...flag(
-      "parameter",
-      "NAME=VALUE",
-      "a further parameter of the page of the sign-in; repeatable",
-    ),
+    ...flag("parameter", "NAME=VALUE", "a further parameter of the sign-in page; repeatable"),
   },
   openBrowser: { ...PERSON, flag: "open", help: "open the page of the sign-in in the browser" },
   timeoutMs: {
@@ -159,7 +152,11 @@ export const OPTIONS = {
     fallback: 30_000,
     help: "time limit of one request, in milliseconds; of the variable in seconds",
   },
-  bearer: { type: BEARERS, group: "api", help: "the token on requests" },
+  bearer: {
+    type: ["auto", "access_token", "id_token"],
+    group: "api",
+    help: "the token on requests",
+  },
   document: { ...MODEL, help: "type of the document to work on" },
   monitoring: { ...MODEL, type: "boolean", help: "ongoing monitoring" },
   credentialsBackend: { type: "object", group: "code", help: "the store of the tokens" },

@@ -15,9 +15,29 @@ import {
   normalizeIssuer,
 } from "../entry.ts";
 import { invalidOptions, MissingApiCredentialsError, ValidMindAuthError } from "../errors.ts";
-import type { SessionOptions } from "../session_options.ts";
+import type { SessionOptions, SignInFlow } from "../session_options.ts";
 import { named, type OptionName, OPTIONS, valueOf } from "./declaration.ts";
-import type { ClientAuthOptions, Identity, OidcIdentity } from "./identity.ts";
+
+/** The options by which a client proves who it is, one at most. */
+export type ClientAuthOptions = Pick<SessionOptions, typeof CLIENT_AUTH[number]>;
+
+/** A sign-in at an OpenID Provider. The variables of `ClientAuthOptions` are read by the provider. */
+export interface OidcIdentity extends ClientAuthOptions {
+  kind: "oidc";
+  issuer: string;
+  clientId: string;
+  audience?: string;
+  profile?: string;
+  /** Empty where none is asked for. */
+  scope: string;
+  /** Absent for `auto`. */
+  flow?: Exclude<SignInFlow, "auto">;
+  /** Whether tokens are bound to a key. */
+  dpop?: boolean;
+}
+
+/** The credentials of a session: a sign-in, or an API key. */
+export type Identity = OidcIdentity | { kind: "api_key"; apiKey: string; apiSecret: string };
 
 /** The options by which a client proves who it is. */
 export const CLIENT_AUTH = ["clientSecret", "clientKeyFile", "clientAssertionFile"] as const;
@@ -34,7 +54,14 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   const apiSecret = read("apiSecret", !hasOidcOption);
   const hasKey = apiKey !== undefined && apiSecret !== undefined;
   if (issuer !== undefined || clientId !== undefined) {
-    if (hasKeyOption || hasKey) throw conflict(action);
+    if (hasKeyOption || hasKey) {
+      throw new ValidMindAuthError(
+        "conflicting_credentials",
+        words`Cannot ${action}: there are an API key and OIDC settings. Give either
+          ${named("apiKey")} and ${named("apiSecret")}, or ${named("issuer")} and
+          ${named("clientId")}.`,
+      );
+    }
     if (issuer === undefined) throw invalidOptions(lacks("an OAuth client id", "issuer", action));
     if (clientId === undefined) throw invalidOptions(lacks("an issuer", "clientId", action));
     return oidcIdentity(options, issuer, clientId, action);
@@ -44,10 +71,8 @@ export function resolveIdentity(options: SessionOptions, action: string): Identi
   }
   if (options.dpop) {
     throw invalidOptions(
-      words`Cannot ${action}: ${
-        named("dpop")
-      } binds tokens, and an API key cannot be bound. Leave it
-        out.`,
+      words`Cannot ${action}: ${named("dpop")} binds tokens, and an API key cannot be bound. Leave
+        it out.`,
     );
   }
   return {
@@ -121,11 +146,9 @@ export function clientAuthFromEnv(
 ): ClientAuthOptions {
   const given = clientAuthOf(identity);
   if (Object.keys(given).length > 0) return given;
-  const issuer = readEnvIfGranted(OPTIONS.issuer.variable);
-  const clientId = readEnvIfGranted(OPTIONS.clientId.variable);
-  if (issuer === undefined || clientId === undefined) return {};
-  if (normalizeIssuer(issuer) !== identity.issuer) return {};
-  if (normalizeClientId(clientId) !== identity.clientId) return {};
+  const issuer = normalizeIssuer(readEnvIfGranted(OPTIONS.issuer.variable) ?? "");
+  const clientId = normalizeClientId(readEnvIfGranted(OPTIONS.clientId.variable) ?? "");
+  if (issuer !== identity.issuer || clientId !== identity.clientId) return {};
   const found = CLIENT_AUTH.map((name) => [name, valueOf(name, {}, "sign in")] as const)
     .filter(([, value]) => value !== undefined);
   if (found.length < 2) return Object.fromEntries(found);
@@ -171,12 +194,11 @@ export function secureUrl(text: string, subject: Message): URL {
     );
   }
   if (isSecureUrl(url)) return url;
+  const origin = url.origin.slice(0, 200);
   throw new ValidMindAuthError(
     "insecure_url",
-    words`Cannot ${subject} is ${
-      url.origin.slice(0, 200)
-    }, which would get secrets in clear text. Use
-      https: (http: is for localhost, 127.0.0.1 and [::1] only).`,
+    words`Cannot ${subject} is ${origin}, which would get secrets in clear text. Use https: (http:
+      is for localhost, 127.0.0.1 and [::1] only).`,
   );
 }
 
@@ -203,14 +225,6 @@ export function assertReadable(variables: readonly string[], action: string): vo
 /** The message for one half of a pair: "there is an issuer alone. …". */
 function lacks(have: string, lack: OptionName, action: string): Words {
   return words`Cannot ${action}: there is ${have} alone. Give ${named(lack)}, too.`;
-}
-
-function conflict(action: string): ValidMindAuthError {
-  return new ValidMindAuthError(
-    "conflicting_credentials",
-    words`Cannot ${action}: there are an API key and OIDC settings. Give either ${named("apiKey")}
-      and ${named("apiSecret")}, or ${named("issuer")} and ${named("clientId")}.`,
-  );
 }
 
 function missingCredentials(action: string, apiKey?: string, apiSecret?: string): Words {

@@ -1,22 +1,43 @@
 import { checkOptions, type OptionTypes, words } from "../../backends/credentials_backend_error.ts";
 import {
   type Clock,
+  type Delay,
   delay as realDelay,
   LONGEST_TIMER_MS,
+  type Stopwatch,
 } from "../../backends/common/promises.ts";
-import type { AuthEvent } from "../auth_event.ts";
+import type { AuthEvent, AuthEventDetail } from "../auth_event.ts";
 import { invalidOptions, MissingModelIdError } from "../errors.ts";
-import type { InitOptions, SessionOptions } from "../session_options.ts";
+import type { InitOptions } from "../session_options.ts";
 import { named, OPTION_NAMES, OPTIONS, optionTypes, valueOf } from "./declaration.ts";
-import type { ClientAuthOptions, Identity } from "./identity.ts";
 import {
   CLIENT_AUTH,
   clientAuthOf,
+  type ClientAuthOptions,
   headerValue,
+  type Identity,
   resolveIdentity,
   secureUrl,
 } from "./resolve_identity.ts";
-import type { Emit, Runtime } from "./runtime.ts";
+
+/** Sends one event to the caller's `onEvent`. */
+export type Emit = (detail: AuthEventDetail) => void;
+
+/** A session's means of making requests, telling the time and waiting. */
+export interface Runtime {
+  fetch: typeof globalThis.fetch;
+  now: Clock;
+  /** The same as `now` where the caller gave a clock. */
+  elapsed: Stopwatch;
+  delay: Delay;
+  timeoutMs: number;
+  /** By how many seconds the provider's clock is ahead of this computer's, by its last answer. */
+  skew?: number | undefined;
+  /** The secrets that the session knows, present and former: no message may repeat one. */
+  secrets: Set<string>;
+  /** Only where the caller gave `onEvent`. */
+  emit?: Emit | undefined;
+}
 
 const DEFAULT_API_HOST = "http://localhost:5000/api/v1/tracking/";
 
@@ -28,6 +49,8 @@ export interface ResolvedOptions {
   /** Whether a person may be asked to sign in. */
   interactive: boolean;
   runtime: Runtime;
+  /** Only for `init`. */
+  modelOptions?: ModelOptions;
 }
 
 /** The options of `init` for the model. */
@@ -42,14 +65,19 @@ export interface ModelOptions {
  * variable, which is then not read. OIDC options make the API-key variables irrelevant, and the
  * reverse.
  *
+ * @param options As {@linkcode checkSessionOptions} gives them.
  * @param action The caller's action, as in "Cannot {action}".
+ * @param isInit Whether it is `init`, which requires a model and has a default host.
  */
-export function resolveOptions(options: SessionOptions, action: string): ResolvedOptions {
-  const given = withoutPlaceholder(options);
-  const identity = resolveIdentity(given, action);
+export function resolveOptions(
+  options: InitOptions,
+  action: string,
+  isInit: boolean = false,
+): ResolvedOptions {
+  const identity = resolveIdentity(options, action);
   const now = options.now ?? Date.now;
-  const host = given.apiUrl ?? given.apiHost ?? valueOf("apiUrl", {}, action) ??
-    valueOf("apiHost", {}, action);
+  const host = options.apiUrl ?? options.apiHost ?? valueOf("apiUrl", {}, action) ??
+    valueOf("apiHost", {}, action) ?? (isInit ? DEFAULT_API_HOST : undefined);
   return {
     identity,
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
@@ -64,52 +92,28 @@ export function resolveOptions(options: SessionOptions, action: string): Resolve
       emit: options.onEvent &&
         eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, now),
     },
+    ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
 }
 
-/** The same for `init`, which requires a model and has a default host. */
-export function resolveInitOptions(
-  options: InitOptions,
-  action: string,
-): ResolvedOptions & ModelOptions {
+function resolveModel(options: InitOptions, action: string): ModelOptions {
   const { document, monitoring = false } = options;
-  const resolved = resolveOptions(options, action);
-  const model = valueOf("model", withoutPlaceholder(options), action);
+  const model = valueOf("model", options, action);
   if (model === undefined) {
     throw new MissingModelIdError(
       words`Cannot ${action}: there is no model. Give ${named("model")}, the model's CUID.`,
     );
   }
   return {
-    apiHost: DEFAULT_API_HOST,
-    ...resolved,
     model: headerValue(model, "model", action),
     ...(document !== undefined && { document: headerValue(document, "document", action) }),
     monitoring,
   };
 }
 
-/**
- * The options without those that `apiKey: "..."`, the placeholder of an unedited notebook, leaves to
- * the environment, as in Python.
- */
-export function withoutPlaceholder<T extends SessionOptions>(options: T): T {
-  if (options.apiKey !== "...") return options;
-  const rest = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
-  return Object.fromEntries(rest) as T;
-}
-
+/** `apiKey: "..."`, the placeholder of an unedited notebook, leaves these to the environment. */
 const BEHIND_PLACEHOLDER: readonly string[] = [
-  ...[
-    "apiKey",
-    "apiSecret",
-    "apiHost",
-    "apiUrl",
-    "model",
-    "issuer",
-    "clientId",
-    "audience",
-  ] as const,
+  ...["apiKey", "apiSecret", "apiHost", "apiUrl", "model", "issuer", "clientId", "audience"],
   ...CLIENT_AUTH,
 ];
 
@@ -128,10 +132,9 @@ function apiHost(host: string, action: string): string {
 /** Sends events to a caller's `onEvent`, whose errors are ignored: a log must not end a sign-in. */
 export function eventSink(
   onEvent: (event: AuthEvent) => void,
-  context: { issuer?: string; clientId?: string },
+  { issuer, clientId }: { issuer?: string; clientId?: string },
   now: Clock,
 ): Emit {
-  const { issuer, clientId } = context;
   const owner = issuer === undefined || clientId === undefined ? {} : { issuer, clientId };
   return (detail) => {
     const event = { time: new Date(now()), ...owner, ...detail };
@@ -143,15 +146,19 @@ export function eventSink(
  * Refuses unknown options, values that do not fit, and options that exclude each other.
  *
  * @param isInit Whether the options of `init` alone are known.
+ * @returns The options that count beside the placeholder of an API key, as in Python.
  */
 export function checkSessionOptions(
-  options: SessionOptions,
+  options: InitOptions,
   action: string,
   isInit: boolean,
-): void {
+): InitOptions {
   const names = OPTION_NAMES.filter((name) => isInit || OPTIONS[name].group !== "model");
   checkCallOptions(action, options, optionTypes(names));
   checkClientAuth(options, action);
+  if (options.apiKey !== "...") return options;
+  const given = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
+  return Object.fromEntries(given);
 }
 
 /** Refuses more than one way for a client to prove who it is. */

@@ -1,4 +1,5 @@
-import { isDeno, isGranted, netHost, writeError } from "../../backends/common/platform.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+import { isDeno, isGranted, writeError } from "../../backends/common/platform.ts";
 import { call, words } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
@@ -14,23 +15,23 @@ import {
 } from "../format_permissions.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
-import type { OidcIdentity } from "../options/identity.ts";
 import {
   checkCallOptions,
   checkSessionOptions,
-  resolveInitOptions,
   resolveOptions,
-  withoutPlaceholder,
+  type Runtime,
 } from "../options/resolve_options.ts";
-import type { Runtime } from "../options/runtime.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 import {
   asAlways,
   backendNeeds,
+  bare,
   choiceNeeds,
+  env,
   envNeeds,
   fileNeeds,
+  net,
   startNeeds,
   uniqueNeeds,
 } from "./start_needs.ts";
@@ -54,21 +55,15 @@ export async function preflight(
 ): Promise<void> {
   const missing = needs.filter((need) => need.need === when && !isGranted(need));
   if (missing.length === 0) return;
-  if (Deno.stdin.isTerminal() && Deno.stderr.isTerminal()) await askPermissions(action, missing);
+  if (Deno.stdin.isTerminal() && Deno.stderr.isTerminal()) {
+    const lines = missing.map((need) => `  ${describe(need)}, ${need.reason}\n`);
+    writeError(
+      `To ${action}, these permissions are needed, and Deno will ask for each:\n${lines.join("")}`,
+    );
+    for (const need of missing) await Deno.permissions.request(need);
+  }
   const denied = missing.filter((need) => !isGranted(need));
   if (denied.length > 0) throw permissionRequired(action, denied, all());
-}
-
-/** Shows the purpose of each permission, then asks for them one by one. */
-async function askPermissions(
-  action: string,
-  needs: readonly PermissionNeed[],
-): Promise<void> {
-  const lines = needs.map((need) => `  ${describe(need)}, ${need.reason}`);
-  const text = `To ${action}, these permissions are needed, and Deno will ask for each:\n` +
-    `${lines.join("\n")}\n`;
-  writeError(text);
-  for (const need of needs) await Deno.permissions.request(need);
 }
 
 /** The error for missing permissions, with the flags for all permissions of the call. */
@@ -115,17 +110,17 @@ const ABOUT_TYPES = {
  * @param endpointHosts Asks the provider for the hosts of its endpoints.
  */
 export async function collectPermissions(
-  options: InitOptions,
+  given: InitOptions,
   about: RequiredPermissionsOptions,
   endpointHosts: (identity: OidcIdentity, runtime: Runtime) => Promise<string[]>,
 ): Promise<PermissionNeed[]> {
   checkCallOptions(ACTION, about, ABOUT_TYPES);
   const { call = "init", revoke = false } = about;
-  checkSessionOptions(options, ACTION, call !== "createSession");
-  await preflight(ACTION, envNeeds(withoutPlaceholder(options), call), "always");
-  const resolved = call === "init"
-    ? resolveInitOptions(options, "sign in to ValidMind")
-    : resolveOptions(options, "sign in");
+  const options = checkSessionOptions(given, ACTION, call !== "createSession");
+  await preflight(ACTION, envNeeds(options, call), "always");
+  const isInit = call === "init";
+  const action = isInit ? "sign in to ValidMind" : "sign in";
+  const resolved = resolveOptions(options, action, isInit);
   const { identity, runtime } = resolved;
   if (identity.kind === "api_key") {
     return call === "clear"
@@ -163,42 +158,30 @@ export function browserNeeds(options: SessionOptions): PermissionNeed[] {
   return [...(isFlow ? redirectNeeds(options) : []), ...(openBrowser ? launcherNeeds() : [])];
 }
 
-/** A need for each variable whose option is absent. */
-function openNeeds(
-  when: PermissionNeed["need"],
-  reason: string,
-  options: Readonly<Record<string, unknown>>,
-): PermissionNeed[] {
-  return Object.entries(options).flatMap(([variable, given]): PermissionNeed[] =>
-    given === undefined ? [{ name: "env", variable, reason, need: when }] : []
-  );
-}
-
 /** The place to listen at, and the variables that say so. */
 function redirectNeeds(options: SessionOptions): PermissionNeed[] {
   const { redirectUri, listen, openBrowser, onAuthorizationUrl } = options;
   const issuer = normalizeIssuer(valueOf("issuer", options, ACTION) ?? "");
+  const open = Object.entries({
+    [OPTIONS.redirectUri.variable]: redirectUri,
+    [OPTIONS.listen.variable]: listen,
+    JUPYTERHUB_PUBLIC_HUB_URL: redirectUri,
+    JUPYTERHUB_SERVICE_PREFIX: onAuthorizationUrl,
+    SSH_CONNECTION: openBrowser ?? onAuthorizationUrl,
+    SSH_TTY: openBrowser ?? onAuthorizationUrl,
+  }).filter(([, option]) => option === undefined);
   return [
-    ...openNeeds("optional", GROUPS.browser, {
-      [OPTIONS.redirectUri.variable]: redirectUri,
-      [OPTIONS.listen.variable]: listen,
-      JUPYTERHUB_PUBLIC_HUB_URL: redirectUri,
-      JUPYTERHUB_SERVICE_PREFIX: onAuthorizationUrl,
-    }),
-    ...openNeeds("optional", "to know whether the browser is on this computer", {
-      SSH_CONNECTION: openBrowser ?? onAuthorizationUrl,
-      SSH_TTY: openBrowser ?? onAuthorizationUrl,
-    }),
+    ...open.map(([variable]) => env(variable, GROUPS.browser, "optional")),
     ...listenNeeds(resolveRedirect(options, issuer, ACTION)),
   ];
 }
 
 function launcherNeeds(): PermissionNeed[] {
   const [command] = browserLauncher();
-  const when = { reason: "to open the browser at sign-in", need: "optional" } as const;
+  const reason = "to open the browser at sign-in";
   return [
-    { name: "run", command, ...when },
-    ...browserVariables().map((variable) => ({ name: "env", variable, ...when } as const)),
+    { name: "run", command, reason, need: "optional" },
+    ...browserVariables().map((variable) => env(variable, reason, "optional")),
   ];
 }
 
@@ -210,15 +193,10 @@ export function clearNeeds(
   backend: OidcCredentialsBackend,
   issuersToAsk: readonly string[],
 ): PermissionNeed[] {
-  const toRemove = { reason: "to remove the stored tokens", need: "always" } as const;
-  const toRevoke = { reason: "to have the tokens revoked", need: "always" } as const;
+  const reason = "to remove the stored tokens";
   return [
-    ...backendNeeds(backend).map((need): PermissionNeed => ({ ...need, ...toRemove })),
-    ...issuersToAsk.map((issuer): PermissionNeed => ({
-      name: "net",
-      host: netHost(new URL(issuer)),
-      ...toRevoke,
-    })),
+    ...backendNeeds(backend).map((need) => asAlways({ ...need, reason })),
+    ...issuersToAsk.map((issuer) => net(issuer, "to have the tokens revoked", "always")),
   ];
 }
 
@@ -242,10 +220,6 @@ export async function dropPermissions(
     dropped: granted.filter((descriptor) => !isGranted(descriptor)),
     stillGranted: granted.filter(isGranted),
   };
-}
-
-function bare({ reason: _, need: _1, ...descriptor }: PermissionNeed): Deno.PermissionDescriptor {
-  return descriptor as Deno.PermissionDescriptor;
 }
 
 type System = typeof Deno.build.os;

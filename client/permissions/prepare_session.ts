@@ -5,11 +5,8 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import {
   checkSessionOptions,
-  type ModelOptions,
   type ResolvedOptions,
-  resolveInitOptions,
   resolveOptions,
-  withoutPlaceholder,
 } from "../options/resolve_options.ts";
 import type { DropPermissionsResult } from "../session.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
@@ -34,8 +31,6 @@ const loadBrowserOptions = () => import("../options/browser_options.ts");
 export interface PreparedSession {
   readonly options: SessionOptions;
   readonly resolved: ResolvedOptions;
-  /** Only for `init`. */
-  readonly modelOptions: ModelOptions | undefined;
   /** Only with OIDC. */
   readonly backend: OidcCredentialsBackend | undefined;
   readonly needs: SessionNeeds;
@@ -60,22 +55,20 @@ export interface SessionNeeds {
  * first, since the others come from them.
  */
 export async function prepareSession(
-  options: InitOptions,
+  given: InitOptions,
   call: "init" | "createSession",
 ): Promise<PreparedSession> {
   const isInit = call === "init";
   const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
-  checkSessionOptions(options, action, isInit);
+  const options = checkSessionOptions(given, action, isInit);
   const check = checker(action, options);
   const mayReadAll = isGranted({ name: "env" });
-  const given = withoutPlaceholder(options);
-  const variables = mayReadAll ? [] : envNeeds(given, call);
-  const choice = () => isByKey(given) ? [] : choiceNeeds(options);
+  const variables = mayReadAll ? [] : envNeeds(options, call);
+  const choice = () => isByKey(options) ? [] : choiceNeeds(options);
   const first = () => [...variables.map(asAlways), ...choice(), HOME_NEED];
   if (!mayReadAll) await check(variables, "always", first);
-  const modelOptions = isInit ? resolveInitOptions(options, action) : undefined;
-  const resolved = modelOptions ?? resolveOptions(options, action);
+  const resolved = resolveOptions(options, action, isInit);
   options.signal?.throwIfAborted();
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
     (await loadBrowserOptions()).checkBrowserOptions(options, action);
@@ -96,7 +89,6 @@ export async function prepareSession(
   return {
     options,
     resolved,
-    modelOptions,
     backend,
     needs: {
       async drop(willRefresh, all) {

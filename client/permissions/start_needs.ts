@@ -5,7 +5,7 @@ import {
   netHost,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
-import { assertCredentialsBackend, backendName } from "../../backends/credentials_backend_error.ts";
+import { backendName } from "../../backends/credentials_backend_error.ts";
 import { readBackendChoice, variablesIn } from "../../backends/load/backend_choice.ts";
 import type {
   BackendPermission,
@@ -21,7 +21,7 @@ import {
   OPTIONS,
 } from "../options/declaration.ts";
 import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
-import { type ResolvedOptions, withoutPlaceholder } from "../options/resolve_options.ts";
+import type { ResolvedOptions } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
@@ -39,7 +39,7 @@ export function startNeeds(
   backend: OidcCredentialsBackend | undefined,
 ): PermissionNeed[] {
   const { identity, runtime } = resolved;
-  const needs = [...envNeeds(withoutPlaceholder(options), call), ...apiNeeds(resolved)];
+  const needs = [...envNeeds(options, call), ...apiNeeds(resolved)];
   if (identity.kind === "api_key") return needs;
   const isNative = runtime.fetch === globalThis.fetch;
   return uniqueNeeds([
@@ -51,7 +51,7 @@ export function startNeeds(
   ]);
 }
 
-function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
+export function net(url: string, reason: string, need: PermissionNeed["need"]): PermissionNeed {
   return { name: "net", host: netHost(new URL(url)), reason, need };
 }
 
@@ -79,10 +79,10 @@ export function isByKey({ issuer, clientId, apiKey, apiSecret }: InitOptions): b
 /** The variables of absent options, and whether a start requires each. */
 export function envNeeds(options: InitOptions, call: Call): PermissionNeed[] {
   const isKey = isByKey(options);
-  return OPTION_NAMES.flatMap((name): PermissionNeed[] => {
+  return OPTION_NAMES.flatMap((name) => {
     const { variable, group } = optionRow(name);
     const need = variable && needOfVariable(name, options, call, isKey);
-    return need ? [{ name: "env", variable, reason: GROUPS[group], need }] : [];
+    return need ? [env(variable, GROUPS[group], need)] : [];
   });
 }
 
@@ -116,15 +116,12 @@ function needOfVariable(
   return requiredBy === "every call" && isOpen ? "optional" : undefined;
 }
 
-/** The files by which the client proves who it is, which a start from a stored token does not read. */
+/** The file by which the client proves who it is, which a start from a stored token does not read. */
 export function fileNeeds(client: Parameters<typeof clientAuthFromEnv>[0]): PermissionNeed[] {
   const { clientKeyFile, clientAssertionFile } = clientAuthFromEnv(client);
-  const files = [[clientKeyFile, "key"], [clientAssertionFile, "assertion"]] as const;
-  return files.flatMap(([path, kind]): PermissionNeed[] =>
-    path === undefined
-      ? []
-      : [{ name: "read", path, reason: `to read the client's ${kind}`, need: "sign_in" }]
-  );
+  const path = clientKeyFile ?? clientAssertionFile; // they exclude each other
+  const reason = `to read the client's ${clientKeyFile === undefined ? "assertion" : "key"}`;
+  return path === undefined ? [] : [{ name: "read", path, reason, need: "sign_in" }];
 }
 
 /**
@@ -154,13 +151,11 @@ export function selectionNeeds(): PermissionNeed[] {
 export async function ensureSelection(
   ensure: (needs: PermissionNeed[]) => Promise<void>,
 ): Promise<void> {
-  const known = new Set<string>();
-  for (;;) {
-    const needs = selectionNeeds().filter((need) => !known.has(JSON.stringify(need)));
-    if (needs.length === 0) return;
+  let needs: PermissionNeed[];
+  do {
+    needs = selectionNeeds();
     await ensure(needs);
-    for (const need of needs) known.add(JSON.stringify(need));
-  }
+  } while (JSON.stringify(selectionNeeds()) !== JSON.stringify(needs));
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */
@@ -168,19 +163,21 @@ export function optionNeeds(text: string): PermissionNeed[] {
   return variablesIn(text).map((variable) => env(variable, "to complete the backend's options"));
 }
 
-function env(variable: string, reason = "to choose where tokens are kept"): PermissionNeed {
-  return { name: "env", variable, reason, need: "always" };
+export function env(
+  variable: string,
+  reason: string = "to choose where tokens are kept",
+  need: PermissionNeed["need"] = "always",
+): PermissionNeed {
+  return { name: "env", variable, reason, need };
 }
 
 /**
  * The permissions that a backend declares. A backend that declares none adds none.
  *
- * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors;
- * `invalid_backend` for one that cannot be described.
+ * @throws {CredentialsBackendError} `invalid_permissions` for anything but permission descriptors.
  */
 export function backendNeeds(backend: OidcCredentialsBackend): PermissionNeed[] {
   const origin = backendName(backend);
-  assertCredentialsBackend(backend, origin);
   let declared: unknown;
   try {
     declared = backend.requiredPermissions?.() ?? [];
@@ -201,13 +198,17 @@ export function asAlways(need: PermissionNeed): PermissionNeed {
   return { ...need, need: "always" };
 }
 
+/** The permission of a need. */
+export function bare({ reason: _, need: _1, ...rest }: PermissionNeed): Deno.PermissionDescriptor {
+  return rest as Deno.PermissionDescriptor;
+}
+
 /** One need for each permission, the strongest, since parts of a call may share permissions. */
 export function uniqueNeeds(needs: readonly PermissionNeed[]): PermissionNeed[] {
   const seen = new Map<string, PermissionNeed>();
   const rank = ({ need }: PermissionNeed) => ["always", "sign_in", "optional"].indexOf(need);
   for (const need of needs) {
-    const { reason: _, need: _1, ...descriptor } = need;
-    const key = JSON.stringify(descriptor);
+    const key = JSON.stringify(bare(need));
     const earlier = seen.get(key);
     if (earlier === undefined || rank(need) < rank(earlier)) seen.set(key, need);
   }

@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
+import type { ClientAuthOptions } from "../options/resolve_identity.ts";
 import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { isEntraIssuer } from "../entry.ts";
-import type { ClientAuthOptions } from "../options/identity.ts";
 import { assertionDoubt, byAssertionFile, type ClientFile } from "./client_file.ts";
 import { byClientKey } from "./client_key.ts";
 import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";

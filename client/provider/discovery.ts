@@ -1,8 +1,8 @@
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
 import { isGranted, isLoopback, netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { OidcIdentity } from "../options/identity.ts";
 import { loadPreflight } from "../permissions/prepare_session.ts";
 import * as oauth from "oauth4webapi";
 

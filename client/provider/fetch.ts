@@ -1,9 +1,9 @@
+import type { Runtime } from "../options/resolve_options.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { parseHttpDate, parseObject, readText } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redact.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
-import type { Runtime } from "../options/runtime.ts";
 import { refusedWithoutWords } from "./error.ts";
 import {
   isRefusal,

@@ -1,8 +1,8 @@
 import * as oauth from "oauth4webapi";
+import type { Runtime } from "../options/resolve_options.ts";
 import { isObject, printable, toBase64 } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
-import type { Runtime } from "../options/runtime.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
 
 /** Tries to get the keys. */

@@ -1,9 +1,8 @@
 import * as oauth from "oauth4webapi";
+import type { Runtime } from "../options/resolve_options.ts";
 import { remember } from "../../backends/common/redact.ts";
 import { Once } from "../../backends/common/promises.ts";
-import type { OidcIdentity } from "../options/identity.ts";
-import type { Runtime } from "../options/runtime.ts";
-import { clientAuthFromEnv, clientAuthOf } from "../options/resolve_identity.ts";
+import { clientAuthFromEnv, clientAuthOf, type OidcIdentity } from "../options/resolve_identity.ts";
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";

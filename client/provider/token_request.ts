@@ -1,12 +1,12 @@
 import * as oauth from "oauth4webapi";
+import type { Runtime } from "../options/resolve_options.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { netHost } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redact.ts";
 import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
-import type { OidcIdentity } from "../options/identity.ts";
-import type { Runtime } from "../options/runtime.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
 import { endpointHosts } from "./discovery.ts";
 import { DPOP } from "./error.ts";

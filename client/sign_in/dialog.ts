@@ -1,3 +1,4 @@
+import type { Runtime } from "../options/resolve_options.ts";
 import { browserLauncher, browserVariables } from "../permissions/preflight.ts";
 import { describeBackend, locationOf } from "../../backends/common/describe_backend.ts";
 import {
@@ -11,7 +12,6 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry.ts";
-import type { Runtime } from "../options/runtime.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import { isShownByCaller } from "../prompt/terminal.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";

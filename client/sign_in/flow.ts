@@ -1,6 +1,6 @@
+import type { Runtime } from "../options/resolve_options.ts";
 import type { TokenSet } from "../entry.ts";
 import { codeOf, ValidMindAuthError } from "../errors.ts";
-import type { Runtime } from "../options/runtime.ts";
 import type { SignInPage } from "../prompt/prompt.ts";
 import type { BrowserOptions } from "../options/browser_options.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";

@@ -8,10 +8,12 @@ import type { ApiCredentials, OwnHeaders } from "../api/transport.ts";
 import { readClaims } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { SessionNeeds } from "../permissions/prepare_session.ts";
-import type { Identity } from "../options/identity.ts";
-import { secureUrl } from "../options/resolve_identity.ts";
-import { checkCallOptions, type ModelOptions } from "../options/resolve_options.ts";
-import type { Runtime } from "../options/runtime.ts";
+import { type Identity, secureUrl } from "../options/resolve_identity.ts";
+import {
+  checkCallOptions,
+  type ModelOptions,
+  type ResolvedOptions,
+} from "../options/resolve_options.ts";
 import type {
   AccessTokenOptions,
   ClearOptions,
@@ -40,12 +42,7 @@ const NATIVE_FETCH = globalThis.fetch;
 
 const HEADERS_TYPES = { method: "text", url: "any", signal: "signal" } as const;
 
-export interface SignedInSessionOptions {
-  identity: Identity;
-  apiHost: string | undefined;
-  /** Only in a session of `init`, which sends ValidMind's own headers. */
-  modelOptions: ModelOptions | undefined;
-  runtime: Runtime;
+export interface SignedInSessionOptions extends Omit<ResolvedOptions, "interactive"> {
   needs: SessionNeeds;
   /** Only with OIDC. */
   tokens: TokenSource | undefined;

@@ -12,12 +12,13 @@ import { resolveCredentialsBackend } from "../../backends/resolve_credentials_ba
 import { credentialKey, normalizeClientId, normalizeIssuer } from "../entry.ts";
 import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
-import type { ClientAuthOptions, OidcIdentity } from "../options/identity.ts";
 import {
   assertReadable,
   checkIssuer,
   CLIENT_AUTH,
   clientAuthOf,
+  type ClientAuthOptions,
+  type OidcIdentity,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
 import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";

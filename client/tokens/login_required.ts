@@ -18,7 +18,7 @@ import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_bac
 import { DEFAULT_SCOPE } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { OPTIONS } from "../options/declaration.ts";
-import type { OidcIdentity } from "../options/identity.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 
 /** The reason of an entry whose tokens cannot be used for lack of their key. */
 export const NO_KEY = "the key of the stored tokens is missing or damaged";

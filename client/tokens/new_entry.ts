@@ -1,9 +1,9 @@
+import type { Runtime } from "../options/resolve_options.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import { isFresh, LAST_TIME, readClaims, SKEW_SECONDS, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { OidcIdentity } from "../options/identity.ts";
-import type { Runtime } from "../options/runtime.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { HeldTokens } from "./source.ts";
 

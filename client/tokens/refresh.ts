@@ -1,9 +1,9 @@
+import type { Runtime } from "../options/resolve_options.ts";
 import { Once } from "../../backends/common/promises.ts";
 import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, isFresh } from "../entry.ts";
 import { codeOf, type ValidMindAuthError } from "../errors.ts";
-import type { Runtime } from "../options/runtime.ts";
 import type { OidcProvider, RequestedDiscovery } from "../provider/oidc_provider.ts";
 import type { RefreshAnswer } from "../provider/refresh_grant.ts";
 import { revokeTokens } from "./clear.ts";

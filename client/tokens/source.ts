@@ -1,3 +1,5 @@
+import type { Runtime } from "../options/resolve_options.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { ClearOptions, ClearResult } from "../session.ts";
 import { backendError, entryFrom } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
@@ -7,8 +9,6 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { type Bearer, bearerOf, coversScope, freshUntil, isFresh } from "../entry.ts";
-import type { OidcIdentity } from "../options/identity.ts";
-import type { Runtime } from "../options/runtime.ts";
 import type { AskOptions } from "../sign_in/flow.ts";
 
 /** Options of {@linkcode TokenSource}. */

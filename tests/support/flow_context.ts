@@ -1,4 +1,4 @@
-import type { Runtime } from "../../client/options/runtime.ts";
+import type { Runtime } from "../../client/options/resolve_options.ts";
 import type { DeviceCode } from "../../client/session_options.ts";
 import type { FlowContext } from "../../client/sign_in/flow.ts";
 

@@ -1,4 +1,4 @@
-import type { Runtime } from "../../client/options/runtime.ts";
+import type { Runtime } from "../../client/options/resolve_options.ts";
 import { OidcProvider } from "../../client/provider/oidc_provider.ts";
 import type { TestOidcProvider } from "./oidc_provider.ts";
 import type { ProviderWorld } from "./provider_world.ts";

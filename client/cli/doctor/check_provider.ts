@@ -1,7 +1,6 @@
 import { parseHttpDate } from "../../../backends/common/printable.ts";
 import { requiredPermissions } from "../../init.ts";
-import type { OidcIdentity } from "../../options/identity.ts";
-import { clientAuthFromEnv } from "../../options/resolve_identity.ts";
+import { clientAuthFromEnv, type OidcIdentity } from "../../options/resolve_identity.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import type { SessionOptions } from "../../session_options.ts";
 import type { FlagValues } from "../flags.ts";

@@ -1,3 +1,4 @@
+import type { OidcIdentity } from "../../options/resolve_identity.ts";
 import { describeBackend } from "../../../backends/common/describe_backend.ts";
 import { connectionAdvice, connectionFault } from "../../../backends/common/printable.ts";
 import type {
@@ -5,7 +6,6 @@ import type {
   OidcCredentialsBackend,
 } from "../../../backends/oidc_credentials_backend.ts";
 import { requiredPermissions } from "../../init.ts";
-import type { OidcIdentity } from "../../options/identity.ts";
 import { resolveOptions } from "../../options/resolve_options.ts";
 import { preflight } from "../../permissions/preflight.ts";
 import { CredentialStore } from "../../tokens/store.ts";

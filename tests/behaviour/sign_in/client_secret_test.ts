@@ -1,9 +1,9 @@
+import type { OidcIdentity } from "../../../client/options/resolve_identity.ts";
 import { assert, assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { clearOidcCredentials, init, requiredPermissions } from "../../../client/init.ts";
-import type { OidcIdentity } from "../../../client/options/identity.ts";
 import { resolveOptions } from "../../../client/options/resolve_options.ts";
 import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";

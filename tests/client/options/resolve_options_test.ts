@@ -3,7 +3,7 @@ import { createSession } from "../../../client/create_session.ts";
 import type { InitOptions, SessionOptions, SignInFlow } from "../../../client/session_options.ts";
 import {
   checkCallOptions,
-  resolveInitOptions,
+  checkSessionOptions,
   resolveOptions,
 } from "../../../client/options/resolve_options.ts";
 import type { ClearOptions, PostOptions } from "../../../client/session.ts";
@@ -27,7 +27,12 @@ async function resolve(options: SessionOptions, env: Record<string, string> = {}
 async function resolveInit(options: InitOptions, env: Record<string, string> = {}) {
   return await withTempHome(() => {
     for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-    return resolveInitOptions(options, "test");
+    const { modelOptions, ...rest } = resolveOptions(
+      checkSessionOptions(options, "test", true),
+      "test",
+      true,
+    );
+    return { ...rest, ...modelOptions! };
   });
 }
 
@@ -170,7 +175,7 @@ Deno.test("resolveOptions: a long timeout is cut to what timers can wait", async
   assertEquals(runtime.timeoutMs, 2 ** 31 - 1);
 });
 
-Deno.test("resolveInitOptions: the model's options and defaults", async () => {
+Deno.test("init options: the model's options and defaults", async () => {
   const all = { ...OIDC, model: "m", document: "d", monitoring: true };
   const given = await resolveInit(all, { VM_API_MODEL: "env-model" });
   assertEquals([given.model, given.document, given.monitoring], ["m", "d", true]);
@@ -180,7 +185,7 @@ Deno.test("resolveInitOptions: the model's options and defaults", async () => {
   assertEquals([defaults.monitoring, "document" in defaults], [false, false]);
 });
 
-Deno.test('resolveInitOptions: apiKey "..." takes all from the environment', async () => {
+Deno.test('init options: apiKey "..." takes all from the environment', async () => {
   const notebook = {
     apiKey: "...",
     apiSecret: "...",

@@ -243,6 +243,10 @@ Deno.test("preflight: a variable that a person's answer shows to count is asked 
       "VM_OIDC_CREDENTIALS_BACKEND",
       "VM_OIDC_CREDENTIALS_BACKEND_KWARGS",
     ],
-    ["VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS"],
+    [
+      "VM_OIDC_NO_PERSIST",
+      "VM_OIDC_DENO_CREDENTIALS_BACKEND",
+      "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS",
+    ],
   ]);
 });

@@ -1,8 +1,8 @@
+import type { Runtime } from "../../../client/options/resolve_options.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay as realDelay } from "../../../backends/common/promises.ts";
 import { signInByDevice } from "../../../client/sign_in/device.ts";
 import type { DeviceCode } from "../../../client/session_options.ts";
-import type { Runtime } from "../../../client/options/runtime.ts";
 import { hang } from "../../support/http_server.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
 import { oauthError, type ScriptedProvider } from "../../support/scripted_provider.ts";
