@@ -43,9 +43,6 @@ const OWN_FLAGS = {
   "to": store("the backend that gets the entries"),
   "to-options": { value: "FILE", summary: "JSON file with the options of --to" },
   "delete-source": { summary: "delete each entry from --from after its copy was read back" },
-  "consent": {
-    summary: "ask for consent in the browser, as some providers want for a refresh token",
-  },
   "no-open": { summary: "only show the link, also with --flow browser" },
   "force": { summary: "ask the person even if a stored sign-in serves" },
   "login": { summary: "ask the person to sign in if needed" },

@@ -1,5 +1,4 @@
 import type { PermissionNeed } from "../format_permissions.ts";
-import { checkBrowserOptions } from "../options/browser_options.ts";
 import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { preflight } from "../permissions/preflight.ts";
@@ -26,12 +25,6 @@ export const SIGN_IN_FLAGS: readonly FlagName[] = [
   ...STORE_FLAGS,
 ];
 
-/** Flags of a sign-in in the browser alone. */
-export const BROWSER_FLAGS: readonly FlagName[] = [
-  ...flagsOf(({ group }) => group === "browser"),
-  "consent",
-];
-
 /** All flags for options of a sign-in, in a program that calls an API or in none. */
 export const OPTION_FLAGS: readonly FlagName[] = [...flagsOf(() => true), ...STORE_FLAGS];
 
@@ -48,7 +41,7 @@ function givenOptions(flags: FlagValues): SessionOptions {
     const flag = optionRow(name).flag as FlagName | undefined;
     if (flag !== undefined && flags.has(flag)) options[name] = flags.text(flag) ?? true;
   }
-  const parameters = [...flags.has("consent") ? ["prompt=consent"] : [], ...flags.all("parameter")];
+  const parameters = flags.all("parameter");
   if (parameters.length > 0) options.authorizationParameters = parseParameters(parameters);
   return options;
 }
@@ -59,8 +52,8 @@ function parseParameters(texts: readonly string[]): Record<string, string> {
   const isTwice = new Set(pairs.map(([name]) => name)).size < pairs.length;
   if (!isTwice && pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs);
   throw usageError(
-    "Cannot use --parameter: a name is given twice, or by --consent, or its value is missing. Give " +
-      "each once as --parameter NAME=VALUE, such as --parameter prompt=login.",
+    "Cannot use --parameter: a name is given twice, or its value is missing. Give each once as " +
+      "--parameter NAME=VALUE, such as --parameter prompt=login.",
   );
 }
 
@@ -77,9 +70,6 @@ export interface SignInTarget extends AsyncDisposable {
 /** Finds the sign-in that flags, variables and settings file name. */
 export async function findTarget(flags: FlagValues, action: string): Promise<SignInTarget> {
   const options = sessionOptions(flags);
-  if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
-    checkBrowserOptions(options, action);
-  }
   const variables = identityNeeds(flags);
   await preflight(action, variables, "always");
   const identity = resolveIdentity(options, action);

@@ -6,7 +6,7 @@ import type { SessionStatus } from "../session.ts";
 export const NO_REFRESH =
   "The provider gave no refresh token, so you will be asked again when the token ends: ask for the " +
   'scope offline_access. In the browser some providers want { prompt: "consent" } beside it ' +
-  "(authorizationParameters, or --consent of the command line).";
+  "(authorizationParameters, or --parameter prompt=consent of the command line).";
 
 const ENDS: Record<Exclude<Outcome["kind"], SignedIn["kind"]>, string> = {
   denied: "Not signed in: the sign-in was refused.",

@@ -8,8 +8,13 @@ import { chooseBackend } from "../choose_backend.ts";
 import { inCliWords } from "../report_error.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { describeEntry, describeIdentity, identityOfKey, placeReport } from "../read_status.ts";
-import { listText } from "../status_text.ts";
+import {
+  describeEntry,
+  describeIdentity,
+  identityOfKey,
+  listText,
+  placeReport,
+} from "../status_report.ts";
 
 export const list: Command = {
   name: "list",
@@ -36,7 +41,7 @@ export const list: Command = {
   },
 };
 
-/** The keys of all entries by issuer, client and audience, then by profile. */
+/** The keys of all entries, in their order. */
 export async function listKeys(backend: OidcCredentialsBackend): Promise<string[]> {
   if (backend.list === undefined) {
     throw new CredentialsBackendError(
@@ -45,12 +50,9 @@ export async function listKeys(backend: OidcCredentialsBackend): Promise<string[
         `each one with status --issuer URL --client-id ID.`,
     );
   }
-  const sortingOf = (key: string) =>
-    `${key.replace(/^(client_credentials\|)?(dpop\|)?(profile:[^|]*\|)?/, "")}\0${key}`;
   try {
     const keys = await Array.fromAsync(backend.list());
-    return keys.filter((key) => !isProbeKey(key))
-      .sort((a, b) => sortingOf(a) < sortingOf(b) ? -1 : 1);
+    return keys.filter((key) => !isProbeKey(key)).sort();
   } catch (error) {
     throw backendError("list the sign-ins in", backend, error);
   }

@@ -7,16 +7,8 @@ import { createSession } from "../../create_session.ts";
 import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { storeOf } from "../read_status.ts";
-import {
-  BROWSER_FLAGS,
-  findTarget,
-  OPTION_FLAGS,
-  sessionOptions,
-  type SignInTarget,
-} from "../sign_in_target.ts";
-import { alreadyText, statusText } from "../status_text.ts";
-import { usageError } from "../cli_error.ts";
+import { alreadyText, statusText, storeOf } from "../status_report.ts";
+import { findTarget, OPTION_FLAGS, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
 import { reportOf } from "./status.ts";
 
 export const login: Command = {
@@ -32,7 +24,6 @@ export const login: Command = {
   ],
   flags: [
     ...OPTION_FLAGS.filter((name) => name !== "api-host"),
-    "consent",
     "no-open",
     "force",
     "json",
@@ -46,7 +37,6 @@ export const login: Command = {
   action: "sign in",
   async run(invocation) {
     const { flags } = invocation;
-    checkTogether(flags);
     await using target = await findTarget(flags, login.action);
     const isNew = await signIn(target, flags);
     const report = await reportOf(target, flags);
@@ -55,24 +45,6 @@ export const login: Command = {
     return EXIT.ok;
   },
 };
-
-/** Refuses flags that would be ignored. */
-function checkTogether(flags: FlagValues): void {
-  if (flags.has("open") && flags.has("no-open")) {
-    throw usageError("Cannot use --open with --no-open: each means the opposite. Give one.");
-  }
-  const flow = flags.text("flow");
-  if (flow !== "device" && flow !== "client_credentials") return;
-  const isClient = flow === "client_credentials";
-  const ignored = isClient && flags.has("open")
-    ? "open"
-    : BROWSER_FLAGS.find((name) => flags.has(name));
-  if (ignored === undefined) return;
-  throw usageError(
-    `Cannot use --${ignored} with --flow ${flow}: it is for a sign-in in the browser. Use --flow ` +
-      `browser, or leave it out.`,
-  );
-}
 
 /** Signs in, and tells whether the stored sign-in did not serve. */
 async function signIn({ stored }: SignInTarget, flags: FlagValues): Promise<boolean> {

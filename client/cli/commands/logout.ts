@@ -7,9 +7,8 @@ import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
-import { placeReport } from "../read_status.ts";
+import { placeOf, placeReport } from "../status_report.ts";
 import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
-import { placeOf } from "../status_text.ts";
 import { usageError } from "../cli_error.ts";
 import { listKeys } from "./list.ts";
 

@@ -1,6 +1,6 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
-import { assertPersistent, chooseBackend, type ChosenBackend } from "../choose_backend.ts";
+import { assertPersistent, chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { usageError } from "../cli_error.ts";
@@ -32,8 +32,9 @@ export const migrate: Command = {
   action: "migrate credentials",
   async run(invocation) {
     const { flags, output } = invocation;
-    await using both = await chooseBoth(flags, migrate.action);
-    const { from, to } = both;
+    checkTogether(flags);
+    await using from = await chooseBackend(flags, migrate.action, [], "from");
+    await using to = await chooseBackend(flags, migrate.action, from.needs(), "to");
     assertPersistent(to, migrate.action);
     const deleteSource = flags.has("delete-source");
     const result = await migrateCredentials(from.backend, to.backend, { deleteSource });
@@ -50,25 +51,14 @@ export const migrate: Command = {
   },
 };
 
-interface Migration extends AsyncDisposable {
-  readonly from: ChosenBackend;
-  readonly to: ChosenBackend;
-}
-
-/** Chooses the two backends of a migration. */
-async function chooseBoth(flags: FlagValues, action: string): Promise<Migration> {
+function checkTogether(flags: FlagValues): void {
   if (!flags.has("from") && !flags.has("to")) {
-    throw usageError(`Cannot ${action}: neither --from nor --to is given. Give one, or both.`);
+    throw usageError("Cannot migrate: neither --from nor --to is given. Give one, or both.");
   }
   if (flags.text("from-options") === "-" && flags.text("to-options") === "-") {
     const reason = "--from-options and --to-options both name standard input";
-    throw usageError(`Cannot ${action}: ${reason}. Give a file for one.`);
+    throw usageError(`Cannot migrate: ${reason}. Give a file for one.`);
   }
-  await using stack = new AsyncDisposableStack();
-  const from = stack.use(await chooseBackend(flags, action, [], "from"));
-  const to = stack.use(await chooseBackend(flags, action, from.needs(), "to"));
-  const owned = stack.move();
-  return { from, to, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 function resultText({ copied, kept, deleted }: MigrationResult): string {

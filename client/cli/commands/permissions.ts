@@ -1,5 +1,4 @@
 import { readEnvIfGranted } from "../../../backends/common/platform.ts";
-import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import {
   checkDescriptor,
   formatPermissionFlags,
@@ -47,9 +46,9 @@ export const permissions: Command = {
     const { needs, isKv } = await needsOf(flags, kind);
     const isWanted = (need: PermissionNeed) => need.need !== "optional" || isSet(need);
     const required = needs.filter(isWanted);
-    const optional = permissionFlags(needs.filter((need) => !isWanted(need)));
-    const later = permissionFlags(needs.filter(({ need }) => need === "sign_in"));
-    const denoFlags = joined(isKv && "--unstable-kv", permissionFlags(required));
+    const optional = formatPermissionFlags(needs.filter((need) => !isWanted(need)));
+    const later = formatPermissionFlags(needs.filter(({ need }) => need === "sign_in"));
+    const denoFlags = joined(isKv && "--unstable-kv", formatPermissionFlags(required));
     const set = formatPermissionSet(required);
     const json = {
       flags: denoFlags,
@@ -108,18 +107,6 @@ function isSet(need: PermissionNeed): boolean {
   return ["run", "read", "sys"].includes(need.name) ||
     need.name === "env" && need.variable !== undefined &&
       readEnvIfGranted(need.variable) !== undefined;
-}
-
-/** Deno's flags cannot hold a path with a comma, but a permission set can. */
-function permissionFlags(needs: readonly PermissionNeed[]): string {
-  try {
-    return formatPermissionFlags(needs);
-  } catch (error) {
-    const isComma = error instanceof CredentialsBackendError &&
-      error.code === "invalid_permissions";
-    if (isComma) return "-P=validmind";
-    throw error;
-  }
 }
 
 function toJson(need: PermissionNeed) {

@@ -1,8 +1,7 @@
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { readStatus, type StatusReport } from "../read_status.ts";
+import { readStatus, type StatusReport, statusText } from "../status_report.ts";
 import { findTarget, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
-import { statusText } from "../status_text.ts";
 
 export const status: Command = {
   name: "status",

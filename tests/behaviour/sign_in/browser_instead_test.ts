@@ -125,12 +125,16 @@ Deno.test({
         },
       });
     };
-    const done = await login(async (link) => {
-      const { searchParams } = new URL(link);
-      assertEquals(searchParams.get("prompt"), "consent");
-      const stopAt = searchParams.get("redirect_uri")!;
-      return `${(await provider.follow(link, { stopAt })).url}\r`;
-    }, "--consent");
+    const done = await login(
+      async (link) => {
+        const { searchParams } = new URL(link);
+        assertEquals(searchParams.get("prompt"), "consent");
+        const stopAt = searchParams.get("redirect_uri")!;
+        return `${(await provider.follow(link, { stopAt })).url}\r`;
+      },
+      "--parameter",
+      "prompt=consent",
+    );
     assertEquals(done.code, 0, done.text);
     assertStringIncludes(done.text, "analyst@example.com");
     const ended = await login(

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { AS_PROCESS, cliWorld } from "./cli_world.ts";
-import { formatLength, formatRelative } from "../../../client/cli/status_text.ts";
+import { formatLength, formatRelative } from "../../../client/cli/status_report.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -240,7 +240,7 @@ Deno.test("settings: parameters of the file give way to a flag for them as a who
     const of = (...args: string[]) =>
       sessionOptions(flagsOf(entry, "login", ...args)).authorizationParameters;
     assertEquals(of(), entry.authorizationParameters);
-    assertEquals(of("--consent"), { prompt: "consent" });
+    assertEquals(of("--parameter", "prompt=consent"), { prompt: "consent" });
     assertEquals(of("--parameter", "a=b"), { a: "b" });
   });
 });

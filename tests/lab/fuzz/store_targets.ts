@@ -12,7 +12,11 @@ import { readEntry } from "../../../backends/kv/entry.ts";
 import { toEntry } from "../../../client/tokens/new_entry.ts";
 import { VaultCredentialsBackend } from "../../../backends/vault.ts";
 import { bearerOf, coversScope, freshUntil } from "../../../client/entry.ts";
-import { describeEntry, describeIdentity, identityOfKey } from "../../../client/cli/read_status.ts";
+import {
+  describeEntry,
+  describeIdentity,
+  identityOfKey,
+} from "../../../client/cli/status_report.ts";
 import { subjectOf } from "../../../client/provider/refresh_grant.ts";
 import { entry, KEY, SECRETS } from "../../support/entries.ts";
 import {

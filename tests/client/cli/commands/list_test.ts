@@ -45,7 +45,7 @@ Deno.test("list: each sign-in with provider, client, profile and end, and no tok
     persistent: true,
   });
   assertEquals(sign_ins.length, 3);
-  const [plain, work, lab] = sign_ins;
+  const [lab, plain, work] = sign_ins;
   assertEquals(
     [plain.state, plain.issuer, plain.client_id, plain.profile],
     ["valid", issuer, clientId, undefined],

@@ -55,16 +55,6 @@ Deno.test("permissions: Deno KV comes with its unstable flag, for this program t
   );
 });
 
-Deno.test("permissions: a path with a comma leads to the permission set", async () => {
-  await using world = await cliWorld();
-  await Deno.writeTextFile(`${world.home}/file.json`, '{"path": "/srv/a,b/tokens.json"}');
-  const args = ["permissions", "--backend", "file", "--backend-options", "file.json"];
-  const { code, stdout } = await world.run(args);
-  assertEquals([code, stdout.split("\n")[0]], [0, "deno run -P=validmind script.ts"]);
-  const set = JSON.parse(stdout.slice(stdout.indexOf("{")));
-  assertEquals(set.permissions.validmind.read, ["/srv/a,b"]);
-});
-
 Deno.test("permissions: of a backend whose options name variables, these too", async () => {
   await using world = await cliWorld();
   const options = { path: "/srv/${STORE_USER}/c.json" };

@@ -1,4 +1,3 @@
-import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { backendName } from "../../backends/credentials_backend_error.ts";
 import { locationOf } from "../../backends/common/describe_backend.ts";
 import { printable } from "../../backends/common/printable.ts";
@@ -7,7 +6,11 @@ import type {
   OidcCredentialsBackend,
 } from "../../backends/oidc_credentials_backend.ts";
 import { bearerKind, bearerOf, coversScope, credentialKey, isFresh, readClaims } from "../entry.ts";
+import type { OidcIdentity } from "../options/resolve_identity.ts";
+import { formatTime } from "../prompt/prompt.ts";
 import { CredentialStore } from "../tokens/store.ts";
+import { columns } from "./output.ts";
+import type { Settings } from "./settings.ts";
 
 /** Longest text of a store, a token or a backend in a report. */
 const LONGEST = 500;
@@ -138,4 +141,128 @@ export function placeReport(backend: OidcCredentialsBackend) {
 function text<K extends string>(name: K, value: unknown): { [P in K]?: string } {
   if (typeof value !== "string") return {};
   return { [name]: printable(value, LONGEST) } as { [P in K]?: string };
+}
+
+export function statusText(report: StatusReport, now: number, settings: Settings): string {
+  if (report.state === "api_key") {
+    return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
+  }
+  const { backend } = report;
+  const from = sourcesText(settings);
+  return columns([
+    ...rowsOf(report, now),
+    ...(from === "" ? [] : [["Set by", from]]),
+    ...(backend === undefined ? [] : [["Kept in", placeOf(backend)]]),
+  ]);
+}
+
+/** Flags and variables by their own names, and the settings that the file decides. */
+export function sourcesText({ sources, path, profile }: Settings): string {
+  const isOfFile = ([, source]: [string, string]) => source === path;
+  const { file = [], other = [] } = Object.groupBy(
+    Object.entries(sources),
+    (one) => isOfFile(one) ? "file" : "other",
+  );
+  const names = file.map(([name]) => name).join(", ");
+  const part = profile === undefined ? names : `profile ${profile}: ${names}`;
+  return [
+    ...new Set(other.map(([, source]) => source)),
+    ...(file.length === 0 ? [] : [`${path} (${part})`]),
+  ].join(", ");
+}
+
+/** All sign-ins of a store for a person, with an empty line after each. */
+export function listText(
+  signIns: readonly (StatusReport | UnreadableSignIn)[],
+  place: { name: string; location?: string },
+  now: number,
+): string {
+  const rows = signIns.flatMap((one) => [...rowsOf(one, now), []]);
+  const nobody = rows.length === 0 ? "Nobody is signed in.\n" : "";
+  return nobody + columns([...rows, ["Kept in", placeOf(place)]]);
+}
+
+function rowsOf(report: StatusReport | UnreadableSignIn, now: number): string[][] {
+  const { issuer = "", client_id = "", audience, profile } = report;
+  const names = [
+    ["Provider", issuer],
+    ["Client", client_id],
+    ...(audience === undefined ? [] : [["Audience", audience]]),
+    ...(profile === undefined ? [] : [["Profile", profile]]),
+  ];
+  if ("error" in report) return [["Unreadable", report.error.message], ...names];
+  if (report.state === "none") return [["Not signed in"], ...names];
+  return [
+    [report.signed_in ? "Signed in" : "Last signed in", personText(report)],
+    ...names,
+    ...scopeRows(report),
+    ["Token", tokenText(report, now)],
+  ];
+}
+
+function scopeRows({ scope, granted_scope: granted, refreshable }: StatusReport): string[][] {
+  const asked = ["Scope", scope ?? "not known: another program stored the token"];
+  if (granted === undefined) return [asked];
+  const isLost = !refreshable && scope?.includes("offline_access") &&
+    !granted.includes("offline_access");
+  const end = isLost ? ", without offline_access: the sign-in ends with the token" : "";
+  return [asked, ["Granted", granted + end]];
+}
+
+/** The answer to `login` if the stored sign-in serves. */
+export function alreadyText(report: StatusReport, now: number): string {
+  const next = report.flow === undefined
+    ? "signs in again, for example as another person"
+    : "gets a new token";
+  return `Already signed in ${personText(report)}, until ${endText(report, now)}.\n` +
+    `login --force ${next}.\n`;
+}
+
+function personText({ name, email, subject, flow, client_id }: StatusReport): string {
+  if (flow !== undefined) return `as the client ${client_id} itself`;
+  const who = email ?? subject;
+  if (who === undefined) return `as ${name ?? "a person whom the provider did not name"}`;
+  return `as ${who}${name === undefined ? "" : ` (${name})`}`;
+}
+
+/** The end of the token, and what comes then. */
+export function tokenText(report: StatusReport, now: number): string {
+  const { state, expires_in = 0, refreshable } = report;
+  const end = `${expires_in > 0 ? "valid until" : "ended"} ${endText(report, now)}`;
+  const then = {
+    valid: refreshable ? ", then refreshed without you" : ", then you sign in again",
+    refreshable: ", refreshed without you at the next use",
+    other_scope: ", but not for all of the scope that is asked for: run login",
+  }[state as string] ?? ": run login";
+  return (report.expires_at === undefined ? "not there" : end) + then;
+}
+
+function endText({ expires_at = "" }: StatusReport, now: number): string {
+  const end = new Date(expires_at);
+  return `${formatTime(end.getTime())} (${formatRelative(end, now)})`;
+}
+
+export function placeOf({ name, location }: { name: string; location?: string }): string {
+  return location === undefined ? name : `${location} (${name})`;
+}
+
+/** A time relative to now: "in 43 min", "2 h 5 min ago". */
+export function formatRelative(date: Date, now: number): string {
+  const ms = date.getTime() - now;
+  const length = formatLength(Math.abs(ms));
+  return ms < 0 ? `${length} ago` : `in ${length}`;
+}
+
+export function formatLength(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return joined(`${hours} h`, minutes % 60, "min");
+  return joined(`${Math.floor(hours / 24)} d`, hours % 24, "h");
+}
+
+function joined(first: string, rest: number, unit: string): string {
+  return rest === 0 ? first : `${first} ${rest} ${unit}`;
 }
