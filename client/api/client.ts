@@ -81,10 +81,7 @@ export class ApiClient {
     checkCallOptions("POST", options, POST_TYPES);
     const { params = {}, json, form, signal } = options;
     if (json !== undefined && form !== undefined) {
-      throw invalidOptions(
-        `Cannot POST ${printable(String(path))}: json and form exclude each other. Give one of ` +
-          `them.`,
-      );
+      throw invalidOptions("Cannot POST: json and form exclude each other. Give one of them.");
     }
     const init = { method: "POST", ...(signal !== undefined && { signal }) };
     const request = this.#withParams(path, params, { ...init, ...postBody(json, form) });
@@ -124,9 +121,10 @@ export class ApiClient {
     const signal = init.signal ?? undefined;
     const credentials = this.#options.freshCredentials() ??
       await this.#options.credentials({ signal });
-    const { response, isOwn } = await this.#transport.send(request, credentials);
+    const response = await this.#transport.send(request, credentials);
+    if (response.status !== 401 || !this.#options.canRenew) return response;
     // After a redirect to another origin, a 401 is not about the session's token.
-    if (response.status !== 401 || !isOwn || !this.#options.canRenew) return response;
+    if ((URL.parse(response.url) ?? url).origin !== url.origin) return response;
     const wantsNonce = response.headers.get("www-authenticate")?.includes("use_dpop_nonce");
     if (!isReplayable(init.body)) {
       const first = wantsNonce ? "" : "call accessToken({ forceRefresh: true }), then ";
@@ -138,7 +136,7 @@ export class ApiClient {
     if (renewed === undefined) return response;
     await response.body?.cancel();
     this.#options.runtime.emit?.({ type: "api_retry", status: response.status });
-    return (await this.#transport.send({ url, init }, renewed)).response;
+    return await this.#transport.send({ url, init }, renewed);
   }
 
   #request(input: string | URL | Request, init: RequestInit = {}): ApiRequest {

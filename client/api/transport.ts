@@ -32,12 +32,6 @@ export interface ApiRequest {
   prepared?: { own: OwnHeaders; request: Request };
 }
 
-export interface ApiAnswer {
-  response: Response;
-  /** Whether no redirect left the request's origin. */
-  isOwn: boolean;
-}
-
 export type ApiTransport = ReturnType<typeof apiTransport>;
 
 /**
@@ -66,7 +60,7 @@ export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
   };
   return {
     /** Gives the answer when it begins. The time limit does not cover its body. */
-    send(request: ApiRequest, { headers: own, fetch: given }: ApiCredentials): Promise<ApiAnswer> {
+    send(request: ApiRequest, { headers: own, fetch: given }: ApiCredentials): Promise<Response> {
       const { url, init } = request;
       const fetch = isFetchNative ? given : heeding(given);
       return within(request, `reach ${url.origin}${url.pathname}`, async (signal) => {
@@ -74,7 +68,7 @@ export function apiTransport(timeoutMs: number, isFetchNative: boolean) {
         const response = full === undefined
           ? await fetch(prepare(request, own), { signal })
           : await fetch(url, { ...full, signal, redirect: "manual" });
-        if (!isRedirect(response)) return { response, isOwn: true };
+        if (!isRedirect(response)) return response;
         const asked = full ?? withHeaders(init, own);
         return await followRedirects(fetch, url, asked, own, signal, response);
       });
@@ -177,14 +171,11 @@ async function followRedirects(
   own: OwnHeaders,
   signal: AbortSignal,
   redirect: Response,
-): Promise<ApiAnswer> {
-  let url = first;
-  let request = init;
-  let response = redirect;
-  let isOwn = true;
+): Promise<Response> {
+  let [url, request, response] = [first, init, redirect];
   for (let hops = 0;; hops++) {
     const next = isRedirect(response) ? redirectTarget(response, url) : undefined;
-    if (next === undefined || init.redirect === "manual") return { response, isOwn };
+    if (next === undefined || init.redirect === "manual") return response;
     if (init.redirect === "error" || hops === MAX_HOPS) {
       await response.body?.cancel();
       const where = hops === MAX_HOPS ? "without end" : "elsewhere";
@@ -194,9 +185,8 @@ async function followRedirects(
       );
     }
     const rewritten = rewrite(response.status, request);
-    if (rewritten === undefined) return { response, isOwn };
+    if (rewritten === undefined) return response;
     await response.body?.cancel();
-    isOwn &&= next.origin === first.origin;
     request = next.origin === url.origin ? rewritten : withoutSecrets(rewritten, own);
     url = next;
     response = await fetch(url, { ...request, signal, redirect: "manual" });

@@ -75,7 +75,7 @@ export function resolveOptions(
   isInit: boolean = false,
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action);
-  const now = options.now ?? Date.now;
+  const runtime = runtimeOf(options, action);
   const host = options.apiUrl ?? options.apiHost ?? valueOf("apiUrl", {}, action) ??
     valueOf("apiHost", {}, action) ?? (isInit ? DEFAULT_API_HOST : undefined);
   return {
@@ -83,16 +83,23 @@ export function resolveOptions(
     ...(host !== undefined && { apiHost: apiHost(host, action) }),
     interactive: identity.kind === "oidc" && valueOf("interactive", options, action)!,
     runtime: {
-      fetch: options.fetch ?? globalThis.fetch,
-      now,
-      elapsed: options.now ?? (() => performance.now()),
-      delay: options.delay ?? realDelay,
-      timeoutMs: Math.min(valueOf("timeoutMs", options, action)!, LONGEST_TIMER_MS),
-      secrets: new Set(),
+      ...runtime,
       emit: options.onEvent &&
-        eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, now),
+        eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, runtime.now),
     },
     ...(isInit && { modelOptions: resolveModel(options, action) }),
+  };
+}
+
+/** The means of a session, or of a sign-out without one. */
+export function runtimeOf(options: Partial<InitOptions>, action: string): Runtime {
+  return {
+    fetch: options.fetch ?? globalThis.fetch,
+    now: options.now ?? Date.now,
+    elapsed: options.now ?? (() => performance.now()),
+    delay: options.delay ?? realDelay,
+    timeoutMs: Math.min(valueOf("timeoutMs", options, action)!, LONGEST_TIMER_MS),
+    secrets: new Set(),
   };
 }
 

@@ -69,12 +69,9 @@ export class SignedInSession implements Session {
     this.#options = options;
     if (identity.kind === "oidc") {
       const { issuer, clientId, audience, profile, flow, dpop } = identity;
-      Object.assign(
-        this,
-        given({ issuer, clientId, audience, profile, flow, dpop: dpop || undefined }),
-      );
-    }
-    if (identity.kind === "api_key") {
+      const shown = { issuer, clientId, audience, profile, flow, dpop: dpop || undefined };
+      Object.assign(this, given(shown));
+    } else {
       remember(options.runtime.secrets, [identity.apiKey, identity.apiSecret]);
     }
     Object.assign(this, given({ apiHost, model: modelOptions?.model }));
@@ -343,7 +340,7 @@ function sessionSummary(
 }
 
 /** The fields that have a value. */
-function given(fields: Record<string, unknown>): Record<string, unknown> {
+export function given(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 

@@ -2,7 +2,6 @@ import type { ClearResult } from "../session.ts";
 import { backendError, describeBackend } from "../../backends/common/describe_backend.ts";
 import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
 import { isProbeKey } from "../../backends/common/probe.ts";
-import { delay, LONGEST_TIMER_MS } from "../../backends/common/promises.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
@@ -21,7 +20,12 @@ import {
   type OidcIdentity,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
-import { checkCallOptions, checkClientAuth, eventSink } from "../options/resolve_options.ts";
+import {
+  checkCallOptions,
+  checkClientAuth,
+  eventSink,
+  runtimeOf,
+} from "../options/resolve_options.ts";
 import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
@@ -29,7 +33,7 @@ import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
 import { loadGrants } from "../tokens/refresh.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
-import { peekActiveSession, setActiveSession } from "./session.ts";
+import { given, peekActiveSession, setActiveSession } from "./session.ts";
 
 const ACTION = "clear credentials";
 /** The options that name a sign-in. */
@@ -133,12 +137,11 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   // What belongs to the session's own client is not for one of the same id at another issuer.
   const known = isOwn ? session : undefined;
   const { audience = known?.audience, profile = known?.profile, flow = known?.flow } = options;
-  const named = Object.entries({ issuer, clientId, audience, profile, flow });
-  const given = Object.fromEntries(named.filter(([, value]) => value !== undefined));
   const proof = clientAuthOf(options);
   const ofSession = Object.keys(proof).length === 0 ? known?.givenIdentity() : undefined;
   const own = ofSession?.kind === "oidc" ? clientAuthOf(ofSession) : proof;
-  const identity = resolveIdentity({ ...own, ...given }, ACTION);
+  const named = given({ issuer, clientId, audience, profile, flow });
+  const identity = resolveIdentity({ ...own, ...named }, ACTION);
   return identity.kind === "oidc" ? identity : undefined;
 }
 
@@ -188,17 +191,10 @@ function forgetActive(backend: OidcCredentialsBackend, keys: readonly string[] |
 /** The provider of an identity, for a revocation. */
 async function providerOf(
   identity: OidcIdentity,
-  { fetch = globalThis.fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions,
+  { fetch, timeoutMs = 30_000 }: ClearOidcCredentialsOptions, // no variable is read for it
 ): Promise<OidcProvider> {
   const { openProvider } = await loadGrants();
-  return openProvider(identity, {
-    fetch,
-    timeoutMs: Math.min(timeoutMs, LONGEST_TIMER_MS),
-    now: Date.now,
-    elapsed: () => performance.now(),
-    delay,
-    secrets: new Set(),
-  });
+  return openProvider(identity, runtimeOf({ fetch, timeoutMs }, ACTION));
 }
 
 /**

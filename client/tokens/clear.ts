@@ -34,30 +34,16 @@ export async function clearCredentials(
   provider: (entry: OidcCredentials) => Promise<OidcProvider>,
 ): Promise<ClearResult> {
   const { key } = store;
-  const { entry, isUnread } = await removeLocked(store);
+  // Under the lock, so that a running refresh does not bring it back; without, where it cannot be had.
+  let removal: ReturnType<typeof remove> | undefined;
+  const { entry, isUnread } = await store.withLock(() => removal = remove(store))
+    .catch(() => removal ?? remove(store));
   const result = { keys: entry === undefined && !isUnread ? [] : [key] };
   if (!options.revoke) return { ...result, revocation: "not_requested" };
   if (isUnread) return { ...result, ...UNREAD };
   if (entry === undefined) return { ...result, revocation: "nothing_to_revoke" };
   const tokens = { accessToken: entry.access_token, refreshToken: entry.refresh_token };
   return { ...result, ...await revokeTokens(() => provider(entry), tokens) };
-}
-
-/**
- * Removes the entry under the lock, so that a running refresh does not bring it back. Where the lock
- * cannot be had it is removed without, since signing out must not depend on the lock.
- */
-async function removeLocked(store: CredentialStore): ReturnType<typeof remove> {
-  let hasBegun = false;
-  try {
-    return await store.withLock(() => {
-      hasBegun = true;
-      return remove(store);
-    });
-  } catch (error) {
-    if (hasBegun) throw error;
-    return await remove(store);
-  }
 }
 
 /** Removes the entry, and gives it, or whether there was one that could not be read. */

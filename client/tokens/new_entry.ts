@@ -97,7 +97,7 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
     (error instanceof ValidMindAuthError && error.code === "provider_unavailable");
   const { bearer } = held;
   if (!isFault || bearer === undefined || now >= bearer.expiresAt) return false;
-  held.useUntil(Math.min(bearer.expiresAt, now + BRIDGE_MS));
+  held.freshUntil = Math.min(bearer.expiresAt, now + BRIDGE_MS);
   return true;
 }
 
@@ -105,7 +105,7 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
 export function adopt(held: HeldTokens, entry: OidcCredentials, now: number): void {
   held.adopt(entry);
   const leftMs = (held.bearer?.expiresAt ?? 0) - now;
-  if (leftMs > 0 && !isFresh(held.bearer, now)) held.useUntil(now + leftMs / 2);
+  if (leftMs > 0 && !isFresh(held.bearer, now)) held.freshUntil = now + leftMs / 2;
 }
 
 /** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */

@@ -77,7 +77,7 @@ export class TokenRenewal implements Renewal {
     const { unstored } = this.#store;
     if (unstored !== undefined) {
       this.#held.adopt(unstored);
-      this.#held.useUntil(0); // the next use still goes to the store, to write them
+      this.#held.freshUntil = 0; // the next use still goes to the store, to write them
     } else if (isLoginRequired(error)) {
       const { cause } = error; // any other refusal may pass
       const mayPass = cause instanceof ValidMindAuthError && cause.oauthError !== "invalid_grant";

@@ -1,7 +1,7 @@
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { ClearOptions, ClearResult } from "../session.ts";
-import { backendError, entryFrom } from "../../backends/common/describe_backend.ts";
+import { backendError, entryFrom, locationOf } from "../../backends/common/describe_backend.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redact.ts";
 import type {
@@ -41,21 +41,17 @@ export interface Renewal {
  */
 export class TokenSource {
   readonly #options: TokenSourceOptions;
-  readonly #held: HeldTokens;
+  /** The tokens in memory. */
+  readonly held: HeldTokens;
   #renewal: Promise<Renewal> | undefined;
 
   constructor(options: TokenSourceOptions) {
     this.#options = options;
-    this.#held = new HeldTokens(options.bearer, options.runtime.secrets);
+    this.held = new HeldTokens(options.bearer, options.runtime.secrets);
   }
 
   get backend(): OidcCredentialsBackend {
     return this.#options.stored.backend;
-  }
-
-  /** The tokens in memory, for display. */
-  get held(): Pick<HeldTokens, "entry" | "bearer"> {
-    return this.#held;
   }
 
   /**
@@ -69,15 +65,15 @@ export class TokenSource {
     const entry = stored.unstored ? undefined : await untilAborted(stored.read(), signal);
     const isBound = identity.dpop || entry?.dpop_key;
     if (entry !== undefined && !isBound && coversScope(entry, identity.scope)) {
-      this.#held.adopt(entry);
-      if (isFresh(this.#held.bearer, runtime.now())) return false;
+      this.held.adopt(entry);
+      if (isFresh(this.held.bearer, runtime.now())) return false;
     }
     return await (await this.#load()).signIn(entry, signal);
   }
 
   /** The bearer token in memory, while it is fresh. */
   freshToken(): string | undefined {
-    return this.#held.fresh(this.#options.runtime.now())?.token;
+    return this.held.fresh(this.#options.runtime.now())?.token;
   }
 
   /**
@@ -87,7 +83,7 @@ export class TokenSource {
    * @param rejected A bearer that the API refused. It is replaced unless it has been already.
    */
   async bearer(rejected?: string, signal?: AbortSignal): Promise<Bearer> {
-    const fresh = rejected === undefined && this.#held.fresh(this.#options.runtime.now());
+    const fresh = rejected === undefined && this.held.fresh(this.#options.runtime.now());
     return fresh || await (await this.#load()).renew(rejected, signal);
   }
 
@@ -98,7 +94,7 @@ export class TokenSource {
 
   /** Forgets the tokens of this session. The store keeps its entry. */
   forget(): void {
-    this.#held.forget();
+    this.held.forget();
   }
 
   /** Forgets the tokens, and removes the entry. */
@@ -113,8 +109,7 @@ export class TokenSource {
   }
 
   #load(): Promise<Renewal> {
-    this.#renewal ??= this.#options.loadRenewal(this.#options, this.#held);
-    return this.#renewal;
+    return this.#renewal ??= this.#options.loadRenewal(this.#options, this.held);
   }
 }
 
@@ -123,7 +118,7 @@ export class HeldTokens {
   readonly #kind: "access_token" | "id_token";
   readonly #secrets: Set<string>;
   /** The bearer is given out without a check until then. */
-  #freshUntil = 0;
+  freshUntil = 0;
   /** The entry in use, for display. */
   entry: OidcCredentials | undefined;
   /** The bearer in use, fresh or not. */
@@ -138,7 +133,7 @@ export class HeldTokens {
 
   /** The bearer, while it is fresh. */
   fresh(now: number): Bearer | undefined {
-    return now < this.#freshUntil ? this.bearer : undefined;
+    return now < this.freshUntil ? this.bearer : undefined;
   }
 
   /** Takes over an entry. */
@@ -148,19 +143,14 @@ export class HeldTokens {
     remember(this.#secrets, [access_token, refresh_token, id_token, key]);
     this.entry = entry;
     this.bearer = bearerOf(entry, this.#kind);
-    this.#freshUntil = this.bearer ? freshUntil(this.bearer) : 0;
-  }
-
-  /** Counts the bearer as fresh until `time`. */
-  useUntil(time: number): void {
-    this.#freshUntil = time;
+    this.freshUntil = this.bearer ? freshUntil(this.bearer) : 0;
   }
 
   /** Drops the tokens. */
   forget(): void {
     this.forgets++;
     this.entry = this.bearer = undefined;
-    this.#freshUntil = 0;
+    this.freshUntil = 0;
   }
 }
 
@@ -200,9 +190,7 @@ export class StoredCredential {
   /** A copy of the entry. No error shows the tokens of `known`. */
   async read(known = this.unstored): Promise<OidcCredentials | undefined> {
     try {
-      const entry = await this.backend.get(this.key);
-      if (entry?.access_token) return { ...entry };
-      return entryFrom(this.backend, entry);
+      return entryFrom(this.backend, await this.backend.get(this.key));
     } catch (error) {
       throw backendError("read credentials from", this.backend, error, known);
     }
@@ -215,13 +203,9 @@ export function unstoredEntries(owner: object): Map<string, Unstored> {
 }
 
 export function ownerOf(backend: OidcCredentialsBackend): object {
-  try {
-    const { persistent, location } = backend;
-    if (persistent !== true || typeof location !== "string") return backend;
-    return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
-  } catch {
-    return backend; // a getter throws
-  }
+  const location = locationOf(backend);
+  if (backend.persistent !== true || location === undefined) return backend;
+  return getOrSet(owners, `${backend.constructor?.name} ${location}`, () => ({}));
 }
 
 /** The value under a key of a map, made where there is none. */

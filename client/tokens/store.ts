@@ -50,11 +50,7 @@ export class CredentialStore extends StoredCredential {
   /** The entry, or `undefined` when there is none. Tries an unsuccessful write again. */
   async load(): Promise<OidcCredentials | undefined> {
     if (this.unstored === undefined) return await this.read();
-    try {
-      return await this.withLock(() => this.loadLocked());
-    } catch {
-      return this.unstored ?? await this.read();
-    }
+    return await this.withLock(() => this.loadLocked()).catch(() => this.unstored ?? this.read());
   }
 
   /** The same, for a caller that holds the lock. */
@@ -269,7 +265,9 @@ export async function singleFlight<T>(
   const running = getOrSet(flights, owner, () => new Map<string, Flight>());
   const joined = running.get(key);
   if (joined !== undefined) onJoin();
-  const flight = joined ?? startFlight(running, key, fn);
+  const flight = joined ??
+    startFlight(fn, () => running.get(key) === flight && running.delete(key));
+  running.set(key, flight);
   flight.waiters++;
   try {
     return await untilAborted(flight.promise as Promise<T>, signal);
@@ -282,18 +280,9 @@ export async function singleFlight<T>(
   }
 }
 
-function startFlight(
-  running: Map<string, Flight>,
-  key: string,
-  fn: (signal: AbortSignal) => Promise<unknown>,
-): Flight {
+function startFlight(fn: (signal: AbortSignal) => Promise<unknown>, end: () => void): Flight {
   const abort = new AbortController();
-  const promise = fn(abort.signal).finally(() => {
-    if (running.get(key) === flight) running.delete(key);
-  });
-  const flight: Flight = { promise, abort, waiters: 0 };
-  running.set(key, flight);
-  return flight;
+  return { promise: fn(abort.signal).finally(end), abort, waiters: 0 };
 }
 
 /** Runs `fn` under the store's lock, and reports a long wait for the lock, and its end. */

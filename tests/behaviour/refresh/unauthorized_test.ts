@@ -191,17 +191,6 @@ Deno.test("401: one of another origin, after a redirect, says nothing of the tok
   assertEquals([refreshes(world), world.api.requests.length], [0, 2]);
 });
 
-Deno.test("401: nor does one of the API's own that came by a way round", async () => {
-  await using world = await scriptedProviderWorld();
-  await using detour = await startHttpServer(() =>
-    new Response(null, { status: 302, headers: { location: `${world.api.apiHost}thing` } })
-  );
-  const session = await createSession(world.options);
-  const response = await session.fetch(`redirect?to=${encodeURIComponent(detour.origin)}`);
-  await response.body?.cancel();
-  assertEquals([response.status, refreshes(world)], [401, 0]);
-});
-
 Deno.test("401: one after a redirect on the API's own origin is retried from the start", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
