@@ -230,7 +230,7 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
     run: (store: OidcCredentialsBackend) => MaybePromise<T | undefined>,
   ): Promise<T | undefined> {
     const stores = this.#usable();
-    const away: Away[] = [];
+    const away = new Map<OidcCredentialsBackend, CredentialsBackendErrorCode>();
     let found: T | undefined;
     for (const store of stores) {
       try {
@@ -239,25 +239,26 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
         if (found !== undefined) break;
       } catch (error) {
         if (this.#answered.has(store) || !isUnreachable(error)) throw error;
-        away.push({ store, code: error.code });
+        away.set(store, error.code);
       }
     }
-    if (away.length === stores.length) {
-      const places = away.map(({ store, code }) => `${placeOf(store)} (${code})`).join(", ");
+    if (stores.every((store) => away.has(store))) {
+      const places = stores.map((store) => `${placeOf(store)} (${away.get(store)})`).join(", ");
       throw new CredentialsBackendError(
-        away.at(-1)!.code,
+        away.get(stores.at(-1)!)!,
         `Cannot use the credentials: none of these stores answers: ${places}. Mend one of them, or ` +
           `add another one to the list.`,
       );
     }
-    this.#passOver(away.filter(({ store }) => this.#usable().includes(store)));
+    this.#passOver(away);
     return found;
   }
 
-  #passOver(away: readonly Away[]): void {
-    for (const { store } of away) this.#missed.add(store);
+  #passOver(away: ReadonlyMap<OidcCredentialsBackend, CredentialsBackendErrorCode>): void {
+    const fresh = [...away].filter(([store]) => this.#usable().includes(store));
+    for (const [store] of fresh) this.#missed.add(store);
     const used = this.location;
-    for (const { store, code } of away) {
+    for (const [store, code] of fresh) {
       const missed = placeOf(store);
       const message = `${missed} was passed over (${code}): this process uses ${used}.`;
       this.#report({ action: "use", missed, code, used, message });
@@ -335,12 +336,6 @@ export class FallbackCredentialsBackend implements OidcCredentialsBackend {
 }
 
 const ACTION = "create FallbackCredentialsBackend";
-
-/** A store that did not answer. */
-interface Away {
-  readonly store: OidcCredentialsBackend;
-  readonly code: CredentialsBackendErrorCode;
-}
 
 function checkBackends(backends: readonly OidcCredentialsBackend[]): void {
   if (backends.length === 0) {

@@ -15,10 +15,13 @@ import { MemoryCredentialsBackend } from "../memory.ts";
 import type { MaybePromise, OidcCredentialsBackend } from "../oidc_credentials_backend.ts";
 
 /** Gives a class of backends. Its constructor takes the options as one object, and checks them. */
-export type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
+type BackendLoader = () => MaybePromise<new (options: never) => OidcCredentialsBackend>;
 
-/** A further backend is one more row. Few people use those that are loaded where a setting names them. */
-const BACKENDS = {
+/**
+ * The built-in backends, by the word that names each. Few people use those that are loaded where a setting
+ * names them.
+ */
+export const BUILT_IN_BACKENDS = {
   file: () => FileCredentialsBackend,
   memory: () => MemoryCredentialsBackend,
   kv: () => KvCredentialsBackend,
@@ -29,12 +32,9 @@ const BACKENDS = {
   fallback: async () => (await import("../fallback.ts")).FallbackCredentialsBackend,
 } satisfies Record<string, BackendLoader>;
 
-export type BuiltInName = keyof typeof BACKENDS;
+export type BuiltInName = keyof typeof BUILT_IN_BACKENDS;
 
-/** The built-in backends, by the word that names each. */
-export const BUILT_IN_BACKENDS: Readonly<Record<BuiltInName, BackendLoader>> = BACKENDS;
-
-export const BUILT_IN_NAMES = Object.keys(BACKENDS) as readonly BuiltInName[];
+export const BUILT_IN_NAMES = Object.keys(BUILT_IN_BACKENDS) as readonly BuiltInName[];
 
 /** The places from which a setting was read, for errors: two variables, or two flags. */
 export interface SettingOrigin {

@@ -145,9 +145,7 @@ async function importModule(
         `this module.`;
       throw loadError("permission_required", source, reason);
     }
-    const reason = message.includes(`not found "${url}"`)
-      ? "there is no such module. Check its path or its address."
-      : "the module did not load. See the cause, and check the module's address.";
+    const reason = "the module did not load. See the cause, and check its path or its address.";
     throw loadError("backend_import_failed", source, reason, causeOf(error, options));
   }
 }
