@@ -104,7 +104,13 @@ export class Leases {
   async assertHeld(name: string, action: string): Promise<void> {
     if (!this.#held.has(name)) return;
     const row = await this.#options.store.read(name, { action });
-    if (row.holder !== this.#id) throw this.#lost(action);
+    if (row.holder !== this.#id) {
+      throw this.#locked(
+        action,
+        `: the lock was lost while it was held, since this process stood still or did not reach the ` +
+          `store for over ${SILENT_MS / 1000} s. Try again.`,
+      );
+    }
     this.#held.set(name, row); // newer, where the answer to a sign of life did not arrive
   }
 
@@ -113,7 +119,7 @@ export class Leases {
     deadline: number,
     { signal, peek }: WithLockOptions<T>,
   ): Promise<T | undefined> {
-    const { store, timer } = this.#options;
+    const { store, timer, lockTimeoutMs } = this.#options;
     for (let tries = 0;; tries++) {
       signal?.throwIfAborted();
       const asked = timer.now();
@@ -122,7 +128,13 @@ export class Leases {
       const isFree = row.holder === "" || row.holder === this.#id;
       const isToTake = isFree || this.#silence(name, row, asked) >= SILENT_MS;
       if (isToTake && await this.#take(name, row, signal)) return undefined;
-      if (timer.now() >= deadline) throw this.#timedOut();
+      if (timer.now() >= deadline) {
+        throw this.#locked(
+          ACTION,
+          ` within ${lockTimeoutMs} ms: another notebook or script that shares this store holds the ` +
+            `lock. Wait for it or end it; the lock is free ${SILENT_MS / 1000} s later.`,
+        );
+      }
       const pause = Math.min(10 * (tries + 1), LONGEST_PAUSE_MS);
       await timer.delay((0.5 + Math.random()) * pause, signal);
       const seen = await peek?.();
@@ -191,22 +203,6 @@ export class Leases {
     } catch {
       // For others the lease ends by its silence.
     }
-  }
-
-  #timedOut(): CredentialsBackendError {
-    return this.#locked(
-      ACTION,
-      ` within ${this.#options.lockTimeoutMs} ms: another notebook or script that shares this store ` +
-        `holds the lock. Wait for it or end it; the lock is free ${SILENT_MS / 1000} s later.`,
-    );
-  }
-
-  #lost(action: string): CredentialsBackendError {
-    return this.#locked(
-      action,
-      `: the lock was lost while it was held, since this process stood still or did not reach the ` +
-        `store for over ${SILENT_MS / 1000} s. Try again.`,
-    );
   }
 
   #locked(action: string, reason: string): CredentialsBackendError {

@@ -1,4 +1,4 @@
-import { delay, type Timer, untilAborted } from "../common/promises.ts";
+import { delay, LONGEST_TIMER_MS, type Timer, untilAborted } from "../common/promises.ts";
 import { folderOf, isWindows, netHost } from "../common/platform.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 import { assertOwn, assertRegular, lookIfPresent } from "../file/file_access.ts";
@@ -27,24 +27,17 @@ export function serverPerformer(url: string, timeoutMs: number, timer: Timer): P
   /** The end of {@linkcode FRESH_MS} after the last answer. */
   let freshUntil = -Infinity;
   return async (operation, limitMs = Infinity) => {
-    const ms = Math.min(limitMs, timeoutMs);
-    const abort = new AbortController();
-    const reason = new DOMException(`no answer within ${ms} ms`, "TimeoutError");
-    const limit = setTimeout(() => abort.abort(reason), ms);
-    try {
-      if (timer.now() >= freshUntil) {
-        // A server that has answered before may be restarting: it is asked until the time limit.
-        const patience = hasAnswered ? Infinity : timer.now() + PATIENCE_MS;
-        await untilItAnswers(url, timer, patience, abort.signal);
-      }
-      freshUntil = -Infinity;
-      const result = await untilAborted(operation(), abort.signal);
-      hasAnswered = true;
-      freshUntil = timer.now() + FRESH_MS;
-      return result;
-    } finally {
-      clearTimeout(limit);
+    const signal = AbortSignal.timeout(Math.min(limitMs, timeoutMs, LONGEST_TIMER_MS));
+    if (timer.now() >= freshUntil) {
+      // A server that has answered before may be restarting: it is asked until the time limit.
+      const patience = hasAnswered ? Infinity : timer.now() + PATIENCE_MS;
+      await untilItAnswers(url, timer, patience, signal);
     }
+    freshUntil = -Infinity;
+    const result = await untilAborted(operation(), signal);
+    hasAnswered = true;
+    freshUntil = timer.now() + FRESH_MS;
+    return result;
   };
 }
 

@@ -64,17 +64,15 @@ export async function readEntry(
   const [row, ...parts] = await kv.getMany<unknown[]>([entryKey(key), ...partKeys(key)]);
   const { value, versionstamp } = row!;
   const check = { key: entryKey(key), versionstamp };
-  const entry = isPartCount(value) ? join(versionstamp, parts.slice(0, value)) : value ?? undefined;
+  const entry = typeof value === "number"
+    ? join(versionstamp, parts.slice(0, value))
+    : value ?? undefined;
   if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
   throw new CredentialsBackendError(
     "backend_corrupt",
     words`Cannot read credentials from ${path}: the entry for "${key}" is damaged. Remove it with
       ${call("clearOidcCredentials")}.`,
   );
-}
-
-function isPartCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_PARTS;
 }
 
 /** The object of the parts; `false` where they do not belong together. */
@@ -142,15 +140,12 @@ function serverError(path: string, error: unknown): CredentialsBackendError {
         `${permissionFlag("net", host)} --allow-env=DENO_KV_ACCESS_TOKEN`,
     );
   }
-  // The first two are this module's own words.
-  const isLate = error instanceof DOMException && error.name === "TimeoutError";
   const { name, message } = error instanceof Error ? error : { name: "unknown error", message: "" };
+  const isLate = name === "TimeoutError";
+  const isStatus = /^status \d+$/.test(message); // this module's own words
   const isNoServer = message.startsWith("Could not open Deno KV database");
-  const reason = isLate || /^status \d+$/.test(message)
-    ? message
-    : isNoServer
-    ? "no KV Connect server answers there"
-    : name;
+  const known = isStatus ? message : isNoServer ? "no KV Connect server answers there" : name;
+  const reason = isLate ? "no answer within the time limit (timeoutMs)" : known;
   return new CredentialsBackendError(
     isLate ? "backend_timeout" : "backend_unavailable",
     `Cannot use Deno KV at ${host}: ${reason}. Check the address, and that the server runs and is ` +

@@ -64,7 +64,7 @@ export class VaultClient {
       if ("status" in result) return result;
       const backoff = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
       const wait = Math.max(result.retryAfterMs ?? 0, backoff * (0.5 + Math.random() / 2));
-      if (result.isLasting || now() + wait + shortestMs >= deadline) {
+      if (!result.isPassing || now() + wait + shortestMs >= deadline) {
         const { code = "backend_unavailable", reason, advice } = result;
         const message = `Cannot ${request.action} ${this.place}: ${reason}. ${advice}`;
         throw new CredentialsBackendError(code, message);
@@ -113,7 +113,6 @@ export class VaultClient {
         reason: `there was no answer within ${timeoutMs} ms`,
         advice:
           "Check the network, or give more time with timeoutMs. A write may still have been done.",
-        isLasting: true,
       };
     }
   }
@@ -183,8 +182,8 @@ interface VaultTrouble {
   readonly reason: string;
   readonly advice: string;
   readonly retryAfterMs?: number | undefined;
-  /** Trying again is of no use. */
-  readonly isLasting?: boolean;
+  /** It may be gone at the next try. */
+  readonly isPassing?: boolean;
 }
 
 /** Statuses by which a node says that it does not serve now, beside those from 500 on. */
@@ -211,6 +210,7 @@ function troubleOf(
       code: "backend_corrupt",
       reason: `the content of ${decodeURI(path)} is gone, as after a deletion that broke off`,
       advice: "Finish it by a sign-out, or with vault kv metadata delete.",
+      isPassing: true,
     };
   }
   // After its mount and after an unseal KV 2 is not ready for a moment, and answers with status 400.
@@ -220,6 +220,7 @@ function troubleOf(
     reason: `it does not serve now: status ${status}${words}`,
     advice: "Try again later; nothing that is stored is lost.",
     retryAfterMs: parseRetryAfter(headers.get("retry-after")),
+    isPassing: true,
   };
 }
 
@@ -228,7 +229,6 @@ function otherServer(how: string): VaultTrouble {
   return {
     reason: `another server than Vault answers ${how}`,
     advice: "Check the address, and that no proxy or network asks for a sign-in of its own.",
-    isLasting: true,
   };
 }
 
@@ -237,7 +237,6 @@ const TOO_LARGE: VaultTrouble = {
   code: "backend_too_large",
   reason: "the entry is larger than its storage takes",
   advice: "Use another backend, or ask the provider for smaller tokens.",
-  isLasting: true,
 };
 const TOO_LARGE_WORDS = /too large|exceeds? (the )?(maximum|limit|allowed)/i;
 
@@ -252,7 +251,7 @@ function redirected({ status, headers }: Response, url: string): VaultTrouble {
       `it redirects to ${target?.host || "nowhere"}, and the token goes only to the address ` +
       `that was given`,
     advice: "Give the address of the active node, or of a balancer that knows it.",
-    isLasting: !(status === 307 || status === 308) || !/\/v1\//.test(target?.pathname ?? ""),
+    isPassing: (status === 307 || status === 308) && /\/v1\//.test(target?.pathname ?? ""),
   };
 }
 
@@ -263,7 +262,6 @@ function failedConnection(error: unknown, address: URL): VaultTrouble {
       code: "permission_required",
       reason: "Deno does not permit it",
       advice: `Run with: ${permissionFlag("net", netHost(address))}`,
-      isLasting: true,
     };
   }
   const fault = connectionFault(error);
@@ -274,6 +272,6 @@ function failedConnection(error: unknown, address: URL): VaultTrouble {
     advice: fault === UNTRUSTED
       ? `Name the PEM file of the authority that made it in ${setting}.`
       : "Check that it runs, its address and the network.",
-    isLasting: fault === UNTRUSTED || fault === NO_HTTPS, // a node that ends breaks off handshakes, too
+    isPassing: fault !== UNTRUSTED && fault !== NO_HTTPS, // a node that ends breaks off handshakes, too
   };
 }

@@ -202,21 +202,17 @@ function checkVaultPath(action: string, name: string, path: unknown): void {
   const segments = typeof path === "string" ? path.split("/") : [""];
   // deno-lint-ignore no-control-regex -- control characters are refused
   if (segments.every((one) => !/^\s*$|^\.\.?$|[\u0000-\u001f\u007f]/.test(one))) return;
-  const example = name === "path" ? '"users/anna"' : '"secret"';
   const reason = `option "${name}" is empty, or has an empty segment, a segment "." or "..", a ` +
     `control character, or a slash at an end`;
-  throw invalid(action, reason, `Give one such as ${example}.`);
+  throw invalid(action, reason, `Give a path such as "users/anna", a mount such as "secret".`);
 }
 
 function checkAuth(action: string, auth: VaultAuth): void {
-  const { method } = auth;
-  const given = auth as unknown as Record<string, unknown>;
-  if (!Object.hasOwn(AUTH_TYPES, method)) {
-    const methods = Object.keys(AUTH_TYPES).join(", ");
-    throw invalid(action, `option "auth" has no known "method"`, `Give one of ${methods}.`);
-  }
-  const typed = given.tokenFile === true ? { ...given, tokenFile: undefined } : given;
-  checkOptions(`${action} by its option "auth"`, typed, { method: "any", ...AUTH_TYPES[method] });
+  const login = `${action} by its option "auth"`;
+  checkOptions(login, { method: String(auth.method) }, { method: Object.keys(AUTH_TYPES) });
+  const given: Record<string, unknown> = { ...auth };
+  if (given.tokenFile === true) delete given.tokenFile;
+  checkOptions(login, given, { method: "any", ...AUTH_TYPES[auth.method] });
   if (given.mount !== undefined) checkVaultPath(action, "auth.mount", given.mount);
 }
 

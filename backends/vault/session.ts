@@ -115,14 +115,9 @@ export class VaultSession {
   }
 
   #heldOf({ status, body }: VaultAnswer): Held | undefined {
-    const auth = body.auth as
-      | { client_token?: unknown; lease_duration?: unknown }
-      | null
-      | undefined;
-    if (status !== 200 || typeof auth?.client_token !== "string" || !auth.client_token) {
-      return undefined;
-    }
-    return this.#hold(auth.client_token, Number(auth.lease_duration) * 1000 || 0);
+    const { client_token: token, lease_duration } = (body.auth ?? {}) as Record<string, unknown>;
+    if (status !== 200 || typeof token !== "string" || token === "") return undefined;
+    return this.#hold(token, Number(lease_duration) * 1000 || 0);
   }
 
   /** A token is renewed after two thirds of its life, where that is known. */
@@ -133,14 +128,11 @@ export class VaultSession {
   #givenToken(): string {
     const { token, tokenFile } = this.#auth as { token?: string; tokenFile?: string | true };
     const given = token ?? (tokenFile ? this.#file() : readEnv(VAULT_TOKEN, "log in to Vault"));
-    if (given === undefined) {
-      throw this.#failed(
-        "there is no Vault token",
-        `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`,
-      );
-    }
-    if (/^[\x21-\x7e]+$/.test(given)) return given;
-    throw this.#failed("the Vault token is no token", "Give it without spaces and line ends.");
+    if (given !== undefined && /^[\x21-\x7e]+$/.test(given)) return given;
+    throw this.#failed(
+      "there is no Vault token, or it has a space or a line end",
+      `Set ${VAULT_TOKEN}, or give "auth" in the options of the store.`,
+    );
   }
 
   #file(): string {

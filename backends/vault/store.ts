@@ -30,6 +30,11 @@ interface VaultSecret {
   readonly version: number;
 }
 
+interface VaultRow {
+  readonly key: string;
+  readonly entry: OidcCredentials;
+}
+
 /** The entries of one folder of a KV secrets engine of version 2. */
 export class VaultStore {
   readonly #session: VaultSession;
@@ -77,13 +82,7 @@ export class VaultStore {
   }
 
   async get(key: string): Promise<OidcCredentials | undefined> {
-    const name = await secretName(key);
-    const { data } = await this.#read(name, READ);
-    if (data === undefined) return undefined;
-    const row = parseRow(data);
-    // In well-formed UTF-8, as in the secret's name: Vault returns no half of a surrogate pair.
-    if (row?.key === key.toWellFormed()) return row.entry;
-    throw this.#corrupt(name);
+    return (await this.#row(await secretName(key), READ))?.entry;
   }
 
   /**
@@ -119,11 +118,8 @@ export class VaultStore {
 
   async *list(): AsyncGenerator<string> {
     for (const name of (await this.#names(LIST)).filter(isSecretName)) {
-      const { data } = await this.#read(name, LIST);
-      if (data === undefined) continue;
-      const row = parseRow(data);
-      if (row === undefined || await secretName(row.key) !== name) throw this.#corrupt(name);
-      yield row.key;
+      const row = await this.#row(name, LIST);
+      if (row !== undefined) yield row.key;
     }
   }
 
@@ -157,6 +153,19 @@ export class VaultStore {
         return version === undefined ? undefined : { holder, version };
       },
     };
+  }
+
+  /** The key and the entry of a secret; `undefined` where there is none. Any other content is refused. */
+  async #row(name: string, use: LeaseUse): Promise<VaultRow | undefined> {
+    const { data } = await this.#read(name, use);
+    const row = data && parseRow(data);
+    if (data === undefined || (row !== undefined && await secretName(row.key) === name)) return row;
+    throw new CredentialsBackendError(
+      "backend_corrupt",
+      `Cannot ${use.action} ${this.#session.place}: the secret ${this.#folder}/${name} was not ` +
+        `written by this module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
+        `vault kv metadata delete.`,
+    );
   }
 
   async #read(name: string, use: LeaseUse): Promise<VaultSecret> {
@@ -212,15 +221,6 @@ export class VaultStore {
     const answer = await this.#session.request({ ...use, method, path, ...(body && { body }) });
     if (isKnown(answer)) return answer;
     throw unexpected(use.action, this.#session.place, answer);
-  }
-
-  #corrupt(name: string): CredentialsBackendError {
-    return new CredentialsBackendError(
-      "backend_corrupt",
-      `Cannot read credentials in ${this.#session.place}: the secret ${this.#folder}/${name} was not ` +
-        `written by this module. Nothing was changed. Remove it with clearOidcCredentials() or with ` +
-        `vault kv metadata delete.`,
-    );
   }
 }
 
@@ -286,7 +286,7 @@ function isSecretName(name: string): boolean {
 }
 
 /** The key and the entry of a secret; `undefined` for a secret of another program. */
-function parseRow({ key, entry: text }: Record<string, unknown>) {
+function parseRow({ key, entry: text }: Record<string, unknown>): VaultRow | undefined {
   const entry = typeof text === "string" ? parseObject(text) : undefined;
   if (entry === undefined || typeof key !== "string") return undefined;
   return { key, entry: entry as OidcCredentials };
