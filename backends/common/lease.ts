@@ -24,15 +24,15 @@ export interface LeaseUse {
 export interface LeaseStore {
   read(name: string, use: LeaseUse): Promise<LeaseRow>;
   /**
-   * Writes the row with this holder, if `row` is still the latest. Gives the new row; `undefined` where
-   * another write came first.
+   * Writes the row with this holder, if `row` is still the latest. Gives the new version; `undefined`
+   * where another write came first.
    */
   write(
     name: string,
     holder: string,
     row: LeaseRow,
     use: LeaseUse,
-  ): Promise<LeaseRow | undefined>;
+  ): Promise<LeaseRow["version"] | undefined>;
 }
 
 export interface LeasesOptions {
@@ -168,7 +168,8 @@ export class Leases {
   /** The written row, or a newer one. It may be this one, where the answer to its write was lost. */
   async #write(name: string, holder: string, row: LeaseRow, use: LeaseUse): Promise<LeaseRow> {
     const { store } = this.#options;
-    return await store.write(name, holder, row, use) ?? await store.read(name, use);
+    const version = await store.write(name, holder, row, use);
+    return version === undefined ? await store.read(name, use) : { holder, version };
   }
 
   async #hold<T>(name: string, fn: () => Promise<T>): Promise<T> {

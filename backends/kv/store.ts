@@ -172,7 +172,7 @@ function leaseStore(kv: Deno.Kv, run: Run): LeaseStore {
         return atomic.commit();
       };
       const result = await run(action, commit, timeoutMs);
-      return result.ok ? { holder, version: result.versionstamp } : undefined;
+      return result.ok ? result.versionstamp : undefined;
     },
   };
 }

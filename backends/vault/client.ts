@@ -5,6 +5,7 @@ import {
 import { isDeno, isNotCapable, netHost, permissionFlag } from "../common/platform.ts";
 import {
   connectionFault,
+  isObject,
   NO_HTTPS,
   parseObject,
   parseRetryAfter,
@@ -147,7 +148,8 @@ export class VaultClient {
     const trouble = troubleOf(request, response, text, words);
     if (trouble !== undefined) return trouble;
     if (body === undefined && text !== "") return otherServer(`with status ${status}`);
-    return { status, body: body ?? {}, words };
+    const data = isObject(body?.data) ? body.data : {};
+    return { status, body: body ?? {}, data, words };
   }
 }
 
@@ -164,6 +166,8 @@ export interface VaultAnswer {
   readonly status: number;
   /** The JSON object; empty where the answer holds none. */
   readonly body: Record<string, unknown>;
+  /** Its member `data`; empty where it holds none. */
+  readonly data: Record<string, unknown>;
   /** Vault's own words on an error, in brackets; empty where they may quote a secret. */
   readonly words: string;
 }

@@ -148,10 +148,8 @@ export class VaultStore {
         const { data, version } = await this.#read(`${name}.lock`, use);
         return { holder: typeof data?.holder === "string" ? data.holder : "", version };
       },
-      write: async (name, holder, row, use) => {
-        const version = await this.#write(`${name}.lock`, { holder }, row.version as number, use);
-        return version === undefined ? undefined : { holder, version };
-      },
+      write: (name, holder, row, use) =>
+        this.#write(`${name}.lock`, { holder }, row.version as number, use),
     };
   }
 
@@ -173,10 +171,8 @@ export class VaultStore {
     const isKnown = (answer: VaultAnswer) =>
       answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
     const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, undefined, isKnown);
-    const { data } = answer.body as { data?: { data?: unknown } };
-    const isThere = answer.status === 200;
-    const content = isThere ? (data?.data ?? {}) as Record<string, unknown> : undefined;
-    return { data: content, version: versionOf(answer) };
+    const content = (answer.data.data ?? {}) as Record<string, unknown>;
+    return { data: answer.status === 200 ? content : undefined, version: versionOf(answer) };
   }
 
   /** The secret's new version, or `undefined` when `version` was not the latest any more. */
@@ -189,11 +185,9 @@ export class VaultStore {
     const body = { options: { cas: version }, data };
     const isConflict = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
-    const versionNow = ({ body }: VaultAnswer) =>
-      Number((body.data as { version?: unknown })?.version);
-    const isKnown = (answer: VaultAnswer) => isConflict(answer) || versionNow(answer) > 0;
+    const isKnown = (answer: VaultAnswer) => isConflict(answer) || Number(answer.data.version) > 0;
     const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, body, isKnown);
-    return isConflict(answer) ? undefined : versionNow(answer);
+    return isConflict(answer) ? undefined : Number(answer.data.version);
   }
 
   /** Removes a secret with all its versions: a `delete` of its data could be undone. */
@@ -203,11 +197,16 @@ export class VaultStore {
   }
 
   async #names(use: LeaseUse): Promise<string[]> {
-    const keysOf = ({ body }: VaultAnswer) => (body.data as { keys?: unknown } | undefined)?.keys;
-    const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(keysOf(answer));
+    const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
-    const answer = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, undefined, isKnown);
-    return ((keysOf(answer) ?? []) as unknown[]).map(String);
+    const { data } = await this.#ask(
+      use,
+      "GET",
+      `${this.#metadata}/?list=true`,
+      undefined,
+      isKnown,
+    );
+    return ((data.keys ?? []) as unknown[]).map(String);
   }
 
   /** The answer, if it is one that is known. */
@@ -233,11 +232,9 @@ async function assertVersion2(session: VaultSession, mount: string): Promise<voi
   const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
   const answer = await session.request({ action, method: "GET", path });
   if (answer.status !== 200) throw unexpected(action, session.place, answer);
-  const { data } = answer.body as {
-    data?: { type?: unknown; path?: unknown; options?: { version?: unknown } | null };
-  };
-  const isKv = ["kv", "generic"].includes(String(data?.type)) && data?.path === `${mount}/`;
-  if (isKv && data?.options?.version === "2") return;
+  const { type, path: root, options } = answer.data;
+  const isKv = (type === "kv" || type === "generic") && root === `${mount}/`;
+  if (isKv && (options as { version?: unknown } | null)?.version === "2") return;
   const advice = isKv
     ? `It is of version 1. Run: vault kv enable-versioning ${mount}/`
     : `Give the mount alone in the option "mount", and what comes after it in "path".`;
@@ -266,9 +263,8 @@ function isAbsent({ status, body }: VaultAnswer): boolean {
   return status === 404 && Array.isArray(body.errors) && body.errors.length === 0;
 }
 
-function versionOf({ body }: VaultAnswer): number {
-  const { data } = body as { data?: { metadata?: { version?: unknown } } };
-  return Number(data?.metadata?.version ?? 0);
+function versionOf({ data }: VaultAnswer): number {
+  return Number((data.metadata as { version?: unknown } | undefined)?.version ?? 0);
 }
 
 /**

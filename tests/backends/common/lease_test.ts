@@ -25,12 +25,12 @@ class FakeStore implements LeaseStore {
     return Promise.resolve(this.row);
   }
 
-  async write(_name: string, holder: string, row: LeaseRow): Promise<Row | undefined> {
+  async write(_name: string, holder: string, row: LeaseRow): Promise<number | undefined> {
     this.requests.push("write");
     const write = () => row.version === this.row.version ? this.set(holder) : undefined;
     const hook = this.nextWrite;
     this.nextWrite = undefined;
-    return await (hook ? hook(write) : write());
+    return (await (hook ? hook(write) : write()))?.version;
   }
 
   set(holder: string): Row {
