@@ -5,7 +5,7 @@ import type { TokenSet } from "../entry.ts";
 import { dpopHandle, type DpopKey } from "./dpop_key.ts";
 import { assertCanSignIn, checkEndpoint } from "./discovery.ts";
 import { authorizationRefusal, BY_DEVICE, type RefusalAdvice } from "./error.ts";
-import { withoutEcho } from "./fault.ts";
+import { withoutEcho } from "./fetch.ts";
 import { type Endpoint, normalizeGrant, positiveNumber } from "./fetch.ts";
 import type { OidcProvider } from "./oidc_provider.ts";
 import {

@@ -1,10 +1,25 @@
 import * as oauth from "oauth4webapi";
+import { parseObject, printable } from "../../backends/common/printable.ts";
+import { readPrivateFile } from "../../backends/common/read_private_file.ts";
+import { type Message, type Term, words } from "../../backends/credentials_backend_error.ts";
+import { isEntraIssuer, readClaims } from "../entry.ts";
+import { ValidMindAuthError } from "../errors.ts";
 import type { ClientAuthOptions } from "../options/resolve_identity.ts";
-import { type Message, words } from "../../backends/credentials_backend_error.ts";
-import { isEntraIssuer } from "../entry.ts";
-import { assertionDoubt, byAssertionFile, type ClientFile } from "./client_file.ts";
-import { byClientKey } from "./client_key.ts";
 import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";
+
+const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const READ_MS = 5000;
+/** RFC 7518, sections 3.3 and 3.5. */
+const LEAST_BITS = 2048;
+const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+const CURVES: Readonly<Record<string, string>> = {
+  ES256: "P-256",
+  ES384: "P-384",
+  ES512: "P-521",
+};
+const KEY_ADVICE =
+  "Give a private RSA (2048 bits or more), EC or Ed25519 key as a JWK, or as PEM by: " +
+  "openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW";
 
 /** How a client proves to a provider who it is: RFC 6749, section 2.3. */
 export class ClientAuthentication {
@@ -64,7 +79,7 @@ export class ClientAuthentication {
   }
 
   /** The advice where the provider refuses the client; `undefined` for a public one. */
-  async advice(now: number): Promise<Message | undefined> {
+  advice(): Message | undefined {
     const { clientSecret } = this.#options;
     if (clientSecret !== undefined) {
       return words`Check ${CLIENT_ID}, and that ${SECRET} is its secret (a public client has none).`;
@@ -76,7 +91,7 @@ export class ClientAuthentication {
     }
     const assertionFile = this.#file("clientAssertionFile");
     return assertionFile &&
-      words`Check ${CLIENT_ID} and ${ASSERTION_FILE}. ${await assertionDoubt(assertionFile, now)}`;
+      words`Check ${CLIENT_ID} and ${ASSERTION_FILE}. ${assertionDoubt(assertionFile)}`;
   }
 
   #file(option: "clientKeyFile" | "clientAssertionFile"): ClientFile | undefined {
@@ -95,4 +110,177 @@ export class ClientAuthentication {
 function isOwnEndpoint({ issuer, token_endpoint = "" }: oauth.AuthorizationServer): boolean {
   const [own, endpoint] = [issuer, token_endpoint].map((text) => URL.parse(text)?.origin);
   return own !== undefined && own === endpoint && !isEntraIssuer(issuer);
+}
+
+/** A file that holds the client's key or assertion. */
+interface ClientFile {
+  readonly path: string;
+  /** The option and the variable, for messages. */
+  readonly source: Term | string;
+}
+
+/**
+ * The text of a file with a secret, without outer white space.
+ *
+ * @throws {ValidMindAuthError} `client_auth_unusable`, `permission_required`.
+ */
+export function readClientFile(file: ClientFile, groupMayRead = false): string {
+  const text = readPrivateFile(file.path, {
+    what: "a key or a token",
+    maxBytes: 64 * 1024,
+    forbiddenMode: groupMayRead ? 0o027 : 0o077,
+    timeoutMs: READ_MS,
+    fail: (reason, advice, cause) => unusable(file, reason, advice, cause),
+  }).trim();
+  if (text !== "") return text;
+  throw unusable(file, "it is empty", "Have it filled by the program that makes it.");
+}
+
+/** The error for a file of the client that cannot be used. */
+function unusable(
+  { path, source }: ClientFile,
+  reason: string,
+  advice: string,
+  cause?: unknown,
+): ValidMindAuthError {
+  const isDenied = cause instanceof Error && cause.name === "NotCapable";
+  return new ValidMindAuthError(
+    isDenied ? "permission_required" : "client_auth_unusable",
+    words`Cannot use ${path} of ${source}: ${reason}. ${advice}`,
+  );
+}
+
+/**
+ * The client proves who it is by an assertion that somebody else has made: RFC 7523, section 2.2. The
+ * file is read anew for each request, since the platform replaces it all the time.
+ */
+function byAssertionFile(file: ClientFile): oauth.ClientAuth {
+  return (_server, { client_id }, body) => {
+    body.set("client_id", client_id);
+    body.set("client_assertion_type", ASSERTION_TYPE);
+    body.set("client_assertion", readAssertion(file));
+  };
+}
+
+/** The JWT in the file. */
+function readAssertion(file: ClientFile): string {
+  const text = readClientFile(file, true);
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text;
+  throw unusable(file, "it is not one JWT", "Check the path, and the program that makes it.");
+}
+
+/** The assertion that the provider has refused, in a sentence. The claims are unchecked, and no secret. */
+function assertionDoubt(file: ClientFile): string {
+  try {
+    const claims = readClaims(readAssertion(file)) ?? {};
+    const shown = ["iss", "sub", "aud", "exp"]
+      .map((name) => `${name} ${printable(JSON.stringify(claims[name]) ?? "none", 200)}`);
+    return `The assertion in ${file.path} has ${
+      shown.join(", ")
+    }: it must not have ended (exp), and ` +
+      `the provider has to trust exactly these for this client.`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** A client's private key, and the parts of the assertion's header that depend on it. */
+interface ClientKey {
+  key: CryptoKey;
+  header: { alg: string; kid?: string; "x5t#S256"?: string };
+}
+
+/**
+ * The client proves who it is by a signed assertion: `private_key_jwt`, RFC 7523. The key is read anew
+ * for each request, so that a renewed one is used at once.
+ *
+ * @param audience The audience of the assertion in place of the issuer, which all providers have to know
+ * by RFC 7523, section 3, and some do not.
+ */
+function byClientKey(file: ClientFile, audience?: string): oauth.ClientAuth {
+  return async (server, client, body, headers) => {
+    const offered = server.token_endpoint_auth_signing_alg_values_supported;
+    const { key, header } = await readClientKey(file, offered);
+    const sign = oauth.PrivateKeyJwt(key, {
+      [oauth.modifyAssertion](own, claims) {
+        Object.assign(own, header);
+        if (audience !== undefined) claims.aud = audience;
+      },
+    });
+    await sign(server, client, body, headers);
+  };
+}
+
+/**
+ * Reads a client's key: a JWK, or PKCS#8 as PEM, with or without a certificate beside it.
+ *
+ * @param offered The algorithms that the provider states. A key does not say which of RSA's is meant,
+ * and Ed25519 has two names.
+ */
+async function readClientKey(file: ClientFile, offered?: readonly string[]): Promise<ClientKey> {
+  const text = readClientFile(file);
+  const jwk = parseObject(text);
+  const der = decodePem(text);
+  const { kid, "x5t#S256": thumbprint } = jwk ?? {};
+  const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
+  for (const alg of typeof stated === "string" ? [stated] : candidates(offered)) {
+    const key = await importKey(jwk ? parts as JsonWebKey : der, alg);
+    if (key === undefined) continue;
+    return {
+      key,
+      header: {
+        alg,
+        ...(typeof kid === "string" && { kid }),
+        ...(typeof thumbprint === "string" && { "x5t#S256": thumbprint }),
+      },
+    };
+  }
+  throw unusable(file, "it is no private key to sign with", KEY_ADVICE);
+}
+
+/** The bytes of a private key in PEM. */
+function decodePem(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const [, body] =
+    /-----BEGIN PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END PRIVATE KEY-----/.exec(text) ?? [];
+  try {
+    return body && Uint8Array.from(atob(body), (char) => char.charCodeAt(0)) || undefined;
+  } catch {
+    return undefined; // the error may quote the key
+  }
+}
+
+/** `undefined` where the key is of another kind, too short, or damaged. */
+async function importKey(
+  data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
+  alg: string,
+): Promise<CryptoKey | undefined> {
+  const algorithm = toAlgorithm(alg);
+  if (data === undefined || algorithm === undefined) return undefined;
+  try {
+    const key = data instanceof Uint8Array
+      ? await crypto.subtle.importKey("pkcs8", data, algorithm, false, ["sign"])
+      : await crypto.subtle.importKey("jwk", data, algorithm, false, ["sign"]);
+    const { modulusLength = LEAST_BITS } = key.algorithm as Partial<RsaKeyAlgorithm>;
+    return modulusLength < LEAST_BITS ? undefined : key;
+  } catch {
+    return undefined; // the error may quote the key
+  }
+}
+
+/**
+ * The algorithms of each kind of key. RS256, which every provider that signs knows, unless the provider
+ * states other ones of RSA alone. RFC 9864 has renamed EdDSA, and most know the former name alone.
+ */
+function candidates(offered: readonly string[] = ["RS256"]): string[] {
+  const rsa = offered.includes("RS256") ? undefined : offered.find((alg) => RSA.includes(alg));
+  const isRenamed = offered.includes("Ed25519") && !offered.includes("EdDSA");
+  return [rsa ?? "RS256", ...Object.keys(CURVES), isRenamed ? "Ed25519" : "EdDSA"];
+}
+
+function toAlgorithm(alg: string) {
+  if (alg === "EdDSA" || alg === "Ed25519") return { name: "Ed25519" };
+  if (Object.hasOwn(CURVES, alg)) return { name: "ECDSA", namedCurve: CURVES[alg]! };
+  if (!RSA.includes(alg)) return undefined;
+  const name = alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5";
+  return { name, hash: `SHA-${alg.slice(2)}` };
 }

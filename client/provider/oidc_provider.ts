@@ -1,8 +1,8 @@
 import * as oauth from "oauth4webapi";
-import type { Runtime } from "../options/resolve_options.ts";
 import { remember } from "../../backends/common/redact.ts";
 import { Once } from "../../backends/common/promises.ts";
 import { clientAuthFromEnv, clientAuthOf, type OidcIdentity } from "../options/resolve_identity.ts";
+import type { Runtime } from "../options/resolve_options.ts";
 import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";
@@ -140,9 +140,7 @@ export class OidcProvider {
       return await run();
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const ofClient = error instanceof oauth.ResponseBodyError
-        ? await this.#proof.advice(this.#runtime.now())
-        : undefined;
+      const ofClient = error instanceof oauth.ResponseBodyError ? this.#proof.advice() : undefined;
       const words = { ...advice, ...(ofClient !== undefined && { ofClient }) };
       throw providerError(action, this.#identity.issuer, error, words);
     }

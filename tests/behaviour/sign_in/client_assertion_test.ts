@@ -73,7 +73,7 @@ Deno.test("client assertion: wrong, ended and missing ones are told apart", asyn
   const stranger = await AssertionIssuer.make();
   const now = Math.floor(Date.now() / 1000);
   const rows: [assertion: string, ...words: string[]][] = [
-    [await it.assertion({ iat: now - 900, exp: now - 300 }), "has ended", "renews it"],
+    [await it.assertion({ iat: now - 900, exp: now - 300 }), "must not have ended", "exp"],
     [await it.assertion({ sub: "another-client", iss: "another-client" }), '"another-client"'],
     [await it.assertion({ aud: "https://other.example.com" }), '"https://other.example.com"'],
     [await stranger.assertion(it.world.provider.issuer, clientId), "trust exactly these"],

@@ -36,7 +36,7 @@ Deno.test({
       [old, "openssl pkcs8 -topk8"],
       [locked, "openssl pkcs8 -topk8"],
       [open, "no private key"],
-      [await openssl(...short), "1024 bits"],
+      [await openssl(...short), "2048 bits or more"],
     ]);
   },
 });

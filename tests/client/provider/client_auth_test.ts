@@ -1,6 +1,6 @@
 import { assertStringIncludes, assertThrows } from "@std/assert";
 import { ValidMindAuthError } from "../../../client/errors.ts";
-import { readClientFile } from "../../../client/provider/client_file.ts";
+import { readClientFile } from "../../../client/provider/client_auth.ts";
 import { tempDir } from "../../support/temp_home.ts";
 
 Deno.test({
