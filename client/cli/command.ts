@@ -42,8 +42,6 @@ export interface Command {
   readonly examples: readonly string[];
   /** Completes "Cannot …" in errors. */
   readonly action: string;
-  /** Whether the command itself says that the settings file cannot be used. */
-  readonly reportsSettings?: boolean;
   /** Does the work and returns the exit code. */
   run(invocation: Invocation): MaybePromise<number>;
 }
@@ -58,7 +56,7 @@ export async function applySettings(command: Command, flags: FlagValues): Promis
   }
   const applied = flags.withSettings(command.flags);
   const { fault } = applied.settings;
-  if (fault !== undefined && !command.reportsSettings) throw fault;
+  if (fault !== undefined) throw fault;
   return applied;
 }
 

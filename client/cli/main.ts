@@ -156,8 +156,5 @@ function checkFlags(given: readonly GivenFlag[], { name: command, flags }: Comma
     if (value && choices?.includes(value) === false) throw unknownWord(value, `--${name}`, choices);
     values.set(name, [...before ?? [], ...value === undefined ? [] : [value]]);
   }
-  if (values.has("json") && values.has("quiet")) {
-    throw usageError("Cannot use --json with --quiet: each asks for another output. Give one.");
-  }
   return new FlagValues(values);
 }

@@ -1,12 +1,156 @@
+import { backendError } from "../../backends/common/describe_backend.ts";
 import type { PermissionNeed } from "../format_permissions.ts";
+import { assertRuntime, readEnvIfGranted } from "../../backends/common/platform.ts";
+import { readPrivateFile } from "../../backends/common/read_private_file.ts";
+import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
+import {
+  BUILT_IN_NAMES,
+  parseBackendKwargs,
+  parseBackendSpec,
+  type SettingOrigin,
+} from "../../backends/load/backend_setting.ts";
+import { readBackendChoice } from "../../backends/load/backend_choice.ts";
+import { createBackend } from "../../backends/load/create_backend.ts";
+import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
+import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
 import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { envNeeds } from "../permissions/start_needs.ts";
+import { ensureSelection, envNeeds, optionNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
-import { chooseBackend, type ChosenBackend } from "./choose_backend.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
-import { usageError } from "./cli_error.ts";
+import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
+import { unknownWord, usageError } from "./cli_error.ts";
+
+export interface ChosenBackend extends AsyncDisposable {
+  readonly backend: OidcCredentialsBackend;
+  /** Its built-in name, or the name of the export. */
+  readonly name: string;
+  /** The reason, as in "since {why}". */
+  readonly why: string;
+  /** Permissions for reading the choice. */
+  needs(): readonly PermissionNeed[];
+}
+
+/** The flag that names a backend. The flag of its options is the same with "-options". */
+export type BackendFlag = "backend" | "from" | "to";
+
+/** A backend by its name, with the places from which name and options were read. */
+interface Named {
+  readonly name: string;
+  readonly options: string;
+  readonly origin: SettingOrigin;
+  readonly why: string;
+}
+
+/**
+ * Chooses the backend that the flags name, else the one that the environment names, else the one of the
+ * settings file, else the shared file. A flag replaces all variables that choose a backend, including
+ * `VM_OIDC_NO_PERSIST`. An error about permissions also names the `known` ones, which are needed anyway.
+ */
+export async function chooseBackend(
+  flags: FlagValues,
+  action: string,
+  known: readonly PermissionNeed[] = [],
+  flag: BackendFlag = "backend",
+): Promise<ChosenBackend> {
+  assertRuntime(action);
+  const needs: PermissionNeed[] = [];
+  const ensure = async (more: readonly PermissionNeed[]) => {
+    needs.push(...more);
+    await preflight(action, [...known, ...needs], "always");
+  };
+  let named = await namedByFlags(flags, flag, ensure);
+  if (named === undefined) {
+    named = namedBySettings(flags.settings);
+    if (named === undefined || !flags.settings.isTyped) await ensureSelection(ensure);
+  }
+  if (named === undefined) {
+    const { name = "file", by } = readBackendChoice(readEnvIfGranted);
+    return {
+      backend: await resolveCredentialsBackend(),
+      name: shortName(name),
+      why: by === undefined ? "it is the default" : `${by} is set`,
+      needs: () => needs,
+      // Stays open: the process may use it again.
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+  const { name, options, origin, why } = named;
+  const isKnown = /[:#]/.test(name) || (BUILT_IN_NAMES as readonly string[]).includes(name);
+  if (!isKnown) throw unknownWord(name, origin.name, BUILT_IN_NAMES, ", or <module>:<ExportName>");
+  const spec = parseBackendSpec(name, origin.name);
+  await ensure(optionNeeds(options));
+  const backend = await createBackend(spec, parseBackendKwargs(options, origin.options), origin);
+  return {
+    backend,
+    name: shortName(name),
+    why,
+    needs: () => needs,
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await backend.close?.();
+      } catch (error) {
+        throw backendError("close", backend, error); // a stranger's words may hold a token
+      }
+    },
+  };
+}
+
+/** A built-in name, or the name of the export. */
+function shortName(name: string): string {
+  return name.split(/[:#]/).at(-1)!;
+}
+
+async function namedByFlags(
+  flags: FlagValues,
+  flag: BackendFlag,
+  ensure: (needs: readonly PermissionNeed[]) => Promise<void>,
+): Promise<Named | undefined> {
+  const name = flags.text(flag);
+  const path = flags.text(`${flag}-options`);
+  if (name === undefined && path === undefined) return undefined;
+  if (name === undefined) {
+    throw usageError(`Cannot use --${flag}-options: it needs --${flag}. Give both.`);
+  }
+  let options = "{}";
+  if (path === "-") options = await new Response(Deno.stdin.readable).text();
+  else if (path !== undefined) {
+    const reason = "to read the backend's options";
+    await ensure([{ name: "read", path, reason, need: "always" }]);
+    options = readPrivateFile(path, {
+      what: "a file of options",
+      maxBytes: LARGEST_BYTES,
+      forbiddenMode: WRITABLE_FOR_OTHERS,
+      fail: (reason, advice) =>
+        usageError(`Cannot read the file ${path} of --${flag}-options: ${reason}. ${advice}`),
+    });
+  }
+  const origin = { name: `--${flag}`, options: `--${flag}-options` };
+  return { name, options, origin, why: `--${flag} names it` };
+}
+
+function namedBySettings({ values, profile, path }: Settings): Named | undefined {
+  const { backend, backendOptions = {} } = values;
+  if (backend === undefined) return undefined;
+  const place = `${profile === undefined ? "" : `of profile ${profile} `}in ${path}`;
+  return {
+    name: `${backend}`,
+    options: JSON.stringify(backendOptions),
+    origin: { name: `"backend" ${place}`, options: `"backendOptions" ${place}` },
+    why: "the settings file names it",
+  };
+}
+
+/** Refuses a backend that keeps nothing once this program has ended. */
+export function assertPersistent({ backend, name, why }: ChosenBackend, action: string): void {
+  if (backend.persistent !== false) return;
+  throw new CredentialsBackendError(
+    "invalid_options",
+    `Cannot ${action}: the backend ${name} keeps tokens only while this program runs (${why}). ` +
+      `Choose one that keeps them.`,
+  );
+}
 
 export const STORE_FLAGS = ["backend", "backend-options", "config"] as const;
 function flagsOf(isMeant: (row: { group: string; flag?: string }) => boolean): FlagName[] {

@@ -15,12 +15,16 @@ import { preflight } from "../../permissions/preflight.ts";
 import type { SessionOptions } from "../../session_options.ts";
 import { VERSION } from "../../signed_in/session.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import type { ChosenBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult, PROGRAM } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { columns } from "../output.ts";
 import { ALL_FLAGS_HINT, describeError, loginCommand } from "../report_error.ts";
-import { findTarget, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
+import {
+  type ChosenBackend,
+  findTarget,
+  sessionOptions,
+  SIGN_IN_FLAGS,
+} from "../sign_in_target.ts";
 import { formatLength, readStatus, sourcesText, tokenText } from "../status_report.ts";
 
 const API_TIMEOUT_MS = 30_000;
@@ -39,7 +43,6 @@ export const doctor: Command = {
   flags: [...SIGN_IN_FLAGS, "api-host", "json", "quiet"],
   examples: ["doctor", "doctor --json | jq '.checks[] | select(.result == \"fail\")'"],
   action: "examine the sign-in",
-  reportsSettings: true,
   async run(invocation) {
     const checks = await examine(invocation.flags);
     const isFailed = checks.some(({ result }) => result === "fail");
@@ -80,8 +83,7 @@ function failedBy(check: string, error: unknown, flags: FlagValues): Finding {
 
 /** Runs all checks. One that fails does not stop the others that can go on without it. */
 async function examine(flags: FlagValues): Promise<Finding[]> {
-  const { fault, denial } = flags.settings;
-  if (fault !== undefined) return [failedBy("settings file", fault, flags)];
+  const { denial } = flags.settings;
   const findings: Finding[] = [];
   if (denial !== undefined) {
     findings.push({ check: "settings file", result: "warning", message: denial });

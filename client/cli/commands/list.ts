@@ -4,7 +4,7 @@ import { isProbeKey } from "../../../backends/common/probe.ts";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { CredentialStore } from "../../tokens/store.ts";
-import { chooseBackend } from "../choose_backend.ts";
+import { chooseBackend } from "../sign_in_target.ts";
 import { inCliWords } from "../report_error.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";

@@ -4,11 +4,16 @@ import type {
 } from "../../../backends/oidc_credentials_backend.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
-import { assertPersistent } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { alreadyText, statusText, storeOf } from "../status_report.ts";
-import { findTarget, OPTION_FLAGS, sessionOptions, type SignInTarget } from "../sign_in_target.ts";
+import {
+  assertPersistent,
+  findTarget,
+  OPTION_FLAGS,
+  sessionOptions,
+  type SignInTarget,
+} from "../sign_in_target.ts";
 import { reportOf } from "./status.ts";
 
 export const login: Command = {

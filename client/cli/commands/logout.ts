@@ -3,12 +3,17 @@ import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
 import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
 import { isCorrupt } from "../../tokens/clear.ts";
-import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import type { Output } from "../output.ts";
 import { placeOf, placeReport } from "../status_report.ts";
-import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
+import {
+  chooseBackend,
+  findTarget,
+  IDENTITY_FLAGS,
+  sessionOptions,
+  STORE_FLAGS,
+} from "../sign_in_target.ts";
 import { usageError } from "../cli_error.ts";
 import { listKeys } from "./list.ts";
 
@@ -58,9 +63,6 @@ function checkTogether(flags: FlagValues): void {
   const given = IDENTITY_FLAGS.find((name) => flags.has(name));
   if (flags.has("all") && given !== undefined) {
     throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
-  }
-  if (flags.has("yes") && !flags.has("all")) {
-    throw usageError("Cannot use --yes: it needs --all. Give both, or none.");
   }
 }
 

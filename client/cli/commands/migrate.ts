@@ -1,6 +1,6 @@
 import { printable } from "../../../backends/common/printable.ts";
 import { migrateCredentials, type MigrationResult } from "../../../backends/migrate_credentials.ts";
-import { assertPersistent, chooseBackend } from "../choose_backend.ts";
+import { assertPersistent, chooseBackend } from "../sign_in_target.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
 import { usageError } from "../cli_error.ts";

@@ -7,10 +7,9 @@ import {
 } from "../../format_permissions.ts";
 import { requiredPermissions } from "../../init.ts";
 import { uniqueNeeds } from "../../permissions/start_needs.ts";
-import { chooseBackend } from "../choose_backend.ts";
 import { type Command, EXIT, printResult, PROGRAM, SPECIFIER } from "../command.ts";
 import type { FlagName, FlagValues } from "../flags.ts";
-import { identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
+import { chooseBackend, identityNeeds, sessionOptions, SIGN_IN_FLAGS } from "../sign_in_target.ts";
 import { usageError } from "../cli_error.ts";
 
 const SIGN_IN: readonly FlagName[] = [

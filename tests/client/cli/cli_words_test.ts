@@ -47,7 +47,6 @@ const MISTAKES: [args: string[], env: Record<string, string>, ...words: string[]
     {},
     "an https: one with --listen (VM_OIDC_LISTEN)",
   ],
-  [["logout", "--yes"], {}, "--yes: it needs --all"],
   [["login", "--parameter", "state=x"], {}, "--parameter takes no state", "by its own option"],
   [["login", "--parameter", "a b=x"], {}, "--parameter takes no name of other characters"],
   [["login", "--parameter", "prompt"], {}, "--parameter NAME=VALUE"],

@@ -69,7 +69,6 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["login", "--issuer="], "--issuer", "its value is missing"],
   [["login", "--json=yes"], "--json", "it takes no value"],
   [["login", "--json", "--json"], "--json", "it is given twice"],
-  [["login", "--json", "--quiet"], "--json with --quiet"],
   [["login", "now"], '"now"', "the command login takes no argument"],
   [["permissions", "--for", "scrip"], '"scrip"', "--for", "It takes: script, init, cli"],
   [["permissions", "--for", "everything"], "It takes: script, init, cli"],

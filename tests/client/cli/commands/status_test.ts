@@ -32,7 +32,7 @@ Deno.test("status: who, until when and where, without network", async () => {
   assertMatch(text.stdout, /^Signed in +as analyst@example\.com \(Ada Analyst\)$/m);
   assertMatch(
     text.stdout,
-    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+ \(in (1 h|59 min)\), then refreshed without you$/m,
+    /^Token +valid until \d{4}-\d\d-\d\d \d\d:\d\d \S+ \(in (60|59) min\), then refreshed without you$/m,
   );
   assertMatch(text.stdout, /^Set by +VM_OIDC_ISSUER, VM_OIDC_CLIENT_ID$/m);
   assertMatch(text.stdout, /^Kept in +.*credentials\.json \(FileCredentialsBackend\)$/m);
