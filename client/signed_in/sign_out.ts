@@ -87,7 +87,10 @@ async function clearAll(options: ClearOidcCredentialsOptions): Promise<ClearResu
   }
   for (const key of listed.filter(isProbeKey)) await backend.delete(key);
   const keys = [...new Set([...listed.filter((key) => !isProbeKey(key)), ...unstored])];
-  const own = revoke ? ownClient(options) : undefined;
+  // It only helps to revoke, and need not be there.
+  const own = revoke
+    ? await Promise.try(chooseIdentity, options).catch(() => undefined)
+    : undefined;
   return await clearEach(backend, keys, revoke, (entry) => providerOfEntry(entry, own, options));
 }
 
@@ -143,15 +146,6 @@ function chooseIdentity(options: ClearOidcCredentialsOptions): OidcIdentity | un
   const named = given({ issuer, clientId, audience, profile, flow });
   const identity = resolveIdentity({ ...own, ...named }, ACTION);
   return identity.kind === "oidc" ? identity : undefined;
-}
-
-/** The same, where it only helps to revoke: it need not be there. */
-function ownClient(options: ClearOidcCredentialsOptions): OidcIdentity | undefined {
-  try {
-    return chooseIdentity(options);
-  } catch {
-    return undefined;
-  }
 }
 
 async function chooseBackend(

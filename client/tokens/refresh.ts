@@ -140,8 +140,7 @@ export class TokenRefresh {
     const store = this.#store;
     const answer = await this.#request(stored);
     if (answer === undefined) return undefined;
-    const rotated = answer.tokens?.refreshToken ??
-      (answer.tokens ? undefined : answer.refreshToken);
+    const { refreshToken: rotated } = answer.tokens ?? answer;
     const used = stored?.refresh_token;
     if (used && rotated !== undefined && rotated !== used) markSpent(used);
     if (answer.tokens === undefined) {

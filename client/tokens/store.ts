@@ -175,17 +175,19 @@ export class CredentialStore extends StoredCredential {
    * pass; the write may be done all the same, so its own grant counts as replaced then.
    */
   async #putOver(entry: OidcCredentials, replaces: Replaced): Promise<boolean> {
-    const attempt = async (grants: readonly (string | undefined)[]) => {
-      if (replaces === "anything") return await this.#put(entry).then(() => true);
-      if (!grants.includes(grantOf(await this.read()))) return false;
-      let isWanted = true; // where the backend does not compare
+    if (replaces === "anything") {
+      await this.#put(entry).catch(() => this.#put(entry));
+      return true;
+    }
+    const attempt = async (grants: typeof replaces) => {
+      let isWanted = true;
       const isReplaced = (present: OidcCredentials | undefined) =>
         isWanted = grants.includes(grantOf(present));
-      await this.#put(entry, { isReplaced });
+      // Also here, since not every backend compares.
+      if (isReplaced(await this.read())) await this.#put(entry, { isReplaced });
       return isWanted;
     };
-    const grants = replaces === "anything" ? [] : replaces;
-    return await attempt(grants).catch(() => attempt([...grants, grantOf(entry)]));
+    return await attempt(replaces).catch(() => attempt([...replaces, grantOf(entry)]));
   }
 
   /** Keeps an entry in this process until a later use can store it. Gives the error that says so. */
