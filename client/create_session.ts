@@ -1,3 +1,4 @@
+import { notebook } from "../backends/common/platform.ts";
 import { bearerKind, credentialKey } from "./entry.ts";
 import { type PreparedSession, prepareSession } from "./permissions/prepare_session.ts";
 import type { Session, StartedSignIn } from "./session.ts";
@@ -99,18 +100,9 @@ export async function openSession(prepared: PreparedSession): Promise<SignedInSe
   });
   const hasAsked = await tokens.signIn(options.signal);
   const signedIn = new SignedInSession({ ...resolved, needs, tokens });
-  if (!hasAsked && interactive && isInNotebook()) {
+  if (!hasAsked && interactive && notebook() !== undefined) {
     const { showStored } = await loadPrompt();
     await showStored(signedIn, options);
   }
   return signedIn;
-}
-
-/** As `notebook()` of the prompt, which a start does not load. */
-function isInNotebook(): boolean {
-  try {
-    return Deno.jupyter !== undefined;
-  } catch {
-    return false;
-  }
 }

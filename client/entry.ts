@@ -134,11 +134,8 @@ export function credentialKey(
 /** The scope that is requested by default. */
 export const DEFAULT_SCOPE = "openid profile email offline_access";
 
-const ENTRA_HOSTS = [
-  "login.microsoftonline.com",
-  "login.microsoftonline.us",
-  "login.partner.microsoftonline.cn",
-];
+const ENTRA =
+  /^https:\/\/login\.(microsoftonline\.(com|us)|partner\.microsoftonline\.cn)(:443)?(\/|$)/i;
 
 /** The token that is the bearer for an issuer. */
 export function bearerKind(
@@ -152,8 +149,7 @@ export function bearerKind(
 
 /** Whether an issuer belongs to Microsoft Entra, in the public or a sovereign cloud. */
 export function isEntraIssuer(issuer: string): boolean {
-  // The pattern spares most issuers the URL object.
-  return /microsoftonline/i.test(issuer) && ENTRA_HOSTS.includes(new URL(issuer).hostname);
+  return ENTRA.test(issuer);
 }
 
 /** Refuses a `|` in an issuer or a client id, with which it would name another credential. */

@@ -23,6 +23,15 @@ export function isNotCapable(error: unknown): boolean {
   return isDeno && error instanceof Deno.errors.NotCapable;
 }
 
+/** The kernel of the notebook that this code runs in, if it runs in one. */
+export function notebook(): typeof Deno.jupyter | undefined {
+  try {
+    return Deno.jupyter; // throws outside a kernel
+  } catch {
+    return undefined;
+  }
+}
+
 export function writeError(text: string): void {
   if (isDeno) Deno.stderr.writeSync(new TextEncoder().encode(text));
   // deno-lint-ignore no-console -- Node ends a program whose `process.stderr` is closed at a write

@@ -36,10 +36,8 @@ const RESERVED = [
 
 /** Checks the options of a sign-in in the browser, before any work. */
 export function checkBrowserOptions(options: BrowserOptions, action: string): void {
-  const { redirectUri, listen } = options;
-  if (redirectUri !== undefined || listen !== undefined) {
-    const place = valueOf("listen", options, action)?.trim();
-    redirectSetting(redirectUri?.trim() ?? LOOPBACK_URI, place, action);
+  if (options.redirectUri !== undefined || options.listen !== undefined) {
+    resolveRedirect(options, "", action);
   }
   for (const text of Object.keys(options.authorizationParameters ?? {})) {
     const name = text.trim().toLowerCase();

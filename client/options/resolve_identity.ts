@@ -151,11 +151,20 @@ export function clientAuthFromEnv(
   if (issuer !== identity.issuer || clientId !== identity.clientId) return {};
   const found = CLIENT_AUTH.map((name) => [name, valueOf(name, {}, "sign in")] as const)
     .filter(([, value]) => value !== undefined);
-  if (found.length < 2) return Object.fromEntries(found);
-  const [one, other] = found.map(([name]) => OPTIONS[name].variable);
+  refuseSecond(found.map(([name]) => OPTIONS[name].variable), "sign in");
+  return Object.fromEntries(found);
+}
+
+/** Refuses more than one way for a client to prove who it is. */
+export function checkClientAuth(options: ClientAuthOptions, action: string): void {
+  refuseSecond(Object.keys(clientAuthOf(options)), action);
+}
+
+function refuseSecond([one, other]: readonly string[], action: string): void {
+  if (other === undefined) return;
   throw invalidOptions(
-    `Cannot sign in: ${one} and ${other} exclude each other. Unset all but the one that the provider ` +
-      `knows the client by.`,
+    `Cannot ${action}: ${one} and ${other} exclude each other. Leave all out but the one that the ` +
+      `provider knows the client by.`,
   );
 }
 

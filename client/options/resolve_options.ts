@@ -11,9 +11,8 @@ import { invalidOptions, MissingModelIdError } from "../errors.ts";
 import type { InitOptions } from "../session_options.ts";
 import { named, OPTION_NAMES, OPTIONS, optionTypes, valueOf } from "./declaration.ts";
 import {
+  checkClientAuth,
   CLIENT_AUTH,
-  clientAuthOf,
-  type ClientAuthOptions,
   headerValue,
   type Identity,
   resolveIdentity,
@@ -76,6 +75,8 @@ export function resolveOptions(
 ): ResolvedOptions {
   const identity = resolveIdentity(options, action);
   const runtime = runtimeOf(options, action);
+  const owner = identity.kind === "oidc" &&
+    { issuer: identity.issuer, clientId: identity.clientId };
   const host = options.apiUrl ?? options.apiHost ?? valueOf("apiUrl", {}, action) ??
     valueOf("apiHost", {}, action) ?? (isInit ? DEFAULT_API_HOST : undefined);
   return {
@@ -84,8 +85,7 @@ export function resolveOptions(
     interactive: identity.kind === "oidc" && valueOf("interactive", options, action)!,
     runtime: {
       ...runtime,
-      emit: options.onEvent &&
-        eventSink(options.onEvent, identity.kind === "oidc" ? identity : {}, runtime.now),
+      emit: options.onEvent && eventSink(options.onEvent, { ...owner }, runtime.now),
     },
     ...(isInit && { modelOptions: resolveModel(options, action) }),
   };
@@ -139,10 +139,9 @@ function apiHost(host: string, action: string): string {
 /** Sends events to a caller's `onEvent`, whose errors are ignored: a log must not end a sign-in. */
 export function eventSink(
   onEvent: (event: AuthEvent) => void,
-  { issuer, clientId }: { issuer?: string; clientId?: string },
+  owner: Pick<AuthEvent, "issuer" | "clientId">,
   now: Clock,
 ): Emit {
-  const owner = issuer === undefined || clientId === undefined ? {} : { issuer, clientId };
   return (detail) => {
     const event = { time: new Date(now()), ...owner, ...detail };
     Promise.try(onEvent, event).catch(() => undefined);
@@ -166,16 +165,6 @@ export function checkSessionOptions(
   if (options.apiKey !== "...") return options;
   const given = Object.entries(options).filter(([name]) => !BEHIND_PLACEHOLDER.includes(name));
   return Object.fromEntries(given);
-}
-
-/** Refuses more than one way for a client to prove who it is. */
-export function checkClientAuth(options: ClientAuthOptions, action: string): void {
-  const [one, other] = Object.keys(clientAuthOf(options));
-  if (other === undefined) return;
-  throw invalidOptions(
-    `Cannot ${action}: ${one} and ${other} exclude each other. Give the one that the provider knows ` +
-      `the client by.`,
-  );
 }
 
 /** Refuses unknown options of a call, and values that do not fit. */

@@ -1,4 +1,4 @@
-import { isDeno, writeError } from "../../backends/common/platform.ts";
+import { isDeno, notebook, writeError } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
@@ -12,7 +12,7 @@ import {
 } from "./prompt.ts";
 import { qrCode, qrLines } from "./qr_code.ts";
 import { openNotebookPrompt, showSignedIn } from "./notebook_prompt.ts";
-import { fit, isShownByCaller, isTerminal, notebook, screen } from "./terminal.ts";
+import { fit, isShownByCaller, isTerminal, screen } from "./terminal.ts";
 
 /** Lines of text beside the QR code. Both have to fit on one screen. */
 const TEXT_LINES = 7;

@@ -1,4 +1,10 @@
-import { isDeno, isWindows, readEnvIfGranted, writeError } from "../../backends/common/platform.ts";
+import {
+  isDeno,
+  isWindows,
+  notebook,
+  readEnvIfGranted,
+  writeError,
+} from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
 
 /** Node's `process`, by its global: Deno would read `node:process` ahead for every start. */
@@ -74,15 +80,6 @@ function write(text: string): void {
 }
 
 export type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
-
-/** The kernel that this code runs in, if it runs in one. */
-export function notebook(): Jupyter | undefined {
-  try {
-    return Deno.jupyter; // throws outside a kernel
-  } catch {
-    return undefined;
-  }
-}
 
 /** More than any address has. */
 const LONGEST = 64 * 1024;

@@ -5,6 +5,7 @@ import {
   isDeno,
   isGranted,
   isSecureUrl,
+  notebook,
   readEnvIfGranted,
 } from "../../backends/common/platform.ts";
 import type {
@@ -15,7 +16,7 @@ import { readClaims, type TokenSet } from "../entry.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
 import { isShownByCaller } from "../prompt/terminal.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
-import { canReadTerminal, isTerminal, notebook, readPastes } from "../prompt/terminal.ts";
+import { canReadTerminal, isTerminal, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, type FlowEnd, runFlow } from "./flow.ts";

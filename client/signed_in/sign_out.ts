@@ -13,6 +13,7 @@ import { invalidOptions } from "../errors.ts";
 import { optionTypes } from "../options/declaration.ts";
 import {
   assertReadable,
+  checkClientAuth,
   checkIssuer,
   CLIENT_AUTH,
   clientAuthOf,
@@ -20,12 +21,7 @@ import {
   type OidcIdentity,
   resolveIdentity,
 } from "../options/resolve_identity.ts";
-import {
-  checkCallOptions,
-  checkClientAuth,
-  eventSink,
-  runtimeOf,
-} from "../options/resolve_options.ts";
+import { checkCallOptions, eventSink, runtimeOf } from "../options/resolve_options.ts";
 import { clearNeeds, preflight } from "../permissions/preflight.ts";
 import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
