@@ -98,7 +98,7 @@ export class VaultStore {
       if (isReplaced?.(data && parseRow(data)?.entry) === false) return;
       // After the look at the version: a change by a later holder makes that version an old one.
       if (isReplaced === undefined) await this.#leases.assertHeld(name, WRITE.action);
-      await this.#ask(WRITE, "POST", `${this.#metadata}/${name}`, { max_versions: 1 }, isDone);
+      await this.#ask(WRITE, "POST", `${this.#metadata}/${name}`, isDone, { max_versions: 1 });
       if (await this.#write(name, row, version, WRITE) !== undefined) return;
       await this.#timer.delay(5 + 45 * Math.random());
     }
@@ -170,7 +170,7 @@ export class VaultStore {
     // A secret that was only marked as deleted is a 404 with a body, and its versions count on.
     const isKnown = (answer: VaultAnswer) =>
       answer.status === 200 || isAbsent(answer) || versionOf(answer) > 0;
-    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, undefined, isKnown);
+    const answer = await this.#ask(use, "GET", `${this.#data}/${name}`, isKnown);
     const content = (answer.data.data ?? {}) as Record<string, unknown>;
     return { data: answer.status === 200 ? content : undefined, version: versionOf(answer) };
   }
@@ -186,26 +186,20 @@ export class VaultStore {
     const isConflict = ({ status, body }: VaultAnswer) =>
       status === 400 && /check-and-set/.test(String((body.errors as unknown[] | undefined)?.[0]));
     const isKnown = (answer: VaultAnswer) => isConflict(answer) || Number(answer.data.version) > 0;
-    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, body, isKnown);
+    const answer = await this.#ask(use, "POST", `${this.#data}/${name}`, isKnown, body);
     return isConflict(answer) ? undefined : Number(answer.data.version);
   }
 
   /** Removes a secret with all its versions: a `delete` of its data could be undone. */
   async #remove(name: string): Promise<void> {
     const isGone = (answer: VaultAnswer) => isDone(answer) || isAbsent(answer);
-    await this.#ask(DELETE, "DELETE", `${this.#metadata}/${name}`, undefined, isGone);
+    await this.#ask(DELETE, "DELETE", `${this.#metadata}/${name}`, isGone);
   }
 
   async #names(use: LeaseUse): Promise<string[]> {
     const isKnown = (answer: VaultAnswer) => isAbsent(answer) || Array.isArray(answer.data.keys);
     // As a parameter: a proxy may not know the method LIST.
-    const { data } = await this.#ask(
-      use,
-      "GET",
-      `${this.#metadata}/?list=true`,
-      undefined,
-      isKnown,
-    );
+    const { data } = await this.#ask(use, "GET", `${this.#metadata}/?list=true`, isKnown);
     return ((data.keys ?? []) as unknown[]).map(String);
   }
 
@@ -214,8 +208,8 @@ export class VaultStore {
     use: LeaseUse,
     method: VaultRequest["method"],
     path: string,
-    body: object | undefined,
     isKnown: (answer: VaultAnswer) => boolean,
+    body?: object,
   ): Promise<VaultAnswer> {
     const answer = await this.#session.request({ ...use, method, path, ...(body && { body }) });
     if (isKnown(answer)) return answer;
