@@ -56,13 +56,13 @@ for (const before of ["", ":", "ab", "Bearer "]) {
 }
 
 Deno.test("redact: long texts and long secrets take no time", () => {
-  const secret = Array.from({ length: 3000 }, () => crypto.randomUUID()).join("/");
+  const secret = Array.from({ length: 1000 }, () => crypto.randomUUID()).join("/");
   const start = performance.now();
-  for (const text of [secret, secret.slice(0, -20_000), secret.slice(0, 40)]) {
+  for (const text of [secret, secret.slice(0, -7_000), secret.slice(0, 40)]) {
     assertEquals(redact(`it was ${text} indeed`, [secret]), "it was [removed] indeed");
   }
-  assertEquals(redact("a".repeat(60_000), [secret]).length, 60_000);
-  assertEquals(redact("a".repeat(60_000), ["a".repeat(60_000)]), "[removed]");
+  assertEquals(redact("a".repeat(20_000), [secret]).length, 20_000);
+  assertEquals(redact("a".repeat(20_000), ["a".repeat(20_000)]), "[removed]");
   assert(performance.now() - start < 10_000);
 });
 
