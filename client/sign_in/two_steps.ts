@@ -20,13 +20,7 @@ export async function startInBrowser(
   options: SessionOptions,
 ): Promise<StartedSignIn> {
   checkSessionOptions(options, "start the sign-in", false);
-  const { flow = "browser" } = options;
-  if (flow !== "auto" && flow !== "browser") {
-    throw invalidOptions(
-      `Cannot start the sign-in: it is one in the browser, and the option flow is "${flow}". Leave ` +
-        `flow out, or call createSession().`,
-    );
-  }
+  checkFlow(options);
   const stop = new AbortController();
   const interrupt = options.onAuthorizationUrl === undefined ? watchInterrupt() : undefined;
   const signals = [options.signal, interrupt?.signal].filter((one) => one !== undefined);
@@ -76,6 +70,14 @@ export async function startInBrowser(
       await ended;
     },
   };
+}
+
+function checkFlow({ flow = "browser" }: SessionOptions): void {
+  if (flow === "auto" || flow === "browser") return;
+  throw invalidOptions(
+    `Cannot start the sign-in: it is one in the browser, and the option flow is "${flow}". Leave ` +
+      `flow out, or call createSession().`,
+  );
 }
 
 function pageOf({ url, redirectUri, expiresAt }: AuthorizationPrompt) {
