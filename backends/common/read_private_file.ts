@@ -132,7 +132,9 @@ function refusalOfOwner(path: string, info: Deno.FileInfo): Refusal {
 function explain(path: string, error: unknown): Refusal {
   const { NotADirectory, NotCapable, NotFound } = Deno.errors;
   if (error instanceof NotCapable) {
-    const flag = quoteArgument(`--allow-read=${path}`);
+    // Before 2.9 Deno wants the target of a link, too, for a look at the open file.
+    const [, denied = path] = /read access to "([^"]+)"/.exec(error.message) ?? [];
+    const flag = quoteArgument(`--allow-read=${denied}`);
     return new Refusal("Deno does not permit it", `Run with: ${flag}`, error);
   }
   if (error instanceof NotFound || error instanceof NotADirectory) {

@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { parseObject, printable } from "../../backends/common/printable.ts";
+import { parseObject, printable, toHex } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { type Message, type Term, words } from "../../backends/credentials_backend_error.ts";
 import { isEntraIssuer, readClaims } from "../entry.ts";
@@ -184,6 +184,9 @@ function assertionDoubt(file: ClientFile): string {
   }
 }
 
+/** The object identifier rsaEncryption (RFC 8017), in DER and hexadecimal. */
+const RSA_OID = "2a864886f70d010101";
+
 /** A client's private key, and the parts of the assertion's header that depend on it. */
 interface ClientKey {
   key: CryptoKey;
@@ -223,7 +226,7 @@ async function readClientKey(file: ClientFile, offered?: readonly string[]): Pro
   const der = decodePem(text);
   const { kid, "x5t#S256": thumbprint } = jwk ?? {};
   const { key_ops: _, use: _1, ext: _2, alg: stated, ...parts } = jwk ?? {};
-  for (const alg of typeof stated === "string" ? [stated] : candidates(offered)) {
+  for (const alg of typeof stated === "string" ? [stated] : candidates(der, offered)) {
     const key = await importKey(jwk ? parts as JsonWebKey : der, alg);
     if (key === undefined) continue;
     return {
@@ -269,10 +272,15 @@ async function importKey(
 
 /**
  * The algorithms of each kind of key. RS256, which every provider that signs knows, unless the provider
- * states other ones of RSA alone. RFC 9864 has renamed EdDSA, and most know the former name alone.
+ * states other ones of RSA alone. RFC 9864 has renamed EdDSA, and most know the former name alone. Deno
+ * 2.7 crashes where an RSA key is taken for one of another kind.
  */
-function candidates(offered: readonly string[] = ["RS256"]): string[] {
+function candidates(
+  der: Uint8Array | undefined,
+  offered: readonly string[] = ["RS256"],
+): string[] {
   const rsa = offered.includes("RS256") ? undefined : offered.find((alg) => RSA.includes(alg));
+  if (der !== undefined && toHex(der).includes(RSA_OID)) return [rsa ?? "RS256"];
   const isRenamed = offered.includes("Ed25519") && !offered.includes("EdDSA");
   return [rsa ?? "RS256", ...Object.keys(CURVES), isRenamed ? "Ed25519" : "EdDSA"];
 }

@@ -237,7 +237,7 @@ test("it works with exactly the permissions that it declares", async ({ folder, 
         await backend.put("k", { issuer: "i", client_id: "c", access_token: "a" });
       });
       console.log(backend.location, (await backend.get("k")).client_id);`,
-    flags: ["--no-prompt", ...flags.split(" ")],
+    flags: flags.split(" "),
     env: { PATH: `${Deno.env.get("PATH")}:${folder}` },
   });
   assertEquals({ code, stdout: stdout.trim(), stderr }, {

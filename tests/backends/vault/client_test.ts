@@ -335,13 +335,15 @@ Deno.test("an answer without end is another server's, packed or not, and nothing
 });
 
 Deno.test("an answer that drips is backend_timeout", async () => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const drip = () =>
     new Response(
       new ReadableStream({
         async pull(controller) {
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await new Promise((resolve) => timer = setTimeout(resolve, 5));
           controller.enqueue(new Uint8Array(1).fill(32));
         },
+        cancel: () => clearTimeout(timer),
       }),
     );
   await using here = await world([drip], { timeoutMs: 100 });
