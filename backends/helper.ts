@@ -41,7 +41,14 @@ import {
   serve,
   userOf,
 } from "./helper/protocol.ts";
-import { type Ended, isAbsolute, isPath, type Program, runProgram } from "./helper/run_program.ts";
+import {
+  type Ended,
+  isAbsolute,
+  isPath,
+  locationOfProgram,
+  type Program,
+  runProgram,
+} from "./helper/run_program.ts";
 import type {
   BackendPermission,
   OidcCredentials,
@@ -100,7 +107,8 @@ export interface HelperCredentialsBackendOptions {
  *
  * Needs `--allow-run` for the program, `--allow-env=PATH` where it is given by its name, and for storing
  * `--allow-read` and `--allow-write` for the lock folder, with `--allow-env=HOME` (`USERPROFILE` on
- * Windows) where that is the default. A grant to run an interpreter, such as `deno`, is every grant.
+ * Windows) where that is the default. That the program inherits the environment needs no grant. A grant
+ * to run an interpreter, such as `deno`, is every grant: a warning on standard error says so once.
  *
  * @category Backends
  *
@@ -172,9 +180,10 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       withKeyLock(`${folder}/helper.${name}`, key, fn, { signal, timeoutMs: lockTimeoutMs });
   }
 
-  /** The program, by the name or path that was given. */
+  /** The program, by its real path where this process may look for it and else as given, with `args`. */
   get location(): string {
-    return this.#program.program;
+    const { program, args } = this.#program;
+    return [locationOfProgram(program), ...args].join(" ");
   }
 
   /**
@@ -310,7 +319,10 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     );
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
     const clean = said &&
-      printable(redact(said, secrets)).replaceAll(/[\w+/=.~-]{40,}/g, "[removed]");
+      printable(redact(said, secrets)).replaceAll(/[\w+/=.~-]{40,}/g, "[removed]").replace(
+        /\.$/,
+        "",
+      );
     const words = clean === undefined ? "and said nothing" : `and said: ${clean}`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
     const isTooLarge = action === "store" && /too (long|large|big)/i.test(said ?? "");

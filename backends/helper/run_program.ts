@@ -1,4 +1,12 @@
-import { isGranted, isNotCapable, isWindows, permissionFlag } from "../common/platform.ts";
+import {
+  isGranted,
+  isNotCapable,
+  isWindows,
+  nameOf,
+  permissionFlag,
+  readEnvIfGranted,
+  writeError,
+} from "../common/platform.ts";
 import { untilAborted } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
@@ -25,7 +33,8 @@ export interface Ended {
  * Runs a program to its end, with a text on its standard input.
  *
  * @throws {CredentialsBackendError} `permission_required`, `backend_denied` for a program of a relative
- * folder of `PATH`, `backend_unavailable` where it cannot be started, `backend_timeout`, `backend_corrupt` where it says more than any entry can be.
+ * folder of `PATH`, `backend_unavailable` where it cannot be started, `backend_timeout`,
+ * `backend_corrupt` where it says more than any entry can be.
  */
 export async function runProgram(
   { program, args, env, timeoutMs }: Program,
@@ -33,6 +42,7 @@ export async function runProgram(
   input: string,
 ): Promise<Ended> {
   assertTrustedProgram(program);
+  warnOfInterpreter(program);
   const child = start(action, program, args, env);
   const [out, err] = [child.stdout.getReader(), child.stderr.getReader()];
   const late = AbortSignal.timeout(timeoutMs);
@@ -83,14 +93,52 @@ function assertTrustedProgram(program: string): void {
         `--allow-env=PATH, or give its path as the option "program".`,
     );
   }
-  const relative = (Deno.env.get("PATH") ?? "").split(isWindows ? ";" : ":")
-    .find((folder) => !isAbsolute(folder));
+  const relative = foldersOf(Deno.env.get("PATH")).find((folder) => !isAbsolute(folder));
   if (relative === undefined) return;
   throw new CredentialsBackendError(
     "backend_denied",
     `Cannot run ${program}: PATH has the relative folder "${relative}", from which a program of ` +
       `another person could come. Remove it from PATH, or give the program's path as the option ` +
       `"program".`,
+  );
+}
+
+function foldersOf(path = ""): string[] {
+  return path.split(isWindows ? ";" : ":");
+}
+
+/**
+ * The real path of a program, for people to see. The program as it was given where it is not found, or
+ * may not be looked for: nobody is asked.
+ */
+export function locationOfProgram(program: string): string {
+  const separator = isWindows ? "\\" : "/";
+  const folders = isPath(program) ? [] : foldersOf(readEnvIfGranted("PATH")).filter(isAbsolute);
+  const paths = isPath(program) ? [program] : folders.map((one) => `${one}${separator}${program}`);
+  const named = isWindows ? paths.flatMap((path) => [path, `${path}.exe`]) : paths;
+  for (const path of named) {
+    if (!isGranted({ name: "read", path })) continue;
+    try {
+      const found = Deno.realPathSync(path);
+      if (Deno.statSync(found).isFile) return found;
+    } catch {
+      // it is not in this folder
+    }
+  }
+  return program;
+}
+
+const INTERPRETER =
+  /^(deno|node|bun|python[\d.]*|ruby|perl|sh|bash|dash|zsh|fish|env|busybox|cmd|powershell|pwsh)(\.exe)?$/i;
+const warned = new Set<string>();
+
+/** Whoever may run an interpreter may do anything: once for each, people are told. */
+function warnOfInterpreter(program: string): void {
+  if (warned.has(program) || !INTERPRETER.test(nameOf(program))) return;
+  warned.add(program);
+  writeError(
+    `Warning: ${program} runs any code, so that --allow-run=${program} is every permission. ` +
+      `Install the helper as a program of its own.\n`,
   );
 }
 

@@ -222,6 +222,66 @@ test("a program of a relative folder of PATH is refused", async ({ folder }) => 
   );
 });
 
+test("the real path of the program is shown where it may be looked for", async ({ folder, helper }) => {
+  helper();
+  await Deno.mkdir(`${folder}/bin`);
+  await Deno.symlink("../helper", `${folder}/bin/linked`);
+  const path = `${folder}/bin/linked`;
+  const options = { lockFolder: false } as const;
+  assertEquals(
+    new HelperCredentialsBackend({ program: path, ...options }).location,
+    `${folder}/helper`,
+  );
+  await withEnv({ PATH: `/usr/bin:bin:${folder}/bin` }, () => {
+    const located = (program: string, args?: string[]) =>
+      new HelperCredentialsBackend({ program, args, ...options }).location;
+    assertEquals(located("linked"), `${folder}/helper`);
+    assertEquals(located("linked", ["--store", "one"]), `${folder}/helper --store one`);
+    assertEquals(located("nowhere"), "nowhere");
+  });
+  for (
+    const [flag, shown] of [[`--allow-read=${folder}`, `${folder}/helper`], ["--allow-sys", path]]
+  ) {
+    const code = `
+      import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+      const options = { program: ${JSON.stringify(path)}, lockFolder: false };
+      console.log(new HelperCredentialsBackend(options).location);`;
+    assertEquals((await runDeno({ code, flags: ["--no-prompt", flag!] })).stdout.trim(), shown);
+  }
+});
+
+test("an interpreter is warned of, once", async ({ folder }) => {
+  const script = `${folder}/store.sh`;
+  await Deno.writeTextFile(script, `echo "credentials not found in native keychain"; exit 1\n`);
+  const { code, stderr } = await runDeno({
+    code: `
+      import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+      for (const program of ["sh", "/bin/sh", "sh"]) {
+        const options = { program, args: [${JSON.stringify(script)}], lockFolder: false };
+        const backend = new HelperCredentialsBackend(options);
+        await backend.get("k");
+        await backend.get("k");
+      }`,
+    flags: ["--no-prompt", "--allow-run=sh,/bin/sh", "--allow-env=PATH"],
+  });
+  assertEquals(code, 0, stderr);
+  assertEquals(stderr.match(/^Warning: \S+/gm), ["Warning: sh", "Warning: /bin/sh"]);
+});
+
+test("one that is replaced in between is checked as the first was", async ({ folder, helper }) => {
+  const backend = helper();
+  await backend.put(KEY, anEntry());
+  helper(`#!/bin/sh\necho '{"ServerURL": "https://validmind-auth.invalid/eA", "Secret": "{}"}'\n`);
+  await rejectsWith("backend_corrupt", () => backend.get(KEY), "another entry");
+  helper("#!/bin/sh\ncat >/dev/null\n");
+  await rejectsWith("backend_unproven", () => backend.put(KEY, anEntry()));
+  await rejectsWith("backend_denied", () => backend.delete(KEY), "still there");
+  await rejectsWith("backend_corrupt", () => Array.fromAsync(backend.list()), "not a JSON object");
+  await Deno.remove(`${folder}/helper`);
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "no such program");
+  assertEquals(await helper().get(KEY), anEntry());
+});
+
 test("it works with exactly the permissions that it declares", async ({ folder, helper }) => {
   helper();
   const options = { program: "helper", lockFolder: `${folder}/locks` };
