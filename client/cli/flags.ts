@@ -23,6 +23,9 @@ export interface Flag {
 const store = (summary: string, variable?: string) =>
   ({ value: "NAME", suggestions: BUILT_IN_NAMES, summary, variable }) as Flag;
 
+/** What `token` can print in place of the bare token. */
+export const TOKEN_FORMATS = ["exec-credential", "git", "header", "json"] as const;
+
 /** The flags beside those of the options. */
 const OWN_FLAGS = {
   "backend": store(
@@ -47,6 +50,7 @@ const OWN_FLAGS = {
   "force": { summary: "ask the person even if a stored sign-in serves" },
   "login": { summary: "ask the person to sign in if needed" },
   "refresh": { summary: "get a new token even if the stored one is still valid" },
+  "format": { value: "FORMAT", choices: TOKEN_FORMATS, summary: "print the token in another form" },
   "header": { summary: "print a whole header line: Authorization: Bearer …" },
   "revoke": { summary: "also ask the provider to end the tokens" },
   "all": { summary: "remove every entry from the backend" },

@@ -2,11 +2,51 @@ import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
 import { terminalNotice } from "../../prompt/terminal.ts";
-import type { Session } from "../../session.ts";
 import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
+import { usageError } from "../cli_error.ts";
+import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
 import { toJsonText } from "../output.ts";
 import { findTarget, IDENTITY_FLAGS, sessionOptions, STORE_FLAGS } from "../sign_in_target.ts";
+
+/** Those that are flags of their own, too. The first that is given counts. */
+const SHORT_FORMATS = ["json", "header"] as const;
+type TokenFormat = typeof TOKEN_FORMATS[number];
+
+type Format = (bearer: string, expiresAt: Date | undefined, flags: FlagValues) => string;
+
+const headerOf = (bearer: string) => `Authorization: Bearer ${bearer}`;
+const toSeconds = (milliseconds: number) => Math.floor(milliseconds / 1000);
+
+const FORMATS: Record<TokenFormat, Format> = {
+  "exec-credential": (token, expirationTimestamp) =>
+    toJsonText({
+      apiVersion: "client.authentication.k8s.io/v1",
+      kind: "ExecCredential",
+      status: { token, expirationTimestamp },
+    }, 2),
+  "git": (bearer, end) =>
+    `username=oauth2\npassword=${bearer}\n` +
+    (end === undefined ? "" : `password_expiry_utc=${toSeconds(end.getTime())}\n`),
+  "header": (bearer) => `${headerOf(bearer)}\n`,
+  "json": (token, end, flags) =>
+    toJsonText({
+      token,
+      token_type: "Bearer",
+      ...(flags.has("header") && { header: headerOf(token) }),
+      ...(end !== undefined && {
+        expires_at: end.toISOString(),
+        expires_in: toSeconds(end.getTime() - Date.now()),
+      }),
+    }, 2),
+};
+
+/** The format that the flags name; none for the bare token. */
+function readFormat(flags: FlagValues): TokenFormat | undefined {
+  const format = flags.text("format") as TokenFormat | undefined;
+  const short = SHORT_FORMATS.find((name) => flags.has(name));
+  if (format === undefined || short === undefined) return format ?? short;
+  throw usageError(`Cannot use --format: --${short} is a format, too. Give one of the two.`);
+}
 
 /** `token`: the only command that prints a secret. */
 export const token: Command = {
@@ -16,15 +56,28 @@ export const token: Command = {
     "Prints the token and a line end, and nothing else, to standard output. Never asks a " +
     "person, unless --login is given: without a sign-in it fails with exit code 4. --json " +
     "prints { token, token_type, expires_at, expires_in }, and with --header also { header }.",
+    "--format exec-credential prints what kubectl's exec plugins print " +
+    "(client.authentication.k8s.io/v1), and --format git what git's credential helpers print, with " +
+    "the user name oauth2. --format header and --format json print what --header and --json print.",
   ],
-  flags: [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS, "login", "refresh", "header", "json"],
+  flags: [
+    ...IDENTITY_FLAGS,
+    "scope",
+    ...STORE_FLAGS,
+    "login",
+    "refresh",
+    "format",
+    ...SHORT_FORMATS,
+  ],
   examples: [
     "token --header | curl -H @- https://api.example.com/things",
     "token --json | jq -r .expires_at",
+    "token --format exec-credential",
   ],
   action: "print a token",
   async run(invocation) {
     const { flags, output } = invocation;
+    const format = readFormat(flags);
     await using target = await findTarget(flags, token.action);
     const { stored } = target;
     if (stored === undefined) {
@@ -55,7 +108,10 @@ export const token: Command = {
         interactive: isAsking,
         ...(!isAsking && { onEvent }), // else the session shows it
       });
-      return await tokenText(session, await session.accessToken({ forceRefresh }), flags);
+      const bearer = await session.accessToken({ forceRefresh });
+      if (format === undefined) return `${bearer}\n`;
+      const { expiresAt } = await session.status();
+      return FORMATS[format](bearer, expiresAt, flags);
     };
     const text = await read(flags.has("refresh")).catch((error) => {
       const isUnstored = error instanceof ValidMindAuthError &&
@@ -77,20 +133,4 @@ export const token: Command = {
 function warn({ flags, output }: Invocation, code: string, message: string): void {
   const json = `${JSON.stringify({ warning: { code, message } })}\n`;
   output.note(flags.has("json") ? json : `warning (${code}): ${message}\n`);
-}
-
-async function tokenText(session: Session, bearer: string, flags: FlagValues): Promise<string> {
-  const header = `Authorization: Bearer ${bearer}`;
-  if (!flags.has("json")) return `${flags.has("header") ? header : bearer}\n`;
-  const { expiresAt } = await session.status();
-  const answer = {
-    token: bearer,
-    token_type: "Bearer",
-    ...(flags.has("header") && { header }),
-    ...(expiresAt !== undefined && {
-      expires_at: expiresAt.toISOString(),
-      expires_in: Math.floor((expiresAt.getTime() - Date.now()) / 1000),
-    }),
-  };
-  return toJsonText(answer, 2);
 }

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { DENO, type ProcessResult, runProcess } from "../../support/deno_process.ts";
+import { isOnPath } from "../../support/servers/server_binary.ts";
 import { startTrackingApi } from "../../support/tracking_api.ts";
 import { CLI, type CliWorld, cliWorld } from "./cli_world.ts";
 
@@ -34,6 +35,20 @@ Deno.test({
     const { code, stdout, stderr } = await runShell(world, script);
     assertEquals(code, 0, stderr);
     assertEquals(JSON.parse(stdout).path, "things");
+  },
+});
+
+Deno.test({
+  name: "the recipe for git",
+  ignore: !isUnix || !await isOnPath("git"),
+  async fn() {
+    await using world = await cliWorld();
+    const { access_token } = await world.signIn();
+    const [recipe] = /git config --global [^`]*/.exec(PAGE)!;
+    const fill = "printf 'protocol=https\\nhost=git.example.com\\n\\n' | git credential fill";
+    const { code, stdout, stderr } = await runShell(world, `${recipe}${fill}`);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stdout, `username=oauth2\npassword=${access_token}\n`);
   },
 });
 

@@ -2,11 +2,11 @@
 /**
  * Gets the real servers that tests run against: `deno task servers`.
  *
- * Builds Vault, denokv and a provider on zitadel/oidc into a cache folder outside the repository,
- * puts Keycloak, the oldest Deno, Node, Bun, TypeScript, Authlib, the ValidMind Python library,
- * jupyter-server-proxy, JupyterLab and JupyterHub beside them, and installs the Debian packages that
- * tests need if it may. A part that is there already is left alone. A part that cannot be had is
- * named, and the exit code is 1: no other part is held up by it.
+ * Builds Vault, denokv, a provider on zitadel/oidc and some smaller programs into a cache folder
+ * outside the repository, puts Keycloak, the oldest Deno, Node, Bun, TypeScript, Authlib, the
+ * ValidMind Python library, jupyter-server-proxy, JupyterLab and JupyterHub beside them, and installs
+ * the Debian packages that tests need if it may. A part that is there already is left alone. A part
+ * that cannot be had is named, and the exit code is 1: no other part is held up by it.
  */
 import { fromFileUrl } from "@std/path/from-file-url";
 import { buildKeycloak } from "./build_keycloak.ts";
@@ -191,7 +191,12 @@ if (import.meta.main) {
     `zitadel/oidc ${ZITADEL_OIDC_VERSION} (Go)`,
     () => build("zitadel", (folder) => buildByGo("zitadel", folder)),
   );
-  for (const name of ["docker-credential-pass", "docker-credential-secretservice"] as const) {
+  const programs = [
+    "docker-credential-pass",
+    "docker-credential-secretservice",
+    "client-go-exec",
+  ] as const;
+  for (const name of programs) {
     await tell(`${name} (Go)`, () => build(name, (folder) => buildByGo(name, folder)));
   }
   for (const [name, packages, kept] of NPM_PROGRAMS) {

@@ -9,7 +9,8 @@ export type GoServerName =
   | "vault"
   | "zitadel"
   | "docker-credential-pass"
-  | "docker-credential-secretservice";
+  | "docker-credential-secretservice"
+  | "client-go-exec";
 
 /** By cargo; needs at least 12 characters for the access token. */
 export const DENOKV_VERSION = "0.14.0";
@@ -46,6 +47,7 @@ const GO_SOURCES: Record<GoServerName, readonly string[]> = {
   vault: ["main.go", "builtin.go", "go.mod", "go.sum"],
   "docker-credential-pass": ["main.go", "go.mod", "go.sum"],
   "docker-credential-secretservice": ["main.go", "go.mod", "go.sum"],
+  "client-go-exec": ["main.go", "go.mod", "go.sum"],
   zitadel: ["main.go", "models.go", "provider.go", "store.go", "tokens.go", "go.mod", "go.sum"],
 };
 /** Kept from the start: a test may change HOME for as long as it runs. */

@@ -12,6 +12,7 @@ const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
   ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
   ["validmind-auth token --", ["--header", "--refresh", "--help"], ["--revoke"]],
   ["validmind-auth completions --shell ", ["bash", "zsh", "fish"], []],
+  ["validmind-auth token --format ", ["exec-credential", "git", "header", "json"], []],
   ["validmind-auth permissions --for ", ["script", "init", "cli"], ["--json"]],
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],

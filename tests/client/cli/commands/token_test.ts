@@ -28,6 +28,52 @@ Deno.test("token: --json with --header has both", async () => {
   assertEquals([token, header], [access_token, `Authorization: Bearer ${access_token}`]);
 });
 
+Deno.test("token: --format exec-credential is what client-go reads", async () => {
+  await using world = await cliWorld();
+  const { access_token, expires_at } = await world.signIn();
+  const { code, stdout, stderr } = await world.run(["token", "--format", "exec-credential"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(JSON.parse(stdout), {
+    apiVersion: "client.authentication.k8s.io/v1",
+    kind: "ExecCredential",
+    status: { token: access_token, expirationTimestamp: expires_at },
+  });
+});
+
+Deno.test("token: --format git is what git reads from a credential helper", async () => {
+  await using world = await cliWorld();
+  const { access_token, expires_at } = await world.signIn();
+  const end = Math.floor(Date.parse(expires_at!) / 1000);
+  const stdout = `username=oauth2\npassword=${access_token}\npassword_expiry_utc=${end}\n`;
+  const result = await world.run(["token", "--format", "git"]);
+  assertEquals(result, { code: 0, stdout, stderr: "" });
+});
+
+Deno.test("token: --format header and --format json are --header and --json", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const withoutSeconds = (text: string) => text.replace(/"expires_in": \d+/, "");
+  for (const name of ["header", "json"]) {
+    const long = await world.run(["token", "--format", name]);
+    const short = await world.run(["token", `--${name}`]);
+    assertEquals([long.code, long.stderr], [0, ""]);
+    assertEquals(withoutSeconds(long.stdout), withoutSeconds(short.stdout));
+  }
+});
+
+Deno.test("token: an unknown format, and two of them, are usage errors", async () => {
+  await using world = await cliWorld();
+  await world.signIn();
+  const unknown = await world.run(["token", "--format", "yaml"]);
+  assertEquals([unknown.code, unknown.stdout], [2, ""]);
+  assertStringIncludes(unknown.stderr, "It takes: exec-credential, git, header, json.");
+  for (const flag of ["--header", "--json"]) {
+    const two = await world.run(["token", "--format", "git", flag]);
+    assertEquals([two.code, two.stdout], [2, ""]);
+    assertStringIncludes(two.stderr, `Cannot use --format: ${flag} is a format, too.`);
+  }
+});
+
 Deno.test("token: what has ended is refreshed, and --refresh does it before", async () => {
   await using world = await cliWorld();
   const { access_token } = await world.signIn();
@@ -53,6 +99,11 @@ Deno.test("token: asks nobody: without a sign-in it is exit code 4, and says wha
   assertEquals([json.code, json.stdout], [4, ""]);
   assertEquals(json.stderr.trim().split("\n").length, 1);
   assertEquals(JSON.parse(json.stderr).error.code, "login_required");
+
+  for (const format of ["exec-credential", "git", "header", "json"]) {
+    const { code, stdout } = await world.run(["token", "--format", format]);
+    assertEquals([code, stdout], [4, ""]);
+  }
   assertEquals(world.provider.requests, []);
 });
 
