@@ -23,7 +23,9 @@ import {
 } from "./start_needs.ts";
 
 /** Loaded where a permission is missing, given back or asked about. */
-export const loadPreflight = () => import("./preflight.ts");
+export function loadPreflight(): Promise<typeof import("./preflight.ts")> {
+  return import("./preflight.ts");
+}
 /** Loaded for a sign-in in the browser. */
 const loadBrowserOptions = () => import("../options/browser_options.ts");
 

@@ -4,6 +4,8 @@ import {
   CredentialsBackendError,
   type Message,
   option,
+  type Term,
+  type Words,
   words,
   wordsOf,
 } from "../../backends/credentials_backend_error.ts";
@@ -20,16 +22,16 @@ const DEVICE_GRANT = "Enable the device code grant (for the flow in the browser,
   "authorization code grant) and the refresh token grant for this client.";
 
 /** Options as messages name them. */
-export const CLIENT_ID = option("clientId", { variable: "VM_OIDC_CLIENT_ID" });
-export const SECRET = option("clientSecret", { variable: "VM_OIDC_CLIENT_SECRET" });
-export const KEY_FILE = option("clientKeyFile", { variable: "VM_OIDC_CLIENT_KEY_FILE" });
-export const ASSERTION_FILE = option("clientAssertionFile", {
+export const CLIENT_ID: Term = option("clientId", { variable: "VM_OIDC_CLIENT_ID" });
+export const SECRET: Term = option("clientSecret", { variable: "VM_OIDC_CLIENT_SECRET" });
+export const KEY_FILE: Term = option("clientKeyFile", { variable: "VM_OIDC_CLIENT_KEY_FILE" });
+export const ASSERTION_FILE: Term = option("clientAssertionFile", {
   variable: "VM_OIDC_CLIENT_ASSERTION_FILE",
 });
-export const SCOPE = option("scope", { variable: "VM_OIDC_SCOPE" });
-export const DPOP = option("dpop", { value: true });
-export const BY_BROWSER = option("flow", { value: "browser", variable: "VM_OIDC_FLOW" });
-export const BY_DEVICE = option("flow", { value: "device", variable: "VM_OIDC_FLOW" });
+export const SCOPE: Term = option("scope", { variable: "VM_OIDC_SCOPE" });
+export const DPOP: Term = option("dpop", { value: true });
+export const BY_BROWSER: Term = option("flow", { value: "browser", variable: "VM_OIDC_FLOW" });
+export const BY_DEVICE: Term = option("flow", { value: "device", variable: "VM_OIDC_FLOW" });
 const AUDIENCE = option("audience");
 
 const PROOFS = words`its ${SECRET}, ${KEY_FILE} or ${ASSERTION_FILE}`;
@@ -37,7 +39,7 @@ const CLIENT = words`Check ${CLIENT_ID}, and that the client is enabled`;
 const ITS_VARIABLES =
   "the variables count only where VM_OIDC_ISSUER and VM_OIDC_CLIENT_ID name this client";
 /** The ways of a client to prove who it is. */
-export const PROVE = words`Give ${PROOFS}; ${ITS_VARIABLES}.`;
+export const PROVE: Words = words`Give ${PROOFS}; ${ITS_VARIABLES}.`;
 const CONFIDENTIAL = words`a confidential one needs ${PROOFS}; ${ITS_VARIABLES}`;
 const PUBLIC = words`${CLIENT}, and is a public one; ${CONFIDENTIAL}.`;
 const CLOCK_OR_DPOP =
