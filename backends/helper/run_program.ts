@@ -156,8 +156,7 @@ function start(
     const fail = (code: "permission_required" | "backend_unavailable", reason: string) =>
       new CredentialsBackendError(code, `Cannot ${action} credentials by ${program}: ${reason}`);
     if (isNotCapable(error)) {
-      const flag = permissionFlag("run", program);
-      throw fail("permission_required", `Deno does not permit to run it. Run with ${flag}.`);
+      throw fail("permission_required", whyDenied(program, error as Error));
     }
     const isAbsent = error instanceof Deno.errors.NotFound;
     throw fail(
@@ -167,6 +166,18 @@ function start(
         : "the operating system does not start it. Check that it is a program that you may execute.",
     );
   }
+}
+
+/** Deno denies also what is granted, where a variable would load other code into the program. */
+function whyDenied(program: string, { message }: Error): string {
+  const loaders = message.match(/\b(LD|DYLD)_\w+/g);
+  if (loaders === null) {
+    const flag = permissionFlag("run", program);
+    return `Deno does not permit to run it. Run with ${flag}.`;
+  }
+  const empty = Object.fromEntries(loaders.map((name) => [name, ""]));
+  return `Deno gives ${loaders.join(", ")} to no program that is granted by its name. Unset it ` +
+    `before this process starts, or set the option "env" to ${JSON.stringify(empty)}.`;
 }
 
 /** Reads a stream whole; a program that floods ends here. */

@@ -268,6 +268,26 @@ test("an interpreter is warned of, once", async ({ folder }) => {
   assertEquals(stderr.match(/^Warning: \S+/gm), ["Warning: sh", "Warning: /bin/sh"]);
 });
 
+test("a variable that Deno withholds is named, and can be left out", async ({ folder, helper }) => {
+  helper();
+  const run = async (env?: Record<string, string>) => {
+    const options = JSON.stringify({ program: `${folder}/helper`, env, lockFolder: false });
+    const { stdout } = await runDeno({
+      code: `
+        import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
+        const backend = new HelperCredentialsBackend(${options});
+        console.log(await backend.get("k").catch(({ code, message }) => code + message));`,
+      flags: ["--no-prompt", `--allow-run=${folder}/helper`],
+      env: { LD_LIBRARY_PATH: folder },
+    });
+    return stdout.trim();
+  };
+  const denied = await run();
+  assert(denied.startsWith("permission_required"), denied);
+  assert(denied.includes('"env" to {"LD_LIBRARY_PATH":""}'), denied);
+  assertEquals(await run({ LD_LIBRARY_PATH: "" }), "undefined");
+});
+
 test("one that is replaced in between is checked as the first was", async ({ folder, helper }) => {
   const backend = helper();
   await backend.put(KEY, anEntry());
