@@ -1,7 +1,8 @@
 // By real programs: docker's helpers over pass and the Secret Service, one in Python over keyring, and
 // one that serveHelper makes.
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
+  createSession,
   credentialKey,
   FileCredentialsBackend,
   migrateCredentials,
@@ -11,8 +12,10 @@ import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { testCredentialsBackend } from "@validmind/auth/testing";
 import { DENO, mustRun } from "../support/deno_process.ts";
 import { entry, KEY } from "../support/entries.ts";
+import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 import { type KeyringSession, startKeyringSession } from "../support/servers/keyring_session.ts";
+import { pythonWithLibrary } from "../support/servers/python_library.ts";
 import { pythonOf } from "../support/servers/python_venv.ts";
 import { PYTHON_KEYRING_VENV } from "../support/servers/python_keyring.ts";
 import { serverBinary } from "../support/servers/server_binary.ts";
@@ -32,6 +35,7 @@ const live = await liveTests(
   "pass",
   "keyring",
   "python-keyring",
+  "validmind-library",
 );
 const folder: TempDir = await live.shared(() => tempDir());
 const session: KeyringSession = await live.shared(() => startKeyringSession());
@@ -114,3 +118,86 @@ for (const [name, make] of Object.entries(HELPERS)) {
     assertEquals(await Array.fromAsync(helped.list!()), []);
   });
 }
+
+const PYTHON = `
+import json, sys
+sys.dont_write_bytecode = True
+sys.path[:0] = [${
+  ["../support", "../hub/recipes"].map((path) => JSON.stringify(`${import.meta.dirname}/${path}`))
+}]
+import validmind_library as library, validmind_helper
+validmind_helper.install()
+action, issuer, client, audience, entry = json.loads(sys.argv[1])
+if action == "refresh":
+    print(json.dumps(library.obtain(issuer, client)))
+elif action == "put":
+    library.credentials_store.upsert_cached_entry(issuer, client, entry, audience=audience)
+elif action == "delete":
+    library.credentials_store.delete_cached_entry(issuer, client, audience=audience)
+else:
+    print(json.dumps(library.credentials_store.get_cached_entry(issuer, client, audience=audience)))
+`;
+
+/** The Python library with the backend class of the page, by the helper in Python. */
+async function pythonLibrary() {
+  const python = (await pythonWithLibrary())!;
+  const options = {
+    program: `${folder.path}/python-helper`,
+    env: session.env,
+    lockFolder: `${folder.path}/locks`,
+  };
+  const env = chosen("helper", options);
+  return {
+    backend: new HelperCredentialsBackend(options),
+    async run(...call: [action: string, issuer: string, client: string, ...unknown[]]) {
+      const args = JSON.stringify([...call, null, null].slice(0, 5));
+      const output = await mustRun([python, "-c", PYTHON, args], { env, inheritEnv: true });
+      return output === "" ? undefined : JSON.parse(output);
+    },
+  };
+}
+
+live.test("the Python library shares the store: each reads and removes what the other stored", async () => {
+  const { backend, run } = await pythonLibrary();
+  const issuer = "https://login.example.com/tenant";
+  for (const audience of [null, `api://${crypto.randomUUID()}/${crypto.randomUUID()}`]) {
+    const place = [issuer, "both", audience] as const;
+    const key = [issuer, "both", ...audience === null ? [] : [audience]].join("|");
+    const one = entry({ issuer, client_id: "both", access_token: "of Python: \u00e4" });
+    await run("put", ...place, one);
+    assertEquals(await backend.get(key), one);
+    const other = { ...one, access_token: "of Deno: \u{1f511}" };
+    await backend.put(key, other);
+    assertEquals(await run("get", ...place), other);
+    assertEquals(await Array.fromAsync(backend.list()), [key]);
+    await run("delete", ...place);
+    assertEquals(await backend.get(key), undefined);
+    assertEquals(await run("get", ...place), null);
+  }
+});
+
+live.test("the Python library shares the store: a refresh by both at once is one", async () => {
+  await using world = await scriptedProviderWorld();
+  const { issuer, clientId, onDeviceCode } = world.options;
+  await createSession(world.options);
+  const { backend, run } = await pythonLibrary();
+  await backend.put(world.key, { ...world.stored(), expires_at: "2020-01-01T00:00:00+00:00" });
+  const start = async () => {
+    const options = { issuer: issuer!, clientId: clientId!, onDeviceCode: onDeviceCode! };
+    const session = await createSession({
+      ...options,
+      credentialsBackend: backend,
+      interactive: false,
+    });
+    return await session.accessToken();
+  };
+  const [byPython, byDeno] = await Promise.all([run("refresh", issuer!, clientId!), start()]);
+  const stored = (await backend.get(world.key))!;
+  assertEquals([byPython.access_token, byDeno], [stored.access_token, stored.access_token]);
+  assert(world.provider.isActive(stored.refresh_token!));
+  const refreshes = world.provider.requests.filter(({ grantType }) =>
+    grantType === "refresh_token"
+  );
+  assertEquals(refreshes.length, 1);
+  await backend.delete(world.key);
+});

@@ -1,14 +1,19 @@
 import { providersRun } from "../behaviour/providers/run_table.ts";
 import { cliReference } from "./cli_reference.ts";
 import type { Generated } from "./generated_part.ts";
-import { hubRecipe } from "./hub_recipes.ts";
+import { hubRecipe, recipe } from "./hub_recipes.ts";
 import { optionTable } from "./option_table.ts";
 import { backendTable, needTable, quickStartFlags } from "./permission_table.ts";
 
 /** The generated parts of each page. */
 export const GENERATED_PARTS: Record<string, (() => Generated | Promise<Generated>)[]> = {
   "README.md": [quickStartFlags],
-  "backends/README.md": [backendTable, hubRecipe("vault.py"), hubRecipe("notebooks.hcl")],
+  "backends/README.md": [
+    backendTable,
+    hubRecipe("vault.py"),
+    hubRecipe("notebooks.hcl"),
+    recipe("backends/helper/keyring_helper.py"),
+  ],
   "client/README.md": [
     providersRun,
     optionTable,

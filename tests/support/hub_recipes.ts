@@ -1,14 +1,19 @@
 import { type Generated, generated } from "./generated_part.ts";
 
-const RECIPES = new URL("../hub/recipes/", import.meta.url);
+const TESTS = new URL("../", import.meta.url);
 const END = "<!-- end of recipe -->";
 const LANGUAGES: Record<string, string> = { py: "python", json: "json", hcl: "hcl" };
 
 /** A part of a page that shows a file by which the hub of the tests runs, as it stands. */
 export function hubRecipe(file: string): () => Promise<Generated> {
+  return recipe(`hub/recipes/${file}`);
+}
+
+/** A part of a page that shows a file of the tests as it stands. */
+export function recipe(file: string): () => Promise<Generated> {
   return async () => {
-    const text = await Deno.readTextFile(new URL(file, RECIPES));
-    const begin = `<!-- tests/hub/recipes/${file}: put here by \`deno task readme\` -->`;
+    const text = await Deno.readTextFile(new URL(file, TESTS));
+    const begin = `<!-- tests/${file}: put here by \`deno task readme\` -->`;
     const language = LANGUAGES[file.split(".").at(-1)!] ?? "";
     return generated(begin, `\`\`\`${language}\n${text.trimEnd()}\n\`\`\``, END);
   };

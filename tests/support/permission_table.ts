@@ -10,6 +10,7 @@ import {
 } from "@validmind/auth";
 import { EncryptedCredentialsBackend } from "@validmind/auth/backends/encrypted";
 import { FallbackCredentialsBackend } from "@validmind/auth/backends/fallback";
+import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { KeychainCredentialsBackend } from "@validmind/auth/backends/keychain";
 import { VaultCredentialsBackend } from "@validmind/auth/backends/vault";
 import { type Generated, generated, table } from "./generated_part.ts";
@@ -76,6 +77,11 @@ function backendRows(): string[][] {
     ],
     ...wrappers(),
     ["`KeychainCredentialsBackend()`", new KeychainCredentialsBackend(), "a restart"],
+    [
+      '`HelperCredentialsBackend({ program: "docker-credential-pass" })`',
+      new HelperCredentialsBackend({ program: "docker-credential-pass" }),
+      "a restart",
+    ],
     [
       "`VaultCredentialsBackend` with an `address` and the Kubernetes login",
       new VaultCredentialsBackend({
