@@ -1,7 +1,9 @@
 // By real programs: docker's helpers over pass and the Secret Service, one in Python over keyring, and
 // one that serveHelper makes.
 import { assert, assertEquals } from "@std/assert";
+import { dirname } from "@std/path";
 import {
+  clearOidcCredentials,
   createSession,
   credentialKey,
   FileCredentialsBackend,
@@ -10,9 +12,10 @@ import {
 } from "@validmind/auth";
 import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
 import { testCredentialsBackend } from "@validmind/auth/testing";
-import { DENO, mustRun } from "../support/deno_process.ts";
+import { backendUrl, DENO, mustRun } from "../support/deno_process.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { scriptedProviderWorld } from "../support/provider_world.ts";
+import { rejectsWith } from "../support/rejects_with.ts";
 import { liveTests } from "../support/servers/live_tests.ts";
 import { type KeyringSession, startKeyringSession } from "../support/servers/keyring_session.ts";
 import { pythonWithLibrary } from "../support/servers/python_library.ts";
@@ -67,21 +70,23 @@ const HELPERS: Record<string, () => Promise<Helper>> = {
     return { program, env: session.env };
   },
   "a helper by serveHelper": async () => {
-    const program = `${folder.path}/served-helper`;
-    const script = `${program}.ts`;
-    const path = JSON.stringify(`${folder.path}/served/credentials.json`);
+    const script = `${folder.path}/served-helper.ts`;
+    const path = `${folder.path}/served/credentials.json`;
     await Deno.writeTextFile(
       script,
-      `import { FileCredentialsBackend } from "@validmind/auth";
-       import { serveHelper } from "@validmind/auth/backends/helper";
-       await serveHelper(new FileCredentialsBackend({ path: ${path} }));`,
+      `import { FileCredentialsBackend } from ${JSON.stringify(backendUrl("file.ts"))};
+       import { serveHelper } from ${JSON.stringify(backendUrl("helper.ts"))};
+       await serveHelper(new FileCredentialsBackend({ path: ${JSON.stringify(path)} }));`,
     );
-    const config = `${import.meta.dirname}/../../deno.json`;
-    const grants = `--allow-read=${folder.path}/served --allow-write=${folder.path}/served`;
-    const command =
-      `exec ${DENO} run --quiet --no-check --config ${config} ${grants} ${script} "$@"`;
-    await Deno.writeTextFile(program, `#!/bin/sh\n${command}\n`, { mode: 0o700 });
-    return { program };
+    // As the page says.
+    const grants = [`--allow-read=${dirname(path)}`, `--allow-write=${dirname(path)}`];
+    const install = ["install", "--global", "--no-config", ...grants, "--name", "vm-store", script];
+    const env = { PATH: `${dirname(DENO)}:${Deno.env.get("PATH")}` };
+    await mustRun([DENO, ...install], {
+      env: { DENO_INSTALL_ROOT: folder.path },
+      inheritEnv: true,
+    });
+    return { program: `${folder.path}/bin/vm-store`, env };
   },
 };
 
@@ -91,6 +96,22 @@ for (const [name, make] of Object.entries(HELPERS)) {
   const open = () => new HelperCredentialsBackend({ ...helper, lockFolder });
   const ignore = live.ignore;
   testCredentialsBackend(name, open, { ignore, patienceMs: 30_000 });
+
+  live.test(`${name}: a sign-in serves the next start, is listed, and is signed out`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { issuer, clientId } = world.options;
+    const place = { issuer: issuer!, clientId: clientId! };
+    const first = await createSession({ ...world.options, credentialsBackend: open() });
+    const token = await first.accessToken();
+    const next = () =>
+      createSession({ ...world.options, credentialsBackend: open(), interactive: false });
+    assertEquals(await (await next()).accessToken(), token);
+    assertEquals(await Array.fromAsync(open().list()), [world.key]);
+    await clearOidcCredentials({ ...place, credentialsBackend: open(), revoke: true });
+    assertEquals(await Array.fromAsync(open().list()), []);
+    assert(!world.provider.isActive(token));
+    await rejectsWith("login_required", next);
+  });
 
   live.test(`${name}: sixteen processes refresh an expired sign-in once`, async () => {
     const env = chosen("helper", { ...helper, lockFolder });
