@@ -4,10 +4,12 @@ import {
   HelperCredentialsBackend,
   type HelperCredentialsBackendOptions,
 } from "../../backends/helper.ts";
+import { createSession } from "../../client/create_session.ts";
 import { formatPermissionFlags } from "../../client/format_permissions.ts";
 import { testCredentialsBackend } from "../../backends/testing.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { entry as anEntry } from "../support/entries.ts";
+import { scriptedProviderWorld } from "../support/provider_world.ts";
 import { withEnv } from "../support/own_env.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { tempDir } from "../support/temp_home.ts";
@@ -176,6 +178,30 @@ test("one that keeps less than it was given is too small", async ({ helper }) =>
   const entry = anEntry({ access_token: "a".repeat(2000) });
   await rejectsWith("backend_too_large", () => helper(script).put(KEY, entry), "fewer");
 });
+
+/** Helpers that read what is there, and what they do to an entry that is larger than they hold. */
+const TOO_SMALL: readonly [does: string, store: string, code: string][] = [
+  ["cuts an entry", `input=$(printf %s "$input" | sed 's/xxxxxxxxxx//g')`, "backend_too_large"],
+  ["refuses an entry", `echo "The stub received bad data."; exit 1`, "backend_unavailable"],
+];
+
+for (const [does, store, code] of TOO_SMALL) {
+  test(`one that ${does} is told before a refresh token is spent`, async ({ helper }) => {
+    await using world = await scriptedProviderWorld();
+    await createSession(world.options);
+    const signedIn = { ...world.stored(), expires_at: "2020-01-01T00:00:00Z" };
+    await helper().put(world.key, signedIn);
+    const refreshes = () =>
+      world.provider.requests.filter(({ grantType }) => grantType === "refresh_token").length;
+    const credentialsBackend = helper(HELPER.replace("store)", `store) ${store}\n`));
+    const options = { ...world.options, credentialsBackend, interactive: false };
+    await rejectsWith(code as "backend_too_large", () => createSession(options));
+    assertEquals(refreshes(), 0);
+    assertEquals(await credentialsBackend.get(world.key), signedIn);
+    await createSession({ ...options, credentialsBackend: helper() });
+    assertEquals(refreshes(), 1);
+  });
+}
 
 test("one that forgets is not proven", async ({ helper }) => {
   const backend = helper(HELPER.replace("mv ", ": "));
