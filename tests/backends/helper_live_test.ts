@@ -167,7 +167,7 @@ async function pythonLibrary() {
     env: session.env,
     lockFolder: `${folder.path}/locks`,
   };
-  const env = chosen("helper", options);
+  const env = { VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options) };
   return {
     backend: new HelperCredentialsBackend(options),
     async run(...call: [action: string, issuer: string, client: string, ...unknown[]]) {

@@ -20,7 +20,7 @@ import subprocess
 
 from validmind import credentials_store, oidc_device
 
-OPTIONS = "VM_OIDC_CREDENTIALS_BACKEND_KWARGS"
+OPTIONS = "VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS"
 ADDRESS = "https://validmind-auth.invalid/"
 ABSENT = "credentials not found in native keychain"
 
