@@ -113,7 +113,8 @@ export function kvError(action: string, path: string, error: unknown): Credentia
 
 const CORRUPT =
   "it is not a sound Deno KV database. Nothing was changed. Repair or remove the file.";
-const DENIED = "the system denies access. Check the owner and mode of it and its folder.";
+const DENIED =
+  "the system denies access. Check the owner and mode of it and its folder, and the free space.";
 /** Codes and reasons by SQLite's words, which name no cause of the operating system. */
 const DATABASE_FAULTS: [RegExp, CredentialsBackendError["code"], string][] = [
   [LOCKED, "backend_locked", "another process keeps writing to it. Try again, or end it."],

@@ -112,8 +112,8 @@ class RefusalRun {
   }
 
   #checkName(round: number, action: string, found: Attempt): void {
-    const { code } = this.#refusal;
-    if (found.codes.includes(code)) return;
+    const { code, codesOfSqlite = [] } = this.#refusal;
+    if ([code, ...codesOfSqlite].some((one) => found.codes.includes(one))) return;
     this.#failures.push(`round ${round}: ${action}: ${describeAttempt(found)} instead of ${code}`);
   }
 

@@ -9,6 +9,8 @@ export interface WriteRefusal {
   readonly name: string;
   /** The code of the error that names it right. */
   readonly code: CredentialsBackendErrorCode;
+  /** Those of SQLite's own words, which name no cause of the operating system: its advice has the space. */
+  readonly codesOfSqlite?: readonly CredentialsBackendErrorCode[];
   /** Why it cannot be had here. */
   readonly whyNot?: string | undefined;
   /** What has to stand before a command for the refusal to hold for it. */
@@ -32,6 +34,7 @@ const PAGE_BYTES = 4096;
 const disk: WriteRefusal = {
   name: "disk full",
   code: "backend_full",
+  codesOfSqlite: ["backend_unavailable", "backend_denied"],
   mount: (folder) => mountTmpfs(folder, { kib: KIB }),
   begin: (folder, random) => fillUpTo(folder, PAGE_BYTES * random.int(0, 1)),
   end: removeFiller,
@@ -40,6 +43,7 @@ const disk: WriteRefusal = {
 const inodes: WriteRefusal = {
   name: "no inode left",
   code: "backend_full",
+  codesOfSqlite: ["backend_unavailable", "backend_denied"],
   mount: (folder) => mountTmpfs(folder, { kib: KIB, inodes: INODES }),
   begin: fillInodes,
   end: removeFiller,
@@ -48,6 +52,7 @@ const inodes: WriteRefusal = {
 const quota: WriteRefusal = {
   name: "quota used up",
   code: "backend_full",
+  codesOfSqlite: ["backend_unavailable", "backend_denied"],
   isOnlyEarly: ["file", "kv"], // btrfs copies on write, so that not even the temp file can be written
   mount: (folder) => mountQuota(folder, KIB),
   begin: (folder) => fillUpTo(folder, 0),
