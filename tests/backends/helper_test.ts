@@ -272,7 +272,7 @@ test("the real path of the program is shown where it may be looked for", async (
       import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
       const options = { program: ${JSON.stringify(path)}, lockFolder: false };
       console.log(new HelperCredentialsBackend(options).location);`;
-    assertEquals((await runDeno({ code, flags: ["--no-prompt", flag!] })).stdout.trim(), shown);
+    assertEquals((await runDeno({ code, flags: [flag!] })).stdout.trim(), shown);
   }
 });
 
@@ -288,7 +288,7 @@ test("an interpreter is warned of, once", async ({ folder }) => {
         await backend.get("k");
         await backend.get("k");
       }`,
-    flags: ["--no-prompt", "--allow-run=sh,/bin/sh", "--allow-env=PATH"],
+    flags: ["--allow-run=sh,/bin/sh", "--allow-env=PATH"],
   });
   assertEquals(code, 0, stderr);
   assertEquals(stderr.match(/^Warning: \S+/gm), ["Warning: sh", "Warning: /bin/sh"]);
@@ -303,7 +303,7 @@ test("a variable that Deno withholds is named, and can be left out", async ({ fo
         import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
         const backend = new HelperCredentialsBackend(${options});
         console.log(await backend.get("k").catch(({ code, message }) => code + message));`,
-      flags: ["--no-prompt", `--allow-run=${folder}/helper`],
+      flags: [`--allow-run=${folder}/helper`],
       env: { LD_LIBRARY_PATH: folder },
     });
     return stdout.trim();
