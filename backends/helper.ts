@@ -299,7 +299,10 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /** The key that stands beside an entry, where its address has only the hash. */
   async #keyAt(address: string): Promise<string | undefined> {
-    const { Secret } = parseObject((await this.#run("get", address)).stdout) ?? {};
+    const answer = await this.#run("get", address);
+    if (isNotFound(answer)) return undefined; // removed meanwhile
+    this.#assertGood("get", answer);
+    const { Secret } = parseObject(answer.stdout) ?? {};
     const { key } = typeof Secret === "string" ? parseObject(Secret) ?? {} : {};
     return typeof key === "string" && await addressOf(key) === address ? key : undefined;
   }

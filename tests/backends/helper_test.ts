@@ -110,6 +110,12 @@ test("a long key fits into the file name that pass makes of an address", async (
   }
 });
 
+test("a list is an error where a long key cannot be read", async ({ helper }) => {
+  await helper().put(LONG_KEY, anEntry());
+  const broken = helper(HELPER.replace(`cat "$f" && exit 0`, "echo the store is sealed; exit 1"));
+  await rejectsWith("backend_unavailable", () => Array.fromAsync(broken.list()), "sealed");
+});
+
 test("docker's own logins are neither listed nor removed", async ({ folder, helper }) => {
   const backend = helper();
   await Deno.writeTextFile(`${folder}/store/docker`, "a login");
