@@ -137,7 +137,12 @@ async function copySource(from: string, to: string): Promise<void> {
 async function denoPublish(cwd: string, env: Record<string, string>): Promise<void> {
   const flags = ["--allow-dirty", "--allow-slow-types", "--no-check", "--no-provenance"];
   const args = ["publish", "--token=none", ...flags];
-  const { code, stderr } = await runDenoTool(args, { cwd, env, timeoutMs: 300_000 });
+  const { code, stderr } = await runDenoTool(args, {
+    cwd,
+    env,
+    inheritEnv: true, // an empty cache asks npm, with its certificates and mirrors
+    timeoutMs: 300_000,
+  });
   if (code !== 0) throw new Error(`Cannot publish to the local registry:\n${stderr}`);
 }
 
