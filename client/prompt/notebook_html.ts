@@ -1,6 +1,5 @@
 import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
-import type { Session, SessionStatus } from "../session.ts";
 import { answerLines, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
 import type { Outcome, SignInPage } from "./prompt.ts";
 
@@ -102,29 +101,6 @@ function statusHtml(isGood: boolean, title: string, details: readonly string[]):
     `<span style="font-weight:700">${isGood ? "✓" : "✕"}</span>` +
     `<div><p style="margin:0;overflow-wrap:anywhere">${title}</p>` +
     `${details.map((line) => `<p ${dim}>${line}</p>`).join("")}</div></div>`;
-}
-
-/** A session as the last line of a notebook's cell shows it; as `text` where HTML is not shown. */
-export function sessionDisplay(
-  { issuer, apiHost, model }: Session,
-  status: SessionStatus,
-  text: string,
-): Record<string, string> {
-  const { kind, signedIn, expiresAt, refreshable, backend } = status;
-  const who = status.email ?? status.name ?? status.subject;
-  const strong = who === undefined ? "" : ` as <strong>${escapeHtml(who)}</strong>`;
-  const title = kind === "api_key" ? "With an API key" : `Signed in${strong}`;
-  const until = expiresAt === undefined ? "" : escapeHtml(formatTime(expiresAt.getTime()));
-  const details: [name: string, value: string][] = [
-    ["at", escapeHtml(issuer ?? "")],
-    ["API", escapeHtml(apiHost ?? "")],
-    ["model", escapeHtml(model ?? "")],
-    ["token valid until", until && `${until}${refreshable ? ", then refreshed" : ""}`],
-    ["stored in", escapeHtml(backend?.location ?? backend?.name ?? "", 500)],
-  ];
-  const lines = details.flatMap(([name, value]) => value === "" ? [] : `${name} ${value}`);
-  const html = statusHtml(signedIn, signedIn ? title : "Not signed in", lines);
-  return { "text/plain": text, "text/html": html };
 }
 
 /** Text from outside as HTML may carry it, in an element or an attribute in quotes. */

@@ -2,19 +2,21 @@ import { isDeno, notebook, writeError } from "../../backends/common/platform.ts"
 import { printable } from "../../backends/common/printable.ts";
 import type { Session } from "../session.ts";
 import type { SessionOptions } from "../session_options.ts";
+import { outcomeHtml, promptHtml } from "./notebook_html.ts";
 import {
-  answerLines,
-  formatLeft,
+  type Outcome,
   outcomeLines,
   plainPrompt,
   type Prompt,
   type PromptOptions,
+  signedInAs,
 } from "./prompt.ts";
-import { qrCode, qrLines } from "./qr_code.ts";
-import { openNotebookPrompt, showSignedIn } from "./notebook_prompt.ts";
-import { fit, isShownByCaller, isTerminal, screen } from "./terminal.ts";
+import { qrCode, qrLines, qrSvg } from "./qr_code.ts";
+import { isShownByCaller, isTerminal } from "./terminal.ts";
 
-/** Lines of text beside the QR code. Both have to fit on one screen. */
+type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
+
+/** Lines of text below the QR code. Both have to fit on one screen. */
 const TEXT_LINES = 7;
 
 /**
@@ -39,97 +41,95 @@ export async function openPrompt(options: PromptOptions): Promise<Prompt> {
 export async function showStored(session: Session, options: SessionOptions): Promise<void> {
   const jupyter = notebook();
   if (jupyter === undefined || isShownByCaller(options)) return;
-  await showSignedIn(jupyter, session);
-}
-
-/** Asks on standard error: in a terminal with a QR code and a countdown, in a log in plain lines. */
-async function openTextPrompt(options: PromptOptions): Promise<Prompt> {
-  if (!isTerminal()) {
-    await write(plainPrompt(options.page));
-    return textPrompt();
+  const data = outcomeData(signedInAs(await session.status()), session.issuer ?? "");
+  try {
+    await jupyter.broadcast("display_data", { data, metadata: {}, transient: {} });
+  } catch {
+    // It costs the display, not the sign-in.
   }
-  const colors = !Deno.noColor;
+}
+
+/**
+ * Shows the page in one output of the cell, which loses its link at the end. Nothing is sent in between
+ * but notes: each new display takes away the selection, the focus and a typed address.
+ * Fails where the kernel cannot display it.
+ */
+export async function openNotebookPrompt(
+  jupyter: Jupyter,
+  { page, now }: PromptOptions,
+): Promise<Prompt> {
+  const id = `vm-auth-${crypto.randomUUID()}`;
   // A phone cannot bring the answer back to this computer.
-  const qr = options.page.answer ? "" : await qrBlock(options.page.url, colors);
-  await write(terminalPrompt(options, qr, colors));
-  return textPrompt(startCountdown(options, colors));
+  const qr = page.answer ? undefined : qrSvg(await qrCode(page.url), "QR code of the page to open");
+  const notes: string[] = [];
+  let queue: Promise<void> = Promise.resolve();
+
+  const send = (type: string, data: Record<string, string>) =>
+    jupyter.broadcast(type, { data, metadata: {}, transient: { display_id: id } });
+  /** Displays in the order of the calls. A display that fails costs the display, not the sign-in. */
+  const update = (data: Record<string, string>) =>
+    queue = queue.then(() => send("update_display_data", data)).catch(() => {});
+  const waiting = () => ({
+    "text/plain": plainPrompt(page, notes),
+    "text/html": promptHtml({ id, page, qr }, now(), notes),
+  });
+
+  await send("display_data", waiting());
+  let isOver = false;
+  return {
+    async note(text) {
+      if (isOver) return;
+      notes.push(text);
+      await update(waiting());
+    },
+    async end(outcome) {
+      isOver = true;
+      await update(outcomeData(outcome, page.issuer));
+    },
+  };
 }
 
-function terminalPrompt({ page }: PromptOptions, qr: string, colors: boolean): string {
-  const { issuer, url, code, answer } = page;
-  const bold = (text: string) => colors ? `\x1b[1m${text}\x1b[22m` : text;
-  return [
-    "",
-    `  Sign in at ${printable(issuer)}`,
-    "",
-    `${qr}  1. Open this page      ${printable(url, Infinity)}`,
-    ...(code ? [`  2. Confirm this code   ${bold(printable(code.text))}`] : []),
-    ...(answer ? answerLines(answer) : []).map((line) => `  ${line}`),
-    "",
-    "",
-  ].join("\n");
+function outcomeData(outcome: Outcome, issuer: string): Record<string, string> {
+  return {
+    "text/plain": outcomeLines(outcome).join(" "),
+    "text/html": outcomeHtml(outcome, issuer),
+  };
 }
 
-/** The QR code with a line below, or nothing where it does not fit. */
-async function qrBlock(text: string, colors: boolean): Promise<string> {
+/** Asks on standard error in plain lines, which a log may keep; in a terminal with a QR code. */
+async function openTextPrompt({ page }: PromptOptions): Promise<Prompt> {
+  const qr = page.answer || !isTerminal() ? "" : await qrBlock(page.url);
+  await write(qr + plainPrompt(page));
+  let isOver = false;
+  /** A closed standard error costs the line, not the sign-in. */
+  const say = (text: string) => write(`${text}\n`).catch(() => {});
+  return {
+    async note(text) {
+      if (!isOver) await say(printable(text, 500));
+    },
+    async end(outcome) {
+      isOver = true;
+      await say(outcomeLines(outcome).join(" "));
+    },
+  };
+}
+
+/** The QR code with a line below, or nothing where it does not fit, or the size is not known. */
+async function qrBlock(text: string): Promise<string> {
   const lines = qrLines(await qrCode(text));
   const { columns, rows } = screen();
   if (columns < lines[0]!.length + 4 || rows < lines.length + TEXT_LINES) return "";
   // True white on black instead of the theme's colours: a pale grey is hard to scan.
-  const paint = (line: string) => colors ? `\x1b[38;5;231;48;5;16m${line}\x1b[0m` : line;
+  const paint = (line: string) => Deno.noColor ? line : `\x1b[38;5;231;48;5;16m${line}\x1b[0m`;
   return lines.map((line) => `  ${paint(line)}\n`).join("") + "\n";
 }
 
-function textPrompt(countdown?: Countdown): Prompt {
-  let isOver = false;
-  const say = async (text: string) => {
-    try {
-      await write(`${countdown?.erase() ?? ""}${text}`);
-    } catch {
-      // A closed standard error costs the line, not the sign-in.
-    }
-  };
-  return {
-    async note(text) {
-      const indent = countdown === undefined ? "" : "  ";
-      if (!isOver) await say(`${indent}${printable(text, 500)}\n`);
-    },
-    async end(outcome) {
-      isOver = true;
-      countdown?.stop();
-      const lines = outcomeLines(outcome);
-      if (countdown !== undefined) {
-        await say(`${lines.map((line) => `  ${line}\n`).join("")}\n`);
-      } else if (outcome.kind === "signed_in") {
-        await say(`${lines.join(" ")}\n`); // in a log the error itself is enough
-      }
-    },
-  };
-}
-
-interface Countdown {
-  /** The characters that clear the line. */
-  erase(): string;
-  stop(): void;
-}
-
-/**
- * The last line of a terminal's prompt. It is overwritten from its start without escape codes, and the
- * cursor stays visible, so that Ctrl-C can end the process without a handler that tidies up.
- */
-function startCountdown({ page, now }: PromptOptions, colors: boolean): Countdown {
-  let width = 0;
-  const draw = () => {
-    const left = formatLeft(page.expiresAt.getTime() - now());
-    const shown = fit(`  Waiting for approval, expires in ${left}`);
-    const text = `\r${colors ? `\x1b[2m${shown}\x1b[22m` : shown}`;
-    const rest = Math.max(0, width - shown.length);
-    width = shown.length;
-    write(`${text}${" ".repeat(rest)}${"\b".repeat(rest)}`).catch(() => undefined);
-  };
-  draw();
-  const timer = setInterval(draw, 1000);
-  return { erase: () => `\r${" ".repeat(width)}\r`, stop: () => clearInterval(timer) };
+function screen(): { columns: number; rows: number } {
+  try {
+    return Deno.consoleSize();
+  } catch {
+    return { columns: 0, rows: 0 };
+  }
 }
 
 /** Not by `writeSync`: a terminal that takes nothing more would stop the sign-in, too. */

@@ -88,12 +88,6 @@ export function signedInAs(status: SessionStatus): SignedIn {
   };
 }
 
-/** The remaining time, as in 14:32. */
-export function formatLeft(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1000));
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-}
-
 /** The page in plain lines, which are true whenever they are read. */
 export function plainPrompt(page: SignInPage, notes: readonly string[] = []): string {
   const { issuer, url, code, answer, expiresAt } = page;

@@ -17,12 +17,9 @@ declare const process: {
   };
 };
 
-/** Width of a terminal whose size is unknown. */
-const USUAL_COLUMNS = 80;
-
 /**
- * Whether standard error is a terminal that can overwrite a line. One that cannot (`TERM=dumb`, where
- * that may be read) gets the plain lines of a log, and so do Node and Bun.
+ * Whether standard error is a terminal that a person looks at. One that shows plain lines alone
+ * (`TERM=dumb`, where that may be read) counts as a log, and so do those of Node and Bun.
  */
 export function isTerminal(): boolean {
   return isDeno && notebook() === undefined && Deno.stderr.isTerminal() &&
@@ -36,50 +33,17 @@ export function isShownByCaller(
   return onDeviceCode !== undefined || onAuthorizationUrl !== undefined;
 }
 
-/** The size of the terminal, with 0 rows where it is unknown. */
-export function screen(): { columns: number; rows: number } {
-  try {
-    const { columns, rows } = Deno.consoleSize();
-    if (columns > 0) return { columns, rows };
-  } catch {
-    // as below
-  }
-  return { columns: USUAL_COLUMNS, rows: 0 };
-}
-
-/** The part of a line that fits: a line that wraps could not be overwritten. */
-export function fit(line: string): string {
-  return line.slice(0, Math.max(0, screen().columns - 1));
-}
-
-/**
- * A line in the person's terminal for the time of a wait. A log and a notebook get none, since it
- * would stay there. It is written and erased synchronously, before the next output.
- */
-export function terminalNotice(text: string): { erase(): void } {
-  const line = isTerminal() ? fit(printable(text)) : "";
-  write(line);
-  return { erase: () => write(line && `\r${" ".repeat(line.length)}\r`) };
-}
-
 /** Shows the person a line that stays, also in a log and in the output of a notebook's cell. */
 export function showLine(text: string): void {
   const line = printable(text, 1000);
-  // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
-  if (notebook() !== undefined) console.error(line);
-  else write(`${line}\n`);
-}
-
-function write(text: string): void {
-  if (text === "") return;
   try {
-    writeError(text);
+    // deno-lint-ignore no-console -- a kernel shows the log, but not its standard error
+    if (notebook() !== undefined) console.error(line);
+    else writeError(`${line}\n`);
   } catch {
     // There is no other place for the line.
   }
 }
-
-export type Jupyter = Pick<typeof Deno.jupyter, "broadcast">;
 
 /** More than any address has. */
 const LONGEST = 64 * 1024;

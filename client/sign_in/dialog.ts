@@ -14,14 +14,11 @@ import type {
 } from "../../backends/oidc_credentials_backend.ts";
 import { readClaims, type TokenSet } from "../entry.ts";
 import { openPrompt } from "../prompt/open_prompt.ts";
-import { isShownByCaller } from "../prompt/terminal.ts";
 import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../prompt/prompt.ts";
-import { canReadTerminal, isTerminal, readPastes } from "../prompt/terminal.ts";
+import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
 import { type AskOptions, failureOf, type FlowEnd, runFlow } from "./flow.ts";
-
-export { isShownByCaller, terminalNotice } from "../prompt/terminal.ts";
 
 /** The ways to hand in an address. */
 const TYPE_HERE = "paste it here, and press Enter. It is not shown.";

@@ -34,8 +34,6 @@ import type { TokenSource } from "../tokens/source.ts";
 const loadClient = () => import("../api/client.ts");
 /** Loaded for tokens that are bound to a key. */
 const loadDpop = () => import("../api/dpop_fetch.ts");
-/** Loaded where a notebook shows the session. */
-const loadDisplay = () => import("../prompt/notebook_html.ts");
 
 /** Deno's own `fetch`. A program or a test may replace the global later. */
 const NATIVE_FETCH = globalThis.fetch;
@@ -161,18 +159,12 @@ export class SignedInSession implements Session {
     return this.close();
   }
 
-  /** For `console.log`: identity, API and expiry without the token. */
+  /** For `console.log` and the last line of a notebook's cell: identity, API and expiry, no token. */
   [Symbol.for("Deno.customInspect")](
     inspect: typeof Deno.inspect,
     options: Deno.InspectOptions,
   ): string {
     return `Session ${inspect(sessionSummary(this, this.#status()), options)}`;
-  }
-
-  /** The same for the last line of a notebook cell. */
-  async [Symbol.for("Jupyter.display")](): Promise<Record<string, string>> {
-    const { sessionDisplay } = await loadDisplay();
-    return sessionDisplay(this, this.#status(), Deno.inspect(this));
   }
 
   #tokens(): TokenSource {

@@ -10,7 +10,6 @@ import type {
   WithLockOptions,
 } from "../../backends/oidc_credentials_backend.ts";
 import { ValidMindAuthError } from "../errors.ts";
-import type { AskOptions } from "../sign_in/flow.ts";
 import {
   getOrSet,
   ownerOf,
@@ -238,7 +237,7 @@ export function isSpent(token: string): boolean {
   return spent.has(token);
 }
 
-/** Loaded where a person is asked, or waits for a lock. */
+/** Loaded where a person is asked. */
 export const loadDialog = () => import("../sign_in/dialog.ts");
 
 /** Longer waits are reported. */
@@ -292,18 +291,14 @@ export async function takeTurn<T>(
   store: CredentialStore,
   fn: () => Promise<T>,
   lock: WithLockOptions<T>,
-  { runtime: { emit }, identity: { issuer }, ask }: TokenSourceOptions,
+  { runtime: { emit } }: TokenSourceOptions,
 ): Promise<T> {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
   let onEnd = () => {};
   const onLong = () => {
     emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
-    const notice = ask && showWait(ask, issuer);
-    onEnd = () => {
-      emit?.({ type: "lock_waited", waitedMs: waitedMs() });
-      notice?.then((notice) => notice?.erase()).catch(() => undefined);
-    };
+    onEnd = () => emit?.({ type: "lock_waited", waitedMs: waitedMs() });
   };
   // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
   const timer = AbortSignal.timeout(NOTICE_MS);
@@ -321,12 +316,4 @@ export async function takeTurn<T>(
   } finally {
     end();
   }
-}
-
-async function showWait(ask: AskOptions, issuer: string) {
-  const { isShownByCaller, terminalNotice } = await loadDialog();
-  if (isShownByCaller(ask)) return undefined;
-  return terminalNotice(
-    `Another process is refreshing the sign-in at ${issuer}; waiting for it …`,
-  );
 }

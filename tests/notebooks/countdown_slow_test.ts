@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { openNotebookPrompt } from "../../client/prompt/notebook_prompt.ts";
+import { openNotebookPrompt } from "../../client/prompt/open_prompt.ts";
 import { hasChromium, openWindow, startChromium } from "../support/chromium.ts";
 
 const SHOWN = Date.parse("2026-11-27T09:00:00Z");

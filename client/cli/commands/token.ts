@@ -1,7 +1,6 @@
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { ValidMindAuthError } from "../../errors.ts";
-import { terminalNotice } from "../../prompt/terminal.ts";
 import { type Command, EXIT, type Invocation, PROGRAM } from "../command.ts";
 import { usageError } from "../cli_error.ts";
 import type { FlagValues, TOKEN_FORMATS } from "../flags.ts";
@@ -87,16 +86,8 @@ export const token: Command = {
           "Unset it, or give --issuer and --client-id, to sign in as a person.",
       );
     }
-    let notice: ReturnType<typeof terminalNotice> | undefined;
     let failure: string | undefined;
     const onEvent = (event: AuthEvent) => {
-      if (event.type === "lock_waiting") {
-        const { issuer } = event;
-        notice = terminalNotice(
-          `Another process is refreshing the sign-in at ${issuer}; waiting for it …`,
-        );
-      }
-      if (event.type === "lock_waited") notice?.erase();
       if (event.type === "refresh_failed") failure = event.code ?? "unexpected";
       if (event.type === "refresh_done" || event.type === "refresh_joined") failure = undefined;
     };

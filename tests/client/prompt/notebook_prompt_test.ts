@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
-import { openNotebookPrompt } from "../../../client/prompt/notebook_prompt.ts";
+import { openNotebookPrompt } from "../../../client/prompt/open_prompt.ts";
 import type { Outcome, SignInPage } from "../../../client/prompt/prompt.ts";
 import { ManualIntervals } from "../../support/manual_intervals.ts";
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import type {
   OidcCredentials,
@@ -7,8 +7,6 @@ import type {
 import { createSession } from "../../../client/create_session.ts";
 import { CredentialStore } from "../../../client/tokens/store.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
-import { captureTerminal, hasTerminal } from "../../support/terminal.ts";
-import { cliWorld } from "../cli/cli_world.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { tokensOf } from "../../support/entries.ts";
@@ -285,32 +283,4 @@ Deno.test("withLock: a backend without one queues within the process", async () 
   gate.resolve();
   await Promise.all([first, second]);
   assertEquals(order, ["first in", "other", "first out", "second"]);
-});
-
-Deno.test({
-  name: "withToldLock: a script in a terminal tells of the wait, and takes the line away again",
-  ignore: !hasTerminal,
-  async fn() {
-    await using world = await cliWorld();
-    const { access_token } = await world.signIn();
-    await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
-    const code = `import { createSession } from "@validmind/auth";
-      const session = await createSession();
-      console.log([...(await session.headers()).keys()].join());`;
-    const told = Promise.withResolvers<void>();
-    const onText = (text: string) => {
-      if (text.includes("waiting for it …")) told.resolve();
-    };
-    let running: ReturnType<typeof captureTerminal> | undefined;
-    await world.backend.withLock(world.key, async () => {
-      running = captureTerminal({ code, flags: ["-A"], columns: 120, env: world.env, onText });
-      await Promise.race([told.promise, running]);
-    });
-    const { text } = await running!;
-    assertMatch(
-      text,
-      /^Another process is refreshing the sign-in at \S+; waiting for it …\r +\rauthorization\r\n$/,
-    );
-    assertNoSecret(text, [access_token]);
-  },
 });
