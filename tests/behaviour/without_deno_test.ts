@@ -1,4 +1,4 @@
-// A process in which nothing is named `Deno`, as on Node and Bun. `second_runtime_live_test.ts` has those.
+// A process in which nothing is named `Deno`, as on Node and Bun. `tests/live/behaviour/second_runtime_test.ts` has those.
 import { assertEquals } from "@std/assert";
 import { runDeno } from "../support/deno_process.ts";
 import { tempDir } from "../support/temp_home.ts";

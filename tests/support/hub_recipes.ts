@@ -6,7 +6,7 @@ const LANGUAGES: Record<string, string> = { py: "python", json: "json", hcl: "hc
 
 /** A part of a page that shows a file by which the hub of the tests runs, as it stands. */
 export function hubRecipe(file: string): () => Promise<Generated> {
-  return recipe(`hub/recipes/${file}`);
+  return recipe(`live/hub/recipes/${file}`);
 }
 
 /** A part of a page that shows a file of the tests as it stands. */

@@ -3,9 +3,9 @@
  * Runs the tests, then the examples in the documentation: `deno task test`.
  *
  * Files named `*_slow_test.ts` start a process for each case or measure times, and run with `--all`.
- * Files named `*_live_test.ts` need the servers of `deno task servers`, and run with `--servers`, which
- * runs all. A file that an argument names runs in any case. Other arguments go to `deno test`, and the
- * examples are left out: `deno task test tests/backends --filter lock`.
+ * Those in `tests/live/` need the servers of `deno task servers`, and run with `--servers`, which runs
+ * all. A file that an argument names runs in any case, and so does a folder in `tests/live/`. Other
+ * arguments go to `deno test`, and the examples are left out: `deno task test tests/backends --filter lock`.
  *
  * `--reports=FOLDER` keeps the JUnit reports, and `--coverage` collects coverage in `coverage/data/`.
  * `TEST_REPORTS=FOLDER` in the environment stands for both.
@@ -24,12 +24,12 @@ const SANITIZE = ["--sanitize-ops", "--sanitize-resources"];
 const COVERAGE_FOLDER = fromFileUrl(new URL("coverage/data", ROOT));
 const COVERAGE = [`--coverage=${COVERAGE_FOLDER}`, "--coverage-raw-data-only"];
 /** Files whose tests measure times, or start so many processes that others would starve. */
-const ALONE = ["tests/lab/bench/", "tests/lab/torture/"];
+const ALONE = ["tests/lab/bench/", "tests/lab/torture/", "tests/live/lab/"];
 /** No file of tests takes as long. */
 const SILENCE_SECONDS = 300;
 
 const SLOW = "tests/**/*_slow_test.ts";
-const LIVE = "tests/**/*_live_test.ts";
+const LIVE = "tests/live/";
 
 interface Plan {
   isAll: boolean;
@@ -66,7 +66,8 @@ function partsOf({ isAll, hasServers, isCovered, rest }: Plan): Part[] {
   const paths = rest.filter((arg) => !arg.startsWith("-") && exists(arg));
   if (paths.length > 0) {
     const isNamed = paths.some((path) => path.endsWith("_test.ts"));
-    const ignored = isNamed ? [] : ignoring(left);
+    const isLive = paths.some((path) => path.startsWith(LIVE));
+    const ignored = isNamed ? [] : ignoring(isLive ? [SLOW] : left);
     return [{ name: "tests", args: [...common, "--parallel", ...ignored, ...rest] }];
   }
   const parallel = [...common, "--parallel", ...ignoring([...left, ...ALONE]), "tests/", ...rest];

@@ -83,11 +83,17 @@ export async function testFiles(named: readonly string[]): Promise<string[]> {
     if ((await Deno.stat(whole)).isFile) files.push(whole);
     else {
       for await (const { path } of walk(whole, { match: [/_test\.ts$/] })) {
-        if (!/_(live|slow)_test\.ts$/.test(path)) files.push(path);
+        const isLeftOut = !isLive(whole) && isLive(path) || path.endsWith("_slow_test.ts");
+        if (!isLeftOut) files.push(path);
       }
     }
   }
   return [...new Set(files.map((file) => relative(ROOT, file)))].sort();
+}
+
+/** Whether a file or folder needs servers. */
+export function isLive(path: string): boolean {
+  return relative(ROOT, path).startsWith("tests/live");
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core";
-import { HubPerson } from "../../hub/hub_person.ts";
-import { startHubWorld } from "../../hub/hub_world.ts";
+import { HubPerson } from "../../live/hub/hub_person.ts";
+import { startHubWorld } from "../../live/hub/hub_world.ts";
 import { quickstart } from "../../notebooks/notebook_world.ts";
 import { renamedIn } from "../../support/in_page.js";
 

@@ -6,7 +6,7 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
     "its gateway fails by `node:http`, which cannot drop a connection in Deno 2.7",
 };
 
-const KEYCHAIN = "tests/backends/keychain_live_test.ts";
+const KEYCHAIN = "tests/live/backends/keychain_test.ts";
 const BLOCKS =
   "a call of a native library holds up the program before Deno 2.7.5, and its time limit";
 

@@ -24,7 +24,7 @@ const LIMIT_SECONDS = Number(/--limit=(\d+)/.exec(Deno.args.join(" "))?.[1] ?? 2
 const FLAGS = ["-A", "--unstable-kv", "--no-check", "--quiet"];
 
 function liveTest(name: string): string {
-  return `tests/backends/${name}_live_test.ts`;
+  return `tests/live/backends/${name}_test.ts`;
 }
 
 /**

@@ -20,7 +20,15 @@ import {
   wineParts,
 } from "../servers/wine.ts";
 import { type Tally, tallyFile } from "../tally.ts";
-import { type Ended, reasonOf, ROOT, runTestFiles, runWatched, testFiles } from "../test_files.ts";
+import {
+  type Ended,
+  isLive,
+  reasonOf,
+  ROOT,
+  runTestFiles,
+  runWatched,
+  testFiles,
+} from "../test_files.ts";
 import { copyRepository } from "./copy_repository.ts";
 import { WINE_FAULTS } from "./wine_faults.ts";
 
@@ -119,7 +127,7 @@ if (import.meta.main) {
   await lock.lock(true);
   leaveOutIf(await makeWine());
   const files = (await testFiles(named.length > 0 ? named : ["tests"]))
-    .filter((file) => !file.endsWith("_live_test.ts"));
+    .filter((file) => !isLive(file));
   await prepare();
   try {
     const options = { run: runFile, cause: "Wine", list: "wine_faults.ts" };

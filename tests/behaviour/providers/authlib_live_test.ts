@@ -1,4 +1,0 @@
-import { runMatrix } from "./matrix.ts";
-import { AUTHLIB } from "./authlib.ts";
-
-await runMatrix(AUTHLIB);

@@ -1,0 +1,114 @@
+// Over stores of a real keyring and a real Vault.
+import { assert, assertEquals } from "@std/assert";
+import { EncryptedCredentialsBackend } from "../../../backends/encrypted.ts";
+import { testCredentialsBackend } from "../../../backends/testing.ts";
+import { backendUrl, type ProcessResult, runDeno } from "../../support/deno_process.ts";
+import { type KeyringState, startKeyringSession } from "../../support/servers/keyring_session.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { testKey } from "../../backends/encrypted/encryption_keys.ts";
+import { userToken, vaultBackend } from "../../backends/vault/vault_world.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+
+const live = await liveTests("vault", "keyring");
+
+const vault = await live.shared(() => startVault());
+const token = await live.shared(() => userToken(vault, "anna"));
+const key = await testKey();
+
+live.afterAll(async () => await vault[Symbol.asyncDispose]());
+
+testCredentialsBackend(
+  "encrypted entries in Vault",
+  () => new EncryptedCredentialsBackend({ backend: vaultBackend(vault, token), key }),
+  {
+    broken: () => new EncryptedCredentialsBackend({ backend: vaultBackend(vault, "none"), key }),
+    permissions: live.ignore ? "none" : { net: [new URL(vault.url).host] },
+    ignore: live.ignore,
+    patienceMs: 20_000,
+  },
+);
+
+/** Runs a script in a desktop session of its own, with the backends imported. */
+async function inSession(
+  session: { env: Record<string, string> },
+  folder: string,
+  code: string,
+): Promise<ProcessResult> {
+  const script = `
+    import { EncryptedCredentialsBackend } from "${backendUrl("encrypted.ts")}";
+    import { FallbackCredentialsBackend } from "${backendUrl("fallback.ts")}";
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    import { KeychainCredentialsBackend } from "${backendUrl("keychain.ts")}";
+    const keychain = (service) => new KeychainCredentialsBackend({ service, timeoutMs: 3_000 });
+    const file = () => new FileCredentialsBackend({ path: "${folder}/credentials.json" });
+    const entry = { issuer: "i", client_id: "c", access_token: "t".repeat(70_000) };
+    ${code}
+    Deno.exit(0);
+  `;
+  return await runDeno({ code: script, flags: ["-A"], env: session.env });
+}
+
+live.test("a key in a real keyring protects a file of any size, in a later process, too", async () => {
+  await using session = await startKeyringSession();
+  await using folder = await tempDir();
+  const open = `const backend = new EncryptedCredentialsBackend({
+    backend: file(),
+    key: { backend: keychain("validmind-auth-keys") },
+  });`;
+  const wrote = await inSession(session, folder.path, `${open} await backend.put("k", entry);`);
+  assertEquals(wrote.code, 0, wrote.stderr);
+  const text = await Deno.readTextFile(`${folder.path}/credentials.json`);
+  assert(text.length > 90_000 && !text.includes("tttt"));
+  const read = await inSession(
+    session,
+    folder.path,
+    `${open} console.log((await backend.get("k")).access_token.length);`,
+  );
+  assertEquals(read.stdout, "70000\n", read.stderr);
+
+  await session.lock();
+  const locked = await inSession(
+    session,
+    folder.path,
+    `${open} console.log(await backend.get("k").then(() => "read", (error) => error.code));`,
+  );
+  assert(["keychain_locked", "backend_timeout"].includes(locked.stdout.trim()), locked.stderr);
+});
+
+const OUTCOMES: [state: KeyringState, used: string][] = [
+  ["unlocked", "keychain"],
+  ["absent", "file"],
+  ["no-bus", "file"],
+  ["locked", "keychain_locked"],
+];
+
+for (const [state, outcome] of OUTCOMES) {
+  live.test(`keychain, else an encrypted file, where the keyring is ${state}: ${outcome}`, async () => {
+    await using session = await startKeyringSession({ state });
+    await using folder = await tempDir();
+    const { stdout, stderr } = await inSession(
+      session,
+      folder.path,
+      `
+      const sealed = new EncryptedCredentialsBackend({
+        backend: file(),
+        key: Uint8Array.fromHex("${key.toHex()}"),
+      });
+      const backend = new FallbackCredentialsBackend({ backends: [keychain("t"), sealed] });
+      try {
+        await backend.put("k", entry);
+        if ((await backend.get("k")).access_token.length !== 70_000) throw new Error("changed");
+        console.log(backend.location.includes("else") ? "keychain" : "file");
+      } catch (error) {
+        console.log(error.code ?? error);
+      }
+    `,
+    );
+    assertEquals(stdout, `${outcome}\n`, stderr);
+    assertEquals(
+      stderr.includes("was passed over (backend_unavailable)"),
+      outcome === "file",
+    );
+  });
+}

@@ -1,0 +1,226 @@
+// By real programs: docker's helpers over pass and the Secret Service, one in Python over keyring, and
+// one that serveHelper makes.
+import { assert, assertEquals } from "@std/assert";
+import { dirname } from "@std/path";
+import {
+  clearOidcCredentials,
+  createSession,
+  credentialKey,
+  FileCredentialsBackend,
+  migrateCredentials,
+  type OidcCredentialsBackend,
+} from "@validmind/auth";
+import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
+import { testCredentialsBackend } from "@validmind/auth/testing";
+import { backendUrl, DENO, mustRun } from "../../support/deno_process.ts";
+import { entry, KEY } from "../../support/entries.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+import { type KeyringSession, startKeyringSession } from "../../support/servers/keyring_session.ts";
+import { pythonWithLibrary } from "../../support/servers/python_library.ts";
+import { pythonOf } from "../../support/servers/python_venv.ts";
+import { PYTHON_KEYRING_VENV } from "../../support/servers/python_keyring.ts";
+import { serverBinary } from "../../support/servers/server_binary.ts";
+import { type TempDir, tempDir } from "../../support/temp_home.ts";
+import { stampede } from "../../lab/torture/stampede.ts";
+import { chosen } from "../../lab/torture/store.ts";
+
+/** A program, and the variables with which it finds its store. */
+interface Helper {
+  readonly program: string;
+  readonly env?: Record<string, string>;
+}
+
+const live = await liveTests(
+  "docker-credential-pass",
+  "docker-credential-secretservice",
+  "pass",
+  "keyring",
+  "python-keyring",
+  "validmind-library",
+);
+const folder: TempDir = await live.shared(() => tempDir());
+const session: KeyringSession = await live.shared(() => startKeyringSession());
+live.afterAll(async () => {
+  await session[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+const HELPERS: Record<string, () => Promise<Helper>> = {
+  "docker-credential-pass": async () => {
+    const env = { HOME: folder.path, GNUPGHOME: `${folder.path}/gnupg` };
+    await Deno.mkdir(env.GNUPGHOME, { mode: 0o700 });
+    const key = ["--batch", "--passphrase", "", "--quick-generate-key", "ada@example.com"];
+    await mustRun(["gpg", ...key, "default", "default", "never"], { env, inheritEnv: true });
+    await mustRun(["pass", "init", "ada@example.com"], { env, inheritEnv: true });
+    return { program: await serverBinary("docker-credential-pass"), env };
+  },
+  "docker-credential-secretservice": async () => ({
+    program: await serverBinary("docker-credential-secretservice"),
+    env: session.env,
+  }),
+  "a helper in Python": async () => {
+    const program = `${folder.path}/python-helper`;
+    const script = `${import.meta.dirname}/../../backends/helper/keyring_helper.py`;
+    const python = await pythonOf(PYTHON_KEYRING_VENV);
+    await Deno.writeTextFile(program, `#!/bin/sh\nexec ${python} ${script} "$@"\n`, {
+      mode: 0o700,
+    });
+    return { program, env: session.env };
+  },
+  "a helper by serveHelper": async () => {
+    const script = `${folder.path}/served-helper.ts`;
+    const path = `${folder.path}/served/credentials.json`;
+    await Deno.writeTextFile(
+      script,
+      `import { FileCredentialsBackend } from ${JSON.stringify(backendUrl("file.ts"))};
+       import { serveHelper } from ${JSON.stringify(backendUrl("helper.ts"))};
+       await serveHelper(new FileCredentialsBackend({ path: ${JSON.stringify(path)} }));`,
+    );
+    // As the page says.
+    const grants = [`--allow-read=${dirname(path)}`, `--allow-write=${dirname(path)}`];
+    const install = ["install", "--global", "--no-config", ...grants, "--name", "vm-store", script];
+    const env = { PATH: `${dirname(DENO)}:${Deno.env.get("PATH")}` };
+    await mustRun([DENO, ...install], {
+      env: { DENO_INSTALL_ROOT: folder.path },
+      inheritEnv: true,
+    });
+    return { program: `${folder.path}/bin/vm-store`, env };
+  },
+};
+
+for (const [name, make] of Object.entries(HELPERS)) {
+  const helper: Helper = await live.shared(make);
+  const lockFolder = live.ignore ? "" : `${folder.path}/locks`;
+  const open = () => new HelperCredentialsBackend({ ...helper, lockFolder });
+  const ignore = live.ignore;
+  testCredentialsBackend(name, open, { ignore, patienceMs: 30_000 });
+
+  live.test(`${name}: a sign-in serves the next start, is listed, and is signed out`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { issuer, clientId } = world.options;
+    const place = { issuer: issuer!, clientId: clientId! };
+    const first = await createSession({ ...world.options, credentialsBackend: open() });
+    const token = await first.accessToken();
+    const next = () =>
+      createSession({ ...world.options, credentialsBackend: open(), interactive: false });
+    assertEquals(await (await next()).accessToken(), token);
+    assertEquals(await Array.fromAsync(open().list()), [world.key]);
+    await clearOidcCredentials({ ...place, credentialsBackend: open(), revoke: true });
+    assertEquals(await Array.fromAsync(open().list()), []);
+    assert(!world.provider.isActive(token));
+    await rejectsWith("login_required", next);
+  });
+
+  live.test(`${name}: sixteen processes refresh an expired sign-in once`, async () => {
+    const env = chosen("helper", { ...helper, lockFolder });
+    const { failures, figures } = await stampede({
+      ...{ count: 1, seed: 1, folder: folder.path, processes: 16 },
+      startStore: () => ({ env, [Symbol.asyncDispose]: () => Promise.resolve() }),
+    });
+    assertEquals(failures, []);
+    assertEquals(figures["refreshes"], 1);
+  });
+
+  live.test(`${name}: entries move to a file and back`, async () => {
+    const helped: OidcCredentialsBackend = open();
+    await helped.deleteAll!();
+    const file = new FileCredentialsBackend({ path: `${folder.path}/moved/${name}.json` });
+    const other = credentialKey("https://login.example.com", "other");
+    await helped.put(KEY, entry());
+    await migrateCredentials(helped, file);
+    assertEquals(await file.get(KEY), entry());
+    await file.put(other, entry({ client_id: "other" }));
+    await helped.delete(KEY);
+    await migrateCredentials(file, helped);
+    assertEquals((await Array.fromAsync(helped.list!())).sort(), [KEY, other].sort());
+    await helped.deleteAll!();
+    assertEquals(await Array.fromAsync(helped.list!()), []);
+  });
+}
+
+const PYTHON = `
+import json, sys
+sys.dont_write_bytecode = True
+sys.path[:0] = [${
+  ["../../support", "../hub/recipes"].map((path) =>
+    JSON.stringify(`${import.meta.dirname}/${path}`)
+  )
+}]
+import validmind_library as library, validmind_helper
+validmind_helper.install()
+action, issuer, client, audience, entry = json.loads(sys.argv[1])
+if action == "refresh":
+    print(json.dumps(library.obtain(issuer, client)))
+elif action == "put":
+    library.credentials_store.upsert_cached_entry(issuer, client, entry, audience=audience)
+elif action == "delete":
+    library.credentials_store.delete_cached_entry(issuer, client, audience=audience)
+else:
+    print(json.dumps(library.credentials_store.get_cached_entry(issuer, client, audience=audience)))
+`;
+
+/** The Python library with the backend class of the page, by the helper in Python. */
+async function pythonLibrary() {
+  const python = (await pythonWithLibrary())!;
+  const options = {
+    program: `${folder.path}/python-helper`,
+    env: session.env,
+    lockFolder: `${folder.path}/locks`,
+  };
+  const env = { VM_OIDC_DENO_CREDENTIALS_BACKEND_KWARGS: JSON.stringify(options) };
+  return {
+    backend: new HelperCredentialsBackend(options),
+    async run(...call: [action: string, issuer: string, client: string, ...unknown[]]) {
+      const args = JSON.stringify([...call, null, null].slice(0, 5));
+      const output = await mustRun([python, "-c", PYTHON, args], { env, inheritEnv: true });
+      return output === "" ? undefined : JSON.parse(output);
+    },
+  };
+}
+
+live.test("the Python library shares the store: each reads and removes what the other stored", async () => {
+  const { backend, run } = await pythonLibrary();
+  const issuer = "https://login.example.com/tenant";
+  for (const audience of [null, `api://${crypto.randomUUID()}/${crypto.randomUUID()}`]) {
+    const place = [issuer, "both", audience] as const;
+    const key = [issuer, "both", ...audience === null ? [] : [audience]].join("|");
+    const one = entry({ issuer, client_id: "both", access_token: "of Python: \u00e4" });
+    await run("put", ...place, one);
+    assertEquals(await backend.get(key), one);
+    const other = { ...one, access_token: "of Deno: \u{1f511}" };
+    await backend.put(key, other);
+    assertEquals(await run("get", ...place), other);
+    assertEquals(await Array.fromAsync(backend.list()), [key]);
+    await run("delete", ...place);
+    assertEquals(await backend.get(key), undefined);
+    assertEquals(await run("get", ...place), null);
+  }
+});
+
+live.test("the Python library shares the store: a refresh by both at once is one", async () => {
+  await using world = await scriptedProviderWorld();
+  const { issuer, clientId, onDeviceCode } = world.options;
+  await createSession(world.options);
+  const { backend, run } = await pythonLibrary();
+  await backend.put(world.key, { ...world.stored(), expires_at: "2020-01-01T00:00:00+00:00" });
+  const start = async () => {
+    const options = { issuer: issuer!, clientId: clientId!, onDeviceCode: onDeviceCode! };
+    const session = await createSession({
+      ...options,
+      credentialsBackend: backend,
+      interactive: false,
+    });
+    return await session.accessToken();
+  };
+  const [byPython, byDeno] = await Promise.all([run("refresh", issuer!, clientId!), start()]);
+  const stored = (await backend.get(world.key))!;
+  assertEquals([byPython.access_token, byDeno], [stored.access_token, stored.access_token]);
+  assert(world.provider.isActive(stored.refresh_token!));
+  const refreshes = world.provider.requests.filter(({ grantType }) =>
+    grantType === "refresh_token"
+  );
+  assertEquals(refreshes.length, 1);
+  await backend.delete(world.key);
+});

@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { secretName } from "../../../../backends/vault/store.ts";
+import type { VaultCredentialsBackend } from "../../../../backends/vault.ts";
+import type { VaultAnswer } from "../../../support/servers/vault_request.ts";
+import { startVault } from "../../../support/servers/vault_server.ts";
+import { AWKWARD_KEYS, entry, KEY, OTHER } from "../../../support/entries.ts";
+import { rejectsWith } from "../../../support/rejects_with.ts";
+import { userToken, vaultBackend } from "../../../backends/vault/vault_world.ts";
+import { liveTests } from "../../../support/servers/live_tests.ts";
+import { mustRun } from "../../../support/deno_process.ts";
+
+const live = await liveTests("vault");
+
+const vault = await live.shared(() => startVault());
+const token = await live.shared(() => userToken(vault, "anna"));
+live.afterAll(async () => await vault[Symbol.asyncDispose]());
+
+const NAME = await secretName(KEY);
+
+/** What an administrator sees of `users/anna`: `part` is `data` or `metadata`, for KV 2. */
+function look(part: string, name = NAME): Promise<VaultAnswer> {
+  return vault.request("GET", `secret/${part}/users/anna/${name}`);
+}
+
+async function withBackend(
+  test: (backend: VaultCredentialsBackend) => Promise<void>,
+): Promise<void> {
+  const backend = vaultBackend(vault, token);
+  try {
+    await test(backend);
+  } finally {
+    await backend.deleteAll();
+    await backend.close();
+  }
+}
+
+live.test(`Vault: keeps entries under awkward keys, and lists them`, () =>
+  withBackend(async (backend) => {
+    assertEquals(await Array.fromAsync(backend.list()), []);
+    for (const key of AWKWARD_KEYS) await backend.put(key, entry({ client_id: key }));
+    for (const key of AWKWARD_KEYS) assertEquals((await backend.get(key))?.client_id, key);
+    assertEquals((await Array.fromAsync(backend.list())).sort(), [...AWKWARD_KEYS].sort());
+    for (const key of AWKWARD_KEYS) await backend.delete(key);
+    assertEquals(await Array.fromAsync(backend.list()), []);
+  }));
+
+live.test(`Vault: keeps an entry under a key that is no well-formed text`, () =>
+  withBackend(async (backend) => {
+    for (const key of ["half a \ud83d pair", "\udc00\ud800"]) {
+      await backend.put(key, entry({ x_of: key.length }));
+      assertEquals(await backend.get(key), entry({ x_of: key.length }));
+      assertEquals(await Array.fromAsync(backend.list()), [key.toWellFormed()]);
+      await backend.delete(key);
+    }
+  }));
+
+live.test(`Vault: numbers, nulls and large entries come back as they were`, () =>
+  withBackend(async (backend) => {
+    const exact = entry({
+      x_big: 12345678901234567890,
+      x_float: 1.0e-7,
+      x_null: null,
+      x_text: "\ud83d",
+    });
+    await backend.put(KEY, exact);
+    assertEquals(await backend.get(KEY), exact);
+    const large = entry({ x_fill: "f".repeat(64 * 1024) });
+    await backend.put(KEY, large);
+    assertEquals(await backend.get(KEY), large);
+  }));
+
+live.test(`Vault: what the server takes no more is backend_too_large, and the old is kept`, () =>
+  withBackend(async (backend) => {
+    await backend.put(KEY, entry());
+    const large = entry({ x_fill: "f".repeat(33 * 1024 * 1024) });
+    await rejectsWith("backend_too_large", () => backend.put(KEY, large), "127.0.0.1");
+    assertEquals(await backend.get(KEY), entry());
+  }));
+
+live.test(`Vault: waits for an answer where timeoutMs is longer than a timer`, async () => {
+  for (const timeoutMs of [2 ** 32, Infinity]) {
+    const backend = vaultBackend(vault, token, { timeoutMs });
+    await backend.put(KEY, entry());
+    assertEquals(await backend.get(KEY), entry());
+    await backend.deleteAll();
+    await backend.close();
+  }
+});
+
+live.test(`Vault: user names that a URL would take apart are folders of their own`, async () => {
+  const names = ["anna b", "anna?x=1#y", "größe@example.com", "100%41", "a+b&c"];
+  const open = (name: string) => vaultBackend(vault, vault.rootToken, { path: `users/${name}` });
+  for (const name of names) {
+    const backend = open(name);
+    await backend.put(KEY, entry({ client_id: name }));
+    await backend.close();
+  }
+  const { body } = await vault.request("GET", "secret/metadata/users?list=true");
+  for (const name of names) {
+    assert(body.data.keys.includes(`${name}/`), name);
+    const backend = open(name);
+    assertEquals((await backend.get(KEY))?.client_id, name);
+    await backend.deleteAll();
+    await backend.close();
+  }
+});
+
+live.test("Vault: one version is kept of an entry, also of one that somebody else made", () =>
+  withBackend(async (backend) => {
+    await backend.put(KEY, entry());
+    await backend.put(KEY, entry({ x_second: 2 }));
+    const { body: own } = await look("metadata");
+    assertEquals(own.data.max_versions, 1);
+    assertEquals(Object.keys(own.data.versions), ["2"]);
+    assertEquals((await look("data", `${NAME}?version=1`)).status, 404);
+    const path = `secret/data/users/anna/${await secretName(OTHER)}`;
+    for (let i = 0; i < 3; i++) await vault.request("POST", path, { data: { old: "token" } });
+    await backend.put(OTHER, entry());
+    const { body: theirs } = await look("metadata", await secretName(OTHER));
+    assertEquals(Object.keys(theirs.data.versions), ["4"]);
+  }));
+
+live.test("Vault: delete removes the metadata and every version, so nothing can be undeleted", () =>
+  withBackend(async (backend) => {
+    await backend.put(KEY, entry());
+    await backend.put(KEY, entry());
+    await backend.delete(KEY);
+    assertEquals((await look("metadata")).status, 404);
+    await vault.request("POST", `secret/undelete/users/anna/${NAME}`, { versions: [1, 2] });
+    assertEquals((await look("data")).status, 404);
+    await backend.delete(KEY);
+  }));
+
+live.test("Vault: an entry that was only marked as deleted, or destroyed, is absent and can be written", () =>
+  withBackend(async (backend) => {
+    for (const end of ["soft", "destroy"]) {
+      await backend.put(KEY, entry());
+      await backend.put(KEY, entry());
+      if (end === "soft") await vault.request("DELETE", `secret/data/users/anna/${NAME}`);
+      else {
+        const { body } = await look("metadata");
+        const versions = [body.data.current_version];
+        await vault.request("POST", `secret/destroy/users/anna/${NAME}`, { versions });
+      }
+      assertEquals((await look("data")).body.data.data, null); // 404 with a body
+      assertEquals(await backend.get(KEY), undefined);
+      assertEquals(await Array.fromAsync(backend.list()), []);
+      await backend.put(KEY, entry({ x_again: end }));
+      assertEquals(await backend.get(KEY), entry({ x_again: end }));
+    }
+  }));
+
+live.test("Vault: writes at the same time with cas_required all succeed, and one of them is stored", () =>
+  withBackend(async (backend) => {
+    await vault.request("POST", "secret/config", { cas_required: true });
+    const other = vaultBackend(vault, token);
+    const writes = Array.from(
+      { length: 8 },
+      (_, i) => [backend, other][i % 2]!.put(KEY, entry({ i })),
+    );
+    await Promise.all(writes);
+    const stored = await backend.get(KEY);
+    assertEquals(stored, entry({ i: stored?.i }));
+    assertEquals((await look("metadata")).body.data.current_version, 8);
+    await other.close();
+    await vault.request("POST", "secret/config", { cas_required: false });
+  }));
+
+live.test("Vault: an operator finds an entry by the SHA-256 of its key", () =>
+  withBackend(async (backend) => {
+    await backend.put(KEY, entry());
+    const [name = ""] = (await mustRun(["sha256sum"], { stdin: KEY })).split(" ");
+    const { body } = await look("data", name);
+    assertEquals(body.data.data.key, KEY);
+    assertEquals(JSON.parse(body.data.data.entry), entry());
+  }));
+
+live.test("Vault: a mount that is none, or is of another kind, is an error and not 'not signed in'", async () => {
+  await vault.request("POST", "sys/mounts/team/kv", { type: "kv", options: { version: "2" } });
+  const cases: [mount: string, token: string, code: "invalid_options" | "backend_denied"][] = [
+    ["nowhere", vault.rootToken, "backend_denied"],
+    ["cubbyhole", vault.rootToken, "invalid_options"],
+    ["kv1", vault.rootToken, "invalid_options"],
+    ["secret/users", vault.rootToken, "invalid_options"],
+    ["team/kv", token, "backend_denied"],
+  ];
+  for (const [mount, given, code] of cases) {
+    const backend = vaultBackend(vault, given, { mount });
+    await rejectsWith(code, () => backend.get(KEY), "127.0.0.1");
+    await backend.close();
+  }
+  const deep = vaultBackend(vault, vault.rootToken, { mount: "team/kv" });
+  await deep.put(KEY, entry());
+  assertEquals(await deep.get(KEY), entry());
+  await deep.close();
+});
+
+live.test("Vault: a mount that is taken away under an open backend is an error", async () => {
+  await vault.request("POST", "sys/mounts/passing", { type: "kv", options: { version: "2" } });
+  const backend = vaultBackend(vault, vault.rootToken, { mount: "passing" });
+  await backend.put(KEY, entry());
+  await vault.request("DELETE", "sys/mounts/passing");
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "status 404");
+  await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), "status 404");
+  await rejectsWith("backend_unavailable", () => backend.delete(KEY), "status 404");
+  await rejectsWith("backend_unavailable", () => Array.fromAsync(backend.list()), "status 404");
+  await backend.close();
+});
+
+live.test("Vault: a backend that was closed opens again", () =>
+  withBackend(async (backend) => {
+    await backend.put(KEY, entry());
+    await backend.close();
+    await backend.close();
+    assertEquals(await backend.get(KEY), entry());
+    assertNotEquals(backend.location, "");
+  }));

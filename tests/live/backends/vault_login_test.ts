@@ -1,0 +1,396 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { VaultAuth, VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
+import { VaultStore } from "../../../backends/vault/store.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { json, startHttpServer } from "../../support/http_server.ts";
+import { makeSigningKey, signJwt } from "../../support/jwt.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { entry, KEY } from "../../support/entries.ts";
+import { rejectsWith } from "../../support/rejects_with.ts";
+import {
+  documentedPolicy,
+  recipePolicy,
+  userToken,
+  vaultBackend,
+} from "../../backends/vault/vault_world.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+
+const live = await liveTests("vault");
+
+const vault = await live.shared(() => startVault());
+const rootTokenOfAnna = await live.shared(() => userToken(vault, "anna"));
+live.afterAll(async () => await vault[Symbol.asyncDispose]());
+await live.shared(async () => {
+  const seed = vaultBackend(vault, rootTokenOfAnna);
+  await seed.put(KEY, entry());
+  await seed.close();
+});
+
+/** A file that others cannot read. */
+const OWN = { mode: 0o600 };
+const POLICY = { token_policies: ["validmind-anna"] };
+
+/** Counts the logins and renewals, and keeps the tokens that were sent. */
+class Wire {
+  readonly tokens = new Set<string>();
+  readonly headers: Headers[] = [];
+  logins = 0;
+  renewals = 0;
+  requests = 0;
+  readonly fetch: typeof fetch = (input, init) => {
+    const headers = new Headers(init?.headers);
+    this.headers.push(headers);
+    this.requests++;
+    const token = headers.get("x-vault-token");
+    if (token !== null) this.tokens.add(token);
+    if (/\/auth\/.+\/login$/.test(String(input))) this.logins++;
+    if (String(input).endsWith("/renew-self")) this.renewals++;
+    return fetch(input, init);
+  };
+}
+
+function open(auth: VaultAuth, options: Partial<VaultCredentialsBackendOptions> = {}) {
+  return vaultBackend(vault, "", { auth, ...options });
+}
+
+async function enable(method: string, type = method): Promise<void> {
+  await vault.request("POST", `sys/auth/${method}`, { type });
+}
+
+interface Role {
+  roleId: string;
+  secretId: string;
+}
+
+async function appRole(name: string, fields = {}): Promise<Role> {
+  await enable("approle");
+  await vault.request("POST", `auth/approle/role/${name}`, { ...POLICY, ...fields });
+  const { body: id } = await vault.request("GET", `auth/approle/role/${name}/role-id`);
+  const { body: secret } = await vault.request("POST", `auth/approle/role/${name}/secret-id`, {});
+  return { roleId: id.data.role_id, secretId: secret.data.secret_id };
+}
+
+async function revokeAll(wire: Wire): Promise<void> {
+  for (const token of wire.tokens) await vault.request("POST", "auth/token/revoke", { token });
+}
+
+live.test("Vault AppRole: logs in once, and once more when its token was revoked", async () => {
+  const role = await appRole("notebooks");
+  const wire = new Wire();
+  const backend = open({ method: "approle", ...role }, { fetch: wire.fetch });
+  await backend.put(KEY, entry());
+  await Promise.all([backend.get(KEY), backend.get(KEY)]);
+  assertEquals(wire.logins, 1);
+  await revokeAll(wire);
+  assertEquals(await Promise.all([backend.get(KEY), backend.get(KEY)]), [entry(), entry()]);
+  assertEquals(wire.logins, 2);
+  await backend.close();
+  assertEquals(await backend.get(KEY), entry());
+  assertEquals(wire.logins, 3);
+  await backend.close();
+});
+
+live.test("Vault AppRole: a secret id in a file is read at each login", async () => {
+  await using folder = await tempDir();
+  const secretIdFile = `${folder.path}/secret-id`;
+  const { roleId, secretId } = await appRole("filed");
+  const wire = new Wire();
+  const backend = open({ method: "approle", roleId, secretIdFile }, { fetch: wire.fetch });
+  await rejectsWith("backend_auth_failed", () => backend.get(KEY), secretIdFile, "is not there");
+  await Deno.writeTextFile(secretIdFile, `${secretId}\n`, OWN);
+  assertEquals(await backend.get(KEY), entry());
+  await vault.request("POST", "auth/approle/role/filed/secret-id/destroy", { secret_id: secretId });
+  const { body } = await vault.request("POST", "auth/approle/role/filed/secret-id", {});
+  await Deno.writeTextFile(secretIdFile, body.data.secret_id, OWN);
+  await revokeAll(wire);
+  assertEquals(await backend.get(KEY), entry());
+  await backend.close();
+});
+
+live.test("Vault AppRole: what is refused is backend_auth_failed, and shows no secret", async () => {
+  const { roleId } = await appRole("refused");
+  const auths: VaultAuth[] = [
+    { method: "approle", roleId, secretId: "sx8Kd2Lq7Rw5Zt1M" },
+    { method: "approle", roleId: "sx8Kd2Lq7Rw5Zt1M" },
+    { method: "approle", roleId, secretId: "sx8Kd2Lq7Rw5Zt1M", mount: "elsewhere" },
+  ];
+  for (const auth of auths) {
+    const backend = open(auth);
+    const error = await rejectsWith("backend_auth_failed", () => backend.get(KEY), "approle login");
+    assert(!error.message.includes("sx8Kd2"));
+    assert(!Deno.inspect(backend, { showHidden: true }).includes("sx8Kd2"));
+    await backend.close();
+  }
+});
+
+live.test("Vault JWT: logs in with the signed token of a file, which may change", async () => {
+  await using folder = await tempDir();
+  const jwtFile = `${folder.path}/token`;
+  const key = await makeSigningKey();
+  await enable("jwt");
+  const pem = await publicPem(key.publicJwk);
+  await vault.request("POST", "auth/jwt/config", { jwt_validation_pubkeys: [pem] });
+  const role = { ...POLICY, role_type: "jwt", user_claim: "sub", bound_audiences: ["vault"] };
+  await vault.request("POST", "auth/jwt/role/ci", role);
+  const sign = (expiresIn: number) => {
+    const now = nowSeconds();
+    const claims = {
+      sub: "job",
+      aud: "vault",
+      iat: now - 600,
+      nbf: now - 600,
+      exp: now + expiresIn,
+    };
+    return signJwt(claims, key);
+  };
+  const backend = open({ method: "jwt", role: "ci", jwtFile });
+  const expired = await sign(-300);
+  await Deno.writeTextFile(jwtFile, expired, OWN);
+  const error = await rejectsWith("backend_auth_failed", () => backend.get(KEY), "jwt login");
+  assert(!error.message.includes(expired.slice(0, 12)));
+  await Deno.writeTextFile(jwtFile, await sign(300), OWN);
+  assertEquals(await backend.get(KEY), entry());
+  await backend.close();
+});
+
+live.test("Vault Kubernetes: logs in as a service account, which the cluster has to know", async () => {
+  // The cluster's API is a stand-in; the method that asks it is Vault's own.
+  let isKnown = true;
+  const account = "notebook-anna";
+  const user = { username: `system:serviceaccount:hub:${account}`, uid: "uid-of-anna" };
+  await using api = await startHttpServer(async (request) => {
+    const review = await request.json();
+    return json({ ...review, status: { authenticated: isKnown, user } }, 201);
+  });
+  await using folder = await tempDir();
+  const jwtFile = `${folder.path}/token`;
+  const key = await makeSigningKey();
+  const jwt = await signJwt({
+    iss: "kubernetes/serviceaccount",
+    sub: user.username,
+    iat: nowSeconds() - 60,
+    nbf: nowSeconds() - 60,
+    exp: nowSeconds() + 600,
+    "kubernetes.io": { namespace: "hub", serviceaccount: { name: account, uid: user.uid } },
+  }, key);
+  await Deno.writeTextFile(jwtFile, jwt, OWN);
+  await enable("cluster-a", "kubernetes");
+  await vault.request("POST", "auth/cluster-a/config", {
+    kubernetes_host: api.origin,
+    kubernetes_ca_cert: await publicPem(key.publicJwk),
+    pem_keys: [await publicPem(key.publicJwk)],
+    disable_local_ca_jwt: true,
+  });
+  await vault.request("POST", "auth/cluster-a/role/hub", {
+    token_policies: ["by-service-account"],
+    bound_service_account_names: ["notebook-*"],
+    bound_service_account_namespaces: ["hub"],
+  });
+  const { body: mounts } = await vault.request("GET", "sys/auth");
+  const policy = await recipePolicy(mounts.data["cluster-a/"].accessor);
+  await vault.request("PUT", "sys/policies/acl/by-service-account", { policy });
+  const auth: VaultAuth = { method: "kubernetes", role: "hub", jwtFile, mount: "cluster-a" };
+  const backend = open(auth, { path: "users/notebook-anna" });
+  await backend.withLock(KEY, () => backend.put(KEY, entry()));
+  assertEquals(await backend.get(KEY), entry());
+  await backend.close();
+  const other = open(auth, { path: "users/notebook-berta" });
+  await rejectsWith("backend_denied", () => other.get(KEY));
+  await other.close();
+  isKnown = false;
+  const error = await rejectsWith(
+    "backend_auth_failed",
+    () => backend.get(KEY),
+    "kubernetes login",
+  );
+  assert(!error.message.includes(jwt.slice(0, 12)));
+  await backend.close();
+});
+
+live.test("Vault token: one that is not known, or none, is backend_auth_failed", async () => {
+  const wire = new Wire();
+  const backend = open({ method: "token", token: "hvs.notATokenOfThisVault" }, {
+    fetch: wire.fetch,
+  });
+  const error = await rejectsWith("backend_auth_failed", () => backend.get(KEY), "vault login");
+  assert(!error.message.includes("notATokenOfThisVault"));
+  assert(wire.requests < 8);
+  await backend.close();
+  const odd = open({ method: "token", token: "two words" });
+  await rejectsWith("backend_auth_failed", () => odd.get(KEY), "a space");
+  await odd.close();
+});
+
+live.test("Vault token: one that is revoked while it is used is backend_auth_failed, each time", async () => {
+  const token = await userToken(vault, "anna");
+  const backend = open({ method: "token", token });
+  await backend.put(KEY, entry());
+  await vault.request("POST", "auth/token/revoke", { token });
+  for (let i = 0; i < 2; i++) {
+    await rejectsWith("backend_auth_failed", () => backend.get(KEY), "expired or was revoked");
+    await rejectsWith("backend_auth_failed", () => backend.put(KEY, entry()));
+    await rejectsWith("backend_auth_failed", () => backend.withLock(KEY, () => Promise.resolve()));
+  }
+  await backend.close();
+});
+
+live.test("Vault token: a token file is read again when the token in it has ended", async () => {
+  await using folder = await tempDir();
+  const tokenFile = `${folder.path}/.vault-token`;
+  const first = await userToken(vault, "anna");
+  await Deno.writeTextFile(tokenFile, `${first}\n`, OWN);
+  const backend = open({ method: "token", tokenFile });
+  assertEquals(await backend.get(KEY), entry());
+  await vault.request("POST", "auth/token/revoke", { token: first });
+  await rejectsWith("backend_auth_failed", () => backend.get(KEY), "expired or was revoked");
+  await Deno.writeTextFile(tokenFile, await userToken(vault, "anna"), OWN);
+  assertEquals(await backend.get(KEY), entry());
+  await backend.close();
+});
+
+live.test("Vault: a policy that is narrowed is backend_denied, and the login is not repeated", async () => {
+  const token = await userToken(vault, "berta");
+  const role = await appRole("narrowed", { token_policies: ["validmind-berta"] });
+  const wire = new Wire();
+  const path = "users/berta";
+  const backends = [
+    open({ method: "approle", ...role }, { fetch: wire.fetch, path }),
+    open({ method: "token", token }, { path }),
+  ];
+  for (const backend of backends) await backend.put(KEY, entry());
+  await vault.request("PUT", "sys/policies/acl/validmind-berta", {
+    policy: 'path "secret/data/users/berta/*" { capabilities = ["read"] }',
+  });
+  for (const backend of backends) {
+    assertEquals(await backend.get(KEY), entry());
+    await rejectsWith("backend_denied", () => backend.put(KEY, entry()), "policies");
+    await rejectsWith("backend_denied", () => backend.delete(KEY), "policies");
+    await rejectsWith("backend_denied", () => backend.withLock(KEY, () => Promise.resolve()));
+    await backend.close();
+  }
+  assertEquals(wire.logins, 1);
+});
+
+live.test("Vault: a token without the policy default works, and what it may not do is an error", async () => {
+  const token = await userToken(vault, "anna", { no_default_policy: true });
+  const backend = open({ method: "token", token });
+  assertEquals(await backend.get(KEY), entry());
+  await backend.close();
+  const elsewhere = open({ method: "token", token }, { path: "users/berta" });
+  await rejectsWith("backend_auth_failed", () => elsewhere.get(KEY), "its policies");
+  await elsewhere.close();
+  const role = await appRole("bare", { token_no_default_policy: true });
+  const wire = new Wire();
+  const other = open({ method: "approle", ...role }, { path: "users/berta", fetch: wire.fetch });
+  await rejectsWith("backend_denied", () => other.get(KEY), "policies");
+  assertEquals(wire.logins, 2); // it cannot be told apart, and is tried once
+  await other.close();
+});
+
+live.test("Vault: a policy by the name of who logged in keeps people apart", async () => {
+  await enable("userpass");
+  const { body } = await vault.request("GET", "sys/auth");
+  const accessor = body.data["userpass/"].accessor;
+  const name = `{{identity.entity.aliases.${accessor}.name}}`;
+  const policy = (await documentedPolicy()).replaceAll("<name>", name);
+  await vault.request("PUT", "sys/policies/acl/templated", { policy });
+  const login = { password: "carla-password", token_policies: ["templated"] };
+  await vault.request("POST", "auth/userpass/users/carla", login);
+  const { body: answer } = await vault.request("POST", "auth/userpass/login/carla", {
+    password: "carla-password",
+  }, { token: null });
+  const auth: VaultAuth = { method: "token", token: answer.auth.client_token };
+  const own = open(auth, { path: "users/carla" });
+  await own.put(KEY, entry());
+  assertEquals(await own.withLock(KEY, () => own.get(KEY)), entry());
+  assertEquals(await Array.fromAsync(own.list()), [KEY]);
+  await own.close();
+  const other = open(auth, { path: "users/anna" });
+  await rejectsWith("backend_denied", () => other.get(KEY));
+  await rejectsWith("backend_denied", () => Array.fromAsync(other.list()));
+  await other.close();
+});
+
+/** A store on a clock of its own, to see what it does when a token's time passes. */
+async function timed(auth: VaultAuth) {
+  const clock = new FakeClock();
+  const wire = new Wire();
+  const options = { address: vault.url, path: "users/anna", auth, fetch: wire.fetch };
+  const store = await VaultStore.open(options, clock);
+  return { clock, wire, store };
+}
+
+live.test("Vault: a given token is renewed once it is used, and when two thirds of its life are over", async () => {
+  const token = await userToken(vault, "anna", { ttl: "9m" });
+  const { clock, wire, store } = await timed({ method: "token", token });
+  const after = async (ms: number) => {
+    clock.advance(ms);
+    await Promise.all([store.get(KEY), store.get(KEY), store.get(KEY)]);
+    return wire.renewals;
+  };
+  assertEquals(await after(29_000), 0);
+  assertEquals(await after(1_000), 1);
+  assertEquals(await after(5 * 60_000), 1);
+  assertEquals(await after(2 * 60_000), 2);
+  assertEquals(await after(0), 2);
+  store.close();
+});
+
+live.test("Vault: a token that cannot live longer is used to its end, and asked for once", async () => {
+  for (const fields of [{ ttl: "9m", explicit_max_ttl: "9m" }, { ttl: "9m", renewable: false }]) {
+    const token = await userToken(vault, "anna", fields);
+    const { clock, wire, store } = await timed({ method: "token", token });
+    clock.advance(8 * 60_000);
+    for (let i = 0; i < 3; i++) assertEquals(await store.get(KEY), entry());
+    assert(wire.renewals <= 1);
+    store.close();
+  }
+});
+
+live.test("Vault: a login whose token is refused its renewal is repeated", async () => {
+  const role = await appRole("refused-renewal", { token_ttl: "9m" });
+  const { clock, wire, store } = await timed({ method: "approle", ...role });
+  assertEquals(wire.logins, 1);
+  clock.advance(7 * 60_000);
+  await revokeAll(wire);
+  await Promise.all([store.get(KEY), store.get(KEY)]);
+  assertEquals([wire.logins, wire.renewals], [2, 1]);
+  store.close();
+});
+
+live.test("Vault: the namespace goes with every request, also with the login", async () => {
+  // This edition of Vault has no namespaces and takes no notice of the header.
+  const role = await appRole("spaced");
+  const wire = new Wire();
+  const backend = open({ method: "approle", ...role }, {
+    fetch: wire.fetch,
+    namespace: "team-a/x",
+  });
+  await backend.put(KEY, entry());
+  assert(backend.location.includes("namespace team-a/x"));
+  await backend.close();
+  assertNotEquals(wire.headers.length, 0);
+  for (const headers of wire.headers) assertEquals(headers.get("x-vault-namespace"), "team-a/x");
+});
+
+live.test("Vault: no token is shown by a backend, an open store, or an error", async () => {
+  const backend = open({ method: "token", token: rootTokenOfAnna });
+  await backend.get(KEY);
+  const text = Deno.inspect(backend, { showHidden: true, depth: 10 }) + JSON.stringify(backend);
+  assert(!text.includes(rootTokenOfAnna.slice(0, 12)));
+  await backend.close();
+});
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** A public key as Vault takes it. */
+async function publicPem(jwk: JsonWebKey): Promise<string> {
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const { kty, n, e } = jwk as { kty: string; n: string; e: string };
+  const key = await crypto.subtle.importKey("jwk", { kty, n, e }, algorithm, true, ["verify"]);
+  const bytes = new Uint8Array(await crypto.subtle.exportKey("spki", key));
+  return `-----BEGIN PUBLIC KEY-----\n${bytes.toBase64()}\n-----END PUBLIC KEY-----\n`;
+}

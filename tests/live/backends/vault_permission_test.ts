@@ -1,0 +1,124 @@
+// What the backend declares is enough, all of it is needed, and nothing beyond is touched.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { netHost } from "../../../backends/common/platform.ts";
+import type { BackendPermission } from "../../../backends/oidc_credentials_backend.ts";
+import { VaultCredentialsBackend } from "../../../backends/vault.ts";
+import type { VaultCredentialsBackendOptions } from "../../../backends/vault/options.ts";
+import { backendUrl, runDeno } from "../../support/deno_process.ts";
+import { permissionFlagsOf } from "../../support/permission_flags.ts";
+import { startVault } from "../../support/servers/vault_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
+import { userToken } from "../../backends/vault/vault_world.ts";
+import { withEnv } from "../../support/own_env.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+
+const live = await liveTests("vault", "openssl");
+
+const vault = await live.shared(() => startVault({ tls: true }));
+const token = await live.shared(() => userToken(vault, "anna"));
+const folder = await live.shared(() => tempDir());
+live.afterAll(async () => {
+  await vault[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+await live.shared(() => Deno.writeTextFile(`${folder.path}/.vault-token`, token, { mode: 0o600 }));
+const [address, caCert, home] = live.ignore
+  ? ["", "", ""]
+  : [vault.url, vault.caFile!, folder.path];
+const path = "users/anna";
+
+const ROUND = `
+  import { VaultCredentialsBackend } from ${JSON.stringify(backendUrl("vault.ts"))};
+  const backend = new VaultCredentialsBackend(JSON.parse(Deno.args[0]));
+  try {
+    const entry = { issuer: "i", client_id: "c", access_token: "a" };
+    await backend.withLock("key", () => backend.put("key", entry));
+    await backend.get("key");
+    for await (const key of backend.list()) await backend.delete(key);
+    await backend.deleteAll();
+    await backend.close();
+    console.log(backend.location);
+  } catch (error) {
+    console.log(error.code, error.message);
+  }`;
+
+interface Case {
+  name: string;
+  options: VaultCredentialsBackendOptions;
+  env?: Record<string, string>;
+  kinds: string[];
+}
+
+const CASES: Case[] = [
+  {
+    name: "all by options",
+    options: { address, caCert, path, auth: { method: "token", token } },
+    kinds: ["net", "read"],
+  },
+  {
+    name: "Vault's variables",
+    options: { path },
+    env: { VAULT_ADDR: address, VAULT_CACERT: caCert, VAULT_TOKEN: token },
+    kinds: ["net", "VAULT_ADDR", "VAULT_NAMESPACE", "VAULT_CACERT", "VAULT_TOKEN", "read"],
+  },
+  {
+    name: "an address by option, a token by variable",
+    options: { address, caCert, path },
+    env: { VAULT_TOKEN: token },
+    kinds: ["net", "VAULT_TOKEN", "read"],
+  },
+  {
+    name: "the token file of the home folder",
+    options: { address, caCert, path, auth: { method: "token", tokenFile: true } },
+    env: { HOME: home },
+    kinds: ["net", "HOME", "read", "read"],
+  },
+];
+
+function needsOf({ options, env = {} }: Case): Promise<BackendPermission[]> {
+  return withEnv(env, () => new VaultCredentialsBackend(options).requiredPermissions());
+}
+
+async function run({ options, env = {} }: Case, flags: string[], more = {}): Promise<string> {
+  const args = [JSON.stringify(options)];
+  const { stdout, stderr } = await runDeno({ code: ROUND, flags, args, env: { ...env, ...more } });
+  assertEquals(stderr, "");
+  return stdout;
+}
+
+for (const one of CASES) {
+  live.test(`Vault's permissions: ${one.name}: what is declared is enough, and no less is`, async () => {
+    const needs = await needsOf(one);
+    assertEquals(needs.map((need) => need.name === "env" ? need.variable : need.name), one.kinds);
+    assertEquals(
+      await run(one, permissionFlagsOf(needs)),
+      `Vault at ${address}, secret/users/anna\n`,
+    );
+    for (const dropped of needs) {
+      const out = await run(one, permissionFlagsOf(needs.filter((need) => need !== dropped)));
+      assertStringIncludes(out, "permission_required Cannot ");
+      assertStringIncludes(out, permissionFlagsOf([dropped])[0]!);
+    }
+  });
+
+  live.test(`Vault's permissions: ${one.name}: Deno's audit log has nothing beyond`, async () => {
+    const needs = await needsOf(one);
+    const log = `${folder.path}/${crypto.randomUUID()}.jsonl`;
+    await run(one, permissionFlagsOf(needs), { DENO_AUDIT_PERMISSIONS: log });
+    const accesses = (await Deno.readTextFile(log)).trim().split("\n")
+      .map((line) => JSON.parse(line) as { permission: string; value: string })
+      .filter(({ permission }) => permission !== "import");
+    assert(accesses.length > 0);
+    const isNeeded = (need: BackendPermission, permission: string, value: string) => {
+      if (need.name === "env") return permission === "env" && need.variable === value;
+      const host = value.includes("://") ? netHost(new URL(value)) : value;
+      if (need.name === "net") return permission === "net" && need.host === host;
+      // Deno 2.9.6 logs a write for every file that is opened; without the grant it is not missed.
+      return need.name === "read" && /^(read|write)$/.test(permission) && need.path === value;
+    };
+    const beyond = accesses.filter(({ permission, value }) =>
+      !needs.some((need) => isNeeded(need, permission, value))
+    );
+    assertEquals(beyond, []);
+  });
+}

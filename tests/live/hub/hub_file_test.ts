@@ -1,0 +1,258 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { startChromium } from "../../support/chromium.ts";
+import { makeLocalCa } from "../../support/local_ca.ts";
+import { whyNoAccounts } from "../../support/run_denied.ts";
+import { liveTests } from "../../support/servers/live_tests.ts";
+import { isThere } from "../../support/servers/server_binary.ts";
+import { addPythonModules, BothLanguages } from "./both_languages.ts";
+import type { HubKernel } from "./hub_kernel.ts";
+import { signInFrom } from "./hub_notebook.ts";
+import type { KernelName } from "./hub_robot.ts";
+import { hubStory } from "./hub_story.ts";
+import { startHubWorld } from "./hub_world.ts";
+import { searchForSecrets } from "./search_machine.ts";
+import { processesOf } from "./unix_users.ts";
+
+const LIBRARY = new URL("../../support/validmind_library.py", import.meta.url);
+
+const live = await liveTests("jupyterhub");
+const two = await liveTests("jupyterhub", "accounts");
+const people = whyNoAccounts === undefined ? "each of two people" : `one person: ${whyNoAccounts}`;
+
+/** The hub asks the servers of this file at any time: one test opens what another one sees end. */
+const SHARED = { sanitizeOps: false, sanitizeResources: false };
+
+const stack = new AsyncDisposableStack();
+live.afterAll(() => stack.disposeAsync());
+
+const ca = await live.shared(() => makeLocalCa());
+const world = await live.shared(async () =>
+  stack.use(
+    await startHubWorld({
+      recipe: "file.py",
+      async prepare(folder, users) {
+        const file = `${folder.path}/company.pem`;
+        await Deno.writeTextFile(file, ca.cert);
+        await addPythonModules(folder, LIBRARY);
+        // As useradd makes homes on many systems.
+        for (const { home } of users) await Deno.chmod(home, 0o755);
+        return { env: { DENO_CERT: file } };
+      },
+    }),
+  )
+);
+
+function kernelOf(index: number, name: KernelName = "deno"): Promise<HubKernel> {
+  return world.hub.robot.findKernel(world.users[index]!.name, name);
+}
+
+/** The same, where the person has signed in. */
+async function signedIn(index: number): Promise<HubKernel> {
+  const user = world.users[index]!;
+  const kernel = await kernelOf(index);
+  if (!await isThere(`${user.home}/.validmind/credentials.json`)) {
+    await signInFrom(kernel, world, user);
+  }
+  return kernel;
+}
+
+/** Whether a text comes up in the log, which is written a little later. */
+async function isLogged(log: string, text: string): Promise<boolean> {
+  for (let tries = 0; tries < 50; tries++) {
+    if ((await Deno.readTextFile(log)).includes(text)) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
+}
+
+/** What becomes of each attempt of the second person. */
+async function secondTries(attempts: string[]): Promise<string[]> {
+  const list = attempts.map((attempt) => `() => ${attempt}`).join();
+  await using kernel = await kernelOf(1);
+  return await kernel.evaluate(`
+    const told = [];
+    for (const attempt of [${list}]) {
+      told.push(await attempt().then(() => "done", (error) => error.name));
+    }
+    return told;`);
+}
+
+live.test(`JupyterHub: by the recipe for a file, in Chromium (${people})`, SHARED, async (t) => {
+  await using browser = await startChromium();
+  for (const [index, user] of world.users.entries()) {
+    for (const { title, run } of hubStory(world, browser, user)) {
+      if (!await t.step(`person ${index + 1} ${title}`, run)) return;
+    }
+  }
+});
+
+two.test(
+  "JupyterHub, file: a person's tokens and notebooks are the person's alone, by mode and owner",
+  SHARED,
+  async () => {
+    const { home, uid } = world.users[0]!;
+    await using _ = await signedIn(0);
+    const modeOf = async (path: string) => {
+      const { mode, uid } = await Deno.stat(path);
+      return [uid, (mode! & 0o777).toString(8)];
+    };
+    assertEquals(await modeOf(home), [uid, "700"], "useradd had made it 0755");
+    assertEquals(await modeOf(`${home}/.validmind`), [uid, "700"]);
+    assertEquals(await modeOf(`${home}/.validmind/credentials.json`), [uid, "600"]);
+    const files = [".validmind/credentials.json", "quickstart.ipynb", ".bashrc"];
+    const told = await secondTries([
+      ...files.map((file) => `Deno.readTextFile("${home}/${file}")`),
+      `Array.fromAsync(Deno.readDir("${home}"))`,
+      `Deno.writeTextFile("${home}/.validmind/credentials.json", "{}")`,
+    ]);
+    assertEquals(told, Array.from({ length: files.length + 2 }, () => "PermissionDenied"));
+  },
+);
+
+two.test(
+  "JupyterHub: nothing of another person comes by the hub's environment",
+  SHARED,
+  async () => {
+    const [first] = world.users;
+    await using _ = await kernelOf(0);
+    const pids = await processesOf(first!.uid);
+    // The servers' parent is the hub, which knows the key of its robot.
+    const [, hubPid] = /PPid:\s*(\d+)/.exec(await Deno.readTextFile(`/proc/${pids[0]}/status`))!;
+    const told = await secondTries([
+      `Deno.readTextFile("/proc/${hubPid}/environ")`,
+      `Deno.readTextFile("${world.hub.state}/settings.json")`,
+      `Deno.readTextFile("${world.hub.log}")`,
+      ...pids.map((pid) => `Deno.readTextFile("/proc/${pid}/environ")`),
+    ]);
+    assert(told.length > 4);
+    assertEquals(told, told.map(() => "PermissionDenied"));
+    await using kernel = await kernelOf(1);
+    const environment = await kernel.evaluate("return Deno.env.toObject();");
+    assertEquals(JSON.stringify(environment).includes(first!.name), false);
+    const statuses = await kernel.evaluate(`
+    const headers = { Authorization: "token " + Deno.env.get("JUPYTERHUB_API_TOKEN") };
+    const statusOf = async (path) => {
+      const answer = await fetch("${world.hub.origin}" + path, { headers, redirect: "manual" });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    return [
+      await statusOf("/user/${first!.name}/api/contents/quickstart.ipynb"),
+      await statusOf("/user/${first!.name}/api/kernels"),
+      await statusOf("/hub/api/users/${first!.name}"),
+    ];`);
+    assertEquals(statuses, [403, 403, 404]);
+  },
+);
+
+live.test(
+  "JupyterHub, file: no token is in a notebook, a log, a server's file or a process's arguments",
+  SHARED,
+  async () => {
+    for (const index of world.users.keys()) await (await signedIn(index))[Symbol.asyncDispose]();
+    const except = world.users.map(({ home }) => `${home}/.validmind/credentials.json`);
+    const found = await searchForSecrets(world, { except });
+    const { notebooks, connections, logs, databases, processes } = found;
+    assertEquals(Math.min(notebooks, connections, logs, databases, processes) > 0, true);
+    // The search does find a token that is there.
+    const [user] = world.users;
+    const { credentials } = JSON.parse(await Deno.readTextFile(except[0]!));
+    const [{ access_token }] = Object.values(credentials) as [{ access_token: string }];
+    await world.write(user!, "planted.ipynb", `{"cells": ["${access_token}"]}`);
+    await assertRejects(() => searchForSecrets(world, { except }), Error, "planted.ipynb");
+    await Deno.remove(`${user!.home}/planted.ipynb`);
+  },
+);
+
+live.test(
+  "JupyterHub: the hub's certificate authority reaches kernels by the recipe",
+  SHARED,
+  async () => {
+    const { cert, key } = await ca.issue(["localhost"]);
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} },
+      () => new Response("trusted"),
+    );
+    await using kernel = await kernelOf(0);
+    const text = await kernel.evaluate(
+      `return await (await fetch("https://localhost:${server.addr.port}/")).text();`,
+    );
+    assertEquals(text, "trusted");
+  },
+);
+
+live.test(
+  "JupyterHub: a code in the hub's log signs nobody in without its kernel",
+  SHARED,
+  async () => {
+    const { hub, provider, loginOf, users: [user] } = world;
+    // Its own: a cell that waits holds up the next one.
+    await using kernel = await hub.robot.startKernel(user!.name, "deno");
+    const cell = kernel.send(`
+    const { createSession, MemoryCredentialsBackend } = await import("jsr:@validmind/auth");
+    const other = await createSession({
+      flow: "browser", credentialsBackend: new MemoryCredentialsBackend(),
+    });
+    console.log("signed in as " + (await other.status()).email);`);
+    const shown = await cell.waitFor(({ type }) => type === "display_data");
+    const [link] = /http\S+\/auth\?\S+/.exec(shown.content.data!["text/plain"]!)!;
+    const redirectUri = new URL(link).searchParams.get("redirect_uri")!;
+    const page = await provider.follow(link, { stopAt: redirectUri, login: loginOf(user!) });
+    const { search, searchParams } = new URL(page.url);
+    const code = searchParams.get("code")!;
+    const [, port] = /\/proxy\/(\d+)\//.exec(redirectUri)!;
+    const own = `${hub.origin}/user/${user!.name}/proxy/${port}/callback${search}`;
+
+    // A browser without the hub's cookie is sent to the hub's login first, with the address.
+    const refused = await fetch(page.url, { redirect: "manual" });
+    await refused.body?.cancel();
+    assert(
+      await isLogged(hub.log, code),
+      "the hub keeps the code out of its log: say so on the page",
+    );
+    const { token_endpoint } = await (await fetch(
+      `${provider.issuer}/.well-known/openid-configuration`,
+    )).json();
+    for (const verifier of [{}, { code_verifier: "a".repeat(43) }]) {
+      const answer = await fetch(token_endpoint, {
+        method: "POST",
+        body: new URLSearchParams({
+          grant_type: "authorization_code",
+          code,
+          redirect_uri: redirectUri,
+          client_id: provider.clientId,
+          ...verifier as Record<string, string>,
+        }),
+      });
+      const { error, access_token } = await answer.json();
+      assertEquals([answer.status, error, access_token], [400, "invalid_grant", undefined]);
+    }
+    const answer = await hub.robot.visit(new URL(own));
+    assertStringIncludes(answer, "Signed in");
+    await cell.waitFor(({ content: { text } }) => text?.includes(loginOf(user!)) === true);
+  },
+);
+
+live.test(
+  "JupyterHub, file: a sign-in and a refresh in one language serve the other",
+  SHARED,
+  async () => {
+    const [user] = world.users;
+    await using deno = await signedIn(0);
+    await using python = await kernelOf(0, "python3");
+    const both = new BothLanguages(world, user!, deno, python);
+    await both.shareSignIn();
+  },
+);
+
+live.test("JupyterHub: a kernel ends with its server", SHARED, async () => {
+  await using kernel = await kernelOf(0);
+  const pid = await kernel.evaluate<number>("return Deno.pid;");
+  const server = await kernel.evaluate<number>("return Deno.ppid;");
+  Deno.kill(server, "SIGKILL");
+  const isRunning = () => Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+  for (let tries = 0; tries < 100 && await isRunning(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assertEquals(await isRunning(), false, "the kernel has outlived its server");
+});

@@ -1,0 +1,79 @@
+import { walk } from "@std/fs";
+import { assertNoSecret } from "../../support/assert_no_secret.ts";
+import type { HubWorld } from "./hub_world.ts";
+import { processesOf } from "./unix_users.ts";
+
+/** What was looked through, by kind. */
+export interface Searched {
+  notebooks: number;
+  /** The files by which a server reaches its kernels. */
+  connections: number;
+  databases: number;
+  logs: number;
+  /** Other files: settings, histories, caches, what the servers write. */
+  others: number;
+  processes: number;
+}
+
+/**
+ * Fails where a piece of a token that the provider has issued, other than claims, is in a file of a person or of the hub, in
+ * the log, or in the arguments or the environment of a process of theirs.
+ *
+ * @param except The stores themselves: files and folders in which tokens have to be.
+ */
+export async function searchForSecrets(
+  { folder: { path, venv }, hub, users }: HubWorld,
+  { except = [] as string[] } = {},
+): Promise<Searched> {
+  const found = { notebooks: 0, connections: 0, databases: 0, logs: 0, others: 0, processes: 0 };
+  for await (const file of walk(path, { includeDirs: false, includeSymlinks: false })) {
+    if ([venv, `${path}/bin`, ...except].some((place) => isIn(file.path, place))) continue;
+    found[kindOf(file.path, hub.log)]++;
+    await search(file.path);
+  }
+  const people = await Promise.all(users.map(({ uid }) => processesOf(uid)));
+  for (const pid of new Set([...people.flat(), ...await processesAt(path)])) {
+    await search(`/proc/${pid}/environ`);
+    if (await search(`/proc/${pid}/cmdline`)) found.processes++;
+  }
+  return found;
+}
+
+/** The processes with a path below this one among their arguments, such as the hub and its proxy. */
+async function processesAt(path: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (line.includes(`${path}/`)) found.push(Number(name));
+  }
+  return found;
+}
+
+function isIn(file: string, place: string): boolean {
+  return file === place || file.startsWith(`${place}/`);
+}
+
+function kindOf(file: string, log: string): keyof Searched {
+  if (file === log) return "logs";
+  if (file.endsWith(".ipynb")) return "notebooks";
+  if (/\/kernel-[^/]+\.json$/.test(file)) return "connections";
+  return /\.sqlite(-\w+)?$/.test(file) ? "databases" : "others";
+}
+
+/** Whether the file was there to be searched. */
+async function search(file: string): Promise<boolean> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(file);
+  } catch {
+    return false; // a process that has ended, or a file of one
+  }
+  try {
+    // Source maps and cookies are JSON in base64, as a JWT's claims are, and share pieces with them.
+    assertNoSecret(new TextDecoder("latin1").decode(bytes), [], { claims: false });
+  } catch (error) {
+    throw new Error(`${file}: ${error instanceof Error ? error.message : error}`);
+  }
+  return true;
+}

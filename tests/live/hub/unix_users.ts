@@ -1,0 +1,118 @@
+import { mustRun, runProcess } from "../../support/deno_process.ts";
+import { whyNoAccounts } from "../../support/run_denied.ts";
+
+/** A person's account on the machine. */
+export interface UnixUser {
+  readonly name: string;
+  readonly password: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** The accounts of the people, who are gone with all that they run when disposed. */
+export interface UnixUsers extends AsyncDisposable {
+  readonly all: readonly UnixUser[];
+}
+
+/** The number tells which process made an account, so that a later run can remove it. */
+const NAME = /^vmhub(\d+)x[a-z0-9]+$/;
+/** Others may hold the file of accounts for a moment. */
+const TRIES = 50;
+const PAUSE_MS = 100;
+
+/**
+ * Makes accounts, each with a uid, a home below `homes` and a password of its own. Where that is not
+ * possible there is one person: the one who runs the tests, with a home below `homes`.
+ */
+export async function makeUnixUsers(homes: string, count: number): Promise<UnixUsers> {
+  await Deno.mkdir(homes, { recursive: true, mode: 0o755 });
+  if (whyNoAccounts !== undefined) return await ownAccount(homes);
+  await removeLeftOver();
+  await using stack = new AsyncDisposableStack();
+  const all: UnixUser[] = [];
+  for (let index = 0; index < count; index++) {
+    const name = `vmhub${Deno.pid}x${index}${Math.random().toString(36).slice(2, 6)}`;
+    await changeAccounts(["useradd", "--create-home", "--base-dir", homes, name]);
+    stack.defer(() => removeUser(name));
+    const password = crypto.randomUUID();
+    await mustRun(["chpasswd"], { stdin: `${name}:${password}\n` });
+    all.push({ name, password, ...await accountOf(name) });
+  }
+  const made = stack.move();
+  return { all, [Symbol.asyncDispose]: () => made.disposeAsync() };
+}
+
+async function ownAccount(homes: string): Promise<UnixUsers> {
+  const name = (await mustRun(["id", "-un"])).trim();
+  const [uid, gid] = [Deno.uid()!, Deno.gid()!];
+  const home = `${homes}/${name}`;
+  await Deno.mkdir(home);
+  const all = [{ name, password: crypto.randomUUID(), uid, gid, home }];
+  return { all, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+async function accountOf(name: string): Promise<Pick<UnixUser, "uid" | "gid" | "home">> {
+  const [, , uid, gid, , home] = (await mustRun(["getent", "passwd", name])).trim().split(":");
+  return { uid: Number(uid), gid: Number(gid), home: home! };
+}
+
+/** The processes of a user. */
+export async function processesOf(uid: number): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if ((await Deno.stat(`/proc/${name}`)).uid === uid) found.push(Number(name));
+    } catch {
+      // It has ended.
+    }
+  }
+  return found;
+}
+
+/** Ends all that a user runs. */
+export async function endProcesses(uid: number): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const running = await processesOf(uid);
+    if (running.length === 0) return;
+    for (const pid of running) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+async function removeUser(name: string): Promise<void> {
+  await endProcesses((await accountOf(name)).uid);
+  await changeAccounts(["userdel", "--force", name]);
+}
+
+/** Removes accounts that a run which was killed has left. */
+async function removeLeftOver(): Promise<void> {
+  for (const line of (await Deno.readTextFile("/etc/passwd")).split("\n")) {
+    const [name = ""] = line.split(":");
+    const [, pid] = NAME.exec(name) ?? [];
+    if (pid === undefined || await isRunning(pid)) continue;
+    await removeUser(name).catch(() => undefined); // another test file may have been faster
+  }
+}
+
+async function isRunning(pid: string): Promise<boolean> {
+  return await Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+}
+
+async function changeAccounts(command: string[]): Promise<void> {
+  for (let tries = 1;; tries++) {
+    const { code, stderr } = await runProcess(command);
+    if (code === 0) return;
+    if (tries >= TRIES || !stderr.includes("try again later")) {
+      throw new Error(`Cannot change the accounts: ${stderr.trim()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
