@@ -1,4 +1,5 @@
 import { isDeno } from "../../backends/common/platform.ts";
+import { untilAborted } from "../../backends/common/promises.ts";
 import { option, words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import type { TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -12,7 +13,7 @@ import {
 import { ProviderRefusedError } from "../provider/error.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { AuthorizationPrompt } from "../session_options.ts";
-import { type AnswerFault, BrowserAnswer, OtherBrowser, parametersOf } from "./browser_answer.ts";
+import { BrowserAnswer, OtherBrowser, parametersOf } from "./browser_answer.ts";
 import { type FlowContext, promptError } from "./flow.ts";
 import { RedirectListener } from "./redirect_listener.ts";
 import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
@@ -22,63 +23,45 @@ const LIMIT_MS = 5 * 60_000;
 
 const NOT_OPENED = option("openBrowser", { value: false });
 
-const FAULTS: Record<AnswerFault, string> = {
-  no_answer:
-    "it is not the address that the browser ends on after the sign-in. Copy that one whole, with " +
-    "state and code in it",
-  other_sign_in:
-    "it is of another sign-in. Open the link that is shown now, and copy the new address",
-  spent: "it was handed in already, and counts once. Wait, or sign in again",
-  over: "the sign-in that it is for has ended. Sign in again",
-};
-
 /** Signs in a person in the browser: RFC 8252, with a code that this computer's listener gets. */
 export async function signInByBrowser(
   provider: OidcProvider,
-  { runtime, ask, signal, show, atEnd }: FlowContext,
+  { runtime, ask, signal, show }: FlowContext,
 ): Promise<TokenSet> {
   const { loginHint, authorizationParameters, onAuthorizationUrl } = ask;
   const setting = resolveRedirect(ask, provider.issuer, "sign in");
   await preflight("sign in in the browser", listenNeeds(setting), "sign_in");
   // Before the page is shown: no other program may take the port in between.
-  const listener = RedirectListener.open(setting, runtime.delay);
-  // The browser is told only then: an approval is no sign-in yet.
-  atEnd(async (isStored) => {
-    listener.end(isStored ? "signed_in" : "failed");
-    await listener[Symbol.asyncDispose]();
-  });
+  await using listener = RedirectListener.open(setting);
   const { redirectUri } = listener;
   const options = { redirectUri, loginHint, parameters: authorizationParameters };
   const authorization = await startAuthorization(provider, options, signal);
   const answer = new BrowserAnswer(authorization.state);
   listener.expect(answer, authorization.url);
   const expiresAt = new Date(runtime.now() + LIMIT_MS);
-  const submit = (address: string) => {
-    const fault = answer.offer(parametersOf(address) ?? new URLSearchParams());
-    return fault && FAULTS[fault];
-  };
+  const submit = (address: string) => answer.offer(parametersOf(address));
   const prompt: AuthorizationPrompt = {
     url: authorization.url,
     redirectUri,
     expiresAt,
-    submit: (address) => {
-      const fault = submit(String(address));
-      return fault === undefined ? Promise.resolve() : Promise.reject(addressRefused(fault));
-    },
+    submit: (address) =>
+      Promise.try(() => {
+        const fault = submit(String(address));
+        if (fault === undefined) return;
+        throw new ValidMindAuthError("address_refused", `Cannot use the address: ${fault}.`);
+      }),
   };
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const promptFailed = Promise.withResolvers<never>();
   runtime.emit?.({ type: "link_shown", expiresAt });
   const display = onAuthorizationUrl ??
     ((shown) => show(pageOf(shown, provider.issuer, { listener, submit })));
   // Not awaited: a prompt may stay open until the sign-in is over.
-  Promise.try(display, prompt).catch((error) => promptFailed.reject(promptError(error)));
+  Promise.try(display, prompt).catch((error) => stop.abort(promptError(error)));
   try {
     const parameters = await Promise.race([
       answer.taken,
-      expiry(runtime.delay(LIMIT_MS, either), provider.issuer),
-      promptFailed.promise,
+      expiry(untilAborted(runtime.delay(LIMIT_MS, either), either), provider.issuer),
     ]);
     return await redeemAuthorization(provider, authorization, parameters, signal);
   } catch (error) {
@@ -134,8 +117,4 @@ function denial(error: unknown, issuer: string): unknown {
   if (!isDenied) return error;
   const { oauthError } = error;
   return new ValidMindAuthError("authorization_denied", wordsOf(error), { oauthError });
-}
-
-function addressRefused(fault: string): ValidMindAuthError {
-  return new ValidMindAuthError("address_refused", `Cannot use the address: ${fault}.`);
 }

@@ -3,8 +3,12 @@ import type { HttpRequest, HttpResponse } from "./http_exchange.ts";
 /** The parameters that no answer may have twice. */
 const SINGLE = ["state", "code", "error", "iss"];
 
-/** The reason why an answer is not taken. */
-export type AnswerFault = "no_answer" | "other_sign_in" | "spent" | "over";
+/** The reasons why an answer is not taken, for the person who copied its address. */
+const FOREIGN =
+  "it is not the address that the browser ends on after this sign-in. Open the link " +
+  "that is shown now, and copy that address whole, with state and code in it";
+const OVER = "the sign-in that it is for has ended. Sign in again";
+export const SPENT = "it was handed in already, and counts once. Wait, or sign in again";
 
 /** The error of a sign-in that two browsers have begun. */
 export class OtherBrowser extends Error {}
@@ -32,14 +36,12 @@ export class BrowserAnswer {
   }
 
   /** Hands in the parameters of an address. Gives the reason where they are not taken. */
-  offer(parameters: URLSearchParams): AnswerFault | undefined {
+  offer(parameters: URLSearchParams): string | undefined {
     const isAnswer = parameters.has("code") || parameters.has("error");
     const isSingle = SINGLE.every((name) => parameters.getAll(name).length <= 1);
-    const state = parameters.get("state");
-    if (!isAnswer || !isSingle || state === null) return "no_answer";
-    if (state !== this.#state) return "other_sign_in";
-    if (this.#isTaken) return "spent";
-    if (this.#isOver) return "over";
+    if (!isAnswer || !isSingle || parameters.get("state") !== this.#state) return FOREIGN;
+    if (this.#isTaken) return SPENT;
+    if (this.#isOver) return OVER;
     this.#isTaken = true;
     this.#taken.resolve(parameters);
     return undefined;
@@ -57,20 +59,13 @@ export class BrowserAnswer {
   }
 }
 
-/**
- * The parameters of an address as a person copies it: whole, or from its question mark on.
- *
- * @returns `undefined` for any other text.
- */
-export function parametersOf(address: string): URLSearchParams | undefined {
+/** The parameters of an address as a person copies it: whole, or from its question mark on. */
+export function parametersOf(address: string): URLSearchParams {
   const text = address.trim().replace(/^<|>$/g, "");
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol)) return url.searchParams;
-  return /^\??[\w.~-]+=[^\s]*$/.test(text) ? new URLSearchParams(text) : undefined;
+  return new URLSearchParams(/^\??[\w.~-]+=[^\s]*$/.test(text) ? text : "");
 }
-
-/** The end of a sign-in, as the browser is told it. */
-export type Ending = "signed_in" | "failed";
 
 /** Takes the answer's parameters out of the address, and so out of the browser's history. */
 const SCRIPT = `history.replaceState(null,"",location.pathname)`;
@@ -83,8 +78,6 @@ const START_FORM = `<form method="post"><button>Go to the sign-in page</button><
 
 /** The pages that the browser may be shown. None has a word from outside in it. */
 const PAGES = {
-  signed_in: [200, "Signed in", "You can close this page and go back to the program."],
-  failed: [200, "Not signed in", "The program that asked you to sign in says why."],
   arrived: [
     200,
     "Your answer has arrived",

@@ -18,7 +18,7 @@ import type { Outcome, PageAnswer, Prompt, SignedIn, SignInPage } from "../promp
 import { canReadTerminal, isShownByCaller, isTerminal, readPastes } from "../prompt/terminal.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import { chosenFlow } from "./choose_flow.ts";
-import { type AskOptions, failureOf, type FlowEnd, runFlow } from "./flow.ts";
+import { type AskOptions, failureOf, runFlow } from "./flow.ts";
 
 /** The ways to hand in an address. */
 const TYPE_HERE = "paste it here, and press Enter. It is not shown.";
@@ -46,8 +46,7 @@ export async function askPerson(
   const { signal } = dialog;
   try {
     const show = dialog.show.bind(dialog);
-    const atEnd = (end: FlowEnd) => void dialog.ends.push(end);
-    const context = { runtime, ask, signal, show, atEnd };
+    const context = { runtime, ask, signal, show };
     const tokens = await runFlow(chosenFlow(ask.flow), provider, context);
     const { entry, expiresAt = 0 } = await save(tokens);
     await dialog.end(signedIn(tokens, expiresAt, backend));
@@ -78,8 +77,6 @@ function signedIn(
 class SignInDialog implements Disposable {
   /** Aborts with the given signal, or when the person interrupts the notebook's cell. */
   readonly signal: AbortSignal;
-  /** The flow's part of the end. */
-  readonly ends: FlowEnd[] = [];
   readonly #options: AskPersonOptions;
   readonly #interrupt: Disposable | undefined;
   /** Aborts when the person presses Ctrl-C while addresses are read. */
@@ -129,12 +126,11 @@ class SignInDialog implements Disposable {
     await prompt.note(`The browser was not opened: ${reason}.`);
   }
 
-  /** Shows the outcome in the place of the page, and in the browser. */
+  /** Shows the outcome in the place of the page. */
   async end(outcome: Outcome): Promise<void> {
     this.#stopReading();
-    const ended = this.ends.map((end) => end(outcome.kind === "signed_in"));
     const prompt = await this.#opening?.catch(() => undefined); // a failed opening has no end
-    await Promise.all([prompt?.end(outcome), ...ended]);
+    await prompt?.end(outcome);
   }
 
   /** Shows the outcome of an unsuccessful sign-in. */

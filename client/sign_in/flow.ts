@@ -24,15 +24,7 @@ export interface FlowContext {
   signal: AbortSignal;
   /** Shows the page in the built-in prompt. */
   show: (page: SignInPage) => Promise<void>;
-  /**
-   * Has a function run when the tokens are stored, or the sign-in has failed. The sign-in is over after
-   * it.
-   */
-  atEnd: (end: FlowEnd) => void;
 }
-
-/** Ends what a flow has left open. */
-export type FlowEnd = (isStored: boolean) => Promise<void>;
 
 /**
  * A way to sign in a person, such as the device flow. It asks the person and returns the tokens. The

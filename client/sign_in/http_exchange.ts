@@ -33,13 +33,13 @@ export interface HttpResponse {
  */
 export async function exchange(
   connection: Deno.Conn,
-  answer: (request: HttpRequest) => Promise<HttpResponse>,
+  answer: (request: HttpRequest) => HttpResponse,
 ): Promise<void> {
   const timer = setTimeout(() => close(connection), READ_MS);
   try {
     const request = await readRequest(connection).finally(() => clearTimeout(timer));
     if (request === undefined) return;
-    const response = typeof request === "number" ? { status: request } : await answer(request);
+    const response = typeof request === "number" ? { status: request } : answer(request);
     await writeAll(connection, format(response));
     await connection.closeWrite();
   } catch {

@@ -1,4 +1,4 @@
-import { type Delay, delay } from "../../backends/common/promises.ts";
+import { delay } from "../../backends/common/promises.ts";
 import { isGranted, permissionFlag } from "../../backends/common/platform.ts";
 import { option, words } from "../../backends/credentials_backend_error.ts";
 import { ValidMindAuthError } from "../errors.ts";
@@ -8,8 +8,8 @@ import {
   bare,
   type BrowserAnswer,
   BrowserStart,
-  type Ending,
   parametersOf,
+  SPENT,
 } from "./browser_answer.ts";
 import {
   close,
@@ -23,12 +23,8 @@ import {
 const MAX_CONNECTIONS = 64;
 /** Time for answers that are on their way, at the end. */
 const LAST_WORDS_MS = 1000;
-/** A browser is not kept waiting for the end of the sign-in for longer. */
-const END_MS = 15_000;
 /** Pause after a failure to accept a connection. */
 const PAUSE_MS = 50;
-/** Headers by which a browser says that nobody has opened the page yet. */
-const AHEAD = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 /**
  * Listens on this computer for the one answer of a browser: RFC 8252, section 7.3. It answers one path, to
@@ -46,18 +42,13 @@ export class RedirectListener implements AsyncDisposable {
   readonly #path: string;
   /** The connections, oldest first, and whether their request is whole. */
   readonly #connections = new Map<Deno.TcpConn, { done: Promise<void>; isAsked: boolean }>();
-  readonly #ending = Promise.withResolvers<Ending>();
-  readonly #closing = new AbortController();
-  readonly #delay: Delay;
   #answer: BrowserAnswer | undefined;
   #isOpen = true;
 
   private constructor(
     listeners: readonly Deno.TcpListener[],
     { hostname, pathOf, uriOf }: RedirectSetting,
-    delay: Delay,
   ) {
-    this.#delay = delay;
     const { port } = listeners[0]!.addr;
     this.port = port;
     this.redirectUri = uriOf(port);
@@ -77,11 +68,11 @@ export class RedirectListener implements AsyncDisposable {
    *
    * @throws {ValidMindAuthError} `redirect_unavailable`, `permission_required`.
    */
-  static open(setting: RedirectSetting, wait: Delay = delay): RedirectListener {
+  static open(setting: RedirectSetting): RedirectListener {
     let fault: unknown;
     for (const port of setting.ports) {
       try {
-        return new RedirectListener(listenAt(setting.hostname, port), setting, wait);
+        return new RedirectListener(listenAt(setting.hostname, port), setting);
       } catch (error) {
         fault ??= error;
       }
@@ -100,11 +91,6 @@ export class RedirectListener implements AsyncDisposable {
   expect(answer: BrowserAnswer, link: string): void {
     this.#answer = answer;
     this.#start.lead(link, () => answer.refuse());
-  }
-
-  /** Tells the browser that waits for it the end. */
-  end(ending: Ending): void {
-    this.#ending.resolve(ending);
   }
 
   async #accept(listener: Deno.TcpListener): Promise<void> {
@@ -136,8 +122,8 @@ export class RedirectListener implements AsyncDisposable {
     close(oldest);
   }
 
-  async #respond(request: HttpRequest, connection: Deno.TcpConn): Promise<HttpResponse> {
-    if (request.path === this.formPath) return await this.#respondToForm(request);
+  #respond(request: HttpRequest, connection: Deno.TcpConn): HttpResponse {
+    if (request.path === this.formPath) return this.#respondToForm(request);
     if (request.path === this.#start.path) {
       return this.#start.respond(request, isOwnConnection(connection));
     }
@@ -145,38 +131,27 @@ export class RedirectListener implements AsyncDisposable {
     if (!this.#hosts.has(headers.get("host")?.toLowerCase() ?? "")) return bare(403);
     if (path !== this.#path) return bare(404);
     if (method !== "GET") return bare(405, { allow: "GET" });
-    if (AHEAD.some((name) => headers.has(name))) return bare(503);
-    return await this.#respondTo(query);
+    return this.#respondTo(query);
   }
 
   /** `GET` tells a page's script that it reaches this listener. `POST` hands in an address. */
-  async #respondToForm({ method, body }: HttpRequest): Promise<HttpResponse> {
+  #respondToForm({ method, body }: HttpRequest): HttpResponse {
     if (method === "GET") return bare(204);
     if (method !== "POST") return bare(405, { allow: "GET, POST" });
     const address = new URLSearchParams(body).get("address") ?? "";
-    return await this.#respondTo(parametersOf(address) ?? new URLSearchParams());
+    return this.#respondTo(parametersOf(address));
   }
 
-  async #respondTo(parameters: URLSearchParams): Promise<HttpResponse> {
+  #respondTo(parameters: URLSearchParams): HttpResponse {
     if (this.#answer === undefined) return answerPage("stray");
     const fault = this.#answer.offer(parameters);
     // A browser that asks twice, as for a page that is loaded anew, is told the same.
-    const isOwn = fault === undefined || fault === "spent";
-    return answerPage(isOwn ? await this.#ended() : "stray");
-  }
-
-  /** The end, or after some time the word that it is still to come. */
-  async #ended(): Promise<Ending | "arrived"> {
-    const tooLong = this.#delay(END_MS, this.#closing.signal).then(() => "arrived" as const);
-    tooLong.catch(() => undefined);
-    return await Promise.race([this.#ending.promise, tooLong]);
+    return answerPage(fault === undefined || fault === SPENT ? "arrived" : "stray");
   }
 
   /** Stops listening at once. Answers to whole requests still get out. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOpen = false;
-    this.end("failed"); // unless the end was told before
-    this.#closing.abort();
     for (const listener of this.#listeners) close(listener);
     await Promise.all(this.#accepting); // the port is free only then
     const visits = [...this.#connections];

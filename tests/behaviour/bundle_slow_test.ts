@@ -118,7 +118,7 @@ for (const form of Object.keys(FORMS) as Form[]) {
       cwd: world.home,
       env: world.env,
     });
-    assertEquals((await world.provider.follow(await child.line())).title, "Signed in");
+    assertEquals((await world.provider.follow(await child.line())).title, "Your answer has arrived");
     assertEquals(await child.line(), "true");
   });
 

@@ -9,6 +9,5 @@ export function flowContext(
   signal: AbortSignal = new AbortController().signal,
 ): FlowContext {
   const show = () => Promise.reject(new Error("The built-in prompt was used"));
-  const atEnd = () => {};
-  return { runtime, ask: { onDeviceCode, openBrowser: false }, signal, show, atEnd };
+  return { runtime, ask: { onDeviceCode, openBrowser: false }, signal, show };
 }

@@ -23,7 +23,7 @@ Deno.test("browser instead: auto signs in where the provider offers no device fl
     flow: "auto",
     onEvent: (event) => void events.push(event),
   });
-  assertEquals((await world.provider.follow(prompt.url)).title, "Signed in");
+  assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
   await (await session).close();
   const types = ["sign_in_started", "flow_changed", "link_shown", "sign_in_approved", "stored"];
   assertEquals(events.map(({ type }) => type), types);

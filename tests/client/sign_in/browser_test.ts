@@ -9,12 +9,12 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 
 const CONSENT = { authorizationParameters: { prompt: "consent" } };
 
-Deno.test("browser flow: a person signs in, and the browser says so, at a real provider", async () => {
+Deno.test("browser flow: a person signs in, at a real provider", async () => {
   await using world = await oidcProviderWorld();
   const { prompt, session } = await startBrowserFlow(world, CONSENT);
   assertMatch(prompt.redirectUri, /^http:\/\/127\.0\.0\.1:\d+\/callback$/);
   const page = await world.provider.follow(prompt.url);
-  assertEquals([page.status, page.title], [200, "Signed in"]);
+  assertEquals([page.status, page.title], [200, "Your answer has arrived"]);
   await using signedIn = await session;
   assertEquals((await signedIn.status()).email, ACCOUNT.sub);
   const stored = world.stored();
@@ -73,12 +73,12 @@ Deno.test("browser flow: the answer reaches the API that the audience names", as
   assertEquals(aud, "urn:some:api");
 });
 
-Deno.test("browser flow: a refusal on the page ends it, and the browser says so", async () => {
+Deno.test("browser flow: a refusal on the page ends it", async () => {
   await using world = await oidcProviderWorld();
   const { prompt, session } = await startBrowserFlow(world);
   const failed = rejectsWith("authorization_denied", () => session, "access_denied");
   const page = await world.provider.follow(prompt.url, { deny: true });
-  assertEquals(page.title, "Not signed in");
+  assertEquals(page.title, "Your answer has arrived");
   assertEquals((await failed).oauthError, "access_denied");
 });
 
@@ -94,7 +94,7 @@ Deno.test("browser flow: a pushed request shows only its reference", async () =>
   const { prompt, session } = await startBrowserFlow(world);
   const { searchParams } = new URL(prompt.url);
   assertEquals([...searchParams.keys()].sort(), ["client_id", "request_uri"]);
-  assertEquals((await world.provider.follow(prompt.url)).title, "Signed in");
+  assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
   await (await session).close();
 });
 
@@ -145,7 +145,7 @@ for (
     const { prompt, session } = await startBrowserFlow(world);
     const error = await rejectsWith("address_refused", () => prompt.submit(address));
     if (address !== "") assert(!error.message.includes(address));
-    assertEquals((await world.provider.follow(prompt.url)).title, "Signed in");
+    assertEquals((await world.provider.follow(prompt.url)).title, "Your answer has arrived");
     await (await session).close();
   });
 }

@@ -68,7 +68,7 @@ function connection(bytes: Uint8Array, piece: number): Deno.Conn {
 /** What a browser, and whoever reaches its port, sends back. */
 export const BROWSER_TARGETS: readonly FuzzTarget[] = [
   target("the address that a browser ends on", address, (input) => {
-    const parameters = parametersOf(input) ?? new URLSearchParams();
+    const parameters = parametersOf(input);
     const fault = new BrowserAnswer(STATE).offer(parameters);
     assert(fault !== undefined || parameters.getAll("state").join() === STATE, "another's answer");
     assert(fault !== undefined || parameters.getAll("code").length <= 1, "two codes");
@@ -95,7 +95,7 @@ export const BROWSER_TARGETS: readonly FuzzTarget[] = [
     await exchange(sent, ({ path, method }) => {
       asked++;
       assert(path.startsWith("/") && /^[A-Z]+$/.test(method), "an odd request");
-      return Promise.resolve({ status: 200, body: "x" });
+      return { status: 200, body: "x" };
     });
     assert(asked <= 1, "more than one request");
   }),

@@ -108,7 +108,7 @@ export const CHROMIUM_ROWS = {
       },
     });
     await shown;
-    await page.getByText("Signed in").first().waitFor();
+    await page.getByText("Your answer has arrived").first().waitFor();
     assertEquals([new URL(page.url()).search, errors], ["", []]); // no code stays in the address
     assert(await provider.isActive(await session.accessToken()));
   },
