@@ -118,7 +118,10 @@ for (const form of Object.keys(FORMS) as Form[]) {
       cwd: world.home,
       env: world.env,
     });
-    assertEquals((await world.provider.follow(await child.line())).title, "Your answer has arrived");
+    assertEquals(
+      (await world.provider.follow(await child.line())).title,
+      "Your answer has arrived",
+    );
     assertEquals(await child.line(), "true");
   });
 
