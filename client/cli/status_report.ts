@@ -10,7 +10,6 @@ import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { formatTime } from "../prompt/prompt.ts";
 import { CredentialStore } from "../tokens/store.ts";
 import { columns } from "./output.ts";
-import type { Settings } from "./settings.ts";
 
 /** Longest text of a store, a token or a backend in a report. */
 const LONGEST = 500;
@@ -29,8 +28,6 @@ export type StatusReport =
     /** Whether the next use works without a person. */
     readonly signed_in: boolean;
     readonly state: SignInState;
-    /** The flag, the variable or the settings file that decides each setting. */
-    readonly sources?: Readonly<Record<string, string>>;
     readonly backend?: ReturnType<typeof placeReport>;
   };
 
@@ -143,32 +140,15 @@ function text<K extends string>(name: K, value: unknown): { [P in K]?: string } 
   return { [name]: printable(value, LONGEST) } as { [P in K]?: string };
 }
 
-export function statusText(report: StatusReport, now: number, settings: Settings): string {
+export function statusText(report: StatusReport, now: number): string {
   if (report.state === "api_key") {
     return "An API key is set (VM_API_KEY). Requests carry it, and nobody signs in.\n";
   }
   const { backend } = report;
-  const from = sourcesText(settings);
   return columns([
     ...rowsOf(report, now),
-    ...(from === "" ? [] : [["Set by", from]]),
     ...(backend === undefined ? [] : [["Kept in", placeOf(backend)]]),
   ]);
-}
-
-/** Flags and variables by their own names, and the settings that the file decides. */
-export function sourcesText({ sources, path, profile }: Settings): string {
-  const isOfFile = ([, source]: [string, string]) => source === path;
-  const { file = [], other = [] } = Object.groupBy(
-    Object.entries(sources),
-    (one) => isOfFile(one) ? "file" : "other",
-  );
-  const names = file.map(([name]) => name).join(", ");
-  const part = profile === undefined ? names : `profile ${profile}: ${names}`;
-  return [
-    ...new Set(other.map(([, source]) => source)),
-    ...(file.length === 0 ? [] : [`${path} (${part})`]),
-  ].join(", ");
 }
 
 /** All sign-ins of a store for a person, with an empty line after each. */
@@ -211,11 +191,8 @@ function scopeRows({ scope, granted_scope: granted, refreshable }: StatusReport)
 
 /** The answer to `login` if the stored sign-in serves. */
 export function alreadyText(report: StatusReport, now: number): string {
-  const next = report.flow === undefined
-    ? "signs in again, for example as another person"
-    : "gets a new token";
   return `Already signed in ${personText(report)}, until ${endText(report, now)}.\n` +
-    `login --force ${next}.\n`;
+    "To sign in anew, for example as another person, run logout first.\n";
 }
 
 function personText({ name, email, subject, flow, client_id }: StatusReport): string {

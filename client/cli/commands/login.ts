@@ -1,12 +1,8 @@
-import type {
-  OidcCredentials,
-  OidcCredentialsBackend,
-} from "../../../backends/oidc_credentials_backend.ts";
 import type { AuthEvent } from "../../auth_event.ts";
 import { createSession } from "../../create_session.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import { alreadyText, statusText, storeOf } from "../status_report.ts";
+import { alreadyText, statusText } from "../status_report.ts";
 import {
   assertPersistent,
   findTarget,
@@ -22,15 +18,13 @@ export const login: Command = {
   details: [
     "Shows a link and a code on standard error, and waits for the approval. With --flow browser it " +
     "opens the browser, which comes back to this computer; from a browser on another machine the " +
-    "last address can be pasted. A stored sign-in that " +
-    "still serves is kept, unless --force is given. Asks even if VM_OIDC_INTERACTIVE is 0, since " +
-    "somebody runs this command. With --flow client_credentials nobody is asked: the client gets a " +
-    "token for itself.",
+    "last address can be pasted. A stored sign-in that still serves is kept: for another one run " +
+    "logout first. Asks even if VM_OIDC_INTERACTIVE is 0, since somebody runs this command. With " +
+    "--flow client_credentials nobody is asked: the client gets a token for itself.",
   ],
   flags: [
     ...OPTION_FLAGS.filter((name) => name !== "api-host"),
     "no-open",
-    "force",
     "json",
     "quiet",
   ],
@@ -44,9 +38,9 @@ export const login: Command = {
     const { flags } = invocation;
     await using target = await findTarget(flags, login.action);
     const isNew = await signIn(target, flags);
-    const report = await reportOf(target, flags);
+    const report = await reportOf(target);
     const text = isNew || report.state === "api_key" ? statusText : alreadyText;
-    printResult(invocation, report, text(report, Date.now(), flags.settings));
+    printResult(invocation, report, text(report, Date.now()));
     return EXIT.ok;
   },
 };
@@ -56,33 +50,15 @@ async function signIn({ stored }: SignInTarget, flags: FlagValues): Promise<bool
   if (stored === undefined) return false;
   const { chosen, identity } = stored;
   assertPersistent(chosen, login.action);
-  const { backend, key } = storeOf(chosen.backend, identity);
   const isClient = identity.flow === "client_credentials";
   let isAsked = false;
   await using _session = await createSession({
     ...sessionOptions(flags),
-    credentialsBackend: flags.has("force") ? withoutEntry(backend, key) : backend,
+    credentialsBackend: chosen.backend,
     interactive: true,
     onEvent: ({ type }: AuthEvent) => {
       isAsked ||= type === (isClient ? "refresh_done" : "sign_in_started");
     },
   });
   return isAsked;
-}
-
-/** The same backend without one entry until a new one is stored, so that a person is asked. */
-function withoutEntry(backend: OidcCredentialsBackend, key: string): OidcCredentialsBackend {
-  let isHidden = true;
-  const get = (one: string) => isHidden && one === key ? undefined : backend.get(one);
-  const put = async (one: string, entry: OidcCredentials) => {
-    await backend.put(one, entry);
-    isHidden &&= one !== key;
-  };
-  return new Proxy(backend, {
-    get(target, name) {
-      const value = name === "get" ? get : name === "put" ? put : Reflect.get(target, name);
-      // Bound, since a method may use private fields, which a proxy does not have.
-      return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
-    },
-  });
 }

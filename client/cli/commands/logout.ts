@@ -1,12 +1,8 @@
 import type { ClearResult } from "../../session.ts";
 import { clearOidcCredentials } from "../../init.ts";
 import { printable } from "../../../backends/common/printable.ts";
-import type { OidcCredentialsBackend } from "../../../backends/oidc_credentials_backend.ts";
-import { isCorrupt } from "../../tokens/clear.ts";
 import { type Command, EXIT, printResult } from "../command.ts";
 import type { FlagValues } from "../flags.ts";
-import type { Output } from "../output.ts";
-import { placeOf, placeReport } from "../status_report.ts";
 import {
   chooseBackend,
   findTarget,
@@ -15,7 +11,6 @@ import {
   STORE_FLAGS,
 } from "../sign_in_target.ts";
 import { usageError } from "../cli_error.ts";
-import { listKeys } from "./list.ts";
 
 export const logout: Command = {
   name: "logout",
@@ -24,10 +19,10 @@ export const logout: Command = {
     "The entry is removed here whatever the network does. With --revoke, exit code 1 " +
     "means that the provider refused or failed: the tokens may then live on there until " +
     "they end. It is no failure if nobody was signed in.",
-    "--all removes every entry, and in a terminal asks first unless --yes is given. Only --all " +
+    "--all removes every entry, of all people if they share the store, and asks nobody. Only it " +
     "deletes a store that cannot be read.",
   ],
-  flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "yes", "json", "quiet"],
+  flags: [...IDENTITY_FLAGS, ...STORE_FLAGS, "revoke", "all", "json", "quiet"],
   examples: ["logout", "logout --revoke", "logout --all"],
   action: "sign out",
   async run(invocation) {
@@ -39,11 +34,6 @@ export const logout: Command = {
     const chosen = all
       ? stack.use(await chooseBackend(flags, logout.action))
       : stack.use(await findTarget(flags, logout.action)).stored?.chosen;
-    const mayAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal() && !flags.has("yes");
-    if (all && mayAsk && !await isConfirmed(chosen!.backend, output)) {
-      output.note("Nothing was removed.\n");
-      return EXIT.failure;
-    }
     const result = await clearOidcCredentials({
       ...sessionOptions(flags),
       ...(chosen !== undefined && { credentialsBackend: chosen.backend }),
@@ -64,23 +54,6 @@ function checkTogether(flags: FlagValues): void {
   if (flags.has("all") && given !== undefined) {
     throw usageError(`Cannot use --${given} with --all, which means everybody. Give one.`);
   }
-}
-
-/** Whether the person agrees to remove all entries. Nothing is asked if there are none. */
-async function isConfirmed(backend: OidcCredentialsBackend, output: Output): Promise<boolean> {
-  const place = placeOf(placeReport(backend));
-  let question = `Delete the whole store ${place}, which cannot be read?`;
-  try {
-    const { length } = await listKeys(backend);
-    if (length === 0) return true;
-    question = `Remove ${length} sign-in${length === 1 ? "" : "s"} from ${place}?`;
-  } catch (error) {
-    if (!isCorrupt(error)) throw error;
-  }
-  output.note(`${question} [y/N] `);
-  const buffer = new Uint8Array(256);
-  const length = await Deno.stdin.read(buffer) ?? 0;
-  return /^y(es)?$/i.test(new TextDecoder().decode(buffer.subarray(0, length)).trim());
 }
 
 function resultText(result: ClearResult): string {

@@ -1,5 +1,4 @@
 import { type Command, EXIT, printResult } from "../command.ts";
-import type { FlagValues } from "../flags.ts";
 import { readStatus, type StatusReport, statusText } from "../status_report.ts";
 import { findTarget, SIGN_IN_FLAGS, type SignInTarget } from "../sign_in_target.ts";
 
@@ -8,23 +7,20 @@ export const status: Command = {
   summary: "show who is signed in, until when, and where the tokens are",
   details: [
     "Reads the store only: nothing is refreshed, and nobody is asked. Exit code 4 means " +
-    "that the next use needs a person. Set by tells which flag, variable or settings file decides.",
+    "that the next use needs a person. config list shows which flag, variable or file decides.",
   ],
   flags: [...SIGN_IN_FLAGS, "json", "quiet"],
   examples: ["status", "status --json | jq -r .expires_at", "status --quiet || echo sign in first"],
   action: "show the status",
   async run(invocation) {
     await using target = await findTarget(invocation.flags, status.action);
-    const report = await reportOf(target, invocation.flags);
-    printResult(invocation, report, statusText(report, Date.now(), invocation.flags.settings));
+    const report = await reportOf(target);
+    printResult(invocation, report, statusText(report, Date.now()));
     return report.signed_in ? EXIT.ok : EXIT.signInNeeded;
   },
 };
 
-export async function reportOf(
-  { stored }: SignInTarget,
-  { settings: { sources } }: FlagValues,
-): Promise<StatusReport> {
+export async function reportOf({ stored }: SignInTarget): Promise<StatusReport> {
   if (stored === undefined) return { signed_in: true, state: "api_key" };
-  return { ...await readStatus(stored.identity, stored.chosen.backend, Date.now()), sources };
+  return await readStatus(stored.identity, stored.chosen.backend, Date.now());
 }

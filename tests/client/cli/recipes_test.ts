@@ -29,7 +29,7 @@ Deno.test({
     });
     await world.signIn();
     const recipe =
-      "validmind-auth token --header | curl -H @- https://api.example.com/api/v1/things";
+      "validmind-auth token --format header | curl -H @- https://api.example.com/api/v1/things";
     assertStringIncludes(PAGE, recipe);
     const script = recipe.replace("curl", "curl -sS").replace(/https:.*/, `${api.apiHost}things`);
     const { code, stdout, stderr } = await runShell(world, script);

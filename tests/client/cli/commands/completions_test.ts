@@ -7,20 +7,19 @@ import { runProcess, succeeds } from "../../../support/deno_process.ts";
 const NAMES = COMMANDS.map(({ name }) => name);
 /** What a person typed, and words that are offered or not. */
 const TYPED: [line: string, offered: string[], notOffered: string[]][] = [
-  ["validmind-auth ", NAMES, ["--shell"]],
+  ["validmind-auth ", NAMES, ["--revoke"]],
   ["validmind-auth lo", ["login", "logout"], ["status"]],
   ["validmind-auth logout --re", ["--revoke"], ["--refresh"]],
-  ["validmind-auth token --", ["--header", "--refresh", "--help"], ["--revoke"]],
-  ["validmind-auth completions --shell ", ["bash", "zsh", "fish"], []],
+  ["validmind-auth token --", ["--format", "--refresh", "--help"], ["--revoke"]],
   ["validmind-auth token --format ", ["exec-credential", "git", "header", "json"], []],
   ["validmind-auth permissions --for ", ["script", "init", "cli"], ["--json"]],
   ["validmind-auth login --backend ", ["file", "memory", "kv"], ["--json"]],
   ["validmind-auth login --json --backend-options ", [], ["--json", "login"]],
 ];
 
-async function script(shell: string): Promise<string> {
+async function script(): Promise<string> {
   const output = new MemoryOutput();
-  assertEquals(await main(["completions", "--shell", shell], output), 0);
+  assertEquals(await main(["completions"], output), 0);
   return output.printed;
 }
 
@@ -46,7 +45,7 @@ Deno.test({
   ignore: !await isThere("bash"),
   async fn() {
     await using dir = await tempDir();
-    await Deno.writeTextFile(`${dir.path}/completions`, await script("bash"));
+    await Deno.writeTextFile(`${dir.path}/completions`, await script());
     await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
     await Deno.writeTextFile(`${dir.path}/my options.json`, "{}");
     const inBash: typeof TYPED = [
@@ -67,28 +66,11 @@ Deno.test({
 });
 
 Deno.test({
-  name: "completions: fish offers commands, flags and values",
-  ignore: !await isThere("fish"),
-  async fn() {
-    await using dir = await tempDir();
-    await Deno.writeTextFile(`${dir.path}/completions.fish`, await script("fish"));
-    await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
-    for (const [line, offered, notOffered] of TYPED) {
-      const code = `source completions.fish; complete -C '${line}'`;
-      const text = await run("fish", ["--no-config", "-c", code], dir.path);
-      const words = text.replaceAll(/\t.*/g, "");
-      // fish offers flags only once a dash is typed.
-      assertOffered(words, offered, notOffered);
-    }
-  },
-});
-
-Deno.test({
   name: "completions: zsh offers commands, flags and values",
   ignore: !await isThere("zsh"),
   async fn() {
     await using dir = await tempDir();
-    await Deno.writeTextFile(`${dir.path}/_validmind-auth`, await script("zsh"));
+    await Deno.writeTextFile(`${dir.path}/_validmind-auth`, await script());
     await Deno.writeTextFile(`${dir.path}/options.json`, "{}");
     for (const [line, offered, notOffered] of TYPED) {
       const words = line.split(" ");

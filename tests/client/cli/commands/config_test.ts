@@ -26,9 +26,10 @@ async function run(world: CliWorld, args: string[], env: Record<string, string> 
 Deno.test("config: a settings file signs in, and every command finds the sign-in by it", async () => {
   await using world = await cliWorld();
   const path = await write(world, client(world));
-  const { code, stderr, stdout } = await run(world, ["login"]);
+  const { code, stderr } = await run(world, ["login"]);
   assertEquals(code, 0, stderr);
-  assertStringIncludes(stdout, `Set by     ${path} (issuer, clientId)`);
+  const report = await run(world, ["doctor"]);
+  assertStringIncludes(report.stdout, `issuer by ${path}`);
   for (const args of [["status", "-q"], ["token"], ["list"], ["doctor", "-q"], ["logout", "-q"]]) {
     const result = await run(world, args);
     assertEquals([result.code, result.stderr], [0, ""], `${args}: ${result.stdout}`);
@@ -144,7 +145,7 @@ Deno.test("config: a file that Deno does not permit is told, and no command fail
   assertEquals((await world.run(["status", "-q"], { flags, env })).code, 0);
   const doctor = await world.run(["doctor"], { flags, env });
   assertEquals(doctor.code, 0, doctor.stdout);
-  assertMatch(doctor.stdout, /^warning +settings file +.* is not read: Deno does not permit it/m);
+  assertMatch(doctor.stdout, /^ +→ The settings file .* is not read: Deno does not permit it/m);
   assertStringIncludes(doctor.stdout, `--allow-read=${path}`);
   const config = JSON.parse((await world.run(["config", "--json"], { flags, env })).stdout);
   assertEquals([config.file.state, config.file.path], ["denied", path]);

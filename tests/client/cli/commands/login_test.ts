@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { isPosix } from "../../../support/sandbox.ts";
 import { cliWorld } from "../cli_world.ts";
 
@@ -28,25 +28,9 @@ Deno.test("login: a sign-in that serves is named, with its end and the way to an
     stdout,
     /^Already signed in as analyst@example\.com \(Ada Analyst\), until \d{4}-\S+ \S+ \S+ \(in .*\)\.$/m,
   );
-  assertStringIncludes(stdout, "--force");
+  assertStringIncludes(stdout, "run logout first");
   await world.amend({ expires_at: "2020-01-01T00:00:00Z" });
   assertMatch((await world.run(["login"])).stdout, /^Already signed in as .* \(in .*\)\.$/m);
-});
-
-Deno.test("login: --force asks again, and replaces the entry only once the person has approved", async () => {
-  await using world = await cliWorld();
-  const before = await world.signIn();
-  world.provider.autoApprove = { deny: true };
-  assertEquals((await world.run(["login", "--force"])).code, 1);
-  assertEquals(world.stored(), before);
-
-  world.provider.autoApprove = true;
-  const { code, stdout, stderr } = await world.run(["login", "--force"]);
-  assertEquals(code, 0, stderr);
-  assertStringIncludes(stderr, world.backend.path);
-  assertMatch(stdout, /^Signed in +as analyst@example\.com/m);
-  assertNotEquals(world.stored().refresh_token, before.refresh_token);
-  assertNotEquals(world.stored().access_token, before.access_token);
 });
 
 Deno.test({

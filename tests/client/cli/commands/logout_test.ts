@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { hasTerminal } from "../../../support/terminal.ts";
-import { type CliWorld, cliWorld, runInCliTerminal } from "../cli_world.ts";
+import { cliWorld } from "../cli_world.ts";
 
 Deno.test("logout: removes the entry, and again is no failure", async () => {
   await using world = await cliWorld();
@@ -82,75 +81,4 @@ Deno.test("logout: a damaged store stays, and the error names the command that d
   assertEquals(code, 0);
   assertStringIncludes(stdout, "Removed the whole store");
   await assertRejects(() => Deno.stat(world.backend.path), Deno.errors.NotFound);
-});
-
-/** `logout --all` in a terminal, where a person types `answer`. */
-async function logoutInTerminal(world: CliWorld, args: string[], answer: string) {
-  return await runInCliTerminal(world, ["logout", "--all", ...args], {
-    onText: (text) => text.endsWith("[y/N] ") ? answer : undefined,
-  });
-}
-
-for (
-  const [answer, isRemoved] of [["y", true], ["yes", true], ["n", false], ["", false]] as const
-) {
-  Deno.test({
-    name: `logout: --all asks in a terminal, and "${answer}" ${isRemoved ? "removes" : "keeps"}`,
-    ignore: !hasTerminal,
-    async fn() {
-      await using world = await cliWorld();
-      await world.backend.put("https://other.example|app", { ...await world.signIn() });
-      const { text, code } = await logoutInTerminal(world, [], `${answer}\n`);
-      assertStringIncludes(text, `Remove 2 sign-ins from ${world.backend.path}`);
-      assertEquals(code, isRemoved ? 0 : 1);
-      if (!isRemoved) assertStringIncludes(text, "Nothing was removed.");
-      const left = await Array.fromAsync(world.backend.list());
-      assertEquals(left.length, isRemoved ? 0 : 2);
-    },
-  });
-}
-
-Deno.test({
-  name: "logout: --all --yes asks nothing in a terminal",
-  ignore: !hasTerminal,
-  async fn() {
-    await using world = await cliWorld();
-    await world.signIn();
-    const { text, code } = await logoutInTerminal(world, ["--yes"], "n\n");
-    assertEquals([code, text.includes("[y/N]")], [0, false]);
-    assertEquals(await Array.fromAsync(world.backend.list()), []);
-  },
-});
-
-Deno.test({
-  name: "logout: --all in a terminal names a store that cannot be read before it is deleted",
-  ignore: !hasTerminal,
-  async fn() {
-    await using world = await cliWorld();
-    await world.signIn();
-    await Deno.writeTextFile(world.backend.path, DAMAGED);
-    const { text, code } = await logoutInTerminal(world, [], "n\n");
-    assertStringIncludes(text, `Delete the whole store ${world.backend.path}`);
-    assertStringIncludes(text, "cannot be read");
-    assertEquals(code, 1);
-    assertEquals(await Deno.readTextFile(world.backend.path), DAMAGED);
-  },
-});
-
-Deno.test({
-  name: "logout: --all in a terminal never offers to delete a store that is away",
-  ignore: !hasTerminal,
-  async fn() {
-    await using world = await cliWorld();
-    const path = `${world.home}/away.ts`;
-    const code = `export class Away {
-      get() {} put() {} delete() {} deleteAll() { console.log("deleted all"); }
-      async *list() { throw new Error("away"); }
-    }`;
-    await Deno.writeTextFile(path, code);
-    const ended = await logoutInTerminal(world, ["--backend", `${path}:Away`], "y\n");
-    assertStringIncludes(ended.text, "error (backend_unavailable): Cannot list the sign-ins");
-    assert(!/\[y\/N\]|deleted all/.test(ended.text), ended.text);
-    assertEquals(ended.code, 1);
-  },
 });

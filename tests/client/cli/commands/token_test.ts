@@ -7,7 +7,7 @@ Deno.test("token: the bearer and a line end, and nothing else; no network while 
   await using world = await cliWorld();
   const { access_token } = await world.signIn();
   assertEquals(await world.run(["token"]), { code: 0, stdout: `${access_token}\n`, stderr: "" });
-  const header = await world.run(["token", "--header"]);
+  const header = await world.run(["token", "--format", "header"]);
   assertEquals(header.stdout, `Authorization: Bearer ${access_token}\n`);
   assertEquals(world.provider.requests, []);
 });
@@ -18,14 +18,6 @@ Deno.test("token: --json", async () => {
   const { expires_in, ...answer } = JSON.parse((await world.run(["token", "--json"])).stdout);
   assertEquals(answer, { token: access_token, token_type: "Bearer", expires_at });
   assert(expires_in > 3500 && expires_in <= 3600);
-});
-
-Deno.test("token: --json with --header has both", async () => {
-  await using world = await cliWorld();
-  const { access_token } = await world.signIn();
-  const { stdout } = await world.run(["token", "--json", "--header"]);
-  const { token, header } = JSON.parse(stdout);
-  assertEquals([token, header], [access_token, `Authorization: Bearer ${access_token}`]);
 });
 
 Deno.test("token: --format exec-credential is what client-go reads", async () => {
@@ -49,29 +41,12 @@ Deno.test("token: --format git is what git reads from a credential helper", asyn
   assertEquals(result, { code: 0, stdout, stderr: "" });
 });
 
-Deno.test("token: --format header and --format json are --header and --json", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  const withoutSeconds = (text: string) => text.replace(/"expires_in": \d+/, "");
-  for (const name of ["header", "json"]) {
-    const long = await world.run(["token", "--format", name]);
-    const short = await world.run(["token", `--${name}`]);
-    assertEquals([long.code, long.stderr], [0, ""]);
-    assertEquals(withoutSeconds(long.stdout), withoutSeconds(short.stdout));
-  }
-});
-
-Deno.test("token: an unknown format, and two of them, are usage errors", async () => {
+Deno.test("token: an unknown format is a usage error", async () => {
   await using world = await cliWorld();
   await world.signIn();
   const unknown = await world.run(["token", "--format", "yaml"]);
   assertEquals([unknown.code, unknown.stdout], [2, ""]);
   assertStringIncludes(unknown.stderr, "It takes: exec-credential, git, header, json.");
-  for (const flag of ["--header", "--json"]) {
-    const two = await world.run(["token", "--format", "git", flag]);
-    assertEquals([two.code, two.stdout], [2, ""]);
-    assertStringIncludes(two.stderr, `Cannot use --format: ${flag} is a format, too.`);
-  }
 });
 
 Deno.test("token: what has ended is refreshed, and --refresh does it before", async () => {
@@ -164,16 +139,4 @@ Deno.test("token: new tokens that could not be stored are printed, with a warnin
     assertNotEquals(stdout, `${world.stored().access_token}\n`);
     assertStringIncludes(stderr, "warning (credentials_not_stored): Cannot store the new tokens");
   }
-});
-
-Deno.test("token: one in its last minutes is printed where the store cannot be written", async () => {
-  await using world = await cliWorld();
-  await world.signIn();
-  const expires_at = new Date(Date.now() + 20_000).toISOString();
-  await world.amend({ expires_at });
-  await closeStore(world.home);
-  const { code, stdout, stderr } = await world.run(["token"]);
-  assertEquals([code, stdout], [0, `${world.stored().access_token}\n`], stderr);
-  assertStringIncludes(stderr, "warning (backend_version): The token could not be refreshed.");
-  assertEquals(world.provider.requests.filter(({ path }) => path === "/token"), []);
 });
