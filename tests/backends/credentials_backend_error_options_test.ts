@@ -13,34 +13,32 @@ const permissions = "none";
 const check = (value: unknown, type: OptionTypes[string]) => () =>
   checkOptions("Store", { a: value }, { a: type });
 
-Deno.test({
-  name: "checkOptions takes known options, and names the first unknown one without its value",
+Deno.test("checkOptions takes known options, and names the first unknown one without its value", {
   permissions,
-  async fn() {
-    const types = { a: "any", b: "text" } as const;
-    checkOptions("Store", {}, {});
-    checkOptions("Store", { a: 1, b: undefined }, types);
-    const options = { a: 1, token: SECRETS.access, other: SECRETS.extra };
-    const words = ["Cannot Store", `unknown option "token"`, "It takes: a, b."];
-    await rejectsWith("invalid_options", () => checkOptions("Store", options, types), ...words);
+}, async () => {
+  const types = { a: "any", b: "text" } as const;
+  checkOptions("Store", {}, {});
+  checkOptions("Store", { a: 1, b: undefined }, types);
+  const options = { a: 1, token: SECRETS.access, other: SECRETS.extra };
+  const words = ["Cannot Store", `unknown option "token"`, "It takes: a, b."];
+  await rejectsWith("invalid_options", () => checkOptions("Store", options, types), ...words);
+  await rejectsWith(
+    "invalid_options",
+    () => checkOptions("Store", { a: 1 }, {}),
+    "It takes none.",
+  );
+  await rejectsWith(
+    "invalid_options",
+    () => checkOptions("Store", { toString: 1 }, types),
+    "unknown",
+  );
+  for (const wrong of [null, undefined, [], "text", 7, () => {}]) {
     await rejectsWith(
       "invalid_options",
-      () => checkOptions("Store", { a: 1 }, {}),
-      "It takes none.",
+      () => checkOptions("Store", wrong, types),
+      "not an object",
     );
-    await rejectsWith(
-      "invalid_options",
-      () => checkOptions("Store", { toString: 1 }, types),
-      "unknown",
-    );
-    for (const wrong of [null, undefined, [], "text", 7, () => {}]) {
-      await rejectsWith(
-        "invalid_options",
-        () => checkOptions("Store", wrong, types),
-        "not an object",
-      );
-    }
-  },
+  }
 });
 
 const ROWS: [type: OptionTypes[string], right: unknown[], wrong: unknown[]][] = [
@@ -62,10 +60,10 @@ const ROWS: [type: OptionTypes[string], right: unknown[], wrong: unknown[]][] = 
 ];
 
 for (const [type, right, wrong] of ROWS) {
-  Deno.test({
-    name: `checkOptions takes a value of the kind ${type}, and refuses others`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `checkOptions takes a value of the kind ${type}, and refuses others`,
+    { permissions },
+    async () => {
       for (const value of right) check(value, type)();
       for (const value of wrong) {
         await rejectsWith(
@@ -77,13 +75,13 @@ for (const [type, right, wrong] of ROWS) {
         );
       }
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "checkOptions shows no value, and throws the caller's own error",
-  permissions,
-  async fn() {
+Deno.test(
+  "checkOptions shows no value, and throws the caller's own error",
+  { permissions },
+  async () => {
     await rejectsWith("invalid_options", check(SECRETS.access, ["one", "two"]), "one of one, two");
     const fail = (message: string) => new RangeError(message);
     assertThrows(
@@ -92,52 +90,42 @@ Deno.test({
       "is not a string",
     );
   },
-});
+);
 
 const whole = { get: () => undefined, put: () => {}, delete: () => {} };
 
-Deno.test({
-  name: "checkOptions names the option that differs by its case alone",
-  permissions,
-  fn() {
-    assertThrows(
-      () => checkOptions("Call", { clientID: 1 }, { clientId: "text", scope: "text" }),
-      CredentialsBackendError,
-      'unknown option "clientID". Did you mean "clientId"?',
-    );
-  },
+Deno.test("checkOptions names the option that differs by its case alone", { permissions }, () => {
+  assertThrows(
+    () => checkOptions("Call", { clientID: 1 }, { clientId: "text", scope: "text" }),
+    CredentialsBackendError,
+    'unknown option "clientID". Did you mean "clientId"?',
+  );
 });
 
-Deno.test({
-  name: "assertCredentialsBackend takes an object with the three methods, own or inherited",
+Deno.test("assertCredentialsBackend takes an object with the three methods, own or inherited", {
   permissions,
-  fn() {
-    assertCredentialsBackend(whole, "it");
-    assertCredentialsBackend(Object.create(whole), "it");
-    assertCredentialsBackend(Object.assign(() => {}, whole), "it");
-  },
+}, () => {
+  assertCredentialsBackend(whole, "it");
+  assertCredentialsBackend(Object.create(whole), "it");
+  assertCredentialsBackend(Object.assign(() => {}, whole), "it");
 });
 
 for (const method of ["get", "put", "delete"] as const) {
-  Deno.test({
-    name: `assertCredentialsBackend names the method that is missing: ${method}`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `assertCredentialsBackend names the method that is missing: ${method}`,
+    { permissions },
+    async () => {
       for (const wrong of [undefined, null, "text", {}, Promise.resolve()]) {
         const value = { ...whole, [method]: wrong, token: SECRETS.access };
         const check = () => assertCredentialsBackend(value, "mine");
         await rejectsWith("invalid_backend", check, "Cannot use mine as", `no method ${method}()`);
       }
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "assertCredentialsBackend refuses what is no object",
-  permissions,
-  async fn() {
-    for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
-      await rejectsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
-    }
-  },
+Deno.test("assertCredentialsBackend refuses what is no object", { permissions }, async () => {
+  for (const wrong of [undefined, null, "memory", 7, true, Symbol("x"), Promise.resolve(whole)]) {
+    await rejectsWith("invalid_backend", () => assertCredentialsBackend(wrong, "it"), "get()");
+  }
 });

@@ -28,10 +28,10 @@ const WRONG: [what: string, options: unknown, ...words: string[]][] = [
 ];
 
 for (const [what, options, ...words] of WRONG) {
-  Deno.test({
-    name: `the constructor refuses ${what}, without showing it`,
-    permissions: "none",
-    async fn() {
+  Deno.test(
+    `the constructor refuses ${what}, without showing it`,
+    { permissions: "none" },
+    async () => {
       const backend = new MemoryCredentialsBackend();
       const full = options === undefined ? undefined : { backend, ...options };
       const error = await rejectsWith(
@@ -41,7 +41,7 @@ for (const [what, options, ...words] of WRONG) {
       );
       assertNoSecret(error, ["too short", "abcdefghijklmnopqrstuvwxyz012345"]);
     },
-  });
+  );
 }
 
 Deno.test("the constructor refuses what is no backend", async () => {

@@ -207,25 +207,23 @@ Deno.test("deleteAll and close reach the inner backend and those of keys", async
   assertEquals(calls, ["key closed", "inner closed"]);
 });
 
-Deno.test({
-  name: "what it needs is what the inner backend, the variables and the key's backend need",
+Deno.test("what it needs is what the inner backend, the variables and the key's backend need", {
   permissions: "none",
-  fn() {
-    const inner = new FileCredentialsBackend({ path: "/data/t.json" });
-    const keys = new FileCredentialsBackend({ path: "/keys/k.json" });
-    const backend = encrypted(inner, {
-      key: { env: "NEW_KEY" },
-      olderKeys: [{ passphrase: { env: "OLD_PASSPHRASE" } }, { backend: keys }, FIRST],
-    });
-    assertEquals(backend.requiredPermissions!(), [
-      ...inner.requiredPermissions(),
-      { name: "env", variable: "NEW_KEY" },
-      { name: "env", variable: "OLD_PASSPHRASE" },
-      ...keys.requiredPermissions(),
-    ]);
-    const undeclared = encrypted(inner, { olderKeys: [{ backend: minimal() }] });
-    assertEquals(undeclared.requiredPermissions, undefined);
-  },
+}, () => {
+  const inner = new FileCredentialsBackend({ path: "/data/t.json" });
+  const keys = new FileCredentialsBackend({ path: "/keys/k.json" });
+  const backend = encrypted(inner, {
+    key: { env: "NEW_KEY" },
+    olderKeys: [{ passphrase: { env: "OLD_PASSPHRASE" } }, { backend: keys }, FIRST],
+  });
+  assertEquals(backend.requiredPermissions!(), [
+    ...inner.requiredPermissions(),
+    { name: "env", variable: "NEW_KEY" },
+    { name: "env", variable: "OLD_PASSPHRASE" },
+    ...keys.requiredPermissions(),
+  ]);
+  const undeclared = encrypted(inner, { olderKeys: [{ backend: minimal() }] });
+  assertEquals(undeclared.requiredPermissions, undefined);
 });
 
 Deno.test("what the inner backend reports comes as it is", async () => {

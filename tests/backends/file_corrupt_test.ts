@@ -47,51 +47,47 @@ const CORRUPT: Record<string, Uint8Array> = {
 };
 
 for (const [what, content] of Object.entries(CORRUPT)) {
-  Deno.test({
-    name: `a file that is ${what} is an error without its content, and is left as it is`,
+  Deno.test(`a file that is ${what} is an error without its content, and is left as it is`, {
     permissions,
-    async fn() {
-      const parent = folder();
-      const path = `${parent}/credentials.json`;
-      Deno.writeFileSync(path, content, { mode: 0o600 });
-      const backend = new FileCredentialsBackend({ path });
-      const accesses = [
-        () => backend.get(KEY),
-        () => backend.put(KEY, entry()),
-        () => backend.delete(KEY),
-        () => Array.fromAsync(backend.list()),
-      ];
-      for (const access of accesses) {
-        await rejectsWith("backend_corrupt", access, path, "clearOidcCredentials({ all: true })");
-      }
-      assertEquals(Deno.readFileSync(path), Uint8Array.from(content));
-      assertEquals(namesIn(parent).filter((name) => !name.endsWith(".lock")), ["credentials.json"]);
-    },
+  }, async () => {
+    const parent = folder();
+    const path = `${parent}/credentials.json`;
+    Deno.writeFileSync(path, content, { mode: 0o600 });
+    const backend = new FileCredentialsBackend({ path });
+    const accesses = [
+      () => backend.get(KEY),
+      () => backend.put(KEY, entry()),
+      () => backend.delete(KEY),
+      () => Array.fromAsync(backend.list()),
+    ];
+    for (const access of accesses) {
+      await rejectsWith("backend_corrupt", access, path, "clearOidcCredentials({ all: true })");
+    }
+    assertEquals(Deno.readFileSync(path), Uint8Array.from(content));
+    assertEquals(namesIn(parent).filter((name) => !name.endsWith(".lock")), ["credentials.json"]);
   });
 
-  Deno.test({
-    name: `the advice for a file that is ${what} leads to a sign-in, at any path`,
+  Deno.test(`the advice for a file that is ${what} leads to a sign-in, at any path`, {
     permissions,
-    async fn() {
-      const path = `${folder()}/credentials.json`;
-      Deno.writeFileSync(path, content, { mode: 0o600 });
-      const backend = new FileCredentialsBackend({ path });
-      await rejectsWith("backend_corrupt", () => backend.get(KEY), path, "or delete it");
-      try {
-        await backend.deleteAll();
-      } catch {
-        await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "delete the file");
-        Deno.removeSync(path);
-      }
-      await backend.put(KEY, entry());
-      assertEquals(backend.get(KEY), entry());
-    },
+  }, async () => {
+    const path = `${folder()}/credentials.json`;
+    Deno.writeFileSync(path, content, { mode: 0o600 });
+    const backend = new FileCredentialsBackend({ path });
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), path, "or delete it");
+    try {
+      await backend.deleteAll();
+    } catch {
+      await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "delete the file");
+      Deno.removeSync(path);
+    }
+    await backend.put(KEY, entry());
+    assertEquals(backend.get(KEY), entry());
   });
 
-  Deno.test({
-    name: `deleteAll gets rid of a file at the default place that is ${what}`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `deleteAll gets rid of a file at the default place that is ${what}`,
+    { permissions },
+    async () => {
       const path = `${folder()}/.validmind/credentials.json`;
       Deno.mkdirSync(path.replace("/credentials.json", ""), { mode: 0o700 });
       Deno.writeFileSync(path, content, { mode: 0o600 });
@@ -101,56 +97,50 @@ for (const [what, content] of Object.entries(CORRUPT)) {
       await backend.put(KEY, entry());
       assertEquals(backend.get(KEY), entry());
     },
-  });
+  );
 }
 
 for (const row of ["a token", 1, true, [entry()]]) {
-  Deno.test({
-    name: `a row that is ${JSON.stringify(row).slice(0, 12)}… is an error, and others work`,
+  Deno.test(`a row that is ${JSON.stringify(row).slice(0, 12)}… is an error, and others work`, {
     permissions,
-    async fn() {
-      const path = `${folder()}/credentials.json`;
-      const content = bytes({ version: 1, credentials: { [KEY]: row, [OTHER]: entry() } });
-      Deno.writeFileSync(path, content, { mode: 0o600 });
-      const backend = new FileCredentialsBackend({ path });
-      await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
-      assertEquals(backend.get(OTHER), entry());
-      await backend.put(OTHER, entry({ x_new: 1 }));
-      await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
-      await backend.delete(KEY);
-      assertEquals(backend.get(KEY), undefined);
-    },
+  }, async () => {
+    const path = `${folder()}/credentials.json`;
+    const content = bytes({ version: 1, credentials: { [KEY]: row, [OTHER]: entry() } });
+    Deno.writeFileSync(path, content, { mode: 0o600 });
+    const backend = new FileCredentialsBackend({ path });
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
+    assertEquals(backend.get(OTHER), entry());
+    await backend.put(OTHER, entry({ x_new: 1 }));
+    await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
+    await backend.delete(KEY);
+    assertEquals(backend.get(KEY), undefined);
   });
 }
 
-Deno.test({
-  name: "deleteAll leaves a file alone that a wrong path names and that is none of ours",
+Deno.test("deleteAll leaves a file alone that a wrong path names and that is none of ours", {
   permissions,
-  async fn() {
-    const contents = ['{"name": "app"}', "notes of mine", '{"version": 2, "items": []}'];
-    contents.push('{"installed": {"client_id": "x"}}', '{"version": 1, "credentials": [{"a": 1}]}');
-    for (const content of contents) {
-      const path = `${folder()}/credentials.json`;
-      Deno.writeTextFileSync(path, content);
-      const backend = new FileCredentialsBackend({ path });
-      await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "does not look like");
-      assertEquals(Deno.readTextFileSync(path), content);
-    }
-  },
+}, async () => {
+  const contents = ['{"name": "app"}', "notes of mine", '{"version": 2, "items": []}'];
+  contents.push('{"installed": {"client_id": "x"}}', '{"version": 1, "credentials": [{"a": 1}]}');
+  for (const content of contents) {
+    const path = `${folder()}/credentials.json`;
+    Deno.writeTextFileSync(path, content);
+    const backend = new FileCredentialsBackend({ path });
+    await rejectsWith("backend_corrupt", () => backend.deleteAll(), path, "does not look like");
+    assertEquals(Deno.readTextFileSync(path), content);
+  }
 });
 
-Deno.test({
-  name: "a file that is larger than any credentials file is neither read nor deleted",
+Deno.test("a file that is larger than any credentials file is neither read nor deleted", {
   permissions,
-  async fn() {
-    const path = `${folder()}/data.bin`;
-    Deno.writeTextFileSync(path, "");
-    Deno.truncateSync(path, 3_000_000_000);
-    const backend = new FileCredentialsBackend({ path });
-    const words = [path, "3000000000 bytes"];
-    await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
-    await rejectsWith("backend_denied", () => backend.put(KEY, entry()), ...words);
-    await rejectsWith("backend_denied", () => backend.deleteAll(), path);
-    assertEquals(Deno.statSync(path).size, 3_000_000_000);
-  },
+}, async () => {
+  const path = `${folder()}/data.bin`;
+  Deno.writeTextFileSync(path, "");
+  Deno.truncateSync(path, 3_000_000_000);
+  const backend = new FileCredentialsBackend({ path });
+  const words = [path, "3000000000 bytes"];
+  await rejectsWith("backend_denied", () => backend.get(KEY), ...words);
+  await rejectsWith("backend_denied", () => backend.put(KEY, entry()), ...words);
+  await rejectsWith("backend_denied", () => backend.deleteAll(), path);
+  assertEquals(Deno.statSync(path).size, 3_000_000_000);
 });

@@ -136,81 +136,72 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "a directory in the file's place is an error, and stays",
+Deno.test("a directory in the file's place is an error, and stays", {
   permissions,
   ignore: !isPosix,
-  async fn() {
-    const path = `${folder()}/credentials.json`;
-    Deno.mkdirSync(`${path}/inner`, { recursive: true });
-    const backend = new FileCredentialsBackend({ path });
-    for (const access of [() => backend.get(KEY), () => backend.put(KEY, entry())]) {
-      await rejectsWith("backend_denied", access, path, "it is a folder");
-    }
-    await rejectsWith("backend_denied", () => backend.deleteAll(), path);
-    assertEquals(namesIn(path), ["inner"]);
-  },
+}, async () => {
+  const path = `${folder()}/credentials.json`;
+  Deno.mkdirSync(`${path}/inner`, { recursive: true });
+  const backend = new FileCredentialsBackend({ path });
+  for (const access of [() => backend.get(KEY), () => backend.put(KEY, entry())]) {
+    await rejectsWith("backend_denied", access, path, "it is a folder");
+  }
+  await rejectsWith("backend_denied", () => backend.deleteAll(), path);
+  assertEquals(namesIn(path), ["inner"]);
 });
 
-Deno.test({
-  name: "a file in the folder's place is an error",
-  permissions,
-  ignore: !isPosix,
-  async fn() {
+Deno.test(
+  "a file in the folder's place is an error",
+  { permissions, ignore: !isPosix },
+  async () => {
     const parent = `${folder()}/file`;
     Deno.writeTextFileSync(parent, "");
     const backend = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
     await rejectsWith("backend_unavailable", () => backend.get(KEY), "Not a directory");
     await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), backend.path);
   },
-});
+);
 
-Deno.test({
-  name: "an access that Deno does not permit is an error that names the flags",
-  async fn() {
-    const parent = folder();
-    const path = `${parent}/credentials.json`;
-    const steps = `
+Deno.test("an access that Deno does not permit is an error that names the flags", async () => {
+  const parent = folder();
+  const path = `${parent}/credentials.json`;
+  const steps = `
       await attempt(() => backend.get("k"));
       await attempt(() => backend.put("k", entry));
       await attempt(() => backend.withLock("k", () => Promise.resolve()));
     `;
-    const run = async (flags: string[]) => {
-      const { stdout } = await runDeno({ code: script(path, steps), flags });
-      return (JSON.parse(stdout) as Outcome[]).map(({ code, message }) => `${code} ${message}`);
-    };
-    const words =
-      `Deno does not permit it. Run with: --allow-read=${parent} --allow-write=${parent}`;
-    const read = `permission_required Cannot read ${path}: ${words}`;
-    const write = `permission_required Cannot write ${path}: ${words}`;
-    assertEquals(await run([]), [read, write, write]);
-    assertEquals(await run([`--allow-write=${parent}`]), [read, write, write]);
-    const lock = (name: string) =>
-      `permission_required Cannot open the lock file ${name}: ${words}`;
-    const [missing, update, refresh] = await run([`--allow-read=${parent}`]);
-    assertEquals([missing, update], ["undefined undefined", lock(`${path}.lock`)]);
-    assertMatch(
-      refresh!,
-      /Cannot open the lock file .+credentials\.json\.[0-9a-f]\.lock: Deno does/,
-    );
-  },
+  const run = async (flags: string[]) => {
+    const { stdout } = await runDeno({ code: script(path, steps), flags });
+    return (JSON.parse(stdout) as Outcome[]).map(({ code, message }) => `${code} ${message}`);
+  };
+  const words = `Deno does not permit it. Run with: --allow-read=${parent} --allow-write=${parent}`;
+  const read = `permission_required Cannot read ${path}: ${words}`;
+  const write = `permission_required Cannot write ${path}: ${words}`;
+  assertEquals(await run([]), [read, write, write]);
+  assertEquals(await run([`--allow-write=${parent}`]), [read, write, write]);
+  const lock = (name: string) => `permission_required Cannot open the lock file ${name}: ${words}`;
+  const [missing, update, refresh] = await run([`--allow-read=${parent}`]);
+  assertEquals([missing, update], ["undefined undefined", lock(`${path}.lock`)]);
+  assertMatch(
+    refresh!,
+    /Cannot open the lock file .+credentials\.json\.[0-9a-f]\.lock: Deno does/,
+  );
 });
 
-Deno.test({
-  name: "too many open files are an error that says so, never an absent file",
+Deno.test("too many open files are an error that says so, never an absent file", {
   ignore: !isPosix,
-  async fn() {
-    const parent = folder();
-    const path = `${parent}/credentials.json`;
-    await new FileCredentialsBackend({ path }).put(KEY, entry());
-    // Nothing but the calls runs without a free descriptor: Deno itself panics at some other steps.
-    const code = `
+}, async () => {
+  const parent = folder();
+  const path = `${parent}/credentials.json`;
+  await new FileCredentialsBackend({ path }).put(KEY, entry());
+  // Nothing but the calls runs without a free descriptor: Deno itself panics at some other steps.
+  const code = `
       import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
       const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
       const open = [];
       try { while (true) open.push(Deno.openSync(${
-      JSON.stringify(path)
-    })); } catch { /* no more to be had */ }
+    JSON.stringify(path)
+  })); } catch { /* no more to be had */ }
       const outcomes = [];
       for (const key of ["${KEY}", "absent"]) {
         try { outcomes.push(String(backend.get(key))); } catch (e) { outcomes.push(e.message); }
@@ -218,11 +209,9 @@ Deno.test({
       for (const file of open) file.close();
       console.log(JSON.stringify([...outcomes, backend.get("${KEY}").client_id]));
     `;
-    const few = ["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"'];
-    const wrap = (command: string[]) => [...few, ...command];
-    const { stdout } = await runDeno({ code, flags: ["-A"], wrap });
-    const many =
-      `Cannot read ${path}: Too many open files (EMFILE). Mend that, or use another path.`;
-    assertEquals(JSON.parse(stdout), [many, many, "my-app"]);
-  },
+  const few = ["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"'];
+  const wrap = (command: string[]) => [...few, ...command];
+  const { stdout } = await runDeno({ code, flags: ["-A"], wrap });
+  const many = `Cannot read ${path}: Too many open files (EMFILE). Mend that, or use another path.`;
+  assertEquals(JSON.parse(stdout), [many, many, "my-app"]);
 });

@@ -33,10 +33,10 @@ function read(path: string): Record<string, Record<string, unknown>> {
   return JSON.parse(Deno.readTextFileSync(path));
 }
 
-Deno.test({
-  name: "a link is written through: it stays a link, and its target is replaced",
-  ignore,
-  async fn() {
+Deno.test(
+  "a link is written through: it stays a link, and its target is replaced",
+  { ignore },
+  async () => {
     const { backend, link, target } = linked();
     writeRow(target);
     const before = Deno.statSync(target).ino;
@@ -50,30 +50,26 @@ Deno.test({
     await backend.delete(KEY);
     assertEquals(Object.keys(read(target).credentials ?? {}), [OTHER]);
   },
+);
+
+Deno.test("one file has one lock, by whichever name it is opened", { ignore }, async () => {
+  const { backend, target } = linked();
+  writeRow(target);
+  const direct = new FileCredentialsBackend({ path: target, lockTimeoutMs: 30 });
+  await backend.withLock(KEY, async () => {
+    await rejectsWith("backend_locked", () => direct.withLock(KEY, () => Promise.resolve()));
+  });
+  const patient = new FileCredentialsBackend({ path: target });
+  const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
+  const put = (key: string, index: number) => (index % 2 ? backend : patient).put(key, entry());
+  await Promise.all(keys.map(put));
+  assertEquals(Object.keys(read(target).credentials ?? {}).length, keys.length + 1);
 });
 
-Deno.test({
-  name: "one file has one lock, by whichever name it is opened",
-  ignore,
-  async fn() {
-    const { backend, target } = linked();
-    writeRow(target);
-    const direct = new FileCredentialsBackend({ path: target, lockTimeoutMs: 30 });
-    await backend.withLock(KEY, async () => {
-      await rejectsWith("backend_locked", () => direct.withLock(KEY, () => Promise.resolve()));
-    });
-    const patient = new FileCredentialsBackend({ path: target });
-    const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
-    const put = (key: string, index: number) => (index % 2 ? backend : patient).put(key, entry());
-    await Promise.all(keys.map(put));
-    assertEquals(Object.keys(read(target).credentials ?? {}).length, keys.length + 1);
-  },
-});
-
-Deno.test({
-  name: "a link to nothing is an error, not an absent file, and is left as it is",
-  ignore,
-  async fn() {
+Deno.test(
+  "a link to nothing is an error, not an absent file, and is left as it is",
+  { ignore },
+  async () => {
     const { backend, link, target } = linked();
     const run = () => Promise.resolve();
     const accesses = [
@@ -89,27 +85,23 @@ Deno.test({
     assert(Deno.lstatSync(link).isSymlink);
     assertEquals(namesIn(target.replace("/target.json", "")), []);
   },
+);
+
+Deno.test("links in a circle are an error", { ignore }, async () => {
+  const { backend, link } = linked("ROOT/home/credentials.json");
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), link, "Too many levels");
+  await rejectsWith(
+    "backend_unavailable",
+    () => backend.put(KEY, entry()),
+    link,
+    "Too many levels",
+  );
 });
 
-Deno.test({
-  name: "links in a circle are an error",
-  ignore,
-  async fn() {
-    const { backend, link } = linked("ROOT/home/credentials.json");
-    await rejectsWith("backend_unavailable", () => backend.get(KEY), link, "Too many levels");
-    await rejectsWith(
-      "backend_unavailable",
-      () => backend.put(KEY, entry()),
-      link,
-      "Too many levels",
-    );
-  },
-});
-
-Deno.test({
-  name: "deleteAll through a link empties the target, and a sign-in can follow",
-  ignore,
-  async fn() {
+Deno.test(
+  "deleteAll through a link empties the target, and a sign-in can follow",
+  { ignore },
+  async () => {
     for (const content of [JSON.stringify({ version: 2, credentials: {} }), '{"credentials": {']) {
       const { backend, link, target } = linked();
       Deno.writeTextFileSync(target, content);
@@ -121,30 +113,25 @@ Deno.test({
       assertEquals(backend.get(KEY), entry());
     }
   },
+);
+
+Deno.test("a folder that is a link is followed", { ignore }, async () => {
+  const parent = folder();
+  Deno.mkdirSync(`${parent}/real`);
+  Deno.symlinkSync("real", `${parent}/home`);
+  const backend = new FileCredentialsBackend({ path: `${parent}/home/credentials.json` });
+  await backend.put(KEY, entry());
+  assert(Deno.lstatSync(`${parent}/home`).isSymlink);
+  assertEquals(Object.keys(read(`${parent}/real/credentials.json`).credentials ?? {}), [KEY]);
 });
 
-Deno.test({
-  name: "a folder that is a link is followed",
+Deno.test("behind a link, the permission that is missing is the one for the target's folder", {
   ignore,
-  async fn() {
-    const parent = folder();
-    Deno.mkdirSync(`${parent}/real`);
-    Deno.symlinkSync("real", `${parent}/home`);
-    const backend = new FileCredentialsBackend({ path: `${parent}/home/credentials.json` });
-    await backend.put(KEY, entry());
-    assert(Deno.lstatSync(`${parent}/home`).isSymlink);
-    assertEquals(Object.keys(read(`${parent}/real/credentials.json`).credentials ?? {}), [KEY]);
-  },
-});
-
-Deno.test({
-  name: "behind a link, the permission that is missing is the one for the target's folder",
-  ignore,
-  async fn() {
-    const { link, target } = linked();
-    writeRow(target);
-    const [home, real] = [link, target].map((path) => path.replace(/\/[^/]*$/, ""));
-    const code = `
+}, async () => {
+  const { link, target } = linked();
+  writeRow(target);
+  const [home, real] = [link, target].map((path) => path.replace(/\/[^/]*$/, ""));
+  const code = `
       import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
       const backend = new FileCredentialsBackend({ path: "${link}" });
       const entry = { issuer: "i", client_id: "c", access_token: "t" };
@@ -155,10 +142,9 @@ Deno.test({
         console.log(error.code, error.message.match(/--allow.*/)[0]);
       }
     `;
-    const run = (...folders: unknown[]) =>
-      runDeno({ code, flags: [`--allow-read=${folders}`, `--allow-write=${folders}`] });
-    const denied = `permission_required --allow-read=${real} --allow-write=${real}\n`;
-    assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
-    assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
-  },
+  const run = (...folders: unknown[]) =>
+    runDeno({ code, flags: [`--allow-read=${folders}`, `--allow-write=${folders}`] });
+  const denied = `permission_required --allow-read=${real} --allow-write=${real}\n`;
+  assertEquals(await run(home), { code: 0, stdout: denied, stderr: "" });
+  assertEquals(await run(home, real), { code: 0, stdout: "c\n", stderr: "" });
 });

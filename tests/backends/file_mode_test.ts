@@ -24,28 +24,26 @@ function writeOpen(path: string, mode: number, version = 1): void {
   Deno.chmodSync(path, mode);
 }
 
-Deno.test({
-  name: "a file backend makes file and lock files 0600 and new folders 0700, without a warning",
+Deno.test("a file backend makes file and lock files 0600 and new folders 0700, without a warning", {
   permissions,
   ignore,
-  async fn() {
-    const parent = folder();
-    const { backend, warnings } = backendAt(`${parent}/a/.validmind/credentials.json`);
-    await backend.withLock(KEY, () => backend.put(KEY, entry()));
-    const own = `${parent}/a/.validmind`;
-    assertEquals([modeOf(`${parent}/a`), modeOf(own)], [0o700, 0o700]);
-    const names = namesIn(own);
-    assertEquals(names.length, 3, names.join());
-    for (const name of names) assertEquals(modeOf(`${own}/${name}`), 0o600, name);
-    assertEquals(warnings, []);
-  },
+}, async () => {
+  const parent = folder();
+  const { backend, warnings } = backendAt(`${parent}/a/.validmind/credentials.json`);
+  await backend.withLock(KEY, () => backend.put(KEY, entry()));
+  const own = `${parent}/a/.validmind`;
+  assertEquals([modeOf(`${parent}/a`), modeOf(own)], [0o700, 0o700]);
+  const names = namesIn(own);
+  assertEquals(names.length, 3, names.join());
+  for (const name of names) assertEquals(modeOf(`${own}/${name}`), 0o600, name);
+  assertEquals(warnings, []);
 });
 
 for (const umask of [0o000, 0o022, 0o077]) {
-  Deno.test({
-    name: `a file backend's modes do not depend on a umask of ${umask.toString(8)}`,
-    ignore,
-    async fn() {
+  Deno.test(
+    `a file backend's modes do not depend on a umask of ${umask.toString(8)}`,
+    { ignore },
+    async () => {
       const home = folder();
       const code = `
         import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
@@ -63,37 +61,34 @@ for (const umask of [0o000, 0o022, 0o077]) {
       assertEquals(namesIn(own).length, 3);
       for (const name of namesIn(own)) assertEquals(modeOf(`${own}/${name}`), 0o600, name);
     },
-  });
+  );
 }
 
 for (const mode of [0o644, 0o640, 0o666, 0o604]) {
-  Deno.test({
-    name: `a file of mode ${mode.toString(8)} is closed by the next write, and reported once`,
+  Deno.test(`a file of mode ${mode.toString(8)} is closed by the next write, and reported once`, {
     permissions,
     ignore,
-    async fn() {
-      const { backend, warnings } = backendAt(`${folder()}/credentials.json`);
-      writeOpen(backend.path, mode);
-      assertEquals(backend.get(OTHER), entry());
-      assertEquals(warnings, []);
-      await backend.put(KEY, entry());
-      assertEquals(modeOf(backend.path), 0o600);
-      assertEquals(warnings.length, 1);
-      assertStringIncludes(warnings[0] ?? "", backend.path);
-      assertMatch(warnings[0] ?? "", new RegExp(`mode ${mode.toString(8)}.*sign in again`));
-      writeOpen(backend.path, mode);
-      await backend.put(KEY, entry());
-      assertEquals(modeOf(backend.path), 0o600);
-      assertEquals(warnings.length, 1);
-    },
+  }, async () => {
+    const { backend, warnings } = backendAt(`${folder()}/credentials.json`);
+    writeOpen(backend.path, mode);
+    assertEquals(backend.get(OTHER), entry());
+    assertEquals(warnings, []);
+    await backend.put(KEY, entry());
+    assertEquals(modeOf(backend.path), 0o600);
+    assertEquals(warnings.length, 1);
+    assertStringIncludes(warnings[0] ?? "", backend.path);
+    assertMatch(warnings[0] ?? "", new RegExp(`mode ${mode.toString(8)}.*sign in again`));
+    writeOpen(backend.path, mode);
+    await backend.put(KEY, entry());
+    assertEquals(modeOf(backend.path), 0o600);
+    assertEquals(warnings.length, 1);
   });
 }
 
-Deno.test({
-  name: "a file that is not written is not reported as closed",
-  permissions,
-  ignore,
-  async fn() {
+Deno.test(
+  "a file that is not written is not reported as closed",
+  { permissions, ignore },
+  async () => {
     const { backend, warnings } = backendAt(`${folder()}/credentials.json`);
     writeOpen(backend.path, 0o644, 2);
     await rejectsWith("backend_version", () => backend.put(KEY, entry()));
@@ -103,32 +98,29 @@ Deno.test({
     await backend.delete(KEY);
     assertEquals([warnings, modeOf(backend.path)], [[], 0o644]);
   },
-});
+);
 
-Deno.test({
-  name: "an open .validmind folder is closed by the next write, and reported once",
+Deno.test("an open .validmind folder is closed by the next write, and reported once", {
   permissions,
   ignore,
-  async fn() {
-    const own = `${folder()}/.validmind`;
-    Deno.mkdirSync(own);
-    Deno.chmodSync(own, 0o755);
-    const { backend, warnings } = backendAt(`${own}/credentials.json`);
-    assertEquals(backend.get(KEY), undefined);
-    assertEquals(modeOf(own), 0o755);
-    await backend.put(KEY, entry());
-    await backend.put(OTHER, entry());
-    assertEquals(modeOf(own), 0o700);
-    assertEquals(warnings.length, 1);
-    assertMatch(warnings[0] ?? "", /\.validmind could be read by others .*mode 755/);
-  },
+}, async () => {
+  const own = `${folder()}/.validmind`;
+  Deno.mkdirSync(own);
+  Deno.chmodSync(own, 0o755);
+  const { backend, warnings } = backendAt(`${own}/credentials.json`);
+  assertEquals(backend.get(KEY), undefined);
+  assertEquals(modeOf(own), 0o755);
+  await backend.put(KEY, entry());
+  await backend.put(OTHER, entry());
+  assertEquals(modeOf(own), 0o700);
+  assertEquals(warnings.length, 1);
+  assertMatch(warnings[0] ?? "", /\.validmind could be read by others .*mode 755/);
 });
 
-Deno.test({
-  name: "a folder of the caller's own choice keeps its mode",
-  permissions,
-  ignore,
-  async fn() {
+Deno.test(
+  "a folder of the caller's own choice keeps its mode",
+  { permissions, ignore },
+  async () => {
     const parent = folder();
     Deno.chmodSync(parent, 0o755);
     const { backend, warnings } = backendAt(`${parent}/credentials.json`);
@@ -136,31 +128,27 @@ Deno.test({
     assertEquals([modeOf(parent), modeOf(backend.path)], [0o755, 0o600]);
     assertEquals(warnings, []);
   },
-});
+);
 
-Deno.test({
-  name: "a warning goes to standard error unless it is asked for",
-  ignore,
-  async fn() {
-    const path = `${folder()}/credentials.json`;
-    writeOpen(path, 0o644);
-    const code = `
+Deno.test("a warning goes to standard error unless it is asked for", { ignore }, async () => {
+  const path = `${folder()}/credentials.json`;
+  writeOpen(path, 0o644);
+  const code = `
       import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
       const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
       await backend.put("k", { issuer: "i", client_id: "c", access_token: "t" });
     `;
-    const parent = path.replace(/\/[^/]*$/, "");
-    const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`];
-    const { stdout, stderr } = await runDeno({ code, flags });
-    assertEquals(stdout, "");
-    assertMatch(stderr, /^@validmind\/auth: .*credentials\.json could be read .*\n$/);
-  },
+  const parent = path.replace(/\/[^/]*$/, "");
+  const flags = [`--allow-read=${parent}`, `--allow-write=${parent}`];
+  const { stdout, stderr } = await runDeno({ code, flags });
+  assertEquals(stdout, "");
+  assertMatch(stderr, /^@validmind\/auth: .*credentials\.json could be read .*\n$/);
 });
 
-Deno.test({
-  name: "the target of a .validmind folder that is a link keeps its mode",
-  ignore,
-  async fn() {
+Deno.test(
+  "the target of a .validmind folder that is a link keeps its mode",
+  { ignore },
+  async () => {
     const parent = folder();
     Deno.mkdirSync(`${parent}/team`);
     Deno.chmodSync(`${parent}/team`, 0o755);
@@ -170,31 +158,29 @@ Deno.test({
     assertEquals([modeOf(`${parent}/team`), modeOf(backend.path)], [0o755, 0o600]);
     assertEquals(warnings, []);
   },
-});
+);
 
-Deno.test({
-  name: "a folder whose mode cannot be changed is not reported as closed, and the put succeeds",
+Deno.test("a folder whose mode cannot be changed is not reported as closed, and the put succeeds", {
   permissions,
   ignore,
-  async fn() {
-    const own = `${folder()}/.validmind`;
-    Deno.mkdirSync(own);
-    Deno.chmodSync(own, 0o777);
-    const { backend, warnings } = backendAt(`${own}/credentials.json`);
-    const { chmodSync } = Deno;
-    const ways = [() => {}, () => {
-      throw new Deno.errors.PermissionDenied("not its owner");
-    }];
-    for (const way of ways) {
-      Deno.chmodSync = way; // a file system without modes; a folder of another user
-      try {
-        await backendAt(backend.path).backend.put(KEY, entry());
-        await backend.put(KEY, entry());
-      } finally {
-        Deno.chmodSync = chmodSync;
-      }
+}, async () => {
+  const own = `${folder()}/.validmind`;
+  Deno.mkdirSync(own);
+  Deno.chmodSync(own, 0o777);
+  const { backend, warnings } = backendAt(`${own}/credentials.json`);
+  const { chmodSync } = Deno;
+  const ways = [() => {}, () => {
+    throw new Deno.errors.PermissionDenied("not its owner");
+  }];
+  for (const way of ways) {
+    Deno.chmodSync = way; // a file system without modes; a folder of another user
+    try {
+      await backendAt(backend.path).backend.put(KEY, entry());
+      await backend.put(KEY, entry());
+    } finally {
+      Deno.chmodSync = chmodSync;
     }
-    assertEquals(warnings.length, 1);
-    assertMatch(warnings[0] ?? "", /mode 777\); it could not be closed to them\. Use another path/);
-  },
+  }
+  assertEquals(warnings.length, 1);
+  assertMatch(warnings[0] ?? "", /mode 777\); it could not be closed to them\. Use another path/);
 });

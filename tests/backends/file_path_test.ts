@@ -9,32 +9,27 @@ import { withEnv } from "../support/own_env.ts";
 const isWindows = Deno.build.os === "windows";
 const HOME = isWindows ? "USERPROFILE" : "HOME";
 
-Deno.test({
-  name: "credentialsPath is the file of the Python library in the home folder",
+Deno.test("credentialsPath is the file of the Python library in the home folder", {
   ignore: isWindows,
-  async fn() {
-    for (const home of ["/home/ana", "/home/ana/", "/home/ana//"]) {
-      const path = await withEnv({ [HOME]: home }, credentialsPath);
-      assertEquals(path, "/home/ana/.validmind/credentials.json");
-    }
-  },
+}, async () => {
+  for (const home of ["/home/ana", "/home/ana/", "/home/ana//"]) {
+    const path = await withEnv({ [HOME]: home }, credentialsPath);
+    assertEquals(path, "/home/ana/.validmind/credentials.json");
+  }
 });
 
-Deno.test({
-  name: "credentialsPath uses the user's profile on Windows",
-  ignore: !isWindows,
-  async fn() {
+Deno.test(
+  "credentialsPath uses the user's profile on Windows",
+  { ignore: !isWindows },
+  async () => {
     const path = await withEnv({ [HOME]: "C:\\Users\\ana" }, credentialsPath);
     assertEquals(path, "C:\\Users\\ana\\.validmind\\credentials.json");
   },
-});
+);
 
-Deno.test({
-  name: "credentialsPath needs one variable and touches no file",
+Deno.test("credentialsPath needs one variable and touches no file", {
   permissions: { env: [HOME] },
-  fn: () =>
-    assertEquals(credentialsPath().replaceAll("\\", "/").endsWith("/credentials.json"), true),
-});
+}, () => assertEquals(credentialsPath().replaceAll("\\", "/").endsWith("/credentials.json"), true));
 
 Deno.test("credentialsPath without a home folder is home_unset and says what to do", async () => {
   for (const home of ["", undefined]) {
@@ -46,22 +41,19 @@ Deno.test("credentialsPath without a home folder is home_unset and says what to 
   }
 });
 
-Deno.test({
-  name: "credentialsPath that may not read the variable is permission_required",
-  permissions: "none",
-  fn: async () =>
-    void await rejectsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
-});
+Deno.test(
+  "credentialsPath that may not read the variable is permission_required",
+  { permissions: "none" },
+  async () => void await rejectsWith("permission_required", credentialsPath, `--allow-env=${HOME}`),
+);
 
 const POSIX = ["a.json", "a/b.json", "../b.json", "/b.json", "/a/b.json", "/a b,c/d.json", "a//b"];
 const WINDOWS = ["a.json", "a\\b.json", "C:\\b.json", "C:\\a/b.json", "..\\b", "a\\b c\\d"];
 
-Deno.test({
-  name: "folderOf and nameOf keep a path relative, know the root, and agree with @std/path",
+Deno.test("folderOf and nameOf keep a path relative, know the root, and agree with @std/path", {
   permissions: "none",
-  fn() {
-    const paths = Deno.build.os === "windows" ? WINDOWS : POSIX;
-    assertEquals(paths.map(folderOf), paths.map((path) => dirname(path)));
-    assertEquals(paths.map(nameOf), paths.map((path) => basename(path)));
-  },
+}, () => {
+  const paths = Deno.build.os === "windows" ? WINDOWS : POSIX;
+  assertEquals(paths.map(folderOf), paths.map((path) => dirname(path)));
+  assertEquals(paths.map(nameOf), paths.map((path) => basename(path)));
 });

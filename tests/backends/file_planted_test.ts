@@ -8,11 +8,10 @@ import { isPosix, makePipe, namesIn, sandbox } from "../support/sandbox.ts";
 const { folder, permissions } = sandbox();
 const TEXT = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
 
-Deno.test({
-  name: "an own file that is open to others is used where the owner can be told, and refused else",
-  permissions: { read: permissions.read, write: permissions.write },
-  ignore: !isPosix,
-  async fn() {
+Deno.test(
+  "an own file that is open to others is used where the owner can be told, and refused else",
+  { permissions: { read: permissions.read, write: permissions.write }, ignore: !isPosix },
+  async () => {
     const parent = folder();
     const path = `${parent}/credentials.json`;
     Deno.writeTextFileSync(path, TEXT, { mode: 0o644 });
@@ -20,12 +19,12 @@ Deno.test({
     assertEquals(namesIn(parent), ["credentials.json"]);
     await new FileCredentialsBackend({ path }).put(KEY, entry());
   },
-});
+);
 
-Deno.test({
-  name: "a named pipe or a device in the file's place, or behind a link there, is refused at once",
-  ignore: !isPosix,
-  async fn() {
+Deno.test(
+  "a named pipe or a device in the file's place, or behind a link there, is refused at once",
+  { ignore: !isPosix },
+  async () => {
     const parent = folder();
     const path = `${parent}/credentials.json`;
     const backend = new FileCredentialsBackend({ path });
@@ -48,27 +47,25 @@ Deno.test({
     Deno.symlinkSync("/dev/zero", path);
     await check("it is a device");
   },
-});
+);
 
-Deno.test({
-  name: "a file that is exchanged for a link between the look and the opening is not read",
+Deno.test("a file that is exchanged for a link between the look and the opening is not read", {
   ignore: !isPosix,
-  async fn() {
-    const parent = folder();
-    const path = `${parent}/credentials.json`;
-    Deno.writeTextFileSync(path, TEXT, { mode: 0o600 });
-    const { openSync } = Deno;
-    Deno.openSync = (name, options) => {
-      Deno.openSync = openSync;
-      Deno.removeSync(path);
-      Deno.symlinkSync("/dev/zero", path);
-      return openSync(name, options);
-    };
-    const backend = new FileCredentialsBackend({ path });
-    try {
-      await rejectsWith("backend_denied", () => backend.get(KEY), "it is a device");
-    } finally {
-      Deno.openSync = openSync;
-    }
-  },
+}, async () => {
+  const parent = folder();
+  const path = `${parent}/credentials.json`;
+  Deno.writeTextFileSync(path, TEXT, { mode: 0o600 });
+  const { openSync } = Deno;
+  Deno.openSync = (name, options) => {
+    Deno.openSync = openSync;
+    Deno.removeSync(path);
+    Deno.symlinkSync("/dev/zero", path);
+    return openSync(name, options);
+  };
+  const backend = new FileCredentialsBackend({ path });
+  try {
+    await rejectsWith("backend_denied", () => backend.get(KEY), "it is a device");
+  } finally {
+    Deno.openSync = openSync;
+  }
 });

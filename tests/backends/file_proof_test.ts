@@ -41,10 +41,10 @@ function script(path: string, steps: string): string {
   `;
 }
 
-Deno.test({
-  name: "a lock makes a closed file of the coming size, which the put uses, and leaves no trace",
-  permissions,
-  async fn() {
+Deno.test(
+  "a lock makes a closed file of the coming size, which the put uses, and leaves no trace",
+  { permissions },
+  async () => {
     const parent = folder();
     const backend = backendIn(parent);
     assertEquals(backend[PROVES], true);
@@ -65,74 +65,68 @@ Deno.test({
     }
     assertEquals(backend.get(KEY), entry({ x_new: 2 }));
   },
-});
+);
 
-Deno.test({
-  name: "a temp file that somebody replaced is not used, nor one that a crash left",
+Deno.test("a temp file that somebody replaced is not used, nor one that a crash left", {
   permissions,
-  async fn() {
-    const parent = folder();
-    const backend = backendIn(parent);
-    await backend.withLock(KEY, async () => {
-      const [temp] = tempsIn(parent);
-      Deno.writeTextFileSync(`${parent}/planted`, "planted");
-      Deno.renameSync(`${parent}/planted`, `${parent}/${temp}`);
-      await backend.put(KEY, entry({ x_new: 1 }));
-      assertEquals(tempsIn(parent), [temp]);
-    });
-    assertEquals(backend.get(KEY), entry({ x_new: 1 }));
-    await backend.withLock(KEY, () => {
-      assertEquals(Deno.readFileSync(`${parent}/${tempsIn(parent)[0]}`)[0], 0);
-      return Promise.resolve();
-    });
-    assertEquals(tempsIn(parent), []);
-  },
+}, async () => {
+  const parent = folder();
+  const backend = backendIn(parent);
+  await backend.withLock(KEY, async () => {
+    const [temp] = tempsIn(parent);
+    Deno.writeTextFileSync(`${parent}/planted`, "planted");
+    Deno.renameSync(`${parent}/planted`, `${parent}/${temp}`);
+    await backend.put(KEY, entry({ x_new: 1 }));
+    assertEquals(tempsIn(parent), [temp]);
+  });
+  assertEquals(backend.get(KEY), entry({ x_new: 1 }));
+  await backend.withLock(KEY, () => {
+    assertEquals(Deno.readFileSync(`${parent}/${tempsIn(parent)[0]}`)[0], 0);
+    return Promise.resolve();
+  });
+  assertEquals(tempsIn(parent), []);
 });
 
-Deno.test({
-  name: "a lock fails as the put would: of a newer version, or a file that is corrupt",
+Deno.test("a lock fails as the put would: of a newer version, or a file that is corrupt", {
   permissions,
-  async fn() {
-    const parent = folder();
-    const backend = backendIn(parent);
-    const texts = { backend_version: `{"version": 99, "credentials": {}}`, backend_corrupt: "{" };
-    for (const [code, text] of Object.entries(texts)) {
-      Deno.writeTextFileSync(backend.path, text, { mode: 0o600 });
-      const lock = () => backend.withLock(KEY, nothing);
-      await rejectsWith(code as "backend_version", lock, backend.path);
-      assertEquals(Deno.readTextFileSync(backend.path), text);
-    }
-    assertEquals(tempsIn(parent), []);
-  },
+}, async () => {
+  const parent = folder();
+  const backend = backendIn(parent);
+  const texts = { backend_version: `{"version": 99, "credentials": {}}`, backend_corrupt: "{" };
+  for (const [code, text] of Object.entries(texts)) {
+    Deno.writeTextFileSync(backend.path, text, { mode: 0o600 });
+    const lock = () => backend.withLock(KEY, nothing);
+    await rejectsWith(code as "backend_version", lock, backend.path);
+    assertEquals(Deno.readTextFileSync(backend.path), text);
+  }
+  assertEquals(tempsIn(parent), []);
 });
 
-Deno.test({
-  name: "a lock file or a folder that vanishes is an error, never a sign-out",
+Deno.test("a lock file or a folder that vanishes is an error, never a sign-out", {
   ignore: !isPosix,
-  async fn() {
-    for (const what of ["lock", "folder"]) {
-      const parent = `${folder()}/inner`;
-      const backend = backendIn(parent);
-      await backend.put(KEY, entry());
-      const remove = () => {
-        if (what === "folder") return Deno.renameSync(parent, `${parent}.moved`);
-        for (const name of namesIn(parent)) Deno.removeSync(`${parent}/${name}`);
-      };
-      await backend.withLock(KEY, async () => {
-        remove();
-        await rejectsWith("backend_locked", () => backend.get(KEY), backend.path);
-        await rejectsWith("backend_locked", () => backend.put(KEY, entry()), backend.path);
-      });
-      assertEquals(backend.get(KEY), undefined);
-      await backend.put(KEY, entry());
-    }
-    const backend = backendIn(folder());
+}, async () => {
+  for (const what of ["lock", "folder"]) {
+    const parent = `${folder()}/inner`;
+    const backend = backendIn(parent);
+    await backend.put(KEY, entry());
+    const remove = () => {
+      if (what === "folder") return Deno.renameSync(parent, `${parent}.moved`);
+      for (const name of namesIn(parent)) Deno.removeSync(`${parent}/${name}`);
+    };
     await backend.withLock(KEY, async () => {
-      await backend.put(KEY, entry());
-      Deno.removeSync(backend.path); // by somebody who signs out all
-      assertEquals(backend.get(KEY), undefined);
+      remove();
+      await rejectsWith("backend_locked", () => backend.get(KEY), backend.path);
+      await rejectsWith("backend_locked", () => backend.put(KEY, entry()), backend.path);
     });
-  },
+    assertEquals(backend.get(KEY), undefined);
+    await backend.put(KEY, entry());
+  }
+  const backend = backendIn(folder());
+  await backend.withLock(KEY, async () => {
+    await backend.put(KEY, entry());
+    Deno.removeSync(backend.path); // by somebody who signs out all
+    assertEquals(backend.get(KEY), undefined);
+  });
 });
 
 Deno.test({

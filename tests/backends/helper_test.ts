@@ -76,13 +76,9 @@ testCredentialsBackend("helper", () => shared!.helper(), {
 Deno.test.afterAll(async () => await shared?.[Symbol.asyncDispose]());
 
 function test(name: string, fn: (world: World) => Promise<void>): void {
-  Deno.test({
-    name: `helper: ${name}`,
-    ignore,
-    fn: async () => {
-      await using here = await world();
-      await fn(here);
-    },
+  Deno.test(`helper: ${name}`, { ignore }, async () => {
+    await using here = await world();
+    await fn(here);
   });
 }
 

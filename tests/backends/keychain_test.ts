@@ -7,10 +7,10 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { backendUrl, runDeno } from "../support/deno_process.ts";
 import { withEnv } from "../support/own_env.ts";
 
-Deno.test({
-  name: "a keychain declares its library's path, its lock folder, and the home only without one",
-  ignore: Deno.build.os === "windows",
-  async fn() {
+Deno.test(
+  "a keychain declares its library's path, its lock folder, and the home only without one",
+  { ignore: Deno.build.os === "windows" },
+  async () => {
     const ffi = { name: "ffi", path: libraryPath } as const;
     const locks = (path: string) => [
       { name: "read", path, need: "sign_in" } as const,
@@ -26,7 +26,7 @@ Deno.test({
     const none = new KeychainCredentialsBackend({ lockFolder: false });
     assertEquals(none.requiredPermissions(), [ffi]);
   },
-});
+);
 
 Deno.test("a keychain without a lock folder has no lock, and says where its entries are", () => {
   const backend = new KeychainCredentialsBackend({ lockFolder: false, service: "my-service" });

@@ -27,10 +27,10 @@ async function open(lockTimeoutMs = 30_000): Promise<Opened> {
   return { one, other, parent, [Symbol.asyncDispose]: dispose };
 }
 
-Deno.test({
-  name: "a KV lock that is held is backend_locked after the time limit",
-  permissions,
-  async fn() {
+Deno.test(
+  "a KV lock that is held is backend_locked after the time limit",
+  { permissions },
+  async () => {
     await using opened = await open(30);
     const { one, other } = opened;
     await one.withLock(KEY, async () => {
@@ -38,17 +38,13 @@ Deno.test({
       await rejectsWith("backend_locked", () => one.withLock(KEY, nothing), one.path, "30 ms");
     });
   },
-});
+);
 
-Deno.test({
-  name: "locks are not listed among the entries",
-  permissions,
-  async fn() {
-    await using opened = await open();
-    const { one } = opened;
-    const keys = await one.withLock(KEY, () => Array.fromAsync(one.list()));
-    assertEquals(keys, [OTHER]);
-  },
+Deno.test("locks are not listed among the entries", { permissions }, async () => {
+  await using opened = await open();
+  const { one } = opened;
+  const keys = await one.withLock(KEY, () => Array.fromAsync(one.list()));
+  assertEquals(keys, [OTHER]);
 });
 
 /** Lets time go by a hundred times as fast for all that measure it by the monotonic clock. */
@@ -63,28 +59,26 @@ async function hastily(fn: () => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test({
-  name: "a KV lock on a file is not taken over from a holder that stands still, however long",
+Deno.test("a KV lock on a file is not taken over from a holder that stands still, however long", {
   permissions,
-  async fn() {
-    using _ = new ManualIntervals(); // so that nothing renews anything
-    await hastily(async () => {
-      await using opened = await open(60_000);
-      const { one, other } = opened;
-      await one.withLock(KEY, async () => {
-        await rejectsWith("backend_locked", () => other.withLock(KEY, nothing), "60000 ms");
-        await one.put(KEY, entry());
-      });
-      await other.withLock(KEY, nothing);
-      assertEquals(await other.get(KEY), entry());
+}, async () => {
+  using _ = new ManualIntervals(); // so that nothing renews anything
+  await hastily(async () => {
+    await using opened = await open(60_000);
+    const { one, other } = opened;
+    await one.withLock(KEY, async () => {
+      await rejectsWith("backend_locked", () => other.withLock(KEY, nothing), "60000 ms");
+      await one.put(KEY, entry());
     });
-  },
+    await other.withLock(KEY, nothing);
+    assertEquals(await other.get(KEY), entry());
+  });
 });
 
-Deno.test({
-  name: "a KV lock in memory excludes the uses of one store",
-  permissions: "none",
-  async fn() {
+Deno.test(
+  "a KV lock in memory excludes the uses of one store",
+  { permissions: "none" },
+  async () => {
     const store = new KvCredentialsBackend({ lockTimeoutMs: 20 });
     await store.withLock(KEY, async () => {
       await rejectsWith("backend_locked", () => store.withLock(KEY, nothing), "20 ms");
@@ -93,4 +87,4 @@ Deno.test({
     assertEquals(await store.withLock(KEY, () => store.get(KEY)), entry());
     await store.close();
   },
-});
+);

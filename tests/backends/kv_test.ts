@@ -19,61 +19,57 @@ async function withBackend(
   }
 }
 
-Deno.test({
-  name: "two KV backends in memory are two stores",
-  permissions: "none",
-  fn: () =>
+Deno.test(
+  "two KV backends in memory are two stores",
+  { permissions: "none" },
+  () =>
     withBackend(undefined, (one) =>
       withBackend(undefined, async (other) => {
         await one.put(KEY, entry());
         assertEquals(await other.get(KEY), undefined);
       })),
-});
+);
 
 for (const path of [":memory:", "file"]) {
-  Deno.test({
-    name: `an entry of up to 512 KiB fits, and takes its parts with it (${path})`,
+  Deno.test(`an entry of up to 512 KiB fits, and takes its parts with it (${path})`, {
     permissions,
-    fn: () =>
-      withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
-        // "ß" has two bytes, one of them in the next part now and then.
-        for (const fill of ["f", "ß", "日", "🔑"]) {
-          for (const size of [19_000, 65_536, 100_000, 520_000]) {
-            const length = Math.floor(size / new TextEncoder().encode(fill).length);
-            const large = entry({ x_fill: fill.repeat(length) });
-            await backend.put(KEY, large);
-            assertEquals(await backend.get(KEY), large);
-          }
+  }, () =>
+    withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
+      // "ß" has two bytes, one of them in the next part now and then.
+      for (const fill of ["f", "ß", "日", "🔑"]) {
+        for (const size of [19_000, 65_536, 100_000, 520_000]) {
+          const length = Math.floor(size / new TextEncoder().encode(fill).length);
+          const large = entry({ x_fill: fill.repeat(length) });
+          await backend.put(KEY, large);
+          assertEquals(await backend.get(KEY), large);
         }
-        assertEquals(await Array.fromAsync(backend.list()), [KEY]);
-        await backend.put(KEY, entry());
-        assertEquals(await backend.get(KEY), entry());
-      }),
-  });
+      }
+      assertEquals(await Array.fromAsync(backend.list()), [KEY]);
+      await backend.put(KEY, entry());
+      assertEquals(await backend.get(KEY), entry());
+    }));
 
-  Deno.test({
-    name: `an entry over 512 KiB is backend_too_large, and the old is kept (${path})`,
+  Deno.test(`an entry over 512 KiB is backend_too_large, and the old is kept (${path})`, {
     permissions,
-    fn: () =>
-      withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
-        for (const old of [entry(), entry({ x_fill: "f".repeat(100_000) })]) {
-          await backend.put(KEY, old);
-          for (const size of [530_000, 2_000_000]) {
-            const large = entry({ x_fill: "f".repeat(size) });
-            await rejectsWith("backend_too_large", () => backend.put(KEY, large), "512 KiB");
-            assertEquals(await backend.get(KEY), old);
-          }
+  }, () =>
+    withBackend(path === "file" ? `${folder()}/kv.db` : path, async (backend) => {
+      for (const old of [entry(), entry({ x_fill: "f".repeat(100_000) })]) {
+        await backend.put(KEY, old);
+        for (const size of [530_000, 2_000_000]) {
+          const large = entry({ x_fill: "f".repeat(size) });
+          await rejectsWith("backend_too_large", () => backend.put(KEY, large), "512 KiB");
+          assertEquals(await backend.get(KEY), old);
         }
-        const long = "k".repeat(2048);
-        await rejectsWith("backend_too_large", () => backend.put(long, entry()), "its key");
-      }),
-  });
+      }
+      const long = "k".repeat(2048);
+      await rejectsWith("backend_too_large", () => backend.put(long, entry()), "its key");
+    }));
 }
 
-Deno.test({
-  name: "an entry that V8 writes larger than JSON does fits",
-  permissions: "none",
-  fn: () =>
+Deno.test(
+  "an entry that V8 writes larger than JSON does fits",
+  { permissions: "none" },
+  () =>
     withBackend(undefined, async (backend) => {
       const numbers = entry({ x_numbers: Array(4900).fill(0.5) });
       const wide = entry({ x_wide: `日${"a".repeat(19_000)}` });
@@ -82,12 +78,12 @@ Deno.test({
         assertEquals(await backend.get(KEY), JSON.parse(JSON.stringify(awkward)));
       }
     }),
-});
+);
 
-Deno.test({
-  name: "a KV backend on a path keeps its entries over close and reopen",
-  permissions,
-  async fn() {
+Deno.test(
+  "a KV backend on a path keeps its entries over close and reopen",
+  { permissions },
+  async () => {
     const path = `${folder()}/deep/er/kv.db`;
     await withBackend(path, async (backend) => {
       await backend.put(KEY, entry());
@@ -99,39 +95,33 @@ Deno.test({
       assertEquals(await Array.fromAsync(backend.list()), [KEY]);
     });
   },
-});
+);
 
-Deno.test({
-  name: "a KV backend in memory is empty after close, and close may come twice or unused",
+Deno.test("a KV backend in memory is empty after close, and close may come twice or unused", {
   permissions: "none",
-  fn: () =>
-    withBackend(undefined, async (backend) => {
-      await backend.close();
-      await backend.put(KEY, entry());
-      await backend.close();
-      await backend.close();
-      assertEquals(await backend.get(KEY), undefined);
-    }),
+}, () =>
+  withBackend(undefined, async (backend) => {
+    await backend.close();
+    await backend.put(KEY, entry());
+    await backend.close();
+    await backend.close();
+    assertEquals(await backend.get(KEY), undefined);
+  }));
+
+Deno.test("a KV backend that could not be opened tries again", { permissions }, async () => {
+  const parent = folder();
+  Deno.writeTextFileSync(`${parent}/a`, "");
+  await withBackend(`${parent}/a/kv.db`, async (backend) => {
+    await rejectsWith("backend_unavailable", () => backend.get(KEY));
+    Deno.removeSync(`${parent}/a`);
+    assertEquals(await backend.get(KEY), undefined);
+  });
 });
 
-Deno.test({
-  name: "a KV backend that could not be opened tries again",
-  permissions,
-  async fn() {
-    const parent = folder();
-    Deno.writeTextFileSync(`${parent}/a`, "");
-    await withBackend(`${parent}/a/kv.db`, async (backend) => {
-      await rejectsWith("backend_unavailable", () => backend.get(KEY));
-      Deno.removeSync(`${parent}/a`);
-      assertEquals(await backend.get(KEY), undefined);
-    });
-  },
-});
-
-Deno.test({
-  name: "a KV backend says where it keeps things, and whether they last",
-  permissions: "none",
-  fn() {
+Deno.test(
+  "a KV backend says where it keeps things, and whether they last",
+  { permissions: "none" },
+  () => {
     const where = (path?: string) => {
       const { persistent, location } = new KvCredentialsBackend(path === undefined ? {} : { path });
       return [persistent, location];
@@ -141,44 +131,42 @@ Deno.test({
     assertEquals(where("/data/kv.db"), [true, "/data/kv.db"]);
     assertEquals(where("https://kv.example.com/x"), [true, "https://kv.example.com/x"]);
   },
-});
+);
 
-Deno.test({
-  name: "a KV backend refuses options that it does not know, or that are wrong",
+Deno.test("a KV backend refuses options that it does not know, or that are wrong", {
   permissions: "none",
-  async fn() {
-    const make = (options: unknown) => () => new KvCredentialsBackend(options as object);
-    await rejectsWith(
-      "invalid_options",
-      make({ url: "/x" }),
-      `"url"`,
-      "path, lockTimeoutMs, timeoutMs",
-    );
-    await rejectsWith("invalid_options", make({ path: "" }), `"path"`);
-    await rejectsWith("invalid_options", make({ path: null }), `"path"`);
-    await rejectsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
-    await rejectsWith(
-      "invalid_options",
-      make({ path: "http://kv.example.com" }),
-      "https:",
-      "localhost",
-    );
-    await rejectsWith(
-      "invalid_options",
-      make({ path: "https://kv.example.com?token=x" }),
-      "plain URL",
-    );
-    make({ path: "http://localhost:4512" })();
-    // Deno takes these for the names of local files.
-    const files = [
-      "HTTP://kv.example.com",
-      "https:kv.example.com",
-      " https://kv.example.com",
-      "a2://b",
-    ];
-    for (const path of files) await rejectsWith("invalid_options", make({ path }), "plain URL");
-    await rejectsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
-    await rejectsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
-    await rejectsWith("invalid_options", make([]), "not an object");
-  },
+}, async () => {
+  const make = (options: unknown) => () => new KvCredentialsBackend(options as object);
+  await rejectsWith(
+    "invalid_options",
+    make({ url: "/x" }),
+    `"url"`,
+    "path, lockTimeoutMs, timeoutMs",
+  );
+  await rejectsWith("invalid_options", make({ path: "" }), `"path"`);
+  await rejectsWith("invalid_options", make({ path: null }), `"path"`);
+  await rejectsWith("invalid_options", make({ path: "file:///x" }), `"path"`);
+  await rejectsWith(
+    "invalid_options",
+    make({ path: "http://kv.example.com" }),
+    "https:",
+    "localhost",
+  );
+  await rejectsWith(
+    "invalid_options",
+    make({ path: "https://kv.example.com?token=x" }),
+    "plain URL",
+  );
+  make({ path: "http://localhost:4512" })();
+  // Deno takes these for the names of local files.
+  const files = [
+    "HTTP://kv.example.com",
+    "https:kv.example.com",
+    " https://kv.example.com",
+    "a2://b",
+  ];
+  for (const path of files) await rejectsWith("invalid_options", make({ path }), "plain URL");
+  await rejectsWith("invalid_options", make({ lockTimeoutMs: "5" }), `"lockTimeoutMs"`);
+  await rejectsWith("invalid_options", make({ timeoutMs: -1 }), `"timeoutMs"`);
+  await rejectsWith("invalid_options", make([]), "not an object");
 });

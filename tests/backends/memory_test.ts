@@ -5,10 +5,10 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 
 const permissions = "none";
 
-Deno.test({
-  name: "entries may be added and deleted while memory lists its keys",
-  permissions,
-  async fn() {
+Deno.test(
+  "entries may be added and deleted while memory lists its keys",
+  { permissions },
+  async () => {
     const backend = new MemoryCredentialsBackend();
     for (const key of [KEY, OTHER]) backend.put(key, entry());
     const seen: string[] = [];
@@ -19,47 +19,37 @@ Deno.test({
     }
     assertEquals(seen, [KEY, OTHER]);
   },
+);
+
+Deno.test("two memory backends are two stores, and neither lasts", { permissions }, () => {
+  const [one, other] = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
+  one.put(KEY, entry());
+  assertEquals(other.get(KEY), undefined);
+  assertEquals([one.persistent, one.location], [false, "the memory of this process"]);
 });
 
-Deno.test({
-  name: "two memory backends are two stores, and neither lasts",
-  permissions,
-  fn() {
-    const [one, other] = [new MemoryCredentialsBackend(), new MemoryCredentialsBackend()];
-    one.put(KEY, entry());
-    assertEquals(other.get(KEY), undefined);
-    assertEquals([one.persistent, one.location], [false, "the memory of this process"]);
-  },
+Deno.test(
+  "NullCredentialsBackend is another name of memory",
+  { permissions },
+  () => assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend),
+);
+
+Deno.test("memory takes no option but the lock's time", { permissions }, async () => {
+  const make = (options: unknown) => () => new MemoryCredentialsBackend(options as object);
+  make({})();
+  await rejectsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");
+  await rejectsWith("invalid_options", make({ lockTimeoutMs: "1" }), "lockTimeoutMs");
+  await rejectsWith("invalid_options", make(null), "not an object");
+  await rejectsWith("invalid_options", make("path"), "not an object");
 });
 
-Deno.test({
-  name: "NullCredentialsBackend is another name of memory",
-  permissions,
-  fn: () => assertStrictEquals(NullCredentialsBackend, MemoryCredentialsBackend),
-});
-
-Deno.test({
-  name: "memory takes no option but the lock's time",
-  permissions,
-  async fn() {
-    const make = (options: unknown) => () => new MemoryCredentialsBackend(options as object);
-    make({})();
-    await rejectsWith("invalid_options", make({ path: "/x" }), `"path"`, "It takes: lockTimeoutMs");
-    await rejectsWith("invalid_options", make({ lockTimeoutMs: "1" }), "lockTimeoutMs");
-    await rejectsWith("invalid_options", make(null), "not an object");
-    await rejectsWith("invalid_options", make("path"), "not an object");
-  },
-});
-
-Deno.test({
-  name: "a lock in memory that is not had in time is backend_locked, and free afterwards",
+Deno.test("a lock in memory that is not had in time is backend_locked, and free afterwards", {
   permissions: "none",
-  async fn() {
-    const backend = new MemoryCredentialsBackend({ lockTimeoutMs: 5 });
-    await backend.withLock("k", async () => {
-      const waiting = () => backend.withLock("k", () => Promise.resolve());
-      await rejectsWith("backend_locked", waiting, "within 5 ms");
-    });
-    await backend.withLock("k", () => Promise.resolve());
-  },
+}, async () => {
+  const backend = new MemoryCredentialsBackend({ lockTimeoutMs: 5 });
+  await backend.withLock("k", async () => {
+    const waiting = () => backend.withLock("k", () => Promise.resolve());
+    await rejectsWith("backend_locked", waiting, "within 5 ms");
+  });
+  await backend.withLock("k", () => Promise.resolve());
 });

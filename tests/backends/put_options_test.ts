@@ -57,55 +57,49 @@ function signOutBeforeWrite(store: Store, backend: OidcCredentialsBackend): void
 }
 
 for (const { name, make } of CASES) {
-  Deno.test({
-    name: `a put to ${name} leaves an entry that is not the one to replace, whoever changed it`,
+  Deno.test(`a put to ${name} leaves an entry that is not the one to replace, whoever changed it`, {
     permissions,
-    async fn() {
-      const { backend } = make();
-      const isReplaced: PutOptions["isReplaced"] = (stored) => stored?.access_token === "other";
-      await backend.put(KEY, entry(), { isReplaced });
-      assertEquals(await backend.get(KEY), undefined);
-      await backend.put(KEY, entry());
-      await backend.put(KEY, ROTATED, { isReplaced });
-      assertEquals(await backend.get(KEY), entry());
-      const fill = "f".repeat(100_000);
-      const large = name.startsWith("kv ") ? {} : { fill };
-      await backend.put(KEY, entry({ access_token: "other", ...large }));
-      await backend.put(KEY, ROTATED, { isReplaced });
-      assertEquals(await backend.get(KEY), ROTATED);
-      await backend.close?.();
-    },
+  }, async () => {
+    const { backend } = make();
+    const isReplaced: PutOptions["isReplaced"] = (stored) => stored?.access_token === "other";
+    await backend.put(KEY, entry(), { isReplaced });
+    assertEquals(await backend.get(KEY), undefined);
+    await backend.put(KEY, entry());
+    await backend.put(KEY, ROTATED, { isReplaced });
+    assertEquals(await backend.get(KEY), entry());
+    const fill = "f".repeat(100_000);
+    const large = name.startsWith("kv ") ? {} : { fill };
+    await backend.put(KEY, entry({ access_token: "other", ...large }));
+    await backend.put(KEY, ROTATED, { isReplaced });
+    assertEquals(await backend.get(KEY), ROTATED);
+    await backend.close?.();
   });
 
-  Deno.test({
-    name: `a sign-out from ${name} between a session's look and its write is not undone`,
+  Deno.test(`a sign-out from ${name} between a session's look and its write is not undone`, {
     permissions,
-    async fn() {
-      const { store, backend } = make();
-      await backend.put(KEY, entry());
-      signOutBeforeWrite(store, backend);
-      const credential = new CredentialStore(backend, KEY);
-      assertEquals(await credential.replace(ROTATED, entry()), false);
-      assertEquals(await backend.get(KEY), undefined);
-      await backend.close?.();
-    },
+  }, async () => {
+    const { store, backend } = make();
+    await backend.put(KEY, entry());
+    signOutBeforeWrite(store, backend);
+    const credential = new CredentialStore(backend, KEY);
+    assertEquals(await credential.replace(ROTATED, entry()), false);
+    assertEquals(await backend.get(KEY), undefined);
+    await backend.close?.();
   });
 
-  Deno.test({
-    name: `a sign-out from ${name} before a late write of unstored tokens is not undone`,
+  Deno.test(`a sign-out from ${name} before a late write of unstored tokens is not undone`, {
     permissions,
-    async fn() {
-      const { store, backend } = make();
-      await backend.put(KEY, entry());
-      const credential = new CredentialStore(backend, KEY);
-      const put = store.put.bind(store);
-      store.put = () => Promise.reject(DENIED);
-      await credential.replace(ROTATED, entry()).catch(() => undefined);
-      store.put = put;
-      signOutBeforeWrite(store, backend);
-      assertEquals(await credential.load(), undefined);
-      assertEquals([credential.unstored, await backend.get(KEY)], [undefined, undefined]);
-      await backend.close?.();
-    },
+  }, async () => {
+    const { store, backend } = make();
+    await backend.put(KEY, entry());
+    const credential = new CredentialStore(backend, KEY);
+    const put = store.put.bind(store);
+    store.put = () => Promise.reject(DENIED);
+    await credential.replace(ROTATED, entry()).catch(() => undefined);
+    store.put = put;
+    signOutBeforeWrite(store, backend);
+    assertEquals(await credential.load(), undefined);
+    assertEquals([credential.unstored, await backend.get(KEY)], [undefined, undefined]);
+    await backend.close?.();
   });
 }

@@ -41,167 +41,145 @@ function load(
   }, loadBackendFromEnv);
 }
 
-Deno.test({
-  name: "an environment that names no backend gives undefined",
-  permissions,
-  async fn() {
-    assertEquals(await load(), undefined);
-    assertEquals(await load(""), undefined);
-  },
+Deno.test("an environment that names no backend gives undefined", { permissions }, async () => {
+  assertEquals(await load(), undefined);
+  assertEquals(await load(""), undefined);
 });
 
-Deno.test({
-  name: "the choice names the variables that it needs, as far as they may be read",
+Deno.test("the choice names the variables that it needs, as far as they may be read", {
   permissions: "none",
-  fn() {
-    const { noPersist, ownName, ownOptions, name: backend, options: kwargs } = BACKEND_VARIABLES;
-    const choose = (known: Record<string, string | undefined>) =>
-      readBackendChoice((variable) => variable in known ? known[variable] : null);
-    assertEquals(choose({ [noPersist]: "yes" }), {
-      name: "memory",
-      by: noPersist,
-      variables: [noPersist],
-    });
-    const named = { name: "kv", by: backend, options: kwargs };
-    const toName = [noPersist, ownName, backend, kwargs];
-    assertEquals(choose({ [backend]: "kv" }), { ...named, variables: toName });
-    const noOwn = { [noPersist]: "0", [ownName]: "", [ownOptions]: "" };
-    const all = [noPersist, ownName, ownOptions, backend, kwargs];
-    assertEquals(choose({ ...noOwn, [backend]: "kv" }), { ...named, variables: all });
-    const own = { name: "file", by: ownName, options: ownOptions };
-    const variables = [noPersist, ownName, ownOptions];
-    assertEquals(choose({ [ownName]: "file", [backend]: "a.b:C" }), { ...own, variables });
-    const unknown = { variables: [noPersist, ownName, backend] };
-    assertEquals(choose({}), unknown);
-    const none = { [noPersist]: undefined, [ownName]: undefined, [backend]: undefined };
-    for (const denied of Object.keys(none)) {
-      const { [denied]: _, ...others } = none as Record<string, undefined>;
-      assertEquals(choose(others), unknown);
-    }
-    const { name, variables: needed } = choose(none);
-    assertEquals([name, needed.length], ["file", 4]);
-  },
+}, () => {
+  const { noPersist, ownName, ownOptions, name: backend, options: kwargs } = BACKEND_VARIABLES;
+  const choose = (known: Record<string, string | undefined>) =>
+    readBackendChoice((variable) => variable in known ? known[variable] : null);
+  assertEquals(choose({ [noPersist]: "yes" }), {
+    name: "memory",
+    by: noPersist,
+    variables: [noPersist],
+  });
+  const named = { name: "kv", by: backend, options: kwargs };
+  const toName = [noPersist, ownName, backend, kwargs];
+  assertEquals(choose({ [backend]: "kv" }), { ...named, variables: toName });
+  const noOwn = { [noPersist]: "0", [ownName]: "", [ownOptions]: "" };
+  const all = [noPersist, ownName, ownOptions, backend, kwargs];
+  assertEquals(choose({ ...noOwn, [backend]: "kv" }), { ...named, variables: all });
+  const own = { name: "file", by: ownName, options: ownOptions };
+  const variables = [noPersist, ownName, ownOptions];
+  assertEquals(choose({ [ownName]: "file", [backend]: "a.b:C" }), { ...own, variables });
+  const unknown = { variables: [noPersist, ownName, backend] };
+  assertEquals(choose({}), unknown);
+  const none = { [noPersist]: undefined, [ownName]: undefined, [backend]: undefined };
+  for (const denied of Object.keys(none)) {
+    const { [denied]: _, ...others } = none as Record<string, undefined>;
+    assertEquals(choose(others), unknown);
+  }
+  const { name, variables: needed } = choose(none);
+  assertEquals([name, needed.length], ["file", 4]);
 });
 
-Deno.test({
-  name: "VM_OIDC_NO_PERSIST that says yes gives memory, whatever else is named",
-  permissions,
-  async fn() {
+Deno.test(
+  "VM_OIDC_NO_PERSIST that says yes gives memory, whatever else is named",
+  { permissions },
+  async () => {
     const settings = { VM_OIDC_NO_PERSIST: " Yes\n" };
     assertInstanceOf(await load(undefined, undefined, settings), MemoryCredentialsBackend);
     assertInstanceOf(await load("no such", "no JSON", settings), MemoryCredentialsBackend);
   },
+);
+
+Deno.test("VM_OIDC_NO_PERSIST that is empty or says no leaves the choice to the other variables", {
+  permissions,
+}, async () => {
+  for (const value of ["", "No", "  "]) {
+    const settings = { VM_OIDC_NO_PERSIST: value };
+    assertEquals(await load(undefined, undefined, settings), undefined);
+    assertInstanceOf(await load("file", undefined, settings), FileCredentialsBackend);
+  }
 });
 
-Deno.test({
-  name: "VM_OIDC_NO_PERSIST that is empty or says no leaves the choice to the other variables",
+Deno.test("VM_OIDC_NO_PERSIST with another word is refused, since a rule must not be missed", {
   permissions,
-  async fn() {
-    for (const value of ["", "No", "  "]) {
-      const settings = { VM_OIDC_NO_PERSIST: value };
-      assertEquals(await load(undefined, undefined, settings), undefined);
-      assertInstanceOf(await load("file", undefined, settings), FileCredentialsBackend);
-    }
-  },
+}, async () => {
+  for (const value of ["2", "on", SECRETS.access]) {
+    const fn = () => load("file", undefined, { VM_OIDC_NO_PERSIST: value });
+    await rejectsWith("env_invalid", fn, "VM_OIDC_NO_PERSIST", "1, true or yes", "unset it");
+  }
 });
 
-Deno.test({
-  name: "VM_OIDC_NO_PERSIST with another word is refused, since a rule must not be missed",
-  permissions,
-  async fn() {
-    for (const value of ["2", "on", SECRETS.access]) {
-      const fn = () => load("file", undefined, { VM_OIDC_NO_PERSIST: value });
-      await rejectsWith("env_invalid", fn, "VM_OIDC_NO_PERSIST", "1, true or yes", "unset it");
-    }
-  },
-});
-
-Deno.test({
-  name: "a built-in name gives its backend, with white space around it too",
-  permissions,
-  async fn() {
+Deno.test(
+  "a built-in name gives its backend, with white space around it too",
+  { permissions },
+  async () => {
     assertInstanceOf(await load("file"), FileCredentialsBackend);
     assertInstanceOf(await load("memory"), MemoryCredentialsBackend);
     assertInstanceOf(await load("kv"), KvCredentialsBackend);
     assertInstanceOf(await load(" memory\n"), MemoryCredentialsBackend);
     assertInstanceOf(await load("memory", ""), MemoryCredentialsBackend);
   },
-});
+);
 
-Deno.test({
-  name: "a built-in backend gets the KWARGS as its options, with variables put in",
+Deno.test("a built-in backend gets the KWARGS as its options, with variables put in", {
   permissions,
-  async fn() {
-    const kwargs = { path: "/shared/${VM_TEST_USER}/c.json", lockTimeoutMs: 5 };
-    const backend = await load("file", kwargs, { VM_TEST_USER: "ana" });
-    assertInstanceOf(backend, FileCredentialsBackend);
-    assertEquals(backend.path, "/shared/ana/c.json");
-    assertEquals((await load("kv", { path: "/shared/kv.db" }))?.location, "/shared/kv.db");
-    assertInstanceOf(await load("memory", {}), MemoryCredentialsBackend);
-  },
+}, async () => {
+  const kwargs = { path: "/shared/${VM_TEST_USER}/c.json", lockTimeoutMs: 5 };
+  const backend = await load("file", kwargs, { VM_TEST_USER: "ana" });
+  assertInstanceOf(backend, FileCredentialsBackend);
+  assertEquals(backend.path, "/shared/ana/c.json");
+  assertEquals((await load("kv", { path: "/shared/kv.db" }))?.location, "/shared/kv.db");
+  assertInstanceOf(await load("memory", {}), MemoryCredentialsBackend);
 });
 
-Deno.test({
-  name: "equal settings give one instance, so that a second init finds what the first stored",
+Deno.test("equal settings give one instance, so that a second init finds what the first stored", {
   permissions,
-  async fn() {
-    const both = () => Promise.all([loadBackendFromEnv(), loadBackendFromEnv()]);
-    const [one, other] = await withEnv({ VM_OIDC_CREDENTIALS_BACKEND: "memory" }, both);
-    assertStrictEquals(one, other);
-    await one?.put(KEY, entry());
-    assertEquals(await (await load(" memory "))?.get(KEY), entry());
-    await one?.delete(KEY);
-    const kwargs = { path: "/one/c.json" };
-    assertStrictEquals(await load("file", kwargs), await load("file", kwargs));
-    const off = { VM_OIDC_NO_PERSIST: "1" };
-    assertStrictEquals(
-      await load("", "", off),
-      await load("kv", "", { VM_OIDC_NO_PERSIST: "yes" }),
-    );
-  },
+}, async () => {
+  const both = () => Promise.all([loadBackendFromEnv(), loadBackendFromEnv()]);
+  const [one, other] = await withEnv({ VM_OIDC_CREDENTIALS_BACKEND: "memory" }, both);
+  assertStrictEquals(one, other);
+  await one?.put(KEY, entry());
+  assertEquals(await (await load(" memory "))?.get(KEY), entry());
+  await one?.delete(KEY);
+  const kwargs = { path: "/one/c.json" };
+  assertStrictEquals(await load("file", kwargs), await load("file", kwargs));
+  const off = { VM_OIDC_NO_PERSIST: "1" };
+  assertStrictEquals(
+    await load("", "", off),
+    await load("kv", "", { VM_OIDC_NO_PERSIST: "yes" }),
+  );
 });
 
-Deno.test({
-  name: "different settings give different instances",
-  permissions,
-  async fn() {
-    const path = "/${VM_TEST_USER}/c.json";
-    const of = (user: string) => load("file", { path }, { VM_TEST_USER: user });
-    assertNotStrictEquals(await of("ana"), await of("ben"));
-    assertNotStrictEquals(await load("kv", { path: "/a.db" }), await load("kv", { path: "/b.db" }));
-    const memory = await load("memory");
-    assertNotStrictEquals(memory, await load("", "", { VM_OIDC_NO_PERSIST: "1" }));
-  },
+Deno.test("different settings give different instances", { permissions }, async () => {
+  const path = "/${VM_TEST_USER}/c.json";
+  const of = (user: string) => load("file", { path }, { VM_TEST_USER: user });
+  assertNotStrictEquals(await of("ana"), await of("ben"));
+  assertNotStrictEquals(await load("kv", { path: "/a.db" }), await load("kv", { path: "/b.db" }));
+  const memory = await load("memory");
+  assertNotStrictEquals(memory, await load("", "", { VM_OIDC_NO_PERSIST: "1" }));
 });
 
-Deno.test({
-  name: "a load that failed is tried again",
+Deno.test("a load that failed is tried again", {
   permissions: { env: permissions.env, read: [root], write: [root], import: true },
-  async fn() {
-    const path = `${folder()}/flaky.ts`;
-    Deno.writeTextFileSync(
-      path,
-      `let tries = 0;
+}, async () => {
+  const path = `${folder()}/flaky.ts`;
+  Deno.writeTextFileSync(
+    path,
+    `let tries = 0;
       export class Flaky {
         constructor() { if (tries++ === 0) throw new Error("not yet"); }
         get() {} put() {} delete() {}
       }`,
-    );
-    const spec = `${path}:Flaky`;
-    await rejectsWith("backend_not_constructible", () => load(spec), path);
-    const backend = await load(spec);
-    assert(backend !== undefined);
-    assertStrictEquals(await load(spec), backend);
-  },
+  );
+  const spec = `${path}:Flaky`;
+  await rejectsWith("backend_not_constructible", () => load(spec), path);
+  const backend = await load(spec);
+  assert(backend !== undefined);
+  assertStrictEquals(await load(spec), backend);
 });
 
 for (const backend of [undefined, "", " ", "\t\n"]) {
-  Deno.test({
-    name: `options without a name are refused, and no plain file is used: ${
-      JSON.stringify(backend)
-    }`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `options without a name are refused, and no plain file is used: ${JSON.stringify(backend)}`,
+    { permissions },
+    async () => {
       const kwargs = { address: SECRETS.access };
       await rejectsWith(
         "backend_spec_invalid",
@@ -218,14 +196,13 @@ for (const backend of [undefined, "", " ", "\t\n"]) {
       const memory = await load(backend, kwargs, { VM_OIDC_NO_PERSIST: "1" });
       assertInstanceOf(memory, MemoryCredentialsBackend);
     },
-  });
+  );
 }
 
-Deno.test({
-  name:
-    "this module's own variables win over those that the Python library reads, whatever these say",
-  permissions,
-  async fn() {
+Deno.test(
+  "this module's own variables win over those that the Python library reads, whatever these say",
+  { permissions },
+  async () => {
     const { ownName, ownOptions } = BACKEND_VARIABLES;
     const python = ["acme.credentials:Store", "no JSON"] as const;
     const own = { [ownName]: "file", [ownOptions]: '{"path": "/srv/own.json"}' };
@@ -257,7 +234,7 @@ Deno.test({
     const memory = await load(...python, { ...own, VM_OIDC_NO_PERSIST: "1" });
     assertInstanceOf(memory, MemoryCredentialsBackend);
   },
-});
+);
 
 Deno.test("options beside an empty name have to be readable, so that none is missed", async () => {
   const { noPersist, ownName, ownOptions, name: shared, options } = BACKEND_VARIABLES;

@@ -30,10 +30,10 @@ const STRANGERS: [what: string, answer: () => Response][] = [
 ];
 
 for (const [what, answer] of STRANGERS) {
-  Deno.test({
-    name: `a 404 with ${what} is a proxy's, and never "not signed in"`,
-    permissions: "none",
-    async fn() {
+  Deno.test(
+    `a 404 with ${what} is a proxy's, and never "not signed in"`,
+    { permissions: "none" },
+    async () => {
       const vault = backend(answer);
       const code = "backend_unavailable";
       await rejectsWith(code, () => vault.get(KEY), "404");
@@ -43,49 +43,45 @@ for (const [what, answer] of STRANGERS) {
       await rejectsWith(code, () => vault.withLock(KEY, () => Promise.resolve()), "404");
       await vault.close();
     },
-  });
+  );
 }
 
-Deno.test({
-  name: `what quotes the token or the entry is not told, and other words are`,
+Deno.test(`what quotes the token or the entry is not told, and other words are`, {
   permissions: "none",
-  async fn() {
-    const { access_token } = entry();
-    for (
-      const [words, isTold] of [
-        ["no handler for this", true],
-        [`bad header X-Vault-Token: ${TOKEN}`, false],
-        [`bad value ${access_token}`, false],
-      ] as const
-    ) {
-      const refused = () => json({ errors: [words] }, 400);
-      const writing = backend((method, pathname) => {
-        if (method === "GET") return json({ errors: [] }, 404);
-        return pathname.includes("/metadata/") ? new Response(null, { status: 204 }) : refused();
-      });
-      const reading = backend(refused);
-      const uses = [() => writing.put(KEY, entry())];
-      if (!words.includes(access_token)) { // which a read does not send
-        uses.push(async () => void await reading.get(KEY), () => reading.delete(KEY));
-      }
-      for (const use of uses) {
-        const error = await rejectsWith("backend_unavailable", use, "400");
-        assertNoSecret(error, [TOKEN]);
-        assertEquals(error.message.includes(words), isTold);
-      }
-      await writing.close();
-      await reading.close();
+}, async () => {
+  const { access_token } = entry();
+  for (
+    const [words, isTold] of [
+      ["no handler for this", true],
+      [`bad header X-Vault-Token: ${TOKEN}`, false],
+      [`bad value ${access_token}`, false],
+    ] as const
+  ) {
+    const refused = () => json({ errors: [words] }, 400);
+    const writing = backend((method, pathname) => {
+      if (method === "GET") return json({ errors: [] }, 404);
+      return pathname.includes("/metadata/") ? new Response(null, { status: 204 }) : refused();
+    });
+    const reading = backend(refused);
+    const uses = [() => writing.put(KEY, entry())];
+    if (!words.includes(access_token)) { // which a read does not send
+      uses.push(async () => void await reading.get(KEY), () => reading.delete(KEY));
     }
-  },
+    for (const use of uses) {
+      const error = await rejectsWith("backend_unavailable", use, "400");
+      assertNoSecret(error, [TOKEN]);
+      assertEquals(error.message.includes(words), isTold);
+    }
+    await writing.close();
+    await reading.close();
+  }
 });
 
-Deno.test({
-  name: `a 404 with an empty list of errors is Vault's for what is not there`,
+Deno.test(`a 404 with an empty list of errors is Vault's for what is not there`, {
   permissions: "none",
-  async fn() {
-    const vault = backend(() => json({ errors: [] }, 404));
-    assertEquals(await vault.get(KEY), undefined);
-    assertEquals(await Array.fromAsync(vault.list()), []);
-    await vault.close();
-  },
+}, async () => {
+  const vault = backend(() => json({ errors: [] }, 404));
+  assertEquals(await vault.get(KEY), undefined);
+  assertEquals(await Array.fromAsync(vault.list()), []);
+  await vault.close();
 });

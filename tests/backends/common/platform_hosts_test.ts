@@ -7,17 +7,17 @@ import {
   pathOfUrl,
 } from "../../../backends/common/platform.ts";
 
-Deno.test({
-  name: "netHost names the port, also where the URL leaves it out",
-  permissions: "none",
-  fn() {
+Deno.test(
+  "netHost names the port, also where the URL leaves it out",
+  { permissions: "none" },
+  () => {
     const host = (url: string) => netHost(new URL(url));
     assertEquals(host("https://login.example.com/tenant"), "login.example.com:443");
     assertEquals(host("http://localhost/"), "localhost:80");
     assertEquals(host("https://api.example.com:8443/v1/"), "api.example.com:8443");
     assertEquals(host("http://[::1]:5000/"), "[::1]:5000");
   },
-});
+);
 
 Deno.test("isLoopback looks at the name as a URL has it", () => {
   assertEquals(isLoopback(new URL("http://2130706433/").hostname), true); // 127.0.0.1
@@ -46,14 +46,10 @@ Deno.test("isSecureUrl takes https:, and http: on loopback", () => {
   assertEquals(insecure.map(isSecure), [false, false, false, false]);
 });
 
-Deno.test({
-  name: "isUrl takes http: and https:, and no path",
-  permissions: "none",
-  fn() {
-    assertEquals(["http://a", "https://a/b"].map(isUrl), [true, true]);
-    const paths = [":memory:", "/https:/a", "httpd", "C:\\kv.db", "HTTPS://a", "https:a"];
-    assertEquals(paths.map(isUrl), Array(6).fill(false));
-  },
+Deno.test("isUrl takes http: and https:, and no path", { permissions: "none" }, () => {
+  assertEquals(["http://a", "https://a/b"].map(isUrl), [true, true]);
+  const paths = [":memory:", "/https:/a", "httpd", "C:\\kv.db", "HTTPS://a", "https:a"];
+  assertEquals(paths.map(isUrl), Array(6).fill(false));
 });
 
 Deno.test("a file: URL has the path of this system, and no other URL has one", () => {

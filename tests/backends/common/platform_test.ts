@@ -17,16 +17,14 @@ Deno.test("readEnvIfGranted does the same where it may", async () => {
   assertEquals(await withEnv({ [NAME]: "" }, () => readEnvIfGranted(NAME)), undefined);
 });
 
-Deno.test({
-  name: "a denied variable is an error for readEnv, and undefined for readEnvIfGranted",
+Deno.test("a denied variable is an error for readEnv, and undefined for readEnvIfGranted", {
   permissions: { env: ["VM_TEST_OTHER"] },
-  async fn() {
-    const words = ["Cannot find the map:", `--allow-env=${NAME}`];
-    await rejectsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
-    assertEquals(readEnvIfGranted(NAME), undefined);
-    assertEquals(isEnvGranted(NAME), false);
-    assertEquals(isEnvGranted("VM_TEST_OTHER"), true);
-  },
+}, async () => {
+  const words = ["Cannot find the map:", `--allow-env=${NAME}`];
+  await rejectsWith("permission_required", () => readEnv(NAME, "find the map"), ...words);
+  assertEquals(readEnvIfGranted(NAME), undefined);
+  assertEquals(isEnvGranted(NAME), false);
+  assertEquals(isEnvGranted("VM_TEST_OTHER"), true);
 });
 
 Deno.test("readEnv passes on what is not about permissions", () => {

@@ -7,18 +7,16 @@ Deno.test("delay waits its time", async () => {
   assert(performance.now() - start >= 14);
 });
 
-Deno.test({
-  name: "delay ends with the signal's reason, before or during its time, and leaves no timer",
+Deno.test("delay ends with the signal's reason, before or during its time, and leaves no timer", {
   sanitizeOps: true,
-  async fn() {
-    const reason = new Error("enough");
-    const before = await assertRejects(() => delay(60_000, AbortSignal.abort(reason)));
-    assertStrictEquals(before, reason);
-    const abort = new AbortController();
-    const waiting = delay(60_000, abort.signal);
-    abort.abort(reason);
-    assertStrictEquals(await assertRejects(() => waiting), reason);
-  },
+}, async () => {
+  const reason = new Error("enough");
+  const before = await assertRejects(() => delay(60_000, AbortSignal.abort(reason)));
+  assertStrictEquals(before, reason);
+  const abort = new AbortController();
+  const waiting = delay(60_000, abort.signal);
+  abort.abort(reason);
+  assertStrictEquals(await assertRejects(() => waiting), reason);
 });
 
 Deno.test("delay of more than a timer can wait does not end at once", async () => {

@@ -133,11 +133,11 @@ function script(calls: { path: string; rules: object; before?: string }[]): stri
 }
 
 for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
-  Deno.test({
-    name: `private files: every kind of file by every rule, under ${flags}` +
+  Deno.test(
+    `private files: every kind of file by every rule, under ${flags}` +
       (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
-    ignore: whyNoOtherUser !== undefined,
-    async fn() {
+    { ignore: whyNoOtherUser !== undefined },
+    async () => {
       const parent = folder();
       Deno.chmodSync(root, 0o755);
       Deno.chmodSync(parent, 0o777);
@@ -157,14 +157,14 @@ for (const flags of [["-A"], ["--allow-read", "--allow-write"]]) {
         }
       }
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "private files: one that becomes a pipe at its opening does not block" +
+Deno.test(
+  "private files: one that becomes a pipe at its opening does not block" +
     (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
-  ignore: whyNoOtherUser !== undefined,
-  async fn() {
+  { ignore: whyNoOtherUser !== undefined },
+  async () => {
     const parent = folder();
     Deno.chmodSync(root, 0o755);
     Deno.chmodSync(parent, 0o777);
@@ -183,7 +183,7 @@ Deno.test({
     const [seen] = await runAsOther(script([{ path, rules: {}, before }])) as string[];
     assertMatch(seen!, /^it is a named pipe/);
   },
-});
+);
 
 const fail = (reason: string, advice: string) => new Error(`${reason}. ${advice}`);
 
@@ -208,11 +208,10 @@ function readWhile(path: string, meanwhile: (file: Deno.FsFile) => void, timeout
   }
 }
 
-Deno.test({
-  name:
-    "private files: a text that is written meanwhile is read again, and a slow one ends in time",
-  ignore: !isPosix,
-  fn() {
+Deno.test(
+  "private files: a text that is written meanwhile is read again, and a slow one ends in time",
+  { ignore: !isPosix },
+  () => {
     const path = `${folder()}/file`;
     Deno.writeTextFileSync(path, "half", { mode: 0o600 });
     let writes = 0;
@@ -231,4 +230,4 @@ Deno.test({
     Deno.writeFileSync(path, new Uint8Array([0xff, 0xfe]));
     assertMatch(readWhile(path, () => {}), /^it is not UTF-8 text/);
   },
-});
+);

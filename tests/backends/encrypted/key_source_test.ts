@@ -25,10 +25,10 @@ function saltIn(inner: MemoryCredentialsBackend, key = KEY): string {
   return (inner.get(`encrypted|${key}`)?.encrypted as { pbkdf2: { salt: string } }).pbkdf2.salt;
 }
 
-Deno.test({
-  name: "a key in a variable is the same in hex, base64 and base64url, with white space around it",
-  permissions: { env: true },
-  async fn() {
+Deno.test(
+  "a key in a variable is the same in hex, base64 and base64url, with white space around it",
+  { permissions: { env: true } },
+  async () => {
     const inner = new MemoryCredentialsBackend();
     await encrypted(inner, FIRST).put(KEY, entry());
     const base64 = FIRST.toBase64();
@@ -40,7 +40,7 @@ Deno.test({
       });
     }
   },
-});
+);
 
 const BAD: Record<string, string> = {
   "a password": "hunter2hunter2hunter2hunter2hunter2",
@@ -56,32 +56,28 @@ const BAD: Record<string, string> = {
 };
 
 for (const [what, TEST_KEY] of Object.entries(BAD)) {
-  Deno.test({
-    name: `a variable with ${what} is env_invalid, and its value is not shown`,
+  Deno.test(`a variable with ${what} is env_invalid, and its value is not shown`, {
     permissions: { env: true },
-    async fn() {
-      const backend = encrypted(new MemoryCredentialsBackend(), { env: "TEST_KEY" });
-      await withEnv({ TEST_KEY }, async () => {
-        const words = ["TEST_KEY", "32 random bytes", "openssl rand -base64 32"];
-        const error = await rejectsWith("env_invalid", () => backend.put(KEY, entry()), ...words);
-        assertNoSecret(error, [TEST_KEY]);
-      });
-    },
+  }, async () => {
+    const backend = encrypted(new MemoryCredentialsBackend(), { env: "TEST_KEY" });
+    await withEnv({ TEST_KEY }, async () => {
+      const words = ["TEST_KEY", "32 random bytes", "openssl rand -base64 32"];
+      const error = await rejectsWith("env_invalid", () => backend.put(KEY, entry()), ...words);
+      assertNoSecret(error, [TEST_KEY]);
+    });
   });
 }
 
-Deno.test({
-  name: "an unset variable is env_unset at the first use, and may be set later",
+Deno.test("an unset variable is env_unset at the first use, and may be set later", {
   permissions: { env: true },
-  async fn() {
-    const backend = encrypted(new MemoryCredentialsBackend(), { env: "TEST_KEY" });
-    assertEquals(await backend.get(KEY), undefined); // nothing to decrypt yet
-    await rejectsWith("env_unset", () => backend.put(KEY, entry()), "TEST_KEY");
-    await withEnv({ TEST_KEY: FIRST.toHex() }, () => backend.put(KEY, entry()));
-    assertEquals(await backend.get(KEY), entry());
-    const other = encrypted(new MemoryCredentialsBackend(), { passphrase: { env: "TEST_KEY" } });
-    await rejectsWith("env_unset", () => other.put(KEY, entry()), "TEST_KEY");
-  },
+}, async () => {
+  const backend = encrypted(new MemoryCredentialsBackend(), { env: "TEST_KEY" });
+  assertEquals(await backend.get(KEY), undefined); // nothing to decrypt yet
+  await rejectsWith("env_unset", () => backend.put(KEY, entry()), "TEST_KEY");
+  await withEnv({ TEST_KEY: FIRST.toHex() }, () => backend.put(KEY, entry()));
+  assertEquals(await backend.get(KEY), entry());
+  const other = encrypted(new MemoryCredentialsBackend(), { passphrase: { env: "TEST_KEY" } });
+  await rejectsWith("env_unset", () => other.put(KEY, entry()), "TEST_KEY");
 });
 
 Deno.test("a variable that Deno denies is permission_required and names the flag", async () => {

@@ -40,10 +40,10 @@ const UNREADABLE = [
   [0xef, 0xbf, 0xbd, 0xff], // beside a true U+FFFD
 ];
 
-Deno.test({
-  name: "a file is read as the strict decoder reads it: U+FFFD is text, what is not UTF-8 an error",
-  permissions,
-  async fn() {
+Deno.test(
+  "a file is read as the strict decoder reads it: U+FFFD is text, what is not UTF-8 an error",
+  { permissions },
+  async () => {
     const path = `${folder()}/a.json`;
     const [before, after] = ['{"credentials": {"k": {"x": "', '"}}}'];
     const encoder = new TextEncoder();
@@ -67,55 +67,47 @@ Deno.test({
     Deno.writeTextFileSync(path, `\uFEFF\uFEFF${before}${after}`); // one mark is no text, two are
     await rejectsWith("backend_corrupt", () => readIfPresent(path), path, "not JSON in UTF-8");
   },
+);
+
+Deno.test("getEntry gives own rows alone, and undefined for null", { permissions: "none" }, () => {
+  const document = parse(`{"version": 1, "credentials": {"${OTHER}": null}}`);
+  for (const key of [KEY, OTHER, "constructor", "__proto__", "toString"]) {
+    assertEquals(getEntry(document, key, PATH), undefined, key);
+  }
 });
 
-Deno.test({
-  name: "getEntry gives own rows alone, and undefined for null",
-  permissions: "none",
-  fn() {
-    const document = parse(`{"version": 1, "credentials": {"${OTHER}": null}}`);
-    for (const key of [KEY, OTHER, "constructor", "__proto__", "toString"]) {
-      assertEquals(getEntry(document, key, PATH), undefined, key);
-    }
-  },
-});
-
-Deno.test({
-  name: "an object that is some other program's file is backend_corrupt",
-  permissions: "none",
-  async fn() {
+Deno.test(
+  "an object that is some other program's file is backend_corrupt",
+  { permissions: "none" },
+  async () => {
     for (const text of ['{"name": "app", "dependencies": {}}', '{"version": 1, "packages": {}}']) {
       await rejectsWith("backend_corrupt", () => parse(text), PATH);
     }
     await rejectsWith("backend_version", () => parse('{"version": 3, "packages": {}}'), PATH);
   },
+);
+
+Deno.test("a document comes back from its own text, with all that it holds", {
+  permissions: "none",
+}, () => {
+  const document = { ...emptyDocument(), x_top: [1, null], credentials: { [KEY]: entry() } };
+  assertEquals(parse(serializeDocument(document)), document);
+  assertEquals(parse(serializeDocument(emptyDocument())), emptyDocument());
+  assertEquals(emptyDocument(), { version: 1, credentials: {} });
 });
 
-Deno.test({
-  name: "a document comes back from its own text, with all that it holds",
+Deno.test("fields keep their order, so that a rewrite changes no more than it must", {
   permissions: "none",
-  fn() {
-    const document = { ...emptyDocument(), x_top: [1, null], credentials: { [KEY]: entry() } };
-    assertEquals(parse(serializeDocument(document)), document);
-    assertEquals(parse(serializeDocument(emptyDocument())), emptyDocument());
-    assertEquals(emptyDocument(), { version: 1, credentials: {} });
-  },
+}, () => {
+  const text = serializeDocument({ x_first: 1, version: 1, x_second: 2, credentials: {} });
+  assertEquals(Object.keys(parse(text)), ["x_first", "version", "x_second", "credentials"]);
+  assertEquals(serializeDocument(parse(text)), text);
 });
 
-Deno.test({
-  name: "fields keep their order, so that a rewrite changes no more than it must",
-  permissions: "none",
-  fn() {
-    const text = serializeDocument({ x_first: 1, version: 1, x_second: 2, credentials: {} });
-    assertEquals(Object.keys(parse(text)), ["x_first", "version", "x_second", "credentials"]);
-    assertEquals(serializeDocument(parse(text)), text);
-  },
-});
-
-Deno.test({
-  name: "a row under __proto__ is a row, and changes no prototype",
-  permissions: "none",
-  fn() {
+Deno.test(
+  "a row under __proto__ is a row, and changes no prototype",
+  { permissions: "none" },
+  () => {
     const document = emptyDocument();
     setRow(document, "__proto__", entry());
     assertEquals(Object.getPrototypeOf(document.credentials), Object.prototype);
@@ -127,24 +119,22 @@ Deno.test({
       1,
     );
   },
+);
+
+Deno.test("assertWritable refuses a higher version, by the path and both versions", {
+  permissions: "none",
+}, async () => {
+  assertWritable(emptyDocument(), PATH);
+  for (const version of [2, 7, 1e21]) {
+    const check = () => assertWritable({ ...emptyDocument(), version }, PATH);
+    await rejectsWith("backend_version", check, PATH, `version ${version}`, "version 1");
+  }
 });
 
-Deno.test({
-  name: "assertWritable refuses a higher version, by the path and both versions",
-  permissions: "none",
-  async fn() {
-    assertWritable(emptyDocument(), PATH);
-    for (const version of [2, 7, 1e21]) {
-      const check = () => assertWritable({ ...emptyDocument(), version }, PATH);
-      await rejectsWith("backend_version", check, PATH, `version ${version}`, "version 1");
-    }
-  },
-});
-
-Deno.test({
-  name: "what looks like credentials, whole or damaged, may be thrown away; other files may not",
-  permissions: "none",
-  fn() {
+Deno.test(
+  "what looks like credentials, whole or damaged, may be thrown away; other files may not",
+  { permissions: "none" },
+  () => {
     const own = ["", " \n", '{"version": 1, "credentials": {"a|b', "{}", '{"version": 1}'];
     own.push('{"version": 2, "credentials": {}}', '{"version": "1", "credentials": {}, "x": 1}');
     for (const text of own) assertEquals(looksLikeCredentials(text), true, text);
@@ -161,18 +151,16 @@ Deno.test({
     others.push('[{"credentials": {}}]', '"\\"credentials\\""', "null");
     for (const text of others) assertEquals(looksLikeCredentials(text), false, text);
   },
-});
+);
 
-Deno.test({
-  name: "the error of a corrupt document has no cause: that would quote the text",
+Deno.test("the error of a corrupt document has no cause: that would quote the text", {
   permissions: "none",
-  async fn() {
-    const text = serializeDocument({ ...emptyDocument(), credentials: { [KEY]: entry() } });
-    for (let end = 0; end < text.length - 2; end += 7) {
-      const error = await rejectsWith("backend_corrupt", () => parse(text.slice(0, end)), PATH);
-      assertEquals(error.cause, undefined);
-    }
-  },
+}, async () => {
+  const text = serializeDocument({ ...emptyDocument(), credentials: { [KEY]: entry() } });
+  for (let end = 0; end < text.length - 2; end += 7) {
+    const error = await rejectsWith("backend_corrupt", () => parse(text.slice(0, end)), PATH);
+    assertEquals(error.cause, undefined);
+  }
 });
 
 const NUMBERS = `{

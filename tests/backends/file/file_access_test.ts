@@ -28,60 +28,48 @@ function withCode(code: string): Error {
 }
 
 for (const [cause, code, reason] of KINDS) {
-  Deno.test({
-    name: `fileError tells ${code} by: ${reason}`,
-    permissions: "none",
-    fn() {
-      const error = fileError("write", PATH, cause);
-      assertEquals(error.code, code);
-      assert(error.message.startsWith(`Cannot write ${PATH}: ${reason}. `), error.message);
-      assertStrictEquals(error.cause, cause);
-    },
+  Deno.test(`fileError tells ${code} by: ${reason}`, { permissions: "none" }, () => {
+    const error = fileError("write", PATH, cause);
+    assertEquals(error.code, code);
+    assert(error.message.startsWith(`Cannot write ${PATH}: ${reason}. `), error.message);
+    assertStrictEquals(error.cause, cause);
   });
 }
 
-Deno.test({
-  name: "on a drive of Windows that is not there nothing is stored, and a write says so",
+Deno.test("on a drive of Windows that is not there nothing is stored, and a write says so", {
   ignore: Deno.build.os !== "windows",
-  async fn() {
-    const backend = new FileCredentialsBackend({ path: "Q:\\tokens\\c.json" });
-    assertEquals(backend.get(KEY), undefined);
-    await backend.delete(KEY);
-    const { message } = await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()));
-    assertStringIncludes(message, "its folder is missing. Make the folder, or use another path.");
-  },
+}, async () => {
+  const backend = new FileCredentialsBackend({ path: "Q:\\tokens\\c.json" });
+  assertEquals(backend.get(KEY), undefined);
+  await backend.delete(KEY);
+  const { message } = await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()));
+  assertStringIncludes(message, "its folder is missing. Make the folder, or use another path.");
 });
 
-Deno.test({
-  name: "fileError passes on what has a code already",
-  permissions: "none",
-  fn() {
-    const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
-    assertStrictEquals(fileError("write", PATH, coded), coded);
-  },
+Deno.test("fileError passes on what has a code already", { permissions: "none" }, () => {
+  const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
+  assertStrictEquals(fileError("write", PATH, coded), coded);
 });
 
-Deno.test({
-  name: "fileError names the folder in the flags, since a file is replaced by renaming another",
+Deno.test("fileError names the folder in the flags, since a file is replaced by renaming another", {
   permissions: "none",
-  fn() {
-    const flags = (path: string) =>
-      /Run with: (.*)$/.exec(fileError("read", path, new Deno.errors.NotCapable("x")).message)
-        ?.[1];
-    assertEquals(flags("/data/c.json"), "--allow-read=/data --allow-write=/data");
-    assertEquals(flags("/c.json"), "--allow-read=/ --allow-write=/");
-    assertEquals(flags("c.json"), "--allow-read=. --allow-write=.");
-    assertEquals(
-      flags("/my data/c.json"),
-      ["read", "write"].map((name) => quoteArgument(`--allow-${name}=/my data`)).join(" "),
-    );
-  },
+}, () => {
+  const flags = (path: string) =>
+    /Run with: (.*)$/.exec(fileError("read", path, new Deno.errors.NotCapable("x")).message)
+      ?.[1];
+  assertEquals(flags("/data/c.json"), "--allow-read=/data --allow-write=/data");
+  assertEquals(flags("/c.json"), "--allow-read=/ --allow-write=/");
+  assertEquals(flags("c.json"), "--allow-read=. --allow-write=.");
+  assertEquals(
+    flags("/my data/c.json"),
+    ["read", "write"].map((name) => quoteArgument(`--allow-${name}=/my data`)).join(" "),
+  );
 });
 
-Deno.test({
-  name: "fileError names the folder that Deno asks for, where a link leads to the one of the path",
-  permissions: "none",
-  fn() {
+Deno.test(
+  "fileError names the folder that Deno asks for, where a link leads to the one of the path",
+  { permissions: "none" },
+  () => {
     const flags = (asked: string) => {
       const cause = new Deno.errors.NotCapable(
         `Requires read access to "${asked}", run again with`,
@@ -93,12 +81,12 @@ Deno.test({
     const own = "--allow-read=/home/a/.validmind --allow-write=/home/a/.validmind";
     assertEquals(flags("/home/a/.validmind"), own); // of the folder itself, a wider grant is too much
   },
-});
+);
 
-Deno.test({
-  name: "whileHeld waits on Windows for a program that has the file open, and ends after 40 tries",
-  permissions: "none",
-  fn() {
+Deno.test(
+  "whileHeld waits on Windows for a program that has the file open, and ends after 40 tries",
+  { permissions: "none" },
+  () => {
     const attempts = (onWindows: boolean, fault: Error, faults: number) => {
       let tries = 0;
       const access = () => {
@@ -118,4 +106,4 @@ Deno.test({
     assertEquals(attempts(true, new Deno.errors.NotFound("gone"), 1), "1 tries, thrown");
     assertEquals(attempts(false, withCode("EBUSY"), 1), "1 tries, thrown");
   },
-});
+);

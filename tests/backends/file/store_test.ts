@@ -20,56 +20,40 @@ function make(lockTimeoutMs = 30_000): Made {
   return { store, parent, path };
 }
 
-Deno.test({
-  name: "a delete of an absent row writes nothing",
-  permissions,
-  async fn() {
-    const { store, parent } = make();
-    await store.delete(KEY);
-    assertEquals(namesIn(parent), []);
-  },
+Deno.test("a delete of an absent row writes nothing", { permissions }, async () => {
+  const { store, parent } = make();
+  await store.delete(KEY);
+  assertEquals(namesIn(parent), []);
 });
 
-Deno.test({
-  name: "a put keeps what another program has written meanwhile",
-  permissions,
-  async fn() {
-    const { store, path } = make();
-    await store.put(KEY, entry());
-    Deno.writeTextFileSync(path, JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } }));
-    await store.put(KEY, entry());
-    assertEquals(Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials), [
-      OTHER,
-      KEY,
-    ]);
-  },
+Deno.test("a put keeps what another program has written meanwhile", { permissions }, async () => {
+  const { store, path } = make();
+  await store.put(KEY, entry());
+  Deno.writeTextFileSync(path, JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } }));
+  await store.put(KEY, entry());
+  assertEquals(Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials), [
+    OTHER,
+    KEY,
+  ]);
 });
 
-Deno.test({
-  name: "a put that fails leaves the file and frees its lock",
-  permissions,
-  async fn() {
-    const { store, path } = make(0);
-    await store.put(KEY, entry());
-    const before = Deno.readFileSync(path);
-    await rejectsWith("backend_unavailable", () => store.put(KEY, entry({ x_big: 1n })), path);
-    assertEquals(Deno.readFileSync(path), before);
-    await store.put(KEY, entry());
-  },
+Deno.test("a put that fails leaves the file and frees its lock", { permissions }, async () => {
+  const { store, path } = make(0);
+  await store.put(KEY, entry());
+  const before = Deno.readFileSync(path);
+  await rejectsWith("backend_unavailable", () => store.put(KEY, entry({ x_big: 1n })), path);
+  assertEquals(Deno.readFileSync(path), before);
+  await store.put(KEY, entry());
 });
 
-Deno.test({
-  name: "writes wait for each other, but not for a key's lock",
-  permissions,
-  async fn() {
-    // A program that another test starts has the descriptors until it runs: a lock is free a little later.
-    const { store, path } = make(500);
-    const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
-    await store.withLock("k0", () => store.put("k0", entry()), {});
-    await Promise.all(keys.map((key) => store.put(key, entry())));
-    const { credentials } = JSON.parse(Deno.readTextFileSync(path));
-    assertEquals(Object.keys(credentials), keys);
-  },
+Deno.test("writes wait for each other, but not for a key's lock", { permissions }, async () => {
+  // A program that another test starts has the descriptors until it runs: a lock is free a little later.
+  const { store, path } = make(500);
+  const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
+  await store.withLock("k0", () => store.put("k0", entry()), {});
+  await Promise.all(keys.map((key) => store.put(key, entry())));
+  const { credentials } = JSON.parse(Deno.readTextFileSync(path));
+  assertEquals(Object.keys(credentials), keys);
 });
 
 /** Runs `fn` while somebody else changes the file, right before each of the first renames. */
@@ -90,30 +74,28 @@ async function withIntruder(changes: (() => void)[], fn: () => Promise<void>): P
 const THEIRS = JSON.stringify({ version: 1, credentials: { [OTHER]: entry() } });
 
 for (const way of ["in place", "by a rename", "for the first time", "by a removal"]) {
-  Deno.test({
-    name: `what a program without the lock writes right before the rename is kept: ${way}`,
+  Deno.test(`what a program without the lock writes right before the rename is kept: ${way}`, {
     permissions,
-    async fn() {
-      const { store, path, parent } = make();
-      if (way !== "for the first time") await store.put("old", entry());
-      const change = () => {
-        if (way === "by a removal") return Deno.removeSync(path);
-        const target = way === "by a rename" ? `${path}.theirs` : path;
-        Deno.writeTextFileSync(target, THEIRS, { mode: 0o600 });
-        if (target !== path) Deno.renameSync(target, path);
-      };
-      await withIntruder([change], () => store.put(KEY, entry()));
-      const { credentials } = JSON.parse(Deno.readTextFileSync(path));
-      assertEquals(Object.keys(credentials), way === "by a removal" ? [KEY] : [OTHER, KEY]);
-      assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
-    },
+  }, async () => {
+    const { store, path, parent } = make();
+    if (way !== "for the first time") await store.put("old", entry());
+    const change = () => {
+      if (way === "by a removal") return Deno.removeSync(path);
+      const target = way === "by a rename" ? `${path}.theirs` : path;
+      Deno.writeTextFileSync(target, THEIRS, { mode: 0o600 });
+      if (target !== path) Deno.renameSync(target, path);
+    };
+    await withIntruder([change], () => store.put(KEY, entry()));
+    const { credentials } = JSON.parse(Deno.readTextFileSync(path));
+    assertEquals(Object.keys(credentials), way === "by a removal" ? [KEY] : [OTHER, KEY]);
+    assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
   });
 }
 
-Deno.test({
-  name: "a program that writes without end does not hold up a put without end",
-  permissions,
-  async fn() {
+Deno.test(
+  "a program that writes without end does not hold up a put without end",
+  { permissions },
+  async () => {
     const { store, path } = make();
     let count = 0;
     const change = () =>
@@ -123,13 +105,12 @@ Deno.test({
     assertEquals(Object.hasOwn(credentials, KEY), true);
     assertEquals(count < 100, true);
   },
-});
+);
 
-Deno.test({
-  name:
-    "a delete removes what killed writes and earlier versions left, also without a row, and no more",
-  permissions,
-  async fn() {
+Deno.test(
+  "a delete removes what killed writes and earlier versions left, also without a row, and no more",
+  { permissions },
+  async () => {
     const { store, path, parent } = make();
     await store.put(OTHER, entry());
     const others = ["c.json.bak.tmp", "x.json.tmp", "c.json.0123456.tmp", "d"];
@@ -145,31 +126,27 @@ Deno.test({
     await store.deleteAll();
     assertEquals(namesIn(parent), kept.filter((name) => name !== "c.json"));
   },
-});
+);
 
-Deno.test({
-  name:
-    "tokens are removed where a lock file was planted, or is held for ever, and where a temp was",
-  async fn() {
-    const { store, path, parent } = make(20);
-    for (const remove of [() => store.delete(KEY), () => store.deleteAll()]) {
-      await store.put(KEY, entry());
-      Deno.removeSync(`${path}.lock`);
-      const [code, reason] = plant(`${path}.lock`);
-      await rejectsWith(code, () => store.put(KEY, entry()), reason);
-      Deno.mkdirSync(`${path}.tmp/inner`, { recursive: true });
-      await remove();
-      assertEquals(existsWith(path, KEY), false);
-      Deno.removeSync(`${path}.lock`);
-      await store.put(KEY, entry());
-      using held = Deno.openSync(`${path}.lock`, { read: true, write: true });
-      held.lockSync(true);
-      await rejectsWith("backend_locked", () => store.put(KEY, entry()));
-      await remove();
-      assertEquals(existsWith(path, KEY), false);
-    }
-    assertEquals(namesIn(parent), ["c.json.lock", "c.json.tmp"]);
-  },
+Deno.test("tokens are removed where a lock file was planted, or is held for ever, and where a temp was", async () => {
+  const { store, path, parent } = make(20);
+  for (const remove of [() => store.delete(KEY), () => store.deleteAll()]) {
+    await store.put(KEY, entry());
+    Deno.removeSync(`${path}.lock`);
+    const [code, reason] = plant(`${path}.lock`);
+    await rejectsWith(code, () => store.put(KEY, entry()), reason);
+    Deno.mkdirSync(`${path}.tmp/inner`, { recursive: true });
+    await remove();
+    assertEquals(existsWith(path, KEY), false);
+    Deno.removeSync(`${path}.lock`);
+    await store.put(KEY, entry());
+    using held = Deno.openSync(`${path}.lock`, { read: true, write: true });
+    held.lockSync(true);
+    await rejectsWith("backend_locked", () => store.put(KEY, entry()));
+    await remove();
+    assertEquals(existsWith(path, KEY), false);
+  }
+  assertEquals(namesIn(parent), ["c.json.lock", "c.json.tmp"]);
 });
 
 /** Links need a privilege on Windows. Gives what a put says of the thing. */
@@ -190,43 +167,37 @@ function existsWith(path: string, key: string): boolean {
   }
 }
 
-Deno.test({
-  name: "deleteAll syncs the folder, so that the tokens do not come back with a power cut",
+Deno.test("deleteAll syncs the folder, so that the tokens do not come back with a power cut", {
   ignore: Deno.build.os === "windows",
   permissions,
-  async fn() {
-    const { store } = make();
-    await store.put(KEY, entry());
-    const { prototype } = Deno.FsFile;
-    const { syncSync } = prototype;
-    let folders = 0;
-    prototype.syncSync = function () {
-      if (this.statSync().isDirectory) folders++;
-      syncSync.call(this);
-    };
-    try {
-      await store.deleteAll();
-    } finally {
-      prototype.syncSync = syncSync;
-    }
-    assertEquals(folders, 1);
-  },
+}, async () => {
+  const { store } = make();
+  await store.put(KEY, entry());
+  const { prototype } = Deno.FsFile;
+  const { syncSync } = prototype;
+  let folders = 0;
+  prototype.syncSync = function () {
+    if (this.statSync().isDirectory) folders++;
+    syncSync.call(this);
+  };
+  try {
+    await store.deleteAll();
+  } finally {
+    prototype.syncSync = syncSync;
+  }
+  assertEquals(folders, 1);
 });
 
-Deno.test({
-  name: "a sign-out that gets no lock has a temp file of its own",
-  permissions,
-  async fn() {
-    const { store, path, parent } = make();
-    for (const key of [KEY, OTHER]) await store.put(key, entry());
-    Deno.removeSync(`${path}.lock`);
-    Deno.mkdirSync(`${path}.lock`); // so that it cannot be had
-    let temps: string[] = [];
-    const look = () => temps = namesIn(parent).filter((name) => name.endsWith(".tmp"));
-    await withIntruder([look], () => store.delete(KEY));
-    assertEquals(temps.map((name) => /^c\.json\.[0-9a-f]{8}\.tmp$/.test(name)), [true]);
-    const { credentials } = JSON.parse(Deno.readTextFileSync(path));
-    assertEquals(Object.keys(credentials), [OTHER]);
-    assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
-  },
+Deno.test("a sign-out that gets no lock has a temp file of its own", { permissions }, async () => {
+  const { store, path, parent } = make();
+  for (const key of [KEY, OTHER]) await store.put(key, entry());
+  Deno.removeSync(`${path}.lock`);
+  Deno.mkdirSync(`${path}.lock`); // so that it cannot be had
+  let temps: string[] = [];
+  const look = () => temps = namesIn(parent).filter((name) => name.endsWith(".tmp"));
+  await withIntruder([look], () => store.delete(KEY));
+  assertEquals(temps.map((name) => /^c\.json\.[0-9a-f]{8}\.tmp$/.test(name)), [true]);
+  const { credentials } = JSON.parse(Deno.readTextFileSync(path));
+  assertEquals(Object.keys(credentials), [OTHER]);
+  assertEquals(namesIn(parent), ["c.json", "c.json.lock"]);
 });

@@ -21,11 +21,11 @@ async function used(): Promise<string> {
 }
 
 for (const side of ["", ...SIDES]) {
-  Deno.test({
-    name: `a KV database of which another user owns the file "kv.db${side}" is not opened` +
+  Deno.test(
+    `a KV database of which another user owns the file "kv.db${side}" is not opened` +
       (whyNoOwner ? ` (ignored: ${whyNoOwner})` : ""),
-    ignore: whyNoOwner !== undefined,
-    async fn() {
+    { ignore: whyNoOwner !== undefined },
+    async () => {
       const path = await used();
       if (side !== "") Deno.writeTextFileSync(`${path}${side}`, "", { mode: 0o666 });
       Deno.chownSync(`${path}${side}`, 4711, null);
@@ -36,75 +36,69 @@ for (const side of ["", ...SIDES]) {
       await rejectsWith("backend_denied", () => backend.put(KEY, entry()), ...words);
       assertEquals(Deno.readFileSync(path), before);
     },
-  });
+  );
 
-  Deno.test({
-    name: `a link or a pipe in the place of the file "kv.db${side}" is not opened`,
+  Deno.test(`a link or a pipe in the place of the file "kv.db${side}" is not opened`, {
     ignore: !isPosix || side === "",
-    async fn() {
-      const path = await used();
-      const target = `${path}.target`;
-      Deno.writeTextFileSync(target, "mine", { mode: 0o644 });
-      Deno.symlinkSync(target, `${path}${side}`);
-      const backend = new KvCredentialsBackend({ path });
-      await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
-      assertEquals([Deno.readTextFileSync(target), modeOf(target)], ["mine", 0o644]);
-      Deno.removeSync(`${path}${side}`);
-      await makePipe(`${path}${side}`);
-      await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
-    },
+  }, async () => {
+    const path = await used();
+    const target = `${path}.target`;
+    Deno.writeTextFileSync(target, "mine", { mode: 0o644 });
+    Deno.symlinkSync(target, `${path}${side}`);
+    const backend = new KvCredentialsBackend({ path });
+    await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
+    assertEquals([Deno.readTextFileSync(target), modeOf(target)], ["mine", 0o644]);
+    Deno.removeSync(`${path}${side}`);
+    await makePipe(`${path}${side}`);
+    await rejectsWith("backend_denied", () => backend.get(KEY), `${path}${side}: it is a `);
   });
 }
 
-Deno.test({
-  name: "the files of a KV database that the user's own program opened first are closed",
+Deno.test("the files of a KV database that the user's own program opened first are closed", {
   ignore: !isPosix,
-  async fn() {
-    const parent = folder();
-    const path = `${parent}/kv.db`;
-    const kv = await Deno.openKv(path);
-    await kv.set(["own"], 1);
-    for (const side of ["", "-wal", "-shm"]) Deno.chmodSync(`${path}${side}`, 0o644);
-    const code = `
+}, async () => {
+  const parent = folder();
+  const path = `${parent}/kv.db`;
+  const kv = await Deno.openKv(path);
+  await kv.set(["own"], 1);
+  for (const side of ["", "-wal", "-shm"]) Deno.chmodSync(`${path}${side}`, 0o644);
+  const code = `
       import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
       const backend = new KvCredentialsBackend({ path: ${JSON.stringify(path)} });
       await backend.get("k");
       await backend.close();
     `;
-    const flags = ["--unstable-kv", `--allow-read=${parent}`, `--allow-write=${parent}`];
-    const { stdout, stderr } = await runDeno({ code, flags });
-    assertEquals([stdout, stderr], ["", ""]);
-    for (const name of namesIn(parent)) assertEquals(modeOf(`${parent}/${name}`), 0o600, name);
-    kv.close();
-  },
+  const flags = ["--unstable-kv", `--allow-read=${parent}`, `--allow-write=${parent}`];
+  const { stdout, stderr } = await runDeno({ code, flags });
+  assertEquals([stdout, stderr], ["", ""]);
+  for (const name of namesIn(parent)) assertEquals(modeOf(`${parent}/${name}`), 0o600, name);
+  kv.close();
 });
 
-Deno.test({
-  name: "a KV database in a folder that others can write is refused, and its mode stays",
+Deno.test("a KV database in a folder that others can write is refused, and its mode stays", {
   ignore: !isPosix,
-  async fn() {
-    const path = await used();
-    const parent = path.replace("/kv.db", "");
-    Deno.chmodSync(path, 0o644);
-    for (const mode of [0o777, 0o770, 0o1777]) {
-      Deno.chmodSync(parent, mode);
-      const words = [path, `others can write its folder (mode ${mode.toString(8)})`];
-      await rejectsWith(
-        "backend_denied",
-        () => new KvCredentialsBackend({ path }).get(KEY),
-        ...words,
-      );
-      assertEquals(modeOf(path), 0o644);
-    }
-    Deno.chmodSync(parent, 0o700);
-  },
+}, async () => {
+  const path = await used();
+  const parent = path.replace("/kv.db", "");
+  Deno.chmodSync(path, 0o644);
+  for (const mode of [0o777, 0o770, 0o1777]) {
+    Deno.chmodSync(parent, mode);
+    const words = [path, `others can write its folder (mode ${mode.toString(8)})`];
+    await rejectsWith(
+      "backend_denied",
+      () => new KvCredentialsBackend({ path }).get(KEY),
+      ...words,
+    );
+    assertEquals(modeOf(path), 0o644);
+  }
+  Deno.chmodSync(parent, 0o700);
 });
 
-Deno.test({
-  name: "a KV database in the folder of another user is refused" +
+Deno.test(
+  "a KV database in the folder of another user is refused" +
     (whyNoOwner ? ` (ignored: ${whyNoOwner})` : ""),
-  ignore: whyNoOwner !== undefined,
-  async fn() {
+  { ignore: whyNoOwner !== undefined },
+  async () => {
     const path = await used();
     Deno.chownSync(path.replace("/kv.db", ""), 4711, null);
     const words = [path, "its folder belongs to another user (uid 4711)"];
@@ -114,50 +108,46 @@ Deno.test({
       ...words,
     );
   },
-});
+);
 
-Deno.test({
-  name: "a link to a KV database leads to it, and it is closed by its own name",
+Deno.test("a link to a KV database leads to it, and it is closed by its own name", {
   ignore: !isPosix,
-  async fn() {
-    const path = await used();
-    const link = `${folder()}/link.db`;
-    Deno.symlinkSync(path, link);
-    const backend = new KvCredentialsBackend({ path: link });
-    assertEquals(await backend.get(KEY), entry());
-    await backend.close();
-    Deno.chmodSync(path, 0o644);
-    assertEquals(await backend.get(KEY), entry());
-    assertEquals(modeOf(path), 0o600);
-    await backend.close();
-  },
+}, async () => {
+  const path = await used();
+  const link = `${folder()}/link.db`;
+  Deno.symlinkSync(path, link);
+  const backend = new KvCredentialsBackend({ path: link });
+  assertEquals(await backend.get(KEY), entry());
+  await backend.close();
+  Deno.chmodSync(path, 0o644);
+  assertEquals(await backend.get(KEY), entry());
+  assertEquals(modeOf(path), 0o600);
+  await backend.close();
 });
 
-Deno.test({
-  name: "a database that is open in this process keeps the locks that SQLite has on it",
+Deno.test("a database that is open in this process keeps the locks that SQLite has on it", {
   ignore: Deno.build.os !== "linux",
-  async fn() {
-    const path = `${folder()}/kv.db`;
-    const backend = new KvCredentialsBackend({ path });
-    await backend.put(KEY, entry());
-    const locks = () => {
-      const inode = `:${Deno.statSync(path).ino} `;
-      const all = Deno.readTextFileSync("/proc/locks").split("\n");
-      return all.filter((line) => line.includes(inode)).length;
-    };
-    const before = locks();
-    secureDatabase(path);
-    assertEquals([before > 0, locks()], [true, before]);
-    await backend.close();
-  },
+}, async () => {
+  const path = `${folder()}/kv.db`;
+  const backend = new KvCredentialsBackend({ path });
+  await backend.put(KEY, entry());
+  const locks = () => {
+    const inode = `:${Deno.statSync(path).ino} `;
+    const all = Deno.readTextFileSync("/proc/locks").split("\n");
+    return all.filter((line) => line.includes(inode)).length;
+  };
+  const before = locks();
+  secureDatabase(path);
+  assertEquals([before > 0, locks()], [true, before]);
+  await backend.close();
 });
 
-Deno.test({
-  name: whyNoMount
+Deno.test(
+  whyNoMount
     ? `a write to a KV database on a full disk is backend_full (ignored: ${whyNoMount})`
     : "a write to a KV database on a full disk is backend_full, and what was stored is kept",
-  ignore: whyNoMount !== undefined,
-  async fn() {
+  { ignore: whyNoMount !== undefined },
+  async () => {
     const mounted = folder();
     const code = `
       import { KvCredentialsBackend } from "${backendUrl("kv.ts")}";
@@ -194,14 +184,14 @@ Deno.test({
     const read = seen[2] === "backend_full" ? "backend_full" : { ...seen[2] as object };
     assertEquals(seen, ["ok", "backend_full", read, "", "ok"]);
   },
-});
+);
 
-Deno.test({
-  name: whyNoDenial
+Deno.test(
+  whyNoDenial
     ? `a KV database in a folder that may not be written is backend_denied (ignored: ${whyNoDenial})`
     : "a KV database in a folder that may not be written is backend_denied",
-  ignore: whyNoDenial !== undefined,
-  async fn() {
+  { ignore: whyNoDenial !== undefined },
+  async () => {
     const path = await used();
     const parent = path.replace("/kv.db", "");
     const code = `
@@ -232,4 +222,4 @@ Deno.test({
     `;
     assertEquals(await runDenied(code), Array(6).fill("backend_denied"));
   },
-});
+);

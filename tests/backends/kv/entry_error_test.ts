@@ -30,14 +30,10 @@ const KINDS: [path: string, error: unknown, code: CredentialsBackendErrorCode, p
 ];
 
 for (const [path, cause, code, part] of KINDS) {
-  Deno.test({
-    name: `kvError tells ${code} of ${path.split("?")[0]} by ${part}`,
-    permissions,
-    fn() {
-      const error = kvError("read", path, cause);
-      assertEquals(error.code, code);
-      assert(error.message.startsWith("Cannot ") && error.message.includes(part), error.message);
-      assertEquals(error.message.includes("hidden"), false);
-    },
+  Deno.test(`kvError tells ${code} of ${path.split("?")[0]} by ${part}`, { permissions }, () => {
+    const error = kvError("read", path, cause);
+    assertEquals(error.code, code);
+    assert(error.message.startsWith("Cannot ") && error.message.includes(part), error.message);
+    assertEquals(error.message.includes("hidden"), false);
   });
 }

@@ -23,10 +23,10 @@ async function countParts(kv: Deno.Kv): Promise<number> {
   return (await Array.fromAsync(kv.list({ prefix: ["validmind", "oidc_part"] }))).length;
 }
 
-Deno.test({
-  name: "an entry leaves no part of a larger one before it",
-  permissions: "none",
-  async fn() {
+Deno.test(
+  "an entry leaves no part of a larger one before it",
+  { permissions: "none" },
+  async () => {
     using kv = await Deno.openKv(PATH);
     const counts: number[] = [];
     for (const value of [LARGER, LARGE, SMALL]) {
@@ -36,36 +36,34 @@ Deno.test({
     }
     assertEquals(counts, [7, 4, 0]);
   },
-});
+);
 
-Deno.test({
-  name: "an entry is read in one snapshot, and parts of two entries are damage",
+Deno.test("an entry is read in one snapshot, and parts of two entries are damage", {
   permissions: "none",
-  async fn() {
-    using kv = await Deno.openKv(PATH);
-    await put(kv, LARGE);
-    const rows = new Map<unknown, Deno.KvEntryMaybe<unknown>>();
-    const { getMany } = kv.constructor.prototype;
-    let reads = 0;
-    const seen = {
-      async getMany(keys: Deno.KvKey[]) {
-        reads++;
-        const found: Deno.KvEntryMaybe<unknown>[] = await getMany.call(kv, keys);
-        return found.map((row) => rows.get(row.key.at(-1)) ?? row);
-      },
-    } as unknown as Deno.Kv;
-    const before = await readEntry(seen, KEY, PATH);
-    assertEquals([before.entry, reads], [LARGE, 1]);
-    rows.set(2, (await kv.get(["validmind", "oidc_part", KEY, 2])) as Deno.KvEntry<unknown>);
-    await put(kv, sized(200_001));
-    await rejectsWith("backend_corrupt", () => readEntry(seen, KEY, PATH), "damaged");
-  },
+}, async () => {
+  using kv = await Deno.openKv(PATH);
+  await put(kv, LARGE);
+  const rows = new Map<unknown, Deno.KvEntryMaybe<unknown>>();
+  const { getMany } = kv.constructor.prototype;
+  let reads = 0;
+  const seen = {
+    async getMany(keys: Deno.KvKey[]) {
+      reads++;
+      const found: Deno.KvEntryMaybe<unknown>[] = await getMany.call(kv, keys);
+      return found.map((row) => rows.get(row.key.at(-1)) ?? row);
+    },
+  } as unknown as Deno.Kv;
+  const before = await readEntry(seen, KEY, PATH);
+  assertEquals([before.entry, reads], [LARGE, 1]);
+  rows.set(2, (await kv.get(["validmind", "oidc_part", KEY, 2])) as Deno.KvEntry<unknown>);
+  await put(kv, sized(200_001));
+  await rejectsWith("backend_corrupt", () => readEntry(seen, KEY, PATH), "damaged");
 });
 
-Deno.test({
-  name: "a write and a removal leave no part that another wrote before",
-  permissions,
-  async fn() {
+Deno.test(
+  "a write and a removal leave no part that another wrote before",
+  { permissions },
+  async () => {
     const path = `${folder()}/kv.db`;
     const options = { path, lockTimeoutMs: 1000, timeoutMs: 1000 };
     const [store, other] = [await KvStore.open(options), await KvStore.open(options)];
@@ -83,4 +81,4 @@ Deno.test({
     store.close();
     other.close();
   },
-});
+);

@@ -12,37 +12,29 @@ function read(text: string, env: Record<string, string> = {}): Promise<Record<st
   return withEnv(env, () => parseBackendKwargs(text, NAME));
 }
 
-Deno.test({
-  name: "an empty object is no options",
-  permissions,
-  async fn() {
-    assertEquals(await read(" {} "), {});
-  },
+Deno.test("an empty object is no options", { permissions }, async () => {
+  assertEquals(await read(" {} "), {});
 });
 
-Deno.test({
-  name: "KWARGS keep every kind of JSON value",
-  permissions,
-  async fn() {
-    const value = {
-      s: "text",
-      n: -1.5e3,
-      t: true,
-      z: null,
-      list: [1, ["2"], {}],
-      o: { deep: "x" },
-    };
-    assertEquals(await read(JSON.stringify(value)), value);
-    const odd = await read('{"__proto__": {"polluted": 1}, "constructor": "c"}');
-    assertEquals(Object.getOwnPropertyNames(odd), ["__proto__", "constructor"]);
-    assertEquals(({} as Record<string, unknown>).polluted, undefined);
-  },
+Deno.test("KWARGS keep every kind of JSON value", { permissions }, async () => {
+  const value = {
+    s: "text",
+    n: -1.5e3,
+    t: true,
+    z: null,
+    list: [1, ["2"], {}],
+    o: { deep: "x" },
+  };
+  assertEquals(await read(JSON.stringify(value)), value);
+  const odd = await read('{"__proto__": {"polluted": 1}, "constructor": "c"}');
+  assertEquals(Object.getOwnPropertyNames(odd), ["__proto__", "constructor"]);
+  assertEquals(({} as Record<string, unknown>).polluted, undefined);
 });
 
-Deno.test({
-  name: "a ${NAME} is put in wherever a string stands, and only once",
-  permissions,
-  async fn() {
+Deno.test(
+  "a ${NAME} is put in wherever a string stands, and only once",
+  { permissions },
+  async () => {
     const env = { VM_TEST_A: "ana", VM_TEST_B: "${VM_TEST_A}$&" };
     const value = {
       path: "/home/${VM_TEST_A}/x/${VM_TEST_A}",
@@ -57,12 +49,12 @@ Deno.test({
       again: "${VM_TEST_A}$&",
     });
   },
-});
+);
 
-Deno.test({
-  name: "KWARGS that are no JSON object are refused without being shown",
-  permissions,
-  async fn() {
+Deno.test(
+  "KWARGS that are no JSON object are refused without being shown",
+  { permissions },
+  async () => {
     const secret = SECRETS.access;
     const texts = [
       `{"token": "${secret}"`,
@@ -83,12 +75,12 @@ Deno.test({
       assertStringIncludes(error.message, `{"path": "\${${home}}/credentials.json"}`);
     }
   },
-});
+);
 
-Deno.test({
-  name: "a variable that is not set, or empty, is env_unset, by its name",
-  permissions,
-  async fn() {
+Deno.test(
+  "a variable that is not set, or empty, is env_unset, by its name",
+  { permissions },
+  async () => {
     const text = JSON.stringify({
       token: SECRETS.access,
       auth: { users: ["x", "${VM_TEST_A}"] },
@@ -97,38 +89,36 @@ Deno.test({
     await rejectsWith("env_unset", () => read(text), ...words);
     await rejectsWith("env_unset", () => read(text, { VM_TEST_A: "" }), ...words);
   },
-});
+);
 
 for (const name of ["", " ", "1A", "A-B", "A B", "A=B", "$", `p${SECRETS.extra}!`, "größe"]) {
-  Deno.test({
-    name: `a reference to \${${name.slice(0, 5)}} is refused, and not shown`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `a reference to \${${name.slice(0, 5)}} is refused, and not shown`,
+    { permissions },
+    async () => {
       const text = JSON.stringify({ auth: { password: `${SECRETS.access}\${${name}}` } });
       await rejectsWith("backend_kwargs_invalid", () => read(text), "does not name a variable");
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "a variable that may not be read is permission_required, by its flag",
-  permissions,
-  async fn() {
+Deno.test(
+  "a variable that may not be read is permission_required, by its flag",
+  { permissions },
+  async () => {
     const text = JSON.stringify({ token: SECRETS.access, path: "${NOT_OURS}" });
     await rejectsWith("permission_required", () => read(text), "--allow-env=NOT_OURS");
   },
-});
+);
 
-Deno.test({
-  name: "the variables of KWARGS are those that reading them takes, each once",
+Deno.test("the variables of KWARGS are those that reading them takes, each once", {
   permissions: "none",
-  fn() {
-    assertEquals(variablesIn('{"a": "${A}/${B_1}", "b": [{"c": "${A}"}], "${KEY}": 1}'), [
-      "A",
-      "B_1",
-    ]);
-    assertEquals(variablesIn('{"a": "${}${1A}${A-B}$A"}'), []);
-    assertEquals(variablesIn('{"a": "\\u0024{A}"}'), ["A"]);
-    assertEquals(variablesIn("no JSON ${A}"), []);
-  },
+}, () => {
+  assertEquals(variablesIn('{"a": "${A}/${B_1}", "b": [{"c": "${A}"}], "${KEY}": 1}'), [
+    "A",
+    "B_1",
+  ]);
+  assertEquals(variablesIn('{"a": "${}${1A}${A-B}$A"}'), []);
+  assertEquals(variablesIn('{"a": "\\u0024{A}"}'), ["A"]);
+  assertEquals(variablesIn("no JSON ${A}"), []);
 });

@@ -6,19 +6,15 @@ const permissions = "none";
 const ORIGIN = "VM_OIDC_CREDENTIALS_BACKEND";
 const parse = (text: string) => parseBackendSpec(text, ORIGIN);
 
-Deno.test({
-  name: "parseBackendSpec knows the built-in names, exactly",
-  permissions,
-  async fn() {
-    for (const name of ["file", "memory", "kv"] as const) {
-      assertEquals(parse(name), { kind: "built-in", name });
-      assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
-      await rejectsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
-    }
-    for (const name of ["toString", "constructor", "__proto__", "files", "null"]) {
-      await rejectsWith("backend_spec_invalid", () => parse(name), name, "file, memory, kv");
-    }
-  },
+Deno.test("parseBackendSpec knows the built-in names, exactly", { permissions }, async () => {
+  for (const name of ["file", "memory", "kv"] as const) {
+    assertEquals(parse(name), { kind: "built-in", name });
+    assertEquals(parse(`\t${name} \n`), { kind: "built-in", name });
+    await rejectsWith("backend_spec_invalid", () => parse(name.toUpperCase()));
+  }
+  for (const name of ["toString", "constructor", "__proto__", "files", "null"]) {
+    await rejectsWith("backend_spec_invalid", () => parse(name), name, "file, memory, kv");
+  }
 });
 
 const MODULES: Record<string, [specifier: string, exportName: string]> = {
@@ -44,11 +40,11 @@ const MODULES: Record<string, [specifier: string, exportName: string]> = {
 };
 
 for (const [spec, [specifier, exportName]] of Object.entries(MODULES)) {
-  Deno.test({
-    name: `parseBackendSpec splits ${spec}`,
-    permissions,
-    fn: () => assertEquals(parse(spec), { kind: "module", specifier, exportName }),
-  });
+  Deno.test(
+    `parseBackendSpec splits ${spec}`,
+    { permissions },
+    () => assertEquals(parse(spec), { kind: "module", specifier, exportName }),
+  );
 }
 
 const MALFORMED: Record<string, string> = {
@@ -73,18 +69,14 @@ const MALFORMED: Record<string, string> = {
 };
 
 for (const [spec, reason] of Object.entries(MALFORMED)) {
-  Deno.test({
-    name: `parseBackendSpec refuses ${JSON.stringify(spec)}`,
-    permissions,
-    async fn() {
-      const words = [
-        ORIGIN,
-        spec.trim(),
-        reason,
-        "./my_backend.ts:MyBackend",
-      ];
-      await rejectsWith("backend_spec_invalid", () => parse(spec), ...words);
-    },
+  Deno.test(`parseBackendSpec refuses ${JSON.stringify(spec)}`, { permissions }, async () => {
+    const words = [
+      ORIGIN,
+      spec.trim(),
+      reason,
+      "./my_backend.ts:MyBackend",
+    ];
+    await rejectsWith("backend_spec_invalid", () => parse(spec), ...words);
   });
 }
 
@@ -97,25 +89,21 @@ for (
     "http://:Backend",
   ]
 ) {
-  Deno.test({
-    name: `parseBackendSpec refuses ${spec} and says what does instead`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `parseBackendSpec refuses ${spec} and says what does instead`,
+    { permissions },
+    async () => {
       const words = ["jsr:, npm: or file:", "setDefaultBackend("];
       await rejectsWith("backend_import_unsupported", () => parse(spec), spec, ...words);
     },
-  });
+  );
 }
 
-Deno.test({
-  name: "isPathSpecifier tells paths from addresses and names",
-  permissions,
-  fn() {
-    const paths = ["./a", "../a", "/a", ".\\a", "\\a", "C:\\a", "C:/a"];
-    const others = ["a", "a/b", ".a", "...", "jsr:@a/b", "file:///a", "~/a", "CC:/a", ""];
-    assertEquals(paths.filter((path) => !isPathSpecifier(path)), []);
-    assertEquals(others.filter(isPathSpecifier), []);
-  },
+Deno.test("isPathSpecifier tells paths from addresses and names", { permissions }, () => {
+  const paths = ["./a", "../a", "/a", ".\\a", "\\a", "C:\\a", "C:/a"];
+  const others = ["a", "a/b", ".a", "...", "jsr:@a/b", "file:///a", "~/a", "CC:/a", ""];
+  assertEquals(paths.filter((path) => !isPathSpecifier(path)), []);
+  assertEquals(others.filter(isPathSpecifier), []);
 });
 
 const PYTHON = [
@@ -126,10 +114,10 @@ const PYTHON = [
 ];
 
 for (const spec of PYTHON) {
-  Deno.test({
-    name: `parseBackendSpec tells the Python library's form apart: ${spec}`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `parseBackendSpec tells the Python library's form apart: ${spec}`,
+    { permissions },
+    async () => {
       await rejectsWith(
         "backend_spec_invalid",
         () => parseBackendSpec(spec, ORIGIN),
@@ -139,5 +127,5 @@ for (const spec of PYTHON) {
       const fn = () => parseBackendSpec(spec, "VM_OIDC_DENO_CREDENTIALS_BACKEND");
       await rejectsWith("backend_spec_invalid", fn, "is a bare name");
     },
-  });
+  );
 }

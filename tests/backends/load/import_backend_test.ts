@@ -56,10 +56,10 @@ function load(spec: string, options: Record<string, unknown> = {}): Promise<unkn
   return createBackend(parsed, options, ORIGIN);
 }
 
-Deno.test({
-  name: "a class is constructed with the options, from an absolute path",
-  permissions,
-  async fn() {
+Deno.test(
+  "a class is constructed with the options, from an absolute path",
+  { permissions },
+  async () => {
     const path = writeModule();
     const options = { url: "https://vault.example.com", deep: { list: [1] } };
     const backend = await load(`${path}:Good`, options) as { options: unknown };
@@ -67,17 +67,15 @@ Deno.test({
     assertEquals(backend.constructor.name, "Good");
     assertEquals((await load(`${path}#Good`) as object).constructor, backend.constructor);
   },
-});
+);
 
-Deno.test({
-  name: "all that new takes is a class: a default export, an old function, a bound class",
+Deno.test("all that new takes is a class: a default export, an old function, a bound class", {
   permissions,
-  async fn() {
-    const path = writeModule();
-    for (const name of ["default", "Old", "bound"]) {
-      assert(typeof (await load(`${path}:${name}`) as { get: unknown }).get === "function", name);
-    }
-  },
+}, async () => {
+  const path = writeModule();
+  for (const name of ["default", "Old", "bound"]) {
+    assert(typeof (await load(`${path}:${name}`) as { get: unknown }).get === "function", name);
+  }
 });
 
 Deno.test("a relative path is taken from the working directory", async () => {
@@ -97,20 +95,18 @@ Deno.test("a relative path is taken from the working directory", async () => {
   assertEquals(result, { code: 0, stdout: "Good\nGood\n", stderr: "" });
 });
 
-Deno.test({
-  name: "a path and a file: URL may hold colons, hashes, spaces, percent signs and unicode",
+Deno.test("a path and a file: URL may hold colons, hashes, spaces, percent signs and unicode", {
   permissions,
   ignore: !isPosix,
-  async fn() {
-    const path = writeModule(MODULE, "a:b#c d%41größe?.ts");
-    assertEquals((await load(`${path}:Good`) as object).constructor.name, "Good");
-    const url = new URL(`file://${path.split("/").map(encodeURIComponent).join("/")}`).href;
-    assertEquals((await load(`${url}:Good`) as object).constructor.name, "Good");
-    assertEquals(
-      (await load(`${url.replaceAll("%3A", ":")}#Good`) as object).constructor.name,
-      "Good",
-    );
-  },
+}, async () => {
+  const path = writeModule(MODULE, "a:b#c d%41größe?.ts");
+  assertEquals((await load(`${path}:Good`) as object).constructor.name, "Good");
+  const url = new URL(`file://${path.split("/").map(encodeURIComponent).join("/")}`).href;
+  assertEquals((await load(`${url}:Good`) as object).constructor.name, "Good");
+  assertEquals(
+    (await load(`${url.replaceAll("%3A", ":")}#Good`) as object).constructor.name,
+    "Good",
+  );
 });
 
 Deno.test("a path names the module that a program imports, not a second copy of it", async () => {
@@ -149,51 +145,47 @@ const WINDOWS_URLS: [path: string, url: string][] = [
 ];
 
 for (const [urls, isWindows] of [[POSIX_URLS, false], [WINDOWS_URLS, true]] as const) {
-  Deno.test({
-    name: `a path becomes the address of just that file, on ${isWindows ? "Windows" : "POSIX"}`,
+  Deno.test(`a path becomes the address of just that file, on ${isWindows ? "Windows" : "POSIX"}`, {
     permissions: "none",
-    fn() {
-      for (const [path, url] of urls) assertEquals(moduleUrl(path, isWindows), url);
-    },
+  }, () => {
+    for (const [path, url] of urls) assertEquals(moduleUrl(path, isWindows), url);
   });
 }
 
-Deno.test({
-  name: "a data: URL gives a backend without any permission",
-  permissions: "none",
-  async fn() {
+Deno.test(
+  "a data: URL gives a backend without any permission",
+  { permissions: "none" },
+  async () => {
     const source = "export class Tiny { get() {} put() {} delete() {} }";
     const backend = await load(`data:text/javascript,${encodeURIComponent(source)}:Tiny`);
     assertEquals((backend as object).constructor.name, "Tiny");
   },
-});
+);
 
-Deno.test({
-  name: "a node: module and an npm: package are loaded, and judged by what they export",
+Deno.test("a node: module and an npm: package are loaded, and judged by what they export", {
   permissions: { import: true, env: true, read: true, net: true, sys: true },
-  async fn() {
-    await rejectsWith("invalid_backend", () => load("node:url:URLSearchParams"), "put()");
-    const spec = "npm:oauth4webapi@^3.8.8:OperationProcessingError";
-    await rejectsWith("invalid_backend", () => load(spec), "get()");
-    await rejectsWith(
-      "backend_import_failed",
-      () => load("node:no_such_module:Store"),
-      "node:no_such",
-    );
-  },
+}, async () => {
+  await rejectsWith("invalid_backend", () => load("node:url:URLSearchParams"), "put()");
+  const spec = "npm:oauth4webapi@^3.8.8:OperationProcessingError";
+  await rejectsWith("invalid_backend", () => load(spec), "get()");
+  await rejectsWith(
+    "backend_import_failed",
+    () => load("node:no_such_module:Store"),
+    "node:no_such",
+  );
 });
 
-Deno.test({
-  name: "an export that is missing is an error that lists those that are there",
-  permissions,
-  async fn() {
+Deno.test(
+  "an export that is missing is an error that lists those that are there",
+  { permissions },
+  async () => {
     const path = writeModule();
     await rejectsWith("backend_export_missing", () => load(`${path}:good`), path, EXPORTS, "Good");
     await rejectsWith("backend_export_missing", () => load(`${path}:toString`), EXPORTS);
     const empty = writeModule("export {};");
     await rejectsWith("backend_export_missing", () => load(`${empty}:Good`), "exports nothing");
   },
-});
+);
 
 for (
   const [name, words] of [
@@ -204,16 +196,16 @@ for (
     ["nothing", "not a class"],
   ] as const
 ) {
-  Deno.test({
-    name: `an export that is no class is backend_not_constructible: ${name}`,
-    permissions,
-    async fn() {
+  Deno.test(
+    `an export that is no class is backend_not_constructible: ${name}`,
+    { permissions },
+    async () => {
       const path = writeModule();
       const fn = () => load(`${path}:${name}`);
       const error = await rejectsWith("backend_not_constructible", fn, name, path);
       assert(`${error.message} ${error.cause}`.includes(words), error.message);
     },
-  });
+  );
 }
 
 for (
@@ -225,36 +217,31 @@ for (
     ["Other", "get"],
   ] as const
 ) {
-  Deno.test({
-    name: `a class without the method ${method} is invalid_backend, by that name: ${name}`,
+  Deno.test(`a class without the method ${method} is invalid_backend, by that name: ${name}`, {
     permissions,
-    async fn() {
-      const path = writeModule();
-      await rejectsWith("invalid_backend", () => load(`${path}:${name}`), name, `${method}()`);
-    },
+  }, async () => {
+    const path = writeModule();
+    await rejectsWith("invalid_backend", () => load(`${path}:${name}`), name, `${method}()`);
   });
 }
 
-Deno.test({
-  name: "a constructor that throws is backend_not_constructible, with its error as the cause",
+Deno.test("a constructor that throws is backend_not_constructible, with its error as the cause", {
   permissions,
-  async fn() {
-    const path = writeModule();
-    const options = { token: SECRETS.access };
-    const fn = () => load(`${path}:Fails`, options);
-    const error = await rejectsWith("backend_not_constructible", fn, path, "constructor failed");
-    assertInstanceOf(error.cause, Error);
-    assertEquals(error.cause.message, "Error: the server's address is missing");
-    const odd = await rejectsWith("backend_not_constructible", () => load(`${path}:FailsOddly`));
-    assertEquals((odd.cause as Error).message, "no error object");
-  },
+}, async () => {
+  const path = writeModule();
+  const options = { token: SECRETS.access };
+  const fn = () => load(`${path}:Fails`, options);
+  const error = await rejectsWith("backend_not_constructible", fn, path, "constructor failed");
+  assertInstanceOf(error.cause, Error);
+  assertEquals(error.cause.message, "Error: the server's address is missing");
+  const odd = await rejectsWith("backend_not_constructible", () => load(`${path}:FailsOddly`));
+  assertEquals((odd.cause as Error).message, "no error object");
 });
 
-Deno.test({
-  name: "our own error passes through a constructor as it is",
+Deno.test("our own error passes through a constructor as it is", {
   permissions: { ...permissions, read: true },
-  async fn() {
-    const path = writeModule(`
+}, async () => {
+  const path = writeModule(`
       import { CredentialsBackendError } from "${backendUrl("credentials_backend_error.ts")}";
       export class Strict {
         constructor() {
@@ -262,29 +249,26 @@ Deno.test({
         }
       }
     `);
-    await rejectsWith("invalid_options", () => load(`${path}:Strict`), "Cannot create Strict");
-  },
+  await rejectsWith("invalid_options", () => load(`${path}:Strict`), "Cannot create Strict");
 });
 
-Deno.test({
-  name: "a module that is not there, or does not run, is backend_import_failed with its cause",
+Deno.test("a module that is not there, or does not run, is backend_import_failed with its cause", {
   permissions,
-  async fn() {
-    const broken: Record<string, string> = {
-      [`${folder()}/missing.ts`]: "",
-      [writeModule("export class {")]: "",
-      [writeModule('import "./missing_too.ts"; export class Good {}')]: "missing_too.ts",
-      [writeModule('throw new Error("at its start"); export class Good {}')]: "at its start",
-      [writeModule('Deno.env.get("VM_X"); export class Good {}')]: "env access",
-    };
-    for (const [path, cause] of Object.entries(broken)) {
-      const fn = () => load(`${path}:Good`);
-      const words = "did not load";
-      const error = await rejectsWith("backend_import_failed", fn, path, words);
-      assertInstanceOf(error.cause, Error);
-      assert(error.cause.message.includes(cause), error.cause.message);
-    }
-  },
+}, async () => {
+  const broken: Record<string, string> = {
+    [`${folder()}/missing.ts`]: "",
+    [writeModule("export class {")]: "",
+    [writeModule('import "./missing_too.ts"; export class Good {}')]: "missing_too.ts",
+    [writeModule('throw new Error("at its start"); export class Good {}')]: "at its start",
+    [writeModule('Deno.env.get("VM_X"); export class Good {}')]: "env access",
+  };
+  for (const [path, cause] of Object.entries(broken)) {
+    const fn = () => load(`${path}:Good`);
+    const words = "did not load";
+    const error = await rejectsWith("backend_import_failed", fn, path, words);
+    assertInstanceOf(error.cause, Error);
+    assert(error.cause.message.includes(cause), error.cause.message);
+  }
 });
 
 Deno.test("a module that Deno does not permit is permission_required, by its flag", async () => {
@@ -306,12 +290,11 @@ Deno.test("a module that Deno does not permit is permission_required, by its fla
 
 const ESCAPE = "\x1b[31m";
 
-Deno.test({
-  name: "a constructor's words show no piece of its options, whatever it does with them",
+Deno.test("a constructor's words show no piece of its options, whatever it does with them", {
   permissions,
-  async fn() {
-    const { access, refresh } = SECRETS;
-    const path = writeModule(`
+}, async () => {
+  const { access, refresh } = SECRETS;
+  const path = writeModule(`
       export class Echo {
         constructor({ token, deep: [{ key }] }: Record<string, any>) {
           throw new Error("${ESCAPE}" + [
@@ -329,56 +312,51 @@ Deno.test({
       }
       import { CredentialsBackendError } from "${backendUrl("credentials_backend_error.ts")}";
     `);
-    const options = { token: access, deep: [{ key: refresh }], short: "i" };
-    const fn = (name: string) => () => load(`${path}:${name}`, options);
-    const { cause } = await rejectsWith(
-      "backend_not_constructible",
-      fn("Echo"),
-      "constructor failed",
+  const options = { token: access, deep: [{ key: refresh }], short: "i" };
+  const fn = (name: string) => () => load(`${path}:${name}`, options);
+  const { cause } = await rejectsWith(
+    "backend_not_constructible",
+    fn("Echo"),
+    "constructor failed",
+  );
+  assertInstanceOf(cause, Error);
+  assert(cause.message.endsWith("kept words"), cause.message);
+  assert(!cause.message.includes(refresh.slice(0, 9)) && !cause.message.includes(btoa(refresh)));
+  const coded = await rejectsWith("backend_denied", fn("Coded"), "denied. Ask.");
+  for (const { message } of [cause, coded]) assert(!message.includes("\x1b"), message);
+  assertEquals(coded.cause, undefined);
+});
+
+Deno.test("a name with a query, a fragment or a password is not shown with it, wherever it fails", {
+  permissions,
+}, async () => {
+  const { access, refresh, id } = SECRETS;
+  const path = writeModule();
+  const addresses = [
+    `file://${path}?token=${access}`,
+    `file://${path}/missing.ts?token=${access}#access_token=${id}`,
+    `jsr:@acme/x?token=${access}`,
+    `./missing.ts?token=${access}`,
+    `https://ana:${refresh}@example.com/x.ts?token=${access}`,
+  ];
+  for (const address of addresses) {
+    const error = await assertRejects(
+      () => Promise.try(load, `${address}:Nobody`),
+      CredentialsBackendError,
     );
-    assertInstanceOf(cause, Error);
-    assert(cause.message.endsWith("kept words"), cause.message);
-    assert(!cause.message.includes(refresh.slice(0, 9)) && !cause.message.includes(btoa(refresh)));
-    const coded = await rejectsWith("backend_denied", fn("Coded"), "denied. Ask.");
-    for (const { message } of [cause, coded]) assert(!message.includes("\x1b"), message);
-    assertEquals(coded.cause, undefined);
-  },
+    assertNoSecret(error);
+    assert(!error.message.includes("token="), error.message);
+  }
 });
 
-Deno.test({
-  name: "a name with a query, a fragment or a password is not shown with it, wherever it fails",
+Deno.test("the names and the words of a module are shown without control characters", {
   permissions,
-  async fn() {
-    const { access, refresh, id } = SECRETS;
-    const path = writeModule();
-    const addresses = [
-      `file://${path}?token=${access}`,
-      `file://${path}/missing.ts?token=${access}#access_token=${id}`,
-      `jsr:@acme/x?token=${access}`,
-      `./missing.ts?token=${access}`,
-      `https://ana:${refresh}@example.com/x.ts?token=${access}`,
-    ];
-    for (const address of addresses) {
-      const error = await assertRejects(
-        () => Promise.try(load, `${address}:Nobody`),
-        CredentialsBackendError,
-      );
-      assertNoSecret(error);
-      assert(!error.message.includes("token="), error.message);
-    }
-  },
-});
-
-Deno.test({
-  name: "the names and the words of a module are shown without control characters",
-  permissions,
-  async fn() {
-    const odd = writeModule(`const x = 1; export { x as "${ESCAPE}red" };`);
-    const { message } = await rejectsWith("backend_export_missing", () => load(`${odd}:Good`));
-    assert(!message.includes("\x1b") && message.includes("[31mred"), message);
-    const path = writeModule(`throw new Error("${ESCAPE}${"x".repeat(100_000)}");`);
-    const { cause } = await rejectsWith("backend_import_failed", () => load(`${path}:Good`));
-    const words = (cause as Error).message;
-    assert(!words.includes("\x1b") && words.length < 1_100, `${words.length}`);
-  },
+}, async () => {
+  const odd = writeModule(`const x = 1; export { x as "${ESCAPE}red" };`);
+  const { message } = await rejectsWith("backend_export_missing", () => load(`${odd}:Good`));
+  assert(!message.includes("\x1b") && message.includes("[31mred"), message);
+  const path = writeModule(`throw new Error("${ESCAPE}${"x".repeat(100_000)}");`);
+  const { cause } = await rejectsWith("backend_import_failed", () => load(`${path}:Good`));
+  const words = (cause as Error).message;
+  assert(!words.includes("\x1b") && words.length < 1_100, `${words.length}`);
 });

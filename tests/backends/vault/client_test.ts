@@ -377,10 +377,10 @@ Deno.test("an error of a given fetch, which may hold the request, is not passed 
   assertNoSecret(error, [TOKEN, "Yz6Hc1Nd4Pb9Sg2T"]);
 });
 
-Deno.test({
-  name: "without the permission to reach it the error names the flag",
-  permissions: "none",
-  async fn() {
+Deno.test(
+  "without the permission to reach it the error names the flag",
+  { permissions: "none" },
+  async () => {
     const address = "https://vault.example.com";
     const connection = vaultConnection({
       path: "x",
@@ -391,13 +391,11 @@ Deno.test({
     const flag = "--allow-net=vault.example.com:443";
     await rejectsWith("permission_required", () => client.request(READ), flag);
   },
-});
+);
 
-Deno.test({
-  name: "encodePath keeps the slashes and nothing else that a URL would understand",
+Deno.test("encodePath keeps the slashes and nothing else that a URL would understand", {
   permissions: "none",
-  fn() {
-    assertEquals(encodePath("users/anna"), "users/anna");
-    assertEquals(encodePath("a b/c?d#e%f/ü"), "a%20b/c%3Fd%23e%25f/%C3%BC");
-  },
+}, () => {
+  assertEquals(encodePath("users/anna"), "users/anna");
+  assertEquals(encodePath("a b/c?d#e%f/ü"), "a%20b/c%3Fd%23e%25f/%C3%BC");
 });

@@ -90,18 +90,16 @@ Deno.test("permissions follow from the options, and name nothing that is not nee
   });
 });
 
-Deno.test({
-  name: "permissions without the right to look at the variables name all that may be read",
+Deno.test("permissions without the right to look at the variables name all that may be read", {
   permissions: "none",
-  fn() {
-    const variables = ["ADDR", "NAMESPACE", "CACERT"];
-    assertEquals(names(), [
-      ...variables.map((name) => `env VAULT_${name}`),
-      "env VAULT_TOKEN",
-    ]);
-    assertEquals(names({ auth: { method: "token", tokenFile: true }, address }), [
-      "net vault.example.com:8200",
-      `env ${HOME_VARIABLE}`,
-    ]);
-  },
+}, () => {
+  const variables = ["ADDR", "NAMESPACE", "CACERT"];
+  assertEquals(names(), [
+    ...variables.map((name) => `env VAULT_${name}`),
+    "env VAULT_TOKEN",
+  ]);
+  assertEquals(names({ auth: { method: "token", tokenFile: true }, address }), [
+    "net vault.example.com:8200",
+    `env ${HOME_VARIABLE}`,
+  ]);
 });

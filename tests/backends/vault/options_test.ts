@@ -47,19 +47,17 @@ const WRONG: [options: unknown, part: string][] = [
 ];
 
 for (const [index, [options, part]] of WRONG.entries()) {
-  Deno.test({
-    name: `Vault options that are wrong are refused before any work: ${index + 1}, ${part}`,
+  Deno.test(`Vault options that are wrong are refused before any work: ${index + 1}, ${part}`, {
     permissions,
-    async fn() {
-      assertNoSecret(await rejectsWith("invalid_options", make(options), part), [SECRET]);
-    },
+  }, async () => {
+    assertNoSecret(await rejectsWith("invalid_options", make(options), part), [SECRET]);
   });
 }
 
-Deno.test({
-  name: "Vault options that are right need no permission and show no secret",
-  permissions,
-  fn() {
+Deno.test(
+  "Vault options that are right need no permission and show no secret",
+  { permissions },
+  () => {
     const right = [
       { path: "users/anna" },
       { path: "x", address: "https://vault.example.com:8200/", mount: "team/kv", namespace: "a/b" },
@@ -71,37 +69,31 @@ Deno.test({
     ];
     for (const options of right) assertNoSecret(make(options)(), [SECRET]);
   },
+);
+
+Deno.test("a later change of the caller's options changes nothing", { permissions }, () => {
+  const options = { path: "users/anna", address: "https://vault.example.com" };
+  const backend = new VaultCredentialsBackend(options);
+  options.path = "users/berta";
+  assertEquals(backend.location, "Vault at https://vault.example.com, secret/users/anna");
 });
 
-Deno.test({
-  name: "a later change of the caller's options changes nothing",
+Deno.test("parseVaultAddress keeps the path of a proxy, without a slash at its end", {
   permissions,
-  fn() {
-    const options = { path: "users/anna", address: "https://vault.example.com" };
-    const backend = new VaultCredentialsBackend(options);
-    options.path = "users/berta";
-    assertEquals(backend.location, "Vault at https://vault.example.com, secret/users/anna");
-  },
+}, () => {
+  const hrefs = ["https://a.example.com", "https://a.example.com/vault/", "http://[::1]:8200//"]
+    .map((text) => parseVaultAddress("test", "it", text).href);
+  assertEquals(hrefs, [
+    "https://a.example.com/",
+    "https://a.example.com/vault",
+    "http://[::1]:8200/",
+  ]);
 });
 
-Deno.test({
-  name: "parseVaultAddress keeps the path of a proxy, without a slash at its end",
-  permissions,
-  fn() {
-    const hrefs = ["https://a.example.com", "https://a.example.com/vault/", "http://[::1]:8200//"]
-      .map((text) => parseVaultAddress("test", "it", text).href);
-    assertEquals(hrefs, [
-      "https://a.example.com/",
-      "https://a.example.com/vault",
-      "http://[::1]:8200/",
-    ]);
-  },
-});
-
-Deno.test({
-  name: "a path is refused that would lead elsewhere, or to everybody's folder",
-  permissions,
-  async fn() {
+Deno.test(
+  "a path is refused that would lead elsewhere, or to everybody's folder",
+  { permissions },
+  async () => {
     for (const path of ["a", "users/anna", "users/anna@example.com", "a b", "größe", "a.b/..c"]) {
       checkVaultOptions("test", { path });
     }
@@ -125,4 +117,4 @@ Deno.test({
       await rejectsWith("invalid_options", () => checkVaultOptions("test", options), '"path"');
     }
   },
-});
+);

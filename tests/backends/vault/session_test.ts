@@ -32,28 +32,26 @@ function world({ renews = false } = {}) {
   return { vault, state, valid, tokens, open: () => vault.open({ auth: AUTH }) };
 }
 
-Deno.test({
-  name: "requests at the same time share the login, its renewal and its repetition",
+Deno.test("requests at the same time share the login, its renewal and its repetition", {
   permissions,
-  async fn() {
-    const { vault, state, valid, open } = world({ renews: true });
-    const store = await open();
-    const all = () => Promise.all(Array.from({ length: 5 }, () => store.get(KEY)));
-    await all();
-    assertEquals(state.logins, 1);
-    valid.clear();
-    assertEquals(await all(), Array(5).fill(undefined));
-    assertEquals(state.logins, 2);
-    vault.clock.advance(TTL_SECONDS * 700);
-    await all();
-    assertEquals([state.logins, state.renewals], [2, 1]);
-  },
+}, async () => {
+  const { vault, state, valid, open } = world({ renews: true });
+  const store = await open();
+  const all = () => Promise.all(Array.from({ length: 5 }, () => store.get(KEY)));
+  await all();
+  assertEquals(state.logins, 1);
+  valid.clear();
+  assertEquals(await all(), Array(5).fill(undefined));
+  assertEquals(state.logins, 2);
+  vault.clock.advance(TTL_SECONDS * 700);
+  await all();
+  assertEquals([state.logins, state.renewals], [2, 1]);
 });
 
-Deno.test({
-  name: "a login is repeated once for a request, and never without end",
-  permissions,
-  async fn() {
+Deno.test(
+  "a login is repeated once for a request, and never without end",
+  { permissions },
+  async () => {
     const { vault, state, open } = world();
     const store = await open();
     vault.login = ((login) => (request) => (vault.tokens!.clear(), login(request)))(vault.login);
@@ -65,12 +63,12 @@ Deno.test({
     await rejectsWith("backend_denied", () => store.get(KEY), "read of secret/data/users/anna/");
     assertEquals(state.logins, 2);
   },
-});
+);
 
-Deno.test({
-  name: "a policy that denies it is told with the path and Vault's words, and no login is repeated",
-  permissions,
-  async fn() {
+Deno.test(
+  "a policy that denies it is told with the path and Vault's words, and no login is repeated",
+  { permissions },
+  async () => {
     const { vault, state, open } = world();
     const store = await open();
     vault.before = ({ method, path }) =>
@@ -81,7 +79,7 @@ Deno.test({
     await rejectsWith("backend_denied", () => Array.fromAsync(store.list()), ...words);
     assertEquals(state.logins, 1);
   },
-});
+);
 
 for (
   const [what, code, refusal] of [
@@ -89,30 +87,28 @@ for (
     ["gets no answer", "backend_unavailable", () => json({ errors: ["internal error"] }, 500)],
   ] as const
 ) {
-  Deno.test({
-    name: `a token whose renewal ${what} is used until Vault refuses it, and replaced then`,
+  Deno.test(`a token whose renewal ${what} is used until Vault refuses it, and replaced then`, {
     permissions,
-    async fn() {
-      const { vault, state, valid, tokens, open } = world();
-      const store = await open();
-      state.refusal = refusal();
-      vault.clock.advance(TTL_SECONDS * 700);
-      for (let i = 0; i < 5; i++) await store.get(KEY);
-      assertEquals([state.renewals > 0, tokens().at(-1)], [true, "token-1"]);
-      valid.clear();
-      await rejectsWith(code, () => store.get(KEY));
-      state.refusal = undefined;
-      await store.get(KEY);
-      assertEquals(tokens().at(-1), "token-2");
-      store.close();
-    },
+  }, async () => {
+    const { vault, state, valid, tokens, open } = world();
+    const store = await open();
+    state.refusal = refusal();
+    vault.clock.advance(TTL_SECONDS * 700);
+    for (let i = 0; i < 5; i++) await store.get(KEY);
+    assertEquals([state.renewals > 0, tokens().at(-1)], [true, "token-1"]);
+    valid.clear();
+    await rejectsWith(code, () => store.get(KEY));
+    state.refusal = undefined;
+    await store.get(KEY);
+    assertEquals(tokens().at(-1), "token-2");
+    store.close();
   });
 }
 
-Deno.test({
-  name: "a token that was given is renewed once it is used for 30 seconds, and then by its life",
-  permissions,
-  async fn() {
+Deno.test(
+  "a token that was given is renewed once it is used for 30 seconds, and then by its life",
+  { permissions },
+  async () => {
     const { vault, valid, state } = world({ renews: true });
     valid.add("given");
     const store = await vault.open();
@@ -131,29 +127,27 @@ Deno.test({
     assertEquals(await after(TTL_SECONDS * 600), 0);
     assertEquals(await after(TTL_SECONDS * 70), 1);
   },
-});
+);
 
-Deno.test({
-  name: "a token that was given and cannot be renewed is used until Vault refuses it",
+Deno.test("a token that was given and cannot be renewed is used until Vault refuses it", {
   permissions,
-  async fn() {
-    const { vault, valid, state } = world();
-    valid.add("given");
-    const store = await vault.open();
-    for (let i = 0; i < 3; i++) {
-      vault.clock.advance(3_600_000);
-      await store.get(KEY);
-    }
-    assertEquals(state.renewals, 1);
-    valid.clear();
-    await rejectsWith("backend_auth_failed", () => store.get(KEY), "expired or was revoked");
-  },
+}, async () => {
+  const { vault, valid, state } = world();
+  valid.add("given");
+  const store = await vault.open();
+  for (let i = 0; i < 3; i++) {
+    vault.clock.advance(3_600_000);
+    await store.get(KEY);
+  }
+  assertEquals(state.renewals, 1);
+  valid.clear();
+  await rejectsWith("backend_auth_failed", () => store.get(KEY), "expired or was revoked");
 });
 
-Deno.test({
-  name: "a token file that others may touch, or that is a pipe, is refused, and never waited for",
-  ignore: !isPosix,
-  async fn() {
+Deno.test(
+  "a token file that others may touch, or that is a pipe, is refused, and never waited for",
+  { ignore: !isPosix },
+  async () => {
     const path = `${sandboxFolder()}/token`;
     const vault = new ScriptedVault();
     vault.tokens = new Set(["in-the-file"]);
@@ -172,4 +166,4 @@ Deno.test({
     await makePipe(path);
     await rejectsWith("backend_auth_failed", open, path, "named pipe");
   },
-});
+);

@@ -23,22 +23,18 @@ for (
     ["that Vault says nothing of", null, ['"secret" is not the mount', "Give the mount alone"]],
   ] as const
 ) {
-  Deno.test({
-    name: `a mount ${what} is refused, and nothing is asked of it`,
-    permissions,
-    async fn() {
-      const vault = new ScriptedVault();
-      vault.mount = mount;
-      await rejectsWith("invalid_options", () => vault.open(), ...words);
-      assertEquals(vault.asked(), ["GET sys/internal/ui/mounts/secret"]);
-    },
+  Deno.test(`a mount ${what} is refused, and nothing is asked of it`, { permissions }, async () => {
+    const vault = new ScriptedVault();
+    vault.mount = mount;
+    await rejectsWith("invalid_options", () => vault.open(), ...words);
+    assertEquals(vault.asked(), ["GET sys/internal/ui/mounts/secret"]);
   });
 }
 
-Deno.test({
-  name: "an entry is kept in one version, under the hash of its key, and read and removed again",
-  permissions,
-  async fn() {
+Deno.test(
+  "an entry is kept in one version, under the hash of its key, and read and removed again",
+  { permissions },
+  async () => {
     const vault = new ScriptedVault();
     const store = await vault.open();
     for (const key of AWKWARD_KEYS) await store.put(key, entry({ client_id: key }));
@@ -56,93 +52,83 @@ Deno.test({
     const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // FIPS 180-2
     assertEquals(await secretName("abc"), abc);
   },
+);
+
+Deno.test("a removal that Vault does not confirm is an error", { permissions }, async () => {
+  const vault = new ScriptedVault();
+  const store = await vault.open();
+  await store.put(KEY, entry());
+  vault.before = ({ method }) => method === "DELETE" ? json({ errors: ["no"] }, 400) : undefined;
+  await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 400 (no)");
+  await rejectsWith("backend_unavailable", () => store.deleteAll(), "status 400");
+  vault.before = ({ method }) =>
+    method === "DELETE" ? new Response(null, { status: 404 }) : undefined;
+  await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 404");
 });
 
-Deno.test({
-  name: "a removal that Vault does not confirm is an error",
+Deno.test("a removal of all takes entries and leases, and leaves what is not this module's", {
   permissions,
-  async fn() {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    await store.put(KEY, entry());
-    vault.before = ({ method }) => method === "DELETE" ? json({ errors: ["no"] }, 400) : undefined;
-    await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 400 (no)");
-    await rejectsWith("backend_unavailable", () => store.deleteAll(), "status 400");
-    vault.before = ({ method }) =>
-      method === "DELETE" ? new Response(null, { status: 404 }) : undefined;
-    await rejectsWith("backend_unavailable", () => store.delete(KEY), "status 404");
-  },
+}, async () => {
+  const vault = new ScriptedVault();
+  const store = await vault.open();
+  await store.withLock(KEY, () => store.put(KEY, entry()), {});
+  for (const name of ["notes", "notes.lock", NAME.toUpperCase()]) {
+    vault.secrets.set(`users/anna/${name}`, { data: {}, version: 1 });
+  }
+  assertEquals(await Array.fromAsync(store.list()), [KEY]);
+  await store.deleteAll();
+  const left = ["notes", "notes.lock", NAME.toUpperCase()].map((name) => `users/anna/${name}`);
+  assertEquals([...vault.secrets.keys()], left);
 });
 
-Deno.test({
-  name: "a removal of all takes entries and leases, and leaves what is not this module's",
+Deno.test("a write that meets another one is done over it, and with isReplaced not", {
   permissions,
-  async fn() {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    await store.withLock(KEY, () => store.put(KEY, entry()), {});
-    for (const name of ["notes", "notes.lock", NAME.toUpperCase()]) {
-      vault.secrets.set(`users/anna/${name}`, { data: {}, version: 1 });
-    }
-    assertEquals(await Array.fromAsync(store.list()), [KEY]);
-    await store.deleteAll();
-    const left = ["notes", "notes.lock", NAME.toUpperCase()].map((name) => `users/anna/${name}`);
-    assertEquals([...vault.secrets.keys()], left);
-  },
+}, async () => {
+  const vault = new ScriptedVault();
+  const [store, other] = [await vault.open(), await vault.open()];
+  await store.put(KEY, entry());
+  let isMet = false;
+  vault.before = async ({ method, path }) => {
+    if (method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`) || isMet) return;
+    isMet = true;
+    await other.put(KEY, entry({ access_token: "theirs" }));
+  };
+  const isReplaced = (stored?: { access_token: string }) =>
+    stored?.access_token === entry().access_token;
+  await store.put(KEY, entry({ x: 1 }), { isReplaced });
+  assertEquals(await store.get(KEY), entry({ access_token: "theirs" }));
+  isMet = false;
+  await store.put(KEY, entry({ x: 2 }));
+  assertEquals(await store.get(KEY), entry({ x: 2 }));
+  assertEquals(vault.clock.delays.length, 2);
 });
 
-Deno.test({
-  name: "a write that meets another one is done over it, and with isReplaced not",
+Deno.test("under a lock that was lost, a new tokens' write goes by the entry, and others fail", {
   permissions,
-  async fn() {
-    const vault = new ScriptedVault();
-    const [store, other] = [await vault.open(), await vault.open()];
-    await store.put(KEY, entry());
-    let isMet = false;
-    vault.before = async ({ method, path }) => {
-      if (method !== "POST" || !path.endsWith(`data/users/anna/${NAME}`) || isMet) return;
-      isMet = true;
-      await other.put(KEY, entry({ access_token: "theirs" }));
-    };
-    const isReplaced = (stored?: { access_token: string }) =>
-      stored?.access_token === entry().access_token;
-    await store.put(KEY, entry({ x: 1 }), { isReplaced });
-    assertEquals(await store.get(KEY), entry({ access_token: "theirs" }));
-    isMet = false;
-    await store.put(KEY, entry({ x: 2 }));
-    assertEquals(await store.get(KEY), entry({ x: 2 }));
-    assertEquals(vault.clock.delays.length, 2);
-  },
+}, async () => {
+  const vault = new ScriptedVault();
+  const store = await vault.open();
+  const isReplaced = (stored?: { access_token: string }) =>
+    stored?.access_token === entry().access_token;
+  await store.put(KEY, entry());
+  await store.withLock(KEY, async () => {
+    const lock = `users/anna/${NAME}.lock`;
+    vault.secrets.set(lock, { data: { holder: "other" }, version: 2 });
+    await rejectsWith("backend_locked", () => store.put(KEY, entry()), "the lock was lost");
+    await rejectsWith("backend_locked", () => store.delete(KEY), "the lock was lost");
+    await store.put(OTHER, entry()); // whose lock is not concerned
+    await store.put(KEY, entry({ access_token: "rotated" }), { isReplaced });
+    assertEquals((await store.get(KEY))?.access_token, "rotated");
+    await store.put(KEY, entry(), { isReplaced });
+    assertEquals((await store.get(KEY))?.access_token, "rotated");
+  }, {});
+  await store.put(KEY, entry()); // outside a lock there is nothing to lose
 });
 
-Deno.test({
-  name: "under a lock that was lost, a new tokens' write goes by the entry, and others fail",
-  permissions,
-  async fn() {
-    const vault = new ScriptedVault();
-    const store = await vault.open();
-    const isReplaced = (stored?: { access_token: string }) =>
-      stored?.access_token === entry().access_token;
-    await store.put(KEY, entry());
-    await store.withLock(KEY, async () => {
-      const lock = `users/anna/${NAME}.lock`;
-      vault.secrets.set(lock, { data: { holder: "other" }, version: 2 });
-      await rejectsWith("backend_locked", () => store.put(KEY, entry()), "the lock was lost");
-      await rejectsWith("backend_locked", () => store.delete(KEY), "the lock was lost");
-      await store.put(OTHER, entry()); // whose lock is not concerned
-      await store.put(KEY, entry({ access_token: "rotated" }), { isReplaced });
-      assertEquals((await store.get(KEY))?.access_token, "rotated");
-      await store.put(KEY, entry(), { isReplaced });
-      assertEquals((await store.get(KEY))?.access_token, "rotated");
-    }, {});
-    await store.put(KEY, entry()); // outside a lock there is nothing to lose
-  },
-});
-
-Deno.test({
-  name: "a write that stands still while a later holder writes fails, too",
-  permissions,
-  async fn() {
+Deno.test(
+  "a write that stands still while a later holder writes fails, too",
+  { permissions },
+  async () => {
     const vault = new ScriptedVault();
     const [store, later] = [await vault.open(), await vault.open()];
     let isMet = false;
@@ -156,12 +142,12 @@ Deno.test({
     }, {});
     assertEquals(await store.get(KEY), entry({ x_theirs: true }));
   },
-});
+);
 
-Deno.test({
-  name: "a lock proves that Vault can be written, and its lease stays free and without a secret",
-  permissions,
-  async fn() {
+Deno.test(
+  "a lock proves that Vault can be written, and its lease stays free and without a secret",
+  { permissions },
+  async () => {
     const vault = new ScriptedVault();
     const store = await vault.open();
     vault.asked();
@@ -177,12 +163,12 @@ Deno.test({
     await rejectsWith("backend_denied", lock, ...words);
     assertEquals(hasRun, false);
   },
-});
+);
 
-Deno.test({
-  name: "a secret of another program is backend_corrupt, and names the way out",
-  permissions,
-  async fn() {
+Deno.test(
+  "a secret of another program is backend_corrupt, and names the way out",
+  { permissions },
+  async () => {
     const vault = new ScriptedVault();
     const store = await vault.open();
     for (
@@ -204,4 +190,4 @@ Deno.test({
     vault.before = ({ path }) => path.includes("/data/") ? soft.clone() : undefined;
     assertEquals(await store.get(KEY), undefined); // only marked as deleted
   },
-});
+);
