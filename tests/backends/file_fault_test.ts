@@ -1,217 +1,250 @@
-import { assertEquals, assertMatch } from "@std/assert";
+/** Troubles of the system: never an absent entry, and what was stored is kept. */
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { quoteArgument } from "../../backends/common/platform.ts";
+import {
+  CredentialsBackendError,
+  type CredentialsBackendErrorCode,
+} from "../../backends/credentials_backend_error.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
 import { assertNoSecret } from "../support/assert_no_secret.ts";
-import { backendUrl, runDeno } from "../support/deno_process.ts";
+import { backendUrl } from "../support/deno_process.ts";
 import { entry, KEY, OTHER } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
 import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, namesIn, sandbox } from "../support/sandbox.ts";
 
-const { folder, permissions } = sandbox();
+const { folder, root, permissions } = sandbox();
 
-/** The name of a test that this machine may not be able to run, which then says why. */
-function named(name: string, whyNot: string | undefined): { name: string; ignore: boolean } {
-  return { name: whyNot ? `${name} (ignored: ${whyNot})` : name, ignore: whyNot !== undefined };
+function withCode(code: string, words = "of the system"): Error {
+  return Object.assign(new Error(`${words} (os error 1): open 'x'`), { code });
 }
 
-/** A script that does things with the backend at `path` and prints the outcome of each as JSON. */
-function script(path: string, steps: string): string {
-  return `
-    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-    const path = ${JSON.stringify(path)};
-    const backend = new FileCredentialsBackend({ path });
-    const entry = ${JSON.stringify(entry())};
-    const large = { ...entry, x_fill: "f".repeat(200_000) };
-    const outcomes = [];
-    const attempt = async (fn) => {
-      try { outcomes.push({ value: await fn() }); }
-      catch (e) { outcomes.push({ code: e.code, message: e.message, inspect: Deno.inspect(e) }); }
+const FAULTS: [error: unknown, code: CredentialsBackendErrorCode, reason: string][] = [
+  [new Deno.errors.PermissionDenied("x"), "backend_denied", "the operating system denies it"],
+  [withCode("ENOSPC"), "backend_full", "no space is left"],
+  [new Error("Disk quota exceeded (os error 122)"), "backend_full", "no space is left"],
+  [withCode("EROFS"), "backend_unavailable", "of the system (EROFS)"],
+  [
+    withCode("EMFILE", "Too many open files"),
+    "backend_unavailable",
+    "Too many open files (EMFILE)",
+  ],
+  [new TypeError("odd"), "backend_unavailable", "TypeError"],
+  [new Deno.errors.NotCapable("x"), "permission_required", "Deno does not permit it"],
+];
+
+for (const [cause, code, reason] of FAULTS) {
+  Deno.test(`file: a trouble is ${code} by: ${reason}`, { permissions }, async () => {
+    const path = `${folder()}/my data/credentials.json`;
+    const backend = new FileCredentialsBackend({ path, lockTimeoutMs: 0 });
+    await backend.put(KEY, entry());
+    const fail = () => {
+      throw cause;
     };
-    ${steps}
-    console.log(JSON.stringify(outcomes));
-  `;
-}
-
-type Outcome = { value?: unknown; code?: string; message?: string };
-
-function brief(outcomes: unknown): unknown[] {
-  return (outcomes as Outcome[]).map(({ value, code, message }) => {
-    assertNoSecret(message);
-    return code === undefined ? value : `${code}: ${message?.split(": ")[1]?.split(". ")[0]}`;
-  });
-}
-
-for (const denied of ["file", "folder"]) {
-  Deno.test({
-    ...named(`a ${denied} that the system denies is backend_denied, not absent`, whyNoDenial),
-    async fn() {
-      const parent = folder();
-      const path = `${parent}/credentials.json`;
-      await new FileCredentialsBackend({ path }).put(KEY, entry());
-      Deno.chmodSync(denied === "file" ? path : parent, 0o000);
+    for (
+      const [name, action, run] of [
+        ["lstatSync", "read", () => backend.get(KEY)],
+        ["openSync", "read", () => backend.get("absent")],
+        ["renameSync", "write", () => backend.put(KEY, entry({ x_new: 1 }))],
+        ["renameSync", "write", () => backend.delete(KEY)],
+      ] as const
+    ) {
+      const original = Deno[name];
+      Object.assign(Deno, { [name]: fail });
       try {
-        const steps = `
-          await attempt(() => backend.get("${KEY}"));
-          await attempt(() => backend.put("${KEY}", entry));
-          await attempt(() => backend.delete("${KEY}"));
-          await attempt(() => Array.fromAsync(backend.list()));
-        `;
-        const outcomes = brief(await runDenied(script(path, steps)));
-        assertEquals(outcomes, Array(4).fill("backend_denied: the operating system denies it"));
+        const error = await rejectsWith(code, run, `Cannot ${action} ${path}: ${reason}. `);
+        assertStrictEquals(error.cause, cause);
+        const flags = ["read", "write"].map((name) =>
+          quoteArgument(`--allow-${name}=${path.replace("/credentials.json", "")}`)
+        );
+        if (code === "permission_required") assertMatch(error.message, / Run with: /);
+        if (code === "permission_required") {
+          assertEquals(error.message.endsWith(flags.join(" ")), true);
+        }
       } finally {
-        Deno.chmodSync(parent, 0o700);
-        Deno.chmodSync(path, 0o600);
+        Object.assign(Deno, { [name]: original });
       }
-      assertEquals(new FileCredentialsBackend({ path }).get(KEY), entry());
-    },
+    }
+    assertEquals(backend.get(KEY), entry());
+    assertEquals(namesIn(path.replace("/credentials.json", "")).length, 2); // no temp file
   });
 }
 
-Deno.test({
-  ...named("a folder without the right to write can be read, and a put is denied", whyNoDenial),
-  async fn() {
-    const parent = folder();
-    const path = `${parent}/credentials.json`;
-    await new FileCredentialsBackend({ path }).put(KEY, entry());
-    Deno.chmodSync(parent, 0o500);
-    try {
-      const steps = `
-        await attempt(() => backend.get("${KEY}").client_id);
-        await attempt(() => backend.put("${KEY}", entry));
-        await attempt(() => backend.deleteAll());
-        await attempt(() => backend.get("${KEY}").client_id);
-      `;
-      const denied = "backend_denied: the operating system denies it";
-      assertEquals(
-        brief(await runDenied(script(path, steps))),
-        ["my-app", denied, denied, "my-app"],
-      );
-    } finally {
-      Deno.chmodSync(parent, 0o700);
+Deno.test("file: an error with a code is passed on as it is", { permissions }, async () => {
+  const backend = new FileCredentialsBackend({ path: `${folder()}/credentials.json` });
+  const coded = new CredentialsBackendError("backend_locked", "Cannot lock: held. Wait.");
+  const isReplaced = () => {
+    throw coded;
+  };
+  const put = () => backend.put(KEY, entry(), { isReplaced });
+  assertStrictEquals(await rejectsWith("backend_locked", put), coded);
+});
+
+for (
+  const [what, given, denied] of [
+    ["none", {}, ["read", "write", "write"]],
+    ["writing alone", { write: [root] }, ["read", "write", "write"]],
+    ["reading alone", { read: [root] }, [undefined, "open the lock file", "open the lock file"]],
+  ] as const
+) {
+  Deno.test(`file: with permission for ${what} the flags are named`, {
+    permissions: { read: [...given.read ?? []], write: [...given.write ?? []] },
+  }, async () => {
+    const backend = new FileCredentialsBackend({ path: `${root}/credentials.json` });
+    const flags = `Deno does not permit it. Run with: --allow-read=${root} --allow-write=${root}`;
+    const runs = [
+      () => backend.get("k"),
+      () => backend.put("k", entry()),
+      () => backend.withLock("k", () => Promise.resolve()),
+    ];
+    for (const [index, action] of denied.entries()) {
+      if (action === undefined) assertEquals(await runs[index]!(), undefined);
+      else {await rejectsWith(
+          "permission_required",
+          runs[index]!,
+          `Cannot ${action} ${root}`,
+          flags,
+        );}
     }
-  },
-});
+  });
+}
 
-Deno.test({
-  ...named("a full disk is backend_full: the old is kept, and no temp file stays", whyNoMount),
-  async fn() {
-    const mounted = folder();
-    const steps = `
-      await attempt(() => backend.put("${KEY}", entry));
-      await attempt(() => backend.put("${OTHER}", large));
-      await attempt(() => backend.get("${KEY}").client_id);
-      await attempt(() => backend.get("${OTHER}") === undefined);
-      await attempt(() => Array.from(Deno.readDirSync("${mounted}"), (f) => f.name).sort());
-      await attempt(() => backend.delete("${KEY}"));
-      await attempt(() => backend.get("${KEY}") === undefined);
-    `;
-    const outcomes = brief(await runMounted(mounted, script(`${mounted}/c.json`, steps)));
-    const names = ["c.json", "c.json.lock"];
-    const full = "backend_full: no space is left";
-    assertEquals(
-      outcomes,
-      [null, full, "my-app", true, names, null, true].map((v) => v ?? undefined),
-    );
-  },
-});
-
-Deno.test({
-  ...named("a read-only file system is an error that says so, and can be read", whyNoMount),
-  async fn() {
-    const mounted = folder();
-    const steps = `
-      await attempt(() => backend.put("${KEY}", entry));
-      const args = ["-o", "remount,bind,ro", "${mounted}"];
-      if (!new Deno.Command("mount", { args }).outputSync().success) throw new Error("no remount");
-      await attempt(() => backend.get("${KEY}").client_id);
-      await attempt(() => backend.put("${KEY}", entry));
-      await attempt(() => backend.delete("${KEY}"));
-      await attempt(() => backend.deleteAll());
-      await attempt(() => new FileCredentialsBackend({ path: "${mounted}/new/c.json" }).put("k", entry));
-      await attempt(() => backend.get("${KEY}").client_id);
-    `;
-    const outcomes = brief(await runMounted(mounted, script(`${mounted}/c.json`, steps)));
-    const readOnly = "backend_unavailable: Read-only file system (EROFS)";
-    assertEquals(outcomes, [undefined, "my-app", ...Array(4).fill(readOnly), "my-app"]);
-  },
-});
-
-Deno.test("a directory in the file's place is an error, and stays", {
+Deno.test("file: a file in the folder's place is an error", {
   permissions,
   ignore: !isPosix,
 }, async () => {
-  const path = `${folder()}/credentials.json`;
-  Deno.mkdirSync(`${path}/inner`, { recursive: true });
-  const backend = new FileCredentialsBackend({ path });
-  for (const access of [() => backend.get(KEY), () => backend.put(KEY, entry())]) {
-    await rejectsWith("backend_denied", access, path, "it is a folder");
-  }
-  await rejectsWith("backend_denied", () => backend.deleteAll(), path);
-  assertEquals(namesIn(path), ["inner"]);
+  const parent = `${folder()}/file`;
+  Deno.writeTextFileSync(parent, "");
+  const backend = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
+  await rejectsWith("backend_unavailable", () => backend.get(KEY), "Not a directory");
+  await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), backend.path);
 });
 
-Deno.test(
-  "a file in the folder's place is an error",
-  { permissions, ignore: !isPosix },
-  async () => {
-    const parent = `${folder()}/file`;
-    Deno.writeTextFileSync(parent, "");
-    const backend = new FileCredentialsBackend({ path: `${parent}/credentials.json` });
-    await rejectsWith("backend_unavailable", () => backend.get(KEY), "Not a directory");
-    await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), backend.path);
-  },
+Deno.test("file: on a drive of Windows that is not there nothing is stored, and a write says so", {
+  ignore: Deno.build.os !== "windows",
+}, async () => {
+  const backend = new FileCredentialsBackend({ path: "Q:\\tokens\\c.json" });
+  assertEquals(backend.get(KEY), undefined);
+  await backend.delete(KEY);
+  const words = "its folder is missing. Make the folder, or use another path.";
+  await rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), words);
+});
+
+type Run = (code: string) => Promise<unknown>;
+
+/** A test of what only the system does. Its steps are run in order, and each outcome is compared. */
+function systemTest(
+  name: string,
+  whyNot: string | undefined,
+  run: (folder: string) => Run,
+  steps: (folder: string) => [step: string, outcome: unknown][],
+): void {
+  Deno.test(whyNot ? `file: ${name} (ignored: ${whyNot})` : `file: ${name}`, {
+    ignore: whyNot !== undefined,
+  }, async () => {
+    const parent = folder();
+    const rows = steps(parent);
+    const code = `
+      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+      const path = "${parent}/c.json";
+      const backend = new FileCredentialsBackend({ path });
+      const entry = ${JSON.stringify(entry())};
+      const large = { ...entry, x_fill: "f".repeat(200_000) };
+      const locked = (fn = () => Promise.resolve()) => backend.withLock("${KEY}", fn);
+      const fill = (name) => {
+        try { Deno.writeFileSync("${parent}/" + name, new Uint8Array(100_000)); } catch { /* full */ }
+      };
+      const outcomes = [];
+      for (const step of [${rows.map(([step]) => `() => ${step}`).join(",\n")}]) {
+        try { outcomes.push(await step() ?? null); }
+        catch (error) { outcomes.push(error.code + ": " + error.message); }
+      }
+      console.log(JSON.stringify(outcomes));
+    `;
+    const seen = await run(parent)(code) as unknown[];
+    assertNoSecret(seen);
+    const reason = (one: unknown) =>
+      typeof one === "string" ? one.replace(/: Cannot .+?: ([^.]+)\. .*/s, ": $1") : one;
+    assertEquals(seen.map(reason), rows.map(([, outcome]) => outcome));
+  });
+}
+
+const DENIED = "backend_denied: the operating system denies it";
+const FULL = "backend_full: no space is left";
+const READ_ONLY = "backend_unavailable: Read-only file system (EROFS)";
+
+systemTest("what the system denies is an error, not absent", whyNoDenial, () => runDenied, (at) => {
+  const all: [string, string][] = [
+    `backend.get("${KEY}")`,
+    `backend.put("${KEY}", entry)`,
+    `backend.delete("${KEY}")`,
+    "Array.fromAsync(backend.list())",
+  ].map((step) => [step, DENIED]);
+  return [
+    [`locked(() => backend.put("${KEY}", entry))`, null],
+    ["Deno.chmodSync(path, 0o000)", null],
+    ...all,
+    ["Deno.chmodSync(path, 0o600)", null],
+    [`Deno.chmodSync("${at}", 0o000)`, null],
+    ...all,
+    [`Deno.chmodSync("${at}", 0o500)`, null],
+    [`backend.get("${KEY}").client_id`, "my-app"],
+    [`backend.put("${KEY}", entry)`, DENIED],
+    ["locked()", DENIED],
+    ["backend.deleteAll()", DENIED],
+    [`backend.get("${KEY}").client_id`, "my-app"],
+    [`Deno.chmodSync("${at}", 0o700)`, null],
+  ];
+});
+
+const mounted = (folder: string): Run => (code) => runMounted(folder, code);
+
+systemTest(
+  "on a full disk the old is kept, and a lock keeps its space",
+  whyNoMount,
+  mounted,
+  (at) => [
+    [`backend.put("${KEY}", entry)`, null],
+    [`backend.put("${OTHER}", large)`, FULL],
+    [`backend.get("${KEY}").client_id`, "my-app"],
+    [`backend.get("${OTHER}")`, null],
+    [`Array.from(Deno.readDirSync("${at}"), (f) => f.name).sort()`, ["c.json", "c.json.lock"]],
+    [
+      `locked(async () => {
+      fill("filler");
+      await backend.put("${KEY}", { ...entry, x_fill: "f".repeat(7_000) });
+    })`,
+      null,
+    ],
+    [`backend.get("${KEY}").x_fill.length`, 7000],
+    [`fill("rest")`, null],
+    ["locked()", FULL],
+    [`Deno.removeSync("${at}/filler")`, null],
+    [`Deno.removeSync("${at}/rest")`, null],
+    [`backend.delete("${KEY}")`, null],
+    [`backend.get("${KEY}")`, null],
+  ],
 );
 
-Deno.test("an access that Deno does not permit is an error that names the flags", async () => {
-  const parent = folder();
-  const path = `${parent}/credentials.json`;
-  const steps = `
-      await attempt(() => backend.get("k"));
-      await attempt(() => backend.put("k", entry));
-      await attempt(() => backend.withLock("k", () => Promise.resolve()));
-    `;
-  const run = async (flags: string[]) => {
-    const { stdout } = await runDeno({ code: script(path, steps), flags });
-    return (JSON.parse(stdout) as Outcome[]).map(({ code, message }) => `${code} ${message}`);
-  };
-  const words = `Deno does not permit it. Run with: --allow-read=${parent} --allow-write=${parent}`;
-  const read = `permission_required Cannot read ${path}: ${words}`;
-  const write = `permission_required Cannot write ${path}: ${words}`;
-  assertEquals(await run([]), [read, write, write]);
-  assertEquals(await run([`--allow-write=${parent}`]), [read, write, write]);
-  const lock = (name: string) => `permission_required Cannot open the lock file ${name}: ${words}`;
-  const [missing, update, refresh] = await run([`--allow-read=${parent}`]);
-  assertEquals([missing, update], ["undefined undefined", lock(`${path}.lock`)]);
-  assertMatch(
-    refresh!,
-    /Cannot open the lock file .+credentials\.json\.[0-9a-f]\.lock: Deno does/,
-  );
-});
-
-Deno.test("too many open files are an error that says so, never an absent file", {
-  ignore: !isPosix,
-}, async () => {
-  const parent = folder();
-  const path = `${parent}/credentials.json`;
-  await new FileCredentialsBackend({ path }).put(KEY, entry());
-  // Nothing but the calls runs without a free descriptor: Deno itself panics at some other steps.
-  const code = `
-      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-      const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
-      const open = [];
-      try { while (true) open.push(Deno.openSync(${
-    JSON.stringify(path)
-  })); } catch { /* no more to be had */ }
-      const outcomes = [];
-      for (const key of ["${KEY}", "absent"]) {
-        try { outcomes.push(String(backend.get(key))); } catch (e) { outcomes.push(e.message); }
-      }
-      for (const file of open) file.close();
-      console.log(JSON.stringify([...outcomes, backend.get("${KEY}").client_id]));
-    `;
-  const few = ["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"'];
-  const wrap = (command: string[]) => [...few, ...command];
-  const { stdout } = await runDeno({ code, flags: ["-A"], wrap });
-  const many = `Cannot read ${path}: Too many open files (EMFILE). Mend that, or use another path.`;
-  assertEquals(JSON.parse(stdout), [many, many, "my-app"]);
-});
+systemTest(
+  "a file system that turns read-only can be read, and not under a lock",
+  whyNoMount,
+  mounted,
+  (
+    at,
+  ) => {
+    const remount =
+      `new Deno.Command("mount", { args: ["-o", "remount,ro", "${at}"] }).outputSync()`;
+    return [
+      [`backend.put("${KEY}", entry)`, null],
+      [`locked(() => Promise.resolve(${remount}.success))`, false],
+      [`${remount}.success`, true],
+      [`backend.get("${KEY}").client_id`, "my-app"],
+      [`backend.put("${KEY}", entry)`, READ_ONLY],
+      ["locked()", READ_ONLY],
+      [`backend.delete("${KEY}")`, READ_ONLY],
+      ["backend.deleteAll()", READ_ONLY],
+      [`new FileCredentialsBackend({ path: "${at}/new/c.json" }).put("k", entry)`, READ_ONLY],
+    ];
+  },
+);

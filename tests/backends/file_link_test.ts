@@ -6,7 +6,6 @@ import { rejectsWith } from "../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
 
 const { folder } = sandbox(); // making a link takes every permission for files
-const ignore = !isPosix;
 
 interface Linked {
   backend: FileCredentialsBackend;
@@ -29,30 +28,29 @@ function writeRow(path: string): void {
   Deno.writeTextFileSync(path, text, { mode: 0o600 });
 }
 
-function read(path: string): Record<string, Record<string, unknown>> {
-  return JSON.parse(Deno.readTextFileSync(path));
+function keysIn(path: string): string[] {
+  return Object.keys(JSON.parse(Deno.readTextFileSync(path)).credentials).sort();
 }
 
-Deno.test(
-  "a link is written through: it stays a link, and its target is replaced",
-  { ignore },
-  async () => {
-    const { backend, link, target } = linked();
-    writeRow(target);
-    const before = Deno.statSync(target).ino;
-    await backend.put(KEY, entry());
-    assert(Deno.lstatSync(link).isSymlink);
-    assert(Deno.lstatSync(target).isFile);
-    assert(Deno.statSync(target).ino !== before, "the target was written in place");
-    assertEquals(modeOf(target), 0o600);
-    assertEquals(Object.keys(read(target).credentials ?? {}).sort(), [KEY, OTHER]);
-    assertEquals(backend.get(KEY), entry());
-    await backend.delete(KEY);
-    assertEquals(Object.keys(read(target).credentials ?? {}), [OTHER]);
-  },
-);
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test(`file behind a link: ${name}`, { ignore: !isPosix }, fn);
+}
 
-Deno.test("one file has one lock, by whichever name it is opened", { ignore }, async () => {
+test("it stays a link, and its target is replaced", async () => {
+  const { backend, link, target } = linked();
+  writeRow(target);
+  const before = Deno.statSync(target).ino;
+  await backend.put(KEY, entry());
+  assert(Deno.lstatSync(link).isSymlink);
+  assert(Deno.lstatSync(target).isFile);
+  assert(Deno.statSync(target).ino !== before, "the target was written in place");
+  assertEquals(modeOf(target), 0o600);
+  assertEquals([keysIn(target), backend.get(KEY)], [[KEY, OTHER], entry()]);
+  await backend.delete(KEY);
+  assertEquals(keysIn(target), [OTHER]);
+});
+
+test("one file has one lock, by whichever name it is opened", async () => {
   const { backend, target } = linked();
   writeRow(target);
   const direct = new FileCredentialsBackend({ path: target, lockTimeoutMs: 30 });
@@ -63,85 +61,73 @@ Deno.test("one file has one lock, by whichever name it is opened", { ignore }, a
   const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
   const put = (key: string, index: number) => (index % 2 ? backend : patient).put(key, entry());
   await Promise.all(keys.map(put));
-  assertEquals(Object.keys(read(target).credentials ?? {}).length, keys.length + 1);
+  assertEquals(keysIn(target).length, keys.length + 1);
 });
 
-Deno.test(
-  "a link to nothing is an error, not an absent file, and is left as it is",
-  { ignore },
-  async () => {
-    const { backend, link, target } = linked();
-    const run = () => Promise.resolve();
+test("to nothing, or in a circle, is an error, not an absent file, and is left as it is", async () => {
+  for (
+    const [to, reason] of [
+      ["../real/target.json", "a link to nothing"],
+      ["ROOT/home/credentials.json", "Too many levels"],
+    ] as const
+  ) {
+    const { backend, link, target } = linked(to);
     const accesses = [
       () => backend.get(KEY),
       () => backend.put(KEY, entry()),
       () => backend.delete(KEY),
       () => Array.fromAsync(backend.list()),
-      () => backend.withLock(KEY, run),
+      () => backend.withLock(KEY, () => Promise.resolve()),
     ];
     for (const access of accesses) {
-      await rejectsWith("backend_unavailable", access, link, "a link to nothing");
+      await rejectsWith("backend_unavailable", access, link, reason);
     }
     assert(Deno.lstatSync(link).isSymlink);
     assertEquals(namesIn(target.replace("/target.json", "")), []);
-  },
-);
-
-Deno.test("links in a circle are an error", { ignore }, async () => {
-  const { backend, link } = linked("ROOT/home/credentials.json");
-  await rejectsWith("backend_unavailable", () => backend.get(KEY), link, "Too many levels");
-  await rejectsWith(
-    "backend_unavailable",
-    () => backend.put(KEY, entry()),
-    link,
-    "Too many levels",
-  );
+  }
 });
 
-Deno.test(
-  "deleteAll through a link empties the target, and a sign-in can follow",
-  { ignore },
-  async () => {
-    for (const content of [JSON.stringify({ version: 2, credentials: {} }), '{"credentials": {']) {
-      const { backend, link, target } = linked();
-      Deno.writeTextFileSync(target, content);
-      await backend.deleteAll();
-      assert(Deno.lstatSync(link).isSymlink);
-      assertEquals(backend.get(KEY), undefined);
-      assertEquals(await Array.fromAsync(backend.list()), []);
-      await backend.put(KEY, entry());
-      assertEquals(backend.get(KEY), entry());
-    }
-  },
-);
+test("deleteAll empties the target, and a sign-in can follow", async () => {
+  for (const content of [JSON.stringify({ version: 2, credentials: {} }), '{"credentials": {']) {
+    const { backend, link, target } = linked();
+    Deno.writeTextFileSync(target, content);
+    await backend.deleteAll();
+    assert(Deno.lstatSync(link).isSymlink);
+    assertEquals([backend.get(KEY), keysIn(target)], [undefined, []]);
+    await backend.put(KEY, entry());
+    assertEquals(backend.get(KEY), entry());
+  }
+});
 
-Deno.test("a folder that is a link is followed", { ignore }, async () => {
+test("a folder that is a link is followed, and keeps its mode", async () => {
   const parent = folder();
-  Deno.mkdirSync(`${parent}/real`);
-  Deno.symlinkSync("real", `${parent}/home`);
-  const backend = new FileCredentialsBackend({ path: `${parent}/home/credentials.json` });
-  await backend.put(KEY, entry());
-  assert(Deno.lstatSync(`${parent}/home`).isSymlink);
-  assertEquals(Object.keys(read(`${parent}/real/credentials.json`).credentials ?? {}), [KEY]);
+  Deno.mkdirSync(`${parent}/team`);
+  Deno.chmodSync(`${parent}/team`, 0o755);
+  Deno.symlinkSync("team", `${parent}/.validmind`);
+  const warnings: string[] = [];
+  const path = `${parent}/.validmind/credentials.json`;
+  const onWarning = (message: string) => void warnings.push(message);
+  await new FileCredentialsBackend({ path, onWarning }).put(KEY, entry());
+  assert(Deno.lstatSync(`${parent}/.validmind`).isSymlink);
+  assertEquals(keysIn(`${parent}/team/credentials.json`), [KEY]);
+  assertEquals([modeOf(`${parent}/team`), modeOf(path), warnings], [0o755, 0o600, []]);
 });
 
-Deno.test("behind a link, the permission that is missing is the one for the target's folder", {
-  ignore,
-}, async () => {
+test("the permission that is missing is the one for the target's folder", async () => {
   const { link, target } = linked();
   writeRow(target);
   const [home, real] = [link, target].map((path) => path.replace(/\/[^/]*$/, ""));
   const code = `
-      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-      const backend = new FileCredentialsBackend({ path: "${link}" });
-      const entry = { issuer: "i", client_id: "c", access_token: "t" };
-      try {
-        await backend.withLock("k", () => backend.put("k", entry));
-        console.log(backend.get("k").client_id);
-      } catch (error) {
-        console.log(error.code, error.message.match(/--allow.*/)[0]);
-      }
-    `;
+    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+    const backend = new FileCredentialsBackend({ path: "${link}" });
+    const entry = { issuer: "i", client_id: "c", access_token: "t" };
+    try {
+      await backend.withLock("k", () => backend.put("k", entry));
+      console.log(backend.get("k").client_id);
+    } catch (error) {
+      console.log(error.code, error.message.match(/--allow.*/)[0]);
+    }
+  `;
   const run = (...folders: unknown[]) =>
     runDeno({ code, flags: [`--allow-read=${folders}`, `--allow-write=${folders}`] });
   const denied = `permission_required --allow-read=${real} --allow-write=${real}\n`;

@@ -1,33 +1,50 @@
-/** Files that a neighbour has planted where the credentials file is expected. */
+/** Files that a neighbour has planted where the credentials file, its lock or its temp file is expected. */
 import { assertEquals } from "@std/assert";
 import { FileCredentialsBackend } from "../../backends/file.ts";
+import { backendUrl } from "../support/deno_process.ts";
 import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
+import { OTHER_UID, runAsOther, whyNoOtherUser } from "../support/run_denied.ts";
 import { isPosix, makePipe, namesIn, sandbox } from "../support/sandbox.ts";
 
-const { folder, permissions } = sandbox();
+const { folder, root } = sandbox();
 const TEXT = JSON.stringify({ version: 1, credentials: { [KEY]: entry() } });
 
-Deno.test(
-  "an own file that is open to others is used where the owner can be told, and refused else",
-  { permissions: { read: permissions.read, write: permissions.write }, ignore: !isPosix },
-  async () => {
-    const parent = folder();
-    const path = `${parent}/credentials.json`;
-    Deno.writeTextFileSync(path, TEXT, { mode: 0o644 });
-    assertEquals(new FileCredentialsBackend({ path }).get(KEY), entry());
-    assertEquals(namesIn(parent), ["credentials.json"]);
-    await new FileCredentialsBackend({ path }).put(KEY, entry());
-  },
-);
+function place() {
+  const parent = folder();
+  const path = `${parent}/credentials.json`;
+  return { parent, path, backend: new FileCredentialsBackend({ path, lockTimeoutMs: 50 }) };
+}
 
-Deno.test(
-  "a named pipe or a device in the file's place, or behind a link there, is refused at once",
-  { ignore: !isPosix },
-  async () => {
-    const parent = folder();
-    const path = `${parent}/credentials.json`;
-    const backend = new FileCredentialsBackend({ path });
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test(`planted files: ${name}`, { ignore: !isPosix }, fn);
+}
+
+/** Runs `change` right before the next call of a function of Deno. */
+async function rightBefore(
+  name: "openSync" | "removeSync",
+  change: () => void,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  const original = Deno[name];
+  // deno-lint-ignore no-explicit-any -- either function
+  Deno[name] = (...args: any) => {
+    Deno[name] = original as never;
+    if (name === "openSync") change();
+    const value = (original as (...args: unknown[]) => never)(...args);
+    if (name === "removeSync") change();
+    return value;
+  };
+  try {
+    await run();
+  } finally {
+    Deno[name] = original as never;
+  }
+}
+
+test("a pipe or a device in the file's place, or behind a link there, is refused at once", async () => {
+  const { parent, path, backend } = place();
+  const check = async (words: string) => {
     const accesses = [
       () => backend.get(KEY),
       () => Array.fromAsync(backend.list()),
@@ -35,37 +52,126 @@ Deno.test(
       () => backend.delete(KEY),
       () => backend.deleteAll(),
     ];
-    const check = async (words: string) => {
-      for (const access of accesses) await rejectsWith("backend_denied", access, words);
-    };
-    await makePipe(path);
-    await check("it is a named pipe");
-    Deno.renameSync(path, `${parent}/pipe`);
-    Deno.symlinkSync("pipe", path);
-    await check("it is a named pipe");
+    for (const access of accesses) await rejectsWith("backend_denied", access, words);
+  };
+  await makePipe(path);
+  await check("it is a named pipe");
+  Deno.renameSync(path, `${parent}/pipe`);
+  Deno.symlinkSync("pipe", path);
+  await check("it is a named pipe");
+  Deno.removeSync(path);
+  Deno.symlinkSync("/dev/zero", path);
+  await check("it is a device");
+  Deno.removeSync(path);
+  Deno.mkdirSync(`${path}/inner`, { recursive: true });
+  await check("it is a folder");
+  assertEquals(namesIn(path), ["inner"]);
+});
+
+test("one that is exchanged for a link between the look and the opening is not read", async () => {
+  const { path, backend } = place();
+  Deno.writeTextFileSync(path, TEXT, { mode: 0o600 });
+  const exchange = () => {
     Deno.removeSync(path);
     Deno.symlinkSync("/dev/zero", path);
-    await check("it is a device");
+  };
+  await rightBefore(
+    "openSync",
+    exchange,
+    () => rejectsWith("backend_denied", () => backend.get(KEY), "it is a device"),
+  );
+});
+
+test("a lock file that is a link, a pipe or a folder is refused, and its target not touched", async () => {
+  const { parent, path, backend } = place();
+  Deno.writeTextFileSync(`${parent}/keys`, "ssh-ed25519 AAAA", { mode: 0o600 });
+  const lock = `${path}.lock`;
+  const refuse = (reason: string) =>
+    rejectsWith("backend_denied", () => backend.put(KEY, entry()), lock, reason);
+  for (const target of ["keys", "nothing", "/dev/null"]) {
+    Deno.symlinkSync(target, lock);
+    await refuse("it is a symbolic link");
+    Deno.removeSync(lock);
+  }
+  await makePipe(lock);
+  await refuse("it is a named pipe");
+  Deno.removeSync(lock);
+  Deno.mkdirSync(lock);
+  await refuse("it is a folder");
+  Deno.removeSync(lock);
+  Deno.writeTextFileSync(lock, "", { mode: 0o600 });
+  const exchange = () => {
+    Deno.removeSync(lock);
+    Deno.symlinkSync("keys", lock);
+  };
+  await rightBefore("openSync", exchange, () => refuse("it is a symbolic link"));
+  assertEquals(Deno.readTextFileSync(`${parent}/keys`), "ssh-ed25519 AAAA");
+  assertEquals(namesIn(parent), ["credentials.json.lock", "keys"]);
+});
+
+test("a link in the temp file's place is not written through", async () => {
+  const { parent, path, backend } = place();
+  Deno.writeTextFileSync(`${parent}/victim`, "untouched");
+  for (const target of ["victim", "nothing"]) {
+    Deno.symlinkSync(target, `${path}.tmp`);
+    await backend.put(KEY, entry());
+    assertEquals(Deno.lstatSync(path).isFile, true);
+  }
+  Deno.symlinkSync("victim", `${path}.tmp`);
+  const plantAgain = () => Deno.symlinkSync("victim", `${path}.tmp`);
+  const put = () => rejectsWith("backend_unavailable", () => backend.put(KEY, entry()), path);
+  await rightBefore("removeSync", plantAgain, put);
+  assertEquals(Deno.readTextFileSync(`${parent}/victim`), "untouched");
+});
+
+test("tokens are removed whatever was planted in the place of the lock or of the temp file", async () => {
+  const { parent, path, backend } = place();
+  const isThere = () => namesIn(parent).includes("credentials.json") && backend.get(KEY);
+  for (const remove of [() => backend.delete(KEY), () => backend.deleteAll()]) {
+    await backend.put(KEY, entry());
+    Deno.removeSync(`${path}.lock`);
+    Deno.symlinkSync("nothing", `${path}.lock`);
+    Deno.mkdirSync(`${path}.tmp/inner`, { recursive: true });
+    await remove();
+    assertEquals(!isThere(), true);
+    Deno.removeSync(`${path}.lock`);
+    await backend.put(KEY, entry());
+    using held = Deno.openSync(`${path}.lock`, { read: true, write: true });
+    held.lockSync(true); // for ever
+    await rejectsWith("backend_locked", () => backend.put(KEY, entry()));
+    await remove();
+    assertEquals(!isThere(), true);
+  }
+  assertEquals(namesIn(parent), ["credentials.json.lock", "credentials.json.tmp"]);
+});
+
+Deno.test(
+  "planted files: tokens of another user are not used, who may have put them there" +
+    (whyNoOtherUser ? ` (ignored: ${whyNoOtherUser})` : ""),
+  { ignore: whyNoOtherUser !== undefined },
+  async () => {
+    Deno.chmodSync(root, 0o755);
+    const attacker = OTHER_UID + 1;
+    const paths = [0o644, 0o666, 0o600].map((mode) => {
+      const { parent, path } = place();
+      Deno.writeTextFileSync(path, TEXT);
+      Deno.chmodSync(path, mode);
+      Deno.chmodSync(parent, 0o755);
+      for (const one of [parent, path]) Deno.chownSync(one, attacker, attacker);
+      return path;
+    });
+    const code = `
+      import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
+      const seen = ${JSON.stringify(paths)}.map((path) => {
+        try {
+          return new FileCredentialsBackend({ path }).get("${KEY}").client_id;
+        } catch ({ code, message }) {
+          return code + " " + /(belongs|denies)/.exec(message)[0];
+        }
+      });
+      console.log(JSON.stringify(seen));`;
+    const words = ["backend_denied belongs", "backend_denied belongs", "backend_denied denies"];
+    assertEquals(await runAsOther(code), words);
+    assertEquals(await runAsOther(code, ["--allow-read", "--allow-write"]), words);
   },
 );
-
-Deno.test("a file that is exchanged for a link between the look and the opening is not read", {
-  ignore: !isPosix,
-}, async () => {
-  const parent = folder();
-  const path = `${parent}/credentials.json`;
-  Deno.writeTextFileSync(path, TEXT, { mode: 0o600 });
-  const { openSync } = Deno;
-  Deno.openSync = (name, options) => {
-    Deno.openSync = openSync;
-    Deno.removeSync(path);
-    Deno.symlinkSync("/dev/zero", path);
-    return openSync(name, options);
-  };
-  const backend = new FileCredentialsBackend({ path });
-  try {
-    await rejectsWith("backend_denied", () => backend.get(KEY), "it is a device");
-  } finally {
-    Deno.openSync = openSync;
-  }
-});

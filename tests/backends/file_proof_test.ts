@@ -2,14 +2,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { PROVES } from "../../backends/common/probe.ts";
 import { FileCredentialsBackend } from "../../backends/file.ts";
-import { entry, KEY, OTHER } from "../support/entries.ts";
+import { entry, KEY } from "../support/entries.ts";
 import { rejectsWith } from "../support/rejects_with.ts";
-import { runDenied, runMounted, whyNoDenial, whyNoMount } from "../support/run_denied.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../support/sandbox.ts";
-import { backendUrl } from "../support/deno_process.ts";
 
 const { folder, permissions } = sandbox();
-const nothing = () => Promise.resolve();
 
 function backendIn(parent: string): FileCredentialsBackend {
   return new FileCredentialsBackend({ path: `${parent}/credentials.json` });
@@ -19,31 +16,11 @@ function tempsIn(parent: string): string[] {
   return namesIn(parent).filter((name) => name.endsWith(".tmp"));
 }
 
-/** The name of a test that this machine may not be able to run, with the reason. */
-function named(name: string, whyNot: string | undefined): { name: string; ignore: boolean } {
-  return { name: whyNot ? `${name} (ignored: ${whyNot})` : name, ignore: whyNot !== undefined };
-}
-
-/** A script that attempts things with a backend and prints the outcome of each as JSON. */
-function script(path: string, steps: string): string {
-  return `
-    import { FileCredentialsBackend } from "${backendUrl("file.ts")}";
-    const backend = new FileCredentialsBackend({ path: ${JSON.stringify(path)} });
-    const entry = ${JSON.stringify(entry())};
-    const outcomes = [];
-    const attempt = async (fn) => {
-      try { outcomes.push(await fn() ?? "done"); }
-      catch (error) { outcomes.push(error.code); }
-    };
-    const locked = (fn = async () => "held") => backend.withLock("${KEY}", fn);
-    ${steps}
-    console.log(JSON.stringify(outcomes));
-  `;
-}
-
 Deno.test(
   "a lock makes a closed file of the coming size, which the put uses, and leaves no trace",
-  { permissions },
+  {
+    permissions,
+  },
   async () => {
     const parent = folder();
     const backend = backendIn(parent);
@@ -95,7 +72,7 @@ Deno.test("a lock fails as the put would: of a newer version, or a file that is 
   const texts = { backend_version: `{"version": 99, "credentials": {}}`, backend_corrupt: "{" };
   for (const [code, text] of Object.entries(texts)) {
     Deno.writeTextFileSync(backend.path, text, { mode: 0o600 });
-    const lock = () => backend.withLock(KEY, nothing);
+    const lock = () => backend.withLock(KEY, () => Promise.resolve());
     await rejectsWith(code as "backend_version", lock, backend.path);
     assertEquals(Deno.readTextFileSync(backend.path), text);
   }
@@ -109,17 +86,19 @@ Deno.test("a lock file or a folder that vanishes is an error, never a sign-out",
     const parent = `${folder()}/inner`;
     const backend = backendIn(parent);
     await backend.put(KEY, entry());
-    const remove = () => {
-      if (what === "folder") return Deno.renameSync(parent, `${parent}.moved`);
-      for (const name of namesIn(parent)) Deno.removeSync(`${parent}/${name}`);
-    };
     await backend.withLock(KEY, async () => {
-      remove();
+      if (what === "folder") Deno.renameSync(parent, `${parent}.moved`);
+      else for (const name of namesIn(parent)) Deno.removeSync(`${parent}/${name}`);
       await rejectsWith("backend_locked", () => backend.get(KEY), backend.path);
       await rejectsWith("backend_locked", () => backend.put(KEY, entry()), backend.path);
     });
     assertEquals(backend.get(KEY), undefined);
+    const lock = () => backend.withLock(KEY, () => Promise.resolve());
+    if (what === "folder") await rejectsWith("backend_unavailable", lock, "its folder vanished");
+    else await lock();
     await backend.put(KEY, entry());
+    await lock(); // it is there again
+    await backend.delete(KEY);
   }
   const backend = backendIn(folder());
   await backend.withLock(KEY, async () => {
@@ -127,65 +106,4 @@ Deno.test("a lock file or a folder that vanishes is an error, never a sign-out",
     Deno.removeSync(backend.path); // by somebody who signs out all
     assertEquals(backend.get(KEY), undefined);
   });
-});
-
-Deno.test({
-  ...named("a lock fails where the folder denies a put", whyNoDenial),
-  async fn() {
-    const parent = folder();
-    const backend = backendIn(parent);
-    await backend.withLock(KEY, () => backend.put(KEY, entry()));
-    Deno.chmodSync(parent, 0o500);
-    try {
-      const code = script(backend.path, `await attempt(() => locked());`);
-      assertEquals(await runDenied(code), ["backend_denied"]);
-    } finally {
-      Deno.chmodSync(parent, 0o700);
-    }
-  },
-});
-
-Deno.test({
-  ...named("a lock fails on a full disk, and keeps its space on one that fills up", whyNoMount),
-  async fn() {
-    const mounted = folder();
-    const steps = `
-      const path = ${JSON.stringify(mounted)};
-      const fill = () => {
-        try { Deno.writeFileSync(path + "/filler", new Uint8Array(100_000)); } catch { /* full */ }
-      };
-      await attempt(() => backend.put("${OTHER}", entry));
-      await attempt(() => locked(async () => {
-        fill();
-        await attempt(() => backend.put("${OTHER}", entry));
-        await backend.put("${KEY}", { ...entry, x_fill: "f".repeat(7_000) });
-      }));
-      await attempt(() => backend.get("${KEY}").x_fill.length);
-      fill();
-      await attempt(() => locked());
-    `;
-    const outcomes = await runMounted(mounted, script(`${mounted}/credentials.json`, steps));
-    assertEquals(outcomes, ["done", "backend_full", "done", 7000, "backend_full"]);
-  },
-});
-
-Deno.test({
-  ...named("no file system becomes read-only while a lock is held on it", whyNoMount),
-  async fn() {
-    const mounted = folder();
-    const steps = `
-      const args = ["-o", "remount,ro", ${JSON.stringify(mounted)}];
-      const remount = async () => (await new Deno.Command("mount", { args }).output()).success;
-      await attempt(() => backend.put("${KEY}", entry));
-      await attempt(() => locked(async () => {
-        outcomes.push(await remount());
-        await backend.put("${KEY}", { ...entry, x_new: 1 });
-      }));
-      outcomes.push(await remount());
-      await attempt(() => locked());
-      await attempt(() => backend.get("${KEY}").x_new);
-    `;
-    const outcomes = await runMounted(mounted, script(`${mounted}/credentials.json`, steps));
-    assertEquals(outcomes, ["done", false, "done", true, "backend_unavailable", 1]);
-  },
 });

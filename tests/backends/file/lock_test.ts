@@ -1,175 +1,120 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { shortHash, withFileLock, withKeyLock } from "../../../backends/file/lock.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { isPosix, modeOf, namesIn, sandbox } from "../../support/sandbox.ts";
 
 const { folder, permissions } = sandbox();
-const PATIENT = { timeoutMs: 30_000 };
+const nothing = () => Promise.resolve();
 
-function later(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
+/** Backends of one file with different patience, and the path of the lock of the key "a". */
+function locks() {
+  const parent = folder();
+  const path = `${parent}/c.json`;
+  const open = (lockTimeoutMs = 30_000) => new FileCredentialsBackend({ path, lockTimeoutMs });
+  return { parent, open, lockPath: `${path}.c.lock` };
 }
 
-Deno.test("withFileLock gives the function's value and leaves the lock file, with nothing in it", {
-  permissions,
-}, async () => {
-  const path = `${folder()}/a.lock`;
-  assertEquals(await withFileLock(path, () => 7, PATIENT), 7);
-  assertEquals(await withFileLock(path, () => Promise.resolve(8), PATIENT), 8);
-  assertEquals(Deno.readTextFileSync(path), "");
-  if (isPosix) assertEquals(modeOf(path), 0o600);
+Deno.test("a lock's file is empty and closed, and stays", { permissions }, async () => {
+  const { open, lockPath, parent } = locks();
+  assertEquals(await open().withLock("a", () => Promise.resolve(7)), 7);
+  assertEquals(namesIn(parent), ["c.json.c.lock"]); // of the same name in every release
+  assertEquals(Deno.readTextFileSync(lockPath), "");
+  if (isPosix) assertEquals(modeOf(lockPath), 0o600);
 });
 
-Deno.test(
-  "withFileLock runs a synchronous function before it yields",
-  { permissions },
-  async () => {
-    let hasRun = false;
-    const running = withFileLock(`${folder()}/a.lock`, () => hasRun = true, PATIENT);
-    assertEquals(hasRun, true);
-    await running;
-  },
-);
-
-Deno.test(
-  "withFileLock lets one holder run at a time, and all in the end",
-  { permissions },
-  async () => {
-    const path = `${folder()}/a.lock`;
-    let inside = 0;
-    const seen: number[] = [];
-    const hold = async () => {
-      seen.push(++inside);
-      await later();
-      inside--;
-    };
-    await Promise.all(Array.from({ length: 8 }, () => withFileLock(path, hold, PATIENT)));
-    assertEquals(seen, Array(8).fill(1));
-  },
-);
-
-Deno.test("withFileLock releases the lock when the function throws, and passes the error on", {
+Deno.test("the wait for a lock ends by its time limit, its signal or what peek sees", {
   permissions,
 }, async () => {
-  const path = `${folder()}/a.lock`;
-  const fault = new Error("the holder's own");
-  const reject = () => Promise.reject(fault);
-  assertStrictEquals(await assertRejects(() => withFileLock(path, reject, PATIENT)), fault);
-  const fail = () => {
-    throw fault;
-  };
-  assertStrictEquals(await assertRejects(() => withFileLock(path, fail, PATIENT)), fault);
-  assertEquals(await withFileLock(path, () => "free", { timeoutMs: 0 }), "free");
-});
-
-Deno.test("withFileLock gives up after its time limit, and says how to find the holder", {
-  permissions,
-}, async () => {
-  const path = `${folder()}/a.lock`;
-  await withFileLock(path, async () => {
-    for (const timeoutMs of [0, 25]) {
-      const start = performance.now();
-      const words = [path, "lsof", `${timeoutMs} ms`];
-      await rejectsWith(
-        "backend_locked",
-        () => withFileLock(path, later, { timeoutMs }),
-        ...words,
-      );
-      assertEquals(performance.now() - start >= timeoutMs, true);
-    }
-  }, PATIENT);
-});
-
-Deno.test(
-  "withFileLock ends the wait with the signal's reason, and the lock stays with its holder",
-  { permissions },
-  async () => {
-    const path = `${folder()}/a.lock`;
-    const abort = new AbortController();
-    const reason = new Error("enough");
-    let hasRun = false;
-    await withFileLock(path, async () => {
-      const options = { ...PATIENT, signal: abort.signal };
-      const waiting = withFileLock(path, () => hasRun = true, options);
-      await later();
-      abort.abort(reason);
-      assertStrictEquals(await assertRejects(() => waiting), reason);
-      await rejectsWith("backend_locked", () => withFileLock(path, later, { timeoutMs: 0 }));
-    }, PATIENT);
-    assertEquals(hasRun, false);
-  },
-);
-
-Deno.test("withFileLock ends the wait with what peek sees, without the lock and without a run", {
-  permissions,
-}, async () => {
-  const path = `${folder()}/a.lock`;
-  const run = () => "run";
+  const { open } = locks();
+  const abort = new AbortController();
   const looks: string[] = [];
   const peek = () => looks.push("look") < 3 ? undefined : "seen";
-  assertEquals(await withFileLock(path, run, { ...PATIENT, peek }), "run");
+  assertEquals(await open().withLock("a", () => Promise.resolve("run"), { peek }), "run");
   assertEquals(looks, []);
-  await withFileLock(path, async () => {
-    assertEquals(await withFileLock(path, run, { ...PATIENT, peek }), "seen");
-    assertEquals(looks.length, 3);
-    await rejectsWith("backend_locked", () => withFileLock(path, later, { timeoutMs: 0 }));
-  }, PATIENT);
-});
-
-Deno.test("withFileLock touches nothing when its signal has been aborted before", {
-  permissions: "none",
-}, async () => {
-  const signal = AbortSignal.abort("too late");
-  let reason: unknown;
-  try {
-    await withFileLock("/nowhere/a.lock", later, { ...PATIENT, signal });
-  } catch (error) {
-    reason = error;
-  }
-  assertEquals(reason, "too late");
-});
-
-Deno.test("withFileLock reports a lock file that cannot be opened, and runs nothing", {
-  permissions,
-}, async () => {
   let hasRun = false;
-  const path = `${folder()}/missing/a.lock`;
-  const run = () => withFileLock(path, () => hasRun = true, PATIENT);
-  await rejectsWith("backend_unavailable", run, path);
-  await rejectsWith(
-    "permission_required",
-    () => withFileLock("/elsewhere/a.lock", () => hasRun = true, PATIENT),
-    "--allow-write=/elsewhere",
-  );
+  const run = () => Promise.resolve(String(hasRun = true));
+  await open().withLock("a", async () => {
+    for (const timeoutMs of [0, 25]) {
+      const start = performance.now();
+      const words = ["lsof", `${timeoutMs} ms`];
+      await rejectsWith("backend_locked", () => open(timeoutMs).withLock("a", run), ...words);
+      assertEquals(performance.now() - start >= timeoutMs, true);
+    }
+    const waiting = open().withLock("a", run, { signal: abort.signal });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    abort.abort("enough");
+    assertEquals(await waiting.catch((reason) => reason), "enough");
+    assertEquals(await open().withLock("a", run, { peek }), "seen");
+    assertEquals(looks.length, 3);
+    await rejectsWith("backend_locked", () => open(0).withLock("a", run)); // still held
+  });
+  const late = open().withLock("a", run, { signal: abort.signal });
+  assertEquals(await late.catch((reason) => reason), "enough");
   assertEquals(hasRun, false);
+  const fault = new Error("the holder's own");
+  const fail = () => open().withLock("a", () => Promise.reject(fault));
+  assertStrictEquals(await assertRejects(fail), fault);
+  assertEquals(await open(0).withLock("a", () => Promise.resolve("free")), "free");
 });
 
-Deno.test("withKeyLock has sixteen lock files for all keys, and makes their folder", {
+Deno.test("sixteen lock files are for all keys, and one process holds several keys of one", {
   permissions,
 }, async () => {
-  const base = `${folder()}/new/c.json`;
-  for (let key = 0; key < 200; key++) await withKeyLock(base, `key ${key}`, () => 1, PATIENT);
-  const names = namesIn(base.replace("/c.json", ""));
-  assertEquals(names, [..."0123456789abcdef"].map((digit) => `c.json.${digit}.lock`));
-  assertEquals(shortHash("a"), "e40c292c"); // the same in every release
-});
-
-Deno.test("withKeyLock lets holders of keys with one lock file run at once in one process", {
-  permissions,
-}, async () => {
-  const base = `${folder()}/c.json`;
-  const keys = Array.from({ length: 100 }, (_, index) => `key ${index}`)
-    .filter((key) => shortHash(key).at(-1) === shortHash("key 0").at(-1));
-  const inOneProcess = async (key: string | undefined, ...rest: string[]): Promise<void> => {
+  const { open, parent, lockPath } = locks();
+  const ofFile = new Map<string, string[]>();
+  for (let number = 0; number < 100; number++) {
+    const seen = await open().withLock(`${number}`, () => {
+      const held = namesIn(parent).filter((name) => {
+        using file = Deno.openSync(`${parent}/${name}`, { write: true });
+        return name.endsWith(".lock") && !file.tryLockSync(true);
+      });
+      return Promise.resolve(held);
+    });
+    assertEquals(seen.length, 1);
+    ofFile.set(seen[0]!, [...ofFile.get(seen[0]!) ?? [], `${number}`]);
+  }
+  const names = [..."0123456789abcdef"].map((digit) => `c.json.${digit}.lock`);
+  assertEquals(namesIn(parent), names);
+  const inOneProcess = async ([key, ...rest]: string[]): Promise<void> => {
     if (key === undefined) return;
-    await withKeyLock(base, key, async () => {
-      await rejectsWith("backend_locked", () => withKeyLock(base, key, later, { timeoutMs: 0 }));
-      await inOneProcess(...rest as [string]);
-    }, PATIENT);
+    await open().withLock(key, async () => {
+      await rejectsWith("backend_locked", () => open(0).withLock(key, nothing));
+      await inOneProcess(rest);
+      using file = Deno.openSync(lockPath, { write: true });
+      assertEquals(file.tryLockSync(true), false); // also after the inner ones have ended
+    });
   };
-  await inOneProcess(...keys as [string]);
-  assertEquals(keys.length > 2, true);
-  assertEquals(namesIn(base.replace("/c.json", "")).length, 1);
-  using file = Deno.openSync(`${base}.${shortHash("key 0").at(-1)}.lock`, { write: true });
-  assertEquals(file.tryLockSync(true), true); // free
+  await inOneProcess(ofFile.get("c.json.c.lock")!);
+  using file = Deno.openSync(lockPath, { write: true });
+  assertEquals(file.tryLockSync(true), true);
+});
+
+Deno.test("a lock file that is replaced while somebody waits for it is not the lock any more", {
+  permissions,
+  ignore: !isPosix,
+}, async () => {
+  const { open, lockPath } = locks();
+  const order: string[] = [];
+  /** Holds the lock until it is told to end. */
+  const hold = async () => {
+    const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const held = open().withLock("a", async () => {
+      begun.resolve();
+      await end.promise;
+    });
+    await begun.promise;
+    return { held, end: end.resolve };
+  };
+  const first = await hold();
+  const waiter = open().withLock("a", () => Promise.resolve(void order.push("waiter")));
+  await new Promise((resolve) => setTimeout(resolve, 5)); // it has opened the file
+  Deno.removeSync(lockPath);
+  const second = await hold();
+  first.end(); // the waiter gets the lock of the removed file
+  await first.held;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  order.push("new holder ends");
+  second.end();
+  await Promise.all([second.held, waiter]);
+  assertEquals(order, ["new holder ends", "waiter"]);
 });
