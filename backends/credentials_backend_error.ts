@@ -274,14 +274,35 @@ export function checkOptions(
   for (const [name, value] of Object.entries(options)) {
     const type = Object.hasOwn(types, name) ? types[name] : undefined;
     if (type === undefined) {
-      const near = names.find((one) => one.toLowerCase() === name.toLowerCase());
-      const hint = near ? `Did you mean "${near}"?` : offer;
-      throw fail(`Cannot ${action}: unknown option "${name}". ${hint}`);
+      throw fail(`Cannot ${action}: unknown option "${name}". ${didYouMean(name, names) || offer}`);
     }
     const fault = value === undefined ? undefined : faultOf(value, type);
     if (fault === undefined) continue;
     throw fail(`Cannot ${action}: option "${name}" is ${fault}. Correct it, or leave it out.`);
   }
+}
+
+/** "Did you mean …?" for a name that differs from a known one by few letters, else an empty text. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const letters = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, "");
+  const offBy = (one: string) => differences(letters(name), letters(one));
+  const near = known.toSorted((one, other) => offBy(one) - offBy(other))[0];
+  const isNear = near !== undefined && offBy(near) <= Math.max(1, letters(name).length * 0.4);
+  return isNear ? `Did you mean "${near}"?` : "";
+}
+
+/** The number of letters to insert, to leave out or to replace (Levenshtein). */
+function differences(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, place) => place);
+  for (const letter of from) {
+    const next = [row[0]! + 1];
+    for (let place = 1; place < row.length; place++) {
+      const replaced = row[place - 1]! + (letter === to[place - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[place]! + 1, next[place - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
 }
 
 /** What is wrong with a value; `undefined` where the value fits. */

@@ -1,3 +1,5 @@
+import { didYouMean } from "../../backends/credentials_backend_error.ts";
+
 /** An error of the command line itself, in its own words. */
 export class CliError extends Error {
   override readonly name = "CliError";
@@ -18,9 +20,9 @@ export function unknownWord(
   choices: readonly string[],
   more = "",
 ): CliError {
+  const hint = didYouMean(word, choices) || `It takes: ${choices.join(", ")}${more}.`;
   return usageError(
-    `Cannot use ${shown(word, "that value")} as ${place}: it is not known. ` +
-      `It takes: ${choices.join(", ")}${more}.`,
+    `Cannot use ${shown(word, "that value")} as ${place}: it is not known. ${hint}`,
   );
 }
 

@@ -28,6 +28,8 @@ export const EXIT_WORDS: readonly (readonly [code: number, meaning: string])[] =
 
 export interface Invocation {
   readonly flags: FlagValues;
+  /** The words after the command that are no flags. */
+  readonly args: readonly string[];
   readonly output: Output;
 }
 
@@ -38,6 +40,10 @@ export interface Command {
   /** Paragraphs below the summary. */
   readonly details: readonly string[];
   readonly flags: readonly FlagName[];
+  /** Placeholders for its arguments. A command without them takes none. */
+  readonly args?: string;
+  /** Whether all words from the first argument on are arguments, flags as well. */
+  readonly isRest?: boolean;
   /** Lines to copy, without the program's name. */
   readonly examples: readonly string[];
   /** Completes "Cannot …" in errors. */

@@ -15,6 +15,8 @@ import { type FlagName, FLAGS, FlagValues } from "./flags.ts";
 import { type Output, StandardOutput } from "./output.ts";
 import { reportError } from "./report_error.ts";
 import { type CliError, shown, unknownWord, usageError } from "./cli_error.ts";
+import { didYouMean } from "../../backends/credentials_backend_error.ts";
+import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 
 /** All commands. Parsing, help, completions and the reference are made from this table. */
 export const COMMANDS: readonly Command[] = [
@@ -55,7 +57,8 @@ export async function main(
     flags = await applySettings(line.command, flags);
     return await line.command.run({ ...line, flags, output });
   } catch (error) {
-    return reportError(error, output, { isJson: args.includes("--json"), command, flags });
+    const isJson = flags?.has("json") ?? args.includes("--json");
+    return reportError(error, output, { isJson, command, flags });
   }
 }
 
@@ -66,6 +69,7 @@ type CommandLine =
     readonly kind: "run";
     readonly command: Command;
     readonly flags: FlagValues;
+    readonly args: readonly string[];
   };
 
 /** A flag as it was typed: `raw` with its dashes. */
@@ -76,7 +80,6 @@ interface GivenFlag {
 }
 
 const NAMES = Object.keys(FLAGS) as FlagName[];
-const SECRET = /token|secret|passw|passphrase|credential|api-?key|^key$/i;
 
 /**
  * Parses the arguments by the tables of commands and flags. The error for the first argument that is
@@ -86,7 +89,7 @@ export function parseCommandLine(
   args: readonly string[],
   commands: readonly Command[],
 ): CommandLine {
-  const { words: [word, ...words], given } = splitArguments(args);
+  const { words: [word, ...words], given } = splitArguments(args, commands);
   const known = commands.find(({ name }) => name === word);
   given.forEach(assertKnown);
   if (given.some(({ name }) => name === "version")) return { kind: "version" };
@@ -94,21 +97,27 @@ export function parseCommandLine(
   if (word === undefined && (isHelp || given.length === 0)) return { kind: "help" };
   if (known === undefined) throw noCommand(word, commands.map(({ name }) => name));
   if (isHelp) return { kind: "help", command: known };
-  if (words[0] !== undefined) {
+  if (words[0] !== undefined && known.args === undefined) {
     const reason = `the command ${word} takes no argument. Leave it out.`;
     throw usageError(`Cannot understand ${shown(words[0], "an argument")}: ${reason}`);
   }
-  return { kind: "run", command: known, flags: checkFlags(given, known) };
+  return { kind: "run", command: known, flags: checkFlags(given, known), args: words };
 }
 
-function splitArguments(args: readonly string[]): { words: string[]; given: GivenFlag[] } {
+function splitArguments(
+  args: readonly string[],
+  commands: readonly Command[],
+): { words: string[]; given: GivenFlag[] } {
   const words: string[] = [];
   const given: GivenFlag[] = [];
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, raw, inline] = /^(--?[^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
     if (raw === undefined) {
-      words.push(arg);
+      if (arg !== "--") words.push(arg);
+      const isProgram = words.length > 1 &&
+        commands.some(({ name, isRest }) => isRest && name === words[0]);
+      if (arg === "--" || isProgram) words.push(...rest.splice(0));
       continue;
     }
     const text = raw.replace(/^-+/, "");
@@ -123,18 +132,17 @@ function splitArguments(args: readonly string[]): { words: string[]; given: Give
 
 function assertKnown({ name, raw }: GivenFlag): void {
   if ((NAMES as string[]).includes(name)) return;
-  if (SECRET.test(name)) {
-    throw usageError(
-      `Cannot accept ${shown(raw, "that flag")}: other programs on this computer can read ` +
-        `arguments, so no secret may be one. Set its variable, such as VM_OIDC_CLIENT_SECRET or ` +
-        `VM_API_SECRET, or name a variable in a backend's options: {"token": "\${MY_TOKEN}"}.`,
-    );
-  }
-  throw usageError(`Cannot understand ${shown(raw, "a flag")}: there is no such flag.`);
+  const letters = name.replaceAll("-", "").toLowerCase();
+  const { variable } = OPTION_NAMES.map((option) => ({ option, ...optionRow(option) }))
+    .find(({ option }) => option.toLowerCase() === letters) ?? {};
+  // No secret has a flag: other programs on this computer can read arguments.
+  const hint = variable === undefined ? didYouMean(name, NAMES) : `Set ${variable} instead.`;
+  const words = `Cannot understand ${shown(raw, "a flag")}: there is no such flag. ${hint}`;
+  throw usageError(words.trimEnd());
 }
 
 function noCommand(word: string | undefined, names: readonly string[]): CliError {
-  const choices = `Give one of ${names.join(", ")}.`;
+  const choices = didYouMean(word ?? "", names) || `Give one of ${names.join(", ")}.`;
   if (word === undefined) return usageError(`Cannot run: no command is given. ${choices}`);
   return usageError(`Cannot run ${shown(word, "that")}: there is no such command. ${choices}`);
 }

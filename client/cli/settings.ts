@@ -1,5 +1,9 @@
 import type { PermissionNeed } from "../format_permissions.ts";
-import { checkOptions, type OptionTypes } from "../../backends/credentials_backend_error.ts";
+import {
+  checkOptions,
+  didYouMean,
+  type OptionTypes,
+} from "../../backends/credentials_backend_error.ts";
 import {
   folderOf,
   getEnv,
@@ -253,7 +257,8 @@ function checkEntry(path: string, profile: string, entry: unknown): Entry {
 }
 
 function unknownKey(path: string, reason: string, name: string, known: readonly string[]): Error {
-  const words = `${reason} ${shown(name, "of a long name")}. It takes: ${known.join(", ")}.`;
+  const hint = didYouMean(name, known) || `It takes: ${known.join(", ")}.`;
+  const words = `${reason} ${shown(name, "of a long name")}. ${hint}`;
   return settingsError(path, words);
 }
 

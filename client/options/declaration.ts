@@ -155,7 +155,7 @@ export const OPTIONS = {
   bearer: {
     type: ["auto", "access_token", "id_token"],
     group: "api",
-    help: "the token on requests",
+    ...flag("bearer", "KIND", "the token that goes on requests, such as id_token for Kubernetes"),
   },
   document: { ...MODEL, help: "type of the document to work on" },
   monitoring: { ...MODEL, type: "boolean", help: "ongoing monitoring" },

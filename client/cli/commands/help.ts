@@ -31,10 +31,10 @@ export function helpText(command: Command | undefined, all: readonly Command[]):
       exits,
     ].join("\n");
   }
-  const { name, summary, flags, details, examples } = command;
+  const { name, summary, flags, args = "", details, examples } = command;
   return [
     text(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
-    part("Usage", [[`${PROGRAM} ${name} [flags]`]]),
+    part("Usage", [[`${PROGRAM} ${name} [flags] ${args}`]]),
     ...details.map(text),
     part("Flags", flagRows([...flags, "help"])),
     part("Examples", examples.map((line) => [`${PROGRAM} ${line}`]), Infinity),

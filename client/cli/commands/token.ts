@@ -44,7 +44,16 @@ export const token: Command = {
     "user name oauth2, and --format header the line Authorization: Bearer …",
     "A program that needs the token is better run by exec: a pipe goes on after token has failed.",
   ],
-  flags: [...IDENTITY_FLAGS, "scope", ...STORE_FLAGS, "login", "refresh", "format", "json"],
+  flags: [
+    ...IDENTITY_FLAGS,
+    "scope",
+    "bearer",
+    ...STORE_FLAGS,
+    "login",
+    "refresh",
+    "format",
+    "json",
+  ],
   examples: [
     "token --json | jq -r .expires_at",
     "token --format exec-credential",

@@ -58,9 +58,14 @@ Deno.test("parse: -q is --quiet", () => {
 });
 
 const REFUSED: [args: string[], ...words: string[]][] = [
-  [["lgoin"], '"lgoin"', "Give one of login, status, list"],
+  [["lgoin"], '"lgoin"', 'Did you mean "login"?'],
+  [["x"], '"x"', "Give one of login, status, list"],
   [["--json"], "no command is given", "login, status"],
-  [["login", "--isuer=https://a.example"], '"--isuer"', "there is no such flag"],
+  [
+    ["login", "--isuer=https://a.example"],
+    '"--isuer"',
+    'there is no such flag. Did you mean "issuer"?',
+  ],
   [["-x"], '"-x"', "there is no such flag"],
   [["login", "--revoke"], "--revoke", "the command login does not take it"],
   [["status", "--refresh"], "--refresh", "the command status does not take it"],
@@ -70,7 +75,7 @@ const REFUSED: [args: string[], ...words: string[]][] = [
   [["login", "--json=yes"], "--json", "it takes no value"],
   [["login", "--json", "--json"], "--json", "it is given twice"],
   [["login", "now"], '"now"', "the command login takes no argument"],
-  [["permissions", "--for", "scrip"], '"scrip"', "--for", "It takes: script, init, cli"],
+  [["permissions", "--for", "scrip"], '"scrip"', "--for", 'Did you mean "script"?'],
   [["permissions", "--for", "everything"], "It takes: script, init, cli"],
 ];
 
@@ -84,22 +89,18 @@ for (const [args, ...words] of REFUSED) {
 const SECRET = "s3cr3t-value-of-somebody";
 
 for (
-  const flag of [
-    "--token",
-    "--access-token",
-    "--refresh-token",
-    "--client-secret",
-    "--password",
-    "--api-key",
-    "--apikey",
-    "--key",
-  ]
+  const [flag, word] of [
+    ["--token", "there is no such flag"],
+    ["--client-secret", "Set VM_OIDC_CLIENT_SECRET instead."],
+    ["--api-key", "Set VM_API_KEY instead."],
+    ["--apikey", "Set VM_API_KEY instead."],
+  ] as const
 ) {
-  Deno.test(`parse: ${flag} is refused as a secret, and its value is not shown`, () => {
+  Deno.test(`parse: ${flag} is refused, and its value is not shown`, () => {
     for (const args of [["login", flag, SECRET], [`${flag}=${SECRET}`]]) {
       const { message } = assertThrows(() => parse(...args), CliError);
       assertStringIncludes(message, `"${flag}"`);
-      assertStringIncludes(message, "no secret");
+      assertStringIncludes(message, word);
       assert(!message.includes(SECRET.slice(0, 8)));
     }
   });

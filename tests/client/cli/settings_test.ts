@@ -40,13 +40,13 @@ const REFUSED: [document: unknown, ...words: string[]][] = [
   [null, "not an object"],
   [{ profiles: [] }, 'objects in "profiles"'],
   [{ profiles: { two: 1 } }, 'in the profile "two": its options are not an object'],
-  [{ profile: "x" }, 'an unknown key "profile"', "It takes: issuer"],
-  [{ client_id: "x" }, '"client_id"', "It takes: issuer"],
-  [{ "api-host": "x" }, '"api-host"', "It takes: issuer"],
+  [{ profile: "x" }, 'an unknown key "profile"'],
+  [{ client_id: "x" }, '"client_id"', 'Did you mean "clientId"?'],
+  [{ colour: "x" }, '"colour"', "It takes: issuer"],
   [
     { profiles: { two: { isuer: "x" } } },
     'the profile "two" an unknown key "isuer"',
-    "It takes: issuer",
+    'Did you mean "issuer"?',
   ],
   [{ onEvent: "x", model: "x" }, '"onEvent"', "It takes: issuer, clientId"],
   [JSON.parse('{"__proto__": {}}'), '"__proto__"'],
@@ -192,7 +192,7 @@ Deno.test("settings: a profile takes nothing from the others; one that is not th
     const { settings, ...flags } = flagsOf(document, "status", "--profile", "staging");
     assertEquals([settings.profile, settings.values], ["staging", B], `${flags}`);
     const { fault } = flagsOf(document, "status", "--profile", "stagin").settings;
-    assertStringIncludes(fault!.message, 'no profile "stagin". It takes: staging');
+    assertStringIncludes(fault!.message, 'no profile "stagin". Did you mean "staging"?');
     const label = flagsOf(A, "status", "--profile", "two"); // a mere label where the file has none
     assertEquals(sessionOptions(label), { ...A, profile: "two" });
   });

@@ -123,7 +123,7 @@ Deno.test("config: a file that cannot be used ends every command, by file and ke
       stderr,
       `error (settings_invalid): Cannot use the settings file ${path}: `,
     );
-    assertStringIncludes(stderr, 'an unknown key "isuer". It takes: issuer');
+    assertStringIncludes(stderr, 'an unknown key "isuer". Did you mean "issuer"?');
   }
   const doctor = await run(world, ["doctor"]);
   assertEquals([doctor.code, doctor.stdout], [2, ""]);
@@ -175,7 +175,7 @@ Deno.test("config: an error tells which settings of the file apply", async () =>
 
 Deno.test("config: a wrong backend of the file is named by its place", async () => {
   await using world = await cliWorld();
-  const path = await write(world, { ...client(world), backend: "kvv" });
+  const path = await write(world, { ...client(world), backend: "redis" });
   const { code, stderr } = await run(world, ["status"]);
   assertEquals(code, 2);
   assertStringIncludes(stderr, `as "backend" in ${path}: it is not known.`);
