@@ -18,9 +18,9 @@
  * @module
  */
 
-import { folderNeeds, folderOf, needDeno } from "./common/platform.ts";
+import { needDeno } from "./common/platform.ts";
 import { secretsOf } from "./common/describe_backend.ts";
-import { isObject, parseObject, printable } from "./common/printable.ts";
+import { parseObject, printable } from "./common/printable.ts";
 import { redact } from "./common/redact.ts";
 import {
   assertCredentialsBackend,
@@ -29,17 +29,16 @@ import {
   type CredentialsBackendErrorCode,
   keepName,
 } from "./credentials_backend_error.ts";
-import { credentialsPath } from "./file.ts";
-import { shortHash, withKeyLock } from "./file/lock.ts";
+import { LockFolder } from "./file/lock_folder.ts";
 import {
+  accountFor,
   addressIn,
   addressOf,
   isNotFound,
   keyOf,
   NOT_FOUND,
-  secretFor,
+  rowIn,
   serve,
-  userOf,
 } from "./helper/protocol.ts";
 import {
   type Ended,
@@ -81,12 +80,11 @@ export interface HelperCredentialsBackendOptions {
    */
   timeoutMs?: number;
   /**
-   * The folder of the lock files, which all processes with this store have to share. `false` is for a
-   * store that one process at a time uses: no file is touched, and nothing is locked beyond this process.
+   * The folder of the lock files, which all processes with this store have to share.
    *
    * @default the folder of credentialsPath(): ~/.validmind
    */
-  lockFolder?: string | false;
+  lockFolder?: string;
   /**
    * Longest wait for another process's lock, in milliseconds.
    *
@@ -94,6 +92,7 @@ export interface HelperCredentialsBackendOptions {
    */
   lockTimeoutMs?: number;
 }
+
 /**
  * Keeps credentials by a program that speaks the protocol of docker's credential helpers:
  * `docker-credential-pass`, `-secretservice`, `-osxkeychain`, one of your company's, or one that
@@ -117,8 +116,8 @@ export interface HelperCredentialsBackendOptions {
  * import { HelperCredentialsBackend } from "@validmind/auth/backends/helper";
  * import { assertEquals } from "@std/assert";
  *
- * const backend = new HelperCredentialsBackend({ program: "/opt/bank/bin/vm-store", lockFolder: false });
- * assertEquals(backend.requiredPermissions(), [{ name: "run", command: "/opt/bank/bin/vm-store" }]);
+ * const backend = new HelperCredentialsBackend({ program: "/opt/bank/bin/vm-store" });
+ * assertEquals(backend.requiredPermissions()[0], { name: "run", command: "/opt/bank/bin/vm-store" });
  * ```
  */
 export class HelperCredentialsBackend implements OidcCredentialsBackend {
@@ -128,20 +127,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
 
   /** Always `true`: the program's store is expected to survive the process. */
   readonly persistent = true;
-  /**
-   * Runs `fn` while no other process that shares the lock folder holds the lock of the same key. Absent
-   * with `lockFolder: false`.
-   *
-   * Throws `backend_locked` after `lockTimeoutMs`, and the signal's reason when it ends the wait.
-   */
-  readonly withLock?: <T>(
-    key: string,
-    fn: () => Promise<T>,
-    options?: WithLockOptions<T>,
-  ) => Promise<T>;
   readonly #program: Program;
-  readonly #lockFolder: string | false;
-  readonly #isDefaultFolder: boolean;
+  readonly #locks: LockFolder;
 
   /**
    * Starts no program yet.
@@ -158,11 +145,10 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       args: "array",
       env: "object",
       timeoutMs: "timeout",
-      lockFolder: options?.lockFolder === false ? "boolean" : "path",
+      lockFolder: "path",
       lockTimeoutMs: "milliseconds",
     });
-    const { program, args = [], env, timeoutMs = 30_000, lockFolder, lockTimeoutMs = 30_000 } =
-      options;
+    const { program, args = [], env, timeoutMs = 30_000 } = options;
     if (program === undefined || (isPath(program) && !isAbsolute(program))) {
       throw new CredentialsBackendError(
         "invalid_options",
@@ -170,14 +156,7 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
       );
     }
     this.#program = { program, args: [...args], env: env && { ...env }, timeoutMs };
-    this.#lockFolder = lockFolder ?? folderOf(credentialsPath());
-    this.#isDefaultFolder = lockFolder === undefined;
-    const folder = this.#lockFolder;
-    if (folder === false) return;
-    const name = shortHash([program, ...args].join(" ")); // a copy from one helper to another holds both locks
-    // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
-    this.withLock = (key, fn, { signal } = {}) =>
-      withKeyLock(`${folder}/helper.${name}`, key, fn, { signal, timeoutMs: lockTimeoutMs });
+    this.#locks = new LockFolder("helper", [program, ...args].join(" "), options);
   }
 
   /** The program, by its real path where this process may look for it and else as given, with `args`. */
@@ -199,9 +178,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     this.#assertGood("get", answer);
     const { ServerURL, Secret } = parseObject(answer.stdout) ?? {};
     const isOurs = ServerURL === undefined || ServerURL === "" || ServerURL === url;
-    const stored = typeof Secret === "string" && isOurs ? parseObject(Secret) : undefined;
-    const entry = keyOf(url) === undefined && stored?.key === key ? stored.entry : stored;
-    if (isObject(entry)) return entry as OidcCredentials;
+    const row = isOurs ? rowIn(url, Secret) : undefined;
+    if (row?.key === key) return row.entry;
     const reason = isOurs ? "its answer is not an entry in JSON" : "it gave another entry";
     const advice =
       `Nothing was changed. Check that it is a credential helper; if only this entry ` +
@@ -217,23 +195,17 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
    */
   async put(key: string, entry: OidcCredentials, options: PutOptions = {}): Promise<void> {
     if (options.isReplaced !== undefined && !options.isReplaced(await this.get(key))) return;
-    const address = await addressOf(key);
-    const secret = secretFor(key, address, entry);
-    const account = {
-      ServerURL: address,
-      Username: userOf(entry),
-      Secret: secret,
-    };
+    const account = accountFor(key, await addressOf(key), entry);
     this.#assertGood("store", await this.#run("store", JSON.stringify(account)), secretsOf(entry));
     const answer = await this.#run("get", account.ServerURL);
     const stored = isNotFound(answer) ? undefined : parseObject(answer.stdout)?.Secret;
-    if (stored === secret) return;
-    const { length } = new TextEncoder().encode(secret);
-    const isShort = typeof stored === "string" && stored.length < secret.length;
+    if (stored === account.Secret) return;
+    const { length } = account.Secret;
+    const isShort = typeof stored === "string" && stored.length < length;
     throw this.#error(
       isShort ? "backend_too_large" : "backend_unproven",
       "write",
-      `it took ${length} bytes for "${printable(key)}" and gives back ` +
+      `it took ${length} characters for "${printable(key)}" and gives back ` +
         `${isShort ? "fewer" : "something else"}. Use another helper or another backend.`,
     );
   }
@@ -268,13 +240,27 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     for (const address of await this.#addresses()) await this.#erase(address);
   }
 
+  /**
+   * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
+   *
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
+   * ends the wait.
+   */
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    { signal }: WithLockOptions<T> = {},
+  ): Promise<T> {
+    // Without a look at the entry between two tries, which would run the program: whoever gets the lock looks.
+    return await this.#locks.run(key, fn, signal ? { signal } : {});
+  }
+
   /** The program, `PATH` where it is given by its name, and for storing the lock folder. */
   requiredPermissions(): BackendPermission[] {
     const { program } = this.#program;
     const needs: BackendPermission[] = [{ name: "run", command: program }];
     if (!isPath(program)) needs.push({ name: "env", variable: "PATH" });
-    if (this.#lockFolder === false) return needs;
-    return [...needs, ...folderNeeds(this.#lockFolder, this.#isDefaultFolder)];
+    return [...needs, ...this.#locks.needs];
   }
 
   async #addresses(): Promise<string[]> {
@@ -302,9 +288,8 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     const answer = await this.#run("get", address);
     if (isNotFound(answer)) return undefined; // removed meanwhile
     this.#assertGood("get", answer);
-    const { Secret } = parseObject(answer.stdout) ?? {};
-    const { key } = typeof Secret === "string" ? parseObject(Secret) ?? {} : {};
-    return typeof key === "string" && await addressOf(key) === address ? key : undefined;
+    const row = rowIn(address, parseObject(answer.stdout)?.Secret);
+    return row && await addressOf(row.key) === address ? row.key : undefined;
   }
 
   #run(action: string, input: string): Promise<Ended> {
@@ -317,21 +302,17 @@ export class HelperCredentialsBackend implements OidcCredentialsBackend {
     secrets: string[] = [],
   ): void {
     if (code === 0) return;
-    const said = [stdout, stderr].map((text) => text.trim().split("\n")[0]!).find((text) =>
-      text !== ""
-    );
+    const [said = ""] = `${stdout}\n${stderr}`.trim().split("\n");
+    const clean = printable(redact(said, secrets)).replace(/[\w+/=.~-]{40,}/g, "[removed]");
     const end = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
-    const clean = said &&
-      printable(redact(said, secrets)).replaceAll(/[\w+/=.~-]{40,}/g, "[removed]").replace(
-        /\.$/,
-        "",
-      );
-    const words = clean === undefined ? "and said nothing" : `and said: ${clean}`;
+    const words = clean === "" ? "nothing" : `"${clean.replace(/\.$/, "")}"`;
     // Go's helpers take no line of more than 64 KiB: "bufio.Scanner: token too long".
-    const isTooLarge = action === "store" && /too (long|large|big)/i.test(said ?? "");
-    const advice = "Run the program in a terminal to see what it needs.";
-    const kind = isTooLarge ? "backend_too_large" : "backend_unavailable";
-    throw this.#error(kind, action, `${end}, ${words}. ${advice}`);
+    const isTooLarge = action === "store" && /too (long|large|big)/i.test(said);
+    throw this.#error(
+      isTooLarge ? "backend_too_large" : "backend_unavailable",
+      action,
+      `${end}, and said ${words}. Run the program in a terminal to see what it needs.`,
+    );
   }
 
   #error(

@@ -13,11 +13,9 @@
  * @module
  */
 
-import { folderNeeds, folderOf, needDeno } from "./common/platform.ts";
-import { Queue } from "./common/promises.ts";
+import { needDeno } from "./common/platform.ts";
 import { checkOptions, keepName } from "./credentials_backend_error.ts";
-import { credentialsPath } from "./file.ts";
-import { shortHash, withKeyLock } from "./file/lock.ts";
+import { LockFolder } from "./file/lock_folder.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
 import { KeychainStore } from "./keychain/store.ts";
@@ -49,12 +47,11 @@ export interface KeychainCredentialsBackendOptions {
   timeoutMs?: number;
   /**
    * The folder of the lock files. All processes that share the keychain need the same folder, or two
-   * of them may refresh one token at once. `false` is for a service that one process at a time uses:
-   * no file is touched, and nothing is locked beyond this process.
+   * of them may refresh one token at once.
    *
    * @default the folder of credentialsPath(): ~/.validmind
    */
-  lockFolder?: string | false;
+  lockFolder?: string;
   /**
    * Longest wait for another process's lock, in milliseconds.
    *
@@ -68,11 +65,10 @@ export interface KeychainCredentialsBackendOptions {
  * Keyring, KWallet, KeePassXC), the Keychain on macOS, the Credential Manager on Windows. The system
  * encrypts the entries. They belong to the OS account, and survive a restart.
  *
- * An entry is JSON of up to 1 MB, under the service `validmind-auth`. Its account is the credential
- * key. Windows takes 1280 characters: there a longer entry is cut into chunks under
- * `<key>#<generation>.<number>`, up to 160 KB. The chunks are written before the entry that names
- * them, and old chunks are removed after it. A crash leaves the old entry or the new one, and the next
- * write removes the remains.
+ * An entry is JSON, under the service `validmind-auth`. Its account is the credential key. Windows takes
+ * 1280 characters: there a longer entry is cut into chunks under `<key>#<generation>.<number>`. The
+ * chunks are written before the entry that names them, and old chunks are removed after it. A crash
+ * leaves the old entry or the new one, and the next write removes the remains.
  *
  * A keychain that is locked, absent or out of reach is an error and never "not signed in". Nothing
  * else takes its place: on Linux the kernel's keyring, which forgets at a restart, is not used.
@@ -105,24 +101,9 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
   readonly persistent = true;
   /** The service of the entries. */
   readonly service: string;
-  /**
-   * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
-   * Absent with `lockFolder: false`.
-   *
-   * Throws `backend_locked` after `lockTimeoutMs`, and the signal's reason when it ends the wait.
-   */
-  readonly withLock?: <T>(
-    key: string,
-    fn: () => Promise<T>,
-    options?: WithLockOptions<T>,
-  ) => Promise<T>;
   readonly #timeoutMs: number;
-  readonly #lockFolder: string | false;
-  readonly #isDefaultFolder: boolean;
-  readonly #lockTimeoutMs: number;
+  readonly #locks: LockFolder;
   #store: KeychainStore | undefined;
-  /** One write at a time: one write's chunks must not be taken for the remains of a crash. */
-  readonly #writes = new Queue(Infinity);
 
   /**
    * Touches neither the keychain nor a file yet.
@@ -136,19 +117,13 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
     checkOptions("create KeychainCredentialsBackend", options, {
       service: "text",
       timeoutMs: "milliseconds",
-      lockFolder: options?.lockFolder === false ? "boolean" : "path",
+      lockFolder: "path",
       lockTimeoutMs: "milliseconds",
     });
-    const { service = "validmind-auth", timeoutMs = 30_000, lockFolder, lockTimeoutMs = 30_000 } =
-      options;
+    const { service = "validmind-auth", timeoutMs = 30_000 } = options;
     this.service = service;
     this.#timeoutMs = timeoutMs;
-    this.#lockFolder = lockFolder ?? folderOf(credentialsPath());
-    this.#isDefaultFolder = lockFolder === undefined;
-    this.#lockTimeoutMs = lockTimeoutMs;
-    if (lockFolder !== false) {
-      this.withLock = (key, fn, options) => this.#withLock("", key, fn, options);
-    }
+    this.#locks = new LockFolder("keychain", service, options);
   }
 
   /** The service, and the name of this system's keychain. */
@@ -171,19 +146,19 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * Stores `entry` under `key`. It is read back before this resolves.
    *
    * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_too_large`,
-   * `backend_unproven`, `backend_locked`. The old entry is then still there, or the new one.
+   * `backend_unproven`. The old entry is then still there, or the new one.
    */
   async put(key: string, entry: OidcCredentials): Promise<void> {
-    await this.#write((store) => store.put(key, entry));
+    await this.#open().put(key, entry);
   }
 
   /**
    * Removes the entry under `key`, if there is one.
    *
-   * @throws {CredentialsBackendError} As {@linkcode get}, and `backend_locked`.
+   * @throws {CredentialsBackendError} As {@linkcode get}.
    */
   async delete(key: string): Promise<void> {
-    await this.#write((store) => store.delete(key));
+    await this.#open().delete(key);
   }
 
   /**
@@ -201,33 +176,28 @@ export class KeychainCredentialsBackend implements OidcCredentialsBackend {
    * @throws {CredentialsBackendError} As {@linkcode delete}.
    */
   async deleteAll(): Promise<void> {
-    await this.#write((store) => store.deleteAll());
+    await this.#open().deleteAll();
+  }
+
+  /**
+   * Runs `fn` while no other process that shares the lock folder holds the lock of the same key.
+   *
+   * @throws {CredentialsBackendError} `backend_locked` after `lockTimeoutMs`; the signal's reason when it
+   * ends the wait.
+   */
+  async withLock<T>(
+    key: string,
+    fn: () => Promise<T>,
+    options: WithLockOptions<T> = {},
+  ): Promise<T> {
+    return await this.#locks.run(key, fn, options);
   }
 
   /** The native library. For storing also the lock folder, and the variable of the home folder. */
   requiredPermissions(): BackendPermission[] {
     const needs: BackendPermission[] = [];
     if (libraryPath !== undefined) needs.push({ name: "ffi", path: libraryPath });
-    if (this.#lockFolder === false) return needs;
-    return [...needs, ...folderNeeds(this.#lockFolder, this.#isDefaultFolder)];
-  }
-
-  async #write(run: (store: KeychainStore) => Promise<void>): Promise<void> {
-    const store = this.#open();
-    await this.#writes.run("", () => this.#withLock(".write", "", () => run(store)));
-  }
-
-  /** A keychain has no locks: these are of the kernel, on files. */
-  async #withLock<T>(
-    kind: "" | ".write",
-    key: string,
-    fn: () => Promise<T>,
-    options?: WithLockOptions<T>,
-  ): Promise<T> {
-    const [folder, timeoutMs] = [this.#lockFolder, this.#lockTimeoutMs];
-    if (folder === false) return await fn();
-    const base = `${folder}/keychain.${shortHash(this.service)}${kind}`;
-    return await withKeyLock(base, key, fn, { ...options, timeoutMs });
+    return [...needs, ...this.#locks.needs];
   }
 
   #open(): KeychainStore {

@@ -14,46 +14,34 @@ export async function serve(
   action: string | undefined,
   input: string,
 ): Promise<string | undefined> {
-  if (action === "get") {
-    const address = ownAddress(input);
-    const key = await keyBehind(address, backend);
-    const entry = key === undefined ? undefined : await backend.get(key);
-    if (key === undefined || !entry) return NOT_FOUND;
-    const Secret = secretFor(key, address, entry);
-    return JSON.stringify({ ServerURL: address, Username: userOf(entry), Secret });
+  if (action === "list") {
+    const addresses = await Promise.all((await keysOf(backend)).map(addressOf));
+    return JSON.stringify(Object.fromEntries(addresses.map((one) => [one, "validmind-auth"])));
   }
+  const { ServerURL, Secret } = action === "store"
+    ? parseObject(input) ?? {}
+    : { ServerURL: input.trim() };
+  if (typeof ServerURL !== "string" || !ServerURL.startsWith(ADDRESS)) {
+    throw invalid(`ServerURL does not begin with ${ADDRESS}`);
+  }
+  if (action === "store") {
+    const row = rowIn(ServerURL, Secret);
+    if (row === undefined) throw invalid("Secret is not an entry in JSON");
+    await backend.put(row.key, row.entry);
+    return undefined;
+  }
+  const key = await keyBehind(ServerURL, backend);
   if (action === "erase") {
-    const key = await keyBehind(ownAddress(input), backend);
     if (key !== undefined) await backend.delete(key);
     return undefined;
   }
-  if (action === "store") {
-    const { ServerURL, Secret } = parseObject(input) ?? {};
-    const address = ownAddress(ServerURL);
-    const stored = typeof Secret === "string" ? parseObject(Secret) : undefined;
-    const key = keyOf(address) ?? stored?.key;
-    const entry = keyOf(address) === undefined ? stored?.entry : stored;
-    if (typeof key !== "string" || !isObject(entry)) {
-      throw new CredentialsBackendError("invalid_options", "Secret is not an entry in JSON");
-    }
-    await backend.put(key, entry as OidcCredentials);
-    return undefined;
-  }
-  if (action !== "list") {
-    throw new CredentialsBackendError("invalid_options", "Usage: get|store|erase|list");
-  }
-  const addresses = (await keysOf(backend)).map(addressOf);
-  return JSON.stringify(
-    Object.fromEntries(
-      (await Promise.all(addresses)).map((address) => [address, "validmind-auth"]),
-    ),
-  );
+  if (action !== "get") throw invalid("Usage: get|store|erase|list");
+  const entry = key === undefined ? undefined : await backend.get(key);
+  return entry ? JSON.stringify(accountFor(key!, ServerURL, entry)) : NOT_FOUND;
 }
 
-function ownAddress(input: unknown): string {
-  const address = typeof input === "string" ? input.trim() : "";
-  if (address.startsWith(ADDRESS)) return address;
-  throw new CredentialsBackendError("invalid_options", `ServerURL does not begin with ${ADDRESS}`);
+function invalid(message: string): CredentialsBackendError {
+  return new CredentialsBackendError("invalid_options", message);
 }
 
 /** The key of an address, which the backend has to list where the address has only its hash. */
@@ -109,14 +97,28 @@ export function keyOf(address: string): string | undefined {
   }
 }
 
-/** The client for people to see: `pass` makes a file of it, and folders of its slashes. */
-export function userOf({ client_id }: OidcCredentials): string {
-  return encodeURIComponent(client_id).slice(0, 60) || "-";
+/**
+ * What is stored for an entry. A long key stands beside the entry, since the address has only its hash. The
+ * client is for people to see: `pass` makes a file of it, and folders of its slashes.
+ */
+export function accountFor(key: string, address: string, entry: OidcCredentials) {
+  return {
+    ServerURL: address,
+    Username: encodeURIComponent(entry.client_id).slice(0, 60) || "-",
+    Secret: JSON.stringify(keyOf(address) === undefined ? { key, entry } : entry),
+  };
 }
 
-/** What is stored for an entry. A long key stands beside it, since the address has only its hash. */
-export function secretFor(key: string, address: string, entry: OidcCredentials): string {
-  return JSON.stringify(keyOf(address) === undefined ? { key, entry } : entry);
+/** The entry in a secret, with its key; `undefined` where there is none. */
+export function rowIn(
+  address: string,
+  secret: unknown,
+): { key: string; entry: OidcCredentials } | undefined {
+  const stored = typeof secret === "string" ? parseObject(secret) : undefined;
+  const short = keyOf(address);
+  const { key, entry } = short === undefined ? stored ?? {} : { key: short, entry: stored };
+  if (typeof key !== "string" || !isObject(entry)) return undefined;
+  return { key, entry: entry as OidcCredentials };
 }
 
 /** Whether a helper says that there is no such entry. */

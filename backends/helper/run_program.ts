@@ -7,6 +7,7 @@ import {
   readEnvIfGranted,
   writeError,
 } from "../common/platform.ts";
+import { readText } from "../common/printable.ts";
 import { untilAborted } from "../common/promises.ts";
 import { CredentialsBackendError } from "../credentials_backend_error.ts";
 
@@ -44,20 +45,17 @@ export async function runProgram(
   assertTrustedProgram(program);
   warnOfInterpreter(program);
   const child = start(action, program, args, env);
-  const [out, err] = [child.stdout.getReader(), child.stderr.getReader()];
   const late = AbortSignal.timeout(timeoutMs);
   try {
     const ended = Promise.all([
       child.status,
-      readAll(out, program),
-      readAll(err, program),
+      readAll(child.stdout, program, late),
+      readAll(child.stderr, program, late),
       write(child.stdin, input),
     ]);
     const [{ code, signal }, stdout, stderr] = await untilAborted(ended, late);
     return { code, signal, stdout, stderr };
   } catch (error) {
-    // A child of the program may hold the pipes beyond its end.
-    for (const reader of [out, err]) reader.cancel().catch(() => undefined);
     await end(child);
     if (error !== late.reason) throw error;
     throw new CredentialsBackendError(
@@ -153,52 +151,36 @@ function start(
     return new Deno.Command(program, { args: [...args, action], ...(env && { env }), ...pipes })
       .spawn();
   } catch (error) {
-    const fail = (code: "permission_required" | "backend_unavailable", reason: string) =>
-      new CredentialsBackendError(code, `Cannot ${action} credentials by ${program}: ${reason}`);
-    if (isNotCapable(error)) {
-      throw fail("permission_required", whyDenied(program, error as Error));
-    }
-    const isAbsent = error instanceof Deno.errors.NotFound;
-    throw fail(
-      "backend_unavailable",
-      isAbsent
-        ? 'there is no such program. Install it, or correct the option "program".'
-        : "the operating system does not start it. Check that it is a program that you may execute.",
-    );
-  }
-}
-
-/** Deno denies also what is granted, where a variable would load other code into the program. */
-function whyDenied(program: string, { message }: Error): string {
-  const loaders = message.match(/\b(LD|DYLD)_\w+/g);
-  if (loaders === null) {
-    const flag = permissionFlag("run", program);
-    return `Deno does not permit to run it. Run with ${flag}.`;
-  }
-  const empty = Object.fromEntries(loaders.map((name) => [name, ""]));
-  return `Deno gives ${loaders.join(", ")} to no program that is granted by its name. Unset it ` +
-    `before this process starts, or set the option "env" to ${JSON.stringify(empty)}.`;
-}
-
-/** Reads a stream whole; a program that floods ends here. */
-async function readAll(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  program: string,
-): Promise<string> {
-  const decoder = new TextDecoder();
-  let [text, size] = ["", 0];
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    size += value.length;
-    text += decoder.decode(value, { stream: true });
-    if (size <= MAX_BYTES) continue;
+    // Deno denies also what is granted, where a variable would load other code into the program.
+    const [loader] = /\b(LD|DYLD)_\w+/.exec((error as Error).message) ?? [];
+    const reason = isNotCapable(error)
+      ? loader === undefined
+        ? `Deno does not permit to run it. Run with ${permissionFlag("run", program)}.`
+        : `Deno gives ${loader} to no program that is granted by its name. Unset it before this ` +
+          `process starts, or set the option "env" to {"${loader}":""}.`
+      : error instanceof Deno.errors.NotFound
+      ? 'there is no such program. Install it, or correct the option "program".'
+      : "the operating system does not start it. Check that it is a program that you may execute.";
     throw new CredentialsBackendError(
-      "backend_corrupt",
-      `Cannot understand ${program}: it says more than ${MAX_BYTES} bytes. Check that it is a ` +
-        `credential helper, and that it prints nothing else.`,
+      isNotCapable(error) ? "permission_required" : "backend_unavailable",
+      `Cannot ${action} credentials by ${program}: ${reason}`,
     );
   }
+}
+
+/** Reads a stream whole; a program that floods ends here. A child of it may hold the pipe beyond its end. */
+async function readAll(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  program: string,
+  late: AbortSignal,
+): Promise<string> {
+  const text = await readText(new Response(stream), late, MAX_BYTES);
+  if (text !== undefined) return text;
+  throw new CredentialsBackendError(
+    "backend_corrupt",
+    `Cannot understand ${program}: it says more than ${MAX_BYTES} bytes. Check that it is a ` +
+      `credential helper, and that it prints nothing else.`,
+  );
 }
 
 /** A program may end before it has read its input: how it ended tells more than the broken pipe. */

@@ -1,20 +1,13 @@
-import { printable } from "../common/printable.ts";
-import { CredentialsBackendError } from "../credentials_backend_error.ts";
-
 export interface KeychainLimits {
-  /** Longest value, in ASCII characters. */
+  /** Longest value, in ASCII characters: a longer one is cut. */
   valueChars: number;
-  /** In how many chunks a longer value may stand; 1 where none is ever cut. */
-  maxChunks: number;
-  /** Longest account name, in UTF-16 units. */
-  accountChars: number;
   /** Whether two accounts are one that differ only in upper and lower case. */
   ignoresCase: boolean;
 }
 
 /**
  * A value as it is kept: in one piece, or, where it is longer than the keychain takes, in chunks whose
- * number and digest the head names.
+ * number the head names.
  */
 export interface ChunkedValue {
   /** The value under the account itself. It is written last. */
@@ -27,26 +20,7 @@ export interface ChunkedValue {
 export interface ChunkedHead {
   generation: string;
   count: number;
-  digest: string;
 }
-
-/** A value in more pieces than this is another backend's business. */
-export const MAX_CHUNKS = 128;
-
-const WIDE: KeychainLimits = {
-  valueChars: 1_048_576,
-  maxChunks: 1,
-  accountChars: Infinity,
-  ignoresCase: false,
-};
-
-/** Windows: 2560 bytes of UTF-16 for a value, 513 characters for a name, of which a chunk's is longer. */
-const WINDOWS: KeychainLimits = {
-  valueChars: 1280,
-  maxChunks: MAX_CHUNKS,
-  accountChars: 470,
-  ignoresCase: true,
-};
 
 /** Characters that have a meaning here, or that the name of an account would lose. */
 // deno-lint-ignore no-control-regex
@@ -58,28 +32,19 @@ const UNSAFE_IN_ANY_CASE = /[%#A-Z\x00-\x1f\x7f-\u{10ffff}]/gu;
 /** Stands for the empty key: macOS takes no empty name. */
 const EMPTY = "%;";
 
-const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4}) ([\da-f]{64})$/;
+const HEAD = /^validmind-auth chunks v1 ([\da-f]{12}) (\d{1,4})( |$)/;
 
+/** Windows takes 2560 bytes of UTF-16. */
 export function keychainLimits(os: typeof Deno.build.os = Deno.build.os): KeychainLimits {
-  return os === "windows" ? WINDOWS : WIDE;
+  const isWindows = os === "windows";
+  return { valueChars: isWindows ? 1280 : Infinity, ignoresCase: isWindows };
 }
 
 /**
  * The account of a key's entry: the key itself, except for characters that a keychain would lose or
  * that have a meaning here, which are percent-encoded.
  */
-export function accountOf(key: string, limits: KeychainLimits): string {
-  const account = toAccount(key, limits);
-  if (account.length <= limits.accountChars) return account;
-  throw new CredentialsBackendError(
-    "backend_too_large",
-    `Cannot keep credentials in the OS keychain: the credential key "${printable(key, 100)}" is ` +
-      `longer than the ${limits.accountChars} characters that a name may have there. Use another ` +
-      `backend.`,
-  );
-}
-
-function toAccount(key: string, { ignoresCase }: KeychainLimits): string {
+export function accountOf(key: string, { ignoresCase }: KeychainLimits): string {
   const unsafe = ignoresCase ? UNSAFE_IN_ANY_CASE : UNSAFE;
   return key.replace(unsafe, (char) => `%${char.codePointAt(0)!.toString(16)};`) || EMPTY;
 }
@@ -90,7 +55,7 @@ export function keyOf(account: string, limits: KeychainLimits): string | undefin
     /%([\da-f]{1,5}|10[\da-f]{4});/g,
     (_, code) => String.fromCodePoint(parseInt(code, 16)),
   );
-  return toAccount(key, limits) === account ? key : undefined;
+  return accountOf(key, limits) === account ? key : undefined;
 }
 
 export function chunkAccount(account: string, generation: string, index: number): string {
@@ -104,36 +69,19 @@ export function isStaleChunk(other: string, account: string, generation?: string
 }
 
 /** Cuts `text`, which is ASCII, if it is longer than `limit`. */
-export async function chunkValue(text: string, limit: number): Promise<ChunkedValue> {
+export function chunkValue(text: string, limit: number): ChunkedValue {
   if (text.length <= limit) return { head: text, chunks: [] };
   const generation = crypto.getRandomValues(new Uint8Array(6)).toHex();
   const chunks = Array.from(
     { length: Math.ceil(text.length / limit) },
     (_, index) => text.slice(index * limit, (index + 1) * limit),
   );
-  const digest = await digestOf(text);
-  const head = `validmind-auth chunks v1 ${generation} ${chunks.length} ${digest}`;
+  const head = `validmind-auth chunks v1 ${generation} ${chunks.length}`;
   return { head, chunks, generation };
 }
 
 /** Parses a head. `undefined` where it is the value itself. */
 export function parseHead(head: string): ChunkedHead | undefined {
-  const [, generation, count, digest] = HEAD.exec(head) ?? [];
-  if (generation === undefined) return undefined;
-  return { generation, count: Number(count), digest: digest! };
-}
-
-/** The value of which these are the chunks; `undefined` where one is missing or another one's. */
-export async function joinChunks(
-  { count, digest }: ChunkedHead,
-  chunks: readonly (string | undefined)[],
-): Promise<string | undefined> {
-  if (chunks.length !== count || chunks.includes(undefined)) return undefined;
-  const text = chunks.join("");
-  return await digestOf(text) === digest ? text : undefined;
-}
-
-async function digestOf(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  const [, generation, count] = HEAD.exec(head) ?? [];
+  return generation === undefined ? undefined : { generation, count: Number(count) };
 }

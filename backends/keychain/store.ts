@@ -1,4 +1,4 @@
-import { printable } from "../common/printable.ts";
+import { parseObject, printable } from "../common/printable.ts";
 import { call, CredentialsBackendError, words } from "../credentials_backend_error.ts";
 import { describeKeychain, type KeychainClient } from "./client.ts";
 import {
@@ -6,11 +6,9 @@ import {
   chunkAccount,
   chunkValue,
   isStaleChunk,
-  joinChunks,
   type KeychainLimits,
   keychainLimits,
   keyOf,
-  MAX_CHUNKS,
   parseHead,
 } from "./encoding.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
@@ -48,16 +46,7 @@ export class KeychainStore {
   async put(key: string, entry: OidcCredentials): Promise<void> {
     const account = accountOf(key, this.#limits);
     const text = toAscii(JSON.stringify(entry));
-    const longest = this.#limits.valueChars * this.#limits.maxChunks;
-    if (text.length > longest) {
-      throw new CredentialsBackendError(
-        "backend_too_large",
-        `Cannot write credentials to ${this.#name}: the entry for "${printable(key)}" has ` +
-          `${text.length} characters, and ${longest} is the most. Use another backend, or ask the ` +
-          `provider for smaller tokens.`,
-      );
-    }
-    const { head, chunks, generation } = await chunkValue(text, this.#limits.valueChars);
+    const { head, chunks, generation } = chunkValue(text, this.#limits.valueChars);
     for (const [index, chunk] of chunks.entries()) {
       await this.#client.set(chunkAccount(account, generation!, index), chunk);
     }
@@ -101,11 +90,13 @@ export class KeychainStore {
   async #read(account: string, head: string): Promise<string | undefined> {
     const chunked = parseHead(head);
     if (chunked === undefined) return head;
-    const chunks: (string | undefined)[] = [];
-    for (let index = 0; index < Math.min(chunked.count, MAX_CHUNKS); index++) {
-      chunks.push(await this.#client.get(chunkAccount(account, chunked.generation, index)));
+    let text = "";
+    for (let index = 0; index < chunked.count; index++) {
+      const chunk = await this.#client.get(chunkAccount(account, chunked.generation, index));
+      if (chunk === undefined) return undefined;
+      text += chunk;
     }
-    return await joinChunks(chunked, chunks);
+    return text;
   }
 
   /** Removes the chunks that no head names: those of the entry before, and the remains of a crash. */
@@ -118,16 +109,9 @@ export class KeychainStore {
   }
 
   #parse(key: string, text: string): OidcCredentials {
-    let entry: unknown;
-    try {
-      entry = JSON.parse(text);
-    } catch {
-      throw this.#corrupt(key, "the entry is not JSON"); // V8's words would quote it
-    }
-    if (typeof entry === "object" && entry !== null && !Array.isArray(entry)) {
-      return entry as OidcCredentials;
-    }
-    throw this.#corrupt(key, "the entry is not an object");
+    const entry = parseObject(text);
+    if (entry === undefined) throw this.#corrupt(key, "the entry is not an object in JSON");
+    return entry as OidcCredentials;
   }
 
   #corrupt(key: string, reason: string): CredentialsBackendError {

@@ -239,7 +239,7 @@ test("the lock keeps another handle waiting", async ({ helper }) => {
 test("a program of a relative folder of PATH is refused", async ({ folder }) => {
   for (const path of [`.:${folder}`, `${folder}:`, `bin:${folder}`]) {
     await withEnv({ PATH: path }, async () => {
-      const backend = new HelperCredentialsBackend({ program: "helper", lockFolder: false });
+      const backend = new HelperCredentialsBackend({ program: "helper", lockFolder: folder });
       await rejectsWith("backend_denied", () => backend.get(KEY), "relative folder");
     });
   }
@@ -255,7 +255,7 @@ test("the real path of the program is shown where it may be looked for", async (
   await Deno.mkdir(`${folder}/bin`);
   await Deno.symlink("../helper", `${folder}/bin/linked`);
   const path = `${folder}/bin/linked`;
-  const options = { lockFolder: false } as const;
+  const options = { lockFolder: folder } as const;
   assertEquals(
     new HelperCredentialsBackend({ program: path, ...options }).location,
     `${folder}/helper`,
@@ -272,7 +272,7 @@ test("the real path of the program is shown where it may be looked for", async (
   ) {
     const code = `
       import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
-      const options = { program: ${JSON.stringify(path)}, lockFolder: false };
+      const options = { program: ${JSON.stringify(path)}, lockFolder: ${JSON.stringify(folder)} };
       console.log(new HelperCredentialsBackend(options).location);`;
     assertEquals((await runDeno({ code, flags: [flag!] })).stdout.trim(), shown);
   }
@@ -285,7 +285,9 @@ test("an interpreter is warned of, once", async ({ folder }) => {
     code: `
       import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";
       for (const program of ["sh", "/bin/sh", "sh"]) {
-        const options = { program, args: [${JSON.stringify(script)}], lockFolder: false };
+        const options = { program, args: [${JSON.stringify(script)}], lockFolder: ${
+      JSON.stringify(folder)
+    } };
         const backend = new HelperCredentialsBackend(options);
         await backend.get("k");
         await backend.get("k");
@@ -299,7 +301,7 @@ test("an interpreter is warned of, once", async ({ folder }) => {
 test("a variable that Deno withholds is named, and can be left out", async ({ folder, helper }) => {
   helper();
   const run = async (env?: Record<string, string>) => {
-    const options = JSON.stringify({ program: `${folder}/helper`, env, lockFolder: false });
+    const options = JSON.stringify({ program: `${folder}/helper`, env, lockFolder: folder });
     const { stdout } = await runDeno({
       code: `
         import { HelperCredentialsBackend } from "${backendUrl("helper.ts")}";

@@ -5,7 +5,6 @@ import {
   chunkAccount,
   chunkValue,
   isStaleChunk,
-  joinChunks,
   keychainLimits,
   keyOf,
   parseHead,
@@ -30,11 +29,10 @@ Deno.test("on Windows, which ignores case, capitals are told apart", () => {
 
 Deno.test("an account leads back to its key, and no two keys have one account", () => {
   for (const key of AWKWARD_KEYS) assertEquals(keyOf(accountOf(key, LINUX), LINUX), key);
-  const wide = { ...WINDOWS, accountChars: Infinity };
   fc.assert(fc.property(fc.string({ unit: "binary" }), (key) => {
-    for (const limits of [LINUX, wide]) assertEquals(keyOf(accountOf(key, limits), limits), key);
+    for (const limits of [LINUX, WINDOWS]) assertEquals(keyOf(accountOf(key, limits), limits), key);
     for (const other of [key.toUpperCase(), key.toLowerCase()]) {
-      const [one, two] = [key, other].map((each) => accountOf(each, wide).toUpperCase());
+      const [one, two] = [key, other].map((each) => accountOf(each, WINDOWS).toUpperCase());
       assertEquals(one === two, key === other);
     }
   }));
@@ -59,35 +57,21 @@ Deno.test("an account that no key has, which another program made, is no key and
   assertEquals(keyOf("https://login.example.com|App", WINDOWS), undefined);
 });
 
-Deno.test("a value that fits stays in one piece", async () => {
-  assertEquals(await chunkValue("12345", 5), { head: "12345", chunks: [] });
+Deno.test("a value that fits stays in one piece", () => {
+  assertEquals(chunkValue("12345", 5), { head: "12345", chunks: [] });
   assertEquals(parseHead("12345"), undefined);
   assertEquals(parseHead("{}"), undefined);
 });
 
-Deno.test("a longer one is cut, and its head tells what makes it whole again", async () => {
-  const { head, chunks, generation } = await chunkValue("123456", 5);
+Deno.test("a longer one is cut, and its head tells what makes it whole again", () => {
+  const { head, chunks, generation } = chunkValue("123456", 5);
   assertEquals(chunks, ["12345", "6"]);
-  const parsed = parseHead(head)!;
-  assertEquals([parsed.generation, parsed.count], [generation!, 2]);
-  assertEquals(await joinChunks(parsed, chunks), "123456");
+  assertEquals(parseHead(head), { generation: generation!, count: 2 });
+  const earlier = `${head} ${"0".repeat(64)}`; // an earlier release wrote a digest, too
+  assertEquals(parseHead(earlier), { generation: generation!, count: 2 });
 });
 
-Deno.test("chunks of which one is missing, changed, moved or too many make no value", async () => {
-  const { head } = await chunkValue("123456789", 3);
-  const parsed = parseHead(head)!;
-  const wrong = [
-    ["123", "456"],
-    ["123", undefined, "789"],
-    ["123", "456", "78"],
-    ["123", "789", "456"],
-    ["123", "456", "789", ""],
-    [],
-  ];
-  for (const chunks of wrong) assertEquals(await joinChunks(parsed, chunks), undefined);
-});
-
-Deno.test("two writes of one value share no chunk", async () => {
-  const [one, other] = await Promise.all([chunkValue("123456", 5), chunkValue("123456", 5)]);
+Deno.test("two writes of one value share no chunk", () => {
+  const [one, other] = [chunkValue("123456", 5), chunkValue("123456", 5)];
   assertNotEquals(one.generation, other.generation);
 });

@@ -12,9 +12,9 @@ const PRELUDE = `
   const library = await openKeychainLibrary(libraryPath);
 
   /** The real keychain, with a limit as small as that of Windows or smaller. */
-  function openSmall(valueChars, maxChunks = 128) {
+  function openSmall(valueChars) {
     const client = nativeKeychainClient(library, "validmind-auth", 5000);
-    const limits = { ...keychainLimits(), valueChars, maxChunks };
+    const limits = { ...keychainLimits(), valueChars };
     return { client, store: new KeychainStore(client, "validmind-auth", limits) };
   }
   /** How a call ended: "ok", or the code and the words of its error. */

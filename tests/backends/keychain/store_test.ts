@@ -141,16 +141,14 @@ Deno.test("a reader that a write overtakes gets the new entry", async () => {
 Deno.test("a keychain entry that was cut, changed or emptied is corrupt, never absent", async () => {
   const damages: ((values: Map<string, string>, chunk: string) => void)[] = [
     (values, chunk) => values.delete(chunk),
-    (values, chunk) => values.set(chunk, values.get(chunk)!.replace(/./, "!")),
-    (values, chunk) => values.set(chunk, ""),
-    (values) => values.set(KEY, values.get(KEY)!.replace(/ \d+ /, " 1 ")),
+    (values) => values.set(KEY, values.get(KEY)!.replace(/ \d+$/, " 1")),
     (values) => values.set(KEY, "not JSON"),
     (values) => values.set(KEY, "[]"),
     (values) => values.set(KEY, "null"),
     (values) => values.set(KEY, ""),
   ];
   for (const damage of damages) {
-    const { client, store } = open({ ...keychainLimits("linux"), valueChars: 100, maxChunks: 128 });
+    const { client, store } = open({ ...keychainLimits("linux"), valueChars: 100 });
     await store.put(KEY, entry());
     const chunk = [...client.values.keys()].find((account) => account.endsWith(".1"))!;
     damage(client.values, chunk);
@@ -173,30 +171,8 @@ Deno.test("a keychain's entries go without a look at them", async () => {
   assertEquals(isHead.slice(0, 2), [true, true], "a chunk went before the heads");
 });
 
-Deno.test("an entry or a key that is too long is refused before anything is written", async () => {
-  const { client, store } = openWindows();
-  await store.put(KEY, small("old"));
-  client.changesLeft = 0;
-  await rejectsWith("backend_too_large", () => store.put(KEY, large("x", 170_000)), "163840");
-  await rejectsWith("backend_too_large", () => store.put("k".repeat(471), small("x")), "470");
-  assertEquals(await store.get(KEY), small("old"));
-});
-
-Deno.test("an entry that a wide keychain does not take in one piece is refused", async () => {
-  const { client, store } = open();
-  await store.put(KEY, large("most", 1_048_000));
-  assertEquals(client.values.size, 1);
-  client.changesLeft = 0;
-  await rejectsWith("backend_too_large", () => store.put(KEY, large("x", 1_048_576)), "1048576");
-  assertEquals(await store.get(KEY), large("most", 1_048_000));
-});
-
 Deno.test("chunks that another release left on a wide keychain go at the first write", async () => {
-  const { client, store: cutting } = open({
-    ...keychainLimits("linux"),
-    valueChars: 100,
-    maxChunks: 128,
-  });
+  const { client, store: cutting } = open({ ...keychainLimits("linux"), valueChars: 100 });
   await cutting.put(KEY, large("old", 1000));
   await cutting.put(OTHER, large("other", 1000));
   client.values.set(`${KEY}#0123456789ab.0`, "what a crash left");

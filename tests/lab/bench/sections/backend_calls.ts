@@ -81,7 +81,7 @@ async function keychainRows(effort: number): Promise<BenchRow[]> {
     delete: () => raw.deletePassword(),
   };
   const { KeychainCredentialsBackend } = await import("@validmind/auth/backends/keychain");
-  const backend = new KeychainCredentialsBackend({ lockFolder: false });
+  const backend = new KeychainCredentialsBackend({ lockFolder: "/tmp" });
   return await compareBackend(store, backend, effort, BARS);
 }
 
