@@ -50,7 +50,7 @@ export interface KvCredentialsBackendOptions {
  * There is no way to use Deno's unnamed default database: it moves when a project's configuration
  * does. A database file and the files that SQLite makes beside it are 0600 (Deno's own default is
  * 0644); one of another user is refused, as is one in a folder that others can write.
- * An entry holds at most 512 KiB.
+ * An entry holds at most 64 KiB.
  *
  * A server of KV Connect, such as `denokv`, is run behind a proxy that adds TLS, since `http:` is for
  * loopback only. Deno never gives up an operation: a server that falls silent in one keeps the process

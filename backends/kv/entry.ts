@@ -4,23 +4,8 @@ import { call, CredentialsBackendError, words } from "../credentials_backend_err
 import { fileError } from "../file/file_access.ts";
 import type { OidcCredentials } from "../oidc_credentials_backend.ts";
 
-/**
- * The rows of an entry in Deno KV, whose values hold 64 KiB each. A small entry is one value, the object
- * itself. A larger one is cut: its row has the number of its parts, and the parts are the bytes of its
- * JSON. One commit writes all rows, so that they have one versionstamp. One snapshot reads them.
- */
-
-/** The largest entry. A commit holds 800 KiB, a snapshot ten rows. */
-const MAX_BYTES = 512 * 1024;
-const MAX_PARTS = 9;
-const PART_BYTES = 60_000;
-/** JSON up to this size stays below 64 KiB in V8's own format, which takes up to three times as much. */
-const WHOLE_BYTES = 20_000;
-
 export const entryPrefix: Deno.KvKey = ["validmind", "oidc"];
-const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
-const partKeys = (key: string): Deno.KvKey[] =>
-  Array.from({ length: MAX_PARTS }, (_, part) => ["validmind", "oidc_part", key, part]);
+export const entryKey = (key: string): Deno.KvKey => [...entryPrefix, key];
 
 /** A row, as one look found it. */
 export interface StoredEntry {
@@ -29,44 +14,15 @@ export interface StoredEntry {
   check: Deno.AtomicCheck;
 }
 
-/** The change that stores an entry, and leaves no part of a larger one before it. */
-export function storing(
-  key: string,
-  entry: OidcCredentials,
-  path: string,
-): (atomic: Deno.AtomicOperation) => void {
-  // Through JSON: the value that every other backend would store, without undefined or classes.
-  const json = JSON.stringify(entry);
-  const bytes = new TextEncoder().encode(json);
-  if (bytes.length > MAX_BYTES) throw tooLarge(path);
-  const isWhole = bytes.length <= WHOLE_BYTES;
-  const count = isWhole ? 0 : Math.ceil(bytes.length / PART_BYTES);
-  return (atomic) => {
-    atomic.set(entryKey(key), isWhole ? JSON.parse(json) : count);
-    partKeys(key).forEach((partKey, part) => {
-      if (part >= count) atomic.delete(partKey);
-      else atomic.set(partKey, bytes.slice(part * PART_BYTES, (part + 1) * PART_BYTES));
-    });
-  };
-}
-
-/** The change that removes an entry. */
-export function removing(key: string): (atomic: Deno.AtomicOperation) => void {
-  return (atomic) => [entryKey(key), ...partKeys(key)].forEach((row) => atomic.delete(row));
-}
-
-/** Reads an entry in one snapshot. */
+/** Reads an entry. */
 export async function readEntry(
-  kv: Pick<Deno.Kv, "getMany">,
+  kv: Pick<Deno.Kv, "get">,
   key: string,
   path: string,
 ): Promise<StoredEntry> {
-  const [row, ...parts] = await kv.getMany<unknown[]>([entryKey(key), ...partKeys(key)]);
-  const { value, versionstamp } = row!;
+  const { value, versionstamp } = await kv.get(entryKey(key));
   const check = { key: entryKey(key), versionstamp };
-  const entry = typeof value === "number"
-    ? join(versionstamp, parts.slice(0, value))
-    : value ?? undefined;
+  const entry = value ?? undefined;
   if (entry === undefined || isObject(entry)) return { entry: entry as OidcCredentials, check };
   throw new CredentialsBackendError(
     "backend_corrupt",
@@ -75,26 +31,11 @@ export async function readEntry(
   );
 }
 
-/** The object of the parts; `false` where they do not belong together. */
-function join(versionstamp: string | null, parts: Deno.KvEntryMaybe<unknown>[]): unknown {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  try {
-    let json = "";
-    for (const part of parts) {
-      if (part.versionstamp !== versionstamp) return false;
-      json += decoder.decode(part.value as Uint8Array, { stream: true });
-    }
-    return JSON.parse(json + decoder.decode());
-  } catch {
-    return false; // without a cause, which would hold a piece of the entry
-  }
-}
-
 /** The error for an entry, or a key, that is too large for Deno KV. */
 function tooLarge(path: string): CredentialsBackendError {
   return new CredentialsBackendError(
     "backend_too_large",
-    `Cannot write credentials in ${path}: the entry is larger than 512 KiB, or its key than 2 KiB, ` +
+    `Cannot write credentials in ${path}: the entry is larger than 64 KiB, or its key than 2 KiB, ` +
       `the most that Deno KV holds. Use another backend, or ask the provider for smaller tokens.`,
   );
 }

@@ -6,7 +6,7 @@ import { withKeyLock } from "../file/lock.ts";
 import { makeFolder } from "../file/replace_file.ts";
 import type { OidcCredentials, PutOptions, WithLockOptions } from "../oidc_credentials_backend.ts";
 import { filePerformer, type Perform, secureDatabase, serverPerformer } from "./connect.ts";
-import { entryPrefix, kvError, readEntry, removing, type StoredEntry, storing } from "./entry.ts";
+import { entryKey, entryPrefix, kvError, readEntry, type StoredEntry } from "./entry.ts";
 
 export interface KvStoreOptions {
   path: string;
@@ -77,12 +77,14 @@ export class KvStore {
    * been taken over.
    */
   async put(key: string, entry: OidcCredentials, { isReplaced }: PutOptions = {}): Promise<void> {
-    await this.#commit(key, storing(key, entry, this.#options.path), isReplaced);
+    // Through JSON: the value that every other backend would store, without undefined or classes.
+    const value = JSON.parse(JSON.stringify(entry));
+    await this.#commit(key, (atomic) => atomic.set(entryKey(key), value), isReplaced);
   }
 
   /** Removes the entry, unless another holder took over the key's lease. */
   async delete(key: string): Promise<void> {
-    await this.#commit(key, removing(key));
+    await this.#commit(key, (atomic) => atomic.delete(entryKey(key)));
   }
 
   async *list(): AsyncGenerator<string> {
@@ -115,7 +117,7 @@ export class KvStore {
 
   async #commit(
     key: string,
-    change: (atomic: Deno.AtomicOperation) => void,
+    change: (atomic: Deno.AtomicOperation) => unknown,
     isReplaced?: PutOptions["isReplaced"],
   ): Promise<void> {
     const action = "write credentials to";

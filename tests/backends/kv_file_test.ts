@@ -173,39 +173,12 @@ Deno.test("a row that is not an entry is backend_corrupt without its content, an
   await backend.close();
 });
 
-Deno.test("an entry whose parts do not belong together is backend_corrupt, and can be replaced", {
-  permissions,
-}, async () => {
-  const path = `${folder()}/kv.db`;
-  const backend = new KvCredentialsBackend({ path });
-  const large = entry({ x_fill: "f".repeat(100_000) });
-  const kv = await Deno.openKv(path);
-  const part = ["validmind", "oidc_part", KEY, 1];
-  const damages = [
-    () => kv.delete(part),
-    async () => await kv.set(part, (await kv.get<Uint8Array>(part)).value),
-    () => kv.set(part, "text"),
-    () => kv.set(["validmind", "oidc", KEY], 1),
-  ];
-  for (const damage of damages) {
-    await backend.put(KEY, large);
-    await damage();
-    await rejectsWith("backend_corrupt", () => backend.get(KEY), path);
-    await backend.put(KEY, large);
-    assertEquals(await backend.get(KEY), large);
-  }
-  await backend.delete(KEY);
-  assertEquals(await Array.fromAsync(kv.list({ prefix: ["validmind"] })), []);
-  kv.close();
-  await backend.close();
-});
-
 Deno.test("an entry that is replaced while it is read comes back whole, the old or the new", {
   permissions,
 }, async () => {
   const path = `${folder()}/kv.db`;
   const [one, other] = [new KvCredentialsBackend({ path }), new KvCredentialsBackend({ path })];
-  const sizes = [10, 100_000, 300_000];
+  const sizes = [10, 10_000, 60_000];
   const make = (n: number) => entry({ n, x_fill: String(n % 10).repeat(sizes[n % 3]!) });
   await one.put(KEY, make(0));
   let isDone = false;

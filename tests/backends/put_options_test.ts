@@ -67,9 +67,7 @@ for (const { name, make } of CASES) {
     await backend.put(KEY, entry());
     await backend.put(KEY, ROTATED, { isReplaced });
     assertEquals(await backend.get(KEY), entry());
-    const fill = "f".repeat(100_000);
-    const large = name.startsWith("kv ") ? {} : { fill };
-    await backend.put(KEY, entry({ access_token: "other", ...large }));
+    await backend.put(KEY, entry({ access_token: "other" }));
     await backend.put(KEY, ROTATED, { isReplaced });
     assertEquals(await backend.get(KEY), ROTATED);
     await backend.close?.();

@@ -171,7 +171,7 @@ Deno.test(
       const first = make();
       seen.push(await put(first, ""));
       fill();
-      seen.push(await put(first, "x".repeat(100_000)));
+      seen.push(await put(first, "x".repeat(60_000)));
       await first.close();
       seen.push(await make().get("k").catch((error) => error.code));
       Deno.removeSync("${mounted}/fill");

@@ -11,7 +11,7 @@ const KINDS: [path: string, error: unknown, code: CredentialsBackendErrorCode, p
   [PATH, new TypeError("database table is locked"), "backend_locked", "keeps writing"],
   [PATH, new Error("file is not a database"), "backend_corrupt", PATH],
   [PATH, new Error("database disk image is malformed"), "backend_corrupt", PATH],
-  [PATH, new TypeError("Value too large (max 65536 bytes)"), "backend_too_large", "512 KiB"],
+  [PATH, new TypeError("Value too large (max 65536 bytes)"), "backend_too_large", "64 KiB"],
   [PATH, new Deno.errors.NotCapable("x"), "permission_required", "--allow-read=/data"],
   [PATH, new Deno.errors.PermissionDenied("x"), "backend_denied", PATH],
   [PATH, new Error("other"), "backend_unavailable", PATH],

@@ -83,10 +83,7 @@ function fakeKv(answers: readonly unknown[]): Deno.Kv {
     const value = answers[at++ % answers.length];
     return { key, value, versionstamp: value === null ? null : "1" };
   };
-  return {
-    get: (key: Deno.KvKey) => Promise.resolve(next(key)),
-    getMany: (keys: Deno.KvKey[]) => Promise.resolve(keys.map(next)),
-  } as unknown as Deno.Kv;
+  return { get: (key: Deno.KvKey) => Promise.resolve(next(key)) } as unknown as Deno.Kv;
 }
 
 const kvValue = fc.oneof(
