@@ -1,15 +1,8 @@
-import {
-  folderNeeds,
-  folderOf,
-  HOME_VARIABLE,
-  isWindows,
-  needDeno,
-  readEnv,
-  writeError,
-} from "./common/platform.ts";
-import { checkOptions, CredentialsBackendError, keepName } from "./credentials_backend_error.ts";
+import { folderNeeds, folderOf, needDeno, writeError } from "./common/platform.ts";
+import { checkOptions, keepName } from "./credentials_backend_error.ts";
 import { PROVES } from "./common/probe.ts";
 import { getEntry, readIfPresent } from "./file/document.ts";
+import { credentialsPath } from "./file/file_access.ts";
 import type { FileStore, FileStoreOptions } from "./file/store.ts";
 import type {
   BackendPermission,
@@ -19,41 +12,10 @@ import type {
   WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
+export { credentialsPath };
+
 /** Loaded for the first write or lock. */
 const loadStore = () => import("./file/store.ts");
-
-/**
- * The credentials file that this module shares with the ValidMind Python library:
- * `~/.validmind/credentials.json`. Accesses no file.
- *
- * Needs `--allow-env=HOME` (`--allow-env=USERPROFILE` on Windows).
- *
- * @returns The absolute path.
- * @throws {CredentialsBackendError} `permission_required` when Deno denies the variable;
- * `home_unset` when it is not set.
- * @category Backends
- *
- * @example
- * ```ts
- * import { credentialsPath } from "@validmind/auth";
- * import { assert } from "@std/assert";
- *
- * assert(credentialsPath().includes(".validmind"));
- * ```
- */
-export function credentialsPath(): string {
-  const home = readEnv(HOME_VARIABLE, "find the credentials file");
-  if (home === undefined) {
-    throw new CredentialsBackendError(
-      "home_unset",
-      `Cannot find the credentials file: ${HOME_VARIABLE} is not set. ` +
-        `Set it, or give "path" in the options of the file store.`,
-    );
-  }
-  const separator = isWindows ? "\\" : "/";
-  const folder = home.replace(isWindows ? /[/\\]+$/ : /\/+$/, "");
-  return [folder, ".validmind", "credentials.json"].join(separator);
-}
 
 /**
  * Options of {@linkcode FileCredentialsBackend}.

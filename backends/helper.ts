@@ -29,7 +29,7 @@ import {
   type CredentialsBackendErrorCode,
   keepName,
 } from "./credentials_backend_error.ts";
-import { LockFolder } from "./file/lock_folder.ts";
+import { LockFolder } from "./file/lock.ts";
 import {
   accountFor,
   addressIn,

@@ -15,7 +15,7 @@
 
 import { needDeno } from "./common/platform.ts";
 import { checkOptions, keepName } from "./credentials_backend_error.ts";
-import { LockFolder } from "./file/lock_folder.ts";
+import { LockFolder } from "./file/lock.ts";
 import { describeKeychain, nativeKeychainClient } from "./keychain/client.ts";
 import { libraryPath, openKeychainLibrary } from "./keychain/library.ts";
 import { KeychainStore } from "./keychain/store.ts";

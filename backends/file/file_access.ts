@@ -1,4 +1,11 @@
-import { folderOf, nameOf, permissionFlag } from "../common/platform.ts";
+import {
+  folderOf,
+  HOME_VARIABLE,
+  isWindows,
+  nameOf,
+  permissionFlag,
+  readEnv,
+} from "../common/platform.ts";
 import {
   foreign,
   isOwn,
@@ -13,6 +20,39 @@ import {
 } from "../credentials_backend_error.ts";
 
 export { isSameFile };
+
+/**
+ * The credentials file that this module shares with the ValidMind Python library:
+ * `~/.validmind/credentials.json`. Accesses no file.
+ *
+ * Needs `--allow-env=HOME` (`--allow-env=USERPROFILE` on Windows).
+ *
+ * @returns The absolute path.
+ * @throws {CredentialsBackendError} `permission_required` when Deno denies the variable;
+ * `home_unset` when it is not set.
+ * @category Backends
+ *
+ * @example
+ * ```ts
+ * import { credentialsPath } from "@validmind/auth";
+ * import { assert } from "@std/assert";
+ *
+ * assert(credentialsPath().includes(".validmind"));
+ * ```
+ */
+export function credentialsPath(): string {
+  const home = readEnv(HOME_VARIABLE, "find the credentials file");
+  if (home === undefined) {
+    throw new CredentialsBackendError(
+      "home_unset",
+      `Cannot find the credentials file: ${HOME_VARIABLE} is not set. ` +
+        `Set it, or give "path" in the options of the file store.`,
+    );
+  }
+  const separator = isWindows ? "\\" : "/";
+  const folder = home.replace(isWindows ? /[/\\]+$/ : /\/+$/, "");
+  return [folder, ".validmind", "credentials.json"].join(separator);
+}
 
 /** The largest credentials file: some 10,000 entries. */
 const LARGEST_BYTES = 64 * 1024 * 1024;
