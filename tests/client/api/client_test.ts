@@ -1,26 +1,14 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ApiError } from "../../../client/errors.ts";
 import { createSession } from "../../../client/create_session.ts";
-import type { Session } from "../../../client/session.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { hang, json, resetConnection, truncated } from "../../support/http_server.ts";
 import { freePort } from "../../support/servers/free_port.ts";
-import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
+import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
 import { tokensOf } from "../../support/entries.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
-
-/** Turns a URL to another origin while the provider answers a refresh. */
-function sendElsewhere(url: URL, origin: string, provider: ScriptedProvider) {
-  let isAnswered = false;
-  provider.script.token.push(() => {
-    url.href = new URL("/stolen", origin).href;
-    isAnswered = true;
-    return provider.tokens();
-  });
-  return { answered: () => isAnswered };
-}
+import { apiTest, finish } from "./api_test_context.ts";
 
 interface Echo {
   method: string;
@@ -29,34 +17,15 @@ interface Echo {
   body: unknown;
 }
 
-type Context = ProviderWorld<ScriptedProvider> & { session: Session };
-
-/** A test with a session of its own. */
-function apiTest(
-  name: string,
-  run: (context: Context) => Promise<void>,
-  options: { timeoutMs?: number; fetch?: typeof fetch } = {},
-): void {
-  Deno.test(`api client: ${name}`, async () => {
-    await using world = await scriptedProviderWorld();
-    // On a busy machine a sign-in would not keep within the time limit of a test about it.
-    if (options.timeoutMs !== undefined) await createSession(world.options);
-    const session = await createSession({ ...world.options, ...options });
-    await run(Object.assign(Object.create(world), { session }));
-  });
-}
-
-apiTest("a path is taken relative to apiHost", async ({ session, api }) => {
+apiTest("a path is taken relative to apiHost, and may be the origin's", async (context) => {
+  const { session, api } = context;
   for (const path of ["thing", "./thing", new URL("thing", api.apiHost), `${api.apiHost}thing`]) {
-    const response = await session.fetch(path);
-    assertEquals((await response.json()).path, "thing");
+    assertEquals((await (await session.fetch(path)).json()).path, "thing");
   }
-  assertEquals(await session.get("a/b%20c") as Echo, {
-    method: "GET",
-    path: "a/b%20c",
-    query: {},
-    body: "",
-  });
+  const echo = { method: "GET", path: "a/b%20c", query: {}, body: "" };
+  assertEquals(await session.get("a/b%20c") as Echo, echo);
+  await finish(session.fetch("/elsewhere"));
+  assertEquals(api.requests.at(-1)?.path, "/elsewhere");
 });
 
 apiTest("params go into the query, undefined ones do not", async ({ session }) => {
@@ -74,52 +43,51 @@ apiTest("json is sent as JSON, whatever the value", async ({ session, api }) => 
   }
 });
 
-apiTest("a form is URL-encoded, or multipart where it is a FormData", async ({ session, api }) => {
+apiTest("a form is URL-encoded, or multipart where it has files", async ({ session, api }) => {
+  const sent = async (form: Record<string, string | Blob> | URLSearchParams | FormData) => {
+    const { body } = await session.post("thing", { form }) as { body: string };
+    const type = api.requests.at(-1)!.headers["content-type"]!;
+    const data = await new Response(body, { headers: { "content-type": type } }).formData();
+    return { data, type: type.replace(/\s|boundary.*/g, "").toLowerCase() };
+  };
   const plain = { a: "1 & 2", b: "ü" };
   for (const form of [plain, new URLSearchParams(plain)]) {
-    const { body } = await session.post("thing", { form }) as Echo;
-    assertEquals(Object.fromEntries(new URLSearchParams(body as string)), plain);
-    const type = api.requests.at(-1)!.headers["content-type"]!.replace(/\s/g, "").toLowerCase();
+    const { data, type } = await sent(form);
+    assertEquals(Object.fromEntries(data), plain);
     assertEquals(type, "application/x-www-form-urlencoded;charset=utf-8");
   }
-  const form = new FormData();
-  form.set("file", new Blob(["content"]), "a.txt");
-  const { body } = await session.post("thing", { form }) as Echo;
-  assertEquals(/filename="a.txt"[^]*content/.test(body as string), true);
-  assertEquals(api.requests.at(-1)?.headers["content-type"]?.startsWith("multipart/"), true);
-});
-
-apiTest("a form with a Blob in it is multipart", async ({ session, api }) => {
-  const file = new File(["in a file"], "b.txt", { type: "text/plain" });
-  const form = { note: "a & b", plain: new Blob(["in a blob"]), file };
-  const { body } = await session.post("thing", { form }) as Echo;
-  const type = api.requests.at(-1)!.headers["content-type"]!;
-  const sent = await new Response(body as string, { headers: { "content-type": type } }).formData();
-  assertEquals([sent.get("note"), await (sent.get("plain") as File).text()], [
-    "a & b",
-    "in a blob",
-  ]);
-  const received = sent.get("file") as File;
-  assertEquals([received.name, received.type, await received.text()], [
-    "b.txt",
-    "text/plain",
-    "in a file",
-  ]);
+  const multipart = new FormData();
+  multipart.set("file", new Blob(["content"]), "a.txt");
+  const file = new File(["content"], "a.txt", { type: "text/plain" });
+  for (const form of [multipart, { note: "a & b", file, plain: new Blob(["in a blob"]) }]) {
+    const { data, type } = await sent(form);
+    const received = data.get("file") as File;
+    assertEquals([type, received.name, await received.text()], [
+      "multipart/form-data;",
+      "a.txt",
+      "content",
+    ]);
+    if (form === multipart) continue;
+    assertEquals([data.get("note"), received.type], ["a & b", "text/plain"]);
+    assertEquals(await (data.get("plain") as File).text(), "in a blob");
+  }
 });
 
 apiTest("a body of any kind is sent once when the connection drops", async ({ session, api }) => {
   const form = new FormData();
   form.set("a", "1");
-  for (
-    const options of [{ json: {} }, { form: { a: "1" } }, { form }, { form: { a: new Blob() } }]
-  ) {
+  const bodies = [{ json: {} }, { form: { a: "1" } }, { form }, { form: { a: new Blob() } }];
+  for (const options of bodies) {
     await session.get("thing"); // so that the connection is a kept one, which fetch tries again
     api.reset();
-    api.script.push(() => resetConnection(), () => json({}));
-    await rejectsWith("api_unreachable", () => session.post("thing", options));
+    api.script.push(resetConnection, () => json({}));
+    const origin = new URL(api.apiHost).origin;
+    await rejectsWith("api_unreachable", () => session.post("thing", options), origin);
     assertEquals(api.requests.length, 1);
     api.script.length = 0;
   }
+  api.script.push(() => truncated("[1,"));
+  await rejectsWith("api_unreachable", () => session.get("thing"), "/api/v1/tracking/thing");
 });
 
 apiTest("json and form together are a mistake", async ({ session, api }) => {
@@ -128,25 +96,32 @@ apiTest("json and form together are a mistake", async ({ session, api }) => {
   assertEquals(api.requests, []);
 });
 
-apiTest("an empty answer is undefined", async ({ session, api }) => {
+apiTest("an answer is JSON, or empty, or an ApiError", async ({ session, api }) => {
   api.script.push(() => new Response(null, { status: 204 }), () => new Response("", {}));
-  assertEquals(await session.get("thing"), undefined);
-  assertEquals(await session.post("thing"), undefined);
+  assertEquals([await session.get("thing"), await session.post("thing")], [undefined, undefined]);
+  api.script.push(() => new Response("<html>Sign in</html>"));
+  const error = await assertRejects(() => session.get("thing"), ApiError, api.apiHost);
+  assertEquals([error.status, error.code, error.body], [200, "api_error", "<html>Sign in</html>"]);
 });
 
-apiTest("an answer that is no JSON is an ApiError", async ({ session, api }) => {
-  api.script.push(() => new Response("<html>Sign in</html>"));
-  const error = await assertRejects(() => session.get("thing"), ApiError);
-  assertEquals([error.status, error.code, error.body], [200, "api_error", "<html>Sign in</html>"]);
-  assertEquals(error.message.includes(api.apiHost), true);
-});
+const STATUSES: [status: number, code: string, advice: string][] = [
+  [400, "api_error", "Check the request"],
+  [404, "api_error", "Check the path"],
+  [429, "api_error", "Try again later"],
+  [500, "api_error", "Try again later"],
+  [502, "api_error", "Try again later"],
+];
 
 apiTest("an error status is an ApiError with the beginning of the answer", async ({ session }) => {
-  const error = await assertRejects(() => session.get("error?status=502"), ApiError);
-  assertEquals([error.status, error.code, error.body.length], [502, "api_error", 2000]);
-  assertEquals(error.body.startsWith("<!DOCTYPE html>"), true);
-  assertEquals(error.message.length < 500, true);
-  assertEquals(/[\r\n]/.test(error.message), false);
+  for (const [status, code, advice] of STATUSES) {
+    const run = () => session.get(`error?status=${status}`);
+    const error = await assertRejects(run, ApiError, advice);
+    assertEquals([error.status, error.code, error.body.length], [status, code, 2000]);
+    assertMatch(error.body, /^<!DOCTYPE html>/);
+    assertEquals([error.message.length < 500, /[\r\n]/.test(error.message)], [true, false]);
+  }
+  const response = await session.fetch("error?status=418"); // as it is, whatever the status
+  assertEquals([response.status, (await response.text()).length > 5000], [418, true]);
 });
 
 apiTest("of an endless error only the beginning is read", async ({ session, api }) => {
@@ -171,104 +146,6 @@ apiTest("an echo of the bearer is taken out of the error", async (context) => {
   assertNoSecret(error, tokensOf(context.stored()));
 });
 
-apiTest("fetch gives the answer as it is, whatever the status", async ({ session }) => {
-  const response = await session.fetch("error?status=418");
-  assertEquals([response.status, (await response.text()).length > 5000], [418, true]);
-});
-
-apiTest("own headers win over the caller's, others are kept", async ({ session, api }) => {
-  const headers = { authorization: "Bearer mine", "x-other": "1" };
-  await (await session.fetch("thing", { headers })).body?.cancel();
-  const sent = api.requests[0]!.headers;
-  assertEquals(sent["x-other"], "1");
-  assertEquals(api.requests[0]?.status, 200); // so the bearer is the session's
-});
-
-apiTest(
-  "a Request brings method, headers and body; init wins over it",
-  async ({ session, api }) => {
-    const input = `${api.apiHost}thing?a=1`;
-    const request = () =>
-      new Request(input, { method: "PUT", headers: { "x-other": "1" }, body: "hello" });
-    const echo = await (await session.fetch(request())).json() as Echo;
-    assertEquals([echo.method, echo.path, echo.query, echo.body], [
-      "PUT",
-      "thing",
-      { a: "1" },
-      "hello",
-    ]);
-    assertEquals(api.requests[0]?.headers["x-other"], "1");
-    const other = await session.fetch(request(), { method: "PATCH", body: "bye" });
-    const { method, body } = await other.json() as Echo;
-    assertEquals([method, body], ["PATCH", "bye"]);
-    const bare = await session.fetch(new Request(input));
-    assertEquals((await bare.json() as Echo).method, "GET");
-  },
-);
-
-apiTest("a Request's signal ends it", async ({ session, api }) => {
-  const reason = new Error("enough");
-  const request = new Request(`${api.apiHost}thing`, { signal: AbortSignal.abort(reason) });
-  await assertRejects(() => session.fetch(request));
-  assertEquals(api.requests, []);
-});
-
-apiTest("another origin gets nothing", async ({ session, api }) => {
-  const fetch = [api.otherOrigin, "https://example.com/", "//example.com/x", "http://localhost:1/"];
-  for (const input of [...fetch, new URL(api.otherOrigin), new Request(api.otherOrigin)]) {
-    await rejectsWith("wrong_origin", () => session.fetch(input), new URL(api.apiHost).origin);
-  }
-  await rejectsWith("wrong_origin", () => session.get("https://example.com/"), "example.com");
-  await rejectsWith("wrong_origin", () => session.fetch("data:text/plain,x"));
-  assertEquals([api.requests, api.otherRequests], [[], []]);
-});
-
-apiTest("the same origin beside apiHost's path is fine", async ({ session, api }) => {
-  const response = await session.fetch("/elsewhere");
-  await response.body?.cancel();
-  assertEquals(api.requests[0]?.path, "/elsewhere");
-});
-
-apiTest("what is no URL, and is not shown", async ({ session }) => {
-  const run = () => session.fetch("http://[?token=hidden");
-  const error = await rejectsWith("invalid_options", run, "not a URL");
-  assertEquals(error.message.includes("hidden"), false);
-});
-
-/** Shows the API's address by its parts, and another one as text. */
-class TwoFacedUrl extends URL {
-  override get href(): string {
-    return "http://127.0.0.1:1/stolen";
-  }
-  override toString(): string {
-    return this.href;
-  }
-}
-
-apiTest("a URL that shows another address than it sends", async ({ session, api }) => {
-  const url = new TwoFacedUrl("thing", api.apiHost);
-  for (const use of [() => session.fetch(url), () => session.headers({ url })]) {
-    await rejectsWith("wrong_origin", use);
-  }
-  assertEquals(api.requests, []);
-});
-
-apiTest("a URL that changes during a refresh", async ({ session, api, clock, provider }) => {
-  const url = new URL("thing", api.apiHost);
-  clock.advance(3600_000);
-  const { answered } = sendElsewhere(url, api.otherOrigin, provider);
-  assertEquals((await (await session.fetch(url)).json()).path, "thing");
-  assertEquals([answered(), api.otherRequests], [true, []]);
-});
-
-apiTest("a URL that changes before the retry after a 401", async ({ session, api, provider }) => {
-  const url = new URL("thing", api.apiHost);
-  api.script.push(() => json({}, 401));
-  const { answered } = sendElsewhere(url, api.otherOrigin, provider);
-  assertEquals((await (await session.fetch(url)).json()).path, "thing");
-  assertEquals([answered(), api.otherRequests], [true, []]);
-});
-
 apiTest("an error of the API has no piece of the token", async ({ session, api }) => {
   const token = await session.accessToken();
   const pieces = token.match(/.{1,10}/g)!;
@@ -285,56 +162,98 @@ apiTest("an error of the API has no piece of the token", async ({ session, api }
   }
 });
 
-apiTest("no answer in time", async ({ session, api }) => {
-  for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
-    api.script.push(hang);
-    const words = ["50 ms", new URL(api.apiHost).origin];
-    await rejectsWith("api_unreachable", use, ...words);
-  }
-}, { timeoutMs: 50 });
-
-Deno.test("api client: a fetch of the caller's that does not look at its signal ends in time, too", async () => {
-  await using world = await scriptedProviderWorld();
-  const never = Promise.withResolvers<Response>();
-  const fetch: typeof globalThis.fetch = (input, init) =>
-    String(input).startsWith(world.api.apiHost) ? never.promise : globalThis.fetch(input, init);
-  const session = await createSession({ ...world.options, fetch, timeoutMs: 1000 });
-  const reason = new Error("enough");
-  const controller = new AbortController();
-  const { signal } = controller;
-  const aborted = assertRejects(() => session.fetch("thing", { signal }));
-  controller.abort(reason);
-  assertEquals(await aborted, reason);
-  await using hurried = await createSession({ ...world.options, fetch, timeoutMs: 20 });
-  await rejectsWith("api_unreachable", () => hurried.fetch("thing"), "20 ms");
-  await rejectsWith("api_unreachable", () => hurried.get("thing"), "20 ms");
+apiTest("own headers win over the caller's, others are kept", async ({ session, api }) => {
+  const headers = { authorization: "Bearer mine", "x-other": "1" };
+  await finish(session.fetch("thing", { headers }));
+  assertEquals(api.requests[0]!.headers["x-other"], "1");
+  assertEquals(api.requests[0]?.status, 200); // so the bearer is the session's
 });
 
-apiTest("a body that does not end in time", async ({ session, api }) => {
-  api.script.push((request) => {
-    const gone = Promise.withResolvers<void>();
-    request.signal.addEventListener("abort", () => gone.resolve());
-    const body = new ReadableStream<Uint8Array>({
-      async start(controller) {
-        controller.enqueue(new TextEncoder().encode("[1,"));
-        await gone.promise;
-        controller.close();
-      },
+apiTest("a Request brings method, headers, body and signal; init wins over it", async (context) => {
+  const { session, api } = context;
+  const input = `${api.apiHost}thing?a=1`;
+  const own = { method: "PUT", headers: { "x-other": "1" }, body: "hello" };
+  const echo = await (await session.fetch(new Request(input, own))).json();
+  assertEquals(echo as Echo, { method: "PUT", path: "thing", query: { a: "1" }, body: "hello" });
+  assertEquals(api.requests[0]?.headers["x-other"], "1");
+  const other = await session.fetch(new Request(input, own), { method: "PATCH", body: "bye" });
+  const { method, body } = await other.json() as Echo;
+  assertEquals([method, body], ["PATCH", "bye"]);
+  const bare = await session.fetch(new Request(input));
+  assertEquals((await bare.json() as Echo).method, "GET");
+  api.reset();
+  const ended = new Request(input, { signal: AbortSignal.abort(new Error("enough")) });
+  await assertRejects(() => session.fetch(ended));
+  assertEquals(api.requests, []);
+});
+
+/** Shows the API's address by its parts, and another one as text. */
+class TwoFacedUrl extends URL {
+  override get href(): string {
+    return "http://127.0.0.1:1/stolen";
+  }
+  override toString(): string {
+    return this.href;
+  }
+}
+
+apiTest("another origin gets nothing", async ({ session, api }) => {
+  const twoFaced = new TwoFacedUrl("thing", api.apiHost);
+  const texts = [api.otherOrigin, "https://example.com/", "//example.com/x", "http://localhost:1/"];
+  const urls = [new URL(api.otherOrigin), new Request(api.otherOrigin), twoFaced];
+  for (const input of [...texts, ...urls, "data:text/plain,x"]) {
+    await rejectsWith("wrong_origin", () => session.fetch(input), new URL(api.apiHost).origin);
+  }
+  await rejectsWith("wrong_origin", () => session.get("https://example.com/"), "example.com");
+  await rejectsWith("wrong_origin", () => session.headers({ url: twoFaced }));
+  const run = () => session.fetch("http://[?token=hidden");
+  const error = await rejectsWith("invalid_options", run, "not a URL");
+  assertEquals(error.message.includes("hidden"), false);
+  assertEquals([api.requests, api.otherRequests], [[], []]);
+});
+
+for (const when of ["during a refresh", "before the retry after a 401"]) {
+  apiTest(`a URL that changes ${when} leads nowhere else`, async (context) => {
+    const { session, api, clock, provider } = context;
+    const url = new URL("thing", api.apiHost);
+    if (when === "during a refresh") clock.advance(3600_000);
+    else api.script.push(() => json({}, 401));
+    provider.script.token.push(() => {
+      url.href = new URL("/stolen", api.otherOrigin).href;
+      return provider.tokens();
     });
-    return new Response(body);
+    assertEquals((await (await session.fetch(url)).json()).path, "thing");
+    assertEquals([url.pathname, api.otherRequests], ["/stolen", []]);
   });
-  await rejectsWith("api_unreachable", () => session.get("thing"), "50 ms");
+}
+
+apiTest("no answer, or no end of its body, in time", async ({ session, api }) => {
+  const words = ["50 ms", new URL(api.apiHost).origin];
+  for (const use of [() => session.get("thing"), () => session.fetch("thing")]) {
+    api.script.push(hang);
+    await rejectsWith("api_unreachable", use, ...words);
+  }
+  api.script.push(endless);
+  await rejectsWith("api_unreachable", () => session.get("thing"), ...words);
 }, { timeoutMs: 50 });
+
+/** An answer that begins, and does not end before its request. */
+function endless({ signal }: Request): Response {
+  return new Response(
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode("[1,"));
+        signal.addEventListener("abort", () => controller.close());
+      },
+    }),
+  );
+}
 
 apiTest(
   "the caller's signal ends the wait for answer and body, with its reason",
   async (context) => {
     const { session, api } = context;
     const reason = new Error("enough");
-    const endless = () =>
-      new Response(
-        new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array([91])) }),
-      );
     for (const answer of [hang, endless]) {
       for (const use of ["get", "post"] as const) {
         const controller = new AbortController();
@@ -351,16 +270,7 @@ apiTest(
   },
 );
 
-apiTest("a connection that drops or breaks off", async ({ session, api }) => {
-  const origin = new URL(api.apiHost).origin;
-  api.script.push(() => resetConnection(), () => resetConnection());
-  await rejectsWith("api_unreachable", () => session.post("thing", { json: {} }), origin);
-  api.script.length = 0;
-  api.script.push(() => truncated("[1,"));
-  await rejectsWith("api_unreachable", () => session.get("thing"), "/api/v1/tracking/thing");
-});
-
-Deno.test("api client: nobody listens there: the reason comes first, in words", async () => {
+Deno.test("api: nobody listens there: the reason comes first, in words", async () => {
   const apiHost = `http://127.0.0.1:${freePort()}/`;
   await using session = await createSession({ apiKey: "k", apiSecret: "s", apiHost });
   const words = `Cannot reach ${apiHost}x: nothing answers at that host and port.`;
@@ -378,7 +288,7 @@ apiTest("a failing fetch is no crash and shows no token", async ({ session }) =>
   }),
 });
 
-Deno.test("api client: a session without apiHost sends nothing anywhere", async () => {
+Deno.test("api: a session without apiHost sends nothing anywhere", async () => {
   await using world = await scriptedProviderWorld();
   const { apiHost: _, ...options } = world.options;
   const session = await createSession(options);

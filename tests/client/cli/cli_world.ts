@@ -146,6 +146,13 @@ export async function runInCliTerminal(
   return await captureTerminal({ columns: 120, ...options, code, args, flags: ["-A"], env: all });
 }
 
+/** The arguments after a program's name in a line for a shell. */
+export function argumentsIn(line: string): string[] {
+  const words = line.match(/(?:'[^']*'|\\.|[^\s'\\])+/g) ?? [];
+  const own = words.map((word) => word.replace(/'([^']*)'|\\(.)/g, "$1$2"));
+  return own.slice(own[0] === "deno" ? own.indexOf("jsr:@validmind/auth/cli") + 1 : 1);
+}
+
 /** An output that keeps what is written. */
 export class MemoryOutput {
   printed = "";

@@ -1,291 +1,194 @@
 import { assert, assertEquals } from "@std/assert";
+import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
-import type { InitOptions, SessionOptions, SignInFlow } from "../../../client/session_options.ts";
-import {
-  checkCallOptions,
-  checkSessionOptions,
-  resolveOptions,
-} from "../../../client/options/resolve_options.ts";
-import type { ClearOptions, PostOptions } from "../../../client/session.ts";
+import { credentialKey } from "../../../client/entry.ts";
+import { checkSessionOptions, resolveOptions } from "../../../client/options/resolve_options.ts";
+import type { InitOptions, SessionOptions } from "../../../client/session_options.ts";
 import { withTempHome } from "../../support/temp_home.ts";
-import { scriptedProviderWorld } from "../../support/provider_world.ts";
-import { SpyBackend } from "../../support/spy_backend.ts";
-import { rejectsWith } from "../../support/rejects_with.ts";
 
 const OIDC = { issuer: "https://login.example.com", clientId: "my-app" };
 const OIDC_ENV = { VM_OIDC_ISSUER: "https://env.example.com", VM_OIDC_CLIENT_ID: "env-app" };
+const BY_ENV = { issuer: "https://env.example.com", clientId: "env-app" };
+const KEY = { apiKey: "k", apiSecret: "s" };
 const KEY_ENV = { VM_API_KEY: "env-key", VM_API_SECRET: "env-secret" };
-const DEFAULT_SCOPE = "openid profile email offline_access";
+const MODEL = { VM_API_MODEL: "env-model" };
+/** A notebook that nobody has edited. */
+const DOTS = {
+  apiKey: "...",
+  apiSecret: "...",
+  apiHost: "...",
+  apiUrl: "https://ignored.example/",
+  model: "...",
+  issuer: "https://ignored.example",
+  clientId: "...",
+  audience: "...",
+};
+const LONGEST = 2 ** 31 - 1;
+const BLANK = Object.fromEntries(
+  ["SCOPE", "AUDIENCE", "FLOW", "INTERACTIVE", "PROFILE"].map((name) => [`VM_OIDC_${name}`, " \t"]),
+);
+const EMPTY = { VM_API_KEY: "", VM_API_SECRET: " ", VM_API_TIMEOUT: "", VM_API_HOST: "" };
 
-async function resolve(options: SessionOptions, env: Record<string, string> = {}) {
+/** What options, with variables among them, come to: the identity and all else, without the usual. */
+async function resolve(given: Record<string, unknown>, isInit: boolean) {
   return await withTempHome(() => {
-    for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-    return resolveOptions(options, "test");
-  });
-}
-
-async function resolveInit(options: InitOptions, env: Record<string, string> = {}) {
-  return await withTempHome(() => {
-    for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-    const { modelOptions, ...rest } = resolveOptions(
-      checkSessionOptions(options, "test", true),
+    const options: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(given)) {
+      if (name.startsWith("VM_")) Deno.env.set(name, value as string);
+      else options[name] = value;
+    }
+    const checked = checkSessionOptions(options as InitOptions, "test", isInit);
+    const { identity, apiHost, interactive, runtime, modelOptions } = resolveOptions(
+      checked,
       "test",
-      true,
+      isInit,
     );
-    return { ...rest, ...modelOptions! };
+    const { timeoutMs } = runtime;
+    return { ...identity, apiHost, interactive, timeoutMs, ...modelOptions };
   });
 }
 
-Deno.test("resolveOptions: options alone", async () => {
-  const options = { ...OIDC, scope: " openid  email ", audience: "'api/'", timeoutMs: 5 };
-  const { identity, runtime, apiHost } = await resolve(options);
-  assertEquals(identity, { kind: "oidc", ...OIDC, scope: "openid email", audience: "api/" });
-  assertEquals([runtime.timeoutMs, apiHost], [5, undefined]);
+const USUAL = {
+  kind: "oidc",
+  ...OIDC,
+  scope: "openid profile email offline_access",
+  apiHost: undefined,
+  interactive: true,
+  timeoutMs: 30_000,
+};
+
+const SESSION: [given: Record<string, unknown>, expected: Record<string, unknown>][] = [
+  [OIDC, {}],
+  [{ ...OIDC, scope: " openid  email " }, { scope: "openid email" }],
+  [{ ...OIDC, audience: "'api/'" }, { audience: "api/" }],
+  [OIDC_ENV, BY_ENV],
+  [{ ...OIDC, ...OIDC_ENV }, {}],
+  [{ ...OIDC, VM_OIDC_SCOPE: "openid" }, { scope: "openid" }],
+  [{ ...OIDC, scope: "a", VM_OIDC_SCOPE: "x" }, { scope: "a" }],
+  [{ ...OIDC, VM_OIDC_AUDIENCE: "env-api" }, { audience: "env-api" }],
+  [{ ...OIDC, audience: "b", VM_OIDC_AUDIENCE: "y" }, { audience: "b" }],
+  [{ ...OIDC, audience: "", VM_OIDC_AUDIENCE: "env-api" }, {}],
+  [{ ...OIDC, audience: " ", VM_OIDC_AUDIENCE: "env-api" }, {}],
+  [{ ...OIDC, ...BLANK, ...EMPTY }, {}],
+
+  [{ ...OIDC, timeoutMs: 5, VM_API_TIMEOUT: "9" }, { timeoutMs: 5 }],
+  [{ ...OIDC, VM_API_TIMEOUT: "2.5" }, { timeoutMs: 2500 }],
+  [{ ...OIDC, timeoutMs: Infinity }, { timeoutMs: LONGEST }],
+  [{ ...OIDC, timeoutMs: 1e12 }, { timeoutMs: LONGEST }],
+  [{ ...OIDC, VM_API_TIMEOUT: "1e9" }, { timeoutMs: LONGEST }],
+
+  [{ ...OIDC, apiHost: "https://a.example" }, { apiHost: "https://a.example/" }],
+  [{ ...OIDC, apiHost: " https://a.example/v1 " }, { apiHost: "https://a.example/v1/" }],
+  [{ ...OIDC, apiHost: "https://a.example/v1/" }, { apiHost: "https://a.example/v1/" }],
+  [{ ...OIDC, apiHost: "https://a.example", apiUrl: "https://b.example/" }, {
+    apiHost: "https://b.example/",
+  }],
+  [{ ...OIDC, apiHost: "https://a.example", VM_API_URL: "https://c.example/" }, {
+    apiHost: "https://a.example/",
+  }],
+  [{ ...OIDC, VM_API_URL: "https://c.example/", VM_API_HOST: "https://d.example/" }, {
+    apiHost: "https://c.example/",
+  }],
+  [{ ...OIDC, VM_API_HOST: "https://d.example/" }, { apiHost: "https://d.example/" }],
+
+  ...["0", "false", " No "].map((VM_OIDC_INTERACTIVE): typeof SESSION[number] => [
+    { ...OIDC, VM_OIDC_INTERACTIVE },
+    { interactive: false },
+  ]),
+  [{ ...OIDC, VM_OIDC_INTERACTIVE: "1" }, {}],
+  [{ ...OIDC, VM_OIDC_INTERACTIVE: "YES" }, {}],
+  [{ ...OIDC, interactive: true, VM_OIDC_INTERACTIVE: "0" }, {}],
+  [{ ...OIDC, interactive: false, VM_OIDC_INTERACTIVE: "1" }, { interactive: false }],
+  [{ ...OIDC, interactive: true, VM_OIDC_INTERACTIVE: "nonsense" }, {}],
+
+  [{ ...OIDC, VM_OIDC_FLOW: "auto" }, {}],
+  [{ ...OIDC, VM_OIDC_FLOW: " browser " }, { flow: "browser" }],
+  [{ ...OIDC, flow: "device", VM_OIDC_FLOW: "nonsense" }, { flow: "device" }],
+  [{ ...OIDC, flow: "auto", VM_OIDC_FLOW: "browser" }, {}],
+
+  // Credentials as options are not held against variables, nor half an API key.
+  [{ ...OIDC, ...KEY_ENV }, {}],
+  [{ issuer: OIDC.issuer, ...OIDC_ENV, ...KEY_ENV }, { clientId: "env-app" }],
+  [{ ...OIDC_ENV, VM_API_KEY: "k" }, BY_ENV],
+];
+
+/** What an API key comes to. Nobody is asked, so the variable for that is not read. */
+const KEYS: [given: Record<string, unknown>, apiKey: string, apiSecret: string][] = [
+  [{ ...KEY, ...OIDC_ENV, VM_OIDC_INTERACTIVE: "nonsense" }, "k", "s"],
+  [{ apiKey: "k", ...KEY_ENV }, "k", "env-secret"],
+  [KEY_ENV, "env-key", "env-secret"],
+];
+
+const nameOf = (given: Record<string, unknown>) =>
+  Deno.inspect(given, { compact: true, breakLength: Infinity });
+
+for (const [given, expected] of SESSION) {
+  Deno.test(`options of a session: ${nameOf(given)}`, async () => {
+    assertEquals<unknown>(await resolve(given, false), { ...USUAL, ...expected });
+  });
+}
+
+for (const [given, apiKey, apiSecret] of KEYS) {
+  Deno.test(`options of an API key: ${nameOf(given)}`, async () => {
+    const { apiHost, timeoutMs } = USUAL;
+    const expected = { kind: "api_key", apiKey, apiSecret, apiHost, interactive: false, timeoutMs };
+    assertEquals<unknown>(await resolve(given, false), expected);
+  });
+}
+
+Deno.test("options of init: the model's, and their defaults", async () => {
+  const usual = { ...USUAL, apiHost: "http://localhost:5000/api/v1/tracking/", monitoring: false };
+  const byEnv = { ...usual, model: "env-model" };
+  const init = (given: Record<string, unknown>) => resolve(given, true) as Promise<unknown>;
+  assertEquals(await init({ ...OIDC, ...MODEL }), byEnv);
+  const own = { model: "m", document: "d", monitoring: true };
+  assertEquals(await init({ ...OIDC, ...MODEL, ...own }), { ...usual, ...own });
+  const oidc = await init({ ...DOTS, document: "d", ...OIDC_ENV, ...MODEL });
+  assertEquals(oidc, { ...byEnv, ...BY_ENV, document: "d" });
+  const { apiHost, interactive, timeoutMs, model, monitoring } = { ...byEnv, interactive: false };
+  const key = { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret" };
+  assertEquals(await init({ ...DOTS, ...KEY_ENV, ...MODEL }), {
+    ...key,
+    apiHost,
+    interactive,
+    timeoutMs,
+    model,
+    monitoring,
+  });
 });
 
-Deno.test("resolveOptions: defaults", async () => {
-  const { identity, runtime } = await resolve(OIDC);
-  assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
-  assertEquals([runtime.timeoutMs, runtime.now], [30_000, Date.now]);
-});
-
-Deno.test("resolveOptions: a clock that is given measures the waits, too", async () => {
+Deno.test("options: a clock that is given measures the waits, too", () => {
   const now = () => 5;
-  const given = await resolve({ ...OIDC, now });
-  assertEquals([given.runtime.now, given.runtime.elapsed], [now, now]);
-  const { elapsed } = (await resolve(OIDC)).runtime;
-  assert(elapsed() <= performance.now(), "not since the epoch");
+  const given = resolveOptions({ ...OIDC, now, interactive: true }, "test").runtime;
+  assertEquals([given.now, given.elapsed], [now, now]);
+  const { now: usual, elapsed } = resolveOptions({ ...OIDC, interactive: true }, "test").runtime;
+  assert(usual === Date.now && elapsed() <= performance.now(), "not since the epoch");
 });
 
-Deno.test("resolveOptions: all from the environment", async () => {
-  const { identity, apiHost, runtime } = await resolve({}, {
-    ...OIDC_ENV,
-    VM_OIDC_SCOPE: "openid",
-    VM_OIDC_AUDIENCE: "env-api",
-    VM_API_HOST: "https://host.example.com/v1",
-    VM_API_TIMEOUT: "2.5",
-  });
-  assertEquals(identity, {
-    kind: "oidc",
-    issuer: "https://env.example.com",
-    clientId: "env-app",
-    scope: "openid",
-    audience: "env-api",
-  });
-  assertEquals([apiHost, runtime.timeoutMs], ["https://host.example.com/v1/", 2500]);
-});
-
-Deno.test("resolveOptions: options win over the environment", async () => {
-  const options = {
-    ...OIDC,
-    scope: "a",
-    audience: "b",
-    apiHost: "https://o.example/",
-    timeoutMs: 1,
-  };
-  const { identity, apiHost, runtime } = await resolve(options, {
-    ...OIDC_ENV,
-    VM_OIDC_SCOPE: "x",
-    VM_OIDC_AUDIENCE: "y",
-    VM_API_URL: "https://env.example.com/",
-    VM_API_TIMEOUT: "9",
-  });
-  assertEquals(identity, { kind: "oidc", ...OIDC, scope: "a", audience: "b" });
-  assertEquals([apiHost, runtime.timeoutMs], ["https://o.example/", 1]);
-});
-
-Deno.test("resolveOptions: empty variables are as good as unset", async () => {
-  const { identity } = await resolve({ ...OIDC }, {
-    VM_OIDC_SCOPE: "",
-    VM_OIDC_AUDIENCE: "",
-    VM_API_KEY: "",
-    VM_API_TIMEOUT: "",
-    VM_API_HOST: "",
-  });
-  assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
-});
-
-Deno.test("resolveOptions: blank variables are as good as unset", async () => {
-  const names = ["SCOPE", "AUDIENCE", "FLOW", "INTERACTIVE", "PROFILE"].map((n) => `VM_OIDC_${n}`);
-  const blank = [...names, "VM_API_KEY", "VM_API_SECRET", "VM_API_TIMEOUT", "VM_API_HOST"];
-  const env = Object.fromEntries(blank.map((name) => [name, " \t"]));
-  const { identity, apiHost, interactive, runtime } = await resolve({ ...OIDC }, env);
-  assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
-  assertEquals([apiHost, interactive, runtime.timeoutMs], [undefined, true, 30_000]);
-});
-
-Deno.test("resolveOptions: an empty audience means none, whatever the variable says", async () => {
-  for (const audience of ["", " "]) {
-    const { identity } = await resolve({ ...OIDC, audience }, { VM_OIDC_AUDIENCE: "env-api" });
-    assertEquals(identity, { kind: "oidc", ...OIDC, scope: DEFAULT_SCOPE });
-  }
-});
-
-const HOSTS: [options: SessionOptions, env: Record<string, string>, host: string | undefined][] = [
-  [{ apiHost: "https://a.example" }, {}, "https://a.example/"],
-  [{ apiHost: "https://a.example/v1" }, {}, "https://a.example/v1/"],
-  [{ apiHost: " https://a.example/v1/ " }, {}, "https://a.example/v1/"],
-  [{ apiHost: "http://localhost:5000/api" }, {}, "http://localhost:5000/api/"],
-  [{ apiHost: "https://a.example/", apiUrl: "https://b.example/" }, {}, "https://b.example/"],
-  [{ apiHost: "https://a.example/" }, { VM_API_URL: "https://c.example/" }, "https://a.example/"],
-  [
-    {},
-    { VM_API_URL: "https://c.example/", VM_API_HOST: "https://d.example/" },
-    "https://c.example/",
-  ],
-  [{}, { VM_API_HOST: "https://d.example/" }, "https://d.example/"],
-  [{}, {}, undefined],
+const BEARERS: [issuer: string, token: "access" | "id", bearer?: SessionOptions["bearer"]][] = [
+  ["https://login.microsoftonline.com/common/v2.0", "id"],
+  ["https://login.microsoftonline.us/tenant/v2.0", "id"],
+  ["https://login.partner.microsoftonline.cn/tenant/v2.0", "id"],
+  ["https://LOGIN.microsoftonline.com/tenant/v2.0", "id"],
+  ["https://login.microsoftonline.com/common/v2.0", "access", "access_token"],
+  ["https://login.microsoftonline.com.example.com/", "access"],
+  ["https://example.com/login.microsoftonline.com", "access"],
+  ["https://acme.auth0.com", "access"],
+  ["https://acme.auth0.com", "id", "id_token"],
 ];
 
-for (const [options, env, host] of HOSTS) {
-  Deno.test(`resolveOptions: the host of ${JSON.stringify({ ...options, ...env })}`, async () => {
-    assertEquals((await resolve({ ...OIDC, ...options }, env)).apiHost, host);
+for (const [issuer, token, bearer = "auto"] of BEARERS) {
+  Deno.test(`options: bearer ${bearer} at ${issuer} is the ${token} token`, async () => {
+    const credentialsBackend = new MemoryCredentialsBackend();
+    credentialsBackend.put(credentialKey(issuer, "app"), {
+      issuer,
+      client_id: "app",
+      access_token: "access",
+      id_token: "id",
+      expires_at: "2099-01-01T00:00:00Z",
+    });
+    const options = { issuer, clientId: "app", scope: "openid", credentialsBackend, bearer };
+    const session = await createSession({ ...options, interactive: false });
+    assertEquals(await session.accessToken(), token);
   });
 }
-
-Deno.test("resolveOptions: credentials as options are not held against variables", async () => {
-  assertEquals((await resolve(OIDC, KEY_ENV)).identity.kind, "oidc");
-  const key = { apiKey: "k", apiSecret: "s" };
-  assertEquals((await resolve(key, OIDC_ENV)).identity, { kind: "api_key", ...key });
-  const half = await resolve({ issuer: OIDC.issuer }, { ...OIDC_ENV, ...KEY_ENV });
-  assertEquals(half.identity, {
-    kind: "oidc",
-    issuer: OIDC.issuer,
-    clientId: "env-app",
-    scope: DEFAULT_SCOPE,
-  });
-});
-
-Deno.test("resolveOptions: a key and a secret from different places", async () => {
-  const { identity } = await resolve({ apiKey: "k" }, KEY_ENV);
-  assertEquals(identity, { kind: "api_key", apiKey: "k", apiSecret: "env-secret" });
-  const fromEnv = (await resolve({}, KEY_ENV)).identity;
-  assertEquals(fromEnv, { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret" });
-});
-
-Deno.test("resolveOptions: half an API key in the environment does not disturb OIDC", async () => {
-  assertEquals((await resolve({}, { ...OIDC_ENV, VM_API_KEY: "k" })).identity.kind, "oidc");
-});
-
-Deno.test("resolveOptions: a long timeout is cut to what timers can wait", async () => {
-  for (const timeoutMs of [Infinity, 1e12]) {
-    assertEquals((await resolve({ ...OIDC, timeoutMs })).runtime.timeoutMs, 2 ** 31 - 1);
-  }
-  const { runtime } = await resolve(OIDC, { VM_API_TIMEOUT: "1e9" });
-  assertEquals(runtime.timeoutMs, 2 ** 31 - 1);
-});
-
-Deno.test("init options: the model's options and defaults", async () => {
-  const all = { ...OIDC, model: "m", document: "d", monitoring: true };
-  const given = await resolveInit(all, { VM_API_MODEL: "env-model" });
-  assertEquals([given.model, given.document, given.monitoring], ["m", "d", true]);
-  assertEquals(given.apiHost, "http://localhost:5000/api/v1/tracking/");
-  const defaults = await resolveInit(OIDC, { VM_API_MODEL: "env-model" });
-  assertEquals(defaults.model, "env-model");
-  assertEquals([defaults.monitoring, "document" in defaults], [false, false]);
-});
-
-Deno.test('init options: apiKey "..." takes all from the environment', async () => {
-  const notebook = {
-    apiKey: "...",
-    apiSecret: "...",
-    apiHost: "...",
-    apiUrl: "https://ignored.example/",
-    model: "...",
-    issuer: "https://ignored.example",
-    clientId: "...",
-    audience: "...",
-  };
-  const env = { ...KEY_ENV, VM_API_HOST: "https://env.example.com/", VM_API_MODEL: "env-model" };
-  const key = await resolveInit(notebook, env);
-  assertEquals(key.identity, { kind: "api_key", apiKey: "env-key", apiSecret: "env-secret" });
-  assertEquals([key.apiHost, key.model], ["https://env.example.com/", "env-model"]);
-  const oidc = await resolveInit({ ...notebook, document: "d" }, {
-    ...OIDC_ENV,
-    VM_API_MODEL: "env-model",
-  });
-  assertEquals(oidc.identity.kind === "oidc" && oidc.identity.issuer, "https://env.example.com");
-  assertEquals(oidc.document, "d");
-});
-
-const INTERACTIVE: [option: boolean | undefined, variable: string | undefined, result: boolean][] =
-  [
-    [undefined, undefined, true],
-    [undefined, "", true],
-    [undefined, "0", false],
-    [undefined, "false", false],
-    [undefined, " No ", false],
-    [undefined, "1", true],
-    [undefined, "YES", true],
-    [true, "0", true],
-    [false, "1", false],
-    [true, "nonsense", true],
-    [false, "nonsense", false],
-  ];
-
-for (const [interactive, variable, result] of INTERACTIVE) {
-  Deno.test(`resolveOptions: interactive ${interactive}, variable "${variable}"`, async () => {
-    const options = { ...OIDC, ...(interactive !== undefined && { interactive }) };
-    const env: Record<string, string> = variable === undefined
-      ? {}
-      : { VM_OIDC_INTERACTIVE: variable };
-    assertEquals((await resolve(options, env)).interactive, result);
-  });
-}
-
-const FLOW: [option: SignInFlow | undefined, variable: string, flow: string | undefined][] = [
-  [undefined, "", undefined],
-  [undefined, " ", undefined],
-  [undefined, "auto", undefined],
-  [undefined, "device", "device"],
-  [undefined, " browser ", "browser"],
-  ["device", "browser", "device"],
-  ["auto", "browser", undefined],
-  ["device", "nonsense", "device"],
-];
-
-for (const [flow, variable, result] of FLOW) {
-  Deno.test(`resolveOptions: flow ${flow}, variable "${variable}"`, async () => {
-    const options = { ...OIDC, ...(flow !== undefined && { flow }) };
-    const { identity } = await resolve(options, { VM_OIDC_FLOW: variable });
-    assertEquals((identity as { flow?: string }).flow, result);
-  });
-}
-
-Deno.test("resolveOptions: an API key asks nobody, so the variable is not read", async () => {
-  const key = { apiKey: "k", apiSecret: "s" };
-  assertEquals((await resolve(key, { VM_OIDC_INTERACTIVE: "nonsense" })).interactive, false);
-});
-
-Deno.test("checkCallOptions takes what fits, and refuses the rest with the client's error", async () => {
-  const types = { name: "text", flag: "boolean" } as const;
-  checkCallOptions("test", { name: "x", flag: undefined }, types);
-  for (const options of [null, "name", ["name"], { Name: "x" }, { name: " " }, { flag: "no" }]) {
-    const run = () => Promise.try(() => checkCallOptions("test", options, types));
-    await rejectsWith("invalid_options", run, "Cannot test: ");
-  }
-});
-
-Deno.test("Session.clear refuses what it does not know, before anything is touched", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  backend.calls.length = 0;
-  const bad: unknown[] = [null, { revoked: true }, { revoke: "yes" }, { all: true }];
-  for (const options of bad) {
-    const run = () => session.clear(options as ClearOptions);
-    await rejectsWith("invalid_options", run, "Cannot clear the session");
-  }
-  assertEquals([backend.calls, (await session.status()).signedIn], [[], true]);
-});
-
-Deno.test("Session.post refuses what it does not know, before anything is sent", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
-  const bad: unknown[] = [null, { body: "x" }, { params: "a=1" }, { form: "a" }, { signal: 5 }];
-  for (const options of bad) {
-    const run = () => session.post("thing", options as PostOptions);
-    await rejectsWith("invalid_options", run, "Cannot POST");
-  }
-  assertEquals(world.api.requests, []);
-});

@@ -1,14 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import type { AuthEvent } from "../../../client/auth_event.ts";
 import { createSession } from "../../../client/create_session.ts";
 import { credentialKey } from "../../../client/entry.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { tempDir } from "../../support/temp_home.ts";
-import { paths } from "../../support/request_log.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
@@ -17,73 +13,38 @@ import { rejectsWith } from "../../support/rejects_with.ts";
 
 const HOUR = 3600_000;
 
-Deno.test("tokens: a fresh stored token is used without the provider", async () => {
+Deno.test("tokens: a fresh stored token is used without the provider, and read once", async () => {
   await using world = await oidcProviderWorld();
-  await createSession(world.options);
+  const credentialsBackend = new SpyBackend();
+  const options = { ...world.options, credentialsBackend };
+  await createSession(options);
+  const [before] = credentialsBackend.rows.values();
   world.provider.reset();
-  const before = world.stored();
-  const session = await createSession({ ...world.options, interactive: false });
-  assertEquals(await session.accessToken(), before.access_token);
-  assertEquals([world.provider.requests, world.stored()], [[], before]);
+  credentialsBackend.calls.length = 0;
+  const session = await createSession({ ...options, interactive: false });
+  world.clock.advance(HOUR - 121_000);
+  assertEquals(await session.accessToken(), before!.access_token);
+  assertEquals([world.provider.requests, credentialsBackend.calls], [[], ["get"]]);
 });
 
 Deno.test("tokens: an expired one is refreshed, and the rotated refresh token is stored", async () => {
   await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
+  await createSession(world.options);
+  world.amend({ note: { by: "another program" } });
   const old = world.stored();
   world.clock.advance(HOUR - 119_000); // inside the skew
   world.provider.reset();
-  const token = await session.accessToken();
+  const session = await createSession({ ...world.options, interactive: false });
   const entry = world.stored();
-  assertEquals(token, entry.access_token);
+  assertEquals(await session.accessToken(), entry.access_token);
   assert(entry.access_token !== old.access_token && entry.refresh_token !== old.refresh_token);
   assertEquals(Date.parse(entry.expires_at!), world.clock.now() + HOUR);
-  assertEquals([entry.scope, entry.issuer], [old.scope, old.issuer]);
-  const [refresh, ...rest] = world.provider.requests;
+  assertEquals([entry.scope, entry.issuer, entry.note], [old.scope, old.issuer, old.note]);
+  const [refresh, ...rest] = world.provider.requests.filter(({ path }) => path === "/token");
   assertEquals([refresh?.grantType, rest.length], ["refresh_token", 0]);
   assertEquals(refresh?.form.refresh_token, await sha256Hex(old.refresh_token!));
   assert(await world.provider.isActive(entry.access_token));
   assert(await world.provider.isActive(entry.refresh_token!));
-});
-
-Deno.test("tokens: a refresh uses no setTimeout, whose first use takes Deno some 4 ms", async () => {
-  await using world = await oidcProviderWorld();
-  await using folder = await tempDir("refresh-");
-  const credentialsBackend = new FileCredentialsBackend({ path: `${folder.path}/tokens.json` });
-  const session = await createSession({ ...world.options, credentialsBackend });
-  world.clock.advance(HOUR);
-  const original = globalThis.setTimeout;
-  const uses: string[] = [];
-  globalThis.setTimeout = ((...args: Parameters<typeof original>) => {
-    const own = new Error().stack!.match(/(?<!tests)\/(client|backends)\/.*/);
-    if (own !== null) uses.push(own[0]);
-    return original(...args);
-  }) as typeof original;
-  try {
-    await session.accessToken();
-  } finally {
-    globalThis.setTimeout = original;
-  }
-  assertEquals(uses, []);
-});
-
-Deno.test("tokens: a refresh asks for the endpoints before the code that reads them is loaded, and once", async () => {
-  await using world = await oidcProviderWorld();
-  await createSession(world.options);
-  world.clock.advance(HOUR);
-  let hasJustStarted = false;
-  const onEvent = ({ type }: AuthEvent) => {
-    hasJustStarted = type === "refresh_started";
-    queueMicrotask(() => hasJustStarted = false);
-  };
-  const early: string[] = [];
-  const fetch = spyFetch((url, init) => {
-    if (hasJustStarted) early.push(url);
-    return globalThis.fetch(url, init);
-  });
-  await createSession({ ...world.options, fetch, onEvent, interactive: false });
-  assertEquals(early, [`${world.provider.issuer}/.well-known/openid-configuration`]);
-  assertEquals(fetch.urls.filter((url) => early.includes(url)), early);
 });
 
 Deno.test("tokens: a refresh asks for the endpoints once, whatever the issuer's path", async () => {
@@ -105,7 +66,7 @@ Deno.test("tokens: a refresh asks for the endpoints once, whatever the issuer's 
 });
 
 Deno.test("tokens: a request for the endpoints that is not answered ends with the refresh", async () => {
-  await using world = await oidcProviderWorld();
+  await using world = await scriptedProviderWorld();
   await createSession(world.options);
   world.clock.advance(HOUR);
   const signals: (AbortSignal | null | undefined)[] = [];
@@ -118,26 +79,6 @@ Deno.test("tokens: a request for the endpoints that is not answered ends with th
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
-Deno.test("tokens: before the skew nothing is asked, neither backend nor provider", async () => {
-  await using world = await oidcProviderWorld();
-  const backend = new SpyBackend();
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  world.clock.advance(HOUR - 121_000);
-  world.provider.reset();
-  backend.calls.length = 0;
-  await session.accessToken();
-  assertEquals([world.provider.requests, backend.calls], [[], []]);
-});
-
-Deno.test("tokens: a start from an expired entry refreshes it", async () => {
-  await using world = await oidcProviderWorld();
-  await createSession(world.options);
-  world.clock.advance(2 * HOUR);
-  const session = await createSession({ ...world.options, interactive: false });
-  assertEquals(await session.accessToken(), world.stored().access_token);
-  assertEquals(world.codes.length, 1);
-});
-
 Deno.test("tokens: the audience goes on the refresh, and into key and entry", async () => {
   await using world = await oidcProviderWorld({ jwtAccessTokens: true });
   const session = await createSession({ ...world.options, audience: "my api" });
@@ -148,67 +89,52 @@ Deno.test("tokens: the audience goes on the refresh, and into key and entry", as
   assertEquals(world.backend.get(`${world.key}|my api`)?.audience, "my api");
 });
 
-for (const nothing of [undefined, null, ""]) {
-  Deno.test(`tokens: refresh token ${nothing} in a refresh keeps the old one`, async () => {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
-    const { refresh_token, id_token } = world.stored();
-    world.provider.script.token.push(() =>
-      world.provider.tokens({ refresh_token: nothing, id_token: nothing })
-    );
-    await session.accessToken({ forceRefresh: true });
-    assertEquals(world.stored().refresh_token, refresh_token);
-    assertEquals(world.stored().id_token, id_token);
-  });
-}
-
-Deno.test("tokens: what other programs wrote into the entry survives a refresh", async () => {
+Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession(world.options);
-  world.amend({ note: { by: "python" } });
-  await session.accessToken({ forceRefresh: true });
-  assertEquals(world.stored().note, { by: "python" });
-});
-
-Deno.test("tokens: a refused refresh token drops the entry, and nobody is asked", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
   const secrets = tokensOf(world.stored());
-  world.provider.revokeGrants();
   world.clock.advance(HOUR);
-  const error = await rejectsWith("login_required", () => session.accessToken(), "init()");
+  const ended = { error: "invalid_grant", error_description: "Session not active" };
+  world.provider.script.token.push(() => Response.json(ended, { status: 400 }));
+  const words = ["the provider ended the sign-in: it answered invalid_grant (Session not active)."];
+  const run = () => session.accessToken();
+  const error = await rejectsWith("login_required", run, ...words, "init()");
   assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
   assertNoSecret(error, secrets);
   assertEquals([world.backend.get(world.key), world.codes.length], [undefined, 1]);
   assertEquals((await session.status()).refreshable, false);
-  await rejectsWith("login_required", () => session.accessToken(), "no sign-in is stored");
+  await rejectsWith("login_required", run, "no sign-in is stored");
+  await createSession(world.options); // this one may ask
+  assertEquals(world.codes.length, 2);
 });
 
 /** Any refusal may come from a provider that no list knows. Only invalid_grant ends the sign-in. */
-const REFUSALS = [
-  "interaction_required",
-  "consent_required",
-  "access_denied",
-  "invalid_token",
-  "invalid_request",
-  "invalid_scope",
-  "unauthorized_client",
-  "bad_refresh_token",
-  "E1234",
-  "<b>no</b>",
+const REFUSALS: [what: string, answer: Response, ...words: string[]][] = [
+  ...["interaction_required", "invalid_token", "unauthorized_client", "E1234", "<b>no</b>"].map(
+    (error): typeof REFUSALS[number] => [
+      error,
+      Response.json({ error, error_description: "The session has ended" }, { status: 400 }),
+      "the provider refused to refresh it",
+      "The session has ended",
+    ],
+  ),
+  ...[400, 401, 403].map((status): typeof REFUSALS[number] => [
+    `status ${status} without a word`,
+    new Response(null, { status }),
+    "does not take the client, or a proxy",
+    `status ${status}`,
+  ]),
 ];
 
-for (const name of REFUSALS) {
-  Deno.test(`tokens: ${name} at a refresh wants the person, and keeps the entry`, async () => {
+for (const [what, answer, ...words] of REFUSALS) {
+  Deno.test(`tokens: ${what} at a refresh wants the person, and keeps the entry`, async () => {
     await using world = await scriptedProviderWorld();
     const session = await createSession(world.options);
     world.clock.advance(HOUR);
     const before = world.stored();
-    const refusal = { error: name, error_description: "The session has ended" };
-    const refuse = () => Response.json(refusal, { status: 400 });
+    const refuse = () => answer.clone();
     world.provider.script.token.push(refuse, refuse, refuse);
-    const words = ["the provider refused to refresh it", "The session has ended", "init()"];
-    await rejectsWith("login_required", () => session.accessToken(), ...words);
+    await rejectsWith("login_required", () => session.accessToken(), ...words, "init()");
     const options = { ...world.options, interactive: false };
     await rejectsWith("login_required", () => createSession(options), ...words);
     assertEquals([world.stored(), world.codes.length], [before, 1]);
@@ -218,33 +144,16 @@ for (const name of REFUSALS) {
   });
 }
 
-Deno.test("tokens: a refused refresh token at the start leads to a new sign-in", async () => {
-  await using world = await oidcProviderWorld();
-  await createSession(world.options);
-  world.provider.revokeGrants();
-  world.clock.advance(HOUR);
-  await createSession(world.options);
-  assertEquals(world.codes.length, 2);
-  assert(await world.provider.isActive(world.stored().access_token));
-});
-
-Deno.test("tokens: refused after another process rotated them: its entry is used", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend(); // has no lock
-  const session = await createSession({ ...world.options, credentialsBackend: backend });
-  world.clock.advance(HOUR);
-  const theirs = {
-    ...backend.rows.get(world.key)!,
-    access_token: "their-access",
-    refresh_token: "their-refresh",
-    expires_at: new Date(world.clock.now() + HOUR).toISOString(),
-  };
-  world.provider.script.token.push(() => {
-    backend.rows.set(world.key, theirs);
-    return oauthError("invalid_grant");
-  });
-  assertEquals(await session.accessToken(), "their-access");
-  assertEquals(backend.rows.get(world.key), theirs);
+Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody and is told", async () => {
+  for (const error of ["invalid_client", "invalid_dpop_proof"]) {
+    await using world = await scriptedProviderWorld();
+    await createSession(world.options);
+    world.clock.advance(HOUR);
+    const before = world.stored();
+    world.provider.script.token.push(() => oauthError(error, 401));
+    await rejectsWith("provider_refused", () => createSession(world.options), error);
+    assertEquals([world.stored(), world.codes.length], [before, 1]);
+  }
 });
 
 Deno.test("tokens: what another process has refreshed already is not refreshed again", async () => {
@@ -256,38 +165,6 @@ Deno.test("tokens: what another process has refreshed already is not refreshed a
   world.provider.reset();
   assertEquals(await session.accessToken(), "their-access");
   assertEquals(world.provider.requests, []);
-});
-
-Deno.test("tokens: a refusal without a word wants the person, and keeps the entry", async () => {
-  for (const status of [400, 401, 403]) {
-    await using world = await scriptedProviderWorld();
-    const session = await createSession(world.options);
-    world.clock.advance(HOUR);
-    const before = world.stored();
-    const refuse = () => new Response(null, { status });
-    world.provider.script.token.push(refuse, refuse);
-    await rejectsWith(
-      "login_required",
-      () => session.accessToken(),
-      "client",
-      "proxy",
-      `status ${status}`,
-      "init()",
-    );
-    assertEquals([world.stored(), (await session.status()).refreshable], [before, true]);
-    await createSession(world.options);
-    assertEquals(world.codes.length, 2);
-  }
-});
-
-Deno.test("tokens: a refusal of the client itself keeps the entry, asks nobody and is told", async () => {
-  await using world = await scriptedProviderWorld();
-  await createSession(world.options);
-  world.clock.advance(HOUR);
-  const before = world.stored();
-  world.provider.script.token.push(() => oauthError("invalid_client", 401));
-  await rejectsWith("provider_refused", () => createSession(world.options), "invalid_client");
-  assertEquals([world.stored(), world.codes.length], [before, 1]);
 });
 
 Deno.test("tokens: without a stated lifetime the end of the token itself counts", async () => {
@@ -310,10 +187,13 @@ Deno.test("tokens: a token in its last minutes bridges an outage, asking every t
     if (isDown) throw new TypeError("down");
     return globalThis.fetch(url, init);
   });
-  const session = await createSession({ ...world.options, fetch });
+  const options = { ...world.options, fetch };
+  const session = await createSession(options);
   const { access_token } = world.stored();
   world.clock.advance(HOUR - 60_000);
   isDown = true;
+  const started = await createSession(options); // a start is bridged, too
+  assertEquals(await started.accessToken(), access_token);
   fetch.urls.length = 0;
   const expectedTries = [1, 1, 1, 2, 2, 2, 3];
   for (const [call, tries] of expectedTries.entries()) {
@@ -324,60 +204,8 @@ Deno.test("tokens: a token in its last minutes bridges an outage, asking every t
   await rejectsWith("provider_unavailable", () => session.accessToken({ forceRefresh: true }));
   world.clock.advance(60_000 - 7 * 4_000);
   await rejectsWith("provider_unavailable", () => session.accessToken());
+  await rejectsWith("provider_unavailable", () => createSession(options));
   isDown = false;
   assertEquals(await session.accessToken(), world.stored().access_token);
-});
-
-Deno.test("tokens: the redirect of a captive portal is bridged, too", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
-  const { access_token } = world.stored();
-  world.clock.advance(HOUR - 60_000);
-  const location = "https://portal.example.com/";
-  world.provider.script.token.push(() => Response.redirect(location, 302));
-  assertEquals(await session.accessToken(), access_token);
-  world.clock.advance(11_000);
-  assertEquals(await session.accessToken(), world.stored().access_token);
-  assert(world.stored().access_token !== access_token);
-});
-
-Deno.test("tokens: a start in a token's last minutes survives an outage, too", async () => {
-  await using world = await scriptedProviderWorld();
-  await createSession(world.options);
-  world.clock.advance(HOUR - 60_000);
-  const options = {
-    ...world.options,
-    fetch: spyFetch(() => Promise.reject(new TypeError("down"))),
-  };
-  const session = await createSession(options);
-  assertEquals(await session.accessToken(), world.stored().access_token);
-  world.clock.advance(60_000);
-  await rejectsWith("provider_unavailable", () => createSession(options));
   assertEquals(world.codes.length, 1);
-});
-
-Deno.test("tokens: a refresh whose answer is lost was sent exactly once", async () => {
-  await using world = await oidcProviderWorld();
-  const session = await createSession(world.options);
-  await session.accessToken({ forceRefresh: true }); // the connection is now a used one
-  const { refresh_token } = world.stored();
-  world.provider.reset();
-  world.provider.beforeAnswer = () => "drop";
-  world.clock.advance(HOUR);
-  await rejectsWith("provider_unavailable", () => session.accessToken());
-  assertEquals(paths(world.provider.requests), ["/token"]);
-  assertEquals(world.stored().refresh_token, refresh_token);
-});
-
-Deno.test("tokens: a start that asks nobody says why the provider ended the sign-in", async () => {
-  await using world = await scriptedProviderWorld();
-  await createSession(world.options);
-  world.clock.advance(HOUR);
-  const ended = { error: "invalid_grant", error_description: "Session not active" };
-  world.provider.script.token.push(() => Response.json(ended, { status: 400 }));
-  const options = { ...world.options, interactive: false };
-  const words = "the provider ended the sign-in: it answered invalid_grant (Session not active). ";
-  const error = await rejectsWith("login_required", () => createSession(options), words);
-  assertEquals((error.cause as { oauthError?: string }).oauthError, "invalid_grant");
-  await rejectsWith("login_required", () => createSession(options), "no sign-in is stored");
 });
