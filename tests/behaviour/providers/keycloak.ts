@@ -19,9 +19,7 @@ export const KEYCLOAK: ProviderKind = {
   name: "Keycloak",
   version: KEYCLOAK_VERSION,
   needs: ["keycloak"],
-  cannot: {
-    "clock off with DPoP": "it does not send the time",
-  },
+  cannot: {},
   async start(): Promise<ProviderServer> {
     const server = await startKeycloak();
     const key = await makeSigningKey();

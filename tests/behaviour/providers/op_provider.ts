@@ -11,8 +11,6 @@ export const OP_CANNOT: ProviderKind["cannot"] = {
   "DPoP": NO_DPOP,
   "DPoP missing": NO_DPOP,
   "DPoP in the browser": NO_DPOP,
-  "clock off with DPoP": NO_DPOP,
-  "clock off with DPoP, and no word of the time": NO_DPOP,
 };
 
 /** A provider of a program of ours over a library: zitadel/oidc or Authlib. */

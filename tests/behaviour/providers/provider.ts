@@ -58,7 +58,7 @@ export interface ProviderKind {
   /** Its name, as pages call it. */
   readonly name: string;
   readonly version: string;
-  /** What tests need of the machine; nothing where the provider runs in the test's own process. */
+  /** What tests need of the machine. */
   readonly needs: readonly LiveNeed[];
   /** What a sign-in in the browser needs there beside the defaults. */
   readonly authorizationParameters?: Readonly<Record<string, string>>;

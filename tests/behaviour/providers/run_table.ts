@@ -1,12 +1,11 @@
 import { type Generated, generated, table } from "../../support/generated_part.ts";
 import { AUTHLIB } from "./authlib.ts";
 import { KEYCLOAK } from "./keycloak.ts";
-import { OIDC_PROVIDER } from "./oidc_provider.ts";
 import { type RowName, ROWS } from "./rows.ts";
 import { ZITADEL } from "./zitadel.ts";
 
 /** The kinds of provider that the matrix runs against. */
-export const KINDS = [KEYCLOAK, ZITADEL, AUTHLIB, OIDC_PROVIDER];
+export const KINDS = [KEYCLOAK, ZITADEL, AUTHLIB];
 
 /** What the tests run against each provider, for client/README.md. */
 export function providersRun(): Generated {

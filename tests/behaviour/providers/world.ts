@@ -59,16 +59,6 @@ export class MatrixWorld implements AsyncDisposable {
     return new MatrixWorld(kind, provider, known, await tempDir());
   }
 
-  /** The home folder. */
-  get home(): string {
-    return this.#home.path;
-  }
-
-  /** Where the entries are stored. */
-  get path(): string {
-    return this.backend.path;
-  }
-
   /** For a sign-in in the browser, which waits in real time. */
   get browserOptions(): SessionOptions {
     const { onDeviceCode: _, now: _1, delay: _2, ...options } = this.options;

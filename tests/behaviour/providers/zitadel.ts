@@ -1,7 +1,6 @@
 import { startOpServer, ZITADEL_OIDC_VERSION } from "../../support/servers/op_server.ts";
 import { OP_CANNOT, OpProvider } from "./op_provider.ts";
 import type { ProviderKind } from "./provider.ts";
-import { told } from "./told.ts";
 
 /** A provider on zitadel/oidc, in a process of its own. */
 export const ZITADEL: ProviderKind = {
@@ -12,7 +11,7 @@ export const ZITADEL: ProviderKind = {
     ...OP_CANNOT,
     "client_credentials with a key": "the router compares secrets alone for this grant",
   },
-  told: { "A wrong secret, and nobody there": told("provider_unavailable", "the secret is not") },
+  told: { "A wrong secret, and nobody there": ["provider_unavailable", "the secret is not"] },
   async start() {
     const server = await startOpServer("zitadel");
     return {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createSession, startSignIn } from "../../../mod.ts";
+import { createSession } from "../../../mod.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { browserOptions, startBrowserFlow } from "../../support/browser_flow.ts";
 import { hang } from "../../support/http_server.ts";
@@ -49,87 +49,52 @@ Deno.test("after the approval: an abort while the tokens are stored ends the wai
   await (await createSession(later)).close();
 });
 
-for (const flow of ["device", "browser"]) {
-  Deno.test(`after the approval: an answer that does not come ends ${flow}'s sign-in after an abort`, async () => {
-    await using world = await scriptedProviderWorld();
-    const { provider } = world;
-    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-    const stop = new AbortController();
-    const cut = Promise.withResolvers<void>();
-    provider.script.token.push((request) => {
-      request.signal.addEventListener("abort", () => cut.resolve());
-      stop.abort(REASON);
-      return hang(request);
-    });
-    if (flow === "device") {
-      const run = () => createSession({ ...world.options, signal: stop.signal });
-      assertEquals(await assertRejects(run), REASON);
-    } else {
-      const started = await startBrowserFlow(world, { signal: stop.signal });
-      const failed = assertRejects(() => started.session);
-      assertEquals(
-        await titleOf(started.answer({ code: "a-code-without-tokens" })),
-        "Your answer has arrived",
-      );
-      assertEquals(await failed, REASON);
-    }
-    await cut.promise;
+Deno.test("after the approval: an abort ends the wait for tokens, and their request", async () => {
+  await using world = await scriptedProviderWorld();
+  const stop = new AbortController();
+  const cut = Promise.withResolvers<void>();
+  world.provider.script.token.push((request) => {
+    request.signal.addEventListener("abort", () => cut.resolve());
+    stop.abort(REASON);
+    return hang(request);
   });
-}
-
-Deno.test("after the approval: a sign-in that is given up before it frees its port for the next", async () => {
-  await using world = await oidcProviderWorld();
-  const port = (() => {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    return listener.addr.port;
-  })();
-  const redirectUri = `http://127.0.0.1:${port}/callback`;
-  const options = { ...browserOptions(world), redirectUri, onAuthorizationUrl: () => {} };
-  for (let time = 0; time < 3; time++) {
-    const signIn = await startSignIn(options);
-    await signIn[Symbol.asyncDispose]();
-    await assertRejects(() => signIn.finish(), DOMException);
-  }
+  const run = () => createSession({ ...world.options, signal: stop.signal });
+  assertEquals(await assertRejects(run), REASON);
+  await cut.promise;
 });
 
-for (const flow of ["device", "browser"]) {
-  Deno.test(`after the approval: ${flow}'s tokens that fail a check are revoked`, async () => {
-    await using world = await scriptedProviderWorld();
-    const { provider } = world;
-    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-    let issued = "";
-    provider.script.token.push(async () => {
-      const id_token = await provider.idToken({ nonce: "of another sign-in", aud: "another" });
-      const response = await provider.tokens({ id_token });
-      issued = (await response.clone().json()).refresh_token;
-      return response;
-    });
-    if (flow === "device") {
-      await rejectsWith("id_token_invalid", () => createSession(world.options));
-    } else {
-      const { answer, session } = await startBrowserFlow(world);
-      const failed = rejectsWith("id_token_invalid", () => session);
-      assertEquals(
-        await titleOf(answer({ code: "a-code-without-use" })),
-        "Your answer has arrived",
-      );
-      await failed;
-    }
-    const revoked = provider.requests.filter(({ path }) => path === "/revoke");
-    assertEquals(revoked.map(({ form }) => [form.token, form.token_type_hint]), [
-      [await sha256Hex(issued), "refresh_token"],
-    ]);
-  });
-}
-
-Deno.test("after the approval: no host is asked to revoke that the sign-in does not need", async () => {
+Deno.test("after the approval: the browser's tokens that fail a check are revoked", async () => {
   await using world = await scriptedProviderWorld();
   const { provider } = world;
-  const { port } = new URL(provider.issuer);
-  provider.discovery = { revocation_endpoint: `http://localhost:${port}/revoke` };
-  provider.script.token.push(async () =>
-    await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
-  );
-  await rejectsWith("id_token_invalid", () => createSession(world.options));
-  assertEquals(provider.requests.filter(({ path }) => path === "/revoke"), []);
+  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+  let issued = "";
+  provider.script.token.push(async () => {
+    const id_token = await provider.idToken({ nonce: "of another sign-in", aud: "another" });
+    const response = await provider.tokens({ id_token });
+    issued = (await response.clone().json()).refresh_token;
+    return response;
+  });
+  const { answer, session } = await startBrowserFlow(world);
+  const failed = rejectsWith("id_token_invalid", () => session);
+  assertEquals(await titleOf(answer({ code: "a-code-without-use" })), "Your answer has arrived");
+  await failed;
+  const revoked = provider.requests.filter(({ path }) => path === "/revoke");
+  assertEquals(revoked.map(({ form }) => [form.token, form.token_type_hint]), [
+    [await sha256Hex(issued), "refresh_token"],
+  ]);
 });
+
+for (const host of ["127.0.0.1", "localhost"]) {
+  Deno.test(`after the approval: the device's tokens are revoked at ${host}, if the sign-in needs it`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = world;
+    const { port } = new URL(provider.issuer);
+    provider.discovery = { revocation_endpoint: `http://${host}:${port}/revoke` };
+    provider.script.token.push(async () =>
+      await provider.tokens({ id_token: await provider.idToken({ aud: "another client" }) })
+    );
+    await rejectsWith("id_token_invalid", () => createSession(world.options));
+    const revoked = provider.requests.filter(({ path }) => path === "/revoke");
+    assertEquals(revoked.length, host === "localhost" ? 0 : 1);
+  });
+}

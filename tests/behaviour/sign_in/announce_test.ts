@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
 import { createSession } from "../../../client/create_session.ts";
 import type { SessionOptions } from "../../../client/session_options.ts";
@@ -52,19 +52,6 @@ Deno.test("announce: the success is told once the tokens are stored", async () =
   assertNoSecret(texts.join(), tokensOf(backend.rows.get(world.key)!));
 });
 
-Deno.test("announce: a standard error that is closed by then costs the notice alone", async () => {
-  await using world = await scriptedProviderWorld();
-  const backend = new SpyBackend();
-  let writes = 0;
-  const session = await withStderr((_, count) => {
-    writes = count;
-    if (count === 2) throw new Deno.errors.BrokenPipe("closed");
-  }, () => createSession(prompting(world, backend)));
-  assertEquals(writes, 2);
-  assert(world.provider.isActive(await session.accessToken()));
-  assertEquals(backend.rows.get(world.key)?.access_token, await session.accessToken());
-});
-
 Deno.test("announce: a prompt that nobody can see ends the sign-in", async () => {
   await using world = await scriptedProviderWorld();
   world.provider.autoApprove = false;
@@ -94,11 +81,4 @@ Deno.test("announce: no success is told where the tokens could not be stored", a
     () => rejectsWith("credentials_not_stored", run, "no space"),
   );
   assertEquals(texts.map((text) => text.startsWith("Signed in")), [false]);
-});
-
-Deno.test("announce: a prompt of the caller's replaces every word", async () => {
-  await using world = await scriptedProviderWorld();
-  const texts: string[] = [];
-  await withStderr((text) => void texts.push(text), () => createSession(world.options));
-  assertEquals([texts, world.codes.length], [[], 1]);
 });

@@ -43,14 +43,6 @@ Deno.test("bearer: no ID token where it is to be the bearer", async () => {
   await rejectsWith("id_token_missing", () => createSession(options), "openid", "bearer");
 });
 
-Deno.test("bearer: the access token of the same entry can be asked for", async () => {
-  await using world = await scriptedProviderWorld();
-  await createSession({ ...world.options, bearer: "id_token" });
-  const session = await createSession({ ...world.options, bearer: "access_token" });
-  assertEquals(await session.accessToken(), world.stored().access_token);
-  assertEquals(world.codes.length, 1);
-});
-
 Deno.test("bearer: keys out of reach at a refresh: the old ID token serves until its end", async () => {
   await using world = await scriptedProviderWorld();
   const session = await createSession({ ...world.options, bearer: "id_token" });

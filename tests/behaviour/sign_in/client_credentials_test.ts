@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
+import { FileCredentialsBackend } from "../../../backends/file.ts";
 import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import type { AuthEvent } from "../../../client/auth_event.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { CLIENT_SECRET, clientKeyOf, clientWorld, jobOptions } from "../../support/client_world.ts";
-import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
-import { hang, json } from "../../support/http_server.ts";
+import { json } from "../../support/http_server.ts";
+import { tempDir } from "../../support/temp_home.ts";
 import { scriptedProviderWorld } from "../../support/provider_world.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 import { oauthError } from "../../support/scripted_provider.ts";
@@ -62,6 +62,9 @@ Deno.test("client_credentials: a stored token serves without a request, and an e
   world.clock.advance(HOUR);
   assert(await session.accessToken() !== second);
   assertEquals(tokenForms(world).length, 3);
+  const { subject, flow, signedIn, refreshable, scope } = await session.status();
+  assertEquals([subject, flow, scope], [world.provider.clientId, "client_credentials", ""]);
+  assertEquals([signedIn, refreshable, session.flow], [true, true, "client_credentials"]);
 });
 
 Deno.test("client_credentials: scope and audience are asked for, and another scope is another token", async () => {
@@ -88,33 +91,6 @@ Deno.test("client_credentials: a 401 of the API brings one new token, and one re
   assertEquals(tokenForms(world).length, 2);
 });
 
-Deno.test("client_credentials: calls of one process join in one request", async () => {
-  await using world = await clientWorld();
-  const options = jobOptions(world, SECRET);
-  const sessions = await Promise.all(Array.from({ length: 8 }, () => createSession(options)));
-  const tokens = await Promise.all(sessions.map((session) => session.accessToken()));
-  assertEquals(new Set(tokens).size, 1);
-  assertEquals(tokenForms(world).length, 1);
-});
-
-Deno.test("client_credentials: the client is who is signed in", async () => {
-  await using world = await clientWorld();
-  await using session = await createSession(jobOptions(world, SECRET));
-  const { subject, flow, signedIn, refreshable, scope } = await session.status();
-  assertEquals(
-    { subject, flow, signedIn, refreshable, scope },
-    {
-      subject: world.provider.clientId,
-      flow: "client_credentials",
-      signedIn: true,
-      refreshable: true,
-      scope: "",
-    },
-  );
-  assertEquals(session.flow, "client_credentials");
-  for (const value of [session, await session.status()]) assertNoSecret(value);
-});
-
 Deno.test("client_credentials: clear removes and revokes the client's token, and no person's", async () => {
   await using world = await clientWorld();
   const person = await createSession({ ...world.options, ...SECRET });
@@ -126,34 +102,6 @@ Deno.test("client_credentials: clear removes and revokes the client's token, and
   assertEquals((await session.status()).signedIn, false);
   assert(await world.provider.isActive(await person.accessToken()));
   assertEquals(await Array.fromAsync(world.backend.list()), [world.key]);
-});
-
-Deno.test("client_credentials: with DPoP, the token is bound, and renewed with the same key", async () => {
-  await using world = await dpopProviderWorld({ nonce: true });
-  await using scripted = await scriptedProviderWorld({
-    discovery: { dpop_signing_alg_values_supported: ["ES256"] },
-  });
-  assert(world.provider.issuer !== scripted.provider.issuer);
-  const proofs: (string | null)[] = [];
-  const answer = async (request: Request) => {
-    proofs.push(request.headers.get("dpop"));
-    return await scripted.provider.tokens({
-      token_type: "DPoP",
-      refresh_token: undefined,
-      id_token: undefined,
-    });
-  };
-  scripted.provider.script.token.push(answer, answer);
-  const options = jobOptions(scripted, { ...SECRET, dpop: true });
-  await using session = await createSession(options);
-  const headers = await session.headers({ url: `${scripted.api.apiHost}ping` });
-  assertEquals(headers.get("authorization")?.startsWith("DPoP "), true);
-  assertEquals(headers.has("dpop"), true);
-  scripted.clock.advance(HOUR);
-  await session.accessToken();
-  const keys = proofs.map((proof) => JSON.parse(atob(proof!.split(".")[0]!)).jwk.x);
-  assertEquals(keys.length, 2);
-  assertEquals(keys[0], keys[1]);
 });
 
 Deno.test("client_credentials: a refusal names the client, and what to look at", async () => {
@@ -189,12 +137,6 @@ for (
   });
 }
 
-Deno.test("client_credentials: a client that is not enabled is told so by a real provider", async () => {
-  await using world = await clientWorld({ grants: ["refresh_token"] });
-  const run = () => createSession(jobOptions(world, SECRET));
-  await rejectsWith("provider_refused", run, "not allowed for this client", "credentials grant");
-});
-
 Deno.test("client_credentials: without a secret, key or assertion nothing is sent", async () => {
   await using world = await clientWorld();
   const run = () => createSession(jobOptions(world));
@@ -222,27 +164,6 @@ Deno.test("client_credentials: a token that lives on is used while the provider 
   assert(await session.accessToken() !== token);
 });
 
-Deno.test("client_credentials: each request is an event, and no event asks a person", async () => {
-  await using world = await scriptedProviderWorld();
-  const events: AuthEvent[] = [];
-  const onEvent = (event: AuthEvent) => void events.push(event);
-  const options = jobOptions(world, { ...SECRET, onEvent });
-  await createSession(options);
-  await createSession(options);
-  world.clock.advance(HOUR);
-  world.provider.script.token.push(() => oauthError("invalid_client"));
-  await rejectsWith("provider_refused", () => createSession(options));
-  await Promise.resolve();
-  assertEquals(events.map(({ type }) => type), [
-    "refresh_started",
-    "refresh_done",
-    "stored",
-    "refresh_started",
-    "refresh_failed",
-  ]);
-  assertNoSecret(events, [CLIENT_SECRET]);
-});
-
 Deno.test("client_credentials: a token that cannot be stored is an error, and serves the next session", async () => {
   await using world = await scriptedProviderWorld();
   const backend = new MemoryCredentialsBackend();
@@ -268,16 +189,49 @@ Deno.test("client_credentials: a damaged row, and one of another program, are re
   }
 });
 
-Deno.test("client_credentials: an aborted wait ends with the signal's reason", async () => {
-  await using world = await scriptedProviderWorld();
-  const reason = new Error("enough");
-  const controller = new AbortController();
-  // No answer: the provider would still sign its ID token when the test ends.
-  world.provider.script.token.push((request) => {
-    controller.abort(reason);
-    return hang(request);
+Deno.test("client_credentials: with DPoP, the token is bound, and renewed with the same key", async () => {
+  await using world = await scriptedProviderWorld({
+    discovery: { dpop_signing_alg_values_supported: ["ES256"] },
   });
-  const options = jobOptions(world, { ...SECRET, signal: controller.signal });
-  const error = await createSession(options).then(() => undefined, (error) => error);
-  assertEquals(error, reason);
+  const keys: string[] = [];
+  const answer = async (request: Request) => {
+    keys.push(JSON.parse(atob(request.headers.get("dpop")!.split(".")[0]!)).jwk.x);
+    const rest = { refresh_token: undefined, id_token: undefined };
+    return await world.provider.tokens({ token_type: "DPoP", ...rest });
+  };
+  world.provider.script.token.push(answer, answer);
+  await using session = await createSession(jobOptions(world, { ...SECRET, dpop: true }));
+  const headers = await session.headers({ url: `${world.api.apiHost}ping` });
+  assertEquals(headers.get("authorization")?.startsWith("DPoP "), true);
+  assertEquals(headers.has("dpop"), true);
+  world.clock.advance(HOUR);
+  await session.accessToken();
+  assertEquals([keys.length, new Set(keys).size], [2, 1]);
+});
+
+Deno.test("client_credentials: a person's entry, Python's too, stands beside the client's untouched", async () => {
+  await using world = await clientWorld();
+  await using dir = await tempDir();
+  const path = `${dir.path}/credentials.json`;
+  const { issuer, clientId } = world.provider;
+  const row = {
+    issuer,
+    client_id: clientId,
+    access_token: "token-of-a-person",
+    id_token: null,
+    expires_at: "2099-01-01T00:00:00.123456+00:00",
+    future_field: { a: 1 },
+  };
+  const document = { version: 1, credentials: { [world.key]: row }, more: true };
+  await Deno.writeTextFile(path, JSON.stringify(document), { mode: 0o600 });
+  const credentialsBackend = new FileCredentialsBackend({ path });
+  await using session = await createSession(jobOptions(world, { ...SECRET, credentialsBackend }));
+  assertEquals(await session.accessToken() === row.access_token, false);
+  const { credentials, ...rest } = JSON.parse(await Deno.readTextFile(path));
+  assertEquals(credentials[world.key], row);
+  assertEquals(Object.keys(credentials), [world.key, clientKeyOf(world)]);
+  assertEquals(rest, { version: 1, more: true });
+  const person = { issuer, clientId, credentialsBackend, interactive: false };
+  await using served = await createSession(person);
+  assertEquals(await served.accessToken(), row.access_token);
 });

@@ -1,16 +1,11 @@
-import type { OidcIdentity } from "../../../client/options/resolve_identity.ts";
 import { assert, assertEquals } from "@std/assert";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { clearOidcCredentials, init, requiredPermissions } from "../../../client/init.ts";
-import { resolveOptions } from "../../../client/options/resolve_options.ts";
-import { OidcProvider } from "../../../client/provider/oidc_provider.ts";
+import { clearOidcCredentials, init } from "../../../client/init.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import { json } from "../../support/http_server.ts";
 import type { OidcProviderOptions, TestOidcProvider } from "../../support/oidc_provider.ts";
 import { sha256Hex } from "../../support/sha256_hex.ts";
-import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { withTempHome } from "../../support/temp_home.ts";
 import {
   oidcProviderWorld,
   type ProviderWorld,
@@ -58,6 +53,8 @@ for (
     const session = await createSession({ ...world.options, clientSecret: SECRET });
     world.clock.advance(HOUR);
     const token = await session.accessToken();
+    assertEquals(JSON.stringify(world.stored()).includes("secret"), false);
+    for (const value of [session, await session.status()]) assertNoSecret(value, [SECRET]);
     assertEquals((await session.clear({ revoke: true })).revocation, "revoked");
     assertEquals(await world.provider.isActive(token), false);
     const forms = new Set(sent(world, "form", "client_secret"));
@@ -104,34 +101,6 @@ Deno.test("client secret: where the form is refused and the header is offered, t
     "VM_OIDC_CLIENT_SECRET",
   );
   assertEquals(other.provider.requests.filter(({ method }) => method === "POST").length, 2);
-});
-
-Deno.test("client secret: requests at the same time all turn to the header", async () => {
-  await using world = await scriptedProviderWorld({
-    discovery: { token_endpoint_auth_methods_supported: [POST, BASIC] },
-  });
-  const { script, issuer, clientId } = world.provider;
-  // By the request: the first one may be back with its header before the other one comes.
-  const refuseForm = ({ headers }: Request) =>
-    headers.has("authorization") ? undefined : json({ error: "invalid_client" }, 401);
-  script.revocation.push(refuseForm, refuseForm);
-  const { runtime } = resolveOptions({ issuer, clientId }, "test");
-  const identity = { kind: "oidc", issuer, clientId, scope: "", clientSecret: "plain-secret" };
-  const provider = new OidcProvider(identity as OidcIdentity, runtime);
-  const both = ["one", "other"].map((token) => provider.revoke(token, "access_token"));
-  assertEquals(await Promise.all(both), [true, true]);
-});
-
-Deno.test("client secret: it is stored nowhere, and shown by nothing", async () => {
-  await using world = await oidcProviderWorld(withSecret(POST));
-  await using dir = await tempDir();
-  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
-  const options = { ...world.options, credentialsBackend, clientSecret: SECRET };
-  const session = await createSession(options);
-  assertEquals((await Deno.readTextFile(credentialsBackend.path)).includes("secret"), false);
-  for (const value of [session, await session.status(), credentialsBackend]) {
-    assertNoSecret(value, [SECRET]);
-  }
 });
 
 Deno.test("client secret: an error does not show it, however the provider echoes it", async () => {
@@ -274,40 +243,4 @@ Deno.test("client secret: clearing all gives it to the configured client's provi
       assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
     }
   });
-});
-
-Deno.test("client secret: clearing all gives the session's to no issuer or client that is named", async () => {
-  await using world = await oidcProviderWorld(withSecret(POST));
-  await using other = await scriptedProviderWorld();
-  const { issuer, clientId } = other.provider; // the client's name is the same at both
-  assertEquals(clientId, world.provider.clientId);
-  for (const named of [{ issuer }, { clientId }, { issuer, clientId }]) {
-    const credentialsBackend = new MemoryCredentialsBackend();
-    await init({ ...world.options, credentialsBackend, clientSecret: SECRET, model: "m" });
-    await createSession({ ...other.options, credentialsBackend });
-    other.provider.reset();
-    await clearOidcCredentials({ all: true, revoke: true, ...named });
-    const asked = other.provider.requests.filter(({ path }) => path === "/revoke");
-    assertEquals(asked.length > 0, true);
-    for (const { form, headers } of asked) {
-      assertEquals([form.client_secret, headers.authorization], [undefined, undefined]);
-    }
-  }
-});
-
-Deno.test("client secret: permissions name the variable for what asks the provider", async () => {
-  const options = {
-    issuer: "https://login.example.com",
-    clientId: "my-app",
-    model: "m",
-    apiHost: "https://api.example.com/",
-  };
-  const reads = async (given: object, about: object) =>
-    (await requiredPermissions({ ...options, ...given }, about)).some((need) =>
-      need.name === "env" && need.variable === "VM_OIDC_CLIENT_SECRET" && need.need === "optional"
-    );
-  assertEquals(await reads({}, {}), true);
-  assertEquals(await reads({ clientSecret: "s" }, {}), false);
-  assertEquals(await reads({}, { call: "clear" }), false);
-  assertEquals(await reads({}, { call: "clear", revoke: true }), true);
 });

@@ -1,17 +1,13 @@
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type {
   OidcCredentials,
   WithLockOptions,
 } from "../../../backends/oidc_credentials_backend.ts";
-import { clearOidcCredentials, requiredPermissions } from "../../../client/init.ts";
+import { clearOidcCredentials } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { formatPermissionFlags } from "../../../client/format_permissions.ts";
 import { assertNoSecret } from "../../support/assert_no_secret.ts";
 import type { TestOidcProvider } from "../../support/oidc_provider.ts";
-import { runDeno } from "../../support/deno_process.ts";
 import type { ScriptedProvider } from "../../support/scripted_provider.ts";
-import { tempDir } from "../../support/temp_home.ts";
 import { dpopProviderWorld } from "../../support/dpop_provider_world.ts";
 import { type ProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
@@ -50,23 +46,6 @@ Deno.test("dpop: sign-in, call and refresh with one key, at a real provider", as
   assertEquals(await Array.fromAsync(world.backend.list()), [`dpop|${world.key}`]);
 });
 
-Deno.test("dpop: the tokens are of no use without the key", async () => {
-  await using world = await dpopProviderWorld();
-  const session = await createSession(world.options);
-  const authorization = `Bearer ${await session.accessToken()}`;
-  const response = await fetch(`${world.provider.issuer}/me`, { headers: { authorization } });
-  await response.body?.cancel();
-  assert(response.status >= 400);
-  const { issuer, clientId } = world.provider;
-  const body = new URLSearchParams({
-    grant_type: "refresh_token",
-    client_id: clientId,
-    refresh_token: storedIn(world).refresh_token!,
-  });
-  const refresh = await fetch(`${issuer}/token`, { method: "POST", body });
-  assertEquals([refresh.status, (await refresh.json()).error], [400, "invalid_grant"]);
-});
-
 Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async () => {
   await using world = await dpopProviderWorld({ nonce: true });
   await createSession(world.options);
@@ -82,15 +61,6 @@ Deno.test("dpop: a nonce challenge burns neither code nor refresh token", async 
     assert(await world.provider.isActive(await session.accessToken()));
   }
   assertEquals(world.codes.length, 1);
-});
-
-Deno.test("dpop: the nonce is kept, so the next refresh needs no challenge", async () => {
-  await using world = await dpopProviderWorld({ nonce: true });
-  const session = await createSession(world.options);
-  await session.accessToken({ forceRefresh: true });
-  world.provider.reset();
-  await session.accessToken({ forceRefresh: true });
-  assertEquals(tokenRequests(world), [["refresh_token", 200]]);
 });
 
 Deno.test("dpop: the API's nonce challenge is answered once, without a refresh", async () => {
@@ -118,54 +88,6 @@ Deno.test("dpop: a token that the API refuses is refreshed, and the call made ag
   const seen = world.provider.requests.map(({ path, status }) => [path, status]);
   assertEquals(seen.filter(([path]) => path === "/me"), [["/me", 401], ["/me", 200]]);
   assertEquals(seen.filter(([path, status]) => path === "/token" && status === 200).length, 1);
-});
-
-Deno.test("dpop: a hundred requests at the token's end make one refresh", async () => {
-  await using world = await dpopProviderWorld({ nonce: true });
-  await createSession(world.options);
-  world.clock.advance(HOUR);
-  world.provider.reset();
-  const options = { ...world.options, interactive: false };
-  const session = await createSession(options);
-  world.clock.advance(HOUR);
-  await Promise.all(Array.from({ length: 100 }, () => session.get("me")));
-  const refreshes = tokenRequests(world).filter(([, status]) => status === 200);
-  assertEquals(refreshes.length, 2); // one at the start, one at the token's end
-});
-
-Deno.test("dpop: another process goes on with the same key, and no more permissions than named", async () => {
-  await using world = await dpopProviderWorld({ nonce: true });
-  await using dir = await tempDir();
-  const path = `${dir.path}/credentials.json`;
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  const session = await createSession({ ...world.options, credentialsBackend });
-  const { issuer, clientId } = world.provider;
-  const code = `
-    import { createSession, FileCredentialsBackend } from "@validmind/auth";
-    const session = await createSession({
-      issuer: ${JSON.stringify(issuer)},
-      clientId: ${JSON.stringify(clientId)},
-      apiHost: ${JSON.stringify(`${issuer}/`)},
-      credentialsBackend: new FileCredentialsBackend({ path: ${JSON.stringify(path)} }),
-      dpop: true,
-      interactive: false,
-    });
-    await session.dropPermissions();
-    const before = (await session.get("me")).sub;
-    await session.accessToken({ forceRefresh: true });
-    console.log(before, (await session.get("me")).sub);
-  `;
-  const options = { issuer, clientId, apiHost: `${issuer}/`, credentialsBackend, dpop: true };
-  const needs = await requiredPermissions(options, { call: "createSession" });
-  const flags = formatPermissionFlags(needs.filter(({ need }) => need !== "optional")).split(" ");
-  const child = await runDeno({ code, flags });
-  assertEquals([child.code, child.stdout.trim()], [0, "analyst@example.com analyst@example.com"]);
-  const old = await session.accessToken();
-  const now = credentialsBackend.get(`dpop|${world.key}`)!;
-  assertNotEquals(old, now.access_token); // the child has rotated it
-  world.clock.advance(HOUR);
-  await session.get("me"); // with what the child has stored
-  assertEquals(world.codes.length, 1);
 });
 
 Deno.test("dpop: a provider without it is an error before anybody is asked", async () => {
@@ -205,19 +127,6 @@ Deno.test("dpop: and at a refresh, where the rotated refresh token is kept all t
   assertEquals(storedIn(world).refresh_token, "rotated-1");
   world.provider.script.token.push(bound({ access_token: "access-2" }));
   assertEquals(await session.accessToken(), "access-2");
-});
-
-Deno.test("dpop: a provider that asks for a nonce without end ends nothing", async () => {
-  await using world = await scriptedProviderWorld(OFFER);
-  world.provider.script.token.push(() => world.provider.tokens({ token_type: "DPoP" }));
-  const session = await createSession({ ...world.options, dpop: true });
-  world.clock.advance(HOUR);
-  const old = storedIn(world);
-  const challenge = () =>
-    Response.json({ error: "use_dpop_nonce" }, { status: 400, headers: { "dpop-nonce": "n" } });
-  world.provider.script.token.push(challenge, challenge);
-  const error = await rejectsWith("provider_refused", () => session.accessToken());
-  assertEquals([error.oauthError, storedIn(world)], ["use_dpop_nonce", old]);
 });
 
 Deno.test("dpop: switching it on or off takes no token of the other kind", async () => {
@@ -303,19 +212,6 @@ Deno.test("dpop: a bound entry under the other kind's key is not used as a beare
   await rejectsWith("login_required", () => createSession(options));
 });
 
-Deno.test("dpop: a new sign-in elsewhere is taken over with its key", async () => {
-  await using world = await dpopProviderWorld();
-  const session = await createSession(world.options);
-  const key = keyIn(world);
-  const entry = storedIn(world);
-  world.backend.delete(`dpop|${world.key}`);
-  await createSession(world.options);
-  assertNotEquals(keyIn(world).x, key.x);
-  world.clock.advance(HOUR);
-  await session.get("me");
-  assertNotEquals(storedIn(world).access_token, entry.access_token);
-});
-
 Deno.test("dpop: no token and no key is shown", async () => {
   await using world = await dpopProviderWorld();
   const session = await createSession(world.options);
@@ -343,24 +239,3 @@ for (const [change, words] of REFUSED) {
     await rejectsWith("invalid_options", () => createSession(options as object), ...words);
   });
 }
-
-Deno.test("dpop: a start from a stored token loads no oauth4webapi, a call does", async () => {
-  await using world = await dpopProviderWorld();
-  await using dir = await tempDir();
-  const path = `${dir.path}/credentials.json`;
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  const { issuer, clientId } = world.provider;
-  await createSession({ ...world.options, credentialsBackend });
-  const code = `
-    import { createSession, FileCredentialsBackend } from "@validmind/auth";
-    const { path, call, ...options } = JSON.parse(Deno.args[0]);
-    const credentialsBackend = new FileCredentialsBackend({ path });
-    const session = await createSession({ ...options, credentialsBackend });
-    if (call) await session.get("me");
-  `;
-  const options = { path, issuer, clientId, apiHost: `${issuer}/`, dpop: true, interactive: false };
-  const start = (call: boolean) =>
-    runDeno({ code, args: [JSON.stringify({ ...options, call })], flags: ["-A", "--no-npm"] });
-  assertEquals(await start(false), { code: 0, stdout: "", stderr: "" });
-  assertStringIncludes((await start(true)).stderr, "npm specifiers were requested");
-});

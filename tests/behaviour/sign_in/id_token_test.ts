@@ -8,25 +8,6 @@ import { json } from "../../support/http_server.ts";
 import { makeSigningKey } from "../../support/jwt.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
-Deno.test("ID token: a good one is taken, and its end is told", async () => {
-  await using world = await scriptedProviderWorld();
-  const { provider } = providerOf(world);
-  const exp = Math.floor(Date.now() / 1000) + 77;
-  const id_token = await world.provider.idToken({ exp, aud: [world.provider.clientId] });
-  world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-  const tokens = await pollDevice(provider, await authorizeDevice(provider));
-  assertEquals([tokens.idToken, tokens.idTokenExpiry], [id_token, exp]);
-});
-
-Deno.test("ID token: none is fine, and then no key is asked for", async () => {
-  await using world = await scriptedProviderWorld();
-  const { provider } = providerOf(world);
-  world.provider.script.token.push(() => world.provider.tokens({ id_token: undefined }));
-  const tokens = await pollDevice(provider, await authorizeDevice(provider));
-  assertEquals("idToken" in tokens, false);
-  assertEquals(world.provider.requests.some(({ path }) => path === "/jwks"), false);
-});
-
 Deno.test("ID token: keys out of reach at refresh cost the ID token, not the new tokens", async () => {
   await using world = await scriptedProviderWorld();
   const { provider } = providerOf(world);
@@ -85,14 +66,3 @@ Deno.test("ID token: a single key without an id is the key of any id", async () 
   const run = () => createSession({ ...world.options, profile: "other" });
   await rejectsWith("id_token_invalid", run);
 });
-
-for (const alg of ["HS256", "none"] as const) {
-  Deno.test(`ID token: the algorithm ${alg} is no matter of the clock`, async () => {
-    await using world = await scriptedProviderWorld();
-    const id_token = await world.provider.idToken({}, { alg });
-    world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-    const run = () => createSession(world.options);
-    const { message } = await rejectsWith("id_token_invalid", run, "RS256", "public key");
-    assertEquals(message.includes("clock"), false);
-  });
-}

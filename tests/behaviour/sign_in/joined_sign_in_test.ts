@@ -83,20 +83,6 @@ Deno.test("joined sign-in: who began it may leave, and it goes on for the other"
   assertEquals(world.codes.length, 1);
 });
 
-Deno.test("joined sign-in: a third may join after the first has left", async () => {
-  await using world = await slowWorld();
-  const callers = [caller(world.options), caller(world.options)];
-  await world.poll();
-  callers[0]!.abort();
-  await assertRejects(() => callers[0]!.result);
-  const third = caller(world.options);
-  world.approve();
-  const tokens = await Promise.all(
-    [callers[1]!, third].map(async ({ result }) => await (await result).accessToken()),
-  );
-  assertEquals([new Set(tokens).size, world.codes.length], [1, 1]);
-});
-
 Deno.test("joined sign-in: when all have left it ends, and the next begins anew", async () => {
   await using world = await slowWorld();
   const callers = [caller(world.options), caller(world.options)];
@@ -134,14 +120,6 @@ for (const [what, change] of OTHERS) {
     assertEquals((await sessions[1]!.status()).scope, change.scope ?? base.scope);
   });
 }
-
-Deno.test("joined sign-in: the same scope with other spaces joins", async () => {
-  await using world = await scriptedProviderWorld();
-  const sessions = await Promise.all(
-    ["openid email", "openid  email "].map((scope) => createSession({ ...world.options, scope })),
-  );
-  assertEquals([sessions.length, world.codes.length], [2, 1]);
-});
 
 Deno.test("joined sign-in: a failure is told to all, and the next caller begins anew", async () => {
   await using world = await slowWorld();

@@ -1,10 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { CredentialsBackendError } from "../../../backends/credentials_backend_error.ts";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
 import type { OidcCredentials } from "../../../backends/oidc_credentials_backend.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { tempDir } from "../../support/temp_home.ts";
-import { paths } from "../../support/request_log.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 import { SpyBackend } from "../../support/spy_backend.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
@@ -73,15 +70,4 @@ Deno.test("probe: leaves nothing behind, and a refresh writes and removes one en
   const probe = ["put", "get", "delete", "get"];
   assertEquals(backend.calls, ["get", ...probe, "get", "get", "put"]);
   assertEquals([...backend.rows.keys()], [world.key]);
-});
-
-Deno.test("probe: a file that cannot be understood is not overwritten", async () => {
-  await using world = await scriptedProviderWorld();
-  await using dir = await tempDir();
-  const path = `${dir.path}/credentials.json`;
-  await Deno.writeTextFile(path, "{ broken");
-  const credentialsBackend = new FileCredentialsBackend({ path });
-  const run = () => createSession({ ...world.options, credentialsBackend });
-  await rejectsWith("backend_corrupt", run, path, "clearOidcCredentials");
-  assertEquals([paths(world.provider.requests), await Deno.readTextFile(path)], [[], "{ broken"]);
 });

@@ -1,9 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { FileCredentialsBackend } from "../../../backends/file.ts";
-import { MemoryCredentialsBackend } from "../../../backends/memory.ts";
-import { clearOidcCredentials, init, requiredPermissions } from "../../../client/init.ts";
+import { clearOidcCredentials, init } from "../../../client/init.ts";
 import { createSession } from "../../../client/create_session.ts";
-import { tempDir, withTempHome } from "../../support/temp_home.ts";
+import { withTempHome } from "../../support/temp_home.ts";
 import { oidcProviderWorld, scriptedProviderWorld } from "../../support/provider_world.ts";
 
 const HOUR = 3600_000;
@@ -87,33 +85,4 @@ Deno.test("profile: the sign-out of one ends neither another's session nor entry
   await one.clear();
   assertEquals((await two.status()).signedIn, true);
   assert(world.backend.get(`profile:two|${world.key}`));
-});
-
-Deno.test("profile: requiredPermissions names the variable unless the option is given", async () => {
-  const options = {
-    issuer: "https://login.example.com",
-    clientId: "my-app",
-    credentialsBackend: new MemoryCredentialsBackend(),
-  };
-  const variables = async (given: object) =>
-    (await requiredPermissions({ ...options, ...given }, { call: "createSession" }))
-      .flatMap((need) => need.name === "env" ? [need.variable] : []);
-  assert((await variables({})).includes("VM_OIDC_PROFILE"));
-  assert(!(await variables({ profile: "work" })).includes("VM_OIDC_PROFILE"));
-});
-
-Deno.test("profile: Python finds its own row in a file with profiles, and keeps theirs", async () => {
-  await using world = await scriptedProviderWorld();
-  await using dir = await tempDir();
-  const credentialsBackend = new FileCredentialsBackend({ path: `${dir.path}/credentials.json` });
-  await createSession({ ...world.options, credentialsBackend });
-  await createSession({ ...world.options, credentialsBackend, profile: "work" });
-  const { version, credentials } = JSON.parse(await Deno.readTextFile(credentialsBackend.path));
-  assertEquals([version, Object.keys(credentials).sort()], [
-    1,
-    [
-      world.key,
-      `profile:work|${world.key}`,
-    ].sort(),
-  ]);
 });

@@ -71,27 +71,6 @@ Deno.test("signals: a refresh that fails after its only caller has left is nobod
   assertEquals(await session.accessToken(), world.stored().access_token);
 });
 
-Deno.test("signals: a refresh that succeeds after its only caller has left is stored", async () => {
-  await using world = await scriptedProviderWorld();
-  const session = await createSession(world.options);
-  const { arrived, open, handler } = gated();
-  world.provider.script.token.push(handler);
-  const controller = new AbortController();
-  const before = world.stored().refresh_token;
-  const waiting = session.accessToken({ forceRefresh: true, signal: controller.signal });
-  await arrived;
-  controller.abort(REASON);
-  await assertRejects(() => waiting);
-  const next = session.accessToken({ forceRefresh: true }); // waits for the lock, and has its fruit
-  open();
-  assert(world.provider.isActive(await next));
-  const refreshes = world.provider.requests.filter(({ grantType }) =>
-    grantType === "refresh_token"
-  );
-  assertEquals(refreshes.map(({ status }) => status), [200]);
-  assert(world.stored().refresh_token !== before);
-});
-
 for (const use of ["get", "post", "fetch"] as const) {
   Deno.test(`signals: that of ${use} ends the wait for a refresh`, async () => {
     await using world = await scriptedProviderWorld();

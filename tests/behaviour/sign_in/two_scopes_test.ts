@@ -69,19 +69,6 @@ Deno.test("two scopes: a grant that covers both serves both, with one refresh", 
   assertEquals([new Set(tokens).size, refreshes.length, world.codes.length], [1, 1, 2]);
 });
 
-Deno.test("two scopes: with a profile for each, both live on", async () => {
-  await using world = await oidcProviderWorld();
-  const [session, other] = await sessionsOf(
-    world,
-    { scope: NARROW },
-    { scope: OTHER, profile: "other" },
-  );
-  world.clock.advance(HOUR);
-  const tokens = await Promise.all([session.accessToken(), other.accessToken()]);
-  assertEquals(new Set(tokens).size, 2);
-  for (const token of tokens) assert(await world.provider.isActive(token));
-});
-
 Deno.test("two scopes: a start whose scope the stored grant lacks signs in anew", async () => {
   await using world = await oidcProviderWorld();
   await sessionsOf(world, { scope: NARROW }, { scope: OTHER });

@@ -1,10 +1,7 @@
 import type { KnownFault } from "../tally.ts";
 
 /** Files that are not run by the oldest Deno, with the reason. */
-export const LEFT_OUT: Readonly<Record<string, string>> = {
-  "tests/behaviour/providers/oidc_provider_test.ts":
-    "its gateway fails by `node:http`, which cannot drop a connection in Deno 2.7",
-};
+export const LEFT_OUT: Readonly<Record<string, string>> = {};
 
 const KEYCHAIN = "tests/live/backends/keychain_test.ts";
 const BLOCKS =
@@ -30,11 +27,11 @@ export const OLDEST_FAULTS: readonly KnownFault[] = [
     test: "an unlock prompt that nobody answers is given up in time",
     reason: BLOCKS,
   },
-  ...["a JWK", "PEM"].map((form) => ({
+  {
     file: "tests/behaviour/sign_in/client_key_test.ts",
-    test: `client key: an ES512 key as ${form} signs the client in`,
+    test: "client key: an ES512 key signs the client in, as a JWK and as PEM",
     reason: "P-521 is not to be had",
-  })),
+  },
   {
     file: "tests/behaviour/permissions/client_files_test.ts",
     test: "permissions: clientAssertionFile: the file is declared, and enough and needed",

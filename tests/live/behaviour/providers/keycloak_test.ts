@@ -1,6 +1,5 @@
-import { hasChromium } from "../../../support/chromium.ts";
 import { KEYCLOAK } from "../../../behaviour/providers/keycloak.ts";
+import { KEYCLOAK_ROWS } from "../../../behaviour/providers/keycloak_rows.ts";
 import { runMatrix } from "../../../behaviour/providers/matrix.ts";
-import { CHROMIUM_ROWS, KEYCLOAK_ROWS } from "../../../behaviour/providers/rows/keycloak.ts";
 
-await runMatrix(KEYCLOAK, { ...KEYCLOAK_ROWS, ...(hasChromium && CHROMIUM_ROWS) });
+await runMatrix(KEYCLOAK, KEYCLOAK_ROWS);
