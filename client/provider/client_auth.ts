@@ -257,7 +257,7 @@ async function importKey(
   data: JsonWebKey | Uint8Array<ArrayBuffer> | undefined,
   alg: string,
 ): Promise<CryptoKey | undefined> {
-  const algorithm = toAlgorithm(alg);
+  const algorithm = signatureAlgorithm(alg);
   if (data === undefined || algorithm === undefined) return undefined;
   try {
     const key = data instanceof Uint8Array
@@ -285,7 +285,9 @@ function candidates(
   return [rsa ?? "RS256", ...Object.keys(CURVES), isRenamed ? "Ed25519" : "EdDSA"];
 }
 
-function toAlgorithm(alg: string) {
+/** A signature algorithm with a public key; `undefined` for any other, `none` and HMAC among them. */
+export function signatureAlgorithm(alg: unknown) {
+  if (typeof alg !== "string") return undefined;
   if (alg === "EdDSA" || alg === "Ed25519") return { name: "Ed25519" };
   if (Object.hasOwn(CURVES, alg)) return { name: "ECDSA", namedCurve: CURVES[alg]! };
   if (!RSA.includes(alg)) return undefined;

@@ -25,19 +25,22 @@ export async function discoverProvider(
   const url = new URL(issuer);
   let stated: unknown;
   const options = optionsWith((answer) => stated = answer.issuer);
-  const response = await oauth.discoveryRequest(url, options);
+  let response = await oauth.discoveryRequest(url, options);
+  const isThere = response.status !== 404;
+  if (!isThere) response = await oauth.discoveryRequest(url, { ...options, algorithm: "oauth2" });
   if (response.status === 404) {
     throw new ValidMindAuthError(
       "provider_invalid",
-      `Cannot find an OpenID Provider at ${issuer}: it has no ` +
-        `/.well-known/openid-configuration. Check the issuer and its path.`,
+      `Cannot find an OpenID Provider at ${issuer}: it has neither ` +
+        `/.well-known/openid-configuration nor /.well-known/oauth-authorization-server. Check the ` +
+        `issuer and its path.`,
     );
   }
-  // A trailing slash makes no other issuer. Tokens name the issuer as the document does.
-  const expected = typeof stated === "string" &&
-      withoutSlash(stated) === withoutSlash(url.href)
-    ? new URL(stated)
-    : url;
+  // A trailing slash makes no other issuer. Tokens name the issuer as the document does. At the place
+  // of RFC 8414, whoever has the host's root answers for all its paths, and has to name one exactly.
+  const isSame = isThere && typeof stated === "string" &&
+    withoutSlash(stated) === withoutSlash(url.href);
+  const expected = isSame ? new URL(stated as string) : url;
   const server = await oauth.processDiscoveryResponse(expected, response);
   checkEndpoints(server, issuer);
   return server;
@@ -51,15 +54,8 @@ export function assertCanSignIn(
   server: oauth.AuthorizationServer,
   { issuer, scope }: Pick<OidcIdentity, "issuer" | "scope">,
 ): void {
-  const hasIdToken = scope.split(" ").includes("openid");
-  const needed = hasIdToken ? ["token_endpoint", "jwks_uri"] : ["token_endpoint"];
-  const missing = needed.find((name) => server[name] === undefined);
-  if (missing === undefined) return;
-  throw new ValidMindAuthError(
-    "provider_invalid",
-    `Cannot sign in at ${issuer}: its discovery document has no ${missing}. Check the issuer, then ` +
-      `ask who runs the provider.`,
-  );
+  checkEndpoint("token_endpoint", server.token_endpoint, issuer);
+  if (scope.split(" ").includes("openid")) checkEndpoint("jwks_uri", server.jwks_uri, issuer);
 }
 
 /**
@@ -111,7 +107,7 @@ export function checkEndpoint(name: string, text: unknown, issuer: string): void
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "") {
     throw new ValidMindAuthError(
       "provider_invalid",
-      `Cannot use ${issuer}: the ${name} in its discovery document is no address for requests. ` +
+      `Cannot use ${issuer}: the ${name} in its discovery document is missing, or is no address. ` +
         `Check the issuer, then ask who runs the provider.`,
     );
   }

@@ -252,11 +252,11 @@ function normalizeError(status: number, body: Json): Answer | undefined {
 }
 
 function normalizeTokens(body: Json): Json {
-  const { expires_in, scope, ...tokens } = body;
+  const { expires_in, scope, token_type = "", ...tokens } = body;
   const seconds = positiveNumber(expires_in);
   const words = Array.isArray(scope) ? scope.join(" ") : scope;
   return {
-    token_type: "Bearer",
+    token_type: /^(bearer([-_ ]?token)?)?$/i.test(String(token_type)) ? "Bearer" : token_type,
     ...tokens,
     ...(seconds !== undefined && { expires_in: seconds }),
     ...(typeof words === "string" && { scope: words }),

@@ -1,12 +1,9 @@
 import * as oauth from "oauth4webapi";
-import type { Runtime } from "../options/resolve_options.ts";
-import { isObject, printable, toBase64 } from "../../backends/common/printable.ts";
+import { printable, toBase64 } from "../../backends/common/printable.ts";
 import { readClaims } from "../entry.ts";
-import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
+import { ValidMindAuthError } from "../errors.ts";
+import { signatureAlgorithm } from "./client_auth.ts";
 import { MAX_SKEW_SECONDS } from "./fetch.ts";
-
-/** Tries to get the keys. */
-const MAX_TRIES = 3;
 
 /** The event that makes a token a Logout Token: OpenID Connect Back-Channel Logout 1.0. */
 const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
@@ -42,6 +39,7 @@ export interface IdTokenContext {
  * | `sub` | is not empty |
  * | `iat` | is at most 15 minutes ahead of the provider's clock |
  * | `at_hash` | is the hash of the access token, where it is there |
+ * | `alg` | has a public key: not `none`, and no secret |
  * | `typ` | is no other kind, such as `at+jwt` or `logout+jwt`; a logout event is refused as well |
  *
  * `acr`, `amr`, `auth_time` and an old `iat` are not judged: this client asks for none of them.
@@ -54,10 +52,8 @@ export async function assertIdToken(
   if (claims === undefined) return;
   const header = readClaims(answer.id_token!, 0);
   if (header === undefined) throw unfit("its header cannot be read");
-  if (/^HS\d/.test(String(header.alg))) {
-    throw unfit(
-      `it is signed by a secret (${printable(String(header.alg), 20)}, a symmetric algorithm)`,
-    );
+  if (signatureAlgorithm(header.alg) === undefined) {
+    throw unfit(`it is not signed by a public key (alg ${printable(String(header.alg), 20)})`);
   }
   if (isOtherKind(header.typ, claims)) throw unfit("it is a token of another kind");
   if (claims.azp !== undefined && claims.azp !== clientId) throw unfit("azp is another client");
@@ -132,68 +128,43 @@ function mismatch(issuer: string, reason: string): ValidMindAuthError {
   );
 }
 
-type SignatureOptions = oauth.ValidateSignatureOptions & {
-  signal?: AbortSignal;
-  [oauth.customFetch]: NonNullable<oauth.ValidateSignatureOptions[typeof oauth.customFetch]>;
+/** Keys that one signature is tried with at most. A provider has two or three. */
+const MAX_KEYS = 8;
+
+/** The types of keys (`kty`) by the names of algorithms. */
+const KINDS: Readonly<Record<string, string>> = {
+  "RSASSA-PKCS1-v1_5": "RSA",
+  "RSA-PSS": "RSA",
+  ECDSA: "EC",
+  Ed25519: "OKP",
 };
 
-/** Checks the signatures of ID tokens by the provider's keys. */
-export class IdTokenSignatures {
-  readonly #runtime: Runtime;
-  /** Stands for a provider in oauth4webapi's memory of keys, after its keys have changed. */
-  readonly #renewed = new WeakMap<oauth.AuthorizationServer, oauth.AuthorizationServer>();
-
-  constructor(runtime: Runtime) {
-    this.#runtime = runtime;
+/**
+ * Checks the signature of the ID token in a processed answer: by the keys of its `kid`; where it has
+ * none, by all of its type, and where no key has that one, by those without any.
+ *
+ * @param all The provider's keys.
+ */
+export async function checkSignature(
+  server: oauth.AuthorizationServer,
+  response: Response,
+  idToken: string,
+  all: readonly Record<string, unknown>[],
+): Promise<void> {
+  const { kid, alg } = readClaims(idToken, 0) ?? {};
+  const kind = KINDS[signatureAlgorithm(alg)?.name ?? ""];
+  const keys = all.filter((key) => key.kty === kind && (key.alg ?? alg) === alg);
+  const named = keys.filter((key) => kid === undefined || key.kid === kid);
+  const nameless = keys.filter((key) => key.kid === undefined);
+  for (const key of (named.length > 0 ? named : nameless).slice(0, MAX_KEYS)) {
+    // Each as the only key of a server of its own: oauth4webapi keeps the keys of a server.
+    const isSigner = await oauth.validateApplicationLevelSignature({ ...server }, response, {
+      [oauth.customFetch]: () => Promise.resolve(Response.json({ keys: [{ ...key, kid }] })),
+      [oauth.allowInsecureRequests]: true, // nothing is requested
+    }).then(() => true, () => false); // for another use, too short, damaged, or not the signer
+    if (isSigner) return;
   }
-
-  /**
-   * Checks the signature of the ID token in a processed answer. Kept keys may have been replaced at the
-   * provider: where none of them fits, they are fetched once more.
-   */
-  async check(
-    server: oauth.AuthorizationServer,
-    response: Response,
-    idToken: string,
-    request: SignatureOptions,
-  ): Promise<void> {
-    const kid = readClaims(idToken, 0)?.kid;
-    let isFetched = false;
-    const options: SignatureOptions = {
-      ...request,
-      [oauth.customFetch]: async (url, init) => {
-        isFetched = true;
-        const received = await request[oauth.customFetch](url, init);
-        return withKid(received, kid);
-      },
-    };
-    for (let tries = 1;; tries++) {
-      try {
-        const provider = this.#renewed.get(server) ?? server;
-        return await oauth.validateApplicationLevelSignature(provider, response, options);
-      } catch (error) {
-        if (isWithoutKey(error) && !isFetched) {
-          this.#renewed.set(server, { ...server });
-          continue;
-        }
-        if (!(error instanceof ProviderUnavailableError) || tries === MAX_TRIES) throw error;
-        await this.#runtime.delay(tries * 500, request.signal);
-      }
-    }
-  }
-}
-
-/** The keys, where a single one without an id gets the id that the ID token names: some leave it out. */
-async function withKid(response: Response, kid: unknown): Promise<Response> {
-  const { keys } = await response.clone().json();
-  const isNameless = Array.isArray(keys) && keys.length === 1 && isObject(keys[0]) &&
-    keys[0].kid === undefined;
-  if (!isNameless || typeof kid !== "string") return response;
-  return Response.json({ keys: [{ ...keys[0], kid }] }, { status: response.status });
-}
-
-/** Whether no key of a provider has made a signature. */
-function isWithoutKey(error: unknown): boolean {
-  return error instanceof oauth.OperationProcessingError &&
-    (error.code === oauth.KEY_SELECTION || /signature verification/.test(error.message));
+  throw Object.assign(new Error("no key of the provider has made its signature"), {
+    code: oauth.KEY_SELECTION,
+  });
 }

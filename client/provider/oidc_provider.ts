@@ -7,7 +7,6 @@ import { ClientAuthentication } from "./client_auth.ts";
 import { discoverProvider, endpointHosts, preflightEndpoints } from "./discovery.ts";
 import { providerError, ProviderRefusedError, type RefusalAdvice } from "./error.ts";
 import { DISCOVERY } from "./fetch.ts";
-import { IdTokenSignatures } from "./id_token.ts";
 import { type RequestContext, requestOptions, revokeToken } from "./token_request.ts";
 
 /** A discovery document that was requested ahead of its use. Disposal ends the request. */
@@ -23,14 +22,12 @@ export interface RequestedDiscovery extends Disposable {
 export class OidcProvider {
   readonly #identity: OidcIdentity;
   readonly #runtime: Runtime;
-  readonly #signatures: IdTokenSignatures;
   readonly #proof: ClientAuthentication;
   readonly #server = new Once<oauth.AuthorizationServer>();
 
   constructor(identity: OidcIdentity, runtime: Runtime) {
     this.#identity = identity;
     this.#runtime = runtime;
-    this.#signatures = new IdTokenSignatures(runtime);
     this.#proof = new ClientAuthentication(clientAuthOf(identity));
     remember(runtime.secrets, [identity.clientSecret]);
   }
@@ -63,7 +60,6 @@ export class OidcProvider {
           server,
           client: { client_id: this.#identity.clientId },
           auth: this.#proof.at(server),
-          signatures: this.#signatures,
         });
       const { isTurned } = this.#proof; // before another request has turned it
       // A provider looks at the client before it looks at a code or a token, which is unused then.

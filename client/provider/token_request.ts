@@ -2,16 +2,17 @@ import * as oauth from "oauth4webapi";
 import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import { netHost } from "../../backends/common/platform.ts";
-import { printable } from "../../backends/common/printable.ts";
+import { isObject, printable } from "../../backends/common/printable.ts";
 import { remember } from "../../backends/common/redact.ts";
 import { words, wordsOf } from "../../backends/credentials_backend_error.ts";
 import { isSendable, readClaims, type TokenSet } from "../entry.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { dpopHandle, type DpopKey, generateDpopKey } from "./dpop_key.ts";
-import { endpointHosts } from "./discovery.ts";
+import { signatureAlgorithm } from "./client_auth.ts";
+import { checkEndpoint, endpointHosts } from "./discovery.ts";
 import { DPOP } from "./error.ts";
 import { type Endpoint, JWKS, providerFetch, providerSkew, REVOCATION, TOKEN } from "./fetch.ts";
-import { assertIdToken, type IdTokenSignatures, judgedSkew } from "./id_token.ts";
+import { assertIdToken, checkSignature, judgedSkew } from "./id_token.ts";
 
 /** The provider and the client, as the requests of every grant need them. */
 export interface RequestContext {
@@ -21,7 +22,6 @@ export interface RequestContext {
   readonly server: oauth.AuthorizationServer;
   readonly client: oauth.Client;
   readonly auth: oauth.ClientAuth;
-  readonly signatures: IdTokenSignatures;
 }
 
 /**
@@ -118,11 +118,19 @@ async function requestOnce(
     additionalParameters: { ...audienceOf(identity), ...parameters },
   });
   const { id_token } = await response.clone().json();
-  const issuedAt = typeof id_token === "string" ? readClaims(id_token)?.iat : undefined;
-  const stated = providerSkew(response.headers.get("date"), issuedAt);
+  const [header, claims] = ([0, 1] as const).map((part) =>
+    typeof id_token === "string" ? readClaims(id_token, part) : undefined
+  );
+  const stated = providerSkew(response.headers.get("date"), claims?.iat);
   context.runtime.skew = stated ?? context.runtime.skew;
   const skew = judgedSkew(stated);
-  const answer = await process(server, { ...client, [oauth.clockSkew]: skew }, response);
+  const judged = {
+    ...client,
+    [oauth.clockSkew]: skew,
+    // Not the algorithms that discovery states: Spring states RS256 for clients with ES256, too.
+    ...(signatureAlgorithm(header?.alg) && { id_token_signed_response_alg: String(header!.alg) }),
+  };
+  const answer = await process(server, judged, response);
   await assertIdToken(answer, {
     clientId: client.client_id,
     now: Math.floor(Date.now() / 1000) + skew,
@@ -135,11 +143,31 @@ export async function checkTokens(
   context: RequestContext,
   { response, answer }: TokenAnswer,
 ): Promise<TokenSet> {
-  if (answer.id_token !== undefined) {
-    const options = requestOptions(JWKS, context);
-    await context.signatures.check(context.server, response, answer.id_token, options);
+  const { id_token } = answer;
+  if (id_token !== undefined) {
+    await checkSignature(context.server, response, id_token, await requestKeys(context));
   }
   return toTokenSet(answer, oauth.getValidatedIdTokenClaims(answer)?.exp);
+}
+
+/** Tries to get the keys. */
+const MAX_TRIES = 3;
+
+/** The provider's keys, as they are now: they are replaced and withdrawn. */
+async function requestKeys(context: RequestContext): Promise<Record<string, unknown>[]> {
+  const { identity, server: { jwks_uri = "" }, signal, runtime } = context;
+  checkEndpoint("jwks_uri", jwks_uri, identity.issuer);
+  const { [oauth.customFetch]: fetch } = requestOptions(JWKS, context);
+  for (let tries = 1;; tries++) {
+    try {
+      const response = await fetch(jwks_uri, { redirect: "manual", signal: signal ?? null });
+      const { keys } = await response.json();
+      return Array.isArray(keys) ? keys.filter(isObject) : [];
+    } catch (error) {
+      if (!(error instanceof ProviderUnavailableError) || tries === MAX_TRIES) throw error;
+      await runtime.delay(tries * 500, signal);
+    }
+  }
 }
 
 /** Time for the revocation of tokens that nobody will use, in milliseconds. */

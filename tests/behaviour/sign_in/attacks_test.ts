@@ -153,13 +153,13 @@ for (const [what, make] of ID_TOKENS) {
   });
 }
 
-for (const [alg, word] of [["none", "JWS"], ["HS256", "signed by a secret"]] as const) {
+for (const alg of ["none", "HS256"] as const) {
   Deno.test(`attack: discovery that lists ${alg}: the ID token is refused all the same`, async () => {
     const discovery = { id_token_signing_alg_values_supported: [alg, "RS256"] };
     await using world = await scriptedProviderWorld({ discovery });
     const id_token = await world.provider.idToken({}, { alg });
     world.provider.script.token.push(() => world.provider.tokens({ id_token }));
-    await rejectsWith("id_token_invalid", () => createSession(world.options), word);
+    await rejectsWith("id_token_invalid", () => createSession(world.options), alg);
     assertEquals(world.backend.get(world.key), undefined);
   });
 }

@@ -18,7 +18,7 @@ Deno.test("bearer: an ID token goes on requests, and ends by its own exp", async
   assertEquals(Math.abs(expiresAt!.getTime() - Date.now() - 600_000) < 5_000, true);
   world.clock.advance(545_000); // less than a tenth is left; the access token would last for long
   assertEquals(await session.accessToken(), world.stored().id_token);
-  assertEquals(world.provider.requests.at(-1)?.grantType, "refresh_token");
+  assertEquals(world.provider.requests.at(-2)?.grantType, "refresh_token"); // then the keys
 });
 
 Deno.test("bearer: a start looks at the ID token's exp, not at a row that Python wrote", async () => {

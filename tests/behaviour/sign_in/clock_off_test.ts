@@ -93,7 +93,7 @@ Deno.test("clock ahead by 14 minutes: an ID token that Date alone lets pass is n
   const session = await createSession({ ...world.options, bearer: "id_token" })
     .catch(() => undefined);
   assert(await session?.accessToken().catch(() => undefined) !== undefined); // renewed
-  assertEquals(world.provider.requests.at(-1)?.grantType, "refresh_token");
+  assertEquals(world.provider.requests.at(-2)?.grantType, "refresh_token"); // then the keys
 });
 
 for (const offMs of [-60 * MINUTE, 60 * MINUTE]) {

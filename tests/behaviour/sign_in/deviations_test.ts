@@ -73,7 +73,9 @@ Deno.test("deviation: verification_url instead of verification_uri: is shown", a
   assertEquals(world.codes.map(({ verificationUri }) => verificationUri), [page]);
 });
 
-const TOKEN_ANSWERS: [what: string, members: Record<string, unknown>, seconds: number][] = [
+type TokenAnswer = [what: string, members: Record<string, unknown>, seconds: number];
+
+const TOKEN_ANSWERS: TokenAnswer[] = [
   ["no expires_in", { expires_in: undefined }, HOUR],
   ["expires_in null", { expires_in: null }, HOUR],
   ['expires_in "1800"', { expires_in: "1800" }, 1800],
@@ -86,7 +88,9 @@ const TOKEN_ANSWERS: [what: string, members: Record<string, unknown>, seconds: n
   ["expires_in 1e300", { expires_in: 1e300 }, 1e9],
   ["no token_type", { token_type: undefined, expires_in: 1800 }, 1800],
   ["token_type null", { token_type: null, expires_in: 1800 }, 1800],
-  ["token_type bearer in capitals", { token_type: "BEARER", expires_in: 1800 }, 1800],
+  ...["BEARER", "BearerToken", "bearer_token", "Bearer Token"].map((token_type) =>
+    [`token_type ${token_type}`, { token_type, expires_in: 1800 }, 1800] as TokenAnswer
+  ),
   ["an error of null", { error: null, error_description: null, expires_in: 1800 }, 1800],
   ["id_token null", { id_token: null, expires_in: 1800 }, 1800],
   ["scope null", { scope: null, expires_in: 1800 }, 1800],

@@ -98,7 +98,7 @@ Deno.test("network: HTTPS_PROXY carries all requests, and needs no permission fo
   const HTTPS_PROXY = `http://127.0.0.1:${network.proxy.port}`;
   assertEquals(await signIn(network, { DENO_CERT: network.ca, HTTPS_PROXY }), "refreshed");
   assertEquals(new Set(network.proxy.requests), new Set([`CONNECT ${COMPANY}:443 HTTP/1.1`]));
-  assertEquals(network.provider.requests.length, 5);
+  assertEquals(network.provider.requests.length, 6);
 });
 
 Deno.test("network: a proxy that is down is told by its variable", async () => {

@@ -208,7 +208,7 @@ for (const isUseful of [true, false]) {
     assertEquals(backend.runs, isUseful ? 0 : 1);
     assertEquals([token === "their-access", world.provider.requests.length], [
       isUseful,
-      isUseful ? 0 : 1,
+      isUseful ? 0 : 2, // with the keys
     ]);
   });
 }

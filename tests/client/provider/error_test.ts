@@ -142,7 +142,7 @@ for (const name of ["token_endpoint", "jwks_uri"]) {
       const shown: unknown[] = [];
       const onAuthorizationUrl = (prompt: unknown) => void shown.push(prompt);
       const run = () => createSession({ ...world.options, flow, onAuthorizationUrl });
-      await rejectsWith("provider_invalid", run, `no ${name}`);
+      await rejectsWith("provider_invalid", run, name);
       assertEquals([world.codes.length, shown.length], [0, 0]);
     });
   }

@@ -27,8 +27,9 @@ Deno.test("OidcProvider: a device flow, a refresh and a revocation at a real pro
     "/.well-known/openid-configuration",
     "/device/auth",
     "/token",
-    "/jwks", // once: the keys are kept
+    "/jwks",
     "/token",
+    "/jwks",
     "/token/revocation",
   ]);
   const { form } = world.provider.requests.at(-1)!;

@@ -254,16 +254,18 @@ for (
   });
 }
 
-Deno.test("browser attack: tokens of another type than asked for are refused", async () => {
-  await using world = await scriptedProviderWorld();
-  const { provider } = world;
-  provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
-  provider.script.token.push(() => json({ access_token: "a".repeat(20), token_type: "mac" }));
-  const { answer, session } = await startBrowserFlow(world);
-  const failed = rejectsWith("provider_invalid", () => session);
-  await open(answer({ code: CODE }));
-  assertStringIncludes((await failed).message, "protocol");
-});
+for (const token_type of ["mac", "DPoP bearer", "bearer;mac", "N_A", 5]) {
+  Deno.test(`browser attack: tokens of the type ${token_type} are refused`, async () => {
+    await using world = await scriptedProviderWorld();
+    const { provider } = world;
+    provider.discovery = { authorization_endpoint: `${provider.issuer}/authorize` };
+    provider.script.token.push(() => json({ access_token: "a".repeat(20), token_type }));
+    const { answer, session } = await startBrowserFlow(world);
+    const failed = rejectsWith("provider_invalid", () => session);
+    await open(answer({ code: CODE }));
+    assertStringIncludes((await failed).message, "protocol");
+  });
+}
 
 Deno.test("browser attack: every request has secrets of its own", async () => {
   await using world = await oidcProviderWorld();
