@@ -24,18 +24,11 @@ export type PermissionNeed = Deno.PermissionDescriptor & {
  */
 export interface RequiredPermissionsOptions {
   /**
-   * The call. `clear` means `clearOidcCredentials` of the same credentials; only the options for
-   * identity and backend count for it.
+   * The call. `clearOidcCredentials` of the same credentials needs no more than it.
    *
    * @default "init"
    */
-  call?: "init" | "createSession" | "clear";
-  /**
-   * Whether `clear` also revokes the tokens.
-   *
-   * @default false
-   */
-  revoke?: boolean;
+  call?: "init" | "createSession";
   /**
    * Whether to ask the provider for its endpoints, so that their hosts are included. Needs
    * `--allow-net` for the issuer's host.

@@ -16,7 +16,7 @@ import { resolveCredentialsBackend } from "../../backends/resolve_credentials_ba
 import { OPTION_NAMES, optionRow } from "../options/declaration.ts";
 import { type OidcIdentity, resolveIdentity } from "../options/resolve_identity.ts";
 import { preflight } from "../permissions/preflight.ts";
-import { ensureSelection, envNeeds, optionNeeds } from "../permissions/start_needs.ts";
+import { envNeeds, optionNeeds, selectionNeeds } from "../permissions/start_needs.ts";
 import type { SessionOptions } from "../session_options.ts";
 import type { FlagName, FlagValues } from "./flags.ts";
 import { LARGEST_BYTES, type Settings, WRITABLE_FOR_OTHERS } from "./settings.ts";
@@ -63,7 +63,7 @@ export async function chooseBackend(
   let named = await namedByFlags(flags, flag, ensure);
   if (named === undefined) {
     named = namedBySettings(flags.settings);
-    if (named === undefined || !flags.settings.isTyped) await ensureSelection(ensure);
+    if (named === undefined || !flags.settings.isTyped) await ensure(selectionNeeds());
   }
   if (named === undefined) {
     const { name = "file", by } = readBackendChoice(readEnvIfGranted);
@@ -203,7 +203,7 @@ function parseParameters(texts: readonly string[]): Record<string, string> {
 
 /** Variables that identify a sign-in where the flags do not. They win over the settings file. */
 export function identityNeeds(flags: FlagValues): PermissionNeed[] {
-  return envNeeds(givenOptions(flags), "clear");
+  return envNeeds(givenOptions(flags), "createSession");
 }
 
 export interface SignInTarget extends AsyncDisposable {

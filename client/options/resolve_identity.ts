@@ -168,22 +168,16 @@ function refuseSecond([one, other]: readonly string[], action: string): void {
   );
 }
 
-/**
- * Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key.
- *
- * @param name The issuer in an error, where neither the option nor the variable holds it.
- */
-export function checkIssuer(
-  issuer: string,
-  action: string,
-  name: Message = words`${named("issuer")}`,
-): string {
-  const url = secureUrl(issuer, words`${action}: ${name}`);
+/** Checks an issuer and returns it unchanged: a URL object would rewrite it, and so its key. */
+export function checkIssuer(issuer: string, action: string): string {
+  const url = secureUrl(issuer, words`${action}: ${named("issuer")}`);
   if (url.search === "" && url.hash === "" && url.username === "" && url.password === "") {
     return issuer;
   }
   throw invalidOptions(
-    words`Cannot ${action}: ${name} has a query, a fragment or a password in it. Give the issuer
+    words`Cannot ${action}: ${
+      named("issuer")
+    } has a query, a fragment or a password in it. Give the issuer
       identifier alone, as the provider's discovery document states it.`,
   );
 }

@@ -1,5 +1,5 @@
 import type { OidcIdentity } from "../options/resolve_identity.ts";
-import { isDeno, isGranted, writeError } from "../../backends/common/platform.ts";
+import { isDeno, isGranted } from "../../backends/common/platform.ts";
 import { call, words } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentialsBackend } from "../../backends/oidc_credentials_backend.ts";
 import { resolveCredentialsBackend } from "../../backends/resolve_credentials_backend.ts";
@@ -13,7 +13,7 @@ import {
   type PermissionNeed,
   type RequiredPermissionsOptions,
 } from "../format_permissions.ts";
-import { listenNeeds, resolveRedirect } from "../options/browser_options.ts";
+import { checkBrowserOptions, listenNeeds, resolveRedirect } from "../options/browser_options.ts";
 import { GROUPS, OPTIONS, valueOf } from "../options/declaration.ts";
 import {
   checkCallOptions,
@@ -27,10 +27,8 @@ import {
   asAlways,
   backendNeeds,
   bare,
-  choiceNeeds,
   env,
   envNeeds,
-  fileNeeds,
   net,
   startNeeds,
   uniqueNeeds,
@@ -38,45 +36,29 @@ import {
 
 const ACTION = "name the permissions";
 
+export { checkBrowserOptions };
+
 /**
- * Checks permissions before any work. In a terminal the person is asked for each missing one, with
- * its reason. Elsewhere a missing one is an error that names all flags.
+ * Checks permissions before any work. Nobody is asked for one by one: the error names all flags.
  *
  * @param action The caller's action, as in "Cannot {action}".
  * @param when The needs to check, by their time.
  * @param all All permissions of the call that are known, for the error.
  * @throws {ValidMindAuthError} `permission_required`.
  */
-export async function preflight(
+export function preflight(
   action: string,
   needs: readonly PermissionNeed[],
   when: PermissionNeed["need"],
   all: () => readonly PermissionNeed[] = () => needs,
-): Promise<void> {
-  const missing = needs.filter((need) => need.need === when && !isGranted(need));
-  if (missing.length === 0) return;
-  if (Deno.stdin.isTerminal() && Deno.stderr.isTerminal()) {
-    const lines = missing.map((need) => `  ${describe(need)}, ${need.reason}\n`);
-    writeError(
-      `To ${action}, these permissions are needed, and Deno will ask for each:\n${lines.join("")}`,
-    );
-    for (const need of missing) await Deno.permissions.request(need);
-  }
-  const denied = missing.filter((need) => !isGranted(need));
-  if (denied.length > 0) throw permissionRequired(action, denied, all());
-}
-
-/** The error for missing permissions, with the flags for all permissions of the call. */
-function permissionRequired(
-  action: string,
-  denied: readonly PermissionNeed[],
-  all: readonly PermissionNeed[],
-): ValidMindAuthError {
-  const required = all.filter((need) => need.need !== "optional" || denied.includes(need));
+): void {
+  const denied = needs.filter((need) => need.need === when && !isGranted(need));
+  if (denied.length === 0) return;
+  const required = all().filter((need) => need.need !== "optional" || denied.includes(need));
   const reasons = denied.map((need) => `${describe(need)} (${need.reason})`).join(", ");
   const advice = `${flagAdvice(required)}put this into deno.json and run with -P=validmind:\n` +
     formatPermissionSet(required);
-  return new ValidMindAuthError(
+  throw new ValidMindAuthError(
     "permission_required",
     // The command line has a command of its own for a script's permissions.
     words`Cannot ${action}: Deno does not permit ${reasons}. ${
@@ -99,9 +81,8 @@ function describe(need: PermissionNeed): string {
 }
 
 const ABOUT_TYPES = {
-  call: ["init", "createSession", "clear"],
+  call: ["init", "createSession"],
   discover: "boolean",
-  revoke: "boolean",
 } as const;
 
 /**
@@ -115,33 +96,19 @@ export async function collectPermissions(
   endpointHosts: (identity: OidcIdentity, runtime: Runtime) => Promise<string[]>,
 ): Promise<PermissionNeed[]> {
   checkCallOptions(ACTION, about, ABOUT_TYPES);
-  const { call = "init", revoke = false } = about;
-  const options = checkSessionOptions(given, ACTION, call !== "createSession");
-  await preflight(ACTION, envNeeds(options, call), "always");
+  const { call = "init" } = about;
   const isInit = call === "init";
-  const action = isInit ? "sign in to ValidMind" : "sign in";
-  const resolved = resolveOptions(options, action, isInit);
+  const options = checkSessionOptions(given, ACTION, isInit);
+  preflight(ACTION, envNeeds(options, call), "always");
+  const resolved = resolveOptions(options, isInit ? "sign in to ValidMind" : "sign in", isInit);
   const { identity, runtime } = resolved;
-  if (identity.kind === "api_key") {
-    return call === "clear"
-      ? envNeeds(options, call)
-      : startNeeds(options, call, resolved, undefined);
-  }
+  if (identity.kind === "api_key") return startNeeds(options, call, resolved, undefined);
   const backend = await resolveCredentialsBackend(options.credentialsBackend);
   const hosts = about.discover ? await endpointHosts(identity, runtime) : [];
-  const discovered = hosts.map((host): PermissionNeed => (
-    { name: "net", host, reason: "to use the provider's endpoints", need: "sign_in" }
-  ));
-  if (call !== "clear") {
-    const needs = [...startNeeds(options, call, resolved, backend), ...browserNeeds(options)];
-    return uniqueNeeds([...needs, ...discovered]);
-  }
   return uniqueNeeds([
-    ...envNeeds(options, revoke ? "revoke" : "clear"),
-    ...discovered,
-    ...(revoke ? fileNeeds(identity).map(asAlways) : []),
-    ...choiceNeeds(options),
-    ...clearNeeds(backend, revoke ? [identity.issuer] : []),
+    ...startNeeds(options, call, resolved, backend),
+    ...browserNeeds(options),
+    ...hosts.map((host) => net(`https://${host}`, "to use the provider's endpoints", "sign_in")),
   ]);
 }
 

@@ -14,20 +14,18 @@ import {
   apiNeeds,
   asAlways,
   backendNeeds,
+  type Call,
   choiceNeeds,
-  ensureSelection,
   envNeeds,
   HOME_NEED,
   isByKey,
   startNeeds,
 } from "./start_needs.ts";
 
-/** Loaded where a permission is missing, given back or asked about. */
+/** Loaded where a permission is missing, given back or asked about, and for options of the browser. */
 export function loadPreflight(): Promise<typeof import("./preflight.ts")> {
   return import("./preflight.ts");
 }
-/** Loaded for a sign-in in the browser. */
-const loadBrowserOptions = () => import("../options/browser_options.ts");
 
 /** A session's parts: checked options, the store, and the permissions. */
 export interface PreparedSession {
@@ -58,32 +56,28 @@ export interface SessionNeeds {
  */
 export async function prepareSession(
   given: InitOptions,
-  call: "init" | "createSession",
+  call: Call,
 ): Promise<PreparedSession> {
   const isInit = call === "init";
   const action = isInit ? "sign in to ValidMind" : "sign in";
   assertRuntime(action);
   const options = checkSessionOptions(given, action, isInit);
   const check = checker(action, options);
-  const mayReadAll = isGranted({ name: "env" });
-  const variables = mayReadAll ? [] : envNeeds(options, call);
-  const choice = () => isByKey(options) ? [] : choiceNeeds(options);
-  const first = () => [...variables.map(asAlways), ...choice(), HOME_NEED];
-  if (!mayReadAll) await check(variables, "always", first);
+  if (!isGranted({ name: "env" })) {
+    const variables = envNeeds(options, call);
+    if (!isByKey(options)) variables.push(...choiceNeeds(options));
+    await check(variables, "always", () => [...variables.map(asAlways), HOME_NEED]);
+  }
   const resolved = resolveOptions(options, action, isInit);
   options.signal?.throwIfAborted();
   if (options.redirectUri ?? options.listen ?? options.authorizationParameters) {
-    (await loadBrowserOptions()).checkBrowserOptions(options, action);
+    (await loadPreflight()).checkBrowserOptions(options, action);
   }
   let backend: OidcCredentialsBackend | undefined;
   // A start does without the whole list, and a session that gave its variables back has no other.
   let list: PermissionNeed[] | undefined;
   const needs = () => list ??= startNeeds(options, call, resolved, backend);
   if (resolved.identity.kind === "oidc") {
-    if (!mayReadAll && choice().length > 0) {
-      const known = () => startNeeds(options, call, resolved, undefined);
-      await ensureSelection((more) => check(more, "always", known));
-    }
     const chosen = resolveCredentialsBackend(options.credentialsBackend);
     backend = await untilAborted(chosen, options.signal);
   }
@@ -111,6 +105,6 @@ function checker(action: string, options: SessionOptions) {
   ): Promise<void> => {
     if (!needs.some((need) => need.need === when && !isGranted(need))) return;
     const { browserNeeds, preflight } = await loadPreflight();
-    await preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
+    preflight(action, needs, when, () => [...more(), ...needs, ...browserNeeds(options)]);
   };
 }

@@ -25,7 +25,7 @@ import type { ResolvedOptions } from "../options/resolve_options.ts";
 import type { InitOptions, SessionOptions } from "../session_options.ts";
 
 /** A call whose permissions can be named. */
-export type Call = "init" | "createSession" | "clear" | "revoke";
+export type Call = "init" | "createSession";
 
 /**
  * All that a start and a refresh need.
@@ -34,7 +34,7 @@ export type Call = "init" | "createSession" | "clear" | "revoke";
  */
 export function startNeeds(
   options: InitOptions,
-  call: "init" | "createSession",
+  call: Call,
   resolved: ResolvedOptions,
   backend: OidcCredentialsBackend | undefined,
 ): PermissionNeed[] {
@@ -94,8 +94,7 @@ function needOfVariable(
   isKey: boolean,
 ): PermissionNeed["need"] | undefined {
   const { group, requiredBy } = optionRow(name);
-  const isSignOut = call === "clear" || call === "revoke";
-  const isProofOpen = !isKey && call !== "clear" && Object.keys(clientAuthOf(options)).length === 0;
+  const isProofOpen = !isKey && Object.keys(clientAuthOf(options)).length === 0;
   if (group === "client") return isProofOpen ? "optional" : undefined;
   const isGiven = options[name] !== undefined ||
     name === "apiHost" && options.apiUrl !== undefined ||
@@ -105,11 +104,9 @@ function needOfVariable(
     const isClient = name === "issuer" || name === "clientId";
     return isClient && isProofOpen ? "optional" : undefined;
   }
+  if (group === "browser" || group === "model" && call !== "init") return undefined;
   const need = requiredBy === "every call" || requiredBy === call ? "always" : "optional";
-  if (group === "model") return call === "init" ? need : undefined;
-  if (group === "browser" || isSignOut && (group === "api" || group === "person")) return undefined;
-  if (group === "api") return need;
-  if ((group === "api_key") === isKey) return need;
+  if (group === "api" || group === "model" || (group === "api_key") === isKey) return need;
   // To see that there are not credentials of both kinds.
   const { issuer, clientId, apiKey, apiSecret } = options;
   const isOpen = (isKey ? apiKey ?? apiSecret : issuer ?? clientId) === undefined;
@@ -142,20 +139,6 @@ export function selectionNeeds(): PermissionNeed[] {
   const { variables, options } = readBackendChoice(readIfGranted);
   const needs = variables.map((variable) => variable === HOME_VARIABLE ? HOME_NEED : env(variable));
   return options === undefined ? needs : [...needs, ...optionNeeds(readIfGranted(options) ?? "")];
-}
-
-/**
- * Checks the variables that choose the backend. After a person's answers more of them are readable,
- * and may call for a further one.
- */
-export async function ensureSelection(
-  ensure: (needs: PermissionNeed[]) => Promise<void>,
-): Promise<void> {
-  let needs: PermissionNeed[];
-  do {
-    needs = selectionNeeds();
-    await ensure(needs);
-  } while (JSON.stringify(selectionNeeds()) !== JSON.stringify(needs));
 }
 
 /** The needs of `${NAME}` in the text of a backend's options. */

@@ -108,9 +108,9 @@ for (
     assertEquals(await world.run(options, flagsOf(needs)), "ok");
     const outcome = await world.run(options, flagsOf(needs.filter((need) => !read.includes(need))));
     assertStringIncludes(outcome, "permission_required");
-    const clearing = { call: "clear", revoke: true } as const;
-    const toClear = await withEnv(world.env, () => requiredPermissions(options, clearing));
-    const wanted = toClear.filter(({ need }) => need === "always");
+    const call = "createSession";
+    const toClear = await withEnv(world.env, () => requiredPermissions(options, { call }));
+    const wanted = toClear.filter(({ need }) => need !== "optional");
     const clear = { THEN: "clear" };
     assertEquals(await world.run(options, flagsOf(wanted), clear), "nothing_to_revoke");
     const less = wanted.filter((need) => !need.reason.includes("client's"));

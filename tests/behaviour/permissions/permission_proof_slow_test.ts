@@ -238,7 +238,8 @@ async function needsOf(
     if (input.flow === "migrate") return migrationNeeds(input);
     const { interactive: _, ...options } = flowOptions(input);
     if (input.flow !== "clear") return await requiredPermissions(options);
-    return await requiredPermissions(options, { call: "clear", revoke: true });
+    const { apiHost: _1, model: _2, ...named } = options;
+    return await requiredPermissions(named, { call: "createSession" });
   });
   const isWanted = (need: PermissionNeed) =>
     optional

@@ -172,8 +172,9 @@ async function run(
 async function allNeeds(input: FlowInput, session: KeyringSession): Promise<PermissionNeed[]> {
   return await withEnv({ HOME: session.env.HOME! }, async () => {
     const { interactive: _, ...options } = flowOptions(input);
-    const about = input.flow === "clear" ? { call: "clear" as const, revoke: true } : {};
-    return await requiredPermissions(options, about);
+    if (input.flow !== "clear") return await requiredPermissions(options);
+    const { apiHost: _1, model: _2, ...named } = options;
+    return await requiredPermissions(named, { call: "createSession" });
   });
 }
 
