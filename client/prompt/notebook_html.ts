@@ -1,6 +1,6 @@
 import { readEnvIfGranted } from "../../backends/common/platform.ts";
 import { printable } from "../../backends/common/printable.ts";
-import { answerLines, formatTime, NO_REFRESH, outcomeLines } from "./prompt.ts";
+import { answerLines, formatTime, outcomeLines } from "./prompt.ts";
 import type { Outcome, SignInPage } from "./prompt.ts";
 
 export interface PromptView {
@@ -76,31 +76,21 @@ function codeHtml({ code }: SignInPage): string {
     `<div class="vm-auth-row"><samp>${escapeHtml(code.text)}</samp></div></li>`;
 }
 
-/** The end of a sign-in as HTML. Without a link: the code is spent. */
-export function outcomeHtml(outcome: Outcome, issuer: string): string {
-  const at = `at ${escapeHtml(issuer)}`;
-  if (outcome.kind !== "signed_in") return statusHtml(false, outcomeLines(outcome).join(" "), [at]);
-  const { who, expiresAt, place, isRefreshable } = outcome;
-  const name = who === undefined ? "" : ` as <strong>${escapeHtml(who)}</strong>`;
-  return statusHtml(true, `Signed in${name}`, [
-    at,
-    `token valid until ${escapeHtml(formatTime(expiresAt))}`,
-    `stored in ${escapeHtml(place, 500)}`,
-    ...(isRefreshable ? [] : [NO_REFRESH]),
-  ]);
-}
-
 /**
- * A state in a line, with details below. It stays in the notebook and in its exports. So it takes
- * colour and font from its surroundings, and has no style sheet, which a Markdown page would show as
- * text. Title and details are HTML.
+ * The end of a sign-in as HTML. Without a link: the code is spent. It stays in the notebook and in its
+ * exports. So it takes colour and font from its surroundings, and has no style sheet, which a Markdown
+ * page would show as text.
  */
-function statusHtml(isGood: boolean, title: string, details: readonly string[]): string {
-  const dim = `style="margin:0;font-size:13px;overflow-wrap:anywhere"`;
+export function outcomeHtml(outcome: Outcome, issuer: string): string {
+  const line = (text: string, style: string) =>
+    `<p style="margin:0;${style};overflow-wrap:anywhere">${escapeHtml(text, Infinity)}</p>`;
+  const [title, ...details] = outcomeLines(outcome);
   return `<div class="vm-auth" style="display:flex;gap:10px;max-width:560px;margin:4px 0">` +
-    `<span style="font-weight:700">${isGood ? "✓" : "✕"}</span>` +
-    `<div><p style="margin:0;overflow-wrap:anywhere">${title}</p>` +
-    `${details.map((line) => `<p ${dim}>${line}</p>`).join("")}</div></div>`;
+    `<strong>${outcome.kind === "signed_in" ? "✓" : "✕"}</strong>` +
+    `<div>${line(title!, "font-weight:600")}` +
+    `${
+      [`At ${issuer}`, ...details].map((text) => line(text, "font-size:13px")).join("")
+    }</div></div>`;
 }
 
 /** Text from outside as HTML may carry it, in an element or an attribute in quotes. */
@@ -145,36 +135,25 @@ else{clearInterval(timer);wait.textContent="This "+name+" has expired. Run the c
 const timer=setInterval(count,1000);count()})()`;
 }
 
-/**
- * The look of the prompt in a notebook: the colours of the front end (JupyterLab, VS Code), else the
- * colours of the system's light or dark theme.
- */
+/** The look of the prompt in a notebook, in the colours of its front end. */
 const STYLE = `<style>
-.vm-auth{--t:#1f2328;--d:#59636e;--b:#d1d9e0;--l:#0969da}
-@media (prefers-color-scheme:dark){.vm-auth{--t:#e6edf3;--d:#9da7b3;--b:#3d444d;--l:#58a6ff}}
-[data-jp-theme-light=true] .vm-auth,.vscode-light .vm-auth{--d:#59636e;--b:#d1d9e0;--l:#0969da}
-[data-jp-theme-light=false] .vm-auth,.vscode-dark .vm-auth{--d:#9da7b3;--b:#3d444d;--l:#58a6ff}
-.vm-auth{--text:var(--jp-content-font-color1,var(--vscode-editor-foreground,var(--t)));
---dim:var(--jp-content-font-color2,var(--vscode-descriptionForeground,var(--d)));
---line:var(--jp-border-color2,var(--vscode-panel-border,var(--b)));
---link:var(--jp-content-link-color,var(--vscode-textLink-foreground,var(--l)));
-box-sizing:border-box;display:flex;max-width:560px;margin:4px 0;color:var(--text);
+.vm-auth{box-sizing:border-box;display:flex;max-width:560px;margin:4px 0;
 font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif))}
 .vm-auth p{margin:0}
-.vm-auth a{color:var(--link);overflow-wrap:anywhere}
-.vm-auth-card{flex-wrap:wrap;gap:16px 24px;padding:16px 20px;border:1px solid var(--line);border-radius:8px}
+.vm-auth a{color:var(--jp-content-link-color,var(--vscode-textLink-foreground));overflow-wrap:anywhere}
+.vm-auth-card{flex-wrap:wrap;gap:16px 24px;padding:16px 20px;border:1px solid #8888;border-radius:8px}
 .vm-auth-main{flex:1 1 300px;min-width:0}
 .vm-auth .vm-auth-title{font-weight:600;margin-bottom:8px;overflow-wrap:anywhere}
 .vm-auth .vm-auth-main ol{margin:0;padding-left:1.3em}
 .vm-auth .vm-auth-main li{margin:4px 0}
 .vm-auth-row{display:flex;align-items:center;gap:14px;margin-top:2px}
-.vm-auth .vm-auth-row samp{color:var(--text);font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
-.vm-auth input{flex:1;min-width:0;padding:2px 8px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px}
-.vm-auth button{padding:2px 10px;border:1px solid var(--line);border-radius:6px;background:none;color:var(--text);font:inherit;font-size:13px;cursor:pointer}
-.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
-.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px}
+.vm-auth .vm-auth-row samp{color:inherit;font:600 26px/1.3 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));letter-spacing:.06em;user-select:all;-webkit-user-select:all}
+.vm-auth input,.vm-auth button{padding:2px 10px;border:1px solid #8888;border-radius:6px;background:none;color:inherit;font:inherit;font-size:13px}
+.vm-auth input{flex:1;min-width:0}
+.vm-auth button{cursor:pointer}
+.vm-auth .vm-auth-note,.vm-auth .vm-auth-wait{margin-top:10px;font-size:13px;overflow-wrap:anywhere}
 .vm-auth .vm-auth-wait{font-variant-numeric:tabular-nums}
-.vm-auth .vm-auth-over{color:var(--text);font-weight:600}
+.vm-auth .vm-auth-over{font-weight:600}
 .vm-auth-qr{flex:none;align-self:center;line-height:0}
 .vm-auth-qr svg{width:132px;height:132px;border-radius:6px}
 </style>`;

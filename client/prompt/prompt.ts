@@ -3,7 +3,7 @@ import { printable } from "../../backends/common/printable.ts";
 import type { SessionStatus } from "../session.ts";
 
 /** The consequence of a sign-in without a refresh token. */
-export const NO_REFRESH =
+const NO_REFRESH =
   "The provider gave no refresh token, so you will be asked again when the token ends: ask for the " +
   'scope offline_access. In the browser some providers want { prompt: "consent" } beside it ' +
   "(authorizationParameters, or --parameter prompt=consent of the command line).";

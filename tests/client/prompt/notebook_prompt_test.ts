@@ -106,7 +106,7 @@ Deno.test("prompt in a notebook: no link, code, picture or style sheet is left a
     for (const text of [kernel.html(), kernel.text()]) {
       assertEquals(/<(a|svg|samp|script|style)\b|WDJB|activate/.test(text), false, kind);
     }
-    assertStringIncludes(kernel.html(), kind === "signed_in" ? "<strong>ada@" : "✕");
+    assertStringIncludes(kernel.html(), kind === "signed_in" ? ">Signed in as ada@" : "✕");
     assertMatch(kernel.text(), kind === "signed_in" ? /^Signed in as ada@/ : /\.$/);
   }
 });

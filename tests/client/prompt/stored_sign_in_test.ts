@@ -23,7 +23,7 @@ Deno.test("a notebook that finds a stored sign-in says who is signed in, and unt
   const [{ type, data } = { type: "", data: {} as Record<string, string> }] = kernel.displays;
   assertEquals([kernel.displays.length, type], [1, "display_data"]);
   assertMatch(data["text/plain"]!, SIGNED_IN);
-  assertMatch(data["text/html"]!, /<strong>.+<\/strong>.*token valid until \d{4}-/);
+  assertMatch(data["text/html"]!, />Signed in as \S+\.<.*token is valid until \d{4}-/);
 });
 
 Deno.test("so it says after a refresh, and of a sign-in in two steps that is not needed", async () => {
