@@ -2,7 +2,7 @@ import type { Runtime } from "../options/resolve_options.ts";
 import type { OidcIdentity } from "../options/resolve_identity.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
 import { CredentialsBackendError } from "../../backends/credentials_backend_error.ts";
-import { isFresh, LAST_TIME, readClaims, SKEW_SECONDS, type TokenSet } from "../entry.ts";
+import { LAST_TIME, readClaims, SKEW_SECONDS, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { importDpopKey } from "../provider/dpop_key.ts";
 import type { HeldTokens } from "./source.ts";
@@ -99,13 +99,6 @@ export function bridges(held: HeldTokens, error: unknown, now: number): boolean 
   if (!isFault || bearer === undefined || now >= bearer.expiresAt) return false;
   held.freshUntil = Math.min(bearer.expiresAt, now + BRIDGE_MS);
   return true;
-}
-
-/** Takes over an entry. A live token that is not fresh is used for half its remaining time. */
-export function adopt(held: HeldTokens, entry: OidcCredentials, now: number): void {
-  held.adopt(entry);
-  const leftMs = (held.bearer?.expiresAt ?? 0) - now;
-  if (leftMs > 0 && !isFresh(held.bearer, now)) held.freshUntil = now + leftMs / 2;
 }
 
 /** The key that the tokens of one identity are bound to, where they are bound (DPoP, RFC 9449). */

@@ -6,7 +6,7 @@ import { type Bearer, bearerOf, isFresh, type TokenSet } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import { clearCredentials } from "./clear.ts";
 import { NO_KEY, noIdToken } from "./login_required.ts";
-import { adopt, bridges, providerNow, toEntry } from "./new_entry.ts";
+import { bridges, providerNow, toEntry } from "./new_entry.ts";
 import { loadGrants, TokenRefresh } from "./refresh.ts";
 import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
 import { CredentialStore, loadDialog, singleFlight, takeTurn } from "./store.ts";
@@ -60,7 +60,7 @@ export class TokenRenewal implements Renewal {
       const entry = await this.#refresh.run(rejected, signal);
       providerNow(runtime, kind, issuer); // another session may have made it
       // Not after a sign-out in between.
-      if (forgets === this.#held.forgets) adopt(this.#held, entry, this.#now());
+      if (forgets === this.#held.forgets) this.#held.adopt(entry);
       const bearer = bearerOf(entry, kind);
       remember(runtime.secrets, [bearer?.token]);
       if (bearer !== undefined && this.#now() < bearer.expiresAt) return bearer;
@@ -119,7 +119,7 @@ export class TokenRenewal implements Renewal {
       signal,
       () => runtime.emit?.({ type: "sign_in_joined" }),
     );
-    adopt(this.#held, entry, this.#now());
+    this.#held.adopt(entry);
     if (this.#held.bearer === undefined) throw noIdToken(identity.issuer);
   }
 

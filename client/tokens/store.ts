@@ -295,22 +295,15 @@ export async function takeTurn<T>(
 ): Promise<T> {
   const start = performance.now();
   const waitedMs = () => Math.round(performance.now() - start);
-  let onEnd = () => {};
-  const onLong = () => {
-    emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
-    onEnd = () => emit?.({ type: "lock_waited", waitedMs: waitedMs() });
-  };
+  const onLong = () => emit?.({ type: "lock_waiting", waitedMs: waitedMs() });
   // Not by setTimeout, whose first use in a process takes Deno some 4 ms.
   const timer = AbortSignal.timeout(NOTICE_MS);
   timer.addEventListener("abort", onLong, { once: true });
-  const end = () => {
-    timer.removeEventListener("abort", onLong);
-    onEnd();
-    onEnd = () => {};
-  };
+  const end = () => timer.removeEventListener("abort", onLong);
   try {
     return await store.withLock(() => {
       end();
+      if (timer.aborted) emit?.({ type: "lock_waited", waitedMs: waitedMs() });
       return fn();
     }, lock);
   } finally {
