@@ -27,7 +27,7 @@ import { asAlways, fileNeeds } from "../permissions/start_needs.ts";
 import type { OidcProvider } from "../provider/oidc_provider.ts";
 import type { ClearOidcCredentialsOptions } from "../session_options.ts";
 import { clearCredentials, isCorrupt, UNREAD } from "../tokens/clear.ts";
-import { loadGrants } from "../tokens/refresh.ts";
+import { loadGrants } from "../tokens/load_grants.ts";
 import { CredentialStore, unstoredKeys } from "../tokens/store.ts";
 import { given, peekActiveSession, setActiveSession } from "./session.ts";
 

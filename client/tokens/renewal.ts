@@ -1,29 +1,51 @@
 import type { ClearOptions, ClearResult } from "../session.ts";
-import { untilAborted } from "../../backends/common/promises.ts";
+import { Once, untilAborted } from "../../backends/common/promises.ts";
 import { remember } from "../../backends/common/redact.ts";
+import { backendName, type Message } from "../../backends/credentials_backend_error.ts";
 import type { OidcCredentials } from "../../backends/oidc_credentials_backend.ts";
-import { type Bearer, bearerOf, isFresh, type TokenSet } from "../entry.ts";
-import { ValidMindAuthError } from "../errors.ts";
-import { clearCredentials } from "./clear.ts";
-import { NO_KEY, noIdToken } from "./login_required.ts";
-import { bridges, providerNow, toEntry } from "./new_entry.ts";
-import { loadGrants, TokenRefresh } from "./refresh.ts";
+import { type Bearer, bearerOf, coversScope, isFresh, type TokenSet } from "../entry.ts";
+import { codeOf, ValidMindAuthError } from "../errors.ts";
+import type { OidcProvider } from "../provider/oidc_provider.ts";
+import type { RefreshAnswer } from "../provider/refresh_grant.ts";
+import { clearCredentials, revokeTokens } from "./clear.ts";
+import { loadGrants, requestDiscovery } from "./load_grants.ts";
+import {
+  isRefusal,
+  loginRequired,
+  NO_KEY,
+  noIdToken,
+  noRefreshToken,
+  OTHER_SCOPE,
+} from "./login_required.ts";
+import { BoundKey, bridges, providerNow, toEntry } from "./new_entry.ts";
 import type { HeldTokens, Renewal, TokenSourceOptions } from "./source.ts";
-import { CredentialStore, loadDialog, singleFlight, takeTurn } from "./store.ts";
+import {
+  CredentialStore,
+  grantOf,
+  isSpent,
+  loadDialog,
+  markSpent,
+  singleFlight,
+  takeTurn,
+} from "./store.ts";
 
 /** The slow half of a `TokenSource`: tokens by a refresh, by the client's grant, or by asking the person. */
 export class TokenRenewal implements Renewal {
   readonly #options: TokenSourceOptions;
   readonly #held: HeldTokens;
   readonly #store: CredentialStore;
-  readonly #refresh: TokenRefresh;
+  readonly #provider = new Once<OidcProvider>();
+  readonly #key: BoundKey;
+  /** A client needs no stored token for a new one, and no person. */
+  readonly #isClient: boolean;
 
   constructor(options: TokenSourceOptions, held: HeldTokens) {
-    const { stored } = options;
+    const { stored, identity } = options;
     this.#options = options;
     this.#held = held;
     this.#store = new CredentialStore(stored.backend, stored.key);
-    this.#refresh = new TokenRefresh(options, this.#store);
+    this.#key = new BoundKey(identity.dpop === true);
+    this.#isClient = identity.flow === "client_credentials";
   }
 
   /**
@@ -35,10 +57,10 @@ export class TokenRenewal implements Renewal {
   async signIn(read: OidcCredentials | undefined, signal?: AbortSignal): Promise<boolean> {
     const { ask, beforeProvider } = this.#options;
     const stored = this.#store.unstored ? await untilAborted(this.#store.load(), signal) : read;
-    if (stored !== undefined && await this.#refresh.serves(stored)) this.#held.adopt(stored);
+    if (stored !== undefined && await this.#serves(stored)) this.#held.adopt(stored);
     if (isFresh(this.#held.bearer, this.#now())) return false;
-    const obstacle = await this.#refresh.obstacleIn(stored);
-    if (obstacle !== undefined && ask === undefined) throw this.#refresh.loginRequired(obstacle);
+    const obstacle = await this.#obstacleIn(stored);
+    if (obstacle !== undefined && ask === undefined) throw this.#loginRequired(obstacle);
     await beforeProvider();
     if (obstacle === undefined) {
       try {
@@ -57,7 +79,7 @@ export class TokenRenewal implements Renewal {
     const { identity: { issuer }, bearer: kind, runtime } = this.#options;
     const { forgets } = this.#held;
     try {
-      const entry = await this.#refresh.run(rejected, signal);
+      const entry = await this.#renewEntry(rejected, signal);
       providerNow(runtime, kind, issuer); // another session may have made it
       // Not after a sign-out in between.
       if (forgets === this.#held.forgets) this.#held.adopt(entry);
@@ -88,20 +110,20 @@ export class TokenRenewal implements Renewal {
 
   /** The key that a bearer is bound to. */
   async keyOf({ dpopKey }: Bearer): Promise<CryptoKeyPair> {
-    const pair = await this.#refresh.key.import(dpopKey);
+    const pair = await this.#key.import(dpopKey);
     if (pair !== undefined) return pair;
-    throw this.#refresh.loginRequired(NO_KEY);
+    throw this.#loginRequired(NO_KEY);
   }
 
   /** Loads the code of a refresh. */
   async prepareRefresh(): Promise<void> {
-    await this.#refresh.provider();
+    await this.#openProvider();
     await loadGrants();
   }
 
   /** Removes the entry. */
   async clear(options: ClearOptions): Promise<ClearResult> {
-    return await clearCredentials(this.#store, options, () => this.#refresh.provider());
+    return await clearCredentials(this.#store, options, () => this.#openProvider());
   }
 
   /**
@@ -129,15 +151,195 @@ export class TokenRenewal implements Renewal {
     const ask = this.#options.ask!;
     const proof = takeTurn(store, () => store.probe(), { signal }, this.#options);
     await untilAborted(proof, signal);
-    const [provider, { askPerson }] = await Promise.all([this.#refresh.provider(), loadDialog()]);
+    const [provider, { askPerson }] = await Promise.all([this.#openProvider(), loadDialog()]);
     const save = async (tokens: TokenSet) => {
       const now = providerNow(runtime, bearer, identity.issuer);
       const entry = toEntry(tokens, identity, bearer, now);
       await store.saveNew(entry);
-      this.#refresh.reportStored(entry);
+      this.#reportStored(entry);
       return { entry, expiresAt: bearerOf(entry, bearer)?.expiresAt };
     };
     return await askPerson(provider, { runtime, ask, backend: store.backend, signal, save });
+  }
+
+  /** The provider, loaded at the first need. */
+  async #openProvider(): Promise<OidcProvider> {
+    return await this.#provider.get(async () => {
+      const { openProvider } = await loadGrants();
+      return openProvider(this.#options.identity, this.#options.runtime);
+    });
+  }
+
+  /** Whether an entry is for the requested scope, and has the key of its tokens. */
+  async #serves(stored: OidcCredentials): Promise<boolean> {
+    return coversScope(stored, this.#options.identity.scope) && await this.#key.isIn(stored);
+  }
+
+  /** The reason why only a person can go on from an entry; `undefined` where it can be renewed. */
+  async #obstacleIn(stored: OidcCredentials | undefined): Promise<Message | undefined> {
+    const { identity } = this.#options;
+    if (this.#isClient) return undefined;
+    if (stored === undefined) return "no sign-in is stored";
+    if (!coversScope(stored, identity.scope)) return OTHER_SCOPE;
+    if (!await this.#key.isIn(stored)) return NO_KEY;
+    if (!stored.refresh_token) return noRefreshToken(identity);
+    return isSpent(stored.refresh_token) ? "the stored refresh token is used up" : undefined;
+  }
+
+  /**
+   * The entry with a live bearer other than `rejected`: of this renewal, or of a concurrent one. The
+   * calls of this process join, and other processes wait.
+   */
+  async #renewEntry(rejected = "", signal?: AbortSignal): Promise<OidcCredentials> {
+    const { identity, bearer, runtime: { emit } } = this.#options;
+    const store = this.#store;
+    const peek = async () => await this.#renewedIn(await store.peek(), rejected);
+    const renew = async (signal: AbortSignal) => {
+      try {
+        const run = () => this.#runLocked(rejected);
+        return await takeTurn(store, run, { signal, peek }, this.#options);
+      } catch (error) {
+        if (!signal.aborted) emit?.({ type: "refresh_failed", ...codeOf(error) });
+        throw error;
+      }
+    };
+    return await singleFlight(
+      store.owner,
+      // A run for another rejected bearer may give this one.
+      `${bearer} ${identity.scope} ${rejected} ${store.key}`,
+      renew,
+      signal,
+      () => emit?.({ type: "refresh_joined" }),
+    );
+  }
+
+  /** The stored entry, where another session or process has renewed it meanwhile. */
+  async #renewedIn(
+    stored: OidcCredentials | undefined,
+    rejected: string,
+  ): Promise<OidcCredentials | undefined> {
+    if (stored === undefined || !await this.#serves(stored)) return undefined;
+    const bearer = this.#bearerIn(stored);
+    const { now, emit } = this.#options.runtime;
+    if (!isFresh(bearer, now()) || bearer.token === rejected) return undefined;
+    emit?.({ type: "refresh_joined" });
+    return stored;
+  }
+
+  async #runLocked(rejected: string, isAgain = false): Promise<OidcCredentials> {
+    const stored = await this.#store.loadLocked();
+    const renewed = await this.#renewedIn(stored, rejected);
+    if (renewed !== undefined) return renewed;
+    const obstacle = await this.#obstacleIn(stored);
+    if (obstacle !== undefined) {
+      const bearer = stored && await this.#serves(stored) ? this.#bearerIn(stored) : undefined;
+      const isAlive = bearer !== undefined && this.#options.runtime.now() < bearer.expiresAt;
+      if (isAlive && bearer.token !== rejected) return stored!;
+      throw this.#loginRequired(obstacle);
+    }
+    try {
+      return await this.#exchange(stored) ?? await this.#runLocked(rejected, isAgain);
+    } catch (error) {
+      if (this.#isClient || !isRefusal(error)) throw error;
+      return await this.#afterRefusal(stored!, error, rejected, isAgain);
+    }
+  }
+
+  /** Gets new tokens for an entry, and stores them. `undefined` where the store holds another grant by then. */
+  async #exchange(stored: OidcCredentials | undefined): Promise<OidcCredentials | undefined> {
+    const { identity, bearer, runtime } = this.#options;
+    const { emit } = runtime;
+    const store = this.#store;
+    const answer = await this.#request(stored);
+    if (answer === undefined) return undefined;
+    const { refreshToken: rotated } = answer.tokens ?? answer;
+    const used = stored?.refresh_token;
+    if (used && rotated !== undefined && rotated !== used) markSpent(used);
+    if (answer.tokens === undefined) {
+      await store.replace({ ...stored!, refresh_token: answer.refreshToken }, stored);
+      throw answer.error;
+    }
+    // A client's row for another scope is another grant, of which nothing is kept.
+    const previous = stored && await this.#serves(stored) ? stored : undefined;
+    const now = providerNow(runtime, bearer, identity.issuer);
+    const entry = toEntry(answer.tokens, identity, bearer, now, previous);
+    emit?.({ type: "refresh_done", ...this.#endOf(entry) });
+    if (await store.replace(entry, stored)) {
+      this.#reportStored(entry);
+      return entry;
+    }
+    if (this.#isClient || await store.loadLocked() !== undefined) return undefined;
+    // The sign-out wins, and nobody else has these tokens to end them.
+    const { accessToken, refreshToken } = answer.tokens;
+    await revokeTokens(() => this.#openProvider(), { accessToken, refreshToken });
+    throw this.#loginRequired("the sign-in was removed while its token was refreshed");
+  }
+
+  /**
+   * Uses the grant of an entry, once the store is known to accept the next one. `undefined` where the
+   * store holds another grant by then: this process may have stood still, and its lock been taken over.
+   * A refresh token that was used meanwhile would cost the sign-in where the provider detects its reuse.
+   */
+  async #request(stored: OidcCredentials | undefined): Promise<RefreshAnswer | undefined> {
+    const { identity, runtime } = this.#options;
+    runtime.emit?.({ type: "refresh_started" });
+    const proof = this.#store.prove(stored);
+    proof.catch(() => undefined); // thrown below
+    // The request goes out while the code that reads its answer is loaded.
+    using discovery = this.#provider.kept ? undefined : requestDiscovery(identity.issuer, runtime);
+    const provider = await this.#openProvider();
+    const { refreshTokens, requestClientTokens, subjectOf } = await loadGrants();
+    await provider.prepare(this.#isClient ? "get a token" : "refresh the sign-in", discovery);
+    await proof;
+    if (grantOf(await this.#store.loadLocked()) !== grantOf(stored)) return undefined;
+    if (this.#isClient) return { tokens: await requestClientTokens(provider, stored?.dpop_key) };
+    const { refresh_token, dpop_key } = stored!;
+    const dpopKey = await this.#key.import(dpop_key);
+    const subject = subjectOf(stored!);
+    return await refreshTokens(provider, { refreshToken: refresh_token!, subject, dpopKey });
+  }
+
+  /** Another process may have renewed the grant meanwhile: its entry is used then, once. */
+  async #afterRefusal(
+    refused: OidcCredentials,
+    error: ValidMindAuthError & { answer?: string },
+    rejected: string,
+    isAgain: boolean,
+  ): Promise<OidcCredentials> {
+    const store = this.#store;
+    const isEnded = error.oauthError === "invalid_grant";
+    if (isEnded) markSpent(refused.refresh_token!);
+    const stored = await store.loadLocked();
+    const isOther = grantOf(stored) !== grantOf(refused);
+    if (stored !== undefined && isOther && !isAgain) return await this.#runLocked(rejected, true);
+    // Any other refusal may pass, for instance in another network.
+    if (isEnded && !isOther) await store.remove();
+    const reason = isEnded
+      ? "the provider ended the sign-in: it answered"
+      : error.oauthError === undefined // it may be about the client, or of another server
+      ? "the provider does not take the client, or a proxy is in between: it answered"
+      : "the provider refused to refresh it: it answered";
+    throw this.#loginRequired(`${reason} ${error.answer ?? error.oauthError}`, error);
+  }
+
+  /** Reports an entry that was stored. */
+  #reportStored(entry: OidcCredentials): void {
+    const backend = backendName(this.#store.backend);
+    this.#options.runtime.emit?.({ type: "stored", backend, ...this.#endOf(entry) });
+  }
+
+  /** The error where a person has to sign in and is not asked. */
+  #loginRequired(reason: Message, cause?: Error): ValidMindAuthError {
+    return loginRequired(this.#options.identity, this.#store.backend, reason, cause);
+  }
+
+  #endOf(entry: OidcCredentials): { expiresAt?: Date } {
+    const bearer = this.#bearerIn(entry);
+    return bearer === undefined ? {} : { expiresAt: new Date(bearer.expiresAt) };
+  }
+
+  #bearerIn(entry: OidcCredentials): Bearer | undefined {
+    return bearerOf(entry, this.#options.bearer);
   }
 
   #now(): number {
