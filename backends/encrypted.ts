@@ -44,7 +44,6 @@ import type {
   OidcCredentials,
   OidcCredentialsBackend,
   PutOptions,
-  WithLockOptions,
 } from "./oidc_credentials_backend.ts";
 
 export type { KeyCounts } from "./encrypted/key_ring.ts";
@@ -77,13 +76,12 @@ export interface EncryptedCredentialsBackendOptions {
    * or from a program that does not encrypt.
    *
    * - `"refuse"`: reading one is an error, `decryption_failed`;
-   * - `"read"`: they are used. The next write of an entry encrypts it and removes the plain copy;
    * - `"ignore"`: they belong to another program, such as the ValidMind Python library with which this
    *   one shares a file. They are neither read nor listed nor removed.
    *
    * @default "refuse"
    */
-  plain?: "refuse" | "read" | "ignore";
+  plain?: "refuse" | "ignore";
 }
 
 /**
@@ -143,7 +141,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
   readonly requiredPermissions?: () => BackendPermission[];
   readonly #inner: OidcCredentialsBackend;
   readonly #keys: KeyRing;
-  readonly #plain: "refuse" | "read" | "ignore";
+  readonly #plain: "refuse" | "ignore";
 
   /**
    * Reads nothing yet: neither the store nor a variable.
@@ -158,7 +156,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
       backend: "any",
       key: "any",
       olderKeys: "array",
-      plain: ["refuse", "read", "ignore"],
+      plain: ["refuse", "ignore"],
     });
     const { backend: inner, key, olderKeys = [], plain = "refuse" } = options;
     assertCredentialsBackend(inner, `option "backend" of EncryptedCredentialsBackend`);
@@ -171,7 +169,8 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     Object.assign(
       this,
       wrapAbilities(isIn, {
-        withLock: (key, fn, options) => this.#withLock(key, fn, options),
+        // Of the row that is written: a store with leases refuses a write where its own row's lock was lost.
+        withLock: (key, fn, options) => inner.withLock!(rowName(key), fn, options),
         list: () => this.#list(),
         deleteAll: () => inner.deleteAll!(),
         requiredPermissions: () => [...inner.requiredPermissions!(), ...permissions!()],
@@ -225,8 +224,7 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
     const row = await sealRow(key, entry, await this.#keys.current());
     if (isReplaced === undefined) await this.#inner.put(rowName(key), row);
-    else if (!await this.#replace(key, row, isReplaced)) return;
-    if (this.#plain === "read") await this.#inner.delete(key);
+    else await this.#replace(key, row, isReplaced);
   }
 
   /**
@@ -237,7 +235,6 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    */
   async delete(key: string): Promise<void> {
     try {
-      // First: see `#isTakenOver`.
       if (this.#plain !== "ignore") await this.#inner.delete(key);
     } finally {
       await this.#inner.delete(rowName(key));
@@ -294,12 +291,12 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
     }
     if (this.#plain === "ignore") return undefined;
     const plain = entryFrom(this.#inner, await this.#inner.get(key));
-    if (plain === undefined || this.#plain === "read") return plain;
+    if (plain === undefined) return undefined;
     throw new CredentialsBackendError(
       "decryption_failed",
       words`Cannot read credentials from ${describeInner(this.#inner)}: the entry for
-        "${printable(key)}" is not encrypted. Set plain: "read" to take it over, plain:
-        "ignore" if it is another program's, or remove it with ${call("clearOidcCredentials")}.`,
+        "${printable(key)}" is not encrypted. Remove it with ${call("clearOidcCredentials")},
+        or set plain: "ignore" if it is another program's.`,
     );
   }
 
@@ -307,49 +304,19 @@ export class EncryptedCredentialsBackend implements OidcCredentialsBackend {
    * Writes a row where the present entry may be replaced. The inner backend decides in one step with its
    * write, and cannot wait there for a row to be decrypted: it knows the row that was read before by its
    * ciphertext, and where another one is there by then, that one is read.
-   *
-   * @returns Whether the row was written.
    */
   async #replace(
     key: string,
     row: OidcCredentials,
     isReplaced: NonNullable<PutOptions["isReplaced"]>,
-  ): Promise<boolean> {
+  ): Promise<void> {
     const present = await this.#inner.get(rowName(key));
-    if (!isReplaced(await this.#entryIn(key, present))) return false;
+    if (!isReplaced(await this.#entryIn(key, present))) return;
     let isSame = true;
     const isPresent = (found: OidcCredentials | undefined) =>
       isSame = ciphertextOf(found) === ciphertextOf(present);
     await this.#inner.put(rowName(key), row, { isReplaced: isPresent });
-    if (!isSame) return await this.#replace(key, row, isReplaced);
-    return present ? true : await this.#isTakenOver(key, row, isReplaced);
-  }
-
-  /**
-   * Whether a row that was written in the place of a plain entry stays. No store compares one row and
-   * writes another in one step, so that the plain entry is looked at again. A sign-out removes the plain
-   * entry before the row: either it is missed here, or the sign-out finds the row and removes it.
-   */
-  async #isTakenOver(
-    key: string,
-    row: OidcCredentials,
-    isReplaced: NonNullable<PutOptions["isReplaced"]>,
-  ): Promise<boolean> {
-    if (this.#plain !== "read") return true;
-    const plain = entryFrom(this.#inner, await this.#inner.get(key));
-    if (isReplaced(plain)) return true;
-    const present = await this.#inner.get(rowName(key));
-    if (ciphertextOf(present) === ciphertextOf(row)) await this.#inner.delete(rowName(key));
-    return false;
-  }
-
-  /**
-   * The lock of the row that is written: a store with leases refuses a write only where the lock of
-   * its own row was lost. A program that writes plain entries locks them by their own name.
-   */
-  #withLock<T>(key: string, fn: () => Promise<T>, options?: WithLockOptions<T>): Promise<T> {
-    const run = () => this.#inner.withLock!(rowName(key), fn, options);
-    return this.#plain === "read" ? this.#inner.withLock!(key, run, options) : run();
+    if (!isSame) await this.#replace(key, row, isReplaced);
   }
 
   async *#list(): AsyncGenerator<string> {

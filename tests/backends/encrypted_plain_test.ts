@@ -13,12 +13,11 @@ import { SpyBackend } from "../support/spy_backend.ts";
 
 const { folder } = sandbox();
 
-Deno.test("a plain entry is refused, unless it is to be read or ignored", async () => {
+Deno.test("a plain entry is refused, unless it is to be ignored", async () => {
   const inner = new MemoryCredentialsBackend();
   inner.put(KEY, entry());
-  const words = ["not encrypted", 'plain: "read"', 'plain: "ignore"', "clearOidcCredentials"];
+  const words = ["not encrypted", 'plain: "ignore"', "clearOidcCredentials"];
   await rejectsWith("decryption_failed", () => encrypted(inner).get(KEY), KEY, ...words);
-  assertEquals(await encrypted(inner, { plain: "read" }).get(KEY), entry());
   assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
   assertEquals(inner.get(KEY), entry()); // none of it changed anything
 });
@@ -28,16 +27,17 @@ Deno.test("a plain row that is no entry is corrupt, and left alone where it is a
     ...minimal(),
     get: (key) => (key === KEY ? JSON.stringify(entry()) : undefined) as unknown as undefined,
   };
-  for (const plain of ["refuse", "read"] as const) {
-    const get = () => encrypted(inner, { plain }).get(KEY);
-    await rejectsWith("backend_corrupt", get, "gave a string, not an entry");
-  }
+  await rejectsWith(
+    "backend_corrupt",
+    () => encrypted(inner).get(KEY),
+    "gave a string, not an entry",
+  );
   assertEquals(await encrypted(inner, { plain: "ignore" }).get(KEY), undefined);
 });
 
 Deno.test("a sign-out removes the encrypted entry also where the plain one cannot be removed", async () => {
   const inner = new SpyBackend();
-  const backend = encrypted(inner, { plain: "read" });
+  const backend = encrypted(inner);
   await backend.put(KEY, entry());
   const fault = new CredentialsBackendError("backend_denied", "Cannot delete it: no. Ask.");
   inner.before = (method, key) => {
@@ -47,19 +47,8 @@ Deno.test("a sign-out removes the encrypted entry also where the plain one canno
   assertEquals(inner.rows.size, 0);
 });
 
-Deno.test('plain "read" encrypts an entry at its next write', async () => {
-  const inner = new MemoryCredentialsBackend();
-  inner.put(KEY, entry());
-  inner.put(OTHER, entry());
-  const backend = encrypted(inner, { plain: "read" });
-  await backend.put(KEY, entry({ access_token: "second" }));
-  assertEquals([inner.get(KEY), inner.get(OTHER)], [undefined, entry()]);
-  assertEquals((await encrypted(inner).get(KEY))?.access_token, "second");
-  assertEquals(await backend.get(OTHER), entry());
-});
-
 Deno.test("a sign-out removes a plain entry, too, unless it is another program's", async () => {
-  for (const plain of ["refuse", "read", "ignore"] as const) {
+  for (const plain of ["refuse", "ignore"] as const) {
     const inner = new MemoryCredentialsBackend();
     const backend = encrypted(inner, { plain });
     await backend.put(KEY, entry());
@@ -73,7 +62,7 @@ Deno.test("a sign-out removes a plain entry, too, unless it is another program's
 
 Deno.test("the encrypted entry wins over a plain one, which nobody may slip in", async () => {
   const inner = new MemoryCredentialsBackend();
-  for (const plain of ["refuse", "read", "ignore"] as const) {
+  for (const plain of ["refuse", "ignore"] as const) {
     const backend = encrypted(inner, { plain });
     await backend.put(KEY, entry());
     inner.put(KEY, entry({ access_token: "planted" }));

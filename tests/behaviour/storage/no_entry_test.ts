@@ -42,8 +42,8 @@ const WAYS: [way: string, wrap: (store: OddBackend) => Promise<OidcCredentialsBa
     const backends = [store, new MemoryCredentialsBackend()];
     return Promise.resolve(new FallbackCredentialsBackend({ backends }));
   }],
-  [' by encrypted, plain "read"', async (backend) => {
-    return new EncryptedCredentialsBackend({ backend, key: await testKey(), plain: "read" });
+  [" by encrypted", async (backend) => {
+    return new EncryptedCredentialsBackend({ backend, key: await testKey() });
   }],
 ];
 
