@@ -1,5 +1,5 @@
 import { untilAborted } from "./promises.ts";
-import { isDeno } from "./platform.ts";
+import { isDeno, readEnvIfGranted } from "./platform.ts";
 
 /** The first use of {@linkcode UNSEEN} takes half a millisecond. */
 const PLAIN = /^[\x20-\x7e]*$/;
@@ -48,10 +48,16 @@ export function toBase64(bytes: Uint8Array): string {
 export const UNTRUSTED = "its certificate is not trusted";
 export const NO_HTTPS = "the host does not speak https: at that port";
 
+/** Reasons that may be a proxy's, to which the connection goes in place of the host. */
+const UNKNOWN = "the host name is not known";
+const REFUSED = "nothing answers at that host and port";
+
 /** The failures of a connection by the runtime's words for them. */
 const CONNECTION_FAULTS: readonly (readonly [RegExp, string])[] = [
-  [/dns error|lookup address|getaddrinfo/i, "the host name is not known"],
-  [/connection refused|actively refused|ECONNREFUSED/i, "nothing answers at that host and port"],
+  [/dns error|lookup address|getaddrinfo/i, UNKNOWN],
+  [/connection refused|actively refused|ECONNREFUSED/i, REFUSED],
+  [/proxy auth/i, "the proxy wants a name and a password (407), which HTTPS_PROXY can hold"],
+  [/CertificateRequired/, "the host wants a client certificate, and there is none"],
   [
     /invalid peer certificate|self.signed cert|unable to (get|verify)|CERT_/i,
     UNTRUSTED,
@@ -77,7 +83,11 @@ export function connectionFault(error: unknown): string | undefined {
     : "";
   const text = `${message} ${inner}`;
   const fault = text.replace(/^.*?\bclient error\b/s, ""); // without the address
-  return CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
+  const known = CONNECTION_FAULTS.find(([pattern]) => pattern.test(fault))?.[1];
+  const hasProxy = ["HTTPS_PROXY", "https_proxy"].some((name) => readEnvIfGranted(name));
+  return hasProxy && (known === UNKNOWN || known === REFUSED)
+    ? `${known}, or it is the proxy of HTTPS_PROXY that cannot be reached`
+    : known;
 }
 
 /**

@@ -1,8 +1,8 @@
 import * as oauth from "oauth4webapi";
-import { parseObject, printable, toHex } from "../../backends/common/printable.ts";
+import { parseObject, toHex } from "../../backends/common/printable.ts";
 import { readPrivateFile } from "../../backends/common/read_private_file.ts";
 import { type Message, type Term, words } from "../../backends/credentials_backend_error.ts";
-import { isEntraIssuer, readClaims } from "../entry.ts";
+import { isEntraIssuer } from "../entry.ts";
 import { ValidMindAuthError } from "../errors.ts";
 import type { ClientAuthOptions } from "../options/resolve_identity.ts";
 import { ASSERTION_FILE, CLIENT_ID, KEY_FILE, SECRET } from "./error.ts";
@@ -91,7 +91,8 @@ export class ClientAuthentication {
     }
     const assertionFile = this.#file("clientAssertionFile");
     return assertionFile &&
-      words`Check ${CLIENT_ID} and ${ASSERTION_FILE}. ${assertionDoubt(assertionFile)}`;
+      words`Check ${CLIENT_ID} and the JWT in ${assertionFile.path} (${ASSERTION_FILE}): it must not
+        have ended (exp), and the provider has to trust its iss, sub and aud for this client.`;
   }
 
   #file(option: "clientKeyFile" | "clientAssertionFile"): ClientFile | undefined {
@@ -167,21 +168,6 @@ function readAssertion(file: ClientFile): string {
   const text = readClientFile(file, true);
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text;
   throw unusable(file, "it is not one JWT", "Check the path, and the program that makes it.");
-}
-
-/** The assertion that the provider has refused, in a sentence. The claims are unchecked, and no secret. */
-function assertionDoubt(file: ClientFile): string {
-  try {
-    const claims = readClaims(readAssertion(file)) ?? {};
-    const shown = ["iss", "sub", "aud", "exp"]
-      .map((name) => `${name} ${printable(JSON.stringify(claims[name]) ?? "none", 200)}`);
-    return `The assertion in ${file.path} has ${
-      shown.join(", ")
-    }: it must not have ended (exp), and ` +
-      `the provider has to trust exactly these for this client.`;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }
 
 /** The object identifier rsaEncryption (RFC 8017), in DER and hexadecimal. */

@@ -12,7 +12,7 @@ import {
 } from "../../backends/common/printable.ts";
 import { untilAborted } from "../../backends/common/promises.ts";
 import { redact, remember } from "../../backends/common/redact.ts";
-import { words } from "../../backends/credentials_backend_error.ts";
+import { type Message, words } from "../../backends/credentials_backend_error.ts";
 import { ProviderUnavailableError, ValidMindAuthError } from "../errors.ts";
 import { secureUrl } from "../options/resolve_identity.ts";
 import type { Runtime } from "../options/resolve_options.ts";
@@ -117,7 +117,7 @@ export function providerFetch(
     const { response, text } = await fetchText(url, init, runtime);
     const { status, headers } = response;
     runtime.skew = providerSkew(headers.get("date")) ?? runtime.skew;
-    if (status >= 300 && status < 400) throw redirected(url);
+    if (status >= 300 && status < 400) throw unusable(url, REDIRECTED, REDIRECTED_ADVICE);
     const json = parseObject(text);
     remember(secrets, SECRET_FIELDS.map((name) => json?.[name]));
     if (init.method === "POST" && text.trim() === "" && REFUSALS.includes(status)) {
@@ -162,7 +162,9 @@ async function fetchText(url: string, init: RequestInit, { fetch, timeoutMs }: R
     // A fetch of the caller's may not pass the signal on.
     const response = await untilAborted(fetch(url, request), signal);
     const text = await readText(response, signal, MAX_BYTES, "refuse", isObjectText);
-    if (text === undefined) throw tooLarge(url, MAX_BYTES);
+    if (text === undefined) {
+      throw unusable(url, `it is larger than ${MAX_BYTES} bytes`, "Check the issuer.");
+    }
     return { response, text };
   } catch (error) {
     if (init.signal?.aborted) throw init.signal.reason;
@@ -296,41 +298,26 @@ function notUsable(
   json: Json | undefined,
   secrets: Iterable<string>,
 ): ProviderUnavailableError {
-  const retryAfterMs = parseRetryAfter(headers.get("retry-after"));
   const said = isRefusal(json) ? Object.values(withoutEcho(json, secrets)).join(": ") : "";
   const type = printable(headers.get("content-type") ?? "no content type", 60);
-  const isBroken = json === undefined && /\bjson\b/.test(type);
-  const nothing = isBroken
-    ? "its body is no valid JSON object"
-    : `is no answer of a provider (${type})`;
   const reason = said === ""
-    ? `it has status ${status} and ${nothing}`
+    ? `it has status ${status} and no JSON object in it (${type})`
     : `the provider answered with status ${status} (${printable(said)})`;
   const isBusy = status === 429 || status >= 500;
   const advice = adviceByWords(said) ??
     (isBusy
       ? "Try again later, then ask who runs the provider, or a proxy before it."
       : "Check the network (a proxy, a sign-in page of its own), and try again.");
-  return new ProviderUnavailableError(
-    words`Cannot use the answer of ${place(url)}: ${reason}. ${advice}`,
-    { retryAfterMs },
-  );
+  return unusable(url, reason, advice, parseRetryAfter(headers.get("retry-after")));
 }
 
-/** The error for an answer that leads elsewhere. */
-function redirected(url: string): ProviderUnavailableError {
-  return new ProviderUnavailableError(
-    `Cannot use ${place(url)}: it redirects elsewhere, and tokens do not follow. Check the ` +
-      `issuer, and that no network or proxy asks for a sign-in of its own.`,
-  );
-}
+const REDIRECTED = "it redirects elsewhere, and tokens do not follow";
+const REDIRECTED_ADVICE =
+  "Check the issuer, and that no network or proxy asks for a sign-in of its own.";
 
-/** The error for an answer that is longer than any provider's. */
-function tooLarge(url: string, maxBytes: number): ProviderUnavailableError {
-  return new ProviderUnavailableError(
-    `Cannot read the answer of ${place(url)}: it is larger than ${maxBytes} bytes. ` +
-      `Check the issuer.`,
-  );
+function unusable(url: string, reason: string, advice: Message, retryAfterMs?: number) {
+  const message = words`Cannot use the answer of ${place(url)}: ${reason}. ${advice}`;
+  return new ProviderUnavailableError(message, { retryAfterMs });
 }
 
 /** The error for a request without an answer. */

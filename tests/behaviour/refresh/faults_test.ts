@@ -52,14 +52,14 @@ const FAULTS: Fault[] = [
   {
     what: "truncated JSON",
     answer: () => new Response('{"access_token": "x', { headers: { "content-type": JSON_TYPE } }),
-    words: ["its body is no valid JSON"],
+    words: ["no JSON object"],
   },
   {
     what: "JSON that breaks off with its connection",
     answer: () => truncated('{"access_token": "x'),
     words: ["the connection broke off"],
   },
-  { what: "nothing at all", answer: () => new Response(""), words: ["is no answer of a provider"] },
+  { what: "nothing at all", answer: () => new Response(""), words: ["no JSON object"] },
   { what: "502 as HTML", answer: () => html(502), words: ["status 502"] },
   { what: "401 as HTML", answer: () => html(401), words: ["status 401"] },
   {

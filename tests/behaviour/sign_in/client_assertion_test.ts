@@ -30,29 +30,24 @@ Deno.test({
   },
 });
 
-Deno.test("client assertion: wrong, ended and missing ones are told apart", async () => {
+Deno.test("client assertion: a refused one is named with what to check, and a missing one", async () => {
   await using it = await federatedWorld();
   const { clientId } = it.world.provider;
   const stranger = await AssertionIssuer.make();
   const now = Math.floor(Date.now() / 1000);
-  const rows: [assertion: string, ...words: string[]][] = [
-    [await it.assertion({ iat: now - 900, exp: now - 300 }), "must not have ended", "exp"],
-    [await it.assertion({ sub: "another-client", iss: "another-client" }), '"another-client"'],
-    [await it.assertion({ aud: "https://other.example.com" }), '"https://other.example.com"'],
-    [await stranger.assertion(it.world.provider.issuer, clientId), "trust exactly these"],
-    [await it.assertion({}, { alg: "HS256", secret: "public" }), "trust exactly these"],
+  const refused = [
+    await it.assertion({ iat: now - 900, exp: now - 300 }),
+    await it.assertion({ sub: "another-client", iss: "another-client" }),
+    await it.assertion({ aud: "https://other.example.com" }),
+    await stranger.assertion(it.world.provider.issuer, clientId),
+    await it.assertion({}, { alg: "HS256", secret: "public" }),
   ];
   it.world.clock.advance(Date.now() - it.world.clock.now());
-  for (const [assertion, ...words] of rows) {
+  for (const assertion of refused) {
     const clientAssertionFile = await it.file(assertion);
     const run = () => createSession(jobOptions(it.world, { clientAssertionFile }));
-    await rejectsWith(
-      "provider_refused",
-      run,
-      "the provider answered",
-      "VM_OIDC_CLIENT_ASSERTION_FILE",
-      ...words,
-    );
+    const words = ["the provider answered", clientAssertionFile, "VM_OIDC_CLIENT_ASSERTION_FILE"];
+    await rejectsWith("provider_refused", run, ...words, "(exp)", "iss, sub and aud");
   }
   const clientAssertionFile = `${it.dir}/absent`;
   const run = () => createSession(jobOptions(it.world, { clientAssertionFile }));

@@ -14,6 +14,7 @@ import { hang, resetConnection, startHttpServer, truncated } from "../../support
 import { runDeno } from "../../support/deno_process.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { spyFetch } from "../../support/spy_fetch.ts";
+import { OwnEnv } from "../../support/own_env.ts";
 import { rejectsWith } from "../../support/rejects_with.ts";
 
 const SECRET = "a-refresh-token-of-somebody";
@@ -190,6 +191,8 @@ for (
     [": peer closed connection without sending TLS close_notify: https://docs.rs", "broke off"],
     ["client error (Connect): received corrupt message of type InvalidContentType", "speak https:"],
     ["client error (Connect): tunnel error: unsuccessful", "the proxy refused the connection"],
+    ["client error (Connect): proxy authentication required", "a name and a password (407)"],
+    [": received fatal alert: CertificateRequired", "wants a client certificate"],
     ["client error (Connect): tcp connect error: No route to host", "network does not reach"],
     ["client error (SendRequest): operation timed out", "did not answer in time"],
     ["for url (https://closed.example/): client error (Connect)", "the connection failed"],
@@ -202,6 +205,15 @@ for (
     assertEquals(message.includes("TypeError"), false);
   });
 }
+
+Deno.test("providerFetch: with a proxy, the host alone is not blamed", async () => {
+  using _env = new OwnEnv({ HTTPS_PROXY: "http://127.0.0.1:1" });
+  for (const text of ["dns error", "Connection refused"]) {
+    const cause = new Error(`error sending request for url (x): client error (Connect): ${text}`);
+    const fetch = spyFetch(() => Promise.reject(new TypeError("fetch failed", { cause })));
+    await unavailable({ fetch }, "or it is the proxy of HTTPS_PROXY");
+  }
+});
 
 Deno.test("providerFetch: what an injected fetch throws is no crash", async () => {
   const fetch = spyFetch(() => {
